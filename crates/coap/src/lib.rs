@@ -17,5 +17,11 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+pub mod block;
+pub mod buffer;
+pub mod endpoint;
 pub mod number;
+pub mod observe;
+pub mod table;
 pub mod time;
+pub mod wire;

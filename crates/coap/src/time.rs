@@ -25,6 +25,18 @@ impl Instant {
         self.0
     }
 
+    /// The instant `duration` later; [`Instant::NEVER`] if that is too far away to count.
+    #[must_use]
+    pub const fn after(self, duration: Duration) -> Self {
+        let millis = duration.as_millis();
+        let millis = if millis > u64::MAX as u128 {
+            u64::MAX
+        } else {
+            millis as u64
+        };
+        Self(self.0.saturating_add(millis))
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
@@ -35,10 +47,9 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
 
-    /// Saturates at [`Instant::NEVER`].
+    /// The same as [`Instant::after`].
     fn add(self, duration: Duration) -> Self {
-        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(millis))
+        self.after(duration)
     }
 }
 

@@ -1,0 +1,341 @@
+use super::*;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use std::vec::Vec;
+
+type TestEndpoint = FixedEndpoint<u8, 4, 128, 4, 32>;
+
+const PEER: u8 = 1;
+
+struct Fixture {
+    endpoint: TestEndpoint,
+    rng: ChaCha8Rng,
+    ids: MessageIds,
+    now: Instant,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let endpoint = TestEndpoint::fixed(Parameters::default(), &mut rng);
+        Self {
+            endpoint,
+            rng,
+            ids: MessageIds::starting_at(100),
+            now: Instant::ZERO,
+        }
+    }
+
+    fn send(&mut self, tag: u64, delivery: Delivery) -> u16 {
+        self.send_as(tag, delivery, Purpose::Request)
+    }
+
+    fn send_as(&mut self, tag: u64, delivery: Delivery, purpose: Purpose) -> u16 {
+        let message_id = self.ids.next_id();
+        let token = Token::from_bytes(tag.to_be_bytes());
+        let outgoing = Outgoing {
+            peer: PEER,
+            purpose,
+            delivery,
+            code: Code::GET,
+            token,
+            message_id,
+            tag,
+        };
+        self.endpoint
+            .send(self.now, &mut self.rng, outgoing, |_| {})
+            .unwrap();
+        message_id
+    }
+
+    /// The datagrams and time-outs that are due.
+    fn drain(&mut self) -> (Vec<Vec<u8>>, Vec<u64>) {
+        let (mut sent, mut timed_out) = (Vec::new(), Vec::new());
+        while let Some(due) = self.endpoint.poll(self.now) {
+            match due {
+                Due::Transmit { datagram, .. } => sent.push(datagram.to_vec()),
+                Due::TimedOut { tag, .. } => timed_out.push(tag),
+            }
+        }
+        (sent, timed_out)
+    }
+
+    fn receive<'d>(&mut self, datagram: &'d [u8]) -> (Received<'d, u8>, Vec<u8>) {
+        let mut out = [0; 128];
+        let received = self.endpoint.receive(self.now, PEER, datagram, &mut out);
+        let length = match received {
+            Received::Answered(length) | Received::Response { answer: length, .. } => length,
+            _ => 0,
+        };
+        (received, out[..length].to_vec())
+    }
+}
+
+fn message(kind: Kind, code: Code, message_id: u16, token: &[u8]) -> Vec<u8> {
+    let mut buffer = [0; 64];
+    let length = MessageWriter::new(
+        &mut buffer,
+        Header {
+            kind,
+            code,
+            message_id,
+            token,
+        },
+    )
+    .finish()
+    .unwrap();
+    buffer[..length].to_vec()
+}
+
+#[test]
+fn a_ping_is_answered_by_a_reset() {
+    let mut fixture = Fixture::new();
+    let (_, answer) = fixture.receive(&message(Kind::Confirmable, Code::EMPTY, 9, &[]));
+    assert_eq!(answer, reject(9));
+}
+
+#[test]
+fn a_confirmable_message_is_sent_five_times_with_doubling_waits_and_then_times_out() {
+    let mut fixture = Fixture::new();
+    fixture.send(1, Delivery::Confirmable);
+    let mut waits = Vec::new();
+    let timed_out = loop {
+        let before = fixture.now;
+        let (sent, timed_out) = fixture.drain();
+        if !timed_out.is_empty() {
+            break timed_out;
+        }
+        assert_eq!(sent.len(), 1);
+        fixture.now = fixture.endpoint.next_deadline().unwrap();
+        waits.push(fixture.now.since(before).as_millis());
+    };
+    assert_eq!(timed_out, [1]);
+    assert_eq!(waits.len(), 5);
+    assert!((2000..=3000).contains(&waits[0]), "{waits:?}");
+    assert!(waits.windows(2).all(|pair| pair[1] == 2 * pair[0]), "{waits:?}");
+}
+
+#[test]
+fn a_piggybacked_response_ends_the_exchange() {
+    let mut fixture = Fixture::new();
+    let id = fixture.send(7, Delivery::Confirmable);
+    fixture.drain();
+    let response = message(Kind::Acknowledgement, Code::CONTENT, id, &7u64.to_be_bytes());
+    assert!(matches!(
+        fixture.receive(&response).0,
+        Received::Response { tag: 7, .. }
+    ));
+    assert!(
+        matches!(fixture.receive(&response).0, Received::Nothing),
+        "a duplicate"
+    );
+    assert_eq!(fixture.endpoint.outstanding(), 0);
+}
+
+#[test]
+fn a_piggybacked_response_with_another_token_is_not_taken() {
+    let mut fixture = Fixture::new();
+    let id = fixture.send(7, Delivery::Confirmable);
+    fixture.drain();
+    let forged = message(Kind::Acknowledgement, Code::CONTENT, id, b"guess");
+    assert!(matches!(fixture.receive(&forged).0, Received::Nothing));
+    assert_eq!(fixture.endpoint.outstanding(), 1);
+}
+
+#[test]
+fn a_separate_response_is_acknowledged_each_time_it_comes() {
+    let mut fixture = Fixture::new();
+    let id = fixture.send(7, Delivery::Confirmable);
+    fixture.drain();
+    fixture.receive(&message(Kind::Acknowledgement, Code::EMPTY, id, &[]));
+    let response = message(Kind::Confirmable, Code::CONTENT, 55, &7u64.to_be_bytes());
+    let (received, answer) = fixture.receive(&response);
+    assert!(matches!(received, Received::Response { tag: 7, .. }));
+    assert_eq!(answer, acknowledge(55));
+    let (received, answer) = fixture.receive(&response);
+    assert!(matches!(received, Received::Answered(4)));
+    assert_eq!(answer, acknowledge(55));
+}
+
+#[test]
+fn a_response_that_never_follows_its_acknowledgement_times_out() {
+    let mut fixture = Fixture::new();
+    let id = fixture.send(7, Delivery::Confirmable);
+    fixture.drain();
+    fixture.receive(&message(Kind::Acknowledgement, Code::EMPTY, id, &[]));
+    fixture.now = fixture.endpoint.next_deadline().unwrap();
+    assert_eq!(fixture.drain(), (vec![], vec![7]));
+}
+
+#[test]
+fn a_second_request_to_a_peer_waits_for_the_first() {
+    let mut fixture = Fixture::new();
+    let first = fixture.send(1, Delivery::Confirmable);
+    fixture.send(2, Delivery::Confirmable);
+    fixture.send(3, Delivery::Confirmable);
+    assert_eq!(fixture.drain().0.len(), 1);
+    fixture.receive(&message(
+        Kind::Acknowledgement,
+        Code::CONTENT,
+        first,
+        &1u64.to_be_bytes(),
+    ));
+    let (sent, _) = fixture.drain();
+    assert_eq!(Message::parse(&sent[0]).unwrap().token(), 2u64.to_be_bytes());
+    assert_eq!(sent.len(), 1);
+}
+
+#[test]
+fn a_reset_ends_a_request_and_an_acknowledgement_delivers_a_notification() {
+    let mut fixture = Fixture::new();
+    let request = fixture.send(1, Delivery::Confirmable);
+    fixture.drain();
+    assert!(matches!(fixture.receive(&reject(request)).0, Received::Reset(1)));
+    let notification = fixture.send_as(2, Delivery::Confirmable, Purpose::Response);
+    fixture.drain();
+    assert!(matches!(
+        fixture.receive(&acknowledge(notification)).0,
+        Received::Delivered(2)
+    ));
+    assert!(matches!(fixture.receive(&reject(77)).0, Received::ResetOf(77)));
+}
+
+#[test]
+fn a_duplicate_request_gets_the_first_reply_again() {
+    let mut fixture = Fixture::new();
+    let datagram = message(Kind::Confirmable, Code::POST, 5, b"t");
+    let Received::Request(request) = fixture.receive(&datagram).0 else {
+        panic!()
+    };
+    assert!(
+        matches!(fixture.receive(&datagram).0, Received::Nothing),
+        "the owner is at it"
+    );
+    let mut out = [0; 64];
+    let length = fixture
+        .endpoint
+        .reply(&request, &mut fixture.ids, &mut out, |writer| {
+            writer.code(Code::CHANGED);
+        });
+    assert_eq!(fixture.receive(&datagram).1, &out[..length]);
+}
+
+#[test]
+fn a_reply_too_long_to_keep_is_repeated_without_payload_unless_the_request_may_be_repeated() {
+    let mut fixture = Fixture::new();
+    let mut out = [0; 128];
+    let fill = |writer: &mut MessageWriter<'_>| {
+        writer.code(Code::CONTENT).payload(&[7; 60]);
+    };
+    let post = message(Kind::Confirmable, Code::POST, 5, b"t");
+    let Received::Request(request) = fixture.receive(&post).0 else {
+        panic!()
+    };
+    fixture.endpoint.reply(&request, &mut fixture.ids, &mut out, fill);
+    assert_eq!(
+        fixture.receive(&post).1,
+        message(Kind::Acknowledgement, Code::CONTENT, 5, b"t")
+    );
+    let get = message(Kind::Confirmable, Code::GET, 6, b"t");
+    let Received::Request(request) = fixture.receive(&get).0 else {
+        panic!()
+    };
+    fixture.endpoint.reply(&request, &mut fixture.ids, &mut out, fill);
+    assert!(matches!(fixture.receive(&get).0, Received::Request(_)));
+}
+
+#[test]
+fn a_reply_that_does_not_fit_becomes_5_00() {
+    let mut fixture = Fixture::new();
+    let datagram = message(Kind::Confirmable, Code::GET, 5, b"t");
+    let Received::Request(request) = fixture.receive(&datagram).0 else {
+        panic!()
+    };
+    let mut out = [0; 16];
+    let length = fixture
+        .endpoint
+        .reply(&request, &mut fixture.ids, &mut out, |writer| {
+            writer.code(Code::CONTENT).payload(&[1; 40]);
+        });
+    assert_eq!(
+        out[..length],
+        message(Kind::Acknowledgement, Code::INTERNAL_SERVER_ERROR, 5, b"t")
+    );
+}
+
+#[test]
+fn the_oldest_message_id_gives_way_when_the_memory_is_full() {
+    let mut fixture = Fixture::new();
+    for id in 0..5 {
+        fixture.now = Instant::from_millis(u64::from(id));
+        assert!(matches!(
+            fixture
+                .receive(&message(Kind::Confirmable, Code::GET, id, b"t"))
+                .0,
+            Received::Request(_)
+        ));
+    }
+    assert!(matches!(
+        fixture.receive(&message(Kind::Confirmable, Code::GET, 4, b"t")).0,
+        Received::Nothing
+    ));
+    assert!(matches!(
+        fixture.receive(&message(Kind::Confirmable, Code::GET, 0, b"t")).0,
+        Received::Request(_)
+    ));
+}
+
+#[test]
+fn an_unknown_critical_option_is_refused_with_4_02_or_in_silence() {
+    let mut fixture = Fixture::new();
+    let confirmable = [0x40, 1, 0, 5, 0xd0, 12];
+    let (_, answer) = fixture.receive(&confirmable);
+    assert_eq!(Message::parse(&answer).unwrap().code(), Code::BAD_OPTION);
+    let non_confirmable = [0x50, 1, 0, 6, 0xd0, 12];
+    assert!(matches!(fixture.receive(&non_confirmable).0, Received::Nothing));
+}
+
+#[test]
+fn no_response_of_rfc_7967_silences_the_classes_that_it_names() {
+    let mut fixture = Fixture::new();
+    let mut buffer = [0; 32];
+    for (kind, id, expected) in [(Kind::Confirmable, 1, 4), (Kind::NonConfirmable, 2, 0)] {
+        let header = Header {
+            kind,
+            code: Code::POST,
+            message_id: id,
+            token: b"t",
+        };
+        let mut writer = MessageWriter::new(&mut buffer, header);
+        let length = writer.uint(OptionNumber::NO_RESPONSE, 2).finish().unwrap();
+        let Received::Request(request) =
+            fixture
+                .endpoint
+                .receive(fixture.now, PEER, &buffer[..length], &mut [])
+        else {
+            panic!()
+        };
+        let mut out = [0; 32];
+        let length = fixture
+            .endpoint
+            .reply(&request, &mut fixture.ids, &mut out, |writer| {
+                writer.code(Code::CHANGED);
+            });
+        assert_eq!(length, expected);
+    }
+}
+
+#[test]
+fn a_malformed_confirmable_is_reset_and_any_other_ignored() {
+    let mut fixture = Fixture::new();
+    assert_eq!(fixture.receive(&[0x40, 1, 0, 3, 0xff]).1, reject(3));
+    assert!(matches!(
+        fixture.receive(&[0x50, 1, 0, 3, 0xff]).0,
+        Received::Nothing
+    ));
+    assert_eq!(
+        fixture.receive(&[0x40, 0x20, 0, 4]).1,
+        reject(4),
+        "a reserved code class"
+    );
+}
