@@ -55,9 +55,7 @@ impl Block {
     /// The block at a byte offset; `None` if the offset is no multiple of the size or too large.
     #[must_use]
     pub fn at(offset: usize, more: bool, size: BlockSize) -> Option<Self> {
-        let number = u32::try_from(offset >> size.shift())
-            .ok()
-            .filter(|number| *number <= MAX_NUMBER)?;
+        let number = u32::try_from(offset >> size.shift()).ok().filter(|number| *number <= MAX_NUMBER)?;
         (offset & size.bytes().wrapping_sub(1) == 0).then_some(Self { number, more, size })
     }
 
@@ -104,10 +102,9 @@ impl Block {
 pub fn block_option(message: &Message<'_>, number: OptionNumber) -> Result<Option<Block>, BadBlock> {
     match message.value(number) {
         None => Ok(None),
-        Some(bytes) => crate::wire::parse_uint(bytes)
-            .and_then(Block::from_uint)
-            .map(Some)
-            .ok_or(BadBlock::ReservedSize),
+        Some(bytes) => {
+            crate::wire::parse_uint(bytes).and_then(Block::from_uint).map(Some).ok_or(BadBlock::ReservedSize)
+        }
     }
 }
 
@@ -183,11 +180,7 @@ impl Upload {
     /// Starts to send a body of `total` bytes.
     #[must_use]
     pub const fn new(total: usize, size: BlockSize) -> Self {
-        Self {
-            total,
-            offset: 0,
-            size,
-        }
+        Self { total, offset: 0, size }
     }
 
     /// The block to send now, and which bytes of the body are in it.
@@ -263,11 +256,7 @@ impl Assembly {
     /// Expects a body of at most `limit` bytes, in blocks of at most `size`.
     #[must_use]
     pub const fn new(limit: usize, size: BlockSize) -> Self {
-        Self {
-            offset: 0,
-            limit,
-            size,
-        }
+        Self { offset: 0, limit, size }
     }
 
     /// Bytes taken so far.
@@ -297,10 +286,7 @@ impl Assembly {
         if announced.is_some_and(|size| size as usize > self.limit) || end > self.limit {
             return Err(BadBlock::TooLarge);
         }
-        let answer = Block {
-            size: block.size.min(self.size),
-            ..block
-        };
+        let answer = Block { size: block.size.min(self.size), ..block };
         if block.number > 0 && end == self.offset && block.more {
             return Ok(Assembled::Repeated(answer));
         }
@@ -308,11 +294,7 @@ impl Assembly {
             return Err(BadBlock::OutOfOrder);
         }
         self.offset = end;
-        Ok(if block.more {
-            Assembled::More(answer)
-        } else {
-            Assembled::Complete(answer)
-        })
+        Ok(if block.more { Assembled::More(answer) } else { Assembled::Complete(answer) })
     }
 }
 
@@ -341,22 +323,14 @@ impl Download {
     /// Starts at the body's first byte.
     #[must_use]
     pub const fn new(size: BlockSize) -> Self {
-        Self {
-            offset: 0,
-            size,
-            etag: None,
-        }
+        Self { offset: 0, size, etag: None }
     }
 
     /// Goes on at `offset` (rounded down to a block) of the body with this ETag, after an interruption.
     #[must_use]
     pub fn resume(offset: usize, size: BlockSize, etag: &[u8]) -> Self {
         let offset = offset & !size.bytes().wrapping_sub(1);
-        Self {
-            offset,
-            size,
-            etag: keep_etag(etag),
-        }
+        Self { offset, size, etag: keep_etag(etag) }
     }
 
     /// The Block2 option of the next request.
@@ -387,11 +361,7 @@ impl Download {
             return Err(BadBlock::Refused(response.code()));
         }
         let bytes = response.payload();
-        let whole = Block {
-            number: 0,
-            more: false,
-            size: BlockSize::MAX,
-        };
+        let whole = Block { number: 0, more: false, size: BlockSize::MAX };
         let block = block_option(response, OptionNumber::BLOCK2)?;
         let is_only = block.is_none();
         let block = block.unwrap_or(whole);
@@ -406,12 +376,7 @@ impl Download {
         let offset = self.offset;
         self.offset = offset.saturating_add(bytes.len());
         self.size = self.size.min(block.size);
-        Ok(Piece {
-            offset,
-            bytes,
-            is_last: !block.more,
-            total: response.uint(OptionNumber::SIZE2),
-        })
+        Ok(Piece { offset, bytes, is_last: !block.more, total: response.uint(OptionNumber::SIZE2) })
     }
 
     fn check_etag(&mut self, response: &Message<'_>) -> Result<(), BadBlock> {
@@ -419,11 +384,7 @@ impl Download {
         if self.offset == 0 {
             self.etag = etag;
         }
-        if etag == self.etag {
-            Ok(())
-        } else {
-            Err(BadBlock::BodyChanged)
-        }
+        if etag == self.etag { Ok(()) } else { Err(BadBlock::BodyChanged) }
     }
 }
 
@@ -462,12 +423,7 @@ mod tests {
 
     fn response(code: Code, options: &[(OptionNumber, u32)], etag: &[u8], payload: &[u8]) -> Vec<u8> {
         let mut buffer = vec![0; 2000];
-        let header = Header {
-            kind: Kind::Acknowledgement,
-            code,
-            message_id: 1,
-            token: b"t",
-        };
+        let header = Header { kind: Kind::Acknowledgement, code, message_id: 1, token: b"t" };
         let mut writer = MessageWriter::new(&mut buffer, header);
         if !etag.is_empty() {
             writer.option(OptionNumber::ETAG, etag);
@@ -494,10 +450,7 @@ mod tests {
         let mut upload = Upload::new(300, BlockSize::at_most(128));
         let asked = Block::at(0, true, BlockSize::at_most(32)).unwrap();
         let answer = block1(Code::CONTINUE, asked);
-        assert_eq!(
-            upload.answered(&Message::parse(&answer).unwrap()),
-            Ok(UploadStep::Next)
-        );
+        assert_eq!(upload.answered(&Message::parse(&answer).unwrap()), Ok(UploadStep::Next));
         let (block, range) = upload.block().unwrap();
         assert_eq!((block.offset(), block.size().bytes(), range), (128, 32, 128..160));
     }
@@ -506,10 +459,7 @@ mod tests {
     fn an_upload_starts_anew_after_4_13_with_a_smaller_size_and_ends_after_4_13_without() {
         let mut upload = Upload::new(300, BlockSize::MAX);
         let smaller = block1(Code::REQUEST_ENTITY_TOO_LARGE, Block::from_uint(2).unwrap());
-        assert_eq!(
-            upload.answered(&Message::parse(&smaller).unwrap()),
-            Ok(UploadStep::Next)
-        );
+        assert_eq!(upload.answered(&Message::parse(&smaller).unwrap()), Ok(UploadStep::Next));
         assert_eq!(upload.block().unwrap().1, 0..64);
         assert_eq!(
             upload.answered(&Message::parse(&smaller).unwrap()),
@@ -520,24 +470,15 @@ mod tests {
     #[test]
     fn a_gap_is_4_08_and_a_body_over_the_limit_4_13() {
         let size = BlockSize::MIN;
-        let mut assembly = Assembly::new(40, size);
-        assembly
-            .accept(Block::at(0, true, size).unwrap(), 16, None)
-            .unwrap();
-        let gap = assembly
-            .accept(Block::at(32, true, size).unwrap(), 16, None)
-            .unwrap_err();
+        let mut assembly = Assembly::new(48, size);
+        assembly.accept(Block::at(0, true, size).unwrap(), 16, None).unwrap();
+        let gap = assembly.accept(Block::at(32, true, size).unwrap(), 16, None).unwrap_err();
         assert_eq!(gap.code(), Code::REQUEST_ENTITY_INCOMPLETE);
-        assembly
-            .accept(Block::at(16, true, size).unwrap(), 16, None)
-            .unwrap();
-        let large = assembly
-            .accept(Block::at(32, true, size).unwrap(), 16, None)
-            .unwrap_err();
+        assembly.accept(Block::at(16, true, size).unwrap(), 16, None).unwrap();
+        assembly.accept(Block::at(32, true, size).unwrap(), 16, None).unwrap();
+        let large = assembly.accept(Block::at(48, true, size).unwrap(), 16, None).unwrap_err();
         assert_eq!(large.code(), Code::REQUEST_ENTITY_TOO_LARGE);
-        let announced = assembly
-            .accept(Block::at(0, true, size).unwrap(), 16, Some(41))
-            .unwrap_err();
+        let announced = assembly.accept(Block::at(0, true, size).unwrap(), 16, Some(49)).unwrap_err();
         assert_eq!(announced, BadBlock::TooLarge);
     }
 
@@ -545,9 +486,7 @@ mod tests {
     fn a_repeated_block_is_acknowledged_and_not_appended() {
         let size = BlockSize::MIN;
         let mut assembly = Assembly::new(100, size);
-        assembly
-            .accept(Block::at(0, true, size).unwrap(), 16, None)
-            .unwrap();
+        assembly.accept(Block::at(0, true, size).unwrap(), 16, None).unwrap();
         let second = Block::at(16, true, size).unwrap();
         assert_eq!(assembly.accept(second, 16, None), Ok(Assembled::More(second)));
         assert_eq!(assembly.accept(second, 16, None), Ok(Assembled::Repeated(second)));
@@ -560,19 +499,13 @@ mod tests {
         let first = response(Code::CONTENT, &[(OptionNumber::BLOCK2, 0x08)], b"a", &[1; 16]);
         let second = response(Code::CONTENT, &[(OptionNumber::BLOCK2, 0x10)], b"b", &[2; 3]);
         download.received_block(&Message::parse(&first).unwrap()).unwrap();
-        assert_eq!(
-            download.received_block(&Message::parse(&second).unwrap()),
-            Err(BadBlock::BodyChanged)
-        );
+        assert_eq!(download.received_block(&Message::parse(&second).unwrap()), Err(BadBlock::BodyChanged));
     }
 
     #[test]
     fn a_block_behind_the_end_is_refused_and_an_empty_body_has_one_block() {
         let size = BlockSize::MIN;
-        assert_eq!(
-            slice(Block::at(32, false, size), size, 32),
-            Err(BadBlock::BehindTheEnd)
-        );
+        assert_eq!(slice(Block::at(32, false, size), size, 32), Err(BadBlock::BehindTheEnd));
         assert_eq!(slice(None, size, 0).unwrap().1, 0..0);
     }
 

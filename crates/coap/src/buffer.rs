@@ -33,10 +33,7 @@ pub struct Inline<const N: usize> {
 
 impl<const N: usize> Default for Inline<N> {
     fn default() -> Self {
-        Self {
-            bytes: [0; N],
-            length: 0,
-        }
+        Self { bytes: [0; N], length: 0 }
     }
 }
 

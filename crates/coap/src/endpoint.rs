@@ -70,10 +70,7 @@ pub struct Token {
 impl Token {
     /// Eight bytes that cannot be guessed, as RFC 7252 section 5.3.1 asks for.
     pub fn random(rng: &mut impl Rng) -> Self {
-        Self {
-            bytes: rng.next_u64().to_be_bytes(),
-            length: 8,
-        }
+        Self { bytes: rng.next_u64().to_be_bytes(), length: 8 }
     }
 
     /// A token of these eight bytes.
@@ -85,10 +82,7 @@ impl Token {
     /// Keeps a peer's token; `None` if it is longer than eight bytes.
     #[must_use]
     pub fn from_slice(slice: &[u8]) -> Option<Self> {
-        let mut token = Self {
-            length: u8::try_from(slice.len()).ok()?,
-            ..Self::default()
-        };
+        let mut token = Self { length: u8::try_from(slice.len()).ok()?, ..Self::default() };
         token.bytes.get_mut(..slice.len())?.copy_from_slice(slice);
         Some(token)
     }
@@ -317,11 +311,7 @@ where
         let message = match Message::parse(datagram) {
             Ok(message) => message,
             // RFC 7252 section 4.2: a confirmable message with a format error is rejected, any other ignored.
-            Err(ParseError::Malformed {
-                kind: Kind::Confirmable,
-                message_id,
-                ..
-            }) => {
+            Err(ParseError::Malformed { kind: Kind::Confirmable, message_id, .. }) => {
                 return answered(out, &reject(message_id));
             }
             Err(_) => return Received::Nothing,
@@ -356,17 +346,9 @@ where
     ) -> usize {
         let confirmable = request.message.kind() == Kind::Confirmable;
         let header = Header {
-            kind: if confirmable {
-                Kind::Acknowledgement
-            } else {
-                Kind::NonConfirmable
-            },
+            kind: if confirmable { Kind::Acknowledgement } else { Kind::NonConfirmable },
             code: Code::INTERNAL_SERVER_ERROR,
-            message_id: if confirmable {
-                request.message.message_id()
-            } else {
-                ids.next_id()
-            },
+            message_id: if confirmable { request.message.message_id() } else { ids.next_id() },
             token: request.message.token(),
         };
         let mut writer = MessageWriter::new(out, header);
@@ -377,11 +359,7 @@ where
         });
         let mut length = length.unwrap_or(0);
         if is_unwanted(&request.message, reply_code(out)) {
-            length = if confirmable {
-                put(out, &acknowledge(request.message.message_id()))
-            } else {
-                0
-            };
+            length = if confirmable { put(out, &acknowledge(request.message.message_id())) } else { 0 };
         }
         self.record_reply(request, out.get(..length).unwrap_or_default());
         length
@@ -419,43 +397,19 @@ where
         datagram.close(length);
 
         let state = self.first_state(&outgoing, rng);
-        let deadline = if state == State::Queued {
-            Instant::NEVER
-        } else {
-            now
-        };
+        let deadline = if state == State::Queued { Instant::NEVER } else { now };
         self.order = self.order.wrapping_add(1);
-        let Outgoing {
-            peer,
-            purpose,
-            token,
-            message_id,
-            tag,
-            ..
-        } = outgoing;
-        let exchange = Exchange {
-            peer,
-            tag,
-            token,
-            message_id,
-            purpose,
-            order: self.order,
-            state,
-            datagram,
-        };
+        let Outgoing { peer, purpose, token, message_id, tag, .. } = outgoing;
+        let exchange = Exchange { peer, tag, token, message_id, purpose, order: self.order, state, datagram };
         let hash = self.hash(&peer, 0);
-        self.exchanges
-            .insert(hash, deadline, exchange)
-            .map_err(|_| SendError::TooManyExchanges)?;
+        self.exchanges.insert(hash, deadline, exchange).map_err(|_| SendError::TooManyExchanges)?;
         Ok(())
     }
 
     /// Forgets an exchange; a response that still comes is unmatched.
     pub fn cancel(&mut self, now: Instant, peer: P, tag: u64) -> bool {
         let hash = self.hash(&peer, 0);
-        let slot = self
-            .exchanges
-            .find(hash, |exchange| exchange.peer == peer && exchange.tag == tag);
+        let slot = self.exchanges.find(hash, |exchange| exchange.peer == peer && exchange.tag == tag);
         slot.is_some_and(|slot| self.finish(now, slot).is_some())
     }
 
@@ -472,19 +426,12 @@ where
                 self.exchanges.set_deadline(slot, now.after(wait));
                 let exchange = self.exchanges.get_mut(slot)?;
                 exchange.state = state;
-                Some(Due::Transmit {
-                    peer,
-                    datagram: exchange.datagram.bytes(),
-                })
+                Some(Due::Transmit { peer, datagram: exchange.datagram.bytes() })
             }
             None => {
                 let acknowledged = exchange.state == State::AwaitingResponse { acknowledged: true };
                 self.finish(now, slot);
-                Some(Due::TimedOut {
-                    tag,
-                    peer,
-                    acknowledged,
-                })
+                Some(Due::TimedOut { tag, peer, acknowledged })
             }
         }
     }
@@ -492,10 +439,7 @@ where
     /// When [`Endpoint::poll`] has something to do next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.exchanges
-            .earliest()
-            .map(|(_, at)| at)
-            .filter(|at| *at != Instant::NEVER)
+        self.exchanges.earliest().map(|(_, at)| at).filter(|at| *at != Instant::NEVER)
     }
 
     /// How many messages wait for an answer or for their turn.
@@ -508,24 +452,16 @@ where
     fn next_state(&self, exchange: &Exchange<P, B>) -> Option<(State, Duration)> {
         match exchange.state {
             State::Queued | State::AwaitingResponse { .. } => None,
-            State::Unsent => Some((
-                State::AwaitingResponse { acknowledged: false },
-                self.parameters.response_timeout,
-            )),
-            State::Unacknowledged {
-                transmissions,
-                timeout,
-            } => (transmissions <= self.parameters.max_retransmit).then(|| {
-                let doubled = timeout.saturating_mul(2);
-                let transmissions = transmissions.saturating_add(1);
-                (
-                    State::Unacknowledged {
-                        transmissions,
-                        timeout: doubled,
-                    },
-                    timeout,
-                )
-            }),
+            State::Unsent => {
+                Some((State::AwaitingResponse { acknowledged: false }, self.parameters.response_timeout))
+            }
+            State::Unacknowledged { transmissions, timeout } => {
+                (transmissions <= self.parameters.max_retransmit).then(|| {
+                    let doubled = timeout.saturating_mul(2);
+                    let transmissions = transmissions.saturating_add(1);
+                    (State::Unacknowledged { transmissions, timeout: doubled }, timeout)
+                })
+            }
         }
     }
 
@@ -539,24 +475,22 @@ where
 
     /// RFC 7252 section 4.2: the first timeout lies between ACK_TIMEOUT and one and a half times that.
     fn first_transmission(&self, rng: &mut impl Rng) -> State {
-        let base = self.parameters.ack_timeout;
-        let jitter = base
-            .saturating_mul(rng.next_u32() & 0xff)
-            .checked_div(512)
-            .unwrap_or_default();
+        self.transmission_with(rng.next_u32() as u8)
+    }
+
+    fn transmission_with(&self, jitter: u8) -> State {
+        let base = self.parameters.ack_timeout.as_millis() as u64;
+        let jitter = base.saturating_mul(u64::from(jitter)) / 512;
         State::Unacknowledged {
             transmissions: 0,
-            timeout: base.saturating_add(jitter),
+            timeout: Duration::from_millis(base.saturating_add(jitter)),
         }
     }
 
     fn is_busy(&self, peer: P) -> bool {
         let active = |(_, exchange): &(Slot, &Exchange<P, B>)| {
             exchange.peer == peer
-                && !matches!(
-                    exchange.state,
-                    State::Queued | State::AwaitingResponse { acknowledged: true }
-                )
+                && !matches!(exchange.state, State::Queued | State::AwaitingResponse { acknowledged: true })
         };
         self.exchanges.chain(self.hash(&peer, 0)).filter(active).count()
             >= usize::from(self.parameters.nstart)
@@ -569,22 +503,16 @@ where
         match self.exchanges.get_mut(slot) {
             Some(exchange) if exchange.purpose == Purpose::Request => {
                 exchange.state = State::AwaitingResponse { acknowledged: true };
-                self.exchanges
-                    .set_deadline(slot, now.after(self.parameters.response_timeout));
+                self.exchanges.set_deadline(slot, now.after(self.parameters.response_timeout));
                 self.promote(now, peer);
                 Received::Nothing
             }
-            _ => self
-                .finish(now, slot)
-                .map_or(Received::Nothing, Received::Delivered),
+            _ => self.finish(now, slot).map_or(Received::Nothing, Received::Delivered),
         }
     }
 
     fn reset(&mut self, now: Instant, peer: P, message_id: u16) -> Received<'static, P> {
-        match self
-            .find_by_id(peer, message_id)
-            .and_then(|slot| self.finish(now, slot))
-        {
+        match self.find_by_id(peer, message_id).and_then(|slot| self.finish(now, slot)) {
             Some(tag) => Received::Reset(tag),
             None => Received::ResetOf(message_id),
         }
@@ -637,16 +565,10 @@ where
     fn piggybacked<'d>(&mut self, now: Instant, peer: P, message: Message<'d>) -> Received<'d, P> {
         let slot = self.find_by_id(peer, message.message_id());
         let matching = slot.filter(|slot| {
-            self.exchanges
-                .get(*slot)
-                .is_some_and(|exchange| exchange.token.as_slice() == message.token())
+            self.exchanges.get(*slot).is_some_and(|exchange| exchange.token.as_slice() == message.token())
         });
         match matching.and_then(|slot| self.finish(now, slot)) {
-            Some(tag) => Received::Response {
-                tag,
-                message,
-                answer: 0,
-            },
+            Some(tag) => Received::Response { tag, message, answer: 0 },
             None => Received::Nothing,
         }
     }
@@ -708,23 +630,16 @@ where
         }
         // The jitter of a message that waited comes from its own id: no generator is at hand here, and what the jitter is
         // for, to spread peers that start together, the wait has done.
-        let spread = u32::from(exchange.message_id & 0xff);
-        let base = self.parameters.ack_timeout;
-        let jitter = base.saturating_mul(spread).checked_div(512).unwrap_or_default();
-        let timeout = base.saturating_add(jitter);
+        let state = self.transmission_with(exchange.message_id as u8);
         if let Some(exchange) = self.exchanges.get_mut(slot) {
-            exchange.state = State::Unacknowledged {
-                transmissions: 0,
-                timeout,
-            };
+            exchange.state = state;
         }
         self.exchanges.set_deadline(slot, now);
     }
 
     fn find_seen(&self, peer: P, message_id: u16) -> Option<Slot> {
         let hash = self.hash(&peer, message_id);
-        self.seen
-            .find(hash, |seen| seen.peer == peer && seen.message_id == message_id)
+        self.seen.find(hash, |seen| seen.peer == peer && seen.message_id == message_id)
     }
 
     fn seen_of(&mut self, request: &Request<'_, P>) -> Option<&mut Seen<P, R>> {
@@ -744,17 +659,7 @@ where
         }
         let hash = self.hash(&peer, message_id);
         let deadline = now.after(self.parameters.exchange_lifetime);
-        self.seen
-            .insert(
-                hash,
-                deadline,
-                Seen {
-                    peer,
-                    message_id,
-                    answer,
-                },
-            )
-            .ok()
+        self.seen.insert(hash, deadline, Seen { peer, message_id, answer }).ok()
     }
 
     /// Keeps a reply for duplicates of its request. One that is too large is kept without its payload, or, where the
@@ -796,12 +701,7 @@ impl<P> Outgoing<P> {
             Delivery::Confirmable => Kind::Confirmable,
             Delivery::NonConfirmable => Kind::NonConfirmable,
         };
-        Header {
-            kind,
-            code: self.code,
-            message_id: self.message_id,
-            token: self.token.as_slice(),
-        }
+        Header { kind, code: self.code, message_id: self.message_id, token: self.token.as_slice() }
     }
 }
 
@@ -834,19 +734,12 @@ fn reply_code(reply: &[u8]) -> Code {
 
 /// Whether the request's No-Response option (RFC 7967) asks not to be sent a response of this class.
 fn is_unwanted(request: &Message<'_>, code: Code) -> bool {
-    let class_bit = 1u32
-        .checked_shl(u32::from(code.class()).saturating_sub(1))
-        .unwrap_or(0);
-    request
-        .uint(OptionNumber::NO_RESPONSE)
-        .is_some_and(|unwanted| unwanted & class_bit != 0)
+    let class_bit = 1u32.checked_shl(u32::from(code.class()).saturating_sub(1)).unwrap_or(0);
+    request.uint(OptionNumber::NO_RESPONSE).is_some_and(|unwanted| unwanted & class_bit != 0)
 }
 
 fn is_idempotent(method: Code) -> bool {
-    matches!(
-        method,
-        Code::GET | Code::PUT | Code::DELETE | Code::FETCH | Code::IPATCH
-    )
+    matches!(method, Code::GET | Code::PUT | Code::DELETE | Code::FETCH | Code::IPATCH)
 }
 
 /// What a refused option is called in the diagnostic payload.
@@ -910,12 +803,7 @@ impl<P: Copy + Eq + Hash, const N: usize, const MTU: usize, const S: usize, cons
 {
     /// An endpoint that lies wholly in its owner.
     pub fn fixed(parameters: Parameters, rng: &mut impl Rng) -> Self {
-        Self::new(
-            parameters,
-            [const { Cell::EMPTY }; N],
-            [const { Cell::EMPTY }; S],
-            rng,
-        )
+        Self::new(parameters, [const { Cell::EMPTY }; N], [const { Cell::EMPTY }; S], rng)
     }
 }
 

@@ -4,14 +4,7 @@
 //! out. Nothing needs an allocator; the `alloc` feature adds growable buffers for servers.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::unwrap_used
-    )
-)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used))]
 #![warn(clippy::std_instead_of_core)]
 
 #[cfg(feature = "alloc")]

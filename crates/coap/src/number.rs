@@ -293,12 +293,7 @@ impl OptionNumber {
     pub const fn definition(self) -> Option<OptionDefinition> {
         use OptionFormat::{Empty, Opaque, String, Uint};
         const fn row(format: OptionFormat, min: u16, max: u16, repeatable: bool) -> Option<OptionDefinition> {
-            Some(OptionDefinition {
-                format,
-                min_length: min,
-                max_length: max,
-                repeatable,
-            })
+            Some(OptionDefinition { format, min_length: min, max_length: max, repeatable })
         }
         match self {
             Self::IF_MATCH => row(Opaque, 0, 8, true),

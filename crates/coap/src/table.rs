@@ -32,11 +32,7 @@ struct Entry<T> {
 
 impl<T> Cell<T> {
     /// An empty cell.
-    pub const EMPTY: Self = Self {
-        entry: None,
-        chain: NONE,
-        heap: NONE,
-    };
+    pub const EMPTY: Self = Self { entry: None, chain: NONE, heap: NONE };
 }
 
 impl<T> Default for Cell<T> {
@@ -60,11 +56,7 @@ pub struct Table<T, M> {
 impl<T, M: Cells<T>> Table<T, M> {
     /// A table in `cells`, which must be empty ones.
     pub const fn new(cells: M) -> Self {
-        Self {
-            cells,
-            length: 0,
-            entry: core::marker::PhantomData,
-        }
+        Self { cells, length: 0, entry: core::marker::PhantomData }
     }
 
     /// How many entries there are.
@@ -100,13 +92,7 @@ impl<T, M: Cells<T>> Table<T, M> {
         }
         let heap_position = self.length;
         if let Some(cell) = self.cell_mut(index) {
-            cell.entry = Some(Entry {
-                hash,
-                next,
-                heap_position,
-                deadline,
-                value,
-            });
+            cell.entry = Some(Entry { hash, next, heap_position, deadline, value });
         }
         if let Some(cell) = self.cell_mut(heap_position) {
             cell.heap = index;
@@ -144,9 +130,7 @@ impl<T, M: Cells<T>> Table<T, M> {
 
     /// The first entry of a hash that `matches` accepts.
     pub fn find(&self, hash: u32, matches: impl Fn(&T) -> bool) -> Option<Slot> {
-        self.chain(hash)
-            .find(|(_, value)| matches(value))
-            .map(|(slot, _)| slot)
+        self.chain(hash).find(|(_, value)| matches(value)).map(|(slot, _)| slot)
     }
 
     /// The entries of a hash, the youngest first.
@@ -165,8 +149,7 @@ impl<T, M: Cells<T>> Table<T, M> {
     pub fn find_any(&self, matches: impl Fn(&T) -> bool) -> Option<Slot> {
         let cells = self.cells.as_ref().iter().enumerate();
         let mut used = cells.filter_map(|(index, cell)| Some((index, cell.entry.as_ref()?)));
-        used.find(|(_, entry)| matches(&entry.value))
-            .map(|(index, _)| Slot(index as u32))
+        used.find(|(_, entry)| matches(&entry.value)).map(|(index, _)| Slot(index as u32))
     }
 
     /// The entry whose deadline comes first.
@@ -306,10 +289,8 @@ mod tests {
                 let found = table.find(key % 3, |k: &u32| *k == key);
                 prop_assert_eq!(found.is_some(), model.contains_key(&key));
                 match (action, found) {
-                    (0, None) => {
-                        if table.insert(key % 3, Instant::from_millis(time), key).is_ok() {
-                            model.insert(key, time);
-                        }
+                    (0, None) if table.insert(key % 3, Instant::from_millis(time), key).is_ok() => {
+                        model.insert(key, time);
                     }
                     (1, Some(slot)) => {
                         table.remove(slot);

@@ -106,20 +106,9 @@ impl<'a> Message<'a> {
         let kind = Kind::from_bits(first >> 4);
         let code = Code::from_byte(*code);
         let message_id = u16::from_be_bytes([*id_high, *id_low]);
-        let (token, options, payload) =
-            parse_body(first & 15, code, rest).map_err(|flaw| ParseError::Malformed {
-                kind,
-                message_id,
-                flaw,
-            })?;
-        Ok(Self {
-            kind,
-            code,
-            message_id,
-            token,
-            options,
-            payload,
-        })
+        let (token, options, payload) = parse_body(first & 15, code, rest)
+            .map_err(|flaw| ParseError::Malformed { kind, message_id, flaw })?;
+        Ok(Self { kind, code, message_id, token, options, payload })
     }
 
     /// The type.
@@ -155,10 +144,7 @@ impl<'a> Message<'a> {
     /// The options in the order of their numbers.
     #[must_use]
     pub const fn options(&self) -> Options<'a> {
-        Options {
-            rest: self.options,
-            number: 0,
-        }
+        Options { rest: self.options, number: 0 }
     }
 
     /// The values of one option, in their order.
@@ -194,9 +180,7 @@ impl<'a> Message<'a> {
     }
 
     fn format_option(&self, number: OptionNumber) -> Option<ContentFormat> {
-        self.uint(number)
-            .and_then(|n| u16::try_from(n).ok())
-            .map(ContentFormat)
+        self.uint(number).and_then(|n| u16::try_from(n).ok()).map(ContentFormat)
     }
 
     /// Finds the first critical option that must be refused (RFC 7252 section 5.4): one that is not `recognised`, one whose value breaks
@@ -226,9 +210,7 @@ fn parse_body(token_nibble: u8, code: Code, rest: &[u8]) -> Result<Body<'_>, Fla
     let (token_length, rest) = parse_token_length(token_nibble, rest)?;
     let (token, rest) = rest.split_at_checked(token_length).ok_or(Flaw::TruncatedToken)?;
     let options_length = measure_options(rest)?;
-    let (options, rest) = rest
-        .split_at_checked(options_length)
-        .ok_or(Flaw::TruncatedOption)?;
+    let (options, rest) = rest.split_at_checked(options_length).ok_or(Flaw::TruncatedOption)?;
     match rest {
         [] => Ok((token, options, &[])),
         [_marker] => Err(Flaw::EmptyPayload),
@@ -241,10 +223,9 @@ fn parse_token_length(nibble: u8, rest: &[u8]) -> Result<(usize, &[u8]), Flaw> {
     match (nibble, rest) {
         (0..=12, _) => Ok((usize::from(nibble), rest)),
         (13, [extra, rest @ ..]) => Ok((usize::from(*extra).saturating_add(13), rest)),
-        (14, [high, low, rest @ ..]) => Ok((
-            usize::from(u16::from_be_bytes([*high, *low])).saturating_add(269),
-            rest,
-        )),
+        (14, [high, low, rest @ ..]) => {
+            Ok((usize::from(u16::from_be_bytes([*high, *low])).saturating_add(269), rest))
+        }
         (13 | 14, _) => Err(Flaw::TruncatedToken),
         _ => Err(Flaw::ReservedTokenLength),
     }
@@ -273,9 +254,7 @@ fn split_option(bytes: &[u8]) -> Result<(u16, &[u8], &[u8]), Flaw> {
     };
     let (delta, rest) = parse_extended(first >> 4, rest)?;
     let (length, rest) = parse_extended(first & 15, rest)?;
-    let (value, rest) = rest
-        .split_at_checked(usize::from(length))
-        .ok_or(Flaw::TruncatedOption)?;
+    let (value, rest) = rest.split_at_checked(usize::from(length)).ok_or(Flaw::TruncatedOption)?;
     Ok((delta, value, rest))
 }
 
@@ -396,12 +375,7 @@ impl<'b> MessageWriter<'b> {
     /// Starts a message.
     #[must_use]
     pub fn new(buffer: &'b mut [u8], header: Header<'_>) -> Self {
-        let mut writer = Self {
-            buffer,
-            length: 0,
-            last_option: 0,
-            error: None,
-        };
+        let mut writer = Self { buffer, length: 0, last_option: 0, error: None };
         writer.put_header(header);
         writer
     }
@@ -538,31 +512,13 @@ impl Extension {
 fn encode_extended(value: usize) -> Option<(u8, Extension)> {
     let value = u32::try_from(value).ok()?;
     if value < 13 {
-        return Some((
-            value as u8,
-            Extension {
-                bytes: [0; 2],
-                length: 0,
-            },
-        ));
+        return Some((value as u8, Extension { bytes: [0; 2], length: 0 }));
     }
     if value < 269 {
-        return Some((
-            13,
-            Extension {
-                bytes: [value.wrapping_sub(13) as u8, 0],
-                length: 1,
-            },
-        ));
+        return Some((13, Extension { bytes: [value.wrapping_sub(13) as u8, 0], length: 1 }));
     }
     let rest = u16::try_from(value.wrapping_sub(269)).ok()?;
-    Some((
-        14,
-        Extension {
-            bytes: rest.to_be_bytes(),
-            length: 2,
-        },
-    ))
+    Some((14, Extension { bytes: rest.to_be_bytes(), length: 2 }))
 }
 
 /// The four bytes of an empty message: an acknowledgement, a Reset or a ping.
@@ -597,10 +553,7 @@ mod tests {
         assert_eq!(flaw(&[0x4d, 1, 0, 0]), Flaw::TruncatedToken);
         assert_eq!(flaw(&[0x40, 1, 0, 0, 0xf0]), Flaw::ReservedOptionNibble);
         assert_eq!(flaw(&[0x40, 1, 0, 0, 0xb2, b'a']), Flaw::TruncatedOption);
-        assert_eq!(
-            flaw(&[0x40, 1, 0, 0, 0xe0, 0xff, 0xff]),
-            Flaw::OptionNumberTooLarge
-        );
+        assert_eq!(flaw(&[0x40, 1, 0, 0, 0xe0, 0xff, 0xff]), Flaw::OptionNumberTooLarge);
         assert_eq!(flaw(&[0x40, 1, 0, 0, 0xff]), Flaw::EmptyPayload);
         assert_eq!(flaw(&[0x40, 0, 0, 0, 1]), Flaw::EmptyMessageWithContent);
     }
@@ -610,16 +563,9 @@ mod tests {
         for length in [0, 8, 12, 13, 268, 269, 1000] {
             let token = vec![7; length];
             let mut buffer = [0; 1100];
-            let header = Header {
-                kind: Kind::NonConfirmable,
-                code: Code::CONTENT,
-                message_id: 1,
-                token: &token,
-            };
-            let length = MessageWriter::new(&mut buffer, header)
-                .payload(b"x")
-                .finish()
-                .unwrap();
+            let header =
+                Header { kind: Kind::NonConfirmable, code: Code::CONTENT, message_id: 1, token: &token };
+            let length = MessageWriter::new(&mut buffer, header).payload(b"x").finish().unwrap();
             let message = Message::parse(&buffer[..length]).unwrap();
             assert_eq!((message.token(), message.payload()), (&token[..], &b"x"[..]));
         }
@@ -629,11 +575,8 @@ mod tests {
     fn an_unknown_critical_option_is_found_and_an_elective_one_is_passed_over() {
         let critical = [0x40, 1, 0, 0, 0xd0, 12];
         let elective = [0x40, 1, 0, 0, 0xd0, 11];
-        let check = |bytes: &[u8]| {
-            Message::parse(bytes)
-                .unwrap()
-                .check_critical(|n| n.definition().is_some())
-        };
+        let check =
+            |bytes: &[u8]| Message::parse(bytes).unwrap().check_critical(|n| n.definition().is_some());
         assert_eq!(check(&critical), Err(OptionNumber(25)));
         assert_eq!(check(&elective), Ok(()));
     }

@@ -18,12 +18,7 @@ impl Fixture {
     fn new() -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let endpoint = TestEndpoint::fixed(Parameters::default(), &mut rng);
-        Self {
-            endpoint,
-            rng,
-            ids: MessageIds::starting_at(100),
-            now: Instant::ZERO,
-        }
+        Self { endpoint, rng, ids: MessageIds::starting_at(100), now: Instant::ZERO }
     }
 
     fn send(&mut self, tag: u64, delivery: Delivery) -> u16 {
@@ -33,18 +28,8 @@ impl Fixture {
     fn send_as(&mut self, tag: u64, delivery: Delivery, purpose: Purpose) -> u16 {
         let message_id = self.ids.next_id();
         let token = Token::from_bytes(tag.to_be_bytes());
-        let outgoing = Outgoing {
-            peer: PEER,
-            purpose,
-            delivery,
-            code: Code::GET,
-            token,
-            message_id,
-            tag,
-        };
-        self.endpoint
-            .send(self.now, &mut self.rng, outgoing, |_| {})
-            .unwrap();
+        let outgoing = Outgoing { peer: PEER, purpose, delivery, code: Code::GET, token, message_id, tag };
+        self.endpoint.send(self.now, &mut self.rng, outgoing, |_| {}).unwrap();
         message_id
     }
 
@@ -73,17 +58,7 @@ impl Fixture {
 
 fn message(kind: Kind, code: Code, message_id: u16, token: &[u8]) -> Vec<u8> {
     let mut buffer = [0; 64];
-    let length = MessageWriter::new(
-        &mut buffer,
-        Header {
-            kind,
-            code,
-            message_id,
-            token,
-        },
-    )
-    .finish()
-    .unwrap();
+    let length = MessageWriter::new(&mut buffer, Header { kind, code, message_id, token }).finish().unwrap();
     buffer[..length].to_vec()
 }
 
@@ -121,14 +96,8 @@ fn a_piggybacked_response_ends_the_exchange() {
     let id = fixture.send(7, Delivery::Confirmable);
     fixture.drain();
     let response = message(Kind::Acknowledgement, Code::CONTENT, id, &7u64.to_be_bytes());
-    assert!(matches!(
-        fixture.receive(&response).0,
-        Received::Response { tag: 7, .. }
-    ));
-    assert!(
-        matches!(fixture.receive(&response).0, Received::Nothing),
-        "a duplicate"
-    );
+    assert!(matches!(fixture.receive(&response).0, Received::Response { tag: 7, .. }));
+    assert!(matches!(fixture.receive(&response).0, Received::Nothing), "a duplicate");
     assert_eq!(fixture.endpoint.outstanding(), 0);
 }
 
@@ -174,12 +143,7 @@ fn a_second_request_to_a_peer_waits_for_the_first() {
     fixture.send(2, Delivery::Confirmable);
     fixture.send(3, Delivery::Confirmable);
     assert_eq!(fixture.drain().0.len(), 1);
-    fixture.receive(&message(
-        Kind::Acknowledgement,
-        Code::CONTENT,
-        first,
-        &1u64.to_be_bytes(),
-    ));
+    fixture.receive(&message(Kind::Acknowledgement, Code::CONTENT, first, &1u64.to_be_bytes()));
     let (sent, _) = fixture.drain();
     assert_eq!(Message::parse(&sent[0]).unwrap().token(), 2u64.to_be_bytes());
     assert_eq!(sent.len(), 1);
@@ -193,10 +157,7 @@ fn a_reset_ends_a_request_and_an_acknowledgement_delivers_a_notification() {
     assert!(matches!(fixture.receive(&reject(request)).0, Received::Reset(1)));
     let notification = fixture.send_as(2, Delivery::Confirmable, Purpose::Response);
     fixture.drain();
-    assert!(matches!(
-        fixture.receive(&acknowledge(notification)).0,
-        Received::Delivered(2)
-    ));
+    assert!(matches!(fixture.receive(&acknowledge(notification)).0, Received::Delivered(2)));
     assert!(matches!(fixture.receive(&reject(77)).0, Received::ResetOf(77)));
 }
 
@@ -204,19 +165,12 @@ fn a_reset_ends_a_request_and_an_acknowledgement_delivers_a_notification() {
 fn a_duplicate_request_gets_the_first_reply_again() {
     let mut fixture = Fixture::new();
     let datagram = message(Kind::Confirmable, Code::POST, 5, b"t");
-    let Received::Request(request) = fixture.receive(&datagram).0 else {
-        panic!()
-    };
-    assert!(
-        matches!(fixture.receive(&datagram).0, Received::Nothing),
-        "the owner is at it"
-    );
+    let Received::Request(request) = fixture.receive(&datagram).0 else { panic!() };
+    assert!(matches!(fixture.receive(&datagram).0, Received::Nothing), "the owner is at it");
     let mut out = [0; 64];
-    let length = fixture
-        .endpoint
-        .reply(&request, &mut fixture.ids, &mut out, |writer| {
-            writer.code(Code::CHANGED);
-        });
+    let length = fixture.endpoint.reply(&request, &mut fixture.ids, &mut out, |writer| {
+        writer.code(Code::CHANGED);
+    });
     assert_eq!(fixture.receive(&datagram).1, &out[..length]);
 }
 
@@ -228,18 +182,11 @@ fn a_reply_too_long_to_keep_is_repeated_without_payload_unless_the_request_may_b
         writer.code(Code::CONTENT).payload(&[7; 60]);
     };
     let post = message(Kind::Confirmable, Code::POST, 5, b"t");
-    let Received::Request(request) = fixture.receive(&post).0 else {
-        panic!()
-    };
+    let Received::Request(request) = fixture.receive(&post).0 else { panic!() };
     fixture.endpoint.reply(&request, &mut fixture.ids, &mut out, fill);
-    assert_eq!(
-        fixture.receive(&post).1,
-        message(Kind::Acknowledgement, Code::CONTENT, 5, b"t")
-    );
+    assert_eq!(fixture.receive(&post).1, message(Kind::Acknowledgement, Code::CONTENT, 5, b"t"));
     let get = message(Kind::Confirmable, Code::GET, 6, b"t");
-    let Received::Request(request) = fixture.receive(&get).0 else {
-        panic!()
-    };
+    let Received::Request(request) = fixture.receive(&get).0 else { panic!() };
     fixture.endpoint.reply(&request, &mut fixture.ids, &mut out, fill);
     assert!(matches!(fixture.receive(&get).0, Received::Request(_)));
 }
@@ -248,19 +195,12 @@ fn a_reply_too_long_to_keep_is_repeated_without_payload_unless_the_request_may_b
 fn a_reply_that_does_not_fit_becomes_5_00() {
     let mut fixture = Fixture::new();
     let datagram = message(Kind::Confirmable, Code::GET, 5, b"t");
-    let Received::Request(request) = fixture.receive(&datagram).0 else {
-        panic!()
-    };
+    let Received::Request(request) = fixture.receive(&datagram).0 else { panic!() };
     let mut out = [0; 16];
-    let length = fixture
-        .endpoint
-        .reply(&request, &mut fixture.ids, &mut out, |writer| {
-            writer.code(Code::CONTENT).payload(&[1; 40]);
-        });
-    assert_eq!(
-        out[..length],
-        message(Kind::Acknowledgement, Code::INTERNAL_SERVER_ERROR, 5, b"t")
-    );
+    let length = fixture.endpoint.reply(&request, &mut fixture.ids, &mut out, |writer| {
+        writer.code(Code::CONTENT).payload(&[1; 40]);
+    });
+    assert_eq!(out[..length], message(Kind::Acknowledgement, Code::INTERNAL_SERVER_ERROR, 5, b"t"));
 }
 
 #[test]
@@ -269,16 +209,11 @@ fn the_oldest_message_id_gives_way_when_the_memory_is_full() {
     for id in 0..5 {
         fixture.now = Instant::from_millis(u64::from(id));
         assert!(matches!(
-            fixture
-                .receive(&message(Kind::Confirmable, Code::GET, id, b"t"))
-                .0,
+            fixture.receive(&message(Kind::Confirmable, Code::GET, id, b"t")).0,
             Received::Request(_)
         ));
     }
-    assert!(matches!(
-        fixture.receive(&message(Kind::Confirmable, Code::GET, 4, b"t")).0,
-        Received::Nothing
-    ));
+    assert!(matches!(fixture.receive(&message(Kind::Confirmable, Code::GET, 4, b"t")).0, Received::Nothing));
     assert!(matches!(
         fixture.receive(&message(Kind::Confirmable, Code::GET, 0, b"t")).0,
         Received::Request(_)
@@ -300,27 +235,18 @@ fn no_response_of_rfc_7967_silences_the_classes_that_it_names() {
     let mut fixture = Fixture::new();
     let mut buffer = [0; 32];
     for (kind, id, expected) in [(Kind::Confirmable, 1, 4), (Kind::NonConfirmable, 2, 0)] {
-        let header = Header {
-            kind,
-            code: Code::POST,
-            message_id: id,
-            token: b"t",
-        };
+        let header = Header { kind, code: Code::POST, message_id: id, token: b"t" };
         let mut writer = MessageWriter::new(&mut buffer, header);
         let length = writer.uint(OptionNumber::NO_RESPONSE, 2).finish().unwrap();
         let Received::Request(request) =
-            fixture
-                .endpoint
-                .receive(fixture.now, PEER, &buffer[..length], &mut [])
+            fixture.endpoint.receive(fixture.now, PEER, &buffer[..length], &mut [])
         else {
             panic!()
         };
         let mut out = [0; 32];
-        let length = fixture
-            .endpoint
-            .reply(&request, &mut fixture.ids, &mut out, |writer| {
-                writer.code(Code::CHANGED);
-            });
+        let length = fixture.endpoint.reply(&request, &mut fixture.ids, &mut out, |writer| {
+            writer.code(Code::CHANGED);
+        });
         assert_eq!(length, expected);
     }
 }
@@ -329,13 +255,6 @@ fn no_response_of_rfc_7967_silences_the_classes_that_it_names() {
 fn a_malformed_confirmable_is_reset_and_any_other_ignored() {
     let mut fixture = Fixture::new();
     assert_eq!(fixture.receive(&[0x40, 1, 0, 3, 0xff]).1, reject(3));
-    assert!(matches!(
-        fixture.receive(&[0x50, 1, 0, 3, 0xff]).0,
-        Received::Nothing
-    ));
-    assert_eq!(
-        fixture.receive(&[0x40, 0x20, 0, 4]).1,
-        reject(4),
-        "a reserved code class"
-    );
+    assert!(matches!(fixture.receive(&[0x50, 1, 0, 3, 0xff]).0, Received::Nothing));
+    assert_eq!(fixture.receive(&[0x40, 0x20, 0, 4]).1, reject(4), "a reserved code class");
 }
