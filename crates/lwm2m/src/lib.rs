@@ -1,1 +1,68 @@
-//! Placeholder.
+//! LwM2M (versions 1.0, 1.1 and 1.2) as data: what is said between device and server, without saying it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`path`] | where a value lives: `/3/0/9` |
+//! | [`value`] | what a value is: text, number, time, link … |
+//! | [`format`] | payloads, both directions: plain text, TLV, SenML, CBOR … |
+//! | [`link`] | CoRE link lists of Register, Update and Discover |
+//! | [`attributes`] | notification attributes: `pmin`, `gt` … |
+//! | [`operation`] | every request and response, to and from CoAP codes and options |
+//! | `model` | what the objects and their resources are (feature `alloc`) |
+//!
+//! Nothing here knows sockets, clocks, tokens or retransmission, and nothing but the registry of `model` needs an
+//! allocator: decoders borrow from the payload, encoders write into the caller's buffer. Every parser takes bytes from
+//! strangers, so every parser is bounded and none can panic.
+//!
+//! # Example
+//! A server reads the battery level of a device, and the device answers:
+//!
+//! ```
+//! use buoy_coap::number::{Code, ContentFormat, OptionNumber};
+//! use buoy_lwm2m::format::{Encoder, decode};
+//! use buoy_lwm2m::operation::Downlink;
+//! use buoy_lwm2m::path::Path;
+//! use buoy_lwm2m::value::{Value, ValueType};
+//!
+//! let battery_level = Path::resource(3, 0, 9);
+//! let request = Downlink::Read { path: battery_level, accept: Some(ContentFormat::SENML_JSON) };
+//! assert_eq!(request.code(), Code::GET);
+//! let segments = request.options().filter(|(number, _)| *number == OptionNumber::URI_PATH).count();
+//! assert_eq!(segments, 3);
+//!
+//! let mut payload = [0; 64];
+//! let mut encoder = Encoder::new(ContentFormat::SENML_JSON, battery_level, &mut payload)?;
+//! encoder.push(battery_level, &Value::Integer(95), None)?;
+//! let length = encoder.finish()?;
+//! assert_eq!(&payload[..length], br#"[{"bn":"/3/0/9","v":95}]"#);
+//!
+//! let mut scratch = [0; 64];
+//! let item = decode(ContentFormat::SENML_JSON, battery_level, &payload[..length])?.next().unwrap()?;
+//! let value = item.value.unwrap().resolve(ValueType::Integer, &mut scratch)?;
+//! assert_eq!(value, Value::Integer(95));
+//! # Ok::<(), buoy_lwm2m::format::FormatError>(())
+//! ```
+#![cfg_attr(not(any(test, feature = "xml")), no_std)]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used
+    )
+)]
+#![warn(clippy::std_instead_of_core)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+pub mod attributes;
+pub mod format;
+pub mod link;
+#[cfg(feature = "alloc")]
+pub mod model;
+pub mod operation;
+mod output;
+pub mod path;
+pub mod value;

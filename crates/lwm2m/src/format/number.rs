@@ -1,0 +1,264 @@
+//! Numbers as text, and between their types.
+
+use super::FormatError;
+use crate::output::Output;
+use crate::value::ValueType;
+use core::fmt::Write as _;
+
+/// Reads a number written in decimal digits as an `i64` or `u64`.
+pub(crate) trait Whole: Sized + Copy {
+    /// The type to blame.
+    const TYPE: ValueType;
+    fn from_wide(value: i128) -> Option<Self>;
+}
+
+impl Whole for i64 {
+    const TYPE: ValueType = ValueType::Integer;
+    fn from_wide(value: i128) -> Option<Self> {
+        value.try_into().ok()
+    }
+}
+
+impl Whole for u64 {
+    const TYPE: ValueType = ValueType::UnsignedInteger;
+    fn from_wide(value: i128) -> Option<Self> {
+        value.try_into().ok()
+    }
+}
+
+pub(crate) fn narrow<W: Whole>(value: i128) -> Result<W, FormatError> {
+    W::from_wide(value).ok_or(FormatError::PeerSentOutOfRange { expected: W::TYPE })
+}
+
+/// Reads `-12`; nothing but a sign and digits is accepted.
+pub(crate) fn parse_whole<W: Whole>(text: &str) -> Result<W, FormatError> {
+    let malformed = FormatError::PeerSentMalformedValue { expected: W::TYPE };
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(malformed);
+    }
+    let out_of_range = FormatError::PeerSentOutOfRange { expected: W::TYPE };
+    let magnitude: u64 = digits.parse().map_err(|_| out_of_range)?;
+    let wide = i128::from(magnitude);
+    narrow(if negative { wide.wrapping_neg() } else { wide })
+}
+
+/// Reads a JSON number as a whole one: `12`, but also `12.0` and `1.2e1`.
+pub(crate) fn parse_json_whole<W: Whole>(text: &str) -> Result<W, FormatError> {
+    if text.contains(['.', 'e', 'E']) {
+        whole_from_float(parse_float(text)?)
+    } else {
+        parse_whole(text)
+    }
+}
+
+/// A float that is whole, as an integer.
+pub(crate) fn whole_from_float<W: Whole>(value: f64) -> Result<W, FormatError> {
+    let out_of_range = FormatError::PeerSentOutOfRange { expected: W::TYPE };
+    // 2^64 and beyond can't fit; the cast of anything smaller is exact or drops a fraction, which is then seen.
+    if !value.is_finite() || value.abs() > 18_446_744_073_709_551_616.0 {
+        return Err(out_of_range);
+    }
+    let whole = value as i128;
+    if whole as f64 == value {
+        narrow(whole)
+    } else {
+        Err(out_of_range)
+    }
+}
+
+/// Reads a finite number. The words that Rust knows (`inf`, `NaN`) are refused.
+pub(crate) fn parse_float(text: &str) -> Result<f64, FormatError> {
+    const EXPECTED: ValueType = ValueType::Float;
+    let is_number = text
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    if !is_number {
+        return Err(FormatError::PeerSentMalformedValue { expected: EXPECTED });
+    }
+    let value: f64 = text
+        .parse()
+        .map_err(|_| FormatError::PeerSentMalformedValue { expected: EXPECTED })?;
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(FormatError::PeerSentOutOfRange { expected: EXPECTED })
+    }
+}
+
+/// `mantissa` times ten to the power of `exponent`.
+pub(crate) fn decimal_fraction(mantissa: i128, exponent: i128) -> Result<f64, FormatError> {
+    let mut buffer = [0; 96];
+    let mut output = Output::new(&mut buffer);
+    write!(output, "{mantissa}e{exponent}")?;
+    let text = core::str::from_utf8(output.into_written()).map_err(|_| FormatError::PeerSentBadCbor)?;
+    parse_float(text)
+}
+
+/// Writes a finite number the way that plain text and JSON both know.
+pub(crate) fn write_float(value: f64, output: &mut Output<'_>) -> Result<(), FormatError> {
+    if !value.is_finite() {
+        return Err(FormatError::NotFinite);
+    }
+    // Very large and small numbers would otherwise be written with up to 300 zeros.
+    let plain = value == 0.0 || (1e-7..1e17).contains(&value.abs());
+    if plain {
+        write!(output, "{value}")?
+    } else {
+        write!(output, "{value:e}")?
+    }
+    Ok(())
+}
+
+/// Reads a date and time of RFC 3339 as seconds since 1970; fractions of seconds are dropped.
+pub(crate) fn parse_date_time(text: &str) -> Option<i64> {
+    let (date, rest) = text.split_once(['T', 't', ' '])?;
+    let [year, month, day] = fields(date, '-')?;
+    let (clock, offset) = split_offset(rest)?;
+    let clock = clock.split_once('.').map_or(clock, |(clock, _)| clock);
+    let [hour, minute, second] = fields(clock, ':')?;
+    let valid =
+        (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 61;
+    if !valid || year > 9999 {
+        return None;
+    }
+    let seconds = hour
+        .checked_mul(3600)?
+        .checked_add(minute.checked_mul(60)?)?
+        .checked_add(second)?;
+    days_since_1970(year, month, day)?
+        .checked_mul(86_400)?
+        .checked_add(seconds)?
+        .checked_sub(offset)
+}
+
+fn split_offset(text: &str) -> Option<(&str, i64)> {
+    if let Some(clock) = text.strip_suffix(['Z', 'z']) {
+        return Some((clock, 0));
+    }
+    let at = text.rfind(['+', '-'])?;
+    let (clock, offset) = text.split_at_checked(at)?;
+    let negative = offset.starts_with('-');
+    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+    let seconds = digits(hours)?
+        .checked_mul(3600)?
+        .checked_add(digits(minutes)?.checked_mul(60)?)?;
+    Some((clock, if negative { seconds.checked_neg()? } else { seconds }))
+}
+
+fn fields(text: &str, separator: char) -> Option<[i64; 3]> {
+    let mut parts = text.split(separator).map(digits);
+    let fields = [parts.next()??, parts.next()??, parts.next()??];
+    parts.next().is_none().then_some(fields)
+}
+
+fn digits(text: &str) -> Option<i64> {
+    let sane = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if sane { text.parse().ok() } else { None }
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar, counting years from March so that leap days come last.
+fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
+    let year = if month <= 2 { year.checked_sub(1)? } else { year };
+    let month_from_march = month.checked_add(9)?.checked_rem(12)?;
+    let day_of_year = month_from_march
+        .checked_mul(153)?
+        .checked_add(2)?
+        .checked_div(5)?
+        .checked_add(day)?;
+    let leap_days = (year.div_euclid(4))
+        .checked_sub(year.div_euclid(100))?
+        .checked_add(year.div_euclid(400))?;
+    let days = year
+        .checked_mul(365)?
+        .checked_add(leap_days)?
+        .checked_add(day_of_year)?;
+    days.checked_sub(719_469)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_rfc_3339_are_read() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2013-03-21T20:04:00Z", 1_363_896_240),
+            ("2000-02-29T23:59:59.5Z", 951_868_799),
+            ("2000-03-01T00:00:00Z", 951_868_800),
+            ("1969-12-31T23:59:59Z", -1),
+            ("2013-03-21T21:34:00+01:30", 1_363_896_240),
+            ("2013-03-21T19:04:00-01:00", 1_363_896_240),
+        ] {
+            assert_eq!(parse_date_time(text), Some(seconds), "{text}");
+        }
+        for text in [
+            "",
+            "T",
+            "2013-03-21",
+            "2013-13-01T00:00:00Z",
+            "2013-03-21T25:00:00Z",
+            "x-03-21T00:00:00Z",
+        ] {
+            assert_eq!(parse_date_time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_keep_to_their_range() {
+        assert_eq!(parse_whole::<i64>("-9223372036854775808"), Ok(i64::MIN));
+        assert_eq!(parse_whole::<u64>("18446744073709551615"), Ok(u64::MAX));
+        assert_eq!(
+            parse_whole::<i64>("9223372036854775808"),
+            Err(FormatError::PeerSentOutOfRange {
+                expected: ValueType::Integer
+            })
+        );
+        assert!(parse_whole::<u64>("-1").is_err());
+        for text in ["", "-", "+", "1.0", "1e3", "0x1", " 1", "--1", "+-1"] {
+            assert_eq!(
+                parse_whole::<i64>(text),
+                Err(FormatError::PeerSentMalformedValue {
+                    expected: ValueType::Integer
+                }),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_float_that_is_whole_is_an_integer() {
+        assert_eq!(whole_from_float::<i64>(-3.0), Ok(-3));
+        assert_eq!(parse_json_whole::<i64>("1.2e1"), Ok(12));
+        assert!(whole_from_float::<i64>(0.5).is_err());
+        assert!(whole_from_float::<u64>(1e300).is_err());
+        assert!(whole_from_float::<i64>(f64::NAN).is_err());
+        assert!(whole_from_float::<u64>(18_446_744_073_709_551_616.0).is_err());
+    }
+
+    #[test]
+    fn floats_survive_their_text() {
+        for value in [
+            0.0,
+            -0.5,
+            1e-300,
+            1.5e300,
+            123_456_789.125,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+        ] {
+            let mut buffer = [0; 64];
+            let mut output = Output::new(&mut buffer);
+            write_float(value, &mut output).unwrap();
+            let text = core::str::from_utf8(output.into_written()).unwrap();
+            assert_eq!(parse_float(text), Ok(value), "{text}");
+        }
+        for text in ["inf", "NaN", "infinity", "1e999", ""] {
+            assert!(parse_float(text).is_err(), "{text}");
+        }
+    }
+}
