@@ -376,6 +376,13 @@ where
         put(out, &acknowledge(request.message.message_id()))
     }
 
+    /// Forgets a request that somebody else will answer, so that its duplicates are handed out again too.
+    pub fn disown(&mut self, request: &Request<'_, P>) {
+        if self.seen_of(request).is_some() {
+            request.slot.and_then(|slot| self.seen.remove(slot));
+        }
+    }
+
     /// Takes a message for sending; it comes out of [`Endpoint::poll`] as soon as NSTART allows.
     ///
     /// # Errors
@@ -671,9 +678,7 @@ where
                 seen.answer = Answer::Replied(kept);
             }
         } else if is_idempotent(request.message.code()) {
-            if self.seen_of(request).is_some() {
-                request.slot.and_then(|slot| self.seen.remove(slot));
-            }
+            self.disown(request);
         } else if let (Ok(message), Some(seen)) = (Message::parse(reply), self.seen_of(request)) {
             let header = Header {
                 kind: message.kind(),

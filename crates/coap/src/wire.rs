@@ -89,6 +89,7 @@ pub struct Message<'a> {
     token: &'a [u8],
     options: &'a [u8],
     payload: &'a [u8],
+    datagram: &'a [u8],
 }
 
 impl<'a> Message<'a> {
@@ -108,7 +109,7 @@ impl<'a> Message<'a> {
         let message_id = u16::from_be_bytes([*id_high, *id_low]);
         let (token, options, payload) = parse_body(first & 15, code, rest)
             .map_err(|flaw| ParseError::Malformed { kind, message_id, flaw })?;
-        Ok(Self { kind, code, message_id, token, options, payload })
+        Ok(Self { kind, code, message_id, token, options, payload, datagram })
     }
 
     /// The type.
@@ -139,6 +140,12 @@ impl<'a> Message<'a> {
     #[must_use]
     pub const fn payload(&self) -> &'a [u8] {
         self.payload
+    }
+
+    /// The whole message as it came.
+    #[must_use]
+    pub const fn datagram(&self) -> &'a [u8] {
+        self.datagram
     }
 
     /// The options in the order of their numbers.

@@ -1,0 +1,29 @@
+//! The LwM2M server as a sans-IO engine.
+//!
+//! A [`Shard`] keeps a part of the fleet: who is registered, what was asked of them, what they are observed for. It knows no
+//! sockets, no threads and no clock. Datagrams and the time go in; an [`Outbox`] takes what is to be saved, sent and told.
+//!
+//! One rule binds the shell: what the [`Outbox`] lists as changes is durable *before* its datagrams leave and before its
+//! events are told to anybody.
+#![forbid(unsafe_code)]
+
+mod echo;
+mod files;
+mod observation;
+mod operation;
+mod outbox;
+mod registration;
+mod registrations;
+mod shard;
+mod transfer;
+mod wheel;
+
+pub use files::Body;
+pub use observation::{ObservationId, ObservationView};
+pub use operation::{
+    Downlink, Durability, Failure, Intent, OperationId, OperationRecord, OperationState, Outcome, Reply,
+    Submission,
+};
+pub use outbox::{Change, Event, Outbox, Report, ReportSource, UpdatedFields};
+pub use registration::{Attributes, RegistrationKey, RegistrationView};
+pub use shard::{Counters, Directory, Peer, Shard, ShardConfig, Unclaimed};

@@ -1,0 +1,80 @@
+//! What a device was asked to report by itself (RFC 7641; LwM2M Core 1.1 section 6.4).
+
+use std::sync::Arc;
+
+use buoy_coap::observe::Freshness;
+use buoy_lwm2m::path::Path;
+use serde::{Deserialize, Serialize};
+
+use crate::operation::Downlink;
+
+/// The name of an observation: the token of its notifications, which only the device knows besides us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObservationId(pub u64);
+
+impl ObservationId {
+    pub(crate) fn from_token(token: &[u8]) -> Option<Self> {
+        token.try_into().ok().map(|bytes| Self(u64::from_be_bytes(bytes)))
+    }
+}
+
+/// One observation of a device.
+#[derive(Clone, Debug)]
+pub(crate) struct Observation {
+    pub(crate) id: ObservationId,
+    pub(crate) paths: Arc<[Path]>,
+    pub(crate) composite: bool,
+    /// The request that started it, to start it again after the device registered anew.
+    pub(crate) request: Downlink,
+    pub(crate) freshness: Freshness,
+}
+
+/// An observation as it lies in its registration's record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ObservationRecord {
+    id: ObservationId,
+    #[serde(with = "crate::operation::paths")]
+    paths: Arc<[Path]>,
+    composite: bool,
+    code: u8,
+    options: Vec<(u16, Box<[u8]>)>,
+    payload: Vec<u8>,
+}
+
+impl Observation {
+    pub(crate) fn record(&self) -> ObservationRecord {
+        ObservationRecord {
+            id: self.id,
+            paths: self.paths.clone(),
+            composite: self.composite,
+            code: self.request.code.to_byte(),
+            options: self.request.option_records(),
+            payload: self.request.payload.bytes().to_vec(),
+        }
+    }
+
+    pub(crate) fn restore(record: ObservationRecord) -> Self {
+        Self {
+            id: record.id,
+            paths: record.paths,
+            composite: record.composite,
+            request: Downlink::from_records(record.code, record.options, record.payload),
+            freshness: Freshness::default(),
+        }
+    }
+
+    pub(crate) fn view(&self) -> ObservationView {
+        ObservationView { id: self.id, paths: self.paths.clone(), composite: self.composite }
+    }
+}
+
+/// An observation as the outside sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservationView {
+    /// Its name.
+    pub id: ObservationId,
+    /// One path, or several for a composite observation.
+    pub paths: Arc<[Path]>,
+    /// Observe-Composite.
+    pub composite: bool,
+}

@@ -1,0 +1,266 @@
+//! What is asked of a device, what became of it, and how both are kept while the device sleeps.
+
+use std::fmt;
+use std::sync::Arc;
+
+use buoy_coap::block::BadBlock;
+use buoy_coap::number::{Code, ContentFormat, OptionNumber};
+use buoy_coap::time::Instant;
+use buoy_lwm2m::path::Path;
+use serde::{Deserialize, Serialize};
+
+use crate::files::Body;
+use crate::observation::ObservationId;
+
+/// The name of an operation; the owner of the engine chooses it, and names grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct OperationId(pub u64);
+
+/// An operation to carry out on a device.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Its name.
+    pub id: OperationId,
+    /// The device.
+    pub endpoint: Arc<str>,
+    /// The request.
+    pub request: Downlink,
+    /// What the response starts or ends.
+    pub intent: Intent,
+    /// When it is too late.
+    pub deadline: Instant,
+    /// Whether it outlives a restart.
+    pub durability: Durability,
+}
+
+/// Whether an operation outlives a restart of the server and a time-out of the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Somebody waits for the answer: kept in memory until the deadline.
+    Transient,
+    /// A record in the store, delivered whenever the device can be reached before the deadline.
+    Durable,
+}
+
+/// What a successful response means beyond its content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Intent {
+    /// Nothing.
+    Once,
+    /// It starts an observation.
+    Observe {
+        /// What is observed, as (object, instance, resource, resource instance).
+        #[serde(with = "paths")]
+        paths: Arc<[Path]>,
+        /// Observe-Composite.
+        composite: bool,
+    },
+    /// It ends an observation.
+    Cancel(ObservationId),
+}
+
+/// A CoAP request to a device, with its options in ascending order.
+#[derive(Clone, Debug)]
+pub struct Downlink {
+    /// The method.
+    pub code: Code,
+    /// The options.
+    pub options: Vec<(OptionNumber, Box<[u8]>)>,
+    /// The payload.
+    pub payload: Body,
+}
+
+/// How an operation ended well, or at least with an answer.
+pub type Outcome = Reply;
+
+/// A device's answer, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The response code, be it success or the device's error.
+    pub code: Code,
+    /// How the payload is encoded.
+    pub format: Option<ContentFormat>,
+    /// Location-Path, as in "3303/5".
+    pub location: String,
+    /// Whether the device took up the observation.
+    pub observing: Option<ObservationId>,
+    /// The payload.
+    pub payload: Vec<u8>,
+}
+
+/// Why an operation ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Failure {
+    /// No such device is registered.
+    NotRegistered,
+    /// The device didn't answer in time.
+    TimedOut,
+    /// The device answered with a Reset.
+    Reset,
+    /// The deadline passed before the device could be reached.
+    Expired,
+    /// It was cancelled.
+    Cancelled,
+    /// The device left while the operation was under way.
+    Deregistered,
+    /// The server was restarted while the device may have been carrying it out; to repeat it unasked could do harm.
+    Interrupted,
+    /// Too many operations wait for this device, or in all.
+    TooManyOperations,
+    /// The device's block-wise transfer went wrong.
+    BadTransfer,
+    /// The request doesn't fit a message.
+    RequestTooLarge,
+    /// There is no such observation.
+    NoSuchObservation,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotRegistered => "no device of this name is registered",
+            Self::TimedOut => "the device did not answer in time",
+            Self::Reset => "the device rejected the message (Reset)",
+            Self::Expired => "the deadline passed before the device could be reached",
+            Self::Cancelled => "the operation was cancelled",
+            Self::Deregistered => "the device deregistered before it answered",
+            Self::Interrupted => {
+                "the server was restarted after the request was sent; it is not known whether the device carried it out"
+            }
+            Self::TooManyOperations => "too many operations wait already; try again later",
+            Self::BadTransfer => "the device broke the block-wise transfer off or changed its body on the way",
+            Self::RequestTooLarge => "the request's path and query do not fit a message",
+            Self::NoSuchObservation => "there is no such observation",
+        })
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<BadBlock> for Failure {
+    fn from(_: BadBlock) -> Self {
+        Self::BadTransfer
+    }
+}
+
+/// Where an operation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OperationState {
+    /// It waits for the device.
+    Queued,
+    /// The device may have it.
+    Sent,
+    /// The device answered with success.
+    Succeeded,
+    /// The device answered with an error, or it failed on the way.
+    Failed,
+    /// The deadline passed.
+    Expired,
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// A durable operation as it lies in the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperationRecord {
+    /// Its name.
+    pub id: OperationId,
+    /// The device.
+    pub endpoint: Arc<str>,
+    /// Where it is.
+    pub state: OperationState,
+    /// Milliseconds since the epoch.
+    pub created_at: u64,
+    /// Milliseconds since the epoch.
+    pub deadline: u64,
+    /// When the state last changed; milliseconds since the epoch.
+    pub changed_at: u64,
+    /// What the response starts or ends.
+    pub intent: Intent,
+    /// The method.
+    pub code: u8,
+    /// The options.
+    pub options: Vec<(u16, Box<[u8]>)>,
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// The device's answer.
+    pub answer: Option<AnswerRecord>,
+    /// Why there is none.
+    pub failure: Option<Failure>,
+}
+
+/// A device's answer in an [`OperationRecord`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AnswerRecord {
+    /// The response code.
+    pub code: u8,
+    /// The Content-Format.
+    pub format: Option<u16>,
+    /// Location-Path.
+    pub location: String,
+    /// The payload.
+    pub payload: Vec<u8>,
+}
+
+impl AnswerRecord {
+    pub(crate) fn of(reply: &Reply) -> Self {
+        Self {
+            code: reply.code.to_byte(),
+            format: reply.format.map(|format| format.0),
+            location: reply.location.clone(),
+            payload: reply.payload.clone(),
+        }
+    }
+}
+
+impl Downlink {
+    /// The values of one option.
+    pub fn values(&self, number: OptionNumber) -> impl Iterator<Item = &[u8]> {
+        self.options.iter().filter(move |(n, _)| *n == number).map(|(_, value)| &**value)
+    }
+
+    /// The path, as in "/3/0/9".
+    #[must_use]
+    pub fn path(&self) -> String {
+        self.values(OptionNumber::URI_PATH)
+            .flat_map(|segment| ["/", std::str::from_utf8(segment).unwrap_or("?")])
+            .collect()
+    }
+
+    /// Whether a device may safely be sent it twice.
+    #[must_use]
+    pub fn is_idempotent(&self) -> bool {
+        self.code != Code::POST
+    }
+}
+
+/// The serde form of paths: their identifiers.
+pub(crate) mod paths {
+    use super::{Arc, Path};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(paths: &Arc<[Path]>, serializer: S) -> Result<S::Ok, S::Error> {
+        paths.iter().map(|path| path.ids().to_vec()).collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[Path]>, D::Error> {
+        let ids = Vec::<Vec<u16>>::deserialize(deserializer)?;
+        ids.iter().map(|ids| Path::from_ids(ids).map_err(serde::de::Error::custom)).collect()
+    }
+}
+
+impl Downlink {
+    pub(crate) fn empty() -> Self {
+        Self { code: Code::EMPTY, options: Vec::new(), payload: Body::new([0u8; 0]) }
+    }
+
+    pub(crate) fn option_records(&self) -> Vec<(u16, Box<[u8]>)> {
+        self.options.iter().map(|(number, value)| (number.0, value.clone())).collect()
+    }
+
+    pub(crate) fn from_records(code: u8, options: Vec<(u16, Box<[u8]>)>, payload: Vec<u8>) -> Self {
+        let options = options.into_iter().map(|(number, value)| (OptionNumber(number), value)).collect();
+        Self { code: Code::from_byte(code), options, payload: Body::new(payload) }
+    }
+}

@@ -1,0 +1,236 @@
+//! What the engine wants done: records to save, datagrams to send, events to tell.
+//!
+//! The memory is kept from batch to batch, so a steady stream of messages allocates nothing here.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use buoy_coap::number::{Code, ContentFormat};
+use buoy_lwm2m::path::Path;
+
+use crate::observation::ObservationId;
+use crate::operation::{Failure, OperationId, OperationRecord, Outcome};
+use crate::registration::{RegistrationKey, RegistrationView};
+use crate::shard::Peer;
+
+/// The largest datagram that the engine writes.
+pub(crate) const MTU: usize = 1280;
+
+/// The effects of a batch of inputs.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    bytes: Vec<u8>,
+    used: usize,
+    datagrams: Vec<(Peer, Range<usize>)>,
+    records: Vec<u8>,
+    /// To be made durable before anything else here leaves.
+    pub changes: Vec<Change>,
+    /// To be told once the changes are durable.
+    pub events: Vec<Event>,
+}
+
+/// A change of durable state.
+#[derive(Debug)]
+pub enum Change {
+    /// Save a registration; the bytes are [`Outbox::record`] of the range.
+    PutRegistration {
+        /// Its key; keys grow.
+        key: RegistrationKey,
+        /// Where the record lies.
+        record: Range<usize>,
+    },
+    /// Forget a registration.
+    RemoveRegistration {
+        /// Its key.
+        key: RegistrationKey,
+    },
+    /// Save an operation.
+    PutOperation(Box<OperationRecord>),
+    /// Save the values that a device reported.
+    PutReport(Box<Report>),
+}
+
+/// Values that a device reported by itself.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The device.
+    pub endpoint: Arc<str>,
+    /// How the values came.
+    pub source: ReportSource,
+    /// When they came, in milliseconds since the epoch.
+    pub received_at: u64,
+    /// How the payload is encoded.
+    pub format: ContentFormat,
+    /// The values.
+    pub payload: Arc<[u8]>,
+}
+
+/// How reported values came.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReportSource {
+    /// A notification of an observation of these paths.
+    Notification {
+        /// The observation.
+        observation: ObservationId,
+        /// One path, or several for a composite observation.
+        paths: Arc<[Path]>,
+        /// Whether it is a composite observation.
+        composite: bool,
+    },
+    /// LwM2M Send.
+    Send,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A device registered. A registration that it replaced comes along.
+    Registered {
+        /// The registration.
+        registration: RegistrationView,
+        /// The key of the registration that it replaced.
+        replaced: Option<RegistrationKey>,
+    },
+    /// A device updated its registration.
+    Updated {
+        /// The registration as it is now.
+        registration: RegistrationView,
+        /// What the update changed.
+        changed: UpdatedFields,
+    },
+    /// A device deregistered.
+    Deregistered(RegistrationView),
+    /// A registration ran out.
+    Expired(RegistrationView),
+    /// A device in queue mode is taken to be awake.
+    Awake(Arc<str>),
+    /// A device in queue mode is taken to sleep.
+    Sleeping(Arc<str>),
+    /// An operation waits for its device to wake.
+    OperationQueued(OperationId),
+    /// An operation was sent to its device.
+    OperationSent(OperationId),
+    /// An operation ended.
+    OperationEnded {
+        /// Which.
+        id: OperationId,
+        /// The device.
+        endpoint: Arc<str>,
+        /// How.
+        outcome: Result<Outcome, Failure>,
+    },
+    /// A device no longer reports what it was observed for.
+    ObservationEnded {
+        /// The device.
+        endpoint: Arc<str>,
+        /// The observation.
+        observation: ObservationId,
+    },
+    /// A device reported values.
+    Reported(Report),
+    /// A CoAP message went by, of a device that is traced.
+    Traced {
+        /// The device.
+        endpoint: Arc<str>,
+        /// When, in milliseconds since the epoch.
+        at: u64,
+        /// From the device, or to it.
+        incoming: bool,
+        /// The whole message.
+        datagram: Arc<[u8]>,
+    },
+    /// A datagram belongs to another shard.
+    Misdirected {
+        /// Which one; `None` if only asking all can tell.
+        shard: Option<u8>,
+        /// Who sent it.
+        peer: Peer,
+        /// The datagram.
+        datagram: Box<[u8]>,
+    },
+    /// A request was refused.
+    Refused {
+        /// Whose.
+        peer: Peer,
+        /// With which code.
+        code: Code,
+        /// Why.
+        reason: Cow<'static, str>,
+    },
+}
+
+/// Which fields a registration update carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UpdatedFields {
+    /// `lt`
+    pub lifetime: bool,
+    /// The object list.
+    pub objects: bool,
+    /// `b` or `Q`
+    pub binding: bool,
+}
+
+impl Outbox {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.datagrams.is_empty() && self.changes.is_empty() && self.events.is_empty()
+    }
+
+    /// Forgets everything but the memory.
+    pub fn clear(&mut self) {
+        self.used = 0;
+        self.datagrams.clear();
+        self.records.clear();
+        self.changes.clear();
+        self.events.clear();
+    }
+
+    /// The datagrams to send, in their order.
+    pub fn datagrams(&self) -> impl ExactSizeIterator<Item = (Peer, &[u8])> {
+        self.datagrams.iter().map(|(peer, range)| (*peer, &self.bytes[range.clone()]))
+    }
+
+    /// The bytes of a record that a change names.
+    #[must_use]
+    pub fn record(&self, range: &Range<usize>) -> &[u8] {
+        &self.records[range.clone()]
+    }
+
+    /// Room for one datagram; [`Outbox::send`] sends what was written there.
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        let end = self.used + MTU;
+        if self.bytes.len() < end {
+            self.bytes.resize(end.next_power_of_two(), 0);
+        }
+        &mut self.bytes[self.used..end]
+    }
+
+    /// Sends the first `length` bytes of [`Outbox::room`]; nothing if there are none.
+    pub(crate) fn send(&mut self, peer: Peer, length: usize) {
+        if length > 0 {
+            let end = self.used + length;
+            self.datagrams.push((peer, self.used..end));
+            self.used = end;
+        }
+    }
+
+    /// Copies a datagram into [`Outbox::room`].
+    pub(crate) fn write(&mut self, datagram: &[u8]) -> usize {
+        self.room()[..datagram.len()].copy_from_slice(datagram);
+        datagram.len()
+    }
+
+    /// The bytes that [`Outbox::send`] of this length would send.
+    pub(crate) fn written(&self, length: usize) -> &[u8] {
+        &self.bytes[self.used..self.used + length]
+    }
+
+    /// Lets `write` append a registration's record and lists the change.
+    pub(crate) fn put_registration(&mut self, key: RegistrationKey, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.records.len();
+        write(&mut self.records);
+        self.changes.push(Change::PutRegistration { key, record: start..self.records.len() });
+    }
+}

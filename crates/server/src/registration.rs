@@ -1,0 +1,228 @@
+//! One device's registration (LwM2M Core 1.1 section 6.2): what is kept of it in memory, and as a durable record.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use buoy_coap::endpoint::MessageIds;
+use buoy_coap::time::Instant;
+use serde::{Deserialize, Serialize};
+
+use crate::observation::{Observation, ObservationRecord};
+use crate::shard::Peer;
+
+/// The durable name of a registration: it grows with time, and its lowest byte is the shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RegistrationKey(pub u64);
+
+impl RegistrationKey {
+    pub(crate) const fn new(counter: u64, shard: u8) -> Self {
+        Self((counter << 8) | shard as u64)
+    }
+
+    pub(crate) const fn counter(self) -> u64 {
+        self.0 >> 8
+    }
+
+    /// The shard that made it.
+    #[must_use]
+    pub const fn shard(self) -> u8 {
+        self.0 as u8
+    }
+}
+
+/// The last segment of a registration's location: its key, and a number that cannot be guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Location {
+    pub(crate) key: RegistrationKey,
+    pub(crate) nonce: u32,
+}
+
+const LOCATION_LENGTH: usize = 20;
+
+impl Location {
+    /// Twenty hexadecimal digits.
+    pub(crate) fn to_text(self) -> [u8; LOCATION_LENGTH] {
+        let number = (u128::from(self.key.0) << 32) | u128::from(self.nonce);
+        let mut text = [0; LOCATION_LENGTH];
+        for (place, digit) in text.iter_mut().rev().enumerate() {
+            let nibble = (number >> (4 * place)) as usize & 15;
+            *digit = b"0123456789abcdef"[nibble];
+        }
+        text
+    }
+
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        if text.len() != LOCATION_LENGTH || text.contains(&b'+') {
+            return None;
+        }
+        let number = u128::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()?;
+        Some(Self { key: RegistrationKey((number >> 32) as u64), nonce: number as u32 })
+    }
+}
+
+/// A registered device.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    pub(crate) endpoint: Arc<str>,
+    pub(crate) key: RegistrationKey,
+    pub(crate) nonce: u32,
+    pub(crate) peer: Peer,
+    pub(crate) registered_at: Instant,
+    pub(crate) last_contact: Instant,
+    /// Seconds.
+    pub(crate) lifetime: u32,
+    pub(crate) message_ids: MessageIds,
+    pub(crate) version: (u8, u8),
+    pub(crate) queue_mode: bool,
+    /// The peer answered something that it could not have guessed: its address is its own.
+    pub(crate) address_proved: bool,
+    /// A device in queue mode that was not heard for a while.
+    pub(crate) asleep: bool,
+    /// The slot of the wheel in which its expiry is looked at.
+    pub(crate) expiry_slot: u64,
+    /// The object list as the device sent it; devices of one model share one.
+    pub(crate) objects: Arc<str>,
+    /// Binding and further attributes as the device sent them; shared likewise.
+    pub(crate) attributes: Arc<Attributes>,
+    pub(crate) observations: Vec<Observation>,
+}
+
+/// The rarely read parts of a Register request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Attributes {
+    /// The binding, as in "U".
+    pub binding: Box<str>,
+    /// The number for SMS.
+    pub sms: Option<Box<str>>,
+    /// Attributes that LwM2M doesn't define, in their order.
+    pub others: Vec<(Box<str>, Box<str>)>,
+}
+
+impl Registration {
+    pub(crate) fn location(&self) -> Location {
+        Location { key: self.key, nonce: self.nonce }
+    }
+
+    pub(crate) fn expires_at(&self) -> Instant {
+        self.last_contact + Duration::from_secs(u64::from(self.lifetime))
+    }
+
+    pub(crate) fn view(&self) -> RegistrationView {
+        RegistrationView {
+            endpoint: self.endpoint.clone(),
+            key: self.key,
+            location: self.location().to_text(),
+            address: self.peer.address,
+            registered_at: self.registered_at.as_millis(),
+            last_contact: self.last_contact.as_millis(),
+            lifetime: self.lifetime,
+            version: self.version,
+            queue_mode: self.queue_mode,
+            asleep: self.asleep,
+            objects: self.objects.clone(),
+            attributes: self.attributes.clone(),
+        }
+    }
+
+    pub(crate) fn write_record(&self, out: &mut Vec<u8>) {
+        let record = RegistrationRecord {
+            endpoint: &self.endpoint,
+            nonce: self.nonce,
+            address: self.peer.address,
+            registered_at: self.registered_at.as_millis(),
+            last_contact: self.last_contact.as_millis(),
+            lifetime: self.lifetime,
+            version: self.version,
+            queue_mode: self.queue_mode,
+            objects: &self.objects,
+            binding: &self.attributes.binding,
+            sms: self.attributes.sms.as_deref(),
+            others: self.attributes.others.iter().map(|(name, value)| (&**name, &**value)).collect(),
+            observations: self.observations.iter().map(Observation::record).collect(),
+        };
+        out.push(RECORD_VERSION);
+        // Writing to a vector fails only where a length cannot be told beforehand, and here all can.
+        postcard::to_io(&record, out).expect("a record of known lengths can be written");
+    }
+}
+
+/// The first byte of a record.
+const RECORD_VERSION: u8 = 1;
+
+/// A registration as it lies in the store.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RegistrationRecord<'a> {
+    pub(crate) endpoint: &'a str,
+    pub(crate) nonce: u32,
+    pub(crate) address: SocketAddr,
+    pub(crate) registered_at: u64,
+    pub(crate) last_contact: u64,
+    pub(crate) lifetime: u32,
+    pub(crate) version: (u8, u8),
+    pub(crate) queue_mode: bool,
+    pub(crate) objects: &'a str,
+    pub(crate) binding: &'a str,
+    pub(crate) sms: Option<&'a str>,
+    #[serde(borrow)]
+    pub(crate) others: Vec<(&'a str, &'a str)>,
+    pub(crate) observations: Vec<ObservationRecord>,
+}
+
+impl<'a> RegistrationRecord<'a> {
+    /// Reads a record; `None` if it is damaged or of a later version.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (version, body) = bytes.split_first()?;
+        (*version == RECORD_VERSION).then(|| postcard::from_bytes(body).ok())?
+    }
+}
+
+/// A registration as the outside sees it. Cheap to clone: the texts are shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistrationView {
+    /// The endpoint name.
+    pub endpoint: Arc<str>,
+    /// The durable key.
+    pub key: RegistrationKey,
+    location: [u8; LOCATION_LENGTH],
+    /// Where the device was last heard from.
+    pub address: SocketAddr,
+    /// Milliseconds since the epoch.
+    pub registered_at: u64,
+    /// Milliseconds since the epoch.
+    pub last_contact: u64,
+    /// Seconds.
+    pub lifetime: u32,
+    /// The LwM2M version, major and minor.
+    pub version: (u8, u8),
+    /// Whether the device sleeps and must not be spoken to then.
+    pub queue_mode: bool,
+    /// Whether it is taken to sleep now.
+    pub asleep: bool,
+    /// The object list as the device sent it (CoRE link format).
+    pub objects: Arc<str>,
+    /// Binding and further attributes.
+    pub attributes: Arc<Attributes>,
+}
+
+impl RegistrationView {
+    /// The registration's id: what stands behind `/rd/` in its location.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        std::str::from_utf8(&self.location).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_read_back_and_nothing_else_is_one() {
+        let location = Location { key: RegistrationKey::new(0xabcdef, 3), nonce: 0xdead_beef };
+        assert_eq!(Location::parse(&location.to_text()), Some(location));
+        for bad in [&b""[..], b"abc", b"zzzzzzzzzzzzzzzzzzzz", b"+0000000000000000000"] {
+            assert_eq!(Location::parse(bad), None);
+        }
+    }
+}

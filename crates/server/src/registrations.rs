@@ -1,0 +1,171 @@
+//! The registrations of one shard, found by endpoint name, by location and by address.
+//!
+//! The indexes hold four bytes an entry and compare against the registrations themselves: a million devices must fit one small
+//! machine.
+
+use std::hash::{BuildHasher, Hash};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use crate::registration::{Location, Registration, RegistrationKey};
+
+/// Where a registration lies; valid until it is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Index(pub(crate) u32);
+
+#[derive(Debug, Default)]
+pub(crate) struct Registrations {
+    slots: Vec<Option<Registration>>,
+    free: Vec<u32>,
+    hasher: DefaultHashBuilder,
+    by_endpoint: HashTable<u32>,
+    by_key: HashTable<u32>,
+    by_address: HashTable<u32>,
+}
+
+impl Registrations {
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(crate) fn get(&self, index: Index) -> Option<&Registration> {
+        self.slots.get(index.0 as usize)?.as_ref()
+    }
+
+    /// The registration, to change anything but its endpoint, key and address.
+    pub(crate) fn get_mut(&mut self, index: Index) -> Option<&mut Registration> {
+        self.slots.get_mut(index.0 as usize)?.as_mut()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Registration> {
+        self.slots.iter().flatten()
+    }
+
+    pub(crate) fn by_endpoint(&self, endpoint: &str) -> Option<Index> {
+        let hash = self.hasher.hash_one(endpoint);
+        self.by_endpoint.find(hash, |index| &*self.at(*index).endpoint == endpoint).copied().map(Index)
+    }
+
+    pub(crate) fn by_location(&self, location: Location) -> Option<Index> {
+        let index = self.by_key(location.key)?;
+        (self.at(index.0).nonce == location.nonce).then_some(index)
+    }
+
+    pub(crate) fn by_key(&self, key: RegistrationKey) -> Option<Index> {
+        self.by_key.find(self.hasher.hash_one(key), |index| self.at(*index).key == key).copied().map(Index)
+    }
+
+    pub(crate) fn by_address(&self, address: SocketAddr) -> Option<Index> {
+        let hash = self.hasher.hash_one(address);
+        self.by_address.find(hash, |index| self.at(*index).peer.address == address).copied().map(Index)
+    }
+
+    /// Adds a registration of an endpoint that has none here.
+    pub(crate) fn insert(&mut self, registration: Registration) -> Index {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            (self.slots.len() - 1) as u32
+        });
+        self.slots[index as usize] = Some(registration);
+        let Self { slots, hasher, by_endpoint, by_key, .. } = self;
+        let registration = at(slots, index);
+        insert(by_endpoint, hasher, index, &*registration.endpoint, |i| &*at(slots, i).endpoint);
+        insert(by_key, hasher, index, registration.key, |i| at(slots, i).key);
+        self.index_address(index);
+        Index(index)
+    }
+
+    pub(crate) fn remove(&mut self, index: Index) -> Option<Registration> {
+        let registration = self.get(index)?;
+        let endpoint = self.hasher.hash_one(&*registration.endpoint);
+        let key = self.hasher.hash_one(registration.key);
+        remove(&mut self.by_endpoint, endpoint, index.0);
+        remove(&mut self.by_key, key, index.0);
+        self.unindex_address(index.0);
+        self.free.push(index.0);
+        self.slots[index.0 as usize].take()
+    }
+
+    /// Records that the device now speaks from `address`.
+    pub(crate) fn set_address(&mut self, index: Index, address: SocketAddr) {
+        self.unindex_address(index.0);
+        if let Some(registration) = self.get_mut(index) {
+            registration.peer.address = address;
+            registration.address_proved = false;
+        }
+        self.index_address(index.0);
+    }
+
+    fn index_address(&mut self, index: u32) {
+        let Self { slots, hasher, by_address, .. } = self;
+        let address = at(slots, index).peer.address;
+        insert(by_address, hasher, index, address, |i| at(slots, i).peer.address);
+    }
+
+    fn unindex_address(&mut self, index: u32) {
+        let hash = self.hasher.hash_one(self.at(index).peer.address);
+        remove(&mut self.by_address, hash, index);
+    }
+
+    fn at(&self, index: u32) -> &Registration {
+        at(&self.slots, index)
+    }
+}
+
+/// The registration that an index table names; the tables name only what is there.
+fn at(slots: &[Option<Registration>], index: u32) -> &Registration {
+    slots[index as usize].as_ref().expect("an indexed registration is there")
+}
+
+fn insert<'a, K: Hash + 'a>(
+    table: &mut HashTable<u32>,
+    hasher: &DefaultHashBuilder,
+    index: u32,
+    key: K,
+    key_of: impl Fn(u32) -> K,
+) {
+    // The newest comes first: an index of the same key that is there already stays behind it.
+    table.insert_unique(hasher.hash_one(&key), index, |other| hasher.hash_one(key_of(*other)));
+}
+
+fn remove(table: &mut HashTable<u32>, hash: u64, index: u32) {
+    if let Ok(entry) = table.find_entry(hash, |other| *other == index) {
+        entry.remove();
+    }
+}
+
+/// Texts and attribute sets that many devices share.
+#[derive(Debug)]
+pub(crate) struct Interner<T: ?Sized> {
+    hasher: DefaultHashBuilder,
+    known: HashTable<Arc<T>>,
+}
+
+impl<T: ?Sized> Default for Interner<T> {
+    fn default() -> Self {
+        Self { hasher: DefaultHashBuilder::default(), known: HashTable::new() }
+    }
+}
+
+impl<T: ?Sized + Hash + Eq> Interner<T> {
+    /// The shared copy, if there is one.
+    pub(crate) fn get(&self, value: &T) -> Option<Arc<T>> {
+        self.known.find(self.hasher.hash_one(value), |known| **known == *value).cloned()
+    }
+
+    /// The shared copy; `value` becomes it if there is none.
+    pub(crate) fn intern(&mut self, value: Arc<T>) -> Arc<T> {
+        if let Some(known) = self.get(&value) {
+            return known;
+        }
+        if self.known.len() == self.known.capacity() {
+            // Before growing, forget what no registration uses any more.
+            self.known.retain(|known| Arc::strong_count(known) > 1);
+        }
+        let hash = self.hasher.hash_one(&*value);
+        self.known.insert_unique(hash, value.clone(), |known| self.hasher.hash_one(&**known));
+        value
+    }
+}

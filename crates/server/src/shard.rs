@@ -1,0 +1,476 @@
+//! The engine of one shard: what comes in finds its device, what is due goes out.
+//!
+//! `register` has the registration interface, `manage` the operations on devices, `report` what devices tell by themselves,
+//! and `host` what they may fetch from the server.
+
+mod host;
+mod manage;
+mod register;
+mod report;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use buoy_coap::block::{Assembly, BlockSize};
+use buoy_coap::endpoint::{Due, HeapEndpoint, MessageIds, Parameters, Received, Request};
+use buoy_coap::number::{Code, OptionNumber};
+use buoy_coap::time::Instant;
+use buoy_coap::wire::MessageWriter;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::echo::EchoKey;
+use crate::files::Body;
+use crate::observation::ObservationId;
+use crate::outbox::{Event, Outbox};
+use crate::registration::{Attributes, RegistrationKey, RegistrationView};
+use crate::registrations::{Index, Interner, Registrations};
+use crate::wheel::Wheel;
+use manage::Operations;
+
+/// A part of the fleet.
+///
+/// The contract: every input is one call, and after a batch of them [`Shard::flush`] puts out what is due. When the time of
+/// [`Shard::next_deadline`] has come, [`Shard::handle_timeout`] is called.
+#[derive(Debug)]
+pub struct Shard<D> {
+    number: u8,
+    config: ShardConfig,
+    directory: D,
+    rng: ChaCha12Rng,
+    echo: EchoKey,
+    coap: HeapEndpoint<Peer>,
+    /// For peers that are not registered.
+    message_ids: MessageIds,
+    registrations: Registrations,
+    next_counter: u64,
+    objects: Interner<str>,
+    attributes: Interner<Attributes>,
+    expiries: Wheel,
+    naps: Wheel,
+    observations: HashMap<ObservationId, Index>,
+    operations: Operations,
+    uploads: HashMap<UploadKey, PartialUpload>,
+    files: BTreeMap<Box<str>, Body>,
+    traced: HashMap<Arc<str>, u32>,
+    counters: Counters,
+}
+
+/// Where a datagram comes from or goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Peer {
+    /// The address.
+    pub address: SocketAddr,
+}
+
+/// What a shard allows.
+#[derive(Clone, Copy, Debug)]
+pub struct ShardConfig {
+    /// The transmission parameters.
+    pub coap: Parameters,
+    /// Messages that may wait for an answer at once.
+    pub max_exchanges: usize,
+    /// Message ids that are remembered to find duplicates.
+    pub remembered_messages: usize,
+    /// The lifetime of a registration that names none (LwM2M Core section 6.2.1: 86400 seconds).
+    pub default_lifetime: u32,
+    /// How long a device in queue mode is taken to be awake after it was heard.
+    pub awake_time: Duration,
+    /// How long past its lifetime a registration is kept.
+    pub grace: Duration,
+    /// The largest object list, Send payload or answer.
+    pub max_body: usize,
+    /// Bodies that may be half received at once.
+    pub max_uploads: usize,
+    /// Operations that may wait for one device.
+    pub max_operations_per_device: usize,
+    /// Operations that may wait in all.
+    pub max_operations: usize,
+    /// The most devices.
+    pub max_registrations: usize,
+    /// The size of the blocks that are sent.
+    pub block_size: BlockSize,
+}
+
+impl Default for ShardConfig {
+    fn default() -> Self {
+        Self {
+            coap: Parameters::default(),
+            max_exchanges: 65_536,
+            remembered_messages: 65_536,
+            default_lifetime: 86_400,
+            awake_time: Duration::from_secs(93),
+            grace: Duration::from_secs(5),
+            max_body: 1 << 20,
+            max_uploads: 1024,
+            max_operations_per_device: 256,
+            max_operations: 1_000_000,
+            max_registrations: 10_000_000,
+            block_size: BlockSize::MAX,
+        }
+    }
+}
+
+/// Which shard an endpoint lives on.
+pub trait Directory {
+    /// Claims an endpoint for a shard, and says which shard has it now: the first that claimed it.
+    fn claim(&self, endpoint: &Arc<str>, shard: u8) -> u8;
+    /// Gives an endpoint up.
+    fn release(&self, endpoint: &str, shard: u8);
+}
+
+/// The directory of a server with one shard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unclaimed;
+
+impl Directory for Unclaimed {
+    fn claim(&self, _: &Arc<str>, shard: u8) -> u8 {
+        shard
+    }
+
+    fn release(&self, _: &str, _: u8) {}
+}
+
+/// What a shard has counted since it started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Datagrams that came.
+    pub datagrams_received: u64,
+    /// Register requests accepted.
+    pub registered: u64,
+    /// Updates accepted.
+    pub updated: u64,
+    /// Deregistrations.
+    pub deregistered: u64,
+    /// Registrations that ran out.
+    pub expired: u64,
+    /// Notifications taken.
+    pub notifications: u64,
+    /// Notifications of observations that nobody holds, or that were overtaken.
+    pub notifications_dropped: u64,
+    /// Send operations taken.
+    pub sends: u64,
+    /// Requests refused with 4.xx or 5.xx.
+    pub refused: u64,
+    /// Datagrams that were no CoAP messages or made no sense.
+    pub ignored: u64,
+    /// Operations sent to devices.
+    pub operations_sent: u64,
+    /// Operations that ended without an answer.
+    pub operations_failed: u64,
+}
+
+/// Which body a block belongs to (RFC 7959 section 2.5, RFC 9175 section 3.3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct UploadKey {
+    peer: Peer,
+    target: Box<[u8]>,
+}
+
+#[derive(Debug)]
+struct PartialUpload {
+    assembly: Assembly,
+    body: Vec<u8>,
+    touched: Instant,
+}
+
+/// A refusal: the response code, and why in words for the log and the diagnostic payload.
+type Refusal = (Code, Cow<'static, str>);
+
+fn refusal(code: Code, reason: &'static str) -> Refusal {
+    (code, Cow::Borrowed(reason))
+}
+
+/// What a request for which no body is needed is answered with.
+struct Answer {
+    code: Code,
+    location: Option<crate::registration::Location>,
+}
+
+impl Answer {
+    const fn plain(code: Code) -> Self {
+        Self { code, location: None }
+    }
+}
+
+impl<D: Directory> Shard<D> {
+    /// An empty shard. `seed` feeds every token, message id and location that it makes.
+    pub fn new(number: u8, config: ShardConfig, directory: D, seed: [u8; 32]) -> Self {
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let coap =
+            HeapEndpoint::on_heap(config.coap, config.max_exchanges, config.remembered_messages, &mut rng);
+        Self {
+            number,
+            config,
+            directory,
+            echo: EchoKey::random(&mut rng),
+            coap,
+            message_ids: MessageIds::random(&mut rng),
+            rng,
+            registrations: Registrations::default(),
+            next_counter: 1,
+            objects: Interner::default(),
+            attributes: Interner::default(),
+            expiries: Wheel::default(),
+            naps: Wheel::default(),
+            observations: HashMap::new(),
+            operations: Operations::default(),
+            uploads: HashMap::new(),
+            files: BTreeMap::new(),
+            traced: HashMap::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The registration of an endpoint.
+    #[must_use]
+    pub fn registration(&self, endpoint: &str) -> Option<RegistrationView> {
+        Some(self.registrations.get(self.registrations.by_endpoint(endpoint)?)?.view())
+    }
+
+    /// All registrations, in no order.
+    pub fn registrations(&self) -> impl Iterator<Item = RegistrationView> {
+        self.registrations.iter().map(|registration| registration.view())
+    }
+
+    /// How many devices are registered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.registrations.len()
+    }
+
+    /// Whether no device is registered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Starts or stops telling each CoAP message of a device as an event.
+    pub fn trace(&mut self, endpoint: &Arc<str>, on: bool) {
+        if on {
+            *self.traced.entry(endpoint.clone()).or_default() += 1;
+        } else if let Some(count) = self.traced.get_mut(endpoint) {
+            *count -= 1;
+            if *count == 0 {
+                self.traced.remove(endpoint);
+            }
+        }
+    }
+
+    /// Takes a datagram that `peer` sent.
+    pub fn handle_datagram(&mut self, now: Instant, peer: Peer, datagram: &[u8], outbox: &mut Outbox) {
+        self.counters.datagrams_received += 1;
+        self.trace_message(now, peer, Direction::Incoming, datagram, outbox);
+        match self.coap.receive(now, peer, datagram, outbox.room()) {
+            Received::Answered(length) => self.send_reply(now, peer, length, outbox),
+            Received::Request(request) => self.serve(now, &request, outbox),
+            Received::Response { tag, message, answer } => {
+                self.send_reply(now, peer, answer, outbox);
+                self.prove_address(peer);
+                self.operation_answered(now, tag, &message, outbox);
+            }
+            Received::Unmatched(message) => self.reported(now, peer, &message, outbox),
+            Received::Reset(tag) => self.operation_reset(now, tag, outbox),
+            Received::Nothing => self.not_for_us(peer, datagram, outbox),
+            Received::Delivered(_) | Received::ResetOf(_) => {}
+        }
+    }
+
+    /// Sends what is due. To be called after each batch of inputs.
+    pub fn flush(&mut self, now: Instant, outbox: &mut Outbox) {
+        loop {
+            let timed_out = match self.coap.poll(now) {
+                None => return,
+                Some(Due::Transmit { peer, datagram }) => {
+                    let length = outbox.write(datagram);
+                    self.send_reply(now, peer, length, outbox);
+                    continue;
+                }
+                Some(Due::TimedOut { tag, .. }) => tag,
+            };
+            self.operation_timed_out(now, timed_out, outbox);
+        }
+    }
+
+    /// Does what the time has made due, and what [`Shard::flush`] does.
+    pub fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
+        self.expire_registrations(now, outbox);
+        self.put_to_sleep(now, outbox);
+        self.expire_operations(now, outbox);
+        self.expire_uploads(now);
+        self.flush(now, outbox);
+    }
+
+    /// When [`Shard::handle_timeout`] has something to do next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        [
+            self.coap.next_deadline(),
+            self.expiries.next_deadline(),
+            self.naps.next_deadline(),
+            self.operations.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn serve(&mut self, now: Instant, request: &Request<'_, Peer>, outbox: &mut Outbox) {
+        let message = &request.message;
+        if let Some(echo) = message.value(OptionNumber::ECHO)
+            && self.echo.proves(now, request.peer, echo)
+        {
+            self.prove_address(request.peer);
+        }
+        if message.value(OptionNumber::PROXY_URI).is_some()
+            || message.value(OptionNumber::PROXY_SCHEME).is_some()
+        {
+            return self.refuse(
+                now,
+                request,
+                refusal(Code::PROXYING_NOT_SUPPORTED, "this is no proxy"),
+                outbox,
+            );
+        }
+        let mut path = message.values(OptionNumber::URI_PATH);
+        match path.next() {
+            Some(b"rd" | b"dp") => self.serve_device(now, request, outbox),
+            _ => self.serve_file(now, request, outbox),
+        }
+    }
+
+    /// Answers a request by a code, and a location for a new registration.
+    fn answer(&mut self, now: Instant, request: &Request<'_, Peer>, answer: &Answer, outbox: &mut Outbox) {
+        self.reply(now, request, outbox, |writer| {
+            writer.code(answer.code);
+            if let Some(location) = answer.location {
+                writer.option(OptionNumber::LOCATION_PATH, b"rd");
+                writer.option(OptionNumber::LOCATION_PATH, &location.to_text());
+            }
+        });
+    }
+
+    /// Refuses a request, and counts and tells it. The reason goes along as the diagnostic payload, unless it would make the
+    /// answer much larger than the request.
+    fn refuse(
+        &mut self,
+        now: Instant,
+        request: &Request<'_, Peer>,
+        (code, reason): Refusal,
+        outbox: &mut Outbox,
+    ) {
+        self.counters.refused += 1;
+        let peer = request.peer;
+        let budget = self.budget(now, request);
+        self.reply(now, request, outbox, |writer| {
+            writer.code(code);
+            if reason.len() + 32 < budget {
+                writer.payload(reason.as_bytes());
+            }
+        });
+        outbox.events.push(Event::Refused { peer, code, reason });
+    }
+
+    fn reply(
+        &mut self,
+        now: Instant,
+        request: &Request<'_, Peer>,
+        outbox: &mut Outbox,
+        write: impl FnOnce(&mut MessageWriter<'_>),
+    ) {
+        let index = self.registrations.by_address(request.peer.address);
+        let ids = match index.and_then(|index| self.registrations.get_mut(index)) {
+            Some(registration) => &mut registration.message_ids,
+            None => &mut self.message_ids,
+        };
+        let length = self.coap.reply(request, ids, outbox.room(), write);
+        self.send_reply(now, request.peer, length, outbox);
+    }
+
+    /// How many bytes an answer may have: an address that nobody proved gets at most three times what came from it.
+    fn budget(&self, now: Instant, request: &Request<'_, Peer>) -> usize {
+        let echo = request.message.value(OptionNumber::ECHO);
+        let proved = self
+            .registrations
+            .by_address(request.peer.address)
+            .and_then(|index| self.registrations.get(index))
+            .is_some_and(|registration| registration.address_proved)
+            || echo.is_some_and(|echo| self.echo.proves(now, request.peer, echo));
+        if proved { crate::outbox::MTU } else { 3 * request.message.datagram().len() }
+    }
+
+    fn prove_address(&mut self, peer: Peer) {
+        let index = self.registrations.by_address(peer.address);
+        if let Some(registration) = index.and_then(|index| self.registrations.get_mut(index)) {
+            registration.address_proved = true;
+        }
+    }
+
+    fn send_reply(&mut self, now: Instant, peer: Peer, length: usize, outbox: &mut Outbox) {
+        if length > 0 && !self.traced.is_empty() {
+            let copy = outbox.written(length).to_vec();
+            self.trace_message(now, peer, Direction::Outgoing, &copy, outbox);
+        }
+        outbox.send(peer, length);
+    }
+
+    fn trace_message(
+        &self,
+        now: Instant,
+        peer: Peer,
+        direction: Direction,
+        datagram: &[u8],
+        outbox: &mut Outbox,
+    ) {
+        if self.traced.is_empty() {
+            return;
+        }
+        let index = self.registrations.by_address(peer.address);
+        let Some(registration) = index.and_then(|index| self.registrations.get(index)) else { return };
+        if self.traced.contains_key(&registration.endpoint) {
+            outbox.events.push(Event::Traced {
+                endpoint: registration.endpoint.clone(),
+                at: now.as_millis(),
+                incoming: direction == Direction::Incoming,
+                datagram: datagram.into(),
+            });
+        }
+    }
+
+    /// A datagram that meant nothing here may answer another shard's message: its sender's address changed.
+    fn not_for_us(&mut self, peer: Peer, datagram: &[u8], outbox: &mut Outbox) {
+        self.counters.ignored += 1;
+        let is_answer = datagram.first().is_some_and(|first| first & 0x20 != 0);
+        if is_answer && self.registrations.by_address(peer.address).is_none() {
+            outbox.events.push(Event::Misdirected { shard: None, peer, datagram: datagram.into() });
+        }
+    }
+
+    fn forward(&mut self, shard: u8, request: &Request<'_, Peer>, outbox: &mut Outbox) {
+        self.coap.disown(request);
+        let datagram = request.message.datagram().into();
+        outbox.events.push(Event::Misdirected { shard: Some(shard), peer: request.peer, datagram });
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Incoming,
+    Outgoing,
+}
+
+/// The key of a fresh registration.
+fn fresh_key(next_counter: &mut u64, shard: u8) -> RegistrationKey {
+    let key = RegistrationKey::new(*next_counter, shard);
+    *next_counter += 1;
+    key
+}

@@ -1,0 +1,97 @@
+//! What devices may fetch from the server: `/.well-known/core` (RFC 6690), and files such as firmware images, in blocks.
+
+use buoy_coap::block::{BlockSize, block_option, slice};
+use buoy_coap::endpoint::Request;
+use buoy_coap::number::{Code, ContentFormat, OptionNumber};
+use buoy_coap::time::Instant;
+
+use super::{Directory, Peer, Shard, refusal};
+use crate::files::Body;
+use crate::outbox::Outbox;
+
+const WELL_KNOWN: &str = r#"</rd>;rt="core.rd";ct=40,</dp>;rt="oma.lwm2m""#;
+/// What an answer takes besides its block: header, token, ETag, Content-Format, Block2, Size2, Echo and the marker.
+const OVERHEAD: usize = 48;
+
+impl<D: Directory> Shard<D> {
+    /// Offers a body at a path such as "fw/3f5a…", or takes the offer back.
+    pub fn set_file(&mut self, path: &str, body: Option<Body>) {
+        match body {
+            Some(body) => drop(self.files.insert(path.into(), body)),
+            None => drop(self.files.remove(path)),
+        }
+    }
+
+    pub(super) fn serve_file(&mut self, now: Instant, request: &Request<'_, Peer>, outbox: &mut Outbox) {
+        let message = &request.message;
+        let path = path_of(request);
+        let (body, format) = match path.as_str() {
+            ".well-known/core" => (Body::new(WELL_KNOWN.as_bytes()), ContentFormat::LINK),
+            _ => match self.files.get(path.as_str()) {
+                Some(body) => (body.clone(), ContentFormat::OCTET_STREAM),
+                None => {
+                    return self.refuse(
+                        now,
+                        request,
+                        refusal(Code::NOT_FOUND, "there is nothing here"),
+                        outbox,
+                    );
+                }
+            },
+        };
+        if message.code() != Code::GET {
+            let refusal = refusal(Code::METHOD_NOT_ALLOWED, "this can only be read (GET)");
+            return self.refuse(now, request, refusal, outbox);
+        }
+        if message.accept().is_some_and(|accept| accept != format) {
+            return self.refuse(
+                now,
+                request,
+                refusal(Code::NOT_ACCEPTABLE, "not to be had in this format"),
+                outbox,
+            );
+        }
+        let Ok(requested) = block_option(message, OptionNumber::BLOCK2) else {
+            let refusal = refusal(Code::BAD_REQUEST, "the Block2 option is malformed");
+            return self.refuse(now, request, refusal, outbox);
+        };
+        let room = self.budget(now, request).saturating_sub(OVERHEAD + message.token().len());
+        let largest = BlockSize::at_most(room).min(self.config.block_size);
+        let total = body.bytes().len();
+        let Ok((block, range)) = slice(requested, largest, total) else {
+            let refusal = refusal(Code::BAD_REQUEST, "the block lies behind the end");
+            return self.refuse(now, request, refusal, outbox);
+        };
+        let echo = (largest < self.config.block_size).then(|| self.echo.value(now, request.peer));
+        let etag = etag_of(&body);
+        self.reply(now, request, outbox, |writer| {
+            writer.code(Code::CONTENT).option(OptionNumber::ETAG, &etag).content_format(format);
+            if block.more() || requested.is_some() {
+                writer.uint(OptionNumber::BLOCK2, block.to_uint());
+            }
+            if block.offset() == 0 {
+                writer.uint(OptionNumber::SIZE2, total as u32);
+            }
+            // Shown in the next request, this proves the address, and lifts the limit on the answer's size.
+            if let Some(echo) = echo {
+                writer.option(OptionNumber::ECHO, &echo);
+            }
+            writer.payload(&body.bytes()[range]);
+        });
+    }
+}
+
+fn path_of(request: &Request<'_, Peer>) -> String {
+    let segments = request.message.values(OptionNumber::URI_PATH);
+    segments.map(|segment| std::str::from_utf8(segment).unwrap_or_default()).collect::<Vec<_>>().join("/")
+}
+
+/// Tells one body from another by its length and its last bytes: an image ends with its SHA-256.
+fn etag_of(body: &Body) -> [u8; 8] {
+    let bytes = body.bytes();
+    let mut etag = (bytes.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for byte in bytes.iter().rev().take(32) {
+        etag = (etag.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    etag.to_be_bytes()
+}

@@ -1,0 +1,517 @@
+//! Operations on devices: one at a time for each, in the order in which they were asked for, and none while the device sleeps
+//! (queue mode, LwM2M Core 1.1 section 6.5).
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use buoy_coap::endpoint::{Delivery, Outgoing, Purpose, SendError, Token};
+use buoy_coap::observe::Freshness;
+use buoy_coap::time::Instant;
+use buoy_coap::wire::Message;
+
+use super::{Directory, Peer, Shard};
+use crate::observation::{Observation, ObservationId, ObservationView};
+use crate::operation::{
+    AnswerRecord, Downlink, Durability, Failure, Intent, OperationId, OperationRecord, OperationState,
+    Outcome, Reply, Submission,
+};
+use crate::outbox::{Change, Event, Outbox};
+use crate::registration::Registration;
+use crate::registrations::Index;
+use crate::transfer::{Step, Transfer};
+
+/// Operations of the engine's own, such as fetching the rest of a notification, have names from here on.
+const OWN: u64 = 1 << 63;
+
+/// The operations that wait or are under way.
+#[derive(Debug, Default)]
+pub(super) struct Operations {
+    by_id: HashMap<OperationId, Operation>,
+    /// For each device, its operations in order; the first may be under way.
+    queues: HashMap<Arc<str>, VecDeque<OperationId>>,
+    deadlines: BinaryHeap<Reverse<(Instant, OperationId)>>,
+    next_own: u64,
+}
+
+#[derive(Debug)]
+struct Operation {
+    endpoint: Arc<str>,
+    transfer: Transfer,
+    aim: Aim,
+    /// Of its first message: the name of the observation that it may start.
+    token: Token,
+    progress: Progress,
+    durability: Durability,
+    created_at: Instant,
+    deadline: Instant,
+}
+
+/// What becomes of the answer.
+#[derive(Clone, Debug)]
+enum Aim {
+    /// Somebody asked for it.
+    Asked(Intent),
+    /// The device registered anew: an observation is to go on.
+    Resume(Observation),
+    /// It is the rest of a notification.
+    Complete(ObservationId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Waiting,
+    /// A message of it is under way.
+    Sent(Peer),
+}
+
+impl Operations {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.peek().map(|Reverse((at, _))| *at)
+    }
+
+    fn insert(&mut self, id: OperationId, operation: Operation) {
+        self.queues.entry(operation.endpoint.clone()).or_default().push_back(id);
+        self.deadlines.push(Reverse((operation.deadline, id)));
+        self.by_id.insert(id, operation);
+    }
+
+    fn remove(&mut self, id: OperationId) -> Option<Operation> {
+        let operation = self.by_id.remove(&id)?;
+        if let Some(queue) = self.queues.get_mut(&operation.endpoint) {
+            queue.retain(|other| *other != id);
+            if queue.is_empty() {
+                self.queues.remove(&operation.endpoint);
+            }
+        }
+        Some(operation)
+    }
+
+    fn first(&self, endpoint: &str) -> Option<OperationId> {
+        self.queues.get(endpoint)?.front().copied()
+    }
+
+    fn waiting_for(&self, endpoint: &str) -> usize {
+        self.queues.get(endpoint).map_or(0, VecDeque::len)
+    }
+}
+
+impl<D: Directory> Shard<D> {
+    /// Takes an operation for a device. Its end, and for a sleeping device the wait, come as events.
+    pub fn submit(&mut self, now: Instant, submission: Submission, outbox: &mut Outbox) {
+        let Submission { id, endpoint, request, intent, deadline, durability } = submission;
+        let operation = Operation {
+            endpoint,
+            transfer: Transfer::new(request, self.config.block_size),
+            aim: Aim::Asked(intent),
+            token: Token::random(&mut self.rng),
+            progress: Progress::Waiting,
+            durability,
+            created_at: now,
+            deadline,
+        };
+        if let Some(failure) = self.reason_to_refuse(&operation) {
+            return end_event(id, operation.endpoint, Err(failure), outbox);
+        }
+        let endpoint = operation.endpoint.clone();
+        self.operations.insert(id, operation);
+        self.save_operation(now, id, OperationState::Queued, None, outbox);
+        self.advance(now, &endpoint, outbox);
+        if self.operations.by_id.get(&id).is_some_and(|operation| operation.progress == Progress::Waiting) {
+            outbox.events.push(Event::OperationQueued(id));
+        }
+    }
+
+    /// Takes over a durable operation from the store. One that was under way is sent again if that is safe.
+    pub fn restore_operation(&mut self, now: Instant, record: OperationRecord, outbox: &mut Outbox) {
+        let OperationRecord { id, endpoint, intent, code, options, payload, .. } = record;
+        let request = Downlink::from_records(code, options, payload);
+        let is_safe = record.state == OperationState::Queued || request.is_idempotent();
+        let operation = Operation {
+            endpoint,
+            transfer: Transfer::new(request, self.config.block_size),
+            aim: Aim::Asked(intent),
+            token: Token::random(&mut self.rng),
+            progress: Progress::Waiting,
+            durability: Durability::Durable,
+            created_at: Instant::from_millis(record.created_at),
+            deadline: Instant::from_millis(record.deadline),
+        };
+        self.operations.insert(id, operation);
+        if !is_safe {
+            self.end(now, id, Err(Failure::Interrupted), outbox);
+        }
+    }
+
+    /// Cancels an operation; a message of it that is under way may still be carried out. Says whether it was there.
+    pub fn cancel(&mut self, now: Instant, id: OperationId, outbox: &mut Outbox) -> bool {
+        self.end(now, id, Err(Failure::Cancelled), outbox)
+    }
+
+    /// Bytes of an operation's payload that the device has taken, and all of them.
+    #[must_use]
+    pub fn progress(&self, id: OperationId) -> Option<(usize, usize)> {
+        Some(self.operations.by_id.get(&id)?.transfer.progress())
+    }
+
+    /// The observations of a device.
+    #[must_use]
+    pub fn observations(&self, endpoint: &str) -> Vec<ObservationView> {
+        let index = self.registrations.by_endpoint(endpoint);
+        let registration = index.and_then(|index| self.registrations.get(index));
+        registration.map_or_else(Vec::new, |it| it.observations.iter().map(Observation::view).collect())
+    }
+
+    /// Forgets an observation; the device learns of it by the Reset of its next notification (RFC 7641 section 3.6).
+    pub fn forget_observation(&mut self, id: ObservationId, outbox: &mut Outbox) -> Option<ObservationView> {
+        let index = self.observations.remove(&id)?;
+        let registration = self.registrations.get_mut(index)?;
+        let position = registration.observations.iter().position(|observation| observation.id == id)?;
+        let observation = registration.observations.remove(position);
+        self.save(index, outbox);
+        Some(observation.view())
+    }
+
+    fn reason_to_refuse(&self, operation: &Operation) -> Option<Failure> {
+        let is_known = self.registrations.by_endpoint(&operation.endpoint).is_some();
+        let waiting = self.operations.waiting_for(&operation.endpoint);
+        if !is_known && operation.durability == Durability::Transient {
+            Some(Failure::NotRegistered)
+        } else if waiting >= self.config.max_operations_per_device
+            || self.operations.by_id.len() >= self.config.max_operations
+        {
+            Some(Failure::TooManyOperations)
+        } else {
+            None
+        }
+    }
+
+    /// Sends a device the first of its operations, if it listens and none is under way.
+    pub(super) fn advance(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) {
+        while let Some(id) = self.operations.first(endpoint) {
+            let Some(index) = self.registrations.by_endpoint(endpoint) else { return };
+            let Some(registration) = self.registrations.get(index) else { return };
+            let Some(operation) = self.operations.by_id.get(&id) else { return };
+            let is_asleep = registration.queue_mode && registration.asleep;
+            if is_asleep || operation.progress != Progress::Waiting {
+                return;
+            }
+            match self.transmit(now, id, index) {
+                Ok(()) => {
+                    self.counters.operations_sent += 1;
+                    self.save_operation(now, id, OperationState::Sent, None, outbox);
+                    outbox.events.push(Event::OperationSent(id));
+                    return;
+                }
+                // It stays first, and goes when an exchange is free: at the latest at the device's next contact.
+                Err(SendError::TooManyExchanges) => return,
+                Err(_) => self.end(now, id, Err(Failure::RequestTooLarge), outbox),
+            };
+        }
+    }
+
+    /// Sends the next message of an operation.
+    fn transmit(&mut self, now: Instant, id: OperationId, index: Index) -> Result<(), SendError> {
+        let Self { operations, registrations, coap, rng, .. } = self;
+        let (Some(operation), Some(registration)) =
+            (operations.by_id.get_mut(&id), registrations.get_mut(index))
+        else {
+            return Ok(());
+        };
+        let outgoing = Outgoing {
+            peer: registration.peer,
+            purpose: Purpose::Request,
+            delivery: Delivery::Confirmable,
+            code: operation.transfer.request().code,
+            token: match operation.transfer.is_first_message() {
+                true => operation.token,
+                // A notification that comes meanwhile must not be taken for the next block.
+                false => Token::random(rng),
+            },
+            message_id: registration.message_ids.next_id(),
+            tag: id.0,
+        };
+        coap.send(now, rng, outgoing, |writer| operation.transfer.write(writer))?;
+        operation.progress = Progress::Sent(registration.peer);
+        Ok(())
+    }
+
+    pub(super) fn operation_answered(
+        &mut self,
+        now: Instant,
+        tag: u64,
+        message: &Message<'_>,
+        outbox: &mut Outbox,
+    ) {
+        let id = OperationId(tag);
+        let limit = self.config.max_body;
+        let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
+        let endpoint = operation.endpoint.clone();
+        let step = operation.transfer.answered(message, limit);
+        let Some(index) = self.registrations.by_endpoint(&endpoint) else { return };
+        self.contacted(now, index, outbox);
+        match step {
+            Ok(Step::Again) => {
+                if self.transmit(now, id, index).is_err() {
+                    self.end(now, id, Err(Failure::TooManyOperations), outbox);
+                }
+            }
+            Ok(Step::Done { reply, observed }) => self.conclude(now, id, reply, observed, outbox),
+            Err(failure) => {
+                self.end(now, id, Err(failure), outbox);
+            }
+        }
+    }
+
+    /// The answer is whole: does what it means, and ends the operation.
+    fn conclude(
+        &mut self,
+        now: Instant,
+        id: OperationId,
+        mut reply: Reply,
+        observed: bool,
+        outbox: &mut Outbox,
+    ) {
+        let Some(operation) = self.operations.by_id.get(&id) else { return };
+        let endpoint = operation.endpoint.clone();
+        let is_observed = observed && reply.code.is_success();
+        match operation.aim.clone() {
+            Aim::Asked(Intent::Once) => {}
+            Aim::Asked(Intent::Observe { paths, composite }) => {
+                if let Some(observation) = ObservationId::from_token(operation.token.as_slice())
+                    && is_observed
+                {
+                    let request = operation.transfer.request().clone();
+                    let freshness = Freshness::default();
+                    let observation = Observation { id: observation, paths, composite, request, freshness };
+                    reply.observing = Some(observation.id);
+                    self.observe(&endpoint, observation, outbox);
+                }
+            }
+            Aim::Asked(Intent::Cancel(observation)) => {
+                self.forget_observation(observation, outbox);
+            }
+            Aim::Resume(observation) if is_observed => {
+                let report = (observation.id, observation.paths.clone(), observation.composite);
+                self.observe(&endpoint, observation, outbox);
+                self.report(now, &endpoint, report, reply.format, reply.payload.as_slice(), outbox);
+            }
+            Aim::Resume(observation) => {
+                outbox.events.push(Event::ObservationEnded { endpoint, observation: observation.id });
+            }
+            Aim::Complete(observation) => {
+                self.completed_report(now, observation, &reply, outbox);
+            }
+        }
+        self.end(now, id, Ok(reply), outbox);
+    }
+
+    /// Keeps an observation; one of the same paths gives way.
+    fn observe(&mut self, endpoint: &str, observation: Observation, outbox: &mut Outbox) {
+        let Some(index) = self.registrations.by_endpoint(endpoint) else { return };
+        let Some(registration) = self.registrations.get_mut(index) else { return };
+        let observations = &mut registration.observations;
+        observations.retain(|old| {
+            let gives_way = old.id == observation.id
+                || (old.paths == observation.paths && old.composite == observation.composite);
+            if gives_way {
+                self.observations.remove(&old.id);
+            }
+            !gives_way
+        });
+        self.observations.insert(observation.id, index);
+        observations.push(observation);
+        self.save(index, outbox);
+    }
+
+    /// Asks a device that registered anew for what it was observed for (section 6.4: a new registration ends all observations).
+    pub(super) fn observe_again(&mut self, now: Instant, old: &Registration, outbox: &mut Outbox) {
+        for observation in &old.observations {
+            let aim = Aim::Resume(observation.clone());
+            let token = Token::from_bytes(observation.id.0.to_be_bytes());
+            let transfer = Transfer::new(observation.request.clone(), self.config.block_size);
+            self.submit_own(now, &old.endpoint, transfer, aim, token, outbox);
+        }
+    }
+
+    /// Fetches the rest of a notification whose first block came.
+    pub(super) fn fetch_rest(
+        &mut self,
+        now: Instant,
+        endpoint: &Arc<str>,
+        id: ObservationId,
+        transfer: Transfer,
+        outbox: &mut Outbox,
+    ) {
+        let token = Token::random(&mut self.rng);
+        self.submit_own(now, endpoint, transfer, Aim::Complete(id), token, outbox);
+    }
+
+    fn submit_own(
+        &mut self,
+        now: Instant,
+        endpoint: &Arc<str>,
+        transfer: Transfer,
+        aim: Aim,
+        token: Token,
+        outbox: &mut Outbox,
+    ) {
+        let id = OperationId(OWN | self.operations.next_own);
+        self.operations.next_own += 1;
+        let operation = Operation {
+            endpoint: endpoint.clone(),
+            transfer,
+            aim,
+            token,
+            progress: Progress::Waiting,
+            durability: Durability::Transient,
+            created_at: now,
+            deadline: now + OWN_PATIENCE,
+        };
+        self.operations.insert(id, operation);
+        self.advance(now, endpoint, outbox);
+    }
+
+    /// No answer came. What may wait for the device's next sign of life does so.
+    pub(super) fn operation_timed_out(&mut self, now: Instant, tag: u64, outbox: &mut Outbox) {
+        let id = OperationId(tag);
+        let size = self.config.block_size;
+        let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
+        let index = self.registrations.by_endpoint(&operation.endpoint);
+        let registration = index.and_then(|index| self.registrations.get_mut(index));
+        let sleeps = registration.as_ref().is_some_and(|registration| registration.queue_mode);
+        if operation.durability == Durability::Transient && !sleeps {
+            self.end(now, id, Err(Failure::TimedOut), outbox);
+            return;
+        }
+        operation.progress = Progress::Waiting;
+        operation.transfer.restart(size);
+        if let Some(registration) = registration.filter(|it| it.queue_mode && !it.asleep) {
+            registration.asleep = true;
+            outbox.events.push(Event::Sleeping(registration.endpoint.clone()));
+        }
+        self.save_operation(now, id, OperationState::Queued, None, outbox);
+        if id.0 & OWN == 0 {
+            outbox.events.push(Event::OperationQueued(id));
+        }
+    }
+
+    pub(super) fn operation_reset(&mut self, now: Instant, tag: u64, outbox: &mut Outbox) {
+        self.end(now, OperationId(tag), Err(Failure::Reset), outbox);
+    }
+
+    pub(super) fn expire_operations(&mut self, now: Instant, outbox: &mut Outbox) {
+        while let Some(Reverse((deadline, id))) = self.operations.deadlines.peek().copied() {
+            if deadline > now {
+                return;
+            }
+            self.operations.deadlines.pop();
+            let Some(operation) = self.operations.by_id.get(&id) else { continue };
+            let failure = match operation.progress {
+                Progress::Waiting => Failure::Expired,
+                Progress::Sent(_) => Failure::TimedOut,
+            };
+            self.end(now, id, Err(failure), outbox);
+        }
+    }
+
+    /// The device left. Somebody who waits is told; what is durable waits for its return.
+    pub(super) fn end_operations_of(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) {
+        let ids: Vec<_> = self.operations.queues.get(endpoint).into_iter().flatten().copied().collect();
+        let size = self.config.block_size;
+        for id in ids {
+            let Some(operation) = self.operations.by_id.get_mut(&id) else { continue };
+            if operation.durability == Durability::Transient {
+                self.end(now, id, Err(Failure::Deregistered), outbox);
+            } else if let Progress::Sent(peer) = operation.progress {
+                operation.progress = Progress::Waiting;
+                operation.transfer.restart(size);
+                self.coap.cancel(now, peer, id.0);
+                self.save_operation(now, id, OperationState::Queued, None, outbox);
+            }
+        }
+    }
+
+    /// Ends an operation, tells how, and lets the device's next one go.
+    fn end(
+        &mut self,
+        now: Instant,
+        id: OperationId,
+        result: Result<Outcome, Failure>,
+        outbox: &mut Outbox,
+    ) -> bool {
+        self.save_operation(now, id, end_state(&result), Some(&result), outbox);
+        let Some(operation) = self.operations.remove(id) else { return false };
+        if let Progress::Sent(peer) = operation.progress {
+            self.coap.cancel(now, peer, id.0);
+        }
+        if result.is_err() {
+            self.counters.operations_failed += 1;
+        }
+        if id.0 & OWN == 0 {
+            end_event(id, operation.endpoint.clone(), result, outbox);
+        } else if let (Aim::Resume(observation), Err(_)) = (operation.aim, &result) {
+            let endpoint = operation.endpoint.clone();
+            outbox.events.push(Event::ObservationEnded { endpoint, observation: observation.id });
+        }
+        self.advance(now, &operation.endpoint, outbox);
+        true
+    }
+
+    fn save_operation(
+        &self,
+        now: Instant,
+        id: OperationId,
+        state: OperationState,
+        result: Option<&Result<Outcome, Failure>>,
+        outbox: &mut Outbox,
+    ) {
+        let Some(operation) = self.operations.by_id.get(&id) else { return };
+        let Aim::Asked(intent) = &operation.aim else { return };
+        if operation.durability == Durability::Transient {
+            return;
+        }
+        let request = operation.transfer.request();
+        let (answer, failure) = match result {
+            None => (None, None),
+            Some(Ok(reply)) => (Some(AnswerRecord::of(reply)), None),
+            Some(Err(failure)) => (None, Some(*failure)),
+        };
+        let record = OperationRecord {
+            id,
+            endpoint: operation.endpoint.clone(),
+            state,
+            created_at: operation.created_at.as_millis(),
+            deadline: operation.deadline.as_millis(),
+            changed_at: now.as_millis(),
+            intent: intent.clone(),
+            code: request.code.to_byte(),
+            options: request.option_records(),
+            payload: request.payload.bytes().to_vec(),
+            answer,
+            failure,
+        };
+        outbox.changes.push(Change::PutOperation(Box::new(record)));
+    }
+}
+
+/// How long the engine's own operations wait.
+const OWN_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn end_state(result: &Result<Outcome, Failure>) -> OperationState {
+    match result {
+        Ok(reply) if reply.code.is_success() => OperationState::Succeeded,
+        Err(Failure::Expired) => OperationState::Expired,
+        Err(Failure::Cancelled) => OperationState::Cancelled,
+        Ok(_) | Err(_) => OperationState::Failed,
+    }
+}
+
+fn end_event(id: OperationId, endpoint: Arc<str>, outcome: Result<Outcome, Failure>, outbox: &mut Outbox) {
+    outbox.events.push(Event::OperationEnded { id, endpoint, outcome });
+}

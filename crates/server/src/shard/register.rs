@@ -1,0 +1,495 @@
+//! The registration interface (LwM2M Core 1.1 section 6.2): Register, Update, Deregister, and the end of what is not updated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use buoy_coap::block::{Assembled, Assembly, Block, block_option};
+use buoy_coap::endpoint::{MessageIds, Request};
+use buoy_coap::number::{Code, OptionNumber};
+use buoy_coap::time::Instant;
+use buoy_coap::wire::Message;
+use buoy_lwm2m::link::Links;
+use buoy_lwm2m::operation::{self, Binding, LwM2mVersion, Uplink};
+
+use super::{Answer, Directory, PartialUpload, Peer, Refusal, Shard, UploadKey, fresh_key, refusal};
+use crate::observation::Observation;
+use crate::outbox::{Change, Event, Outbox, UpdatedFields};
+use crate::registration::{
+    Attributes, Location, Registration, RegistrationKey, RegistrationRecord, RegistrationView,
+};
+use crate::registrations::Index;
+
+/// How long a half received body is kept.
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(247);
+
+impl<D: Directory> Shard<D> {
+    /// Takes over a registration from the store. Returns its view, or `None` if the record cannot be read.
+    ///
+    /// Registrations are restored before the first datagram. One that should have expired meanwhile gets the grace that any
+    /// other gets, so that a restart expires nobody.
+    pub fn restore(&mut self, now: Instant, key: RegistrationKey, record: &[u8]) -> Option<Arc<str>> {
+        let record = RegistrationRecord::parse(record)?;
+        let registration = self.revive(key, record);
+        self.next_counter = self.next_counter.max(key.counter() + 1);
+        let endpoint = registration.endpoint.clone();
+        self.directory.claim(&endpoint, self.number);
+        // Of two records of one endpoint, which a crash can leave, the younger holds.
+        match self.registrations.by_endpoint(&endpoint) {
+            Some(old) if self.registrations.get(old).is_some_and(|old| old.key > key) => {
+                return Some(endpoint);
+            }
+            Some(old) => drop(self.registrations.remove(old)),
+            None => {}
+        }
+        let tokens: Vec<_> = registration.observations.iter().map(|observation| observation.id).collect();
+        let expires_at = registration.expires_at().max(now) + self.config.grace;
+        let index = self.registrations.insert(registration);
+        self.observations.extend(tokens.into_iter().map(|token| (token, index)));
+        let slot = self.expiries.schedule(expires_at, index.0);
+        if let Some(registration) = self.registrations.get_mut(index) {
+            registration.expiry_slot = slot;
+        }
+        Some(endpoint)
+    }
+
+    /// Saves the times of last contact, which Updates move without a record of their own.
+    pub fn save_last_contacts(&self, outbox: &mut Outbox) {
+        for registration in self.registrations.iter() {
+            outbox.put_registration(registration.key, |out| registration.write_record(out));
+        }
+    }
+
+    fn revive(&mut self, key: RegistrationKey, record: RegistrationRecord<'_>) -> Registration {
+        let others = record.others.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let attributes = Attributes {
+            binding: record.binding.into(),
+            sms: record.sms.map(Into::into),
+            others: others.collect(),
+        };
+        Registration {
+            endpoint: record.endpoint.into(),
+            key,
+            nonce: record.nonce,
+            peer: Peer { address: record.address },
+            registered_at: Instant::from_millis(record.registered_at),
+            last_contact: Instant::from_millis(record.last_contact),
+            lifetime: record.lifetime,
+            message_ids: MessageIds::random(&mut self.rng),
+            version: record.version,
+            queue_mode: record.queue_mode,
+            address_proved: false,
+            asleep: record.queue_mode,
+            expiry_slot: 0,
+            objects: self
+                .objects
+                .get(record.objects)
+                .unwrap_or_else(|| self.objects.intern(record.objects.into())),
+            attributes: self.attributes.intern(Arc::new(attributes)),
+            observations: record.observations.into_iter().map(Observation::restore).collect(),
+        }
+    }
+
+    /// Serves `/rd` and `/dp`, whose requests may come in blocks.
+    pub(super) fn serve_device(&mut self, now: Instant, request: &Request<'_, Peer>, outbox: &mut Outbox) {
+        let message = &request.message;
+        if let Some(shard) = self.home_of(message) {
+            return self.forward(shard, request, outbox);
+        }
+        match block_option(message, OptionNumber::BLOCK1) {
+            Err(bad) => self.refuse(now, request, (bad.code(), bad.to_string().into()), outbox),
+            Ok(None) => self.serve_whole(now, request, message.payload(), None, outbox),
+            Ok(Some(block)) => self.take_block(now, request, block, outbox),
+        }
+    }
+
+    /// The shard that a location names, if it is another one.
+    fn home_of(&self, message: &Message<'_>) -> Option<u8> {
+        let segment = message.values(OptionNumber::URI_PATH).nth(1)?;
+        let shard = Location::parse(segment)?.key.shard();
+        let is_here =
+            shard == self.number || self.registrations.by_location(Location::parse(segment)?).is_some();
+        (!is_here).then_some(shard)
+    }
+
+    fn take_block(&mut self, now: Instant, request: &Request<'_, Peer>, block: Block, outbox: &mut Outbox) {
+        let message = &request.message;
+        let key = upload_key(request);
+        let is_known = self.uploads.contains_key(&key);
+        if !is_known && self.uploads.len() >= self.config.max_uploads {
+            let busy = refusal(Code::SERVICE_UNAVAILABLE, "too many block-wise transfers are under way");
+            return self.refuse(now, request, busy, outbox);
+        }
+        let (limit, size) = (self.config.max_body, self.config.block_size);
+        let upload = self.uploads.entry(key.clone()).or_insert_with(|| PartialUpload {
+            assembly: Assembly::new(limit, size),
+            body: Vec::new(),
+            touched: now,
+        });
+        upload.touched = now;
+        let size1 = message.uint(OptionNumber::SIZE1);
+        let assembled = upload.assembly.accept(block, message.payload().len(), size1);
+        if block.offset() == 0 {
+            upload.body.clear();
+        }
+        match assembled {
+            Err(bad) => {
+                self.uploads.remove(&key);
+                self.refuse(now, request, (bad.code(), bad.to_string().into()), outbox);
+            }
+            Ok(Assembled::Repeated(answer)) => self.go_on(now, request, answer, outbox),
+            Ok(Assembled::More(answer)) => {
+                upload.body.extend_from_slice(message.payload());
+                self.go_on(now, request, answer, outbox);
+            }
+            Ok(Assembled::Complete(answer)) => {
+                let mut body = self.uploads.remove(&key).map(|upload| upload.body).unwrap_or_default();
+                body.extend_from_slice(message.payload());
+                self.serve_whole(now, request, &body, Some(answer), outbox);
+            }
+        }
+    }
+
+    fn go_on(&mut self, now: Instant, request: &Request<'_, Peer>, block: Block, outbox: &mut Outbox) {
+        self.reply(now, request, outbox, |writer| {
+            writer.code(Code::CONTINUE).uint(OptionNumber::BLOCK1, block.to_uint());
+        });
+    }
+
+    pub(super) fn expire_uploads(&mut self, now: Instant) {
+        if !self.uploads.is_empty() {
+            self.uploads.retain(|_, upload| now.since(upload.touched) < UPLOAD_PATIENCE);
+        }
+    }
+
+    fn serve_whole(
+        &mut self,
+        now: Instant,
+        request: &Request<'_, Peer>,
+        payload: &[u8],
+        block: Option<Block>,
+        outbox: &mut Outbox,
+    ) {
+        let message = &request.message;
+        let result = match Uplink::parse(message.code(), options_of(message), payload) {
+            Err(bad) => Err((bad.code(), bad.to_string().into())),
+            Ok(Uplink::Register(register)) => {
+                match register.endpoint.and_then(|name| self.claimed_elsewhere(name.as_str())) {
+                    Some(shard) => return self.forward(shard, request, outbox),
+                    None => self.register(now, request.peer, &register, outbox),
+                }
+            }
+            Ok(Uplink::Update(update)) => self.update(now, request.peer, &update, outbox),
+            Ok(Uplink::Deregister { location }) => self.deregister(now, &location, outbox),
+            Ok(Uplink::Send { content }) => self.take_send(now, request.peer, &content, outbox),
+            Ok(_) => Err(refusal(Code::METHOD_NOT_ALLOWED, "this is no bootstrap server")),
+        };
+        match (result, block) {
+            (Ok(answer), None) => self.answer(now, request, &answer, outbox),
+            (Ok(answer), Some(block)) => self.reply(now, request, outbox, |writer| {
+                writer.code(answer.code);
+                if let Some(location) = answer.location {
+                    writer.option(OptionNumber::LOCATION_PATH, b"rd");
+                    writer.option(OptionNumber::LOCATION_PATH, &location.to_text());
+                }
+                writer.uint(OptionNumber::BLOCK1, block.to_uint());
+            }),
+            (Err(refusal), _) => self.refuse(now, request, refusal, outbox),
+        }
+    }
+
+    /// The shard on which an endpoint that is not here lives, if it is another one.
+    fn claimed_elsewhere(&self, endpoint: &str) -> Option<u8> {
+        if self.registrations.by_endpoint(endpoint).is_some() {
+            return None;
+        }
+        let shard = self.directory.claim(&endpoint.into(), self.number);
+        (shard != self.number).then_some(shard)
+    }
+
+    /// Register: a device that is registered already starts anew (section 6.2.1).
+    fn register(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        register: &operation::Register<'_>,
+        outbox: &mut Outbox,
+    ) -> Result<Answer, Refusal> {
+        // Over plain CoAP nothing but the request itself names the device.
+        let endpoint = register.endpoint.map_or("", |name| name.as_str());
+        if endpoint.is_empty() {
+            return Err(refusal(Code::BAD_REQUEST, "the query ep (endpoint name) is missing or empty"));
+        }
+        if register.lifetime == Some(0) {
+            return Err(refusal(Code::BAD_REQUEST, "the lifetime lt must be at least one second"));
+        }
+        let objects = self.take_objects(register.objects)?;
+        let attributes = self.take_attributes(register);
+        let old = self.registrations.by_endpoint(endpoint);
+        if old.is_none() && self.registrations.len() >= self.config.max_registrations {
+            return Err(refusal(Code::SERVICE_UNAVAILABLE, "no further device is taken"));
+        }
+        let old = old.and_then(|index| self.unregister(index, outbox));
+        let key = fresh_key(&mut self.next_counter, self.number);
+        let registration = Registration {
+            endpoint: old.as_ref().map_or_else(|| endpoint.into(), |old| old.endpoint.clone()),
+            key,
+            nonce: rand_core::Rng::next_u32(&mut self.rng),
+            peer,
+            registered_at: now,
+            last_contact: now,
+            lifetime: register.lifetime.unwrap_or(self.config.default_lifetime),
+            message_ids: match &old {
+                Some(old) => old.message_ids,
+                None => MessageIds::random(&mut self.rng),
+            },
+            version: version_of(register.version),
+            queue_mode: register.is_queue_mode(),
+            address_proved: false,
+            // So that the first contact wakes it.
+            asleep: register.is_queue_mode(),
+            expiry_slot: 0,
+            objects,
+            attributes,
+            observations: Vec::new(),
+        };
+        let location = registration.location();
+        let index = self.registrations.insert(registration);
+        self.counters.registered += 1;
+        self.reschedule_expiry(index);
+        self.save(index, outbox);
+        self.announce(index, old.as_ref().map(|old| old.key), outbox);
+        if let Some(old) = old {
+            self.observe_again(now, &old, outbox);
+        }
+        self.contacted(now, index, outbox);
+        Ok(Answer { code: Code::CREATED, location: Some(location) })
+    }
+
+    fn announce(&mut self, index: Index, replaced: Option<RegistrationKey>, outbox: &mut Outbox) {
+        if let Some(registration) = self.registrations.get(index) {
+            outbox.events.push(Event::Registered { registration: registration.view(), replaced });
+        }
+    }
+
+    /// The shared copy of an object list. One that is known already needs no parsing.
+    fn take_objects(&mut self, payload: &[u8]) -> Result<Arc<str>, Refusal> {
+        let text = std::str::from_utf8(payload)
+            .map_err(|_| refusal(Code::BAD_REQUEST, "the object list is not UTF-8 text"))?;
+        if let Some(known) = self.objects.get(text) {
+            return Ok(known);
+        }
+        if let Some(Err(error)) = Links::of_text(text).find(Result::is_err) {
+            return Err((
+                Code::BAD_REQUEST,
+                format!("the object list is no CoRE link format: {error}").into(),
+            ));
+        }
+        Ok(self.objects.intern(text.into()))
+    }
+
+    fn take_attributes(&mut self, register: &operation::Register<'_>) -> Arc<Attributes> {
+        let attributes = Attributes {
+            binding: register.binding.unwrap_or(Binding::UDP).to_string().into(),
+            sms: register.sms.map(|number| number.as_str().into()),
+            others: register.extra.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        };
+        match self.attributes.get(&attributes) {
+            Some(known) => known,
+            None => self.attributes.intern(Arc::new(attributes)),
+        }
+    }
+
+    /// Update (section 6.2.2). What it doesn't carry stays as it is.
+    fn update(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        update: &operation::Update<'_>,
+        outbox: &mut Outbox,
+    ) -> Result<Answer, Refusal> {
+        let unknown = || refusal(Code::NOT_FOUND, "no registration has this location; register again");
+        let index = self.by_location(&update.location).ok_or_else(unknown)?;
+        let objects = update.objects.map(|payload| self.take_objects(payload)).transpose()?;
+        if self.registrations.get(index).is_some_and(|registration| registration.peer != peer) {
+            self.registrations.set_address(index, peer.address);
+        }
+        let registration = self.registrations.get_mut(index).ok_or_else(unknown)?;
+        let mut changed = UpdatedFields::default();
+        if let Some(lifetime) = update.lifetime {
+            changed.lifetime = registration.lifetime != lifetime;
+            registration.lifetime = lifetime;
+        }
+        if let Some(objects) = objects {
+            changed.objects = true;
+            registration.objects = objects;
+        }
+        if update.binding.is_some() || update.sms.is_some() {
+            let mut attributes = (*registration.attributes).clone();
+            if let Some(binding) = update.binding {
+                registration.queue_mode |= binding.has_queue_flag();
+                attributes.binding = binding.to_string().into();
+            }
+            attributes.sms = update.sms.map(|number| number.as_str().into()).or(attributes.sms);
+            changed.binding = attributes != *registration.attributes;
+            registration.attributes = self.attributes.intern(Arc::new(attributes));
+        }
+        self.counters.updated += 1;
+        if changed.lifetime {
+            self.reschedule_expiry(index);
+        }
+        self.contacted(now, index, outbox);
+        if changed != UpdatedFields::default() {
+            self.save(index, outbox);
+        }
+        if let Some(registration) = self.registrations.get(index) {
+            outbox.events.push(Event::Updated { registration: registration.view(), changed });
+        }
+        Ok(Answer::plain(Code::CHANGED))
+    }
+
+    /// Deregister (section 6.2.3).
+    fn deregister(
+        &mut self,
+        now: Instant,
+        location: &operation::Location<'_>,
+        outbox: &mut Outbox,
+    ) -> Result<Answer, Refusal> {
+        let unknown = || refusal(Code::NOT_FOUND, "no registration has this location");
+        let index = self.by_location(location).ok_or_else(unknown)?;
+        if let Some(registration) = self.unregister(index, outbox) {
+            self.counters.deregistered += 1;
+            self.gone(now, &registration, outbox);
+            outbox.events.push(Event::Deregistered(registration.view()));
+        }
+        Ok(Answer::plain(Code::DELETED))
+    }
+
+    fn by_location(&self, location: &operation::Location<'_>) -> Option<Index> {
+        let segment = location.segments().nth(1)?;
+        self.registrations.by_location(Location::parse(segment.as_bytes())?)
+    }
+
+    /// Takes a registration out of memory and store; its operations stay.
+    fn unregister(&mut self, index: Index, outbox: &mut Outbox) -> Option<Registration> {
+        let registration = self.registrations.remove(index)?;
+        for observation in &registration.observations {
+            self.observations.remove(&observation.id);
+        }
+        outbox.changes.push(Change::RemoveRegistration { key: registration.key });
+        Some(registration)
+    }
+
+    /// The device left: what nobody may wait for any longer ends, and its name is free.
+    fn gone(&mut self, now: Instant, registration: &Registration, outbox: &mut Outbox) {
+        self.end_operations_of(now, &registration.endpoint, outbox);
+        self.directory.release(&registration.endpoint, self.number);
+    }
+
+    /// The device was heard: it lives, and for a while it listens.
+    pub(super) fn contacted(&mut self, now: Instant, index: Index, outbox: &mut Outbox) {
+        let Some(registration) = self.registrations.get_mut(index) else { return };
+        registration.last_contact = now;
+        if registration.queue_mode && registration.asleep {
+            self.naps.schedule(now + self.config.awake_time, index.0);
+            outbox.events.push(Event::Awake(registration.endpoint.clone()));
+        }
+        registration.asleep = false;
+        if !self.operations.is_empty() {
+            let endpoint = registration.endpoint.clone();
+            self.advance(now, &endpoint, outbox);
+        }
+    }
+
+    pub(super) fn put_to_sleep(&mut self, now: Instant, outbox: &mut Outbox) {
+        while let Some((_, due)) = self.naps.due(now) {
+            for index in due {
+                let Some(registration) = self.registrations.get_mut(Index(index)) else { continue };
+                let sleeps_at = registration.last_contact + self.config.awake_time;
+                if registration.asleep || !registration.queue_mode {
+                    continue;
+                }
+                if sleeps_at > now {
+                    self.naps.schedule(sleeps_at, index);
+                } else {
+                    registration.asleep = true;
+                    outbox.events.push(Event::Sleeping(registration.endpoint.clone()));
+                }
+            }
+        }
+    }
+
+    pub(super) fn save(&mut self, index: Index, outbox: &mut Outbox) {
+        if let Some(registration) = self.registrations.get(index) {
+            outbox.put_registration(registration.key, |out| registration.write_record(out));
+        }
+    }
+
+    /// Looks at a registration again when it is due; any earlier appointment is void.
+    fn reschedule_expiry(&mut self, index: Index) {
+        if let Some(registration) = self.registrations.get_mut(index) {
+            let at = registration.expires_at() + self.config.grace;
+            registration.expiry_slot = self.expiries.schedule(at, index.0);
+        }
+    }
+
+    pub(super) fn expire_registrations(&mut self, now: Instant, outbox: &mut Outbox) {
+        while let Some((slot, due)) = self.expiries.due(now) {
+            for index in due.into_iter().map(Index) {
+                let appointed = self.registrations.get(index).filter(|it| it.expiry_slot == slot);
+                let Some(registration) = appointed else { continue };
+                if registration.expires_at() + self.config.grace > now {
+                    self.reschedule_expiry(index);
+                } else if let Some(registration) = self.unregister(index, outbox) {
+                    self.counters.expired += 1;
+                    self.gone(now, &registration, outbox);
+                    outbox.events.push(Event::Expired(registration.view()));
+                }
+            }
+        }
+    }
+
+    /// Ends a registration as if the device had deregistered. Returns it, if it was there.
+    pub fn evict(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) -> Option<RegistrationView> {
+        let index = self.registrations.by_endpoint(endpoint)?;
+        let registration = self.unregister(index, outbox)?;
+        self.gone(now, &registration, outbox);
+        outbox.events.push(Event::Deregistered(registration.view()));
+        Some(registration.view())
+    }
+}
+
+/// Blocks belong together if they come from one peer and differ in nothing but Block1 and Size1.
+fn upload_key(request: &Request<'_, Peer>) -> UploadKey {
+    let mut target = vec![request.message.code().to_byte()];
+    for (number, value) in request.message.options() {
+        if !matches!(number, OptionNumber::BLOCK1 | OptionNumber::SIZE1 | OptionNumber::BLOCK2) {
+            target.extend_from_slice(&number.0.to_be_bytes());
+            target.push(value.len() as u8);
+            target.extend_from_slice(value);
+        }
+    }
+    UploadKey { peer: request.peer, target: target.into() }
+}
+
+/// The options that say what is asked; the others are CoAP's business, and were taken care of.
+fn options_of<'a>(message: &Message<'a>) -> impl Iterator<Item = (OptionNumber, &'a [u8])> + use<'a> {
+    message.options().filter(|(number, _)| {
+        matches!(
+            *number,
+            OptionNumber::URI_PATH
+                | OptionNumber::URI_QUERY
+                | OptionNumber::CONTENT_FORMAT
+                | OptionNumber::ACCEPT
+                | OptionNumber::IF_MATCH
+                | OptionNumber::IF_NONE_MATCH
+        )
+    })
+}
+
+fn version_of(version: LwM2mVersion) -> (u8, u8) {
+    match version {
+        LwM2mVersion::V1_0 => (1, 0),
+        LwM2mVersion::V1_1 => (1, 1),
+        LwM2mVersion::V1_2 => (1, 2),
+    }
+}

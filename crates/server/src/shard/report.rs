@@ -1,0 +1,175 @@
+//! What devices tell by themselves: notifications (RFC 7641) and Send (LwM2M Core 1.1 section 6.4.5).
+
+use std::sync::Arc;
+
+use buoy_coap::block::{BlockSize, Download};
+use buoy_coap::endpoint::{acknowledge, reject};
+use buoy_coap::number::{Code, ContentFormat, OptionNumber};
+use buoy_coap::time::Instant;
+use buoy_coap::wire::{Kind, Message};
+use buoy_lwm2m::operation::Content;
+use buoy_lwm2m::path::Path;
+
+use super::{Answer, Directory, Peer, Refusal, Shard, refusal};
+use crate::observation::ObservationId;
+use crate::operation::Reply;
+use crate::outbox::{Change, Event, Outbox, Report, ReportSource};
+use crate::registrations::Index;
+use crate::transfer::{Step, Transfer};
+
+type Observed = (ObservationId, Arc<[Path]>, bool);
+
+impl<D: Directory> Shard<D> {
+    /// Takes a response to none of our requests.
+    pub(super) fn reported(&mut self, now: Instant, peer: Peer, message: &Message<'_>, outbox: &mut Outbox) {
+        let id = ObservationId::from_token(message.token());
+        let Some((id, index)) = id.and_then(|id| Some((id, *self.observations.get(&id)?))) else {
+            return self.unwanted(now, peer, message, outbox);
+        };
+        if message.kind() == Kind::Confirmable {
+            let length = outbox.write(&acknowledge(message.message_id()));
+            self.send_reply(now, peer, length, outbox);
+        }
+        self.moved(index, peer);
+        self.prove_address(peer);
+        if !message.code().is_success() {
+            self.observation_refused(index, id, outbox);
+        } else if self.is_news(now, index, id, message) {
+            self.counters.notifications += 1;
+            self.notified(now, index, id, message, outbox);
+        } else {
+            self.counters.notifications_dropped += 1;
+        }
+        self.contacted(now, index, outbox);
+    }
+
+    /// A notification that nobody wants any longer is reset, which ends it (RFC 7641 section 3.6). One to a shard that doesn't know
+    /// the sender may be another shard's.
+    fn unwanted(&mut self, now: Instant, peer: Peer, message: &Message<'_>, outbox: &mut Outbox) {
+        self.counters.notifications_dropped += 1;
+        if self.registrations.by_address(peer.address).is_none() {
+            let datagram = message.datagram().into();
+            outbox.events.push(Event::Misdirected { shard: None, peer, datagram });
+            return;
+        }
+        let length = outbox.write(&reject(message.message_id()));
+        self.send_reply(now, peer, length, outbox);
+    }
+
+    /// Only the device knows the token, so the device it is, wherever it speaks from now.
+    fn moved(&mut self, index: Index, peer: Peer) {
+        if self.registrations.get(index).is_some_and(|registration| registration.peer != peer) {
+            self.registrations.set_address(index, peer.address);
+        }
+    }
+
+    fn is_news(&mut self, now: Instant, index: Index, id: ObservationId, message: &Message<'_>) -> bool {
+        let observations =
+            self.registrations.get_mut(index).map(|registration| &mut registration.observations);
+        let observation =
+            observations.and_then(|all| all.iter_mut().find(|observation| observation.id == id));
+        let number = message.uint(OptionNumber::OBSERVE).unwrap_or(0);
+        observation.is_some_and(|observation| observation.freshness.accept(now, number))
+    }
+
+    fn notified(
+        &mut self,
+        now: Instant,
+        index: Index,
+        id: ObservationId,
+        message: &Message<'_>,
+        outbox: &mut Outbox,
+    ) {
+        let Some(registration) = self.registrations.get(index) else { return };
+        let Some(observation) = registration.observations.iter().find(|it| it.id == id) else { return };
+        let endpoint = registration.endpoint.clone();
+        let observed = (id, observation.paths.clone(), observation.composite);
+        let request = observation.request.clone();
+        let download = Download::new(BlockSize::MAX);
+        let mut transfer = Transfer::continuing(request, download, Vec::new());
+        match transfer.answered(message, self.config.max_body) {
+            Ok(Step::Done { .. }) => {
+                self.report(now, &endpoint, observed, message.content_format(), message.payload(), outbox);
+            }
+            Ok(Step::Again) => self.fetch_rest(now, &endpoint, id, transfer, outbox),
+            Err(_) => self.counters.notifications_dropped += 1,
+        }
+    }
+
+    /// A notification is whole.
+    pub(super) fn completed_report(
+        &mut self,
+        now: Instant,
+        id: ObservationId,
+        reply: &Reply,
+        outbox: &mut Outbox,
+    ) {
+        let index = self.observations.get(&id).copied();
+        let Some(registration) = index.and_then(|index| self.registrations.get(index)) else { return };
+        let Some(observation) = registration.observations.iter().find(|it| it.id == id) else { return };
+        let endpoint = registration.endpoint.clone();
+        let observed = (id, observation.paths.clone(), observation.composite);
+        self.report(now, &endpoint, observed, reply.format, &reply.payload, outbox);
+    }
+
+    /// Saves and tells reported values.
+    pub(super) fn report(
+        &mut self,
+        now: Instant,
+        endpoint: &Arc<str>,
+        (observation, paths, composite): Observed,
+        format: Option<ContentFormat>,
+        payload: &[u8],
+        outbox: &mut Outbox,
+    ) {
+        let report = Report {
+            endpoint: endpoint.clone(),
+            source: ReportSource::Notification { observation, paths, composite },
+            received_at: now.as_millis(),
+            format: format.unwrap_or(ContentFormat::TEXT),
+            payload: payload.into(),
+        };
+        outbox.changes.push(Change::PutReport(Box::new(report.clone())));
+        outbox.events.push(Event::Reported(report));
+    }
+
+    /// An error in place of a notification ends the observation (RFC 7641 section 3.2).
+    fn observation_refused(&mut self, index: Index, id: ObservationId, outbox: &mut Outbox) {
+        let endpoint = self.registrations.get(index).map(|registration| registration.endpoint.clone());
+        self.forget_observation(id, outbox);
+        if let Some(endpoint) = endpoint {
+            outbox.events.push(Event::ObservationEnded { endpoint, observation: id });
+        }
+    }
+
+    /// Takes a Send, of a registered device only.
+    pub(super) fn take_send(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        content: &Content<'_>,
+        outbox: &mut Outbox,
+    ) -> Result<Answer, Refusal> {
+        let unknown =
+            || refusal(Code::NOT_FOUND, "no device is registered from this address; register first");
+        let index = self.registrations.by_address(peer.address).ok_or_else(unknown)?;
+        let endpoint = self.registrations.get(index).ok_or_else(unknown)?.endpoint.clone();
+        let readable = buoy_lwm2m::format::decode(content.format, Path::ROOT, content.payload)
+            .is_ok_and(|mut items| items.all(|item| item.is_ok()));
+        if !readable {
+            return Err(refusal(Code::BAD_REQUEST, "the payload is not of its Content-Format"));
+        }
+        self.counters.sends += 1;
+        let report = Report {
+            endpoint,
+            source: ReportSource::Send,
+            received_at: now.as_millis(),
+            format: content.format,
+            payload: content.payload.into(),
+        };
+        outbox.changes.push(Change::PutReport(Box::new(report.clone())));
+        outbox.events.push(Event::Reported(report));
+        self.contacted(now, index, outbox);
+        Ok(Answer::plain(Code::CHANGED))
+    }
+}

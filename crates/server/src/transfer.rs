@@ -1,0 +1,156 @@
+//! One operation on its way: a request and its answer, each in as many blocks as it takes (RFC 7959).
+
+use buoy_coap::block::{BadBlock, Block, BlockSize, Download, Upload, UploadStep, block_option};
+use buoy_coap::number::OptionNumber;
+use buoy_coap::wire::{Message, MessageWriter};
+
+use crate::operation::{Downlink, Failure, Reply};
+
+/// Bodies up to this many bytes go in one message.
+const WHOLE_BODY: usize = 1024;
+
+/// A request that is being carried out.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    request: Downlink,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The request is sent whole.
+    Whole,
+    /// The request's body goes block by block.
+    Uploading(Upload),
+    /// The answer's body comes block by block.
+    Downloading { download: Download, body: Vec<u8> },
+}
+
+/// What follows an answer.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Send the next message.
+    Again,
+    /// The answer is whole; `observed` tells whether it carried an Observe option.
+    Done { reply: Reply, observed: bool },
+}
+
+impl Transfer {
+    pub(crate) fn new(request: Downlink, size: BlockSize) -> Self {
+        let total = request.payload.bytes().len();
+        let fits = total <= WHOLE_BODY.min(size.bytes());
+        let phase = if fits { Phase::Whole } else { Phase::Uploading(Upload::new(total, size)) };
+        Self { request, phase }
+    }
+
+    /// Goes on where a first piece of the answer, such as a notification, left off.
+    pub(crate) fn continuing(request: Downlink, download: Download, body: Vec<u8>) -> Self {
+        Self { request, phase: Phase::Downloading { download, body } }
+    }
+
+    pub(crate) fn request(&self) -> &Downlink {
+        &self.request
+    }
+
+    /// Whether the next message is the one that states the whole request.
+    pub(crate) fn is_first_message(&self) -> bool {
+        !matches!(self.phase, Phase::Downloading { .. })
+    }
+
+    /// Bytes of the request's body that the device has taken, and all of them.
+    pub(crate) fn progress(&self) -> (usize, usize) {
+        let total = self.request.payload.bytes().len();
+        match &self.phase {
+            Phase::Uploading(upload) => (upload.sent(), total),
+            Phase::Whole | Phase::Downloading { .. } => (total, total),
+        }
+    }
+
+    /// Starts from the first byte again.
+    pub(crate) fn restart(&mut self, size: BlockSize) {
+        let request = std::mem::replace(&mut self.request, Downlink::empty());
+        *self = Self::new(request, size);
+    }
+
+    /// Writes options and payload of the next message.
+    pub(crate) fn write(&self, writer: &mut MessageWriter<'_>) {
+        let body = self.request.payload.bytes();
+        let (block1, block2, payload) = match &self.phase {
+            Phase::Whole => (None, None, body),
+            Phase::Uploading(upload) => match upload.block() {
+                Some((block, range)) => (Some(block), None, &body[range]),
+                None => (None, None, body),
+            },
+            Phase::Downloading { download, .. } => (None, download.block(), body),
+        };
+        let size1 = block1.filter(|block| block.offset() == 0).map(|_| body.len() as u32);
+        let added = [
+            (OptionNumber::BLOCK2, block2.map(Block::to_uint)),
+            (OptionNumber::BLOCK1, block1.map(Block::to_uint)),
+            (OptionNumber::SIZE1, size1),
+        ];
+        self.write_options(writer, added);
+        writer.payload(payload);
+    }
+
+    fn write_options(&self, writer: &mut MessageWriter<'_>, added: [(OptionNumber, Option<u32>); 3]) {
+        // Later blocks of an observed body are fetched without Observe (RFC 7959 section 3.4).
+        let drops_observe = matches!(self.phase, Phase::Downloading { .. });
+        let mut added = added.into_iter().filter_map(|(number, value)| Some((number, value?))).peekable();
+        for (number, value) in &self.request.options {
+            while let Some((number, value)) = added.next_if(|(other, _)| other < number) {
+                writer.uint(number, value);
+            }
+            if !(drops_observe && *number == OptionNumber::OBSERVE) {
+                writer.option(*number, value);
+            }
+        }
+        for (number, value) in added {
+            writer.uint(number, value);
+        }
+    }
+
+    /// Takes the device's answer; a body may have at most `limit` bytes.
+    pub(crate) fn answered(&mut self, answer: &Message<'_>, limit: usize) -> Result<Step, Failure> {
+        if let Phase::Uploading(upload) = &mut self.phase {
+            match upload.answered(answer) {
+                Ok(UploadStep::Next) => return Ok(Step::Again),
+                // A refused block is the device's own word on the whole request.
+                Ok(UploadStep::Done) | Err(BadBlock::Refused(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match block_option(answer, OptionNumber::BLOCK2)? {
+            Some(block) if answer.code().is_success() && (block.more() || block.offset() > 0) => {
+                self.downloaded(answer, limit)
+            }
+            _ => Ok(done(answer, answer.payload().to_vec())),
+        }
+    }
+
+    fn downloaded(&mut self, answer: &Message<'_>, limit: usize) -> Result<Step, Failure> {
+        if !matches!(self.phase, Phase::Downloading { .. }) {
+            let download = Download::new(BlockSize::MAX);
+            self.phase = Phase::Downloading { download, body: Vec::new() };
+        }
+        let Phase::Downloading { download, body } = &mut self.phase else { return Err(Failure::BadTransfer) };
+        let piece = download.received_block(answer)?;
+        if body.len() + piece.bytes.len() > limit {
+            return Err(Failure::BadTransfer);
+        }
+        body.extend_from_slice(piece.bytes);
+        Ok(if piece.is_last { done(answer, std::mem::take(body)) } else { Step::Again })
+    }
+}
+
+fn done(answer: &Message<'_>, payload: Vec<u8>) -> Step {
+    let segments = answer.values(OptionNumber::LOCATION_PATH).map(String::from_utf8_lossy);
+    let reply = Reply {
+        code: answer.code(),
+        format: answer.content_format(),
+        location: segments.collect::<Vec<_>>().join("/"),
+        observing: None,
+        payload,
+    };
+    Step::Done { reply, observed: answer.value(OptionNumber::OBSERVE).is_some() }
+}

@@ -1,0 +1,527 @@
+//! The engine driven by hand: a scripted device, a clock that is a number.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use buoy_coap::endpoint::acknowledge;
+use buoy_coap::number::{Code, ContentFormat, OptionNumber};
+use buoy_coap::time::Instant;
+use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
+use buoy_lwm2m::path::Path;
+use buoy_server::{
+    Body, Change, Downlink, Durability, Event, Failure, Intent, OperationId, OperationState, Outbox, Peer,
+    Shard, ShardConfig, Submission, Unclaimed,
+};
+
+struct World {
+    shard: Shard<Unclaimed>,
+    outbox: Outbox,
+    now: Instant,
+    next_id: u16,
+    /// What the store holds: registrations by key, operations by id.
+    registrations: std::collections::BTreeMap<u64, Vec<u8>>,
+    operations: std::collections::BTreeMap<u64, buoy_server::OperationRecord>,
+    events: Vec<Event>,
+    sent: Vec<(Peer, Vec<u8>)>,
+}
+
+fn peer(port: u16) -> Peer {
+    Peer { address: SocketAddr::from(([127, 0, 0, 1], port)) }
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(ShardConfig::default())
+    }
+
+    fn with(config: ShardConfig) -> Self {
+        Self {
+            shard: Shard::new(0, config, Unclaimed, [7; 32]),
+            outbox: Outbox::default(),
+            now: Instant::from_millis(1_000_000),
+            next_id: 1,
+            registrations: Default::default(),
+            operations: Default::default(),
+            events: Vec::new(),
+            sent: Vec::new(),
+        }
+    }
+
+    /// The same world after the server was killed and started again.
+    fn restarted(mut self) -> Self {
+        self.shard = Shard::new(0, ShardConfig::default(), Unclaimed, [8; 32]);
+        for (key, record) in &self.registrations {
+            self.shard.restore(self.now, buoy_server::RegistrationKey(*key), record).unwrap();
+        }
+        for operation in self.operations.values() {
+            let is_open = matches!(operation.state, OperationState::Queued | OperationState::Sent);
+            if is_open {
+                self.shard.restore_operation(self.now, operation.clone(), &mut self.outbox);
+            }
+        }
+        self.events.clear();
+        self.settle();
+        self
+    }
+
+    fn settle(&mut self) {
+        self.shard.flush(self.now, &mut self.outbox);
+        for change in &self.outbox.changes {
+            match change {
+                Change::PutRegistration { key, record } => {
+                    self.registrations.insert(key.0, self.outbox.record(record).to_vec());
+                }
+                Change::RemoveRegistration { key } => {
+                    self.registrations.remove(&key.0);
+                }
+                Change::PutOperation(record) => {
+                    self.operations.insert(record.id.0, (**record).clone());
+                }
+                Change::PutReport(_) => {}
+            }
+        }
+        self.sent.extend(self.outbox.datagrams().map(|(peer, bytes)| (peer, bytes.to_vec())));
+        self.events.append(&mut self.outbox.events);
+        self.outbox.clear();
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        let end = self.now + Duration::from_secs(seconds);
+        while let Some(at) = self.shard.next_deadline().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.shard.handle_timeout(self.now, &mut self.outbox);
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    fn deliver(&mut self, from: u16, datagram: &[u8]) {
+        self.shard.handle_datagram(self.now, peer(from), datagram, &mut self.outbox);
+        self.settle();
+    }
+
+    /// Sends a confirmable request and returns the answer.
+    fn ask(&mut self, from: u16, code: Code, options: &[(OptionNumber, &[u8])], payload: &[u8]) -> Vec<u8> {
+        let header = Header { kind: Kind::Confirmable, code, message_id: self.next_id, token: b"t" };
+        self.next_id += 1;
+        let request = message(header, options, payload);
+        self.sent.clear();
+        self.deliver(from, &request);
+        self.sent.first().expect("an answer").1.clone()
+    }
+
+    fn register(&mut self, from: u16, endpoint: &str, queries: &[&str]) -> String {
+        let endpoint = format!("ep={endpoint}");
+        let mut options: Vec<(OptionNumber, &[u8])> = vec![
+            (OptionNumber::URI_PATH, b"rd"),
+            (OptionNumber::CONTENT_FORMAT, &[40]),
+            (OptionNumber::URI_QUERY, endpoint.as_bytes()),
+            (OptionNumber::URI_QUERY, b"lwm2m=1.1"),
+        ];
+        options.extend(queries.iter().map(|query| (OptionNumber::URI_QUERY, query.as_bytes())));
+        let answer = self.ask(from, Code::POST, &options, b"</1/0>,</3/0>,</3303/0>");
+        let answer = Message::parse(&answer).unwrap();
+        assert_eq!(answer.code(), Code::CREATED, "{:?}", String::from_utf8_lossy(answer.payload()));
+        let location: Vec<_> = answer.values(OptionNumber::LOCATION_PATH).collect();
+        assert_eq!(location[0], b"rd");
+        String::from_utf8(location[1].to_vec()).unwrap()
+    }
+
+    fn update(&mut self, from: u16, location: &str) -> Code {
+        let options = [(OptionNumber::URI_PATH, &b"rd"[..]), (OptionNumber::URI_PATH, location.as_bytes())];
+        let answer = self.ask(from, Code::POST, &options, b"");
+        Message::parse(&answer).unwrap().code()
+    }
+
+    fn submit(&mut self, id: u64, endpoint: &str, request: Downlink, intent: Intent, durability: Durability) {
+        let deadline = self.now + Duration::from_secs(3600);
+        let endpoint: Arc<str> = endpoint.into();
+        let submission = Submission { id: OperationId(id), endpoint, request, intent, deadline, durability };
+        self.shard.submit(self.now, submission, &mut self.outbox);
+        self.settle();
+    }
+
+    /// Answers the request that was sent last.
+    fn answer(&mut self, from: u16, code: Code, options: &[(OptionNumber, &[u8])], payload: &[u8]) {
+        let request = self.sent.last().expect("a request").1.clone();
+        let request = Message::parse(&request).unwrap();
+        let header = Header {
+            kind: Kind::Acknowledgement,
+            code,
+            message_id: request.message_id(),
+            token: request.token(),
+        };
+        let answer = message(header, options, payload);
+        self.deliver(from, &answer);
+    }
+
+    fn last_request(&self) -> Message<'_> {
+        Message::parse(&self.sent.last().expect("a request").1).unwrap()
+    }
+
+    fn outcome(&self, id: u64) -> Option<Result<Code, Failure>> {
+        self.events.iter().find_map(|event| match event {
+            Event::OperationEnded { id: ended, outcome, .. } if ended.0 == id => {
+                Some(outcome.as_ref().map(|reply| reply.code).map_err(|failure| *failure))
+            }
+            _ => None,
+        })
+    }
+}
+
+fn message(header: Header<'_>, options: &[(OptionNumber, &[u8])], payload: &[u8]) -> Vec<u8> {
+    let mut buffer = vec![0; 4096];
+    let mut writer = MessageWriter::new(&mut buffer, header);
+    for (number, value) in options {
+        writer.option(*number, value);
+    }
+    let length = writer.payload(payload).finish().unwrap();
+    buffer.truncate(length);
+    buffer
+}
+
+fn read() -> Downlink {
+    request(Code::GET, &[], b"")
+}
+
+fn request(code: Code, extra: &[(OptionNumber, &[u8])], payload: &[u8]) -> Downlink {
+    let mut options: Vec<(OptionNumber, Box<[u8]>)> =
+        ["3303", "0", "5700"].map(|segment| (OptionNumber::URI_PATH, segment.as_bytes().into())).into();
+    options.extend(extra.iter().map(|(number, value)| (*number, (*value).into())));
+    options.sort_by_key(|(number, _)| *number);
+    Downlink { code, options, payload: Body::new(payload.to_vec()) }
+}
+
+fn observe() -> (Downlink, Intent) {
+    let paths = Arc::from([Path::resource(3303, 0, 5700)]);
+    (request(Code::GET, &[(OptionNumber::OBSERVE, b"")], b""), Intent::Observe { paths, composite: false })
+}
+
+#[test]
+fn int_101_a_registration_is_saved_before_its_answer_and_found_after_a_restart() {
+    let mut world = World::new();
+    let location = world.register(1000, "buoy-1", &["lt=300", "b=U"]);
+    assert_eq!(world.registrations.len(), 1);
+    let mut world = world.restarted();
+    let registration = world.shard.registration("buoy-1").unwrap();
+    assert_eq!(
+        (registration.lifetime, registration.version, registration.id()),
+        (300, (1, 1), location.as_str())
+    );
+    assert_eq!(&*registration.objects, "</1/0>,</3/0>,</3303/0>");
+    assert_eq!(world.update(1000, &location), Code::CHANGED);
+}
+
+#[test]
+fn int_102_an_update_from_a_new_address_moves_the_device() {
+    let mut world = World::new();
+    let location = world.register(1000, "buoy-1", &["lt=300"]);
+    assert_eq!(world.update(2000, &location), Code::CHANGED);
+    world.submit(1, "buoy-1", read(), Intent::Once, Durability::Transient);
+    assert_eq!(world.sent.last().unwrap().0, peer(2000));
+}
+
+#[test]
+fn int_103_a_deregistered_device_is_gone() {
+    let mut world = World::new();
+    let location = world.register(1000, "buoy-1", &[]);
+    let options = [(OptionNumber::URI_PATH, &b"rd"[..]), (OptionNumber::URI_PATH, location.as_bytes())];
+    let answer = world.ask(1000, Code::DELETE, &options, b"");
+    assert_eq!(Message::parse(&answer).unwrap().code(), Code::DELETED);
+    assert!(world.shard.is_empty() && world.registrations.is_empty());
+    assert_eq!(world.update(1000, &location), Code::NOT_FOUND);
+}
+
+#[test]
+fn int_105_an_update_of_an_unknown_location_is_4_04() {
+    let mut world = World::new();
+    let location = world.register(1000, "buoy-1", &[]);
+    let other = if location.ends_with('0') { "1" } else { "0" };
+    let forged = format!("{}{other}", &location[..19]);
+    assert_eq!(world.update(1000, &forged), Code::NOT_FOUND);
+    assert_eq!(world.update(1000, "nonsense"), Code::NOT_FOUND);
+}
+
+#[test]
+fn int_107_a_registration_ends_after_its_lifetime_unless_it_is_updated() {
+    let mut world = World::new();
+    let location = world.register(1000, "buoy-1", &["lt=60"]);
+    world.wait(50);
+    world.update(1000, &location);
+    world.wait(50);
+    assert_eq!(world.shard.len(), 1);
+    world.wait(30);
+    assert!(world.shard.is_empty() && world.registrations.is_empty());
+    assert!(world.events.iter().any(|event| matches!(event, Event::Expired(_))));
+}
+
+#[test]
+fn a_device_that_registers_again_replaces_its_old_registration() {
+    let mut world = World::new();
+    let old = world.register(1000, "buoy-1", &[]);
+    let new = world.register(1001, "buoy-1", &[]);
+    assert_eq!((world.shard.len(), world.registrations.len()), (1, 1));
+    assert_ne!(old, new);
+    assert_eq!(world.update(1000, &old), Code::NOT_FOUND);
+}
+
+#[test]
+fn a_repeated_register_gets_the_same_answer_and_registers_once() {
+    let mut world = World::new();
+    let options = [
+        (OptionNumber::URI_PATH, &b"rd"[..]),
+        (OptionNumber::CONTENT_FORMAT, &[40]),
+        (OptionNumber::URI_QUERY, b"ep=a"),
+        (OptionNumber::URI_QUERY, b"lwm2m=1.0"),
+    ];
+    let first = world.ask(1000, Code::POST, &options, b"</1/0>");
+    world.next_id -= 1;
+    assert_eq!(world.ask(1000, Code::POST, &options, b"</1/0>"), first);
+    assert_eq!(world.shard.counters().registered, 1);
+}
+
+#[test]
+fn a_bad_registration_is_refused_with_a_reason() {
+    let mut world = World::new();
+    let path = (OptionNumber::URI_PATH, &b"rd"[..]);
+    for (queries, payload, code) in [
+        (vec![], &b"</1/0>"[..], Code::BAD_REQUEST),
+        (vec!["ep="], b"</1/0>", Code::BAD_REQUEST),
+        (vec!["ep=a", "lt=x"], b"</1/0>", Code::BAD_REQUEST),
+        (vec!["ep=a", "lt=0"], b"</1/0>", Code::BAD_REQUEST),
+        (vec!["ep=a", "lwm2m=9.9"], b"</1/0>", Code::PRECONDITION_FAILED),
+        (vec!["ep=a"], b"</1/0", Code::BAD_REQUEST),
+        (vec!["ep=a"], b"\xff", Code::BAD_REQUEST),
+    ] {
+        let mut options = vec![path, (OptionNumber::CONTENT_FORMAT, &[40])];
+        if !queries.iter().any(|query| query.starts_with("lwm2m")) {
+            options.push((OptionNumber::URI_QUERY, b"lwm2m=1.1"));
+        }
+        options.extend(queries.iter().map(|query| (OptionNumber::URI_QUERY, query.as_bytes())));
+        let answer = world.ask(1000, Code::POST, &options, payload);
+        assert_eq!(Message::parse(&answer).unwrap().code(), code, "{queries:?}");
+    }
+    assert!(world.shard.is_empty() && world.registrations.is_empty());
+}
+
+#[test]
+fn a_register_in_blocks_is_put_together() {
+    let mut world = World::new();
+    let objects: String = (0..400).map(|n| format!("</{n}/0>")).collect::<Vec<_>>().join(",");
+    let mut last = Vec::new();
+    for (number, chunk) in objects.as_bytes().chunks(512).enumerate() {
+        let more = (number + 1) * 512 < objects.len();
+        let block = ((number as u16) << 4 | u16::from(more) << 3 | 5).to_be_bytes();
+        let options = [
+            (OptionNumber::URI_PATH, &b"rd"[..]),
+            (OptionNumber::CONTENT_FORMAT, &[40]),
+            (OptionNumber::URI_QUERY, b"ep=big"),
+            (OptionNumber::URI_QUERY, b"lwm2m=1.1"),
+            (OptionNumber::BLOCK1, &block),
+        ];
+        last = world.ask(1000, Code::POST, &options, chunk);
+        let expected = if more { Code::CONTINUE } else { Code::CREATED };
+        assert_eq!(Message::parse(&last).unwrap().code(), expected);
+    }
+    assert!(Message::parse(&last).unwrap().value(OptionNumber::BLOCK1).is_some());
+    assert_eq!(&*world.shard.registration("big").unwrap().objects, objects);
+}
+
+#[test]
+fn an_operation_brings_the_device_s_answer_back() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &[]);
+    world.submit(1, "buoy-1", read(), Intent::Once, Durability::Transient);
+    let path: Vec<_> = world.last_request().values(OptionNumber::URI_PATH).collect();
+    assert_eq!(path, [&b"3303"[..], b"0", b"5700"]);
+    world.answer(1000, Code::CONTENT, &[], b"21.5");
+    assert_eq!(world.outcome(1), Some(Ok(Code::CONTENT)));
+}
+
+#[test]
+fn operations_of_a_device_go_one_after_the_other() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &[]);
+    world.sent.clear();
+    world.submit(1, "buoy-1", read(), Intent::Once, Durability::Transient);
+    world.submit(2, "buoy-1", read(), Intent::Once, Durability::Transient);
+    assert_eq!(world.sent.len(), 1);
+    world.answer(1000, Code::CONTENT, &[], b"1");
+    assert_eq!(world.sent.len(), 2);
+    world.answer(1000, Code::NOT_FOUND, &[], b"");
+    assert_eq!(world.outcome(2), Some(Ok(Code::NOT_FOUND)));
+}
+
+#[test]
+fn an_operation_on_a_silent_device_fails_after_the_retransmissions() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &["lt=3600"]);
+    world.submit(1, "buoy-1", read(), Intent::Once, Durability::Transient);
+    world.wait(100);
+    assert_eq!(world.outcome(1), Some(Err(Failure::TimedOut)));
+    world.submit(2, "nobody", read(), Intent::Once, Durability::Transient);
+    assert_eq!(world.outcome(2), Some(Err(Failure::NotRegistered)));
+}
+
+#[test]
+fn int_109_operations_wait_for_a_sleeping_device_and_survive_a_restart_of_the_server() {
+    let mut world = World::new();
+    let location = world.register(1000, "sleeper", &["lt=86400", "Q"]);
+    world.wait(120);
+    assert!(world.shard.registration("sleeper").unwrap().asleep);
+    world.sent.clear();
+    world.submit(1, "sleeper", read(), Intent::Once, Durability::Durable);
+    world.submit(2, "sleeper", read(), Intent::Once, Durability::Durable);
+    assert!(world.sent.is_empty());
+    let mut world = world.restarted();
+    assert_eq!(world.update(1000, &location), Code::CHANGED);
+    assert_eq!(world.sent.len(), 2, "the answer, and the first operation");
+    world.answer(1000, Code::CONTENT, &[], b"1");
+    world.answer(1000, Code::CONTENT, &[], b"2");
+    assert_eq!((world.outcome(1), world.outcome(2)), (Some(Ok(Code::CONTENT)), Some(Ok(Code::CONTENT))));
+    assert!(world.operations.values().all(|record| record.state == OperationState::Succeeded));
+}
+
+#[test]
+fn a_durable_operation_past_its_deadline_expires_and_one_can_be_cancelled() {
+    let mut world = World::new();
+    world.register(1000, "sleeper", &["lt=86400", "Q"]);
+    world.wait(120);
+    world.submit(1, "sleeper", read(), Intent::Once, Durability::Durable);
+    world.submit(2, "sleeper", read(), Intent::Once, Durability::Durable);
+    assert!(world.shard.cancel(world.now, OperationId(2), &mut world.outbox));
+    world.settle();
+    world.wait(4000);
+    assert_eq!(world.outcome(1), Some(Err(Failure::Expired)));
+    assert_eq!(world.outcome(2), Some(Err(Failure::Cancelled)));
+    assert_eq!(world.operations[&1].state, OperationState::Expired);
+    assert_eq!(world.operations[&2].state, OperationState::Cancelled);
+}
+
+#[test]
+fn an_execute_that_was_under_way_at_a_crash_is_not_repeated_unasked() {
+    let mut world = World::new();
+    let location = world.register(1000, "buoy-1", &["lt=86400"]);
+    world.submit(1, "buoy-1", request(Code::POST, &[], b""), Intent::Once, Durability::Durable);
+    assert_eq!(world.operations[&1].state, OperationState::Sent);
+    let mut world = world.restarted();
+    world.sent.clear();
+    world.update(1000, &location);
+    assert_eq!(world.sent.len(), 1);
+    assert_eq!(world.operations[&1].failure, Some(Failure::Interrupted));
+}
+
+#[test]
+fn int_301_an_observation_reports_until_it_is_forgotten_and_then_is_reset() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &[]);
+    let (downlink, intent) = observe();
+    world.submit(1, "buoy-1", downlink, intent, Durability::Transient);
+    let token = world.last_request().token().to_vec();
+    world.answer(1000, Code::CONTENT, &[(OptionNumber::OBSERVE, b"\x01")], b"20");
+    let id = world.shard.observations("buoy-1")[0].id;
+    let notify = |world: &mut World, number: u8, message_id, kind| {
+        let header = Header { kind, code: Code::CONTENT, message_id, token: &token };
+        let datagram = message(header, &[(OptionNumber::OBSERVE, &[number])], b"21");
+        world.events.clear();
+        world.sent.clear();
+        world.deliver(1000, &datagram);
+        world.events.iter().filter(|event| matches!(event, Event::Reported(_))).count()
+    };
+    assert_eq!(notify(&mut world, 2, 900, Kind::NonConfirmable), 1);
+    assert_eq!(notify(&mut world, 2, 901, Kind::NonConfirmable), 0, "it was overtaken");
+    assert_eq!(notify(&mut world, 3, 902, Kind::Confirmable), 1);
+    assert_eq!(world.sent[0].1, acknowledge(902));
+    let mut world = world.restarted();
+    assert_eq!(notify(&mut world, 4, 903, Kind::Confirmable), 1, "it outlives a restart");
+    world.shard.forget_observation(id, &mut world.outbox).unwrap();
+    world.settle();
+    assert_eq!(notify(&mut world, 5, 904, Kind::Confirmable), 0);
+    assert_eq!(Message::parse(&world.sent[0].1).unwrap().kind(), Kind::Reset);
+}
+
+#[test]
+fn an_observation_is_taken_up_again_when_the_device_registers_anew() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &[]);
+    let (downlink, intent) = observe();
+    world.submit(1, "buoy-1", downlink, intent, Durability::Transient);
+    let token = world.last_request().token().to_vec();
+    world.answer(1000, Code::CONTENT, &[(OptionNumber::OBSERVE, b"\x01")], b"20");
+    world.register(1001, "buoy-1", &[]);
+    assert_eq!(world.last_request().token(), token);
+    assert!(world.last_request().value(OptionNumber::OBSERVE).is_some());
+    world.answer(1001, Code::CONTENT, &[(OptionNumber::OBSERVE, b"\x01")], b"20");
+    assert_eq!(world.shard.observations("buoy-1").len(), 1);
+}
+
+#[test]
+fn int_306_send_is_taken_from_a_registered_device_only() {
+    let mut world = World::new();
+    let options = [(OptionNumber::URI_PATH, &b"dp"[..]), (OptionNumber::CONTENT_FORMAT, &[110])];
+    let payload = br#"[{"bn":"/3303/0/5700","v":21.5}]"#;
+    let answer = world.ask(1000, Code::POST, &options, payload);
+    assert_eq!(Message::parse(&answer).unwrap().code(), Code::NOT_FOUND);
+    world.register(1000, "buoy-1", &[]);
+    let answer = world.ask(1000, Code::POST, &options, payload);
+    assert_eq!(Message::parse(&answer).unwrap().code(), Code::CHANGED);
+    let answer = world.ask(1000, Code::POST, &options, b"[{");
+    assert_eq!(Message::parse(&answer).unwrap().code(), Code::BAD_REQUEST);
+    assert_eq!(world.shard.counters().sends, 1);
+}
+
+#[test]
+fn a_large_write_goes_in_blocks_and_a_large_answer_comes_in_blocks() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &[]);
+    let payload = vec![7u8; 2500];
+    let downlink = request(Code::PUT, &[(OptionNumber::CONTENT_FORMAT, &[42])], &payload);
+    world.submit(1, "buoy-1", downlink, Intent::Once, Durability::Transient);
+    let mut received = Vec::new();
+    while world.outcome(1).is_none() {
+        let request = world.last_request();
+        received.extend_from_slice(request.payload());
+        let block = request.value(OptionNumber::BLOCK1).unwrap().to_vec();
+        let more = block.last().unwrap() & 8 != 0;
+        let code = if more { Code::CONTINUE } else { Code::CHANGED };
+        world.answer(1000, code, &[(OptionNumber::BLOCK1, &block)], b"");
+    }
+    assert_eq!(received, payload);
+    world.submit(2, "buoy-1", read(), Intent::Once, Durability::Transient);
+    world.answer(1000, Code::CONTENT, &[(OptionNumber::BLOCK2, &[0x08])], &[1; 16]);
+    assert_eq!(world.last_request().uint(OptionNumber::BLOCK2), Some(0x10));
+    world.answer(1000, Code::CONTENT, &[(OptionNumber::BLOCK2, &[0x10])], &[2; 3]);
+    assert_eq!(world.outcome(2), Some(Ok(Code::CONTENT)));
+}
+
+#[test]
+fn a_file_is_served_in_blocks_that_an_unproved_address_gets_small() {
+    let mut world = World::new();
+    world.shard.set_file("fw/x", Some(Body::new(vec![5u8; 3000])));
+    let options = [(OptionNumber::URI_PATH, &b"fw"[..]), (OptionNumber::URI_PATH, b"x")];
+    let asked = 4 + 1 + 3 + 2;
+    let answer = world.ask(1000, Code::GET, &options, b"");
+    assert!(answer.len() <= 3 * asked + 48, "{}", answer.len());
+    let echo = Message::parse(&answer).unwrap().value(OptionNumber::ECHO).unwrap().to_vec();
+    let mut options = options.to_vec();
+    options.push((OptionNumber::ECHO, &echo));
+    let answer = world.ask(1000, Code::GET, &options, b"");
+    let answer = Message::parse(&answer).unwrap();
+    assert_eq!((answer.payload().len(), answer.uint(OptionNumber::SIZE2)), (1024, Some(3000)));
+    assert_eq!(answer.content_format(), Some(ContentFormat::OCTET_STREAM));
+}
+
+#[test]
+fn what_is_not_there_or_not_allowed_gets_its_code() {
+    let mut world = World::new();
+    for (code, path, expected) in [
+        (Code::GET, "nothing", Code::NOT_FOUND),
+        (Code::PUT, "rd", Code::METHOD_NOT_ALLOWED),
+        (Code::GET, "rd", Code::METHOD_NOT_ALLOWED),
+        (Code::POST, ".well-known", Code::NOT_FOUND),
+    ] {
+        let answer = world.ask(1000, code, &[(OptionNumber::URI_PATH, path.as_bytes())], b"");
+        assert_eq!(Message::parse(&answer).unwrap().code(), expected, "{code:?} {path}");
+    }
+}

@@ -1,0 +1,169 @@
+//! What every store must do, whatever it is built on.
+
+use std::any::Any;
+
+use buoy_fleet::update::UpdateRecord;
+
+use crate::{
+    Batch, FirmwareRow, OperationFilter, OperationRow, Page, Reader, Sample, StoreError, Summary, Writer,
+};
+
+/// An empty store: its writer, a reader, and what must be kept alive meanwhile.
+pub type Fresh = (Box<dyn Writer>, Box<dyn Reader>, Box<dyn Any>);
+
+/// Runs the whole suite on stores that `make` makes.
+///
+/// # Panics
+/// If the store breaks the contract.
+pub fn check(make: impl Fn() -> Fresh) {
+    for case in [
+        registrations_come_back_by_ascending_key,
+        a_batch_that_fails_leaves_nothing,
+        operations_are_found_by_device_and_state,
+        a_series_is_cut_by_time_and_summed_up,
+        what_is_old_is_pruned_and_what_is_open_stays,
+        firmware_is_listed_newest_first,
+        updates_are_found_while_they_are_open,
+        a_backup_holds_what_was_committed,
+    ] {
+        let (mut writer, reader, _kept) = make();
+        case(&mut *writer, &*reader);
+    }
+}
+
+fn commit(writer: &mut dyn Writer, mut apply: impl FnMut(&mut dyn Batch) -> Result<(), StoreError>) {
+    writer.commit(&mut apply).unwrap();
+}
+
+fn registrations(reader: &dyn Reader) -> Vec<(u64, Vec<u8>)> {
+    let mut all = Vec::new();
+    reader.registrations(&mut |key, record| all.push((key, record.to_vec()))).unwrap();
+    all
+}
+
+fn registrations_come_back_by_ascending_key(writer: &mut dyn Writer, reader: &dyn Reader) {
+    commit(writer, |batch| {
+        batch.put_registration(9, b"nine")?;
+        batch.put_registration(2, b"two")?;
+        batch.put_registration(5, b"five")
+    });
+    commit(writer, |batch| {
+        batch.put_registration(2, b"zwei")?;
+        batch.remove_registration(5)?;
+        batch.remove_registration(77)
+    });
+    assert_eq!(registrations(reader), [(2, b"zwei".to_vec()), (9, b"nine".to_vec())]);
+}
+
+fn a_batch_that_fails_leaves_nothing(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let result = writer.commit(&mut |batch| {
+        batch.put_registration(1, b"x")?;
+        Err(StoreError::DiskFull)
+    });
+    assert!(matches!(result, Err(StoreError::DiskFull)));
+    assert_eq!(registrations(reader), []);
+}
+
+fn operation(id: u64, endpoint: &str, ended: bool) -> OperationRow {
+    OperationRow { id, endpoint: endpoint.into(), ended, changed_at: id * 1000, record: vec![id as u8] }
+}
+
+fn operations_are_found_by_device_and_state(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let rows = [
+        operation(1, "a", false),
+        operation(2, "b", true),
+        operation(3, "a", true),
+        operation(4, "a", false),
+    ];
+    commit(writer, |batch| rows.iter().try_for_each(|row| batch.put_operation(row)));
+    let ids = |filter: OperationFilter<'_>, page: Page| -> Vec<u64> {
+        reader.operations(&filter, page).unwrap().iter().map(|row| row.id).collect()
+    };
+    let all = Page { before: u64::MAX, limit: 10 };
+    assert_eq!(ids(OperationFilter::default(), all), [4, 3, 2, 1]);
+    assert_eq!(ids(OperationFilter { endpoint: Some("a"), ended: None }, all), [4, 3, 1]);
+    assert_eq!(ids(OperationFilter { endpoint: Some("a"), ended: Some(false) }, all), [4, 1]);
+    assert_eq!(ids(OperationFilter::default(), Page { before: 4, limit: 2 }), [3, 2]);
+    assert_eq!(reader.open_operations().unwrap(), [rows[0].clone(), rows[3].clone()]);
+    assert_eq!(reader.operation(3).unwrap(), Some(rows[2].clone()));
+    assert_eq!(reader.operation(8).unwrap(), None);
+    assert_eq!(reader.last_operation().unwrap(), 4);
+}
+
+fn a_series_is_cut_by_time_and_summed_up(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let path = "/3303/0/5700";
+    commit(writer, |batch| {
+        for at in 0..10 {
+            batch.put_sample("a", path, at * 1000, &Sample::Float(at as f64))?;
+        }
+        batch.put_sample("a", path, 3000, &Sample::Integer(30))?;
+        batch.put_sample("a", "/3/0/0", 5, &Sample::Text("maker".into()))?;
+        batch.put_sample("b", path, 5, &Sample::Opaque(vec![1, 2]))
+    });
+    assert_eq!(reader.series("a").unwrap(), ["/3/0/0", path]);
+    let cut = reader.samples("a", path, 2000..4000, 10).unwrap();
+    assert_eq!(cut, [(2000, Sample::Float(2.0)), (3000, Sample::Integer(30))]);
+    assert_eq!(reader.samples("a", path, 0..u64::MAX, 3).unwrap().len(), 3);
+    assert_eq!(reader.samples("b", path, 0..10, 3).unwrap(), [(5, Sample::Opaque(vec![1, 2]))]);
+    let summary = reader.summary("a", path, 0..5000, 2000).unwrap();
+    let row = |at, count, min, max, mean| Summary { at, count, min, max, mean };
+    assert_eq!(
+        summary,
+        [row(0, 2, 0.0, 1.0, 0.5), row(2000, 2, 2.0, 30.0, 16.0), row(4000, 1, 4.0, 4.0, 4.0)]
+    );
+    assert_eq!(reader.summary("a", "/3/0/0", 0..9, 1).unwrap(), []);
+}
+
+fn what_is_old_is_pruned_and_what_is_open_stays(writer: &mut dyn Writer, reader: &dyn Reader) {
+    commit(writer, |batch| {
+        batch.put_sample("a", "/1", 1000, &Sample::Integer(1))?;
+        batch.put_sample("a", "/2", 9000, &Sample::Integer(2))?;
+        batch.put_operation(&operation(1, "a", true))?;
+        batch.put_operation(&operation(2, "a", false))
+    });
+    commit(writer, |batch| batch.prune(5000));
+    assert_eq!(reader.series("a").unwrap(), ["/2"]);
+    assert_eq!(reader.operation(1).unwrap(), None);
+    assert!(reader.operation(2).unwrap().is_some());
+}
+
+fn firmware_is_listed_newest_first(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let image = |digest: &str, uploaded_at| FirmwareRow {
+        digest: digest.into(),
+        name: "buoy".into(),
+        version: "1.1.0".into(),
+        project: "demo".into(),
+        size: 1 << 20,
+        uploaded_at,
+        signature: Some(vec![7; 512]),
+    };
+    let (old, new) = (image("aa", 1), image("bb", 2));
+    commit(writer, |batch| {
+        batch.put_firmware(&old)?;
+        batch.put_firmware(&new)
+    });
+    assert_eq!(reader.firmware().unwrap(), [new.clone(), old]);
+    commit(writer, |batch| batch.remove_firmware("aa"));
+    assert_eq!(reader.firmware().unwrap(), [new]);
+}
+
+fn updates_are_found_while_they_are_open(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let update =
+        |id, endpoint: &str, ended| UpdateRecord { id, endpoint: endpoint.into(), ended, record: vec![1] };
+    commit(writer, |batch| {
+        batch.put_update(&update(1, "a", true))?;
+        batch.put_update(&update(2, "b", false))
+    });
+    assert_eq!(reader.open_updates().unwrap(), [update(2, "b", false)]);
+    let all = Page { before: u64::MAX, limit: 10 };
+    assert_eq!(reader.updates(None, all).unwrap(), [update(2, "b", false), update(1, "a", true)]);
+    assert_eq!(reader.updates(Some("a"), all).unwrap(), [update(1, "a", true)]);
+}
+
+fn a_backup_holds_what_was_committed(writer: &mut dyn Writer, reader: &dyn Reader) {
+    commit(writer, |batch| batch.put_registration(1, b"x"));
+    let folder = std::env::temp_dir().join(format!("buoy-contract-{}-{:p}", std::process::id(), reader));
+    reader.backup(&folder).unwrap();
+    assert!(std::fs::metadata(&folder).unwrap().len() > 0);
+    std::fs::remove_file(folder).unwrap();
+}

@@ -1,0 +1,179 @@
+//! What must survive: registrations, operations, values over time, firmware and its updates.
+//!
+//! A [`Writer`] commits batches: either all of a batch is durable when [`Writer::commit`] returns, or nothing is. [`Reader`]s look
+//! at what was committed, beside the writer and beside each other. [`sqlite`] is the store of one machine; another engine must
+//! pass the same `contract` suite.
+//!
+//! The hot table is that of registrations: keyed by a number that grows, with no other index, since a first insert under a random
+//! key costs ten times as much (see `docs/performance.md`).
+#![forbid(unsafe_code)]
+
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+mod error;
+pub mod sqlite;
+
+use std::ops::Range;
+use std::path::Path;
+
+use buoy_fleet::update::UpdateRecord;
+
+pub use error::StoreError;
+
+/// Commits batches of changes. There is one writer.
+pub trait Writer: Send {
+    /// Makes durable, all or nothing, what `apply` does to the batch.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing of the batch was kept.
+    fn commit(
+        &mut self,
+        apply: &mut dyn FnMut(&mut dyn Batch) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError>;
+}
+
+/// The changes of one commit.
+pub trait Batch {
+    /// Saves a registration under its key.
+    ///
+    /// # Errors
+    /// [`StoreError`], here and below.
+    fn put_registration(&mut self, key: u64, record: &[u8]) -> Result<(), StoreError>;
+    /// Forgets a registration.
+    fn remove_registration(&mut self, key: u64) -> Result<(), StoreError>;
+    /// Saves an operation.
+    fn put_operation(&mut self, operation: &OperationRow) -> Result<(), StoreError>;
+    /// Saves one value of a time series. One of the same time gives way.
+    fn put_sample(&mut self, endpoint: &str, path: &str, at: u64, value: &Sample) -> Result<(), StoreError>;
+    /// Forgets values older than `before` (milliseconds since the epoch), and operations that ended before it.
+    fn prune(&mut self, before: u64) -> Result<(), StoreError>;
+    /// Saves the description of a firmware image.
+    fn put_firmware(&mut self, firmware: &FirmwareRow) -> Result<(), StoreError>;
+    /// Forgets the description of a firmware image.
+    fn remove_firmware(&mut self, digest: &str) -> Result<(), StoreError>;
+    /// Saves a firmware update of a device.
+    fn put_update(&mut self, update: &UpdateRecord) -> Result<(), StoreError>;
+}
+
+/// Looks at what was committed.
+pub trait Reader: Send {
+    /// Hands each registration's key and record to `each`, by ascending key.
+    ///
+    /// # Errors
+    /// [`StoreError`], here and below.
+    fn registrations(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError>;
+    /// The operations that have not ended, by ascending id.
+    fn open_operations(&self) -> Result<Vec<OperationRow>, StoreError>;
+    /// One operation.
+    fn operation(&self, id: u64) -> Result<Option<OperationRow>, StoreError>;
+    /// Operations, the newest first, of ids below `before`.
+    fn operations(&self, filter: &OperationFilter<'_>, page: Page) -> Result<Vec<OperationRow>, StoreError>;
+    /// The highest id of an operation.
+    fn last_operation(&self) -> Result<u64, StoreError>;
+    /// The paths of which there are values of a device.
+    fn series(&self, endpoint: &str) -> Result<Vec<String>, StoreError>;
+    /// The values of a time range (milliseconds since the epoch), the oldest first, at most `limit`.
+    fn samples(
+        &self,
+        endpoint: &str,
+        path: &str,
+        range: Range<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, Sample)>, StoreError>;
+    /// The numeric values of a time range, one row for each `step` milliseconds in which there are any.
+    fn summary(
+        &self,
+        endpoint: &str,
+        path: &str,
+        range: Range<u64>,
+        step: u64,
+    ) -> Result<Vec<Summary>, StoreError>;
+    /// The firmware images, the newest first.
+    fn firmware(&self) -> Result<Vec<FirmwareRow>, StoreError>;
+    /// The updates that have not ended, by ascending id.
+    fn open_updates(&self) -> Result<Vec<UpdateRecord>, StoreError>;
+    /// Updates, of one device or all, the newest first, of ids below `before`.
+    fn updates(&self, endpoint: Option<&str>, page: Page) -> Result<Vec<UpdateRecord>, StoreError>;
+    /// Copies everything, as it is at one instant, into a new file, while the writer goes on.
+    fn backup(&self, target: &Path) -> Result<(), StoreError>;
+}
+
+/// A piece of a list whose newest entries come first.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Only ids below this.
+    pub before: u64,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Which operations to list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OperationFilter<'a> {
+    /// Only of this device.
+    pub endpoint: Option<&'a str>,
+    /// Only those that have ended, or have not.
+    pub ended: Option<bool>,
+}
+
+/// An operation in the store: what is searched for, and the record of the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperationRow {
+    /// Ids grow.
+    pub id: u64,
+    /// The device.
+    pub endpoint: String,
+    /// Whether nothing more will come of it.
+    pub ended: bool,
+    /// When it last changed; milliseconds since the epoch.
+    pub changed_at: u64,
+    /// The engine's record.
+    pub record: Vec<u8>,
+}
+
+/// One value of a time series.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sample {
+    /// A whole number; booleans are 0 and 1.
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// Text, and links in their text form.
+    Text(String),
+    /// Bytes.
+    Opaque(Vec<u8>),
+}
+
+/// The numeric values of a stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// When the stretch starts; milliseconds since the epoch.
+    pub at: u64,
+    /// How many values.
+    pub count: u64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+    /// Their mean.
+    pub mean: f64,
+}
+
+/// A firmware image in the library. The image itself is a file named by its digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirmwareRow {
+    /// SHA-256 of the image, in hexadecimal digits.
+    pub digest: String,
+    /// What the operator calls it.
+    pub name: String,
+    /// The version that the image says.
+    pub version: String,
+    /// The project that the image says.
+    pub project: String,
+    /// Bytes.
+    pub size: u64,
+    /// Milliseconds since the epoch.
+    pub uploaded_at: u64,
+    /// The signature that goes with it, if it is a detached one.
+    pub signature: Option<Vec<u8>>,
+}

@@ -1,0 +1,395 @@
+//! The store in one SQLite file, in write-ahead mode: readers and the writer don't wait for each other.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use buoy_fleet::update::UpdateRecord;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
+
+use crate::{
+    Batch, FirmwareRow, OperationFilter, OperationRow, Page, Reader, Sample, StoreError, Summary, Writer,
+};
+
+/// Each step brings a database from the schema of its index to the next one. Steps are only ever added.
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+
+/// How long a reader waits where it must.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A database file.
+#[derive(Clone, Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+}
+
+impl Sqlite {
+    /// Opens the file, makes it if there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let store = Self { path: path.to_owned() };
+        let mut connection = store.connect(OpenFlags::default())?;
+        migrate(&mut connection, path)?;
+        Ok(store)
+    }
+
+    /// The writer. There should be one.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn writer(&self) -> Result<SqliteWriter, StoreError> {
+        let connection = self.connect(OpenFlags::default())?;
+        // A power cut must not lose what a device was told: each commit is flushed to the disk.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(SqliteWriter { connection })
+    }
+
+    /// A reader.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn reader(&self) -> Result<SqliteReader, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Ok(SqliteReader { connection: self.connect(flags)? })
+    }
+
+    fn connect(&self, flags: OpenFlags) -> Result<Connection, StoreError> {
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = Connection::open_with_flags(&self.path, flags)?;
+            connection.busy_timeout(PATIENCE)?;
+            if !flags.contains(OpenFlags::SQLITE_OPEN_READ_ONLY) {
+                connection.pragma_update(None, "journal_mode", "WAL")?;
+            }
+            Ok(connection)
+        };
+        open().map_err(|cause| match StoreError::from(cause) {
+            error @ (StoreError::Corrupt(_) | StoreError::ReadOnly | StoreError::DiskFull) => error,
+            other => StoreError::Open { path: self.path.clone(), cause: other.to_string().into() },
+        })
+    }
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len() as u32;
+    let transaction = connection.transaction()?;
+    let found: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > known {
+        return Err(StoreError::TooNew { path: path.to_owned(), found, known });
+    }
+    for step in MIGRATIONS.iter().skip(found as usize) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    Ok(transaction.commit()?)
+}
+
+/// The one connection that writes.
+#[derive(Debug)]
+pub struct SqliteWriter {
+    connection: Connection,
+}
+
+impl Writer for SqliteWriter {
+    fn commit(
+        &mut self,
+        apply: &mut dyn FnMut(&mut dyn Batch) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let transaction =
+            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        apply(&mut SqliteBatch(&transaction))?;
+        Ok(transaction.commit()?)
+    }
+}
+
+struct SqliteBatch<'a>(&'a Transaction<'a>);
+
+impl SqliteBatch<'_> {
+    fn run(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<(), StoreError> {
+        self.0.prepare_cached(sql)?.execute(parameters)?;
+        Ok(())
+    }
+
+    fn series(&self, endpoint: &str, path: &str) -> Result<i64, StoreError> {
+        let find = "SELECT id FROM series WHERE endpoint = ?1 AND path = ?2";
+        let found = self.0.prepare_cached(find)?.query_row([endpoint, path], |row| row.get(0)).optional()?;
+        match found {
+            Some(id) => Ok(id),
+            None => {
+                self.run("INSERT INTO series (endpoint, path) VALUES (?1, ?2)", [endpoint, path])?;
+                Ok(self.0.last_insert_rowid())
+            }
+        }
+    }
+}
+
+impl Batch for SqliteBatch<'_> {
+    fn put_registration(&mut self, key: u64, record: &[u8]) -> Result<(), StoreError> {
+        self.run(
+            "INSERT OR REPLACE INTO registration (key, record) VALUES (?1, ?2)",
+            params![key as i64, record],
+        )
+    }
+
+    fn remove_registration(&mut self, key: u64) -> Result<(), StoreError> {
+        self.run("DELETE FROM registration WHERE key = ?1", [key as i64])
+    }
+
+    fn put_operation(&mut self, operation: &OperationRow) -> Result<(), StoreError> {
+        let OperationRow { id, endpoint, ended, changed_at, record } = operation;
+        self.run(
+            "INSERT OR REPLACE INTO operation (id, endpoint, ended, changed_at, record) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![*id as i64, endpoint, ended, *changed_at as i64, record],
+        )
+    }
+
+    fn put_sample(&mut self, endpoint: &str, path: &str, at: u64, value: &Sample) -> Result<(), StoreError> {
+        let series = self.series(endpoint, path)?;
+        let sql = "INSERT OR REPLACE INTO sample (series, at, value) VALUES (?1, ?2, ?3)";
+        match value {
+            Sample::Integer(value) => self.run(sql, params![series, at as i64, value]),
+            Sample::Float(value) => self.run(sql, params![series, at as i64, value]),
+            Sample::Text(value) => self.run(sql, params![series, at as i64, value]),
+            Sample::Opaque(value) => self.run(sql, params![series, at as i64, value]),
+        }
+    }
+
+    fn prune(&mut self, before: u64) -> Result<(), StoreError> {
+        let before = before as i64;
+        self.run("DELETE FROM sample WHERE series IN (SELECT id FROM series) AND at < ?1", [before])?;
+        self.run("DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM sample WHERE series = id)", [])?;
+        self.run("DELETE FROM operation WHERE ended AND changed_at < ?1", [before])
+    }
+
+    fn put_firmware(&mut self, firmware: &FirmwareRow) -> Result<(), StoreError> {
+        let FirmwareRow { digest, name, version, project, size, uploaded_at, signature } = firmware;
+        self.run(
+            "INSERT OR REPLACE INTO firmware (digest, name, version, project, size, uploaded_at, signature) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![digest, name, version, project, *size as i64, *uploaded_at as i64, signature],
+        )
+    }
+
+    fn remove_firmware(&mut self, digest: &str) -> Result<(), StoreError> {
+        self.run("DELETE FROM firmware WHERE digest = ?1", [digest])
+    }
+
+    fn put_update(&mut self, update: &UpdateRecord) -> Result<(), StoreError> {
+        self.run(
+            "INSERT OR REPLACE INTO firmware_update (id, endpoint, ended, record) VALUES (?1, ?2, ?3, ?4)",
+            params![update.id as i64, update.endpoint, update.ended, update.record],
+        )
+    }
+}
+
+/// A connection that reads.
+#[derive(Debug)]
+pub struct SqliteReader {
+    connection: Connection,
+}
+
+impl SqliteReader {
+    fn list<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(parameters, read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Reader for SqliteReader {
+    fn registrations(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare("SELECT key, record FROM registration ORDER BY key")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let key: i64 = row.get(0)?;
+            each(key as u64, row.get_ref(1)?.as_blob().unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    fn open_operations(&self) -> Result<Vec<OperationRow>, StoreError> {
+        self.list(&format!("{OPERATION} WHERE NOT ended ORDER BY id"), [], operation_row)
+    }
+
+    fn operation(&self, id: u64) -> Result<Option<OperationRow>, StoreError> {
+        Ok(self.list(&format!("{OPERATION} WHERE id = ?1"), [id as i64], operation_row)?.pop())
+    }
+
+    fn operations(&self, filter: &OperationFilter<'_>, page: Page) -> Result<Vec<OperationRow>, StoreError> {
+        self.list(
+            &format!(
+                "{OPERATION} WHERE id < ?1 AND (?2 IS NULL OR endpoint = ?2) AND (?3 IS NULL OR ended = ?3) \
+                 ORDER BY id DESC LIMIT ?4"
+            ),
+            params![bound(page.before), filter.endpoint, filter.ended, page.limit as i64],
+            operation_row,
+        )
+    }
+
+    fn last_operation(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(max(id), 0) FROM operation";
+        Ok(self.connection.query_row(sql, [], |row| row.get::<_, i64>(0))? as u64)
+    }
+
+    fn series(&self, endpoint: &str) -> Result<Vec<String>, StoreError> {
+        self.list("SELECT path FROM series WHERE endpoint = ?1 ORDER BY path", [endpoint], |row| row.get(0))
+    }
+
+    fn samples(
+        &self,
+        endpoint: &str,
+        path: &str,
+        range: Range<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, Sample)>, StoreError> {
+        self.list(
+            "SELECT at, value FROM sample WHERE series = (SELECT id FROM series WHERE endpoint = ?1 AND path = ?2) \
+             AND at >= ?3 AND at < ?4 ORDER BY at LIMIT ?5",
+            params![endpoint, path, bound(range.start), bound(range.end), limit as i64],
+            |row| Ok((row.get::<_, i64>(0)? as u64, sample(row.get_ref(1)?))),
+        )
+    }
+
+    fn summary(
+        &self,
+        endpoint: &str,
+        path: &str,
+        range: Range<u64>,
+        step: u64,
+    ) -> Result<Vec<Summary>, StoreError> {
+        self.list(
+            "SELECT at / ?5 * ?5, count(*), min(value), max(value), avg(value) FROM sample \
+             WHERE series = (SELECT id FROM series WHERE endpoint = ?1 AND path = ?2) AND at >= ?3 AND at < ?4 \
+             AND typeof(value) IN ('integer', 'real') GROUP BY 1 ORDER BY 1",
+            params![endpoint, path, bound(range.start), bound(range.end), bound(step.max(1))],
+            |row| {
+                Ok(Summary {
+                    at: row.get::<_, i64>(0)? as u64,
+                    count: row.get::<_, i64>(1)? as u64,
+                    min: row.get(2)?,
+                    max: row.get(3)?,
+                    mean: row.get(4)?,
+                })
+            },
+        )
+    }
+
+    fn firmware(&self) -> Result<Vec<FirmwareRow>, StoreError> {
+        let sql = "SELECT digest, name, version, project, size, uploaded_at, signature FROM firmware \
+                   ORDER BY uploaded_at DESC, digest";
+        self.list(sql, [], |row| {
+            Ok(FirmwareRow {
+                digest: row.get(0)?,
+                name: row.get(1)?,
+                version: row.get(2)?,
+                project: row.get(3)?,
+                size: row.get::<_, i64>(4)? as u64,
+                uploaded_at: row.get::<_, i64>(5)? as u64,
+                signature: row.get(6)?,
+            })
+        })
+    }
+
+    fn open_updates(&self) -> Result<Vec<UpdateRecord>, StoreError> {
+        self.list(&format!("{UPDATE} WHERE NOT ended ORDER BY id"), [], update_row)
+    }
+
+    fn updates(&self, endpoint: Option<&str>, page: Page) -> Result<Vec<UpdateRecord>, StoreError> {
+        self.list(
+            &format!("{UPDATE} WHERE id < ?1 AND (?2 IS NULL OR endpoint = ?2) ORDER BY id DESC LIMIT ?3"),
+            params![bound(page.before), endpoint, page.limit as i64],
+            update_row,
+        )
+    }
+
+    fn backup(&self, target: &Path) -> Result<(), StoreError> {
+        let open = |cause: rusqlite::Error| StoreError::Open { path: target.to_owned(), cause: cause.into() };
+        let mut copy = Connection::open(target).map_err(open)?;
+        let backup = rusqlite::backup::Backup::new(&self.connection, &mut copy)?;
+        Ok(backup.run_to_completion(1024, Duration::ZERO, None)?)
+    }
+}
+
+const OPERATION: &str = "SELECT id, endpoint, ended, changed_at, record FROM operation";
+const UPDATE: &str = "SELECT id, endpoint, ended, record FROM firmware_update";
+
+fn operation_row(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
+    Ok(OperationRow {
+        id: row.get::<_, i64>(0)? as u64,
+        endpoint: row.get(1)?,
+        ended: row.get(2)?,
+        changed_at: row.get::<_, i64>(3)? as u64,
+        record: row.get(4)?,
+    })
+}
+
+fn update_row(row: &Row<'_>) -> rusqlite::Result<UpdateRecord> {
+    Ok(UpdateRecord {
+        id: row.get::<_, i64>(0)? as u64,
+        endpoint: row.get(1)?,
+        ended: row.get(2)?,
+        record: row.get(3)?,
+    })
+}
+
+fn sample(value: ValueRef<'_>) -> Sample {
+    match value {
+        ValueRef::Null => Sample::Opaque(Vec::new()),
+        ValueRef::Integer(value) => Sample::Integer(value),
+        ValueRef::Real(value) => Sample::Float(value),
+        ValueRef::Text(text) => Sample::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Sample::Opaque(bytes.to_vec()),
+    }
+}
+
+/// SQLite's numbers are signed: what is larger is as good as endless.
+fn bound(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_keeps_the_contract() {
+        crate::contract::check(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Sqlite::open(&folder.path().join("buoy.db")).unwrap();
+            let (writer, reader) = (store.writer().unwrap(), store.reader().unwrap());
+            (Box::new(writer), Box::new(reader), Box::new(folder))
+        });
+    }
+
+    #[test]
+    fn a_database_of_a_later_program_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("buoy.db");
+        Sqlite::open(&path).unwrap();
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(Sqlite::open(&path), Err(StoreError::TooNew { found: 99, .. })));
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_named_as_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("buoy.db");
+        std::fs::write(&path, vec![b'x'; 8192]).unwrap();
+        assert!(matches!(Sqlite::open(&path), Err(StoreError::Corrupt(_))));
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_is_named() {
+        let error = Sqlite::open(Path::new("/nonexistent/folder/buoy.db")).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/folder/buoy.db"), "{error}");
+    }
+}
