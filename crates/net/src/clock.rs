@@ -1,0 +1,27 @@
+//! The engines' time: milliseconds since 1970, that never go back while the process lives.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use buoy_coap::time::Instant;
+
+/// A clock that was set once, by the system's clock, and then runs steadily whatever happens to that.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: std::time::Instant,
+    offset: u64,
+}
+
+impl Clock {
+    /// A clock set by the system's.
+    #[must_use]
+    pub fn start() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { started: std::time::Instant::now(), offset: since_epoch.as_millis() as u64 }
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        Instant::from_millis(self.offset + self.started.elapsed().as_millis() as u64)
+    }
+}

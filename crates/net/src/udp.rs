@@ -1,0 +1,54 @@
+//! UDP sockets of which several share one port, and datagrams in batches.
+//!
+//! On Linux a batch is one system call each way (`recvmmsg`, `sendmmsg`); elsewhere it is a loop over single calls.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod portable;
+
+use std::io;
+use std::net::SocketAddr;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+#[cfg(target_os = "linux")]
+pub use linux::{Receiver, send_batch};
+#[cfg(not(target_os = "linux"))]
+pub use portable::{Receiver, send_batch};
+
+/// The most datagrams of a batch.
+pub const BATCH: usize = 64;
+/// The largest datagram that is received; a longer one is cut, and then no message.
+pub const MAX_DATAGRAM: usize = 2048;
+/// Room in the kernel for what comes while the shard is busy.
+const RECEIVE_BUFFER: usize = 8 << 20;
+
+/// Binds `count` sockets to one address, so that the kernel spreads the peers over them. With port 0 the kernel chooses one port
+/// for all.
+///
+/// # Errors
+/// What the system says, most often that the address is in use.
+pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<mio::net::UdpSocket>> {
+    let first = bind_one(address, count > 1)?;
+    let address = first.local_addr()?;
+    let others = (1..count).map(|_| bind_one(address, true));
+    std::iter::once(Ok(first)).chain(others).collect()
+}
+
+fn bind_one(address: SocketAddr, shared: bool) -> io::Result<mio::net::UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    #[cfg(unix)]
+    socket.set_reuse_port(shared)?;
+    #[cfg(not(unix))]
+    let _ = shared;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    // A smaller buffer than wished for is no reason not to start.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    let _ = socket.set_send_buffer_size(RECEIVE_BUFFER);
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    Ok(mio::net::UdpSocket::from_std(socket.into()))
+}

@@ -1,0 +1,162 @@
+//! Batches by `recvmmsg` and `sendmmsg`.
+//!
+//! The only unsafe code here: filling the kernel's structures and reading back the addresses that it wrote.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+
+use socket2::SockAddr;
+
+use super::{BATCH, MAX_DATAGRAM};
+
+/// Memory for a batch of received datagrams.
+pub struct Receiver {
+    buffers: Box<[[u8; MAX_DATAGRAM]]>,
+    addresses: Box<[libc::sockaddr_storage]>,
+    received: Vec<(SocketAddr, usize)>,
+}
+
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiver").field("received", &self.received).finish_non_exhaustive()
+    }
+}
+
+impl Default for Receiver {
+    fn default() -> Self {
+        Self {
+            buffers: vec![[0; MAX_DATAGRAM]; BATCH].into(),
+            // SAFETY: an address of all zeros is a valid value of this plain C structure.
+            addresses: vec![unsafe { MaybeUninit::zeroed().assume_init() }; BATCH].into(),
+            received: Vec::with_capacity(BATCH),
+        }
+    }
+}
+
+impl Receiver {
+    /// Receives what is there, at most [`BATCH`] datagrams; how many it were.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if nothing is there.
+    pub fn receive(&mut self, socket: &mio::net::UdpSocket) -> io::Result<usize> {
+        self.received.clear();
+        let mut slices = self.buffers.each_mut_slice();
+        // SAFETY: headers of all zeros are valid values of this plain C structure.
+        let mut headers: [libc::mmsghdr; BATCH] = unsafe { MaybeUninit::zeroed().assume_init() };
+        for ((header, slice), address) in headers.iter_mut().zip(&mut slices).zip(self.addresses.iter_mut()) {
+            header.msg_hdr.msg_iov = slice;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_name = std::ptr::from_mut(address).cast();
+            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        }
+        // SAFETY: the headers point to buffers and addresses that outlive the call, with their true lengths.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                BATCH as libc::c_uint,
+                libc::MSG_DONTWAIT as _,
+                std::ptr::null_mut(),
+            )
+        };
+        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        for (header, address) in headers.iter().zip(&self.addresses).take(count) {
+            let from = socket_address(address).unwrap_or_else(unknown_address);
+            self.received.push((from, header.msg_len as usize));
+        }
+        Ok(count)
+    }
+
+    /// What was received.
+    pub fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+        self.received.iter().zip(&self.buffers).map(|((from, length), buffer)| (*from, &buffer[..*length]))
+    }
+}
+
+trait EachSlice {
+    fn each_mut_slice(&mut self) -> [libc::iovec; BATCH];
+}
+
+impl EachSlice for Box<[[u8; MAX_DATAGRAM]]> {
+    fn each_mut_slice(&mut self) -> [libc::iovec; BATCH] {
+        let mut buffers = self.iter_mut();
+        std::array::from_fn(|_| match buffers.next() {
+            Some(buffer) => libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: MAX_DATAGRAM },
+            None => libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 },
+        })
+    }
+}
+
+fn socket_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match i32::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that the kernel wrote an IPv4 address here, and the storage is large enough for it.
+            let address = unsafe { &*std::ptr::from_ref(storage).cast::<libc::sockaddr_in>() };
+            let ip = std::net::Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr));
+            Some(SocketAddr::from((ip, u16::from_be(address.sin_port))))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above, for IPv6.
+            let address = unsafe { &*std::ptr::from_ref(storage).cast::<libc::sockaddr_in6>() };
+            let ip = std::net::Ipv6Addr::from(address.sin6_addr.s6_addr);
+            let port = u16::from_be(address.sin6_port);
+            Some(std::net::SocketAddrV6::new(ip, port, address.sin6_flowinfo, address.sin6_scope_id).into())
+        }
+        _ => None,
+    }
+}
+
+fn unknown_address() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 0))
+}
+
+/// Sends datagrams. One that cannot be sent is lost, as it might be on the way.
+pub fn send_batch<'a>(
+    socket: &mio::net::UdpSocket,
+    mut datagrams: impl ExactSizeIterator<Item = (SocketAddr, &'a [u8])>,
+) {
+    while datagrams.len() > 0 {
+        send_some(socket, datagrams.by_ref().take(BATCH));
+    }
+}
+
+fn send_some<'a>(socket: &mio::net::UdpSocket, datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>) {
+    // SAFETY: all zeros are valid values of these plain C structures.
+    let mut headers: [libc::mmsghdr; BATCH] = unsafe { MaybeUninit::zeroed().assume_init() };
+    let mut slices = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
+    let mut addresses: [Option<SockAddr>; BATCH] = [const { None }; BATCH];
+    let mut count = 0;
+    for (((to, datagram), slice), address) in datagrams.zip(&mut slices).zip(&mut addresses) {
+        slice.iov_base = datagram.as_ptr().cast_mut().cast();
+        slice.iov_len = datagram.len();
+        *address = Some(SockAddr::from(to));
+        count += 1;
+    }
+    for ((header, slice), address) in headers.iter_mut().zip(&mut slices).zip(&addresses).take(count) {
+        let Some(address) = address else { continue };
+        header.msg_hdr.msg_iov = slice;
+        header.msg_hdr.msg_iovlen = 1;
+        header.msg_hdr.msg_name = address.as_ptr().cast_mut().cast();
+        header.msg_hdr.msg_namelen = address.len();
+    }
+    let mut sent = 0;
+    while sent < count {
+        let rest = &mut headers[sent..count];
+        // SAFETY: the headers point to datagrams and addresses that outlive the call; `sendmmsg` only reads them.
+        let result = unsafe {
+            libc::sendmmsg(
+                socket.as_raw_fd(),
+                rest.as_mut_ptr(),
+                rest.len() as libc::c_uint,
+                libc::MSG_DONTWAIT as _,
+            )
+        };
+        match usize::try_from(result) {
+            Ok(progress) => sent += progress.max(1),
+            // The first of the rest cannot go: an unreachable peer, or no room. It is lost; the others are tried.
+            Err(_) => sent += 1,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Batches as loops, for systems without the batched calls.
+
+use std::io;
+use std::net::SocketAddr;
+
+use super::{BATCH, MAX_DATAGRAM};
+
+/// Memory for a batch of received datagrams.
+#[derive(Debug)]
+pub struct Receiver {
+    buffers: Vec<[u8; MAX_DATAGRAM]>,
+    received: Vec<(SocketAddr, usize)>,
+}
+
+impl Default for Receiver {
+    fn default() -> Self {
+        Self { buffers: vec![[0; MAX_DATAGRAM]; BATCH], received: Vec::with_capacity(BATCH) }
+    }
+}
+
+impl Receiver {
+    /// Receives what is there, at most [`BATCH`] datagrams; how many it were.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if nothing is there.
+    pub fn receive(&mut self, socket: &mio::net::UdpSocket) -> io::Result<usize> {
+        self.received.clear();
+        for buffer in &mut self.buffers {
+            match socket.recv_from(buffer) {
+                Ok((length, from)) => self.received.push((from, length)),
+                Err(error) if self.received.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(self.received.len())
+    }
+
+    /// What was received.
+    pub fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+        self.received.iter().zip(&self.buffers).map(|((from, length), buffer)| (*from, &buffer[..*length]))
+    }
+}
+
+/// Sends datagrams. One that cannot be sent is lost, as it might be on the way.
+pub fn send_batch<'a>(
+    socket: &mio::net::UdpSocket,
+    datagrams: impl ExactSizeIterator<Item = (SocketAddr, &'a [u8])>,
+) {
+    for (to, datagram) in datagrams {
+        let _ = socket.send_to(datagram, to);
+    }
+}
