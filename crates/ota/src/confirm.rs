@@ -68,7 +68,9 @@ pub fn confirm<F: NorFlash>(
     device: &Device<'_>,
     running: Slot,
 ) -> Result<Confirmation, ConfirmError> {
-    let Slot::Ota(slot) = running else { return Ok(Confirmation::AlreadyConfirmed) };
+    let Slot::Ota(slot) = running else {
+        return Ok(Confirmation::AlreadyConfirmed);
+    };
     let mut ledger = Ledger::load(flash, device.layout.ledger())?;
     let facts = *ledger.slot(running).ok_or(ConfirmError::NotOnTrial)?;
     match facts.standing {
@@ -76,12 +78,21 @@ pub fn confirm<F: NorFlash>(
         Standing::Rejected(cause) => return Err(ConfirmError::Rejected(cause)),
         Standing::Trial { attempts: 0, .. } => return Err(ConfirmError::NotOnTrial),
         Standing::Trial { counter, .. } => {
-            ledger.append(flash, Fact::Confirmed { slot, fingerprint: facts.fingerprint, counter })?;
+            ledger.append(
+                flash,
+                Fact::Confirmed {
+                    slot,
+                    fingerprint: facts.fingerprint,
+                    counter,
+                },
+            )?;
         }
     }
     // The ledger decides; otadata is a copy for ESP-IDF's tools, which the next start brings up to date if this fails.
     let _unwritten = mark_valid(flash, device, facts.sequence);
-    Ok(Confirmation::Confirmed { counter: ledger.floor() })
+    Ok(Confirmation::Confirmed {
+        counter: ledger.floor(),
+    })
 }
 
 /// Gives the running image up, because it failed its own test; the next reset starts the last confirmed one.
@@ -89,7 +100,9 @@ pub fn confirm<F: NorFlash>(
 /// # Errors
 /// [`ConfirmError::NotOnTrial`] if the image is confirmed or the factory's.
 pub fn reject<F: NorFlash>(flash: &mut F, device: &Device<'_>, running: Slot) -> Result<(), ConfirmError> {
-    let Slot::Ota(slot) = running else { return Err(ConfirmError::NotOnTrial) };
+    let Slot::Ota(slot) = running else {
+        return Err(ConfirmError::NotOnTrial);
+    };
     let mut ledger = Ledger::load(flash, device.layout.ledger())?;
     let facts = *ledger.slot(running).ok_or(ConfirmError::NotOnTrial)?;
     match facts.standing {
@@ -97,7 +110,14 @@ pub fn reject<F: NorFlash>(flash: &mut F, device: &Device<'_>, running: Slot) ->
         Standing::Rejected(_) => Ok(()),
         Standing::Trial { .. } => {
             let cause = Cause::SelfTestFailed;
-            Ok(ledger.append(flash, Fact::Rejected { slot, fingerprint: facts.fingerprint, cause })?)
+            Ok(ledger.append(
+                flash,
+                Fact::Rejected {
+                    slot,
+                    fingerprint: facts.fingerprint,
+                    cause,
+                },
+            )?)
         }
     }
 }
@@ -108,7 +128,9 @@ pub fn reject<F: NorFlash>(flash: &mut F, device: &Device<'_>, running: Slot) ->
 /// The flash cannot be read.
 pub fn outcome<F: NorFlash>(flash: &mut F, device: &Device<'_>) -> Result<Option<UpdateOutcome>, FlashFault> {
     let ledger = Ledger::load(flash, device.layout.ledger())?;
-    let unreported = ledger.latest().filter(|(_, facts)| facts.reported == Reported::No);
+    let unreported = ledger
+        .latest()
+        .filter(|(_, facts)| facts.reported == Reported::No);
     Ok(unreported.map(|(slot, facts)| match facts.standing {
         Standing::Trial { .. } => UpdateOutcome::OnTrial { slot },
         Standing::Confirmed { .. } => UpdateOutcome::Succeeded { slot },
@@ -124,9 +146,13 @@ pub fn mark_reported<F: NorFlash>(flash: &mut F, device: &Device<'_>) -> Result<
     let mut ledger = Ledger::load(flash, device.layout.ledger())?;
     let latest = ledger.latest().map(|(slot, facts)| (slot, *facts));
     match latest {
-        Some((Slot::Ota(slot), facts)) if facts.reported == Reported::No => {
-            ledger.append(flash, Fact::Reported { slot, fingerprint: facts.fingerprint })
-        }
+        Some((Slot::Ota(slot), facts)) if facts.reported == Reported::No => ledger.append(
+            flash,
+            Fact::Reported {
+                slot,
+                fingerprint: facts.fingerprint,
+            },
+        ),
         _ => Ok(()),
     }
 }
@@ -139,7 +165,15 @@ fn mark_valid<F: NorFlash>(
     let region = device.layout.otadata();
     let mut otadata = OtaData::read(flash, region)?;
     match otadata.with_sequence(sequence) {
-        Some((half, entry)) => otadata.write(flash, region, half, Entry { state: EntryState::Valid, ..entry }),
+        Some((half, entry)) => otadata.write(
+            flash,
+            region,
+            half,
+            Entry {
+                state: EntryState::Valid,
+                ..entry
+            },
+        ),
         None => Ok(()),
     }
 }

@@ -69,7 +69,13 @@ pub enum RuleError {
 impl Identity {
     /// Accepts any signed image for `chip`.
     pub const fn any(chip: ChipId) -> Self {
-        Self { chip, project: None, vendor: None, class: None, versions: VersionRule::Any }
+        Self {
+            chip,
+            project: None,
+            vendor: None,
+            class: None,
+            versions: VersionRule::Any,
+        }
     }
 
     /// Judges chip and project.
@@ -106,7 +112,11 @@ impl Identity {
     ///
     /// # Errors
     /// [`RuleError::VersionRefused`].
-    pub(crate) fn admit_version(&self, offered: Version, running: Option<AppDescriptor>) -> Result<(), RuleError> {
+    pub(crate) fn admit_version(
+        &self,
+        offered: Version,
+        running: Option<AppDescriptor>,
+    ) -> Result<(), RuleError> {
         let Some(running) = running else { return Ok(()) };
         let order = offered.precedence(&running.version);
         let admitted = match self.versions {
@@ -123,7 +133,9 @@ impl Identity {
 /// # Errors
 /// [`RuleError::CounterTooLow`].
 pub(crate) fn admit_counter(image: SecurityCounter, device: SecurityCounter) -> Result<(), RuleError> {
-    (image >= device).then_some(()).ok_or(RuleError::CounterTooLow { image, device })
+    (image >= device)
+        .then_some(())
+        .ok_or(RuleError::CounterTooLow { image, device })
 }
 
 impl core::fmt::Display for RuleError {
@@ -138,7 +150,10 @@ impl core::fmt::Display for RuleError {
             Self::OtherClass(name) => write!(out, "the image is for another class of devices: {name}"),
             Self::VersionRefused(version) => write!(out, "version {version} may not replace the running one"),
             Self::CounterTooLow { image, device } => {
-                write!(out, "the image's security counter {image} is below the device's {device}")
+                write!(
+                    out,
+                    "the image's security counter {image} is below the device's {device}"
+                )
             }
         }
     }

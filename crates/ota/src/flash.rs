@@ -87,9 +87,11 @@ impl Region {
     /// The driver's fault, or out of bounds.
     pub fn read<F: NorFlash>(&self, flash: &mut F, at: u32, into: &mut [u8]) -> Result<(), FlashFault> {
         let address = self.address(Operation::Read, at, into.len())?;
-        flash
-            .read(address, into)
-            .map_err(|error| FlashFault { operation: Operation::Read, at: address, kind: error.kind() })
+        flash.read(address, into).map_err(|error| FlashFault {
+            operation: Operation::Read,
+            at: address,
+            kind: error.kind(),
+        })
     }
 
     /// Programs `bytes` at `at`. Both must be multiples of the driver's write unit, and the place erased.
@@ -98,9 +100,11 @@ impl Region {
     /// The driver's fault, or out of bounds.
     pub fn write<F: NorFlash>(&self, flash: &mut F, at: u32, bytes: &[u8]) -> Result<(), FlashFault> {
         let address = self.address(Operation::Write, at, bytes.len())?;
-        flash
-            .write(address, bytes)
-            .map_err(|error| FlashFault { operation: Operation::Write, at: address, kind: error.kind() })
+        flash.write(address, bytes).map_err(|error| FlashFault {
+            operation: Operation::Write,
+            at: address,
+            kind: error.kind(),
+        })
     }
 
     /// Erases the sector `sector` of this region.
@@ -112,7 +116,11 @@ impl Region {
         let from = self.address(Operation::Erase, at, SECTOR as usize)?;
         flash
             .erase(from, from.saturating_add(SECTOR))
-            .map_err(|error| FlashFault { operation: Operation::Erase, at: from, kind: error.kind() })
+            .map_err(|error| FlashFault {
+                operation: Operation::Erase,
+                at: from,
+                kind: error.kind(),
+            })
     }
 
     /// Erases every sector of this region, from the first to the last.

@@ -104,7 +104,12 @@ enum Stage {
     /// Nothing came yet, or a part of a container's header.
     Head { len: usize },
     /// Image bytes.
-    Image { head_len: u32, image_len: Option<u32>, received: u32, journal: Journal },
+    Image {
+        head_len: u32,
+        image_len: Option<u32>,
+        received: u32,
+        journal: Journal,
+    },
 }
 
 /// The proof of the image, or the part of the envelope that has arrived.
@@ -166,7 +171,9 @@ impl Installer {
         request: &Request<'_>,
     ) -> Result<Option<Self>, InstallError> {
         let ledger = Ledger::load(flash, device.layout.ledger())?;
-        let Some(journal) = Journal::open(flash, device.layout.journal())? else { return Ok(None) };
+        let Some(journal) = Journal::open(flash, device.layout.journal())? else {
+            return Ok(None);
+        };
         let mut installer = Self::prepare(device, &ledger, running, request)?;
         let start = *journal.start();
         let other_size = request.package_len.is_some() && request.package_len != start.package_len;
@@ -192,14 +199,20 @@ impl Installer {
     pub fn next_offset(&self) -> u32 {
         match &self.stage {
             Stage::Head { len } => u32::try_from(*len).unwrap_or(u32::MAX),
-            Stage::Image { head_len, received, .. } => head_len.saturating_add(*received),
+            Stage::Image {
+                head_len, received, ..
+            } => head_len.saturating_add(*received),
         }
     }
 
     /// Bytes of the whole package, if they are known.
     pub fn expected_len(&self) -> Option<u32> {
         match &self.stage {
-            Stage::Image { head_len, image_len: Some(image_len), .. } => head_len.checked_add(*image_len),
+            Stage::Image {
+                head_len,
+                image_len: Some(image_len),
+                ..
+            } => head_len.checked_add(*image_len),
             _ => self.package_len,
         }
     }
@@ -246,7 +259,9 @@ impl Installer {
         bytes: &[u8],
     ) -> Result<(), InstallError> {
         let expected = self.next_offset();
-        let skip = expected.checked_sub(offset).ok_or(InstallError::Gap { expected })?;
+        let skip = expected
+            .checked_sub(offset)
+            .ok_or(InstallError::Gap { expected })?;
         let mut rest = bytes.get(skip as usize..).unwrap_or_default();
         while !rest.is_empty() {
             let used = match &self.stage {
@@ -262,10 +277,16 @@ impl Installer {
     ///
     /// # Errors
     /// [`InstallError`]; the download is forgotten, except that [`InstallError::ProofMissing`] leaves it to be resumed.
-    pub fn finish<F: NorFlash>(mut self, flash: &mut F, device: &Device<'_>) -> Result<VerifiedImage, InstallError> {
+    pub fn finish<F: NorFlash>(
+        mut self,
+        flash: &mut F,
+        device: &Device<'_>,
+    ) -> Result<VerifiedImage, InstallError> {
         let outcome = self.complete(flash, device);
         match &outcome {
-            Ok(_) | Err(InstallError::ProofMissing | InstallError::Storage(_) | InstallError::PeerSentTooLittle) => {}
+            Ok(_)
+            | Err(InstallError::ProofMissing | InstallError::Storage(_) | InstallError::PeerSentTooLittle) => {
+            }
             Err(_) => Journal::clear(flash, device.layout.journal())?,
         }
         outcome
@@ -285,7 +306,9 @@ impl Installer {
         running: Slot,
         request: &Request<'_>,
     ) -> Result<Self, InstallError> {
-        let on_trial = ledger.slot(running).is_none_or(|facts| !matches!(facts.standing, Standing::Confirmed { .. }));
+        let on_trial = ledger
+            .slot(running)
+            .is_none_or(|facts| !matches!(facts.standing, Standing::Confirmed { .. }));
         if running != Slot::Factory && on_trial {
             return Err(InstallError::RunningImageUnconfirmed);
         }
@@ -294,7 +317,9 @@ impl Installer {
             return Err(InstallError::NoSlot);
         };
         let capacity = place.image.len();
-        let most = u32::try_from(ENVELOPE_MAX).unwrap_or_default().saturating_add(capacity);
+        let most = u32::try_from(ENVELOPE_MAX)
+            .unwrap_or_default()
+            .saturating_add(capacity);
         if request.package_len.is_some_and(|len| len > most) {
             return Err(InstallError::PackageTooLarge { capacity });
         }
@@ -305,7 +330,10 @@ impl Installer {
             source: request.source,
             package_len: request.package_len,
             stage: Stage::Head { len: 0 },
-            proof: HeldProof { bytes: [0; ENVELOPE_MAX], kept: Kept::Nothing },
+            proof: HeldProof {
+                bytes: [0; ENVELOPE_MAX],
+                kept: Kept::Nothing,
+            },
             scanner: Scanner::new(),
             staged: [0xFF; STAGING],
             staged_len: 0,
@@ -313,7 +341,12 @@ impl Installer {
         })
     }
 
-    fn supply_proof(&mut self, device: &Device<'_>, ledger: &Ledger, proof: Proof<'_>) -> Result<(), InstallError> {
+    fn supply_proof(
+        &mut self,
+        device: &Device<'_>,
+        ledger: &Ledger,
+        proof: Proof<'_>,
+    ) -> Result<(), InstallError> {
         judge_proof(device, ledger, &proof)?;
         self.proof.hold(proof.as_bytes())
     }
@@ -325,7 +358,9 @@ impl Installer {
         device: &Device<'_>,
         bytes: &[u8],
     ) -> Result<usize, InstallError> {
-        let Stage::Head { len } = self.stage else { return Ok(0) };
+        let Stage::Head { len } = self.stage else {
+            return Ok(0);
+        };
         if len == 0 && bytes.first() == Some(&IMAGE_MAGIC) {
             self.start_image(flash, device, 0, self.package_len)?;
             return Ok(0);
@@ -337,7 +372,11 @@ impl Installer {
         let seen = self.proof.bytes.get(..len).unwrap_or_default();
         let needed = match Envelope::parse(seen) {
             Err(EnvelopeError::Incomplete { needed }) => needed,
-            other => return Err(other.err().map_or(InstallError::UnknownPackage, InstallError::BadContainer)),
+            other => {
+                return Err(other
+                    .err()
+                    .map_or(InstallError::UnknownPackage, InstallError::BadContainer));
+            }
         };
         let used = needed.saturating_sub(len).min(bytes.len());
         let fits = put(&mut self.proof.bytes, len, bytes.get(..used).unwrap_or_default());
@@ -348,7 +387,12 @@ impl Installer {
         Ok(used)
     }
 
-    fn judge_head<F: NorFlash>(&mut self, flash: &mut F, device: &Device<'_>, len: usize) -> Result<(), InstallError> {
+    fn judge_head<F: NorFlash>(
+        &mut self,
+        flash: &mut F,
+        device: &Device<'_>,
+        len: usize,
+    ) -> Result<(), InstallError> {
         let bytes = self.proof.bytes;
         let (envelope, head_len) = match Envelope::parse(bytes.get(..len).unwrap_or_default()) {
             Ok(parsed) => parsed,
@@ -382,24 +426,38 @@ impl Installer {
             return Err(InstallError::PackageTooLarge { capacity });
         }
         let package_len = image_len.and_then(|len| len.checked_add(head_len));
-        let start = Start { source: self.source, slot: self.number, package_len, head_len };
+        let start = Start {
+            source: self.source,
+            slot: self.number,
+            package_len,
+            head_len,
+        };
         Journal::clear(flash, device.layout.journal())?;
         self.place.envelope.erase_sector(flash, 0)?;
         if let Some(image_len) = image_len {
             self.write_envelope(flash, image_len)?;
         }
         let journal = Journal::begin(flash, device.layout.journal(), start)?;
-        self.stage = Stage::Image { head_len, image_len, received: 0, journal };
+        self.stage = Stage::Image {
+            head_len,
+            image_len,
+            received: 0,
+            journal,
+        };
         Ok(())
     }
 
     /// Puts the held proof, if there is one, beside the image.
     fn write_envelope<F: NorFlash>(&mut self, flash: &mut F, image_len: u32) -> Result<(), InstallError> {
-        let Kept::Proof(len) = self.proof.kept else { return Ok(()) };
+        let Kept::Proof(len) = self.proof.kept else {
+            return Ok(());
+        };
         let bytes = self.proof.bytes;
         let proof = Proof::recognise(bytes.get(..len).unwrap_or_default()).map_err(ProofError::Signature)?;
         let mut buffer = [0; ENVELOPE_MAX];
-        let envelope = Envelope { image_len, proof }.encode(&mut buffer).map_err(InstallError::BadContainer)?;
+        let envelope = Envelope { image_len, proof }
+            .encode(&mut buffer)
+            .map_err(InstallError::BadContainer)?;
         self.place.envelope.write(flash, 0, envelope)?;
         self.proof.kept = Kept::InSlot;
         Ok(())
@@ -411,7 +469,12 @@ impl Installer {
         device: &Device<'_>,
         bytes: &[u8],
     ) -> Result<usize, InstallError> {
-        let Stage::Image { image_len, received, .. } = &mut self.stage else { return Ok(0) };
+        let Stage::Image {
+            image_len, received, ..
+        } = &mut self.stage
+        else {
+            return Ok(0);
+        };
         let capacity = self.place.image.len();
         let room = image_len.unwrap_or(capacity).saturating_sub(*received) as usize;
         if room == 0 {
@@ -438,7 +501,9 @@ impl Installer {
         if self.judged == Judged::Admitted {
             return Ok(());
         }
-        let Some((chip, descriptor)) = self.scanner.early() else { return Ok(()) };
+        let Some((chip, descriptor)) = self.scanner.early() else {
+            return Ok(());
+        };
         device.identity.admit_image(chip, descriptor.project)?;
         let running = claimed_descriptor(flash, device.layout, self.running);
         device.identity.admit_version(descriptor.version, running)?;
@@ -448,7 +513,12 @@ impl Installer {
 
     /// Programs what is staged, erasing the sector first when it is the sector's first page.
     fn flush<F: NorFlash>(&mut self, flash: &mut F) -> Result<(), InstallError> {
-        let Stage::Image { received, journal, .. } = &mut self.stage else { return Ok(()) };
+        let Stage::Image {
+            received, journal, ..
+        } = &mut self.stage
+        else {
+            return Ok(());
+        };
         if self.staged_len == 0 {
             return Ok(());
         }
@@ -456,7 +526,10 @@ impl Installer {
         if at.is_multiple_of(SECTOR) {
             self.place.image.erase_sector(flash, at / SECTOR)?;
         }
-        let padded = self.staged.get(..self.staged_len.next_multiple_of(RECORD)).unwrap_or_default();
+        let padded = self
+            .staged
+            .get(..self.staged_len.next_multiple_of(RECORD))
+            .unwrap_or_default();
         self.place.image.write(flash, at, padded)?;
         self.staged = [0xFF; STAGING];
         self.staged_len = 0;
@@ -464,13 +537,26 @@ impl Installer {
         let stride = journal.stride(self.place.image.sectors());
         if image_bytes.is_multiple_of(stride.saturating_mul(SECTOR)) {
             let fingerprint = Fingerprint::of(&self.scanner.digest_so_far());
-            journal.record(flash, Progress::Partly { image_bytes, fingerprint })?;
+            journal.record(
+                flash,
+                Progress::Partly {
+                    image_bytes,
+                    fingerprint,
+                },
+            )?;
         }
         Ok(())
     }
 
-    fn complete<F: NorFlash>(&mut self, flash: &mut F, device: &Device<'_>) -> Result<VerifiedImage, InstallError> {
-        let Stage::Image { image_len, received, .. } = self.stage else {
+    fn complete<F: NorFlash>(
+        &mut self,
+        flash: &mut F,
+        device: &Device<'_>,
+    ) -> Result<VerifiedImage, InstallError> {
+        let Stage::Image {
+            image_len, received, ..
+        } = self.stage
+        else {
             return Err(InstallError::PeerSentTooLittle);
         };
         if image_len.is_some_and(|len| received < len) {
@@ -490,8 +576,16 @@ impl Installer {
 
     fn note_whole<F: NorFlash>(&mut self, flash: &mut F) -> Result<(), InstallError> {
         let fingerprint = Fingerprint::of(&self.scanner.digest_so_far());
-        let Stage::Image { received, journal, .. } = &mut self.stage else { return Ok(()) };
-        let whole = Progress::Whole { image_bytes: *received, fingerprint };
+        let Stage::Image {
+            received, journal, ..
+        } = &mut self.stage
+        else {
+            return Ok(());
+        };
+        let whole = Progress::Whole {
+            image_bytes: *received,
+            fingerprint,
+        };
         if journal.progress() != whole {
             journal.record(flash, whole)?;
         }
@@ -506,7 +600,9 @@ impl Installer {
         image: &AuthenticImage,
     ) -> Result<(), InstallError> {
         let descriptor = image.info().descriptor;
-        device.identity.admit_image(image.info().chip, descriptor.project)?;
+        device
+            .identity
+            .admit_image(image.info().chip, descriptor.project)?;
         if let Some(manifest) = image.provenance().manifest() {
             device.identity.admit_manifest(manifest)?;
         }
@@ -518,16 +614,25 @@ impl Installer {
     /// Takes up what is in the slot, as far as it is what the journal says.
     fn reload<F: NorFlash>(&mut self, flash: &mut F, journal: Journal) -> Result<(), InstallError> {
         let head_len = journal.start().head_len;
-        let image_len = journal.start().package_len.and_then(|len| len.checked_sub(head_len));
+        let image_len = journal
+            .start()
+            .package_len
+            .and_then(|len| len.checked_sub(head_len));
         let (received, fingerprint) = match journal.progress() {
             Progress::Nothing => (0, None),
-            Progress::Partly { image_bytes, fingerprint } | Progress::Whole { image_bytes, fingerprint } => {
-                (image_bytes, Some(fingerprint))
+            Progress::Partly {
+                image_bytes,
+                fingerprint,
             }
+            | Progress::Whole {
+                image_bytes,
+                fingerprint,
+            } => (image_bytes, Some(fingerprint)),
         };
         let mut scanner = Scanner::new();
         let read = scan(flash, self.place.image, received, &mut scanner);
-        let same = read.is_ok() && fingerprint.is_none_or(|noted| noted == Fingerprint::of(&scanner.digest_so_far()));
+        let same = read.is_ok()
+            && fingerprint.is_none_or(|noted| noted == Fingerprint::of(&scanner.digest_so_far()));
         let envelope_kept = self.envelope_in_slot(flash, image_len)?;
         if !same || (head_len > 0 && !envelope_kept) {
             // The head is needed again, or the prefix rotted: from the start.
@@ -537,14 +642,24 @@ impl Installer {
             self.proof.kept = Kept::InSlot;
         }
         self.scanner = scanner;
-        self.stage = Stage::Image { head_len, image_len, received, journal };
+        self.stage = Stage::Image {
+            head_len,
+            image_len,
+            received,
+            journal,
+        };
         Ok(())
     }
 
-    fn envelope_in_slot<F: NorFlash>(&self, flash: &mut F, image_len: Option<u32>) -> Result<bool, InstallError> {
+    fn envelope_in_slot<F: NorFlash>(
+        &self,
+        flash: &mut F,
+        image_len: Option<u32>,
+    ) -> Result<bool, InstallError> {
         let mut buffer = [0; ENVELOPE_MAX];
         self.place.envelope.read(flash, 0, &mut buffer)?;
-        Ok(Envelope::parse(&buffer).is_ok_and(|(envelope, _)| image_len.is_none_or(|len| len == envelope.image_len)))
+        Ok(Envelope::parse(&buffer)
+            .is_ok_and(|(envelope, _)| image_len.is_none_or(|len| len == envelope.image_len)))
     }
 }
 
@@ -559,18 +674,40 @@ impl VerifiedImage {
     ///
     /// # Errors
     /// The flash failed. The image may nevertheless be tried at the next reset.
-    pub fn activate<F: NorFlash>(self, flash: &mut F, device: &Device<'_>) -> Result<Activated, InstallError> {
+    pub fn activate<F: NorFlash>(
+        self,
+        flash: &mut F,
+        device: &Device<'_>,
+    ) -> Result<Activated, InstallError> {
         let slot = self.image.slot();
-        let Slot::Ota(number) = slot else { return Err(InstallError::NoSlot) };
+        let Slot::Ota(number) = slot else {
+            return Err(InstallError::NoSlot);
+        };
         let mut ledger = Ledger::load(flash, device.layout.ledger())?;
         admit_counter(self.image.counter(), ledger.floor())?;
         let mut otadata = OtaData::read(flash, device.layout.otadata())?;
-        let floor = ledger.latest().map(|(_, facts)| facts.sequence).max(otadata.highest());
-        let sequence = Sequence::next(floor, number, device.layout.ota_count()).ok_or(InstallError::NoSlot)?;
+        let floor = ledger
+            .latest()
+            .map(|(_, facts)| facts.sequence)
+            .max(otadata.highest());
+        let sequence =
+            Sequence::next(floor, number, device.layout.ota_count()).ok_or(InstallError::NoSlot)?;
         let fingerprint = Fingerprint::of(&self.image.info().digest);
-        ledger.append(flash, Fact::Activated { slot: number, sequence, fingerprint })?;
+        ledger.append(
+            flash,
+            Fact::Activated {
+                slot: number,
+                sequence,
+                fingerprint,
+            },
+        )?;
         let half = otadata.spare();
-        otadata.write(flash, device.layout.otadata(), half, Entry::new(sequence, EntryState::New))?;
+        otadata.write(
+            flash,
+            device.layout.otadata(),
+            half,
+            Entry::new(sequence, EntryState::New),
+        )?;
         Journal::clear(flash, device.layout.journal())?;
         Ok(Activated { slot })
     }
@@ -579,7 +716,8 @@ impl VerifiedImage {
 impl HeldProof {
     fn hold(&mut self, proof: &[u8]) -> Result<(), InstallError> {
         let fits = proof.len() <= SIGNED_MAX && put(&mut self.bytes, 0, proof);
-        fits.then_some(()).ok_or(InstallError::BadContainer(EnvelopeError::Malformed))?;
+        fits.then_some(())
+            .ok_or(InstallError::BadContainer(EnvelopeError::Malformed))?;
         self.kept = Kept::Proof(proof.len());
         Ok(())
     }
@@ -610,7 +748,9 @@ const IMAGE_MAGIC: u8 = 0xE9;
 
 /// Judges what a proof says before the image is there; only a manifest says anything.
 fn judge_proof(device: &Device<'_>, ledger: &Ledger, proof: &Proof<'_>) -> Result<(), InstallError> {
-    let Proof::Manifest(bytes) = proof else { return Ok(()) };
+    let Proof::Manifest(bytes) = proof else {
+        return Ok(());
+    };
     let signed = SignedManifest::decode(bytes).map_err(ProofError::Manifest)?;
     let authentic = signed.verify(device.trust).map_err(ProofError::Signature)?;
     device.identity.admit_manifest(authentic.manifest())?;
@@ -658,9 +798,13 @@ impl From<SlotError> for InstallError {
 impl core::fmt::Display for InstallError {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::RunningImageUnconfirmed => write!(out, "the running image is not confirmed yet; confirm it first"),
+            Self::RunningImageUnconfirmed => {
+                write!(out, "the running image is not confirmed yet; confirm it first")
+            }
             Self::NoSlot => write!(out, "there is no slot for an update"),
-            Self::PackageTooLarge { capacity } => write!(out, "the package is larger than the slot's {capacity} bytes"),
+            Self::PackageTooLarge { capacity } => {
+                write!(out, "the package is larger than the slot's {capacity} bytes")
+            }
             Self::UnknownPackage => write!(out, "the package is neither an ESP32 image nor a container"),
             Self::BadContainer(error) => error.fmt(out),
             Self::Gap { expected } => write!(out, "bytes are missing: the next offset is {expected}"),

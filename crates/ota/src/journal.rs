@@ -87,8 +87,15 @@ impl Journal {
     /// # Errors
     /// Only if the flash cannot be read.
     pub fn open<F: NorFlash>(flash: &mut F, region: Region) -> Result<Option<Self>, FlashFault> {
-        let Some(start) = Start::parse(&read_record(flash, region, 0)?) else { return Ok(None) };
-        let mut journal = Self { region, next_record: 1, start, progress: Progress::Nothing };
+        let Some(start) = Start::parse(&read_record(flash, region, 0)?) else {
+            return Ok(None);
+        };
+        let mut journal = Self {
+            region,
+            next_record: 1,
+            start,
+            progress: Progress::Nothing,
+        };
         for index in 1..capacity(region) {
             let record = read_record(flash, region, index)?;
             if record.iter().any(|byte| *byte != 0xFF) {
@@ -108,7 +115,12 @@ impl Journal {
     pub fn begin<F: NorFlash>(flash: &mut F, region: Region, start: Start) -> Result<Self, FlashFault> {
         region.erase_all(flash)?;
         region.write(flash, 0, &start.to_bytes())?;
-        Ok(Self { region, next_record: 1, start, progress: Progress::Nothing })
+        Ok(Self {
+            region,
+            next_record: 1,
+            start,
+            progress: Progress::Nothing,
+        })
     }
 
     /// What is fetched.
@@ -133,7 +145,9 @@ impl Journal {
     /// # Errors
     /// The driver's fault.
     pub fn record<F: NorFlash>(&mut self, flash: &mut F, progress: Progress) -> Result<(), FlashFault> {
-        let Some(record) = progress.to_bytes() else { return Ok(()) };
+        let Some(record) = progress.to_bytes() else {
+            return Ok(());
+        };
         if self.next_record >= capacity(self.region) {
             return Ok(());
         }
@@ -173,7 +187,11 @@ impl Start {
     fn to_bytes(self) -> [u8; RECORD] {
         let mut record = [0; RECORD];
         let _fits = put(&mut record, 0, &[0x11, self.slot])
-            && put(&mut record, 4, &self.package_len.unwrap_or(u32::MAX).to_le_bytes())
+            && put(
+                &mut record,
+                4,
+                &self.package_len.unwrap_or(u32::MAX).to_le_bytes(),
+            )
             && put(&mut record, 8, &self.head_len.to_le_bytes())
             && put(&mut record, 12, &self.source.0);
         sealed(record)
@@ -186,8 +204,14 @@ impl Progress {
         let image_bytes = le_u32(intact(record)?, 4)?;
         let fingerprint = Fingerprint(take(record, 12)?);
         match record.first()? {
-            0x12 => Some(Self::Partly { image_bytes, fingerprint }),
-            0x13 => Some(Self::Whole { image_bytes, fingerprint }),
+            0x12 => Some(Self::Partly {
+                image_bytes,
+                fingerprint,
+            }),
+            0x13 => Some(Self::Whole {
+                image_bytes,
+                fingerprint,
+            }),
             _ => None,
         }
     }
@@ -195,8 +219,14 @@ impl Progress {
     fn to_bytes(self) -> Option<[u8; RECORD]> {
         let (kind, image_bytes, fingerprint) = match self {
             Self::Nothing => return None,
-            Self::Partly { image_bytes, fingerprint } => (0x12, image_bytes, fingerprint),
-            Self::Whole { image_bytes, fingerprint } => (0x13, image_bytes, fingerprint),
+            Self::Partly {
+                image_bytes,
+                fingerprint,
+            } => (0x12, image_bytes, fingerprint),
+            Self::Whole {
+                image_bytes,
+                fingerprint,
+            } => (0x13, image_bytes, fingerprint),
         };
         let mut record = [0; RECORD];
         let _fits = put(&mut record, 0, &[kind])

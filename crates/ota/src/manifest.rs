@@ -146,7 +146,10 @@ impl Manifest {
             vendor: fields.optional_name(3)?,
             class: fields.optional_name(4)?,
             project: fields.optional_name(5)?.ok_or(ManifestError::Malformed)?,
-            version: fields.optional_name(6)?.map(Version::from_name).ok_or(ManifestError::Malformed)?,
+            version: fields
+                .optional_name(6)?
+                .map(Version::from_name)
+                .ok_or(ManifestError::Malformed)?,
             counter: SecurityCounter(fields.number(7)?),
             chip: ChipId(fields.number(8)?),
             size: fields.number(9)?,
@@ -192,7 +195,14 @@ impl<'a> SignedManifest<'a> {
         reader.end()?;
         let (algorithm, key_id) = decode_protected(protected)?;
         let claimed = Manifest::decode(payload)?;
-        Ok(Self { claimed, algorithm, key_id, protected, payload, signature })
+        Ok(Self {
+            claimed,
+            algorithm,
+            key_id,
+            protected,
+            payload,
+            signature,
+        })
     }
 
     /// What the manifest claims, before anybody checked who says so.
@@ -220,10 +230,13 @@ impl<'a> SignedManifest<'a> {
             return Err(SignatureError::UnknownKey);
         }
         let mut buffer = [0; TO_BE_SIGNED_MAX];
-        let message =
-            encode_to_be_signed(self.protected, self.payload, &mut buffer).map_err(|_| SignatureError::Malformed)?;
+        let message = encode_to_be_signed(self.protected, self.payload, &mut buffer)
+            .map_err(|_| SignatureError::Malformed)?;
         key.verify_message(message, self.signature)?;
-        Ok(AuthenticManifest { manifest: self.claimed, key_id: self.key_id })
+        Ok(AuthenticManifest {
+            manifest: self.claimed,
+            key_id: self.key_id,
+        })
     }
 }
 
@@ -243,7 +256,11 @@ impl AuthenticManifest {
 ///
 /// # Errors
 /// [`ManifestError::TooLong`] if `buffer` is too small.
-pub fn encode_protected(algorithm: Algorithm, key_id: KeyId, buffer: &mut [u8]) -> Result<&[u8], ManifestError> {
+pub fn encode_protected(
+    algorithm: Algorithm,
+    key_id: KeyId,
+    buffer: &mut [u8],
+) -> Result<&[u8], ManifestError> {
     let mut out = Writer::new(buffer);
     out.map(2);
     out.unsigned(1);
@@ -348,7 +365,11 @@ impl<'a> Fields<'a> {
 
     fn digest(&mut self, key: u64) -> Result<Digest, Unexpected> {
         self.key(key)?;
-        self.reader.bytes()?.try_into().map(Digest).map_err(|_| Unexpected)
+        self.reader
+            .bytes()?
+            .try_into()
+            .map(Digest)
+            .map_err(|_| Unexpected)
     }
 
     fn close(self) -> Result<(), Unexpected> {
@@ -368,9 +389,18 @@ impl core::fmt::Display for ManifestError {
         match self {
             Self::TooLong => write!(out, "the manifest is longer than the format allows"),
             Self::Malformed => write!(out, "this is no signed manifest in deterministic CBOR"),
-            Self::UnknownAlgorithm(number) => write!(out, "the manifest is signed with the unknown COSE algorithm {number}"),
-            Self::UnknownFormat(number) => write!(out, "the manifest has format {number}; only format 1 is known here"),
-            Self::OtherImage => write!(out, "the manifest speaks of another image: size, digest, chip, project or version differ"),
+            Self::UnknownAlgorithm(number) => write!(
+                out,
+                "the manifest is signed with the unknown COSE algorithm {number}"
+            ),
+            Self::UnknownFormat(number) => write!(
+                out,
+                "the manifest has format {number}; only format 1 is known here"
+            ),
+            Self::OtherImage => write!(
+                out,
+                "the manifest speaks of another image: size, digest, chip, project or version differ"
+            ),
         }
     }
 }

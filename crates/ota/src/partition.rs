@@ -96,7 +96,9 @@ impl PartitionTable {
     /// # Errors
     /// [`TableError`]; nothing of a bad table is used.
     pub fn parse(bytes: &[u8], flash_len: u32) -> Result<Self, TableError> {
-        let mut table = Self { entries: [None; ENTRIES_MAX] };
+        let mut table = Self {
+            entries: [None; ENTRIES_MAX],
+        };
         for (index, entry) in bytes.chunks_exact(ENTRY).take(TABLE_LEN / ENTRY).enumerate() {
             if entry.iter().all(|byte| *byte == 0xFF) {
                 return Ok(table);
@@ -104,7 +106,9 @@ impl PartitionTable {
             if entry.starts_with(&MD5_MAGIC) {
                 let covered = bytes.get(..index.saturating_mul(ENTRY)).unwrap_or_default();
                 let digest = take::<16>(entry, 16).ok_or(TableError::Truncated)?;
-                (md5(covered) == digest).then_some(()).ok_or(TableError::DigestMismatch)?;
+                (md5(covered) == digest)
+                    .then_some(())
+                    .ok_or(TableError::DigestMismatch)?;
                 return Ok(table);
             }
             let partition = Partition::parse(entry, index)?;
@@ -118,7 +122,9 @@ impl PartitionTable {
     /// # Errors
     /// [`TableError`] with the index of the partition that breaks a rule.
     pub fn build(partitions: &[Partition], flash_len: u32) -> Result<Self, TableError> {
-        let mut table = Self { entries: [None; ENTRIES_MAX] };
+        let mut table = Self {
+            entries: [None; ENTRIES_MAX],
+        };
         for (index, partition) in partitions.iter().enumerate() {
             table.add(index, *partition, flash_len)?;
         }
@@ -179,7 +185,9 @@ impl PartitionTable {
             return Err(TableError::BadRange(index));
         }
         let after_table = region.offset() >= TABLE_OFFSET.saturating_add(SECTOR);
-        let apart = |other: &Partition| region.end() <= other.region.offset() || other.region.end() <= region.offset();
+        let apart = |other: &Partition| {
+            region.end() <= other.region.offset() || other.region.end() <= region.offset()
+        };
         if !after_table || !self.iter().all(apart) {
             return Err(TableError::Overlap(index));
         }
@@ -294,9 +302,14 @@ impl core::fmt::Display for TableError {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Truncated => write!(out, "the partition table ends without an end entry"),
-            Self::UnknownEntry(index) => write!(out, "entry {index} of the partition table has an unknown magic number"),
+            Self::UnknownEntry(index) => write!(
+                out,
+                "entry {index} of the partition table has an unknown magic number"
+            ),
             Self::DigestMismatch => write!(out, "the partition table does not match its MD5"),
-            Self::BadRange(index) => write!(out, "partition {index} is empty, misaligned or outside the flash"),
+            Self::BadRange(index) => {
+                write!(out, "partition {index} is empty, misaligned or outside the flash")
+            }
             Self::Overlap(index) => write!(out, "partition {index} overlaps another one or the table"),
             Self::Duplicate(index) => write!(out, "partition {index} repeats a type that may occur once"),
             Self::BadLabel(index) => write!(out, "partition {index} has a label that is no text"),
@@ -341,7 +354,11 @@ fn md5_block(state: &mut [u32; 4], block: &[u8]) {
             _ => (c ^ (b | !d), step.wrapping_mul(7) % 16),
         };
         let input = le_u32(block, word.wrapping_mul(4)).unwrap_or_default();
-        let shift = SHIFTS.get(step / 16).and_then(|row| row.get(step % 4)).copied().unwrap_or_default();
+        let shift = SHIFTS
+            .get(step / 16)
+            .and_then(|row| row.get(step % 4))
+            .copied()
+            .unwrap_or_default();
         let sum = a.wrapping_add(mixed).wrapping_add(*sine).wrapping_add(input);
         (a, d, c, b) = (d, c, b, b.wrapping_add(sum.rotate_left(shift)));
     }
@@ -408,10 +425,22 @@ mod tests {
         let app = |offset, len| Partition::new(Role::Ota(0), offset, len, "app").unwrap();
         let other = Partition::new(Role::Factory, 0x2_0000, 0x1_0000, "factory").unwrap();
 
-        assert_eq!(PartitionTable::build(&[app(0x1_8000, 0x1000)], FLASH), Err(TableError::BadRange(0)));
-        assert_eq!(PartitionTable::build(&[app(0x3F_0000, 0x2_0000)], FLASH), Err(TableError::BadRange(0)));
-        assert_eq!(PartitionTable::build(&[other, app(0x2_0000, 0x1000)], FLASH), Err(TableError::Overlap(1)));
-        assert_eq!(PartitionTable::build(&[app(0, 0x1000)], FLASH), Err(TableError::Overlap(0)));
+        assert_eq!(
+            PartitionTable::build(&[app(0x1_8000, 0x1000)], FLASH),
+            Err(TableError::BadRange(0))
+        );
+        assert_eq!(
+            PartitionTable::build(&[app(0x3F_0000, 0x2_0000)], FLASH),
+            Err(TableError::BadRange(0))
+        );
+        assert_eq!(
+            PartitionTable::build(&[other, app(0x2_0000, 0x1000)], FLASH),
+            Err(TableError::Overlap(1))
+        );
+        assert_eq!(
+            PartitionTable::build(&[app(0, 0x1000)], FLASH),
+            Err(TableError::Overlap(0))
+        );
     }
 
     proptest! {

@@ -156,8 +156,21 @@ mod tests {
     #[test]
     fn versions_order_by_value_and_not_by_spelling() {
         let ascending = [
-            "0.9", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11",
-            "1.0.0-rc.1", "1.0.0", "1.1.1", "1.1.2", "1.1.10", "v1.2", "1.2.0.1", "18446744073709551616.0",
+            "0.9",
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0-beta",
+            "1.0.0-beta.2",
+            "1.0.0-beta.11",
+            "1.0.0-rc.1",
+            "1.0.0",
+            "1.1.1",
+            "1.1.2",
+            "1.1.10",
+            "v1.2",
+            "1.2.0.1",
+            "18446744073709551616.0",
         ];
         for (index, lower) in ascending.iter().enumerate() {
             for higher in &ascending[index + 1..] {
@@ -169,7 +182,12 @@ mod tests {
 
     #[test]
     fn spelling_that_means_the_same_compares_equal() {
-        for (left, right) in [("1.0", "1.0.0"), ("v1.0.0", "1.0.0"), ("1.0.0+a", "1.0.0+b"), ("01.2", "1.2")] {
+        for (left, right) in [
+            ("1.0", "1.0.0"),
+            ("v1.0.0", "1.0.0"),
+            ("1.0.0+a", "1.0.0+b"),
+            ("01.2", "1.2"),
+        ] {
             assert_eq!(precedence(left, right), Ordering::Equal, "{left} = {right}");
         }
     }
