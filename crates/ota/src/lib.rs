@@ -1,1 +1,49 @@
-//! Placeholder.
+//! Firmware over the air for ESP32-class devices: from the first byte of a download to the confirmed image.
+//!
+//! The formats are the ESP32's own ([`partition`], [`otadata`], [`image`]); what ESP-IDF leaves to good luck is kept in
+//! a small log of facts ([`ledger`]) that no power cut can tear. The way of an update:
+//!
+//! 1. [`installer::Installer`] writes the download to the slot that is not running, resumes after a restart
+//!    ([`journal`]), re-reads the flash, checks image, rules and signature, and gives a [`installer::VerifiedImage`].
+//! 2. [`installer::VerifiedImage::activate`] makes it the next image to start.
+//! 3. [`boot::decide`] chooses what to start at every reset: it verifies the signature again, counts the trials of
+//!    an unconfirmed image, and goes back to a confirmed one when they are used up.
+//! 4. [`confirm::confirm`] keeps the running image and raises the security counter.
+//!
+//! Nothing here knows a network, a clock or a chip: flash comes in as an [`embedded_storage::nor_flash::NorFlash`], and
+//! nothing on the device's side allocates. Feature `host` adds what a release needs on a developer's machine (keys,
+//! signing, building and inspecting images); feature `simflash` a NOR flash in memory whose power can be cut.
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used
+    )
+)]
+#![warn(clippy::std_instead_of_core)]
+
+pub mod boot;
+pub mod confirm;
+pub mod container;
+pub mod device;
+pub mod flash;
+#[cfg(feature = "host")]
+pub mod host;
+pub mod image;
+pub mod installer;
+pub mod journal;
+pub mod ledger;
+pub mod manifest;
+pub mod otadata;
+pub mod partition;
+pub mod signature;
+#[cfg(feature = "simflash")]
+pub mod simflash;
+pub mod slots;
+pub mod version;
+
+mod bytes;
+mod cbor;

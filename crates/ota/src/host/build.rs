@@ -1,0 +1,160 @@
+//! Synthetic images and the contents of a freshly made device's slot.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::container::{ENVELOPE_MAX, Envelope, EnvelopeError, Proof};
+use crate::flash::SECTOR;
+use crate::image::{ChipId, Segment};
+use crate::slots::SlotRegion;
+use crate::version::SecurityCounter;
+
+/// Builds app images that every check of the real ones passes; their code does nothing.
+#[derive(Debug, Clone)]
+pub struct ImageBuilder {
+    project: String,
+    version: String,
+    counter: SecurityCounter,
+    chip: ChipId,
+    payload: Vec<u8>,
+}
+
+impl ImageBuilder {
+    /// An image for the ESP32-C3 with counter 0 and a payload of 1 kB. Texts longer than 32 bytes are cut.
+    pub fn new(project: &str, version: &str) -> Self {
+        let builder = Self {
+            project: project.into(),
+            version: version.into(),
+            counter: SecurityCounter(0),
+            chip: ChipId::ESP32_C3,
+            payload: Vec::new(),
+        };
+        builder.payload_len(1024)
+    }
+
+    /// Sets `secure_version`.
+    #[must_use]
+    pub fn counter(mut self, counter: u32) -> Self {
+        self.counter = SecurityCounter(counter);
+        self
+    }
+
+    /// Sets the chip.
+    #[must_use]
+    pub fn chip(mut self, chip: ChipId) -> Self {
+        self.chip = chip;
+        self
+    }
+
+    /// Sets what the second segment carries; padded to a multiple of four.
+    #[must_use]
+    pub fn payload(mut self, payload: &[u8]) -> Self {
+        self.payload = payload.to_vec();
+        self
+    }
+
+    /// Fills the second segment with so many bytes, different in every image.
+    #[must_use]
+    pub fn payload_len(mut self, len: usize) -> Self {
+        let seed = [self.project.as_bytes(), b"/", self.version.as_bytes()].concat();
+        let mut block: [u8; 32] = Sha256::digest(&seed).into();
+        self.payload.clear();
+        while self.payload.len() < len {
+            self.payload.extend(block);
+            block = Sha256::digest(block).into();
+        }
+        self.payload.truncate(len);
+        self
+    }
+
+    /// The image file.
+    pub fn build(&self) -> Vec<u8> {
+        let segments = [(LOAD_ROM, self.descriptor()), (LOAD_RAM, self.padded_payload())];
+        let mut image = self.header(segments.len());
+        let mut checksum = 0xEF_u8;
+        for (load_address, data) in &segments {
+            let segment = Segment {
+                load_address: *load_address,
+                len: data.len().try_into().unwrap_or(u32::MAX),
+            };
+            image.extend(segment.load_address.to_le_bytes());
+            image.extend(segment.len.to_le_bytes());
+            image.extend(data);
+            checksum = data.iter().fold(checksum, |sum, byte| sum ^ byte);
+        }
+        // Zeros up to the last byte of a block of 16, which is the checksum.
+        image.resize(image.len() | 15, 0);
+        image.push(checksum);
+        let digest: [u8; 32] = Sha256::digest(&image).into();
+        image.extend(digest);
+        image
+    }
+
+    fn header(&self, segments: usize) -> Vec<u8> {
+        let mut header = vec![0; 24];
+        let [chip_low, chip_high] = self.chip.0.to_le_bytes();
+        let entry = LOAD_RAM.to_le_bytes();
+        // SPI mode DIO, 40 MHz, 4 MB; write-protect pin off.
+        let fields = [0xE9, segments.try_into().unwrap_or(u8::MAX), 0x02, 0x20];
+        let front = fields
+            .into_iter()
+            .chain(entry)
+            .chain([0xEE, 0, 0, 0, chip_low, chip_high]);
+        header
+            .iter_mut()
+            .zip(front)
+            .for_each(|(place, byte)| *place = byte);
+        // "hash appended"; the highest chip revision that is allowed is "any".
+        for (at, byte) in [(17, 0xFF), (18, 0xFF), (23, 1)] {
+            if let Some(place) = header.get_mut(at) {
+                *place = byte;
+            }
+        }
+        header
+    }
+
+    fn descriptor(&self) -> Vec<u8> {
+        let fixed = |text: &str, len: usize| {
+            let mut field: Vec<u8> = text.bytes().take(len).collect();
+            field.resize(len, 0);
+            field
+        };
+        let mut descriptor = 0xABCD_5432_u32.to_le_bytes().to_vec();
+        descriptor.extend(self.counter.0.to_le_bytes());
+        descriptor.extend([0; 8]);
+        descriptor.extend(fixed(&self.version, 32));
+        descriptor.extend(fixed(&self.project, 32));
+        descriptor.extend(fixed("00:00:00", 16));
+        descriptor.extend(fixed("Jan 1 2026", 16));
+        descriptor.extend(fixed("buoy", 32));
+        descriptor.resize(256, 0);
+        descriptor
+    }
+
+    fn padded_payload(&self) -> Vec<u8> {
+        let mut payload = self.payload.clone();
+        payload.resize(payload.len().next_multiple_of(4), 0);
+        payload
+    }
+}
+
+/// Where ESP32-C3 maps read-only data, and its RAM.
+const LOAD_ROM: u32 = 0x3C00_0020;
+const LOAD_RAM: u32 = 0x4038_0000;
+
+/// What a programmer in the factory writes into a slot: the image, `FF`, and the envelope in the last sector.
+///
+/// # Errors
+/// [`EnvelopeError::Malformed`] if image or proof do not fit.
+pub fn slot_contents(place: &SlotRegion, image: &[u8], proof: Proof<'_>) -> Result<Vec<u8>, EnvelopeError> {
+    let image_len = u32::try_from(image.len())
+        .ok()
+        .filter(|len| *len <= place.image.len());
+    let image_len = image_len.ok_or(EnvelopeError::Malformed)?;
+    let mut buffer = [0; ENVELOPE_MAX];
+    let envelope = Envelope { image_len, proof }.encode(&mut buffer)?;
+    let mut contents = image.to_vec();
+    contents.resize(place.image.len() as usize, 0xFF);
+    contents.extend(envelope);
+    contents.resize(place.image.len().saturating_add(SECTOR) as usize, 0xFF);
+    Ok(contents)
+}

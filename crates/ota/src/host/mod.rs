@@ -1,0 +1,14 @@
+//! What a release needs on a developer's machine: keys, signatures, containers, inspection, and images for tests.
+//!
+//! The same formats as the device's side reads, so that `buoy fw` and `openssl` can stand in for each other. Allocates
+//! and uses the system's random numbers; never part of a device's image.
+
+mod build;
+mod inspect;
+mod keys;
+mod sign;
+
+pub use build::{ImageBuilder, slot_contents};
+pub use inspect::{Inspection, PackageKind, ProofSummary, SegmentSummary, inspect};
+pub use keys::{KeyFileError, PrivateKey, public_key_from_pem};
+pub use sign::{ReleaseFacts, SignError, VerifyError, container, sign_detached, sign_manifest, verify};

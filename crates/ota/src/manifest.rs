@@ -1,0 +1,408 @@
+//! The signed manifest: what a release is, in CBOR, signed as COSE_Sign1 (RFC 9052, section 4.2).
+//!
+//! ```text
+//! 18([ protected: bstr .cbor { 1: alg, 4: key id bstr32 },      alg -7 ES256, -8 EdDSA, -257 RS256 (RFC 8812)
+//!      unprotected: {},
+//!      payload: bstr .cbor {
+//!        1: 1                     format of this map
+//!        2: uint                  sequence: grows with every release
+//!      ? 3: tstr                  vendor
+//!      ? 4: tstr                  class: the kind of device
+//!        5: tstr                  project, as in the app descriptor
+//!        6: tstr                  version, as in the app descriptor
+//!        7: uint32                security counter
+//!        8: uint16                chip id, as in the image header
+//!        9: uint32                size of the image file in bytes
+//!       10: bstr32                SHA-256 of the image file
+//!      },
+//!      signature: bstr ])         64 bytes (r‖s, or Ed25519) or 512 (RSA-4096 PKCS#1 v1.5)
+//! ```
+//!
+//! Deterministic encoding (RFC 8949, section 4.2.1) is required: one manifest, one byte string. Texts have at most 32
+//! bytes. The key id in the protected header is SHA-256 of the signer's SubjectPublicKeyInfo.
+
+use crate::cbor::{Reader, Unexpected, Writer};
+use crate::image::{ChipId, Digest, ImageInfo};
+use crate::signature::{Algorithm, KeyId, SignatureError, TrustStore};
+use crate::version::{Name, SecurityCounter, Version};
+
+/// Bytes of the longest payload.
+pub const PAYLOAD_MAX: usize = 320;
+
+/// Bytes of the longest signed manifest.
+pub const SIGNED_MAX: usize = 1024;
+
+/// Bytes of the longest byte string that a signature covers (RFC 9052, section 4.4).
+pub const TO_BE_SIGNED_MAX: usize = PAYLOAD_MAX + PROTECTED_MAX + 32;
+
+const PROTECTED_MAX: usize = 48;
+const FORMAT: u64 = 1;
+const COSE_SIGN1: u64 = 18;
+
+/// What a release is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manifest {
+    /// Grows with every release, whatever its version.
+    pub sequence: u64,
+    /// Who makes the device; absent if it does not matter.
+    pub vendor: Option<Name>,
+    /// Which kind of device; absent if it does not matter.
+    pub class: Option<Name>,
+    /// The app descriptor's project name.
+    pub project: Name,
+    /// The app descriptor's version.
+    pub version: Version,
+    /// The counter that a device refuses to go below.
+    pub counter: SecurityCounter,
+    /// The chip that the image runs on.
+    pub chip: ChipId,
+    /// Bytes of the image file.
+    pub size: u32,
+    /// SHA-256 of the image file.
+    pub digest: Digest,
+}
+
+/// A manifest with a signature that nobody has checked yet.
+#[derive(Debug, Clone, Copy)]
+pub struct SignedManifest<'a> {
+    claimed: Manifest,
+    algorithm: Algorithm,
+    key_id: KeyId,
+    protected: &'a [u8],
+    payload: &'a [u8],
+    signature: &'a [u8],
+}
+
+/// A manifest that a trusted key signed. Made only by [`SignedManifest::verify`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuthenticManifest {
+    manifest: Manifest,
+    key_id: KeyId,
+}
+
+/// Why bytes are no signed manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// Longer than [`SIGNED_MAX`] or [`PAYLOAD_MAX`].
+    TooLong,
+    /// Not the structure of this format, or not in deterministic encoding.
+    Malformed,
+    /// A signature algorithm that is not supported here.
+    UnknownAlgorithm(i64),
+    /// A later format than this code knows.
+    UnknownFormat(u64),
+    /// The manifest speaks of another image than the one at hand.
+    OtherImage,
+}
+
+impl Manifest {
+    /// Writes the payload, at most [`PAYLOAD_MAX`] bytes.
+    ///
+    /// # Errors
+    /// [`ManifestError::TooLong`] if `buffer` is too small.
+    pub fn encode<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], ManifestError> {
+        let optional = u64::from(self.vendor.is_some()).saturating_add(u64::from(self.class.is_some()));
+        let mut out = Writer::new(buffer);
+        out.map(optional.saturating_add(8));
+        out.unsigned(1);
+        out.unsigned(FORMAT);
+        out.unsigned(2);
+        out.unsigned(self.sequence);
+        for (key, name) in [(3, self.vendor), (4, self.class), (5, Some(self.project))] {
+            if let Some(name) = name {
+                out.unsigned(key);
+                out.text(name.as_str());
+            }
+        }
+        out.unsigned(6);
+        out.text(self.version.as_str());
+        for (key, number) in [(7, self.counter.0), (8, u32::from(self.chip.0)), (9, self.size)] {
+            out.unsigned(key);
+            out.unsigned(u64::from(number));
+        }
+        out.unsigned(10);
+        out.bytes(&self.digest.0);
+        out.finish().ok_or(ManifestError::TooLong)
+    }
+
+    /// Reads a payload.
+    ///
+    /// # Errors
+    /// [`ManifestError`].
+    pub fn decode(payload: &[u8]) -> Result<Self, ManifestError> {
+        if payload.len() > PAYLOAD_MAX {
+            return Err(ManifestError::TooLong);
+        }
+        let mut fields = Fields::open(payload)?;
+        fields.key(1)?;
+        match fields.reader.unsigned()? {
+            FORMAT => {}
+            later => return Err(ManifestError::UnknownFormat(later)),
+        }
+        fields.key(2)?;
+        let manifest = Self {
+            sequence: fields.reader.unsigned()?,
+            vendor: fields.optional_name(3)?,
+            class: fields.optional_name(4)?,
+            project: fields.optional_name(5)?.ok_or(ManifestError::Malformed)?,
+            version: fields
+                .optional_name(6)?
+                .map(Version::from_name)
+                .ok_or(ManifestError::Malformed)?,
+            counter: SecurityCounter(fields.number(7)?),
+            chip: ChipId(fields.number(8)?),
+            size: fields.number(9)?,
+            digest: fields.digest(10)?,
+        };
+        fields.close()?;
+        Ok(manifest)
+    }
+
+    /// Refuses another image than the one that this manifest speaks of.
+    ///
+    /// # Errors
+    /// [`ManifestError::OtherImage`].
+    pub fn check_image(&self, image: &ImageInfo) -> Result<(), ManifestError> {
+        let same = self.size == image.file_len
+            && self.digest == image.digest
+            && self.chip == image.chip
+            && self.project == image.descriptor.project
+            && self.version == image.descriptor.version;
+        same.then_some(()).ok_or(ManifestError::OtherImage)
+    }
+}
+
+impl<'a> SignedManifest<'a> {
+    /// Reads a COSE_Sign1 structure; checks its shape, not its signature.
+    ///
+    /// # Errors
+    /// [`ManifestError`].
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, ManifestError> {
+        if bytes.len() > SIGNED_MAX {
+            return Err(ManifestError::TooLong);
+        }
+        let mut reader = Reader::new(bytes);
+        if reader.tag()? != COSE_SIGN1 || reader.array()? != 4 {
+            return Err(ManifestError::Malformed);
+        }
+        let protected = reader.bytes()?;
+        if reader.map()? != 0 {
+            return Err(ManifestError::Malformed);
+        }
+        let payload = reader.bytes()?;
+        let signature = reader.bytes()?;
+        reader.end()?;
+        let (algorithm, key_id) = decode_protected(protected)?;
+        let claimed = Manifest::decode(payload)?;
+        Ok(Self {
+            claimed,
+            algorithm,
+            key_id,
+            protected,
+            payload,
+            signature,
+        })
+    }
+
+    /// What the manifest claims, before anybody checked who says so.
+    pub fn claimed(&self) -> &Manifest {
+        &self.claimed
+    }
+
+    /// The key that is said to have signed.
+    pub fn key_id(&self) -> KeyId {
+        self.key_id
+    }
+
+    /// The kind of the signature.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Checks the signature.
+    ///
+    /// # Errors
+    /// [`SignatureError`].
+    pub fn verify(&self, trust: &TrustStore) -> Result<AuthenticManifest, SignatureError> {
+        let key = trust.key(&self.key_id)?;
+        if key.algorithm() != self.algorithm {
+            return Err(SignatureError::UnknownKey);
+        }
+        let mut buffer = [0; TO_BE_SIGNED_MAX];
+        let message = encode_to_be_signed(self.protected, self.payload, &mut buffer)
+            .map_err(|_| SignatureError::Malformed)?;
+        key.verify_message(message, self.signature)?;
+        Ok(AuthenticManifest {
+            manifest: self.claimed,
+            key_id: self.key_id,
+        })
+    }
+}
+
+impl AuthenticManifest {
+    /// What the release is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Who signed it.
+    pub fn key_id(&self) -> KeyId {
+        self.key_id
+    }
+}
+
+/// Writes the protected header.
+///
+/// # Errors
+/// [`ManifestError::TooLong`] if `buffer` is too small.
+pub fn encode_protected(
+    algorithm: Algorithm,
+    key_id: KeyId,
+    buffer: &mut [u8],
+) -> Result<&[u8], ManifestError> {
+    let mut out = Writer::new(buffer);
+    out.map(2);
+    out.unsigned(1);
+    out.integer(cose_algorithm(algorithm));
+    out.unsigned(4);
+    out.bytes(&key_id.0);
+    out.finish().ok_or(ManifestError::TooLong)
+}
+
+/// Writes what the signature covers: `["Signature1", protected, external data: empty, payload]` (RFC 9052, section 4.4).
+///
+/// # Errors
+/// [`ManifestError::TooLong`] if `buffer` is too small.
+pub fn encode_to_be_signed<'b>(
+    protected: &[u8],
+    payload: &[u8],
+    buffer: &'b mut [u8],
+) -> Result<&'b [u8], ManifestError> {
+    let mut out = Writer::new(buffer);
+    out.array(4);
+    out.text("Signature1");
+    out.bytes(protected);
+    out.bytes(&[]);
+    out.bytes(payload);
+    out.finish().ok_or(ManifestError::TooLong)
+}
+
+/// Writes the whole COSE_Sign1 structure.
+///
+/// # Errors
+/// [`ManifestError::TooLong`] if `buffer` is too small.
+pub fn encode_signed<'b>(
+    protected: &[u8],
+    payload: &[u8],
+    signature: &[u8],
+    buffer: &'b mut [u8],
+) -> Result<&'b [u8], ManifestError> {
+    let mut out = Writer::new(buffer);
+    out.tag(COSE_SIGN1);
+    out.array(4);
+    out.bytes(protected);
+    out.map(0);
+    out.bytes(payload);
+    out.bytes(signature);
+    out.finish().ok_or(ManifestError::TooLong)
+}
+
+fn decode_protected(bytes: &[u8]) -> Result<(Algorithm, KeyId), ManifestError> {
+    let mut fields = Fields::open(bytes)?;
+    fields.key(1)?;
+    let algorithm = match fields.reader.integer()? {
+        -7 => Algorithm::EcdsaP256,
+        -8 => Algorithm::Ed25519,
+        -257 => Algorithm::Rsa4096,
+        other => return Err(ManifestError::UnknownAlgorithm(other)),
+    };
+    let key_id = KeyId(fields.digest(4)?.0);
+    fields.close()?;
+    Ok((algorithm, key_id))
+}
+
+fn cose_algorithm(algorithm: Algorithm) -> i64 {
+    match algorithm {
+        Algorithm::EcdsaP256 => -7,
+        Algorithm::Ed25519 => -8,
+        Algorithm::Rsa4096 => -257,
+    }
+}
+
+/// The pairs of a map, in ascending order of their keys.
+struct Fields<'a> {
+    reader: Reader<'a>,
+    remaining: u64,
+}
+
+impl<'a> Fields<'a> {
+    fn open(bytes: &'a [u8]) -> Result<Self, Unexpected> {
+        let mut reader = Reader::new(bytes);
+        let remaining = reader.map()?;
+        Ok(Self { reader, remaining })
+    }
+
+    fn key(&mut self, key: u64) -> Result<(), Unexpected> {
+        self.remaining = self.remaining.checked_sub(1).ok_or(Unexpected)?;
+        (self.reader.unsigned()? == key).then_some(()).ok_or(Unexpected)
+    }
+
+    /// The text under `key`, or `None` if the next key is another one.
+    fn optional_name(&mut self, key: u64) -> Result<Option<Name>, Unexpected> {
+        let mut ahead = self.reader;
+        if ahead.unsigned()? != key {
+            return Ok(None);
+        }
+        self.key(key)?;
+        Name::new(self.reader.text()?).map(Some).ok_or(Unexpected)
+    }
+
+    fn number<T: TryFrom<u64>>(&mut self, key: u64) -> Result<T, Unexpected> {
+        self.key(key)?;
+        T::try_from(self.reader.unsigned()?).map_err(|_| Unexpected)
+    }
+
+    fn digest(&mut self, key: u64) -> Result<Digest, Unexpected> {
+        self.key(key)?;
+        self.reader
+            .bytes()?
+            .try_into()
+            .map(Digest)
+            .map_err(|_| Unexpected)
+    }
+
+    fn close(self) -> Result<(), Unexpected> {
+        (self.remaining == 0).then_some(()).ok_or(Unexpected)?;
+        self.reader.end()
+    }
+}
+
+impl From<Unexpected> for ManifestError {
+    fn from(_: Unexpected) -> Self {
+        Self::Malformed
+    }
+}
+
+impl core::fmt::Display for ManifestError {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::TooLong => write!(out, "the manifest is longer than the format allows"),
+            Self::Malformed => write!(out, "this is no signed manifest in deterministic CBOR"),
+            Self::UnknownAlgorithm(number) => write!(
+                out,
+                "the manifest is signed with the unknown COSE algorithm {number}"
+            ),
+            Self::UnknownFormat(number) => write!(
+                out,
+                "the manifest has format {number}; only format 1 is known here"
+            ),
+            Self::OtherImage => write!(
+                out,
+                "the manifest speaks of another image: size, digest, chip, project or version differ"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ManifestError {}

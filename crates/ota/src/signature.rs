@@ -1,0 +1,467 @@
+//! Signatures over firmware, and the keys that a device trusts.
+//!
+//! RSA-4096 PKCS#1 v1.5 with SHA-256 (RFC 8017, section 8.2.2) exactly as `openssl dgst -sha256 -sign key.pem` writes it:
+//! 512 bytes. ECDSA P-256 with SHA-256 (FIPS 186-5) as the same command writes it: DER. Ed25519 (RFC 8032) over the signed
+//! manifest only, because it reads its message twice and a device cannot hold an image. A key is known by the SHA-256 of
+//! its SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7).
+
+use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
+use crypto_bigint::{Odd, U64, U4096};
+use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
+use sha2::{Digest as _, Sha256};
+
+use crate::image::Digest;
+
+/// Bytes of an RSA-4096 signature and modulus.
+pub const RSA_LEN: usize = 512;
+
+/// Bytes of the longest ECDSA P-256 signature in DER.
+pub const ECDSA_DER_MAX: usize = 72;
+
+/// Keys that a [`TrustStore`] holds.
+pub const KEYS_MAX: usize = 4;
+
+/// The release keys of a device, revoked ones included.
+#[derive(Debug, Clone, Default)]
+pub struct TrustStore {
+    slots: [Option<TrustedKey>; KEYS_MAX],
+}
+
+/// One slot of a [`TrustStore`].
+#[derive(Debug, Clone)]
+struct TrustedKey {
+    id: KeyId,
+    key: PublicKey,
+    standing: Standing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Trusted,
+    Revoked,
+}
+
+/// A public key of one of the three kinds.
+#[derive(Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a store holds four; a box would need an allocator"
+)]
+pub enum PublicKey {
+    /// Modulus, big-endian; the exponent is 65537.
+    Rsa4096([u8; RSA_LEN]),
+    /// Point, uncompressed (SEC 1, section 2.3.3).
+    P256([u8; 65]),
+    /// Point (RFC 8032, section 5.1.2).
+    Ed25519([u8; 32]),
+}
+
+/// Which kind of key signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256 and 4096 bits.
+    Rsa4096,
+    /// ECDSA on P-256 with SHA-256.
+    EcdsaP256,
+    /// Ed25519.
+    Ed25519,
+}
+
+/// SHA-256 of a key's SubjectPublicKeyInfo.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId(pub [u8; 32]);
+
+/// A signature over the bytes of an image, beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DetachedSignature<'a> {
+    /// The 512 bytes of PKCS#1 v1.5.
+    Rsa4096(&'a [u8; RSA_LEN]),
+    /// DER, at most 72 bytes.
+    EcdsaP256(&'a [u8]),
+}
+
+/// Why a key is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Not a SubjectPublicKeyInfo of RSA-4096 with exponent 65537, P-256 or Ed25519.
+    Unsupported,
+    /// The kind is right, the value is none (even modulus, point off the curve).
+    Malformed,
+    /// All [`KEYS_MAX`] slots are taken.
+    StoreFull,
+}
+
+/// Why a signature is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// The bytes are no signature of a known kind.
+    Malformed,
+    /// No trusted key has the named id, or none is of this kind.
+    UnknownKey,
+    /// The key was revoked.
+    RevokedKey,
+    /// The signature does not fit data and key.
+    Mismatch,
+}
+
+impl TrustStore {
+    /// A store without keys: trusts nothing.
+    pub const fn new() -> Self {
+        Self {
+            slots: [const { None }; KEYS_MAX],
+        }
+    }
+
+    /// Adds a key to a free slot; a key that is there already stays as it is.
+    ///
+    /// # Errors
+    /// [`KeyError::StoreFull`], or [`KeyError::Malformed`] for a key that could never verify.
+    pub fn trust(&mut self, key: PublicKey) -> Result<KeyId, KeyError> {
+        key.check()?;
+        let id = key.id();
+        if self.slots.iter().flatten().any(|slot| slot.id == id) {
+            return Ok(id);
+        }
+        let free = self
+            .slots
+            .iter_mut()
+            .find(|slot| slot.is_none())
+            .ok_or(KeyError::StoreFull)?;
+        *free = Some(TrustedKey {
+            id,
+            key,
+            standing: Standing::Trusted,
+        });
+        Ok(id)
+    }
+
+    /// Takes the trust from a key for good; its slot stays taken, so that adding it again does not bring it back.
+    pub fn revoke(&mut self, id: KeyId) {
+        for slot in self.slots.iter_mut().flatten().filter(|slot| slot.id == id) {
+            slot.standing = Standing::Revoked;
+        }
+    }
+
+    /// The ids of the keys that are trusted now.
+    pub fn trusted(&self) -> impl Iterator<Item = KeyId> {
+        let trusted = self
+            .slots
+            .iter()
+            .flatten()
+            .filter(|slot| slot.standing == Standing::Trusted);
+        trusted.map(|slot| slot.id)
+    }
+
+    /// Checks a detached signature against every trusted key of its kind.
+    ///
+    /// # Errors
+    /// [`SignatureError`]; [`SignatureError::RevokedKey`] only if a revoked key made it.
+    pub fn verify_detached(
+        &self,
+        digest: &Digest,
+        signature: DetachedSignature<'_>,
+    ) -> Result<KeyId, SignatureError> {
+        let mut failure = SignatureError::UnknownKey;
+        for slot in self
+            .slots
+            .iter()
+            .flatten()
+            .filter(|slot| slot.key.algorithm() == signature.algorithm())
+        {
+            match (slot.key.verify_detached(digest, signature), slot.standing) {
+                (Ok(()), Standing::Trusted) => return Ok(slot.id),
+                (Ok(()), Standing::Revoked) => return Err(SignatureError::RevokedKey),
+                (Err(error), _) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// The key with this id.
+    ///
+    /// # Errors
+    /// [`SignatureError::UnknownKey`] or [`SignatureError::RevokedKey`].
+    pub fn key(&self, id: &KeyId) -> Result<&PublicKey, SignatureError> {
+        let slot = self
+            .slots
+            .iter()
+            .flatten()
+            .find(|slot| slot.id == *id)
+            .ok_or(SignatureError::UnknownKey)?;
+        match slot.standing {
+            Standing::Trusted => Ok(&slot.key),
+            Standing::Revoked => Err(SignatureError::RevokedKey),
+        }
+    }
+}
+
+impl PublicKey {
+    /// Reads a SubjectPublicKeyInfo in DER, as `openssl pkey -pubout -outform DER` writes it.
+    ///
+    /// The three kinds have one encoding each, so this compares the fixed part and needs no ASN.1.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
+        let rsa = der
+            .strip_prefix(&RSA_PREFIX)
+            .and_then(|rest| rest.strip_suffix(&RSA_SUFFIX));
+        let key = if let Some(modulus) = rsa {
+            Self::Rsa4096(modulus.try_into().map_err(|_| KeyError::Unsupported)?)
+        } else if let Some(point) = der.strip_prefix(&P256_PREFIX) {
+            Self::P256(point.try_into().map_err(|_| KeyError::Unsupported)?)
+        } else if let Some(point) = der.strip_prefix(&ED25519_PREFIX) {
+            Self::Ed25519(point.try_into().map_err(|_| KeyError::Unsupported)?)
+        } else {
+            return Err(KeyError::Unsupported);
+        };
+        key.check()?;
+        Ok(key)
+    }
+
+    /// Writes the SubjectPublicKeyInfo piece by piece: prefix, key, suffix.
+    pub fn spki(&self) -> [&[u8]; 3] {
+        match self {
+            Self::Rsa4096(modulus) => [&RSA_PREFIX, modulus, &RSA_SUFFIX],
+            Self::P256(point) => [&P256_PREFIX, point, &[]],
+            Self::Ed25519(point) => [&ED25519_PREFIX, point, &[]],
+        }
+    }
+
+    /// The key's id.
+    pub fn id(&self) -> KeyId {
+        let mut hasher = Sha256::new();
+        self.spki().iter().for_each(|piece| hasher.update(piece));
+        KeyId(hasher.finalize().into())
+    }
+
+    /// The key's kind.
+    pub const fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Rsa4096(_) => Algorithm::Rsa4096,
+            Self::P256(_) => Algorithm::EcdsaP256,
+            Self::Ed25519(_) => Algorithm::Ed25519,
+        }
+    }
+
+    /// Checks a detached signature over data with this digest.
+    ///
+    /// # Errors
+    /// [`SignatureError::Mismatch`], [`SignatureError::Malformed`], or [`SignatureError::UnknownKey`] for another kind.
+    pub fn verify_detached(
+        &self,
+        digest: &Digest,
+        signature: DetachedSignature<'_>,
+    ) -> Result<(), SignatureError> {
+        match (self, signature) {
+            (Self::Rsa4096(modulus), DetachedSignature::Rsa4096(bytes)) => verify_rsa(modulus, digest, bytes),
+            (Self::P256(point), DetachedSignature::EcdsaP256(der)) => {
+                let signature =
+                    p256::ecdsa::Signature::from_der(der).map_err(|_| SignatureError::Malformed)?;
+                verify_p256(point, digest, &signature)
+            }
+            _ => Err(SignatureError::UnknownKey),
+        }
+    }
+
+    /// Checks the signature of a COSE message (RFC 9053, section 2; RFC 8812 for RSA): fixed-length, never DER.
+    ///
+    /// # Errors
+    /// [`SignatureError::Mismatch`] or [`SignatureError::Malformed`].
+    pub fn verify_message(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        match self {
+            Self::Rsa4096(modulus) => {
+                let bytes = signature.try_into().map_err(|_| SignatureError::Malformed)?;
+                verify_rsa(modulus, &Digest::of(message), bytes)
+            }
+            Self::P256(point) => {
+                let parsed = p256::ecdsa::Signature::from_slice(signature);
+                verify_p256(
+                    point,
+                    &Digest::of(message),
+                    &parsed.map_err(|_| SignatureError::Malformed)?,
+                )
+            }
+            Self::Ed25519(point) => verify_ed25519(point, message, signature),
+        }
+    }
+
+    fn check(&self) -> Result<(), KeyError> {
+        let sound = match self {
+            Self::Rsa4096(modulus) => {
+                modulus.first().is_some_and(|byte| byte & 0x80 != 0) && modulus_of(modulus).is_some()
+            }
+            Self::P256(point) => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok(),
+            Self::Ed25519(point) => {
+                ed25519_dalek::VerifyingKey::from_bytes(point).is_ok_and(|key| !key.is_weak())
+            }
+        };
+        sound.then_some(()).ok_or(KeyError::Malformed)
+    }
+}
+
+impl<'a> DetachedSignature<'a> {
+    /// Tells by the shape what kind a signature file is: 512 bytes, or a DER sequence of at most 72.
+    ///
+    /// # Errors
+    /// [`SignatureError::Malformed`].
+    pub fn recognise(bytes: &'a [u8]) -> Result<Self, SignatureError> {
+        if let Ok(rsa) = bytes.try_into() {
+            return Ok(Self::Rsa4096(rsa));
+        }
+        let der = bytes.first() == Some(&0x30) && bytes.len() <= ECDSA_DER_MAX;
+        der.then_some(Self::EcdsaP256(bytes))
+            .ok_or(SignatureError::Malformed)
+    }
+
+    /// The bytes as in the file.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Rsa4096(bytes) => bytes.as_slice(),
+            Self::EcdsaP256(bytes) => bytes,
+        }
+    }
+
+    /// Which kind of key made it.
+    pub const fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Rsa4096(_) => Algorithm::Rsa4096,
+            Self::EcdsaP256(_) => Algorithm::EcdsaP256,
+        }
+    }
+}
+
+/// SEQUENCE { SEQUENCE { rsaEncryption, NULL }, BIT STRING { SEQUENCE { INTEGER n of 513 bytes, INTEGER e } } }.
+const RSA_PREFIX: [u8; 33] = [
+    0x30, 0x82, 0x02, 0x22, 0x30, 0x0D, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01,
+    0x05, 0x00, 0x03, 0x82, 0x02, 0x0F, 0x00, 0x30, 0x82, 0x02, 0x0A, 0x02, 0x82, 0x02, 0x01, 0x00,
+];
+const RSA_SUFFIX: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];
+const P256_PREFIX: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01, 0x06, 0x08, 0x2A, 0x86,
+    0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+const ED25519_PREFIX: [u8; 12] = [
+    0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+
+/// DigestInfo of SHA-256 (RFC 8017, section 9.2, note 1).
+const SHA256_INFO: [u8; 19] = [
+    0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
+    0x04, 0x20,
+];
+
+/// Where the padding's `FF` end.
+const PADDING_END: usize = RSA_LEN - 1 - SHA256_INFO.len() - 32;
+
+/// Rebuilds the whole encoded message and compares it: parsing the padding is how Bleichenbacher's forgeries got through.
+fn verify_rsa(
+    modulus: &[u8; RSA_LEN],
+    digest: &Digest,
+    signature: &[u8; RSA_LEN],
+) -> Result<(), SignatureError> {
+    let modulus = modulus_of(modulus).ok_or(SignatureError::Mismatch)?;
+    let signature = U4096::from_be_slice(signature);
+    if signature >= *modulus.as_ref() {
+        return Err(SignatureError::Mismatch);
+    }
+    let parameters = FixedMontyParams::new_vartime(modulus);
+    let message = FixedMontyForm::new(&signature, &parameters)
+        .pow_vartime(&U64::from_u32(65537))
+        .retrieve();
+    let expected = U4096::from_be_slice(&encoded_message(digest));
+    (message == expected)
+        .then_some(())
+        .ok_or(SignatureError::Mismatch)
+}
+
+fn modulus_of(bytes: &[u8; RSA_LEN]) -> Option<Odd<U4096>> {
+    Odd::new(U4096::from_be_slice(bytes)).into_option()
+}
+
+/// `00 01 FF … FF 00 DigestInfo digest` (RFC 8017, section 9.2).
+fn encoded_message(digest: &Digest) -> [u8; RSA_LEN] {
+    let mut message = [0xFF; RSA_LEN];
+    let tail = [0_u8].iter().chain(&SHA256_INFO).chain(&digest.0);
+    for (place, byte) in message.iter_mut().skip(PADDING_END).zip(tail) {
+        *place = *byte;
+    }
+    for (place, byte) in message.iter_mut().zip([0x00, 0x01]) {
+        *place = byte;
+    }
+    message
+}
+
+fn verify_p256(
+    point: &[u8; 65],
+    digest: &Digest,
+    signature: &p256::ecdsa::Signature,
+) -> Result<(), SignatureError> {
+    let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(|_| SignatureError::Mismatch)?;
+    key.verify_prehash(&digest.0, signature)
+        .map_err(|_| SignatureError::Mismatch)
+}
+
+/// Strict verification (RFC 8032 with the small-order checks): every verifier must agree on what is valid.
+fn verify_ed25519(point: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+    let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Malformed)?;
+    let key = ed25519_dalek::VerifyingKey::from_bytes(point).map_err(|_| SignatureError::Mismatch)?;
+    key.verify_strict(message, &signature)
+        .map_err(|_| SignatureError::Mismatch)
+}
+
+impl core::fmt::Debug for PublicKey {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(out, "{:?} {}", self.algorithm(), self.id())
+    }
+}
+
+impl core::fmt::Debug for KeyId {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Display::fmt(self, out)
+    }
+}
+
+impl core::fmt::Display for KeyId {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+    }
+}
+
+impl core::fmt::Display for Algorithm {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.pad(match self {
+            Self::Rsa4096 => "rsa4096",
+            Self::EcdsaP256 => "p256",
+            Self::Ed25519 => "ed25519",
+        })
+    }
+}
+
+impl core::fmt::Display for KeyError {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str(match self {
+            Self::Unsupported => "the key is not RSA-4096 with exponent 65537, P-256 or Ed25519",
+            Self::Malformed => "the key's value can verify nothing",
+            Self::StoreFull => "the trust store is full",
+        })
+    }
+}
+
+impl core::fmt::Display for SignatureError {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str(match self {
+            Self::Malformed => {
+                "the signature is neither 512 bytes of RSA-4096 nor ECDSA P-256 in DER, nor a signed manifest"
+            }
+            Self::UnknownKey => "no trusted key could have made the signature",
+            Self::RevokedKey => "the key that made the signature was revoked",
+            Self::Mismatch => "the signature does not match the data: changed data, or another key",
+        })
+    }
+}
+
+impl core::error::Error for KeyError {}
+impl core::error::Error for SignatureError {}
