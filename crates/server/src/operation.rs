@@ -36,8 +36,10 @@ pub struct Submission {
 /// Whether an operation outlives a restart of the server and a time-out of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Somebody waits for the answer: kept in memory until the deadline.
+    /// Somebody waits for the answer: it fails when the device does not answer, unless the device sleeps.
     Transient,
+    /// Kept in memory, and tried at every contact of the device before the deadline. Whoever asked asks again after a restart.
+    Patient,
     /// A record in the store, delivered whenever the device can be reached before the deadline.
     Durable,
 }

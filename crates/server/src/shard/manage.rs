@@ -473,7 +473,7 @@ impl<D: Directory> Shard<D> {
     ) {
         let Some(operation) = self.operations.by_id.get(&id) else { return };
         let Aim::Asked(intent) = &operation.aim else { return };
-        if operation.durability == Durability::Transient {
+        if operation.durability != Durability::Durable {
             return;
         }
         let request = operation.transfer.request();

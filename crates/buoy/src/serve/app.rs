@@ -1,0 +1,231 @@
+//! The running server as its interfaces see it: devices, operations on them, events, history.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use buoy_coap::time::Instant;
+use buoy_lwm2m::model::Registry;
+use buoy_lwm2m::operation as lwm2m;
+use buoy_net::clock::Clock;
+use buoy_net::directory::Endpoints;
+use buoy_net::shard::{ServerShard, ShardHandle};
+use buoy_server::{
+    Body, Counters, Downlink, Durability, Failure, Intent, ObservationId, ObservationView, OperationId, Outbox,
+    Outcome, RegistrationView, Submission,
+};
+use buoy_store::Reader;
+use buoy_store::sqlite::{Sqlite, SqliteReader};
+use tokio::sync::oneshot;
+
+use super::firmware::Library;
+use super::hub::{Hub, Progress};
+use super::journal::JournalHandle;
+
+/// How long an operation for a sleeping device is kept.
+pub(crate) const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Readers of the store that are kept for the next question.
+const SPARE_READERS: usize = 4;
+
+/// Shared by all interfaces.
+pub(crate) struct App {
+    pub(crate) shards: Vec<ShardHandle>,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) hub: Hub,
+    pub(crate) journal: JournalHandle,
+    pub(crate) models: Arc<Registry>,
+    pub(crate) clock: Clock,
+    pub(crate) store: Sqlite,
+    pub(crate) readers: Mutex<Vec<SqliteReader>>,
+    pub(crate) firmware: Library,
+    pub(crate) next_operation: AtomicU64,
+    pub(crate) coap_address: SocketAddr,
+    pub(crate) http_address: SocketAddr,
+    pub(crate) data: PathBuf,
+    pub(crate) started_at: u64,
+    pub(crate) updates: super::updates::UpdatesHandle,
+}
+
+/// What became of an operation by the time that the caller wanted to know.
+#[derive(Debug)]
+pub(crate) enum Performed {
+    /// The device answered, or the operation failed.
+    Ended(Result<Outcome, Failure>),
+    /// The device sleeps; the operation waits for it.
+    Delayed(OperationId),
+}
+
+impl App {
+    /// The registration of an endpoint.
+    pub(crate) async fn registration(&self, endpoint: &str) -> Option<RegistrationView> {
+        let name = endpoint.to_owned();
+        self.ask(endpoint, move |shard| shard.registration(&name)).await?
+    }
+
+    /// All registrations, by endpoint name.
+    pub(crate) async fn registrations(&self) -> Vec<RegistrationView> {
+        let parts = self.ask_all(|shard| shard.registrations().collect::<Vec<_>>()).await;
+        let mut all: Vec<_> = parts.into_iter().flatten().collect();
+        all.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
+        all
+    }
+
+    /// The observations of a device.
+    pub(crate) async fn observations(&self, endpoint: &str) -> Vec<ObservationView> {
+        let name = endpoint.to_owned();
+        self.ask(endpoint, move |shard| shard.observations(&name)).await.unwrap_or_default()
+    }
+
+    /// Devices, and what was counted, of each shard.
+    pub(crate) async fn counters(&self) -> Vec<(usize, Counters)> {
+        self.ask_all(|shard| (shard.len(), shard.counters())).await
+    }
+
+    /// Forgets an observation without telling the device.
+    pub(crate) async fn forget_observation(&self, endpoint: &str, id: ObservationId) -> Option<ObservationView> {
+        self.change(endpoint, move |shard, _, outbox| shard.forget_observation(id, outbox)).await?
+    }
+
+    /// Carries an operation out, or leaves it waiting if the device sleeps.
+    pub(crate) async fn perform(
+        &self,
+        registration: &RegistrationView,
+        request: Downlink,
+        intent: Intent,
+        timeout: Duration,
+    ) -> Performed {
+        let (durability, patience) = match registration.queue_mode {
+            true => (Durability::Durable, SLEEPER_PATIENCE),
+            false => (Durability::Transient, timeout),
+        };
+        let (id, mut progress) =
+            self.submit(&registration.endpoint, request, intent, durability, patience);
+        // The engine keeps the deadline of what is not durable; the margin is for its answer to get here.
+        let wait = tokio::time::timeout(timeout + Duration::from_millis(500), progress.recv());
+        match wait.await {
+            Ok(Some(Progress::Ended(result))) => Performed::Ended(result),
+            Ok(Some(Progress::Queued)) => Performed::Delayed(id),
+            Err(_) if durability == Durability::Durable => Performed::Delayed(id),
+            Ok(None) | Err(_) => Performed::Ended(Err(Failure::TimedOut)),
+        }
+    }
+
+    /// Submits an operation; the receiver tells how it goes.
+    pub(crate) fn submit(
+        &self,
+        endpoint: &Arc<str>,
+        request: Downlink,
+        intent: Intent,
+        durability: Durability,
+        patience: Duration,
+    ) -> (OperationId, tokio::sync::mpsc::UnboundedReceiver<Progress>) {
+        let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
+        let progress = self.hub.expect(id);
+        let deadline = self.clock.now() + patience;
+        let endpoint = endpoint.clone();
+        let submission = Submission { id, endpoint: endpoint.clone(), request, intent, deadline, durability };
+        self.home(&endpoint).run(move |shard, now, outbox| shard.submit(now, submission, outbox));
+        (id, progress)
+    }
+
+    /// Cancels an operation. Says whether it was still open.
+    pub(crate) async fn cancel(&self, endpoint: &str, id: OperationId) -> bool {
+        self.change(endpoint, move |shard, now, outbox| shard.cancel(now, id, outbox)).await.unwrap_or(false)
+    }
+
+    /// Offers a body over CoAP on all shards, or takes it back.
+    pub(crate) fn offer(&self, path: &str, body: Option<&Body>) {
+        for shard in &self.shards {
+            let (path, body) = (path.to_owned(), body.cloned());
+            shard.run(move |shard, _, _| shard.set_file(&path, body));
+        }
+    }
+
+    /// Starts or stops telling the CoAP messages of a device.
+    pub(crate) fn trace(&self, endpoint: &str, on: bool) {
+        let name: Arc<str> = endpoint.into();
+        self.home(endpoint).run(move |shard, _, _| shard.trace(&name, on));
+    }
+
+    /// Asks the store, away from the threads that serve.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&dyn Reader) -> Result<T, buoy_store::StoreError> + Send + 'static,
+    ) -> Result<T, buoy_store::StoreError> {
+        let app = self.clone();
+        let answer = tokio::task::spawn_blocking(move || {
+            let spare = app.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let reader = match spare {
+                Some(reader) => reader,
+                None => app.store.reader()?,
+            };
+            let answer = question(&reader);
+            let mut readers = app.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            if readers.len() < SPARE_READERS {
+                readers.push(reader);
+            }
+            answer
+        });
+        answer.await.unwrap_or_else(|error| Err(buoy_store::StoreError::Database(error.to_string())))
+    }
+
+    /// Milliseconds since the epoch.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now().as_millis()
+    }
+
+    /// The shard of an endpoint; one that is not registered is looked after by the first.
+    fn home(&self, endpoint: &str) -> &ShardHandle {
+        let number = self.endpoints.shard_of(endpoint).map_or(0, usize::from);
+        &self.shards[number % self.shards.len()]
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        endpoint: &str,
+        question: impl FnOnce(&ServerShard) -> T + Send + 'static,
+    ) -> Option<T> {
+        self.change(endpoint, move |shard, _, _| question(shard)).await
+    }
+
+    async fn change<T: Send + 'static>(
+        &self,
+        endpoint: &str,
+        change: impl FnOnce(&mut ServerShard, Instant, &mut Outbox) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, wait) = oneshot::channel();
+        self.home(endpoint).run(move |shard, now, outbox| {
+            // The caller may have gone.
+            let _ = answer.send(change(shard, now, outbox));
+        });
+        wait.await.ok()
+    }
+
+    async fn ask_all<T: Send + 'static>(
+        &self,
+        question: impl Fn(&ServerShard) -> T + Clone + Send + 'static,
+    ) -> Vec<T> {
+        let mut answers = Vec::new();
+        for shard in &self.shards {
+            let (answer, wait) = oneshot::channel();
+            let question = question.clone();
+            shard.run(move |shard, _, _| {
+                let _ = answer.send(question(shard));
+            });
+            answers.push(wait);
+        }
+        let mut all = Vec::new();
+        for answer in answers {
+            all.extend(answer.await.ok());
+        }
+        all
+    }
+}
+
+/// A typed request as the engine sends it, for a device whose objects lie under `root`.
+pub(crate) fn downlink(request: &lwm2m::Downlink<'_>, root: &str) -> Downlink {
+    let options = request.options_under(root).map(|(number, value)| (number, Box::from(&*value))).collect();
+    Downlink { code: request.code(), options, payload: Body::new(request.payload().to_vec()) }
+}

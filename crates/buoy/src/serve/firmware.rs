@@ -1,0 +1,163 @@
+//! The firmware library: images as files named by their digest, what is known of them in the store, and both offered to devices by
+//! HTTP (with ranges) and by CoAP (in blocks).
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, bail};
+use buoy_ota::host::inspect;
+use buoy_server::Body;
+use buoy_store::FirmwareRow;
+use sha2::{Digest, Sha256};
+
+use super::app::App;
+
+/// The largest image.
+pub(crate) const MAX_IMAGE: usize = 64 << 20;
+/// The largest detached signature.
+pub(crate) const MAX_SIGNATURE: usize = 4096;
+
+/// The images on disk; those that are offered are in memory once, however many devices fetch them.
+#[derive(Debug)]
+pub(crate) struct Library {
+    folder: PathBuf,
+    offered: Mutex<HashMap<String, Image>>,
+}
+
+/// An image that is offered.
+#[derive(Clone, Debug)]
+pub(crate) struct Image {
+    pub(crate) row: Arc<FirmwareRow>,
+    pub(crate) body: Body,
+}
+
+impl Library {
+    /// The library in a folder, which is made if it isn't there.
+    pub(crate) fn open(folder: PathBuf) -> anyhow::Result<Self> {
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("the firmware folder {} cannot be made", folder.display()))?;
+        Ok(Self { folder, offered: Mutex::default() })
+    }
+
+    /// An image by its digest.
+    pub(crate) fn get(&self, digest: &str) -> Option<Image> {
+        self.lock().get(digest).cloned()
+    }
+
+    /// All images, the newest first.
+    pub(crate) fn list(&self) -> Vec<Arc<FirmwareRow>> {
+        let mut rows: Vec<_> = self.lock().values().map(|image| image.row.clone()).collect();
+        rows.sort_by(|a, b| b.uploaded_at.cmp(&a.uploaded_at).then_with(|| a.digest.cmp(&b.digest)));
+        rows
+    }
+
+    /// Loads an image that the store knows.
+    pub(crate) fn load(&self, row: FirmwareRow) -> anyhow::Result<Image> {
+        let path = self.path(&row.digest);
+        let bytes = fs::read(&path).with_context(|| format!("the image {} cannot be read", path.display()))?;
+        if digest_of(&bytes) != row.digest {
+            bail!("the image {} is damaged: its digest is another; upload it again", path.display());
+        }
+        let image = Image { row: Arc::new(row), body: Body::new(bytes) };
+        self.lock().insert(image.row.digest.clone(), image.clone());
+        Ok(image)
+    }
+
+    /// Writes an image to the disk, whole or not at all.
+    fn write(&self, digest: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let (path, part) = (self.path(digest), self.path(&format!("{digest}.part")));
+        let write = || -> std::io::Result<()> {
+            let mut file = fs::File::create(&part)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&part, &path)?;
+            fs::File::open(&self.folder)?.sync_all()
+        };
+        write().with_context(|| format!("the image cannot be written to {}", self.folder.display()))
+    }
+
+    fn forget(&self, digest: &str) -> Option<Image> {
+        let image = self.lock().remove(digest)?;
+        if let Err(error) = fs::remove_file(self.path(digest)) {
+            tracing::warn!(%error, digest, "the file of a deleted image cannot be removed");
+        }
+        Some(image)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(Path::new(name).file_name().unwrap_or_default())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Image>> {
+        self.offered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes an image into the library, and offers it. The same image again changes its name and signature.
+pub(crate) async fn add(
+    app: &Arc<App>,
+    name: Option<String>,
+    bytes: Vec<u8>,
+    signature: Option<Vec<u8>>,
+) -> anyhow::Result<Arc<FirmwareRow>> {
+    if bytes.is_empty() || bytes.len() > MAX_IMAGE {
+        bail!("an image has 1 to {MAX_IMAGE} bytes, and this one has {}", bytes.len());
+    }
+    let facts = inspect(&bytes);
+    let digest = digest_of(&bytes);
+    let row = FirmwareRow {
+        name: name.unwrap_or_else(|| format!("{} {}", text(&facts.project), text(&facts.version))),
+        version: text(&facts.version),
+        project: text(&facts.project),
+        size: bytes.len() as u64,
+        uploaded_at: app.now(),
+        signature,
+        digest: digest.clone(),
+    };
+    let library = app.clone();
+    let written = tokio::task::spawn_blocking(move || library.firmware.write(&digest, &bytes));
+    written.await.context("the image could not be written")??;
+    let saved = row.clone();
+    app.journal.edit(move |batch| batch.put_firmware(&saved)).await?;
+    let image = app.firmware.load(row)?;
+    offer(app, &image);
+    Ok(image.row)
+}
+
+/// Removes an image.
+pub(crate) async fn remove(app: &Arc<App>, digest: &str) -> anyhow::Result<bool> {
+    if app.firmware.get(digest).is_none() {
+        return Ok(false);
+    }
+    let name = digest.to_owned();
+    app.journal.edit(move |batch| batch.remove_firmware(&name)).await?;
+    app.firmware.forget(digest);
+    app.offer(&coap_path(digest), None);
+    app.offer(&format!("{}.sig", coap_path(digest)), None);
+    Ok(true)
+}
+
+/// Offers an image, and its signature beside it, over CoAP.
+pub(crate) fn offer(app: &App, image: &Image) {
+    let path = coap_path(&image.row.digest);
+    app.offer(&path, Some(&image.body));
+    let signature = image.row.signature.clone().map(Body::new);
+    app.offer(&format!("{path}.sig"), signature.as_ref());
+}
+
+/// Where an image is offered over CoAP: short, since a Package URI of a device may have at most 255 bytes.
+pub(crate) fn coap_path(digest: &str) -> String {
+    format!("fw/{}", digest.get(..16).unwrap_or(digest))
+}
+
+/// SHA-256 in hexadecimal digits.
+pub(crate) fn digest_of(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn text(fact: &Option<String>) -> String {
+    fact.clone().unwrap_or_default()
+}

@@ -1,0 +1,105 @@
+//! Where events meet those who wait for them: the caller of one operation, the event streams, the updates.
+//!
+//! `publish` runs in the threads of the shards. An event that nobody waits for is dropped there, before it costs anything.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use buoy_server::{Event, Failure, OperationId, Outcome};
+use tokio::sync::{broadcast, mpsc};
+
+/// Events that a slow reader of a stream may be behind.
+const BACKLOG: usize = 8192;
+
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Hub {
+    waiters: Arc<Mutex<HashMap<OperationId, mpsc::UnboundedSender<Progress>>>>,
+    stream: broadcast::Sender<Arc<Event>>,
+    updates: mpsc::UnboundedSender<Arc<Event>>,
+    open_updates: Arc<AtomicUsize>,
+}
+
+/// How an operation goes on.
+#[derive(Debug)]
+pub(crate) enum Progress {
+    /// It waits for the device to wake.
+    Queued,
+    /// It ended.
+    Ended(Result<Outcome, Failure>),
+}
+
+impl Hub {
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Arc<Event>>) {
+        let (updates, for_updates) = mpsc::unbounded_channel();
+        let hub = Self {
+            waiters: Arc::default(),
+            stream: broadcast::channel(BACKLOG).0,
+            updates,
+            open_updates: Arc::default(),
+        };
+        (hub, for_updates)
+    }
+
+    /// Waits for an operation that is about to be submitted.
+    pub(crate) fn expect(&self, id: OperationId) -> mpsc::UnboundedReceiver<Progress> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.lock().insert(id, sender);
+        receiver
+    }
+
+    /// All events from now on.
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.stream.subscribe()
+    }
+
+    /// Tells how many updates want to know of their devices.
+    pub(crate) fn set_open_updates(&self, count: usize) {
+        self.open_updates.store(count, Ordering::Relaxed);
+    }
+
+    /// Hands events on.
+    pub(crate) fn publish(&self, events: &mut Vec<Event>) {
+        for event in events.drain(..) {
+            match &event {
+                Event::OperationEnded { id, outcome, .. } => self.ended(*id, outcome),
+                Event::OperationQueued(id) => self.queued(*id),
+                _ => {}
+            }
+            let for_updates = self.open_updates.load(Ordering::Relaxed) > 0 && concerns_updates(&event);
+            let for_streams = self.stream.receiver_count() > 0;
+            if for_updates || for_streams {
+                let event = Arc::new(event);
+                // Nobody may be left to listen.
+                if for_updates {
+                    let _ = self.updates.send(event.clone());
+                }
+                if for_streams {
+                    let _ = self.stream.send(event);
+                }
+            }
+        }
+    }
+
+    fn ended(&self, id: OperationId, outcome: &Result<Outcome, Failure>) {
+        if let Some(waiter) = self.lock().remove(&id) {
+            let _ = waiter.send(Progress::Ended(outcome.clone()));
+        }
+    }
+
+    fn queued(&self, id: OperationId) {
+        let mut waiters = self.lock();
+        if waiters.get(&id).is_some_and(|waiter| waiter.send(Progress::Queued).is_err()) {
+            waiters.remove(&id);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<OperationId, mpsc::UnboundedSender<Progress>>> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn concerns_updates(event: &Event) -> bool {
+    matches!(event, Event::Registered { .. } | Event::Updated { .. } | Event::Reported(_))
+}

@@ -1,0 +1,220 @@
+//! The one thread that writes to the store: group commit of all that came while the last commit was made.
+//!
+//! What a shard wants saved and what the interfaces for people want saved go through one queue, so their order holds. If the store
+//! fails, nothing is given back and nothing is lost: the commit is tried again, `/readyz` says why the server is not ready, and the
+//! shards stop taking what they could not save.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use buoy_lwm2m::model::Registry;
+use buoy_lwm2m::path::Path;
+use buoy_lwm2m::value::OwnedValue;
+use buoy_net::shard::{Done, Journal};
+use buoy_server::{Change, OperationRecord, OperationState, Outbox, Report, ReportSource};
+use buoy_store::{Batch, OperationRow, Sample, StoreError, Writer};
+use tokio::sync::oneshot;
+
+use super::values::DeviceModels;
+
+/// Jobs of one commit.
+const MAX_GROUP: usize = 256;
+/// Before a commit that failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A change that an interface for people asks for.
+pub(crate) type Edit = Box<dyn FnMut(&mut dyn Batch) -> Result<(), StoreError> + Send>;
+
+enum Job {
+    Shard(Outbox, Done),
+    Edit(Edit, oneshot::Sender<()>),
+    Stop,
+}
+
+/// The way to the journal. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct JournalHandle {
+    jobs: Sender<Job>,
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+impl JournalHandle {
+    /// Makes a change durable; comes back when it is.
+    pub(crate) async fn edit(
+        &self,
+        edit: impl FnMut(&mut dyn Batch) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), Stopped> {
+        let (done, wait) = oneshot::channel();
+        self.jobs.send(Job::Edit(Box::new(edit), done)).map_err(|_| Stopped)?;
+        wait.await.map_err(|_| Stopped)
+    }
+
+    /// Why the store cannot be written at the moment.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends the thread once all jobs before are done.
+    pub(crate) fn stop(&self) {
+        let _ = self.jobs.send(Job::Stop);
+    }
+}
+
+/// The server is stopping.
+#[derive(Debug)]
+pub(crate) struct Stopped;
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the server is stopping")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+impl Journal for JournalHandle {
+    fn save(&mut self, outbox: Outbox, done: &Done) {
+        // After the stop nobody reads the answer, and unsaved things must not be sent.
+        let _ = self.jobs.send(Job::Shard(outbox, done.clone()));
+    }
+}
+
+/// Starts the thread.
+pub(crate) fn start(
+    writer: impl Writer + 'static,
+    models: Arc<Registry>,
+) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
+    let (jobs, queue) = channel();
+    let handle = JournalHandle { jobs, trouble: Arc::default() };
+    let thread = Thread { writer, models, queue, trouble: handle.trouble.clone() };
+    let join = std::thread::Builder::new().name("journal".into()).spawn(move || thread.run())?;
+    Ok((handle, join))
+}
+
+struct Thread<W> {
+    writer: W,
+    models: Arc<Registry>,
+    queue: Receiver<Job>,
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+impl<W: Writer> Thread<W> {
+    fn run(mut self) {
+        let mut group = Vec::with_capacity(MAX_GROUP);
+        while let Ok(job) = self.queue.recv() {
+            group.push(job);
+            group.extend(self.queue.try_iter().take(MAX_GROUP - 1));
+            let stops = group.iter().any(|job| matches!(job, Job::Stop));
+            self.commit_until_it_holds(&mut group);
+            group.drain(..).for_each(give_back);
+            if stops {
+                return;
+            }
+        }
+    }
+
+    fn commit_until_it_holds(&mut self, group: &mut [Job]) {
+        loop {
+            let models = &self.models;
+            let result = self.writer.commit(&mut |batch| group.iter_mut().try_for_each(|job| apply(batch, job, models)));
+            let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+            match result {
+                Ok(()) => {
+                    *trouble = None;
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the store cannot be written; trying again every second");
+                    *trouble = Some(error.to_string());
+                    drop(trouble);
+                    std::thread::sleep(RETRY);
+                }
+            }
+        }
+    }
+}
+
+fn give_back(job: Job) {
+    match job {
+        Job::Shard(outbox, done) => done.saved(outbox),
+        Job::Edit(_, done) => {
+            // Whoever asked may have gone.
+            let _ = done.send(());
+        }
+        Job::Stop => {}
+    }
+}
+
+fn apply(batch: &mut dyn Batch, job: &mut Job, models: &Registry) -> Result<(), StoreError> {
+    match job {
+        Job::Shard(outbox, _) => outbox.changes.iter().try_for_each(|change| save(batch, outbox, change, models)),
+        Job::Edit(edit, _) => edit(batch),
+        Job::Stop => Ok(()),
+    }
+}
+
+fn save(
+    batch: &mut dyn Batch,
+    outbox: &Outbox,
+    change: &Change,
+    models: &Registry,
+) -> Result<(), StoreError> {
+    match change {
+        Change::PutRegistration { key, record } => batch.put_registration(key.0, outbox.record(record)),
+        Change::RemoveRegistration { key } => batch.remove_registration(key.0),
+        Change::PutOperation(record) => batch.put_operation(&operation_row(record)),
+        Change::PutReport(report) => save_report(batch, report, models),
+    }
+}
+
+/// An operation as the store keeps it.
+pub(crate) fn operation_row(record: &OperationRecord) -> OperationRow {
+    OperationRow {
+        id: record.id.0,
+        endpoint: record.endpoint.to_string(),
+        ended: !matches!(record.state, OperationState::Queued | OperationState::Sent),
+        changed_at: record.changed_at,
+        record: postcard::to_stdvec(record).unwrap_or_default(),
+    }
+}
+
+/// The engine's record of a stored operation; `None` if it is damaged.
+pub(crate) fn operation_record(row: &OperationRow) -> Option<OperationRecord> {
+    postcard::from_bytes(&row.record).ok()
+}
+
+/// Values that cannot be read are no reason to refuse the report: the event that goes with it carries them raw.
+fn save_report(batch: &mut dyn Batch, report: &Report, models: &Registry) -> Result<(), StoreError> {
+    let base = match &report.source {
+        ReportSource::Notification { paths, composite: false, .. } => paths.first().copied().unwrap_or(Path::ROOT),
+        _ => Path::ROOT,
+    };
+    let Ok(entries) = DeviceModels::new(models, "").decode(report.format, base, &report.payload) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let Some(value) = entry.value else { continue };
+        let at = entry.time.map_or(report.received_at, |time| {
+            (time.resolve(report.received_at as f64 / 1000.0) * 1000.0).max(0.0) as u64
+        });
+        batch.put_sample(&report.endpoint, &entry.path.to_string(), at, &sample(value))?;
+    }
+    Ok(())
+}
+
+fn sample(value: OwnedValue) -> Sample {
+    match value {
+        OwnedValue::String(text) | OwnedValue::CoreLink(text) => Sample::Text(text),
+        OwnedValue::Integer(number) | OwnedValue::Time(number) => Sample::Integer(number),
+        OwnedValue::UnsignedInteger(number) => match i64::try_from(number) {
+            Ok(number) => Sample::Integer(number),
+            Err(_) => Sample::Float(number as f64),
+        },
+        OwnedValue::Float(number) => Sample::Float(number),
+        OwnedValue::Boolean(on) => Sample::Integer(i64::from(on)),
+        OwnedValue::Opaque(bytes) => Sample::Opaque(bytes),
+        OwnedValue::ObjectLink(link) => Sample::Text(link.to_string()),
+    }
+}

@@ -1,0 +1,109 @@
+//! Values between the wire and people: payloads to typed values by the object model, and back.
+
+use buoy_coap::number::ContentFormat;
+use buoy_lwm2m::format::{self, Encoder, FormatError};
+use buoy_lwm2m::link::ObjectLinks;
+use buoy_lwm2m::model::Registry;
+use buoy_lwm2m::operation::ObjectVersion;
+use buoy_lwm2m::path::Path;
+use buoy_lwm2m::value::{OwnedValue, ValueType};
+
+/// The largest payload that is written to a device in one operation, firmware aside.
+const MAX_PAYLOAD: usize = 1 << 20;
+
+/// A value that a payload says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) path: Path,
+    /// `None` where the payload names a path only.
+    pub(crate) value: Option<OwnedValue>,
+    /// Seconds since the epoch, or, if small, since now.
+    pub(crate) time: Option<format::Timestamp>,
+}
+
+/// The object models as one device's versions select them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeviceModels<'a> {
+    registry: &'a Registry,
+    objects: &'a str,
+}
+
+impl<'a> DeviceModels<'a> {
+    /// `objects` is the device's object list.
+    pub(crate) fn new(registry: &'a Registry, objects: &'a str) -> Self {
+        Self { registry, objects }
+    }
+
+    /// The version of an object that the device said.
+    pub(crate) fn version(&self, object: u16) -> Option<ObjectVersion> {
+        let links = ObjectLinks::parse(self.objects.as_bytes()).ok()?;
+        links.iter().find(|entry| entry.path.object_id() == Some(object) && entry.version.is_some())?.version
+    }
+
+    pub(crate) fn value_type(&self, path: Path) -> Option<ValueType> {
+        self.resource(path)?.value_type
+    }
+
+    pub(crate) fn resource(&self, path: Path) -> Option<&'a buoy_lwm2m::model::ResourceModel> {
+        self.registry.resource(path, self.version(path.object_id()?))
+    }
+
+    /// Reads a payload. Values of resources that no model describes are taken for what they look like.
+    pub(crate) fn decode(
+        &self,
+        format: ContentFormat,
+        base: Path,
+        payload: &[u8],
+    ) -> Result<Vec<Entry>, FormatError> {
+        let mut entries = Vec::new();
+        for item in format::decode(format, base, payload)? {
+            let item = item?;
+            let value = match item.value {
+                None => None,
+                Some(raw) => {
+                    let mut scratch = vec![0; raw.scratch_len()];
+                    let value_type = self.value_type(item.path).unwrap_or_else(|| raw.guess());
+                    Some(raw.resolve(value_type, &mut scratch)?.to_owned())
+                }
+            };
+            entries.push(Entry { path: item.path, value, time: item.time });
+        }
+        Ok(entries)
+    }
+}
+
+/// Writes values as a payload.
+pub(crate) fn encode(
+    format: ContentFormat,
+    base: Path,
+    values: &[(Path, Option<OwnedValue>)],
+) -> Result<Vec<u8>, FormatError> {
+    let mut size = 256 + values.len() * 64;
+    loop {
+        let mut buffer = vec![0; size];
+        match encode_into(format, base, values, &mut buffer) {
+            Err(FormatError::BufferTooSmall) if size < MAX_PAYLOAD => size *= 4,
+            Err(error) => return Err(error),
+            Ok(length) => {
+                buffer.truncate(length);
+                return Ok(buffer);
+            }
+        }
+    }
+}
+
+fn encode_into(
+    format: ContentFormat,
+    base: Path,
+    values: &[(Path, Option<OwnedValue>)],
+    buffer: &mut [u8],
+) -> Result<usize, FormatError> {
+    let mut encoder = Encoder::new(format, base, buffer)?;
+    for (path, value) in values {
+        match value {
+            Some(value) => encoder.push(*path, &value.as_value(), None)?,
+            None => encoder.push_empty(*path)?,
+        }
+    }
+    encoder.finish()
+}
