@@ -200,9 +200,8 @@ impl<'a> Parts<'a> {
             .map(OptionValue::text)
             .chain(ids(self.path));
         let path = path.map(|value| (OptionNumber::URI_PATH, value));
-        let content_format = self
-            .content_format
-            .map(|format| number(OptionNumber::CONTENT_FORMAT, format));
+        let content_format = self.content_format.into_iter();
+        let content_format = content_format.map(|format| number(OptionNumber::CONTENT_FORMAT, format));
         let queries = self.queries.iter().filter_map(Query::value);
         let queries = queries.map(|value| (OptionNumber::URI_QUERY, value));
         let accept = self
