@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`path`] | where a value lives: `/3/0/9` |
 //! | [`value`] | what a value is: text, number, time, link … |
-//! | [`format`] | payloads, both directions: plain text, TLV, SenML, CBOR … |
+//! | [`mod@format`] | payloads, both directions: plain text, TLV, SenML, CBOR … |
 //! | [`link`] | CoRE link lists of Register, Update and Discover |
 //! | [`attributes`] | notification attributes: `pmin`, `gt` … |
 //! | [`operation`] | every request and response, to and from CoAP codes and options |

@@ -11,7 +11,6 @@ const MAX_DEPTH: usize = 8;
 /// Tags in front of one value.
 const MAX_TAGS: usize = 4;
 
-const TAG_DATE_TIME: u64 = 0;
 const TAG_EPOCH_TIME: u64 = 1;
 const TAG_DECIMAL_FRACTION: u64 = 4;
 
@@ -230,7 +229,7 @@ fn half_to_double(half: u16) -> f64 {
 
 fn typed(element: Element<'_>, tag: Option<u64>) -> Result<RawValue<'_>, FormatError> {
     Ok(match (element, tag) {
-        (Element::Text(text), Some(TAG_DATE_TIME) | None) => RawValue::String(Text::plain(text)),
+        // A date (tag 0) stays a text: whoever knows that the resource is a time reads it.
         (Element::Text(text), _) => RawValue::String(Text::plain(text)),
         (Element::Integer(value), Some(TAG_EPOCH_TIME)) => {
             RawValue::EpochTime(value.try_into().map_err(|_| FormatError::PeerSentBadCbor)?)

@@ -289,12 +289,11 @@ mod tests {
             .unwrap();
         assert!(reboot.operations.can_execute() && reboot.mandatory);
         assert!(
-            registry
+            !registry
                 .get(1, version(1, 0))
                 .unwrap()
                 .resources
-                .get(&23)
-                .is_none()
+                .contains_key(&23)
         );
         assert_eq!(
             registry.get(1, version(1, 2)).unwrap().resources[&23].name,

@@ -4,10 +4,10 @@
 
 use super::{ObjectModel, Operations, Registry, ResourceModel};
 use crate::operation::ObjectVersion;
+use core::fmt;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -136,7 +136,7 @@ pub fn parse(document: &[u8]) -> Result<Vec<ObjectModel>, XmlError> {
     if document.len() as u64 > MAX_FILE_LEN {
         return Err(XmlError::TooLarge);
     }
-    let text = std::str::from_utf8(document).map_err(|_| XmlError::NotUtf8)?;
+    let text = core::str::from_utf8(document).map_err(|_| XmlError::NotUtf8)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader::from_str(text);
     let mut builder = Builder::default();
@@ -350,8 +350,8 @@ impl fmt::Display for XmlProblem {
     }
 }
 
-impl std::error::Error for BadFile {}
-impl std::error::Error for XmlError {}
+impl core::error::Error for BadFile {}
+impl core::error::Error for XmlError {}
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,8 @@ use core::ops::Deref;
 #[derive(Clone)]
 pub struct OptionValue<'a>(Value<'a>);
 
+// One value lives at a time, and only until it is written; there may be no allocator to put it elsewhere.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone)]
 enum Value<'a> {
     Borrowed(&'a [u8]),
@@ -184,9 +186,8 @@ impl<'a> Parts<'a> {
 
     /// The options, in ascending order of their numbers.
     pub(crate) fn options(self) -> impl Iterator<Item = (OptionNumber, OptionValue<'a>)> + Clone + use<'a> {
-        let observe = self
-            .observe
-            .map(|number| (OptionNumber::OBSERVE, OptionValue::uint(number)));
+        let observe = self.observe.into_iter();
+        let observe = observe.map(|number| (OptionNumber::OBSERVE, OptionValue::uint(number)));
         let location = self.location.into_iter().flat_map(|location| {
             let segments = location.segments().map(OptionValue::text);
             segments
@@ -199,14 +200,15 @@ impl<'a> Parts<'a> {
             .map(OptionValue::text)
             .chain(ids(self.path));
         let path = path.map(|value| (OptionNumber::URI_PATH, value));
-        let content_format = self
-            .content_format
-            .map(|format| number(OptionNumber::CONTENT_FORMAT, format));
+        let content_format = self.content_format.into_iter();
+        let content_format = content_format.map(|format| number(OptionNumber::CONTENT_FORMAT, format));
         let queries = self.queries.iter().filter_map(Query::value);
         let queries = queries.map(|value| (OptionNumber::URI_QUERY, value));
-        let accept = self.accept.map(|format| number(OptionNumber::ACCEPT, format));
-        observe
+        let accept = self
+            .accept
             .into_iter()
+            .map(|format| number(OptionNumber::ACCEPT, format));
+        observe
             .chain(location)
             .chain(path)
             .chain(content_format)
