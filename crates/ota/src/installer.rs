@@ -433,9 +433,9 @@ impl Installer {
             head_len,
         };
         Journal::clear(flash, device.layout.journal())?;
-        self.place.envelope.erase_sector(flash, 0)?;
-        if let Some(image_len) = image_len {
-            self.write_envelope(flash, image_len)?;
+        match image_len {
+            Some(image_len) if self.proof.kept != Kept::Nothing => self.write_envelope(flash, image_len)?,
+            _ => self.place.envelope.erase_sector(flash, 0)?,
         }
         let journal = Journal::begin(flash, device.layout.journal(), start)?;
         self.stage = Stage::Image {
@@ -458,6 +458,8 @@ impl Installer {
         let envelope = Envelope { image_len, proof }
             .encode(&mut buffer)
             .map_err(InstallError::BadContainer)?;
+        // Also when it should be erased already: a cut may have torn an earlier try.
+        self.place.envelope.erase_sector(flash, 0)?;
         self.place.envelope.write(flash, 0, envelope)?;
         self.proof.kept = Kept::InSlot;
         Ok(())
@@ -614,20 +616,20 @@ impl Installer {
     /// Takes up what is in the slot, as far as it is what the journal says.
     fn reload<F: NorFlash>(&mut self, flash: &mut F, journal: Journal) -> Result<(), InstallError> {
         let head_len = journal.start().head_len;
-        let image_len = journal
+        let announced = journal
             .start()
             .package_len
             .and_then(|len| len.checked_sub(head_len));
-        let (received, fingerprint) = match journal.progress() {
-            Progress::Nothing => (0, None),
+        let (received, fingerprint, image_len) = match journal.progress() {
+            Progress::Nothing => (0, None, announced),
             Progress::Partly {
                 image_bytes,
                 fingerprint,
-            }
-            | Progress::Whole {
+            } => (image_bytes, Some(fingerprint), announced),
+            Progress::Whole {
                 image_bytes,
                 fingerprint,
-            } => (image_bytes, Some(fingerprint)),
+            } => (image_bytes, Some(fingerprint), Some(image_bytes)),
         };
         let mut scanner = Scanner::new();
         let read = scan(flash, self.place.image, received, &mut scanner);

@@ -8,6 +8,7 @@ mod common;
 
 use buoy_ota::boot::{Attempts, BootReason, decide};
 use buoy_ota::confirm::{self, UpdateOutcome};
+use buoy_ota::container::Proof;
 use buoy_ota::device::Device;
 use buoy_ota::installer::{Installer, Request};
 use buoy_ota::journal::Source;
@@ -22,12 +23,21 @@ enum Temper {
     CrashesOnStart,
 }
 
+/// How the new version comes to the device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Delivery {
+    Container,
+    /// Of unknown length, and the manifest fetched afterwards.
+    ImageThenManifest,
+}
+
 struct Story {
     world: World,
     old: Release,
     new: Release,
     temper: Temper,
-    /// How many confirmed updates came before: fills the ledger, so that the update makes it change sectors.
+    delivery: Delivery,
+    /// The flash before the update.
     before: SimFlash,
 }
 
@@ -35,26 +45,54 @@ struct Story {
 struct Life {
     starts_unconfirmed: u32,
     operations: u64,
+    flash: SimFlash,
 }
 
 impl Story {
-    fn new(temper: Temper, ledger_records: usize) -> Self {
+    /// A device that has been updated once before.
+    fn new(temper: Temper, delivery: Delivery) -> Self {
         let mut world = World::new();
         let old = world.release("1.9.0", 2, 6000);
         let new = world.release("1.10.0", 3, 7100);
-        let mut slot = Slot::Factory;
-        // Each update appends four records; the ledger's sector holds 127.
-        for _ in 0..=(ledger_records / 4) {
-            slot = world.update_to(slot, &old);
-        }
+        world.update_to(Slot::Factory, &old);
         let before = world.flash.clone();
         Self {
             world,
             old,
             new,
             temper,
+            delivery,
             before,
         }
+    }
+
+    /// Devices whose ledger is so full that it changes sectors in the middle of the update, at different records.
+    fn with_full_ledger(temper: Temper) -> Vec<Self> {
+        let mut story = Self::new(temper, Delivery::Container);
+        let mut found = Vec::new();
+        let mut running = Slot::Ota(0);
+        while found.len() < 2 {
+            running = story.world.update_to(running, &story.old);
+            story.before = story.world.flash.clone();
+            if story.ledger_headers(&story.before)
+                != story.ledger_headers(&story.play(&[], "without a cut").flash)
+            {
+                let world = story.world.clone();
+                found.push(Self {
+                    world,
+                    old: story.old.clone(),
+                    new: story.new.clone(),
+                    before: story.before.clone(),
+                    ..story
+                });
+            }
+        }
+        found
+    }
+
+    fn ledger_headers(&self, flash: &SimFlash) -> [Vec<u8>; 2] {
+        let start = self.world.layout.ledger().offset() as usize;
+        [start, start + 4096].map(|at| flash.bytes()[at..at + 32].to_vec())
     }
 
     /// Plays the update with these power cuts, checks the invariant at every start, and that it ends well.
@@ -65,33 +103,33 @@ impl Story {
             trust: &world.trust,
             identity: &world.identity,
         };
-        let mut flash = self.before.clone();
         let mut cuts = cuts.iter();
         let mut life = Life {
             starts_unconfirmed: 0,
             operations: 0,
+            flash: self.before.clone(),
         };
         let mut confirmed_new = false;
         for _start in 0..20 {
-            if flash.lost_power() || life.operations == 0 {
-                flash.restore_power();
+            if life.flash.lost_power() || life.operations == 0 {
+                life.flash.restore_power();
                 if let Some(cut) = cuts.next() {
-                    flash.plan_cut(*cut);
+                    life.flash.plan_cut(*cut);
                 }
             }
-            life.operations = flash.counters().operations;
-            let decision = match decide(&mut flash, &device, Attempts::DEFAULT) {
+            life.operations = life.flash.counters().operations;
+            let decision = match decide(&mut life.flash, &device, Attempts::DEFAULT) {
                 Ok(decision) => decision,
                 Err(error) => {
-                    assert!(flash.lost_power(), "{label}: nothing was started: {error}");
+                    assert!(life.flash.lost_power(), "{label}: nothing was started: {error}");
                     continue;
                 }
             };
-            if flash.lost_power() {
+            if life.flash.lost_power() {
                 continue;
             }
             let version = version_of(&decision).to_owned();
-            self.check_start(&flash, &decision.image, confirmed_new, label);
+            self.check_start(&life.flash, &decision.image, confirmed_new, label);
             if let BootReason::Trial { .. } = decision.reason {
                 life.starts_unconfirmed += 1;
                 let most = u32::from(Attempts::DEFAULT.get());
@@ -105,23 +143,23 @@ impl Story {
                 if self.temper == Temper::CrashesOnStart {
                     continue;
                 }
-                let confirmed = confirm::confirm(&mut flash, &device, running);
+                let confirmed = confirm::confirm(&mut life.flash, &device, running);
                 confirmed_new |= confirmed.is_ok();
-                confirmed.is_ok() && confirm::mark_reported(&mut flash, &device).is_ok()
+                confirmed.is_ok() && confirm::mark_reported(&mut life.flash, &device).is_ok()
             } else {
                 let tried = life.starts_unconfirmed > 0;
                 if tried {
-                    report(&mut flash, &device)
+                    report(&mut life.flash, &device)
                 } else {
-                    self.run_old(&mut flash, &device, running)
+                    self.run_old(&mut life.flash, &device, running)
                 }
             };
             if done {
-                life.operations = flash.counters().operations;
-                self.check_end(&mut flash, &device, label);
+                life.operations = life.flash.counters().operations;
+                self.check_end(&mut life.flash, &device, label);
                 return life;
             }
-            let known = flash.lost_power() || self.new_is_active(&mut flash, &device);
+            let known = life.flash.lost_power() || self.new_is_active(&mut life.flash, &device);
             assert!(known, "{label}: the update failed although the power stayed on");
         }
         panic!("{label}: the device never came to rest");
@@ -129,10 +167,14 @@ impl Story {
 
     /// What the old version does first: fetch the update.
     fn run_old(&self, flash: &mut SimFlash, device: &Device<'_>, running: Slot) -> bool {
-        let package = &self.new.container;
+        let (package, package_len) = match self.delivery {
+            Delivery::Container => (&self.new.container, Some(self.new.container.len() as u32)),
+            Delivery::ImageThenManifest => (&self.new.image, None),
+        };
+        let source = Source::new(b"coap://host/fw", b"etag");
         let request = Request {
-            source: Source::new(b"coap://host/fw", b"etag"),
-            package_len: Some(package.len() as u32),
+            source,
+            package_len,
             proof: None,
         };
         let update = || {
@@ -141,10 +183,13 @@ impl Story {
                 Some(installer) => installer,
                 None => Installer::begin(flash, device, running, &request)?,
             };
-            while !installer.is_complete() {
+            while (installer.next_offset() as usize) < package.len() {
                 let at = installer.next_offset() as usize;
                 let chunk = &package[at..package.len().min(at + CHUNK)];
                 installer.accept(flash, device, at as u32, chunk)?;
+            }
+            if installer.needs_proof() {
+                installer.accept_proof(flash, device, Proof::Manifest(&self.new.manifest))?;
             }
             installer.finish(flash, device)?.activate(flash, device)
         };
@@ -214,9 +259,9 @@ fn report(flash: &mut SimFlash, device: &Device<'_>) -> bool {
 
 /// Every write unit of a record, some of a page, parts of an erasure, and chance.
 fn moments(operation: u64) -> impl Iterator<Item = Moment> {
-    let prefixes = [1, 2, 3, 4, 5, 6, 7, 8, 17, 40, 63].map(Moment::Prefix);
-    let chances = [1, 2, 3, 4].map(|seed| Moment::RandomBits {
-        seed: operation * 4 + seed,
+    let prefixes = [1, 2, 3, 4, 5, 6, 7, 8, 11, 16, 17, 24, 33, 40, 48, 57, 63].map(Moment::Prefix);
+    let chances = (1..=10).map(move |seed| Moment::RandomBits {
+        seed: operation * 16 + seed,
     });
     [Moment::Before, Moment::After]
         .into_iter()
@@ -224,13 +269,15 @@ fn moments(operation: u64) -> impl Iterator<Item = Moment> {
         .chain(chances)
 }
 
-fn sweep(temper: Temper, ledger_records: usize) {
-    let story = Story::new(temper, ledger_records);
+fn sweep(story: &Story) {
     let mut lives = 0;
     for operation in story.operations() {
         for moment in moments(operation) {
             let cut = Cut { operation, moment };
-            story.play(&[cut], &format!("{temper:?} {cut:?}"));
+            story.play(
+                &[cut],
+                &format!("{:?} {:?} {cut:?}", story.temper, story.delivery),
+            );
             lives += 1;
         }
     }
@@ -239,27 +286,36 @@ fn sweep(temper: Temper, ledger_records: usize) {
 
 #[test]
 fn one_cut_anywhere_in_an_update_that_works_leaves_it_working() {
-    sweep(Temper::Good, 4);
+    sweep(&Story::new(Temper::Good, Delivery::Container));
 }
 
 #[test]
 fn one_cut_anywhere_in_an_update_that_crashes_leaves_the_old_version_working() {
-    sweep(Temper::CrashesOnStart, 4);
+    sweep(&Story::new(Temper::CrashesOnStart, Delivery::Container));
+}
+
+#[test]
+fn one_cut_anywhere_with_the_manifest_fetched_last_leaves_it_working() {
+    sweep(&Story::new(Temper::Good, Delivery::ImageThenManifest));
 }
 
 #[test]
 fn one_cut_anywhere_while_the_ledger_changes_sectors_loses_nothing() {
-    sweep(Temper::Good, 122);
-    sweep(Temper::CrashesOnStart, 118);
+    for temper in [Temper::Good, Temper::CrashesOnStart] {
+        Story::with_full_ledger(temper).iter().for_each(sweep);
+    }
 }
 
 #[test]
 fn a_second_cut_during_the_recovery_changes_nothing() {
-    for (temper, records) in [(Temper::Good, 4), (Temper::CrashesOnStart, 122)] {
-        let story = Story::new(temper, records);
+    let mut stories = Story::with_full_ledger(Temper::Good);
+    stories.extend(Story::with_full_ledger(Temper::CrashesOnStart));
+    stories.push(Story::new(Temper::Good, Delivery::Container));
+    stories.push(Story::new(Temper::Good, Delivery::ImageThenManifest));
+    for story in stories {
         let mut lives = 0;
         for first in story.operations() {
-            for distance in [1, 2, 3, 5, 8, 13, 21, 34] {
+            for distance in [1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 21, 27, 34, 43] {
                 let seed = first * 64 + distance;
                 let moment = |seed: u64| match seed % 4 {
                     0 => Moment::Before,
@@ -277,7 +333,10 @@ fn a_second_cut_during_the_recovery_changes_nothing() {
                         moment: moment(seed / 4 + seed),
                     },
                 ];
-                story.play(&cuts, &format!("{temper:?} {cuts:?}"));
+                story.play(
+                    &cuts,
+                    &format!("{:?} {:?} {cuts:?}", story.temper, story.delivery),
+                );
                 lives += 1;
             }
         }

@@ -25,12 +25,13 @@ pub struct Release {
     pub container: Vec<u8>,
 }
 
+#[derive(Clone)]
 pub struct World {
     pub flash: SimFlash,
     pub layout: Layout,
     pub trust: TrustStore,
     pub identity: Identity,
-    pub key: PrivateKey,
+    pub key: std::rc::Rc<PrivateKey>,
 }
 
 impl World {
@@ -59,7 +60,7 @@ impl World {
             layout: Layout::from_table(&table).unwrap(),
             trust,
             identity: Identity::any(ChipId::ESP32_C3),
-            key,
+            key: std::rc::Rc::new(key),
         };
         let factory = world.release("1.0.0", 1, 2000);
         world.put_in_factory(&factory);
