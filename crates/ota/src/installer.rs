@@ -2,7 +2,7 @@
 //!
 //! Knows no network: the shell brings bytes in order, from CoAP blocks or HTTP ranges, and asks
 //! [`Installer::next_offset`] where to go on. A package is an image alone, with a signature beside it that comes before
-//! ([`Request::proof`]) or after ([`Installer::supply_proof`]), or a [container](crate::container), told apart by their
+//! ([`Request::proof`]) or after ([`Installer::accept_proof`]), or a [container](crate::container), told apart by their
 //! first byte. What can be judged early is: a container's manifest before anything is erased, chip, project and counter
 //! from the image's first bytes. Nothing counts until [`Installer::finish`] has read the flash again.
 
@@ -19,7 +19,7 @@ use crate::manifest::{SIGNED_MAX, SignedManifest};
 use crate::otadata::{Entry, EntryState, OtaData, Sequence};
 use crate::slots::{AuthenticImage, Slot, SlotError, SlotRegion, authenticate, claimed_descriptor, scan};
 
-/// A package on its way into a slot. Takes about 3 kB of memory.
+/// A package on its way into a slot. Takes less than 2560 bytes of memory.
 pub struct Installer {
     running: Slot,
     number: u8,

@@ -13,8 +13,9 @@ use buoy_ota::installer::{InstallError, Installer, Request};
 use buoy_ota::journal::{Journal, Source};
 use buoy_ota::ledger::{Cause, Ledger};
 use buoy_ota::otadata::{Entry, EntryState, Half, OtaData, Sequence};
+use buoy_ota::partition::{PartitionTable, Role};
 use buoy_ota::signature::{Algorithm, SignatureError};
-use buoy_ota::slots::Slot;
+use buoy_ota::slots::{Layout, LayoutError, Slot};
 use buoy_ota::version::{Name, SecurityCounter};
 use common::{World, release_by, version_of};
 
@@ -583,4 +584,33 @@ fn what_is_no_firmware_is_an_unsupported_package() {
         (refused, refused.update_result()),
         (InstallError::Image(ImageError::SegmentCount(0)), 5)
     );
+}
+
+#[test]
+fn an_installer_fits_a_small_device() {
+    assert!(size_of::<Installer>() <= 2560, "{} bytes", size_of::<Installer>());
+}
+
+#[test]
+fn the_standard_table_carries_updates_and_a_table_with_gaps_does_not() {
+    let table = PartitionTable::standard_4mb();
+    let layout = Layout::from_table(&table).unwrap();
+    assert_eq!(
+        layout.ota_slots().collect::<Vec<_>>(),
+        [Slot::Ota(0), Slot::Ota(1)]
+    );
+    assert_eq!(layout.slot(Slot::Ota(1)).unwrap().image.len(), 0x13_F000);
+
+    let without = |role| {
+        let rest: Vec<_> = table
+            .iter()
+            .filter(|partition| partition.role != role)
+            .copied()
+            .collect();
+        Layout::from_table(&PartitionTable::build(&rest, 0x40_0000).unwrap())
+    };
+    assert_eq!(without(Role::Ota(0)), Err(LayoutError::BadSlots));
+    assert_eq!(without(Role::OtaData), Err(LayoutError::NoOtaData));
+    assert_eq!(without(Role::BuoyState), Err(LayoutError::NoState));
+    assert!(without(Role::Factory).is_ok());
 }
