@@ -2,7 +2,7 @@
 //!
 //! Knows no network: the shell brings bytes in order, from CoAP blocks or HTTP ranges, and asks
 //! [`Installer::next_offset`] where to go on. A package is an image alone, with a signature beside it that comes before
-//! ([`Request::proof`]) or after ([`Installer::supply_proof`]), or a [container](crate::container), told apart by their
+//! ([`Request::proof`]) or after ([`Installer::accept_proof`]), or a [container](crate::container), told apart by their
 //! first byte. What can be judged early is: a container's manifest before anything is erased, chip, project and counter
 //! from the image's first bytes. Nothing counts until [`Installer::finish`] has read the flash again.
 
@@ -19,7 +19,7 @@ use crate::manifest::{SIGNED_MAX, SignedManifest};
 use crate::otadata::{Entry, EntryState, OtaData, Sequence};
 use crate::slots::{AuthenticImage, Slot, SlotError, SlotRegion, authenticate, claimed_descriptor, scan};
 
-/// A package on its way into a slot. Takes about 3 kB of memory.
+/// A package on its way into a slot. Takes less than 2560 bytes of memory.
 pub struct Installer {
     running: Slot,
     number: u8,
@@ -433,9 +433,9 @@ impl Installer {
             head_len,
         };
         Journal::clear(flash, device.layout.journal())?;
-        self.place.envelope.erase_sector(flash, 0)?;
-        if let Some(image_len) = image_len {
-            self.write_envelope(flash, image_len)?;
+        match image_len {
+            Some(image_len) if self.proof.kept != Kept::Nothing => self.write_envelope(flash, image_len)?,
+            _ => self.place.envelope.erase_sector(flash, 0)?,
         }
         let journal = Journal::begin(flash, device.layout.journal(), start)?;
         self.stage = Stage::Image {
@@ -458,6 +458,8 @@ impl Installer {
         let envelope = Envelope { image_len, proof }
             .encode(&mut buffer)
             .map_err(InstallError::BadContainer)?;
+        // Also when it should be erased already: a cut may have torn an earlier try.
+        self.place.envelope.erase_sector(flash, 0)?;
         self.place.envelope.write(flash, 0, envelope)?;
         self.proof.kept = Kept::InSlot;
         Ok(())
@@ -614,20 +616,20 @@ impl Installer {
     /// Takes up what is in the slot, as far as it is what the journal says.
     fn reload<F: NorFlash>(&mut self, flash: &mut F, journal: Journal) -> Result<(), InstallError> {
         let head_len = journal.start().head_len;
-        let image_len = journal
+        let announced = journal
             .start()
             .package_len
             .and_then(|len| len.checked_sub(head_len));
-        let (received, fingerprint) = match journal.progress() {
-            Progress::Nothing => (0, None),
+        let (received, fingerprint, image_len) = match journal.progress() {
+            Progress::Nothing => (0, None, announced),
             Progress::Partly {
                 image_bytes,
                 fingerprint,
-            }
-            | Progress::Whole {
+            } => (image_bytes, Some(fingerprint), announced),
+            Progress::Whole {
                 image_bytes,
                 fingerprint,
-            } => (image_bytes, Some(fingerprint)),
+            } => (image_bytes, Some(fingerprint), Some(image_bytes)),
         };
         let mut scanner = Scanner::new();
         let read = scan(flash, self.place.image, received, &mut scanner);

@@ -16,6 +16,9 @@
 //! | 12 | 16 | first 16 bytes of the image file's SHA-256 |
 //! | 28 | 4 | CRC-32 of bytes 0 to 27 |
 //!
+//! The security counter is as safe as the flash that holds it: whoever can erase the state partition can lower it, so a
+//! product that fears that needs flash encryption or a counter in eFuses besides.
+//!
 //! Otadata can't hold these facts: it has no place for attempts, and each change erases what it replaces.
 
 use embedded_storage::nor_flash::{NorFlash, NorFlashErrorKind};

@@ -10,6 +10,46 @@
 //!    an unconfirmed image, and goes back to a confirmed one when they are used up.
 //! 4. [`confirm::confirm`] keeps the running image and raises the security counter.
 //!
+//! ```
+//! use buoy_ota::{boot, confirm, device::Device, installer::{InstallError, Installer, Request, VerifiedImage}, slots::Slot};
+//! use embedded_storage::nor_flash::NorFlash;
+//!
+//! /// The boot loader, or the first lines of the application where the chip has another boot loader.
+//! fn start(flash: &mut impl NorFlash, device: &Device<'_>) -> Result<Slot, boot::BootError> {
+//!     let decision = boot::decide(flash, device, boot::Attempts::DEFAULT)?;
+//!     // Arm the watchdog if `decision.reason` is a trial, map `decision.image.region()`, jump to its entry.
+//!     Ok(decision.slot())
+//! }
+//!
+//! /// The download, from wherever it stands; `fetch` gives the package's bytes from an offset on.
+//! fn download(
+//!     flash: &mut impl NorFlash,
+//!     device: &Device<'_>,
+//!     running: Slot,
+//!     request: &Request<'_>,
+//!     mut fetch: impl FnMut(u32) -> Option<[u8; 64]>,
+//! ) -> Result<VerifiedImage, InstallError> {
+//!     let mut installer = match Installer::resume(flash, device, running, request)? {
+//!         Some(installer) => installer,
+//!         None => Installer::begin(flash, device, running, request)?,
+//!     };
+//!     while let Some(block) = fetch(installer.next_offset()) {
+//!         installer.accept(flash, device, installer.next_offset(), &block)?;
+//!     }
+//!     installer.finish(flash, device)
+//! }
+//!
+//! /// On "Update" (5/0/2): then reset.
+//! fn update(flash: &mut impl NorFlash, device: &Device<'_>, verified: VerifiedImage) -> Result<(), InstallError> {
+//!     verified.activate(flash, device).map(drop)
+//! }
+//!
+//! /// Once the self-test has passed and the device is registered again.
+//! fn keep(flash: &mut impl NorFlash, device: &Device<'_>, running: Slot) -> Result<(), confirm::ConfirmError> {
+//!     confirm::confirm(flash, device, running).map(drop)
+//! }
+//! ```
+//!
 //! Nothing here knows a network, a clock or a chip: flash comes in as an [`embedded_storage::nor_flash::NorFlash`], and
 //! nothing on the device's side allocates. Feature `host` adds what a release needs on a developer's machine (keys,
 //! signing, building and inspecting images); feature `simflash` a NOR flash in memory whose power can be cut.

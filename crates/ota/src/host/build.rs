@@ -68,7 +68,8 @@ impl ImageBuilder {
 
     /// The image file.
     pub fn build(&self) -> Vec<u8> {
-        let segments = [(LOAD_ROM, self.descriptor()), (LOAD_RAM, self.padded_payload())];
+        let (rom, ram) = load_addresses(self.chip);
+        let segments = [(rom, self.descriptor()), (ram, self.padded_payload())];
         let mut image = self.header(segments.len());
         let mut checksum = 0xEF_u8;
         for (load_address, data) in &segments {
@@ -92,7 +93,7 @@ impl ImageBuilder {
     fn header(&self, segments: usize) -> Vec<u8> {
         let mut header = vec![0; 24];
         let [chip_low, chip_high] = self.chip.0.to_le_bytes();
-        let entry = LOAD_RAM.to_le_bytes();
+        let entry = load_addresses(self.chip).1.to_le_bytes();
         // SPI mode DIO, 40 MHz, 4 MB; write-protect pin off.
         let fields = [0xE9, segments.try_into().unwrap_or(u8::MAX), 0x02, 0x20];
         let front = fields
@@ -137,9 +138,15 @@ impl ImageBuilder {
     }
 }
 
-/// Where ESP32-C3 maps read-only data, and its RAM.
-const LOAD_ROM: u32 = 0x3C00_0020;
-const LOAD_RAM: u32 = 0x4038_0000;
+/// Where a chip maps read-only data, and its instruction RAM (ESP-IDF's linker scripts).
+fn load_addresses(chip: ChipId) -> (u32, u32) {
+    match chip {
+        ChipId::ESP32 => (0x3F40_0020, 0x4008_0000),
+        ChipId::ESP32_S2 => (0x3F00_0020, 0x4002_8000),
+        ChipId::ESP32_C6 => (0x4200_0020, 0x4080_0000),
+        _ => (0x3C00_0020, 0x4038_0000),
+    }
+}
 
 /// What a programmer in the factory writes into a slot: the image, `FF`, and the envelope in the last sector.
 ///

@@ -105,11 +105,15 @@ impl PrivateKey {
     /// [`KeyFileError::Damaged`] if the key cannot be encoded.
     pub fn to_pem(&self) -> Result<String, KeyFileError> {
         let pem = match self {
-            Self::Rsa4096(key) => key.to_pkcs8_pem(LineEnding::LF).ok(),
-            Self::P256(key) => key.to_pkcs8_pem(LineEnding::LF).ok(),
-            Self::Ed25519(key) => key.to_pkcs8_pem(LineEnding::LF).ok(),
+            Self::Rsa4096(key) => key.to_pkcs8_pem(LineEnding::LF).ok().map(|text| text.to_string()),
+            Self::P256(key) => key.to_pkcs8_pem(LineEnding::LF).ok().map(|text| text.to_string()),
+            // Without the public half (RFC 5958, version 2), which OpenSSL 3.0 does not read.
+            Self::Ed25519(key) => {
+                let der = [&ED25519_PKCS8_PREFIX[..], key.as_bytes()].concat();
+                pem::encode_string("PRIVATE KEY", LineEnding::LF, &der).ok()
+            }
         };
-        pem.map(|text| text.to_string()).ok_or(KeyFileError::Damaged)
+        pem.ok_or(KeyFileError::Damaged)
     }
 
     /// Writes the public key as SubjectPublicKeyInfo PEM.
@@ -174,6 +178,11 @@ impl PrivateKey {
         Ok(self)
     }
 }
+
+/// PKCS#8 version 1 of Ed25519 (RFC 8410, section 7), up to the 32 bytes of the key.
+const ED25519_PKCS8_PREFIX: [u8; 16] = [
+    0x30, 0x2E, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
 
 /// Reads a public key from PEM: SubjectPublicKeyInfo, X.509 certificate, or the private key itself.
 ///
