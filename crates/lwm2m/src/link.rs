@@ -296,9 +296,15 @@ impl<'a> LinkAttribute<'a> {
         }
     }
 
+    /// Whether the value stands in quotes.
+    #[must_use]
+    pub fn is_quoted(&self) -> bool {
+        matches!(self.value, Some(LinkValue::Quoted(_)))
+    }
+
     /// The characters of the value, escapes resolved; none if there is no value.
     pub fn chars(&self) -> impl Iterator<Item = char> + Clone + use<'a> {
-        let is_quoted = matches!(self.value, Some(LinkValue::Quoted(_)));
+        let is_quoted = self.is_quoted();
         let mut rest = self.raw().unwrap_or("").chars();
         core::iter::from_fn(move || match rest.next()? {
             '\\' if is_quoted => rest.next(),

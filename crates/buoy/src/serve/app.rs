@@ -1,7 +1,7 @@
 //! The running server as its interfaces see it: devices, operations on them, events, history.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,8 +43,6 @@ pub(crate) struct App {
     pub(crate) next_operation: AtomicU64,
     pub(crate) coap_address: SocketAddr,
     pub(crate) http_address: SocketAddr,
-    pub(crate) data: PathBuf,
-    pub(crate) started_at: u64,
     pub(crate) updates: super::updates::UpdatesHandle,
 }
 

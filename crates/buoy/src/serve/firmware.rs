@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, bail};
 use buoy_ota::host::inspect;
@@ -32,6 +32,21 @@ pub(crate) struct Library {
 pub(crate) struct Image {
     pub(crate) row: Arc<FirmwareRow>,
     pub(crate) body: Body,
+    /// The image with its signature in one file, for devices that are sent it; made when the first one is.
+    container: Arc<OnceLock<Body>>,
+}
+
+impl Image {
+    /// What is pushed to a device: the image, in a container if its signature lies beside it.
+    pub(crate) fn package(&self) -> Body {
+        let Some(signature) = &self.row.signature else { return self.body.clone() };
+        let packed = || match buoy_ota::host::container(self.body.bytes(), signature) {
+            Ok(container) => Body::new(container),
+            // The device will refuse it, and say why.
+            Err(_) => self.body.clone(),
+        };
+        self.container.get_or_init(packed).clone()
+    }
 }
 
 impl Library {
@@ -61,7 +76,7 @@ impl Library {
         if digest_of(&bytes) != row.digest {
             bail!("the image {} is damaged: its digest is another; upload it again", path.display());
         }
-        let image = Image { row: Arc::new(row), body: Body::new(bytes) };
+        let image = Image { row: Arc::new(row), body: Body::new(bytes), container: Arc::default() };
         self.lock().insert(image.row.digest.clone(), image.clone());
         Ok(image)
     }

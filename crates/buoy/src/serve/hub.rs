@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use buoy_fleet::update::Update;
 use buoy_server::{Event, Failure, OperationId, Outcome};
 use tokio::sync::{broadcast, mpsc};
 
@@ -16,9 +17,18 @@ const BACKLOG: usize = 8192;
 #[derive(Clone, Debug)]
 pub(crate) struct Hub {
     waiters: Arc<Mutex<HashMap<OperationId, mpsc::UnboundedSender<Progress>>>>,
-    stream: broadcast::Sender<Arc<Event>>,
+    stream: broadcast::Sender<AppEvent>,
     updates: mpsc::UnboundedSender<Arc<Event>>,
     open_updates: Arc<AtomicUsize>,
+}
+
+/// Something that a stream of events may tell.
+#[derive(Clone, Debug)]
+pub(crate) enum AppEvent {
+    /// Of a device.
+    Device(Arc<Event>),
+    /// A firmware update changed its stage.
+    Update(Arc<Update>),
 }
 
 /// How an operation goes on.
@@ -50,13 +60,20 @@ impl Hub {
     }
 
     /// All events from now on.
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<AppEvent> {
         self.stream.subscribe()
     }
 
     /// Tells how many updates want to know of their devices.
     pub(crate) fn set_open_updates(&self, count: usize) {
         self.open_updates.store(count, Ordering::Relaxed);
+    }
+
+    /// Tells of an update's new stage.
+    pub(crate) fn tell_update(&self, update: &Update) {
+        if self.stream.receiver_count() > 0 {
+            let _ = self.stream.send(AppEvent::Update(Arc::new(update.clone())));
+        }
     }
 
     /// Hands events on.
@@ -76,7 +93,7 @@ impl Hub {
                     let _ = self.updates.send(event.clone());
                 }
                 if for_streams {
-                    let _ = self.stream.send(event);
+                    let _ = self.stream.send(AppEvent::Device(event));
                 }
             }
         }

@@ -1,0 +1,42 @@
+//! The command line: one module a subcommand.
+//!
+//! Exit codes: 0 done, 1 it failed and standard error says why, 2 the command line is wrong.
+
+mod fw;
+mod logging;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Manages small connected devices by LwM2M: server, firmware host, REST interface and simulator in one program.
+#[derive(Debug, Parser)]
+#[command(name = "buoy", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server.
+    Serve(serve::Args),
+    /// Makes keys; signs, verifies and inspects firmware.
+    Fw(fw::Args),
+}
+
+/// Does what the command line says.
+pub(crate) fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Fw(args) => fw::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("buoy: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `buoy fw`: keys and signatures of firmware, interchangeable with `openssl`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use buoy_ota::host::{self, PrivateKey};
+use buoy_ota::signature::Algorithm;
+use clap::{Subcommand, ValueEnum};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Makes a key pair: PREFIX.key.pem (keep it secret) and PREFIX.pub.pem.
+    Keygen {
+        /// The kind of key.
+        #[arg(long, value_enum, default_value_t = KeyKind::Rsa4096)]
+        kind: KeyKind,
+        /// Where the two files go.
+        #[arg(value_name = "PREFIX")]
+        prefix: PathBuf,
+    },
+    /// Signs an image: a detached signature as `openssl dgst -sha256 -sign` makes it.
+    Sign {
+        /// The private key.
+        #[arg(long, value_name = "KEY.pem")]
+        key: PathBuf,
+        /// Where the signature goes [default: IMAGE.sig]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Writes image and signature as one file in place of the signature alone.
+        #[arg(long)]
+        container: bool,
+        /// The image.
+        image: PathBuf,
+    },
+    /// Verifies an image with its detached signature, or a container.
+    Verify {
+        /// The public key, or a certificate that holds it.
+        #[arg(long, value_name = "PUBLIC_KEY_OR_CERT.pem")]
+        key: PathBuf,
+        /// The detached signature; a container carries its own.
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
+        /// The image.
+        image: PathBuf,
+    },
+    /// Says what a file is: image, container, signature or manifest.
+    Inspect {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum KeyKind {
+    Rsa4096,
+    P256,
+    Ed25519,
+}
+
+impl From<KeyKind> for Algorithm {
+    fn from(kind: KeyKind) -> Self {
+        match kind {
+            KeyKind::Rsa4096 => Self::Rsa4096,
+            KeyKind::P256 => Self::EcdsaP256,
+            KeyKind::Ed25519 => Self::Ed25519,
+        }
+    }
+}
+
+/// Does what was asked.
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    match args.command {
+        Command::Keygen { kind, prefix } => keygen(kind, &prefix),
+        Command::Sign { key, output, container, image } => sign(&key, output, container, &image),
+        Command::Verify { key, signature, image } => verify(&key, signature.as_deref(), &image),
+        Command::Inspect { json, file } => inspect(&file, json),
+    }
+}
+
+fn keygen(kind: KeyKind, prefix: &Path) -> anyhow::Result<()> {
+    let key = PrivateKey::generate(kind.into())?;
+    let (secret, public) = (with_suffix(prefix, ".key.pem"), with_suffix(prefix, ".pub.pem"));
+    write_new(&secret, key.to_pem()?.as_bytes(), Secrecy::Secret)?;
+    write_new(&public, key.public_pem()?.as_bytes(), Secrecy::Public)?;
+    println!("{}\n{}", secret.display(), public.display());
+    Ok(())
+}
+
+fn sign(key: &Path, output: Option<PathBuf>, container: bool, image: &Path) -> anyhow::Result<()> {
+    let private = PrivateKey::from_pem(&read_text(key)?).with_context(|| format!("{}", key.display()))?;
+    let bytes = read(image)?;
+    let signature = host::sign_detached(&bytes, &private)?;
+    let (suffix, content) = match container {
+        true => (".container", host::container(&bytes, &signature)?),
+        false => (".sig", signature),
+    };
+    let output = output.unwrap_or_else(|| with_suffix(image, suffix));
+    fs::write(&output, content).with_context(|| format!("{} cannot be written", output.display()))?;
+    println!("{}", output.display());
+    Ok(())
+}
+
+fn verify(key: &Path, signature: Option<&Path>, image: &Path) -> anyhow::Result<()> {
+    let pem = read_text(key)?;
+    let signature = signature.map(read).transpose()?;
+    host::verify(&read(image)?, signature.as_deref(), &pem)
+        .with_context(|| format!("{} is NOT verified", image.display()))?;
+    println!("{}: verified", image.display());
+    Ok(())
+}
+
+fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
+    let facts = host::inspect(&read(file)?);
+    let sound = facts.image_sound.as_ref().map(|sound| match sound {
+        Ok(()) => "sound".to_owned(),
+        Err(error) => format!("damaged: {error}"),
+    });
+    let rows = [
+        ("kind", Some(format!("{:?}", facts.kind))),
+        ("bytes", Some(facts.file_len.to_string())),
+        ("sha256", Some(facts.sha256.0.iter().map(|byte| format!("{byte:02x}")).collect())),
+        ("project", facts.project),
+        ("version", facts.version),
+        ("security counter", facts.counter.map(|counter| counter.to_string())),
+        ("chip", facts.chip),
+        ("toolchain", facts.toolchain),
+        ("image", sound),
+        ("signature", facts.proof.as_ref().map(|proof| format!("{:?}", proof.algorithm))),
+    ];
+    let known = rows.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    if json {
+        let object: serde_json::Map<_, _> =
+            known.map(|(name, value)| (name.replace(' ', "_"), serde_json::Value::from(value))).collect();
+        println!("{}", serde_json::to_string_pretty(&object)?);
+    } else {
+        known.for_each(|(name, value)| println!("{name:18}{value}"));
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Secrecy {
+    Secret,
+    Public,
+}
+
+/// Writes a file that must not be there yet: a key that was overwritten is lost for good.
+fn write_new(path: &Path, content: &[u8], secrecy: Secrecy) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if secrecy == Secrecy::Secret {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = secrecy;
+    let mut file = match options.open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            bail!("{} is there already, and a key is not overwritten; choose another name", path.display())
+        }
+        other => other.with_context(|| format!("{} cannot be written", path.display()))?,
+    };
+    Ok(file.write_all(content)?)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{} cannot be read as text", path.display()))
+}

@@ -1,0 +1,243 @@
+//! The running server: store, journal, shards, updates and HTTP, put together.
+
+mod app;
+mod firmware;
+mod http;
+mod hub;
+mod journal;
+mod updates;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use buoy_lwm2m::model::{Registry, xml};
+use buoy_net::clock::Clock;
+use buoy_net::directory::Endpoints;
+use buoy_net::shard::{Parts, ShardHandle};
+use buoy_net::udp;
+use buoy_server::{Outbox, RegistrationKey, Shard, ShardConfig};
+use buoy_store::sqlite::Sqlite;
+use buoy_store::{Page, Reader};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use app::App;
+use hub::Hub;
+
+/// How often old values are pruned and the times of last contact are saved.
+const HOUSEKEEPING: Duration = Duration::from_secs(300);
+
+/// What `buoy serve` is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) data: PathBuf,
+    pub(crate) coap: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) shards: usize,
+    pub(crate) models: Option<PathBuf>,
+    pub(crate) retention_days: u32,
+}
+
+/// A server that runs.
+pub(crate) struct Server {
+    app: Arc<App>,
+    shards: Vec<(ShardHandle, JoinHandle<()>)>,
+    journal: JoinHandle<()>,
+    stop_http: oneshot::Sender<()>,
+    http: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts everything; devices can register when this returns.
+    pub(crate) async fn start(settings: Settings) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&settings.data)
+            .with_context(|| format!("the data folder {} cannot be made", settings.data.display()))?;
+        let store = Sqlite::open(&database(&settings.data))?;
+        let models = Arc::new(load_models(settings.models.as_deref())?);
+        let sockets = udp::bind(settings.coap, settings.shards).with_context(|| in_use("CoAP", settings.coap))?;
+        let coap_address = sockets.first().context("there are no shards")?.local_addr()?;
+        let listener = TcpListener::bind(settings.http).await.with_context(|| in_use("HTTP", settings.http))?;
+        let http_address = listener.local_addr()?;
+
+        let (journal, journal_thread) = journal::start(store.writer()?, models.clone())?;
+        let (hub, events) = Hub::new();
+        let reader = store.reader()?;
+        let clock = Clock::start();
+        let endpoints = Endpoints::default();
+        let engines = restore(&reader, &endpoints, clock, settings.shards)?;
+        let parts = engines.into_iter().zip(sockets).map(|(engine, socket)| {
+            let hub = hub.clone();
+            Parts {
+                engine,
+                socket,
+                journal: Box::new(journal.clone()),
+                publish: Box::new(move |events| hub.publish(events)),
+                clock,
+            }
+        });
+        let shards = buoy_net::shard::start(parts.collect())?;
+
+        let (updates, commands) = updates::UpdatesHandle::new();
+        let app = Arc::new(App {
+            shards: shards.iter().map(|(handle, _)| handle.clone()).collect(),
+            endpoints,
+            hub,
+            journal,
+            models,
+            clock,
+            firmware: firmware::Library::open(settings.data.join("firmware"))?,
+            next_operation: AtomicU64::new(reader.last_operation()? + 1),
+            store,
+            readers: Mutex::default(),
+            coap_address,
+            http_address,
+            updates,
+        });
+        offer_firmware(&app, &reader)?;
+        let last_update = reader.updates(None, Page { before: u64::MAX, limit: 1 })?.first().map_or(0, |row| row.id);
+        tokio::spawn(updates::run(app.clone(), commands, events, reader.open_updates()?, last_update));
+        tokio::spawn(keep_house(app.clone(), settings.retention_days));
+
+        let (stop_http, stopped) = oneshot::channel();
+        let router = http::router(app.clone());
+        let http = tokio::spawn(async move {
+            let stop = async {
+                // The sender's end is a stop too.
+                let _ = stopped.await;
+            };
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        });
+        tracing::info!(coap = %coap_address, http = %http_address, "ready");
+        Ok(Self { app, shards, journal: journal_thread, stop_http, http })
+    }
+
+    pub(crate) fn coap_address(&self) -> SocketAddr {
+        self.app.coap_address
+    }
+
+    pub(crate) fn http_address(&self) -> SocketAddr {
+        self.app.http_address
+    }
+
+    /// Saves what is to be saved, answers what is to be answered, and ends.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        save_last_contacts(&self.app);
+        let _ = self.stop_http.send(());
+        // Event streams never end by themselves.
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.http).await;
+        for (handle, thread) in self.shards {
+            handle.stop();
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await?;
+            if joined.is_err() {
+                bail!("a shard's thread had failed");
+            }
+        }
+        self.app.journal.stop();
+        let journal = self.journal;
+        if tokio::task::spawn_blocking(move || journal.join()).await?.is_err() {
+            bail!("the journal's thread had failed");
+        }
+        Ok(())
+    }
+}
+
+/// The database in a data folder.
+pub(crate) fn database(data: &Path) -> PathBuf {
+    data.join("buoy.db")
+}
+
+fn in_use(what: &str, address: SocketAddr) -> String {
+    format!(
+        "the {what} address {address} cannot be had; stop what uses it (perhaps another `buoy serve`), or choose another port"
+    )
+}
+
+fn load_models(folder: Option<&Path>) -> anyhow::Result<Registry> {
+    let mut registry = Registry::standard();
+    if let Some(folder) = folder {
+        let report = xml::load_folder(&mut registry, folder)
+            .with_context(|| format!("the folder of object definitions {} cannot be read", folder.display()))?;
+        for bad in report.skipped {
+            tracing::warn!(file = %bad.file.display(), error = %bad.error, "an object definition was skipped");
+        }
+        tracing::info!(count = report.loaded.len(), "object definitions loaded");
+    }
+    Ok(registry)
+}
+
+/// Makes the shards, with all that the store knows.
+fn restore(
+    reader: &impl Reader,
+    endpoints: &Endpoints,
+    clock: Clock,
+    count: usize,
+) -> anyhow::Result<Vec<Shard<Endpoints>>> {
+    let mut engines = Vec::with_capacity(count);
+    for number in 0..count {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("the system has no random numbers: {error}"))?;
+        engines.push(Shard::new(number as u8, ShardConfig::default(), endpoints.clone(), seed));
+    }
+    let now = clock.now();
+    let mut damaged = 0;
+    reader.registrations(&mut |key, record| {
+        let key = RegistrationKey(key);
+        // Keys may name shards of a time when there were more.
+        let engine = &mut engines[usize::from(key.shard()) % count];
+        if engine.restore(now, key, record).is_none() {
+            damaged += 1;
+        }
+    })?;
+    if damaged > 0 {
+        tracing::error!(damaged, "records of registrations cannot be read; those devices will register again");
+    }
+    for row in reader.open_operations()? {
+        let Some(record) = journal::operation_record(&row) else {
+            tracing::error!(id = row.id, "the record of an operation cannot be read; it is dropped");
+            continue;
+        };
+        use buoy_server::Directory as _;
+        let home = endpoints.claim(&record.endpoint, 0);
+        engines[usize::from(home) % count].restore_operation(now, record, &mut Outbox::default());
+    }
+    Ok(engines)
+}
+
+fn offer_firmware(app: &App, reader: &impl Reader) -> anyhow::Result<()> {
+    for row in reader.firmware()? {
+        match app.firmware.load(row) {
+            Ok(image) => firmware::offer(app, &image),
+            Err(error) => tracing::error!("{error:#}"),
+        }
+    }
+    Ok(())
+}
+
+async fn keep_house(app: Arc<App>, retention_days: u32) {
+    let retention = u64::from(retention_days) * 24 * 60 * 60 * 1000;
+    let mut tick = tokio::time::interval(HOUSEKEEPING);
+    tick.tick().await;
+    loop {
+        tick.tick().await;
+        save_last_contacts(&app);
+        let before = app.now().saturating_sub(retention);
+        if app.journal.edit(move |batch| batch.prune(before)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn save_last_contacts(app: &App) {
+    for shard in &app.shards {
+        shard.run(|shard, _, outbox| shard.save_last_contacts(outbox));
+    }
+}
+

@@ -1,0 +1,32 @@
+//! The HTTP side: who answers which path.
+
+mod error;
+mod events;
+mod files;
+mod health;
+mod leshan;
+mod nodes;
+mod v1;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+
+use super::app::App;
+use super::firmware::{MAX_IMAGE, MAX_SIGNATURE};
+
+/// Room for the other parts of an upload, in text.
+const MAX_BODY: usize = (MAX_IMAGE + MAX_SIGNATURE) + (1 << 20);
+
+/// All routes.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .merge(health::routes())
+        .merge(files::routes())
+        .merge(leshan::routes())
+        .merge(v1::routes())
+        .fallback(error::not_found)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(app)
+}

@@ -1,0 +1,177 @@
+//! Streams of events (server-sent events): Leshan's names and shapes.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::response::Sse;
+use axum::response::sse::{Event as SseEvent, KeepAlive};
+use buoy_coap::number::ContentFormat;
+use buoy_coap::wire::{Kind, Message};
+use buoy_lwm2m::path::Path;
+use buoy_server::{Event, Report, ReportSource};
+use futures_util::stream::{Stream, StreamExt};
+use serde_json::{Map, Value, json};
+use tokio_stream::wrappers::BroadcastStream;
+
+use super::{leshan, nodes};
+use crate::serve::app::App;
+use crate::serve::hub::AppEvent;
+use crate::serve::values::{DeviceModels, Entry};
+
+/// Leshan's event stream: of one device, with its CoAP messages, or of all.
+pub(super) fn leshan_stream(
+    app: Arc<App>,
+    endpoint: Option<String>,
+) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>>> {
+    let trace = endpoint.as_ref().map(|endpoint| Trace::start(app.clone(), endpoint));
+    let events = BroadcastStream::new(app.hub.subscribe());
+    let stream = events.filter_map(move |event| {
+        // The trace ends with the stream.
+        let _trace = &trace;
+        // A reader that was too slow misses events, and goes on with the next.
+        let told = event.ok().and_then(|event| tell(&app, &event, endpoint.as_deref()));
+        std::future::ready(told.map(|(name, data)| {
+            Ok(SseEvent::default().event(name).data(data.to_string()))
+        }))
+    });
+    Sse::new(stream).keep_alive(KeepAlive::default())
+}
+
+/// The CoAP messages of a device are told as long as this lives.
+struct Trace {
+    app: Arc<App>,
+    endpoint: String,
+}
+
+impl Trace {
+    fn start(app: Arc<App>, endpoint: &str) -> Self {
+        app.trace(endpoint, true);
+        Self { app, endpoint: endpoint.to_owned() }
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        self.app.trace(&self.endpoint, false);
+    }
+}
+
+/// An event in Leshan's words; `None` if it has none for it, or if another device is asked for.
+fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str, Value)> {
+    let AppEvent::Device(event) = event else { return None };
+    let wanted = |endpoint: &str| only.is_none_or(|only| only == endpoint);
+    match &**event {
+        Event::Registered { registration, .. } if wanted(&registration.endpoint) => {
+            Some(("REGISTRATION", leshan::registration_json(registration)))
+        }
+        Event::Updated { registration, changed } if wanted(&registration.endpoint) => {
+            let mut update = json!({
+                "registrationId": registration.id(),
+                "address": registration.address.to_string(),
+                "secure": false,
+                "additionalAttributes": {},
+            });
+            if changed.lifetime {
+                update["lifetime"] = json!(registration.lifetime);
+            }
+            if changed.objects {
+                update["objectLinks"] = leshan::links_json(&registration.objects);
+            }
+            Some(("UPDATED", json!({"registration": leshan::registration_json(registration), "update": update})))
+        }
+        Event::Deregistered(registration) | Event::Expired(registration) if wanted(&registration.endpoint) => {
+            Some(("DEREGISTRATION", leshan::registration_json(registration)))
+        }
+        Event::Awake(endpoint) if wanted(endpoint) => Some(("AWAKE", json!({"ep": &**endpoint}))),
+        Event::Sleeping(endpoint) if wanted(endpoint) => Some(("SLEEPING", json!({"ep": &**endpoint}))),
+        Event::Reported(report) if wanted(&report.endpoint) => reported(app, report),
+        Event::OperationEnded { id, endpoint, outcome } if wanted(endpoint) => {
+            let response = match outcome {
+                Ok(outcome) => leshan::response(outcome, None),
+                Err(failure) => json!({"valid": false, "success": false, "failure": true, "errormessage": failure.to_string()}),
+            };
+            let id = leshan::request_id(id.0);
+            let body = json!({"ep": &**endpoint, "requestId": id, "response": response, "delayed": true});
+            Some(("REQUEST_RESPONSE", body))
+        }
+        Event::Traced { endpoint, at, incoming, datagram } if wanted(endpoint) => {
+            Some(("COAPLOG", coap_log(endpoint, *at, *incoming, datagram)?))
+        }
+        _ => None,
+    }
+}
+
+fn reported(app: &App, report: &Report) -> Option<(&'static str, Value)> {
+    let models = DeviceModels::new(&app.models, "");
+    let endpoint = &*report.endpoint;
+    match &report.source {
+        ReportSource::Send => {
+            let entries = models.decode(report.format, Path::ROOT, &report.payload).ok()?;
+            let paths: Vec<Path> = entries.iter().map(|entry| resource_of(entry.path)).collect();
+            Some(("SEND", json!({"ep": endpoint, "val": composite_node(&paths, &entries)})))
+        }
+        ReportSource::Notification { paths, composite: true, .. } => {
+            let entries = models.decode(report.format, Path::ROOT, &report.payload).ok()?;
+            let names: Vec<String> = paths.iter().map(Path::to_string).collect();
+            let values = composite_node(paths, &entries);
+            Some(("NOTIFICATION", json!({"ep": endpoint, "kind": "composite", "val": values, "paths": names})))
+        }
+        ReportSource::Notification { paths, .. } => {
+            let path = *paths.first()?;
+            let entries = models.decode(report.format, path, &report.payload).ok()?;
+            let value = nodes::node(path, &entries)?;
+            Some(("NOTIFICATION", json!({"ep": endpoint, "kind": "single", "res": path.to_string(), "val": value})))
+        }
+    }
+}
+
+fn resource_of(path: Path) -> Path {
+    path.truncated(path.len().min(3))
+}
+
+/// The node of each path; `null` for one of which nothing was said.
+pub(super) fn composite_node(paths: &[Path], entries: &[Entry]) -> Value {
+    let nodes: Map<_, _> = paths
+        .iter()
+        .map(|path| (path.to_string(), nodes::node(*path, entries).unwrap_or(Value::Null)))
+        .collect();
+    Value::Object(nodes)
+}
+
+fn coap_log(endpoint: &str, at: u64, incoming: bool, datagram: &[u8]) -> Option<Value> {
+    let message = Message::parse(datagram).ok()?;
+    let kind = match message.kind() {
+        Kind::Confirmable => "CON",
+        Kind::NonConfirmable => "NON",
+        Kind::Acknowledgement => "ACK",
+        Kind::Reset => "RST",
+    };
+    let options: Vec<String> =
+        message.options().map(|(number, value)| format!("{}: {}", number.0, option_text(value))).collect();
+    let mut body = json!({
+        "timestamp": at,
+        "incoming": incoming,
+        "type": kind,
+        "code": message.code().to_string(),
+        "mId": message.message_id(),
+        "token": nodes::hex(message.token()).to_ascii_uppercase(),
+        "options": options.join(", "),
+        "ep": endpoint,
+    });
+    if !message.payload().is_empty() {
+        let format = message.content_format();
+        let is_text = matches!(format, None | Some(ContentFormat::TEXT | ContentFormat::LINK | ContentFormat::SENML_JSON | ContentFormat::LWM2M_JSON));
+        body["payload"] = match std::str::from_utf8(message.payload()) {
+            Ok(text) if is_text => json!(text),
+            _ => json!(format!("0x{}", nodes::hex(message.payload()))),
+        };
+    }
+    Some(body)
+}
+
+fn option_text(value: &[u8]) -> String {
+    match std::str::from_utf8(value) {
+        Ok(text) if !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic()) => format!("\"{text}\""),
+        _ => format!("0x{}", nodes::hex(value)),
+    }
+}

@@ -1,0 +1,111 @@
+//! Firmware for devices by HTTP: `GET /fw/{digest}` with one range (RFC 9110 section 14) and a strong ETag, so that a download that
+//! broke off goes on where it stopped, or starts anew if the image changed. The signature is at `/fw/{digest}.sig`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body as HttpBody, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use buoy_server::Body;
+
+use super::error::Problem;
+use crate::serve::app::App;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/fw/{name}", get(file))
+}
+
+async fn file(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let digest = name.strip_suffix(".sig").unwrap_or(&name);
+    let missing = || Problem::not_found(format!("there is no firmware {name}"));
+    let image = app.firmware.get(digest).ok_or_else(missing)?;
+    let (body, etag) = if name == digest {
+        (image.body, format!("\"{digest}\""))
+    } else {
+        let signature = image.row.signature.clone().ok_or_else(missing)?;
+        (Body::new(signature), format!("\"{digest}.sig\""))
+    };
+    Ok(answer(&body, &etag, &headers))
+}
+
+fn answer(body: &Body, etag: &str, headers: &HeaderMap) -> Response {
+    let total = body.bytes().len();
+    let header_text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if header_text(header::IF_NONE_MATCH).is_some_and(|known| known == etag || known == "*") {
+        return StatusCode::NOT_MODIFIED.into_response();
+    }
+    // A range of another version of the file is worth nothing.
+    let is_same = header_text(header::IF_RANGE).is_none_or(|known| known == etag);
+    let range = header_text(header::RANGE).filter(|_| is_same).and_then(|text| parse_range(text, total));
+    let common = [
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (header::ETAG, etag.to_owned()),
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+    ];
+    match range {
+        None => (common, content(body, 0..total)).into_response(),
+        Some(None) => {
+            let whole = format!("bytes */{total}");
+            (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, whole)]).into_response()
+        }
+        Some(Some(range)) => {
+            let named = format!("bytes {}-{}/{total}", range.start, range.end - 1);
+            let part = [(header::CONTENT_RANGE, named)];
+            (StatusCode::PARTIAL_CONTENT, common, part, content(body, range)).into_response()
+        }
+    }
+}
+
+/// The bytes without a copy: the response holds on to the image.
+fn content(body: &Body, range: Range<usize>) -> HttpBody {
+    struct Shared(Body);
+    impl AsRef<[u8]> for Shared {
+        fn as_ref(&self) -> &[u8] {
+            self.0.bytes()
+        }
+    }
+    HttpBody::from(Bytes::from_owner(Shared(body.clone())).slice(range))
+}
+
+/// One range of bytes. `None` if the header is to be ignored, `Some(None)` if the range lies outside.
+fn parse_range(text: &str, total: usize) -> Option<Option<Range<usize>>> {
+    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let range = match (first.trim(), last.trim()) {
+        ("", "") => return None,
+        ("", suffix) => total.saturating_sub(suffix.parse().ok()?)..total,
+        (first, "") => first.parse().ok()?..total,
+        (first, last) => {
+            let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+            if last < first {
+                return None;
+            }
+            first..last.saturating_add(1).min(total)
+        }
+    };
+    Some((range.start < range.end).then_some(range))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_as_rfc_9110_says() {
+        assert_eq!(parse_range("bytes=0-9", 100), Some(Some(0..10)));
+        assert_eq!(parse_range("bytes=90-", 100), Some(Some(90..100)));
+        assert_eq!(parse_range("bytes=90-200", 100), Some(Some(90..100)));
+        assert_eq!(parse_range("bytes=-5", 100), Some(Some(95..100)));
+        assert_eq!(parse_range("bytes=100-", 100), Some(None));
+        for ignored in ["bytes=9-3", "bytes=a-b", "bytes=-", "lines=1-2", "bytes=0-1,5-6"] {
+            assert_eq!(parse_range(ignored, 100), None, "{ignored}");
+        }
+    }
+}

@@ -1,0 +1,614 @@
+//! The REST interface of Leshan's demo server, so that the scripts that people have go on working: `/api/clients`, `/api/event`,
+//! `/api/objectspecs`, `/api/server`.
+//!
+//! Where Leshan is poor this is better rather than the same: a value of the wrong type is 400 and not 500, an unknown format or
+//! time-out is 400 and not ignored.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path as UrlPath, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use buoy_coap::number::{Code, ContentFormat};
+use buoy_lwm2m::attributes::{AttributeUpdate, Attributes};
+use buoy_lwm2m::format::encode_paths;
+use buoy_lwm2m::link::{Links, ObjectLinks};
+use buoy_lwm2m::operation::{Content, Downlink, WriteMode};
+use buoy_lwm2m::path::{Level, Path};
+use buoy_lwm2m::value::OwnedValue;
+use buoy_server::{Failure, Intent, Outcome, RegistrationView};
+use serde_json::{Map, Value, json};
+
+use super::events;
+use super::nodes;
+use crate::serve::app::{App, Performed, downlink};
+use crate::serve::values::{self, DeviceModels};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+const LONGEST_TIMEOUT: u64 = 600;
+const MAX_PATHS: usize = 256;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/clients", get(clients))
+        .route("/api/clients/{endpoint}", get(client))
+        .route("/api/clients/{endpoint}/{*path}", get(read).put(write).post(execute).delete(delete))
+        .route("/api/event", get(event))
+        .route("/api/objectspecs/{endpoint}", get(object_specs))
+        .route("/api/server/endpoint", get(server_endpoint))
+        .route("/api/server/security", get(server_security))
+}
+
+/// A refusal in Leshan's manner: a status and a line of text.
+struct Plain(StatusCode, String);
+
+impl IntoResponse for Plain {
+    fn into_response(self) -> Response {
+        (self.0, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], self.1).into_response()
+    }
+}
+
+fn bad_request(reason: impl std::fmt::Display) -> Plain {
+    Plain(StatusCode::BAD_REQUEST, format!("Invalid request: {reason}"))
+}
+
+type Answer = Result<Response, Plain>;
+type Parameters = HashMap<String, String>;
+
+/// What a path below a client asks for.
+enum Target {
+    Node(Path),
+    Discover(Path),
+    Attributes(Path),
+    Observe(Path),
+    Composite,
+    ObserveComposite,
+}
+
+impl Target {
+    fn parse(text: &str) -> Result<Self, Plain> {
+        let path = |text: &str| format!("/{text}").parse::<Path>().map_err(bad_request);
+        Ok(match text.trim_end_matches('/').rsplit_once('/') {
+            None if text == "composite" => Self::Composite,
+            Some(("composite", "observe")) => Self::ObserveComposite,
+            Some((node, "discover")) => Self::Discover(path(node)?),
+            Some((node, "attributes")) => Self::Attributes(path(node)?),
+            Some((node, "observe")) => Self::Observe(path(node)?),
+            _ => Self::Node(path(text.trim_end_matches('/'))?),
+        })
+    }
+}
+
+/// A request on a device: who, what, and how long to wait.
+struct Call {
+    app: Arc<App>,
+    registration: RegistrationView,
+    parameters: Parameters,
+    timeout: Duration,
+}
+
+impl Call {
+    async fn open(app: Arc<App>, endpoint: &str, parameters: Parameters) -> Result<Self, Plain> {
+        let registration = registered(&app, endpoint).await?;
+        let timeout = match parameters.get("timeout") {
+            None => DEFAULT_TIMEOUT,
+            Some(text) => match text.parse() {
+                Ok(seconds @ 1..=LONGEST_TIMEOUT) => Duration::from_secs(seconds),
+                _ => return Err(bad_request(format!("timeout must be 1 to {LONGEST_TIMEOUT} seconds"))),
+            },
+        };
+        Ok(Self { app, registration, parameters, timeout })
+    }
+
+    fn models(&self) -> DeviceModels<'_> {
+        DeviceModels::new(&self.app.models, &self.registration.objects)
+    }
+
+    fn format(&self, name: &str) -> Result<Option<ContentFormat>, Plain> {
+        self.parameters.get(name).map(|text| parse_format(text)).transpose()
+    }
+
+    /// The format of payloads to the device, if the caller doesn't say: TLV, which every version of LwM2M has, unless the device
+    /// says that it speaks others only.
+    fn default_format(&self) -> ContentFormat {
+        let formats: Vec<_> = match ObjectLinks::parse(self.registration.objects.as_bytes()) {
+            Ok(links) => links.content_formats().collect(),
+            Err(_) => Vec::new(),
+        };
+        let others = [ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON, ContentFormat::LWM2M_CBOR];
+        match others.into_iter().find(|format| formats.contains(format)) {
+            Some(other) if !formats.contains(&ContentFormat::TLV) => other,
+            _ => ContentFormat::TLV,
+        }
+    }
+
+    fn composite_paths(&self) -> Result<Vec<Path>, Plain> {
+        let text = self.parameters.get("paths").ok_or_else(|| bad_request("the query paths is missing"))?;
+        let paths: Result<Vec<Path>, _> = text.split(',').map(str::trim).map(str::parse).collect();
+        match paths.map_err(bad_request)? {
+            paths if paths.len() > MAX_PATHS => Err(bad_request(format!("more than {MAX_PATHS} paths"))),
+            paths => Ok(paths),
+        }
+    }
+
+    async fn perform(&self, request: &Downlink<'_>, intent: Intent) -> Performed {
+        let root = root_of(&self.registration);
+        self.app.perform(&self.registration, downlink(request, root), intent, self.timeout).await
+    }
+
+    /// Carries a request out and answers with what `content` makes of the device's answer.
+    async fn answer(
+        &self,
+        path: &str,
+        request: &Downlink<'_>,
+        intent: Intent,
+        content: impl FnOnce(&Outcome) -> Result<Option<(&'static str, Value)>, String>,
+    ) -> Answer {
+        match self.perform(request, intent).await {
+            Performed::Delayed(id) => Ok(Json(json!({
+                "ep": &*self.registration.endpoint, "path": path, "requestId": request_id(id.0), "delayed": true,
+            }))
+            .into_response()),
+            Performed::Ended(Err(failure)) => Err(failed(failure)),
+            Performed::Ended(Ok(outcome)) => match content(&outcome) {
+                Ok(content) => Ok(Json(response(&outcome, content)).into_response()),
+                Err(reason) => Err(Plain(
+                    StatusCode::BAD_GATEWAY,
+                    format!("The device's answer cannot be read: {reason}"),
+                )),
+            },
+        }
+    }
+
+    /// The answer's content as a node.
+    fn read_node(&self, path: Path, outcome: &Outcome) -> Result<Option<(&'static str, Value)>, String> {
+        if !outcome.code.is_success() {
+            return Ok(None);
+        }
+        let format = outcome.format.unwrap_or(ContentFormat::TEXT);
+        let entries = self.models().decode(format, path, &outcome.payload).map_err(|error| error.to_string())?;
+        Ok(nodes::node(path, &entries).map(|node| ("content", node)))
+    }
+
+    fn read_composite(&self, paths: &[Path], outcome: &Outcome) -> Result<Option<(&'static str, Value)>, String> {
+        if !outcome.code.is_success() {
+            return Ok(None);
+        }
+        let format = outcome.format.unwrap_or(ContentFormat::SENML_CBOR);
+        let entries =
+            self.models().decode(format, Path::ROOT, &outcome.payload).map_err(|error| error.to_string())?;
+        Ok(Some(("content", events::composite_node(paths, &entries))))
+    }
+}
+
+/// What a device was asked, as a response of Leshan.
+pub(super) fn response(outcome: &Outcome, content: Option<(&'static str, Value)>) -> Value {
+    let success = outcome.code.is_success();
+    let mut body = Map::new();
+    body.insert("status".into(), json!(status_text(outcome.code)));
+    body.insert("valid".into(), json!(true));
+    body.insert("success".into(), json!(success));
+    body.insert("failure".into(), json!(!success));
+    if !success && !outcome.payload.is_empty() {
+        body.insert("errormessage".into(), json!(String::from_utf8_lossy(&outcome.payload)));
+    }
+    if let Some((name, content)) = content {
+        body.insert(name.into(), content);
+    }
+    Value::Object(body)
+}
+
+fn status_text(code: Code) -> String {
+    let name = code.name().unwrap_or("UNKNOWN").to_ascii_uppercase().replace([' ', '-'], "_");
+    format!("{name}({}{:02})", code.class(), code.detail())
+}
+
+/// The name of an operation, in the form of a UUID as Leshan's scripts expect it.
+pub(super) fn request_id(id: u64) -> String {
+    format!("{:08x}-{:04x}-8000-8000-{:012x}", id >> 32, (id >> 16) & 0xffff, id & 0xffff_ffff_ffff)
+}
+
+fn failed(failure: Failure) -> Plain {
+    match failure {
+        Failure::TimedOut | Failure::Expired => Plain(StatusCode::GATEWAY_TIMEOUT, "Request timeout".into()),
+        Failure::TooManyOperations => Plain(StatusCode::SERVICE_UNAVAILABLE, failure.to_string()),
+        Failure::NotRegistered | Failure::NoSuchObservation | Failure::RequestTooLarge => bad_request(failure),
+        _ => Plain(StatusCode::BAD_GATEWAY, failure.to_string()),
+    }
+}
+
+async fn registered(app: &App, endpoint: &str) -> Result<RegistrationView, Plain> {
+    app.registration(endpoint).await.ok_or_else(|| {
+        Plain(StatusCode::BAD_REQUEST, format!("No registered client with id '{endpoint}'"))
+    })
+}
+
+/// Where a device's objects lie.
+pub(super) fn root_of(registration: &RegistrationView) -> &str {
+    ObjectLinks::parse(registration.objects.as_bytes()).map_or("/", |links| links.root())
+}
+
+fn parse_format(text: &str) -> Result<ContentFormat, Plain> {
+    Ok(match text.to_ascii_uppercase().as_str() {
+        "TEXT" => ContentFormat::TEXT,
+        "OPAQUE" => ContentFormat::OCTET_STREAM,
+        "TLV" => ContentFormat::TLV,
+        "JSON" => ContentFormat::LWM2M_JSON,
+        "CBOR" => ContentFormat::CBOR,
+        "SENML_JSON" => ContentFormat::SENML_JSON,
+        "SENML_CBOR" => ContentFormat::SENML_CBOR,
+        "LWM2M_CBOR" => ContentFormat::LWM2M_CBOR,
+        "LINK" => ContentFormat::LINK,
+        _ => {
+            return Err(bad_request(format!(
+                "{text} is no content format; one of TEXT, OPAQUE, TLV, JSON, CBOR, SENML_JSON, SENML_CBOR, LWM2M_CBOR, LINK"
+            )));
+        }
+    })
+}
+
+async fn clients(State(app): State<Arc<App>>) -> Json<Value> {
+    Json(app.registrations().await.iter().map(registration_json).collect())
+}
+
+async fn client(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>) -> Answer {
+    Ok(Json(registration_json(&registered(&app, &endpoint).await?)).into_response())
+}
+
+/// A registration in Leshan's shape.
+pub(super) fn registration_json(registration: &RegistrationView) -> Value {
+    let mut instances: HashMap<String, Vec<u16>> = HashMap::new();
+    if let Ok(links) = ObjectLinks::parse(registration.objects.as_bytes()) {
+        for entry in links.iter() {
+            let Some(object) = entry.path.object_id() else { continue };
+            let known = instances.entry(object.to_string()).or_default();
+            known.extend(entry.path.instance_id());
+        }
+    }
+    let extra: Map<_, _> =
+        registration.attributes.others.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
+    let (major, minor) = registration.version;
+    let mut body = json!({
+        "endpoint": &*registration.endpoint,
+        "registrationId": registration.id(),
+        "registrationDate": registration.registered_at,
+        "lastUpdate": registration.last_contact,
+        "address": registration.address.to_string(),
+        "lwM2mVersion": format!("{major}.{minor}"),
+        "lifetime": registration.lifetime,
+        "bindingMode": binding(registration),
+        "rootPath": root_of(registration),
+        "objectLinks": links_json(&registration.objects),
+        "secure": false,
+        "additionalRegistrationAttributes": extra,
+        "queuemode": registration.queue_mode,
+        "availableInstances": instances,
+    });
+    if let Some(sms) = &registration.attributes.sms {
+        body["smsNumber"] = json!(sms);
+    }
+    if registration.queue_mode {
+        body["sleeping"] = json!(registration.asleep);
+    }
+    body
+}
+
+fn binding(registration: &RegistrationView) -> String {
+    let binding = &registration.attributes.binding;
+    let needs_flag = registration.queue_mode && !binding.contains('Q');
+    if needs_flag { format!("{binding}Q") } else { binding.to_string() }
+}
+
+/// Links as Leshan shows them: attribute values as they were written, quotes and all.
+pub(super) fn links_json(text: &str) -> Value {
+    let links = Links::of_text(text).filter_map(Result::ok).map(|link| {
+        let attributes: Map<_, _> = link
+            .attributes()
+            .map(|attribute| {
+                let value = attribute.raw().unwrap_or_default();
+                let value = if attribute.is_quoted() { format!("\"{value}\"") } else { value.to_owned() };
+                (attribute.name.to_owned(), json!(value))
+            })
+            .collect();
+        json!({"url": link.target, "attributes": attributes})
+    });
+    links.collect()
+}
+
+async fn read(
+    State(app): State<Arc<App>>,
+    UrlPath((endpoint, path)): UrlPath<(String, String)>,
+    Query(parameters): Query<Parameters>,
+) -> Answer {
+    let call = Call::open(app, &endpoint, parameters).await?;
+    match Target::parse(&path)? {
+        Target::Node(path) => {
+            let accept = call.format("format")?;
+            let request = Downlink::Read { path, accept };
+            call.answer(&path.to_string(), &request, Intent::Once, |outcome| call.read_node(path, outcome)).await
+        }
+        Target::Discover(path) => {
+            let request = Downlink::Discover { path, depth: None };
+            let links = |outcome: &Outcome| {
+                let text = String::from_utf8_lossy(&outcome.payload);
+                Ok(outcome.code.is_success().then(|| ("objectLinks", links_json(&text))))
+            };
+            call.answer(&path.to_string(), &request, Intent::Once, links).await
+        }
+        Target::Composite => {
+            let paths = call.composite_paths()?;
+            let payload = composite_payload(&call, &paths)?;
+            let content = Content { format: payload.0, payload: &payload.1 };
+            let accept = call.format("nodeformat")?.or(Some(payload.0));
+            let request = Downlink::ReadComposite { paths: content, accept };
+            call.answer("/", &request, Intent::Once, |outcome| call.read_composite(&paths, outcome)).await
+        }
+        _ => Err(method_not_allowed()),
+    }
+}
+
+fn method_not_allowed() -> Plain {
+    Plain(StatusCode::METHOD_NOT_ALLOWED, "This method does nothing here".into())
+}
+
+fn composite_payload(call: &Call, paths: &[Path]) -> Result<(ContentFormat, Vec<u8>), Plain> {
+    let format = call.format("pathformat")?.unwrap_or(ContentFormat::SENML_CBOR);
+    let mut buffer = vec![0; 64 + paths.len() * 32];
+    let length = encode_paths(format, paths.iter().copied(), &mut buffer).map_err(bad_request)?;
+    buffer.truncate(length);
+    Ok((format, buffer))
+}
+
+async fn write(
+    State(app): State<Arc<App>>,
+    UrlPath((endpoint, path)): UrlPath<(String, String)>,
+    Query(parameters): Query<Parameters>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let target = Target::parse(&path)?;
+    if let Target::Attributes(path) = target {
+        return write_attributes(app, &endpoint, path, parameters).await;
+    }
+    let call = Call::open(app, &endpoint, parameters).await?;
+    match target {
+        Target::Node(path) => {
+            let mode = match call.parameters.get("replace").map(String::as_str) {
+                None | Some("true") => WriteMode::Replace,
+                Some("false") => WriteMode::PartialUpdate,
+                Some(_) => return Err(bad_request("replace must be true or false")),
+            };
+            let values = written_values(&call, path, &headers, &body)?;
+            let format = call.format("format")?.unwrap_or_else(|| call.default_format());
+            let payload = values::encode(format, path, &values).map_err(bad_request)?;
+            let request = Downlink::Write { path, mode, content: Content { format, payload: &payload } };
+            call.answer(&path.to_string(), &request, Intent::Once, |_| Ok(None)).await
+        }
+        Target::Composite => {
+            let values = composite_values(&call, &body)?;
+            let format = call.format("nodeformat")?.unwrap_or(ContentFormat::SENML_CBOR);
+            let payload = values::encode(format, Path::ROOT, &values).map_err(bad_request)?;
+            let request = Downlink::WriteComposite { content: Content { format, payload: &payload } };
+            call.answer("/", &request, Intent::Once, |_| Ok(None)).await
+        }
+        _ => Err(method_not_allowed()),
+    }
+}
+
+/// The values in a request's body: a node, or plain text for one text resource.
+fn written_values(call: &Call, path: Path, headers: &HeaderMap, body: &[u8]) -> Result<nodes::Values, Plain> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if content_type.starts_with("text/plain") {
+        let text = std::str::from_utf8(body).map_err(|_| bad_request("the body is not UTF-8 text"))?;
+        return Ok(vec![(path, Some(OwnedValue::String(text.to_owned())))]);
+    }
+    nodes::parse(path, &parse_json(body)?, &call.models()).map_err(bad_request)
+}
+
+fn composite_values(call: &Call, body: &[u8]) -> Result<nodes::Values, Plain> {
+    let body = parse_json(body)?;
+    let nodes = body.as_object().ok_or_else(|| bad_request("the body must be an object of path to node"))?;
+    let mut values = nodes::Values::new();
+    for (path, node) in nodes {
+        let path: Path = path.parse().map_err(|error| bad_request(format!("{path}: {error}")))?;
+        values.extend(nodes::parse(path, node, &call.models()).map_err(bad_request)?);
+    }
+    values.sort_by_key(|(path, _)| *path);
+    Ok(values)
+}
+
+fn parse_json(body: &[u8]) -> Result<Value, Plain> {
+    serde_json::from_slice(body).map_err(|error| bad_request(format!("the body is no JSON: {error}")))
+}
+
+async fn write_attributes(app: Arc<App>, endpoint: &str, path: Path, mut parameters: Parameters) -> Answer {
+    let timeout = parameters.remove("timeout").map(|timeout| ("timeout".to_owned(), timeout));
+    let queries: Vec<String> = parameters
+        .into_iter()
+        .map(|(name, value)| if value.is_empty() { name } else { format!("{name}={value}") })
+        .collect();
+    let update = AttributeUpdate::parse(queries.iter().map(String::as_str)).map_err(bad_request)?;
+    if update.is_empty() {
+        return Err(bad_request("no attribute is named; pmin, pmax, gt, lt, st, epmin, epmax, con, edge or hqmax"));
+    }
+    let call = Call::open(app, endpoint, timeout.into_iter().collect()).await?;
+    let request = Downlink::WriteAttributes { path, update };
+    call.answer(&path.to_string(), &request, Intent::Once, |_| Ok(None)).await
+}
+
+async fn execute(
+    State(app): State<Arc<App>>,
+    UrlPath((endpoint, path)): UrlPath<(String, String)>,
+    Query(parameters): Query<Parameters>,
+    body: Bytes,
+) -> Answer {
+    let call = Call::open(app, &endpoint, parameters).await?;
+    match Target::parse(&path)? {
+        Target::Node(path) if path.level() == Level::Object => create(&call, path, &body).await,
+        Target::Node(path) if path.level() == Level::Resource => {
+            let arguments =
+                std::str::from_utf8(&body).map_err(|_| bad_request("the arguments are not UTF-8 text"))?;
+            let request = Downlink::Execute { path, arguments };
+            call.answer(&path.to_string(), &request, Intent::Once, |_| Ok(None)).await
+        }
+        Target::Node(_) => Err(bad_request("POST creates at an object and executes at a resource")),
+        Target::Observe(path) => {
+            let accept = call.format("format")?;
+            let request = Downlink::Observe { path, accept, attributes: Attributes::default() };
+            let intent = Intent::Observe { paths: Arc::from([path]), composite: false };
+            call.answer(&path.to_string(), &request, intent, |outcome| call.read_node(path, outcome)).await
+        }
+        Target::ObserveComposite => {
+            let paths = call.composite_paths()?;
+            let payload = composite_payload(&call, &paths)?;
+            let content = Content { format: payload.0, payload: &payload.1 };
+            let accept = call.format("nodeformat")?.or(Some(payload.0));
+            let request =
+                Downlink::ObserveComposite { paths: content, accept, attributes: Attributes::default() };
+            let intent = Intent::Observe { paths: paths.as_slice().into(), composite: true };
+            call.answer("/", &request, intent, |outcome| call.read_composite(&paths, outcome)).await
+        }
+        _ => Err(method_not_allowed()),
+    }
+}
+
+/// Create: with an instance id in the node, or without, and then the device chooses.
+async fn create(call: &Call, path: Path, body: &[u8]) -> Answer {
+    let mut node = parse_json(body)?;
+    let has_id = node.get("id").is_some_and(|id| !id.is_null());
+    if !has_id {
+        node["id"] = json!(0);
+    }
+    let values = nodes::parse(path, &node, &call.models()).map_err(bad_request)?;
+    let format = call.format("format")?.unwrap_or_else(|| call.default_format());
+    // Without an id the payload speaks of the resources alone.
+    let base = if has_id { path } else { path.child(0).unwrap_or(path) };
+    let payload = values::encode(format, base, &values).map_err(bad_request)?;
+    let request = Downlink::Create { path, content: Content { format, payload: &payload } };
+    let location = |outcome: &Outcome| {
+        let is_told = outcome.code.is_success() && !outcome.location.is_empty();
+        Ok(is_told.then(|| ("location", json!(outcome.location))))
+    };
+    call.answer(&path.to_string(), &request, Intent::Once, location).await
+}
+
+async fn delete(
+    State(app): State<Arc<App>>,
+    UrlPath((endpoint, path)): UrlPath<(String, String)>,
+    Query(parameters): Query<Parameters>,
+) -> Answer {
+    let call = Call::open(app, &endpoint, parameters).await?;
+    match Target::parse(&path)? {
+        Target::Node(path) => {
+            let request = Downlink::Delete { path };
+            call.answer(&path.to_string(), &request, Intent::Once, |_| Ok(None)).await
+        }
+        Target::Observe(path) => cancel(&call, &[path], false).await,
+        Target::ObserveComposite => {
+            let paths = call.composite_paths()?;
+            cancel(&call, &paths, true).await
+        }
+        _ => Err(method_not_allowed()),
+    }
+}
+
+/// Ends an observation: by forgetting it, or, with `active`, by telling the device.
+async fn cancel(call: &Call, paths: &[Path], composite: bool) -> Answer {
+    let endpoint = &call.registration.endpoint;
+    let all = call.app.observations(endpoint).await;
+    let known = all.into_iter().find(|known| known.composite == composite && *known.paths == *paths);
+    let active = call.parameters.get("active").is_some_and(|value| value != "false");
+    let Some(observation) = known else {
+        return Err(Plain(StatusCode::NOT_FOUND, "There is no such observation".into()));
+    };
+    if !active {
+        call.app.forget_observation(endpoint, observation.id).await;
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let intent = Intent::Cancel(observation.id);
+    match (composite, paths) {
+        (false, [path]) => {
+            let request = Downlink::CancelObserve { path: *path, accept: None };
+            call.answer(&path.to_string(), &request, intent, |outcome| call.read_node(*path, outcome)).await
+        }
+        _ => {
+            let payload = composite_payload(call, paths)?;
+            let content = Content { format: payload.0, payload: &payload.1 };
+            let request = Downlink::CancelObserveComposite { paths: content, accept: Some(payload.0) };
+            call.answer("/", &request, intent, |outcome| call.read_composite(paths, outcome)).await
+        }
+    }
+}
+
+async fn event(
+    State(app): State<Arc<App>>,
+    Query(parameters): Query<Parameters>,
+    headers: HeaderMap,
+) -> Answer {
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if !accepts.contains("text/event-stream") {
+        let reason = "This is an event stream: ask with the header Accept: text/event-stream";
+        return Err(Plain(StatusCode::METHOD_NOT_ALLOWED, reason.into()));
+    }
+    Ok(events::leshan_stream(app, parameters.get("ep").cloned()).into_response())
+}
+
+/// The object models that a device's versions select.
+async fn object_specs(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>) -> Answer {
+    let registration = registered(&app, &endpoint).await?;
+    let Ok(links) = ObjectLinks::parse(registration.objects.as_bytes()) else { return Ok(Json(json!([])).into_response()) };
+    let models = DeviceModels::new(&app.models, &registration.objects);
+    let mut objects: Vec<u16> = links.iter().filter_map(|entry| entry.path.object_id()).collect();
+    objects.sort_unstable();
+    objects.dedup();
+    let models = objects.into_iter().filter_map(|id| app.models.select(id, models.version(id)));
+    Ok(Json(models.map(model_json).collect::<Value>()).into_response())
+}
+
+fn model_json(model: &buoy_lwm2m::model::ObjectModel) -> Value {
+    let resources: Vec<Value> = model
+        .resources
+        .values()
+        .map(|resource| {
+            json!({
+                "id": resource.id,
+                "name": resource.name,
+                "operations": resource.operations.as_str(),
+                "instancetype": if resource.multiple { "multiple" } else { "single" },
+                "mandatory": resource.mandatory,
+                "type": resource.value_type.map_or("none", |kind| kind.name()),
+                "range": resource.range,
+                "units": resource.units,
+            })
+        })
+        .collect();
+    json!({
+        "name": model.name,
+        "id": model.id,
+        "instancetype": if model.multiple { "multiple" } else { "single" },
+        "mandatory": model.mandatory,
+        "version": model.version.to_string(),
+        "description": model.description,
+        "resourcedefs": resources,
+    })
+}
+
+async fn server_endpoint(State(app): State<Arc<App>>) -> Json<Value> {
+    let address = app.coap_address;
+    Json(json!([{
+        "uri": format!("coap://{address}"),
+        "protocol": "coap",
+        "description": "CoAP over UDP, without security",
+    }]))
+}
+
+/// There are no server credentials while there is no DTLS.
+async fn server_security() -> Json<Value> {
+    Json(json!({}))
+}

@@ -1,0 +1,338 @@
+//! The JSON of nodes in Leshan's dialect: objects, instances, resources and resource instances, to and from values.
+
+use std::collections::BTreeMap;
+
+use buoy_lwm2m::path::{Level, Path};
+use buoy_lwm2m::value::{ObjectLink, OwnedValue, ValueType};
+use serde_json::{Map, Value as Json, json};
+
+use crate::serve::values::{DeviceModels, Entry};
+
+/// The values of a node, by path.
+pub(crate) type Values = Vec<(Path, Option<OwnedValue>)>;
+
+/// The node at `path`, made of what a payload said; `None` if it said nothing of it.
+pub(crate) fn node(path: Path, entries: &[Entry]) -> Option<Json> {
+    let inside: BTreeMap<Path, Option<&OwnedValue>> = entries
+        .iter()
+        .filter(|entry| entry.path.starts_with(path) || path.starts_with(entry.path))
+        .map(|entry| (entry.path, entry.value.as_ref()))
+        .collect();
+    match path.level() {
+        Level::Root => None,
+        Level::Object => {
+            let instances: Vec<_> = children(path, &inside).filter_map(|child| instance(child, &inside)).collect();
+            Some(json!({"kind": "obj", "id": path.last_id(), "instances": instances}))
+        }
+        Level::ObjectInstance => instance(path, &inside),
+        Level::Resource => resource(path, &inside),
+        Level::ResourceInstance => {
+            let value = (*inside.get(&path)?)?;
+            let (kind, content) = typed(value);
+            Some(json!({"kind": "resourceInstance", "id": path.last_id(), "type": kind, "value": content}))
+        }
+    }
+}
+
+fn instance(path: Path, inside: &BTreeMap<Path, Option<&OwnedValue>>) -> Option<Json> {
+    let resources: Vec<_> = children(path, inside).filter_map(|child| resource(child, inside)).collect();
+    let is_named = inside.keys().any(|known| known.starts_with(path));
+    is_named.then(|| json!({"kind": "instance", "resources": resources, "id": path.last_id()}))
+}
+
+fn resource(path: Path, inside: &BTreeMap<Path, Option<&OwnedValue>>) -> Option<Json> {
+    if let Some(Some(value)) = inside.get(&path) {
+        let (kind, content) = typed(value);
+        return Some(json!({"kind": "singleResource", "id": path.last_id(), "type": kind, "value": content}));
+    }
+    let mut values = Map::new();
+    let mut kind = None;
+    for child in children(path, inside) {
+        if let Some(Some(value)) = inside.get(&child) {
+            let (child_kind, content) = typed(value);
+            kind = Some(child_kind);
+            values.insert(child.last_id()?.to_string(), content);
+        }
+    }
+    let is_named = inside.contains_key(&path) || kind.is_some();
+    is_named.then(|| {
+        let kind = kind.unwrap_or("STRING");
+        json!({"kind": "multiResource", "id": path.last_id(), "type": kind, "values": values})
+    })
+}
+
+fn children(path: Path, inside: &BTreeMap<Path, Option<&OwnedValue>>) -> impl Iterator<Item = Path> {
+    let mut children: Vec<Path> = inside
+        .keys()
+        .filter(|known| known.len() > path.len() && known.starts_with(path))
+        .map(|known| known.truncated(path.len() + 1))
+        .collect();
+    children.dedup();
+    children.into_iter()
+}
+
+/// A value's type and its JSON: whole and floating numbers travel as text, times as milliseconds.
+fn typed(value: &OwnedValue) -> (&'static str, Json) {
+    match value {
+        OwnedValue::String(text) => ("STRING", json!(text)),
+        OwnedValue::Integer(number) => ("INTEGER", json!(number.to_string())),
+        OwnedValue::UnsignedInteger(number) => ("UNSIGNED_INTEGER", json!(number.to_string())),
+        OwnedValue::Float(number) => ("FLOAT", json!(float_text(*number))),
+        OwnedValue::Boolean(on) => ("BOOLEAN", json!(on)),
+        OwnedValue::Opaque(bytes) => ("OPAQUE", json!(hex(bytes))),
+        OwnedValue::Time(seconds) => ("TIME", json!(seconds.saturating_mul(1000))),
+        OwnedValue::ObjectLink(link) => {
+            ("OBJLNK", json!({"objectId": link.object, "objectInstanceId": link.instance}))
+        }
+        OwnedValue::CoreLink(text) => ("CORELINK", json!(text)),
+    }
+}
+
+/// As Java writes it: always with a point.
+fn float_text(number: f64) -> String {
+    format!("{number:?}")
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Bytes of hexadecimal digits.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    (digits.len().is_multiple_of(2) && !text.contains('+')).then(|| digits.chunks(2).map(pair).collect())?
+}
+
+/// The values of a node in a request. `path` is where the node belongs; the ids inside must agree with it.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn parse(path: Path, node: &Json, models: &DeviceModels<'_>) -> Result<Values, String> {
+    let mut values = Values::new();
+    let object = node.as_object().ok_or("the body must be a JSON object with \"kind\"")?;
+    let kind = object.get("kind").and_then(Json::as_str).unwrap_or("");
+    match (kind, path.level()) {
+        ("instance", Level::Object | Level::ObjectInstance) => {
+            parse_instance(instance_path(path, object)?, object, models, &mut values)?;
+        }
+        ("obj", Level::Object) => {
+            for instance in list(object, "instances")? {
+                let instance = instance.as_object().ok_or("each of \"instances\" must be an object")?;
+                parse_instance(instance_path(path, instance)?, instance, models, &mut values)?;
+            }
+        }
+        ("singleResource" | "multiResource", Level::Resource) => {
+            check_id(path, object)?;
+            parse_resource(path, object, models, &mut values)?;
+        }
+        ("resourceInstance", Level::ResourceInstance) => {
+            check_id(path, object)?;
+            values.push((path, Some(value_of(path, object.get("value"), object.get("type"), models)?)));
+        }
+        ("", _) => return Err("\"kind\" is missing: one of obj, instance, singleResource, multiResource, resourceInstance".into()),
+        (kind, _) => return Err(format!("a node of kind \"{kind}\" cannot be written to {path}")),
+    }
+    values.sort_by_key(|(path, _)| *path);
+    Ok(values)
+}
+
+fn parse_instance(
+    path: Path,
+    object: &Map<String, Json>,
+    models: &DeviceModels<'_>,
+    values: &mut Values,
+) -> Result<(), String> {
+    let resources = list(object, "resources")?;
+    if resources.is_empty() {
+        values.push((path, None));
+    }
+    for resource in resources {
+        let resource = resource.as_object().ok_or("each of \"resources\" must be an object")?;
+        let child = path.child(id_of(resource)?).ok_or("\"id\" must be 0 to 65534")?;
+        parse_resource(child, resource, models, values)?;
+    }
+    Ok(())
+}
+
+fn parse_resource(
+    path: Path,
+    object: &Map<String, Json>,
+    models: &DeviceModels<'_>,
+    values: &mut Values,
+) -> Result<(), String> {
+    let kind = object.get("type");
+    match object.get("values") {
+        None => values.push((path, Some(value_of(path, object.get("value"), kind, models)?))),
+        Some(Json::Object(all)) => {
+            if all.is_empty() {
+                values.push((path, None));
+            }
+            for (id, value) in all {
+                let id = id.parse().map_err(|_| format!("\"{id}\" is no resource instance id"))?;
+                let child = path.child(id).ok_or("a resource instance id must be 0 to 65534")?;
+                values.push((child, Some(value_of(child, Some(value), kind, models)?)));
+            }
+        }
+        Some(_) => return Err("\"values\" must be an object of id to value".into()),
+    }
+    Ok(())
+}
+
+fn list<'a>(object: &'a Map<String, Json>, name: &str) -> Result<&'a [Json], String> {
+    let list = object.get(name).and_then(Json::as_array);
+    list.map(Vec::as_slice).ok_or_else(|| format!("\"{name}\" must be a list"))
+}
+
+fn instance_path(path: Path, object: &Map<String, Json>) -> Result<Path, String> {
+    match path.level() {
+        Level::Object => Ok(path.child(id_of(object)?).ok_or("\"id\" must be 0 to 65534")?),
+        _ => check_id(path, object).map(|()| path),
+    }
+}
+
+fn id_of(object: &Map<String, Json>) -> Result<u16, String> {
+    let id = object.get("id").and_then(Json::as_u64).and_then(|id| u16::try_from(id).ok());
+    id.ok_or_else(|| "\"id\" is missing or not 0 to 65534".to_owned())
+}
+
+fn check_id(path: Path, object: &Map<String, Json>) -> Result<(), String> {
+    match object.get("id") {
+        None => Ok(()),
+        Some(_) if Some(id_of(object)?) == path.last_id() => Ok(()),
+        Some(_) => Err(format!("the \"id\" of the node is not that of {path}")),
+    }
+}
+
+/// A value in a request: of the type that the node names, or that the model knows, or that it looks like.
+fn value_of(
+    path: Path,
+    value: Option<&Json>,
+    kind: Option<&Json>,
+    models: &DeviceModels<'_>,
+) -> Result<OwnedValue, String> {
+    let value = value.ok_or("\"value\" is missing")?;
+    let named = match kind.and_then(Json::as_str) {
+        Some(name) => Some(parse_type(name).ok_or_else(|| format!("\"{name}\" is no type of a value"))?),
+        None => None,
+    };
+    let known = models.value_type(path);
+    let value_type = named.or(known).unwrap_or_else(|| look(value));
+    typed_value(value, value_type).ok_or_else(|| format!("{path}: {value} is no {}", value_type.name()))
+}
+
+fn look(value: &Json) -> ValueType {
+    match value {
+        Json::Bool(_) => ValueType::Boolean,
+        Json::Number(number) if number.is_i64() => ValueType::Integer,
+        Json::Number(_) => ValueType::Float,
+        _ => ValueType::String,
+    }
+}
+
+fn parse_type(name: &str) -> Option<ValueType> {
+    Some(match name.to_ascii_uppercase().as_str() {
+        "STRING" => ValueType::String,
+        "INTEGER" => ValueType::Integer,
+        "UNSIGNED_INTEGER" => ValueType::UnsignedInteger,
+        "FLOAT" => ValueType::Float,
+        "BOOLEAN" => ValueType::Boolean,
+        "OPAQUE" => ValueType::Opaque,
+        "TIME" => ValueType::Time,
+        "OBJLNK" => ValueType::ObjectLink,
+        "CORELINK" => ValueType::CoreLink,
+        _ => return None,
+    })
+}
+
+fn typed_value(value: &Json, value_type: ValueType) -> Option<OwnedValue> {
+    Some(match value_type {
+        ValueType::String => OwnedValue::String(value.as_str()?.to_owned()),
+        ValueType::CoreLink => OwnedValue::CoreLink(value.as_str()?.to_owned()),
+        ValueType::Integer => OwnedValue::Integer(number(value, Json::as_i64)?),
+        ValueType::UnsignedInteger => OwnedValue::UnsignedInteger(number(value, Json::as_u64)?),
+        ValueType::Float => OwnedValue::Float(number(value, Json::as_f64).filter(|number| number.is_finite())?),
+        ValueType::Boolean => OwnedValue::Boolean(boolean(value)?),
+        ValueType::Opaque => OwnedValue::Opaque(unhex(value.as_str()?)?),
+        ValueType::Time => OwnedValue::Time(number(value, Json::as_i64)?.div_euclid(1000)),
+        ValueType::ObjectLink => OwnedValue::ObjectLink(object_link(value)?),
+    })
+}
+
+/// Numbers come as JSON numbers or as text.
+fn number<T: std::str::FromStr>(value: &Json, read: fn(&Json) -> Option<T>) -> Option<T> {
+    value.as_str().map_or_else(|| read(value), |text| text.parse().ok())
+}
+
+fn boolean(value: &Json) -> Option<bool> {
+    match value {
+        Json::String(text) => text.parse().ok(),
+        other => other.as_bool(),
+    }
+}
+
+fn object_link(value: &Json) -> Option<ObjectLink> {
+    if let Some(text) = value.as_str() {
+        return text.parse().ok();
+    }
+    let id = |name| u16::try_from(value.get(name)?.as_u64()?).ok();
+    Some(ObjectLink { object: id("objectId")?, instance: id("objectInstanceId")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buoy_lwm2m::model::Registry;
+
+    fn entry(path: &str, value: OwnedValue) -> Entry {
+        Entry { path: path.parse().unwrap(), value: Some(value), time: None }
+    }
+
+    #[test]
+    fn nodes_have_the_documented_shapes() {
+        let entries = [
+            entry("/3/0/9", OwnedValue::Integer(75)),
+            entry("/3/0/7/0", OwnedValue::Integer(3800)),
+            entry("/3/0/7/1", OwnedValue::Integer(5000)),
+            entry("/3/0/13", OwnedValue::Time(1_795_466_474)),
+        ];
+        assert_eq!(
+            node(Path::resource(3, 0, 9), &entries).unwrap(),
+            json!({"kind": "singleResource", "id": 9, "type": "INTEGER", "value": "75"})
+        );
+        assert_eq!(
+            node(Path::resource(3, 0, 7), &entries).unwrap(),
+            json!({"kind": "multiResource", "id": 7, "type": "INTEGER", "values": {"0": "3800", "1": "5000"}})
+        );
+        assert_eq!(
+            node(Path::resource(3, 0, 13), &entries).unwrap(),
+            json!({"kind": "singleResource", "id": 13, "type": "TIME", "value": 1_795_466_474_000_i64})
+        );
+        let object = node(Path::object(3), &entries).unwrap();
+        assert_eq!((&object["kind"], &object["instances"][0]["id"]), (&json!("obj"), &json!(0)));
+        assert_eq!(object["instances"][0]["resources"].as_array().unwrap().len(), 3);
+        assert_eq!(node(Path::resource(3, 0, 77), &entries), None);
+    }
+
+    #[test]
+    fn what_is_written_is_typed_by_the_node_or_by_the_model() {
+        let registry = Registry::standard();
+        let models = DeviceModels::new(&registry, "");
+        let light = Path::resource(3311, 0, 5850);
+        let read = |body: Json| parse(light, &body, &models);
+        let on = vec![(light, Some(OwnedValue::Boolean(true)))];
+        assert_eq!(read(json!({"kind": "singleResource", "id": 5850, "type": "boolean", "value": true})), Ok(on.clone()));
+        assert_eq!(read(json!({"kind": "singleResource", "id": 5850, "value": "true"})), Ok(on));
+        assert!(read(json!({"kind": "singleResource", "id": 5850, "value": "maybe"})).unwrap_err().contains("/3311/0/5850"));
+        assert!(read(json!({"kind": "singleResource", "id": 1, "value": true})).is_err());
+        assert!(read(json!({"value": true})).unwrap_err().contains("kind"));
+        assert!(read(json!([1])).is_err());
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_read_strictly() {
+        assert_eq!(unhex("00ff"), Some(vec![0, 255]));
+        assert_eq!((unhex("0"), unhex("+1"), unhex("zz")), (None, None, None));
+    }
+}
