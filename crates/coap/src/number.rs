@@ -288,6 +288,39 @@ impl OptionNumber {
         self.0 & 0x1e == 0x1c
     }
 
+    /// The registered name, as in "Uri-Path".
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::IF_MATCH => "If-Match",
+            Self::URI_HOST => "Uri-Host",
+            Self::ETAG => "ETag",
+            Self::IF_NONE_MATCH => "If-None-Match",
+            Self::OBSERVE => "Observe",
+            Self::URI_PORT => "Uri-Port",
+            Self::LOCATION_PATH => "Location-Path",
+            Self::OSCORE => "OSCORE",
+            Self::URI_PATH => "Uri-Path",
+            Self::CONTENT_FORMAT => "Content-Format",
+            Self::MAX_AGE => "Max-Age",
+            Self::URI_QUERY => "Uri-Query",
+            Self::HOP_LIMIT => "Hop-Limit",
+            Self::ACCEPT => "Accept",
+            Self::LOCATION_QUERY => "Location-Query",
+            Self::EDHOC => "EDHOC",
+            Self::BLOCK2 => "Block2",
+            Self::BLOCK1 => "Block1",
+            Self::SIZE2 => "Size2",
+            Self::PROXY_URI => "Proxy-Uri",
+            Self::PROXY_SCHEME => "Proxy-Scheme",
+            Self::SIZE1 => "Size1",
+            Self::ECHO => "Echo",
+            Self::NO_RESPONSE => "No-Response",
+            Self::REQUEST_TAG => "Request-Tag",
+            _ => return None,
+        })
+    }
+
     /// The option's row in the registry, if it is there.
     #[must_use]
     pub const fn definition(self) -> Option<OptionDefinition> {

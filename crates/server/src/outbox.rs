@@ -117,6 +117,8 @@ pub enum Event {
         id: OperationId,
         /// The device.
         endpoint: Arc<str>,
+        /// On which path, as in "/3/0/9".
+        path: Box<str>,
         /// How.
         outcome: Result<Outcome, Failure>,
     },

@@ -81,8 +81,10 @@ pub struct ShardConfig {
     pub awake_time: Duration,
     /// How long past its lifetime a registration is kept.
     pub grace: Duration,
-    /// The largest object list, Send payload or answer.
+    /// The largest answer of a device.
     pub max_body: usize,
+    /// The largest body that a device may send unasked: its object list, or a Send.
+    pub max_upload: usize,
     /// Bodies that may be half received at once.
     pub max_uploads: usize,
     /// Operations that may wait for one device.
@@ -105,6 +107,7 @@ impl Default for ShardConfig {
             awake_time: Duration::from_secs(93),
             grace: Duration::from_secs(5),
             max_body: 1 << 20,
+            max_upload: 1 << 16,
             max_uploads: 1024,
             max_operations_per_device: 256,
             max_operations: 1_000_000,

@@ -16,10 +16,18 @@ const BACKLOG: usize = 8192;
 /// Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Hub {
-    waiters: Arc<Mutex<HashMap<OperationId, mpsc::UnboundedSender<Progress>>>>,
+    waiters: Arc<Mutex<HashMap<OperationId, Waiter>>>,
     stream: broadcast::Sender<AppEvent>,
     updates: mpsc::UnboundedSender<Arc<Event>>,
     open_updates: Arc<AtomicUsize>,
+}
+
+/// Who waits for an operation, and how far it has come.
+#[derive(Debug)]
+struct Waiter {
+    progress: mpsc::UnboundedSender<Progress>,
+    /// The caller was told that the answer will come as an event.
+    delayed: bool,
 }
 
 /// Something that a stream of events may tell.
@@ -27,6 +35,8 @@ pub(crate) struct Hub {
 pub(crate) enum AppEvent {
     /// Of a device.
     Device(Arc<Event>),
+    /// An operation ended whose caller was told to wait for this.
+    Delayed(Arc<Event>),
     /// A firmware update changed its stage.
     Update(Arc<Update>),
 }
@@ -54,8 +64,8 @@ impl Hub {
 
     /// Waits for an operation that is about to be submitted.
     pub(crate) fn expect(&self, id: OperationId) -> mpsc::UnboundedReceiver<Progress> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.lock().insert(id, sender);
+        let (progress, receiver) = mpsc::unbounded_channel();
+        self.lock().insert(id, Waiter { progress, delayed: false });
         receiver
     }
 
@@ -79,11 +89,11 @@ impl Hub {
     /// Hands events on.
     pub(crate) fn publish(&self, events: &mut Vec<Event>) {
         for event in events.drain(..) {
-            match &event {
+            let delayed = match &event {
                 Event::OperationEnded { id, outcome, .. } => self.ended(*id, outcome),
                 Event::OperationQueued(id) => self.queued(*id),
-                _ => {}
-            }
+                _ => false,
+            };
             let for_updates = self.open_updates.load(Ordering::Relaxed) > 0 && concerns_updates(&event);
             let for_streams = self.stream.receiver_count() > 0;
             if for_updates || for_streams {
@@ -93,26 +103,29 @@ impl Hub {
                     let _ = self.updates.send(event.clone());
                 }
                 if for_streams {
-                    let _ = self.stream.send(AppEvent::Device(event));
+                    let _ = self.stream.send(if delayed { AppEvent::Delayed(event) } else { AppEvent::Device(event) });
                 }
             }
         }
     }
 
-    fn ended(&self, id: OperationId, outcome: &Result<Outcome, Failure>) {
-        if let Some(waiter) = self.lock().remove(&id) {
-            let _ = waiter.send(Progress::Ended(outcome.clone()));
-        }
+    /// Says whether the caller was told that the end would come as an event.
+    fn ended(&self, id: OperationId, outcome: &Result<Outcome, Failure>) -> bool {
+        let Some(waiter) = self.lock().remove(&id) else { return false };
+        // The caller may have gone.
+        let _ = waiter.progress.send(Progress::Ended(outcome.clone()));
+        waiter.delayed
     }
 
-    fn queued(&self, id: OperationId) {
-        let mut waiters = self.lock();
-        if waiters.get(&id).is_some_and(|waiter| waiter.send(Progress::Queued).is_err()) {
-            waiters.remove(&id);
+    fn queued(&self, id: OperationId) -> bool {
+        if let Some(waiter) = self.lock().get_mut(&id) {
+            waiter.delayed = true;
+            let _ = waiter.progress.send(Progress::Queued);
         }
+        false
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<OperationId, mpsc::UnboundedSender<Progress>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<OperationId, Waiter>> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -62,8 +62,13 @@ impl<D: Directory> Shard<D> {
             let refusal = refusal(Code::BAD_REQUEST, "the block lies behind the end");
             return self.refuse(now, request, refusal, outbox);
         };
-        let echo = (largest < self.config.block_size).then(|| self.echo.value(now, request.peer));
         let etag = etag_of(&body);
+        if message.values(OptionNumber::ETAG).any(|known| known == etag) {
+            return self.reply(now, request, outbox, |writer| {
+                writer.code(Code::VALID).option(OptionNumber::ETAG, &etag);
+            });
+        }
+        let echo = (largest < self.config.block_size).then(|| self.echo.value(now, request.peer));
         self.reply(now, request, outbox, |writer| {
             writer.code(Code::CONTENT).option(OptionNumber::ETAG, &etag).content_format(format);
             if block.more() || requested.is_some() {

@@ -116,7 +116,7 @@ impl<D: Directory> Shard<D> {
             deadline,
         };
         if let Some(failure) = self.reason_to_refuse(&operation) {
-            return end_event(id, operation.endpoint, Err(failure), outbox);
+            return end_event(id, &operation, Err(failure), outbox);
         }
         let endpoint = operation.endpoint.clone();
         self.operations.insert(id, operation);
@@ -454,7 +454,7 @@ impl<D: Directory> Shard<D> {
             self.counters.operations_failed += 1;
         }
         if id.0 & OWN == 0 {
-            end_event(id, operation.endpoint.clone(), result, outbox);
+            end_event(id, &operation, result, outbox);
         } else if let (Aim::Resume(observation), Err(_)) = (operation.aim, &result) {
             let endpoint = operation.endpoint.clone();
             outbox.events.push(Event::ObservationEnded { endpoint, observation: observation.id });
@@ -512,6 +512,8 @@ fn end_state(result: &Result<Outcome, Failure>) -> OperationState {
     }
 }
 
-fn end_event(id: OperationId, endpoint: Arc<str>, outcome: Result<Outcome, Failure>, outbox: &mut Outbox) {
-    outbox.events.push(Event::OperationEnded { id, endpoint, outcome });
+fn end_event(id: OperationId, operation: &Operation, outcome: Result<Outcome, Failure>, outbox: &mut Outbox) {
+    let endpoint = operation.endpoint.clone();
+    let path = operation.transfer.request().path().into();
+    outbox.events.push(Event::OperationEnded { id, endpoint, path, outcome });
 }

@@ -119,7 +119,7 @@ impl<D: Directory> Shard<D> {
             let busy = refusal(Code::SERVICE_UNAVAILABLE, "too many block-wise transfers are under way");
             return self.refuse(now, request, busy, outbox);
         }
-        let (limit, size) = (self.config.max_body, self.config.block_size);
+        let (limit, size) = (self.config.max_upload, self.config.block_size);
         let upload = self.uploads.entry(key.clone()).or_insert_with(|| PartialUpload {
             assembly: Assembly::new(limit, size),
             body: Vec::new(),

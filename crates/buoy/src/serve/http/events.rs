@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use axum::response::Sse;
 use axum::response::sse::{Event as SseEvent, KeepAlive};
-use buoy_coap::number::ContentFormat;
-use buoy_coap::wire::{Kind, Message};
+use buoy_coap::number::{ContentFormat, OptionFormat, OptionNumber};
+use buoy_coap::wire::{Kind, Message, parse_uint};
 use buoy_lwm2m::path::Path;
-use buoy_server::{Event, Report, ReportSource};
+use buoy_server::{Event, Outcome, Report, ReportSource};
 use futures_util::stream::{Stream, StreamExt};
 use serde_json::{Map, Value, json};
 use tokio_stream::wrappers::BroadcastStream;
@@ -58,8 +58,12 @@ impl Drop for Trace {
 
 /// An event in Leshan's words; `None` if it has none for it, or if another device is asked for.
 fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str, Value)> {
-    let AppEvent::Device(event) = event else { return None };
     let wanted = |endpoint: &str| only.is_none_or(|only| only == endpoint);
+    let event = match event {
+        AppEvent::Device(event) => event,
+        AppEvent::Delayed(event) => return late_answer(app, event, wanted),
+        AppEvent::Update(_) => return None,
+    };
     match &**event {
         Event::Registered { registration, .. } if wanted(&registration.endpoint) => {
             Some(("REGISTRATION", leshan::registration_json(registration)))
@@ -85,20 +89,39 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
         Event::Awake(endpoint) if wanted(endpoint) => Some(("AWAKE", json!({"ep": &**endpoint}))),
         Event::Sleeping(endpoint) if wanted(endpoint) => Some(("SLEEPING", json!({"ep": &**endpoint}))),
         Event::Reported(report) if wanted(&report.endpoint) => reported(app, report),
-        Event::OperationEnded { id, endpoint, outcome } if wanted(endpoint) => {
-            let response = match outcome {
-                Ok(outcome) => leshan::response(outcome, None),
-                Err(failure) => json!({"valid": false, "success": false, "failure": true, "errormessage": failure.to_string()}),
-            };
-            let id = leshan::request_id(id.0);
-            let body = json!({"ep": &**endpoint, "requestId": id, "response": response, "delayed": true});
-            Some(("REQUEST_RESPONSE", body))
-        }
         Event::Traced { endpoint, at, incoming, datagram } if wanted(endpoint) => {
             Some(("COAPLOG", coap_log(endpoint, *at, *incoming, datagram)?))
         }
         _ => None,
     }
+}
+
+/// The answer of a device that slept when it was asked.
+fn late_answer(app: &App, event: &Event, wanted: impl Fn(&str) -> bool) -> Option<(&'static str, Value)> {
+    let Event::OperationEnded { id, endpoint, path, outcome } = event else { return None };
+    if !wanted(endpoint) {
+        return None;
+    }
+    let response = match outcome {
+        Ok(outcome) => leshan::response(outcome, late_content(app, path, outcome)),
+        Err(failure) => {
+            json!({"valid": false, "success": false, "failure": true, "errormessage": failure.to_string()})
+        }
+    };
+    let id = leshan::request_id(id.0);
+    let body = json!({"ep": &**endpoint, "path": path, "requestId": id, "response": response, "delayed": true});
+    Some(("REQUEST_RESPONSE", body))
+}
+
+fn late_content(app: &App, path: &str, outcome: &Outcome) -> Option<(&'static str, Value)> {
+    let path: Path = path.parse().ok()?;
+    let format = outcome.format.filter(|_| outcome.code.is_success())?;
+    if format == ContentFormat::LINK {
+        let text = String::from_utf8_lossy(&outcome.payload);
+        return Some(("objectLinks", leshan::links_json(&text)));
+    }
+    let entries = DeviceModels::new(&app.models, "").decode(format, path, &outcome.payload).ok()?;
+    nodes::node(path, &entries).map(|node| ("content", node))
 }
 
 fn reported(app: &App, report: &Report) -> Option<(&'static str, Value)> {
@@ -147,7 +170,7 @@ fn coap_log(endpoint: &str, at: u64, incoming: bool, datagram: &[u8]) -> Option<
         Kind::Reset => "RST",
     };
     let options: Vec<String> =
-        message.options().map(|(number, value)| format!("{}: {}", number.0, option_text(value))).collect();
+        message.options().map(|(number, value)| option_text(number, value)).collect();
     let mut body = json!({
         "timestamp": at,
         "incoming": incoming,
@@ -155,7 +178,7 @@ fn coap_log(endpoint: &str, at: u64, incoming: bool, datagram: &[u8]) -> Option<
         "code": message.code().to_string(),
         "mId": message.message_id(),
         "token": nodes::hex(message.token()).to_ascii_uppercase(),
-        "options": options.join(", "),
+        "options": options.join(" - "),
         "ep": endpoint,
     });
     if !message.payload().is_empty() {
@@ -169,9 +192,14 @@ fn coap_log(endpoint: &str, at: u64, incoming: bool, datagram: &[u8]) -> Option<
     Some(body)
 }
 
-fn option_text(value: &[u8]) -> String {
-    match std::str::from_utf8(value) {
-        Ok(text) if !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic()) => format!("\"{text}\""),
-        _ => format!("0x{}", nodes::hex(value)),
+/// As in `Uri-Path/STRING: "3"`.
+fn option_text(number: OptionNumber, value: &[u8]) -> String {
+    let name = number.name().map_or_else(|| number.0.to_string(), str::to_owned);
+    match number.definition().map(|definition| definition.format) {
+        Some(OptionFormat::String) => format!("{name}/STRING: \"{}\"", String::from_utf8_lossy(value)),
+        Some(OptionFormat::Uint) => format!("{name}/INTEGER: {}", parse_uint(value).unwrap_or_default()),
+        Some(OptionFormat::Empty) => format!("{name}/EMPTY"),
+        Some(OptionFormat::Opaque) => format!("{name}/OPAQUE: 0x{}", nodes::hex(value)),
+        None => format!("{name}/UNKNOWN: 0x{}", nodes::hex(value)),
     }
 }
