@@ -1,0 +1,1 @@
+//! Firmware Update (object 5).
