@@ -1,6 +1,7 @@
 //! The engine: who is told what, and when.
 
 mod exchange;
+mod history;
 mod manage;
 mod observation;
 mod register;
@@ -30,6 +31,7 @@ use crate::tree::Tree;
 pub use register::SendRefused;
 
 use exchange::Tag;
+use history::History;
 use observation::Observation;
 use session::Session;
 use transfer::Transfer;
@@ -65,6 +67,7 @@ pub struct Client<
     observations: [Option<Observation>; OBSERVATIONS],
     attributes: [Option<AttributeEntry>; ATTRIBUTES],
     transfer: Option<Transfer<BODY>>,
+    history: History,
     effects: Effects,
     link: Link,
     started: bool,
@@ -167,6 +170,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             observations: [const { None }; OBSERVATIONS],
             attributes: [None; ATTRIBUTES],
             transfer: None,
+            history: History::new(),
             effects: Effects::new(),
             link: Link::Up,
             started: false,
@@ -373,6 +377,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
                 None => match self.next_notification(now, objects, out) {
                     report::Next::Nothing => return None,
                     report::Next::Queued => {}
+                    report::Next::WakeFirst => self.drive(now, objects),
                     report::Next::Written(transmit) => {
                         self.stay_awake(now, transmit.server);
                         return Some(transmit);

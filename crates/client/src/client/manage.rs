@@ -438,6 +438,9 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         let place = self.observations.get_mut(index)?;
         let mut sequence = place.as_ref().map(|known| known.sequence).unwrap_or_default();
         let answer = sequence.next_number();
+        if let Some(known) = place.as_ref() {
+            self.history.forget(known.number);
+        }
         self.observations_begun = self.observations_begun.wrapping_add(1);
         *place = Some(Observation {
             number: self.observations_begun,
@@ -477,6 +480,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     }
 
     pub(super) fn end_observation(&mut self, number: u32) {
+        self.history.forget(number);
         for place in &mut self.observations {
             if let Some(known) = place.take_if(|known| known.number == number) {
                 self.effects.emit(Event::ObservationEnded(known.server, known.paths.first()));
@@ -487,6 +491,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     pub(super) fn drop_observations_of(&mut self, server: ServerSlot) {
         for place in &mut self.observations {
             if let Some(known) = place.take_if(|known| known.server == server) {
+                self.history.forget(known.number);
                 self.effects.emit(Event::ObservationEnded(server, known.paths.first()));
             }
         }
@@ -500,6 +505,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         for place in &mut self.observations {
             let gone = |known: &mut Observation| !known.composite && known.paths.first().starts_with(path);
             if let Some(known) = place.take_if(gone) {
+                self.history.forget(known.number);
                 self.effects.emit(Event::ObservationEnded(known.server, known.paths.first()));
             }
         }

@@ -86,7 +86,9 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
 
     pub(super) fn session_deadlines(&self) -> impl Iterator<Item = Instant> {
         let online = self.started && self.link == Link::Up;
-        self.sessions.iter().filter_map(move |session| session.deadline().filter(|_| online))
+        let work = self.sessions.iter().filter_map(move |session| session.deadline().filter(|_| online));
+        let sleep = self.sessions.iter().map(|session| session.awake_until).filter(|at| *at > Instant::ZERO);
+        work.chain(sleep)
     }
 
     /// Moves every registration on.
@@ -120,6 +122,11 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     }
 
     fn drive_session(&mut self, now: Instant, slot: ServerSlot, objects: &mut [&mut dyn Object]) {
+        if let Some(session) = self.session_mut(slot)
+            && session.awake_until <= now
+        {
+            session.awake_until = Instant::ZERO;
+        }
         let Some(phase) = self.session(slot).map(|session| session.phase) else { return };
         match phase {
             Phase::Queued if self.is_its_turn(slot) => {
@@ -522,7 +529,8 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
 
     pub(super) fn stay_awake(&mut self, now: Instant, slot: ServerSlot) {
         let until = now.after(self.config.awake);
-        if let Some(session) = self.session_mut(slot) {
+        let sleeps = self.accounts.server(slot).is_some_and(|server| self.sleeps(server));
+        if let Some(session) = self.session_mut(slot).filter(|_| sleeps) {
             session.awake_until = until;
         }
     }
@@ -546,9 +554,11 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         }
     }
 
-    /// Whether notifications can go out to this server.
+    /// Whether notifications can go out to this server; an Update goes before them, since it may tell a new address.
     pub(super) fn is_reachable(&self, slot: ServerSlot) -> bool {
-        self.link == Link::Up && self.session(slot).is_some_and(Session::is_registered)
+        let is_settled =
+            |session: &Session| matches!(session.phase, Phase::Registered) && !session.pending.update;
+        self.link == Link::Up && self.session(slot).is_some_and(is_settled)
     }
 }
 

@@ -12,14 +12,16 @@ use buoy_coap::observe::CONFIRM_AT_LEAST_EVERY;
 use buoy_coap::time::Instant;
 use buoy_coap::wire::{Header, Kind, MessageWriter};
 use buoy_lwm2m::attributes::Attributes;
+use buoy_lwm2m::format::Encoder;
 use buoy_lwm2m::operation::{Content, Response};
 use buoy_lwm2m::path::Path;
 use rand_core::Rng;
 
 use super::exchange::{Exchange, Tag};
+use super::history::has_times;
 use super::manage::{effective, single_value};
 use super::observation::{Observation, Told, is_notable};
-use super::{Client, Transmit, digest, tree};
+use super::{Client, Link, Transmit, digest, tree};
 use crate::effects::ServerSlot;
 use crate::object::Object;
 use crate::tree::{Missing, Reading};
@@ -29,6 +31,8 @@ pub(super) enum Next {
     Nothing,
     /// A confirmable notification is with the endpoint, or an observation has ended.
     Queued,
+    /// A device that sleeps says first that it is there: its address may be another by now.
+    WakeFirst,
     /// A non-confirmable one is in the buffer.
     Written(Transmit),
 }
@@ -65,7 +69,10 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         let timing = self.timing(observation);
         let looks = observation.is_to_be_evaluated(&timing, now);
         let repeats = observation.is_overdue(&timing, now);
-        if !looks && !repeats && !observation.is_ready(&timing, now) {
+        let catches_up = self.is_reachable(observation.server)
+            && !observation.in_flight
+            && self.history.has(observation.number);
+        if !looks && !repeats && !catches_up && !observation.is_ready(&timing, now) {
             return Next::Nothing;
         }
         let observation = observation.clone();
@@ -85,11 +92,34 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             place.triggered |=
                 is_news && is_notable(&timing.attributes, place.told.value, reading.told.value);
         }
-        if !repeats && !place.is_ready(&timing, now) {
+        if !repeats && !catches_up && !place.is_ready(&timing, now) {
+            return Next::Nothing;
+        }
+        if self.stores_for(&observation) {
+            self.store(now, index, &timing, reading.told, objects);
             return Next::Nothing;
         }
         if !self.is_reachable(observation.server) {
             return Next::Nothing;
+        }
+        if self.is_asleep_to(now, observation.server) {
+            if let Some(session) = self.session_mut(observation.server) {
+                session.pending.update = true;
+            }
+            return Next::WakeFirst;
+        }
+        let mut reading = reading;
+        if catches_up {
+            // If it doesn't fit, what is so now is told alone.
+            if let Some(length) = self.encode_history(now, &observation, objects, &mut body) {
+                reading.length = length;
+            } else {
+                reading = match self.read_for(now, &observation, objects, &mut body) {
+                    Some(reading) => reading,
+                    None => return Next::Nothing,
+                };
+            }
+            self.history.forget(observation.number);
         }
         self.notify(now, index, &timing, &reading, &body, out)
     }
@@ -115,6 +145,62 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         let value = single_value(&tree, &clock, who, paths);
         let digest = digest(body.get(..length).unwrap_or_default());
         Some(Read { length, told: Told { at: now, confirmed: now, digest, value } })
+    }
+
+    /// Whether what is due is kept for later.
+    fn stores_for(&self, observation: &Observation) -> bool {
+        let server = self.accounts.server(observation.server);
+        self.link == Link::Down
+            && has_times(observation.format)
+            && server.is_some_and(|server| server.store_notifications)
+    }
+
+    fn store(
+        &mut self,
+        now: Instant,
+        index: usize,
+        timing: &Timing,
+        told: Told,
+        objects: &mut [&mut dyn Object],
+    ) {
+        let Some(observation) = self.observations.get_mut(index).and_then(Option::as_mut) else { return };
+        observation.triggered = false;
+        observation.told = Told { confirmed: observation.told.confirmed, ..told };
+        let (number, paths, server) = (observation.number, observation.paths, observation.server);
+        if let Some(most) = timing.attributes.hqmax {
+            self.history.limit(number, most);
+        }
+        let (who, clock) = (self.requester(server), self.clock(now));
+        let tree = tree(&mut self.accounts, &mut self.access, objects);
+        for path in paths.as_slice() {
+            let _unread = tree.visit(&clock, who, *path, Missing::PassOver, &mut |path, value| {
+                if let Some(value) = value {
+                    self.history.push(number, now, path, value);
+                }
+            });
+        }
+    }
+
+    /// Encodes what was kept for an observation, and what is so now.
+    fn encode_history(
+        &mut self,
+        now: Instant,
+        observation: &Observation,
+        objects: &mut [&mut dyn Object],
+        body: &mut [u8],
+    ) -> Option<usize> {
+        let (who, clock) = (self.requester(observation.server), self.clock(now));
+        let base = if observation.composite { Path::ROOT } else { observation.paths.first() };
+        let mut encoder = Encoder::new(observation.format, base, body).ok()?;
+        self.history.encode(observation.number, &clock, &mut encoder);
+        let time = clock.unix.map_or(0.0, |unix| unix as f64);
+        let tree = tree(&mut self.accounts, &mut self.access, objects);
+        for path in observation.paths.as_slice() {
+            let _unread = tree.visit(&clock, who, *path, Missing::PassOver, &mut |path, value| {
+                let _kept_by_the_encoder = value.map(|value| encoder.push(path, value, Some(time)));
+            });
+        }
+        encoder.finish().ok()
     }
 
     fn notify(
@@ -209,9 +295,19 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     }
 
     pub(super) fn observation_deadlines(&self) -> impl Iterator<Item = Instant> {
-        let reachable = |observation: &&Observation| self.is_reachable(observation.server);
-        let observations = self.observations.iter().flatten().filter(reachable);
-        observations.filter_map(|observation| observation.deadline(&self.timing(observation)))
+        let works = |observation: &&Observation| {
+            self.is_reachable(observation.server) || self.stores_for(observation)
+        };
+        let observations = self.observations.iter().flatten().filter(works);
+        observations.filter_map(|observation| {
+            let catches_up = self.is_reachable(observation.server)
+                && !observation.in_flight
+                && self.history.has(observation.number);
+            if catches_up {
+                return Some(observation.told.at);
+            }
+            observation.deadline(&self.timing(observation))
+        })
     }
 
     /// What rules an observation: its own attributes, those of the path and above, the server's defaults.

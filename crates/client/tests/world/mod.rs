@@ -255,8 +255,15 @@ impl World {
     pub fn accept_update(&mut self) {
         let request = self.request().clone();
         assert!(request.path().starts_with("rd/"), "{}", request.path());
-        self.answer(&request, Code::CHANGED, &[]);
         self.sent.clear();
+        self.answer(&request, Code::CHANGED, &[]);
+    }
+
+    pub fn accept_update_at(&mut self, path: &str) {
+        let request = self.request().clone();
+        assert_eq!(request.path(), path);
+        self.sent.clear();
+        self.answer(&request, Code::CHANGED, &[]);
     }
 
     pub fn acknowledge(&mut self, message: &Sent) {
