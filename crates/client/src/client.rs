@@ -1,0 +1,537 @@
+//! The engine: who is told what, and when.
+
+mod exchange;
+mod history;
+mod manage;
+mod observation;
+mod register;
+mod report;
+mod session;
+mod transfer;
+
+use core::time::Duration;
+
+use buoy_coap::block::BlockSize;
+use buoy_coap::endpoint::{Due, FixedEndpoint, MessageIds, Parameters, Received, reject};
+use buoy_coap::time::Instant;
+use buoy_coap::wire::{Kind, Message};
+use buoy_lwm2m::attributes::Attributes;
+use buoy_lwm2m::operation::LwM2mVersion;
+use buoy_lwm2m::path::Path;
+use rand_core::Rng;
+
+use crate::access::{AccessControl, AccessObject};
+use crate::accounts::{Accounts, Security, Server};
+use crate::effects::{Changed, Effects, Event, ServerSlot};
+use crate::object::{Clock, Context, Object};
+use crate::storage::Storage;
+use crate::text::{Text, TooLong};
+use crate::tree::Tree;
+
+pub use register::SendRefused;
+
+use exchange::Tag;
+use history::History;
+use observation::Observation;
+use session::Session;
+use transfer::Transfer;
+
+/// Messages of ours that may wait for an answer at once.
+const EXCHANGES: usize = 4;
+/// Message ids of servers that are remembered against duplicates.
+const SEEN: usize = 12;
+/// Bytes of an answer that are remembered for duplicates.
+const REPLY: usize = 48;
+/// Paths with notification attributes, over all servers.
+const ATTRIBUTES: usize = 12;
+/// The most bytes of an endpoint name.
+pub const ENDPOINT_MAX: usize = 64;
+
+/// A device.
+///
+/// `SERVERS` accounts and `OBSERVATIONS` observations at most; datagrams of up to `MTU` bytes, and bodies that have to be in
+/// memory whole (an answer, a list of objects, a Write in blocks) of up to `BODY` bytes. An answer lies on the stack.
+pub struct Client<
+    R,
+    const SERVERS: usize = 2,
+    const OBSERVATIONS: usize = 16,
+    const MTU: usize = 1280,
+    const BODY: usize = 4096,
+> {
+    config: ClientConfig,
+    rng: R,
+    endpoint: FixedEndpoint<ServerSlot, EXCHANGES, MTU, SEEN, REPLY>,
+    accounts: Accounts<SERVERS>,
+    access: AccessObject,
+    sessions: [Session; SERVERS],
+    observations: [Option<Observation>; OBSERVATIONS],
+    attributes: [Option<AttributeEntry>; ATTRIBUTES],
+    transfer: Option<Transfer<BODY>>,
+    history: History,
+    effects: Effects,
+    link: Link,
+    started: bool,
+    /// When the first of the objects wants to be called.
+    objects_deadline: Option<Instant>,
+    observations_begun: u32,
+}
+
+/// A device on a PC or in a simulator.
+pub type HostClient<R> = Client<R, 3, 32, 1280, 8192>;
+/// A device on a chip: blocks of 512 bytes.
+pub type ChipClient<R> = Client<R, 3, 16, 720, 1536>;
+
+/// What a device is, beyond its objects.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientConfig {
+    /// The endpoint name; [`ClientConfig::new`] checks it.
+    pub endpoint: Text<ENDPOINT_MAX>,
+    /// The version of LwM2M to register with.
+    pub version: LwM2mVersion,
+    /// Whether the device sleeps between exchanges.
+    pub queue_mode: bool,
+    /// How long the device listens after each exchange in queue mode.
+    pub awake: Duration,
+    /// The largest blocks; no larger than the datagrams of the client less about 100 bytes.
+    pub block_size: BlockSize,
+    /// How messages are repeated.
+    pub parameters: Parameters,
+}
+
+/// Why a client can't be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The endpoint name is empty or longer than 64 bytes.
+    EndpointName,
+    /// There are as many server accounts as there is memory for.
+    TooManyServers,
+    /// There are as many access rights as there is memory for.
+    TooManyAccessRights,
+}
+
+/// A datagram to send: the first `length` bytes of the buffer that was passed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// To which server.
+    pub server: ServerSlot,
+    /// How many bytes.
+    pub length: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttributeEntry {
+    pub(crate) server: ServerSlot,
+    pub(crate) path: Path,
+    pub(crate) attributes: Attributes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Up,
+    Down,
+}
+
+impl ClientConfig {
+    /// The settings of a device that speaks LwM2M 1.1 and never sleeps.
+    ///
+    /// # Errors
+    /// [`ConfigError::EndpointName`]
+    pub fn new(endpoint: &str) -> Result<Self, ConfigError> {
+        let endpoint = Text::new(endpoint).map_err(|TooLong| ConfigError::EndpointName)?;
+        if endpoint.is_empty() {
+            return Err(ConfigError::EndpointName);
+        }
+        Ok(Self {
+            endpoint,
+            version: LwM2mVersion::V1_1,
+            queue_mode: false,
+            awake: Duration::from_secs(93),
+            block_size: BlockSize::MAX,
+            parameters: Parameters::default(),
+        })
+    }
+}
+
+impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, const BODY: usize>
+    Client<R, SERVERS, OBSERVATIONS, MTU, BODY>
+{
+    /// A device without server accounts, which does nothing until [`Client::start`].
+    pub fn new(config: ClientConfig, mut rng: R) -> Self {
+        // Room for the header, the token and the options of the longest message, a Register.
+        let block_size = config.block_size.min(BlockSize::at_most(MTU.saturating_sub(200).max(16)));
+        let endpoint = FixedEndpoint::fixed(config.parameters, &mut rng);
+        Self {
+            config: ClientConfig { block_size, ..config },
+            endpoint,
+            accounts: Accounts::new(),
+            access: AccessObject::new(),
+            sessions: core::array::from_fn(|_| Session::new(MessageIds::random(&mut rng))),
+            observations: [const { None }; OBSERVATIONS],
+            attributes: [None; ATTRIBUTES],
+            transfer: None,
+            history: History::new(),
+            effects: Effects::new(),
+            link: Link::Up,
+            started: false,
+            objects_deadline: None,
+            observations_begun: 0,
+            rng,
+        }
+    }
+
+    /// Adds a server account, or replaces that of the same short server id, and says where it is.
+    ///
+    /// # Errors
+    /// [`ConfigError::TooManyServers`]
+    pub fn add_server(&mut self, security: Security, server: Server) -> Result<ServerSlot, ConfigError> {
+        let slot = self.accounts.add(security, server).ok_or(ConfigError::TooManyServers)?;
+        self.effects.persist(0);
+        self.effects.persist(1);
+        Ok(slot)
+    }
+
+    /// Sets the account of the bootstrap server.
+    pub fn set_bootstrap_server(&mut self, security: Security) {
+        self.accounts.security.bootstrap = Some(Security { short_server_id: 0, ..security });
+        self.effects.persist(0);
+    }
+
+    /// The account of the bootstrap server.
+    #[must_use]
+    pub fn bootstrap_server(&self) -> Option<&Security> {
+        self.accounts.security.bootstrap.as_ref()
+    }
+
+    /// Sets who may do what to an object instance. It only counts with several servers.
+    ///
+    /// # Errors
+    /// [`ConfigError::TooManyAccessRights`]
+    pub fn set_access(&mut self, access: AccessControl) -> Result<(), ConfigError> {
+        self.effects.persist(2);
+        if self.access.add(access) { Ok(()) } else { Err(ConfigError::TooManyAccessRights) }
+    }
+
+    /// The server accounts: for each there is a socket.
+    pub fn servers(&self) -> impl Iterator<Item = (ServerSlot, &Security, &Server)> {
+        (0..SERVERS).filter_map(|index| {
+            let slot = ServerSlot(u8::try_from(index).ok()?);
+            Some((slot, self.accounts.security(slot)?, self.accounts.server(slot)?))
+        })
+    }
+
+    /// The settings.
+    #[must_use]
+    pub const fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    /// Takes what survived the reboot: server accounts, access rights, and what the objects saved.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn restore<S: Storage>(
+        &mut self,
+        objects: &mut [&mut dyn Object],
+        storage: &mut S,
+    ) -> Result<(), S::Error> {
+        let mut record = [0; BODY];
+        let mut tree = tree(&mut self.accounts, &mut self.access, objects);
+        let mut next = tree.object_after(None);
+        while let Some(id) = next {
+            if let (Some(length), Some(object)) = (storage.load(id, &mut record)?, tree.get_mut(id)) {
+                object.load(record.get(..length).unwrap_or_default());
+            }
+            next = tree.object_after(Some(id));
+        }
+        Ok(())
+    }
+
+    /// Whether [`Client::persist`] has something to save.
+    #[must_use]
+    pub fn wants_persist(&self) -> bool {
+        self.effects.wants_persist()
+    }
+
+    /// Saves what has changed; to be called before an answer is sent, so that nothing is acknowledged that isn't safe.
+    ///
+    /// # Errors
+    /// The storage failed; the records are still to be saved.
+    pub fn persist<S: Storage>(
+        &mut self,
+        objects: &mut [&mut dyn Object],
+        storage: &mut S,
+    ) -> Result<(), S::Error> {
+        if !self.effects.wants_persist() {
+            return Ok(());
+        }
+        let mut record = [0; BODY];
+        let tree = tree(&mut self.accounts, &mut self.access, objects);
+        let mut next = tree.object_after(None);
+        while let Some(id) = next {
+            if let (true, Some(object)) = (self.effects.is_to_persist(id), tree.get(id)) {
+                let length = object.save(&mut record);
+                storage.save(id, record.get(..length).unwrap_or_default())?;
+            }
+            next = tree.object_after(Some(id));
+        }
+        self.effects.persisted();
+        Ok(())
+    }
+
+    /// Begins to register; also after [`Client::deregister`], and once more after a bootstrap.
+    pub fn start(&mut self, now: Instant, objects: &mut [&mut dyn Object]) {
+        self.started = true;
+        self.sessions.iter_mut().for_each(Session::restart);
+        self.drive(now, objects);
+    }
+
+    /// Sends an Update to a server now.
+    pub fn update_registration(&mut self, now: Instant, server: ServerSlot, objects: &mut [&mut dyn Object]) {
+        if let Some(session) = self.session_mut(server) {
+            session.pending.update = true;
+        }
+        self.drive(now, objects);
+    }
+
+    /// Takes the registration at a server back, until [`Client::start`].
+    pub fn deregister(&mut self, now: Instant, server: ServerSlot, objects: &mut [&mut dyn Object]) {
+        self.begin_deregister(now, server, None);
+        self.drive(now, objects);
+    }
+
+    /// Takes a datagram from a server and writes the answer into `out`; says how many bytes of it are to be sent to that
+    /// server, after [`Client::persist`]. `out` holds a whole datagram.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        server: ServerSlot,
+        datagram: &[u8],
+        objects: &mut [&mut dyn Object],
+        out: &mut [u8],
+    ) -> usize {
+        if self.accounts.server(server).is_none() || self.is_asleep_to(now, server) {
+            return 0;
+        }
+        let length = match self.endpoint.receive(now, server, datagram, out) {
+            Received::Nothing => 0,
+            Received::Answered(length) => length,
+            Received::Request(request) => self.answer(now, &request, objects, out),
+            Received::Response { tag, message, answer } => {
+                self.take_response(now, Tag(tag), &message, objects);
+                answer
+            }
+            Received::Unmatched(message) => refuse_unmatched(&message, out),
+            Received::Delivered(tag) => {
+                self.notification_delivered(Tag(tag));
+                0
+            }
+            Received::Reset(tag) => {
+                self.exchange_reset(now, Tag(tag), objects);
+                0
+            }
+            Received::ResetOf(message_id) => {
+                self.notification_reset(server, message_id);
+                0
+            }
+        };
+        self.stay_awake(now, server);
+        self.drive(now, objects);
+        length
+    }
+
+    /// Does what is due by `now`.
+    pub fn handle_timeout(&mut self, now: Instant, objects: &mut [&mut dyn Object]) {
+        self.drive(now, objects);
+    }
+
+    /// When [`Client::handle_timeout`] is to be called; `None` if nothing is planned.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.effects.has_changes() {
+            return Some(Instant::ZERO);
+        }
+        let sessions = self.session_deadlines();
+        let observations = self.observation_deadlines();
+        let own = [self.endpoint.next_deadline(), self.objects_deadline].into_iter().flatten();
+        own.chain(sessions).chain(observations).min().filter(|at| *at != Instant::NEVER)
+    }
+
+    /// Writes the next datagram to send into `out`, which holds a whole one; to be called until `None`.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        objects: &mut [&mut dyn Object],
+        out: &mut [u8],
+    ) -> Option<Transmit> {
+        self.drive(now, objects);
+        loop {
+            match self.endpoint.poll(now) {
+                Some(Due::Transmit { peer, datagram }) => {
+                    let length = datagram.len();
+                    out.get_mut(..length)?.copy_from_slice(datagram);
+                    self.stay_awake(now, peer);
+                    return Some(Transmit { server: peer, length });
+                }
+                Some(Due::TimedOut { tag, .. }) => self.exchange_timed_out(now, Tag(tag), objects),
+                None => match self.next_notification(now, objects, out) {
+                    report::Next::Nothing => return None,
+                    report::Next::Queued => {}
+                    report::Next::WakeFirst => self.drive(now, objects),
+                    report::Next::Written(transmit) => {
+                        self.stay_awake(now, transmit.server);
+                        return Some(transmit);
+                    }
+                },
+            }
+        }
+    }
+
+    /// What the shell should know or do next; to be called until `None`.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.effects.next_event()
+    }
+
+    /// Says that a value of an object of the shell's has changed.
+    pub fn notify_changed(&mut self, path: Path) {
+        self.effects.changed(path);
+    }
+
+    /// Says that an object of the shell's has other instances than before.
+    pub fn instances_changed(&mut self, object: u16) {
+        self.effects.instances_changed(object);
+    }
+
+    /// Says what time it is, in seconds since 1970.
+    pub fn set_utc(&mut self, now: Instant, unix: i64) {
+        self.effects.set_clock(now, unix);
+    }
+
+    /// The time as the objects see it.
+    #[must_use]
+    pub fn clock(&self, now: Instant) -> Clock {
+        Clock { now, unix: self.effects.unix_at(now) }
+    }
+
+    /// What an object's own methods need to tell of changes, when the shell calls them.
+    pub fn context(&mut self, now: Instant) -> Context<'_> {
+        Context::new(self.clock(now), &mut self.effects)
+    }
+
+    /// Says whether there is a network. Without one nothing is sent, and notifications are kept as the servers wish.
+    pub fn set_online(&mut self, now: Instant, online: bool, objects: &mut [&mut dyn Object]) {
+        self.link = if online { Link::Up } else { Link::Down };
+        if online {
+            self.back_online(now);
+        }
+        self.drive(now, objects);
+    }
+
+    /// Whether a server has the registration.
+    #[must_use]
+    pub fn is_registered(&self, server: ServerSlot) -> bool {
+        self.session(server).is_some_and(Session::is_registered)
+    }
+
+    /// Where a registration is, as in `/rd/5a3f`.
+    #[must_use]
+    pub fn location(&self, server: ServerSlot) -> Option<&str> {
+        self.session(server)
+            .filter(|session| session.is_registered())
+            .map(|session| session.location.as_str())
+    }
+
+    /// Until when the device may switch its radio off: `None` while it has to listen.
+    #[must_use]
+    pub fn sleep_until(&self, now: Instant) -> Option<Instant> {
+        let mut slots = (0..SERVERS).filter_map(|index| u8::try_from(index).ok().map(ServerSlot));
+        let all_asleep =
+            slots.all(|slot| self.accounts.server(slot).is_none() || self.is_asleep_to(now, slot));
+        all_asleep.then(|| self.poll_timeout().unwrap_or(Instant::NEVER))
+    }
+
+    /// Brings everything up to `now`: objects' timers, registrations, what has changed.
+    fn drive(&mut self, now: Instant, objects: &mut [&mut dyn Object]) {
+        self.run_object_timers(now, objects);
+        while let Some(changed) = self.effects.next_change() {
+            self.mark_changed(&changed);
+        }
+        if self.effects.take_instances_changed() {
+            self.sessions.iter_mut().for_each(|session| session.pending.objects = true);
+        }
+        if self.started {
+            self.drive_sessions(now, objects);
+        }
+    }
+
+    fn run_object_timers(&mut self, now: Instant, objects: &mut [&mut dyn Object]) {
+        let clock = self.clock(now);
+        for object in objects.iter_mut() {
+            if object.next_deadline().is_some_and(|at| at <= now) {
+                object.handle_timeout(&mut Context::new(clock, &mut self.effects));
+            }
+        }
+        self.objects_deadline = objects.iter().filter_map(|object| object.next_deadline()).min();
+    }
+
+    fn mark_changed(&mut self, changed: &Changed) {
+        for observation in self.observations.iter_mut().flatten() {
+            observation.mark(changed);
+        }
+    }
+
+    fn session(&self, server: ServerSlot) -> Option<&Session> {
+        self.sessions.get(usize::from(server.0))
+    }
+
+    fn session_mut(&mut self, server: ServerSlot) -> Option<&mut Session> {
+        self.sessions.get_mut(usize::from(server.0))
+    }
+
+    /// Whether requests of this server are honoured without a look into object 2.
+    fn requester(&self, server: ServerSlot) -> crate::tree::Requester {
+        let id = self.accounts.server(server).map_or(0, |server| server.short_server_id);
+        if self.accounts.count() > 1 {
+            crate::tree::Requester::OneOfSeveral(id)
+        } else {
+            crate::tree::Requester::OnlyServer
+        }
+    }
+}
+
+fn tree<'a, 'o, const N: usize>(
+    accounts: &'a mut Accounts<N>,
+    access: &'a mut AccessObject,
+    objects: &'a mut [&'o mut dyn Object],
+) -> Tree<'a, 'o, N> {
+    Tree { accounts, access, objects }
+}
+
+/// A notification or response that nobody waits for: a device observes nothing.
+fn refuse_unmatched(message: &Message<'_>, out: &mut [u8]) -> usize {
+    let reset = reject(message.message_id());
+    match out.get_mut(..reset.len()) {
+        Some(room) if message.kind() == Kind::Confirmable => {
+            room.copy_from_slice(&reset);
+            reset.len()
+        }
+        _ => 0,
+    }
+}
+
+/// A short digest to tell whether something has changed.
+pub(crate) fn digest(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+impl core::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::EndpointName => "an endpoint name has 1 to 64 bytes",
+            Self::TooManyServers => "there are as many server accounts as there is memory for",
+            Self::TooManyAccessRights => "there are as many access rights as there is memory for",
+        })
+    }
+}
+
+impl core::error::Error for ConfigError {}

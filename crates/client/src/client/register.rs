@@ -1,0 +1,604 @@
+//! Registrations (LwM2M Core 1.1, section 6.2): their beginning, their upkeep, their end, and Send.
+
+use core::time::Duration;
+
+use buoy_coap::block::{Upload, UploadStep};
+use buoy_coap::endpoint::{Delivery, Outgoing, Purpose, Token};
+use buoy_coap::number::{Code, ContentFormat, OptionNumber};
+use buoy_coap::time::Instant;
+use buoy_coap::wire::{Message, MessageWriter};
+use buoy_lwm2m::operation::{
+    Content, Location, LwM2mVersion, Operation, Register, Response, ShortText, Update, Uplink,
+};
+use buoy_lwm2m::path::Path;
+use rand_core::Rng;
+
+use super::exchange::{Exchange, Tag};
+use super::session::{Phase, Reported, Sending, Session};
+use super::{Client, Link, digest, tree};
+use crate::accounts::{Server, Wish};
+use crate::effects::{Event, RegistrationFailure, ServerSlot};
+use crate::object::Object;
+use crate::text::Text;
+use crate::tree::{Missing, Reading};
+
+/// When something can't be sent because too much is under way.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// Why a Send isn't sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendRefused {
+    /// There is no registration at that server.
+    NotRegistered,
+    /// The server has muted the device (1/x/23).
+    Muted,
+    /// LwM2M 1.0 has no Send.
+    Version,
+    /// A path has no value that can be read.
+    NothingThere,
+    /// The values don't fit one message.
+    TooLarge,
+    /// Too many messages are under way; try again later.
+    Busy,
+}
+
+impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, const BODY: usize>
+    Client<R, SERVERS, OBSERVATIONS, MTU, BODY>
+{
+    /// Sends values unasked (Core 1.1, section 6.4.6), in SenML CBOR. Its end comes as an event.
+    ///
+    /// # Errors
+    /// [`SendRefused`]
+    pub fn send(
+        &mut self,
+        now: Instant,
+        server: ServerSlot,
+        paths: &[Path],
+        objects: &mut [&mut dyn Object],
+    ) -> Result<(), SendRefused> {
+        let account = self.accounts.server(server).ok_or(SendRefused::NotRegistered)?;
+        if account.mute_send {
+            return Err(SendRefused::Muted);
+        }
+        if self.config.version == LwM2mVersion::V1_0 {
+            return Err(SendRefused::Version);
+        }
+        if !self.is_registered(server) {
+            return Err(SendRefused::NotRegistered);
+        }
+        let who = self.requester(server);
+        let clock = self.clock(now);
+        let format = ContentFormat::SENML_CBOR;
+        let reading = Reading { format, base: Path::ROOT, missing: Missing::Refuse };
+        let mut body = [0; BODY];
+        let tree = tree(&mut self.accounts, &mut self.access, objects);
+        let length =
+            tree.encode(&clock, who, paths, reading, &mut body).map_err(|_| SendRefused::NothingThere)?;
+        let payload = body.get(..length).unwrap_or_default();
+        if length > self.config.block_size.bytes() {
+            return Err(SendRefused::TooLarge);
+        }
+        let uplink = Uplink::Send { content: Content { format, payload } };
+        let sent = self.transmit(now, Exchange::Send(server), server, &uplink, None);
+        if sent { Ok(()) } else { Err(SendRefused::Busy) }
+    }
+
+    pub(super) fn session_deadlines(&self) -> impl Iterator<Item = Instant> {
+        let online = self.started && self.link == Link::Up;
+        let work = self.sessions.iter().filter_map(move |session| session.deadline().filter(|_| online));
+        let sleep = self.sessions.iter().map(|session| session.awake_until).filter(|at| *at > Instant::ZERO);
+        work.chain(sleep)
+    }
+
+    /// Moves every registration on.
+    pub(super) fn drive_sessions(&mut self, now: Instant, objects: &mut [&mut dyn Object]) {
+        for index in 0..SERVERS {
+            let slot = ServerSlot(index as u8);
+            if self.accounts.server(slot).is_some() {
+                self.take_wish(now, slot);
+                if self.link == Link::Up {
+                    self.drive_session(now, slot, objects);
+                }
+            }
+        }
+    }
+
+    /// Does what a server asked for by Execute; its answer has been written by now.
+    fn take_wish(&mut self, now: Instant, slot: ServerSlot) {
+        match self.accounts.take_wish(slot) {
+            Wish::Nothing => {}
+            Wish::Update => {
+                if let Some(session) = self.session_mut(slot) {
+                    session.pending.update = true;
+                }
+            }
+            Wish::Bootstrap => self.effects.emit(Event::BootstrapNeeded),
+            Wish::Disable(seconds) => {
+                let until = now.after(Duration::from_secs(u64::from(seconds)));
+                self.begin_deregister(now, slot, Some(until));
+            }
+        }
+    }
+
+    fn drive_session(&mut self, now: Instant, slot: ServerSlot, objects: &mut [&mut dyn Object]) {
+        if let Some(session) = self.session_mut(slot)
+            && session.awake_until <= now
+        {
+            session.awake_until = Instant::ZERO;
+        }
+        let Some(phase) = self.session(slot).map(|session| session.phase) else { return };
+        match phase {
+            Phase::Queued if self.is_its_turn(slot) => {
+                let delay = self.accounts.server(slot).map_or(0, |server| server.initial_delay);
+                let until = now.after(Duration::from_secs(u64::from(delay)));
+                self.set_phase(slot, Phase::Waiting { until });
+                self.drive_session(now, slot, objects);
+            }
+            Phase::Waiting { until } if until <= now => self.begin_register(now, slot, objects),
+            Phase::Registered => self.keep_registration(now, slot, objects),
+            _ => {}
+        }
+    }
+
+    /// Core 1.1, section 6.2.1.3: servers register in their order; one without a place in it doesn't wait.
+    fn is_its_turn(&self, slot: ServerSlot) -> bool {
+        let order = |server: &Server| server.priority;
+        let Some(own) = self.accounts.server(slot).and_then(order) else { return true };
+        let before = |index: usize| {
+            let other = self.accounts.server(ServerSlot(index as u8))?;
+            let priority = order(other)?;
+            let session = self.sessions.get(index)?;
+            let first = priority < own || (priority == own && index < usize::from(slot.0));
+            Some(first && !session.lets_others_go(other.failure_blocks))
+        };
+        !(0..SERVERS).filter_map(before).any(|waits| waits)
+    }
+
+    fn keep_registration(&mut self, now: Instant, slot: ServerSlot, objects: &mut [&mut dyn Object]) {
+        let (Some(server), Some(session)) = (self.accounts.server(slot), self.session(slot)) else { return };
+        if session.expires <= now {
+            // The server has forgotten the device while there was no network.
+            self.lose_registration(now, slot);
+            self.begin_register(now, slot, objects);
+            return;
+        }
+        let known = session.reported;
+        let binding_changed = known.binding != Some(server.binding);
+        let wants = session.pending.update
+            || session.pending.objects
+            || session.update_at <= now
+            || known.lifetime != server.lifetime
+            || binding_changed;
+        if !wants {
+            return;
+        }
+        if binding_changed && self.config.version > LwM2mVersion::V1_0 {
+            // Since 1.1 only a Register can say that the device sleeps.
+            self.lose_registration(now, slot);
+            self.begin_register(now, slot, objects);
+        } else {
+            self.begin_update(now, slot, objects);
+        }
+    }
+
+    fn begin_register(&mut self, now: Instant, slot: ServerSlot, objects: &mut [&mut dyn Object]) {
+        let mut body = [0; BODY];
+        let Some(list) = self.write_links(&mut body, objects) else {
+            self.fail(now, slot, RegistrationFailure::ConfigTooManyObjects);
+            return;
+        };
+        let upload = Upload::new(list.len(), self.config.block_size);
+        let sending = Sending { upload, objects: digest(list), with_objects: true };
+        self.drop_observations_of(slot);
+        self.send_register(now, slot, sending, list);
+    }
+
+    fn begin_update(&mut self, now: Instant, slot: ServerSlot, objects: &mut [&mut dyn Object]) {
+        let mut body = [0; BODY];
+        let Some(list) = self.write_links(&mut body, objects) else { return };
+        let Some(session) = self.session_mut(slot) else { return };
+        let objects = digest(list);
+        let with_objects = session.reported.objects != objects;
+        let list = if with_objects { list } else { &[] };
+        let idle_notice = session.pending.objects && !session.pending.update && !with_objects;
+        session.pending = Default::default();
+        if idle_notice && session.update_at > now && !self.has_news(slot) {
+            return;
+        }
+        let upload = Upload::new(list.len(), self.config.block_size);
+        self.send_update(now, slot, Sending { upload, objects, with_objects }, list);
+    }
+
+    /// Whether the server doesn't know the lifetime or the binding yet.
+    fn has_news(&self, slot: ServerSlot) -> bool {
+        let (Some(server), Some(session)) = (self.accounts.server(slot), self.session(slot)) else {
+            return false;
+        };
+        session.reported.lifetime != server.lifetime || session.reported.binding != Some(server.binding)
+    }
+
+    fn write_links<'b>(&mut self, body: &'b mut [u8], objects: &mut [&mut dyn Object]) -> Option<&'b [u8]> {
+        let version = self.config.version;
+        let tree = tree(&mut self.accounts, &mut self.access, objects);
+        let length = tree.write_links(version, body).ok()?;
+        body.get(..length)
+    }
+
+    fn send_register(&mut self, now: Instant, slot: ServerSlot, sending: Sending, list: &[u8]) {
+        let Some(server) = self.accounts.server(slot).copied() else { return };
+        let endpoint = self.config.endpoint;
+        let version = self.config.version;
+        let sleeps = self.sleeps(&server);
+        let Some((block, range)) = sending.upload.block() else { return };
+        let register = Register {
+            endpoint: ShortText::new(endpoint.as_str()),
+            lifetime: Some(server.lifetime),
+            version,
+            binding: Some(said_binding(version, sleeps)),
+            queue: sleeps && version > LwM2mVersion::V1_0,
+            sms: None,
+            extra: Default::default(),
+            objects: list.get(range).unwrap_or_default(),
+        };
+        let block = (block.more() || block.offset() > 0).then_some(Part { block, total: list.len() });
+        let uplink = Uplink::Register(register);
+        let phase = if self.transmit(now, Exchange::Register(slot), slot, &uplink, block) {
+            Phase::Registering(sending)
+        } else {
+            Phase::Waiting { until: now.after(BUSY) }
+        };
+        self.set_phase(slot, phase);
+    }
+
+    fn send_update(&mut self, now: Instant, slot: ServerSlot, sending: Sending, list: &[u8]) {
+        let Some(server) = self.accounts.server(slot).copied() else { return };
+        let (version, sleeps) = (self.config.version, self.sleeps(&server));
+        let Some(session) = self.session(slot) else { return };
+        let (text, reported) = (session.location, session.reported);
+        let Some(location) = Location::parse(text.as_str()) else { return };
+        let Some((block, range)) = sending.upload.block() else { return };
+        let update = Update {
+            location,
+            lifetime: (reported.lifetime != server.lifetime).then_some(server.lifetime),
+            binding: (reported.binding != Some(server.binding)).then(|| said_binding(version, sleeps)),
+            sms: None,
+            extra: Default::default(),
+            objects: sending.with_objects.then(|| list.get(range).unwrap_or_default()),
+        };
+        let block = (block.more() || block.offset() > 0).then_some(Part { block, total: list.len() });
+        if self.transmit(now, Exchange::Update(slot), slot, &Uplink::Update(update), block) {
+            self.set_phase(slot, Phase::Updating(sending));
+        } else if let Some(session) = self.session_mut(slot) {
+            session.update_at = now.after(BUSY);
+        }
+    }
+
+    pub(super) fn begin_deregister(&mut self, now: Instant, slot: ServerSlot, until: Option<Instant>) {
+        let Some(session) = self.session(slot) else { return };
+        if !session.is_registered() {
+            self.set_phase(slot, until.map_or(Phase::Off, |until| Phase::Waiting { until }));
+            return;
+        }
+        let text = session.location;
+        let Some(location) = Location::parse(text.as_str()) else { return };
+        self.endpoint.cancel(now, slot, Tag::from(Exchange::Update(slot)).0);
+        self.transmit(now, Exchange::Deregister(slot), slot, &Uplink::Deregister { location }, None);
+        self.set_phase(slot, Phase::Deregistering { until });
+    }
+
+    fn deregistered(&mut self, slot: ServerSlot, until: Option<Instant>) {
+        self.drop_observations_of(slot);
+        self.effects.emit(Event::Deregistered(slot));
+        let phase = match until {
+            Some(until) => {
+                self.effects.emit(Event::Disabled(slot, until));
+                Phase::Waiting { until }
+            }
+            None => Phase::Off,
+        };
+        self.set_phase(slot, phase);
+    }
+
+    /// Hands a request to the endpoint.
+    fn transmit(
+        &mut self,
+        now: Instant,
+        exchange: Exchange,
+        slot: ServerSlot,
+        uplink: &Uplink<'_>,
+        part: Option<Part>,
+    ) -> bool {
+        let Some(session) = self.sessions.get_mut(usize::from(slot.0)) else { return false };
+        let outgoing = Outgoing {
+            peer: slot,
+            purpose: Purpose::Request,
+            delivery: Delivery::Confirmable,
+            code: uplink.code(),
+            token: Token::random(&mut self.rng),
+            message_id: session.ids.next_id(),
+            tag: Tag::from(exchange).0,
+        };
+        let sent =
+            self.endpoint.send(now, &mut self.rng, outgoing, |writer| write_uplink(writer, uplink, part));
+        sent.is_ok()
+    }
+
+    pub(super) fn take_response(
+        &mut self,
+        now: Instant,
+        tag: Tag,
+        message: &Message<'_>,
+        objects: &mut [&mut dyn Object],
+    ) {
+        match tag.exchange() {
+            Some(Exchange::Register(slot)) => self.take_register_answer(now, slot, message, objects),
+            Some(Exchange::Update(slot)) => self.take_update_answer(now, slot, message, objects),
+            Some(Exchange::Deregister(slot)) => self.end_deregister(slot),
+            Some(Exchange::Send(slot)) => self.effects.emit(Event::SendDone(slot, message.code())),
+            Some(Exchange::Notification(_)) | None => {}
+        }
+    }
+
+    fn end_deregister(&mut self, slot: ServerSlot) {
+        if let Some(Phase::Deregistering { until }) = self.session(slot).map(|session| session.phase) {
+            self.deregistered(slot, until);
+        }
+    }
+
+    fn take_register_answer(
+        &mut self,
+        now: Instant,
+        slot: ServerSlot,
+        message: &Message<'_>,
+        objects: &mut [&mut dyn Object],
+    ) {
+        let Some(Phase::Registering(mut sending)) = self.session(slot).map(|session| session.phase) else {
+            return;
+        };
+        if let Ok(UploadStep::Next) = sending.upload.answered(message) {
+            self.continue_upload(now, slot, sending, objects);
+            return;
+        }
+        let options = message.options();
+        let response = Response::parse(Operation::Register, message.code(), options, message.payload());
+        match response {
+            Ok(Response { code: Code::CREATED, location: Some(location), .. }) => {
+                self.registered(now, slot, &location, sending.objects);
+            }
+            Ok(response) => self.fail(now, slot, RegistrationFailure::ServerRefused(response.code)),
+            Err(_) => self.fail(now, slot, RegistrationFailure::ServerSentNonsense),
+        }
+    }
+
+    /// Sends the next block, of a list that is made anew: it isn't kept.
+    fn continue_upload(
+        &mut self,
+        now: Instant,
+        slot: ServerSlot,
+        sending: Sending,
+        objects: &mut [&mut dyn Object],
+    ) {
+        let mut body = [0; BODY];
+        let Some(list) = self.write_links(&mut body, objects) else { return };
+        let is_same = digest(list) == sending.objects;
+        let fresh = Upload::new(list.len(), self.config.block_size);
+        let upload = if is_same { sending.upload } else { fresh };
+        let sending = Sending { upload, objects: digest(list), ..sending };
+        match self.session(slot).map(|session| session.phase) {
+            Some(Phase::Registering(_)) => self.send_register(now, slot, sending, list),
+            Some(Phase::Updating(_)) => self.send_update(now, slot, sending, list),
+            _ => {}
+        }
+    }
+
+    fn registered(&mut self, now: Instant, slot: ServerSlot, location: &Location<'_>, objects: u32) {
+        let mut text = Text::EMPTY;
+        if core::fmt::Write::write_fmt(&mut text, format_args!("{location}")).is_err() {
+            self.fail(now, slot, RegistrationFailure::ServerSentNonsense);
+            return;
+        }
+        let Some(session) = self.session_mut(slot) else { return };
+        session.location = text;
+        session.attempts = 0;
+        session.sequences = 0;
+        session.exhausted = false;
+        session.pending = Default::default();
+        session.phase = Phase::Registered;
+        self.renew(now, slot, objects);
+        self.effects.emit(Event::Registered(slot));
+    }
+
+    /// The server has taken a Register or Update, so its lifetime runs from now.
+    fn renew(&mut self, now: Instant, slot: ServerSlot, objects: u32) {
+        let Some(server) = self.accounts.server(slot).copied() else { return };
+        let (expires, update_at) = match server.lifetime {
+            0 => (Instant::NEVER, Instant::NEVER),
+            seconds => {
+                let lifetime = Duration::from_secs(u64::from(seconds));
+                let early = self.longest_exchange().min(lifetime / 2);
+                (now.after(lifetime), now.after(lifetime.saturating_sub(early)))
+            }
+        };
+        let Some(session) = self.session_mut(slot) else { return };
+        session.expires = expires;
+        session.update_at = update_at;
+        session.reported = Reported { lifetime: server.lifetime, binding: Some(server.binding), objects };
+    }
+
+    /// MAX_TRANSMIT_WAIT (RFC 7252 section 4.8.2): a message sent so long before a deadline has all its repetitions.
+    fn longest_exchange(&self) -> Duration {
+        let parameters = &self.config.parameters;
+        let spans = 2u32.saturating_pow(u32::from(parameters.max_retransmit).saturating_add(1));
+        (parameters.ack_timeout / 2).saturating_mul(3).saturating_mul(spans.saturating_sub(1))
+    }
+
+    fn take_update_answer(
+        &mut self,
+        now: Instant,
+        slot: ServerSlot,
+        message: &Message<'_>,
+        objects: &mut [&mut dyn Object],
+    ) {
+        let Some(Phase::Updating(mut sending)) = self.session(slot).map(|session| session.phase) else {
+            return;
+        };
+        if let Ok(UploadStep::Next) = sending.upload.answered(message) {
+            self.continue_upload(now, slot, sending, objects);
+        } else if message.code() == Code::CHANGED {
+            self.set_phase(slot, Phase::Registered);
+            self.renew(now, slot, sending.objects);
+            self.effects.emit(Event::RegistrationUpdated(slot));
+        } else {
+            // The server doesn't know the registration any more (4.04), or doesn't want it so: register anew.
+            self.lose_registration(now, slot);
+            self.begin_register(now, slot, objects);
+        }
+    }
+
+    fn lose_registration(&mut self, now: Instant, slot: ServerSlot) {
+        self.drop_observations_of(slot);
+        if let Some(session) = self.session_mut(slot) {
+            session.phase = Phase::Waiting { until: now };
+            session.attempts = 0;
+            session.sequences = 0;
+        }
+    }
+
+    pub(super) fn exchange_timed_out(&mut self, now: Instant, tag: Tag, objects: &mut [&mut dyn Object]) {
+        match tag.exchange() {
+            Some(Exchange::Register(slot)) => self.fail(now, slot, RegistrationFailure::ServerSilent),
+            Some(Exchange::Update(slot)) => {
+                self.lose_registration(now, slot);
+                self.begin_register(now, slot, objects);
+            }
+            Some(Exchange::Deregister(slot)) => self.end_deregister(slot),
+            Some(Exchange::Send(slot)) => self.effects.emit(Event::SendFailed(slot)),
+            Some(Exchange::Notification(number)) => self.end_observation(number),
+            None => {}
+        }
+    }
+
+    /// A Reset of a request says that the server can't make sense of it.
+    pub(super) fn exchange_reset(&mut self, now: Instant, tag: Tag, objects: &mut [&mut dyn Object]) {
+        match tag.exchange() {
+            Some(Exchange::Register(slot)) => self.fail(now, slot, RegistrationFailure::ServerSentNonsense),
+            _ => self.exchange_timed_out(now, tag, objects),
+        }
+    }
+
+    /// Core 1.1, section 6.2.1.3, table of the communication retry resources.
+    fn fail(&mut self, now: Instant, slot: ServerSlot, reason: RegistrationFailure) {
+        self.effects.emit(Event::RegistrationFailed(slot, reason));
+        let Some(server) = self.accounts.server(slot).copied() else { return };
+        let Some(session) = self.session_mut(slot) else { return };
+        let failed_before = session.attempts;
+        session.attempts = failed_before.saturating_add(1);
+        if session.attempts < server.retry_count {
+            let factor = 2u64.saturating_pow(failed_before);
+            let pause = Duration::from_secs(u64::from(server.retry_timer).saturating_mul(factor));
+            session.phase = Phase::Waiting { until: now.after(pause) };
+            return;
+        }
+        session.attempts = 0;
+        session.sequences = session.sequences.saturating_add(1);
+        let pause = Duration::from_secs(u64::from(server.sequence_delay));
+        session.phase = Phase::Waiting { until: now.after(pause) };
+        if session.sequences >= server.sequence_retry_count {
+            session.sequences = 0;
+            session.exhausted = true;
+            self.give_up(slot, &server);
+        }
+    }
+
+    /// Nobody visits the device: it goes on trying, a sequence each sequence delay, unless a bootstrap will start it again.
+    fn give_up(&mut self, slot: ServerSlot, server: &Server) {
+        self.effects.emit(Event::GaveUp(slot));
+        if server.bootstrap_on_failure {
+            self.effects.emit(Event::BootstrapNeeded);
+        }
+    }
+
+    pub(super) fn back_online(&mut self, _: Instant) {
+        for session in &mut self.sessions {
+            if session.is_registered() {
+                session.pending.update = true;
+            }
+        }
+    }
+
+    pub(super) fn stay_awake(&mut self, now: Instant, slot: ServerSlot) {
+        let until = now.after(self.config.awake);
+        let sleeps = self.accounts.server(slot).is_some_and(|server| self.sleeps(server));
+        if let Some(session) = self.session_mut(slot).filter(|_| sleeps) {
+            session.awake_until = until;
+        }
+    }
+
+    /// In queue mode the device listens only for a while after each exchange.
+    pub(super) fn is_asleep_to(&self, now: Instant, slot: ServerSlot) -> bool {
+        let (Some(server), Some(session)) = (self.accounts.server(slot), self.session(slot)) else {
+            return false;
+        };
+        let idle = matches!(session.phase, Phase::Registered | Phase::Waiting { .. } | Phase::Off);
+        self.sleeps(server) && idle && session.awake_until <= now && self.endpoint.outstanding() == 0
+    }
+
+    fn sleeps(&self, server: &Server) -> bool {
+        self.config.queue_mode || server.binding.has_queue_flag()
+    }
+
+    fn set_phase(&mut self, slot: ServerSlot, phase: Phase) {
+        if let Some(session) = self.session_mut(slot) {
+            session.phase = phase;
+        }
+    }
+
+    /// Whether notifications can go out to this server; an Update goes before them, since it may tell a new address.
+    pub(super) fn is_reachable(&self, slot: ServerSlot) -> bool {
+        let is_settled =
+            |session: &Session| matches!(session.phase, Phase::Registered) && !session.pending.update;
+        self.link == Link::Up && self.session(slot).is_some_and(is_settled)
+    }
+}
+
+/// A block of a request's body.
+#[derive(Clone, Copy)]
+struct Part {
+    block: buoy_coap::block::Block,
+    total: usize,
+}
+
+/// LwM2M 1.0 says in the binding that the device sleeps; later versions have the query `Q`.
+fn said_binding(version: LwM2mVersion, sleeps: bool) -> buoy_lwm2m::operation::Binding {
+    let plain = buoy_lwm2m::operation::Binding::UDP;
+    if sleeps && version == LwM2mVersion::V1_0 { plain.with_queue_flag() } else { plain }
+}
+
+fn write_uplink(writer: &mut MessageWriter<'_>, uplink: &Uplink<'_>, part: Option<Part>) {
+    for (number, value) in uplink.options() {
+        writer.option(number, &value);
+    }
+    if let Some(part) = part {
+        writer.uint(OptionNumber::BLOCK1, part.block.to_uint());
+        if part.block.offset() == 0 {
+            writer.uint(OptionNumber::SIZE1, u32::try_from(part.total).unwrap_or(u32::MAX));
+        }
+    }
+    writer.payload(uplink.payload());
+}
+
+impl core::fmt::Display for SendRefused {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NotRegistered => "the device is not registered at that server",
+            Self::Muted => "the server has muted Send on this device",
+            Self::Version => "LwM2M 1.0 has no Send; register with 1.1 or later",
+            Self::NothingThere => "a path has no value that can be read",
+            Self::TooLarge => "the values don't fit one message; send fewer at once",
+            Self::Busy => "too many messages are under way; try again later",
+        })
+    }
+}
+
+impl core::error::Error for SendRefused {}

@@ -1,0 +1,880 @@
+//! Firmware Update (object 5, versions 1.0 to 1.2): states, results, and the way of a package.
+//!
+//! The object keeps to the state machine of the specification; where the bytes go is a [`FirmwareTarget`]'s business, of
+//! which [`ota`] has one over NOR flash. A package comes in one of two ways:
+//!
+//! - Push: a server writes 5/0/0 in blocks, and each goes straight to the target.
+//! - Pull: a server writes 5/0/1, the client tells the shell ([`Event::DownloadRequested`]), and the shell fetches what
+//!   [`FirmwareUpdate::download`] says and hands it over by [`FirmwareUpdate::download_chunk`]. If the image has no signature
+//!   in it, the file of the same name with `.sig` behind it is asked for next.
+//!
+//! Update (5/0/2) makes the new image the next one to start and asks the shell to reboot. After the reboot the target
+//! knows what became of it, and [`FirmwareUpdate::confirm`], called once the device has tested itself and registered,
+//! makes it permanent: only then the result is 1.
+
+pub mod fetch;
+pub mod ota;
+
+use core::cell::Cell;
+use core::time::Duration;
+
+use buoy_coap::number::Code;
+use buoy_coap::time::Instant;
+use buoy_lwm2m::path::Path;
+use buoy_lwm2m::value::{Value, ValueType};
+
+use crate::accounts::{Record, RecordReader};
+use crate::effects::{Event, RebootReason};
+use crate::object::{
+    At, Clock, Context, Object, ObjectDefinition, Piece, Refusal, ResourceDefinition as Resource, Sink,
+};
+use crate::text::{Bytes, Text};
+
+/// The most bytes of a package's URI.
+pub const PACKAGE_URI_MAX: usize = 255;
+/// What is behind an image's name in its signature's.
+pub const SIGNATURE_SUFFIX: &str = ".sig";
+
+/// Where firmware goes: a slot of a flash, or whatever stands for it.
+pub trait FirmwareTarget {
+    /// Begins a package anew.
+    ///
+    /// # Errors
+    /// The result to report.
+    fn begin(&mut self, package: &Package<'_>) -> Result<(), UpdateResult>;
+
+    /// Goes on with a package that was begun before a reboot, and says at which offset; `None` if it has nothing of it.
+    fn resume(&mut self, package: &Package<'_>) -> Option<u32> {
+        let _ = package;
+        None
+    }
+
+    /// Takes the bytes at `offset`, which is where the bytes before ended.
+    ///
+    /// # Errors
+    /// The result to report; the package is aborted then.
+    fn chunk(&mut self, offset: u32, bytes: &[u8]) -> Result<(), UpdateResult>;
+
+    /// Whether the package had no signature in it, so that one has to come from beside it.
+    fn needs_signature(&self) -> bool {
+        false
+    }
+
+    /// Takes the signature from beside the package, whole.
+    ///
+    /// # Errors
+    /// The result to report.
+    fn signature(&mut self, signature: &[u8]) -> Result<(), UpdateResult> {
+        let _ = signature;
+        Ok(())
+    }
+
+    /// Ends the package and checks everything: size, digest, signature, whether it is for this device.
+    ///
+    /// # Errors
+    /// The result to report.
+    fn finish(&mut self) -> Result<(), UpdateResult>;
+
+    /// Makes the checked package the one to start at the next reset.
+    ///
+    /// # Errors
+    /// The result to report.
+    fn activate(&mut self) -> Result<(), UpdateResult>;
+
+    /// Gives the package up.
+    fn abort(&mut self);
+
+    /// What became of the last update, until [`FirmwareTarget::mark_reported`].
+    fn outcome(&mut self) -> Option<Outcome> {
+        None
+    }
+
+    /// Makes the running image permanent.
+    ///
+    /// # Errors
+    /// The result to report.
+    fn confirm(&mut self) -> Result<(), UpdateResult> {
+        Ok(())
+    }
+
+    /// Notes that a server has been told the outcome.
+    fn mark_reported(&mut self) {}
+
+    /// Name and version of the package that was checked last, for 5/0/6 and 5/0/7.
+    fn package_info(&self) -> Option<(&str, &str)> {
+        None
+    }
+}
+
+/// Which package is to come.
+#[derive(Clone, Copy, Debug)]
+pub struct Package<'a> {
+    /// Where from; none for one that is pushed.
+    pub uri: Option<&'a str>,
+    /// The ETag, if the server said one.
+    pub etag: &'a [u8],
+    /// Bytes, if they are known.
+    pub length: Option<u32>,
+}
+
+/// What became of an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The new image runs and isn't confirmed.
+    OnTrial,
+    /// The new image runs for good.
+    Succeeded,
+    /// The old image runs again.
+    Failed(UpdateResult),
+}
+
+/// 5/0/3
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// 0
+    #[default]
+    Idle = 0,
+    /// 1
+    Downloading = 1,
+    /// 2
+    Downloaded = 2,
+    /// 3
+    Updating = 3,
+}
+
+/// 5/0/5
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpdateResult {
+    /// 0
+    #[default]
+    Initial = 0,
+    /// 1
+    Success = 1,
+    /// 2
+    NotEnoughFlash = 2,
+    /// 3
+    OutOfMemory = 3,
+    /// 4
+    ConnectionLost = 4,
+    /// 5
+    IntegrityCheckFailed = 5,
+    /// 6
+    UnsupportedPackage = 6,
+    /// 7
+    InvalidUri = 7,
+    /// 8
+    UpdateFailed = 8,
+    /// 9
+    UnsupportedProtocol = 9,
+    /// 10: a server has cancelled the update (since 1.1).
+    Cancelled = 10,
+    /// 11: the update waits (since 1.1).
+    Deferred = 11,
+}
+
+impl UpdateResult {
+    /// The result of that number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Self {
+        match number {
+            0 => Self::Initial,
+            1 => Self::Success,
+            2 => Self::NotEnoughFlash,
+            3 => Self::OutOfMemory,
+            4 => Self::ConnectionLost,
+            5 => Self::IntegrityCheckFailed,
+            6 => Self::UnsupportedPackage,
+            7 => Self::InvalidUri,
+            9 => Self::UnsupportedProtocol,
+            10 => Self::Cancelled,
+            11 => Self::Deferred,
+            _ => Self::UpdateFailed,
+        }
+    }
+}
+
+/// How packages can be fetched (5/0/8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// `coap`
+    Coap = 0,
+    /// `coaps`
+    Coaps = 1,
+    /// `http`
+    Http = 2,
+    /// `https`
+    Https = 3,
+    /// `coap+tcp`
+    CoapTcp = 4,
+    /// `coaps+tcp`
+    CoapTls = 5,
+}
+
+impl Protocol {
+    /// The protocol of a URI.
+    #[must_use]
+    pub fn of(uri: &str) -> Option<Self> {
+        let (scheme, rest) = uri.split_once("://")?;
+        if rest.is_empty() {
+            return None;
+        }
+        let known = [
+            ("coap", Self::Coap),
+            ("coaps", Self::Coaps),
+            ("http", Self::Http),
+            ("https", Self::Https),
+            ("coap+tcp", Self::CoapTcp),
+            ("coaps+tcp", Self::CoapTls),
+        ];
+        known.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(scheme)).map(|(_, protocol)| protocol)
+    }
+}
+
+/// Which file is to be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The package.
+    Package,
+    /// The signature beside it.
+    Signature,
+}
+
+/// What the shell is to fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Download {
+    /// From where.
+    pub uri: Text<{ PACKAGE_URI_MAX + 4 }>,
+    /// From which byte on: ask for the rest only (Range, Block2), and only if the ETag is the same.
+    pub offset: u32,
+    /// The ETag of what has been fetched; empty if there is none.
+    pub etag: Bytes<32>,
+    /// Which file it is.
+    pub part: Part,
+}
+
+/// The answer to [`FirmwareUpdate::download_begin`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetch {
+    /// Fetch from this byte on.
+    From(u32),
+    /// Nothing is wanted any more.
+    Stop,
+}
+
+/// Why a download failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DownloadError {
+    /// The connection broke, or nobody answered, so often that it isn't worth trying again.
+    ConnectionLost,
+    /// There is no such file, or the URI makes no sense.
+    InvalidUri,
+    /// The scheme of the URI isn't known to the shell.
+    UnsupportedProtocol,
+    /// The shell has no memory for it.
+    OutOfMemory,
+}
+
+/// The Firmware Update object.
+#[derive(Debug)]
+pub struct FirmwareUpdate<T> {
+    target: T,
+    phase: Phase,
+    result: UpdateResult,
+    uri: Text<PACKAGE_URI_MAX>,
+    protocols: &'static [Protocol],
+    severity: u8,
+    max_defer: u32,
+    changed_at: Option<i64>,
+    /// A server has read the result since it was set.
+    told: Cell<Told>,
+    etag: Bytes<32>,
+    signature: Bytes<SIGNATURE_MAX>,
+    policy: Policy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Nobody,
+    SomeServer,
+    Noted,
+}
+
+/// Whether an update is carried out at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// As soon as a server says so.
+    #[default]
+    AtOnce,
+    /// The device defers it while it has something better to do; critical updates and those that may not be deferred any
+    /// longer are carried out all the same.
+    Defer,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    Idle,
+    /// A server pushes; so many bytes have come.
+    Pushed {
+        received: u32,
+    },
+    /// The shell fetches.
+    Pulling {
+        offset: u32,
+        part: Part,
+        begun: bool,
+    },
+    Downloaded {
+        deferred_until: Option<Instant>,
+    },
+    Updating,
+}
+
+/// The largest signature or manifest beside an image.
+const SIGNATURE_MAX: usize = 1024;
+
+static FIRMWARE: ObjectDefinition = ObjectDefinition::new(
+    5,
+    &[
+        Resource::write(0, ValueType::Opaque).streamed(),
+        Resource::read_write(1, ValueType::String),
+        Resource::execute(2),
+        Resource::read(3, ValueType::Integer),
+        Resource::read(5, ValueType::Integer),
+        Resource::read(6, ValueType::String),
+        Resource::read(7, ValueType::String),
+        Resource::read(8, ValueType::Integer).multiple(),
+        Resource::read(9, ValueType::Integer),
+        Resource::execute(10),
+        Resource::read_write(11, ValueType::Integer),
+        Resource::read(12, ValueType::Time),
+        Resource::read_write(13, ValueType::UnsignedInteger),
+    ],
+)
+.version(1, 1);
+
+const OBJECT: u16 = 5;
+const NOT_NOW: Refusal =
+    Refusal::new(Code::METHOD_NOT_ALLOWED, "the firmware is in a state where this can't be done");
+
+impl<T: FirmwareTarget> FirmwareUpdate<T> {
+    /// The object after a start of the device; `protocols` are those that the shell can fetch with.
+    pub fn new(mut target: T, protocols: &'static [Protocol]) -> Self {
+        let (phase, result) = match target.outcome() {
+            Some(Outcome::OnTrial) => (Phase::Updating, UpdateResult::Initial),
+            Some(Outcome::Succeeded) => (Phase::Idle, UpdateResult::Success),
+            Some(Outcome::Failed(result)) => (Phase::Idle, result),
+            None => (Phase::Idle, UpdateResult::Initial),
+        };
+        Self {
+            target,
+            phase,
+            result,
+            uri: Text::EMPTY,
+            protocols,
+            severity: 1,
+            max_defer: 0,
+            changed_at: None,
+            told: Cell::new(Told::Nobody),
+            etag: Bytes::EMPTY,
+            signature: Bytes::EMPTY,
+            policy: Policy::AtOnce,
+        }
+    }
+
+    /// 5/0/3
+    #[must_use]
+    pub const fn state(&self) -> State {
+        match self.phase {
+            Phase::Idle => State::Idle,
+            Phase::Pushed { .. } | Phase::Pulling { .. } => State::Downloading,
+            Phase::Downloaded { .. } => State::Downloaded,
+            Phase::Updating => State::Updating,
+        }
+    }
+
+    /// 5/0/5
+    #[must_use]
+    pub const fn result(&self) -> UpdateResult {
+        self.result
+    }
+
+    /// Where the firmware goes.
+    pub const fn target(&self) -> &T {
+        &self.target
+    }
+
+    /// Where the firmware goes.
+    pub const fn target_mut(&mut self) -> &mut T {
+        &mut self.target
+    }
+
+    /// Sets whether updates are carried out at once; one that was deferred is carried out when that is allowed again.
+    pub fn set_policy(&mut self, context: &mut Context<'_>, policy: Policy) {
+        self.policy = policy;
+        if let (Policy::AtOnce, Phase::Downloaded { deferred_until: Some(_) }) = (policy, &self.phase) {
+            let _result_tells = self.update(context);
+        }
+    }
+
+    /// Says that the running image has proved itself: it has passed its test, and has registered.
+    ///
+    /// # Errors
+    /// The result that is reported.
+    pub fn confirm(&mut self, context: &mut Context<'_>) -> Result<(), UpdateResult> {
+        self.target.confirm()?;
+        if self.phase == Phase::Updating && self.target.outcome() == Some(Outcome::Succeeded) {
+            self.enter(context, Phase::Idle, UpdateResult::Success);
+        }
+        Ok(())
+    }
+
+    /// What the shell is to fetch now, if anything.
+    #[must_use]
+    pub fn download(&self) -> Option<Download> {
+        let Phase::Pulling { offset, part, .. } = &self.phase else { return None };
+        let mut uri = Text::clipped(self.uri.as_str());
+        if *part == Part::Signature {
+            signature_uri(self.uri.as_str(), &mut uri);
+        }
+        let is_package = *part == Part::Package;
+        Some(Download {
+            uri,
+            offset: *offset,
+            etag: if is_package { self.etag } else { Bytes::EMPTY },
+            part: *part,
+        })
+    }
+
+    /// Says what the server has told of the file: its ETag and its length, if any. Gives the byte to fetch from, which isn't 0
+    /// when a download goes on after a reboot.
+    pub fn download_begin(&mut self, context: &mut Context<'_>, etag: &[u8], length: Option<u32>) -> Fetch {
+        let Phase::Pulling { offset, part, begun, .. } = &mut self.phase else { return Fetch::Stop };
+        if *part == Part::Signature {
+            self.signature = Bytes::EMPTY;
+            *offset = 0;
+            return Fetch::From(0);
+        }
+        let etag = Bytes::new(etag).unwrap_or_default();
+        if *begun && etag == self.etag {
+            return Fetch::From(*offset);
+        }
+        self.etag = etag;
+        context.persist(OBJECT);
+        let package = Package { uri: Some(self.uri.as_str()), etag: self.etag.as_slice(), length };
+        let resumed = if *begun { None } else { self.target.resume(&package) };
+        let from = match resumed {
+            Some(from) => Ok(from),
+            None => self.target.begin(&package).map(|()| 0),
+        };
+        match from {
+            Ok(from) => {
+                (*offset, *begun) = (from, true);
+                Fetch::From(from)
+            }
+            Err(result) => {
+                self.fail(context, result);
+                Fetch::Stop
+            }
+        }
+    }
+
+    /// Takes bytes of the file that [`FirmwareUpdate::download`] names; bytes that it has are passed over. Says whether
+    /// more are wanted.
+    pub fn download_chunk(&mut self, context: &mut Context<'_>, at: u32, bytes: &[u8]) -> bool {
+        if matches!(&self.phase, Phase::Pulling { part: Part::Package, begun: false, .. })
+            && self.download_begin(context, &[], None) == Fetch::Stop
+        {
+            return false;
+        }
+        let Phase::Pulling { offset, part, .. } = &mut self.phase else { return false };
+        let Some(skip) = offset.checked_sub(at) else {
+            self.fail(context, UpdateResult::ConnectionLost);
+            return false;
+        };
+        let news = bytes.get(skip as usize..).unwrap_or_default();
+        let taken = match part {
+            Part::Package => self.target.chunk(*offset, news),
+            Part::Signature => self.signature.extend(news).map_err(|_| UpdateResult::IntegrityCheckFailed),
+        };
+        *offset = offset.saturating_add(u32::try_from(news.len()).unwrap_or(u32::MAX));
+        if let Err(result) = taken {
+            self.fail(context, result);
+        }
+        taken.is_ok()
+    }
+
+    /// Says that the file is whole. The signature may have to be fetched now: see [`FirmwareUpdate::download`].
+    pub fn download_done(&mut self, context: &mut Context<'_>) {
+        let Phase::Pulling { part, .. } = &self.phase else { return };
+        match part {
+            Part::Package if self.target.needs_signature() => {
+                self.signature = Bytes::EMPTY;
+                self.phase = Phase::Pulling { offset: 0, part: Part::Signature, begun: true };
+                context.emit(Event::DownloadRequested);
+                return;
+            }
+            Part::Package => {}
+            Part::Signature => {
+                if let Err(result) = self.target.signature(self.signature.as_slice()) {
+                    self.fail(context, result);
+                    return;
+                }
+            }
+        }
+        self.finish(context);
+    }
+
+    /// Says that the file can't be fetched. A shell tries again by itself while that makes sense.
+    pub fn download_failed(&mut self, context: &mut Context<'_>, error: DownloadError) {
+        let Phase::Pulling { part, .. } = &self.phase else { return };
+        let result = match (part, error) {
+            (Part::Signature, DownloadError::InvalidUri) => UpdateResult::IntegrityCheckFailed,
+            (_, DownloadError::ConnectionLost) => UpdateResult::ConnectionLost,
+            (_, DownloadError::InvalidUri) => UpdateResult::InvalidUri,
+            (_, DownloadError::UnsupportedProtocol) => UpdateResult::UnsupportedProtocol,
+            (_, DownloadError::OutOfMemory) => UpdateResult::OutOfMemory,
+        };
+        self.fail(context, result);
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>) {
+        match self.target.finish() {
+            Ok(()) => {
+                let phase = Phase::Downloaded { deferred_until: None };
+                self.enter(context, phase, UpdateResult::Initial);
+            }
+            Err(result) => self.fail(context, result),
+        }
+    }
+
+    fn fail(&mut self, context: &mut Context<'_>, result: UpdateResult) {
+        self.target.abort();
+        self.forget_package(context);
+        self.enter(context, Phase::Idle, result);
+    }
+
+    fn forget_package(&mut self, context: &mut Context<'_>) {
+        self.etag = Bytes::EMPTY;
+        context.persist(OBJECT);
+    }
+
+    fn enter(&mut self, context: &mut Context<'_>, phase: Phase, result: UpdateResult) {
+        let before = self.state();
+        self.phase = phase;
+        if self.result != result {
+            self.result = result;
+            self.told = Cell::new(Told::Nobody);
+            context.changed(Path::resource(OBJECT, 0, 5));
+        }
+        if before != self.state() {
+            self.changed_at = context.clock().unix;
+            context.changed(Path::resource(OBJECT, 0, 3));
+            context.changed(Path::resource(OBJECT, 0, 12));
+            context.persist(OBJECT);
+        }
+    }
+
+    fn write_uri(&mut self, context: &mut Context<'_>, uri: &str) -> Result<(), Refusal> {
+        if uri.is_empty() {
+            return self.reset(context);
+        }
+        if !matches!(self.phase, Phase::Idle) {
+            return Err(NOT_NOW);
+        }
+        self.uri = Text::new(uri).map_err(|_| Refusal::bad_value("a package's URI has at most 255 bytes"))?;
+        self.etag = Bytes::EMPTY;
+        context.changed(Path::resource(OBJECT, 0, 1));
+        let known = Protocol::of(uri);
+        if !known.is_some_and(|protocol| self.protocols.contains(&protocol)) {
+            let is_uri = uri.contains("://");
+            let result = if is_uri { UpdateResult::UnsupportedProtocol } else { UpdateResult::InvalidUri };
+            self.enter(context, Phase::Idle, result);
+            return Ok(());
+        }
+        self.begin_pull(context);
+        Ok(())
+    }
+
+    fn begin_pull(&mut self, context: &mut Context<'_>) {
+        let phase = Phase::Pulling { offset: 0, part: Part::Package, begun: false };
+        self.enter(context, phase, UpdateResult::Initial);
+        context.emit(Event::DownloadRequested);
+    }
+
+    /// An empty URI or package takes everything back, in every state but Updating.
+    fn reset(&mut self, context: &mut Context<'_>) -> Result<(), Refusal> {
+        self.drop_package(context, UpdateResult::Initial)?;
+        self.uri = Text::EMPTY;
+        context.changed(Path::resource(OBJECT, 0, 1));
+        Ok(())
+    }
+
+    fn drop_package(&mut self, context: &mut Context<'_>, result: UpdateResult) -> Result<(), Refusal> {
+        match self.phase {
+            Phase::Updating => return Err(NOT_NOW),
+            Phase::Pulling { .. } => context.emit(Event::DownloadCancelled),
+            _ => {}
+        }
+        if self.phase != Phase::Idle {
+            self.target.abort();
+        }
+        self.forget_package(context);
+        self.enter(context, Phase::Idle, result);
+        Ok(())
+    }
+
+    fn cancel(&mut self, context: &mut Context<'_>) -> Result<(), Refusal> {
+        if self.phase == Phase::Idle {
+            return Err(NOT_NOW);
+        }
+        self.drop_package(context, UpdateResult::Cancelled)
+    }
+
+    fn start_update(&mut self, context: &mut Context<'_>) -> Result<(), Refusal> {
+        let Phase::Downloaded { deferred_until } = self.phase else { return Err(NOT_NOW) };
+        let may_defer = self.policy == Policy::Defer && self.severity != 0 && self.max_defer > 0;
+        if !may_defer {
+            return self.update(context);
+        }
+        let latest = context.now().after(Duration::from_secs(u64::from(self.max_defer)));
+        let deferred_until = Some(deferred_until.unwrap_or(latest));
+        self.enter(context, Phase::Downloaded { deferred_until }, UpdateResult::Deferred);
+        Ok(())
+    }
+
+    fn update(&mut self, context: &mut Context<'_>) -> Result<(), Refusal> {
+        match self.target.activate() {
+            Ok(()) => {
+                self.forget_package(context);
+                self.enter(context, Phase::Updating, UpdateResult::Initial);
+                context.emit(Event::Reboot(RebootReason::FirmwareUpdate));
+            }
+            Err(result) => self.enter(context, Phase::Idle, result),
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, context: &mut Context<'_>, piece: Piece<'_>) -> Result<(), Refusal> {
+        if piece.offset == 0 {
+            let is_empty = piece.is_last && matches!(piece.bytes, [] | [0]);
+            if is_empty {
+                return self.reset(context);
+            }
+            self.begin_push(context, piece.total)?;
+        }
+        let Phase::Pushed { received } = &mut self.phase else { return Err(NOT_NOW) };
+        if usize::try_from(*received) != Ok(piece.offset) {
+            return Err(Refusal::new(Code::REQUEST_ENTITY_INCOMPLETE, "a piece of the package is missing"));
+        }
+        let at = *received;
+        *received = at.saturating_add(u32::try_from(piece.bytes.len()).unwrap_or(u32::MAX));
+        if let Err(result) = self.target.chunk(at, piece.bytes) {
+            self.fail(context, result);
+            return Err(refused(result));
+        }
+        if piece.is_last {
+            self.finish(context);
+        }
+        Ok(())
+    }
+
+    fn begin_push(&mut self, context: &mut Context<'_>, total: Option<usize>) -> Result<(), Refusal> {
+        match self.phase {
+            Phase::Idle => {}
+            // The same server begins again.
+            Phase::Pushed { .. } => self.target.abort(),
+            _ => return Err(NOT_NOW),
+        }
+        let length = total.and_then(|total| u32::try_from(total).ok());
+        match self.target.begin(&Package { uri: None, etag: &[], length }) {
+            Ok(()) => {
+                self.enter(context, Phase::Pushed { received: 0 }, UpdateResult::Initial);
+                Ok(())
+            }
+            Err(result) => {
+                self.enter(context, Phase::Idle, result);
+                Err(refused(result))
+            }
+        }
+    }
+}
+
+/// What the blocks of a refused package are answered with.
+fn refused(result: UpdateResult) -> Refusal {
+    match result {
+        UpdateResult::NotEnoughFlash => {
+            Refusal::new(Code::REQUEST_ENTITY_TOO_LARGE, "the package is larger than its slot")
+        }
+        UpdateResult::UnsupportedPackage => {
+            Refusal::new(Code::BAD_REQUEST, "the package is none for this device")
+        }
+        UpdateResult::IntegrityCheckFailed => Refusal::new(Code::BAD_REQUEST, "the package is damaged"),
+        _ => Refusal::new(Code::INTERNAL_SERVER_ERROR, "the package could not be stored"),
+    }
+}
+
+/// The name of the signature beside a package: the suffix stands before a query.
+fn signature_uri(package: &str, uri: &mut Text<{ PACKAGE_URI_MAX + 4 }>) {
+    let end = package.find(['?', '#']).unwrap_or(package.len());
+    let (path, query) = package.split_at_checked(end).unwrap_or((package, ""));
+    let parts = [path, SIGNATURE_SUFFIX, query];
+    *uri = Text::EMPTY;
+    let _fits = parts.iter().try_for_each(|part| uri.push_str(part));
+}
+
+impl<T: FirmwareTarget> Object for FirmwareUpdate<T> {
+    fn definition(&self) -> &'static ObjectDefinition {
+        &FIRMWARE
+    }
+
+    fn has_resource(&self, at: At) -> bool {
+        !matches!(at.resource, 6 | 7) || self.target.package_info().is_some()
+    }
+
+    fn read(&self, _: &Clock, at: At, sink: &mut Sink<'_>) -> Result<(), Refusal> {
+        match at.resource {
+            1 => sink.value(self.uri.as_str()),
+            3 => sink.value(i64::from(self.state() as u8)),
+            5 => {
+                if self.told.get() == Told::Nobody {
+                    self.told.set(Told::SomeServer);
+                }
+                sink.value(i64::from(self.result as u8))
+            }
+            6 => sink.optional(self.target.package_info().map(|(name, _)| name)),
+            7 => sink.optional(self.target.package_info().map(|(_, version)| version)),
+            8 => {
+                let numbered = (0..).zip(self.protocols);
+                numbered.into_iter().try_for_each(|(index, protocol)| sink.item(index, *protocol as i64))
+            }
+            9 => sink.value(if self.protocols.is_empty() { 1i64 } else { 2 }),
+            11 => sink.value(i64::from(self.severity)),
+            12 => sink.value(Value::Time(self.changed_at.unwrap_or(0))),
+            13 => sink.value(Value::UnsignedInteger(u64::from(self.max_defer))),
+            _ => Err(Refusal::NOT_FOUND),
+        }
+    }
+
+    fn check(&self, at: At, _: Option<u16>, value: &Value<'_>) -> Result<(), Refusal> {
+        match (at.resource, value) {
+            (1, Value::String(uri)) if uri.len() > PACKAGE_URI_MAX => {
+                Err(Refusal::bad_value("a package's URI has at most 255 bytes"))
+            }
+            (1, Value::String(uri)) if !uri.is_empty() && self.phase != Phase::Idle => Err(NOT_NOW),
+            (11, Value::Integer(0..=2)) => Ok(()),
+            (11, _) => Err(Refusal::bad_value("a severity is 0 (critical), 1 (mandatory) or 2 (optional)")),
+            (13, Value::UnsignedInteger(seconds)) if u32::try_from(*seconds).is_err() => {
+                Err(Refusal::bad_value("the period is too long"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        at: At,
+        _: Option<u16>,
+        value: &Value<'_>,
+    ) -> Result<(), Refusal> {
+        self.check(at, None, value)?;
+        match (at.resource, value) {
+            (1, Value::String(uri)) => return self.write_uri(context, uri),
+            (11, Value::Integer(severity)) => self.severity = u8::try_from(*severity).unwrap_or(1),
+            (13, Value::UnsignedInteger(seconds)) => {
+                self.max_defer = u32::try_from(*seconds).unwrap_or(u32::MAX);
+            }
+            _ => return Err(Refusal::BAD_VALUE),
+        }
+        context.changed(Path::resource(OBJECT, 0, at.resource));
+        context.persist(OBJECT);
+        Ok(())
+    }
+
+    fn write_piece(&mut self, context: &mut Context<'_>, _: At, piece: Piece<'_>) -> Result<(), Refusal> {
+        self.push(context, piece)
+    }
+
+    fn execute(&mut self, context: &mut Context<'_>, at: At, _: &str) -> Result<(), Refusal> {
+        match at.resource {
+            2 => self.start_update(context),
+            10 => self.cancel(context),
+            _ => Err(Refusal::METHOD_NOT_ALLOWED),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let deferred = match self.phase {
+            Phase::Downloaded { deferred_until } => deferred_until,
+            _ => None,
+        };
+        let is_outcome = matches!(self.phase, Phase::Idle) && self.result != UpdateResult::Initial;
+        let note = (is_outcome && self.told.get() == Told::SomeServer).then_some(Instant::ZERO);
+        note.or(deferred)
+    }
+
+    fn handle_timeout(&mut self, context: &mut Context<'_>) {
+        if self.told.get() == Told::SomeServer {
+            self.told.set(Told::Noted);
+            self.target.mark_reported();
+        }
+        if let Phase::Downloaded { deferred_until: Some(at) } = self.phase
+            && at <= context.now()
+        {
+            let _result_tells = self.update(context);
+        }
+    }
+
+    /// Keeps what a download needs to go on after a power cut: the URI and the ETag; and what servers wrote.
+    fn save(&self, record: &mut [u8]) -> usize {
+        let mut writer = Record::new(record);
+        writer.byte(match self.phase {
+            Phase::Pulling { .. } => PULLING,
+            Phase::Downloaded { .. } => DOWNLOADED,
+            _ => 0,
+        });
+        writer.bytes(self.uri.as_str().as_bytes());
+        writer.bytes(self.etag.as_slice());
+        writer.byte(self.severity);
+        writer.uint(u64::from(self.max_defer));
+        writer.finish()
+    }
+
+    /// A download that a reboot interrupted goes on: [`FirmwareUpdate::download`] names it. A package that was whole is
+    /// checked once more.
+    fn load(&mut self, record: &[u8]) {
+        let mut reader = RecordReader(record);
+        let Some(phase) = reader.byte() else { return };
+        let text = reader.bytes().and_then(|bytes| core::str::from_utf8(bytes).ok());
+        let (Some(uri), Some(etag), Some(severity), Some(max_defer)) =
+            (text, reader.bytes(), reader.byte(), reader.uint())
+        else {
+            return;
+        };
+        self.uri = Text::clipped(uri);
+        self.severity = severity.min(2);
+        self.max_defer = u32::try_from(max_defer).unwrap_or(0);
+        if self.phase != Phase::Idle || self.result != UpdateResult::Initial {
+            return;
+        }
+        self.etag = Bytes::new(etag).unwrap_or_default();
+        match phase {
+            PULLING => self.phase = Phase::Pulling { offset: 0, part: Part::Package, begun: false },
+            DOWNLOADED => self.check_again(),
+            _ => {}
+        }
+    }
+}
+
+const PULLING: u8 = 1;
+const DOWNLOADED: u8 = 2;
+
+impl<T: FirmwareTarget> FirmwareUpdate<T> {
+    fn check_again(&mut self) {
+        let uri = Some(self.uri.as_str()).filter(|uri| !uri.is_empty());
+        let package = Package { uri, etag: self.etag.as_slice(), length: None };
+        if self.target.resume(&package).is_some() && self.target.finish().is_ok() {
+            self.phase = Phase::Downloaded { deferred_until: None };
+        }
+    }
+}

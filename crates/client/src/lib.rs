@@ -1,0 +1,34 @@
+//! The device's side of LwM2M 1.0 to 1.2 as a sans-IO engine: the same code on a PC, in a simulator and on a chip.
+//!
+//! A [`Client`] registers at its servers and keeps the registrations alive, answers every operation, and notifies. It knows
+//! no sockets, no clock, no threads and no allocator. Objects plug in by the [`Object`] trait; those that fleets use are in
+//! [`objects`] and [`firmware`]. The shell has one socket for each server, and
+//!
+//! 1. gives each datagram to [`Client::handle_datagram`], stores what [`Client::persist`] saves, and then sends what was
+//!    answered;
+//! 2. calls [`Client::handle_timeout`] when the time of [`Client::poll_timeout`] has come;
+//! 3. after each of these, sends what [`Client::poll_transmit`] gives and does what [`Client::poll_event`] says, until
+//!    neither has more.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used))]
+#![warn(clippy::std_instead_of_core)]
+
+pub mod access;
+pub mod accounts;
+mod client;
+mod effects;
+pub mod firmware;
+pub mod object;
+pub mod objects;
+pub mod storage;
+pub mod text;
+mod tree;
+
+pub use accounts::{Security, SecurityMode, Server};
+pub use client::{
+    ChipClient, Client, ClientConfig, ConfigError, ENDPOINT_MAX, HostClient, SendRefused, Transmit,
+};
+pub use effects::{Event, RebootReason, RegistrationFailure, ServerSlot};
+pub use object::{Context, Object};
+pub use storage::Storage;

@@ -1,0 +1,148 @@
+//! Texts and bytes of a bounded length that lie where they are declared.
+
+use core::fmt;
+
+/// At most `N` bytes in place.
+#[derive(Clone, Copy)]
+pub struct Bytes<const N: usize> {
+    bytes: [u8; N],
+    length: u16,
+}
+
+/// A text of at most `N` bytes of UTF-8 in place.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Text<const N: usize>(Bytes<N>);
+
+/// More bytes than there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+impl<const N: usize> Bytes<N> {
+    /// No bytes.
+    pub const EMPTY: Self = Self { bytes: [0; N], length: 0 };
+
+    /// A copy of `bytes`.
+    ///
+    /// # Errors
+    /// [`TooLong`] for more than `N`.
+    pub fn new(bytes: &[u8]) -> Result<Self, TooLong> {
+        let mut copy = Self::EMPTY;
+        copy.extend(bytes)?;
+        Ok(copy)
+    }
+
+    /// Appends a copy of `bytes`.
+    ///
+    /// # Errors
+    /// [`TooLong`], and nothing is appended.
+    pub fn extend(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
+        let start = usize::from(self.length);
+        let end = start.saturating_add(bytes.len());
+        let length = u16::try_from(end).map_err(|_| TooLong)?;
+        self.bytes.get_mut(start..end).ok_or(TooLong)?.copy_from_slice(bytes);
+        self.length = length;
+        Ok(())
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+}
+
+impl<const N: usize> Text<N> {
+    /// No text.
+    pub const EMPTY: Self = Self(Bytes::EMPTY);
+
+    /// A copy of `text`.
+    ///
+    /// # Errors
+    /// [`TooLong`] for more than `N` bytes.
+    pub fn new(text: &str) -> Result<Self, TooLong> {
+        Bytes::new(text.as_bytes()).map(Self)
+    }
+
+    /// As much of the beginning of `text` as there is room for.
+    #[must_use]
+    pub fn clipped(text: &str) -> Self {
+        let mut end = text.len().min(N).min(usize::from(u16::MAX));
+        while !text.is_char_boundary(end) {
+            end = end.saturating_sub(1);
+        }
+        Self::new(text.get(..end).unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// Appends a copy of `text`.
+    ///
+    /// # Errors
+    /// [`TooLong`], and nothing is appended.
+    pub fn push_str(&mut self, text: &str) -> Result<(), TooLong> {
+        self.0.extend(text.as_bytes())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(self.0.as_slice()).unwrap_or_default()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<const N: usize> Default for Bytes<N> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl<const N: usize> PartialEq for Bytes<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl<const N: usize> Eq for Bytes<N> {}
+
+impl<const N: usize> fmt::Debug for Bytes<N> {
+    /// Says how many bytes there are and not which: they may be a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.length)
+    }
+}
+
+impl<const N: usize> fmt::Debug for Text<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl<const N: usize> fmt::Display for Text<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<const N: usize> fmt::Write for Text<N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push_str(text).map_err(|TooLong| fmt::Error)
+    }
+}
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too long for its place")
+    }
+}
+
+impl core::error::Error for TooLong {}

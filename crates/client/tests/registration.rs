@@ -1,0 +1,171 @@
+//! Registration, driven by hand (int-101 to int-109).
+
+mod world;
+
+use buoy_client::{ClientConfig, Event, RegistrationFailure, Server};
+use buoy_coap::number::{Code, ContentFormat};
+use buoy_lwm2m::operation::LwM2mVersion;
+use world::{FIRST, SECOND, World};
+
+#[test]
+fn int_101_a_device_registers_with_its_name_lifetime_version_binding_and_objects() {
+    let mut world = World::new();
+    world.start();
+    let register = world.request().clone();
+    assert_eq!((register.code(), register.path().as_str()), (Code::POST, "rd"));
+    assert_eq!(register.queries(), "ep=buoy-1&lt=300&lwm2m=1.1&b=U");
+    assert_eq!(register.format(), Some(ContentFormat::LINK));
+    assert_eq!(
+        register.text(),
+        "</>;rt=\"oma.lwm2m\";ct=\"60 110 112 11542\",</1>;ver=1.2,</1/0>,</3>;ver=1.1,</3/0>,</3303/0>,</3303/1>,</3311/0>"
+    );
+    world.accept_registration(FIRST, "5a3f");
+    assert!(world.saw(Event::Registered(FIRST)));
+    assert_eq!(world.client.location(FIRST), Some("/rd/5a3f"));
+}
+
+#[test]
+fn int_102_an_update_comes_in_time_to_survive_its_repetitions() {
+    let mut world = World::registered();
+    world.wait(206);
+    assert!(world.sent.is_empty());
+    world.wait(2);
+    let update = world.request().clone();
+    assert_eq!(
+        (update.code(), update.path().as_str(), update.queries().as_str()),
+        (Code::POST, "rd/5a3f", "")
+    );
+    world.accept_update();
+    assert!(world.saw(Event::RegistrationUpdated(FIRST)));
+}
+
+#[test]
+fn int_103_a_device_deregisters() {
+    let mut world = World::registered();
+    let (client, now) = (&mut world.client, world.now);
+    world.objects.with(|objects| client.deregister(now, FIRST, objects));
+    world.settle();
+    let request = world.request().clone();
+    assert_eq!((request.code(), request.path().as_str()), (Code::DELETE, "rd/5a3f"));
+    world.answer(&request, Code::DELETED, &[]);
+    assert!(world.saw(Event::Deregistered(FIRST)) && !world.client.is_registered(FIRST));
+    world.sent.clear();
+    world.wait(100_000);
+    assert!(world.sent.is_empty());
+}
+
+#[test]
+fn int_104_the_update_trigger_makes_the_device_update_at_once() {
+    let mut world = World::registered();
+    assert_eq!(world.execute("/1/0/8"), Code::CHANGED);
+    assert_eq!(world.request().path(), "rd/5a3f");
+    world.accept_update();
+}
+
+#[test]
+fn int_105_a_device_whose_update_is_refused_registers_anew() {
+    let mut world = World::registered();
+    world.execute("/1/0/8");
+    let update = world.request().clone();
+    world.answer(&update, Code::NOT_FOUND, &[]);
+    assert_eq!(world.request().path(), "rd");
+    world.accept_registration(FIRST, "7777");
+    assert_eq!(world.client.location(FIRST), Some("/rd/7777"));
+}
+
+#[test]
+fn int_107_a_lifetime_that_a_server_writes_is_told_and_kept() {
+    let mut world = World::registered();
+    assert_eq!(world.write_text("/1/0/1", "60"), Code::CHANGED);
+    assert_eq!(world.request().queries(), "lt=60");
+    world.accept_update();
+    world.wait(31);
+    assert_eq!(world.request().path(), "rd/5a3f");
+    assert!(world.storage.0.contains_key(&1), "the lifetime survives a reboot");
+}
+
+#[test]
+fn int_108_queue_mode_is_turned_on_by_the_binding() {
+    let mut world = World::registered();
+    assert_eq!(world.write_text("/1/0/7", "UQ"), Code::CHANGED);
+    let register = world.request().clone();
+    assert_eq!(register.queries(), "ep=buoy-1&lt=300&lwm2m=1.1&b=U&Q");
+    assert_eq!(world.write_text("/1/0/7", "X"), Code::BAD_REQUEST);
+}
+
+#[test]
+fn int_108_in_lwm2m_1_0_the_binding_itself_says_queue_mode() {
+    let config = ClientConfig { version: LwM2mVersion::V1_0, ..ClientConfig::new("buoy-1").unwrap() };
+    let mut world = World::with(config, &[Server::new(101, 300)]);
+    world.start();
+    world.accept_registration(FIRST, "1");
+    world.write_text("/1/0/7", "UQ");
+    assert_eq!((world.request().path().as_str(), world.request().queries().as_str()), ("rd/1", "b=UQ"));
+}
+
+#[test]
+fn int_109_in_queue_mode_the_device_listens_for_a_while_and_then_no_more() {
+    let config = ClientConfig { queue_mode: true, ..ClientConfig::new("buoy-1").unwrap() };
+    let mut world = World::with(config, &[Server::new(101, 3600)]);
+    world.start();
+    assert!(world.request().queries().ends_with("&b=U&Q"));
+    world.accept_registration(FIRST, "1");
+    assert_eq!(world.client.sleep_until(world.now), None);
+    world.wait(92);
+    assert_eq!(world.read_text("/3/0/0"), "Buoy");
+    world.wait(92);
+    assert_eq!(world.client.sleep_until(world.now), None, "the read kept it awake");
+    world.wait(2);
+    let until = world.client.sleep_until(world.now).expect("it sleeps now");
+    let request = [0x40, 1, 0, 9, 0xb1, b'3'];
+    assert!(world.deliver(FIRST, &request).is_none());
+    world.wait((until - world.now).as_secs() + 1);
+    assert_eq!(world.request().path(), "rd/1");
+    assert_eq!(world.client.sleep_until(world.now), None);
+}
+
+#[test]
+fn a_silent_server_is_tried_again_with_growing_pauses_and_then_after_the_sequence_delay() {
+    let mut server = Server::new(101, 300);
+    (server.retry_count, server.retry_timer, server.sequence_delay) = (3, 60, 1000);
+    (server.sequence_retry_count, server.bootstrap_on_failure) = (1, true);
+    let mut world = World::with(ClientConfig::new("buoy-1").unwrap(), &[server]);
+    world.start();
+    // Each attempt lasts 62 to 93 seconds; between them are 60 and 120.
+    world.wait(93 * 3 + 60 + 120 + 5);
+    let failed = Event::RegistrationFailed(FIRST, RegistrationFailure::ServerSilent);
+    assert_eq!(world.events.iter().filter(|event| **event == failed).count(), 3);
+    assert!(world.saw(Event::GaveUp(FIRST)) && world.saw(Event::BootstrapNeeded));
+    world.sent.clear();
+    world.wait(1000);
+    assert_eq!(world.request().path(), "rd");
+    world.accept_registration(FIRST, "1");
+}
+
+#[test]
+fn servers_register_in_their_order_and_a_failure_blocks_those_behind() {
+    let order = |id, priority| Server { priority: Some(priority), ..Server::new(id, 300) };
+    let mut world = World::with(ClientConfig::new("buoy-1").unwrap(), &[order(101, 2), order(102, 1)]);
+    world.start();
+    assert!(world.sent.iter().all(|sent| sent.server == SECOND));
+    world.wait(40);
+    assert!(world.sent.iter().all(|sent| sent.server == SECOND), "the failure blocks");
+    world.accept_registration(SECOND, "2");
+    world.wait(1);
+    assert_eq!((world.request().server, world.request().path().as_str()), (FIRST, "rd"));
+}
+
+#[test]
+fn disable_deregisters_and_comes_back_after_its_time() {
+    let mut world = World::registered();
+    world.write_text("/1/0/5", "500");
+    assert_eq!(world.execute("/1/0/4"), Code::CHANGED);
+    let request = world.request().clone();
+    assert_eq!((request.code(), request.path().as_str()), (Code::DELETE, "rd/5a3f"));
+    world.answer(&request, Code::DELETED, &[]);
+    world.sent.clear();
+    world.wait(499);
+    assert!(world.sent.is_empty());
+    world.wait(2);
+    assert_eq!(world.request().path(), "rd");
+}
