@@ -35,7 +35,7 @@ pub(crate) fn clippy() -> Result<Outcome> {
 }
 
 pub(crate) fn doc() -> Result<Outcome> {
-    let run = Run::cargo(&["doc", "--quiet", "--workspace", "--all-features", "--no-deps"]);
+    let run = Run::cargo(&["doc", "--quiet", "--keep-going", "--workspace", "--all-features", "--no-deps"]);
     whole("doc", run.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
