@@ -1,2 +1,79 @@
-//! The tasks.
-fn main() {}
+//! The project's own tasks. `cargo xtask help` says which.
+
+mod cargo_test;
+mod command;
+mod coverage_map;
+mod fuzz;
+mod interop;
+mod layers;
+mod licence;
+mod lints;
+mod no_std;
+mod outcome;
+mod steps;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::Run;
+
+const HELP: &str = "\
+cargo xtask TASK
+
+  test [STEP…]   runs every step, or those named; the last line counts what passed, failed and was skipped
+  layers         which crate may depend on which, and the licences of what they depend on
+  interop        other people's implementations against ours; the same as `test interop`
+  embedded       builds for bare targets; the same as `test no_std`
+  bench [ARG…]   measures against peers, and writes docs/performance.md
+  help           this text
+
+A step whose tool is missing is skipped, with a word on how to get it. With CI=true in the environment that is a failure.
+The full output of each command is kept in target/xtask/.
+
+Steps of `test`:
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<ExitCode> {
+    // Every path in the tasks is relative to the workspace.
+    std::env::set_current_dir(root()).context("the workspace is gone")?;
+    match arguments {
+        [] | ["help" | "--help" | "-h", ..] | [_, "--help" | "-h", ..] => {
+            print!("{HELP}{}", steps::list());
+            Ok(ExitCode::SUCCESS)
+        }
+        ["test", names @ ..] => steps::run(names),
+        ["layers"] => steps::run(&["layers"]),
+        ["interop"] => steps::run(&["interop"]),
+        ["embedded"] => steps::run(&["no_std"]),
+        ["bench", arguments @ ..] => bench(arguments),
+        [task, ..] => bail!("there is no task `{task}`; `cargo xtask help` lists them"),
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+fn bench(arguments: &[&str]) -> Result<ExitCode> {
+    let homes = ["bench/Cargo.toml", "crates/bench/Cargo.toml"];
+    let Some(manifest) = homes.into_iter().find(|manifest| Path::new(manifest).exists()) else {
+        bail!("there are no measurements yet: neither {} nor {} exists", homes[0], homes[1]);
+    };
+    let run = Run::cargo(&["run", "--release", "--manifest-path", manifest, "--"]).args(arguments);
+    let status = run.in_the_open()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -2,7 +2,7 @@
 //!
 //! Four small machines keep the arithmetic and the negotiation; the bytes stay with their owner, so a body never has to be in
 //! memory whole. [`Upload`] sends a request's body (Block1) and [`Assembly`] receives one; [`Download`] receives a response's
-//! body (Block2) and [`slice`] cuts one.
+//! body (Block2) and [`slice()`] cuts one.
 
 use core::ops::Range;
 

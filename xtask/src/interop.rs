@@ -1,0 +1,148 @@
+//! Other people's implementations against ours (interop/README.md).
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::cargo_test;
+use crate::command::{Finished, Run, is_installed};
+use crate::outcome::Outcome;
+
+const PYTHON: &str = "interop/venv/bin/python";
+const REQUIREMENTS: &str = "interop/requirements.txt";
+
+/// Every interoperability check. Add yours here.
+const CHECKS: &[Check] = &[
+    Check {
+        name: "Leshan's peers among themselves",
+        needs: &[Need::Leshan, Need::Python],
+        command: &[PYTHON, "interop/leshan/selfcheck.py"],
+    },
+    Check {
+        name: "aiocoap's peers among themselves and with Leshan's",
+        needs: &[Need::Leshan, Need::Python],
+        command: &[PYTHON, "interop/aiocoap/selfcheck.py"],
+    },
+    Check {
+        name: "libcoap's client is there",
+        needs: &[Need::Libcoap],
+        command: &["coap-client-notls", "-h"],
+    },
+    Check {
+        name: "Buoy with all of them",
+        needs: &[Need::Leshan, Need::Python, Need::Libcoap, Need::File("crates/buoy/tests/interop.rs")],
+        // The tests of that file are marked #[ignore = "interop"], so that they run here and only here.
+        command: &["cargo", "test", "--package", "buoy", "--test", "interop", "--", "--ignored"],
+    },
+];
+
+struct Check {
+    name: &'static str,
+    needs: &'static [Need],
+    command: &'static [&'static str],
+}
+
+/// What has to be there before a check.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// The Java programs, built.
+    Leshan,
+    /// The virtual environment with aiocoap.
+    Python,
+    /// Debian's libcoap3-bin.
+    Libcoap,
+    /// A file that is not written yet.
+    File(&'static str),
+}
+
+/// Whether a need is met.
+enum Met {
+    Yes,
+    /// And what to do about it.
+    Missing(&'static str),
+    /// The tool is there, and failed.
+    Failed(String),
+    /// Nothing to check yet.
+    NotWritten,
+}
+
+pub(crate) fn step() -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    // What is missing is missing for all checks; what is prepared, is prepared once.
+    let mut known: Vec<(Need, Met)> = Vec::new();
+    for check in CHECKS {
+        for need in check.needs {
+            if !known.iter().any(|(of, _)| of == need) {
+                known.push((*need, need.prepare()?));
+            }
+        }
+        let obstacle =
+            known.iter().find(|(need, met)| check.needs.contains(need) && !matches!(met, Met::Yes));
+        match obstacle.map(|(_, met)| met) {
+            None | Some(Met::Yes) => check.run(&mut outcome)?,
+            Some(Met::Missing(how_to_get)) => outcome.skip(check.name, how_to_get),
+            Some(Met::Failed(output)) => outcome.fail(check.name, output),
+            Some(Met::NotWritten) => {}
+        }
+    }
+    outcome.summary = format!("{} checks", outcome.passed);
+    Ok(outcome)
+}
+
+impl Check {
+    fn run(&self, outcome: &mut Outcome) -> Result<()> {
+        let [program, arguments @ ..] = self.command else { return Ok(()) };
+        let run = if *program == "cargo" { Run::cargo(arguments) } else { Run::new(program, arguments) };
+        let log = self.name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
+        let Finished { success, output } = run.log(&format!("interop-{log}")).finish()?;
+        if *program == "cargo" && success {
+            let tests = cargo_test::read(&output);
+            outcome.passed += tests.passed;
+            outcome.skipped.extend(tests.skipped);
+        } else {
+            outcome.check(self.name, success, output);
+        }
+        Ok(())
+    }
+}
+
+impl Need {
+    fn prepare(self) -> Result<Met> {
+        Ok(match self {
+            Self::Leshan => prepare_leshan()?,
+            Self::Python => prepare_python()?,
+            Self::Libcoap if is_installed("coap-client-notls", "-h") => Met::Yes,
+            Self::Libcoap => Met::Missing("on Debian: apt-get install libcoap3-bin"),
+            Self::File(path) if Path::new(path).exists() => Met::Yes,
+            Self::File(_) => Met::NotWritten,
+        })
+    }
+}
+
+fn prepare_leshan() -> Result<Met> {
+    if !is_installed("java", "-version") || !is_installed("mvn", "--version") {
+        return Ok(Met::Missing(
+            "a JDK of 17 or later and Maven; on Debian: apt-get install openjdk-17-jdk-headless maven",
+        ));
+    }
+    let build = Run::new("mvn", &["-q", "-B", "-f", "interop/leshan/pom.xml", "package"]);
+    Ok(met(build.finish()?))
+}
+
+fn prepare_python() -> Result<Met> {
+    if !is_installed("python3", "--version") {
+        return Ok(Met::Missing("Python 3.11 or later; on Debian: apt-get install python3 python3-venv"));
+    }
+    if !Path::new(PYTHON).exists() {
+        let venv = Run::new("python3", &["-m", "venv", "interop/venv"]).log("venv").finish()?;
+        if !venv.success {
+            return Ok(Met::Failed(format!("{}\non Debian: apt-get install python3-venv\n", venv.output)));
+        }
+    }
+    let install = Run::new(PYTHON, &["-m", "pip", "install", "-q", "-r", REQUIREMENTS]);
+    Ok(met(install.log("pip").finish()?))
+}
+
+fn met(finished: Finished) -> Met {
+    if finished.success { Met::Yes } else { Met::Failed(finished.output) }
+}

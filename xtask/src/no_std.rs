@@ -1,0 +1,101 @@
+//! Builds of the `no_std` crates for a target without an operating system.
+//!
+//! The target's core library comes from rustup where rustup can get it. Else it is built from source: Debian has a toolchain with
+//! the sources, and so may rustup's nightly.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use cargo_metadata::MetadataCommand;
+
+use crate::command::Run;
+use crate::outcome::Outcome;
+
+/// The crates that a device runs. One that is not written yet is left out.
+const CRATES: [&str; 5] = ["buoy-coap", "buoy-dtls", "buoy-lwm2m", "buoy-ota", "buoy-client"];
+const TARGET: &str = "riscv32imac-unknown-none-elf";
+/// rustup may have no way to its server, and not know it.
+const PATIENCE: Duration = Duration::from_secs(120);
+const DEBIAN: [&str; 3] = ["/usr/bin/cargo", "/usr/bin/rustc", "/usr/lib/rustlib/src/rust/library"];
+const HOW_TO_GET: &str = "rustup target add riscv32imac-unknown-none-elf, or on Debian: apt-get install rustc-web cargo-web rust-web-src";
+/// By these a cargo and a rustup speak to the ones that they start.
+const OF_THE_OTHER_CARGO: [&str; 4] = ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTC", "RUSTDOC"];
+
+/// How to build for the target.
+enum Toolchain {
+    /// The toolchain in use has the target.
+    Installed,
+    /// Debian's, from source.
+    Debian,
+    /// rustup's nightly, from source.
+    Nightly,
+}
+
+pub(crate) fn step() -> Result<Outcome> {
+    let Some(toolchain) = Toolchain::find()? else {
+        return Ok(Outcome::skipped("no_std builds", HOW_TO_GET));
+    };
+    let metadata = MetadataCommand::new().no_deps().exec()?;
+    let exists = |name: &&str| metadata.packages.iter().any(|package| package.name == *name);
+    let mut outcome = Outcome::default();
+    for name in CRATES.into_iter().filter(exists) {
+        let arguments = ["build", "--package", name, "--no-default-features", "--target", TARGET];
+        let run = toolchain.cargo(&arguments).args(&["--target-dir", "target/no_std"]);
+        let finished = run.log(&format!("no_std-{name}")).finish()?;
+        outcome.check(name, finished.success, finished.output);
+    }
+    outcome.summary = format!("{} crates for {TARGET} by {}", outcome.passed, toolchain.name());
+    Ok(outcome)
+}
+
+impl Toolchain {
+    fn find() -> Result<Option<Self>> {
+        if has_target()? {
+            return Ok(Some(Self::Installed));
+        }
+        if DEBIAN.iter().all(|path| Path::new(path).exists()) {
+            return Ok(Some(Self::Debian));
+        }
+        let added = Run::new("rustup", &["target", "add", TARGET]).limit(PATIENCE).finish();
+        if added.is_ok_and(|added| added.success) && has_target()? {
+            return Ok(Some(Self::Installed));
+        }
+        let sources = sysroot("nightly").map(|root| Path::new(&root).join("lib/rustlib/src/rust/library"));
+        Ok(sources.is_some_and(|sources| sources.exists()).then_some(Self::Nightly))
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Installed => "the toolchain in use",
+            Self::Debian => "Debian's toolchain, core from source",
+            Self::Nightly => "nightly, core from source",
+        }
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Run {
+        const FROM_SOURCE: [&str; 2] = ["-Z", "build-std=core,alloc"];
+        match self {
+            Self::Installed => Run::cargo(arguments),
+            Self::Debian => Run::new(DEBIAN[0], arguments)
+                .args(&FROM_SOURCE)
+                .without_env(&OF_THE_OTHER_CARGO)
+                .env("RUSTC", DEBIAN[1])
+                .env("RUSTC_BOOTSTRAP", "1"),
+            Self::Nightly => Run::new("rustup", &["run", "nightly", "cargo"])
+                .args(arguments)
+                .args(&FROM_SOURCE)
+                .without_env(&OF_THE_OTHER_CARGO),
+        }
+    }
+}
+
+fn has_target() -> Result<bool> {
+    let printed = Run::new("rustc", &["--print", "target-libdir", "--target", TARGET]).finish()?;
+    Ok(printed.success && Path::new(printed.output.trim()).exists())
+}
+
+fn sysroot(toolchain: &str) -> Option<String> {
+    let printed = Run::new("rustup", &["run", toolchain, "rustc", "--print", "sysroot"]).finish().ok()?;
+    printed.success.then(|| printed.output.trim().to_owned())
+}
