@@ -50,7 +50,10 @@ impl std::fmt::Display for ClientError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unreachable { base, cause } => {
-                write!(f, "the server at {base} cannot be reached: {cause}; is `buoy serve` running, and is --server right?")
+                write!(
+                    f,
+                    "the server at {base} cannot be reached: {cause}; is `buoy serve` running, and is --server right?"
+                )
             }
             Self::Refused { detail, .. } => f.write_str(detail),
             Self::Unreadable(what) => write!(f, "the server's answer cannot be read: {what}"),
@@ -66,7 +69,8 @@ impl Client {
     /// A client of the server at `base`, as in "http://127.0.0.1:8080".
     #[must_use]
     pub fn new(base: &str) -> Self {
-        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build();
+        let config =
+            Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build();
         Self { agent: config.into(), base: base.trim_end_matches('/').to_owned() }
     }
 
@@ -143,13 +147,24 @@ impl Client {
     }
 
     /// Any call with a JSON body.
-    pub fn send_json<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> Result<T> {
+    pub fn send_json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
         let body = serde_json::to_vec(body).map_err(|error| ClientError::Unreadable(error.to_string()))?;
         self.call(method, path, "application/json", &body)
     }
 
     /// Any call.
-    pub fn call<T: DeserializeOwned>(&self, method: Method, path: &str, kind: &str, body: &[u8]) -> Result<T> {
+    pub fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: &[u8],
+    ) -> Result<T> {
         let mut response = self.run(method, path, kind, body)?;
         let text = response
             .body_mut()

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 it failed and standard error says why, 2 the command line is wrong.
 
+mod device;
 mod fw;
 mod logging;
 mod serve;
@@ -22,6 +23,8 @@ struct Cli {
 enum Command {
     /// Runs the server.
     Serve(serve::Args),
+    /// Runs a simulated device: the client engine as a process, with a flash in a file.
+    Device(device::Args),
     /// Makes keys; signs, verifies and inspects firmware.
     Fw(fw::Args),
 }
@@ -30,6 +33,7 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
+        Command::Device(args) => device::run(args),
         Command::Fw(args) => fw::run(args),
     };
     match result {
@@ -38,5 +42,16 @@ pub(crate) fn run() -> ExitCode {
             eprintln!("buoy: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_line_is_well_formed() {
+        Cli::command().debug_assert();
     }
 }

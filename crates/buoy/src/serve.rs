@@ -60,9 +60,11 @@ impl Server {
             .with_context(|| format!("the data folder {} cannot be made", settings.data.display()))?;
         let store = Sqlite::open(&database(&settings.data))?;
         let models = Arc::new(load_models(settings.models.as_deref())?);
-        let sockets = udp::bind(settings.coap, settings.shards).with_context(|| in_use("CoAP", settings.coap))?;
+        let sockets =
+            udp::bind(settings.coap, settings.shards).with_context(|| in_use("CoAP", settings.coap))?;
         let coap_address = sockets.first().context("there are no shards")?.local_addr()?;
-        let listener = TcpListener::bind(settings.http).await.with_context(|| in_use("HTTP", settings.http))?;
+        let listener =
+            TcpListener::bind(settings.http).await.with_context(|| in_use("HTTP", settings.http))?;
         let http_address = listener.local_addr()?;
 
         let (journal, journal_thread) = journal::start(store.writer()?, models.clone())?;
@@ -100,7 +102,8 @@ impl Server {
             updates,
         });
         offer_firmware(&app, &reader)?;
-        let last_update = reader.updates(None, Page { before: u64::MAX, limit: 1 })?.first().map_or(0, |row| row.id);
+        let last_update =
+            reader.updates(None, Page { before: u64::MAX, limit: 1 })?.first().map_or(0, |row| row.id);
         tokio::spawn(updates::run(app.clone(), commands, events, reader.open_updates()?, last_update));
         tokio::spawn(keep_house(app.clone(), settings.retention_days));
 
@@ -163,8 +166,9 @@ fn in_use(what: &str, address: SocketAddr) -> String {
 fn load_models(folder: Option<&Path>) -> anyhow::Result<Registry> {
     let mut registry = Registry::standard();
     if let Some(folder) = folder {
-        let report = xml::load_folder(&mut registry, folder)
-            .with_context(|| format!("the folder of object definitions {} cannot be read", folder.display()))?;
+        let report = xml::load_folder(&mut registry, folder).with_context(|| {
+            format!("the folder of object definitions {} cannot be read", folder.display())
+        })?;
         for bad in report.skipped {
             tracing::warn!(file = %bad.file.display(), error = %bad.error, "an object definition was skipped");
         }
@@ -183,7 +187,8 @@ fn restore(
     let mut engines = Vec::with_capacity(count);
     for number in 0..count {
         let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("the system has no random numbers: {error}"))?;
+        getrandom::fill(&mut seed)
+            .map_err(|error| anyhow::anyhow!("the system has no random numbers: {error}"))?;
         engines.push(Shard::new(number as u8, ShardConfig::default(), endpoints.clone(), seed));
     }
     let now = clock.now();
@@ -197,7 +202,10 @@ fn restore(
         }
     })?;
     if damaged > 0 {
-        tracing::error!(damaged, "records of registrations cannot be read; those devices will register again");
+        tracing::error!(
+            damaged,
+            "records of registrations cannot be read; those devices will register again"
+        );
     }
     for row in reader.open_operations()? {
         let Some(record) = journal::operation_record(&row) else {
@@ -240,4 +248,3 @@ fn save_last_contacts(app: &App) {
         shard.run(|shard, _, outbox| shard.save_last_contacts(outbox));
     }
 }
-

@@ -373,7 +373,9 @@ impl Update {
     }
 
     fn inspected(&mut self, now: u64) -> Vec<Action> {
-        let (Some(version), Some(state)) = (self.said.version.clone(), self.said.state) else { return Vec::new() };
+        let (Some(version), Some(state)) = (self.said.version.clone(), self.said.state) else {
+            return Vec::new();
+        };
         if version == self.goal.version && state == IDLE {
             return self.end(now, End::AlreadyRunning);
         }
@@ -433,7 +435,12 @@ impl Update {
             }
             // The device may have lost its observations, or rebooted, in between.
             Stage::Downloading => {
-                vec![Action::observe(STATE), Action::observe(RESULT), Action::read(STATE), Action::read(RESULT)]
+                vec![
+                    Action::observe(STATE),
+                    Action::observe(RESULT),
+                    Action::read(STATE),
+                    Action::read(RESULT),
+                ]
             }
             _ => Vec::new(),
         }

@@ -126,9 +126,7 @@ impl Attributes {
     /// [`AttributeError`] if a query is no attribute with a value.
     pub fn parse<'a>(queries: impl IntoIterator<Item = &'a str>) -> Result<Self, AttributeError> {
         let update = AttributeUpdate::parse(queries)?;
-        let cleared = AttributeName::ALL
-            .into_iter()
-            .find(|name| update.change(*name) == Change::Clear);
+        let cleared = AttributeName::ALL.into_iter().find(|name| update.change(*name) == Change::Clear);
         match cleared {
             Some(name) => Err(AttributeError::PeerSentBadValue(name)),
             None => Ok(update.applied(Self::default())),
@@ -175,25 +173,21 @@ impl Attributes {
     /// The attributes that are set, with their values.
     pub fn iter(&self) -> impl Iterator<Item = (AttributeName, AttributeValue)> + Clone + use<> {
         let attributes = *self;
-        AttributeName::ALL
-            .into_iter()
-            .filter_map(move |name| Some((name, attributes.get(name)?)))
+        AttributeName::ALL.into_iter().filter_map(move |name| Some((name, attributes.get(name)?)))
     }
 
     /// What holds here if `parent` holds one level up: the lower level wins, attribute by attribute.
     #[must_use]
     pub fn inherit(self, parent: Self) -> Self {
         let mut joined = parent;
-        self.iter()
-            .for_each(|(name, value)| joined.set(name, Some(value)));
+        self.iter().for_each(|(name, value)| joined.set(name, Some(value)));
         joined
     }
 
     /// `pmax`, unless it has to be ignored because it is 0 or less than `pmin` (Core 1.1, table 7.3.2-1).
     #[must_use]
     pub fn effective_pmax(&self) -> Option<u32> {
-        self.pmax
-            .filter(|&pmax| pmax > 0 && pmax >= self.pmin.unwrap_or(0))
+        self.pmax.filter(|&pmax| pmax > 0 && pmax >= self.pmin.unwrap_or(0))
     }
 
     /// Whether the attributes go together (Core 1.2, section 7.3.2).
@@ -302,16 +296,13 @@ impl AttributeUpdate {
     /// [`AttributeError::NotAtLevel`], [`AttributeError::NotForType`].
     pub fn check_level(&self, level: Level, value_type: Option<ValueType>) -> Result<(), AttributeError> {
         let set = self.changes().filter(|(_, change)| *change != Change::Clear);
-        set.map(|(name, _)| name)
-            .try_for_each(|name| name.check(level, value_type))
+        set.map(|(name, _)| name).try_for_each(|name| name.check(level, value_type))
     }
 
     /// The update that sets what is set in `attributes`.
     #[must_use]
     pub fn setting(attributes: &Attributes) -> Self {
-        attributes
-            .iter()
-            .fold(Self::default(), |update, (name, value)| update.set(name, value))
+        attributes.iter().fold(Self::default(), |update, (name, value)| update.set(name, value))
     }
 }
 
@@ -364,9 +355,7 @@ impl AttributeName {
             _ => parse_whole(text).map(AttributeValue::Whole),
         };
         let is_negative_step = self == Self::Step && text.starts_with('-');
-        value
-            .filter(|_| !is_negative_step)
-            .ok_or(AttributeError::PeerSentBadValue(self))
+        value.filter(|_| !is_negative_step).ok_or(AttributeError::PeerSentBadValue(self))
     }
 
     /// Whether the attribute may be set at `level`, for a resource of `value_type` if that is known.
@@ -375,11 +364,7 @@ impl AttributeName {
     /// [`AttributeError::NotAtLevel`], [`AttributeError::NotForType`].
     pub fn check(self, level: Level, value_type: Option<ValueType>) -> Result<(), AttributeError> {
         let needs_resource = matches!(self, Self::GreaterThan | Self::LessThan | Self::Step | Self::Edge);
-        let lowest = if needs_resource {
-            Level::Resource
-        } else {
-            Level::Object
-        };
+        let lowest = if needs_resource { Level::Resource } else { Level::Object };
         if level < lowest {
             return Err(AttributeError::NotAtLevel(self, level));
         }
@@ -397,27 +382,15 @@ impl AttributeName {
 
 impl AttributeValue {
     const fn whole(self) -> Option<u32> {
-        if let Self::Whole(value) = self {
-            Some(value)
-        } else {
-            None
-        }
+        if let Self::Whole(value) = self { Some(value) } else { None }
     }
 
     const fn number(self) -> Option<f64> {
-        if let Self::Number(value) = self {
-            Some(value)
-        } else {
-            None
-        }
+        if let Self::Number(value) = self { Some(value) } else { None }
     }
 
     const fn flag(self) -> Option<bool> {
-        if let Self::Flag(value) = self {
-            Some(value)
-        } else {
-            None
-        }
+        if let Self::Flag(value) = self { Some(value) } else { None }
     }
 }
 
@@ -497,11 +470,7 @@ mod tests {
     #[test]
     fn a_name_without_a_value_unsets() {
         let update = AttributeUpdate::parse(["pmin=10", "gt=-0.5", "edge=1", "st"]).unwrap();
-        let mut attributes = Attributes {
-            st: Some(1.0),
-            lt: Some(2.0),
-            ..Attributes::default()
-        };
+        let mut attributes = Attributes { st: Some(1.0), lt: Some(2.0), ..Attributes::default() };
         update.apply(&mut attributes);
         let expected = Attributes {
             pmin: Some(10),
@@ -515,23 +484,12 @@ mod tests {
 
     #[test]
     fn values_have_to_be_of_the_attributes_type() {
-        for query in [
-            "pmin=-1",
-            "pmin=",
-            "pmin=1.5",
-            "pmax=4294967296",
-            "gt=x",
-            "gt=inf",
-            "gt=1e5",
-            "st=-1",
-            "edge=2",
-        ] {
+        for query in
+            ["pmin=-1", "pmin=", "pmin=1.5", "pmax=4294967296", "gt=x", "gt=inf", "gt=1e5", "st=-1", "edge=2"]
+        {
             assert!(AttributeUpdate::parse([query]).is_err(), "{query}");
         }
-        assert_eq!(
-            AttributeUpdate::parse(["dim=2"]),
-            Err(AttributeError::PeerSentUnknownAttribute)
-        );
+        assert_eq!(AttributeUpdate::parse(["dim=2"]), Err(AttributeError::PeerSentUnknownAttribute));
         assert_eq!(
             AttributeUpdate::parse(["pmin=1", "pmin=2"]),
             Err(AttributeError::PeerSentTwice(AttributeName::MinimumPeriod))
@@ -540,73 +498,30 @@ mod tests {
 
     #[test]
     fn the_lower_level_wins() {
-        let object = Attributes {
-            pmin: Some(1),
-            pmax: Some(60),
-            ..Attributes::default()
-        };
-        let resource = Attributes {
-            pmin: Some(5),
-            gt: Some(3.0),
-            ..Attributes::default()
-        };
+        let object = Attributes { pmin: Some(1), pmax: Some(60), ..Attributes::default() };
+        let resource = Attributes { pmin: Some(5), gt: Some(3.0), ..Attributes::default() };
         let joined = resource.inherit(object);
-        assert_eq!(
-            (joined.pmin, joined.pmax, joined.gt),
-            (Some(5), Some(60), Some(3.0))
-        );
+        assert_eq!((joined.pmin, joined.pmax, joined.gt), (Some(5), Some(60), Some(3.0)));
     }
 
     #[test]
     fn attributes_that_contradict_each_other_are_found() {
-        let crossed = Attributes {
-            lt: Some(5.0),
-            gt: Some(5.0),
-            ..Attributes::default()
-        };
+        let crossed = Attributes { lt: Some(5.0), gt: Some(5.0), ..Attributes::default() };
         assert_eq!(crossed.check_consistency(), Err(AttributeError::ThresholdsCross));
-        let coarse = Attributes {
-            lt: Some(1.0),
-            gt: Some(5.0),
-            st: Some(2.0),
-            ..Attributes::default()
-        };
+        let coarse = Attributes { lt: Some(1.0), gt: Some(5.0), st: Some(2.0), ..Attributes::default() };
         assert_eq!(coarse.check_consistency(), Err(AttributeError::StepTooLarge));
-        let hurried = Attributes {
-            epmin: Some(5),
-            epmax: Some(5),
-            ..Attributes::default()
-        };
-        assert_eq!(
-            hurried.check_consistency(),
-            Err(AttributeError::EvaluationPeriodsCross)
-        );
+        let hurried = Attributes { epmin: Some(5), epmax: Some(5), ..Attributes::default() };
+        assert_eq!(hurried.check_consistency(), Err(AttributeError::EvaluationPeriodsCross));
     }
 
     #[test]
     fn a_maximum_period_below_the_minimum_is_ignored() {
-        let attributes = Attributes {
-            pmin: Some(10),
-            pmax: Some(5),
-            ..Attributes::default()
-        };
+        let attributes = Attributes { pmin: Some(10), pmax: Some(5), ..Attributes::default() };
         assert_eq!(attributes.check_consistency(), Ok(()));
         assert_eq!(attributes.effective_pmax(), None);
+        assert_eq!(Attributes { pmax: Some(0), ..Attributes::default() }.effective_pmax(), None);
         assert_eq!(
-            Attributes {
-                pmax: Some(0),
-                ..Attributes::default()
-            }
-            .effective_pmax(),
-            None
-        );
-        assert_eq!(
-            Attributes {
-                pmin: Some(5),
-                pmax: Some(5),
-                ..Attributes::default()
-            }
-            .effective_pmax(),
+            Attributes { pmin: Some(5), pmax: Some(5), ..Attributes::default() }.effective_pmax(),
             Some(5)
         );
     }
@@ -614,33 +529,14 @@ mod tests {
     #[test]
     fn thresholds_are_for_numeric_resources_and_edges_for_booleans() {
         let threshold = AttributeUpdate::parse(["gt=1"]).unwrap();
-        assert!(
-            threshold
-                .check_level(Level::Resource, Some(ValueType::Float))
-                .is_ok()
-        );
+        assert!(threshold.check_level(Level::Resource, Some(ValueType::Float)).is_ok());
         assert!(threshold.check_level(Level::ResourceInstance, None).is_ok());
-        assert!(
-            threshold
-                .check_level(Level::Resource, Some(ValueType::String))
-                .is_err()
-        );
+        assert!(threshold.check_level(Level::Resource, Some(ValueType::String)).is_err());
         assert!(threshold.check_level(Level::ObjectInstance, None).is_err());
         let edge = AttributeUpdate::parse(["edge=0"]).unwrap();
-        assert!(
-            edge.check_level(Level::Resource, Some(ValueType::Boolean))
-                .is_ok()
-        );
-        assert!(
-            edge.check_level(Level::Resource, Some(ValueType::Integer))
-                .is_err()
-        );
-        assert!(
-            AttributeUpdate::parse(["pmin=1"])
-                .unwrap()
-                .check_level(Level::Root, None)
-                .is_err()
-        );
+        assert!(edge.check_level(Level::Resource, Some(ValueType::Boolean)).is_ok());
+        assert!(edge.check_level(Level::Resource, Some(ValueType::Integer)).is_err());
+        assert!(AttributeUpdate::parse(["pmin=1"]).unwrap().check_level(Level::Root, None).is_err());
     }
 
     proptest! {

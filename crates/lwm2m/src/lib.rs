@@ -44,14 +44,7 @@
 //! ```
 #![cfg_attr(not(any(test, feature = "xml")), no_std)]
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::unwrap_used
-    )
-)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used))]
 #![warn(clippy::std_instead_of_core)]
 
 #[cfg(feature = "alloc")]

@@ -94,10 +94,7 @@ impl<'a> Links<'a> {
     /// The links of a text.
     #[must_use]
     pub fn of_text(text: &'a str) -> Self {
-        Self {
-            rest: text,
-            place: Place::First,
-        }
+        Self { rest: text, place: Place::First }
     }
 
     fn read(&mut self) -> Result<Option<Link<'a>>, LinkError> {
@@ -118,9 +115,7 @@ impl<'a> Links<'a> {
             return Err(LinkError::PeerSentBadTarget);
         }
         let length = attributes_len(behind)?;
-        let (attributes, rest) = behind
-            .split_at_checked(length)
-            .ok_or(LinkError::PeerSentTruncated)?;
+        let (attributes, rest) = behind.split_at_checked(length).ok_or(LinkError::PeerSentTruncated)?;
         self.rest = rest;
         Ok(Some(Link { target, attributes }))
     }
@@ -155,9 +150,8 @@ fn take_attribute(text: &str) -> Result<Option<(LinkAttribute<'_>, &str)>, LinkE
         return Ok(None);
     };
     let rest = rest.trim_ascii_start();
-    let (name, rest) = split_at_first(rest, |character| {
-        matches!(character, '=' | ';' | ',') || character == ' '
-    });
+    let (name, rest) =
+        split_at_first(rest, |character| matches!(character, '=' | ';' | ',') || character == ' ');
     if name.is_empty() || !name.chars().all(is_name_character) {
         return Err(LinkError::PeerSentBadAttribute);
     }
@@ -168,13 +162,7 @@ fn take_attribute(text: &str) -> Result<Option<(LinkAttribute<'_>, &str)>, LinkE
         Some(quoted) => take_quoted(quoted)?,
         None => take_token(value)?,
     };
-    Ok(Some((
-        LinkAttribute {
-            name,
-            value: Some(value),
-        },
-        rest,
-    )))
+    Ok(Some((LinkAttribute { name, value: Some(value) }, rest)))
 }
 
 fn take_token(text: &str) -> Result<(LinkValue<'_>, &str), LinkError> {
@@ -182,11 +170,7 @@ fn take_token(text: &str) -> Result<(LinkValue<'_>, &str), LinkError> {
     let is_sane = token
         .chars()
         .all(|character| !matches!(character, '"' | '<' | '>' | '\\') && !character.is_control());
-    if is_sane {
-        Ok((LinkValue::Token(token), rest))
-    } else {
-        Err(LinkError::PeerSentBadAttribute)
-    }
+    if is_sane { Ok((LinkValue::Token(token), rest)) } else { Err(LinkError::PeerSentBadAttribute) }
 }
 
 fn take_quoted(text: &str) -> Result<(LinkValue<'_>, &str), LinkError> {
@@ -197,10 +181,7 @@ fn take_quoted(text: &str) -> Result<(LinkValue<'_>, &str), LinkError> {
             b'\\' => escaped = true,
             b'"' => {
                 let (inside, quote) = text.split_at_checked(at).ok_or(LinkError::PeerSentTruncated)?;
-                return Ok((
-                    LinkValue::Quoted(inside),
-                    quote.strip_prefix('"').unwrap_or(quote),
-                ));
+                return Ok((LinkValue::Quoted(inside), quote.strip_prefix('"').unwrap_or(quote)));
             }
             _ => {}
         }
@@ -240,11 +221,7 @@ impl<'a> Link<'a> {
     pub fn path(&self, root: &str) -> Option<Path> {
         let root = root.trim_end_matches('/');
         let rest = self.target.strip_prefix(root)?;
-        if rest.is_empty() {
-            Some(Path::ROOT)
-        } else {
-            rest.parse().ok()
-        }
+        if rest.is_empty() { Some(Path::ROOT) } else { rest.parse().ok() }
     }
 
     /// The notification attributes of the link; attributes that are none are passed over, and malformed ones too.
@@ -368,13 +345,8 @@ impl<'a> ObjectLinks<'a> {
 
     /// The content formats that the device says it speaks.
     pub fn content_formats(&self) -> impl Iterator<Item = ContentFormat> + use<'a> {
-        let formats = self
-            .root
-            .and_then(|link| link.attribute("ct")?.raw())
-            .unwrap_or("");
-        formats
-            .split_ascii_whitespace()
-            .filter_map(|format| format.parse().ok().map(ContentFormat))
+        let formats = self.root.and_then(|link| link.attribute("ct")?.raw()).unwrap_or("");
+        formats.split_ascii_whitespace().filter_map(|format| format.parse().ok().map(ContentFormat))
     }
 
     /// The objects and object instances.
@@ -383,11 +355,7 @@ impl<'a> ObjectLinks<'a> {
         self.links.clone().filter_map(move |link| {
             let link = link.ok()?;
             let path = link.path(root).filter(|path| matches!(path.len(), 1 | 2))?;
-            Some(ObjectLinkEntry {
-                path,
-                version: link.version(),
-                link,
-            })
+            Some(ObjectLinkEntry { path, version: link.version(), link })
         })
     }
 }
@@ -395,9 +363,7 @@ impl<'a> ObjectLinks<'a> {
 fn is_root(link: &Link<'_>) -> bool {
     let mut types = link.attributes().filter(|attribute| attribute.name == "rt");
     types.any(|attribute| {
-        attribute
-            .raw()
-            .is_some_and(|types| types.split(' ').any(|name| name == ROOT_RESOURCE_TYPE))
+        attribute.raw().is_some_and(|types| types.split(' ').any(|name| name == ROOT_RESOURCE_TYPE))
     })
 }
 
@@ -423,9 +389,7 @@ impl<'b> LinkWriter<'b> {
     /// Begins a list.
     #[must_use]
     pub fn new(buffer: &'b mut [u8]) -> Self {
-        Self {
-            output: Output::new(buffer),
-        }
+        Self { output: Output::new(buffer) }
     }
 
     /// Begins a link; its attributes follow.
@@ -549,17 +513,11 @@ mod tests {
     fn targets_and_attributes_are_read() {
         let links = all(r#"</sensors>;ct=40;title="a, \"b\"; c";hidden , <//x?y>"#).unwrap();
         assert_eq!(links[0].target, "/sensors");
-        let attributes: Vec<_> = links[0]
-            .attributes()
-            .map(|a| (a.name, a.chars().collect::<String>()))
-            .collect();
+        let attributes: Vec<_> =
+            links[0].attributes().map(|a| (a.name, a.chars().collect::<String>())).collect();
         assert_eq!(
             attributes,
-            [
-                ("ct", "40".into()),
-                ("title", "a, \"b\"; c".into()),
-                ("hidden", String::new())
-            ]
+            [("ct", "40".into()), ("title", "a, \"b\"; c".into()), ("hidden", String::new())]
         );
         assert_eq!(links[1].target, "//x?y");
         assert_eq!(all("").unwrap(), []);
@@ -592,19 +550,11 @@ mod tests {
         let payload =
             br#"</>;rt="oma.lwm2m";ct="60 110 112",</1>;ver=1.1,</1/0>,</5>,</.well-known/core>,</3303/12>"#;
         let objects = ObjectLinks::parse(payload).unwrap();
-        let entries: Vec<_> = objects
-            .iter()
-            .map(|entry| (entry.path.to_string(), entry.version))
-            .collect();
+        let entries: Vec<_> = objects.iter().map(|entry| (entry.path.to_string(), entry.version)).collect();
         let version = Some(ObjectVersion { major: 1, minor: 1 });
         assert_eq!(
             entries,
-            [
-                ("/1".into(), version),
-                ("/1/0".into(), None),
-                ("/5".into(), None),
-                ("/3303/12".into(), None)
-            ]
+            [("/1".into(), version), ("/1/0".into(), None), ("/5".into(), None), ("/3303/12".into(), None)]
         );
         let formats: Vec<_> = objects.content_formats().map(|format| format.0).collect();
         assert_eq!(formats, [60, 110, 112]);
@@ -621,36 +571,20 @@ mod tests {
     #[test]
     fn the_quotes_around_versions_that_old_devices_write_are_forgiven() {
         let objects = ObjectLinks::parse(br#"</3>;ver="1.2""#).unwrap();
-        assert_eq!(
-            objects.iter().next().unwrap().version,
-            Some(ObjectVersion { major: 1, minor: 2 })
-        );
+        assert_eq!(objects.iter().next().unwrap().version, Some(ObjectVersion { major: 1, minor: 2 }));
     }
 
     #[test]
     fn discovered_attributes_are_read_and_written() {
-        let attributes = Attributes {
-            pmin: Some(10),
-            gt: Some(2.5),
-            ..Attributes::default()
-        };
+        let attributes = Attributes { pmin: Some(10), gt: Some(2.5), ..Attributes::default() };
         let mut buffer = [0; 64];
         let mut writer = LinkWriter::new(&mut buffer);
         let path = Path::resource(3, 0, 7);
-        writer
-            .path(path)
-            .unwrap()
-            .token("dim", 2)
-            .unwrap()
-            .notification_attributes(&attributes)
-            .unwrap();
+        writer.path(path).unwrap().token("dim", 2).unwrap().notification_attributes(&attributes).unwrap();
         let length = writer.finish();
         assert_eq!(&buffer[..length], b"</3/0/7>;dim=2;pmin=10;gt=2.5");
         let link = Links::new(&buffer[..length]).unwrap().next().unwrap().unwrap();
-        assert_eq!(
-            (link.dimension(), link.notification_attributes()),
-            (Some(2), attributes)
-        );
+        assert_eq!((link.dimension(), link.notification_attributes()), (Some(2), attributes));
         assert_eq!(link.path("/"), Some(path));
     }
 
@@ -659,14 +593,8 @@ mod tests {
         let mut buffer = [0; 8];
         let mut writer = LinkWriter::new(&mut buffer);
         assert_eq!(writer.link("/a>b").err(), Some(LinkError::Unwritable));
-        assert_eq!(
-            writer.link("/").unwrap().token("a b", 1).err(),
-            Some(LinkError::Unwritable)
-        );
-        assert_eq!(
-            writer.quoted("title", "long").err(),
-            Some(LinkError::BufferTooSmall)
-        );
+        assert_eq!(writer.link("/").unwrap().token("a b", 1).err(), Some(LinkError::Unwritable));
+        assert_eq!(writer.quoted("title", "long").err(), Some(LinkError::BufferTooSmall));
     }
 
     proptest! {

@@ -121,16 +121,12 @@ impl Path {
         if text.is_empty() {
             return Ok(self);
         }
-        text.split('/')
-            .try_fold(self, |path, segment| path.try_child(parse_id(segment)?))
+        text.split('/').try_fold(self, |path, segment| path.try_child(parse_id(segment)?))
     }
 
     /// Reads characters as an absolute path; a slash at the end is forgiven, because base names carry one.
     pub(crate) fn from_name(characters: impl Iterator<Item = char>) -> Result<Self, PathError> {
-        let mut reader = NameReader {
-            path: Self::ROOT,
-            id: None,
-        };
+        let mut reader = NameReader { path: Self::ROOT, id: None };
         let mut characters = characters;
         if characters.next() != Some('/') {
             return Err(PathError::NoLeadingSlash);
@@ -207,10 +203,7 @@ impl Path {
         for (to, from) in ids.iter_mut().zip(self.ids().iter().take(len)) {
             *to = *from;
         }
-        Self {
-            ids,
-            len: self.len().min(len) as u8,
-        }
+        Self { ids, len: self.len().min(len) as u8 }
     }
 
     /// One level down; `None` below a resource instance and for [`MAX_ID`].
@@ -223,10 +216,7 @@ impl Path {
         if id == MAX_ID {
             return Err(PathError::BadId);
         }
-        let slot = self
-            .ids
-            .get_mut(usize::from(self.len))
-            .ok_or(PathError::TooLong)?;
+        let slot = self.ids.get_mut(usize::from(self.len)).ok_or(PathError::TooLong)?;
         *slot = id;
         self.len = self.len.saturating_add(1);
         Ok(self)
@@ -241,11 +231,7 @@ impl Path {
     /// How many leading ids both have in common.
     #[must_use]
     pub fn common_len(&self, other: Self) -> usize {
-        self.ids()
-            .iter()
-            .zip(other.ids())
-            .take_while(|(a, b)| a == b)
-            .count()
+        self.ids().iter().zip(other.ids()).take_while(|(a, b)| a == b).count()
     }
 }
 
@@ -351,14 +337,7 @@ mod tests {
 
     #[test]
     fn a_path_reads_and_writes_the_same_text() {
-        for text in [
-            "/",
-            "/3",
-            "/3/0",
-            "/3/0/9",
-            "/3/0/7/1",
-            "/65534/65534/65534/65534",
-        ] {
+        for text in ["/", "/3", "/3/0", "/3/0/9", "/3/0/7/1", "/65534/65534/65534/65534"] {
             assert_eq!(text.parse::<Path>().unwrap().to_string(), text);
         }
     }
@@ -368,18 +347,7 @@ mod tests {
         assert_eq!("3/0".parse::<Path>(), Err(PathError::NoLeadingSlash));
         assert_eq!("".parse::<Path>(), Err(PathError::NoLeadingSlash));
         assert_eq!("/1/2/3/4/5".parse::<Path>(), Err(PathError::TooLong));
-        for text in [
-            "/65535",
-            "/65536",
-            "/99999999999",
-            "//",
-            "/3/",
-            "/x",
-            "/-1",
-            "/+1",
-            "/03",
-            "/3/٣",
-        ] {
+        for text in ["/65535", "/65536", "/99999999999", "//", "/3/", "/x", "/-1", "/+1", "/03", "/3/٣"] {
             assert_eq!(text.parse::<Path>(), Err(PathError::BadId), "{text}");
         }
         assert_eq!(Path::from_ids(&[MAX_ID]), Err(PathError::BadId));
@@ -398,23 +366,12 @@ mod tests {
 
     #[test]
     fn parents_stand_before_their_children() {
-        let mut paths = [
-            Path::resource(3, 0, 1),
-            Path::object(3),
-            Path::instance(3, 0),
-            Path::object(1),
-            Path::ROOT,
-        ];
+        let mut paths =
+            [Path::resource(3, 0, 1), Path::object(3), Path::instance(3, 0), Path::object(1), Path::ROOT];
         paths.sort();
         assert_eq!(
             paths,
-            [
-                Path::ROOT,
-                Path::object(1),
-                Path::object(3),
-                Path::instance(3, 0),
-                Path::resource(3, 0, 1)
-            ]
+            [Path::ROOT, Path::object(1), Path::object(3), Path::instance(3, 0), Path::resource(3, 0, 1)]
         );
     }
 
@@ -422,10 +379,7 @@ mod tests {
     fn a_relative_path_leads_down_from_its_base() {
         assert_eq!(Path::object(3).parse_relative("0/9"), Ok(Path::resource(3, 0, 9)));
         assert_eq!(Path::object(3).parse_relative(""), Ok(Path::object(3)));
-        assert_eq!(
-            Path::resource(3, 0, 7).parse_relative("0/1"),
-            Err(PathError::TooLong)
-        );
+        assert_eq!(Path::resource(3, 0, 7).parse_relative("0/1"), Err(PathError::TooLong));
     }
 
     proptest! {

@@ -115,10 +115,7 @@ impl ValueType {
 
 impl ObjectLink {
     /// The link to nothing, `65535:65535`.
-    pub const NULL: Self = Self {
-        object: u16::MAX,
-        instance: u16::MAX,
-    };
+    pub const NULL: Self = Self { object: u16::MAX, instance: u16::MAX };
 
     /// The link in the four bytes of TLV.
     #[must_use]
@@ -131,10 +128,7 @@ impl ObjectLink {
     /// The link that four bytes of TLV hold.
     #[must_use]
     pub const fn from_bytes([a, b, c, d]: [u8; 4]) -> Self {
-        Self {
-            object: u16::from_be_bytes([a, b]),
-            instance: u16::from_be_bytes([c, d]),
-        }
+        Self { object: u16::from_be_bytes([a, b]), instance: u16::from_be_bytes([c, d]) }
     }
 }
 
@@ -147,10 +141,7 @@ impl FromStr for ObjectLink {
 
     fn from_str(text: &str) -> Result<Self, NotAnObjectLink> {
         let (object, instance) = text.split_once(':').ok_or(NotAnObjectLink)?;
-        Ok(Self {
-            object: digits(object)?,
-            instance: digits(instance)?,
-        })
+        Ok(Self { object: digits(object)?, instance: digits(instance)? })
     }
 }
 
@@ -347,33 +338,18 @@ mod tests {
 
     #[test]
     fn an_object_link_is_two_numbers_around_a_colon() {
-        assert_eq!(
-            "3:0".parse(),
-            Ok(ObjectLink {
-                object: 3,
-                instance: 0
-            })
-        );
+        assert_eq!("3:0".parse(), Ok(ObjectLink { object: 3, instance: 0 }));
         assert_eq!("65535:65535".parse(), Ok(ObjectLink::NULL));
-        for text in [
-            "", "3", ":", "3:", ":0", "3:0:1", "65536:0", "+3:0", " 3:0", "-1:0",
-        ] {
+        for text in ["", "3", ":", "3:", ":0", "3:0:1", "65536:0", "+3:0", " 3:0", "-1:0"] {
             assert_eq!(text.parse::<ObjectLink>(), Err(NotAnObjectLink), "{text}");
         }
     }
 
     #[test]
     fn every_type_reads_its_own_name_and_the_names_of_oma() {
-        for name in [
-            "String",
-            "Integer",
-            "UnsignedInteger",
-            "Float",
-            "Boolean",
-            "Opaque",
-            "Time",
-            "ObjectLink",
-        ] {
+        for name in
+            ["String", "Integer", "UnsignedInteger", "Float", "Boolean", "Opaque", "Time", "ObjectLink"]
+        {
             assert_eq!(name.parse::<ValueType>().unwrap().name(), name);
         }
         assert_eq!("Objlnk".parse(), Ok(ValueType::ObjectLink));
@@ -384,12 +360,7 @@ mod tests {
     #[test]
     #[cfg(feature = "alloc")]
     fn an_owned_value_is_the_value_it_was_made_from() {
-        for value in [
-            Value::String("x"),
-            Value::Opaque(&[1, 2]),
-            Value::Time(5),
-            Value::CoreLink("</1>"),
-        ] {
+        for value in [Value::String("x"), Value::Opaque(&[1, 2]), Value::Time(5), Value::CoreLink("</1>")] {
             assert_eq!(OwnedValue::from(value).as_value(), value);
         }
     }

@@ -254,7 +254,10 @@ impl Thread {
 
     /// Sends and tells what is safe to send and to tell.
     fn release(&mut self, mut outbox: Outbox) {
-        udp::send_batch(&self.parts.socket, outbox.datagrams().map(|(peer, datagram)| (peer.address, datagram)));
+        udp::send_batch(
+            &self.parts.socket,
+            outbox.datagrams().map(|(peer, datagram)| (peer.address, datagram)),
+        );
         if !outbox.events.is_empty() {
             (self.parts.publish)(&mut outbox.events);
         }

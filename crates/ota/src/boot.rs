@@ -132,15 +132,11 @@ impl<F: NorFlash> Boot<'_, '_, F> {
         }
         if let Some(image) = self.startable(Slot::Factory)? {
             let untouched = wanted.is_none() && self.ledger.latest().is_none();
-            let reason = if untouched {
-                BootReason::Factory
-            } else {
-                BootReason::FellBackToFactory(self.given_up)
-            };
+            let reason =
+                if untouched { BootReason::Factory } else { BootReason::FellBackToFactory(self.given_up) };
             return Ok(BootDecision { image, reason });
         }
-        self.first_start_without_factory()?
-            .ok_or(BootError::NothingToStart)
+        self.first_start_without_factory()?.ok_or(BootError::NothingToStart)
     }
 
     /// The last activation: the ledger's, unless otadata was written by somebody else since.
@@ -151,17 +147,11 @@ impl<F: NorFlash> Boot<'_, '_, F> {
         match (foreign, known) {
             (Some(sequence), _) => {
                 let number = sequence.slot(self.device.layout.ota_count())?;
-                Some(Wanted {
-                    slot: Slot::Ota(number),
-                    number,
-                    sequence,
-                })
+                Some(Wanted { slot: Slot::Ota(number), number, sequence })
             }
-            (None, Some((Slot::Ota(number), facts))) => Some(Wanted {
-                slot: Slot::Ota(number),
-                number,
-                sequence: facts.sequence,
-            }),
+            (None, Some((Slot::Ota(number), facts))) => {
+                Some(Wanted { slot: Slot::Ota(number), number, sequence: facts.sequence })
+            }
             _ => None,
         }
     }
@@ -177,11 +167,7 @@ impl<F: NorFlash> Boot<'_, '_, F> {
         let fingerprint = Fingerprint::of(&image.info().digest);
         let known = self.ledger.image(wanted.slot, fingerprint).copied();
         if known.is_none_or(|facts| facts.sequence < wanted.sequence) {
-            let activated = Fact::Activated {
-                slot: wanted.number,
-                sequence: wanted.sequence,
-                fingerprint,
-            };
+            let activated = Fact::Activated { slot: wanted.number, sequence: wanted.sequence, fingerprint };
             if self.ledger.append(self.flash, activated).is_err() {
                 return Ok(None);
             }
@@ -194,10 +180,7 @@ impl<F: NorFlash> Boot<'_, '_, F> {
             return Ok(None);
         }
         match facts.standing {
-            Standing::Confirmed { .. } => Ok(Some(BootDecision {
-                image,
-                reason: BootReason::Confirmed,
-            })),
+            Standing::Confirmed { .. } => Ok(Some(BootDecision { image, reason: BootReason::Confirmed })),
             Standing::Rejected(_) => Ok(None),
             Standing::Trial { attempts, .. } if attempts >= self.attempts.0 => {
                 self.give_up_trial(wanted, fingerprint, facts.standing, Cause::NeverConfirmed);
@@ -211,20 +194,9 @@ impl<F: NorFlash> Boot<'_, '_, F> {
     fn start_trial(&mut self, slot: u8, image: AuthenticImage, before: u8) -> Option<BootDecision> {
         let number = before.saturating_add(1);
         let fingerprint = Fingerprint::of(&image.info().digest);
-        let attempt = Fact::Attempt {
-            slot,
-            number,
-            fingerprint,
-            counter: image.counter(),
-        };
+        let attempt = Fact::Attempt { slot, number, fingerprint, counter: image.counter() };
         self.ledger.append(self.flash, attempt).ok()?;
-        Some(BootDecision {
-            image,
-            reason: BootReason::Trial {
-                attempt: number,
-                of: self.attempts,
-            },
-        })
+        Some(BootDecision { image, reason: BootReason::Trial { attempt: number, of: self.attempts } })
     }
 
     /// What was activated but cannot be authenticated is given up if it was on trial. A confirmed image is kept for the
@@ -243,20 +215,10 @@ impl<F: NorFlash> Boot<'_, '_, F> {
             return;
         }
         let version = self.version_in(wanted.slot);
-        self.given_up = Some(GivenUp {
-            slot: wanted.slot,
-            version,
-            cause,
-        });
+        self.given_up = Some(GivenUp { slot: wanted.slot, version, cause });
         // Should this write fail, the next start comes to the same conclusion again.
-        let _unwritten = self.ledger.append(
-            self.flash,
-            Fact::Rejected {
-                slot: wanted.number,
-                fingerprint,
-                cause,
-            },
-        );
+        let _unwritten =
+            self.ledger.append(self.flash, Fact::Rejected { slot: wanted.number, fingerprint, cause });
         self.mark_otadata(wanted.sequence, cause);
     }
 
@@ -293,19 +255,11 @@ impl<F: NorFlash> Boot<'_, '_, F> {
             if self.ledger.slot(slot).is_some() {
                 continue;
             }
-            let floor = self
-                .ledger
-                .latest()
-                .map(|(_, facts)| facts.sequence)
-                .max(self.otadata.highest());
+            let floor = self.ledger.latest().map(|(_, facts)| facts.sequence).max(self.otadata.highest());
             let Some(sequence) = Sequence::next(floor, number, layout.ota_count()) else {
                 continue;
             };
-            if let Some(decision) = self.try_wanted(&Wanted {
-                slot,
-                number,
-                sequence,
-            })? {
+            if let Some(decision) = self.try_wanted(&Wanted { slot, number, sequence })? {
                 return Ok(Some(decision));
             }
         }
@@ -350,9 +304,7 @@ impl<F: NorFlash> Boot<'_, '_, F> {
             && entry.state != state
         {
             let region = self.device.layout.otadata();
-            let _unwritten = self
-                .otadata
-                .write(self.flash, region, half, Entry { state, ..entry });
+            let _unwritten = self.otadata.write(self.flash, region, half, Entry { state, ..entry });
         }
     }
 
@@ -375,9 +327,7 @@ impl<F: NorFlash> Boot<'_, '_, F> {
             Some((half, entry)) => (half, Entry { state, ..entry }),
             None => (self.otadata.spare(), Entry::new(facts.sequence, state)),
         };
-        let _unwritten = self
-            .otadata
-            .write(self.flash, self.device.layout.otadata(), half, entry);
+        let _unwritten = self.otadata.write(self.flash, self.device.layout.otadata(), half, entry);
     }
 }
 
@@ -431,11 +381,7 @@ impl core::fmt::Display for BootReason {
 impl core::fmt::Display for GivenUp {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self.version {
-            Some(version) => write!(
-                out,
-                "version {version} in {} was given up, {}",
-                self.slot, self.cause
-            ),
+            Some(version) => write!(out, "version {version} in {} was given up, {}", self.slot, self.cause),
             None => write!(out, "the image in {} was given up, {}", self.slot, self.cause),
         }
     }

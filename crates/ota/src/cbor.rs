@@ -32,11 +32,7 @@ enum Major {
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(buffer: &'a mut [u8]) -> Self {
-        Self {
-            buffer,
-            len: 0,
-            overflowed: false,
-        }
+        Self { buffer, len: 0, overflowed: false }
     }
 
     pub(crate) fn unsigned(&mut self, value: u64) {
@@ -75,11 +71,7 @@ impl<'a> Writer<'a> {
 
     /// The bytes written; `None` if they did not fit.
     pub(crate) fn finish(self) -> Option<&'a [u8]> {
-        let Self {
-            buffer,
-            len,
-            overflowed,
-        } = self;
+        let Self { buffer, len, overflowed } = self;
         let buffer: &'a [u8] = buffer;
         (!overflowed).then(|| buffer.get(..len)).flatten()
     }
@@ -117,15 +109,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn integer(&mut self) -> Result<i64, Unexpected> {
-        let negative = self
-            .rest
-            .first()
-            .is_some_and(|first| first >> 5 == Major::Negative as u8);
-        let major = if negative {
-            Major::Negative
-        } else {
-            Major::Unsigned
-        };
+        let negative = self.rest.first().is_some_and(|first| first >> 5 == Major::Negative as u8);
+        let major = if negative { Major::Negative } else { Major::Unsigned };
         let value = i64::try_from(self.head(major)?).map_err(|_| Unexpected)?;
         Ok(if negative { !value } else { value })
     }
@@ -177,9 +162,7 @@ impl<'a> Reader<'a> {
     fn number<const N: usize>(&mut self) -> Result<u64, Unexpected> {
         let (bytes, rest) = self.rest.split_first_chunk::<N>().ok_or(Unexpected)?;
         self.rest = rest;
-        Ok(bytes
-            .iter()
-            .fold(0, |value, byte| (value << 8) | u64::from(*byte)))
+        Ok(bytes.iter().fold(0, |value, byte| (value << 8) | u64::from(*byte)))
     }
 
     fn take(&mut self, len: u64) -> Result<&'a [u8], Unexpected> {
@@ -216,13 +199,7 @@ mod tests {
 
     #[test]
     fn a_number_in_a_longer_form_than_needed_is_refused() {
-        for spelling in [
-            &[0x18, 23][..],
-            &[0x19, 0, 255],
-            &[0x1A, 0, 0, 255, 255],
-            &[0x5F],
-            &[0x1C],
-        ] {
+        for spelling in [&[0x18, 23][..], &[0x19, 0, 255], &[0x1A, 0, 0, 255, 255], &[0x5F], &[0x1C]] {
             assert_eq!(Reader::new(spelling).unsigned(), Err(Unexpected), "{spelling:x?}");
         }
     }

@@ -78,21 +78,12 @@ pub fn confirm<F: NorFlash>(
         Standing::Rejected(cause) => return Err(ConfirmError::Rejected(cause)),
         Standing::Trial { attempts: 0, .. } => return Err(ConfirmError::NotOnTrial),
         Standing::Trial { counter, .. } => {
-            ledger.append(
-                flash,
-                Fact::Confirmed {
-                    slot,
-                    fingerprint: facts.fingerprint,
-                    counter,
-                },
-            )?;
+            ledger.append(flash, Fact::Confirmed { slot, fingerprint: facts.fingerprint, counter })?;
         }
     }
     // The ledger decides; otadata is a copy for ESP-IDF's tools, which the next start brings up to date if this fails.
     let _unwritten = mark_valid(flash, device, facts.sequence);
-    Ok(Confirmation::Confirmed {
-        counter: ledger.floor(),
-    })
+    Ok(Confirmation::Confirmed { counter: ledger.floor() })
 }
 
 /// Gives the running image up, because it failed its own test; the next reset starts the last confirmed one.
@@ -110,14 +101,7 @@ pub fn reject<F: NorFlash>(flash: &mut F, device: &Device<'_>, running: Slot) ->
         Standing::Rejected(_) => Ok(()),
         Standing::Trial { .. } => {
             let cause = Cause::SelfTestFailed;
-            Ok(ledger.append(
-                flash,
-                Fact::Rejected {
-                    slot,
-                    fingerprint: facts.fingerprint,
-                    cause,
-                },
-            )?)
+            Ok(ledger.append(flash, Fact::Rejected { slot, fingerprint: facts.fingerprint, cause })?)
         }
     }
 }
@@ -128,9 +112,7 @@ pub fn reject<F: NorFlash>(flash: &mut F, device: &Device<'_>, running: Slot) ->
 /// The flash cannot be read.
 pub fn outcome<F: NorFlash>(flash: &mut F, device: &Device<'_>) -> Result<Option<UpdateOutcome>, FlashFault> {
     let ledger = Ledger::load(flash, device.layout.ledger())?;
-    let unreported = ledger
-        .latest()
-        .filter(|(_, facts)| facts.reported == Reported::No);
+    let unreported = ledger.latest().filter(|(_, facts)| facts.reported == Reported::No);
     Ok(unreported.map(|(slot, facts)| match facts.standing {
         Standing::Trial { .. } => UpdateOutcome::OnTrial { slot },
         Standing::Confirmed { .. } => UpdateOutcome::Succeeded { slot },
@@ -146,13 +128,9 @@ pub fn mark_reported<F: NorFlash>(flash: &mut F, device: &Device<'_>) -> Result<
     let mut ledger = Ledger::load(flash, device.layout.ledger())?;
     let latest = ledger.latest().map(|(slot, facts)| (slot, *facts));
     match latest {
-        Some((Slot::Ota(slot), facts)) if facts.reported == Reported::No => ledger.append(
-            flash,
-            Fact::Reported {
-                slot,
-                fingerprint: facts.fingerprint,
-            },
-        ),
+        Some((Slot::Ota(slot), facts)) if facts.reported == Reported::No => {
+            ledger.append(flash, Fact::Reported { slot, fingerprint: facts.fingerprint })
+        }
         _ => Ok(()),
     }
 }
@@ -165,15 +143,9 @@ fn mark_valid<F: NorFlash>(
     let region = device.layout.otadata();
     let mut otadata = OtaData::read(flash, region)?;
     match otadata.with_sequence(sequence) {
-        Some((half, entry)) => otadata.write(
-            flash,
-            region,
-            half,
-            Entry {
-                state: EntryState::Valid,
-                ..entry
-            },
-        ),
+        Some((half, entry)) => {
+            otadata.write(flash, region, half, Entry { state: EntryState::Valid, ..entry })
+        }
         None => Ok(()),
     }
 }

@@ -108,12 +108,8 @@ impl<'a> Envelope<'a> {
         }
         let len = envelope_len(proof_len);
         let covered = HEADER.saturating_add(proof_len);
-        let envelope = bytes
-            .get(..len)
-            .ok_or(EnvelopeError::Incomplete { needed: len })?;
-        let (body, rest) = envelope
-            .split_at_checked(covered)
-            .ok_or(EnvelopeError::Malformed)?;
+        let envelope = bytes.get(..len).ok_or(EnvelopeError::Incomplete { needed: len })?;
+        let (body, rest) = envelope.split_at_checked(covered).ok_or(EnvelopeError::Malformed)?;
         if le_u32(rest, 0) != Some(crc32(body)) {
             return Err(EnvelopeError::Damaged);
         }
@@ -135,9 +131,7 @@ impl<'a> Envelope<'a> {
             return Err(EnvelopeError::Malformed);
         }
         let needed = envelope_len(proof.len());
-        let out = buffer
-            .get_mut(..needed)
-            .ok_or(EnvelopeError::Incomplete { needed })?;
+        let out = buffer.get_mut(..needed).ok_or(EnvelopeError::Incomplete { needed })?;
         out.fill(0);
         let covered = HEADER.saturating_add(proof.len());
         let _fits = put(out, 0, &MAGIC)
@@ -233,10 +227,7 @@ impl Provenance {
 }
 
 fn envelope_len(proof_len: usize) -> usize {
-    proof_len
-        .saturating_add(HEADER)
-        .saturating_add(CRC)
-        .next_multiple_of(RECORD)
+    proof_len.saturating_add(HEADER).saturating_add(CRC).next_multiple_of(RECORD)
 }
 
 impl From<SignatureError> for ProofError {
@@ -265,10 +256,9 @@ impl core::fmt::Display for EnvelopeError {
         match self {
             Self::Incomplete { needed } => write!(out, "the container ends before its first {needed} bytes"),
             Self::NotAContainer => write!(out, "this is no container: it does not start with BUOYFW"),
-            Self::Malformed => write!(
-                out,
-                "the container's header has values that this format does not know"
-            ),
+            Self::Malformed => {
+                write!(out, "the container's header has values that this format does not know")
+            }
             Self::Damaged => write!(out, "the container's header is damaged: its CRC is wrong"),
         }
     }

@@ -69,13 +69,7 @@ pub enum RuleError {
 impl Identity {
     /// Accepts any signed image for `chip`.
     pub const fn any(chip: ChipId) -> Self {
-        Self {
-            chip,
-            project: None,
-            vendor: None,
-            class: None,
-            versions: VersionRule::Any,
-        }
+        Self { chip, project: None, vendor: None, class: None, versions: VersionRule::Any }
     }
 
     /// Judges chip and project.
@@ -133,9 +127,7 @@ impl Identity {
 /// # Errors
 /// [`RuleError::CounterTooLow`].
 pub(crate) fn admit_counter(image: SecurityCounter, device: SecurityCounter) -> Result<(), RuleError> {
-    (image >= device)
-        .then_some(())
-        .ok_or(RuleError::CounterTooLow { image, device })
+    (image >= device).then_some(()).ok_or(RuleError::CounterTooLow { image, device })
 }
 
 impl core::fmt::Display for RuleError {
@@ -150,10 +142,7 @@ impl core::fmt::Display for RuleError {
             Self::OtherClass(name) => write!(out, "the image is for another class of devices: {name}"),
             Self::VersionRefused(version) => write!(out, "version {version} may not replace the running one"),
             Self::CounterTooLow { image, device } => {
-                write!(
-                    out,
-                    "the image's security counter {image} is below the device's {device}"
-                )
+                write!(out, "the image's security counter {image} is below the device's {device}")
             }
         }
     }

@@ -45,11 +45,7 @@ impl Region {
     /// A region of whole sectors; `None` if it is empty, not aligned, or reaches past 4 GiB.
     pub const fn new(offset: u32, len: u32) -> Option<Self> {
         let aligned = offset.is_multiple_of(SECTOR) && len.is_multiple_of(SECTOR) && len > 0;
-        if aligned && offset.checked_add(len).is_some() {
-            Some(Self { offset, len })
-        } else {
-            None
-        }
+        if aligned && offset.checked_add(len).is_some() { Some(Self { offset, len }) } else { None }
     }
 
     /// First byte, from the start of the flash.
@@ -114,13 +110,11 @@ impl Region {
     pub fn erase_sector<F: NorFlash>(&self, flash: &mut F, sector: u32) -> Result<(), FlashFault> {
         let at = sector.saturating_mul(SECTOR);
         let from = self.address(Operation::Erase, at, SECTOR as usize)?;
-        flash
-            .erase(from, from.saturating_add(SECTOR))
-            .map_err(|error| FlashFault {
-                operation: Operation::Erase,
-                at: from,
-                kind: error.kind(),
-            })
+        flash.erase(from, from.saturating_add(SECTOR)).map_err(|error| FlashFault {
+            operation: Operation::Erase,
+            at: from,
+            kind: error.kind(),
+        })
     }
 
     /// Erases every sector of this region, from the first to the last.
@@ -132,10 +126,8 @@ impl Region {
     }
 
     fn address(&self, operation: Operation, at: u32, len: usize) -> Result<u32, FlashFault> {
-        let inside = u32::try_from(len)
-            .ok()
-            .and_then(|len| at.checked_add(len))
-            .is_some_and(|end| end <= self.len);
+        let inside =
+            u32::try_from(len).ok().and_then(|len| at.checked_add(len)).is_some_and(|end| end <= self.len);
         let address = self.offset.saturating_add(at);
         inside.then_some(address).ok_or(FlashFault {
             operation,

@@ -139,18 +139,10 @@ const HEAD: usize = HEADER + SEGMENT_HEADER + DESCRIPTOR;
 #[derive(Clone)]
 enum Part {
     Header,
-    SegmentHeader {
-        field: [u8; SEGMENT_HEADER],
-        filled: usize,
-    },
-    Data {
-        remaining: u32,
-    },
+    SegmentHeader { field: [u8; SEGMENT_HEADER], filled: usize },
+    Data { remaining: u32 },
     Padding,
-    Hash {
-        expected: [u8; 32],
-        matched: usize,
-    },
+    Hash { expected: [u8; 32], matched: usize },
     Trailer,
 }
 
@@ -161,10 +153,7 @@ impl Scanner {
             hasher: Sha256::new(),
             position: 0,
             checksum: CHECKSUM_SEED,
-            head: Head {
-                bytes: [0; HEAD],
-                len: 0,
-            },
+            head: Head { bytes: [0; HEAD], len: 0 },
             part: Part::Header,
             segments: Segments::default(),
             segments_expected: 0,
@@ -237,10 +226,7 @@ impl Scanner {
 
     fn step(&mut self, bytes: &[u8]) -> Result<(), ImageError> {
         let len = u32::try_from(bytes.len()).map_err(|_| ImageError::Truncated)?;
-        self.position = self
-            .position
-            .checked_add(len)
-            .ok_or(ImageError::SegmentLength(len))?;
+        self.position = self.position.checked_add(len).ok_or(ImageError::SegmentLength(len))?;
         self.hasher.update(bytes);
         match &mut self.part {
             Part::Header => self.header_grew(),
@@ -288,10 +274,7 @@ impl Scanner {
         if !(1..=SEGMENTS_MAX).contains(&self.segments_expected) {
             return Err(ImageError::SegmentCount(segments));
         }
-        self.part = Part::SegmentHeader {
-            field: [0; SEGMENT_HEADER],
-            filled: 0,
-        };
+        self.part = Part::SegmentHeader { field: [0; SEGMENT_HEADER], filled: 0 };
         Ok(())
     }
 
@@ -319,10 +302,7 @@ impl Scanner {
             return;
         }
         self.part = if self.segments.count < self.segments_expected {
-            Part::SegmentHeader {
-                field: [0; SEGMENT_HEADER],
-                filled: 0,
-            }
+            Part::SegmentHeader { field: [0; SEGMENT_HEADER], filled: 0 }
         } else {
             Part::Padding
         };
@@ -383,10 +363,7 @@ impl Head {
         if !self.is_full() {
             return Err(ImageError::Truncated);
         }
-        let bytes = self
-            .bytes
-            .get(HEADER.saturating_add(SEGMENT_HEADER)..)
-            .unwrap_or_default();
+        let bytes = self.bytes.get(HEADER.saturating_add(SEGMENT_HEADER)..).unwrap_or_default();
         AppDescriptor::parse(bytes)
     }
 }
@@ -401,9 +378,7 @@ impl AppDescriptor {
             return Err(ImageError::NoDescriptor);
         }
         let name = |at| {
-            take(bytes, at)
-                .and_then(|field| Name::from_field(&field))
-                .ok_or(ImageError::BadDescriptorText)
+            take(bytes, at).and_then(|field| Name::from_field(&field)).ok_or(ImageError::BadDescriptorText)
         };
         Ok(Self {
             counter: SecurityCounter(le_u32(bytes, 4).ok_or(ImageError::NoDescriptor)?),
@@ -496,11 +471,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn sample() -> Vec<u8> {
-        ImageBuilder::new("demo", "1.2.3")
-            .counter(4)
-            .chip(ChipId::ESP32_C3)
-            .payload_len(1500)
-            .build()
+        ImageBuilder::new("demo", "1.2.3").counter(4).chip(ChipId::ESP32_C3).payload_len(1500).build()
     }
 
     #[test]
@@ -521,10 +492,7 @@ mod tests {
         let image = sample();
         for size in [1, 3, 16, 257, 4096] {
             let mut scanner = Scanner::new();
-            image
-                .chunks(size)
-                .try_for_each(|piece| scanner.push(piece))
-                .unwrap();
+            image.chunks(size).try_for_each(|piece| scanner.push(piece)).unwrap();
             assert_eq!(scanner.finish(), check(&image), "pieces of {size}");
         }
     }

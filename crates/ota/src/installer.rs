@@ -104,12 +104,7 @@ enum Stage {
     /// Nothing came yet, or a part of a container's header.
     Head { len: usize },
     /// Image bytes.
-    Image {
-        head_len: u32,
-        image_len: Option<u32>,
-        received: u32,
-        journal: Journal,
-    },
+    Image { head_len: u32, image_len: Option<u32>, received: u32, journal: Journal },
 }
 
 /// The proof of the image, or the part of the envelope that has arrived.
@@ -199,20 +194,14 @@ impl Installer {
     pub fn next_offset(&self) -> u32 {
         match &self.stage {
             Stage::Head { len } => u32::try_from(*len).unwrap_or(u32::MAX),
-            Stage::Image {
-                head_len, received, ..
-            } => head_len.saturating_add(*received),
+            Stage::Image { head_len, received, .. } => head_len.saturating_add(*received),
         }
     }
 
     /// Bytes of the whole package, if they are known.
     pub fn expected_len(&self) -> Option<u32> {
         match &self.stage {
-            Stage::Image {
-                head_len,
-                image_len: Some(image_len),
-                ..
-            } => head_len.checked_add(*image_len),
+            Stage::Image { head_len, image_len: Some(image_len), .. } => head_len.checked_add(*image_len),
             _ => self.package_len,
         }
     }
@@ -259,9 +248,7 @@ impl Installer {
         bytes: &[u8],
     ) -> Result<(), InstallError> {
         let expected = self.next_offset();
-        let skip = expected
-            .checked_sub(offset)
-            .ok_or(InstallError::Gap { expected })?;
+        let skip = expected.checked_sub(offset).ok_or(InstallError::Gap { expected })?;
         let mut rest = bytes.get(skip as usize..).unwrap_or_default();
         while !rest.is_empty() {
             let used = match &self.stage {
@@ -306,9 +293,8 @@ impl Installer {
         running: Slot,
         request: &Request<'_>,
     ) -> Result<Self, InstallError> {
-        let on_trial = ledger
-            .slot(running)
-            .is_none_or(|facts| !matches!(facts.standing, Standing::Confirmed { .. }));
+        let on_trial =
+            ledger.slot(running).is_none_or(|facts| !matches!(facts.standing, Standing::Confirmed { .. }));
         if running != Slot::Factory && on_trial {
             return Err(InstallError::RunningImageUnconfirmed);
         }
@@ -317,9 +303,7 @@ impl Installer {
             return Err(InstallError::NoSlot);
         };
         let capacity = place.image.len();
-        let most = u32::try_from(ENVELOPE_MAX)
-            .unwrap_or_default()
-            .saturating_add(capacity);
+        let most = u32::try_from(ENVELOPE_MAX).unwrap_or_default().saturating_add(capacity);
         if request.package_len.is_some_and(|len| len > most) {
             return Err(InstallError::PackageTooLarge { capacity });
         }
@@ -330,10 +314,7 @@ impl Installer {
             source: request.source,
             package_len: request.package_len,
             stage: Stage::Head { len: 0 },
-            proof: HeldProof {
-                bytes: [0; ENVELOPE_MAX],
-                kept: Kept::Nothing,
-            },
+            proof: HeldProof { bytes: [0; ENVELOPE_MAX], kept: Kept::Nothing },
             scanner: Scanner::new(),
             staged: [0xFF; STAGING],
             staged_len: 0,
@@ -373,9 +354,7 @@ impl Installer {
         let needed = match Envelope::parse(seen) {
             Err(EnvelopeError::Incomplete { needed }) => needed,
             other => {
-                return Err(other
-                    .err()
-                    .map_or(InstallError::UnknownPackage, InstallError::BadContainer));
+                return Err(other.err().map_or(InstallError::UnknownPackage, InstallError::BadContainer));
             }
         };
         let used = needed.saturating_sub(len).min(bytes.len());
@@ -426,24 +405,14 @@ impl Installer {
             return Err(InstallError::PackageTooLarge { capacity });
         }
         let package_len = image_len.and_then(|len| len.checked_add(head_len));
-        let start = Start {
-            source: self.source,
-            slot: self.number,
-            package_len,
-            head_len,
-        };
+        let start = Start { source: self.source, slot: self.number, package_len, head_len };
         Journal::clear(flash, device.layout.journal())?;
         match image_len {
             Some(image_len) if self.proof.kept != Kept::Nothing => self.write_envelope(flash, image_len)?,
             _ => self.place.envelope.erase_sector(flash, 0)?,
         }
         let journal = Journal::begin(flash, device.layout.journal(), start)?;
-        self.stage = Stage::Image {
-            head_len,
-            image_len,
-            received: 0,
-            journal,
-        };
+        self.stage = Stage::Image { head_len, image_len, received: 0, journal };
         Ok(())
     }
 
@@ -455,9 +424,8 @@ impl Installer {
         let bytes = self.proof.bytes;
         let proof = Proof::recognise(bytes.get(..len).unwrap_or_default()).map_err(ProofError::Signature)?;
         let mut buffer = [0; ENVELOPE_MAX];
-        let envelope = Envelope { image_len, proof }
-            .encode(&mut buffer)
-            .map_err(InstallError::BadContainer)?;
+        let envelope =
+            Envelope { image_len, proof }.encode(&mut buffer).map_err(InstallError::BadContainer)?;
         // Also when it should be erased already: a cut may have torn an earlier try.
         self.place.envelope.erase_sector(flash, 0)?;
         self.place.envelope.write(flash, 0, envelope)?;
@@ -471,10 +439,7 @@ impl Installer {
         device: &Device<'_>,
         bytes: &[u8],
     ) -> Result<usize, InstallError> {
-        let Stage::Image {
-            image_len, received, ..
-        } = &mut self.stage
-        else {
+        let Stage::Image { image_len, received, .. } = &mut self.stage else {
             return Ok(0);
         };
         let capacity = self.place.image.len();
@@ -515,10 +480,7 @@ impl Installer {
 
     /// Programs what is staged, erasing the sector first when it is the sector's first page.
     fn flush<F: NorFlash>(&mut self, flash: &mut F) -> Result<(), InstallError> {
-        let Stage::Image {
-            received, journal, ..
-        } = &mut self.stage
-        else {
+        let Stage::Image { received, journal, .. } = &mut self.stage else {
             return Ok(());
         };
         if self.staged_len == 0 {
@@ -528,10 +490,7 @@ impl Installer {
         if at.is_multiple_of(SECTOR) {
             self.place.image.erase_sector(flash, at / SECTOR)?;
         }
-        let padded = self
-            .staged
-            .get(..self.staged_len.next_multiple_of(RECORD))
-            .unwrap_or_default();
+        let padded = self.staged.get(..self.staged_len.next_multiple_of(RECORD)).unwrap_or_default();
         self.place.image.write(flash, at, padded)?;
         self.staged = [0xFF; STAGING];
         self.staged_len = 0;
@@ -539,13 +498,7 @@ impl Installer {
         let stride = journal.stride(self.place.image.sectors());
         if image_bytes.is_multiple_of(stride.saturating_mul(SECTOR)) {
             let fingerprint = Fingerprint::of(&self.scanner.digest_so_far());
-            journal.record(
-                flash,
-                Progress::Partly {
-                    image_bytes,
-                    fingerprint,
-                },
-            )?;
+            journal.record(flash, Progress::Partly { image_bytes, fingerprint })?;
         }
         Ok(())
     }
@@ -555,10 +508,7 @@ impl Installer {
         flash: &mut F,
         device: &Device<'_>,
     ) -> Result<VerifiedImage, InstallError> {
-        let Stage::Image {
-            image_len, received, ..
-        } = self.stage
-        else {
+        let Stage::Image { image_len, received, .. } = self.stage else {
             return Err(InstallError::PeerSentTooLittle);
         };
         if image_len.is_some_and(|len| received < len) {
@@ -578,16 +528,10 @@ impl Installer {
 
     fn note_whole<F: NorFlash>(&mut self, flash: &mut F) -> Result<(), InstallError> {
         let fingerprint = Fingerprint::of(&self.scanner.digest_so_far());
-        let Stage::Image {
-            received, journal, ..
-        } = &mut self.stage
-        else {
+        let Stage::Image { received, journal, .. } = &mut self.stage else {
             return Ok(());
         };
-        let whole = Progress::Whole {
-            image_bytes: *received,
-            fingerprint,
-        };
+        let whole = Progress::Whole { image_bytes: *received, fingerprint };
         if journal.progress() != whole {
             journal.record(flash, whole)?;
         }
@@ -602,9 +546,7 @@ impl Installer {
         image: &AuthenticImage,
     ) -> Result<(), InstallError> {
         let descriptor = image.info().descriptor;
-        device
-            .identity
-            .admit_image(image.info().chip, descriptor.project)?;
+        device.identity.admit_image(image.info().chip, descriptor.project)?;
         if let Some(manifest) = image.provenance().manifest() {
             device.identity.admit_manifest(manifest)?;
         }
@@ -616,20 +558,13 @@ impl Installer {
     /// Takes up what is in the slot, as far as it is what the journal says.
     fn reload<F: NorFlash>(&mut self, flash: &mut F, journal: Journal) -> Result<(), InstallError> {
         let head_len = journal.start().head_len;
-        let announced = journal
-            .start()
-            .package_len
-            .and_then(|len| len.checked_sub(head_len));
+        let announced = journal.start().package_len.and_then(|len| len.checked_sub(head_len));
         let (received, fingerprint, image_len) = match journal.progress() {
             Progress::Nothing => (0, None, announced),
-            Progress::Partly {
-                image_bytes,
-                fingerprint,
-            } => (image_bytes, Some(fingerprint), announced),
-            Progress::Whole {
-                image_bytes,
-                fingerprint,
-            } => (image_bytes, Some(fingerprint), Some(image_bytes)),
+            Progress::Partly { image_bytes, fingerprint } => (image_bytes, Some(fingerprint), announced),
+            Progress::Whole { image_bytes, fingerprint } => {
+                (image_bytes, Some(fingerprint), Some(image_bytes))
+            }
         };
         let mut scanner = Scanner::new();
         let read = scan(flash, self.place.image, received, &mut scanner);
@@ -644,12 +579,7 @@ impl Installer {
             self.proof.kept = Kept::InSlot;
         }
         self.scanner = scanner;
-        self.stage = Stage::Image {
-            head_len,
-            image_len,
-            received,
-            journal,
-        };
+        self.stage = Stage::Image { head_len, image_len, received, journal };
         Ok(())
     }
 
@@ -688,28 +618,13 @@ impl VerifiedImage {
         let mut ledger = Ledger::load(flash, device.layout.ledger())?;
         admit_counter(self.image.counter(), ledger.floor())?;
         let mut otadata = OtaData::read(flash, device.layout.otadata())?;
-        let floor = ledger
-            .latest()
-            .map(|(_, facts)| facts.sequence)
-            .max(otadata.highest());
+        let floor = ledger.latest().map(|(_, facts)| facts.sequence).max(otadata.highest());
         let sequence =
             Sequence::next(floor, number, device.layout.ota_count()).ok_or(InstallError::NoSlot)?;
         let fingerprint = Fingerprint::of(&self.image.info().digest);
-        ledger.append(
-            flash,
-            Fact::Activated {
-                slot: number,
-                sequence,
-                fingerprint,
-            },
-        )?;
+        ledger.append(flash, Fact::Activated { slot: number, sequence, fingerprint })?;
         let half = otadata.spare();
-        otadata.write(
-            flash,
-            device.layout.otadata(),
-            half,
-            Entry::new(sequence, EntryState::New),
-        )?;
+        otadata.write(flash, device.layout.otadata(), half, Entry::new(sequence, EntryState::New))?;
         Journal::clear(flash, device.layout.journal())?;
         Ok(Activated { slot })
     }
@@ -718,8 +633,7 @@ impl VerifiedImage {
 impl HeldProof {
     fn hold(&mut self, proof: &[u8]) -> Result<(), InstallError> {
         let fits = proof.len() <= SIGNED_MAX && put(&mut self.bytes, 0, proof);
-        fits.then_some(())
-            .ok_or(InstallError::BadContainer(EnvelopeError::Malformed))?;
+        fits.then_some(()).ok_or(InstallError::BadContainer(EnvelopeError::Malformed))?;
         self.kept = Kept::Proof(proof.len());
         Ok(())
     }

@@ -90,12 +90,7 @@ impl Journal {
         let Some(start) = Start::parse(&read_record(flash, region, 0)?) else {
             return Ok(None);
         };
-        let mut journal = Self {
-            region,
-            next_record: 1,
-            start,
-            progress: Progress::Nothing,
-        };
+        let mut journal = Self { region, next_record: 1, start, progress: Progress::Nothing };
         for index in 1..capacity(region) {
             let record = read_record(flash, region, index)?;
             if record.iter().any(|byte| *byte != 0xFF) {
@@ -115,12 +110,7 @@ impl Journal {
     pub fn begin<F: NorFlash>(flash: &mut F, region: Region, start: Start) -> Result<Self, FlashFault> {
         region.erase_all(flash)?;
         region.write(flash, 0, &start.to_bytes())?;
-        Ok(Self {
-            region,
-            next_record: 1,
-            start,
-            progress: Progress::Nothing,
-        })
+        Ok(Self { region, next_record: 1, start, progress: Progress::Nothing })
     }
 
     /// What is fetched.
@@ -187,11 +177,7 @@ impl Start {
     fn to_bytes(self) -> [u8; RECORD] {
         let mut record = [0; RECORD];
         let _fits = put(&mut record, 0, &[0x11, self.slot])
-            && put(
-                &mut record,
-                4,
-                &self.package_len.unwrap_or(u32::MAX).to_le_bytes(),
-            )
+            && put(&mut record, 4, &self.package_len.unwrap_or(u32::MAX).to_le_bytes())
             && put(&mut record, 8, &self.head_len.to_le_bytes())
             && put(&mut record, 12, &self.source.0);
         sealed(record)
@@ -204,14 +190,8 @@ impl Progress {
         let image_bytes = le_u32(intact(record)?, 4)?;
         let fingerprint = Fingerprint(take(record, 12)?);
         match record.first()? {
-            0x12 => Some(Self::Partly {
-                image_bytes,
-                fingerprint,
-            }),
-            0x13 => Some(Self::Whole {
-                image_bytes,
-                fingerprint,
-            }),
+            0x12 => Some(Self::Partly { image_bytes, fingerprint }),
+            0x13 => Some(Self::Whole { image_bytes, fingerprint }),
             _ => None,
         }
     }
@@ -219,14 +199,8 @@ impl Progress {
     fn to_bytes(self) -> Option<[u8; RECORD]> {
         let (kind, image_bytes, fingerprint) = match self {
             Self::Nothing => return None,
-            Self::Partly {
-                image_bytes,
-                fingerprint,
-            } => (0x12, image_bytes, fingerprint),
-            Self::Whole {
-                image_bytes,
-                fingerprint,
-            } => (0x13, image_bytes, fingerprint),
+            Self::Partly { image_bytes, fingerprint } => (0x12, image_bytes, fingerprint),
+            Self::Whole { image_bytes, fingerprint } => (0x13, image_bytes, fingerprint),
         };
         let mut record = [0; RECORD];
         let _fits = put(&mut record, 0, &[kind])

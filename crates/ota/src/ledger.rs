@@ -174,13 +174,7 @@ impl Ledger {
             (Some(first), second) if second.is_none_or(|second| second < first) => (0, first),
             (first, second) => (1, second.or(first).unwrap_or_default()),
         };
-        let mut ledger = Self {
-            region,
-            sector,
-            generation,
-            next_record: 1,
-            facts: Facts::default(),
-        };
+        let mut ledger = Self { region, sector, generation, next_record: 1, facts: Facts::default() };
         for index in 1..RECORDS {
             let record = read_record(flash, region, sector, index)?;
             if record.iter().any(|byte| *byte != 0xFF) {
@@ -245,13 +239,7 @@ impl Ledger {
 
     /// Nothing known; the first append erases a sector and writes the first header.
     fn empty(region: Region) -> Self {
-        Self {
-            region,
-            sector: 1,
-            generation: 0,
-            next_record: RECORDS,
-            facts: Facts::default(),
-        }
+        Self { region, sector: 1, generation: 0, next_record: RECORDS, facts: Facts::default() }
     }
 
     fn move_to_other_sector<F: NorFlash>(&mut self, flash: &mut F, facts: Facts) -> Result<(), FlashFault> {
@@ -264,13 +252,7 @@ impl Ledger {
             index = index.saturating_add(1);
         }
         write_record(flash, self.region, sector, 0, &header_record(generation))?;
-        *self = Self {
-            region: self.region,
-            sector,
-            generation,
-            next_record: index,
-            facts,
-        };
+        *self = Self { region: self.region, sector, generation, next_record: index, facts };
         Ok(())
     }
 }
@@ -285,39 +267,17 @@ impl Facts {
 
     fn apply(&mut self, fact: Fact) {
         match fact {
-            Fact::Activated {
-                slot,
-                sequence,
-                fingerprint,
-            } => self.activate(slot, sequence, fingerprint),
-            Fact::Attempt {
-                slot,
-                number,
-                fingerprint,
-                counter,
-            } => {
-                self.settle(
-                    slot,
-                    fingerprint,
-                    Standing::Trial {
-                        attempts: number,
-                        counter,
-                    },
-                );
+            Fact::Activated { slot, sequence, fingerprint } => self.activate(slot, sequence, fingerprint),
+            Fact::Attempt { slot, number, fingerprint, counter } => {
+                self.settle(slot, fingerprint, Standing::Trial { attempts: number, counter });
             }
-            Fact::Confirmed {
-                slot,
-                fingerprint,
-                counter,
-            } => {
+            Fact::Confirmed { slot, fingerprint, counter } => {
                 self.settle(slot, fingerprint, Standing::Confirmed { counter });
                 self.floor = self.floor.max(counter);
             }
-            Fact::Rejected {
-                slot,
-                fingerprint,
-                cause,
-            } => self.settle(slot, fingerprint, Standing::Rejected(cause)),
+            Fact::Rejected { slot, fingerprint, cause } => {
+                self.settle(slot, fingerprint, Standing::Rejected(cause))
+            }
             Fact::Floor(counter) => self.floor = self.floor.max(counter),
             Fact::Reported { slot, fingerprint } => {
                 if let Some(facts) = self.image_mut(slot, fingerprint) {
@@ -332,18 +292,10 @@ impl Facts {
         let known = self.image_mut(slot, fingerprint).map(|facts| facts.standing);
         let standing = match known {
             Some(Standing::Confirmed { counter }) => Standing::Confirmed { counter },
-            _ => Standing::Trial {
-                attempts: 0,
-                counter: SecurityCounter(0),
-            },
+            _ => Standing::Trial { attempts: 0, counter: SecurityCounter(0) },
         };
         if let Some(place) = self.slots.get_mut(usize::from(slot)) {
-            *place = Some(SlotFacts {
-                sequence,
-                fingerprint,
-                standing,
-                reported: Reported::No,
-            });
+            *place = Some(SlotFacts { sequence, fingerprint, standing, reported: Reported::No });
         }
     }
 
@@ -360,40 +312,20 @@ impl Facts {
 
     /// Records that add up to these facts.
     fn snapshot(&self) -> impl Iterator<Item = Fact> {
-        let slots = (0_u8..)
-            .zip(self.slots)
-            .filter_map(|(slot, facts)| Some((slot, facts?)));
+        let slots = (0_u8..).zip(self.slots).filter_map(|(slot, facts)| Some((slot, facts?)));
         let per_slot = slots.flat_map(|(slot, facts)| {
             let fingerprint = facts.fingerprint;
             let standing = match facts.standing {
                 Standing::Trial { attempts: 0, .. } => None,
-                Standing::Trial {
-                    attempts: number,
-                    counter,
-                } => Some(Fact::Attempt {
-                    slot,
-                    number,
-                    fingerprint,
-                    counter,
-                }),
-                Standing::Confirmed { counter } => Some(Fact::Confirmed {
-                    slot,
-                    fingerprint,
-                    counter,
-                }),
-                Standing::Rejected(cause) => Some(Fact::Rejected {
-                    slot,
-                    fingerprint,
-                    cause,
-                }),
+                Standing::Trial { attempts: number, counter } => {
+                    Some(Fact::Attempt { slot, number, fingerprint, counter })
+                }
+                Standing::Confirmed { counter } => Some(Fact::Confirmed { slot, fingerprint, counter }),
+                Standing::Rejected(cause) => Some(Fact::Rejected { slot, fingerprint, cause }),
             };
             let reported =
                 matches!(facts.reported, Reported::Yes).then_some(Fact::Reported { slot, fingerprint });
-            let activated = Fact::Activated {
-                slot,
-                sequence: facts.sequence,
-                fingerprint,
-            };
+            let activated = Fact::Activated { slot, sequence: facts.sequence, fingerprint };
             [Some(activated), standing, reported].into_iter().flatten()
         });
         core::iter::once(Fact::Floor(self.floor)).chain(per_slot)
@@ -408,27 +340,10 @@ impl Fact {
         let counter = SecurityCounter(le_u32(record, 8)?);
         let fingerprint = Fingerprint(take(record, 12)?);
         Some(match kind {
-            2 => Self::Activated {
-                slot,
-                sequence: Sequence::new(sequence)?,
-                fingerprint,
-            },
-            3 => Self::Attempt {
-                slot,
-                number,
-                fingerprint,
-                counter,
-            },
-            4 => Self::Confirmed {
-                slot,
-                fingerprint,
-                counter,
-            },
-            5 => Self::Rejected {
-                slot,
-                fingerprint,
-                cause: Cause::from_number(number)?,
-            },
+            2 => Self::Activated { slot, sequence: Sequence::new(sequence)?, fingerprint },
+            3 => Self::Attempt { slot, number, fingerprint, counter },
+            4 => Self::Confirmed { slot, fingerprint, counter },
+            5 => Self::Rejected { slot, fingerprint, cause: Cause::from_number(number)? },
             6 => Self::Floor(counter),
             7 => Self::Reported { slot, fingerprint },
             _ => return None,
@@ -440,27 +355,14 @@ impl Fact {
         const NONE: Fingerprint = Fingerprint([0; 16]);
         const ZERO: SecurityCounter = SecurityCounter(0);
         let (kind, slot, number, sequence, counter, fingerprint) = match self {
-            Self::Activated {
-                slot,
-                sequence,
-                fingerprint,
-            } => (2, slot, 0, sequence.get(), ZERO, fingerprint),
-            Self::Attempt {
-                slot,
-                number,
-                fingerprint,
-                counter,
-            } => (3, slot, number, 0, counter, fingerprint),
-            Self::Confirmed {
-                slot,
-                fingerprint,
-                counter,
-            } => (4, slot, 0, 0, counter, fingerprint),
-            Self::Rejected {
-                slot,
-                fingerprint,
-                cause,
-            } => (5, slot, cause.number(), 0, ZERO, fingerprint),
+            Self::Activated { slot, sequence, fingerprint } => {
+                (2, slot, 0, sequence.get(), ZERO, fingerprint)
+            }
+            Self::Attempt { slot, number, fingerprint, counter } => {
+                (3, slot, number, 0, counter, fingerprint)
+            }
+            Self::Confirmed { slot, fingerprint, counter } => (4, slot, 0, 0, counter, fingerprint),
+            Self::Rejected { slot, fingerprint, cause } => (5, slot, cause.number(), 0, ZERO, fingerprint),
             Self::Floor(counter) => (6, 0, 0, 0, counter, NONE),
             Self::Reported { slot, fingerprint } => (7, slot, 0, 0, ZERO, fingerprint),
         };
@@ -562,9 +464,7 @@ fn write_record<F: NorFlash>(
 }
 
 fn record_at(sector: u32, index: u32) -> u32 {
-    sector
-        .saturating_mul(SECTOR)
-        .saturating_add(index.saturating_mul(RECORD as u32))
+    sector.saturating_mul(SECTOR).saturating_add(index.saturating_mul(RECORD as u32))
 }
 
 impl core::fmt::Debug for Fingerprint {

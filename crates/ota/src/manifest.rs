@@ -146,10 +146,7 @@ impl Manifest {
             vendor: fields.optional_name(3)?,
             class: fields.optional_name(4)?,
             project: fields.optional_name(5)?.ok_or(ManifestError::Malformed)?,
-            version: fields
-                .optional_name(6)?
-                .map(Version::from_name)
-                .ok_or(ManifestError::Malformed)?,
+            version: fields.optional_name(6)?.map(Version::from_name).ok_or(ManifestError::Malformed)?,
             counter: SecurityCounter(fields.number(7)?),
             chip: ChipId(fields.number(8)?),
             size: fields.number(9)?,
@@ -195,14 +192,7 @@ impl<'a> SignedManifest<'a> {
         reader.end()?;
         let (algorithm, key_id) = decode_protected(protected)?;
         let claimed = Manifest::decode(payload)?;
-        Ok(Self {
-            claimed,
-            algorithm,
-            key_id,
-            protected,
-            payload,
-            signature,
-        })
+        Ok(Self { claimed, algorithm, key_id, protected, payload, signature })
     }
 
     /// What the manifest claims, before anybody checked who says so.
@@ -233,10 +223,7 @@ impl<'a> SignedManifest<'a> {
         let message = encode_to_be_signed(self.protected, self.payload, &mut buffer)
             .map_err(|_| SignatureError::Malformed)?;
         key.verify_message(message, self.signature)?;
-        Ok(AuthenticManifest {
-            manifest: self.claimed,
-            key_id: self.key_id,
-        })
+        Ok(AuthenticManifest { manifest: self.claimed, key_id: self.key_id })
     }
 }
 
@@ -365,11 +352,7 @@ impl<'a> Fields<'a> {
 
     fn digest(&mut self, key: u64) -> Result<Digest, Unexpected> {
         self.key(key)?;
-        self.reader
-            .bytes()?
-            .try_into()
-            .map(Digest)
-            .map_err(|_| Unexpected)
+        self.reader.bytes()?.try_into().map(Digest).map_err(|_| Unexpected)
     }
 
     fn close(self) -> Result<(), Unexpected> {
@@ -389,14 +372,12 @@ impl core::fmt::Display for ManifestError {
         match self {
             Self::TooLong => write!(out, "the manifest is longer than the format allows"),
             Self::Malformed => write!(out, "this is no signed manifest in deterministic CBOR"),
-            Self::UnknownAlgorithm(number) => write!(
-                out,
-                "the manifest is signed with the unknown COSE algorithm {number}"
-            ),
-            Self::UnknownFormat(number) => write!(
-                out,
-                "the manifest has format {number}; only format 1 is known here"
-            ),
+            Self::UnknownAlgorithm(number) => {
+                write!(out, "the manifest is signed with the unknown COSE algorithm {number}")
+            }
+            Self::UnknownFormat(number) => {
+                write!(out, "the manifest has format {number}; only format 1 is known here")
+            }
             Self::OtherImage => write!(
                 out,
                 "the manifest speaks of another image: size, digest, chip, project or version differ"

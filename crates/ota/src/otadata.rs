@@ -71,22 +71,15 @@ impl OtaData {
     pub fn read<F: NorFlash>(flash: &mut F, region: Region) -> Result<Self, FlashFault> {
         let mut read_half = |half: Half| {
             let mut bytes = [0; ENTRY];
-            region
-                .part(half.sector(), 1)
-                .unwrap_or(region)
-                .read(flash, 0, &mut bytes)?;
+            region.part(half.sector(), 1).unwrap_or(region).read(flash, 0, &mut bytes)?;
             Ok(Entry::parse(&bytes))
         };
-        Ok(Self {
-            entries: [read_half(Half::First)?, read_half(Half::Second)?],
-        })
+        Ok(Self { entries: [read_half(Half::First)?, read_half(Half::Second)?] })
     }
 
     /// Takes two entries as they stand in flash, 32 bytes each.
     pub fn parse(first: &[u8], second: &[u8]) -> Self {
-        Self {
-            entries: [Entry::parse(first), Entry::parse(second)],
-        }
+        Self { entries: [Entry::parse(first), Entry::parse(second)] }
     }
 
     /// The entry of a sector.
@@ -100,9 +93,7 @@ impl OtaData {
 
     /// The entry that a boot loader follows: usable, with the highest sequence.
     pub fn selected(&self) -> Option<(Half, Entry)> {
-        self.halves()
-            .filter(|(_, entry)| entry.is_usable())
-            .max_by_key(|(_, entry)| entry.sequence)
+        self.halves().filter(|(_, entry)| entry.is_usable()).max_by_key(|(_, entry)| entry.sequence)
     }
 
     /// The entry with this sequence.
@@ -148,31 +139,21 @@ impl OtaData {
     }
 
     fn halves(&self) -> impl Iterator<Item = (Half, Entry)> {
-        [Half::First, Half::Second]
-            .into_iter()
-            .filter_map(|half| Some((half, self.entry(half)?)))
+        [Half::First, Half::Second].into_iter().filter_map(|half| Some((half, self.entry(half)?)))
     }
 }
 
 impl Entry {
     /// An entry without a label.
     pub fn new(sequence: Sequence, state: EntryState) -> Self {
-        Self {
-            sequence,
-            label: [0xFF; 20],
-            state,
-        }
+        Self { sequence, label: [0xFF; 20], state }
     }
 
     /// Reads an entry; `None` if it is erased or its CRC is wrong.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let sequence = Sequence::new(le_u32(bytes, 0)?)?;
         (crc32(&sequence.0.to_le_bytes()) == le_u32(bytes, 28)?).then_some(())?;
-        Some(Self {
-            sequence,
-            label: take(bytes, 4)?,
-            state: EntryState::from_number(le_u32(bytes, 24)?),
-        })
+        Some(Self { sequence, label: take(bytes, 4)?, state: EntryState::from_number(le_u32(bytes, 24)?) })
     }
 
     /// The entry as ESP-IDF writes it.

@@ -18,9 +18,8 @@ pub const ENTRIES_MAX: usize = TABLE_LEN / ENTRY - 2;
 
 const ENTRY: usize = 32;
 const ENTRY_MAGIC: [u8; 2] = [0xAA, 0x50];
-const MD5_MAGIC: [u8; 16] = [
-    0xEB, 0xEB, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-];
+const MD5_MAGIC: [u8; 16] =
+    [0xEB, 0xEB, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
 const APP_ALIGNMENT: u32 = 0x1_0000;
 const OTADATA_LEN: u32 = 0x2000;
 
@@ -96,9 +95,7 @@ impl PartitionTable {
     /// # Errors
     /// [`TableError`]; nothing of a bad table is used.
     pub fn parse(bytes: &[u8], flash_len: u32) -> Result<Self, TableError> {
-        let mut table = Self {
-            entries: [None; ENTRIES_MAX],
-        };
+        let mut table = Self { entries: [None; ENTRIES_MAX] };
         for (index, entry) in bytes.chunks_exact(ENTRY).take(TABLE_LEN / ENTRY).enumerate() {
             if entry.iter().all(|byte| *byte == 0xFF) {
                 return Ok(table);
@@ -106,9 +103,7 @@ impl PartitionTable {
             if entry.starts_with(&MD5_MAGIC) {
                 let covered = bytes.get(..index.saturating_mul(ENTRY)).unwrap_or_default();
                 let digest = take::<16>(entry, 16).ok_or(TableError::Truncated)?;
-                (md5(covered) == digest)
-                    .then_some(())
-                    .ok_or(TableError::DigestMismatch)?;
+                (md5(covered) == digest).then_some(()).ok_or(TableError::DigestMismatch)?;
                 return Ok(table);
             }
             let partition = Partition::parse(entry, index)?;
@@ -122,9 +117,7 @@ impl PartitionTable {
     /// # Errors
     /// [`TableError`] with the index of the partition that breaks a rule.
     pub fn build(partitions: &[Partition], flash_len: u32) -> Result<Self, TableError> {
-        let mut table = Self {
-            entries: [None; ENTRIES_MAX],
-        };
+        let mut table = Self { entries: [None; ENTRIES_MAX] };
         for (index, partition) in partitions.iter().enumerate() {
             table.add(index, *partition, flash_len)?;
         }
@@ -302,10 +295,9 @@ impl core::fmt::Display for TableError {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Truncated => write!(out, "the partition table ends without an end entry"),
-            Self::UnknownEntry(index) => write!(
-                out,
-                "entry {index} of the partition table has an unknown magic number"
-            ),
+            Self::UnknownEntry(index) => {
+                write!(out, "entry {index} of the partition table has an unknown magic number")
+            }
             Self::DigestMismatch => write!(out, "the partition table does not match its MD5"),
             Self::BadRange(index) => {
                 write!(out, "partition {index} is empty, misaligned or outside the flash")
@@ -354,11 +346,7 @@ fn md5_block(state: &mut [u32; 4], block: &[u8]) {
             _ => (c ^ (b | !d), step.wrapping_mul(7) % 16),
         };
         let input = le_u32(block, word.wrapping_mul(4)).unwrap_or_default();
-        let shift = SHIFTS
-            .get(step / 16)
-            .and_then(|row| row.get(step % 4))
-            .copied()
-            .unwrap_or_default();
+        let shift = SHIFTS.get(step / 16).and_then(|row| row.get(step % 4)).copied().unwrap_or_default();
         let sum = a.wrapping_add(mixed).wrapping_add(*sine).wrapping_add(input);
         (a, d, c, b) = (d, c, b, b.wrapping_add(sum.rotate_left(shift)));
     }
@@ -425,22 +413,13 @@ mod tests {
         let app = |offset, len| Partition::new(Role::Ota(0), offset, len, "app").unwrap();
         let other = Partition::new(Role::Factory, 0x2_0000, 0x1_0000, "factory").unwrap();
 
-        assert_eq!(
-            PartitionTable::build(&[app(0x1_8000, 0x1000)], FLASH),
-            Err(TableError::BadRange(0))
-        );
-        assert_eq!(
-            PartitionTable::build(&[app(0x3F_0000, 0x2_0000)], FLASH),
-            Err(TableError::BadRange(0))
-        );
+        assert_eq!(PartitionTable::build(&[app(0x1_8000, 0x1000)], FLASH), Err(TableError::BadRange(0)));
+        assert_eq!(PartitionTable::build(&[app(0x3F_0000, 0x2_0000)], FLASH), Err(TableError::BadRange(0)));
         assert_eq!(
             PartitionTable::build(&[other, app(0x2_0000, 0x1000)], FLASH),
             Err(TableError::Overlap(1))
         );
-        assert_eq!(
-            PartitionTable::build(&[app(0, 0x1000)], FLASH),
-            Err(TableError::Overlap(0))
-        );
+        assert_eq!(PartitionTable::build(&[app(0, 0x1000)], FLASH), Err(TableError::Overlap(0)));
     }
 
     proptest! {

@@ -43,10 +43,7 @@ enum Standing {
 
 /// A public key of one of the three kinds.
 #[derive(Clone, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a store holds four; a box would need an allocator"
-)]
+#[expect(clippy::large_enum_variant, reason = "a store holds four; a box would need an allocator")]
 pub enum PublicKey {
     /// Modulus, big-endian; the exponent is 65537.
     Rsa4096([u8; RSA_LEN]),
@@ -109,9 +106,7 @@ pub enum SignatureError {
 impl TrustStore {
     /// A store without keys: trusts nothing.
     pub const fn new() -> Self {
-        Self {
-            slots: [const { None }; KEYS_MAX],
-        }
+        Self { slots: [const { None }; KEYS_MAX] }
     }
 
     /// Adds a key to a free slot; a key that is there already stays as it is.
@@ -124,16 +119,8 @@ impl TrustStore {
         if self.slots.iter().flatten().any(|slot| slot.id == id) {
             return Ok(id);
         }
-        let free = self
-            .slots
-            .iter_mut()
-            .find(|slot| slot.is_none())
-            .ok_or(KeyError::StoreFull)?;
-        *free = Some(TrustedKey {
-            id,
-            key,
-            standing: Standing::Trusted,
-        });
+        let free = self.slots.iter_mut().find(|slot| slot.is_none()).ok_or(KeyError::StoreFull)?;
+        *free = Some(TrustedKey { id, key, standing: Standing::Trusted });
         Ok(id)
     }
 
@@ -146,11 +133,7 @@ impl TrustStore {
 
     /// The ids of the keys that are trusted now.
     pub fn trusted(&self) -> impl Iterator<Item = KeyId> {
-        let trusted = self
-            .slots
-            .iter()
-            .flatten()
-            .filter(|slot| slot.standing == Standing::Trusted);
+        let trusted = self.slots.iter().flatten().filter(|slot| slot.standing == Standing::Trusted);
         trusted.map(|slot| slot.id)
     }
 
@@ -164,12 +147,7 @@ impl TrustStore {
         signature: DetachedSignature<'_>,
     ) -> Result<KeyId, SignatureError> {
         let mut failure = SignatureError::UnknownKey;
-        for slot in self
-            .slots
-            .iter()
-            .flatten()
-            .filter(|slot| slot.key.algorithm() == signature.algorithm())
-        {
+        for slot in self.slots.iter().flatten().filter(|slot| slot.key.algorithm() == signature.algorithm()) {
             match (slot.key.verify_detached(digest, signature), slot.standing) {
                 (Ok(()), Standing::Trusted) => return Ok(slot.id),
                 (Ok(()), Standing::Revoked) => return Err(SignatureError::RevokedKey),
@@ -184,12 +162,8 @@ impl TrustStore {
     /// # Errors
     /// [`SignatureError::UnknownKey`] or [`SignatureError::RevokedKey`].
     pub fn key(&self, id: &KeyId) -> Result<&PublicKey, SignatureError> {
-        let slot = self
-            .slots
-            .iter()
-            .flatten()
-            .find(|slot| slot.id == *id)
-            .ok_or(SignatureError::UnknownKey)?;
+        let slot =
+            self.slots.iter().flatten().find(|slot| slot.id == *id).ok_or(SignatureError::UnknownKey)?;
         match slot.standing {
             Standing::Trusted => Ok(&slot.key),
             Standing::Revoked => Err(SignatureError::RevokedKey),
@@ -205,9 +179,7 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError`].
     pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
-        let rsa = der
-            .strip_prefix(&RSA_PREFIX)
-            .and_then(|rest| rest.strip_suffix(&RSA_SUFFIX));
+        let rsa = der.strip_prefix(&RSA_PREFIX).and_then(|rest| rest.strip_suffix(&RSA_SUFFIX));
         let key = if let Some(modulus) = rsa {
             Self::Rsa4096(modulus.try_into().map_err(|_| KeyError::Unsupported)?)
         } else if let Some(point) = der.strip_prefix(&P256_PREFIX) {
@@ -278,11 +250,7 @@ impl PublicKey {
             }
             Self::P256(point) => {
                 let parsed = p256::ecdsa::Signature::from_slice(signature);
-                verify_p256(
-                    point,
-                    &Digest::of(message),
-                    &parsed.map_err(|_| SignatureError::Malformed)?,
-                )
+                verify_p256(point, &Digest::of(message), &parsed.map_err(|_| SignatureError::Malformed)?)
             }
             Self::Ed25519(point) => verify_ed25519(point, message, signature),
         }
@@ -312,8 +280,7 @@ impl<'a> DetachedSignature<'a> {
             return Ok(Self::Rsa4096(rsa));
         }
         let der = bytes.first() == Some(&0x30) && bytes.len() <= ECDSA_DER_MAX;
-        der.then_some(Self::EcdsaP256(bytes))
-            .ok_or(SignatureError::Malformed)
+        der.then_some(Self::EcdsaP256(bytes)).ok_or(SignatureError::Malformed)
     }
 
     /// The bytes as in the file.
@@ -343,9 +310,7 @@ const P256_PREFIX: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01, 0x06, 0x08, 0x2A, 0x86,
     0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
-const ED25519_PREFIX: [u8; 12] = [
-    0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
+const ED25519_PREFIX: [u8; 12] = [0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// DigestInfo of SHA-256 (RFC 8017, section 9.2, note 1).
 const SHA256_INFO: [u8; 19] = [
@@ -368,13 +333,9 @@ fn verify_rsa(
         return Err(SignatureError::Mismatch);
     }
     let parameters = FixedMontyParams::new_vartime(modulus);
-    let message = FixedMontyForm::new(&signature, &parameters)
-        .pow_vartime(&U64::from_u32(65537))
-        .retrieve();
+    let message = FixedMontyForm::new(&signature, &parameters).pow_vartime(&U64::from_u32(65537)).retrieve();
     let expected = U4096::from_be_slice(&encoded_message(digest));
-    (message == expected)
-        .then_some(())
-        .ok_or(SignatureError::Mismatch)
+    (message == expected).then_some(()).ok_or(SignatureError::Mismatch)
 }
 
 fn modulus_of(bytes: &[u8; RSA_LEN]) -> Option<Odd<U4096>> {
@@ -400,16 +361,14 @@ fn verify_p256(
     signature: &p256::ecdsa::Signature,
 ) -> Result<(), SignatureError> {
     let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(|_| SignatureError::Mismatch)?;
-    key.verify_prehash(&digest.0, signature)
-        .map_err(|_| SignatureError::Mismatch)
+    key.verify_prehash(&digest.0, signature).map_err(|_| SignatureError::Mismatch)
 }
 
 /// Strict verification (RFC 8032 with the small-order checks): every verifier must agree on what is valid.
 fn verify_ed25519(point: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
     let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Malformed)?;
     let key = ed25519_dalek::VerifyingKey::from_bytes(point).map_err(|_| SignatureError::Mismatch)?;
-    key.verify_strict(message, &signature)
-        .map_err(|_| SignatureError::Mismatch)
+    key.verify_strict(message, &signature).map_err(|_| SignatureError::Mismatch)
 }
 
 impl core::fmt::Debug for PublicKey {

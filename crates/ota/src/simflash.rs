@@ -96,12 +96,7 @@ impl SimFlash {
 
     /// A flash with these contents.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes,
-            counters: Counters::default(),
-            cut: None,
-            power: Power::On,
-        }
+        Self { bytes, counters: Counters::default(), cut: None, power: Power::On }
     }
 
     /// The contents.
@@ -142,10 +137,7 @@ impl SimFlash {
         }
         let number = self.counters.operations;
         self.counters.operations = number.saturating_add(1);
-        let moment = self
-            .cut
-            .filter(|cut| cut.operation == number)
-            .map(|cut| cut.moment);
+        let moment = self.cut.filter(|cut| cut.operation == number).map(|cut| cut.moment);
         if moment.is_some() {
             self.power = Power::Lost;
             self.cut = None;
@@ -163,11 +155,7 @@ impl SimFlash {
             Some(Moment::Before) => {}
             Some(Moment::Prefix(units)) => {
                 let done = (units as usize).saturating_mul(unit).min(target.len());
-                place
-                    .iter_mut()
-                    .zip(target)
-                    .take(done)
-                    .for_each(|(place, byte)| *place = *byte);
+                place.iter_mut().zip(target).take(done).for_each(|(place, byte)| *place = *byte);
             }
             Some(Moment::RandomBits { seed }) => {
                 let mut random = Random(seed);
@@ -194,10 +182,7 @@ impl ReadNorFlash for SimFlash {
         }
         check(offset, into.len(), WRITE_UNIT)?;
         let start = offset as usize;
-        let place = self
-            .bytes
-            .get(start..start.saturating_add(into.len()))
-            .ok_or(SimError::OutOfBounds)?;
+        let place = self.bytes.get(start..start.saturating_add(into.len())).ok_or(SimError::OutOfBounds)?;
         into.copy_from_slice(place);
         Ok(())
     }
@@ -224,10 +209,7 @@ impl NorFlash for SimFlash {
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), SimError> {
         check(offset, bytes.len(), WRITE_UNIT)?;
         let start = offset as usize;
-        let place = self
-            .bytes
-            .get(start..start.saturating_add(bytes.len()))
-            .ok_or(SimError::OutOfBounds)?;
+        let place = self.bytes.get(start..start.saturating_add(bytes.len())).ok_or(SimError::OutOfBounds)?;
         let units = place.chunks(WRITE_UNIT).zip(bytes.chunks(WRITE_UNIT));
         for ((before, after), at) in units.zip((offset..).step_by(WRITE_UNIT)) {
             // Writing FF over anything programs nothing.
@@ -236,11 +218,7 @@ impl NorFlash for SimFlash {
                 return Err(SimError::ProgrammedTwice { at });
             }
         }
-        let target: Vec<u8> = place
-            .iter()
-            .zip(bytes)
-            .map(|(before, after)| before & after)
-            .collect();
+        let target: Vec<u8> = place.iter().zip(bytes).map(|(before, after)| before & after).collect();
         self.change(start, &target, WRITE_UNIT)?;
         self.counters.writes = self.counters.writes.saturating_add(1);
         Ok(())
@@ -263,12 +241,7 @@ impl FileFlash {
     /// # Errors
     /// The file cannot be opened, or has another length.
     pub fn open(path: &Path, len: u32) -> std::io::Result<Self> {
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         if bytes.is_empty() {
@@ -281,10 +254,7 @@ impl FileFlash {
                 "the flash file has another length",
             ));
         }
-        Ok(Self {
-            flash: SimFlash::from_bytes(bytes),
-            file,
-        })
+        Ok(Self { flash: SimFlash::from_bytes(bytes), file })
     }
 
     /// The flash: its counters, and cuts to come.
@@ -298,25 +268,17 @@ impl FileFlash {
     /// The file cannot be written.
     pub fn flash_externally(&mut self, offset: u32, bytes: &[u8]) -> std::io::Result<()> {
         self.flash.flash_externally(offset, bytes);
-        self.save(
-            offset,
-            offset.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX)),
-        )
+        self.save(offset, offset.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX)))
     }
 
     /// Writes what the operation changed, even if it failed halfway: a torn state must be the same after a restart.
     fn keep(&mut self, from: u32, to: u32, outcome: Result<(), SimError>) -> Result<(), SimError> {
-        self.save(from, to)
-            .map_err(|error| SimError::File(error.kind()))?;
+        self.save(from, to).map_err(|error| SimError::File(error.kind()))?;
         outcome
     }
 
     fn save(&mut self, from: u32, to: u32) -> std::io::Result<()> {
-        let changed = self
-            .flash
-            .bytes
-            .get(from as usize..to as usize)
-            .unwrap_or_default();
+        let changed = self.flash.bytes.get(from as usize..to as usize).unwrap_or_default();
         self.file.seek(SeekFrom::Start(u64::from(from)))?;
         self.file.write_all(changed)
     }
@@ -407,22 +369,12 @@ mod tests {
 
         flash.write(8, &[0xF0; 4]).unwrap();
 
-        assert_eq!(
-            flash.write(8, &[0x70; 4]),
-            Err(SimError::ProgrammedTwice { at: 8 })
-        );
+        assert_eq!(flash.write(8, &[0x70; 4]), Err(SimError::ProgrammedTwice { at: 8 }));
         assert_eq!(flash.write(6, &[0; 4]), Err(SimError::NotAligned));
         assert_eq!(flash.write(SECTOR, &[0; 4]), Err(SimError::OutOfBounds));
         flash.erase(0, SECTOR).unwrap();
         assert_eq!(flash.write(8, &[0x70; 4]), Ok(()));
-        assert_eq!(
-            flash.counters(),
-            Counters {
-                operations: 3,
-                writes: 2,
-                erased_sectors: 1
-            }
-        );
+        assert_eq!(flash.counters(), Counters { operations: 3, writes: 2, erased_sectors: 1 });
     }
 
     #[test]
@@ -450,10 +402,7 @@ mod tests {
         let path = folder.path().join("flash.bin");
         let mut flash = FileFlash::open(&path, 2 * SECTOR).unwrap();
         flash.write(0, b"kept").unwrap();
-        flash.sim().plan_cut(Cut {
-            operation: 1,
-            moment: Moment::Prefix(1),
-        });
+        flash.sim().plan_cut(Cut { operation: 1, moment: Moment::Prefix(1) });
         assert!(flash.write(4, b"tornoff!").is_err());
         drop(flash);
 

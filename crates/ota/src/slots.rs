@@ -99,29 +99,19 @@ impl Layout {
         let mut layout = Self {
             otadata: region(Role::OtaData).ok_or(LayoutError::NoOtaData)?,
             ledger: state.part(0, LEDGER_SECTORS).ok_or(LayoutError::NoState)?,
-            journal: state
-                .part(LEDGER_SECTORS, journal_sectors)
-                .ok_or(LayoutError::NoState)?,
+            journal: state.part(LEDGER_SECTORS, journal_sectors).ok_or(LayoutError::NoState)?,
             factory: None,
             ota: [None; OTA_SLOTS_MAX],
         };
-        layout.factory = region(Role::Factory)
-            .map(|region| SlotRegion::new(Slot::Factory, region))
-            .transpose()?;
+        layout.factory =
+            region(Role::Factory).map(|region| SlotRegion::new(Slot::Factory, region)).transpose()?;
         for (number, place) in (0_u8..).zip(layout.ota.iter_mut()) {
             let region = region(Role::Ota(number));
-            *place = region
-                .map(|region| SlotRegion::new(Slot::Ota(number), region))
-                .transpose()?;
+            *place = region.map(|region| SlotRegion::new(Slot::Ota(number), region)).transpose()?;
         }
-        let in_table = table
-            .iter()
-            .filter(|partition| matches!(partition.role, Role::Ota(_)))
-            .count();
+        let in_table = table.iter().filter(|partition| matches!(partition.role, Role::Ota(_))).count();
         let without_gap = layout.ota.iter().take_while(|place| place.is_some()).count();
-        (in_table > 0 && in_table == without_gap)
-            .then_some(layout)
-            .ok_or(LayoutError::BadSlots)
+        (in_table > 0 && in_table == without_gap).then_some(layout).ok_or(LayoutError::BadSlots)
     }
 
     /// The otadata partition.
@@ -199,12 +189,7 @@ pub fn authenticate<F: NorFlash>(
     scan(flash, place.image, envelope.image_len, &mut scanner)?;
     let info = scanner.finish()?;
     let provenance = envelope.proof.verify(trust, &info)?;
-    Ok(AuthenticImage {
-        slot,
-        region: place.image,
-        info,
-        provenance,
-    })
+    Ok(AuthenticImage { slot, region: place.image, info, provenance })
 }
 
 /// What the image in a slot calls itself, unchecked; `None` if there is none.
@@ -230,13 +215,9 @@ pub(crate) fn scan<F: NorFlash>(
     let mut buffer = [0; SCAN_STEP];
     let mut at = 0_u32;
     while at < len {
-        let wanted = usize::try_from(len.saturating_sub(at))
-            .unwrap_or(SCAN_STEP)
-            .min(SCAN_STEP);
+        let wanted = usize::try_from(len.saturating_sub(at)).unwrap_or(SCAN_STEP).min(SCAN_STEP);
         // Drivers read whole units only; the region's end is a whole sector, so rounding up stays inside.
-        let rounded = buffer
-            .get_mut(..wanted.next_multiple_of(RECORD))
-            .unwrap_or_default();
+        let rounded = buffer.get_mut(..wanted.next_multiple_of(RECORD)).unwrap_or_default();
         region.read(flash, at, rounded)?;
         scanner.push(rounded.get(..wanted).unwrap_or_default())?;
         at = at.saturating_add(SCAN_STEP as u32);
@@ -324,14 +305,12 @@ impl core::fmt::Display for LayoutError {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::NoOtaData => write!(out, "the partition table has no otadata partition"),
-            Self::NoState => write!(
-                out,
-                "the partition table has no state partition of three sectors or more"
-            ),
-            Self::BadSlots => write!(
-                out,
-                "the partition table needs ota_0 to ota_n without gaps, at most {OTA_SLOTS_MAX}"
-            ),
+            Self::NoState => {
+                write!(out, "the partition table has no state partition of three sectors or more")
+            }
+            Self::BadSlots => {
+                write!(out, "the partition table needs ota_0 to ota_n without gaps, at most {OTA_SLOTS_MAX}")
+            }
             Self::SlotTooSmall(slot) => write!(out, "slot {slot} is too small for an image and its envelope"),
         }
     }

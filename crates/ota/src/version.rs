@@ -182,12 +182,8 @@ mod tests {
 
     #[test]
     fn spelling_that_means_the_same_compares_equal() {
-        for (left, right) in [
-            ("1.0", "1.0.0"),
-            ("v1.0.0", "1.0.0"),
-            ("1.0.0+a", "1.0.0+b"),
-            ("01.2", "1.2"),
-        ] {
+        for (left, right) in [("1.0", "1.0.0"), ("v1.0.0", "1.0.0"), ("1.0.0+a", "1.0.0+b"), ("01.2", "1.2")]
+        {
             assert_eq!(precedence(left, right), Ordering::Equal, "{left} = {right}");
         }
     }

@@ -20,19 +20,8 @@ fn name() -> impl Strategy<Value = Name> {
 }
 
 fn manifest() -> impl Strategy<Value = Manifest> {
-    let names = (
-        proptest::option::of(name()),
-        proptest::option::of(name()),
-        name(),
-        name(),
-    );
-    let numbers = (
-        any::<u64>(),
-        any::<u32>(),
-        any::<u16>(),
-        any::<u32>(),
-        any::<[u8; 32]>(),
-    );
+    let names = (proptest::option::of(name()), proptest::option::of(name()), name(), name());
+    let numbers = (any::<u64>(), any::<u32>(), any::<u16>(), any::<u32>(), any::<[u8; 32]>());
     (names, numbers).prop_map(
         |((vendor, class, project, version), (sequence, counter, chip, size, digest))| Manifest {
             sequence,

@@ -15,16 +15,9 @@ use buoy_ota::signature::{Algorithm, KeyError, SignatureError};
 
 /// Runs openssl in a folder; the arguments are split at spaces.
 fn openssl(folder: &Path, arguments: &str) {
-    let output = Command::new("openssl")
-        .current_dir(folder)
-        .args(arguments.split(' '))
-        .output();
+    let output = Command::new("openssl").current_dir(folder).args(arguments.split(' ')).output();
     let output = output.expect("these tests need the openssl program");
-    assert!(
-        output.status.success(),
-        "openssl {arguments}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 struct Bench {
@@ -34,10 +27,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let bench = Self {
-            folder: tempfile::tempdir().unwrap(),
-            image: ImageBuilder::new("demo", "1.2.3").build(),
-        };
+        let bench =
+            Self { folder: tempfile::tempdir().unwrap(), image: ImageBuilder::new("demo", "1.2.3").build() };
         bench.write("firmware.bin", &bench.image);
         bench
     }
@@ -103,12 +94,7 @@ fn ecdsa_signatures_go_both_ways() {
     bench.run("dgst -sha256 -sign key.pem -out theirs firmware.bin");
     let key = PrivateKey::from_pem(&bench.text("key.pem")).unwrap();
 
-    verify(
-        &bench.image,
-        Some(&bench.read("theirs")),
-        &bench.text("public.pem"),
-    )
-    .unwrap();
+    verify(&bench.image, Some(&bench.read("theirs")), &bench.text("public.pem")).unwrap();
     one_flipped_bit_anywhere_is_refused(&bench.image, &bench.read("theirs"), &bench.text("public.pem"));
     bench.write("ours", &sign_detached(&bench.image, &key).unwrap());
     bench.run("dgst -sha256 -verify public.pem -signature ours firmware.bin");
@@ -162,10 +148,7 @@ fn a_key_file_that_is_of_no_use_says_why() {
     assert_eq!(refusal("locked.pem"), KeyFileError::Encrypted);
     assert_eq!(refusal("p384.pem"), KeyFileError::Damaged);
     assert_eq!(PrivateKey::from_pem("hello").unwrap_err(), KeyFileError::NotPem);
-    let public = PrivateKey::generate(Algorithm::Ed25519)
-        .unwrap()
-        .public_pem()
-        .unwrap();
+    let public = PrivateKey::generate(Algorithm::Ed25519).unwrap().public_pem().unwrap();
     assert_eq!(
         PrivateKey::from_pem(&public).unwrap_err(),
         KeyFileError::UnexpectedLabel("PUBLIC KEY".into())
@@ -176,15 +159,8 @@ fn a_key_file_that_is_of_no_use_says_why() {
 fn a_container_carries_image_and_proof_and_says_so() {
     let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
     let image = ImageBuilder::new("demo", "1.2.3").counter(9).build();
-    let manifest = sign_manifest(
-        &image,
-        &key,
-        &ReleaseFacts {
-            sequence: 4,
-            ..ReleaseFacts::default()
-        },
-    )
-    .unwrap();
+    let manifest =
+        sign_manifest(&image, &key, &ReleaseFacts { sequence: 4, ..ReleaseFacts::default() }).unwrap();
     let detached = sign_detached(&image, &key).unwrap();
 
     for proof in [&manifest, &detached] {
@@ -196,10 +172,7 @@ fn a_container_carries_image_and_proof_and_says_so() {
         assert_eq!((seen.counter, seen.chip.as_deref()), (Some(9), Some("esp32c3")));
         assert_eq!(seen.image_sound, Some(Ok(())));
         assert_eq!(seen.proof.unwrap().algorithm, Algorithm::EcdsaP256);
-        assert_eq!(
-            inspect(&package[..package.len() - 1]).kind,
-            PackageKind::Container
-        );
+        assert_eq!(inspect(&package[..package.len() - 1]).kind, PackageKind::Container);
     }
     assert_eq!(inspect(&manifest).kind, PackageKind::Manifest);
     assert_eq!(inspect(&manifest).version.as_deref(), Some("1.2.3"));
@@ -218,34 +191,20 @@ fn another_key_than_the_trusted_one_counts_for_nothing() {
 
     let refused = verify(&image, Some(&manifest), &ours.public_pem().unwrap());
 
-    assert_eq!(
-        refused,
-        Err(VerifyError::Proof(ProofError::Signature(
-            SignatureError::UnknownKey
-        )))
-    );
-    assert_eq!(
-        verify(&image, None, &ours.public_pem().unwrap()),
-        Err(VerifyError::NoSignature)
-    );
+    assert_eq!(refused, Err(VerifyError::Proof(ProofError::Signature(SignatureError::UnknownKey))));
+    assert_eq!(verify(&image, None, &ours.public_pem().unwrap()), Err(VerifyError::NoSignature));
 }
 
 fn one_flipped_bit_anywhere_is_refused(image: &[u8], signature: &[u8], key: &str) {
     for index in 0..signature.len() {
         let mut changed = signature.to_vec();
         changed[index] ^= 1 << (index % 8);
-        assert!(
-            verify(image, Some(&changed), key).is_err(),
-            "bit of byte {index} of the signature"
-        );
+        assert!(verify(image, Some(&changed), key).is_err(), "bit of byte {index} of the signature");
     }
     for index in (0..image.len()).step_by(image.len() / 40) {
         let mut changed = image.to_vec();
         changed[index] ^= 1 << (index % 8);
-        assert!(
-            verify(&changed, Some(signature), key).is_err(),
-            "bit of byte {index} of the image"
-        );
+        assert!(verify(&changed, Some(signature), key).is_err(), "bit of byte {index} of the image");
     }
     for len in [0, 1, signature.len() - 1] {
         assert!(verify(image, Some(&signature[..len]), key).is_err());

@@ -56,14 +56,7 @@ impl Story {
         let new = world.release("1.10.0", 3, 7100);
         world.update_to(Slot::Factory, &old);
         let before = world.flash.clone();
-        Self {
-            world,
-            old,
-            new,
-            temper,
-            delivery,
-            before,
-        }
+        Self { world, old, new, temper, delivery, before }
     }
 
     /// Devices whose ledger is so full that it changes sectors in the middle of the update, at different records.
@@ -98,17 +91,9 @@ impl Story {
     /// Plays the update with these power cuts, checks the invariant at every start, and that it ends well.
     fn play(&self, cuts: &[Cut], label: &str) -> Life {
         let world = &self.world;
-        let device = Device {
-            layout: &world.layout,
-            trust: &world.trust,
-            identity: &world.identity,
-        };
+        let device = Device { layout: &world.layout, trust: &world.trust, identity: &world.identity };
         let mut cuts = cuts.iter();
-        let mut life = Life {
-            starts_unconfirmed: 0,
-            operations: 0,
-            flash: self.before.clone(),
-        };
+        let mut life = Life { starts_unconfirmed: 0, operations: 0, flash: self.before.clone() };
         let mut confirmed_new = false;
         for _start in 0..20 {
             if life.flash.lost_power() || life.operations == 0 {
@@ -133,10 +118,7 @@ impl Story {
             if let BootReason::Trial { .. } = decision.reason {
                 life.starts_unconfirmed += 1;
                 let most = u32::from(Attempts::DEFAULT.get());
-                assert!(
-                    life.starts_unconfirmed <= most,
-                    "{label}: started unconfirmed too often"
-                );
+                assert!(life.starts_unconfirmed <= most, "{label}: started unconfirmed too often");
             }
             let running = decision.slot();
             let done = if version == self.new.version {
@@ -172,11 +154,7 @@ impl Story {
             Delivery::ImageThenManifest => (&self.new.image, None),
         };
         let source = Source::new(b"coap://host/fw", b"etag");
-        let request = Request {
-            source,
-            package_len,
-            proof: None,
-        };
+        let request = Request { source, package_len, proof: None };
         let update = || {
             let resumed = Installer::resume(flash, device, running, &request)?;
             let mut installer = match resumed {
@@ -198,10 +176,7 @@ impl Story {
     }
 
     fn new_is_active(&self, flash: &mut SimFlash, device: &Device<'_>) -> bool {
-        matches!(
-            confirm::outcome(flash, device),
-            Ok(Some(UpdateOutcome::OnTrial { .. }))
-        )
+        matches!(confirm::outcome(flash, device), Ok(Some(UpdateOutcome::OnTrial { .. })))
     }
 
     fn check_start(
@@ -213,16 +188,10 @@ impl Story {
     ) {
         let start = image.region().offset() as usize;
         let bytes = &flash.bytes()[start..start + image.info().file_len as usize];
-        assert!(
-            bytes == self.old.image || bytes == self.new.image,
-            "{label}: started something unknown"
-        );
+        assert!(bytes == self.old.image || bytes == self.new.image, "{label}: started something unknown");
         if confirmed_new {
             assert!(bytes == self.new.image, "{label}: lost the confirmed image");
-            assert!(
-                image.counter().0 >= 3,
-                "{label}: started below the security counter"
-            );
+            assert!(image.counter().0 >= 3, "{label}: started below the security counter");
         }
     }
 
@@ -260,13 +229,8 @@ fn report(flash: &mut SimFlash, device: &Device<'_>) -> bool {
 /// Every write unit of a record, some of a page, parts of an erasure, and chance.
 fn moments(operation: u64) -> impl Iterator<Item = Moment> {
     let prefixes = [1, 2, 3, 4, 5, 6, 7, 8, 11, 16, 17, 24, 33, 40, 48, 57, 63].map(Moment::Prefix);
-    let chances = (1..=10).map(move |seed| Moment::RandomBits {
-        seed: operation * 16 + seed,
-    });
-    [Moment::Before, Moment::After]
-        .into_iter()
-        .chain(prefixes)
-        .chain(chances)
+    let chances = (1..=10).map(move |seed| Moment::RandomBits { seed: operation * 16 + seed });
+    [Moment::Before, Moment::After].into_iter().chain(prefixes).chain(chances)
 }
 
 fn sweep(story: &Story) {
@@ -274,10 +238,7 @@ fn sweep(story: &Story) {
     for operation in story.operations() {
         for moment in moments(operation) {
             let cut = Cut { operation, moment };
-            story.play(
-                &[cut],
-                &format!("{:?} {:?} {cut:?}", story.temper, story.delivery),
-            );
+            story.play(&[cut], &format!("{:?} {:?} {cut:?}", story.temper, story.delivery));
             lives += 1;
         }
     }
@@ -324,19 +285,10 @@ fn a_second_cut_during_the_recovery_changes_nothing() {
                     _ => Moment::RandomBits { seed },
                 };
                 let cuts = [
-                    Cut {
-                        operation: first,
-                        moment: moment(seed),
-                    },
-                    Cut {
-                        operation: first + distance,
-                        moment: moment(seed / 4 + seed),
-                    },
+                    Cut { operation: first, moment: moment(seed) },
+                    Cut { operation: first + distance, moment: moment(seed / 4 + seed) },
                 ];
-                story.play(
-                    &cuts,
-                    &format!("{:?} {:?} {cuts:?}", story.temper, story.delivery),
-                );
+                story.play(&cuts, &format!("{:?} {:?} {cuts:?}", story.temper, story.delivery));
                 lives += 1;
             }
         }

@@ -4,9 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use buoy_ota::host::{self, PrivateKey};
+use buoy_ota::host::{self, ImageBuilder, PrivateKey};
 use buoy_ota::signature::Algorithm;
 use clap::{Subcommand, ValueEnum};
+
+use super::device::Behaviour;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -25,6 +27,8 @@ enum Command {
         #[arg(value_name = "PREFIX")]
         prefix: PathBuf,
     },
+    /// Makes an image for simulated devices; its form is that of the ESP32-C3, its code does nothing.
+    Build(Build),
     /// Signs an image: a detached signature as `openssl dgst -sha256 -sign` makes it.
     Sign {
         /// The private key.
@@ -60,6 +64,38 @@ enum Command {
     },
 }
 
+#[derive(Debug, clap::Args)]
+struct Build {
+    /// The project in the app descriptor.
+    #[arg(long, default_value = "buoy-sim")]
+    project: String,
+    /// The version in the app descriptor.
+    #[arg(long, value_name = "VERSION")]
+    release: String,
+    /// What the simulated device does when it runs the image.
+    #[arg(long, value_enum, default_value_t)]
+    behaviour: Behaviour,
+    /// The security counter: a device that has confirmed a higher one refuses the image.
+    #[arg(long, default_value_t = 0)]
+    counter: u32,
+    /// Bytes of the image's second segment.
+    #[arg(long, default_value_t = 65_536)]
+    size: usize,
+    /// Where the image goes.
+    #[arg(value_name = "FILE")]
+    output: PathBuf,
+}
+
+impl Build {
+    fn run(&self) -> anyhow::Result<()> {
+        let filler = format!("{} {}\n", self.project, self.release);
+        let marker = self.behaviour.marker().bytes();
+        let payload: Vec<u8> = marker.chain(filler.bytes().cycle()).take(self.size.max(64)).collect();
+        let image = ImageBuilder::new(&self.project, &self.release).counter(self.counter).payload(&payload).build();
+        fs::write(&self.output, image).with_context(|| format!("{} cannot be written", self.output.display()))
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum KeyKind {
     Rsa4096,
@@ -81,6 +117,7 @@ impl From<KeyKind> for Algorithm {
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Keygen { kind, prefix } => keygen(kind, &prefix),
+        Command::Build(build) => build.run(),
         Command::Sign { key, output, container, image } => sign(&key, output, container, &image),
         Command::Verify { key, signature, image } => verify(&key, signature.as_deref(), &image),
         Command::Inspect { json, file } => inspect(&file, json),

@@ -92,7 +92,9 @@ fn check(settings: &Settings) -> anyhow::Result<()> {
     // The REST interface has no log-in yet, and CoAP without DTLS proves nobody.
     for (flag, address) in [("--coap", settings.coap), ("--http", settings.http)] {
         if !address.ip().is_loopback() {
-            bail!("{flag} {address} is not a loopback address: without log-in and DTLS the server must not be reached from outside; use 127.0.0.1 or [::1]");
+            bail!(
+                "{flag} {address} is not a loopback address: without log-in and DTLS the server must not be reached from outside; use 127.0.0.1 or [::1]"
+            );
         }
     }
     if !(1..=64).contains(&settings.shards) {

@@ -13,8 +13,8 @@ use buoy_net::clock::Clock;
 use buoy_net::directory::Endpoints;
 use buoy_net::shard::{ServerShard, ShardHandle};
 use buoy_server::{
-    Body, Counters, Downlink, Durability, Failure, Intent, ObservationId, ObservationView, OperationId, Outbox,
-    Outcome, RegistrationView, Submission,
+    Body, Counters, Downlink, Durability, Failure, Intent, ObservationId, ObservationView, OperationId,
+    Outbox, Outcome, RegistrationView, Submission,
 };
 use buoy_store::Reader;
 use buoy_store::sqlite::{Sqlite, SqliteReader};
@@ -82,7 +82,11 @@ impl App {
     }
 
     /// Forgets an observation without telling the device.
-    pub(crate) async fn forget_observation(&self, endpoint: &str, id: ObservationId) -> Option<ObservationView> {
+    pub(crate) async fn forget_observation(
+        &self,
+        endpoint: &str,
+        id: ObservationId,
+    ) -> Option<ObservationView> {
         self.change(endpoint, move |shard, _, outbox| shard.forget_observation(id, outbox)).await?
     }
 
@@ -98,8 +102,7 @@ impl App {
             true => (Durability::Durable, SLEEPER_PATIENCE),
             false => (Durability::Transient, timeout),
         };
-        let (id, mut progress) =
-            self.submit(&registration.endpoint, request, intent, durability, patience);
+        let (id, mut progress) = self.submit(&registration.endpoint, request, intent, durability, patience);
         // The engine keeps the deadline of what is not durable; the margin is for its answer to get here.
         let wait = tokio::time::timeout(timeout + Duration::from_millis(500), progress.recv());
         match wait.await {

@@ -72,7 +72,8 @@ impl Library {
     /// Loads an image that the store knows.
     pub(crate) fn load(&self, row: FirmwareRow) -> anyhow::Result<Image> {
         let path = self.path(&row.digest);
-        let bytes = fs::read(&path).with_context(|| format!("the image {} cannot be read", path.display()))?;
+        let bytes =
+            fs::read(&path).with_context(|| format!("the image {} cannot be read", path.display()))?;
         if digest_of(&bytes) != row.digest {
             bail!("the image {} is damaged: its digest is another; upload it again", path.display());
         }

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use buoy_fleet::update::Update;
 use buoy_server::{Event, Failure, OperationId, Outcome};
 use tokio::sync::{broadcast, mpsc};
 
@@ -37,8 +36,6 @@ pub(crate) enum AppEvent {
     Device(Arc<Event>),
     /// An operation ended whose caller was told to wait for this.
     Delayed(Arc<Event>),
-    /// A firmware update changed its stage.
-    Update(Arc<Update>),
 }
 
 /// How an operation goes on.
@@ -79,13 +76,6 @@ impl Hub {
         self.open_updates.store(count, Ordering::Relaxed);
     }
 
-    /// Tells of an update's new stage.
-    pub(crate) fn tell_update(&self, update: &Update) {
-        if self.stream.receiver_count() > 0 {
-            let _ = self.stream.send(AppEvent::Update(Arc::new(update.clone())));
-        }
-    }
-
     /// Hands events on.
     pub(crate) fn publish(&self, events: &mut Vec<Event>) {
         for event in events.drain(..) {
@@ -103,7 +93,11 @@ impl Hub {
                     let _ = self.updates.send(event.clone());
                 }
                 if for_streams {
-                    let _ = self.stream.send(if delayed { AppEvent::Delayed(event) } else { AppEvent::Device(event) });
+                    let _ = self.stream.send(if delayed {
+                        AppEvent::Delayed(event)
+                    } else {
+                        AppEvent::Device(event)
+                    });
                 }
             }
         }

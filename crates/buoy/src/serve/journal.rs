@@ -118,7 +118,9 @@ impl<W: Writer> Thread<W> {
     fn commit_until_it_holds(&mut self, group: &mut [Job]) {
         loop {
             let models = &self.models;
-            let result = self.writer.commit(&mut |batch| group.iter_mut().try_for_each(|job| apply(batch, job, models)));
+            let result = self
+                .writer
+                .commit(&mut |batch| group.iter_mut().try_for_each(|job| apply(batch, job, models)));
             let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
             match result {
                 Ok(()) => {
@@ -149,7 +151,9 @@ fn give_back(job: Job) {
 
 fn apply(batch: &mut dyn Batch, job: &mut Job, models: &Registry) -> Result<(), StoreError> {
     match job {
-        Job::Shard(outbox, _) => outbox.changes.iter().try_for_each(|change| save(batch, outbox, change, models)),
+        Job::Shard(outbox, _) => {
+            outbox.changes.iter().try_for_each(|change| save(batch, outbox, change, models))
+        }
         Job::Edit(edit, _) => edit(batch),
         Job::Stop => Ok(()),
     }
@@ -188,7 +192,9 @@ pub(crate) fn operation_record(row: &OperationRow) -> Option<OperationRecord> {
 /// Values that cannot be read are no reason to refuse the report: the event that goes with it carries them raw.
 fn save_report(batch: &mut dyn Batch, report: &Report, models: &Registry) -> Result<(), StoreError> {
     let base = match &report.source {
-        ReportSource::Notification { paths, composite: false, .. } => paths.first().copied().unwrap_or(Path::ROOT),
+        ReportSource::Notification { paths, composite: false, .. } => {
+            paths.first().copied().unwrap_or(Path::ROOT)
+        }
         _ => Path::ROOT,
     };
     let Ok(entries) = DeviceModels::new(models, "").decode(report.format, base, &report.payload) else {

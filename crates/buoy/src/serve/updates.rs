@@ -32,9 +32,21 @@ pub(crate) struct UpdatesHandle {
 }
 
 enum Command {
-    Start { endpoint: Arc<str>, goal: Goal, patience: Patience, answer: oneshot::Sender<Result<Update, StartError>> },
-    Cancel { id: u64, answer: oneshot::Sender<Option<Update>> },
-    Performed { id: u64, action: Action, result: Result<Outcome, Failure> },
+    Start {
+        endpoint: Arc<str>,
+        goal: Goal,
+        patience: Patience,
+        answer: oneshot::Sender<Result<Update, StartError>>,
+    },
+    Cancel {
+        id: u64,
+        answer: oneshot::Sender<Option<Update>>,
+    },
+    Performed {
+        id: u64,
+        action: Action,
+        result: Result<Outcome, Failure>,
+    },
 }
 
 /// Why an update cannot start.
@@ -151,7 +163,12 @@ impl Driver {
         }
     }
 
-    async fn start(&mut self, endpoint: Arc<str>, goal: Goal, patience: Patience) -> Result<Update, StartError> {
+    async fn start(
+        &mut self,
+        endpoint: Arc<str>,
+        goal: Goal,
+        patience: Patience,
+    ) -> Result<Update, StartError> {
         if let Some(id) = self.by_endpoint.get(&endpoint) {
             return Err(StartError::AlreadyOpen(*id));
         }
@@ -254,13 +271,12 @@ impl Driver {
         Some(update)
     }
 
-    /// Saves an update, tells of it, and then does what it wants done.
+    /// Saves an update, and then does what it wants done.
     async fn keep(&mut self, update: Update, actions: Vec<Action>) {
         let record = update.record();
         if self.app.journal.edit(move |batch| batch.put_update(&record)).await.is_err() {
             return;
         }
-        self.app.hub.tell_update(&update);
         let endpoint: Arc<str> = update.endpoint().into();
         if update.has_ended() {
             tracing::info!(device = %endpoint, update = update.id(), end = %update.stage(), "firmware update ended");
@@ -323,4 +339,3 @@ impl Driver {
         Some((Downlink { code: Code::PUT, options, payload: image.package() }, Intent::Once))
     }
 }
-

@@ -416,7 +416,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             0 => (Instant::NEVER, Instant::NEVER),
             seconds => {
                 let lifetime = Duration::from_secs(u64::from(seconds));
-                let early = self.longest_exchange().min(lifetime / 2);
+                let early = self.longest_exchange().min(lifetime.checked_div(2).unwrap_or_default());
                 (now.after(lifetime), now.after(lifetime.saturating_sub(early)))
             }
         };
@@ -430,7 +430,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     fn longest_exchange(&self) -> Duration {
         let parameters = &self.config.parameters;
         let spans = 2u32.saturating_pow(u32::from(parameters.max_retransmit).saturating_add(1));
-        (parameters.ack_timeout / 2).saturating_mul(3).saturating_mul(spans.saturating_sub(1))
+        parameters.ack_timeout.saturating_mul(3).checked_div(2).unwrap_or_default().saturating_mul(spans.saturating_sub(1))
     }
 
     fn take_update_answer(

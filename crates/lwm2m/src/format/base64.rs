@@ -15,9 +15,7 @@ pub(crate) enum Alphabet {
     UrlSafe,
 }
 
-const MALFORMED: FormatError = FormatError::PeerSentMalformedValue {
-    expected: ValueType::Opaque,
-};
+const MALFORMED: FormatError = FormatError::PeerSentMalformedValue { expected: ValueType::Opaque };
 
 /// Decodes `characters` into `scratch`.
 pub(crate) fn decode(
@@ -119,13 +117,9 @@ mod tests {
 
     #[test]
     fn the_examples_of_rfc_4648_are_met() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-        ] {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
             assert_eq!(encoded(bytes.as_bytes(), Alphabet::Standard), text);
             assert_eq!(decode(text.chars(), &mut [0; 64]).unwrap(), bytes.as_bytes());
         }
@@ -138,10 +132,7 @@ mod tests {
         for text in ["A", "A===", "Zg=", "Zg=a", "Zm9v=", "Z g", "ü"] {
             assert_eq!(decode(text.chars(), &mut [0; 64]), Err(MALFORMED), "{text}");
         }
-        assert_eq!(
-            decode("Zm9v".chars(), &mut [0; 2]),
-            Err(FormatError::BufferTooSmall)
-        );
+        assert_eq!(decode("Zm9v".chars(), &mut [0; 2]), Err(FormatError::BufferTooSmall));
     }
 
     proptest! {

@@ -45,11 +45,7 @@ impl<'a> Cbor<'a> {
     }
 
     pub(crate) fn end(&self) -> Result<(), FormatError> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(FormatError::PeerSentTrailingBytes)
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(FormatError::PeerSentTrailingBytes) }
     }
 
     pub(crate) fn element(&mut self) -> Result<Element<'a>, FormatError> {
@@ -83,19 +79,13 @@ impl<'a> Cbor<'a> {
     fn string(&mut self, length: Option<u64>) -> Result<&'a [u8], FormatError> {
         let length = length.ok_or(FormatError::PeerSentIndefiniteString)?;
         let length = usize::try_from(length).map_err(|_| FormatError::PeerSentTruncated)?;
-        let (string, behind) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or(FormatError::PeerSentTruncated)?;
+        let (string, behind) = self.rest.split_at_checked(length).ok_or(FormatError::PeerSentTruncated)?;
         self.rest = behind;
         Ok(string)
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], FormatError> {
-        let (taken, behind) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or(FormatError::PeerSentTruncated)?;
+        let (taken, behind) = self.rest.split_first_chunk::<N>().ok_or(FormatError::PeerSentTruncated)?;
         self.rest = behind;
         Ok(*taken)
     }
@@ -382,46 +372,29 @@ mod tests {
         );
         assert_eq!(scalar(&[0xf9, 0x3c, 0x00]), Ok(Some(RawValue::Float(1.0))));
         assert_eq!(scalar(&[0xf9, 0x7b, 0xff]), Ok(Some(RawValue::Float(65504.0))));
-        assert_eq!(
-            scalar(&[0xf9, 0x00, 0x01]),
-            Ok(Some(RawValue::Float(5.960464477539063e-8)))
-        );
+        assert_eq!(scalar(&[0xf9, 0x00, 0x01]), Ok(Some(RawValue::Float(5.960464477539063e-8))));
         assert_eq!(scalar(&[0xf9, 0xc4, 0x00]), Ok(Some(RawValue::Float(-4.0))));
-        assert_eq!(
-            scalar(&[0xfa, 0x47, 0xc3, 0x50, 0x00]),
-            Ok(Some(RawValue::Float(100_000.0)))
-        );
+        assert_eq!(scalar(&[0xfa, 0x47, 0xc3, 0x50, 0x00]), Ok(Some(RawValue::Float(100_000.0))));
         assert_eq!(scalar(&[0xf5]), Ok(Some(RawValue::Boolean(true))));
         assert_eq!(scalar(&[0xf6]), Ok(None));
         assert_eq!(
             scalar(&[0xc1, 0x1a, 0x51, 0x4b, 0x67, 0xb0]),
             Ok(Some(RawValue::EpochTime(1_363_896_240)))
         );
-        assert_eq!(
-            scalar(&[0xc4, 0x82, 0x21, 0x19, 0x6a, 0xb3]),
-            Ok(Some(RawValue::Float(273.15)))
-        );
+        assert_eq!(scalar(&[0xc4, 0x82, 0x21, 0x19, 0x6a, 0xb3]), Ok(Some(RawValue::Float(273.15))));
     }
 
     #[test]
     fn strings_in_chunks_are_refused_by_name() {
-        assert_eq!(
-            scalar(&[0x7f, 0x61, b'a', 0xff]),
-            Err(FormatError::PeerSentIndefiniteString)
-        );
+        assert_eq!(scalar(&[0x7f, 0x61, b'a', 0xff]), Err(FormatError::PeerSentIndefiniteString));
         assert_eq!(scalar(&[0x5f, 0xff]), Err(FormatError::PeerSentIndefiniteString));
     }
 
     #[test]
     fn what_is_no_single_value_is_refused() {
-        for bytes in [
-            &[0x80][..],
-            &[0xa0],
-            &[0xff],
-            &[0x1c],
-            &[0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0x00],
-            &[0xf8, 0x18],
-        ] {
+        for bytes in
+            [&[0x80][..], &[0xa0], &[0xff], &[0x1c], &[0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0x00], &[0xf8, 0x18]]
+        {
             assert!(scalar(bytes).is_err(), "{bytes:x?}");
         }
         assert_eq!(scalar(&[0x61]), Err(FormatError::PeerSentTruncated));
@@ -430,22 +403,13 @@ mod tests {
             scalar(&[0x7b, 255, 255, 255, 255, 255, 255, 255, 255]),
             Err(FormatError::PeerSentTruncated)
         );
-        assert_eq!(
-            single_value(&[0x00, 0x00]),
-            Err(FormatError::PeerSentTrailingBytes)
-        );
+        assert_eq!(single_value(&[0x00, 0x00]), Err(FormatError::PeerSentTrailingBytes));
     }
 
     #[test]
     fn deep_nesting_is_refused_before_it_costs_anything() {
-        assert_eq!(
-            Cbor::new(&[0x81; 10_000]).skip_value(),
-            Err(FormatError::PeerSentTooDeep)
-        );
-        assert_eq!(
-            Cbor::new(&[0x9f; 10_000]).skip_value(),
-            Err(FormatError::PeerSentTooDeep)
-        );
+        assert_eq!(Cbor::new(&[0x81; 10_000]).skip_value(), Err(FormatError::PeerSentTooDeep));
+        assert_eq!(Cbor::new(&[0x9f; 10_000]).skip_value(), Err(FormatError::PeerSentTooDeep));
         let mut nested = Cbor::new(&[0x82, 0xa1, 0x01, 0x9f, 0xff, 0xbf, 0x01, 0x02, 0xff]);
         assert_eq!(nested.skip_value(), Ok(()));
         assert_eq!(nested.end(), Ok(()));

@@ -80,20 +80,10 @@ impl<'b> Encoder<'b> {
             Kind::Tlv => Writer::Tlv(tlv::Writer::new(base)),
             Kind::Lwm2mJson => Writer::Lwm2mJson(Naming::new(base)),
             Kind::SenmlJson => Writer::SenmlJson(Naming::new(base)),
-            Kind::SenmlCbor => Writer::SenmlCbor {
-                naming: Naming::new(base),
-                records: 0,
-            },
+            Kind::SenmlCbor => Writer::SenmlCbor { naming: Naming::new(base), records: 0 },
             Kind::Lwm2mCbor => Writer::Lwm2mCbor(lwm2m_cbor::Writer::new()),
         };
-        Ok(Self {
-            format,
-            base,
-            output: Output::new(buffer),
-            writer,
-            last: None,
-            failed: None,
-        })
+        Ok(Self { format, base, output: Output::new(buffer), writer, last: None, failed: None })
     }
 
     /// Adds the value of a resource or resource instance; `time` is in seconds since 1970.
@@ -103,9 +93,7 @@ impl<'b> Encoder<'b> {
     /// [`FormatError::OutOfOrder`], [`FormatError::UnsupportedTime`], [`FormatError::UnsupportedValue`],
     /// [`FormatError::NotFinite`], [`FormatError::NotOneValue`]. After an error the encoder only repeats it.
     pub fn push(&mut self, path: Path, value: &Value<'_>, time: Option<f64>) -> Result<(), FormatError> {
-        let result = self
-            .check(path, Some(value), time)
-            .and_then(|()| self.write(path, Some(value), time));
+        let result = self.check(path, Some(value), time).and_then(|()| self.write(path, Some(value), time));
         self.note(path, true, result)
     }
 
@@ -114,9 +102,7 @@ impl<'b> Encoder<'b> {
     /// # Errors
     /// As [`Encoder::push`].
     pub fn push_empty(&mut self, path: Path) -> Result<(), FormatError> {
-        let result = self
-            .check(path, None, None)
-            .and_then(|()| self.write(path, None, None));
+        let result = self.check(path, None, None).and_then(|()| self.write(path, None, None));
         self.note(path, false, result)
     }
 
@@ -162,10 +148,7 @@ impl<'b> Encoder<'b> {
         }
         let holds_value = value.is_none() || path.level() >= Level::Resource;
         if !path.starts_with(self.base) || !holds_value {
-            return Err(FormatError::UnsupportedPath {
-                path,
-                format: self.format,
-            });
+            return Err(FormatError::UnsupportedPath { path, format: self.format });
         }
         match self.writer {
             Writer::Single(_) => self.check_single(path, value, time),
@@ -183,19 +166,12 @@ impl<'b> Encoder<'b> {
         time: Option<f64>,
     ) -> Result<(), FormatError> {
         if path != self.base {
-            return Err(FormatError::UnsupportedPath {
-                path,
-                format: self.format,
-            });
+            return Err(FormatError::UnsupportedPath { path, format: self.format });
         }
         if self.last.is_some() || value.is_none() {
             return Err(FormatError::NotOneValue);
         }
-        if time.is_some() {
-            Err(FormatError::UnsupportedTime)
-        } else {
-            Ok(())
-        }
+        if time.is_some() { Err(FormatError::UnsupportedTime) } else { Ok(()) }
     }
 
     fn check_order(&self, path: Path) -> Result<(), FormatError> {
@@ -203,11 +179,7 @@ impl<'b> Encoder<'b> {
             let is_below_value = last.has_value && path.starts_with(last.path);
             path > last.path && !is_below_value
         });
-        if fits {
-            Ok(())
-        } else {
-            Err(FormatError::OutOfOrder)
-        }
+        if fits { Ok(()) } else { Err(FormatError::OutOfOrder) }
     }
 
     fn write(&mut self, path: Path, value: Option<&Value<'_>>, time: Option<f64>) -> Result<(), FormatError> {
@@ -239,10 +211,7 @@ fn write_single(
         (Single::Text, _) => write_text(value, output),
         (Single::Cbor, _) => cbor::write_value(value, TimeTag::Written, output),
         (Single::Opaque, Value::Opaque(bytes)) => Ok(output.bytes(bytes)?),
-        (Single::Opaque, _) => Err(FormatError::UnsupportedValue {
-            format,
-            value_type: value.value_type(),
-        }),
+        (Single::Opaque, _) => Err(FormatError::UnsupportedValue { format, value_type: value.value_type() }),
     }
 }
 
@@ -294,35 +263,17 @@ impl Naming {
     fn next(&mut self, path: Path) -> Names {
         if self.base == Path::ROOT {
             self.begun = Some(Slash::LeftOut);
-            return Names {
-                base: None,
-                tail: Some(Tail {
-                    path,
-                    skipped: 0,
-                    slash: Slash::Written,
-                }),
-            };
+            return Names { base: None, tail: Some(Tail { path, skipped: 0, slash: Slash::Written }) };
         }
         let is_base = path == self.base;
         let wanted = if is_base { Slash::LeftOut } else { Slash::Written };
         // A base name with a slash can't name the base itself, so the base name is written again then.
         let keeps = self.begun == Some(Slash::LeftOut) || self.begun == Some(wanted);
-        let slash = if keeps {
-            self.begun.unwrap_or(wanted)
-        } else {
-            wanted
-        };
+        let slash = if keeps { self.begun.unwrap_or(wanted) } else { wanted };
         let base = (!keeps).then_some((self.base, slash));
         self.begun = Some(slash);
-        let tail = Tail {
-            path,
-            skipped: self.base.len(),
-            slash: slash.opposite(),
-        };
-        Names {
-            base,
-            tail: (!is_base).then_some(tail),
-        }
+        let tail = Tail { path, skipped: self.base.len(), slash: slash.opposite() };
+        Names { base, tail: (!is_base).then_some(tail) }
     }
 }
 
@@ -409,14 +360,7 @@ fn write_lwm2m_json(
         // There is only one base name in this format, and it has been written.
         (false, Some(_)) => return Err(FormatError::OutOfOrder),
     }
-    write_json_members(
-        &lwm2m_json::LABELS,
-        Members(false),
-        names.tail,
-        value,
-        time,
-        output,
-    )
+    write_json_members(&lwm2m_json::LABELS, Members(false), names.tail, value, time, output)
 }
 
 /// The names of a composite payload are whole, so its base name is empty.
@@ -469,12 +413,7 @@ fn write_senml_cbor(
     output: &mut Output<'_>,
 ) -> Result<(), FormatError> {
     let names = naming.next(path);
-    let present = [
-        names.base.is_some(),
-        names.tail.is_some(),
-        time.is_some(),
-        value.is_some(),
-    ];
+    let present = [names.base.is_some(), names.tail.is_some(), time.is_some(), value.is_some()];
     let fields = present.into_iter().filter(|present| *present).count();
     cbor::write_head(Major::Map, fields as u64, output)?;
     if let Some(base) = names.base {
@@ -506,11 +445,7 @@ fn insert_text_head(start: usize, output: &mut Output<'_>) -> Result<(), FormatE
 
 fn write_cbor_time(time: f64, output: &mut Output<'_>) -> Result<(), FormatError> {
     let whole = time as i64;
-    if whole as f64 == time {
-        cbor::write_integer(whole, output)
-    } else {
-        cbor::write_float(time, output)
-    }
+    if whole as f64 == time { cbor::write_integer(whole, output) } else { cbor::write_float(time, output) }
 }
 
 fn write_senml_cbor_value(value: &Value<'_>, output: &mut Output<'_>) -> Result<(), FormatError> {

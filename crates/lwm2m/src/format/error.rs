@@ -114,19 +114,10 @@ impl fmt::Display for FormatError {
             }
             Self::UnsupportedFormat(format) => write!(f, "content format {} is not supported", format.0),
             Self::UnsupportedPath { path, format } => {
-                write!(
-                    f,
-                    "content format {} can't be used at {path} ({})",
-                    format.0,
-                    path.level()
-                )
+                write!(f, "content format {} can't be used at {path} ({})", format.0, path.level())
             }
             Self::UnsupportedValue { format, value_type } => {
-                write!(
-                    f,
-                    "content format {} can't hold a value of type {value_type}",
-                    format.0
-                )
+                write!(f, "content format {} can't hold a value of type {value_type}", format.0)
             }
             Self::UnsupportedTime => f.write_str("the content format has no place for a time"),
             Self::NotFinite => f.write_str("the content format can't hold an infinity or NaN"),

@@ -67,11 +67,7 @@ impl<'a> Json<'a> {
 
     /// Nothing but white space may follow.
     pub(crate) fn end(&mut self) -> Result<(), FormatError> {
-        if self.peek().is_some() {
-            Err(FormatError::PeerSentTrailingBytes)
-        } else {
-            Ok(())
-        }
+        if self.peek().is_some() { Err(FormatError::PeerSentTrailingBytes) } else { Ok(()) }
     }
 
     pub(crate) fn string(&mut self) -> Result<Text<'a>, FormatError> {
@@ -111,11 +107,7 @@ impl<'a> Json<'a> {
                 }
                 self.advance(1);
                 let low = self.hex4()?;
-                if (0xdc00..0xe000).contains(&low) {
-                    Ok(())
-                } else {
-                    Err(self.error())
-                }
+                if (0xdc00..0xe000).contains(&low) { Ok(()) } else { Err(self.error()) }
             }
             0xdc00..0xe000 => Err(self.error()),
             _ => Ok(()),
@@ -244,10 +236,7 @@ struct Nesting {
 
 impl Nesting {
     fn push(&mut self, bracket: u8) -> Result<(), FormatError> {
-        let slot = self
-            .brackets
-            .get_mut(self.depth)
-            .ok_or(FormatError::PeerSentTooDeep)?;
+        let slot = self.brackets.get_mut(self.depth).ok_or(FormatError::PeerSentTooDeep)?;
         *slot = Some((bracket, Place::First));
         self.depth = self.depth.saturating_add(1);
         Ok(())

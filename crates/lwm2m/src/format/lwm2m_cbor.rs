@@ -31,22 +31,11 @@ impl<'a> Reader<'a> {
         let Element::Map(left) = cbor.element()? else {
             return Err(FormatError::PeerSentBadCbor);
         };
-        Ok(Self {
-            cbor,
-            frames: [Frame {
-                path: Path::ROOT,
-                left,
-            }; MAX_DEPTH],
-            depth: 1,
-        })
+        Ok(Self { cbor, frames: [Frame { path: Path::ROOT, left }; MAX_DEPTH], depth: 1 })
     }
 
     pub(crate) fn next_item(&mut self) -> Result<Option<Item<'a>>, FormatError> {
-        while let Some(frame) = self
-            .depth
-            .checked_sub(1)
-            .and_then(|index| self.frames.get_mut(index))
-        {
+        while let Some(frame) = self.depth.checked_sub(1).and_then(|index| self.frames.get_mut(index)) {
             if !self.cbor.next_member(&mut frame.left)? {
                 self.depth = self.depth.saturating_sub(1);
                 continue;
@@ -64,28 +53,17 @@ impl<'a> Reader<'a> {
     fn enter(&mut self, path: Path) -> Result<Option<Item<'a>>, FormatError> {
         let mut ahead = self.cbor;
         let Element::Map(mut left) = ahead.element()? else {
-            return Ok(Some(Item {
-                path,
-                value: self.cbor.scalar()?,
-                time: None,
-            }));
+            return Ok(Some(Item { path, value: self.cbor.scalar()?, time: None }));
         };
         self.cbor = ahead;
         let is_empty = left == Some(0) || (left.is_none() && !self.cbor.next_member(&mut left)?);
         if is_empty {
-            return Ok(Some(Item {
-                path,
-                value: None,
-                time: None,
-            }));
+            return Ok(Some(Item { path, value: None, time: None }));
         }
         if path.level() == Level::ResourceInstance {
             return Err(FormatError::PeerSentTooDeep);
         }
-        let slot = self
-            .frames
-            .get_mut(self.depth)
-            .ok_or(FormatError::PeerSentTooDeep)?;
+        let slot = self.frames.get_mut(self.depth).ok_or(FormatError::PeerSentTooDeep)?;
         *slot = Frame { path, left };
         self.depth = self.depth.saturating_add(1);
         Ok(None)
@@ -109,21 +87,14 @@ fn read_key_array(parent: Path, mut left: Count, cbor: &mut Cbor<'_>) -> Result<
         path = child(path, id)?;
     }
     // A key that leads nowhere would let maps nest without end.
-    if path == parent {
-        Err(FormatError::PeerSentBadCbor)
-    } else {
-        Ok(path)
-    }
+    if path == parent { Err(FormatError::PeerSentBadCbor) } else { Ok(path) }
 }
 
 fn child(parent: Path, id: i128) -> Result<Path, FormatError> {
     if parent.level() == Level::ResourceInstance {
         return Err(FormatError::PeerSentTooDeep);
     }
-    u16::try_from(id)
-        .ok()
-        .and_then(|id| parent.child(id))
-        .ok_or(FormatError::PeerSentBadId)
+    u16::try_from(id).ok().and_then(|id| parent.child(id)).ok_or(FormatError::PeerSentBadId)
 }
 
 /// A map that is being written; its head, which counts its entries, is still missing.
@@ -143,10 +114,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new() -> Self {
-        Self {
-            maps: [OpenMap::default(); 5],
-            open: Path::ROOT,
-        }
+        Self { maps: [OpenMap::default(); 5], open: Path::ROOT }
     }
 
     pub(crate) fn push(
@@ -193,10 +161,7 @@ impl Writer {
             write_head(Major::Unsigned, id.into(), output)?;
             self.open = self.open.child(id).unwrap_or(self.open);
             if let Some(map) = self.maps.get_mut(self.open.len()) {
-                *map = OpenMap {
-                    start: output.len(),
-                    entries: 0,
-                };
+                *map = OpenMap { start: output.len(), entries: 0 };
             }
         }
         Ok(())
@@ -223,17 +188,12 @@ pub(crate) fn write_paths(
     for path in paths {
         match *path.ids() {
             [] => {
-                return Err(FormatError::UnsupportedPath {
-                    path,
-                    format: super::ContentFormat::LWM2M_CBOR,
-                });
+                return Err(FormatError::UnsupportedPath { path, format: super::ContentFormat::LWM2M_CBOR });
             }
             [id] => write_head(Major::Unsigned, id.into(), output)?,
             _ => {
                 write_head(Major::Array, path.len() as u64, output)?;
-                path.ids()
-                    .iter()
-                    .try_for_each(|&id| write_head(Major::Unsigned, id.into(), output))?;
+                path.ids().iter().try_for_each(|&id| write_head(Major::Unsigned, id.into(), output))?;
             }
         }
         write_null(output)?;

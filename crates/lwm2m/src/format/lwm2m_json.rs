@@ -40,12 +40,7 @@ impl<'a> Reader<'a> {
         let header = read_header(payload)?;
         let mut entries = header.entries.ok_or(FormatError::PeerSentTruncated)?;
         entries.expect(b'[')?;
-        Ok(Self {
-            entries,
-            place: Place::First,
-            header,
-            request,
-        })
+        Ok(Self { entries, place: Place::First, header, request })
     }
 
     pub(crate) fn next_item(&mut self) -> Result<Option<Item<'a>>, FormatError> {
@@ -53,23 +48,13 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let record = read_entry(&mut self.entries)?;
-        let record = Record {
-            base_name: self.header.base_name,
-            base_time: self.header.base_time,
-            ..record
-        };
+        let record = Record { base_name: self.header.base_name, base_time: self.header.base_time, ..record };
         if record.base_name.is_some() {
             return Base::default().apply(record).map(Some);
         }
-        let rooted = Record {
-            name: Some(Text::plain("/")),
-            ..record
-        };
+        let rooted = Record { name: Some(Text::plain("/")), ..record };
         let item = Base::default().apply(rooted)?;
-        Ok(Some(Item {
-            path: below_request(self.request, record.name)?,
-            ..item
-        }))
+        Ok(Some(Item { path: below_request(self.request, record.name)?, ..item }))
     }
 }
 
@@ -78,11 +63,7 @@ fn below_request(request: Path, name: Option<Text<'_>>) -> Result<Path, FormatEr
     let Some(name) = name else { return Ok(request) };
     let mut buffer = [0; 32];
     let name = name.read(&mut buffer).map_err(|_| FormatError::PeerSentBadPath)?;
-    let path = if name.starts_with('/') {
-        name.parse()
-    } else {
-        request.parse_relative(name)
-    };
+    let path = if name.starts_with('/') { name.parse() } else { request.parse_relative(name) };
     path.map_err(|_| FormatError::PeerSentBadPath)
 }
 

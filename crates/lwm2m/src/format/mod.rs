@@ -107,10 +107,7 @@ pub const fn is_supported(format: ContentFormat) -> bool {
 pub fn decode(format: ContentFormat, base: Path, payload: &[u8]) -> Result<Items<'_>, FormatError> {
     let kind = Kind::of(format).ok_or(FormatError::UnsupportedFormat(format))?;
     kind.check(format, base)?;
-    Ok(Items {
-        base,
-        source: Source::open(kind, base, payload)?,
-    })
+    Ok(Items { base, source: Source::open(kind, base, payload)? })
 }
 
 /// The items of a payload; nothing follows an error.
@@ -149,11 +146,7 @@ impl<'a> Source<'a> {
         match self {
             Self::Ended => Ok(None),
             Self::Single(value) => {
-                let item = Item {
-                    path: base,
-                    value: Some(*value),
-                    time: None,
-                };
+                let item = Item { path: base, value: Some(*value), time: None };
                 *self = Self::Ended;
                 Ok(Some(item))
             }
@@ -170,11 +163,7 @@ impl<'a> Iterator for Items<'a> {
     type Item = Result<Item<'a>, FormatError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self
-            .source
-            .next(self.base)
-            .and_then(|item| inside(self.base, item))
-            .transpose();
+        let next = self.source.next(self.base).and_then(|item| inside(self.base, item)).transpose();
         if !matches!(next, Some(Ok(_))) {
             self.source = Source::Ended;
         }
@@ -186,10 +175,9 @@ impl core::iter::FusedIterator for Items<'_> {}
 
 fn inside(base: Path, item: Option<Item<'_>>) -> Result<Option<Item<'_>>, FormatError> {
     match item {
-        Some(item) if !item.path.starts_with(base) => Err(FormatError::PeerSentPathOutsideBase {
-            path: item.path,
-            base,
-        }),
+        Some(item) if !item.path.starts_with(base) => {
+            Err(FormatError::PeerSentPathOutsideBase { path: item.path, base })
+        }
         item => Ok(item),
     }
 }
@@ -233,10 +221,6 @@ impl Kind {
             Self::Tlv => base.level() >= Level::Object,
             Self::Lwm2mJson | Self::SenmlJson | Self::SenmlCbor | Self::Lwm2mCbor => true,
         };
-        if reaches {
-            Ok(())
-        } else {
-            Err(FormatError::UnsupportedPath { path: base, format })
-        }
+        if reaches { Ok(()) } else { Err(FormatError::UnsupportedPath { path: base, format }) }
     }
 }

@@ -48,11 +48,7 @@ pub(crate) fn parse_whole<W: Whole>(text: &str) -> Result<W, FormatError> {
 
 /// Reads a JSON number as a whole one: `12`, but also `12.0` and `1.2e1`.
 pub(crate) fn parse_json_whole<W: Whole>(text: &str) -> Result<W, FormatError> {
-    if text.contains(['.', 'e', 'E']) {
-        whole_from_float(parse_float(text)?)
-    } else {
-        parse_whole(text)
-    }
+    if text.contains(['.', 'e', 'E']) { whole_from_float(parse_float(text)?) } else { parse_whole(text) }
 }
 
 /// A float that is whole, as an integer.
@@ -63,30 +59,18 @@ pub(crate) fn whole_from_float<W: Whole>(value: f64) -> Result<W, FormatError> {
         return Err(out_of_range);
     }
     let whole = value as i128;
-    if whole as f64 == value {
-        narrow(whole)
-    } else {
-        Err(out_of_range)
-    }
+    if whole as f64 == value { narrow(whole) } else { Err(out_of_range) }
 }
 
 /// Reads a finite number. The words that Rust knows (`inf`, `NaN`) are refused.
 pub(crate) fn parse_float(text: &str) -> Result<f64, FormatError> {
     const EXPECTED: ValueType = ValueType::Float;
-    let is_number = text
-        .bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    let is_number = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     if !is_number {
         return Err(FormatError::PeerSentMalformedValue { expected: EXPECTED });
     }
-    let value: f64 = text
-        .parse()
-        .map_err(|_| FormatError::PeerSentMalformedValue { expected: EXPECTED })?;
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(FormatError::PeerSentOutOfRange { expected: EXPECTED })
-    }
+    let value: f64 = text.parse().map_err(|_| FormatError::PeerSentMalformedValue { expected: EXPECTED })?;
+    if value.is_finite() { Ok(value) } else { Err(FormatError::PeerSentOutOfRange { expected: EXPECTED }) }
 }
 
 /// `mantissa` times ten to the power of `exponent`.
@@ -125,14 +109,8 @@ pub(crate) fn parse_date_time(text: &str) -> Option<i64> {
     if !valid || year > 9999 {
         return None;
     }
-    let seconds = hour
-        .checked_mul(3600)?
-        .checked_add(minute.checked_mul(60)?)?
-        .checked_add(second)?;
-    days_since_1970(year, month, day)?
-        .checked_mul(86_400)?
-        .checked_add(seconds)?
-        .checked_sub(offset)
+    let seconds = hour.checked_mul(3600)?.checked_add(minute.checked_mul(60)?)?.checked_add(second)?;
+    days_since_1970(year, month, day)?.checked_mul(86_400)?.checked_add(seconds)?.checked_sub(offset)
 }
 
 fn split_offset(text: &str) -> Option<(&str, i64)> {
@@ -143,9 +121,7 @@ fn split_offset(text: &str) -> Option<(&str, i64)> {
     let (clock, offset) = text.split_at_checked(at)?;
     let negative = offset.starts_with('-');
     let (hours, minutes) = offset.get(1..)?.split_once(':')?;
-    let seconds = digits(hours)?
-        .checked_mul(3600)?
-        .checked_add(digits(minutes)?.checked_mul(60)?)?;
+    let seconds = digits(hours)?.checked_mul(3600)?.checked_add(digits(minutes)?.checked_mul(60)?)?;
     Some((clock, if negative { seconds.checked_neg()? } else { seconds }))
 }
 
@@ -164,18 +140,10 @@ fn digits(text: &str) -> Option<i64> {
 fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
     let year = if month <= 2 { year.checked_sub(1)? } else { year };
     let month_from_march = month.checked_add(9)?.checked_rem(12)?;
-    let day_of_year = month_from_march
-        .checked_mul(153)?
-        .checked_add(2)?
-        .checked_div(5)?
-        .checked_add(day)?;
-    let leap_days = (year.div_euclid(4))
-        .checked_sub(year.div_euclid(100))?
-        .checked_add(year.div_euclid(400))?;
-    let days = year
-        .checked_mul(365)?
-        .checked_add(leap_days)?
-        .checked_add(day_of_year)?;
+    let day_of_year = month_from_march.checked_mul(153)?.checked_add(2)?.checked_div(5)?.checked_add(day)?;
+    let leap_days =
+        (year.div_euclid(4)).checked_sub(year.div_euclid(100))?.checked_add(year.div_euclid(400))?;
+    let days = year.checked_mul(365)?.checked_add(leap_days)?.checked_add(day_of_year)?;
     days.checked_sub(719_469)
 }
 
@@ -196,14 +164,9 @@ mod tests {
         ] {
             assert_eq!(parse_date_time(text), Some(seconds), "{text}");
         }
-        for text in [
-            "",
-            "T",
-            "2013-03-21",
-            "2013-13-01T00:00:00Z",
-            "2013-03-21T25:00:00Z",
-            "x-03-21T00:00:00Z",
-        ] {
+        for text in
+            ["", "T", "2013-03-21", "2013-13-01T00:00:00Z", "2013-03-21T25:00:00Z", "x-03-21T00:00:00Z"]
+        {
             assert_eq!(parse_date_time(text), None, "{text}");
         }
     }
@@ -214,17 +177,13 @@ mod tests {
         assert_eq!(parse_whole::<u64>("18446744073709551615"), Ok(u64::MAX));
         assert_eq!(
             parse_whole::<i64>("9223372036854775808"),
-            Err(FormatError::PeerSentOutOfRange {
-                expected: ValueType::Integer
-            })
+            Err(FormatError::PeerSentOutOfRange { expected: ValueType::Integer })
         );
         assert!(parse_whole::<u64>("-1").is_err());
         for text in ["", "-", "+", "1.0", "1e3", "0x1", " 1", "--1", "+-1"] {
             assert_eq!(
                 parse_whole::<i64>(text),
-                Err(FormatError::PeerSentMalformedValue {
-                    expected: ValueType::Integer
-                }),
+                Err(FormatError::PeerSentMalformedValue { expected: ValueType::Integer }),
                 "{text}"
             );
         }
@@ -242,15 +201,7 @@ mod tests {
 
     #[test]
     fn floats_survive_their_text() {
-        for value in [
-            0.0,
-            -0.5,
-            1e-300,
-            1.5e300,
-            123_456_789.125,
-            f64::MAX,
-            f64::MIN_POSITIVE,
-        ] {
+        for value in [0.0, -0.5, 1e-300, 1.5e300, 123_456_789.125, f64::MAX, f64::MIN_POSITIVE] {
             let mut buffer = [0; 64];
             let mut output = Output::new(&mut buffer);
             write_float(value, &mut output).unwrap();

@@ -23,9 +23,7 @@ use buoy_coap::number::ContentFormat;
 /// seen to be wrong before the first path.
 pub fn decode_paths(format: ContentFormat, payload: &[u8]) -> Result<Paths<'_>, FormatError> {
     check(format)?;
-    Ok(Paths {
-        items: decode(format, Path::ROOT, payload)?,
-    })
+    Ok(Paths { items: decode(format, Path::ROOT, payload)? })
 }
 
 /// The paths of a composite request; nothing follows an error.

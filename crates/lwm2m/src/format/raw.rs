@@ -118,9 +118,7 @@ impl<'a> RawValue<'a> {
             Self::Opaque(bytes) | Self::Tlv(bytes) => Ok(bytes),
             Self::PlainText(text) => base64::decode(text.chars(), scratch),
             Self::Base64(text) | Self::String(text) => base64::decode(text.chars(), scratch),
-            _ => Err(FormatError::PeerSentWrongType {
-                expected: ValueType::Opaque,
-            }),
+            _ => Err(FormatError::PeerSentWrongType { expected: ValueType::Opaque }),
         }
     }
 
@@ -141,9 +139,7 @@ impl<'a> RawValue<'a> {
             Self::Tlv(bytes) => float_from_tlv(bytes),
             Self::Integer(value) => Ok(value as f64),
             Self::Float(value) => Ok(value),
-            _ => Err(FormatError::PeerSentWrongType {
-                expected: ValueType::Float,
-            }),
+            _ => Err(FormatError::PeerSentWrongType { expected: ValueType::Float }),
         }
     }
 
@@ -161,9 +157,7 @@ impl<'a> RawValue<'a> {
     }
 
     fn time(self) -> Result<i64, FormatError> {
-        const MALFORMED: FormatError = FormatError::PeerSentMalformedValue {
-            expected: ValueType::Time,
-        };
+        const MALFORMED: FormatError = FormatError::PeerSentMalformedValue { expected: ValueType::Time };
         match self {
             Self::EpochTime(seconds) => Ok(seconds),
             Self::String(text) => {
@@ -181,15 +175,10 @@ impl<'a> RawValue<'a> {
         const MALFORMED: FormatError = FormatError::PeerSentMalformedValue { expected: EXPECTED };
         match self {
             Self::PlainText(text) => text.parse().map_err(|_| MALFORMED),
-            Self::ObjectLink(text) | Self::String(text) => text
-                .read(&mut [0; 16])
-                .map_err(|_| MALFORMED)?
-                .parse()
-                .map_err(|_| MALFORMED),
-            Self::Tlv(bytes) => bytes
-                .try_into()
-                .map(ObjectLink::from_bytes)
-                .map_err(|_| MALFORMED),
+            Self::ObjectLink(text) | Self::String(text) => {
+                text.read(&mut [0; 16]).map_err(|_| MALFORMED)?.parse().map_err(|_| MALFORMED)
+            }
+            Self::Tlv(bytes) => bytes.try_into().map(ObjectLink::from_bytes).map_err(|_| MALFORMED),
             _ => Err(FormatError::PeerSentWrongType { expected: EXPECTED }),
         }
     }
@@ -212,9 +201,7 @@ fn seconds(value: f64) -> Result<i64, FormatError> {
     if value.abs() < 9e15 {
         Ok(value as i64)
     } else {
-        Err(FormatError::PeerSentOutOfRange {
-            expected: ValueType::Time,
-        })
+        Err(FormatError::PeerSentOutOfRange { expected: ValueType::Time })
     }
 }
 
@@ -231,9 +218,7 @@ impl FromTlv for i64 {
             [a, b, c, d] => Ok(i32::from_be_bytes([a, b, c, d]).into()),
             _ => match <[u8; 8]>::try_from(bytes) {
                 Ok(bytes) => Ok(i64::from_be_bytes(bytes)),
-                Err(_) => Err(FormatError::PeerSentMalformedValue {
-                    expected: ValueType::Integer,
-                }),
+                Err(_) => Err(FormatError::PeerSentMalformedValue { expected: ValueType::Integer }),
             },
         }
     }
@@ -247,9 +232,7 @@ impl FromTlv for u64 {
             [a, b, c, d] => Ok(u32::from_be_bytes([a, b, c, d]).into()),
             _ => match <[u8; 8]>::try_from(bytes) {
                 Ok(bytes) => Ok(u64::from_be_bytes(bytes)),
-                Err(_) => Err(FormatError::PeerSentMalformedValue {
-                    expected: ValueType::UnsignedInteger,
-                }),
+                Err(_) => Err(FormatError::PeerSentMalformedValue { expected: ValueType::UnsignedInteger }),
             },
         }
     }
@@ -262,7 +245,5 @@ fn float_from_tlv(bytes: &[u8]) -> Result<f64, FormatError> {
     let bytes = <[u8; 8]>::try_from(bytes);
     bytes
         .map(f64::from_be_bytes)
-        .map_err(|_| FormatError::PeerSentMalformedValue {
-            expected: ValueType::Float,
-        })
+        .map_err(|_| FormatError::PeerSentMalformedValue { expected: ValueType::Float })
 }

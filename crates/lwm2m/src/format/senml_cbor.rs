@@ -34,11 +34,7 @@ impl<'a> Reader<'a> {
         let Element::Array(left) = cbor.element()? else {
             return Err(FormatError::PeerSentBadCbor);
         };
-        Ok(Self {
-            cbor,
-            left,
-            base: Base::default(),
-        })
+        Ok(Self { cbor, left, base: Base::default() })
     }
 
     pub(crate) fn next_item(&mut self) -> Result<Option<Item<'a>>, FormatError> {

@@ -33,11 +33,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn new(payload: &'a str) -> Result<Self, FormatError> {
         let mut json = Json::new(payload);
         json.expect(b'[')?;
-        Ok(Self {
-            json,
-            place: Place::First,
-            base: Base::default(),
-        })
+        Ok(Self { json, place: Place::First, base: Base::default() })
     }
 
     pub(crate) fn next_item(&mut self) -> Result<Option<Item<'a>>, FormatError> {
@@ -74,11 +70,7 @@ fn read_record<'a>(json: &mut Json<'a>) -> Result<Record<'a>, FormatError> {
 }
 
 pub(crate) fn check_version(version: f64) -> Result<(), FormatError> {
-    if version <= VERSION {
-        Ok(())
-    } else {
-        Err(FormatError::PeerSentUnknownExtension)
-    }
+    if version <= VERSION { Ok(()) } else { Err(FormatError::PeerSentUnknownExtension) }
 }
 
 /// The keys of values, which differ between SenML and the JSON of LwM2M 1.0.

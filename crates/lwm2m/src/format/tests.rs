@@ -49,20 +49,14 @@ fn items(
 }
 
 fn paths_of(format: ContentFormat, base: &str, payload: &[u8]) -> Result<Vec<String>, FormatError> {
-    Ok(items(format, base, payload)?
-        .into_iter()
-        .map(|(path, _)| path)
-        .collect())
+    Ok(items(format, base, payload)?.into_iter().map(|(path, _)| path).collect())
 }
 
 /// Reads a payload of one item as a value of that type.
 fn single(format: ContentFormat, payload: &[u8], value_type: ValueType) -> Result<String, FormatError> {
     let item = decode(format, path("/3/0/9"), payload)?.next().unwrap()?;
     let mut scratch = [0; 256];
-    Ok(format!(
-        "{:?}",
-        item.value.unwrap().resolve(value_type, &mut scratch)?
-    ))
+    Ok(format!("{:?}", item.value.unwrap().resolve(value_type, &mut scratch)?))
 }
 
 fn encoded(format: ContentFormat, base: &str, items: &[(&str, Value<'_>)]) -> Vec<u8> {
@@ -93,19 +87,10 @@ mod plain {
             (Value::Boolean(false), "0"),
             (Value::Opaque(&[0xfb, 0xff, 0]), "+/8A"),
             (Value::Time(1_367_491_215), "1367491215"),
-            (
-                Value::ObjectLink(ObjectLink {
-                    object: 10245,
-                    instance: 1,
-                }),
-                "10245:1",
-            ),
+            (Value::ObjectLink(ObjectLink { object: 10245, instance: 1 }), "10245:1"),
             (Value::CoreLink("</3>"), "</3>"),
         ] {
-            assert_eq!(
-                encoded_text(ContentFormat::TEXT, "/3/0/9", &[("/3/0/9", value)]),
-                text
-            );
+            assert_eq!(encoded_text(ContentFormat::TEXT, "/3/0/9", &[("/3/0/9", value)]), text);
             let read = single(ContentFormat::TEXT, text.as_bytes(), value.value_type());
             assert_eq!(read.unwrap(), format!("{value:?}"));
         }
@@ -125,10 +110,7 @@ mod plain {
             ("3", ValueType::ObjectLink),
             ("now", ValueType::Time),
         ] {
-            assert!(
-                single(ContentFormat::TEXT, text.as_bytes(), value_type).is_err(),
-                "{text}"
-            );
+            assert!(single(ContentFormat::TEXT, text.as_bytes(), value_type).is_err(), "{text}");
         }
         assert_eq!(
             single(ContentFormat::TEXT, &[0xff], ValueType::String),
@@ -138,11 +120,7 @@ mod plain {
 
     #[test]
     fn one_value_needs_a_resource() {
-        for format in [
-            ContentFormat::TEXT,
-            ContentFormat::OCTET_STREAM,
-            ContentFormat::CBOR,
-        ] {
+        for format in [ContentFormat::TEXT, ContentFormat::OCTET_STREAM, ContentFormat::CBOR] {
             let refused = FormatError::UnsupportedPath { path: DEVICE, format };
             assert_eq!(decode(format, DEVICE, b"1").err(), Some(refused));
             assert_eq!(Encoder::new(format, DEVICE, &mut []).err(), Some(refused));
@@ -154,20 +132,13 @@ mod plain {
         let mut buffer = [0; 8];
         let mut encoder = Encoder::new(ContentFormat::TEXT, path("/3/0/9"), &mut buffer).unwrap();
         encoder.push(path("/3/0/9"), &Value::Integer(1), None).unwrap();
-        assert_eq!(
-            encoder.push(path("/3/0/9"), &Value::Integer(1), None),
-            Err(FormatError::NotOneValue)
-        );
+        assert_eq!(encoder.push(path("/3/0/9"), &Value::Integer(1), None), Err(FormatError::NotOneValue));
     }
 
     #[test]
     fn opaque_holds_bytes_and_nothing_else() {
         assert_eq!(
-            encoded(
-                ContentFormat::OCTET_STREAM,
-                "/5/0/0",
-                &[("/5/0/0", Value::Opaque(&[1, 2]))]
-            ),
+            encoded(ContentFormat::OCTET_STREAM, "/5/0/0", &[("/5/0/0", Value::Opaque(&[1, 2]))]),
             [1, 2]
         );
         let mut buffer = [0; 8];
@@ -221,10 +192,7 @@ mod tlv {
         for (item, (at, value)) in read.zip(values) {
             let item = item.unwrap();
             assert_eq!(item.path, path(at));
-            assert_eq!(
-                item.value.unwrap().resolve(value.value_type(), &mut []).unwrap(),
-                value
-            );
+            assert_eq!(item.value.unwrap().resolve(value.value_type(), &mut []).unwrap(), value);
         }
     }
 
@@ -237,18 +205,9 @@ mod tlv {
             [0x03, 0, 0xc1, 9, 1, 0x03, 1, 0xc1, 9, 1]
         );
         // A resource: itself. A multiple one: itself with its instances. A resource instance: itself.
-        assert_eq!(
-            encoded(ContentFormat::TLV, "/3/0/9", &[("/3/0/9", one)]),
-            [0xc1, 9, 1]
-        );
-        assert_eq!(
-            encoded(ContentFormat::TLV, "/3/0/7", &[("/3/0/7/2", one)]),
-            [0x83, 7, 0x41, 2, 1]
-        );
-        assert_eq!(
-            encoded(ContentFormat::TLV, "/3/0/7/2", &[("/3/0/7/2", one)]),
-            [0x41, 2, 1]
-        );
+        assert_eq!(encoded(ContentFormat::TLV, "/3/0/9", &[("/3/0/9", one)]), [0xc1, 9, 1]);
+        assert_eq!(encoded(ContentFormat::TLV, "/3/0/7", &[("/3/0/7/2", one)]), [0x83, 7, 0x41, 2, 1]);
+        assert_eq!(encoded(ContentFormat::TLV, "/3/0/7/2", &[("/3/0/7/2", one)]), [0x41, 2, 1]);
     }
 
     #[test]
@@ -275,35 +234,17 @@ mod tlv {
             let mut encoder = Encoder::new(ContentFormat::TLV, Path::instance(5, 0), &mut buffer).unwrap();
             encoder.push(at, &Value::Opaque(&bytes), None).unwrap();
             let total = encoder.finish().unwrap();
-            let item = decode(ContentFormat::TLV, Path::instance(5, 0), &buffer[..total])
-                .unwrap()
-                .next()
-                .unwrap();
-            assert_eq!(
-                item.unwrap(),
-                Item {
-                    path: at,
-                    value: Some(RawValue::Tlv(&bytes)),
-                    time: None
-                }
-            );
+            let item =
+                decode(ContentFormat::TLV, Path::instance(5, 0), &buffer[..total]).unwrap().next().unwrap();
+            assert_eq!(item.unwrap(), Item { path: at, value: Some(RawValue::Tlv(&bytes)), time: None });
         }
     }
 
     #[test]
     fn the_request_may_be_repeated_around_the_answer() {
-        assert_eq!(
-            paths_of(ContentFormat::TLV, "/3/0", &[0x03, 0, 0xc1, 9, 1]).unwrap(),
-            ["/3/0/9"]
-        );
-        assert_eq!(
-            paths_of(ContentFormat::TLV, "/3/0/7", &[0x41, 2, 1]).unwrap(),
-            ["/3/0/7/2"]
-        );
-        assert_eq!(
-            paths_of(ContentFormat::TLV, "/3/0/7/2", &[0x83, 7, 0x41, 2, 1]).unwrap(),
-            ["/3/0/7/2"]
-        );
+        assert_eq!(paths_of(ContentFormat::TLV, "/3/0", &[0x03, 0, 0xc1, 9, 1]).unwrap(), ["/3/0/9"]);
+        assert_eq!(paths_of(ContentFormat::TLV, "/3/0/7", &[0x41, 2, 1]).unwrap(), ["/3/0/7/2"]);
+        assert_eq!(paths_of(ContentFormat::TLV, "/3/0/7/2", &[0x83, 7, 0x41, 2, 1]).unwrap(), ["/3/0/7/2"]);
     }
 
     #[test]
@@ -324,14 +265,8 @@ mod tlv {
             );
         }
         let outside = items(ContentFormat::TLV, "/3/0/7/2", &[0x83, 7, 0x41, 3, 1]);
-        assert!(matches!(
-            outside,
-            Err(FormatError::PeerSentPathOutsideBase { .. })
-        ));
-        assert_eq!(
-            items(ContentFormat::TLV, "/3/0", &[0xe0, 0xff, 0xff]),
-            Err(FormatError::PeerSentBadId)
-        );
+        assert!(matches!(outside, Err(FormatError::PeerSentPathOutsideBase { .. })));
+        assert_eq!(items(ContentFormat::TLV, "/3/0", &[0xe0, 0xff, 0xff]), Err(FormatError::PeerSentBadId));
     }
 
     #[test]
@@ -349,18 +284,12 @@ mod tlv {
             value.map(|value| format!("{value:?}"))
         };
         assert_eq!(value(&[0xff], ValueType::Integer).unwrap(), "Integer(-1)");
-        assert_eq!(
-            value(&[0xff], ValueType::UnsignedInteger).unwrap(),
-            "UnsignedInteger(255)"
-        );
+        assert_eq!(value(&[0xff], ValueType::UnsignedInteger).unwrap(), "UnsignedInteger(255)");
         assert_eq!(
             value(&[0x80, 0, 0, 0, 0, 0, 0, 0], ValueType::Integer).unwrap(),
             format!("Integer({})", i64::MIN)
         );
-        assert_eq!(
-            value(&[0x3f, 0xc0, 0, 0], ValueType::Float).unwrap(),
-            "Float(1.5)"
-        );
+        assert_eq!(value(&[0x3f, 0xc0, 0, 0], ValueType::Float).unwrap(), "Float(1.5)");
         for bytes in [&[][..], &[1, 2, 3], &[0; 5], &[0; 9]] {
             assert!(value(bytes, ValueType::Integer).is_err());
             assert!(value(bytes, ValueType::UnsignedInteger).is_err());
@@ -380,10 +309,7 @@ mod tlv {
                 let mut buffer = [0; 64];
                 let mut encoder = Encoder::new(format, DEVICE, &mut buffer).unwrap();
                 encoder.push(path(first), &one, None).unwrap();
-                assert_eq!(
-                    encoder.push(path(second), &one, None),
-                    Err(FormatError::OutOfOrder)
-                );
+                assert_eq!(encoder.push(path(second), &one, None), Err(FormatError::OutOfOrder));
                 assert_eq!(encoder.finish(), Err(FormatError::OutOfOrder));
             }
         }
@@ -395,10 +321,7 @@ mod tlv {
         assert_eq!(created_instance(&[0x08, 7, 0]), Ok(Some(7)));
         assert_eq!(created_instance(&[0xc1, 0, 1]), Ok(None));
         assert_eq!(created_instance(&[]), Ok(None));
-        assert_eq!(
-            created_instance(&[0x41, 0, 1]),
-            Err(FormatError::PeerSentMisplacedTlv)
-        );
+        assert_eq!(created_instance(&[0x41, 0, 1]), Err(FormatError::PeerSentMisplacedTlv));
         assert_eq!(created_instance(&[0x08]), Err(FormatError::PeerSentTruncated));
     }
 }
@@ -423,18 +346,9 @@ mod lwm2m_json {
     fn the_base_name_may_come_last_or_not_at_all() {
         let last = br#"{"e":[{"n":"9","v":1}],"bt":0,"bn":"/3/0/"}"#;
         assert_eq!(paths_of(FORMAT, "/3/0", last).unwrap(), ["/3/0/9"]);
-        assert_eq!(
-            paths_of(FORMAT, "/3/0", br#"{"e":[{"n":"9","v":1}]}"#).unwrap(),
-            ["/3/0/9"]
-        );
-        assert_eq!(
-            paths_of(FORMAT, "/3/0/9", br#"{"e":[{"v":1}]}"#).unwrap(),
-            ["/3/0/9"]
-        );
-        assert_eq!(
-            paths_of(FORMAT, "/3", br#"{"e":[{"n":"/3/0/9","v":1}]}"#).unwrap(),
-            ["/3/0/9"]
-        );
+        assert_eq!(paths_of(FORMAT, "/3/0", br#"{"e":[{"n":"9","v":1}]}"#).unwrap(), ["/3/0/9"]);
+        assert_eq!(paths_of(FORMAT, "/3/0/9", br#"{"e":[{"v":1}]}"#).unwrap(), ["/3/0/9"]);
+        assert_eq!(paths_of(FORMAT, "/3", br#"{"e":[{"n":"/3/0/9","v":1}]}"#).unwrap(), ["/3/0/9"]);
     }
 
     #[test]
@@ -447,13 +361,7 @@ mod lwm2m_json {
                 ("/9/0/2", Value::Integer(-1)),
                 ("/9/0/3", Value::Boolean(true)),
                 ("/9/0/4", Value::Opaque(&[1, 2])),
-                (
-                    "/9/0/5",
-                    Value::ObjectLink(ObjectLink {
-                        object: 3,
-                        instance: 0,
-                    }),
-                ),
+                ("/9/0/5", Value::ObjectLink(ObjectLink { object: 3, instance: 0 })),
                 ("/9/0/6/1", Value::Float(0.5)),
             ],
         );
@@ -496,15 +404,7 @@ mod senml_json {
             {"n":"6/0","v":1},{"n":"6/1","v":5},{"n":"9","v":100},{"n":"11/0","v":0},{"n":"13","v":1367491215}]"#;
         assert_eq!(
             paths_of(FORMAT, "/3/0", payload).unwrap(),
-            [
-                "/3/0/0",
-                "/3/0/1",
-                "/3/0/6/0",
-                "/3/0/6/1",
-                "/3/0/9",
-                "/3/0/11/0",
-                "/3/0/13"
-            ]
+            ["/3/0/0", "/3/0/1", "/3/0/6/0", "/3/0/6/1", "/3/0/9", "/3/0/11/0", "/3/0/13"]
         );
     }
 
@@ -545,11 +445,7 @@ mod senml_json {
             r#"[{"bn":"/3/0/7/","n":"0","v":1},{"n":"1","v":2}]"#
         );
         assert_eq!(
-            encoded_text(
-                FORMAT,
-                "/",
-                &[("/1/0/1", Value::Integer(1)), ("/3/0/9", Value::Integer(2))]
-            ),
+            encoded_text(FORMAT, "/", &[("/1/0/1", Value::Integer(1)), ("/3/0/9", Value::Integer(2))]),
             r#"[{"n":"/1/0/1","v":1},{"n":"/3/0/9","v":2}]"#
         );
     }
@@ -560,17 +456,11 @@ mod senml_json {
         for format in [FORMAT, ContentFormat::SENML_CBOR] {
             let mut buffer = [0; 128];
             let mut encoder = Encoder::new(format, Path::ROOT, &mut buffer).unwrap();
-            encoder
-                .push(at, &Value::Float(21.5), Some(1_700_000_000.0))
-                .unwrap();
-            encoder
-                .push(at, &Value::Float(22.0), Some(1_700_000_060.5))
-                .unwrap();
+            encoder.push(at, &Value::Float(21.5), Some(1_700_000_000.0)).unwrap();
+            encoder.push(at, &Value::Float(22.0), Some(1_700_000_060.5)).unwrap();
             let length = encoder.finish().unwrap();
-            let read: Vec<_> = decode(format, Path::ROOT, &buffer[..length])
-                .unwrap()
-                .map(Result::unwrap)
-                .collect();
+            let read: Vec<_> =
+                decode(format, Path::ROOT, &buffer[..length]).unwrap().map(Result::unwrap).collect();
             assert!(read.iter().all(|item| item.path == at));
             let times: Vec<_> = read.iter().map(|item| item.time.unwrap().resolve(0.0)).collect();
             assert_eq!(times, [1_700_000_000.0, 1_700_000_060.5]);
@@ -596,10 +486,7 @@ mod senml_json {
             [false, false, true, true]
         );
         assert_eq!(times[2].resolve(1000.0), 993.0);
-        let untimed = decode(FORMAT, path("/3/0/9"), br#"[{"n":"/3/0/9","v":1}]"#)
-            .unwrap()
-            .next()
-            .unwrap();
+        let untimed = decode(FORMAT, path("/3/0/9"), br#"[{"n":"/3/0/9","v":1}]"#).unwrap().next().unwrap();
         assert_eq!(untimed.unwrap().time, None);
     }
 
@@ -620,27 +507,16 @@ mod senml_json {
     #[test]
     fn a_record_without_a_value_is_a_path() {
         let payload = br#"[{"n":"/3/0"},{"n":"/1/0/1","v":null}]"#;
-        assert_eq!(
-            items(FORMAT, "/", payload).unwrap(),
-            [("/3/0".into(), None), ("/1/0/1".into(), None)]
-        );
+        assert_eq!(items(FORMAT, "/", payload).unwrap(), [("/3/0".into(), None), ("/1/0/1".into(), None)]);
     }
 
     #[test]
     fn what_must_be_understood_and_is_not_is_refused() {
         let unknown = Err(FormatError::PeerSentUnknownExtension);
         assert_eq!(items(FORMAT, "/", br#"[{"n":"/3/0/9","new_":1,"v":1}]"#), unknown);
+        assert_eq!(items(FORMAT, "/", br#"[{"n":"/3/0/9","bver":11,"v":1}]"#), unknown);
         assert_eq!(
-            items(FORMAT, "/", br#"[{"n":"/3/0/9","bver":11,"v":1}]"#),
-            unknown
-        );
-        assert_eq!(
-            paths_of(
-                FORMAT,
-                "/",
-                br#"[{"n":"/3/0/9","bver":10,"u":"Cel","new":[{}],"v":1}]"#
-            )
-            .unwrap(),
+            paths_of(FORMAT, "/", br#"[{"n":"/3/0/9","bver":10,"u":"Cel","new":[{}],"v":1}]"#).unwrap(),
             ["/3/0/9"]
         );
     }
@@ -669,10 +545,7 @@ mod senml_json {
             assert!(items(FORMAT, "/", payload.as_bytes()).is_err(), "{payload}");
         }
         let outside = items(FORMAT, "/3/0", br#"[{"n":"/1/0/1","v":1}]"#);
-        assert!(matches!(
-            outside,
-            Err(FormatError::PeerSentPathOutsideBase { .. })
-        ));
+        assert!(matches!(outside, Err(FormatError::PeerSentPathOutsideBase { .. })));
     }
 
     #[test]
@@ -708,13 +581,7 @@ mod senml_cbor {
                 ("/3/0/9", Value::Integer(-100)),
                 ("/3/0/10", Value::Boolean(true)),
                 ("/3/0/11", Value::Opaque(&[1, 2])),
-                (
-                    "/3/0/22",
-                    Value::ObjectLink(ObjectLink {
-                        object: 3,
-                        instance: 0,
-                    }),
-                ),
+                ("/3/0/22", Value::ObjectLink(ObjectLink { object: 3, instance: 0 })),
                 ("/3/0/23", Value::Float(1.5)),
             ],
         );
@@ -740,10 +607,7 @@ mod senml_cbor {
     #[test]
     fn strings_in_chunks_are_refused() {
         let payload = b"\x81\xa2\x21\x66/3/0/0\x03\x7f\x61a\xff";
-        assert_eq!(
-            items(FORMAT, "/3/0/0", payload),
-            Err(FormatError::PeerSentIndefiniteString)
-        );
+        assert_eq!(items(FORMAT, "/3/0/0", payload), Err(FormatError::PeerSentIndefiniteString));
     }
 
     #[test]
@@ -754,10 +618,7 @@ mod senml_cbor {
             [("/3/0/9".into(), Some("Float(273.15)".into()))]
         );
         let half = b"\x81\xa2\x21\x66/3/0/9\x02\xf9\x3e\x00";
-        assert_eq!(
-            items(FORMAT, "/3/0/9", half).unwrap(),
-            [("/3/0/9".into(), Some("Float(1.5)".into()))]
-        );
+        assert_eq!(items(FORMAT, "/3/0/9", half).unwrap(), [("/3/0/9".into(), Some("Float(1.5)".into()))]);
     }
 
     #[test]
@@ -800,20 +661,11 @@ mod cbor {
             (Value::Boolean(false), b"\xf4"),
             (Value::Opaque(&[9]), b"\x41\x09"),
             (Value::Time(1_363_896_240), b"\xc1\x1a\x51\x4b\x67\xb0"),
-            (
-                Value::ObjectLink(ObjectLink {
-                    object: 3,
-                    instance: 0,
-                }),
-                b"\x633:0",
-            ),
+            (Value::ObjectLink(ObjectLink { object: 3, instance: 0 }), b"\x633:0"),
             (Value::CoreLink("</1>"), b"\x64</1>"),
         ] {
             assert_eq!(encoded(FORMAT, "/3/0/9", &[("/3/0/9", value)]), bytes);
-            assert_eq!(
-                single(FORMAT, bytes, value.value_type()).unwrap(),
-                format!("{value:?}")
-            );
+            assert_eq!(single(FORMAT, bytes, value.value_type()).unwrap(), format!("{value:?}"));
         }
     }
 
@@ -825,11 +677,7 @@ mod cbor {
             b"\xc1\x1a\x51\x4b\x67\xb0",
             b"\xc1\xfb\x41\xd4\x52\xd9\xec\x20\x00\x00",
         ] {
-            assert_eq!(
-                single(FORMAT, bytes, ValueType::Time).unwrap(),
-                "Time(1363896240)",
-                "{bytes:x?}"
-            );
+            assert_eq!(single(FORMAT, bytes, ValueType::Time).unwrap(), "Time(1363896240)", "{bytes:x?}");
         }
     }
 
@@ -848,10 +696,7 @@ mod cbor {
         ] {
             assert!(single(FORMAT, bytes, value_type).is_err(), "{bytes:x?}");
         }
-        assert_eq!(
-            single(FORMAT, b"\xf6", ValueType::Integer),
-            Err(FormatError::PeerSentBadCbor)
-        );
+        assert_eq!(single(FORMAT, b"\xf6", ValueType::Integer), Err(FormatError::PeerSentBadCbor));
     }
 }
 
@@ -872,14 +717,8 @@ mod lwm2m_cbor {
                 ("/3/0/9", Value::Integer(95)),
             ],
         );
-        assert_eq!(
-            payload,
-            b"\xa1\x03\xa1\x00\xa3\x00\x61A\x06\xa2\x00\x01\x01\x05\x09\x18\x5f"
-        );
-        assert_eq!(
-            paths_of(FORMAT, "/3/0", &payload).unwrap(),
-            ["/3/0/0", "/3/0/6/0", "/3/0/6/1", "/3/0/9"]
-        );
+        assert_eq!(payload, b"\xa1\x03\xa1\x00\xa3\x00\x61A\x06\xa2\x00\x01\x01\x05\x09\x18\x5f");
+        assert_eq!(paths_of(FORMAT, "/3/0", &payload).unwrap(), ["/3/0/0", "/3/0/6/0", "/3/0/6/1", "/3/0/9"]);
     }
 
     #[test]
@@ -897,14 +736,8 @@ mod lwm2m_cbor {
         encoder.push(path("/3/1/9"), &Value::Integer(1), None).unwrap();
         let length = encoder.finish().unwrap();
         assert_eq!(buffer[..length], *b"\xa1\x03\xa2\x00\xa0\x01\xa1\x09\x01");
-        assert_eq!(
-            paths_of(FORMAT, "/3", &buffer[..length]).unwrap(),
-            ["/3/0", "/3/1/9"]
-        );
-        assert_eq!(
-            paths_of(FORMAT, "/3", b"\xa1\x03\xa1\x00\xbf\xff").unwrap(),
-            ["/3/0"]
-        );
+        assert_eq!(paths_of(FORMAT, "/3", &buffer[..length]).unwrap(), ["/3/0", "/3/1/9"]);
+        assert_eq!(paths_of(FORMAT, "/3", b"\xa1\x03\xa1\x00\xbf\xff").unwrap(), ["/3/0"]);
     }
 
     #[test]
@@ -967,12 +800,8 @@ mod composite {
     #[test]
     fn the_paths_of_lwm2m_cbor_have_null_for_values() {
         let mut buffer = [0; 32];
-        let length = encode_paths(
-            ContentFormat::LWM2M_CBOR,
-            [path("/3/0/9"), path("/1")],
-            &mut buffer,
-        )
-        .unwrap();
+        let length =
+            encode_paths(ContentFormat::LWM2M_CBOR, [path("/3/0/9"), path("/1")], &mut buffer).unwrap();
         assert_eq!(buffer[..length], *b"\xa2\x83\x03\x00\x09\xf6\x01\xf6");
     }
 }
@@ -1000,10 +829,9 @@ impl Sample {
             Self::Boolean(value) => Value::Boolean(*value),
             Self::Opaque(bytes) => Value::Opaque(bytes),
             Self::Time(value) => Value::Time(*value),
-            Self::ObjectLink(object, instance) => Value::ObjectLink(ObjectLink {
-                object: *object,
-                instance: *instance,
-            }),
+            Self::ObjectLink(object, instance) => {
+                Value::ObjectLink(ObjectLink { object: *object, instance: *instance })
+            }
             Self::CoreLink(text) => Value::CoreLink(text),
         }
     }
@@ -1026,20 +854,13 @@ fn any_sample() -> impl Strategy<Value = Sample> {
 
 /// Resources and resource instances below `/3`, in order, none below another.
 fn any_items() -> impl Strategy<Value = Vec<(Path, Sample)>> {
-    let at = (
-        0..3_u16,
-        prop::sample::select(vec![0_u16, 9, 300, 65_534]),
-        prop::option::of(0..300_u16),
-    );
+    let at = (0..3_u16, prop::sample::select(vec![0_u16, 9, 300, 65_534]), prop::option::of(0..300_u16));
     prop::collection::btree_map(at, any_sample(), 1..8).prop_map(|items| {
         let mut list: Vec<(Path, Sample)> = Vec::new();
         for ((instance, resource, resource_instance), sample) in items {
             let resource = Path::resource(3, instance, resource);
             let at = resource_instance.map_or(resource, |id| resource.child(id).unwrap());
-            if !list
-                .iter()
-                .any(|(other, _)| at.starts_with(*other) && other.len() < at.len())
-            {
+            if !list.iter().any(|(other, _)| at.starts_with(*other) && other.len() < at.len()) {
                 list.push((at, sample));
             }
         }
@@ -1065,10 +886,7 @@ fn check_round_trip(
         prop_assert_eq!(item.path, *at);
         let value = item.value.unwrap();
         let mut scratch = vec![0; value.scratch_len()];
-        prop_assert_eq!(
-            value.resolve(sample.value().value_type(), &mut scratch).unwrap(),
-            sample.value()
-        );
+        prop_assert_eq!(value.resolve(sample.value().value_type(), &mut scratch).unwrap(), sample.value());
     }
     prop_assert!(read.next().is_none());
     Ok(())

@@ -19,19 +19,12 @@ enum Escaping {
 impl<'a> Text<'a> {
     /// A text that means what it says.
     pub(crate) const fn plain(raw: &'a str) -> Self {
-        Self {
-            raw,
-            escaping: Escaping::None,
-        }
+        Self { raw, escaping: Escaping::None }
     }
 
     /// The inside of a JSON string, whose escapes the tokenizer has checked.
     pub(crate) fn json(raw: &'a str) -> Self {
-        let escaping = if raw.contains('\\') {
-            Escaping::Json
-        } else {
-            Escaping::None
-        };
+        let escaping = if raw.contains('\\') { Escaping::Json } else { Escaping::None };
         Self { raw, escaping }
     }
 
@@ -111,6 +104,5 @@ fn surrogate_pair(high: u32, low: u32) -> u32 {
 }
 
 fn hex4(rest: &mut core::str::Chars<'_>) -> u32 {
-    rest.take(4)
-        .fold(0, |value, digit| value << 4 | digit.to_digit(16).unwrap_or(0))
+    rest.take(4).fold(0, |value, digit| value << 4 | digit.to_digit(16).unwrap_or(0))
 }

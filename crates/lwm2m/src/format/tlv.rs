@@ -41,13 +41,7 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(base: Path, payload: &'a [u8]) -> Self {
-        Self {
-            frames: [Frame {
-                path: base,
-                rest: payload,
-            }; MAX_DEPTH],
-            depth: 1,
-        }
+        Self { frames: [Frame { path: base, rest: payload }; MAX_DEPTH], depth: 1 }
     }
 
     pub(crate) fn next_item(&mut self) -> Result<Option<Item<'a>>, FormatError> {
@@ -94,27 +88,13 @@ impl<'a> Reader<'a> {
     fn enter(&mut self, tlv: Tlv<'a>, path: Path) -> Result<Option<Item<'a>>, FormatError> {
         let is_leaf = matches!(tlv.element, Element::Resource | Element::ResourceInstance);
         if is_leaf {
-            return Ok(Some(Item {
-                path,
-                value: Some(RawValue::Tlv(tlv.value)),
-                time: None,
-            }));
+            return Ok(Some(Item { path, value: Some(RawValue::Tlv(tlv.value)), time: None }));
         }
         if tlv.value.is_empty() {
-            return Ok(Some(Item {
-                path,
-                value: None,
-                time: None,
-            }));
+            return Ok(Some(Item { path, value: None, time: None }));
         }
-        let slot = self
-            .frames
-            .get_mut(self.depth)
-            .ok_or(FormatError::PeerSentTooDeep)?;
-        *slot = Frame {
-            path,
-            rest: tlv.value,
-        };
+        let slot = self.frames.get_mut(self.depth).ok_or(FormatError::PeerSentTooDeep)?;
+        *slot = Frame { path, rest: tlv.value };
         self.depth = self.depth.saturating_add(1);
         Ok(None)
     }
@@ -142,32 +122,20 @@ pub fn created_instance(payload: &[u8]) -> Result<Option<u16>, FormatError> {
 
 fn take_element<'a>(rest: &mut &'a [u8]) -> Result<Tlv<'a>, FormatError> {
     let [kind] = take(rest)?;
-    let id = if kind & 0x20 == 0 {
-        u16::from(take::<1>(rest)?[0])
-    } else {
-        u16::from_be_bytes(take(rest)?)
-    };
+    let id = if kind & 0x20 == 0 { u16::from(take::<1>(rest)?[0]) } else { u16::from_be_bytes(take(rest)?) };
     let length = match (kind >> 3) & 3 {
         0 => usize::from(kind & 7),
         1 => usize::from(take::<1>(rest)?[0]),
         2 => usize::from(u16::from_be_bytes(take(rest)?)),
         _ => take_u24(rest)?,
     };
-    let (value, behind) = rest
-        .split_at_checked(length)
-        .ok_or(FormatError::PeerSentTruncated)?;
+    let (value, behind) = rest.split_at_checked(length).ok_or(FormatError::PeerSentTruncated)?;
     *rest = behind;
-    Ok(Tlv {
-        element: Element::from_kind(kind),
-        id,
-        value,
-    })
+    Ok(Tlv { element: Element::from_kind(kind), id, value })
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], FormatError> {
-    let (taken, behind) = rest
-        .split_first_chunk::<N>()
-        .ok_or(FormatError::PeerSentTruncated)?;
+    let (taken, behind) = rest.split_first_chunk::<N>().ok_or(FormatError::PeerSentTruncated)?;
     *rest = behind;
     Ok(*taken)
 }
@@ -222,11 +190,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(base: Path) -> Self {
-        Self {
-            base,
-            instance: None,
-            resource: None,
-        }
+        Self { base, instance: None, resource: None }
     }
 
     pub(crate) fn push(
@@ -260,16 +224,10 @@ impl Writer {
         close_unless(&mut self.instance, Element::ObjectInstance, container, output)?;
         let instance = container.truncated(2);
         if self.base.level() == Level::Object && instance.level() == Level::ObjectInstance {
-            self.instance.get_or_insert(Open {
-                path: instance,
-                start: output.len(),
-            });
+            self.instance.get_or_insert(Open { path: instance, start: output.len() });
         }
         if self.base.level() <= Level::Resource && container.level() == Level::Resource {
-            self.resource.get_or_insert(Open {
-                path: container,
-                start: output.len(),
-            });
+            self.resource.get_or_insert(Open { path: container, start: output.len() });
         }
         Ok(())
     }
@@ -309,11 +267,7 @@ fn insert_header(
         _ => 0x18,
     };
     header.byte(element.kind() | id_bit | length_bits)?;
-    header.bytes(if high == 0 {
-        core::slice::from_ref(&low)
-    } else {
-        &[]
-    })?;
+    header.bytes(if high == 0 { core::slice::from_ref(&low) } else { &[] })?;
     if high != 0 {
         header.bytes(&[high, low])?;
     }

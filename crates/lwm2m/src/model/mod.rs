@@ -109,20 +109,14 @@ impl Registry {
         let mut registry = Self::new();
         for text in STANDARD {
             let loaded = registry.load_text(text);
-            debug_assert!(
-                loaded.is_ok(),
-                "a definition that comes with the crate is malformed: {loaded:?}"
-            );
+            debug_assert!(loaded.is_ok(), "a definition that comes with the crate is malformed: {loaded:?}");
         }
         registry
     }
 
     /// Adds an object, or replaces the definition of the same id and version and returns it.
     pub fn insert(&mut self, object: ObjectModel) -> Option<ObjectModel> {
-        self.objects
-            .entry(object.id)
-            .or_default()
-            .insert(object.version, object)
+        self.objects.entry(object.id).or_default().insert(object.version, object)
     }
 
     /// Adds the objects that a text defines and says how many they are.
@@ -161,27 +155,19 @@ impl Registry {
     pub fn select(&self, object: u16, version: Option<ObjectVersion>) -> Option<&ObjectModel> {
         let versions = self.objects.get(&object)?;
         let wanted = version.unwrap_or(ObjectVersion::V1_0);
-        let best = versions
-            .range(..=wanted)
-            .next_back()
-            .or_else(|| versions.iter().next());
+        let best = versions.range(..=wanted).next_back().or_else(|| versions.iter().next());
         best.map(|(_, object)| object)
     }
 
     /// The definition of the resource that a path leads to, of the version that [`Registry::select`] chooses.
     #[must_use]
     pub fn resource(&self, path: Path, version: Option<ObjectVersion>) -> Option<&ResourceModel> {
-        self.select(path.object_id()?, version)?
-            .resources
-            .get(&path.resource_id()?)
+        self.select(path.object_id()?, version)?.resources.get(&path.resource_id()?)
     }
 
     /// The versions of an object that are defined, oldest first.
     pub fn versions(&self, object: u16) -> impl Iterator<Item = ObjectVersion> + '_ {
-        self.objects
-            .get(&object)
-            .into_iter()
-            .flat_map(|versions| versions.keys().copied())
+        self.objects.get(&object).into_iter().flat_map(|versions| versions.keys().copied())
     }
 
     /// Every definition, by id and version.
@@ -222,13 +208,7 @@ impl Operations {
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let all = [
-            Self::None,
-            Self::Read,
-            Self::Write,
-            Self::ReadWrite,
-            Self::Execute,
-        ];
+        let all = [Self::None, Self::Read, Self::Write, Self::ReadWrite, Self::Execute];
         all.into_iter().find(|operations| operations.as_str() == text)
     }
 }
@@ -251,13 +231,7 @@ mod tests {
             assert!(!object.resources.is_empty(), "/{} {}", object.id, object.version);
             for resource in object.resources.values() {
                 let has_type = resource.value_type.is_some();
-                assert_ne!(
-                    resource.operations.can_execute(),
-                    has_type,
-                    "/{}//{}",
-                    object.id,
-                    resource.id
-                );
+                assert_ne!(resource.operations.can_execute(), has_type, "/{}//{}", object.id, resource.id);
             }
         }
         assert_eq!(registry, Registry::standard());
@@ -268,15 +242,11 @@ mod tests {
         let registry = Registry::standard();
         for object in [0, 1, 3] {
             let versions: Vec<_> = registry.versions(object).collect();
-            assert_eq!(
-                versions,
-                [version(1, 0), version(1, 1), version(1, 2)],
-                "/{object}"
-            );
+            assert_eq!(versions, [version(1, 0), version(1, 1), version(1, 2)], "/{object}");
         }
-        for object in [
-            2, 4, 5, 6, 7, 8, 9, 10, 13, 16, 19, 21, 25, 26, 3200, 3203, 3303, 3311, 3347, 3350, 33629,
-        ] {
+        for object in
+            [2, 4, 5, 6, 7, 8, 9, 10, 13, 16, 19, 21, 25, 26, 3200, 3203, 3303, 3311, 3347, 3350, 33629]
+        {
             assert!(registry.select(object, None).is_some(), "/{object}");
         }
     }
@@ -284,35 +254,18 @@ mod tests {
     #[test]
     fn later_versions_add_to_earlier_ones() {
         let registry = Registry::standard();
-        let reboot = registry
-            .resource(Path::resource(3, 0, 4), Some(version(1, 2)))
-            .unwrap();
+        let reboot = registry.resource(Path::resource(3, 0, 4), Some(version(1, 2))).unwrap();
         assert!(reboot.operations.can_execute() && reboot.mandatory);
-        assert!(
-            !registry
-                .get(1, version(1, 0))
-                .unwrap()
-                .resources
-                .contains_key(&23)
-        );
-        assert_eq!(
-            registry.get(1, version(1, 2)).unwrap().resources[&23].name,
-            "Mute Send"
-        );
+        assert!(!registry.get(1, version(1, 0)).unwrap().resources.contains_key(&23));
+        assert_eq!(registry.get(1, version(1, 2)).unwrap().resources[&23].name, "Mute Send");
     }
 
     #[test]
     fn a_device_that_names_no_version_means_the_first() {
         let registry = Registry::standard();
         assert_eq!(registry.select(3, None).unwrap().version, version(1, 0));
-        assert_eq!(
-            registry.select(3, Some(version(1, 1))).unwrap().version,
-            version(1, 1)
-        );
-        assert_eq!(
-            registry.select(3, Some(version(1, 9))).unwrap().version,
-            version(1, 2)
-        );
+        assert_eq!(registry.select(3, Some(version(1, 1))).unwrap().version, version(1, 1));
+        assert_eq!(registry.select(3, Some(version(1, 9))).unwrap().version, version(1, 2));
         assert!(registry.select(60_000, None).is_none());
     }
 }

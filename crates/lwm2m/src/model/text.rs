@@ -42,16 +42,9 @@ struct Loader<'r> {
 }
 
 pub(super) fn load(registry: &mut Registry, text: &str) -> Result<usize, TextError> {
-    let mut loader = Loader {
-        registry,
-        shared: BTreeMap::new(),
-        current: None,
-        count: 0,
-    };
+    let mut loader = Loader { registry, shared: BTreeMap::new(), current: None, count: 0 };
     for (line, index) in text.lines().zip(1..) {
-        loader
-            .line(line)
-            .map_err(|problem| TextError { line: index, problem })?;
+        loader.line(line).map_err(|problem| TextError { line: index, problem })?;
     }
     loader.close();
     Ok(loader.count)
@@ -87,36 +80,22 @@ impl Loader<'_> {
         }
         let name = String::from(name.ok_or(TextProblem::ColumnMissing)?);
         let resources = BTreeMap::new();
-        self.current = Some(ObjectModel {
-            id,
-            version,
-            name,
-            description: None,
-            multiple,
-            mandatory,
-            resources,
-        });
+        self.current =
+            Some(ObjectModel { id, version, name, description: None, multiple, mandatory, resources });
         Ok(())
     }
 
     fn shared(&mut self, columns: &mut Columns<'_>, name: Option<&str>) -> Result<(), TextProblem> {
         let id = columns.id()?;
         let resource = columns.resource(id, name)?;
-        if self.shared.insert(id, resource).is_some() {
-            Err(TextProblem::Twice)
-        } else {
-            Ok(())
-        }
+        if self.shared.insert(id, resource).is_some() { Err(TextProblem::Twice) } else { Ok(()) }
     }
 
     fn like(&mut self, columns: &mut Columns<'_>) -> Result<(), TextProblem> {
         let version = columns.version()?;
         columns.end()?;
         let object = self.current.as_mut().ok_or(TextProblem::NoObject)?;
-        let model = self
-            .registry
-            .get(object.id, version)
-            .ok_or(TextProblem::NoSuchVersion)?;
+        let model = self.registry.get(object.id, version).ok_or(TextProblem::NoSuchVersion)?;
         object.resources = model.resources.clone();
         Ok(())
     }
@@ -125,11 +104,7 @@ impl Loader<'_> {
         let id = columns.id()?;
         columns.end()?;
         let object = self.current.as_mut().ok_or(TextProblem::NoObject)?;
-        object
-            .resources
-            .remove(&id)
-            .map(|_| ())
-            .ok_or(TextProblem::BadColumn)
+        object.resources.remove(&id).map(|_| ()).ok_or(TextProblem::BadColumn)
     }
 
     fn resource(
@@ -147,13 +122,7 @@ impl Loader<'_> {
             self.shared.get(&id).cloned().ok_or(TextProblem::NotShared)?
         };
         let object = self.current.as_mut().ok_or(TextProblem::NoObject)?;
-        object.resources.insert(
-            id,
-            ResourceModel {
-                mandatory,
-                ..resource
-            },
-        );
+        object.resources.insert(id, ResourceModel { mandatory, ..resource });
         Ok(())
     }
 
@@ -207,24 +176,11 @@ impl<'a> Columns<'a> {
                 _ => return Err(TextProblem::BadColumn),
             }
         }
-        Ok(ResourceModel {
-            id,
-            name,
-            operations,
-            multiple,
-            mandatory: false,
-            value_type,
-            range,
-            units,
-        })
+        Ok(ResourceModel { id, name, operations, multiple, mandatory: false, value_type, range, units })
     }
 
     fn end(&mut self) -> Result<(), TextProblem> {
-        if self.0.next().is_some() {
-            Err(TextProblem::BadColumn)
-        } else {
-            Ok(())
-        }
+        if self.0.next().is_some() { Err(TextProblem::BadColumn) } else { Ok(()) }
     }
 }
 
@@ -287,22 +243,10 @@ mod tests {
     #[test]
     fn a_bad_line_is_named() {
         let error = |line, problem| Some(TextError { line, problem });
-        assert_eq!(
-            problem("\n1 optional R single Float: X"),
-            error(2, TextProblem::NoObject)
-        );
-        assert_eq!(
-            problem("object 1 1.0 single mandatory"),
-            error(1, TextProblem::ColumnMissing)
-        );
-        assert_eq!(
-            problem("object 1 1.0 several mandatory: X"),
-            error(1, TextProblem::BadColumn)
-        );
-        assert_eq!(
-            problem("object 1 1.0 single mandatory: X\n5 optional"),
-            error(2, TextProblem::NotShared)
-        );
+        assert_eq!(problem("\n1 optional R single Float: X"), error(2, TextProblem::NoObject));
+        assert_eq!(problem("object 1 1.0 single mandatory"), error(1, TextProblem::ColumnMissing));
+        assert_eq!(problem("object 1 1.0 several mandatory: X"), error(1, TextProblem::BadColumn));
+        assert_eq!(problem("object 1 1.0 single mandatory: X\n5 optional"), error(2, TextProblem::NotShared));
         assert_eq!(
             problem("object 1 1.0 single mandatory: X\nlike 0.9"),
             error(2, TextProblem::NoSuchVersion)

@@ -86,10 +86,7 @@ pub fn load_folder(registry: &mut Registry, folder: &Path) -> io::Result<FolderR
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let file = entry?.path();
-        if file
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("xml"))
-        {
+        if file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml")) {
             files.push(file);
         }
     }
@@ -121,10 +118,7 @@ pub fn load_file(file: &Path) -> Result<Vec<ObjectModel>, XmlError> {
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(XmlError::Unreadable)?;
     let limit = MAX_FILE_LEN.saturating_add(1);
-    opened
-        .take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(XmlError::Unreadable)?;
+    opened.take(limit).read_to_end(&mut bytes).map_err(XmlError::Unreadable)?;
     parse(&bytes)
 }
 
@@ -151,22 +145,12 @@ pub fn parse(document: &[u8]) -> Result<Vec<ObjectModel>, XmlError> {
             return Err(XmlError::Malformed { line, problem });
         }
     }
-    if builder.objects.is_empty() {
-        Err(XmlError::NoObject)
-    } else {
-        Ok(builder.objects)
-    }
+    if builder.objects.is_empty() { Err(XmlError::NoObject) } else { Ok(builder.objects) }
 }
 
 fn line_of(text: &str, position: u64) -> usize {
-    let read = usize::try_from(position)
-        .ok()
-        .and_then(|position| text.as_bytes().get(..position));
-    let newlines = read
-        .unwrap_or(text.as_bytes())
-        .iter()
-        .filter(|byte| **byte == b'\n')
-        .count();
+    let read = usize::try_from(position).ok().and_then(|position| text.as_bytes().get(..position));
+    let newlines = read.unwrap_or(text.as_bytes()).iter().filter(|byte| **byte == b'\n').count();
     newlines.saturating_add(1)
 }
 
@@ -210,19 +194,16 @@ impl Builder {
             }
             Event::End(end) => self.end(end.name().as_ref()),
             Event::Text(text) => {
-                self.text
-                    .push_str(&text.decode().map_err(|_| XmlProblem::Syntax)?);
+                self.text.push_str(&text.decode().map_err(|_| XmlProblem::Syntax)?);
                 Ok(())
             }
             Event::CData(text) => {
-                self.text
-                    .push_str(&text.decode().map_err(|_| XmlProblem::Syntax)?);
+                self.text.push_str(&text.decode().map_err(|_| XmlProblem::Syntax)?);
                 Ok(())
             }
             Event::GeneralRef(name) => {
                 let name = name.decode().map_err(|_| XmlProblem::Syntax)?;
-                self.text
-                    .push_str(quick_xml::escape::resolve_xml_entity(&name).unwrap_or(""));
+                self.text.push_str(quick_xml::escape::resolve_xml_entity(&name).unwrap_or(""));
                 Ok(())
             }
             _ => Ok(()),
@@ -309,10 +290,7 @@ impl Builder {
 }
 
 fn parse_id(text: &str) -> Result<u16, XmlProblem> {
-    text.parse()
-        .ok()
-        .filter(|id| *id != crate::path::MAX_ID)
-        .ok_or(XmlProblem::BadId)
+    text.parse().ok().filter(|id| *id != crate::path::MAX_ID).ok_or(XmlProblem::BadId)
 }
 
 impl fmt::Display for BadFile {
@@ -382,22 +360,14 @@ mod tests {
     #[test]
     fn a_definition_of_oma_is_read() {
         let objects = parse(THING.as_bytes()).unwrap();
-        let [object] = objects.as_slice() else {
-            panic!("one object")
-        };
-        assert_eq!(
-            (object.id, object.version),
-            (9000, ObjectVersion { major: 1, minor: 1 })
-        );
+        let [object] = objects.as_slice() else { panic!("one object") };
+        assert_eq!((object.id, object.version), (9000, ObjectVersion { major: 1, minor: 1 }));
         assert_eq!(object.name, "Thing & more");
         assert_eq!(object.description.as_deref(), Some("All <things>"));
         assert!(object.multiple && !object.mandatory);
         let level = &object.resources[&1];
         assert_eq!(level.value_type, Some(crate::value::ValueType::UnsignedInteger));
-        assert_eq!(
-            (level.range.as_deref(), level.units.as_deref()),
-            (Some("0..9"), Some("s"))
-        );
+        assert_eq!((level.range.as_deref(), level.units.as_deref()), (Some("0..9"), Some("s")));
         assert!(level.mandatory && level.operations.can_write());
         assert!(object.resources[&2].operations.can_execute());
     }
@@ -419,18 +389,10 @@ mod tests {
         assert_eq!(report.loaded, [(9000, ObjectVersion { major: 1, minor: 1 })]);
         let skipped: Vec<String> = report.skipped.iter().map(|bad| format!("{bad}")).collect();
         assert_eq!(skipped.len(), 4);
-        assert!(
-            skipped[0].contains("broken.xml:2: this is not XML"),
-            "{}",
-            skipped[0]
-        );
+        assert!(skipped[0].contains("broken.xml:2: this is not XML"), "{}", skipped[0]);
         assert!(skipped[1].contains("defines no object"), "{}", skipped[1]);
         assert!(skipped[2].contains("larger than"), "{}", skipped[2]);
-        assert!(
-            skipped[3].contains("type.xml:14: there is no such type of value"),
-            "{}",
-            skipped[3]
-        );
+        assert!(skipped[3].contains("type.xml:14: there is no such type of value"), "{}", skipped[3]);
         assert!(registry.select(9000, None).is_some());
     }
 
@@ -439,10 +401,7 @@ mod tests {
         let deep = "<a>".repeat(100);
         assert!(matches!(
             parse(deep.as_bytes()),
-            Err(XmlError::Malformed {
-                problem: XmlProblem::TooDeep,
-                ..
-            })
+            Err(XmlError::Malformed { problem: XmlProblem::TooDeep, .. })
         ));
     }
 

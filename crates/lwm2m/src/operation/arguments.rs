@@ -41,11 +41,7 @@ impl<'a> Arguments<'a> {
         while !rest.is_empty() {
             (_, rest) = take(rest)?;
         }
-        if text.ends_with(',') {
-            Err(BadArguments)
-        } else {
-            Ok(Self(text))
-        }
+        if text.ends_with(',') { Err(BadArguments) } else { Ok(Self(text)) }
     }
 
     /// The list as it is written.
@@ -68,10 +64,7 @@ impl<'a> Arguments<'a> {
 /// Takes one argument and the comma behind it.
 fn take(text: &str) -> Result<(Argument<'_>, &str), BadArguments> {
     let mut characters = text.chars();
-    let digit = characters
-        .next()
-        .and_then(|character| character.to_digit(10))
-        .ok_or(BadArguments)? as u8;
+    let digit = characters.next().and_then(|character| character.to_digit(10)).ok_or(BadArguments)? as u8;
     let rest = characters.as_str();
     let (value, rest) = match rest.strip_prefix("='") {
         None => (None, rest),
@@ -110,22 +103,16 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_specification_are_read() {
-        for (text, count) in [
-            ("", 0),
-            ("5", 1),
-            ("2='10.3'", 1),
-            ("7,0='https://www.oma.org'", 2),
-            ("0,1,2,3,4", 5),
-        ] {
+        for (text, count) in
+            [("", 0), ("5", 1), ("2='10.3'", 1), ("7,0='https://www.oma.org'", 2), ("0,1,2,3,4", 5)]
+        {
             assert_eq!(Arguments::parse(text).unwrap().iter().count(), count, "{text}");
         }
     }
 
     #[test]
     fn what_is_no_list_of_arguments_is_refused() {
-        for text in [
-            ",", "0,", "x", "10", "0=", "0='", "0=x", "0='a'b", "0='a\\b'", "0 ,1", "0='\"'", "٣",
-        ] {
+        for text in [",", "0,", "x", "10", "0=", "0='", "0=x", "0='a'b", "0='a\\b'", "0 ,1", "0='\"'", "٣"] {
             assert_eq!(Arguments::parse(text), Err(BadArguments), "{text}");
         }
     }

@@ -76,14 +76,7 @@ impl Binding {
 
 impl Transport {
     /// Every transport.
-    pub const ALL: [Self; 6] = [
-        Self::Udp,
-        Self::Tcp,
-        Self::Sms,
-        Self::NonIp,
-        Self::Mqtt,
-        Self::Http,
-    ];
+    pub const ALL: [Self; 6] = [Self::Udp, Self::Tcp, Self::Sms, Self::NonIp, Self::Mqtt, Self::Http];
 
     /// The letter of the transport.
     #[must_use]
@@ -107,18 +100,10 @@ impl FromStr for Binding {
             if letter == 'Q' {
                 return Ok(binding.with_queue_flag());
             }
-            let transport = Transport::ALL
-                .into_iter()
-                .find(|transport| transport.letter() == letter);
-            transport
-                .map(|transport| binding.with(transport))
-                .ok_or(NotABinding)
+            let transport = Transport::ALL.into_iter().find(|transport| transport.letter() == letter);
+            transport.map(|transport| binding.with(transport)).ok_or(NotABinding)
         })?;
-        if binding.0 & !QUEUE == 0 {
-            Err(NotABinding)
-        } else {
-            Ok(binding)
-        }
+        if binding.0 & !QUEUE == 0 { Err(NotABinding) } else { Ok(binding) }
     }
 }
 
@@ -159,9 +144,7 @@ mod tests {
 
     #[test]
     fn the_bindings_of_every_version_are_read_and_written() {
-        for text in [
-            "U", "UQ", "S", "SQ", "US", "UQS", "T", "UT", "UTSN", "M", "H", "N",
-        ] {
+        for text in ["U", "UQ", "S", "SQ", "US", "UQS", "T", "UT", "UTSN", "M", "H", "N"] {
             assert_eq!(text.parse::<Binding>().unwrap().to_string(), text);
         }
         assert_eq!("USQ".parse::<Binding>(), "UQS".parse::<Binding>());

@@ -101,11 +101,7 @@ impl<'a> BootstrapDownlink<'a> {
     ) -> Result<Self, BadRequest> {
         let received = Received::collect(options)?;
         if received.is_at("bs") {
-            return if code == Code::POST {
-                Ok(Self::Finish)
-            } else {
-                Err(BadRequest::MethodNotAllowed)
-            };
+            return if code == Code::POST { Ok(Self::Finish) } else { Err(BadRequest::MethodNotAllowed) };
         }
         let path = received.path()?;
         let level = path.level();
@@ -113,14 +109,10 @@ impl<'a> BootstrapDownlink<'a> {
             Code::GET if received.accept == Some(ContentFormat::LINK) && level <= Level::Object => {
                 Ok(Self::Discover { path })
             }
-            Code::GET if is_readable(path) => Ok(Self::Read {
-                path,
-                accept: received.accept,
-            }),
-            Code::PUT if (Level::Object..=Level::Resource).contains(&level) => Ok(Self::Write {
-                path,
-                content: received.content(payload)?,
-            }),
+            Code::GET if is_readable(path) => Ok(Self::Read { path, accept: received.accept }),
+            Code::PUT if (Level::Object..=Level::Resource).contains(&level) => {
+                Ok(Self::Write { path, content: received.content(payload)? })
+            }
             Code::DELETE if level <= Level::ObjectInstance => Ok(Self::Delete { path }),
             _ => Err(BadRequest::MethodNotAllowed),
         }

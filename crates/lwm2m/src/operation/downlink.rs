@@ -179,15 +179,8 @@ impl<'a> Downlink<'a> {
             Self::ReadComposite { .. }
             | Self::ObserveComposite { .. }
             | Self::CancelObserveComposite { .. } => Code::FETCH,
-            Self::Write {
-                mode: WriteMode::Replace,
-                ..
-            }
-            | Self::WriteAttributes { .. } => Code::PUT,
-            Self::Write {
-                mode: WriteMode::PartialUpdate,
-                ..
-            }
+            Self::Write { mode: WriteMode::Replace, .. } | Self::WriteAttributes { .. } => Code::PUT,
+            Self::Write { mode: WriteMode::PartialUpdate, .. }
             | Self::Execute { .. }
             | Self::Create { .. } => Code::POST,
             Self::WriteComposite { .. } => Code::IPATCH,
@@ -222,28 +215,15 @@ impl<'a> Downlink<'a> {
             }
             Self::WriteAttributes { update, .. } => parts.attributes(update.changes()),
             Self::Execute { arguments: "", .. } | Self::Delete { .. } => parts,
-            Self::Execute { .. } => Parts {
-                content_format: Some(ContentFormat::TEXT),
-                ..parts
-            },
-            Self::Observe {
-                accept, attributes, ..
-            } => parts
+            Self::Execute { .. } => Parts { content_format: Some(ContentFormat::TEXT), ..parts },
+            Self::Observe { accept, attributes, .. } => parts
                 .observe(OBSERVE)
                 .accept(*accept)
                 .attributes(AttributeUpdate::setting(attributes).changes()),
             Self::CancelObserve { accept, .. } => parts.observe(CANCEL).accept(*accept),
-            Self::ObserveComposite {
-                paths,
-                accept,
-                attributes,
-            } => {
+            Self::ObserveComposite { paths, accept, attributes } => {
                 let changes = AttributeUpdate::setting(attributes).changes();
-                parts
-                    .observe(OBSERVE)
-                    .content(paths)
-                    .accept(*accept)
-                    .attributes(changes)
+                parts.observe(OBSERVE).content(paths).accept(*accept).attributes(changes)
             }
             Self::CancelObserveComposite { paths, accept } => {
                 parts.observe(CANCEL).content(paths).accept(*accept)
@@ -285,9 +265,7 @@ impl<'a> Downlink<'a> {
         match code {
             Code::GET => parse_get(path, &received),
             Code::FETCH => parse_fetch(&received, payload),
-            Code::IPATCH => Ok(Self::WriteComposite {
-                content: received.content(payload)?,
-            }),
+            Code::IPATCH => Ok(Self::WriteComposite { content: received.content(payload)? }),
             Code::PUT => parse_put(path, &received, payload),
             Code::POST => parse_post(path, &received, payload),
             Code::DELETE if matches!(path.level(), Level::ObjectInstance | Level::ResourceInstance) => {
@@ -301,11 +279,9 @@ impl<'a> Downlink<'a> {
 fn parse_get<'a>(path: Path, received: &Received<'a>) -> Result<Downlink<'a>, BadRequest> {
     let accept = received.accept;
     match received.observe {
-        Some(OBSERVE) => Ok(Downlink::Observe {
-            path,
-            accept,
-            attributes: Attributes::parse(received.queries.iter())?,
-        }),
+        Some(OBSERVE) => {
+            Ok(Downlink::Observe { path, accept, attributes: Attributes::parse(received.queries.iter())? })
+        }
         Some(CANCEL) => Ok(Downlink::CancelObserve { path, accept }),
         _ if accept == Some(ContentFormat::LINK) => parse_discover(path, received),
         _ => Ok(Downlink::Read { path, accept }),
@@ -316,19 +292,9 @@ fn parse_discover<'a>(path: Path, received: &Received<'a>) -> Result<Downlink<'a
     if path.level() == Level::ResourceInstance {
         return Err(BadRequest::MethodNotAllowed);
     }
-    let depth = received
-        .queries
-        .iter()
-        .find_map(|query| query.strip_prefix("depth="));
-    let depth = depth.map(|depth| {
-        depth
-            .parse()
-            .map_err(|_| BadRequest::PeerSentBadParameter("depth"))
-    });
-    Ok(Downlink::Discover {
-        path,
-        depth: depth.transpose()?,
-    })
+    let depth = received.queries.iter().find_map(|query| query.strip_prefix("depth="));
+    let depth = depth.map(|depth| depth.parse().map_err(|_| BadRequest::PeerSentBadParameter("depth")));
+    Ok(Downlink::Discover { path, depth: depth.transpose()? })
 }
 
 fn parse_fetch<'a>(received: &Received<'a>, payload: &'a [u8]) -> Result<Downlink<'a>, BadRequest> {
@@ -337,11 +303,7 @@ fn parse_fetch<'a>(received: &Received<'a>, payload: &'a [u8]) -> Result<Downlin
     match received.observe {
         Some(OBSERVE) => {
             let attributes = Attributes::parse(received.queries.iter())?;
-            Ok(Downlink::ObserveComposite {
-                paths,
-                accept,
-                attributes,
-            })
+            Ok(Downlink::ObserveComposite { paths, accept, attributes })
         }
         Some(CANCEL) => Ok(Downlink::CancelObserveComposite { paths, accept }),
         _ => Ok(Downlink::ReadComposite { paths, accept }),
@@ -358,11 +320,7 @@ fn parse_put<'a>(path: Path, received: &Received<'a>, payload: &'a [u8]) -> Resu
     if path.level() < Level::ObjectInstance {
         return Err(BadRequest::MethodNotAllowed);
     }
-    Ok(Downlink::Write {
-        path,
-        mode: WriteMode::Replace,
-        content: received.content(payload)?,
-    })
+    Ok(Downlink::Write { path, mode: WriteMode::Replace, content: received.content(payload)? })
 }
 
 /// A POST means Create, Write or Execute by its level; at a resource the format decides, because the partial update of a
@@ -376,24 +334,13 @@ fn parse_post<'a>(
     match path.level() {
         Level::Object if payload.is_empty() => {
             let format = received.content_format.unwrap_or(ContentFormat::TLV);
-            Ok(Downlink::Create {
-                path,
-                content: Content { format, payload },
-            })
+            Ok(Downlink::Create { path, content: Content { format, payload } })
         }
-        Level::Object => Ok(Downlink::Create {
-            path,
-            content: received.content(payload)?,
-        }),
-        Level::Resource if is_text => Ok(Downlink::Execute {
-            path,
-            arguments: utf8(payload)?,
-        }),
-        Level::ObjectInstance | Level::Resource => Ok(Downlink::Write {
-            path,
-            mode: WriteMode::PartialUpdate,
-            content: received.content(payload)?,
-        }),
+        Level::Object => Ok(Downlink::Create { path, content: received.content(payload)? }),
+        Level::Resource if is_text => Ok(Downlink::Execute { path, arguments: utf8(payload)? }),
+        Level::ObjectInstance | Level::Resource => {
+            Ok(Downlink::Write { path, mode: WriteMode::PartialUpdate, content: received.content(payload)? })
+        }
         Level::Root | Level::ResourceInstance => Err(BadRequest::MethodNotAllowed),
     }
 }

@@ -31,11 +31,7 @@ impl<'a> Location<'a> {
             }
             list.push(segment).ok()?;
         }
-        if list.as_slice().is_empty() {
-            None
-        } else {
-            Some(Self(Kind::Segments(list)))
-        }
+        if list.as_slice().is_empty() { None } else { Some(Self(Kind::Segments(list))) }
     }
 
     /// The location of an object instance.

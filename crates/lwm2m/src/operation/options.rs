@@ -33,11 +33,7 @@ impl<'a> OptionValue<'a> {
     fn uint(number: u32) -> Self {
         let bytes = number.to_be_bytes();
         let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-        Self::inline(|output| {
-            output
-                .bytes(bytes.get(zeros..).unwrap_or(&[]))
-                .map_err(|_| fmt::Error)
-        })
+        Self::inline(|output| output.bytes(bytes.get(zeros..).unwrap_or(&[])).map_err(|_| fmt::Error))
     }
 
     /// Every caller writes texts whose types keep them within 255 bytes.
@@ -145,10 +141,7 @@ impl<'a> Parts<'a> {
     }
 
     pub(crate) fn at(path: Path) -> Self {
-        Self {
-            path,
-            ..Self::default()
-        }
+        Self { path, ..Self::default() }
     }
 
     pub(crate) fn segment(mut self, segment: &'a str) -> Self {
@@ -179,9 +172,7 @@ impl<'a> Parts<'a> {
     }
 
     pub(crate) fn attributes(self, changes: impl Iterator<Item = (AttributeName, Change)>) -> Self {
-        changes.fold(self, |parts, (name, change)| {
-            parts.query(Query::Attribute(name, change))
-        })
+        changes.fold(self, |parts, (name, change)| parts.query(Query::Attribute(name, change)))
     }
 
     /// The options, in ascending order of their numbers.
@@ -190,30 +181,17 @@ impl<'a> Parts<'a> {
         let observe = observe.map(|number| (OptionNumber::OBSERVE, OptionValue::uint(number)));
         let location = self.location.into_iter().flat_map(|location| {
             let segments = location.segments().map(OptionValue::text);
-            segments
-                .chain(ids(location.ids()))
-                .map(|value| (OptionNumber::LOCATION_PATH, value))
+            segments.chain(ids(location.ids())).map(|value| (OptionNumber::LOCATION_PATH, value))
         });
         let root = self.root.split('/').filter(|segment| !segment.is_empty());
-        let path = root
-            .chain(self.segments.iter())
-            .map(OptionValue::text)
-            .chain(ids(self.path));
+        let path = root.chain(self.segments.iter()).map(OptionValue::text).chain(ids(self.path));
         let path = path.map(|value| (OptionNumber::URI_PATH, value));
         let content_format = self.content_format.into_iter();
         let content_format = content_format.map(|format| number(OptionNumber::CONTENT_FORMAT, format));
         let queries = self.queries.iter().filter_map(Query::value);
         let queries = queries.map(|value| (OptionNumber::URI_QUERY, value));
-        let accept = self
-            .accept
-            .into_iter()
-            .map(|format| number(OptionNumber::ACCEPT, format));
-        observe
-            .chain(location)
-            .chain(path)
-            .chain(content_format)
-            .chain(queries)
-            .chain(accept)
+        let accept = self.accept.into_iter().map(|format| number(OptionNumber::ACCEPT, format));
+        observe.chain(location).chain(path).chain(content_format).chain(queries).chain(accept)
     }
 }
 
@@ -304,10 +282,7 @@ fn uint(number: OptionNumber, value: &[u8]) -> Result<u32, BadRequest> {
 
 fn content_format(number: OptionNumber, value: &[u8]) -> Result<ContentFormat, BadRequest> {
     let value = uint(number, value)?;
-    value
-        .try_into()
-        .map(ContentFormat)
-        .map_err(|_| BadRequest::PeerSentBadOption(number))
+    value.try_into().map(ContentFormat).map_err(|_| BadRequest::PeerSentBadOption(number))
 }
 
 pub(crate) fn utf8(value: &[u8]) -> Result<&str, BadRequest> {

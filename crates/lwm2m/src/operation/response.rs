@@ -59,50 +59,31 @@ impl<'a> Response<'a> {
     /// A response of a code alone.
     #[must_use]
     pub const fn of(code: Code) -> Self {
-        Self {
-            code,
-            observe: None,
-            location: None,
-            content_format: None,
-            payload: &[],
-        }
+        Self { code, observe: None, location: None, content_format: None, payload: &[] }
     }
 
     /// 2.05 with values or links.
     #[must_use]
     pub const fn content(content: Content<'a>) -> Self {
-        Self {
-            content_format: Some(content.format),
-            payload: content.payload,
-            ..Self::of(Code::CONTENT)
-        }
+        Self { content_format: Some(content.format), payload: content.payload, ..Self::of(Code::CONTENT) }
     }
 
     /// 2.05 with values, as the first answer to an Observe or as a notification.
     #[must_use]
     pub const fn notification(sequence: u32, content: Content<'a>) -> Self {
-        Self {
-            observe: Some(sequence),
-            ..Self::content(content)
-        }
+        Self { observe: Some(sequence), ..Self::content(content) }
     }
 
     /// 2.01 with the place of what was created.
     #[must_use]
     pub const fn created(location: Location<'a>) -> Self {
-        Self {
-            location: Some(location),
-            ..Self::of(Code::CREATED)
-        }
+        Self { location: Some(location), ..Self::of(Code::CREATED) }
     }
 
     /// An error with a text for people.
     #[must_use]
     pub const fn error(code: Code, diagnostic: &'a str) -> Self {
-        Self {
-            payload: diagnostic.as_bytes(),
-            ..Self::of(code)
-        }
+        Self { payload: diagnostic.as_bytes(), ..Self::of(code) }
     }
 
     /// The options, in ascending order of their numbers.
@@ -159,21 +140,14 @@ impl<'a> Response<'a> {
     /// The payload with its format, if it says one.
     #[must_use]
     pub fn as_content(&self) -> Option<Content<'a>> {
-        Some(Content {
-            format: self.content_format?,
-            payload: self.payload,
-        })
+        Some(Content { format: self.content_format?, payload: self.payload })
     }
 
     /// The text for people that an error may carry.
     #[must_use]
     pub fn diagnostic(&self) -> Option<&'a str> {
         let is_error = matches!(self.code.class(), 4 | 5) && !self.payload.is_empty();
-        if is_error {
-            core::str::from_utf8(self.payload).ok()
-        } else {
-            None
-        }
+        if is_error { core::str::from_utf8(self.payload).ok() } else { None }
     }
 }
 
@@ -186,9 +160,7 @@ impl From<BadRequest> for Response<'_> {
 fn location<'a>(received: &Received<'a>) -> Result<Option<Location<'a>>, BadResponse> {
     match received.location.as_slice() {
         [] => Ok(None),
-        segments => Location::from_options(segments)
-            .map(Some)
-            .map_err(|_| BadResponse::PeerSentBadLocation),
+        segments => Location::from_options(segments).map(Some).map_err(|_| BadResponse::PeerSentBadLocation),
     }
 }
 

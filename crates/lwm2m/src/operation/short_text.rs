@@ -13,11 +13,7 @@ impl<'a> ShortText<'a> {
     /// The text, unless it is empty or longer than [`ShortText::MAX_LEN`].
     #[must_use]
     pub const fn new(text: &'a str) -> Option<Self> {
-        if text.is_empty() || text.len() > Self::MAX_LEN {
-            None
-        } else {
-            Some(Self(text))
-        }
+        if text.is_empty() || text.len() > Self::MAX_LEN { None } else { Some(Self(text)) }
     }
 
     /// The text.

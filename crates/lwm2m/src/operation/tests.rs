@@ -9,10 +9,7 @@ use proptest::prelude::*;
 type Options = Vec<(OptionNumber, Vec<u8>)>;
 
 const SENML: ContentFormat = ContentFormat::SENML_JSON;
-const CONTENT: Content<'static> = Content {
-    format: SENML,
-    payload: b"[]",
-};
+const CONTENT: Content<'static> = Content { format: SENML, payload: b"[]" };
 
 fn owned<'a>(options: impl Iterator<Item = (OptionNumber, OptionValue<'a>)>) -> Options {
     options.map(|(number, value)| (number, value.to_vec())).collect()
@@ -32,8 +29,7 @@ fn target(text: &str) -> Options {
     let path = path.split('/').filter(|segment| !segment.is_empty());
     let path = path.map(|segment| option(OptionNumber::URI_PATH, segment.as_bytes()));
     let query = query.split('&').filter(|query| !query.is_empty());
-    path.chain(query.map(|query| option(OptionNumber::URI_QUERY, query.as_bytes())))
-        .collect()
+    path.chain(query.map(|query| option(OptionNumber::URI_QUERY, query.as_bytes()))).collect()
 }
 
 fn with(mut options: Options, number: OptionNumber, value: &[u8]) -> Options {
@@ -42,18 +38,11 @@ fn with(mut options: Options, number: OptionNumber, value: &[u8]) -> Options {
 }
 
 fn formatted(text: &str, format: ContentFormat) -> Options {
-    with(
-        target(text),
-        OptionNumber::CONTENT_FORMAT,
-        &format.0.to_be_bytes(),
-    )
+    with(target(text), OptionNumber::CONTENT_FORMAT, &format.0.to_be_bytes())
 }
 
 fn assert_ascending(options: &Options) {
-    assert!(
-        options.windows(2).all(|pair| pair[0].0 <= pair[1].0),
-        "{options:?}"
-    );
+    assert!(options.windows(2).all(|pair| pair[0].0 <= pair[1].0), "{options:?}");
 }
 
 fn path(text: &str) -> Path {
@@ -74,107 +63,35 @@ mod downlink {
     #[test]
     fn every_request_of_a_server_arrives_as_it_was_sent() {
         let accept = Some(SENML);
-        let attributes = Attributes {
-            pmin: Some(1),
-            gt: Some(-2.5),
-            con: Some(true),
-            ..Attributes::default()
-        };
+        let attributes =
+            Attributes { pmin: Some(1), gt: Some(-2.5), con: Some(true), ..Attributes::default() };
         let update = AttributeUpdate::setting(&attributes).clear(AttributeName::MaximumPeriod);
         for request in [
-            Downlink::Discover {
-                path: path("/3"),
-                depth: None,
-            },
-            Downlink::Discover {
-                path: path("/3/0/7"),
-                depth: Some(2),
-            },
-            Downlink::Read {
-                path: path("/3/0"),
-                accept,
-            },
-            Downlink::Read {
-                path: path("/3/0/7/1"),
-                accept: None,
-            },
-            Downlink::ReadComposite {
-                paths: CONTENT,
-                accept,
-            },
-            Downlink::Write {
-                path: path("/1/0"),
-                mode: WriteMode::Replace,
-                content: CONTENT,
-            },
-            Downlink::Write {
-                path: path("/1/0"),
-                mode: WriteMode::PartialUpdate,
-                content: CONTENT,
-            },
-            Downlink::Write {
-                path: path("/1/0/1"),
-                mode: WriteMode::Replace,
-                content: CONTENT,
-            },
-            Downlink::Write {
-                path: path("/1/0/1"),
-                mode: WriteMode::PartialUpdate,
-                content: CONTENT,
-            },
-            Downlink::Write {
-                path: path("/3/0/7/1"),
-                mode: WriteMode::Replace,
-                content: CONTENT,
-            },
+            Downlink::Discover { path: path("/3"), depth: None },
+            Downlink::Discover { path: path("/3/0/7"), depth: Some(2) },
+            Downlink::Read { path: path("/3/0"), accept },
+            Downlink::Read { path: path("/3/0/7/1"), accept: None },
+            Downlink::ReadComposite { paths: CONTENT, accept },
+            Downlink::Write { path: path("/1/0"), mode: WriteMode::Replace, content: CONTENT },
+            Downlink::Write { path: path("/1/0"), mode: WriteMode::PartialUpdate, content: CONTENT },
+            Downlink::Write { path: path("/1/0/1"), mode: WriteMode::Replace, content: CONTENT },
+            Downlink::Write { path: path("/1/0/1"), mode: WriteMode::PartialUpdate, content: CONTENT },
+            Downlink::Write { path: path("/3/0/7/1"), mode: WriteMode::Replace, content: CONTENT },
             Downlink::WriteComposite { content: CONTENT },
-            Downlink::WriteAttributes {
-                path: path("/3303/0/5700"),
-                update,
-            },
-            Downlink::Execute {
-                path: path("/3/0/4"),
-                arguments: "",
-            },
-            Downlink::Execute {
-                path: path("/3/0/4"),
-                arguments: "0='a'",
-            },
-            Downlink::Create {
-                path: path("/3303"),
-                content: CONTENT,
-            },
-            Downlink::Delete {
-                path: path("/3303/0"),
-            },
-            Downlink::Delete {
-                path: path("/3/0/7/1"),
-            },
-            Downlink::Observe {
-                path: path("/3/0/9"),
-                accept,
-                attributes,
-            },
-            Downlink::CancelObserve {
-                path: path("/3/0/9"),
-                accept,
-            },
-            Downlink::ObserveComposite {
-                paths: CONTENT,
-                accept,
-                attributes,
-            },
-            Downlink::CancelObserveComposite {
-                paths: CONTENT,
-                accept,
-            },
+            Downlink::WriteAttributes { path: path("/3303/0/5700"), update },
+            Downlink::Execute { path: path("/3/0/4"), arguments: "" },
+            Downlink::Execute { path: path("/3/0/4"), arguments: "0='a'" },
+            Downlink::Create { path: path("/3303"), content: CONTENT },
+            Downlink::Delete { path: path("/3303/0") },
+            Downlink::Delete { path: path("/3/0/7/1") },
+            Downlink::Observe { path: path("/3/0/9"), accept, attributes },
+            Downlink::CancelObserve { path: path("/3/0/9"), accept },
+            Downlink::ObserveComposite { paths: CONTENT, accept, attributes },
+            Downlink::CancelObserveComposite { paths: CONTENT, accept },
         ] {
             let options = owned(request.options());
             assert_ascending(&options);
-            assert_eq!(
-                Downlink::parse(request.code(), borrowed(&options), request.payload()),
-                Ok(request)
-            );
+            assert_eq!(Downlink::parse(request.code(), borrowed(&options), request.payload()), Ok(request));
             assert!(request.code().is_request());
         }
     }
@@ -195,27 +112,18 @@ mod downlink {
         ];
         assert_eq!(owned(request.options()), expected);
         let update = AttributeUpdate::parse(["pmin=10", "pmax"]).unwrap();
-        let request = Downlink::WriteAttributes {
-            path: path("/3"),
-            update,
-        };
+        let request = Downlink::WriteAttributes { path: path("/3"), update };
         assert_eq!(owned(request.options()), target("/3?pmin=10&pmax"));
         let write = Downlink::Create {
             path: path("/3"),
-            content: Content {
-                format: ContentFormat::TLV,
-                payload: b"",
-            },
+            content: Content { format: ContentFormat::TLV, payload: b"" },
         };
         assert_eq!(owned(write.options()), formatted("/3", ContentFormat::TLV));
     }
 
     #[test]
     fn objects_may_lie_below_another_root() {
-        let request = Downlink::Read {
-            path: path("/3/0"),
-            accept: None,
-        };
+        let request = Downlink::Read { path: path("/3/0"), accept: None };
         assert_eq!(owned(request.options_under("/lwm2m/x")), target("/lwm2m/x/3/0"));
         assert_eq!(owned(request.options_under("/")), target("/3/0"));
     }
@@ -227,13 +135,7 @@ mod downlink {
         assert!(matches!(attributes, Ok(Downlink::WriteAttributes { .. })));
         let options = formatted("/5/0/1", ContentFormat::TEXT);
         let empty = Downlink::parse(Code::PUT, borrowed(&options), b"");
-        assert!(matches!(
-            empty,
-            Ok(Downlink::Write {
-                mode: WriteMode::Replace,
-                ..
-            })
-        ));
+        assert!(matches!(empty, Ok(Downlink::Write { mode: WriteMode::Replace, .. })));
         assert_eq!(
             refusal(Code::PUT, &target("/3303/0?gt=1"), b""),
             BadRequest::Attribute(AttributeError::NotAtLevel(
@@ -246,19 +148,10 @@ mod downlink {
     #[test]
     fn a_post_at_a_resource_executes_text_and_writes_the_rest() {
         let text = formatted("/3/0/7", ContentFormat::TEXT);
-        assert!(matches!(
-            Downlink::parse(Code::POST, borrowed(&text), b"0"),
-            Ok(Downlink::Execute { .. })
-        ));
+        assert!(matches!(Downlink::parse(Code::POST, borrowed(&text), b"0"), Ok(Downlink::Execute { .. })));
         let tlv = formatted("/3/0/7", ContentFormat::TLV);
         let write = Downlink::parse(Code::POST, borrowed(&tlv), b"x");
-        assert!(matches!(
-            write,
-            Ok(Downlink::Write {
-                mode: WriteMode::PartialUpdate,
-                ..
-            })
-        ));
+        assert!(matches!(write, Ok(Downlink::Write { mode: WriteMode::PartialUpdate, .. })));
     }
 
     #[test]
@@ -283,42 +176,13 @@ mod downlink {
             (Code::POST, target("/3/0/4"), &[0xff], Code::BAD_REQUEST),
             (Code::FETCH, target("/"), b"x", Code::BAD_REQUEST),
             (Code::IPATCH, target("/"), b"x", Code::BAD_REQUEST),
-            (
-                Code::GET,
-                with(target("/3"), OptionNumber(9999), b""),
-                b"",
-                Code::BAD_OPTION,
-            ),
-            (
-                Code::GET,
-                with(target("/3"), OptionNumber::IF_MATCH, b"x"),
-                b"",
-                Code::BAD_OPTION,
-            ),
-            (
-                Code::GET,
-                with(target("/3"), OptionNumber::ACCEPT, &[1, 0, 0]),
-                b"",
-                Code::BAD_OPTION,
-            ),
-            (
-                Code::GET,
-                with(target("/3"), OptionNumber::ACCEPT, &[0; 5]),
-                b"",
-                Code::BAD_OPTION,
-            ),
-            (
-                Code::GET,
-                with(target("/3"), OptionNumber::URI_QUERY, &[0xff]),
-                b"",
-                Code::BAD_REQUEST,
-            ),
+            (Code::GET, with(target("/3"), OptionNumber(9999), b""), b"", Code::BAD_OPTION),
+            (Code::GET, with(target("/3"), OptionNumber::IF_MATCH, b"x"), b"", Code::BAD_OPTION),
+            (Code::GET, with(target("/3"), OptionNumber::ACCEPT, &[1, 0, 0]), b"", Code::BAD_OPTION),
+            (Code::GET, with(target("/3"), OptionNumber::ACCEPT, &[0; 5]), b"", Code::BAD_OPTION),
+            (Code::GET, with(target("/3"), OptionNumber::URI_QUERY, &[0xff]), b"", Code::BAD_REQUEST),
         ] {
-            assert_eq!(
-                refusal(code, &options, payload).code(),
-                answer,
-                "{code} {options:?}"
-            );
+            assert_eq!(refusal(code, &options, payload).code(), answer, "{code} {options:?}");
         }
     }
 
@@ -332,20 +196,10 @@ mod downlink {
     #[test]
     fn the_longest_thresholds_still_fit_into_an_option() {
         for number in [f64::MAX, f64::MIN, f64::MIN_POSITIVE, -5e-324, 0.1] {
-            let attributes = Attributes {
-                gt: Some(number),
-                ..Attributes::default()
-            };
+            let attributes = Attributes { gt: Some(number), ..Attributes::default() };
             let path = path("/3/0/9");
-            let request = Downlink::WriteAttributes {
-                path,
-                update: AttributeUpdate::setting(&attributes),
-            };
-            assert!(
-                owned(request.options())
-                    .iter()
-                    .all(|(_, value)| value.len() <= 255)
-            );
+            let request = Downlink::WriteAttributes { path, update: AttributeUpdate::setting(&attributes) };
+            assert!(owned(request.options()).iter().all(|(_, value)| value.len() <= 255));
         }
     }
 }
@@ -358,26 +212,11 @@ mod bootstrap {
         for request in [
             BootstrapDownlink::Discover { path: Path::ROOT },
             BootstrapDownlink::Discover { path: path("/0") },
-            BootstrapDownlink::Read {
-                path: path("/1"),
-                accept: Some(SENML),
-            },
-            BootstrapDownlink::Read {
-                path: path("/2/0"),
-                accept: None,
-            },
-            BootstrapDownlink::Write {
-                path: path("/0"),
-                content: CONTENT,
-            },
-            BootstrapDownlink::Write {
-                path: path("/0/0"),
-                content: CONTENT,
-            },
-            BootstrapDownlink::Write {
-                path: path("/0/0/1"),
-                content: CONTENT,
-            },
+            BootstrapDownlink::Read { path: path("/1"), accept: Some(SENML) },
+            BootstrapDownlink::Read { path: path("/2/0"), accept: None },
+            BootstrapDownlink::Write { path: path("/0"), content: CONTENT },
+            BootstrapDownlink::Write { path: path("/0/0"), content: CONTENT },
+            BootstrapDownlink::Write { path: path("/0/0/1"), content: CONTENT },
             BootstrapDownlink::Delete { path: Path::ROOT },
             BootstrapDownlink::Delete { path: path("/0/1") },
             BootstrapDownlink::Finish,
@@ -418,11 +257,7 @@ mod uplink {
     #[test]
     fn every_request_of_a_device_arrives_as_it_was_sent() {
         let location = Location::parse("/rd/5a3f").unwrap();
-        let extra = ExtraAttributes::default()
-            .with("site=north")
-            .unwrap()
-            .with("flag")
-            .unwrap();
+        let extra = ExtraAttributes::default().with("site=north").unwrap().with("flag").unwrap();
         let register = Register {
             binding: Some("UT".parse().unwrap()),
             queue: true,
@@ -441,44 +276,25 @@ mod uplink {
         let endpoint = Some(text("buoy-1"));
         for request in [
             Uplink::Register(register),
-            Uplink::Register(Register {
-                endpoint: None,
-                lifetime: None,
-                ..register
-            }),
+            Uplink::Register(Register { endpoint: None, lifetime: None, ..register }),
             Uplink::Update(update),
             Uplink::Update(Update::new(location)),
             Uplink::Deregister { location },
             Uplink::Send { content: CONTENT },
-            Uplink::BootstrapRequest {
-                endpoint,
-                preferred_format: Some(ContentFormat::SENML_CBOR),
-            },
-            Uplink::BootstrapRequest {
-                endpoint: None,
-                preferred_format: None,
-            },
-            Uplink::BootstrapPackRequest {
-                endpoint,
-                accept: Some(ContentFormat::SENML_CBOR),
-            },
+            Uplink::BootstrapRequest { endpoint, preferred_format: Some(ContentFormat::SENML_CBOR) },
+            Uplink::BootstrapRequest { endpoint: None, preferred_format: None },
+            Uplink::BootstrapPackRequest { endpoint, accept: Some(ContentFormat::SENML_CBOR) },
         ] {
             let options = owned(request.options());
             assert_ascending(&options);
-            assert_eq!(
-                Uplink::parse(request.code(), borrowed(&options), request.payload()),
-                Ok(request)
-            );
+            assert_eq!(Uplink::parse(request.code(), borrowed(&options), request.payload()), Ok(request));
         }
     }
 
     #[test]
     fn int_101_a_registration_says_what_the_specification_says() {
         let register = Register::new(text("buoy-1"), 300, LwM2mVersion::V1_0, b"</3/0>");
-        let register = Register {
-            binding: Some(Binding::UDP.with_queue_flag()),
-            ..register
-        };
+        let register = Register { binding: Some(Binding::UDP.with_queue_flag()), ..register };
         let mut expected = target("/rd?ep=buoy-1&lt=300&lwm2m=1.0&b=UQ");
         expected.insert(1, option(OptionNumber::CONTENT_FORMAT, &[40]));
         assert_eq!(owned(Uplink::Register(register).options()), expected);
@@ -488,42 +304,22 @@ mod uplink {
     #[test]
     fn what_is_refused_knows_its_code() {
         for (code, options, answer) in [
-            (
-                Code::POST,
-                target("/rd?ep=a&lt=1&lwm2m=1.3"),
-                Code::PRECONDITION_FAILED,
-            ),
+            (Code::POST, target("/rd?ep=a&lt=1&lwm2m=1.3"), Code::PRECONDITION_FAILED),
             (Code::POST, target("/rd?ep=a&lt=1"), Code::BAD_REQUEST),
             (Code::POST, target("/rd?ep=&lwm2m=1.0"), Code::BAD_REQUEST),
             (Code::POST, target("/rd?ep=a&ep=b&lwm2m=1.0"), Code::BAD_REQUEST),
             (Code::POST, target("/rd?ep=a&lt=x&lwm2m=1.0"), Code::BAD_REQUEST),
             (Code::POST, target("/rd?ep=a&lt=+1&lwm2m=1.0"), Code::BAD_REQUEST),
-            (
-                Code::POST,
-                target("/rd?ep=a&lt=4294967296&lwm2m=1.0"),
-                Code::BAD_REQUEST,
-            ),
+            (Code::POST, target("/rd?ep=a&lt=4294967296&lwm2m=1.0"), Code::BAD_REQUEST),
             (Code::POST, target("/rd?ep=a&b=Z&lwm2m=1.0"), Code::BAD_REQUEST),
-            (
-                Code::POST,
-                target("/rd?1&2&3&4&5&6&7&8&9&lwm2m=1.0"),
-                Code::BAD_REQUEST,
-            ),
+            (Code::POST, target("/rd?1&2&3&4&5&6&7&8&9&lwm2m=1.0"), Code::BAD_REQUEST),
             (Code::GET, target("/rd"), Code::METHOD_NOT_ALLOWED),
             (Code::DELETE, target("/rd"), Code::METHOD_NOT_ALLOWED),
             (Code::GET, target("/bs"), Code::METHOD_NOT_ALLOWED),
             (Code::POST, target("/bspack"), Code::METHOD_NOT_ALLOWED),
             (Code::POST, target("/dp"), Code::BAD_REQUEST),
-            (
-                Code::POST,
-                formatted("/dp", ContentFormat::TLV),
-                Code::UNSUPPORTED_CONTENT_FORMAT,
-            ),
-            (
-                Code::POST,
-                formatted("/rd", ContentFormat::TEXT),
-                Code::UNSUPPORTED_CONTENT_FORMAT,
-            ),
+            (Code::POST, formatted("/dp", ContentFormat::TLV), Code::UNSUPPORTED_CONTENT_FORMAT),
+            (Code::POST, formatted("/rd", ContentFormat::TEXT), Code::UNSUPPORTED_CONTENT_FORMAT),
             (Code::POST, target("/elsewhere"), Code::NOT_FOUND),
             (Code::POST, target("/"), Code::NOT_FOUND),
             (Code::POST, target("/rd/1/2/3/4"), Code::NOT_FOUND),
@@ -535,10 +331,7 @@ mod uplink {
     #[test]
     fn a_name_that_fills_an_option_is_sent_whole() {
         let name = "n".repeat(ShortText::MAX_LEN);
-        let request = Uplink::BootstrapRequest {
-            endpoint: Some(text(&name)),
-            preferred_format: None,
-        };
+        let request = Uplink::BootstrapRequest { endpoint: Some(text(&name)), preferred_format: None };
         let options = owned(request.options());
         assert_eq!(Uplink::parse(Code::POST, borrowed(&options), b""), Ok(request));
         assert_eq!(ShortText::new(&"n".repeat(252)), None);
@@ -561,19 +354,13 @@ mod responses {
     #[test]
     fn every_response_arrives_as_it_was_sent() {
         for (operation, response) in [
-            (
-                Operation::Register,
-                Response::created(Location::parse("/rd/5a3f").unwrap()),
-            ),
+            (Operation::Register, Response::created(Location::parse("/rd/5a3f").unwrap())),
             (Operation::Create, Response::of(Code::CREATED)),
             (Operation::Read, Response::content(CONTENT)),
             (Operation::Observe, Response::notification(0x1234, CONTENT)),
             (Operation::Write, Response::of(Code::CHANGED)),
             (Operation::Delete, Response::of(Code::DELETED)),
-            (
-                Operation::Execute,
-                Response::error(Code::BAD_REQUEST, "no such argument"),
-            ),
+            (Operation::Execute, Response::error(Code::BAD_REQUEST, "no such argument")),
         ] {
             let options = owned(response.options());
             assert_ascending(&options);
@@ -598,10 +385,7 @@ mod responses {
             parse(Operation::Write, Code::CONTENT, &none, b""),
             unexpected(Operation::Write, Code::CONTENT)
         );
-        assert_eq!(
-            parse(Operation::Read, Code::GET, &none, b""),
-            unexpected(Operation::Read, Code::GET)
-        );
+        assert_eq!(parse(Operation::Read, Code::GET, &none, b""), unexpected(Operation::Read, Code::GET));
         assert_eq!(
             parse(Operation::Register, Code::CREATED, &none, b""),
             Err(BadResponse::PeerSentNoLocation)
@@ -610,10 +394,7 @@ mod responses {
             parse(Operation::Read, Code::CONTENT, &none, b"x"),
             Err(BadResponse::PeerSentNoContentFormat)
         );
-        assert_eq!(
-            parse(Operation::Read, Code::new(4, 31), &none, b""),
-            Ok(Code::new(4, 31))
-        );
+        assert_eq!(parse(Operation::Read, Code::new(4, 31), &none, b""), Ok(Code::new(4, 31)));
         let critical = vec![option(OptionNumber(9999), b"")];
         assert_eq!(
             parse(Operation::Write, Code::CHANGED, &critical, b""),

@@ -97,9 +97,7 @@ impl<'a> ExtraAttributes<'a> {
 
     /// Name and value of each; the value is empty if there is none.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + Clone + use<'a> {
-        self.0
-            .iter()
-            .map(|query| query.split_once('=').unwrap_or((query, "")))
+        self.0.iter().map(|query| query.split_once('=').unwrap_or((query, "")))
     }
 
     fn take(&mut self, query: &'a str) -> Result<(), BadRequest> {
@@ -178,14 +176,9 @@ impl<'a> Uplink<'a> {
             Self::Update(update) => update_parts(update),
             Self::Deregister { location } => location_parts(location),
             Self::Send { content } => Parts::to("dp").content(content),
-            Self::BootstrapRequest {
-                endpoint,
-                preferred_format,
-            } => {
+            Self::BootstrapRequest { endpoint, preferred_format } => {
                 let format = preferred_format.map(|format| Query::Whole("pct", format.0.into()));
-                Parts::to("bs")
-                    .query(text("ep", *endpoint))
-                    .query(format.unwrap_or_default())
+                Parts::to("bs").query(text("ep", *endpoint)).query(format.unwrap_or_default())
             }
             Self::BootstrapPackRequest { endpoint, accept } => {
                 Parts::to("bspack").query(text("ep", *endpoint)).accept(*accept)
@@ -199,10 +192,7 @@ impl<'a> Uplink<'a> {
     pub const fn payload(&self) -> &'a [u8] {
         match self {
             Self::Register(register) => register.objects,
-            Self::Update(Update {
-                objects: Some(objects),
-                ..
-            }) => objects,
+            Self::Update(Update { objects: Some(objects), .. }) => objects,
             Self::Send { content } => content.payload,
             _ => &[],
         }
@@ -224,10 +214,7 @@ impl<'a> Uplink<'a> {
             [b"bs"] if code == Code::POST => parse_bootstrap(&received),
             [b"bspack"] if code == Code::GET => {
                 let endpoint = Queries::parse(&received)?.endpoint;
-                Ok(Self::BootstrapPackRequest {
-                    endpoint,
-                    accept: received.accept,
-                })
+                Ok(Self::BootstrapPackRequest { endpoint, accept: received.accept })
             }
             [b"dp" | b"bs" | b"bspack"] => Err(BadRequest::MethodNotAllowed),
             _ => Err(BadRequest::NotFound),
@@ -244,20 +231,13 @@ fn whole<'a>(name: &'static str, number: Option<u32>) -> Query<'a> {
 }
 
 fn register_parts<'a>(register: &Register<'a>) -> Parts<'a> {
-    let parts = Parts {
-        content_format: Some(ContentFormat::LINK),
-        ..Parts::to("rd")
-    }
-    .query(text("ep", register.endpoint))
-    .query(whole("lt", register.lifetime))
-    .query(Query::Version(register.version))
-    .query(register.binding.map_or(Query::None, Query::Binding))
-    .query(if register.queue {
-        Query::Raw("Q")
-    } else {
-        Query::None
-    })
-    .query(text("sms", register.sms));
+    let parts = Parts { content_format: Some(ContentFormat::LINK), ..Parts::to("rd") }
+        .query(text("ep", register.endpoint))
+        .query(whole("lt", register.lifetime))
+        .query(Query::Version(register.version))
+        .query(register.binding.map_or(Query::None, Query::Binding))
+        .query(if register.queue { Query::Raw("Q") } else { Query::None })
+        .query(text("sms", register.sms));
     with_extra(parts, &register.extra)
 }
 
@@ -267,20 +247,11 @@ fn update_parts<'a>(update: &Update<'a>) -> Parts<'a> {
         .query(update.binding.map_or(Query::None, Query::Binding))
         .query(text("sms", update.sms));
     let content_format = update.objects.map(|_| ContentFormat::LINK);
-    with_extra(
-        Parts {
-            content_format,
-            ..parts
-        },
-        &update.extra,
-    )
+    with_extra(Parts { content_format, ..parts }, &update.extra)
 }
 
 fn with_extra<'a>(parts: Parts<'a>, extra: &ExtraAttributes<'a>) -> Parts<'a> {
-    extra
-        .0
-        .iter()
-        .fold(parts, |parts, query| parts.query(Query::Raw(query)))
+    extra.0.iter().fold(parts, |parts, query| parts.query(Query::Raw(query)))
 }
 
 fn location_parts<'a>(location: &Location<'a>) -> Parts<'a> {
@@ -304,10 +275,7 @@ struct Queries<'a> {
 impl<'a> Queries<'a> {
     fn parse(received: &Received<'a>) -> Result<Self, BadRequest> {
         let mut queries = Self::default();
-        received
-            .queries
-            .iter()
-            .try_for_each(|query| queries.take(query))?;
+        received.queries.iter().try_for_each(|query| queries.take(query))?;
         Ok(queries)
     }
 
@@ -323,9 +291,7 @@ impl<'a> Queries<'a> {
             ("Q", "") => set_once("Q", &mut self.queue, Some(())),
             ("sms", value) => set_once("sms", &mut self.sms, ShortText::new(value)),
             ("pct", value) => {
-                let format = digits(value)
-                    .and_then(|number| number.try_into().ok())
-                    .map(ContentFormat);
+                let format = digits(value).and_then(|number| number.try_into().ok()).map(ContentFormat);
                 set_once("pct", &mut self.preferred_format, format)
             }
             _ => self.extra.take(query),
@@ -335,19 +301,11 @@ impl<'a> Queries<'a> {
 
 fn set_once<T>(name: &'static str, field: &mut Option<T>, value: Option<T>) -> Result<(), BadRequest> {
     let value = value.ok_or(BadRequest::PeerSentBadParameter(name))?;
-    if field.replace(value).is_some() {
-        Err(BadRequest::PeerSentTwice(name))
-    } else {
-        Ok(())
-    }
+    if field.replace(value).is_some() { Err(BadRequest::PeerSentTwice(name)) } else { Ok(()) }
 }
 
 fn digits(text: &str) -> Option<u32> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
-    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 fn parse_registration<'a>(
@@ -359,9 +317,9 @@ fn parse_registration<'a>(
     match code {
         Code::POST if is_new => parse_register(received, payload),
         Code::POST => parse_update(received, payload),
-        Code::DELETE if !is_new => Ok(Uplink::Deregister {
-            location: Location::from_options(received.segments.as_slice())?,
-        }),
+        Code::DELETE if !is_new => {
+            Ok(Uplink::Deregister { location: Location::from_options(received.segments.as_slice())? })
+        }
         _ => Err(BadRequest::MethodNotAllowed),
     }
 }
@@ -414,8 +372,5 @@ fn parse_send<'a>(received: &Received<'a>, payload: &'a [u8]) -> Result<Uplink<'
 
 fn parse_bootstrap<'a>(received: &Received<'a>) -> Result<Uplink<'a>, BadRequest> {
     let queries = Queries::parse(received)?;
-    Ok(Uplink::BootstrapRequest {
-        endpoint: queries.endpoint,
-        preferred_format: queries.preferred_format,
-    })
+    Ok(Uplink::BootstrapRequest { endpoint: queries.endpoint, preferred_format: queries.preferred_format })
 }

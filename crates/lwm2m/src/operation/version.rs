@@ -74,10 +74,7 @@ impl FromStr for ObjectVersion {
 
     fn from_str(text: &str) -> Result<Self, NotAVersion> {
         let (major, minor) = text.split_once('.').ok_or(NotAVersion)?;
-        Ok(Self {
-            major: number(major)?,
-            minor: number(minor)?,
-        })
+        Ok(Self { major: number(major)?, minor: number(minor)? })
     }
 }
 

@@ -73,10 +73,8 @@ impl ImageBuilder {
         let mut image = self.header(segments.len());
         let mut checksum = 0xEF_u8;
         for (load_address, data) in &segments {
-            let segment = Segment {
-                load_address: *load_address,
-                len: data.len().try_into().unwrap_or(u32::MAX),
-            };
+            let segment =
+                Segment { load_address: *load_address, len: data.len().try_into().unwrap_or(u32::MAX) };
             image.extend(segment.load_address.to_le_bytes());
             image.extend(segment.len.to_le_bytes());
             image.extend(data);
@@ -96,14 +94,8 @@ impl ImageBuilder {
         let entry = load_addresses(self.chip).1.to_le_bytes();
         // SPI mode DIO, 40 MHz, 4 MB; write-protect pin off.
         let fields = [0xE9, segments.try_into().unwrap_or(u8::MAX), 0x02, 0x20];
-        let front = fields
-            .into_iter()
-            .chain(entry)
-            .chain([0xEE, 0, 0, 0, chip_low, chip_high]);
-        header
-            .iter_mut()
-            .zip(front)
-            .for_each(|(place, byte)| *place = byte);
+        let front = fields.into_iter().chain(entry).chain([0xEE, 0, 0, 0, chip_low, chip_high]);
+        header.iter_mut().zip(front).for_each(|(place, byte)| *place = byte);
         // "hash appended"; the highest chip revision that is allowed is "any".
         for (at, byte) in [(17, 0xFF), (18, 0xFF), (23, 1)] {
             if let Some(place) = header.get_mut(at) {
@@ -153,9 +145,7 @@ fn load_addresses(chip: ChipId) -> (u32, u32) {
 /// # Errors
 /// [`EnvelopeError::Malformed`] if image or proof do not fit.
 pub fn slot_contents(place: &SlotRegion, image: &[u8], proof: Proof<'_>) -> Result<Vec<u8>, EnvelopeError> {
-    let image_len = u32::try_from(image.len())
-        .ok()
-        .filter(|len| *len <= place.image.len());
+    let image_len = u32::try_from(image.len()).ok().filter(|len| *len <= place.image.len());
     let image_len = image_len.ok_or(EnvelopeError::Malformed)?;
     let mut buffer = [0; ENVELOPE_MAX];
     let envelope = Envelope { image_len, proof }.encode(&mut buffer)?;

@@ -61,9 +61,9 @@ impl PrivateKey {
     ) -> Result<Self, KeyFileError> {
         let no_random = KeyFileError::NoRandomNumbers;
         match algorithm {
-            Algorithm::Rsa4096 => rsa::PrivateKey::new(random, RSA_LEN * 8)
-                .map(Self::Rsa4096)
-                .map_err(|_| no_random),
+            Algorithm::Rsa4096 => {
+                rsa::PrivateKey::new(random, RSA_LEN * 8).map(Self::Rsa4096).map_err(|_| no_random)
+            }
             // One try fails with a probability of 2^-32: the range of scalars is a little smaller than 2^256.
             Algorithm::EcdsaP256 => loop {
                 let bytes = random_bytes(random)?;
@@ -88,12 +88,12 @@ impl PrivateKey {
         match label {
             _ if encrypted => Err(KeyFileError::Encrypted),
             "PRIVATE KEY" => Self::from_pkcs8(&der),
-            "RSA PRIVATE KEY" => rsa::PrivateKey::from_pkcs1_der(&der)
-                .map(Self::Rsa4096)
-                .map_err(|_| KeyFileError::Damaged),
-            "EC PRIVATE KEY" => p256::SecretKey::from_sec1_der(&der)
-                .map(Self::P256)
-                .map_err(|_| KeyFileError::Damaged),
+            "RSA PRIVATE KEY" => {
+                rsa::PrivateKey::from_pkcs1_der(&der).map(Self::Rsa4096).map_err(|_| KeyFileError::Damaged)
+            }
+            "EC PRIVATE KEY" => {
+                p256::SecretKey::from_sec1_der(&der).map(Self::P256).map_err(|_| KeyFileError::Damaged)
+            }
             other => Err(KeyFileError::UnexpectedLabel(other.into())),
         }?
         .checked()
@@ -133,22 +133,15 @@ impl PrivateKey {
         match self {
             Self::Rsa4096(key) => {
                 let unsupported = KeyFileError::Key(KeyError::Unsupported);
-                let modulus: [u8; RSA_LEN] = key
-                    .n_bytes()
-                    .as_ref()
-                    .try_into()
-                    .map_err(|_| unsupported.clone())?;
+                let modulus: [u8; RSA_LEN] =
+                    key.n_bytes().as_ref().try_into().map_err(|_| unsupported.clone())?;
                 let exponent = key.e_bytes();
                 let standard = exponent.iter().skip_while(|byte| **byte == 0).eq(&[1, 0, 1]);
                 standard.then_some(PublicKey::Rsa4096(modulus)).ok_or(unsupported)
             }
             Self::P256(key) => {
                 let point = key.public_key().to_sec1_point(false);
-                point
-                    .as_bytes()
-                    .try_into()
-                    .map(PublicKey::P256)
-                    .map_err(|_| KeyFileError::Damaged)
+                point.as_bytes().try_into().map(PublicKey::P256).map_err(|_| KeyFileError::Damaged)
             }
             Self::Ed25519(key) => Ok(PublicKey::Ed25519(key.verifying_key().to_bytes())),
         }
@@ -167,10 +160,7 @@ impl PrivateKey {
         let rsa = || rsa::PrivateKey::from_pkcs8_der(der).map(Self::Rsa4096);
         let p256 = || p256::SecretKey::from_pkcs8_der(der).map(Self::P256);
         let ed25519 = || ed25519_dalek::SigningKey::from_pkcs8_der(der).map(Self::Ed25519);
-        rsa()
-            .or_else(|_| p256())
-            .or_else(|_| ed25519())
-            .map_err(|_| KeyFileError::Key(KeyError::Unsupported))
+        rsa().or_else(|_| p256()).or_else(|_| ed25519()).map_err(|_| KeyFileError::Key(KeyError::Unsupported))
     }
 
     fn checked(self) -> Result<Self, KeyFileError> {
@@ -180,9 +170,8 @@ impl PrivateKey {
 }
 
 /// PKCS#8 version 1 of Ed25519 (RFC 8410, section 7), up to the 32 bytes of the key.
-const ED25519_PKCS8_PREFIX: [u8; 16] = [
-    0x30, 0x2E, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
+const ED25519_PKCS8_PREFIX: [u8; 16] =
+    [0x30, 0x2E, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /// Reads a public key from PEM: SubjectPublicKeyInfo, X.509 certificate, or the private key itself.
 ///
@@ -210,10 +199,7 @@ fn block_ending_with<'a>(text: &'a str, label: &str) -> Result<&'a str, KeyFileE
     let begin = text.match_indices("-----BEGIN ").map(|(at, _)| at);
     let blocks = begin.filter_map(|at| text.get(at..));
     let marked = |block: &&str| {
-        block
-            .lines()
-            .next()
-            .is_some_and(|line| line.trim_end().ends_with(&format!("{label}-----")))
+        block.lines().next().is_some_and(|line| line.trim_end().ends_with(&format!("{label}-----")))
     };
     let block = blocks.clone().find(marked);
     match (block, blocks.clone().next()) {
@@ -229,9 +215,7 @@ fn block_ending_with<'a>(text: &'a str, label: &str) -> Result<&'a str, KeyFileE
 
 fn random_bytes<R: TryCryptoRng>(random: &mut R) -> Result<[u8; 32], KeyFileError> {
     let mut bytes = [0; 32];
-    random
-        .try_fill_bytes(&mut bytes)
-        .map_err(|_| KeyFileError::NoRandomNumbers)?;
+    random.try_fill_bytes(&mut bytes).map_err(|_| KeyFileError::NoRandomNumbers)?;
     Ok(bytes)
 }
 

@@ -110,14 +110,8 @@ pub fn container(image: &[u8], proof: &[u8]) -> Result<Vec<u8>, SignError> {
     let info = image::check(image)?;
     let proof = Proof::recognise(proof).map_err(|_| SignError::Container(EnvelopeError::Malformed))?;
     let mut buffer = [0; ENVELOPE_MAX];
-    let envelope = Envelope {
-        image_len: info.file_len,
-        proof,
-    };
-    let mut container = envelope
-        .encode(&mut buffer)
-        .map_err(SignError::Container)?
-        .to_vec();
+    let envelope = Envelope { image_len: info.file_len, proof };
+    let mut container = envelope.encode(&mut buffer).map_err(SignError::Container)?.to_vec();
     container.extend(image);
     Ok(container)
 }
@@ -137,9 +131,7 @@ fn verify_with_key(
     key: PublicKey,
 ) -> Result<Provenance, VerifyError> {
     let mut trust = TrustStore::new();
-    trust
-        .trust(key)
-        .map_err(|error: KeyError| VerifyError::Key(KeyFileError::Key(error)))?;
+    trust.trust(key).map_err(|error: KeyError| VerifyError::Key(KeyFileError::Key(error)))?;
     let (proof, image) = match (Envelope::parse(package), signature) {
         (Ok((envelope, head)), _) => {
             let image = package.get(head..).unwrap_or_default();
@@ -173,8 +165,7 @@ fn message_signature(key: &PrivateKey, message: &[u8]) -> Result<Vec<u8>, SignEr
 /// With blinding: the crate's random numbers keep the key out of the timing.
 fn rsa_signature(key: &rsa::PrivateKey, digest: &Digest) -> Result<Vec<u8>, SignError> {
     let padding = rsa::Pkcs1v15Sign::new::<Sha256>();
-    key.sign_with_rng(&mut getrandom::SysRng, padding, &digest.0)
-        .map_err(|_| SignError::Failed)
+    key.sign_with_rng(&mut getrandom::SysRng, padding, &digest.0).map_err(|_| SignError::Failed)
 }
 
 fn p256_signature(key: &p256::SecretKey, digest: &Digest) -> Result<p256::ecdsa::Signature, SignError> {

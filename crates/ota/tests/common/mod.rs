@@ -48,10 +48,8 @@ impl World {
             (Role::Ota(0), 0x2_0000, 0x6000, "ota_0"),
             (Role::Ota(1), 0x3_0000, 0x6000, "ota_1"),
         ];
-        let partitions: Vec<_> = rows
-            .iter()
-            .map(|(r, o, l, n)| Partition::new(*r, *o, *l, n).unwrap())
-            .collect();
+        let partitions: Vec<_> =
+            rows.iter().map(|(r, o, l, n)| Partition::new(*r, *o, *l, n).unwrap()).collect();
         let table = PartitionTable::build(&partitions, FLASH_LEN).unwrap();
         let mut trust = TrustStore::new();
         trust.trust(key.public_key().unwrap()).unwrap();
@@ -78,11 +76,7 @@ impl World {
     }
 
     pub fn boot(&mut self) -> Result<BootDecision, BootError> {
-        let device = Device {
-            layout: &self.layout,
-            trust: &self.trust,
-            identity: &self.identity,
-        };
+        let device = Device { layout: &self.layout, trust: &self.trust, identity: &self.identity };
         decide(&mut self.flash, &device, Attempts::DEFAULT)
     }
 
@@ -93,11 +87,7 @@ impl World {
         package: &[u8],
         proof: Option<&[u8]>,
     ) -> Result<VerifiedImage, InstallError> {
-        let device = Device {
-            layout: &self.layout,
-            trust: &self.trust,
-            identity: &self.identity,
-        };
+        let device = Device { layout: &self.layout, trust: &self.trust, identity: &self.identity };
         let request = Request {
             source: Source::new(package, b""),
             package_len: Some(package.len() as u32),
@@ -113,18 +103,10 @@ impl World {
     /// Installs, activates, starts and confirms a release: the good way from one version to the next.
     pub fn update_to(&mut self, running: Slot, release: &Release) -> Slot {
         let verified = self.install(running, &release.container, None).unwrap();
-        let device = Device {
-            layout: &self.layout,
-            trust: &self.trust,
-            identity: &self.identity,
-        };
+        let device = Device { layout: &self.layout, trust: &self.trust, identity: &self.identity };
         verified.activate(&mut self.flash, &device).unwrap();
         let slot = self.boot().unwrap().slot();
-        let device = Device {
-            layout: &self.layout,
-            trust: &self.trust,
-            identity: &self.identity,
-        };
+        let device = Device { layout: &self.layout, trust: &self.trust, identity: &self.identity };
         confirm::confirm(&mut self.flash, &device, slot).unwrap();
         confirm::mark_reported(&mut self.flash, &device).unwrap();
         slot
@@ -132,22 +114,11 @@ impl World {
 }
 
 pub fn release_by(key: &PrivateKey, version: &'static str, counter: u32, payload_len: usize) -> Release {
-    let image = ImageBuilder::new("demo", version)
-        .counter(counter)
-        .payload_len(payload_len)
-        .build();
-    let facts = ReleaseFacts {
-        sequence: u64::from(counter),
-        ..ReleaseFacts::default()
-    };
+    let image = ImageBuilder::new("demo", version).counter(counter).payload_len(payload_len).build();
+    let facts = ReleaseFacts { sequence: u64::from(counter), ..ReleaseFacts::default() };
     let manifest = sign_manifest(&image, key, &facts).unwrap();
     let container = container(&image, &manifest).unwrap();
-    Release {
-        version,
-        image,
-        manifest,
-        container,
-    }
+    Release { version, image, manifest, container }
 }
 
 pub fn version_of(decision: &BootDecision) -> &str {

@@ -30,9 +30,9 @@ pub(super) fn leshan_stream(
         let _trace = &trace;
         // A reader that was too slow misses events, and goes on with the next.
         let told = event.ok().and_then(|event| tell(&app, &event, endpoint.as_deref()));
-        std::future::ready(told.map(|(name, data)| {
-            Ok(SseEvent::default().event(name).data(data.to_string()))
-        }))
+        std::future::ready(
+            told.map(|(name, data)| Ok(SseEvent::default().event(name).data(data.to_string()))),
+        )
     });
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
@@ -62,7 +62,6 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
     let event = match event {
         AppEvent::Device(event) => event,
         AppEvent::Delayed(event) => return late_answer(app, event, wanted),
-        AppEvent::Update(_) => return None,
     };
     match &**event {
         Event::Registered { registration, .. } if wanted(&registration.endpoint) => {
@@ -81,9 +80,14 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
             if changed.objects {
                 update["objectLinks"] = leshan::links_json(&registration.objects);
             }
-            Some(("UPDATED", json!({"registration": leshan::registration_json(registration), "update": update})))
+            Some((
+                "UPDATED",
+                json!({"registration": leshan::registration_json(registration), "update": update}),
+            ))
         }
-        Event::Deregistered(registration) | Event::Expired(registration) if wanted(&registration.endpoint) => {
+        Event::Deregistered(registration) | Event::Expired(registration)
+            if wanted(&registration.endpoint) =>
+        {
             Some(("DEREGISTRATION", leshan::registration_json(registration)))
         }
         Event::Awake(endpoint) if wanted(endpoint) => Some(("AWAKE", json!({"ep": &**endpoint}))),
@@ -109,7 +113,8 @@ fn late_answer(app: &App, event: &Event, wanted: impl Fn(&str) -> bool) -> Optio
         }
     };
     let id = leshan::request_id(id.0);
-    let body = json!({"ep": &**endpoint, "path": path, "requestId": id, "response": response, "delayed": true});
+    let body =
+        json!({"ep": &**endpoint, "path": path, "requestId": id, "response": response, "delayed": true});
     Some(("REQUEST_RESPONSE", body))
 }
 
@@ -137,13 +142,19 @@ fn reported(app: &App, report: &Report) -> Option<(&'static str, Value)> {
             let entries = models.decode(report.format, Path::ROOT, &report.payload).ok()?;
             let names: Vec<String> = paths.iter().map(Path::to_string).collect();
             let values = composite_node(paths, &entries);
-            Some(("NOTIFICATION", json!({"ep": endpoint, "kind": "composite", "val": values, "paths": names})))
+            Some((
+                "NOTIFICATION",
+                json!({"ep": endpoint, "kind": "composite", "val": values, "paths": names}),
+            ))
         }
         ReportSource::Notification { paths, .. } => {
             let path = *paths.first()?;
             let entries = models.decode(report.format, path, &report.payload).ok()?;
             let value = nodes::node(path, &entries)?;
-            Some(("NOTIFICATION", json!({"ep": endpoint, "kind": "single", "res": path.to_string(), "val": value})))
+            Some((
+                "NOTIFICATION",
+                json!({"ep": endpoint, "kind": "single", "res": path.to_string(), "val": value}),
+            ))
         }
     }
 }
@@ -169,8 +180,7 @@ fn coap_log(endpoint: &str, at: u64, incoming: bool, datagram: &[u8]) -> Option<
         Kind::Acknowledgement => "ACK",
         Kind::Reset => "RST",
     };
-    let options: Vec<String> =
-        message.options().map(|(number, value)| option_text(number, value)).collect();
+    let options: Vec<String> = message.options().map(|(number, value)| option_text(number, value)).collect();
     let mut body = json!({
         "timestamp": at,
         "incoming": incoming,
@@ -183,7 +193,15 @@ fn coap_log(endpoint: &str, at: u64, incoming: bool, datagram: &[u8]) -> Option<
     });
     if !message.payload().is_empty() {
         let format = message.content_format();
-        let is_text = matches!(format, None | Some(ContentFormat::TEXT | ContentFormat::LINK | ContentFormat::SENML_JSON | ContentFormat::LWM2M_JSON));
+        let is_text = matches!(
+            format,
+            None | Some(
+                ContentFormat::TEXT
+                    | ContentFormat::LINK
+                    | ContentFormat::SENML_JSON
+                    | ContentFormat::LWM2M_JSON
+            )
+        );
         body["payload"] = match std::str::from_utf8(message.payload()) {
             Ok(text) if is_text => json!(text),
             _ => json!(format!("0x{}", nodes::hex(message.payload()))),

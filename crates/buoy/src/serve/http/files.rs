@@ -28,10 +28,11 @@ async fn file(
     let missing = || Problem::not_found(format!("there is no firmware {name}"));
     let image = app.firmware.get(digest).ok_or_else(missing)?;
     let (body, etag) = if name == digest {
-        (image.body, format!("\"{digest}\""))
+        // Devices keep it in 32 bytes, quotes and all.
+        (image.body, format!("\"{}\"", digest.get(..28).unwrap_or(digest)))
     } else {
         let signature = image.row.signature.clone().ok_or_else(missing)?;
-        (Body::new(signature), format!("\"{digest}.sig\""))
+        (Body::new(signature), format!("\"{}.s\"", digest.get(..28).unwrap_or(digest)))
     };
     Ok(answer(&body, &etag, &headers))
 }

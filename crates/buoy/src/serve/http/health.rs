@@ -57,7 +57,10 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     counter("datagrams_ignored_total", "Datagrams that meant nothing.", |c| c.ignored);
     counter("operations_sent_total", "Operations sent to devices.", |c| c.operations_sent);
     counter("operations_failed_total", "Operations that ended without an answer.", |c| c.operations_failed);
-    let _ = writeln!(page, "# HELP buoy_store_failing Whether the store cannot be written.\n# TYPE buoy_store_failing gauge");
+    let _ = writeln!(
+        page,
+        "# HELP buoy_store_failing Whether the store cannot be written.\n# TYPE buoy_store_failing gauge"
+    );
     let _ = writeln!(page, "buoy_store_failing {}", u8::from(app.journal.trouble().is_some()));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
 }

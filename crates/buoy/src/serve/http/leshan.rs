@@ -172,11 +172,16 @@ impl Call {
             return Ok(None);
         }
         let format = outcome.format.unwrap_or(ContentFormat::TEXT);
-        let entries = self.models().decode(format, path, &outcome.payload).map_err(|error| error.to_string())?;
+        let entries =
+            self.models().decode(format, path, &outcome.payload).map_err(|error| error.to_string())?;
         Ok(nodes::node(path, &entries).map(|node| ("content", node)))
     }
 
-    fn read_composite(&self, paths: &[Path], outcome: &Outcome) -> Result<Option<(&'static str, Value)>, String> {
+    fn read_composite(
+        &self,
+        paths: &[Path],
+        outcome: &Outcome,
+    ) -> Result<Option<(&'static str, Value)>, String> {
         if !outcome.code.is_success() {
             return Ok(None);
         }
@@ -218,15 +223,17 @@ fn failed(failure: Failure) -> Plain {
     match failure {
         Failure::TimedOut | Failure::Expired => Plain(StatusCode::GATEWAY_TIMEOUT, "Request timeout".into()),
         Failure::TooManyOperations => Plain(StatusCode::SERVICE_UNAVAILABLE, failure.to_string()),
-        Failure::NotRegistered | Failure::NoSuchObservation | Failure::RequestTooLarge => bad_request(failure),
+        Failure::NotRegistered | Failure::NoSuchObservation | Failure::RequestTooLarge => {
+            bad_request(failure)
+        }
         _ => Plain(StatusCode::BAD_GATEWAY, failure.to_string()),
     }
 }
 
 async fn registered(app: &App, endpoint: &str) -> Result<RegistrationView, Plain> {
-    app.registration(endpoint).await.ok_or_else(|| {
-        Plain(StatusCode::BAD_REQUEST, format!("No registered client with id '{endpoint}'"))
-    })
+    app.registration(endpoint)
+        .await
+        .ok_or_else(|| Plain(StatusCode::BAD_REQUEST, format!("No registered client with id '{endpoint}'")))
 }
 
 /// Where a device's objects lie.
@@ -331,7 +338,8 @@ async fn read(
         Target::Node(path) => {
             let accept = call.format("format")?;
             let request = Downlink::Read { path, accept };
-            call.answer(&path.to_string(), &request, Intent::Once, |outcome| call.read_node(path, outcome)).await
+            call.answer(&path.to_string(), &request, Intent::Once, |outcome| call.read_node(path, outcome))
+                .await
         }
         Target::Discover(path) => {
             let request = Downlink::Discover { path, depth: None };
@@ -435,7 +443,9 @@ async fn write_attributes(app: Arc<App>, endpoint: &str, path: Path, mut paramet
         .collect();
     let update = AttributeUpdate::parse(queries.iter().map(String::as_str)).map_err(bad_request)?;
     if update.is_empty() {
-        return Err(bad_request("no attribute is named; pmin, pmax, gt, lt, st, epmin, epmax, con, edge or hqmax"));
+        return Err(bad_request(
+            "no attribute is named; pmin, pmax, gt, lt, st, epmin, epmax, con, edge or hqmax",
+        ));
     }
     let call = Call::open(app, endpoint, timeout.into_iter().collect()).await?;
     let request = Downlink::WriteAttributes { path, update };
@@ -562,7 +572,9 @@ async fn event(
 /// The object models that a device's versions select.
 async fn object_specs(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>) -> Answer {
     let registration = registered(&app, &endpoint).await?;
-    let Ok(links) = ObjectLinks::parse(registration.objects.as_bytes()) else { return Ok(Json(json!([])).into_response()) };
+    let Ok(links) = ObjectLinks::parse(registration.objects.as_bytes()) else {
+        return Ok(Json(json!([])).into_response());
+    };
     let models = DeviceModels::new(&app.models, &registration.objects);
     let mut objects: Vec<u16> = links.iter().filter_map(|entry| entry.path.object_id()).collect();
     objects.sort_unstable();

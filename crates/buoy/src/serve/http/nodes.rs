@@ -21,7 +21,8 @@ pub(crate) fn node(path: Path, entries: &[Entry]) -> Option<Json> {
     match path.level() {
         Level::Root => None,
         Level::Object => {
-            let instances: Vec<_> = children(path, &inside).filter_map(|child| instance(child, &inside)).collect();
+            let instances: Vec<_> =
+                children(path, &inside).filter_map(|child| instance(child, &inside)).collect();
             Some(json!({"kind": "obj", "id": path.last_id(), "instances": instances}))
         }
         Level::ObjectInstance => instance(path, &inside),
@@ -131,7 +132,12 @@ pub(crate) fn parse(path: Path, node: &Json, models: &DeviceModels<'_>) -> Resul
             check_id(path, object)?;
             values.push((path, Some(value_of(path, object.get("value"), object.get("type"), models)?)));
         }
-        ("", _) => return Err("\"kind\" is missing: one of obj, instance, singleResource, multiResource, resourceInstance".into()),
+        ("", _) => {
+            return Err(
+                "\"kind\" is missing: one of obj, instance, singleResource, multiResource, resourceInstance"
+                    .into(),
+            );
+        }
         (kind, _) => return Err(format!("a node of kind \"{kind}\" cannot be written to {path}")),
     }
     values.sort_by_key(|(path, _)| *path);
@@ -252,7 +258,9 @@ fn typed_value(value: &Json, value_type: ValueType) -> Option<OwnedValue> {
         ValueType::CoreLink => OwnedValue::CoreLink(value.as_str()?.to_owned()),
         ValueType::Integer => OwnedValue::Integer(number(value, Json::as_i64)?),
         ValueType::UnsignedInteger => OwnedValue::UnsignedInteger(number(value, Json::as_u64)?),
-        ValueType::Float => OwnedValue::Float(number(value, Json::as_f64).filter(|number| number.is_finite())?),
+        ValueType::Float => {
+            OwnedValue::Float(number(value, Json::as_f64).filter(|number| number.is_finite())?)
+        }
         ValueType::Boolean => OwnedValue::Boolean(boolean(value)?),
         ValueType::Opaque => OwnedValue::Opaque(unhex(value.as_str()?)?),
         ValueType::Time => OwnedValue::Time(number(value, Json::as_i64)?.div_euclid(1000)),
@@ -322,9 +330,16 @@ mod tests {
         let light = Path::resource(3311, 0, 5850);
         let read = |body: Json| parse(light, &body, &models);
         let on = vec![(light, Some(OwnedValue::Boolean(true)))];
-        assert_eq!(read(json!({"kind": "singleResource", "id": 5850, "type": "boolean", "value": true})), Ok(on.clone()));
+        assert_eq!(
+            read(json!({"kind": "singleResource", "id": 5850, "type": "boolean", "value": true})),
+            Ok(on.clone())
+        );
         assert_eq!(read(json!({"kind": "singleResource", "id": 5850, "value": "true"})), Ok(on));
-        assert!(read(json!({"kind": "singleResource", "id": 5850, "value": "maybe"})).unwrap_err().contains("/3311/0/5850"));
+        assert!(
+            read(json!({"kind": "singleResource", "id": 5850, "value": "maybe"}))
+                .unwrap_err()
+                .contains("/3311/0/5850")
+        );
         assert!(read(json!({"kind": "singleResource", "id": 1, "value": true})).is_err());
         assert!(read(json!({"value": true})).unwrap_err().contains("kind"));
         assert!(read(json!([1])).is_err());

@@ -178,7 +178,13 @@ async fn samples(
         let rows = app.read(move |store| store.summary(&endpoint, &path, range, step)).await?;
         let items: Vec<_> = rows
             .into_iter()
-            .map(|row| api::Summary { at: row.at, count: row.count, min: row.min, max: row.max, mean: row.mean })
+            .map(|row| api::Summary {
+                at: row.at,
+                count: row.count,
+                min: row.min,
+                max: row.max,
+                mean: row.mean,
+            })
             .collect();
         return Ok(Json(api::Page { items, next: None }).into_response());
     }
@@ -186,7 +192,8 @@ async fn samples(
     let mut rows = app.read(move |store| store.samples(&endpoint, &path, range, limit + 1)).await?;
     // The next page starts with the first value that is not on this one.
     let next = (rows.len() > limit).then(|| rows.pop()).flatten().map(|(at, _)| at.to_string());
-    let items: Vec<_> = rows.into_iter().map(|(at, value)| api::Sample { at, value: sample_json(value) }).collect();
+    let items: Vec<_> =
+        rows.into_iter().map(|(at, value)| api::Sample { at, value: sample_json(value) }).collect();
     Ok(Json(api::Page { items, next }).into_response())
 }
 
@@ -220,7 +227,8 @@ async fn operations(
         .read(move |store| store.operations(&OperationFilter { endpoint: endpoint.as_deref(), ended }, page))
         .await?;
     let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.id.to_string());
-    let items = rows.iter().filter_map(journal::operation_record).map(|record| operation_json(&record)).collect();
+    let items =
+        rows.iter().filter_map(journal::operation_record).map(|record| operation_json(&record)).collect();
     Ok(Json(api::Page { items, next }))
 }
 
@@ -252,7 +260,10 @@ fn stopping(_: journal::Stopped) -> Problem {
 }
 
 fn operation_json(record: &OperationRecord) -> api::Operation {
-    let options = record.options.iter().map(|(number, value)| (buoy_coap::number::OptionNumber(*number), value.clone()));
+    let options = record
+        .options
+        .iter()
+        .map(|(number, value)| (buoy_coap::number::OptionNumber(*number), value.clone()));
     let request = Downlink {
         code: Code::from_byte(record.code),
         options: options.collect(),
@@ -277,7 +288,11 @@ fn operation_json(record: &OperationRecord) -> api::Operation {
         changed_at: record.changed_at,
         deadline: record.deadline,
         code: record.answer.as_ref().map(|answer| Code::from_byte(answer.code).to_string()),
-        detail: record.failure.map(|failure| failure.to_string()).or(answered).filter(|text| !text.is_empty()),
+        detail: record
+            .failure
+            .map(|failure| failure.to_string())
+            .or(answered)
+            .filter(|text| !text.is_empty()),
     }
 }
 
@@ -330,7 +345,9 @@ async fn delete_firmware(
     match firmware::remove(&app, &digest).await {
         Ok(true) => Ok(StatusCode::NO_CONTENT),
         Ok(false) => Err(no_firmware(&digest)),
-        Err(error) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The store failed", format!("{error:#}"))),
+        Err(error) => {
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The store failed", format!("{error:#}")))
+        }
     }
 }
 
@@ -367,7 +384,9 @@ async fn start_update(
     let image = app.firmware.get(&request.firmware).ok_or_else(|| no_firmware(&request.firmware))?;
     let version = request.version.unwrap_or_else(|| image.row.version.clone());
     if version.is_empty() {
-        return Err(Problem::bad_request("the image says no version; name the one that the device will report in \"version\""));
+        return Err(Problem::bad_request(
+            "the image says no version; name the one that the device will report in \"version\"",
+        ));
     }
     let digest = image.row.digest.clone();
     let delivery = match request.delivery {

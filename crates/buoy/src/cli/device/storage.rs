@@ -1,0 +1,48 @@
+//! What survives a reboot, as one file for each record beside the flash.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use buoy_client::Storage;
+
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder of a flash.
+    pub(super) fn beside(flash: &Path) -> io::Result<Self> {
+        let mut name = flash.as_os_str().to_owned();
+        name.push(".state");
+        fs::create_dir_all(&name)?;
+        Ok(Self(name.into()))
+    }
+}
+
+impl Storage for Folder {
+    type Error = io::Error;
+
+    fn load(&mut self, object: u16, record: &mut [u8]) -> io::Result<Option<usize>> {
+        let bytes = match fs::read(self.0.join(object.to_string())) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match record.get_mut(..bytes.len()) {
+            Some(room) => room.copy_from_slice(&bytes),
+            None => return Err(io::Error::new(io::ErrorKind::InvalidData, "a record is too long")),
+        }
+        Ok(Some(bytes.len()))
+    }
+
+    fn save(&mut self, object: u16, record: &[u8]) -> io::Result<()> {
+        let part = self.0.join(format!("{object}.part"));
+        let mut file = fs::File::create(&part)?;
+        file.write_all(record)?;
+        file.sync_all()?;
+        fs::rename(part, self.0.join(object.to_string()))
+    }
+
+    fn wipe(&mut self) -> io::Result<()> {
+        fs::read_dir(&self.0)?.try_for_each(|entry| fs::remove_file(entry?.path()))
+    }
+}
