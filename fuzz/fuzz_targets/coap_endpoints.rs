@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use buoy_coap::endpoint::{
-    Delivery, Due, HeapEndpoint, MessageIds, Outgoing, Parameters, Purpose, Received, Token, acknowledge, reject,
+    Delivery, Due, HeapEndpoint, MessageIds, Outgoing, Parameters, Purpose, Received, Token, acknowledge,
+    reject,
 };
 use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::time::Instant;
@@ -70,7 +71,14 @@ impl Side {
         }
     }
 
-    fn ask(&mut self, now: Instant, confirmable: bool, method: u8, options: &[(u16, Vec<u8>)], payload: &[u8]) {
+    fn ask(
+        &mut self,
+        now: Instant,
+        confirmable: bool,
+        method: u8,
+        options: &[(u16, Vec<u8>)],
+        payload: &[u8],
+    ) {
         let outgoing = Outgoing {
             peer: 0,
             purpose: Purpose::Request,

@@ -51,7 +51,8 @@ fuzz_target!(|input: Input<'_>| {
     let mut scratch = vec![0; input.payload.len() + 16];
     let mut count = 0;
     let mut written = vec![0; 4 * input.payload.len() + 256];
-    let mut encoder = Encoder::new(ContentFormat::SENML_CBOR, base, &mut written).expect("SenML speaks of any path");
+    let mut encoder =
+        Encoder::new(ContentFormat::SENML_CBOR, base, &mut written).expect("SenML speaks of any path");
     for item in items.map_while(Result::ok) {
         count += 1;
         assert!(item.path.starts_with(base));
@@ -66,7 +67,8 @@ fuzz_target!(|input: Input<'_>| {
     }
     assert!(count <= input.payload.len() + 1, "every item takes a byte");
     if let Ok(length) = encoder.finish() {
-        let again = decode(ContentFormat::SENML_CBOR, base, &written[..length]).expect("we read what we write");
+        let again =
+            decode(ContentFormat::SENML_CBOR, base, &written[..length]).expect("we read what we write");
         again.for_each(|item| drop(item.expect("we read what we write")));
     }
 });
@@ -76,7 +78,8 @@ fn paths(format: ContentFormat, payload: &[u8]) {
     let Ok(paths) = paths.take(64).collect::<Result<Vec<Path>, _>>() else { return };
     let mut buffer = vec![0; 4096];
     if let Ok(length) = encode_paths(format, paths.iter().copied(), &mut buffer) {
-        let again: Result<Vec<Path>, _> = decode_paths(format, &buffer[..length]).expect("we read what we write").collect();
+        let again: Result<Vec<Path>, _> =
+            decode_paths(format, &buffer[..length]).expect("we read what we write").collect();
         let mut again = again.expect("we read what we write");
         let mut paths = paths;
         paths.sort();

@@ -48,7 +48,8 @@ struct Release {
 fn release() -> &'static Release {
     static RELEASE: OnceLock<Release> = OnceLock::new();
     RELEASE.get_or_init(|| {
-        let key = PrivateKey::generate_from(Algorithm::Ed25519, &mut ChaCha20Rng::from_seed([5; 32])).expect("a key");
+        let key = PrivateKey::generate_from(Algorithm::Ed25519, &mut ChaCha20Rng::from_seed([5; 32]))
+            .expect("a key");
         let image = ImageBuilder::new("fuzz", "1.1.0").counter(1).payload_len(600).build();
         let manifest = sign_manifest(&image, &key, &ReleaseFacts::default()).expect("a manifest");
         let container = container(&image, &manifest).expect("a container");
@@ -94,13 +95,16 @@ fuzz_target!(|input: Input| {
 /// Whether the device found the package good.
 fn install(release: &Release, input: &Input, package: &[u8], proof: Option<Proof<'_>>) -> bool {
     let mut flash = SimFlash::new(FLASH);
-    let device = Device { layout: &release.layout, trust: &release.trust, identity: &Identity::any(ChipId::ESP32_C3) };
+    let device =
+        Device { layout: &release.layout, trust: &release.trust, identity: &Identity::any(ChipId::ESP32_C3) };
     let request = Request {
         source: Source::new(b"coap://server/fw", b""),
         package_len: input.announces_length.then_some(package.len() as u32),
         proof,
     };
-    let Ok(mut installer) = Installer::begin(&mut flash, &device, Slot::Ota(0), &request) else { return false };
+    let Ok(mut installer) = Installer::begin(&mut flash, &device, Slot::Ota(0), &request) else {
+        return false;
+    };
     for (number, (at, len)) in input.pieces.iter().take(32).enumerate() {
         let start = usize::from(*at).min(package.len());
         let end = (start + usize::from(*len)).min(package.len());

@@ -13,8 +13,8 @@ use buoy_coap::time::Instant;
 use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
 use buoy_lwm2m::path::Path;
 use buoy_server::{
-    Body, Change, Downlink, Durability, Event, Intent, ObservationId, OperationId, Outbox, Peer, RegistrationKey, Shard,
-    ShardConfig, Submission, Unclaimed,
+    Body, Change, Downlink, Durability, Event, Intent, ObservationId, OperationId, Outbox, Peer,
+    RegistrationKey, Shard, ShardConfig, Submission, Unclaimed,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -24,18 +24,60 @@ const STRANGER: u16 = 9999;
 
 #[derive(Arbitrary, Debug)]
 enum Step {
-    Datagram { from: u8, bytes: Vec<u8> },
-    Message { from: u8, kind: u8, code: u8, id: u8, token: Vec<u8>, options: Vec<(Known, Vec<u8>)>, payload: Vec<u8> },
-    Register { from: u8, name: u8, lifetime: u16, queue: bool, links: Vec<u8> },
-    Update { from: u8, queries: Vec<Vec<u8>> },
+    Datagram {
+        from: u8,
+        bytes: Vec<u8>,
+    },
+    Message {
+        from: u8,
+        kind: u8,
+        code: u8,
+        id: u8,
+        token: Vec<u8>,
+        options: Vec<(Known, Vec<u8>)>,
+        payload: Vec<u8>,
+    },
+    Register {
+        from: u8,
+        name: u8,
+        lifetime: u16,
+        queue: bool,
+        links: Vec<u8>,
+    },
+    Update {
+        from: u8,
+        queries: Vec<Vec<u8>>,
+    },
     /// An answer to the last request that went to a device.
-    Answer { separate: bool, code: u8, options: Vec<(Known, Vec<u8>)>, payload: Vec<u8> },
-    Submit { name: u8, code: u8, wish: Wish, durability: u8, deadline: u16, payload: Vec<u8> },
-    CancelOperation { id: u8 },
-    ForgetObservation { token: u64 },
-    Evict { name: u8 },
-    Stranger { bytes: Vec<u8> },
-    Wait { millis: u32 },
+    Answer {
+        separate: bool,
+        code: u8,
+        options: Vec<(Known, Vec<u8>)>,
+        payload: Vec<u8>,
+    },
+    Submit {
+        name: u8,
+        code: u8,
+        wish: Wish,
+        durability: u8,
+        deadline: u16,
+        payload: Vec<u8>,
+    },
+    CancelOperation {
+        id: u8,
+    },
+    ForgetObservation {
+        token: u64,
+    },
+    Evict {
+        name: u8,
+    },
+    Stranger {
+        bytes: Vec<u8>,
+    },
+    Wait {
+        millis: u32,
+    },
     Restart,
 }
 
@@ -183,7 +225,8 @@ impl World {
             Step::Message { from, kind, code, id, token, options, payload } => {
                 let kinds = [Kind::Confirmable, Kind::NonConfirmable, Kind::Acknowledgement, Kind::Reset];
                 let kind = kinds[usize::from(kind) % 4];
-                let header = Header { kind, code: Code::from_byte(code), message_id: id.into(), token: &token };
+                let header =
+                    Header { kind, code: Code::from_byte(code), message_id: id.into(), token: &token };
                 self.message(port(from), header, options, &payload);
             }
             Step::Register { from, name, lifetime, queue, links } => {
@@ -214,7 +257,12 @@ impl World {
                 };
                 self.next_id = self.next_id.wrapping_add(1);
                 let code = Code::from_byte(0x40 | code & 0xbf);
-                self.message(from, Header { kind, code, message_id, token: request.token() }, options, &payload);
+                self.message(
+                    from,
+                    Header { kind, code, message_id, token: request.token() },
+                    options,
+                    &payload,
+                );
             }
             Step::Submit { name, code, wish, durability, deadline, payload } => {
                 self.submit(name, code, wish, durability, deadline, payload);

@@ -525,3 +525,17 @@ fn what_is_not_there_or_not_allowed_gets_its_code() {
         assert_eq!(Message::parse(&answer).unwrap().code(), expected, "{code:?} {path}");
     }
 }
+
+#[test]
+fn what_a_device_was_sent_before_it_restarted_is_sent_again_unless_it_was_an_execute() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &[]);
+    world.submit(1, "buoy-1", read(), Intent::Once, Durability::Patient);
+    world.register(1001, "buoy-1", &[]);
+    assert_eq!(world.sent.last().unwrap().0, peer(1001));
+    world.answer(1001, Code::CONTENT, &[], b"1");
+    assert_eq!(world.outcome(1), Some(Ok(Code::CONTENT)));
+    world.submit(2, "buoy-1", request(Code::POST, &[], b""), Intent::Once, Durability::Patient);
+    world.register(1002, "buoy-1", &[]);
+    assert_eq!(world.outcome(2), Some(Err(Failure::Deregistered)));
+}

@@ -93,7 +93,8 @@ impl Parts {
         let layout = Layout::from_table(&PartitionTable::standard_4mb())?;
         let mut trust = TrustStore::default();
         for path in &args.trust {
-            let pem = fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let pem =
+                fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
             let key = host::public_key_from_pem(&pem).with_context(|| format!("{}", path.display()))?;
             trust.trust(key).with_context(|| format!("{}", path.display()))?;
         }
@@ -154,7 +155,10 @@ fn reason(reason: &BootReason) -> String {
 /// Writes the factory image into a new flash, as a programmer does.
 fn provision(args: &Args, parts: &Parts) -> anyhow::Result<()> {
     let Some(image_path) = &args.factory else {
-        bail!("the flash {} is not there, and no factory image is named; add --factory IMAGE", args.flash.display());
+        bail!(
+            "the flash {} is not there, and no factory image is named; add --factory IMAGE",
+            args.flash.display()
+        );
     };
     let signature_path = args.factory_signature.clone().unwrap_or_else(|| {
         let mut name = image_path.as_os_str().to_owned();

@@ -91,7 +91,8 @@ impl Build {
         let filler = format!("{} {}\n", self.project, self.release);
         let marker = self.behaviour.marker().bytes();
         let payload: Vec<u8> = marker.chain(filler.bytes().cycle()).take(self.size.max(64)).collect();
-        let image = ImageBuilder::new(&self.project, &self.release).counter(self.counter).payload(&payload).build();
+        let image =
+            ImageBuilder::new(&self.project, &self.release).counter(self.counter).payload(&payload).build();
         fs::write(&self.output, image).with_context(|| format!("{} cannot be written", self.output.display()))
     }
 }

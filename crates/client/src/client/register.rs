@@ -430,7 +430,12 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     fn longest_exchange(&self) -> Duration {
         let parameters = &self.config.parameters;
         let spans = 2u32.saturating_pow(u32::from(parameters.max_retransmit).saturating_add(1));
-        parameters.ack_timeout.saturating_mul(3).checked_div(2).unwrap_or_default().saturating_mul(spans.saturating_sub(1))
+        parameters
+            .ack_timeout
+            .saturating_mul(3)
+            .checked_div(2)
+            .unwrap_or_default()
+            .saturating_mul(spans.saturating_sub(1))
     }
 
     fn take_update_answer(

@@ -420,6 +420,22 @@ impl<D: Directory> Shard<D> {
         }
     }
 
+    /// The device registered anew: what it was sent before is lost with its old life. It is sent again if that is safe; whether an
+    /// Execute was carried out nobody knows, and it may have been what made the device restart.
+    pub(super) fn take_back_sent_operation(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) {
+        let size = self.config.block_size;
+        let Some(id) = self.operations.first(endpoint) else { return };
+        let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
+        let Progress::Sent(peer) = operation.progress else { return };
+        if operation.transfer.request().is_idempotent() {
+            operation.progress = Progress::Waiting;
+            operation.transfer.restart(size);
+            self.coap.cancel(now, peer, id.0);
+        } else {
+            self.end(now, id, Err(Failure::Deregistered), outbox);
+        }
+    }
+
     /// The device left. Somebody who waits is told; what is durable waits for its return.
     pub(super) fn end_operations_of(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) {
         let ids: Vec<_> = self.operations.queues.get(endpoint).into_iter().flatten().copied().collect();

@@ -259,6 +259,7 @@ impl<D: Directory> Shard<D> {
         self.save(index, outbox);
         self.announce(index, old.as_ref().map(|old| old.key), outbox);
         if let Some(old) = old {
+            self.take_back_sent_operation(now, &old.endpoint, outbox);
             self.observe_again(now, &old, outbox);
         }
         self.contacted(now, index, outbox);

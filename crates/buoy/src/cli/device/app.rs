@@ -105,7 +105,10 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
     config.queue_mode = args.queue;
     config.awake = Duration::from_secs(args.awake);
     let mut client = HostClient::new(config, rng()?);
-    let security = Security { short_server_id: 1, ..Security::none(&args.server).map_err(|_| anyhow::anyhow!("--server is too long"))? };
+    let security = Security {
+        short_server_id: 1,
+        ..Security::none(&args.server).map_err(|_| anyhow::anyhow!("--server is too long"))?
+    };
     client
         .add_server(security, Server::new(1, args.lifetime))
         .map_err(|_| anyhow::anyhow!("there is no room for a server account"))?;
@@ -157,7 +160,8 @@ fn behaviour_in(flash: &mut FileFlash, image: &slots::AuthenticImage) -> Behavio
 
 fn rng() -> anyhow::Result<Rng> {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("the system has no random numbers: {error}"))?;
+    getrandom::fill(&mut seed)
+        .map_err(|error| anyhow::anyhow!("the system has no random numbers: {error}"))?;
     Ok(Rng::from_seed(seed))
 }
 
@@ -180,7 +184,8 @@ fn end_with_the_boot_loader() {
 /// Runs `$act` with the client and the list of all objects.
 macro_rules! with_objects {
     ($image:expr, |$client:ident, $objects:ident, $storage:ident| $act:expr) => {{
-        let Image { client: $client, device, firmware, light, temperature, time, storage: $storage, .. } = $image;
+        let Image { client: $client, device, firmware, light, temperature, time, storage: $storage, .. } =
+            $image;
         let _ = &$storage;
         let $objects: &mut [&mut dyn Object] = &mut [device, firmware, light, temperature, time];
         $act
@@ -408,8 +413,7 @@ fn resolve(uri: &str) -> anyhow::Result<SocketAddr> {
         .strip_prefix("coap://")
         .with_context(|| format!("{uri} is no coap:// URI; coaps comes with DTLS"))?
         .trim_end_matches('/');
-    let with_port =
-        if authority.contains(':') { authority.to_owned() } else { format!("{authority}:5683") };
+    let with_port = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:5683") };
     with_port
         .to_socket_addrs()
         .with_context(|| format!("{authority} cannot be resolved"))?
@@ -418,8 +422,7 @@ fn resolve(uri: &str) -> anyhow::Result<SocketAddr> {
 }
 
 fn connect(address: SocketAddr) -> std::io::Result<UdpSocket> {
-    let local: SocketAddr =
-        if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+    let local: SocketAddr = if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
     let socket = UdpSocket::bind(local)?;
     socket.connect(address)?;
     Ok(socket)

@@ -17,9 +17,17 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// What the thread tells.
 pub(super) enum Step {
     /// The server has the file. The answer says from which byte on it is wanted.
-    Begin { etag: Vec<u8>, length: Option<u32>, from: Sender<Option<u32>> },
+    Begin {
+        etag: Vec<u8>,
+        length: Option<u32>,
+        from: Sender<Option<u32>>,
+    },
     /// Bytes. The answer says whether more are wanted.
-    Chunk { at: u32, bytes: Vec<u8>, more: Sender<bool> },
+    Chunk {
+        at: u32,
+        bytes: Vec<u8>,
+        more: Sender<bool>,
+    },
     Done,
     Failed(DownloadError),
 }
@@ -39,8 +47,11 @@ pub(super) fn start(uri: String, inputs: Sender<Input>) {
 
 /// One attempt; `None` if another makes sense.
 fn fetch(uri: &str, inputs: &Sender<Input>) -> Option<Step> {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(TIMEOUT))
+        .build()
+        .into();
     let head = agent.head(uri).call().ok()?;
     if head.status().is_client_error() {
         return Some(Step::Failed(DownloadError::InvalidUri));
