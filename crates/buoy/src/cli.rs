@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 it failed and standard error says why, 2 the command line is wrong.
 
+mod demo;
 mod device;
 mod fw;
 mod logging;
@@ -23,6 +24,8 @@ struct Cli {
 enum Command {
     /// Runs the server.
     Serve(serve::Args),
+    /// Plays the whole story on one machine: server, devices, updates, roll-back.
+    Demo(demo::Args),
     /// Runs a simulated device: the client engine as a process, with a flash in a file.
     Device(device::Args),
     /// Makes keys; signs, verifies and inspects firmware.
@@ -33,6 +36,7 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(&args),
         Command::Device(args) => device::run(args),
         Command::Fw(args) => fw::run(args),
     };

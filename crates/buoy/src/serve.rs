@@ -42,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) shards: usize,
     pub(crate) models: Option<PathBuf>,
     pub(crate) retention_days: u32,
+    pub(crate) awake_time: Duration,
 }
 
 /// A server that runs.
@@ -72,7 +73,7 @@ impl Server {
         let reader = store.reader()?;
         let clock = Clock::start();
         let endpoints = Endpoints::default();
-        let engines = restore(&reader, &endpoints, clock, settings.shards)?;
+        let engines = restore(&reader, &endpoints, clock, &settings)?;
         let parts = engines.into_iter().zip(sockets).map(|(engine, socket)| {
             let hub = hub.clone();
             Parts {
@@ -182,14 +183,16 @@ fn restore(
     reader: &impl Reader,
     endpoints: &Endpoints,
     clock: Clock,
-    count: usize,
+    settings: &Settings,
 ) -> anyhow::Result<Vec<Shard<Endpoints>>> {
+    let count = settings.shards;
+    let config = ShardConfig { awake_time: settings.awake_time, ..ShardConfig::default() };
     let mut engines = Vec::with_capacity(count);
     for number in 0..count {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)
             .map_err(|error| anyhow::anyhow!("the system has no random numbers: {error}"))?;
-        engines.push(Shard::new(number as u8, ShardConfig::default(), endpoints.clone(), seed));
+        engines.push(Shard::new(number as u8, config, endpoints.clone(), seed));
     }
     let now = clock.now();
     let mut damaged = 0;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// Days for which values and ended operations are kept [default: 30]
     #[arg(long, env = "BUOY_RETENTION_DAYS", value_name = "DAYS")]
     retention_days: Option<u32>,
+    /// Seconds for which a device in queue mode is taken to listen after it was heard [default: 93]
+    #[arg(long, env = "BUOY_AWAKE_TIME", value_name = "SECONDS")]
+    awake_time: Option<u64>,
     /// How logs look.
     #[arg(long, env = "BUOY_LOG_FORMAT", value_enum)]
     log_format: Option<LogFormat>,
@@ -48,6 +52,7 @@ struct File {
     shards: Option<usize>,
     models: Option<PathBuf>,
     retention_days: Option<u32>,
+    awake_time: Option<u64>,
     log_format: Option<LogFormat>,
 }
 
@@ -62,6 +67,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         shards: args.shards.or(file.shards).unwrap_or_else(cores),
         models: args.models.or(file.models),
         retention_days: args.retention_days.or(file.retention_days).unwrap_or(30),
+        awake_time: Duration::from_secs(args.awake_time.or(file.awake_time).unwrap_or(93)),
     };
     check(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

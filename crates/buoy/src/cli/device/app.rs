@@ -211,8 +211,10 @@ impl Image<'_> {
             Behaviour::Hang => loop {
                 std::thread::sleep(Duration::from_secs(3600));
             },
-            Behaviour::Good | Behaviour::FailSelfTest => Ok(()),
+            Behaviour::Good | Behaviour::FailSelfTest => {}
         }
+        // A download that a power cut broke off goes on.
+        self.begin_download(now)
     }
 
     fn take(&mut self, input: Input) -> anyhow::Result<()> {
@@ -228,6 +230,7 @@ impl Image<'_> {
                 self.send(slot, &out[..length]);
             }
             Input::Fetched(bytes) => {
+                let before = self.downloaded();
                 let mut context = self.client.context(now);
                 if let Some((fetch, socket)) = &mut self.fetch {
                     let length =
@@ -237,10 +240,18 @@ impl Image<'_> {
                         let _ = socket.send(&out[..length]);
                     }
                 }
+                // No block is so large: the rest was in the flash already.
+                if self.downloaded() > before + MTU as u32 {
+                    say(&format!("RESUME at byte {}", self.downloaded()));
+                }
             }
             Input::Http(step) => self.take_http(now, step),
         }
         Ok(())
+    }
+
+    fn downloaded(&self) -> u32 {
+        self.firmware.download().map_or(0, |download| download.offset)
     }
 
     fn take_http(&mut self, now: Instant, step: Step) {
@@ -248,7 +259,12 @@ impl Image<'_> {
         match step {
             Step::Begin { etag, length, from } => {
                 let offset = match self.firmware.download_begin(&mut context, &etag, length) {
-                    Fetch::From(offset) => Some(offset),
+                    Fetch::From(offset) => {
+                        if offset > 0 {
+                            say(&format!("RESUME at byte {offset}"));
+                        }
+                        Some(offset)
+                    }
                     _ => None,
                 };
                 // The thread may have given up.
