@@ -4,7 +4,7 @@
 use buoy_ota::container::{Envelope, EnvelopeError, Proof};
 use buoy_ota::host::{inspect, public_key_from_pem};
 use buoy_ota::manifest::{Manifest, SignedManifest};
-use buoy_ota::signature::{PublicKey, TrustStore};
+use buoy_ota::signature::{DetachedSignature, PublicKey, TrustStore};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -21,8 +21,8 @@ fuzz_target!(|bytes: &[u8]| {
         let mut buffer = [0; 512];
         assert_eq!(manifest.encode(&mut buffer), Ok(bytes), "one meaning, one spelling");
     }
-    if let Ok(key) = PublicKey::from_spki(bytes) {
-        assert!(key.verify_detached(&buoy_ota::image::Digest([0; 32]), bytes).is_err());
+    if let (Ok(key), Ok(signature)) = (PublicKey::from_spki(bytes), DetachedSignature::recognise(bytes)) {
+        assert!(key.verify_detached(&buoy_ota::image::Digest([0; 32]), signature).is_err());
     }
     let _ = inspect(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Buoy's server against other people's clients: the CoAP probe, libcoap, a Leshan device and an aiocoap device.
+
+Usage: buoy.py PATH_OF_BUOY. Ends with "N passed, N failed"; everything that it starts it ends.
+"""
+import hashlib
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+HERE = pathlib.Path(__file__).parent
+JAVA_PATH = f"{HERE}/leshan/target/leshan-peers.jar:{HERE}/leshan/target/libs/*"
+results = []
+
+
+def check(name, holds, what=""):
+    results.append(bool(holds))
+    print(f"{'PASS' if holds else 'FAIL'} {name}{'' if holds else f' {what}'}", flush=True)
+
+
+def http(base, path, method="GET", body=None, kind="application/json"):
+    request = urllib.request.Request(base + path, data=body, method=method, headers={"Content-Type": kind})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.loads(answer.read() or b"null")
+
+
+def probe(coap):
+    done = subprocess.run([sys.executable, HERE / "aiocoap/probe.py", "--server", coap],
+                          capture_output=True, text=True, timeout=120)
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
+    check("the CoAP probe finds nothing", done.returncode == 0 and not failed, failed or done.stderr)
+
+
+def libcoap(coap, base, folder):
+    def get(path, *options):
+        target = folder / "got"
+        target.unlink(missing_ok=True)
+        subprocess.run(["coap-client-notls", *options, "-o", target, coap + path], capture_output=True, timeout=60)
+        return target.read_bytes() if target.exists() else b""
+
+    check("libcoap reads /.well-known/core", b'rt="core.rd"' in get("/.well-known/core"))
+    image = bytes(range(256)) * 200
+    firmware = http(base, "/api/v1/firmware?name=blocks", "POST", image, "application/octet-stream")
+    path = "/" + firmware["coap_uri"].split("/", 3)[3]
+    got = get(path, "-b", "1024")
+    check("libcoap downloads an image by Block2", hashlib.sha256(got).hexdigest() == firmware["digest"],
+          f"{len(got)} bytes")
+
+
+def device(name, command, base):
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        first = process.stdout.readline()
+        check(f"{name} registers", first.startswith("REGISTERED"), first)
+        client = f"/api/clients/{name}"
+        answer = http(base, f"{client}/3/0/0")
+        check(f"{name} is read", answer["status"] == "CONTENT(205)" and answer["content"]["type"] == "STRING", answer)
+        node = json.dumps({"kind": "singleResource", "id": 5850, "type": "boolean", "value": True}).encode()
+        check(f"{name} is written", http(base, f"{client}/3311/0/5850", "PUT", node)["success"])
+        check(f"{name} says what was written", http(base, f"{client}/3311/0/5850")["content"]["value"] is True)
+        check(f"{name} is observed", http(base, f"{client}/3303/0/5700/observe", "POST", b"")["success"])
+        deadline = time.monotonic() + 15
+        values = []
+        while len(values) < 2 and time.monotonic() < deadline:
+            time.sleep(0.3)
+            values = http(base, f"/api/v1/devices/{name}/series/3303/0/5700")["items"]
+        check(f"{name} reports values", len(values) >= 2, values)
+        check(f"{name} executes", http(base, f"{client}/3/0/4", "POST", b"0")["success"])
+        links = http(base, f"{client}/3/0/discover")["objectLinks"]
+        check(f"{name} is discovered", any(link["url"] == "/3/0/9" for link in links), links)
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        server = subprocess.Popen([sys.argv[1], "serve", "--data", folder / "data", "--coap", "127.0.0.1:0",
+                                   "--http", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True,
+                                  stderr=subprocess.DEVNULL)
+        try:
+            coap, base = (server.stdout.readline().split()[1] for _ in range(2))
+            probe(coap)
+            libcoap(coap, base, folder)
+            device("leshan-1", ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", JAVA_PATH,
+                                "buoy.interop.LeshanDevice", "--server", coap, "--endpoint", "leshan-1",
+                                "--lifetime", "300"], base)
+            device("aiocoap-1", [sys.executable, HERE / "aiocoap/device.py", "--server", coap,
+                                 "--endpoint", "aiocoap-1", "--lifetime", "300"], base)
+        finally:
+            server.terminate()
+            server.wait(20)
+    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
