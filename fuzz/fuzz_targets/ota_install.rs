@@ -18,7 +18,7 @@ use libfuzzer_sys::fuzz_target;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-const FLASH: u32 = 0x2_0000;
+const FLASH: u32 = 0x3_0000;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -59,7 +59,7 @@ fn release() -> &'static Release {
             (Role::OtaData, 0x9000, 0x2000, "otadata"),
             (Role::BuoyState, 0xB000, 0x5000, "buoy_state"),
             (Role::Ota(0), 0x1_0000, 0x3000, "ota_0"),
-            (Role::Ota(1), 0x1_8000, 0x3000, "ota_1"),
+            (Role::Ota(1), 0x2_0000, 0x3000, "ota_1"),
         ];
         let row = |(role, offset, len, name)| Partition::new(role, offset, len, name).expect("a partition");
         let layout = PartitionTable::build(&rows.map(row), FLASH).map(|table| Layout::from_table(&table));
