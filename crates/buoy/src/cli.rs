@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 it failed and standard error says why, 2 the command line is wrong.
 
+mod backup;
 mod demo;
 mod device;
 mod fw;
@@ -24,6 +25,8 @@ struct Cli {
 enum Command {
     /// Runs the server.
     Serve(serve::Args),
+    /// Copies all state of a server, which may be running, to a new folder.
+    Backup(backup::Args),
     /// Plays the whole story on one machine: server, devices, updates, roll-back.
     Demo(demo::Args),
     /// Runs a simulated device: the client engine as a process, with a flash in a file.
@@ -36,6 +39,7 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
+        Command::Backup(args) => backup::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Device(args) => device::run(args),
         Command::Fw(args) => fw::run(args),

@@ -125,6 +125,16 @@ fn every_device_that_got_its_2_01_is_there_after_the_server_was_killed() {
     }
     let server = Server::start(folder.path());
     let there = server.devices();
+    let copy = folder.path().join("copy");
+    let backup = Command::new(env!("CARGO_BIN_EXE_buoy"))
+        .args(["backup", "--data"])
+        .args([folder.path(), &copy])
+        .status()
+        .unwrap();
     server.kill();
+    assert!(backup.success());
+    let restored = Server::start(&copy);
+    assert_eq!(restored.devices(), there, "a backup holds what the server held");
+    restored.kill();
     assert!(told.len() > 9000 && told.iter().all(|number| there.contains(&name(*number))));
 }

@@ -233,8 +233,7 @@ fn cut_power(
     firmware: &Firmware,
 ) -> anyhow::Result<String> {
     let update = start(client, "buoy-1", firmware, Delivery::PullCoap)?;
-    device.wait_for_line("DOWNLOAD ", PATIENCE)?;
-    std::thread::sleep(Duration::from_millis(150));
+    device.wait_for_line("PROGRESS 262144", PATIENCE)?;
     device.cut_power()?;
     println!("   … power off");
     *device = cast.device("buoy-1", &[])?;

@@ -31,6 +31,8 @@ const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
 const PROTOCOLS: &[Protocol] = &[Protocol::Coap, Protocol::Http];
 const MTU: usize = 2048;
+/// A download is told in steps of so many bytes.
+const PROGRESS_STEP: u32 = 64 << 10;
 
 /// How an image behaves once it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -240,14 +242,21 @@ impl Image<'_> {
                         let _ = socket.send(&out[..length]);
                     }
                 }
-                // No block is so large: the rest was in the flash already.
-                if self.downloaded() > before + MTU as u32 {
-                    say(&format!("RESUME at byte {}", self.downloaded()));
-                }
+                self.tell_progress(before);
             }
             Input::Http(step) => self.take_http(now, step),
         }
         Ok(())
+    }
+
+    /// Tells each step of a download, and that it goes on where it was: no block is so large as what was in the flash already.
+    fn tell_progress(&self, before: u32) {
+        let now = self.downloaded();
+        if now > before + MTU as u32 {
+            say(&format!("RESUME at byte {now}"));
+        } else if now / PROGRESS_STEP > before / PROGRESS_STEP {
+            say(&format!("PROGRESS {}", now / PROGRESS_STEP * PROGRESS_STEP));
+        }
     }
 
     fn downloaded(&self) -> u32 {

@@ -1,0 +1,48 @@
+//! `buoy backup`: a copy of all state, while the server runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use buoy_store::Reader;
+use buoy_store::sqlite::Sqlite;
+
+use crate::serve;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The data folder of the server, which may be running.
+    #[arg(long, env = "BUOY_DATA", value_name = "DIR", default_value = "buoy-data")]
+    data: PathBuf,
+    /// A new folder for the copy; `buoy serve --data` runs on it.
+    #[arg(value_name = "FOLDER")]
+    target: PathBuf,
+}
+
+/// Copies the database as it is at one instant, and the firmware that it speaks of.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let source = serve::database(&args.data);
+    if !source.exists() {
+        bail!("there is no database in {}; name the server's folder with --data", args.data.display());
+    }
+    if args.target.exists() {
+        bail!(
+            "{} is there already, and a backup is not overwritten; name a new folder",
+            args.target.display()
+        );
+    }
+    let firmware = args.target.join("firmware");
+    fs::create_dir_all(&firmware).with_context(|| format!("{} cannot be made", firmware.display()))?;
+    let reader = Sqlite::open(&source)?.reader()?;
+    reader.backup(&serve::database(&args.target))?;
+    for image in reader.firmware()? {
+        copy(&args.data.join("firmware").join(&image.digest), &firmware.join(&image.digest))?;
+    }
+    println!("{}", args.target.display());
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::copy(from, to).with_context(|| format!("{} cannot be copied to {}", from.display(), to.display()))?;
+    Ok(())
+}
