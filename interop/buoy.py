@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Buoy's server against other people's clients: the CoAP probe, libcoap, a Leshan device and an aiocoap device.
+"""Buoy against other people's implementations: its server with the CoAP probe, libcoap, a Leshan device and an aiocoap device;
+its device at a Leshan server and at an aiocoap server.
 
 Usage: buoy.py PATH_OF_BUOY. Ends with "N passed, N failed"; everything that it starts it ends.
 """
@@ -80,6 +81,61 @@ def device(name, command, base):
             process.kill()
 
 
+class LineServer:
+    """A server that takes commands by lines: one JSON line answers each, and events come between."""
+
+    def __init__(self, command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port = self.process.stdout.readline().split()[1]
+        self.events = []
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        while (answer := self.process.stdout.readline()).startswith("EVENT"):
+            self.events.append(json.loads(answer[6:]))
+        return json.loads(answer or "{}")
+
+    def wait_for(self, event, count=1):
+        """Asks for the list until so many events of the kind have come."""
+        for _ in range(100):
+            self.ask("list")
+            if sum(known["event"] == event for known in self.events) >= count:
+                return True
+            time.sleep(0.2)
+        return False
+
+
+def our_device(name, command, buoy, folder):
+    server = LineServer(command)
+    run = subprocess.run
+    image, prefix = folder / "fw.bin", folder / "key"
+    if not image.exists():
+        run([buoy, "fw", "keygen", "--kind", "p256", prefix], check=True, capture_output=True)
+        run([buoy, "fw", "build", "--release", "1.0.0", image], check=True)
+        run([buoy, "fw", "sign", "--key", f"{prefix}.key.pem", image], check=True, capture_output=True)
+    device = subprocess.Popen([buoy, "device", "--server", f"coap://127.0.0.1:{server.port}", "--endpoint", "buoy-1",
+                               "--flash", folder / f"{name}.flash", "--trust", f"{prefix}.pub.pem",
+                               "--factory", image], stdout=subprocess.DEVNULL)
+    try:
+        check(f"buoy device registers at {name}", server.wait_for("registered"))
+        answer = server.ask("read buoy-1 /3/0/3")
+        check(f"{name} reads it", answer.get("values", {}).get("/3/0/3") == "1.0.0", answer)
+        answer = server.ask("write buoy-1 /3311/0/5850 boolean true")
+        check(f"{name} writes it", answer.get("code") == "2.04", answer)
+        answer = server.ask("read buoy-1 /3311/0/5850")
+        check(f"{name} reads what it wrote", answer.get("values", {}).get("/3311/0/5850") is True, answer)
+        answer = server.ask("observe buoy-1 /3303/0/5700")
+        check(f"{name} observes it", answer.get("success") and server.wait_for("notification", 2), answer)
+        answer = server.ask("execute buoy-1 /3/0/4")
+        check(f"{name} reboots it", answer.get("code") == "2.04" and server.wait_for("registered", 2), answer)
+    finally:
+        device.terminate()
+        device.wait(10)
+        server.process.stdin.close()
+        server.process.wait(20)
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -98,6 +154,9 @@ def main():
         finally:
             server.terminate()
             server.wait(20)
+        our_device("Leshan", ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", JAVA_PATH,
+                              "buoy.interop.LeshanServer", "--port", "0"], sys.argv[1], folder)
+        our_device("aiocoap", [sys.executable, HERE / "aiocoap/server.py", "--port", "0"], sys.argv[1], folder)
     print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
     return 0 if all(results) else 1
 
