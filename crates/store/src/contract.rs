@@ -5,7 +5,8 @@ use std::any::Any;
 use buoy_fleet::update::UpdateRecord;
 
 use crate::{
-    Batch, FirmwareRow, OperationFilter, OperationRow, Page, Reader, Sample, StoreError, Summary, Writer,
+    Batch, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Reader, Sample, StoreError, Summary,
+    Writer,
 };
 
 /// An empty store: its writer, a reader, and what must be kept alive meanwhile.
@@ -24,6 +25,7 @@ pub fn check(make: impl Fn() -> Fresh) {
         what_is_old_is_pruned_and_what_is_open_stays,
         firmware_is_listed_newest_first,
         updates_are_found_while_they_are_open,
+        an_idempotency_key_is_found_until_it_is_pruned,
         a_backup_holds_what_was_committed,
     ] {
         let (mut writer, reader, _kept) = make();
@@ -39,6 +41,15 @@ fn registrations(reader: &dyn Reader) -> Vec<(u64, Vec<u8>)> {
     let mut all = Vec::new();
     reader.registrations(&mut |key, record| all.push((key, record.to_vec()))).unwrap();
     all
+}
+
+fn an_idempotency_key_is_found_until_it_is_pruned(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let row = KeyRow { key: "operation a".into(), digest: vec![1, 2], made: 7, at: 1000 };
+    commit(writer, |batch| batch.put_idempotency_key(&row));
+    assert_eq!(reader.idempotency_key("operation a").unwrap().as_ref(), Some(&row));
+    assert_eq!(reader.idempotency_key("operation b").unwrap(), None);
+    commit(writer, |batch| batch.prune(1001));
+    assert_eq!(reader.idempotency_key("operation a").unwrap(), None);
 }
 
 fn registrations_come_back_by_ascending_key(writer: &mut dyn Writer, reader: &dyn Reader) {

@@ -45,7 +45,7 @@ pub trait Batch {
     fn put_operation(&mut self, operation: &OperationRow) -> Result<(), StoreError>;
     /// Saves one value of a time series. One of the same time gives way.
     fn put_sample(&mut self, endpoint: &str, path: &str, at: u64, value: &Sample) -> Result<(), StoreError>;
-    /// Forgets values older than `before` (milliseconds since the epoch), and operations that ended before it.
+    /// Forgets values and idempotency keys older than `before` (milliseconds since the epoch), and operations that ended before it.
     fn prune(&mut self, before: u64) -> Result<(), StoreError>;
     /// Saves the description of a firmware image.
     fn put_firmware(&mut self, firmware: &FirmwareRow) -> Result<(), StoreError>;
@@ -53,6 +53,8 @@ pub trait Batch {
     fn remove_firmware(&mut self, digest: &str) -> Result<(), StoreError>;
     /// Saves a firmware update of a device.
     fn put_update(&mut self, update: &UpdateRecord) -> Result<(), StoreError>;
+    /// Saves what a request with an idempotency key made.
+    fn put_idempotency_key(&mut self, key: &KeyRow) -> Result<(), StoreError>;
 }
 
 /// Looks at what was committed.
@@ -94,6 +96,8 @@ pub trait Reader: Send {
     fn open_updates(&self) -> Result<Vec<UpdateRecord>, StoreError>;
     /// Updates, of one device or all, the newest first, of ids below `before`.
     fn updates(&self, endpoint: Option<&str>, page: Page) -> Result<Vec<UpdateRecord>, StoreError>;
+    /// What is known of an idempotency key.
+    fn idempotency_key(&self, key: &str) -> Result<Option<KeyRow>, StoreError>;
     /// Copies everything, as it is at one instant, into a new file, while the writer goes on.
     fn backup(&self, target: &Path) -> Result<(), StoreError>;
 }
@@ -176,4 +180,17 @@ pub struct FirmwareRow {
     pub uploaded_at: u64,
     /// The signature that goes with it, if it is a detached one.
     pub signature: Option<Vec<u8>>,
+}
+
+/// An idempotency key, and what the request that it came with made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// The key.
+    pub key: String,
+    /// Tells the request from others.
+    pub digest: Vec<u8>,
+    /// The id of what it made.
+    pub made: u64,
+    /// When; milliseconds since the epoch.
+    pub at: u64,
 }

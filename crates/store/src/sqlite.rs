@@ -9,11 +9,12 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
 
 use crate::{
-    Batch, FirmwareRow, OperationFilter, OperationRow, Page, Reader, Sample, StoreError, Summary, Writer,
+    Batch, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Reader, Sample, StoreError, Summary,
+    Writer,
 };
 
 /// Each step brings a database from the schema of its index to the next one. Steps are only ever added.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// How long a reader waits where it must.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -162,6 +163,7 @@ impl Batch for SqliteBatch<'_> {
         let before = before as i64;
         self.run("DELETE FROM sample WHERE series IN (SELECT id FROM series) AND at < ?1", [before])?;
         self.run("DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM sample WHERE series = id)", [])?;
+        self.run("DELETE FROM idempotency_key WHERE at < ?1", [before])?;
         self.run("DELETE FROM operation WHERE ended AND changed_at < ?1", [before])
     }
 
@@ -182,6 +184,14 @@ impl Batch for SqliteBatch<'_> {
         self.run(
             "INSERT OR REPLACE INTO firmware_update (id, endpoint, ended, record) VALUES (?1, ?2, ?3, ?4)",
             params![update.id as i64, update.endpoint, update.ended, update.record],
+        )
+    }
+
+    fn put_idempotency_key(&mut self, key: &KeyRow) -> Result<(), StoreError> {
+        let KeyRow { key, digest, made, at } = key;
+        self.run(
+            "INSERT OR REPLACE INTO idempotency_key (key, digest, made, at) VALUES (?1, ?2, ?3, ?4)",
+            params![key, digest, *made as i64, *at as i64],
         )
     }
 }
@@ -309,6 +319,15 @@ impl Reader for SqliteReader {
             params![bound(page.before), endpoint, page.limit as i64],
             update_row,
         )
+    }
+
+    fn idempotency_key(&self, key: &str) -> Result<Option<KeyRow>, StoreError> {
+        let sql = "SELECT key, digest, made, at FROM idempotency_key WHERE key = ?1";
+        let read = |row: &Row<'_>| {
+            let (made, at) = (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
+            Ok(KeyRow { key: row.get(0)?, digest: row.get(1)?, made, at })
+        };
+        Ok(self.list(sql, [key], read)?.pop())
     }
 
     fn backup(&self, target: &Path) -> Result<(), StoreError> {

@@ -44,6 +44,10 @@ pub(crate) struct App {
     pub(crate) coap_address: SocketAddr,
     pub(crate) http_address: SocketAddr,
     pub(crate) updates: super::updates::UpdatesHandle,
+    pub(crate) downloads: super::http::Downloads,
+    pub(crate) keys_in_use: super::http::KeysInUse,
+    /// Names this run of the server; milliseconds since the epoch.
+    pub(crate) started_at: u64,
 }
 
 /// What became of an operation by the time that the caller wanted to know.
@@ -123,12 +127,25 @@ impl App {
         patience: Duration,
     ) -> (OperationId, tokio::sync::mpsc::UnboundedReceiver<Progress>) {
         let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
+        (id, self.submit_as(id, endpoint, request, intent, durability, patience))
+    }
+
+    /// The same under a name that was taken from [`App::next_operation`] before.
+    pub(crate) fn submit_as(
+        &self,
+        id: OperationId,
+        endpoint: &Arc<str>,
+        request: Downlink,
+        intent: Intent,
+        durability: Durability,
+        patience: Duration,
+    ) -> tokio::sync::mpsc::UnboundedReceiver<Progress> {
         let progress = self.hub.expect(id);
         let deadline = self.clock.now() + patience;
         let endpoint = endpoint.clone();
         let submission = Submission { id, endpoint: endpoint.clone(), request, intent, deadline, durability };
         self.home(&endpoint).run(move |shard, now, outbox| shard.submit(now, submission, outbox));
-        (id, progress)
+        progress
     }
 
     /// Cancels an operation. Says whether it was still open.
@@ -142,6 +159,25 @@ impl App {
             let (path, body) = (path.to_owned(), body.cloned());
             shard.run(move |shard, _, _| shard.set_file(&path, body));
         }
+    }
+
+    /// Starts or stops to follow the download of an update.
+    pub(crate) fn follow_download(&self, update: u64, on: bool) {
+        self.downloads.follow(update, on);
+        for shard in &self.shards {
+            shard.run(move |shard, _, _| shard.follow_download(update, on));
+        }
+    }
+
+    /// How many bytes of its image the device of an open update has been sent.
+    pub(crate) async fn downloaded(&self, update: u64) -> Option<usize> {
+        let followed = self.downloads.get(update)?;
+        let by_http = followed.reached.load(Ordering::Relaxed);
+        let by_coap = self.ask_all(move |shard| {
+            let pushed = followed.push.and_then(|push| shard.progress(push)).map(|(sent, _)| sent);
+            pushed.or(shard.downloaded(update))
+        });
+        by_coap.await.into_iter().flatten().chain([by_http]).max()
     }
 
     /// Starts or stops telling the CoAP messages of a device.

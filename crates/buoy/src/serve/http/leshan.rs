@@ -17,7 +17,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use buoy_coap::number::{Code, ContentFormat};
 use buoy_lwm2m::attributes::{AttributeUpdate, Attributes};
-use buoy_lwm2m::format::encode_paths;
 use buoy_lwm2m::link::{Links, ObjectLinks};
 use buoy_lwm2m::operation::{Content, Downlink, WriteMode};
 use buoy_lwm2m::path::{Level, Path};
@@ -111,21 +110,7 @@ impl Call {
     }
 
     fn format(&self, name: &str) -> Result<Option<ContentFormat>, Plain> {
-        self.parameters.get(name).map(|text| parse_format(text)).transpose()
-    }
-
-    /// The format of payloads to the device, if the caller doesn't say: TLV, which every version of LwM2M has, unless the device
-    /// says that it speaks others only.
-    fn default_format(&self) -> ContentFormat {
-        let formats: Vec<_> = match ObjectLinks::parse(self.registration.objects.as_bytes()) {
-            Ok(links) => links.content_formats().collect(),
-            Err(_) => Vec::new(),
-        };
-        let others = [ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON, ContentFormat::LWM2M_CBOR];
-        match others.into_iter().find(|format| formats.contains(format)) {
-            Some(other) if !formats.contains(&ContentFormat::TLV) => other,
-            _ => ContentFormat::TLV,
-        }
+        self.parameters.get(name).map(|text| values::parse_format(text).map_err(bad_request)).transpose()
     }
 
     fn composite_paths(&self) -> Result<Vec<Path>, Plain> {
@@ -138,7 +123,7 @@ impl Call {
     }
 
     async fn perform(&self, request: &Downlink<'_>, intent: Intent) -> Performed {
-        let root = root_of(&self.registration);
+        let root = self.models().root();
         self.app.perform(&self.registration, downlink(request, root), intent, self.timeout).await
     }
 
@@ -236,30 +221,6 @@ async fn registered(app: &App, endpoint: &str) -> Result<RegistrationView, Plain
         .ok_or_else(|| Plain(StatusCode::BAD_REQUEST, format!("No registered client with id '{endpoint}'")))
 }
 
-/// Where a device's objects lie.
-pub(super) fn root_of(registration: &RegistrationView) -> &str {
-    ObjectLinks::parse(registration.objects.as_bytes()).map_or("/", |links| links.root())
-}
-
-fn parse_format(text: &str) -> Result<ContentFormat, Plain> {
-    Ok(match text.to_ascii_uppercase().as_str() {
-        "TEXT" => ContentFormat::TEXT,
-        "OPAQUE" => ContentFormat::OCTET_STREAM,
-        "TLV" => ContentFormat::TLV,
-        "JSON" => ContentFormat::LWM2M_JSON,
-        "CBOR" => ContentFormat::CBOR,
-        "SENML_JSON" => ContentFormat::SENML_JSON,
-        "SENML_CBOR" => ContentFormat::SENML_CBOR,
-        "LWM2M_CBOR" => ContentFormat::LWM2M_CBOR,
-        "LINK" => ContentFormat::LINK,
-        _ => {
-            return Err(bad_request(format!(
-                "{text} is no content format; one of TEXT, OPAQUE, TLV, JSON, CBOR, SENML_JSON, SENML_CBOR, LWM2M_CBOR, LINK"
-            )));
-        }
-    })
-}
-
 async fn clients(State(app): State<Arc<App>>) -> Json<Value> {
     Json(app.registrations().await.iter().map(registration_json).collect())
 }
@@ -290,7 +251,7 @@ pub(super) fn registration_json(registration: &RegistrationView) -> Value {
         "lwM2mVersion": format!("{major}.{minor}"),
         "lifetime": registration.lifetime,
         "bindingMode": binding(registration),
-        "rootPath": root_of(registration),
+        "rootPath": ObjectLinks::parse(registration.objects.as_bytes()).map_or("/", |links| links.root()),
         "objectLinks": links_json(&registration.objects),
         "secure": false,
         "additionalRegistrationAttributes": extra,
@@ -367,10 +328,7 @@ fn method_not_allowed() -> Plain {
 
 fn composite_payload(call: &Call, paths: &[Path]) -> Result<(ContentFormat, Vec<u8>), Plain> {
     let format = call.format("pathformat")?.unwrap_or(ContentFormat::SENML_CBOR);
-    let mut buffer = vec![0; 64 + paths.len() * 32];
-    let length = encode_paths(format, paths.iter().copied(), &mut buffer).map_err(bad_request)?;
-    buffer.truncate(length);
-    Ok((format, buffer))
+    Ok((format, values::encode_paths(format, paths).map_err(bad_request)?))
 }
 
 async fn write(
@@ -393,7 +351,7 @@ async fn write(
                 Some(_) => return Err(bad_request("replace must be true or false")),
             };
             let values = written_values(&call, path, &headers, &body)?;
-            let format = call.format("format")?.unwrap_or_else(|| call.default_format());
+            let format = call.format("format")?.unwrap_or_else(|| call.models().preferred_format());
             let payload = values::encode(format, path, &values).map_err(bad_request)?;
             let request = Downlink::Write { path, mode, content: Content { format, payload: &payload } };
             call.answer(&path.to_string(), &request, Intent::Once, |_| Ok(None)).await
@@ -496,7 +454,7 @@ async fn create(call: &Call, path: Path, body: &[u8]) -> Answer {
         node["id"] = json!(0);
     }
     let values = nodes::parse(path, &node, &call.models()).map_err(bad_request)?;
-    let format = call.format("format")?.unwrap_or_else(|| call.default_format());
+    let format = call.format("format")?.unwrap_or_else(|| call.models().preferred_format());
     // Without an id the payload speaks of the resources alone.
     let base = if has_id { path } else { path.child(0).unwrap_or(path) };
     let payload = values::encode(format, base, &values).map_err(bad_request)?;

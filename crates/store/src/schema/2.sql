@@ -1,0 +1,6 @@
+CREATE TABLE idempotency_key (
+    key TEXT PRIMARY KEY,
+    digest BLOB NOT NULL,
+    made INTEGER NOT NULL,
+    at INTEGER NOT NULL
+) WITHOUT ROWID;
