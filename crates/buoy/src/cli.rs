@@ -9,6 +9,8 @@ mod device;
 mod fw;
 mod logging;
 mod serve;
+#[cfg(target_os = "linux")]
+mod swarm;
 
 use std::process::ExitCode;
 
@@ -34,6 +36,9 @@ enum Command {
     Demo(demo::Args),
     /// Runs a simulated device: the client engine as a process, with a flash in a file.
     Device(device::Args),
+    /// Runs thousands of simulated devices against a server on this machine, and measures.
+    #[cfg(target_os = "linux")]
+    Swarm(swarm::Args),
     /// Prints the completions of a shell.
     Completions {
         /// Which.
@@ -61,6 +66,8 @@ pub(crate) fn run() -> ExitCode {
             print!("{}", crate::serve::openapi_document());
             Ok(())
         }
+        #[cfg(target_os = "linux")]
+        Command::Swarm(args) => swarm::run(&args),
         Command::Fw(args) => fw::run(args),
     };
     match result {

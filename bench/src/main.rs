@@ -1,0 +1,166 @@
+//! `cargo xtask bench`: Buoy beside a bare UDP echo and Leshan's server, in one run on one machine.
+//!
+//! Load generator and server share the machine, so ratios count, not figures. Everything stays on loopback, is bounded in count, and ends
+//! by itself. The table goes to standard output and into `docs/performance.md`.
+
+mod devices;
+mod echo;
+mod firmware;
+mod http;
+mod measured;
+mod peer;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use devices::Devices;
+use measured::Measured;
+use peer::{Buoy, Leshan};
+use table::Table;
+
+/// Exchanges that are under way at once.
+const WINDOW: usize = 256;
+/// Devices for rates.
+const DEVICES: u32 = 100_000;
+/// Devices for memory and start.
+const MANY_DEVICES: u32 = 300_000;
+/// Devices that are read and that notify.
+const FEW_DEVICES: u32 = 1000;
+/// How often an exchange is repeated with all devices, where that is to be long enough to measure.
+const ROUNDS: u32 = 2;
+const READS: u32 = 40_000;
+const NOTIFICATIONS: u32 = 200_000;
+
+fn main() -> Result<()> {
+    let buoy = PathBuf::from("target/release/buoy");
+    ensure!(buoy.exists(), "{} is not there; run `cargo xtask bench`, which builds it", buoy.display());
+    let mut table = Table::new();
+    echo(&mut table)?;
+    rates_of_buoy(&buoy, &mut table)?;
+    memory_and_start_of_buoy(&buoy, &mut table)?;
+    firmware_of_buoy(&buoy, &mut table)?;
+    match Leshan::jar() {
+        Some(jar) => leshan(&jar, &mut table)?,
+        None => println!("Leshan is left out: build it by `mvn -q -B -f interop/leshan/pom.xml package`"),
+    }
+    table.print();
+    table.write_into(Path::new("docs/performance.md"))
+}
+
+fn say(what: &str) {
+    println!("… {what}");
+}
+
+fn told(measured: Measured) -> Option<Measured> {
+    println!("  {:.0} a second, p99 {:.2} ms", measured.rate(), measured.percentile(99.0));
+    Some(measured)
+}
+
+fn echo(table: &mut Table) -> Result<()> {
+    say("UDP echo");
+    let server = echo::start()?;
+    let mut devices = Devices::new(server, DEVICES)?;
+    table.echo = told(devices.echo(WINDOW)?);
+    Ok(())
+}
+
+fn rates_of_buoy(program: &Path, table: &mut Table) -> Result<()> {
+    let folder = tempfile::tempdir_in("target")?;
+    let server = Buoy::start(program, folder.path())?;
+    let mut devices = Devices::new(server.coap, DEVICES)?;
+    say("Buoy: Register");
+    table.buoy.register = told(devices.register(WINDOW)?);
+    say("Buoy: Update");
+    table.buoy.update = told(devices.update(WINDOW, ROUNDS)?);
+    let half = table.buoy.register.as_ref().context("no rate")?.rate() / 2.0;
+    say("Buoy: Register at half of that");
+    table.buoy.register_half = told(devices.register_again_at(half)?);
+    let half = table.buoy.update.as_ref().context("no rate")?.rate() / 2.0;
+    say("Buoy: Update at half of that");
+    table.buoy.update_half = told(devices.update_at(half)?);
+    drop((devices, server));
+
+    let folder = tempfile::tempdir_in("target")?;
+    let server = Buoy::start(program, folder.path())?;
+    say("Buoy: Read through REST, and notifications");
+    let (reads, notifications) = reads_and_notifications(server.coap, server.http)?;
+    table.buoy.read = told(reads);
+    table.buoy.notify = told(notifications);
+    Ok(())
+}
+
+fn leshan(jar: &Path, table: &mut Table) -> Result<()> {
+    let mut server = Leshan::start(jar)?;
+    let before = server.heap()?;
+    let mut devices = Devices::new(server.coap, DEVICES)?;
+    say("Leshan: Register, cold; then warm");
+    devices.register(WINDOW)?;
+    let per_device = server.heap()?.saturating_sub(before) / u64::from(DEVICES);
+    table.leshan.bytes_per_device = Some(per_device);
+    table.leshan.register = told(devices.register(WINDOW)?);
+    say("Leshan: Update");
+    devices.update(WINDOW, 1)?;
+    table.leshan.update = told(devices.update(WINDOW, ROUNDS)?);
+    drop((devices, server));
+
+    let server = Leshan::start(jar)?;
+    say("Leshan: Read through HTTP, and notifications (warmed up first)");
+    reads_and_notifications(server.coap, server.http)?;
+    let (reads, notifications) = reads_and_notifications(server.coap, server.http)?;
+    table.leshan.read = told(reads);
+    table.leshan.notify = told(notifications);
+    Ok(())
+}
+
+fn reads_and_notifications(
+    coap: std::net::SocketAddrV4,
+    http: std::net::SocketAddr,
+) -> Result<(Measured, Measured)> {
+    let mut devices = Devices::new(coap, FEW_DEVICES)?;
+    devices.register(WINDOW)?;
+    let serving = devices.serve();
+    let reads = http::reads(http, FEW_DEVICES, READS)?;
+    http::observe_all(http, FEW_DEVICES)?;
+    let mut devices = serving.stop()?;
+    let notifications = devices.notify(WINDOW, NOTIFICATIONS)?;
+    Ok((reads, notifications))
+}
+
+fn memory_and_start_of_buoy(program: &Path, table: &mut Table) -> Result<()> {
+    say("Buoy: memory of 300,000 devices");
+    let folder = tempfile::tempdir_in("target")?;
+    let server = Buoy::start(program, folder.path())?;
+    let before = server.resident_bytes()?;
+    let mut devices = Devices::new(server.coap, MANY_DEVICES)?;
+    devices.register(WINDOW)?;
+    let after = server.resident_bytes()?;
+    table.buoy.bytes_per_device = Some(after.saturating_sub(before) / u64::from(MANY_DEVICES));
+    drop((devices, server));
+    say("Buoy: start with 300,000 devices");
+    let started = Instant::now();
+    let server = Buoy::start(program, folder.path())?;
+    http::wait_until_ready(server.http, Duration::from_secs(60))?;
+    table.start_seconds = Some(started.elapsed().as_secs_f64());
+    let there = http::registered_devices(server.http)?;
+    ensure!(
+        there == u64::from(MANY_DEVICES),
+        "{there} devices are there after the restart, not {MANY_DEVICES}"
+    );
+    Ok(())
+}
+
+fn firmware_of_buoy(program: &Path, table: &mut Table) -> Result<()> {
+    say("Buoy: firmware by CoAP blocks");
+    let folder = tempfile::tempdir_in("target")?;
+    let server = Buoy::start(program, folder.path())?;
+    let image = firmware::upload(program, folder.path(), server.http)?;
+    let one = firmware::download(server.coap, &image, 1)?;
+    let before = server.resident_bytes()?;
+    let many = firmware::download(server.coap, &image, 1000)?;
+    let grown = server.peak_bytes()?.saturating_sub(before);
+    table.firmware = Some(table::Firmware { bytes: image.length, one, many, grown });
+    Ok(())
+}
