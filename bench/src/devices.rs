@@ -17,6 +17,8 @@ use buoy_net::udp::crowd::Crowd;
 
 use crate::measured::Measured;
 
+/// How names of devices start.
+const PREFIX: &str = "bench";
 /// Seven objects, as in the comparison's conditions.
 const OBJECTS: &str = "</>;rt=\"oma.lwm2m\";ct=\"60 110 112 11542 11543\",</1/0>,</3/0>,</4/0>,</5/0>,</6/0>,</3303/0>,</3311/0>";
 /// A request without an answer is sent again after this.
@@ -33,6 +35,7 @@ pub(crate) struct Devices {
     all: Vec<Device>,
     /// Those that wait for nothing, in the order of their turns.
     idle: VecDeque<usize>,
+    prefix: &'static str,
 }
 
 #[derive(Clone, Default)]
@@ -59,7 +62,12 @@ enum Exchange {
 impl Devices {
     pub(crate) fn new(server: SocketAddrV4, count: u32) -> Result<Self> {
         let all = vec![Device::default(); count as usize];
-        Ok(Self { server, crowd: Crowd::bind()?, idle: (0..all.len()).collect(), all })
+        Ok(Self { server, crowd: Crowd::bind()?, idle: (0..all.len()).collect(), all, prefix: PREFIX })
+    }
+
+    /// From now on these are other devices, as far as their names go.
+    pub(crate) fn rename(&mut self, prefix: &'static str) {
+        self.prefix = prefix;
     }
 
     /// Sends what Register sends to a server that sends it back.
@@ -145,6 +153,7 @@ impl Devices {
     }
 
     fn send(&mut self, exchange: Exchange, number: usize, began: Instant) {
+        let prefix = self.prefix;
         let device = &mut self.all[number];
         device.message_id = device.message_id.wrapping_add(1);
         device.began = Some(began);
@@ -152,16 +161,16 @@ impl Devices {
             device.observed += 1;
         }
         let from = Crowd::address(number as u32);
-        self.crowd.send(from, self.server, |buffer| write(exchange, number, device, buffer));
+        self.crowd.send(from, self.server, |buffer| write(exchange, prefix, number, device, buffer));
     }
 
     fn repeat_lost(&mut self, exchange: Exchange, measured: &mut Measured) -> Result<()> {
-        for number in 0..self.all.len() {
-            let device = &self.all[number];
+        let prefix = self.prefix;
+        for (number, device) in self.all.iter().enumerate() {
             if device.began.is_some_and(|began| began.elapsed() > PATIENCE) {
                 measured.repeated += 1;
                 let from = Crowd::address(number as u32);
-                self.crowd.send(from, self.server, |buffer| write(exchange, number, device, buffer));
+                self.crowd.send(from, self.server, |buffer| write(exchange, prefix, number, device, buffer));
             }
         }
         ensure!(measured.repeated < MOST_REPEATS, "the server loses too many requests");
@@ -263,12 +272,12 @@ impl Serving {
     }
 }
 
-/// The name of a device.
+/// The name of a device that was not renamed.
 pub(crate) fn endpoint(number: usize) -> String {
-    format!("bench-{number:07}")
+    format!("{PREFIX}-{number:07}")
 }
 
-fn write(exchange: Exchange, number: usize, device: &Device, buffer: &mut [u8]) -> usize {
+fn write(exchange: Exchange, prefix: &str, number: usize, device: &Device, buffer: &mut [u8]) -> usize {
     let code = if exchange == Exchange::Notify { Code::CONTENT } else { Code::POST };
     let own = (number as u32).to_be_bytes();
     let token = if exchange == Exchange::Notify { &device.token[..] } else { &own };
@@ -277,7 +286,7 @@ fn write(exchange: Exchange, number: usize, device: &Device, buffer: &mut [u8]) 
     match exchange {
         Exchange::Echo | Exchange::Register => {
             writer.option(OptionNumber::URI_PATH, b"rd").content_format(ContentFormat::LINK);
-            let endpoint = format!("ep={}", endpoint(number));
+            let endpoint = format!("ep={prefix}-{number:07}");
             for query in [&endpoint, "lt=86400", "lwm2m=1.1", "b=U"] {
                 writer.option(OptionNumber::URI_QUERY, query.as_bytes());
             }

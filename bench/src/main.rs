@@ -14,7 +14,7 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use devices::Devices;
 use measured::Measured;
@@ -37,17 +37,37 @@ const NOTIFICATIONS: u32 = 200_000;
 fn main() -> Result<()> {
     let buoy = PathBuf::from("target/release/buoy");
     ensure!(buoy.exists(), "{} is not there; run `cargo xtask bench`, which builds it", buoy.display());
+    let only: Vec<String> = std::env::args().skip(1).collect();
+    let known = ["echo", "rates", "talk", "memory", "firmware", "leshan"];
+    if let Some(unknown) = only.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("there is no part {unknown}; the parts are {}", known.join(", "));
+    }
+    let wants = |part: &str| only.is_empty() || only.iter().any(|name| name == part);
     let mut table = Table::new();
-    echo(&mut table)?;
-    rates_of_buoy(&buoy, &mut table)?;
-    memory_and_start_of_buoy(&buoy, &mut table)?;
-    firmware_of_buoy(&buoy, &mut table)?;
-    match Leshan::jar() {
-        Some(jar) => leshan(&jar, &mut table)?,
-        None => println!("Leshan is left out: build it by `mvn -q -B -f interop/leshan/pom.xml package`"),
+    if wants("echo") {
+        echo(&mut table)?;
+    }
+    if wants("rates") {
+        rates_of_buoy(&buoy, &mut table)?;
+    }
+    if wants("talk") {
+        talk_with_buoy(&buoy, &mut table)?;
+    }
+    if wants("memory") {
+        memory_and_start_of_buoy(&buoy, &mut table)?;
+    }
+    if wants("firmware") {
+        firmware_of_buoy(&buoy, &mut table)?;
+    }
+    if wants("leshan") {
+        match Leshan::jar() {
+            Some(jar) => leshan(&jar, &mut table)?,
+            None => println!("Leshan is left out: build it by `mvn -q -B -f interop/leshan/pom.xml package`"),
+        }
     }
     table.print();
-    table.write_into(Path::new("docs/performance.md"))
+    // A part alone is no comparison.
+    if only.is_empty() { table.write_into(Path::new("docs/performance.md")) } else { Ok(()) }
 }
 
 fn say(what: &str) {
@@ -81,8 +101,10 @@ fn rates_of_buoy(program: &Path, table: &mut Table) -> Result<()> {
     let half = table.buoy.update.as_ref().context("no rate")?.rate() / 2.0;
     say("Buoy: Update at half of that");
     table.buoy.update_half = told(devices.update_at(half)?);
-    drop((devices, server));
+    Ok(())
+}
 
+fn talk_with_buoy(program: &Path, table: &mut Table) -> Result<()> {
     let folder = tempfile::tempdir_in("target")?;
     let server = Buoy::start(program, folder.path())?;
     say("Buoy: Read through REST, and notifications");
@@ -100,6 +122,7 @@ fn leshan(jar: &Path, table: &mut Table) -> Result<()> {
     devices.register(WINDOW)?;
     let per_device = server.heap()?.saturating_sub(before) / u64::from(DEVICES);
     table.leshan.bytes_per_device = Some(per_device);
+    devices.rename("warm");
     table.leshan.register = told(devices.register(WINDOW)?);
     say("Leshan: Update");
     devices.update(WINDOW, 1)?;

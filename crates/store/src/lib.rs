@@ -17,6 +17,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use buoy_fleet::update::UpdateRecord;
+use buoy_lwm2m::path::Path as ResourcePath;
+use serde::{Deserialize, Serialize};
 
 pub use error::StoreError;
 
@@ -30,6 +32,13 @@ pub trait Writer: Send {
         &mut self,
         apply: &mut dyn FnMut(&mut dyn Batch) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
+    /// How many samples are durable, but not yet where readers look for them.
+    fn unsettled(&self) -> usize;
+    /// Puts some of the unsettled samples where readers look for them; how many. None are left when it says 0.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed.
+    fn settle(&mut self) -> Result<usize, StoreError>;
 }
 
 /// The changes of one commit.
@@ -43,8 +52,14 @@ pub trait Batch {
     fn remove_registration(&mut self, key: u64) -> Result<(), StoreError>;
     /// Saves an operation.
     fn put_operation(&mut self, operation: &OperationRow) -> Result<(), StoreError>;
-    /// Saves one value of a time series. One of the same time gives way.
-    fn put_sample(&mut self, endpoint: &str, path: &str, at: u64, value: &Sample) -> Result<(), StoreError>;
+    /// Saves one value of a time series. One of the same time gives way. Readers see it once it is settled ([`Writer::settle`]).
+    fn put_sample(
+        &mut self,
+        endpoint: &str,
+        path: ResourcePath,
+        at: u64,
+        value: Sample,
+    ) -> Result<(), StoreError>;
     /// Forgets values and idempotency keys older than `before` (milliseconds since the epoch), and operations that ended before it.
     fn prune(&mut self, before: u64) -> Result<(), StoreError>;
     /// Saves the description of a firmware image.
@@ -136,7 +151,7 @@ pub struct OperationRow {
 }
 
 /// One value of a time series.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Sample {
     /// A whole number; booleans are 0 and 1.
     Integer(i64),

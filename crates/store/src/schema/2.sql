@@ -4,3 +4,8 @@ CREATE TABLE idempotency_key (
     made INTEGER NOT NULL,
     at INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE sample_batch (
+    id INTEGER PRIMARY KEY,
+    samples BLOB NOT NULL
+);

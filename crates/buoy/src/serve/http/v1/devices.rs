@@ -13,7 +13,7 @@ use buoy_store::Sample;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Answer, Problem, Queries, Segments, limit};
+use super::{Answer, Problem, Queries, Segments, limit, stopping};
 use crate::serve::app::App;
 use crate::serve::http::nodes;
 
@@ -134,6 +134,7 @@ pub(super) async fn series(
     State(app): State<Arc<App>>,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<String>> {
+    app.journal.settle().await.map_err(stopping)?;
     let items = app.read(move |store| store.series(&endpoint)).await?;
     Ok(Json(api::Page { items, next: None }))
 }
@@ -168,6 +169,7 @@ pub(super) async fn samples(
 ) -> Result<Response, Problem> {
     let range = query.from.unwrap_or(0)..query.to.unwrap_or(u64::MAX);
     let path = format!("/{path}");
+    app.journal.settle().await.map_err(stopping)?;
     if let Some(step) = query.step {
         if step == 0 {
             return Err(Problem::bad_request("step must be at least one millisecond"));
