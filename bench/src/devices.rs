@@ -57,6 +57,14 @@ enum Exchange {
     Register,
     Update,
     Notify,
+    /// As [`Exchange::Notify`], but nobody waits for an answer.
+    Stream,
+}
+
+impl Exchange {
+    fn is_notification(self) -> bool {
+        matches!(self, Self::Notify | Self::Stream)
+    }
 }
 
 impl Devices {
@@ -90,6 +98,27 @@ impl Devices {
     pub(crate) fn notify(&mut self, window: usize, count: u32) -> Result<Measured> {
         ensure!(self.all.iter().all(|device| !device.token.is_empty()), "some devices are not observed");
         self.closed_loop(Exchange::Notify, count as usize, window)
+    }
+
+    /// Sends non-confirmable notifications, so many a second, for so long. How many they were.
+    pub(crate) fn stream(&mut self, rate: f64, duration: Duration) -> Result<u64> {
+        let started = Instant::now();
+        let mut sent = 0u64;
+        while started.elapsed() < duration {
+            let due = (started.elapsed().as_secs_f64() * rate) as u64;
+            // The clock is looked at once a batch; a generator that cannot keep up sends less, and says so by the count.
+            for _ in 0..due.saturating_sub(sent).min(64) {
+                let number = sent as usize % self.all.len();
+                self.send(Exchange::Stream, number, started);
+                sent += 1;
+            }
+            self.crowd.flush();
+            if due <= sent {
+                std::thread::sleep(Duration::from_micros(100));
+            }
+        }
+        self.all.iter_mut().for_each(|device| device.began = None);
+        Ok(sent)
     }
 
     /// Registers every device again, so many a second.
@@ -157,7 +186,7 @@ impl Devices {
         let device = &mut self.all[number];
         device.message_id = device.message_id.wrapping_add(1);
         device.began = Some(began);
-        if exchange == Exchange::Notify {
+        if exchange.is_notification() {
             device.observed += 1;
         }
         let from = Crowd::address(number as u32);
@@ -278,10 +307,13 @@ pub(crate) fn endpoint(number: usize) -> String {
 }
 
 fn write(exchange: Exchange, prefix: &str, number: usize, device: &Device, buffer: &mut [u8]) -> usize {
-    let code = if exchange == Exchange::Notify { Code::CONTENT } else { Code::POST };
     let own = (number as u32).to_be_bytes();
-    let token = if exchange == Exchange::Notify { &device.token[..] } else { &own };
-    let header = Header { kind: Kind::Confirmable, code, message_id: device.message_id, token };
+    let (code, token) = match exchange.is_notification() {
+        true => (Code::CONTENT, &device.token[..]),
+        false => (Code::POST, &own[..]),
+    };
+    let kind = if exchange == Exchange::Stream { Kind::NonConfirmable } else { Kind::Confirmable };
+    let header = Header { kind, code, message_id: device.message_id, token };
     let mut writer = MessageWriter::new(buffer, header);
     match exchange {
         Exchange::Echo | Exchange::Register => {
@@ -295,7 +327,7 @@ fn write(exchange: Exchange, prefix: &str, number: usize, device: &Device, buffe
         Exchange::Update => {
             writer.option(OptionNumber::URI_PATH, b"rd").option(OptionNumber::URI_PATH, &device.location);
         }
-        Exchange::Notify => {
+        Exchange::Notify | Exchange::Stream => {
             writer.uint(OptionNumber::OBSERVE, device.observed).content_format(ContentFormat::TEXT);
             writer.payload(b"21.5");
         }

@@ -11,6 +11,7 @@ mod measured;
 mod peer;
 mod table;
 
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,10 @@ const FEW_DEVICES: u32 = 1000;
 const ROUNDS: u32 = 2;
 const READS: u32 = 40_000;
 const NOTIFICATIONS: u32 = 200_000;
+/// The stream of notifications begins at this rate a second, lasts so long, and is raised by this factor.
+const STREAM_FROM: f64 = 4_000.0;
+const STREAM_FOR: Duration = Duration::from_secs(2);
+const STREAM_STEP: f64 = 1.25;
 
 fn main() -> Result<()> {
     let buoy = PathBuf::from("target/release/buoy");
@@ -108,10 +113,8 @@ fn talk_with_buoy(program: &Path, table: &mut Table) -> Result<()> {
     let folder = tempfile::tempdir_in("target")?;
     let server = Buoy::start(program, folder.path())?;
     say("Buoy: Read through REST, and notifications");
-    let (reads, notifications) = reads_and_notifications(server.coap, server.http)?;
-    table.buoy.read = told(reads);
-    table.buoy.notify = told(notifications);
-    Ok(())
+    let http = server.http;
+    talk(&mut table.buoy, server.coap, http, &mut || http::notifications(http))
 }
 
 fn leshan(jar: &Path, table: &mut Table) -> Result<()> {
@@ -129,27 +132,54 @@ fn leshan(jar: &Path, table: &mut Table) -> Result<()> {
     table.leshan.update = told(devices.update(WINDOW, ROUNDS)?);
     drop((devices, server));
 
-    let server = Leshan::start(jar)?;
-    say("Leshan: Read through HTTP, and notifications (warmed up first)");
-    reads_and_notifications(server.coap, server.http)?;
-    let (reads, notifications) = reads_and_notifications(server.coap, server.http)?;
-    table.leshan.read = told(reads);
-    table.leshan.notify = told(notifications);
-    Ok(())
+    let mut server = Leshan::start(jar)?;
+    let (coap, http) = (server.coap, server.http);
+    say("Leshan: Read through HTTP, and notifications: to warm up");
+    talk(&mut table::Server::default(), coap, http, &mut || server.notifications())?;
+    say("Leshan: Read through HTTP, and notifications");
+    talk(&mut table.leshan, coap, http, &mut || server.notifications())
 }
 
-fn reads_and_notifications(
-    coap: std::net::SocketAddrV4,
-    http: std::net::SocketAddr,
-) -> Result<(Measured, Measured)> {
+/// Reads, confirmable notifications, and the greatest stream of notifications of which nothing is lost.
+fn talk(
+    server: &mut table::Server,
+    coap: SocketAddrV4,
+    http: SocketAddr,
+    count: &mut dyn FnMut() -> Result<u64>,
+) -> Result<()> {
     let mut devices = Devices::new(coap, FEW_DEVICES)?;
     devices.register(WINDOW)?;
     let serving = devices.serve();
-    let reads = http::reads(http, FEW_DEVICES, READS)?;
+    server.read = told(http::reads(http, FEW_DEVICES, READS)?);
     http::observe_all(http, FEW_DEVICES)?;
     let mut devices = serving.stop()?;
-    let notifications = devices.notify(WINDOW, NOTIFICATIONS)?;
-    Ok((reads, notifications))
+    server.notify = told(devices.notify(WINDOW, NOTIFICATIONS)?);
+    server.stream = Some(stream(&mut devices, count)?);
+    Ok(())
+}
+
+/// Raises the rate as long as the server takes 99 of 100.
+fn stream(devices: &mut Devices, count: &mut dyn FnMut() -> Result<u64>) -> Result<f64> {
+    let (mut rate, mut best) = (STREAM_FROM, 0.0);
+    loop {
+        let before = count()?;
+        let sent = devices.stream(rate, STREAM_FOR)?;
+        // What is still in its buffers counts.
+        std::thread::sleep(Duration::from_millis(500));
+        let taken = count()? - before;
+        let actual = sent as f64 / STREAM_FOR.as_secs_f64();
+        let share = taken as f64 / sent as f64;
+        println!("  stream: {actual:.0} a second sent, {:.1} % taken", share * 100.0);
+        if share < 0.99 {
+            return Ok(best);
+        }
+        best = actual;
+        // The generator is at its own end.
+        if actual < rate * 0.95 {
+            return Ok(best);
+        }
+        rate *= STREAM_STEP;
+    }
 }
 
 fn memory_and_start_of_buoy(program: &Path, table: &mut Table) -> Result<()> {

@@ -94,12 +94,21 @@ impl Leshan {
 
     /// Bytes of heap in use after a collection.
     pub(crate) fn heap(&mut self) -> Result<u64> {
+        self.ask("memory", "heap")
+    }
+
+    /// How many notifications it has taken.
+    pub(crate) fn notifications(&mut self) -> Result<u64> {
+        self.ask("notifications", "notifications")
+    }
+
+    fn ask(&mut self, command: &str, name: &str) -> Result<u64> {
         let input = self.child.stdin.as_mut().context("no input")?;
-        writeln!(input, "memory")?;
+        writeln!(input, "{command}")?;
         let line = self.lines.next().context("Leshan's server ended")??;
         let answer: serde_json::Value = serde_json::from_str(&line)?;
         ensure!(answer["success"] == true, "{line}");
-        answer["heap"].as_u64().context("no number")
+        answer[name].as_u64().context("no number")
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) update_half: Option<Measured>,
     pub(crate) read: Option<Measured>,
     pub(crate) notify: Option<Measured>,
+    /// Non-confirmable notifications a second of which 99 of 100 were taken.
+    pub(crate) stream: Option<f64>,
     pub(crate) bytes_per_device: Option<u64>,
 }
 
@@ -75,6 +77,17 @@ impl Table {
         ] {
             row(&mut text, &format!("Buoy: {name}"), buoy.as_ref(), leshan.as_ref());
             row(&mut text, &format!("Leshan: {name}"), leshan.as_ref(), None);
+        }
+        if let (Some(buoy), Some(leshan)) = (self.buoy.stream, self.leshan.stream) {
+            let ratio = buoy / leshan;
+            let _ = writeln!(
+                text,
+                "| Buoy: stream of notifications, none lost | {buoy:.0} | – | – | {ratio:.1} × | – |"
+            );
+            let _ = writeln!(
+                text,
+                "| Leshan: stream of notifications, none lost | {leshan:.0} | – | – | – | – |"
+            );
         }
         row(&mut text, "Buoy: Register at half of its rate", self.buoy.register_half.as_ref(), None);
         row(&mut text, "Buoy: Update at half of its rate", self.buoy.update_half.as_ref(), None);

@@ -102,6 +102,11 @@ impl Hub {
         receiver
     }
 
+    /// Nothing will come of an operation; who waits for it is told so by the end of the channel.
+    pub(crate) fn forget(&self, id: OperationId) {
+        lock(&self.waiters).remove(&id);
+    }
+
     /// All events from now on.
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Numbered> {
         self.stream.subscribe()

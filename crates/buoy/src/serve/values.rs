@@ -42,7 +42,12 @@ impl<'a> DeviceModels<'a> {
 
     /// Where the device's objects lie.
     pub(crate) fn root(&self) -> &'a str {
-        ObjectLinks::parse(self.objects.as_bytes()).map_or("/", |links| links.root())
+        Self::root_of(self.objects)
+    }
+
+    /// Where objects lie, by the device's list of them.
+    pub(crate) fn root_of(objects: &str) -> &str {
+        ObjectLinks::parse(objects.as_bytes()).map_or("/", |links| links.root())
     }
 
     /// The format of payloads to the device, if the caller names none: TLV, which every version of LwM2M has, unless the device says that

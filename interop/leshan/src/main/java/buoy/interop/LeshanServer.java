@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicLong;
 
 import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.elements.config.Configuration;
@@ -91,6 +92,7 @@ public final class LeshanServer {
 
     private final org.eclipse.leshan.server.LeshanServer server;
     private final long timeoutMs;
+    private final AtomicLong notifications = new AtomicLong();
 
     public static void main(String[] arguments) throws Exception {
         Options options = Options.parse(USAGE,
@@ -98,7 +100,9 @@ public final class LeshanServer {
                         "--http"),
                 Set.of("--bench"), arguments);
         LeshanServer peer = new LeshanServer(options);
-        if (!options.has("--bench")) {
+        if (options.has("--bench")) {
+            peer.server.getObservationService().addListener(peer.new NotificationCounter());
+        } else {
             peer.listen();
         }
         peer.server.start();
@@ -212,6 +216,7 @@ public final class LeshanServer {
         return switch (words[0]) {
             case "list" -> Map.of("success", true, "registrations", list());
             case "count" -> Map.of("success", true, "registrations", list().size());
+            case "notifications" -> Map.of("success", true, "notifications", notifications.get());
             case "memory" -> Map.of("success", true, "heap", heapInUse());
             default -> ask(known(words[1]), words, line);
         };
@@ -550,6 +555,32 @@ public final class LeshanServer {
             fields.put("id", registration.getId());
             fields.put("expired", expired);
             event("deregistered", fields);
+        }
+    }
+
+    /** All that is done with notifications where load is compared. */
+    private final class NotificationCounter implements ObservationListener {
+        @Override
+        public void newObservation(Observation observation, Registration registration) {
+        }
+
+        @Override
+        public void cancelled(Observation observation) {
+        }
+
+        @Override
+        public void onResponse(SingleObservation observation, Registration registration, ObserveResponse response) {
+            notifications.incrementAndGet();
+        }
+
+        @Override
+        public void onResponse(CompositeObservation observation, Registration registration,
+                ObserveCompositeResponse response) {
+            notifications.incrementAndGet();
+        }
+
+        @Override
+        public void onError(Observation observation, Registration registration, Exception error) {
         }
     }
 
