@@ -6,26 +6,16 @@ use std::collections::HashSet;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use buoy_coap::number::{Code, ContentFormat, OptionNumber};
-use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
-use common::{Server, buoy};
+use buoy_coap::number::Code;
+use buoy_coap::wire::Message;
+use common::{Server, buoy, register_request};
 
 const DEVICES: usize = 10_000;
 /// Registrations that are under way at once.
 const WINDOW: usize = 64;
 
 fn register(number: usize) -> Vec<u8> {
-    let mut buffer = [0; 256];
-    let message_id = number as u16;
-    let token = (number as u32).to_be_bytes();
-    let header = Header { kind: Kind::Confirmable, code: Code::POST, message_id, token: &token };
-    let mut writer = MessageWriter::new(&mut buffer, header);
-    writer.option(OptionNumber::URI_PATH, b"rd").content_format(ContentFormat::LINK);
-    for query in [format!("ep={}", name(number)), "lt=86400".into(), "lwm2m=1.1".into()] {
-        writer.option(OptionNumber::URI_QUERY, query.as_bytes());
-    }
-    let length = writer.payload(b"</1/0>,</3/0>,</5/0>").finish().unwrap();
-    buffer[..length].to_vec()
+    register_request(&name(number), number as u16, &(number as u32).to_be_bytes())
 }
 
 fn name(number: usize) -> String {

@@ -31,14 +31,32 @@ impl Server {
 
     /// Starts where devices look for it.
     pub(crate) fn start_at(coap: &str, data: &Path, extra: &[&str]) -> Self {
-        let mut child = buoy()
-            .args(["serve", "--coap", coap, "--http", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(extra)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = buoy();
+        command.args(["serve", "--coap", coap, "--http", "127.0.0.1:0", "--data"]).arg(data).args(extra);
+        Self::spawn(command)
+    }
+
+    /// Starts a server on a disk of so many megabytes, which [`Server::disk`] reaches.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_on_small_disk(data: &Path, megabytes: u32) -> Self {
+        std::fs::create_dir_all(data).unwrap();
+        let script = format!(
+            "mount -t tmpfs -o size={megabytes}m tmpfs \"$1\" && exec \"$0\" serve \
+            --coap 127.0.0.1:0 --http 127.0.0.1:0 --shards 1 --data \"$1\""
+        );
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", &script, env!("CARGO_BIN_EXE_buoy")]).arg(data);
+        Self::spawn(command)
+    }
+
+    /// The folder as the server sees it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn disk(&self, data: &Path) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{}", self.child.id(), data.display()))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut address = || lines.next().unwrap().unwrap().split_whitespace().nth(1).unwrap().to_owned();
         let (coap, http) = (address(), address());
@@ -157,4 +175,19 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what}: not so after 60 s");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// A Register request of a device with this name.
+pub(crate) fn register_request(name: &str, message_id: u16, token: &[u8]) -> Vec<u8> {
+    use buoy_coap::number::{Code, ContentFormat, OptionNumber};
+    use buoy_coap::wire::{Header, Kind, MessageWriter};
+    let mut buffer = [0; 256];
+    let header = Header { kind: Kind::Confirmable, code: Code::POST, message_id, token };
+    let mut writer = MessageWriter::new(&mut buffer, header);
+    writer.option(OptionNumber::URI_PATH, b"rd").content_format(ContentFormat::LINK);
+    for query in [format!("ep={name}"), "lt=86400".into(), "lwm2m=1.1".into()] {
+        writer.option(OptionNumber::URI_QUERY, query.as_bytes());
+    }
+    let length = writer.payload(b"</1/0>,</3/0>,</5/0>").finish().unwrap();
+    buffer[..length].to_vec()
 }

@@ -109,6 +109,6 @@ mod tests {
         };
         assert_eq!(of(json!("Buoy"), "string"), "Buoy");
         assert_eq!(of(json!(75), "integer"), "75");
-        assert_eq!(of(json!(1_795_466_474_000_i64), "time"), "2026-11-23T21:21:14Z");
+        assert_eq!(of(json!(1_795_466_474_000_i64), "time"), "2026-11-23T20:41:14Z");
     }
 }
