@@ -32,7 +32,7 @@ fn int_301_observe_and_notify() {
     let notifications = world.notifications();
     let numbers: Vec<_> =
         notifications.iter().map(|sent| sent.uint(OptionNumber::OBSERVE).unwrap()).collect();
-    assert_eq!(notifications.iter().map(Sent::text).collect::<Vec<_>>(), ["21.5", "22.5"]);
+    assert_eq!(notifications.iter().map(|sent| sent.text()).collect::<Vec<_>>(), ["21.5", "22.5"]);
     assert!(numbers[0] < numbers[1]);
     assert!(notifications.iter().all(|sent| sent.message().token() == b"obs"));
     world.set_temperature(22.5);
@@ -116,8 +116,8 @@ fn int_305_a_composite_observation_is_cancelled() {
 }
 
 fn send(world: &mut World, paths: &[Path]) -> Result<(), SendRefused> {
-    let (client, now) = (&mut world.client, world.now);
-    let sent = world.objects.with(|objects| client.send(now, FIRST, paths, objects));
+    let (client, now) = (&mut world.device.client, world.now);
+    let sent = world.device.objects.with(|objects| client.send(now, FIRST, paths, objects));
     world.settle();
     sent
 }
@@ -216,7 +216,7 @@ fn evaluation_periods_rule_when_the_value_is_looked_at() {
     let mut world = observing(&["epmax=5"]);
     // The application doesn't say that the value changed; the engine looks for itself.
     let mut other = buoy_client::objects::Temperature::new(33.0, None);
-    std::mem::swap(&mut world.objects.temperature, &mut other);
+    std::mem::swap(&mut world.device.objects.temperature, &mut other);
     world.wait(6);
     assert_eq!(world.notified(), ["33"]);
 }
@@ -237,7 +237,7 @@ fn a_notification_is_confirmable_once_a_day() {
 #[test]
 fn notifications_are_kept_while_there_is_no_network_and_come_with_their_times() {
     let mut world = World::registered();
-    world.client.set_utc(world.now, 1_700_000_000);
+    world.device.client.set_utc(world.now, 1_700_000_000);
     world.observe(TEMPERATURE, b"o", ContentFormat::SENML_JSON);
     set_online(&mut world, false);
     for celsius in [21.0, 22.0, 23.0] {
@@ -287,8 +287,8 @@ fn hqmax_limits_what_is_kept_and_1_x_6_forbids_it() {
 }
 
 fn set_online(world: &mut World, online: bool) {
-    let (client, now) = (&mut world.client, world.now);
-    world.objects.with(|objects| client.set_online(now, online, objects));
+    let (client, now) = (&mut world.device.client, world.now);
+    world.device.objects.with(|objects| client.set_online(now, online, objects));
     world.settle();
 }
 
@@ -300,7 +300,7 @@ fn a_sleeping_device_updates_before_it_notifies() {
     world.accept_registration(FIRST, "1");
     world.observe(TEMPERATURE, b"o", TEXT);
     world.wait(200);
-    assert!(world.client.sleep_until(world.now).is_some());
+    assert!(world.device.client.sleep_until(world.now).is_some());
     world.set_temperature(25.0);
     assert_eq!(world.request().path(), "rd/1");
     assert!(world.notified().is_empty());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use buoy_coap::block::BadBlock;
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
+use buoy_lwm2m::operation;
 use buoy_lwm2m::path::Path;
 use serde::{Deserialize, Serialize};
 
@@ -217,6 +218,17 @@ impl AnswerRecord {
 }
 
 impl Downlink {
+    /// A typed request, for a device that has put its objects under `root`; usually that is `/`.
+    #[must_use]
+    pub fn of(request: &operation::Downlink<'_>, root: &str) -> Self {
+        let options = request.options_under(root).map(|(number, value)| (number, Box::from(&*value)));
+        Self {
+            code: request.code(),
+            options: options.collect(),
+            payload: Body::new(request.payload().to_vec()),
+        }
+    }
+
     /// The values of one option.
     pub fn values(&self, number: OptionNumber) -> impl Iterator<Item = &[u8]> {
         self.options.iter().filter(move |(n, _)| *n == number).map(|(_, value)| &**value)
@@ -233,7 +245,7 @@ impl Downlink {
     /// Whether a device may safely be sent it twice.
     #[must_use]
     pub fn is_idempotent(&self) -> bool {
-        self.code != Code::POST
+        !matches!(self.code, Code::POST | Code::PATCH)
     }
 }
 
