@@ -441,6 +441,12 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             .map(|session| session.location.as_str())
     }
 
+    /// How many messages of the device's wait for an answer or for their turn.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.endpoint.outstanding()
+    }
+
     /// Until when the device may switch its radio off: `None` while it has to listen.
     #[must_use]
     pub fn sleep_until(&self, now: Instant) -> Option<Instant> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use buoy_coap::block::BadBlock;
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
+use buoy_coap::wire::parse_uint;
 use buoy_lwm2m::operation;
 use buoy_lwm2m::path::Path;
 use serde::{Deserialize, Serialize};
@@ -242,10 +243,22 @@ impl Downlink {
             .collect()
     }
 
-    /// Whether a device may safely be sent it twice.
+    /// Whether a device may safely be sent it twice: everything but Create and Execute.
     #[must_use]
     pub fn is_idempotent(&self) -> bool {
-        !matches!(self.code, Code::POST | Code::PATCH)
+        match self.code {
+            Code::POST => self.is_partial_update(),
+            Code::PATCH => false,
+            _ => true,
+        }
+    }
+
+    /// A POST below an object that says how its values are written is a Write (LwM2M Core 1.1 section 6.3.3).
+    fn is_partial_update(&self) -> bool {
+        let is_id = |segment: &&[u8]| segment.iter().all(u8::is_ascii_digit);
+        let ids = self.values(OptionNumber::URI_PATH).filter(is_id).count();
+        let mut formats = self.values(OptionNumber::CONTENT_FORMAT).filter_map(parse_uint);
+        ids > 1 && formats.any(|format| format != u32::from(ContentFormat::TEXT.0))
     }
 }
 

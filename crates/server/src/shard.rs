@@ -257,6 +257,12 @@ impl<D: Directory> Shard<D> {
         self.counters
     }
 
+    /// How much is under way or waits: messages, operations, and bodies that are half received.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.coap.outstanding() + self.operations.len() + self.uploads.len()
+    }
+
     /// Starts or stops telling each CoAP message of a device as an event.
     pub fn trace(&mut self, endpoint: &Arc<str>, on: bool) {
         if on {

@@ -484,3 +484,27 @@ fn what_a_device_was_sent_before_it_restarted_is_sent_again_unless_it_was_an_exe
     world.register(1002, "buoy-1", &[]);
     assert_eq!(world.outcome(2), Some(Err(Failure::Deregistered)));
 }
+
+#[test]
+fn what_a_silent_device_may_have_done_is_done_again_only_if_that_is_safe() {
+    let tlv = (OptionNumber::CONTENT_FORMAT, &[0x2d, 0x16][..]);
+    let text = (OptionNumber::CONTENT_FORMAT, &[][..]);
+    for (downlink, is_safe) in [
+        (read(), true),
+        (request(Code::PUT, &[text], b"1"), true),
+        (request(Code::POST, &[tlv], &[0xc1, 1, 1]), true),
+        (request(Code::POST, &[text], b"0='x'"), false),
+        (request(Code::POST, &[], b""), false),
+    ] {
+        let mut world = World::new();
+        let location = world.register(1000, "buoy-1", &["lt=86400"]);
+        let line = format!("{:?} {:?}", downlink.code, downlink.options);
+        world.submit(1, "buoy-1", downlink, Intent::Once, Durability::Durable);
+        world.wait(100);
+        let failure = (!is_safe).then_some(Failure::TimedOut);
+        assert_eq!(world.server.store.operations[&1].failure, failure, "{line}");
+        world.sent.clear();
+        world.update(1000, &location);
+        assert_eq!(world.sent.len(), if is_safe { 2 } else { 1 }, "{line}");
+    }
+}

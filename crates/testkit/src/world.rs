@@ -106,6 +106,12 @@ impl World {
         &mut self.devices[0].1
     }
 
+    /// The same to look at.
+    #[must_use]
+    pub fn first_device(&self) -> &Device {
+        &self.devices[0].1
+    }
+
     /// Where the first device is.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

@@ -71,6 +71,10 @@ impl Operations {
         self.by_id.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.peek().map(|Reverse((at, _))| *at)
     }
@@ -377,7 +381,8 @@ impl<D: Directory> Shard<D> {
         self.advance(now, endpoint, outbox);
     }
 
-    /// No answer came. What may wait for the device's next sign of life does so.
+    /// No answer came. What may wait for the device's next sign of life does so, unless it must not be carried out twice: that the
+    /// device didn't answer doesn't say that it didn't do it.
     pub(super) fn operation_timed_out(&mut self, now: Instant, tag: u64, outbox: &mut Outbox) {
         let id = OperationId(tag);
         let size = self.config.block_size;
@@ -385,7 +390,8 @@ impl<D: Directory> Shard<D> {
         let index = self.registrations.by_endpoint(&operation.endpoint);
         let registration = index.and_then(|index| self.registrations.get_mut(index));
         let sleeps = registration.as_ref().is_some_and(|registration| registration.queue_mode);
-        if operation.durability == Durability::Transient && !sleeps {
+        let may_wait = operation.durability != Durability::Transient || sleeps;
+        if !may_wait || !operation.transfer.request().is_idempotent() {
             self.end(now, id, Err(Failure::TimedOut), outbox);
             return;
         }
