@@ -246,6 +246,8 @@ fn int_237_without_accept_the_device_chooses_a_format_of_its_version() {
     assert_eq!((answer.code(), answer.format()), (Code::CONTENT, Some(SENML_CBOR)));
     let config = ClientConfig { version: LwM2mVersion::V1_0, ..ClientConfig::new("buoy-1").unwrap() };
     let mut old = World::with(config, &[Server::new(101, 300)]);
+    old.start();
+    old.accept_registration(FIRST, "1");
     assert_eq!(old.ask(Code::GET, "/3303", &[], b"").format(), Some(TLV));
 }
 
@@ -388,6 +390,21 @@ fn a_write_in_blocks_is_collected_and_carried_out_once() {
 }
 
 #[test]
+fn a_server_that_the_device_is_not_registered_at_is_not_heeded() {
+    let mut world = World::new();
+    world.start();
+    let reboot = [0x40, 2, 0, 9, 0xb1, b'3', 0x01, b'0', 0x01, b'4'];
+    assert!(world.deliver(FIRST, &reboot).is_none());
+    assert!(!world.saw(Event::Reboot(RebootReason::Requested)));
+    world.accept_registration(FIRST, "1");
+    assert_eq!(
+        world.deliver(FIRST, &reboot).unwrap().code(),
+        Code::CHANGED,
+        "it is repeated, and then heeded"
+    );
+}
+
+#[test]
 fn what_servers_wrote_survives_a_reboot() {
     let mut world = World::registered();
     world.write_text("/1/0/1", "1234");
@@ -397,5 +414,6 @@ fn what_servers_wrote_survives_a_reboot() {
     after.device.objects.with(|objects| client.restore(objects, storage).unwrap());
     after.start();
     assert!(after.request().queries().contains("lt=1234"));
+    after.accept_registration(FIRST, "1");
     assert_eq!(after.read_text("/3/0/14"), "+02:00");
 }

@@ -78,13 +78,14 @@ fn int_303_a_get_with_observe_1_ends_the_observation() {
 }
 
 #[test]
-fn an_unacknowledged_confirmable_notification_ends_the_observation() {
+fn an_unacknowledged_confirmable_notification_ends_the_observation_and_the_device_registers_anew() {
     let mut world = observing(&["con=1"]);
     world.write_text("/1/0/1", "86400");
     world.accept_update();
     world.set_temperature(21.0);
     world.wait(100);
     assert!(world.saw(Event::ObservationEnded(FIRST, Path::resource(3303, 0, 5700))));
+    assert_eq!(world.request().path(), "rd");
 }
 
 const COMPOSITE: &[u8] = br#"[{"n":"/3303/0/5700"},{"n":"/3311/0/5850"}]"#;

@@ -31,8 +31,8 @@ enum Phase {
 pub(crate) enum Step {
     /// Send the next message.
     Again,
-    /// The answer is whole; `observed` tells whether it carried an Observe option.
-    Done { reply: Reply, observed: bool },
+    /// The answer is whole; `observed` is the number of its Observe option, if it carried one.
+    Done { reply: Reply, observed: Option<u32> },
 }
 
 impl Transfer {
@@ -152,5 +152,5 @@ fn done(answer: &Message<'_>, payload: Vec<u8>) -> Step {
         observing: None,
         payload,
     };
-    Step::Done { reply, observed: answer.value(OptionNumber::OBSERVE).is_some() }
+    Step::Done { reply, observed: answer.uint(OptionNumber::OBSERVE) }
 }

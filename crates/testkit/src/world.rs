@@ -27,6 +27,8 @@ pub const SERVER_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 5683);
 /// How far the port of a device's downloads is from that of its registration.
 const DOWNLOAD_PORT: u16 = 10_000;
+/// How long a device takes to start again.
+const BOOT_TIME: Duration = Duration::from_secs(3);
 /// Steps after which a world that was to wait is taken to spin.
 const MOST_STEPS: u32 = 1_000_000;
 
@@ -40,9 +42,17 @@ pub struct World {
     pub network: Network,
     /// The server.
     pub server: Server,
-    devices: Vec<(SocketAddr, Device)>,
+    devices: Vec<Place>,
     rng: ChaCha8Rng,
     next_operation: u64,
+}
+
+/// A device and where it is.
+struct Place {
+    address: SocketAddr,
+    device: Device,
+    /// While it boots it neither hears nor says anything.
+    boots_until: Option<Instant>,
 }
 
 /// An operation that ended: its first request and its last answer on the wire, and what the server made of it.
@@ -98,24 +108,25 @@ impl World {
     /// Adds a device that has not started, at an address of its own.
     pub fn add_device(&mut self, device: Device) {
         let last = u8::try_from(self.devices.len() + 1).expect("fewer than 255 devices");
-        self.devices.push((SocketAddr::from(([198, 51, 100, last], 5683)), device));
+        let address = SocketAddr::from(([198, 51, 100, last], 5683));
+        self.devices.push(Place { address, device, boots_until: None });
     }
 
     /// The first device.
     pub fn device(&mut self) -> &mut Device {
-        &mut self.devices[0].1
+        &mut self.devices[0].device
     }
 
     /// The same to look at.
     #[must_use]
     pub fn first_device(&self) -> &Device {
-        &self.devices[0].1
+        &self.devices[0].device
     }
 
     /// Where the first device is.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.devices[0].0
+        self.devices[0].address
     }
 
     /// Starts the first device, and waits until the server has it.
@@ -130,18 +141,16 @@ impl World {
     /// Whether server and device agree that the first device is registered.
     #[must_use]
     pub fn is_registered(&self) -> bool {
-        let device = &self.devices[0].1;
+        let device = &self.devices[0].device;
         let view = self.server.shard.registration(device.client.config().endpoint.as_str());
         view.is_some_and(|view| {
             device.client.location(ONLY_SERVER).is_some_and(|location| location.ends_with(view.id()))
         })
     }
 
-    /// Cuts the first device's power for a moment.
+    /// Cuts the first device's power for a moment; it takes three seconds to start again.
     pub fn reboot_device(&mut self) {
-        let now = self.now;
-        self.device().reboot(now);
-        self.settle();
+        self.devices[0].boots_until = Some(self.now + BOOT_TIME);
     }
 
     /// Kills the server and starts it again.
@@ -153,8 +162,8 @@ impl World {
 
     /// Gives the first device another address, as a NAT does that forgets; what is under way to the old one is lost.
     pub fn move_device(&mut self) {
-        let port = self.devices[0].0.port() + 1;
-        self.devices[0].0.set_port(port);
+        let port = self.devices[0].address.port() + 1;
+        self.devices[0].address.set_port(port);
     }
 
     /// Lets time pass, with everything that happens in it.
@@ -182,7 +191,7 @@ impl World {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let devices = self.devices.iter().filter_map(|(_, device)| device.next_deadline());
+        let devices = self.devices.iter().filter_map(Place::next_deadline);
         let others = [self.network.next_arrival(), self.server.next_deadline()].into_iter().flatten();
         devices.chain(others).min()
     }
@@ -194,7 +203,7 @@ impl World {
             self.deliver(&packet);
         }
         self.server.handle_timeout(now);
-        self.devices.iter_mut().for_each(|(_, device)| device.handle_timeout(now));
+        self.devices.iter_mut().for_each(|place| place.handle_timeout(now));
         self.settle();
     }
 
@@ -206,7 +215,7 @@ impl World {
             return;
         }
         let mut answer = None;
-        for (address, device) in &mut self.devices {
+        for Place { address, device, .. } in self.devices.iter_mut().filter(|place| place.is_on()) {
             if packet.to == *address {
                 answer = device.handle_datagram(now, ONLY_SERVER, bytes).map(|sent| sent.datagram);
             } else if packet.to == download_address(*address) {
@@ -224,7 +233,7 @@ impl World {
         let sent = self.server.settle(now);
         self.send_from_server(sent);
         for index in 0..self.devices.len() {
-            let (address, device) = &mut self.devices[index];
+            let Place { address, device, boots_until: None } = &mut self.devices[index] else { continue };
             let address = *address;
             let told = device.events.len();
             let sent = device.settle(now);
@@ -237,7 +246,7 @@ impl World {
                 self.send(download_address(address), SERVER_ADDRESS, datagram);
             }
             if reboots {
-                self.devices[index].1.reboot(now);
+                self.devices[index].boots_until = Some(now + BOOT_TIME);
             }
         }
     }
@@ -266,7 +275,7 @@ impl World {
     pub fn submit(&mut self, request: &Typed<'_>, intent: Intent, durability: Durability) -> u64 {
         let id = self.next_operation;
         self.next_operation += 1;
-        let endpoint = self.devices[0].1.client.config().endpoint;
+        let endpoint = self.devices[0].device.client.config().endpoint;
         self.server.submit(self.now, (id, endpoint.as_str()), Downlink::of(request, "/"), intent, durability);
         self.settle();
         id
@@ -368,6 +377,27 @@ impl World {
     /// The same as text.
     pub fn reported_text(&mut self) -> Vec<String> {
         self.reported().into_iter().map(|payload| String::from_utf8(payload).expect("text")).collect()
+    }
+}
+
+impl Place {
+    fn is_on(&self) -> bool {
+        self.boots_until.is_none()
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.boots_until.or_else(|| self.device.next_deadline())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        match self.boots_until {
+            None => self.device.handle_timeout(now),
+            Some(until) if until <= now => {
+                self.boots_until = None;
+                self.device.reboot(now);
+            }
+            Some(_) => {}
+        }
     }
 }
 

@@ -479,6 +479,12 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         }
     }
 
+    /// Which server has the observation of that number.
+    pub(super) fn observer(&self, number: u32) -> Option<ServerSlot> {
+        let mut observations = self.observations.iter().flatten();
+        observations.find(|known| known.number == number).map(|known| known.server)
+    }
+
     pub(super) fn end_observation(&mut self, number: u32) {
         self.history.forget(number);
         for place in &mut self.observations {

@@ -479,8 +479,19 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             }
             Some(Exchange::Deregister(slot)) => self.end_deregister(slot),
             Some(Exchange::Send(slot)) => self.effects.emit(Event::SendFailed(slot)),
-            Some(Exchange::Notification(number)) => self.end_observation(number),
+            Some(Exchange::Notification(number)) => self.notification_lost(now, number, objects),
             None => {}
+        }
+    }
+
+    /// RFC 7641 section 4.5: who doesn't acknowledge a notification is no observer any more. The server doesn't know that it
+    /// is none; so it is told of the device anew, and can observe it again.
+    fn notification_lost(&mut self, now: Instant, number: u32, objects: &mut [&mut dyn Object]) {
+        let Some(server) = self.observer(number) else { return };
+        self.end_observation(number);
+        if let Some(Phase::Registered) = self.session(server).map(|session| session.phase) {
+            self.lose_registration(now, server);
+            self.begin_register(now, server, objects);
         }
     }
 
@@ -488,6 +499,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     pub(super) fn exchange_reset(&mut self, now: Instant, tag: Tag, objects: &mut [&mut dyn Object]) {
         match tag.exchange() {
             Some(Exchange::Register(slot)) => self.fail(now, slot, RegistrationFailure::ServerSentNonsense),
+            Some(Exchange::Notification(number)) => self.end_observation(number),
             _ => self.exchange_timed_out(now, tag, objects),
         }
     }

@@ -12,13 +12,12 @@ use buoy_coap::time::Instant;
 use buoy_coap::wire::Message;
 
 use super::{Directory, Peer, Shard};
-use crate::observation::{Observation, ObservationId, ObservationView};
+use crate::observation::{Observation, ObservationId, ObservationView, Standing};
 use crate::operation::{
     AnswerRecord, Downlink, Durability, Failure, Intent, OperationId, OperationRecord, OperationState,
     Outcome, Reply, Submission,
 };
 use crate::outbox::{Change, Event, Outbox};
-use crate::registration::Registration;
 use crate::registrations::Index;
 use crate::transfer::{Step, Transfer};
 
@@ -98,6 +97,15 @@ impl Operations {
 
     fn first(&self, endpoint: &str) -> Option<OperationId> {
         self.queues.get(endpoint)?.front().copied()
+    }
+
+    /// Whether an observation is to be taken up again already.
+    fn resumes(&self, endpoint: &str, observation: ObservationId) -> bool {
+        let mut ids = self.queues.get(endpoint).into_iter().flatten();
+        ids.any(|id| {
+            let aim = self.by_id.get(id).map(|operation| &operation.aim);
+            matches!(aim, Some(Aim::Resume(resumed)) if resumed.id == observation)
+        })
     }
 
     fn waiting_for(&self, endpoint: &str) -> usize {
@@ -205,6 +213,10 @@ impl<D: Directory> Shard<D> {
             if is_asleep || operation.progress != Progress::Waiting {
                 return;
             }
+            if self.is_void(operation) {
+                self.operations.remove(id);
+                continue;
+            }
             match self.transmit(now, id, index) {
                 Ok(()) => {
                     self.counters.operations_sent += 1;
@@ -217,6 +229,11 @@ impl<D: Directory> Shard<D> {
                 Err(_) => self.end(now, id, Err(Failure::RequestTooLarge), outbox),
             };
         }
+    }
+
+    /// Whether an observation that was to be taken up again is wanted no more.
+    fn is_void(&self, operation: &Operation) -> bool {
+        matches!(&operation.aim, Aim::Resume(observation) if !self.observations.contains_key(&observation.id))
     }
 
     /// Sends the next message of an operation.
@@ -278,21 +295,28 @@ impl<D: Directory> Shard<D> {
         now: Instant,
         id: OperationId,
         mut reply: Reply,
-        observed: bool,
+        observed: Option<u32>,
         outbox: &mut Outbox,
     ) {
         let Some(operation) = self.operations.by_id.get(&id) else { return };
         let endpoint = operation.endpoint.clone();
-        let is_observed = observed && reply.code.is_success();
+        let observed = observed.filter(|_| reply.code.is_success());
         match operation.aim.clone() {
             Aim::Asked(Intent::Once) => {}
             Aim::Asked(Intent::Observe { paths, composite }) => {
-                if let Some(observation) = ObservationId::from_token(operation.token.as_slice())
-                    && is_observed
+                if let (Some(observation), Some(number)) =
+                    (ObservationId::from_token(operation.token.as_slice()), observed)
                 {
                     let request = operation.transfer.request().clone();
-                    let freshness = Freshness::default();
-                    let observation = Observation { id: observation, paths, composite, request, freshness };
+                    let freshness = Freshness::starting_with(now, number);
+                    let observation = Observation {
+                        id: observation,
+                        paths,
+                        composite,
+                        request,
+                        freshness,
+                        standing: Standing::TakenUp,
+                    };
                     reply.observing = Some(observation.id);
                     self.observe(&endpoint, observation, outbox);
                 }
@@ -300,14 +324,19 @@ impl<D: Directory> Shard<D> {
             Aim::Asked(Intent::Cancel(observation)) => {
                 self.forget_observation(observation, outbox);
             }
-            Aim::Resume(observation) if is_observed => {
-                let report = (observation.id, observation.paths.clone(), observation.composite);
-                self.observe(&endpoint, observation, outbox);
-                self.report(now, &endpoint, report, reply.format, reply.payload.as_slice(), outbox);
-            }
-            Aim::Resume(observation) => {
-                outbox.events.push(Event::ObservationEnded { endpoint, observation: observation.id });
-            }
+            // It was forgotten meanwhile; its next notification is reset.
+            Aim::Resume(_) if self.is_void(operation) => {}
+            Aim::Resume(observation) => match observed {
+                Some(number) => {
+                    let report = (observation.id, observation.paths.clone(), observation.composite);
+                    // The device counts from the beginning again.
+                    let freshness = Freshness::starting_with(now, number);
+                    let standing = Standing::TakenUp;
+                    self.observe(&endpoint, Observation { freshness, standing, ..observation }, outbox);
+                    self.report(now, &endpoint, report, reply.format, reply.payload.as_slice(), outbox);
+                }
+                None => self.observation_ended(endpoint, observation.id, outbox),
+            },
             Aim::Complete(observation) => {
                 self.completed_report(now, observation, &reply, outbox);
             }
@@ -333,14 +362,26 @@ impl<D: Directory> Shard<D> {
         self.save(index, outbox);
     }
 
-    /// Asks a device that registered anew for what it was observed for (section 6.4: a new registration ends all observations).
-    pub(super) fn observe_again(&mut self, now: Instant, old: &Registration, outbox: &mut Outbox) {
-        for observation in &old.observations {
-            let aim = Aim::Resume(observation.clone());
-            let token = Token::from_bytes(observation.id.0.to_be_bytes());
-            let transfer = Transfer::new(observation.request.clone(), self.config.block_size);
-            self.submit_own(now, &old.endpoint, transfer, aim, token, outbox);
+    /// Plans to ask a device that registered anew for what it was observed for (section 6.4: a new registration ends all
+    /// observations). It goes out with the device's next contact, which its Register is.
+    pub(super) fn observe_again(&mut self, now: Instant, index: Index) {
+        let Some(registration) = self.registrations.get(index) else { return };
+        let endpoint = registration.endpoint.clone();
+        let to_resume: Vec<_> = registration.observations_to_resume().cloned().collect();
+        for observation in to_resume {
+            self.plan_to_resume(now, &endpoint, observation);
         }
+    }
+
+    /// The same for one observation, if it isn't planned already.
+    pub(super) fn plan_to_resume(&mut self, now: Instant, endpoint: &Arc<str>, observation: Observation) {
+        if self.operations.resumes(endpoint, observation.id) {
+            return;
+        }
+        let token = Token::from_bytes(observation.id.0.to_be_bytes());
+        let transfer = Transfer::new(observation.request.clone(), self.config.block_size);
+        let aim = Aim::Resume(observation);
+        self.plan_own(now, endpoint, (transfer, aim, token), Durability::Patient);
     }
 
     /// Fetches the rest of a notification whose first block came.
@@ -353,17 +394,16 @@ impl<D: Directory> Shard<D> {
         outbox: &mut Outbox,
     ) {
         let token = Token::random(&mut self.rng);
-        self.submit_own(now, endpoint, transfer, Aim::Complete(id), token, outbox);
+        self.plan_own(now, endpoint, (transfer, Aim::Complete(id), token), Durability::Transient);
+        self.advance(now, endpoint, outbox);
     }
 
-    fn submit_own(
+    fn plan_own(
         &mut self,
         now: Instant,
         endpoint: &Arc<str>,
-        transfer: Transfer,
-        aim: Aim,
-        token: Token,
-        outbox: &mut Outbox,
+        (transfer, aim, token): (Transfer, Aim, Token),
+        durability: Durability,
     ) {
         let id = OperationId(OWN | self.operations.next_own);
         self.operations.next_own += 1;
@@ -373,12 +413,11 @@ impl<D: Directory> Shard<D> {
             aim,
             token,
             progress: Progress::Waiting,
-            durability: Durability::Transient,
+            durability,
             created_at: now,
             deadline: now + OWN_PATIENCE,
         };
         self.operations.insert(id, operation);
-        self.advance(now, endpoint, outbox);
     }
 
     /// No answer came. What may wait for the device's next sign of life does so, unless it must not be carried out twice: that the
@@ -448,7 +487,7 @@ impl<D: Directory> Shard<D> {
         let size = self.config.block_size;
         for id in ids {
             let Some(operation) = self.operations.by_id.get_mut(&id) else { continue };
-            if operation.durability == Durability::Transient {
+            if operation.durability == Durability::Transient || id.0 & OWN != 0 {
                 self.end(now, id, Err(Failure::Deregistered), outbox);
             } else if let Progress::Sent(peer) = operation.progress {
                 operation.progress = Progress::Waiting;
@@ -478,8 +517,7 @@ impl<D: Directory> Shard<D> {
         if id.0 & OWN == 0 {
             end_event(id, &operation, result, outbox);
         } else if let (Aim::Resume(observation), Err(_)) = (operation.aim, &result) {
-            let endpoint = operation.endpoint.clone();
-            outbox.events.push(Event::ObservationEnded { endpoint, observation: observation.id });
+            self.observation_ended(operation.endpoint.clone(), observation.id, outbox);
         }
         self.advance(now, &operation.endpoint, outbox);
         true

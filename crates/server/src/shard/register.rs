@@ -42,12 +42,16 @@ impl<D: Directory> Shard<D> {
             None => {}
         }
         let tokens: Vec<_> = registration.observations.iter().map(|observation| observation.id).collect();
+        let to_resume: Vec<_> = registration.observations_to_resume().cloned().collect();
         let expires_at = registration.expires_at().max(now) + self.config.grace;
         let index = self.registrations.insert(registration);
         self.observations.extend(tokens.into_iter().map(|token| (token, index)));
         let slot = self.expiries.schedule(expires_at, index.0);
         if let Some(registration) = self.registrations.get_mut(index) {
             registration.expiry_slot = slot;
+        }
+        for observation in to_resume {
+            self.plan_to_resume(now, &endpoint, observation);
         }
         Some(endpoint)
     }
@@ -250,17 +254,19 @@ impl<D: Directory> Shard<D> {
             expiry_slot: 0,
             objects,
             attributes,
-            observations: Vec::new(),
+            observations: old.as_ref().map_or_else(Vec::new, Registration::observations_of_next_life),
         };
         let location = registration.location();
+        let tokens: Vec<_> = registration.observations.iter().map(|observation| observation.id).collect();
         let index = self.registrations.insert(registration);
+        self.observations.extend(tokens.into_iter().map(|token| (token, index)));
         self.counters.registered += 1;
         self.reschedule_expiry(index);
         self.save(index, outbox);
         self.announce(index, old.as_ref().map(|old| old.key), outbox);
         if let Some(old) = old {
             self.take_back_sent_operation(now, &old.endpoint, outbox);
-            self.observe_again(now, &old, outbox);
+            self.observe_again(now, index);
         }
         self.contacted(now, index, outbox);
         Ok(Answer { code: Code::CREATED, location: Some(location) })

@@ -135,9 +135,14 @@ impl<D: Directory> Shard<D> {
 
     /// An error in place of a notification ends the observation (RFC 7641 section 3.2).
     fn observation_refused(&mut self, index: Index, id: ObservationId, outbox: &mut Outbox) {
-        let endpoint = self.registrations.get(index).map(|registration| registration.endpoint.clone());
-        self.forget_observation(id, outbox);
-        if let Some(endpoint) = endpoint {
+        if let Some(registration) = self.registrations.get(index) {
+            self.observation_ended(registration.endpoint.clone(), id, outbox);
+        }
+    }
+
+    /// Forgets an observation that the device doesn't hold, and tells so.
+    pub(super) fn observation_ended(&mut self, endpoint: Arc<str>, id: ObservationId, outbox: &mut Outbox) {
+        if self.forget_observation(id, outbox).is_some() {
             outbox.events.push(Event::ObservationEnded { endpoint, observation: id });
         }
     }

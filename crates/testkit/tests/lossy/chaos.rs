@@ -1,0 +1,150 @@
+//! Restarts of the server, reboots of the device, other addresses and a bad link, while operations are asked for.
+
+use std::time::Duration;
+
+use buoy_coap::number::Code;
+use buoy_lwm2m::attributes::Attributes;
+use buoy_lwm2m::operation::Downlink;
+use buoy_lwm2m::path::Path;
+use buoy_server::{Durability, Intent, OperationState};
+use buoy_testkit::{Counter, Faults, World};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::{OPAQUE, SEEDS, TEXT, assert_nothing_is_left, body, read, write};
+
+const TEMPERATURE: Path = Path::resource(3303, 0, 5700);
+
+/// A world with a device that is observed by confirmable notifications.
+fn observed(seed: u64) -> World {
+    let mut world = World::new(seed);
+    let mut container = buoy_testkit::Container::default();
+    container.instances.insert(0, Default::default());
+    world.device().objects.container = Some(container);
+    world.device().objects.counter = Some(Counter::default());
+    world.server.commit_time = Duration::from_millis(50);
+    world.start();
+    world.write_text("/1/0/1", "3600");
+    let attributes = Attributes { con: Some(true), ..Attributes::default() };
+    let request = Downlink::Observe { path: TEMPERATURE, accept: Some(TEXT), attributes };
+    let intent = Intent::Observe { paths: [TEMPERATURE].into(), composite: false };
+    let id = world.submit(&request, intent, Durability::Durable);
+    assert!(world.run_until(60, |world| world.server.outcome(id).is_some()));
+    world
+}
+
+#[test]
+fn after_restarts_of_the_server_and_new_addresses_server_and_device_agree() {
+    play(Reboots::Never);
+}
+
+#[test]
+fn after_everything_that_can_happen_server_and_device_agree() {
+    play(Reboots::Sometimes);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reboots {
+    Never,
+    Sometimes,
+}
+
+fn play(reboots: Reboots) {
+    let large = body(2500);
+    for seed in SEEDS {
+        let mut world = observed(seed);
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        world.network.faults = Faults::lossy(Duration::from_secs(2));
+        let execute = Downlink::Execute { path: Path::resource(32769, 0, 0), arguments: "" };
+        let (mut celsius, mut executes, mut asked) = (20, Vec::new(), Vec::new());
+        for _ in 0..60 {
+            match dice.next_u32() % 10 {
+                0 => world.restart_server(),
+                1 if reboots == Reboots::Sometimes => world.reboot_device(),
+                2 => world.move_device(),
+                3 => executes.push(world.submit(&execute, Intent::Once, Durability::Durable)),
+                4 => asked.push(world.submit(&read("/3/0", TEXT), Intent::Once, Durability::Durable)),
+                5 => asked.push(world.submit(
+                    &write("/3/0/15", TEXT, b"UTC"),
+                    Intent::Once,
+                    Durability::Durable,
+                )),
+                6 => asked.push(world.submit(
+                    &write("/19/0/0/0", OPAQUE, &large),
+                    Intent::Once,
+                    Durability::Durable,
+                )),
+                _ => {
+                    celsius += 1;
+                    world.measure(f64::from(celsius));
+                }
+            }
+            world.wait(u64::from(dice.next_u32() % 60));
+        }
+        world.network.faults = Faults::none();
+        world.wait(7200);
+        assert!(world.is_registered(), "seed {seed}");
+        // One that is not in the store was asked for just before the server was killed; nobody was told that it will be done.
+        let state = |id: &u64| world.server.store.operations.get(id).map(|record| record.state);
+        for id in asked.iter().chain(&executes) {
+            let state = state(id);
+            let is_open = matches!(state, Some(OperationState::Queued | OperationState::Sent));
+            assert!(!is_open, "seed {seed}: operation {id} is {state:?}");
+        }
+        let is_done = |id: &&u64| state(id) == Some(OperationState::Succeeded);
+        let succeeded = executes.iter().filter(is_done).count();
+        let executed = world.first_device().objects.counter.unwrap().executed as usize;
+        // A device that rebooted can't know a datagram that it has seen before.
+        let at_most = executes.len() + world.first_device().reboots as usize;
+        assert!(
+            (succeeded..=at_most).contains(&executed),
+            "seed {seed}: of {} Executes {succeeded} are said to have succeeded and {executed} were carried out",
+            executes.len()
+        );
+        assert_the_observation_holds(&mut world);
+        assert_nothing_is_left(&mut world);
+    }
+}
+
+/// What the server takes to be observed is told, and the server knows the last value.
+fn assert_the_observation_holds(world: &mut World) {
+    let seed = world.seed;
+    assert_eq!(world.server.shard.observations("buoy-1").len(), 1, "seed {seed}");
+    world.reported();
+    world.measure(-5.0);
+    assert_eq!(world.reported_text(), ["-5"], "seed {seed}");
+}
+
+#[test]
+fn a_server_that_was_away_for_long_hears_of_what_it_observed() {
+    let mut world = observed(1);
+    world.network.faults.loss = 100;
+    world.measure(30.0);
+    world.wait(1000);
+    world.network.faults.loss = 0;
+    world.wait(3600);
+    assert_eq!(world.reported_text().last().unwrap(), "30");
+    assert_the_observation_holds(&mut world);
+}
+
+#[test]
+fn a_device_that_reboots_is_heard_again_at_once() {
+    let mut world = observed(1);
+    for celsius in 21..40 {
+        world.measure(f64::from(celsius));
+    }
+    world.reboot_device();
+    world.wait(8);
+    world.reported();
+    world.measure(50.0);
+    assert_eq!(world.reported_text(), ["50"], "its numbers start anew, and are not older for that");
+}
+
+#[test]
+fn a_device_behind_another_address_is_found_by_its_next_message() {
+    let mut world = observed(1);
+    world.move_device();
+    world.measure(25.0);
+    assert_eq!(world.reported_text(), ["25"]);
+    assert_eq!(world.read("/3/0/0", TEXT).code(), Code::CONTENT);
+}
