@@ -370,11 +370,17 @@ impl<D: Directory> Shard<D> {
 
     /// Refuses a request, and counts and tells it. The reason goes along as the diagnostic payload, unless it would make the
     /// answer much larger than the request.
-    fn refuse(
+    fn refuse(&mut self, now: Instant, request: &Request<'_, Peer>, refusal: Refusal, outbox: &mut Outbox) {
+        self.refuse_body(now, request, refusal, None, outbox);
+    }
+
+    /// The same for a request's body; `size1` says how large it may be (RFC 7959 section 2.9.3).
+    fn refuse_body(
         &mut self,
         now: Instant,
         request: &Request<'_, Peer>,
         (code, reason): Refusal,
+        size1: Option<u32>,
         outbox: &mut Outbox,
     ) {
         self.counters.refused += 1;
@@ -382,6 +388,9 @@ impl<D: Directory> Shard<D> {
         let budget = self.budget(now, request);
         self.reply(now, request, outbox, |writer| {
             writer.code(code);
+            if let Some(size1) = size1 {
+                writer.uint(OptionNumber::SIZE1, size1);
+            }
             if reason.len() + 32 < budget {
                 writer.payload(reason.as_bytes());
             }

@@ -1,7 +1,7 @@
 //! One operation on its way: a request and its answer, each in as many blocks as it takes (RFC 7959).
 
 use buoy_coap::block::{BadBlock, Block, BlockSize, Download, Upload, UploadStep, block_option};
-use buoy_coap::number::OptionNumber;
+use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::wire::{Message, MessageWriter};
 
 use crate::operation::{Downlink, Failure, Reply};
@@ -13,6 +13,13 @@ const WHOLE_BODY: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Transfer {
     request: Downlink,
+    /// The largest blocks, in both directions.
+    size: BlockSize,
+    /// Tells this body's blocks from those of another body for the same path (RFC 9175 section 3). It is the body's own, so one
+    /// that is begun anew has the same: it doesn't matter to which beginning a block belongs.
+    tag: u32,
+    /// What the device wants to see again (RFC 9175 section 2.3).
+    echo: Option<Box<[u8]>>,
     phase: Phase,
 }
 
@@ -36,16 +43,18 @@ pub(crate) enum Step {
 }
 
 impl Transfer {
-    pub(crate) fn new(request: Downlink, size: BlockSize) -> Self {
+    /// `tag` is that of no other body that may be under way to the same device.
+    pub(crate) fn new(request: Downlink, size: BlockSize, tag: u32) -> Self {
         let total = request.payload.bytes().len();
         let fits = total <= WHOLE_BODY.min(size.bytes());
         let phase = if fits { Phase::Whole } else { Phase::Uploading(Upload::new(total, size)) };
-        Self { request, phase }
+        Self { request, size, tag, echo: None, phase }
     }
 
     /// Goes on where a first piece of the answer, such as a notification, left off.
-    pub(crate) fn continuing(request: Downlink, download: Download, body: Vec<u8>) -> Self {
-        Self { request, phase: Phase::Downloading { download, body } }
+    pub(crate) fn continuing(request: Downlink, size: BlockSize) -> Self {
+        let phase = Phase::Downloading { download: Download::new(size), body: Vec::new() };
+        Self { request, size, tag: 0, echo: None, phase }
     }
 
     pub(crate) fn request(&self) -> &Downlink {
@@ -67,16 +76,16 @@ impl Transfer {
     }
 
     /// Starts from the first byte again.
-    pub(crate) fn restart(&mut self, size: BlockSize) {
+    pub(crate) fn restart(&mut self) {
         let request = std::mem::replace(&mut self.request, Downlink::empty());
-        *self = Self::new(request, size);
+        *self = Self::new(request, self.size, self.tag);
     }
 
     /// Writes options and payload of the next message.
     pub(crate) fn write(&self, writer: &mut MessageWriter<'_>) {
         let body = self.request.payload.bytes();
         let (block1, block2, payload) = match &self.phase {
-            Phase::Whole => (None, None, body),
+            Phase::Whole => (None, self.early_block2(), body),
             Phase::Uploading(upload) => match upload.block() {
                 Some((block, range)) => (Some(block), None, &body[range]),
                 None => (None, None, body),
@@ -90,7 +99,19 @@ impl Transfer {
             (OptionNumber::SIZE1, size1),
         ];
         self.write_options(writer, added);
+        if let Some(echo) = &self.echo {
+            writer.option(OptionNumber::ECHO, echo);
+        }
+        if block1.is_some() {
+            writer.uint(OptionNumber::REQUEST_TAG, self.tag);
+        }
         writer.payload(payload);
+    }
+
+    /// Asks for small blocks from the first on (RFC 7959 section 2.4), where the server is set to small ones.
+    fn early_block2(&self) -> Option<Block> {
+        let reads = matches!(self.request.code, Code::GET | Code::FETCH);
+        Block::at(0, false, self.size).filter(|_| reads && self.size < BlockSize::MAX)
     }
 
     fn write_options(&self, writer: &mut MessageWriter<'_>, added: [(OptionNumber, Option<u32>); 3]) {
@@ -112,6 +133,13 @@ impl Transfer {
 
     /// Takes the device's answer; a body may have at most `limit` bytes.
     pub(crate) fn answered(&mut self, answer: &Message<'_>, limit: usize) -> Result<Step, Failure> {
+        if answer.code() == Code::UNAUTHORIZED
+            && let Some(echo) = answer.value(OptionNumber::ECHO)
+            && self.echo.as_deref() != Some(echo)
+        {
+            self.echo = Some(echo.into());
+            return Ok(Step::Again);
+        }
         if let Phase::Uploading(upload) = &mut self.phase {
             match upload.answered(answer) {
                 Ok(UploadStep::Next) => return Ok(Step::Again),
@@ -130,8 +158,7 @@ impl Transfer {
 
     fn downloaded(&mut self, answer: &Message<'_>, limit: usize) -> Result<Step, Failure> {
         if !matches!(self.phase, Phase::Downloading { .. }) {
-            let download = Download::new(BlockSize::MAX);
-            self.phase = Phase::Downloading { download, body: Vec::new() };
+            self.phase = Phase::Downloading { download: Download::new(self.size), body: Vec::new() };
         }
         let Phase::Downloading { download, body } = &mut self.phase else { return Err(Failure::BadTransfer) };
         let piece = download.received_block(answer)?;

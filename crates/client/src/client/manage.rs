@@ -695,7 +695,9 @@ fn write_answer(
     if let Some(block) = answer.block1 {
         writer.uint(OptionNumber::BLOCK1, block.to_uint());
     }
-    if in_blocks && block.offset() == 0 {
+    // RFC 7959 section 4: who asks for the size is told it.
+    let asks_size = request.value(OptionNumber::SIZE2).is_some() && answer.format.is_some();
+    if (in_blocks && block.offset() == 0) || asks_size {
         writer.uint(OptionNumber::SIZE2, whole.len() as u32);
     }
     if let Some(size) = answer.size1 {

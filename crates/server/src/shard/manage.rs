@@ -119,7 +119,7 @@ impl<D: Directory> Shard<D> {
         let Submission { id, endpoint, request, intent, deadline, durability } = submission;
         let operation = Operation {
             endpoint,
-            transfer: Transfer::new(request, self.config.block_size),
+            transfer: Transfer::new(request, self.config.block_size, tag_of(id)),
             aim: Aim::Asked(intent),
             token: Token::random(&mut self.rng),
             progress: Progress::Waiting,
@@ -146,7 +146,7 @@ impl<D: Directory> Shard<D> {
         let is_safe = record.state == OperationState::Queued || request.is_idempotent();
         let operation = Operation {
             endpoint,
-            transfer: Transfer::new(request, self.config.block_size),
+            transfer: Transfer::new(request, self.config.block_size, tag_of(id)),
             aim: Aim::Asked(intent),
             token: Token::random(&mut self.rng),
             progress: Progress::Waiting,
@@ -379,7 +379,8 @@ impl<D: Directory> Shard<D> {
             return;
         }
         let token = Token::from_bytes(observation.id.0.to_be_bytes());
-        let transfer = Transfer::new(observation.request.clone(), self.config.block_size);
+        let request = observation.request.clone();
+        let transfer = Transfer::new(request, self.config.block_size, observation.id.0 as u32);
         let aim = Aim::Resume(observation);
         self.plan_own(now, endpoint, (transfer, aim, token), Durability::Patient);
     }
@@ -424,7 +425,6 @@ impl<D: Directory> Shard<D> {
     /// device didn't answer doesn't say that it didn't do it.
     pub(super) fn operation_timed_out(&mut self, now: Instant, tag: u64, outbox: &mut Outbox) {
         let id = OperationId(tag);
-        let size = self.config.block_size;
         let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
         let index = self.registrations.by_endpoint(&operation.endpoint);
         let registration = index.and_then(|index| self.registrations.get_mut(index));
@@ -435,7 +435,7 @@ impl<D: Directory> Shard<D> {
             return;
         }
         operation.progress = Progress::Waiting;
-        operation.transfer.restart(size);
+        operation.transfer.restart();
         if let Some(registration) = registration.filter(|it| it.queue_mode && !it.asleep) {
             registration.asleep = true;
             outbox.events.push(Event::Sleeping(registration.endpoint.clone()));
@@ -468,13 +468,12 @@ impl<D: Directory> Shard<D> {
     /// The device registered anew: what it was sent before is lost with its old life. It is sent again if that is safe; whether an
     /// Execute was carried out nobody knows, and it may have been what made the device restart.
     pub(super) fn take_back_sent_operation(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) {
-        let size = self.config.block_size;
         let Some(id) = self.operations.first(endpoint) else { return };
         let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
         let Progress::Sent(peer) = operation.progress else { return };
         if operation.transfer.request().is_idempotent() {
             operation.progress = Progress::Waiting;
-            operation.transfer.restart(size);
+            operation.transfer.restart();
             self.coap.cancel(now, peer, id.0);
         } else {
             self.end(now, id, Err(Failure::Deregistered), outbox);
@@ -484,14 +483,13 @@ impl<D: Directory> Shard<D> {
     /// The device left. Somebody who waits is told; what is durable waits for its return.
     pub(super) fn end_operations_of(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) {
         let ids: Vec<_> = self.operations.queues.get(endpoint).into_iter().flatten().copied().collect();
-        let size = self.config.block_size;
         for id in ids {
             let Some(operation) = self.operations.by_id.get_mut(&id) else { continue };
             if operation.durability == Durability::Transient || id.0 & OWN != 0 {
                 self.end(now, id, Err(Failure::Deregistered), outbox);
             } else if let Progress::Sent(peer) = operation.progress {
                 operation.progress = Progress::Waiting;
-                operation.transfer.restart(size);
+                operation.transfer.restart();
                 self.coap.cancel(now, peer, id.0);
                 self.save_operation(now, id, OperationState::Queued, None, outbox);
             }
@@ -562,6 +560,11 @@ impl<D: Directory> Shard<D> {
 
 /// How long the engine's own operations wait.
 const OWN_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Of the body of an operation: no two operations of the last four billion have the same.
+const fn tag_of(id: OperationId) -> u32 {
+    id.0 as u32
+}
 
 fn end_state(result: &Result<Outcome, Failure>) -> OperationState {
     match result {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use buoy_coap::block::{Assembled, Assembly, Block, block_option};
+use buoy_coap::block::{Assembled, Assembly, BadBlock, Block, block_option};
 use buoy_coap::endpoint::{MessageIds, Request};
 use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::time::Instant;
@@ -138,7 +138,8 @@ impl<D: Directory> Shard<D> {
         match assembled {
             Err(bad) => {
                 self.uploads.remove(&key);
-                self.refuse(now, request, (bad.code(), bad.to_string().into()), outbox);
+                let size1 = (bad == BadBlock::TooLarge).then_some(limit as u32);
+                self.refuse_body(now, request, (bad.code(), bad.to_string().into()), size1, outbox);
             }
             Ok(Assembled::Repeated(answer)) => self.go_on(now, request, answer, outbox),
             Ok(Assembled::More(answer)) => {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use buoy_coap::block::{BlockSize, Download};
 use buoy_coap::endpoint::{acknowledge, reject};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
@@ -85,8 +84,7 @@ impl<D: Directory> Shard<D> {
         let endpoint = registration.endpoint.clone();
         let observed = (id, observation.paths.clone(), observation.composite);
         let request = observation.request.clone();
-        let download = Download::new(BlockSize::MAX);
-        let mut transfer = Transfer::continuing(request, download, Vec::new());
+        let mut transfer = Transfer::continuing(request, self.config.block_size);
         match transfer.answered(message, self.config.max_body) {
             Ok(Step::Done { .. }) => {
                 self.report(now, &endpoint, observed, message.content_format(), message.payload(), outbox);
