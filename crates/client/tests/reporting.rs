@@ -189,7 +189,12 @@ fn the_edge_of_a_flag_is_told() {
     for on in ["1", "0", "1", "0"] {
         world.write_text("/3311/0/5850", on);
     }
-    assert!(world.notified().iter().all(|value| value == "1"));
+    assert_eq!(world.notified(), ["1", "1"], "each time that it goes on");
+    assert_eq!(world.write_attributes("/3311/0/5850", &["edge=0"]), Code::CHANGED);
+    for on in ["1", "0", "0", "1", "1", "0"] {
+        world.write_text("/3311/0/5850", on);
+    }
+    assert_eq!(world.notified(), ["0", "0"], "each time that it goes off");
 }
 
 #[test]
@@ -266,7 +271,9 @@ fn notifications_are_kept_while_there_is_no_network_and_come_with_their_times() 
 
 #[test]
 fn hqmax_limits_what_is_kept_and_1_x_6_forbids_it() {
-    for (attributes, storing, kept) in [(&["hqmax=2"][..], "1", 3), (&["hqmax=2"], "0", 1)] {
+    for (attributes, storing, kept) in
+        [(&["hqmax=2"][..], "1", 3), (&["hqmax=2"], "0", 1), (&["hqmax=0"], "1", 1), (&[], "1", 5)]
+    {
         let mut world = World::registered();
         world.write_attributes(TEMPERATURE, attributes);
         world.write_text("/1/0/6", storing);

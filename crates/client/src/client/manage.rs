@@ -386,12 +386,17 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         let tree = tree(&mut self.accounts, &mut self.access, objects);
         check_observable(&tree, who, path, update)?;
         let mine = |entry: &AttributeEntry| entry.server == server && entry.path == path;
+        let above = effective(&self.attributes, server, path.truncated(path.len().saturating_sub(1)));
         let known = self.attributes.iter().position(|entry| entry.as_ref().is_some_and(mine));
         let index = known.or_else(|| self.attributes.iter().position(Option::is_none));
         let place = index.and_then(|index| self.attributes.get_mut(index)).ok_or(Refusal::NO_ROOM)?;
         let mut attributes = place.map_or_else(Attributes::default, |entry| entry.attributes);
         update.apply(&mut attributes);
-        attributes.check_consistency().map_err(|error| refusal_of(BadRequest::Attribute(error)))?;
+        // What is inherited counts too: a limit of the resource and one of its instance may contradict each other.
+        attributes
+            .inherit(above)
+            .check_consistency()
+            .map_err(|error| refusal_of(BadRequest::Attribute(error)))?;
         let is_empty = attributes == Attributes::default();
         *place = (!is_empty).then_some(AttributeEntry { server, path, attributes });
         Ok(Answer::of(Code::CHANGED))
@@ -452,6 +457,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             own: asked.attributes,
             sequence,
             told,
+            seen: told.value,
             dirty: false,
             triggered: false,
             in_flight: false,
