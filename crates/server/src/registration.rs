@@ -70,6 +70,9 @@ pub(crate) struct Registration {
     pub(crate) peer: Peer,
     pub(crate) registered_at: Instant,
     pub(crate) last_contact: Instant,
+    /// When it was taken over from the store, whose times of last contact lag behind: the device may have been heard until
+    /// the server ended.
+    pub(crate) restored_at: Instant,
     /// Seconds.
     pub(crate) lifetime: u32,
     pub(crate) message_ids: MessageIds,
@@ -117,7 +120,7 @@ impl Registration {
     }
 
     pub(crate) fn expires_at(&self) -> Instant {
-        self.last_contact + Duration::from_secs(u64::from(self.lifetime))
+        self.last_contact.max(self.restored_at) + Duration::from_secs(u64::from(self.lifetime))
     }
 
     pub(crate) fn view(&self) -> RegistrationView {

@@ -202,6 +202,21 @@ fn int_107_a_registration_ends_after_its_lifetime_unless_it_is_updated() {
 }
 
 #[test]
+fn a_restart_expires_nobody_although_the_times_of_last_contact_in_the_store_are_old() {
+    let mut world = World::new();
+    let location = world.register(1000, "buoy-1", &["lt=300"]);
+    for _ in 0..10 {
+        world.wait(200);
+        world.update(1000, &location);
+    }
+    let mut world = world.restarted();
+    world.wait(200);
+    assert_eq!(world.update(1000, &location), Code::CHANGED);
+    world.wait(310);
+    assert!(world.server.shard.is_empty());
+}
+
+#[test]
 fn a_device_that_registers_again_replaces_its_old_registration() {
     let mut world = World::new();
     let old = world.register(1000, "buoy-1", &[]);

@@ -25,11 +25,10 @@ const UPLOAD_PATIENCE: Duration = Duration::from_secs(247);
 impl<D: Directory> Shard<D> {
     /// Takes over a registration from the store. Returns its view, or `None` if the record cannot be read.
     ///
-    /// Registrations are restored before the first datagram. One that should have expired meanwhile gets the grace that any
-    /// other gets, so that a restart expires nobody.
+    /// Registrations are restored before the first datagram. The lifetime of each runs anew, so that a restart expires nobody.
     pub fn restore(&mut self, now: Instant, key: RegistrationKey, record: &[u8]) -> Option<Arc<str>> {
         let record = RegistrationRecord::parse(record)?;
-        let registration = self.revive(key, record);
+        let registration = self.revive(now, key, record);
         self.next_counter = self.next_counter.max(key.counter() + 1);
         let endpoint = registration.endpoint.clone();
         self.directory.claim(&endpoint, self.number);
@@ -43,7 +42,7 @@ impl<D: Directory> Shard<D> {
         }
         let tokens: Vec<_> = registration.observations.iter().map(|observation| observation.id).collect();
         let to_resume: Vec<_> = registration.observations_to_resume().cloned().collect();
-        let expires_at = registration.expires_at().max(now) + self.config.grace;
+        let expires_at = registration.expires_at() + self.config.grace;
         let index = self.registrations.insert(registration);
         self.observations.extend(tokens.into_iter().map(|token| (token, index)));
         let slot = self.expiries.schedule(expires_at, index.0);
@@ -63,7 +62,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    fn revive(&mut self, key: RegistrationKey, record: RegistrationRecord<'_>) -> Registration {
+    fn revive(&mut self, now: Instant, key: RegistrationKey, record: RegistrationRecord<'_>) -> Registration {
         let others = record.others.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         let attributes = Attributes {
             binding: record.binding.into(),
@@ -77,6 +76,7 @@ impl<D: Directory> Shard<D> {
             peer: Peer { address: record.address },
             registered_at: Instant::from_millis(record.registered_at),
             last_contact: Instant::from_millis(record.last_contact),
+            restored_at: now,
             lifetime: record.lifetime,
             message_ids: MessageIds::random(&mut self.rng),
             version: record.version,
@@ -242,6 +242,7 @@ impl<D: Directory> Shard<D> {
             peer,
             registered_at: now,
             last_contact: now,
+            restored_at: Instant::ZERO,
             lifetime: register.lifetime.unwrap_or(self.config.default_lifetime),
             message_ids: match &old {
                 Some(old) => old.message_ids,

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use buoy_client::ClientConfig;
 use buoy_coap::number::Code;
 use buoy_lwm2m::attributes::Attributes;
 use buoy_lwm2m::operation::Downlink;
 use buoy_lwm2m::path::Path;
 use buoy_server::{Durability, Intent, OperationState};
-use buoy_testkit::{Counter, Faults, World};
+use buoy_testkit::{Counter, DEVICE, Faults, World};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -17,7 +18,11 @@ const TEMPERATURE: Path = Path::resource(3303, 0, 5700);
 
 /// A world with a device that is observed by confirmable notifications.
 fn observed(seed: u64) -> World {
-    let mut world = World::new(seed);
+    observed_with(seed, ClientConfig::new(DEVICE).unwrap())
+}
+
+fn observed_with(seed: u64, config: ClientConfig) -> World {
+    let mut world = World::with(seed, config);
     let mut container = buoy_testkit::Container::default();
     container.instances.insert(0, Default::default());
     world.device().objects.container = Some(container);
@@ -147,4 +152,44 @@ fn a_device_behind_another_address_is_found_by_its_next_message() {
     world.measure(25.0);
     assert_eq!(world.reported_text(), ["25"]);
     assert_eq!(world.read("/3/0/0", TEXT).code(), Code::CONTENT);
+}
+
+#[test]
+fn a_sleeping_device_behind_a_nat_gets_all_that_waited_for_it_in_order() {
+    for seed in SEEDS {
+        let config = ClientConfig { queue_mode: true, ..ClientConfig::new(DEVICE).unwrap() };
+        let mut world = observed_with(seed, config);
+        world.write_text("/3311/0/5850", "1");
+        world.wait(5);
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        world.network.faults = Faults::lossy(Duration::from_secs(2));
+        let mut asked = Vec::new();
+        for level in 1..=20u8 {
+            let text = level.to_string();
+            let write = write("/3311/0/5851", TEXT, text.as_bytes());
+            asked.push(world.submit(&write, Intent::Once, Durability::Durable));
+            if dice.next_u32().is_multiple_of(4) {
+                world.restart_server();
+            }
+            world.wait(u64::from(dice.next_u32() % 400));
+            // The NAT forgets a device that says nothing for so long. When it has something to tell, it wakes.
+            world.move_device();
+            if dice.next_u32().is_multiple_of(3) {
+                world.measure(f64::from(level) + 20.0);
+            }
+        }
+        world.network.faults = Faults::none();
+        world.wait(7200);
+        let ended = world.server.store.operations.values();
+        let succeeded: Vec<u64> = ended
+            .filter(|record| record.state == OperationState::Succeeded)
+            .map(|record| record.id.0)
+            .collect();
+        assert!(succeeded.len() >= 10, "seed {seed}: {succeeded:?} of {asked:?}");
+        let last = asked.iter().rposition(|id| succeeded.contains(id)).unwrap() + 1;
+        let level = world.first_device().objects.light.level(0).unwrap();
+        assert!(usize::from(level) >= last, "seed {seed}: {level}, but {last} was done");
+        assert_the_observation_holds(&mut world);
+        assert_nothing_is_left(&mut world);
+    }
 }
