@@ -168,6 +168,22 @@ fn int_102_an_update_from_a_new_address_moves_the_device() {
 }
 
 #[test]
+fn an_operation_under_way_follows_the_device_to_its_new_address() {
+    let mut world = World::new();
+    let location = world.register(1000, "buoy-1", &["lt=300"]);
+    world.submit(1, "buoy-1", request(Code::POST, &[], b""), Intent::Once, Durability::Transient);
+    let first = world.sent.last().unwrap().1.clone();
+    assert_eq!(world.update(2000, &location), Code::CHANGED);
+    assert_eq!(
+        world.sent.last().unwrap(),
+        &(peer(2000), first),
+        "the same message, lest it be carried out twice"
+    );
+    world.answer(2000, Code::CHANGED, &[], b"");
+    assert_eq!(world.outcome(1), Some(Ok(Code::CHANGED)));
+}
+
+#[test]
 fn int_103_a_deregistered_device_is_gone() {
     let mut world = World::new();
     let location = world.register(1000, "buoy-1", &[]);

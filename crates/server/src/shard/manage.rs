@@ -446,6 +446,19 @@ impl<D: Directory> Shard<D> {
         }
     }
 
+    /// The device speaks from another address: what is under way to it goes there from now on.
+    pub(super) fn moved(&mut self, now: Instant, index: Index, peer: Peer) {
+        let Some(registration) = self.registrations.get(index).filter(|it| it.peer != peer) else { return };
+        let endpoint = registration.endpoint.clone();
+        self.registrations.set_address(index, peer.address);
+        let Some(id) = self.operations.first(&endpoint) else { return };
+        let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
+        if let Progress::Sent(old) = operation.progress {
+            operation.progress = Progress::Sent(peer);
+            self.coap.redirect(now, old, id.0, peer);
+        }
+    }
+
     pub(super) fn operation_reset(&mut self, now: Instant, tag: u64, outbox: &mut Outbox) {
         self.end(now, OperationId(tag), Err(Failure::Reset), outbox);
     }

@@ -319,9 +319,7 @@ impl<D: Directory> Shard<D> {
         let unknown = || refusal(Code::NOT_FOUND, "no registration has this location; register again");
         let index = self.by_location(&update.location).ok_or_else(unknown)?;
         let objects = update.objects.map(|payload| self.take_objects(payload)).transpose()?;
-        if self.registrations.get(index).is_some_and(|registration| registration.peer != peer) {
-            self.registrations.set_address(index, peer.address);
-        }
+        self.moved(now, index, peer);
         let registration = self.registrations.get_mut(index).ok_or_else(unknown)?;
         let mut changed = UpdatedFields::default();
         if let Some(lifetime) = update.lifetime {

@@ -29,7 +29,8 @@ impl<D: Directory> Shard<D> {
             let length = outbox.write(&acknowledge(message.message_id()));
             self.send_reply(now, peer, length, outbox);
         }
-        self.moved(index, peer);
+        // Only the device knows the token, so the device it is, wherever it speaks from now.
+        self.moved(now, index, peer);
         self.prove_address(peer);
         if !message.code().is_success() {
             self.observation_refused(index, id, outbox);
@@ -53,13 +54,6 @@ impl<D: Directory> Shard<D> {
         }
         let length = outbox.write(&reject(message.message_id()));
         self.send_reply(now, peer, length, outbox);
-    }
-
-    /// Only the device knows the token, so the device it is, wherever it speaks from now.
-    fn moved(&mut self, index: Index, peer: Peer) {
-        if self.registrations.get(index).is_some_and(|registration| registration.peer != peer) {
-            self.registrations.set_address(index, peer.address);
-        }
     }
 
     fn is_news(&mut self, now: Instant, index: Index, id: ObservationId, message: &Message<'_>) -> bool {

@@ -171,10 +171,10 @@ fn a_sleeping_device_behind_a_nat_gets_all_that_waited_for_it_in_order() {
             if dice.next_u32().is_multiple_of(4) {
                 world.restart_server();
             }
-            world.wait(u64::from(dice.next_u32() % 400));
+            world.wait(u64::from(dice.next_u32() % 300));
             // The NAT forgets a device that says nothing for so long. When it has something to tell, it wakes.
             world.move_device();
-            if dice.next_u32().is_multiple_of(3) {
+            if dice.next_u32().is_multiple_of(2) {
                 world.measure(f64::from(level) + 20.0);
             }
         }
