@@ -20,6 +20,8 @@ pub(crate) struct Transfer {
     tag: u32,
     /// What the device wants to see again (RFC 9175 section 2.3).
     echo: Option<Box<[u8]>>,
+    /// The number of the answer's Observe option, which only its first block carries (RFC 7959 section 3.4).
+    observed: Option<u32>,
     phase: Phase,
 }
 
@@ -48,13 +50,13 @@ impl Transfer {
         let total = request.payload.bytes().len();
         let fits = total <= WHOLE_BODY.min(size.bytes());
         let phase = if fits { Phase::Whole } else { Phase::Uploading(Upload::new(total, size)) };
-        Self { request, size, tag, echo: None, phase }
+        Self { request, size, tag, echo: None, observed: None, phase }
     }
 
     /// Goes on where a first piece of the answer, such as a notification, left off.
     pub(crate) fn continuing(request: Downlink, size: BlockSize) -> Self {
         let phase = Phase::Downloading { download: Download::new(size), body: Vec::new() };
-        Self { request, size, tag: 0, echo: None, phase }
+        Self { request, size, tag: 0, echo: None, observed: None, phase }
     }
 
     pub(crate) fn request(&self) -> &Downlink {
@@ -140,6 +142,7 @@ impl Transfer {
             self.echo = Some(echo.into());
             return Ok(Step::Again);
         }
+        self.observed = answer.uint(OptionNumber::OBSERVE).or(self.observed);
         if let Phase::Uploading(upload) = &mut self.phase {
             match upload.answered(answer) {
                 Ok(UploadStep::Next) => return Ok(Step::Again),
@@ -152,7 +155,7 @@ impl Transfer {
             Some(block) if answer.code().is_success() && (block.more() || block.offset() > 0) => {
                 self.downloaded(answer, limit)
             }
-            _ => Ok(done(answer, answer.payload().to_vec())),
+            _ => Ok(done(answer, answer.payload().to_vec(), self.observed)),
         }
     }
 
@@ -166,11 +169,12 @@ impl Transfer {
             return Err(Failure::BadTransfer);
         }
         body.extend_from_slice(piece.bytes);
-        Ok(if piece.is_last { done(answer, std::mem::take(body)) } else { Step::Again })
+        let observed = self.observed;
+        Ok(if piece.is_last { done(answer, std::mem::take(body), observed) } else { Step::Again })
     }
 }
 
-fn done(answer: &Message<'_>, payload: Vec<u8>) -> Step {
+fn done(answer: &Message<'_>, payload: Vec<u8>, observed: Option<u32>) -> Step {
     let segments = answer.values(OptionNumber::LOCATION_PATH).map(String::from_utf8_lossy);
     let reply = Reply {
         code: answer.code(),
@@ -179,5 +183,5 @@ fn done(answer: &Message<'_>, payload: Vec<u8>) -> Step {
         observing: None,
         payload,
     };
-    Step::Done { reply, observed: answer.uint(OptionNumber::OBSERVE) }
+    Step::Done { reply, observed }
 }

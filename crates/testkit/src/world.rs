@@ -138,6 +138,13 @@ impl World {
         self.wait(1);
     }
 
+    /// Starts every device.
+    pub fn start_all(&mut self) {
+        let now = self.now;
+        self.devices.iter_mut().for_each(|place| place.device.start(now));
+        self.settle();
+    }
+
     /// Whether server and device agree that the first device is registered.
     #[must_use]
     pub fn is_registered(&self) -> bool {

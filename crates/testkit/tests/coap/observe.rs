@@ -1,12 +1,13 @@
 //! Observation (RFC 7641): the device notifies, the server observes.
 
-use buoy_client::Event;
+use buoy_client::{ClientConfig, Event};
+use buoy_coap::block::BlockSize;
 use buoy_coap::number::{Code, ContentFormat};
 use buoy_coap::wire::Kind;
 use buoy_lwm2m::operation::Downlink;
 use buoy_lwm2m::path::Path;
 use buoy_server::ObservationId;
-use buoy_testkit::{Datagram, ONLY_SERVER, World};
+use buoy_testkit::{DEVICE, Datagram, ONLY_SERVER, World};
 
 const TEMPERATURE: Path = Path::resource(3303, 0, 5700);
 const TEXT: ContentFormat = ContentFormat::TEXT;
@@ -78,6 +79,18 @@ fn a_second_observation_of_a_path_takes_the_place_of_the_first() {
     world.measure(21.0);
     assert_eq!(world.reported_text(), ["21"]);
     assert_eq!(world.server.shard.observations("buoy-1").len(), 1);
+}
+
+#[test]
+fn an_observation_whose_answer_and_notifications_come_in_blocks_holds() {
+    let block_size = BlockSize::at_most(32);
+    let mut world = World::registered_with(ClientConfig { block_size, ..ClientConfig::new(DEVICE).unwrap() });
+    let observe = world.observe("/3303/0", ContentFormat::SENML_JSON);
+    assert!(observe.reply().observing.is_some() && observe.text().ends_with("}]"), "{}", observe.text());
+    world.measure(30.0);
+    let told = world.reported_text();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(r#""n":"5700","v":30}"#) && told[0].ends_with("}]"), "{told:?}");
 }
 
 #[test]

@@ -6,12 +6,14 @@ mod chaos;
 use std::time::Duration;
 
 use buoy_client::firmware::{FirmwareUpdate, Protocol, State};
+use buoy_client::{ClientConfig, Server as Account};
+use buoy_coap::block::BlockSize;
 use buoy_coap::number::{Code, ContentFormat};
 use buoy_lwm2m::attributes::Attributes;
 use buoy_lwm2m::operation::{Content, Downlink, WriteMode};
 use buoy_lwm2m::path::Path;
 use buoy_server::{Durability, Failure, Intent};
-use buoy_testkit::{Container, Counter, Faults, ONLY_SERVER, Shelf, World};
+use buoy_testkit::{Container, Counter, DEVICE, Device, Faults, ONLY_SERVER, Shelf, World};
 
 /// Worlds for each test.
 const SEEDS: std::ops::Range<u64> = 1..41;
@@ -102,6 +104,52 @@ fn a_device_registers_in_the_end() {
         assert!(world.is_registered(), "seed {seed}");
         assert_eq!(world.server.store.registrations.len(), 1, "seed {seed}");
     }
+}
+
+#[test]
+fn a_device_with_small_blocks_registers_in_the_end() {
+    for seed in SEEDS {
+        let mut world = World::with(seed, small_blocks());
+        world.network.faults = Faults::lossy(SLOWEST);
+        world.start();
+        let objects = &world.server.shard.registration(DEVICE).unwrap().objects;
+        assert!(objects.starts_with("</>;rt=") && objects.ends_with("</3311/0>"), "seed {seed}: {objects}");
+    }
+}
+
+fn small_blocks() -> ClientConfig {
+    ClientConfig { block_size: BlockSize::at_most(32), ..ClientConfig::new(DEVICE).unwrap() }
+}
+
+#[test]
+fn notifications_in_blocks_are_told_whole_or_not_at_all() {
+    let told = std::cell::Cell::new(0);
+    for seed in SEEDS {
+        let mut world = World::with(seed, small_blocks());
+        world.start();
+        let path = Path::instance(3303, 0);
+        let attributes = Attributes { con: Some(true), ..Attributes::default() };
+        let accept = Some(ContentFormat::SENML_JSON);
+        let request = Downlink::Observe { path, accept, attributes };
+        let intent = Intent::Observe { paths: [path].into(), composite: false };
+        let id = world.submit(&request, intent, Durability::Transient);
+        assert_eq!(end_of(&mut world, id), Ok(Code::CONTENT));
+        world.network.faults = Faults::lossy(SLOWEST);
+        for celsius in 0..20 {
+            world.measure(f64::from(celsius));
+            world.wait(celsius as u64 % 9 * 10);
+        }
+        world.network.faults = Faults::none();
+        world.wait(600);
+        for report in world.reported_text() {
+            let is_whole =
+                report.starts_with(r#"[{"bn":"/3303/0/","n":"5601","v":"#) && report.ends_with("}]");
+            assert!(is_whole && report.matches("\"n\":").count() == 7, "seed {seed}: {report}");
+            told.set(told.get() + 1);
+        }
+        assert_nothing_is_left(&mut world);
+    }
+    assert!(told.get() > SEEDS.count() * 4, "{}", told.get());
 }
 
 #[test]
@@ -294,6 +342,44 @@ fn firmware_is_pulled_whole() {
         world.run_until(100_000, |world| world.firmware().0 != State::Downloading);
         let (state, is_same) = (world.firmware().0, world.firmware().1 == image);
         assert_eq!((state, is_same), (State::Downloaded, true), "seed {seed}");
+    }
+}
+
+#[test]
+fn firmware_is_pushed_whole_or_not_at_all() {
+    let image = body(6_000);
+    let mut whole = 0;
+    for seed in SEEDS {
+        let mut world = World::new(seed);
+        world.device().objects.firmware = Some(FirmwareUpdate::new(Shelf::default(), &[Protocol::Coap]));
+        world.start();
+        world.network.faults = Faults::lossy(SLOWEST);
+        let id = world.submit(&write("/5/0/0", OPAQUE, &image), Intent::Once, Durability::Patient);
+        let push = end_of(&mut world, id);
+        let (state, package) = world.firmware();
+        let is_there = state == State::Downloaded && package == image;
+        assert!(state != State::Downloaded || is_there, "seed {seed}: another package");
+        assert!(push != Ok(Code::CHANGED) || is_there, "seed {seed}: {push:?} and {state:?}");
+        whole += usize::from(is_there);
+    }
+    assert_mostly(whole);
+}
+
+#[test]
+fn many_devices_at_once_are_served() {
+    const DEVICES: usize = 10;
+    for seed in SEEDS.take(5) {
+        let mut world = World::new(seed);
+        for n in 2..=DEVICES {
+            let config = ClientConfig::new(&format!("buoy-{n}")).unwrap();
+            world.add_device(Device::new(config, &[Account::new(101, 300)], seed + 1000 * n as u64));
+        }
+        world.network.faults = Faults::lossy(SLOWEST);
+        world.start_all();
+        assert!(world.run_until(LIMIT, |world| world.server.shard.len() == DEVICES), "seed {seed}");
+        world.wait(LIMIT);
+        assert_eq!(world.server.shard.len(), DEVICES, "seed {seed}");
+        assert_eq!(world.server.store.registrations.len(), DEVICES, "seed {seed}");
     }
 }
 
