@@ -108,6 +108,12 @@ impl Operations {
         })
     }
 
+    /// Whether the operation that is under way to a device began with that token.
+    pub(super) fn has_under_way(&self, endpoint: &str, token: &[u8]) -> bool {
+        let operation = self.first(endpoint).and_then(|id| self.by_id.get(&id));
+        operation.is_some_and(|it| it.progress != Progress::Waiting && it.token.as_slice() == token)
+    }
+
     fn waiting_for(&self, endpoint: &str) -> usize {
         self.queues.get(endpoint).map_or(0, VecDeque::len)
     }

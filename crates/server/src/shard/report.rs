@@ -47,13 +47,24 @@ impl<D: Directory> Shard<D> {
     /// the sender may be another shard's.
     fn unwanted(&mut self, now: Instant, peer: Peer, message: &Message<'_>, outbox: &mut Outbox) {
         self.counters.notifications_dropped += 1;
-        if self.registrations.by_address(peer.address).is_none() {
+        let Some(index) = self.registrations.by_address(peer.address) else {
             let datagram = message.datagram().into();
             outbox.events.push(Event::Misdirected { shard: None, peer, datagram });
             return;
-        }
-        let length = outbox.write(&reject(message.message_id()));
+        };
+        let answer = match (self.is_beginning(index, message), message.kind()) {
+            (false, _) => reject(message.message_id()),
+            (true, Kind::Confirmable) => acknowledge(message.message_id()),
+            (true, _) => return,
+        };
+        let length = outbox.write(&answer);
         self.send_reply(now, peer, length, outbox);
+    }
+
+    /// Whether a message notifies of an observation whose first answer is still coming, in blocks.
+    fn is_beginning(&self, index: Index, message: &Message<'_>) -> bool {
+        let registration = self.registrations.get(index);
+        registration.is_some_and(|it| self.operations.has_under_way(&it.endpoint, message.token()))
     }
 
     fn is_news(&mut self, now: Instant, index: Index, id: ObservationId, message: &Message<'_>) -> bool {

@@ -6,7 +6,7 @@ use buoy_coap::number::{Code, ContentFormat};
 use buoy_coap::wire::Kind;
 use buoy_lwm2m::operation::Downlink;
 use buoy_lwm2m::path::Path;
-use buoy_server::ObservationId;
+use buoy_server::{Durability, Intent, ObservationId};
 use buoy_testkit::{DEVICE, Datagram, ONLY_SERVER, World};
 
 const TEMPERATURE: Path = Path::resource(3303, 0, 5700);
@@ -91,6 +91,29 @@ fn an_observation_whose_answer_and_notifications_come_in_blocks_holds() {
     let told = world.reported_text();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains(r#""n":"5700","v":30}"#) && told[0].ends_with("}]"), "{told:?}");
+}
+
+#[test]
+fn a_change_while_the_first_answer_still_comes_leaves_both_sides_of_one_mind() {
+    let block_size = BlockSize::at_most(32);
+    let mut world = World::registered_with(ClientConfig { block_size, ..ClientConfig::new(DEVICE).unwrap() });
+    let path = Path::instance(3303, 0);
+    let accept = Some(ContentFormat::SENML_JSON);
+    let request = Downlink::Observe { path, accept, attributes: Default::default() };
+    let intent = Intent::Observe { paths: [path].into(), composite: false };
+    let id = world.submit(&request, intent, Durability::Transient);
+    world.run_until(10, |world| world.from_server().any(|sent| sent.line().contains("Block2=2/0/32")));
+    world.measure(30.0);
+    world.wait(10);
+    let is_observed = matches!(world.server.outcome(id).unwrap(), Ok(reply) if reply.observing.is_some());
+    world.reported();
+    world.measure(31.0);
+    world.measure(32.0);
+    assert_eq!(world.reported().len(), if is_observed { 2 } else { 0 });
+    assert_eq!(world.server.shard.observations("buoy-1").len(), usize::from(is_observed));
+    world.network.log.clear();
+    world.measure(33.0);
+    assert_eq!(world.from_device().count() > 0, is_observed);
 }
 
 #[test]
