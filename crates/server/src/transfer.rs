@@ -8,6 +8,8 @@ use crate::operation::{Downlink, Failure, Reply};
 
 /// Bodies up to this many bytes go in one message.
 const WHOLE_BODY: usize = 1024;
+/// A value that changes faster than it can be read is given up after so many beginnings.
+const PATIENCE: u8 = 3;
 
 /// A request that is being carried out.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Transfer {
     echo: Option<Box<[u8]>>,
     /// The number of the answer's Observe option, which only its first block carries (RFC 7959 section 3.4).
     observed: Option<u32>,
+    /// How often the answer may still be begun anew because it changed while it came.
+    patience: u8,
     phase: Phase,
 }
 
@@ -50,13 +54,14 @@ impl Transfer {
         let total = request.payload.bytes().len();
         let fits = total <= WHOLE_BODY.min(size.bytes());
         let phase = if fits { Phase::Whole } else { Phase::Uploading(Upload::new(total, size)) };
-        Self { request, size, tag, echo: None, observed: None, phase }
+        Self { request, size, tag, echo: None, observed: None, patience: PATIENCE, phase }
     }
 
     /// Goes on where a first piece of the answer, such as a notification, left off.
     pub(crate) fn continuing(request: Downlink, size: BlockSize) -> Self {
         let phase = Phase::Downloading { download: Download::new(size), body: Vec::new() };
-        Self { request, size, tag: 0, echo: None, observed: None, phase }
+        // What has changed since the notification is told by the next one.
+        Self { request, size, tag: 0, echo: None, observed: None, patience: 0, phase }
     }
 
     pub(crate) fn request(&self) -> &Downlink {
@@ -112,8 +117,11 @@ impl Transfer {
 
     /// Asks for small blocks from the first on (RFC 7959 section 2.4), where the server is set to small ones.
     fn early_block2(&self) -> Option<Block> {
-        let reads = matches!(self.request.code, Code::GET | Code::FETCH);
-        Block::at(0, false, self.size).filter(|_| reads && self.size < BlockSize::MAX)
+        Block::at(0, false, self.size).filter(|_| self.reads() && self.size < BlockSize::MAX)
+    }
+
+    fn reads(&self) -> bool {
+        matches!(self.request.code, Code::GET | Code::FETCH)
     }
 
     fn write_options(&self, writer: &mut MessageWriter<'_>, added: [(OptionNumber, Option<u32>); 3]) {
@@ -163,8 +171,17 @@ impl Transfer {
         if !matches!(self.phase, Phase::Downloading { .. }) {
             self.phase = Phase::Downloading { download: Download::new(self.size), body: Vec::new() };
         }
+        let may_begin_anew =
+            self.patience > 0 && self.reads() && self.request.payload.bytes().len() <= WHOLE_BODY;
         let Phase::Downloading { download, body } = &mut self.phase else { return Err(Failure::BadTransfer) };
-        let piece = download.received_block(answer)?;
+        let piece = match download.received_block(answer) {
+            Err(BadBlock::BodyChanged) if may_begin_anew => {
+                self.patience -= 1;
+                self.phase = Phase::Whole;
+                return Ok(Step::Again);
+            }
+            piece => piece?,
+        };
         if body.len() + piece.bytes.len() > limit {
             return Err(Failure::BadTransfer);
         }
