@@ -80,6 +80,10 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         objects: &mut [&mut dyn Object],
         body: &mut [u8; BODY],
     ) -> Result<Answer, Failure> {
+        let proxy = [OptionNumber::PROXY_URI, OptionNumber::PROXY_SCHEME];
+        if proxy.into_iter().any(|option| message.value(option).is_some()) {
+            return Err(plain(Refusal::new(Code::PROXYING_NOT_SUPPORTED, "this device is no proxy")));
+        }
         let block = block_option(message, OptionNumber::BLOCK1).map_err(|bad| plain(bad_block(bad)))?;
         let downlink = parse(message, message.payload()).map_err(plain)?;
         match block.filter(|block| block.more() || block.offset() > 0) {

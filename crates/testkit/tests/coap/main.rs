@@ -96,6 +96,31 @@ fn rfc_7252_a_repeated_request_gets_the_same_answer() {
 }
 
 #[test]
+fn rfc_7252_neither_is_a_proxy() {
+    let mut world = World::registered();
+    for role in BOTH {
+        for (id, option) in [(1, OptionNumber::PROXY_URI), (2, OptionNumber::PROXY_SCHEME)] {
+            let options = [(option, &b"coap"[..])];
+            let asked = Asked { path: readable(role), options: &options, ..Asked::default() };
+            let answer = ask(&mut world, role, id, &asked).unwrap();
+            assert_eq!(answer.code(), Code::PROXYING_NOT_SUPPORTED, "{role:?} {option:?}");
+        }
+    }
+}
+
+#[test]
+fn rfc_7252_an_unknown_critical_option_is_refused_and_an_unknown_elective_one_passed_over() {
+    let mut world = World::registered();
+    for role in BOTH {
+        for (id, option, code) in [(1, 2049, Code::BAD_OPTION), (2, 2050, Code::CONTENT)] {
+            let options = [(OptionNumber(option), &b"x"[..])];
+            let asked = Asked { path: readable(role), options: &options, ..Asked::default() };
+            assert_eq!(ask(&mut world, role, id, &asked).unwrap().code(), code, "{role:?} {option}");
+        }
+    }
+}
+
+#[test]
 fn rfc_8132_patch_is_a_method_that_nothing_takes() {
     let mut world = World::registered();
     for (id, role, path) in [
