@@ -30,6 +30,8 @@ use tokio::sync::oneshot;
 use app::App;
 use hub::Hub;
 
+pub(crate) use http::openapi_document;
+
 /// How often old values are pruned and the times of last contact are saved.
 const HOUSEKEEPING: Duration = Duration::from_secs(300);
 
@@ -101,6 +103,9 @@ impl Server {
             coap_address,
             http_address,
             updates,
+            downloads: http::Downloads::default(),
+            keys_in_use: http::KeysInUse::default(),
+            started_at: clock.now().as_millis(),
         });
         offer_firmware(&app, &reader)?;
         let last_update =

@@ -55,6 +55,8 @@ pub struct Shard<D> {
     operations: Operations,
     uploads: HashMap<UploadKey, PartialUpload>,
     files: BTreeMap<Box<str>, Body>,
+    /// Downloads that are followed, and how far they have come.
+    downloads: HashMap<u64, usize>,
     traced: HashMap<Arc<str>, u32>,
     counters: Counters,
 }
@@ -223,6 +225,7 @@ impl<D: Directory> Shard<D> {
             operations: Operations::default(),
             uploads: HashMap::new(),
             files: BTreeMap::new(),
+            downloads: HashMap::new(),
             traced: HashMap::new(),
             counters: Counters::default(),
         }

@@ -141,7 +141,7 @@ impl<D: Directory> Shard<D> {
         self.save_operation(now, id, OperationState::Queued, None, outbox);
         self.advance(now, &endpoint, outbox);
         if self.operations.by_id.get(&id).is_some_and(|operation| operation.progress == Progress::Waiting) {
-            outbox.events.push(Event::OperationQueued(id));
+            outbox.events.push(Event::OperationQueued { id, endpoint });
         }
     }
 
@@ -223,11 +223,14 @@ impl<D: Directory> Shard<D> {
                 self.operations.remove(id);
                 continue;
             }
+            let owner = operation.endpoint.clone();
             match self.transmit(now, id, index) {
                 Ok(()) => {
                     self.counters.operations_sent += 1;
                     self.save_operation(now, id, OperationState::Sent, None, outbox);
-                    outbox.events.push(Event::OperationSent(id));
+                    if id.0 & OWN == 0 {
+                        outbox.events.push(Event::OperationSent { id, endpoint: owner });
+                    }
                     return;
                 }
                 // It stays first, and goes when an exchange is free: at the latest at the device's next contact.
@@ -446,9 +449,10 @@ impl<D: Directory> Shard<D> {
             registration.asleep = true;
             outbox.events.push(Event::Sleeping(registration.endpoint.clone()));
         }
+        let endpoint = operation.endpoint.clone();
         self.save_operation(now, id, OperationState::Queued, None, outbox);
         if id.0 & OWN == 0 {
-            outbox.events.push(Event::OperationQueued(id));
+            outbox.events.push(Event::OperationQueued { id, endpoint });
         }
     }
 

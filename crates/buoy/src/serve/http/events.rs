@@ -29,7 +29,7 @@ pub(super) fn leshan_stream(
         // The trace ends with the stream.
         let _trace = &trace;
         // A reader that was too slow misses events, and goes on with the next.
-        let told = event.ok().and_then(|event| tell(&app, &event, endpoint.as_deref()));
+        let told = event.ok().and_then(|(_, event)| tell(&app, &event, endpoint.as_deref()));
         std::future::ready(
             told.map(|(name, data)| Ok(SseEvent::default().event(name).data(data.to_string()))),
         )
@@ -62,6 +62,7 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
     let event = match event {
         AppEvent::Device(event) => event,
         AppEvent::Delayed(event) => return late_answer(app, event, wanted),
+        AppEvent::Update(_) => return None,
     };
     match &**event {
         Event::Registered { registration, .. } if wanted(&registration.endpoint) => {

@@ -211,20 +211,30 @@ fn check_id(path: Path, object: &Map<String, Json>) -> Result<(), String> {
     }
 }
 
-/// A value in a request: of the type that the node names, or that the model knows, or that it looks like.
 fn value_of(
     path: Path,
     value: Option<&Json>,
     kind: Option<&Json>,
     models: &DeviceModels<'_>,
 ) -> Result<OwnedValue, String> {
-    let value = value.ok_or("\"value\" is missing")?;
-    let named = match kind.and_then(Json::as_str) {
-        Some(name) => Some(parse_type(name).ok_or_else(|| format!("\"{name}\" is no type of a value"))?),
+    read_value(path, value.ok_or("\"value\" is missing")?, kind.and_then(Json::as_str), models)
+}
+
+/// A value in a request: of the type that the caller names, or that the model knows, or that it looks like.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn read_value(
+    path: Path,
+    value: &Json,
+    kind: Option<&str>,
+    models: &DeviceModels<'_>,
+) -> Result<OwnedValue, String> {
+    let named = match kind {
+        Some(name) => Some(name.parse().map_err(|_| format!("\"{name}\" is no type of a value"))?),
         None => None,
     };
-    let known = models.value_type(path);
-    let value_type = named.or(known).unwrap_or_else(|| look(value));
+    let value_type = named.or(models.value_type(path)).unwrap_or_else(|| look(value));
     typed_value(value, value_type).ok_or_else(|| format!("{path}: {value} is no {}", value_type.name()))
 }
 
@@ -235,21 +245,6 @@ fn look(value: &Json) -> ValueType {
         Json::Number(_) => ValueType::Float,
         _ => ValueType::String,
     }
-}
-
-fn parse_type(name: &str) -> Option<ValueType> {
-    Some(match name.to_ascii_uppercase().as_str() {
-        "STRING" => ValueType::String,
-        "INTEGER" => ValueType::Integer,
-        "UNSIGNED_INTEGER" => ValueType::UnsignedInteger,
-        "FLOAT" => ValueType::Float,
-        "BOOLEAN" => ValueType::Boolean,
-        "OPAQUE" => ValueType::Opaque,
-        "TIME" => ValueType::Time,
-        "OBJLNK" => ValueType::ObjectLink,
-        "CORELINK" => ValueType::CoreLink,
-        _ => return None,
-    })
 }
 
 fn typed_value(value: &Json, value_type: ValueType) -> Option<OwnedValue> {
