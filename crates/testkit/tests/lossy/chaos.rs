@@ -55,60 +55,83 @@ enum Reboots {
 }
 
 fn play(reboots: Reboots) {
-    let large = body(2500);
     for seed in SEEDS {
         let mut world = observed(seed);
-        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut story = Story::new(seed);
         world.network.faults = Faults::lossy(Duration::from_secs(2));
-        let execute = Downlink::Execute { path: Path::resource(32769, 0, 0), arguments: "" };
-        let (mut celsius, mut executes, mut asked) = (20, Vec::new(), Vec::new());
         for _ in 0..60 {
-            match dice.next_u32() % 10 {
-                0 => world.restart_server(),
-                1 if reboots == Reboots::Sometimes => world.reboot_device(),
-                2 => world.move_device(),
-                3 => executes.push(world.submit(&execute, Intent::Once, Durability::Durable)),
-                4 => asked.push(world.submit(&read("/3/0", TEXT), Intent::Once, Durability::Durable)),
-                5 => asked.push(world.submit(
-                    &write("/3/0/15", TEXT, b"UTC"),
-                    Intent::Once,
-                    Durability::Durable,
-                )),
-                6 => asked.push(world.submit(
-                    &write("/19/0/0/0", OPAQUE, &large),
-                    Intent::Once,
-                    Durability::Durable,
-                )),
-                _ => {
-                    celsius += 1;
-                    world.measure(f64::from(celsius));
-                }
-            }
-            world.wait(u64::from(dice.next_u32() % 60));
+            story.go_on(&mut world, reboots);
         }
         world.network.faults = Faults::none();
         world.wait(7200);
         assert!(world.is_registered(), "seed {seed}");
-        // One that is not in the store was asked for just before the server was killed; nobody was told that it will be done.
-        let state = |id: &u64| world.server.store.operations.get(id).map(|record| record.state);
-        for id in asked.iter().chain(&executes) {
-            let state = state(id);
-            let is_open = matches!(state, Some(OperationState::Queued | OperationState::Sent));
-            assert!(!is_open, "seed {seed}: operation {id} is {state:?}");
-        }
-        let is_done = |id: &&u64| state(id) == Some(OperationState::Succeeded);
-        let succeeded = executes.iter().filter(is_done).count();
-        let executed = world.first_device().objects.counter.unwrap().executed as usize;
-        // A device that rebooted can't know a datagram that it has seen before.
-        let at_most = executes.len() + world.first_device().reboots as usize;
-        assert!(
-            (succeeded..=at_most).contains(&executed),
-            "seed {seed}: of {} Executes {succeeded} are said to have succeeded and {executed} were carried out",
-            executes.len()
-        );
+        story.assert_every_operation_ended(&world);
+        story.assert_no_execute_too_many(&world);
         assert_the_observation_holds(&mut world);
         assert_nothing_is_left(&mut world);
     }
+}
+
+/// What was asked for in a life full of accidents.
+struct Story {
+    dice: ChaCha8Rng,
+    celsius: u32,
+    executes: Vec<u64>,
+    others: Vec<u64>,
+}
+
+impl Story {
+    fn new(seed: u64) -> Self {
+        Self { dice: ChaCha8Rng::seed_from_u64(seed), celsius: 20, executes: Vec::new(), others: Vec::new() }
+    }
+
+    fn go_on(&mut self, world: &mut World, reboots: Reboots) {
+        let execute = Downlink::Execute { path: Path::resource(32769, 0, 0), arguments: "" };
+        let large = body(2500);
+        let ask = |world: &mut World, request| world.submit(&request, Intent::Once, Durability::Durable);
+        match self.dice.next_u32() % 10 {
+            0 => world.restart_server(),
+            1 if reboots == Reboots::Sometimes => world.reboot_device(),
+            2 => world.move_device(),
+            3 => self.executes.push(ask(world, execute)),
+            4 => self.others.push(ask(world, read("/3/0/0", TEXT))),
+            5 => self.others.push(ask(world, write("/3/0/15", TEXT, b"UTC"))),
+            6 => self.others.push(ask(world, write("/19/0/0/0", OPAQUE, &large))),
+            _ => {
+                self.celsius += 1;
+                world.measure(f64::from(self.celsius));
+            }
+        }
+        world.wait(u64::from(self.dice.next_u32() % 60));
+    }
+
+    /// One that is not in the store was asked for just before the server was killed; nobody was told that it will be done.
+    fn assert_every_operation_ended(&self, world: &World) {
+        for id in self.others.iter().chain(&self.executes) {
+            let state = state_of(world, *id);
+            let is_open = matches!(state, Some(OperationState::Queued | OperationState::Sent));
+            assert!(!is_open, "seed {}: operation {id} is {state:?}", world.seed);
+        }
+    }
+
+    fn assert_no_execute_too_many(&self, world: &World) {
+        let is_done = |id: &&u64| state_of(world, **id) == Some(OperationState::Succeeded);
+        let succeeded = self.executes.iter().filter(is_done).count();
+        let device = world.first_device();
+        let executed = device.objects.counter.unwrap().executed as usize;
+        // A device that rebooted can't know a datagram that it has seen before.
+        let at_most = self.executes.len() + device.reboots as usize;
+        assert!(
+            (succeeded..=at_most).contains(&executed),
+            "seed {}: of {} Executes {succeeded} are said to have succeeded and {executed} were carried out",
+            world.seed,
+            self.executes.len()
+        );
+    }
+}
+
+fn state_of(world: &World, id: u64) -> Option<OperationState> {
+    world.server.store.operations.get(&id).map(|record| record.state)
 }
 
 /// What the server takes to be observed is told, and the server knows the last value.
