@@ -1,0 +1,8 @@
+//! Clients and servers over a simulated network, and against OpenSSL.
+#![allow(clippy::std_instead_of_core, reason = "tests have std")]
+#![allow(unreachable_pub, reason = "one binary")]
+
+mod endpoint;
+mod openssl;
+mod psk;
+mod world;
