@@ -2,7 +2,9 @@
 #![allow(clippy::std_instead_of_core, reason = "tests have std")]
 #![allow(unreachable_pub, reason = "one binary")]
 
+mod certificates;
 mod endpoint;
 mod openssl;
 mod psk;
+mod public_keys;
 mod world;

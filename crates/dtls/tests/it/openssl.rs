@@ -6,14 +6,19 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant as Clock};
 
-use buoy_dtls::config::{ClientConfig, ServerConfig};
+use buoy_dtls::config::{
+    ClientAuthentication, ClientConfig, ClientCredentials, Resume, ServerConfig, ServerTrust,
+};
 use buoy_dtls::endpoint::{self, CidFormat, Endpoint, Limits};
+use buoy_dtls::resumption::{Resumption, TicketKeys};
 use buoy_dtls::suite::CipherSuite;
 use buoy_dtls::time::Instant;
+use buoy_dtls::x509::{CertificateUsage, Pinned, ServerCertificateTrust};
 use buoy_dtls::{Client, Connected, Connection, Context, Datagram, Event, ServerEnvironment};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use crate::certificates::{Identity, Plan};
 use crate::world::{People, TODAY, psk_config};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -119,9 +124,13 @@ struct OurClient {
 
 impl OurClient {
     fn start(server: SocketAddr, config: ClientConfig) -> Self {
+        Self::resume(server, config, None)
+    }
+
+    fn resume(server: SocketAddr, config: ClientConfig, resumption: Option<Resumption>) -> Self {
         let mut shell = Shell::new();
         let mut context = Context::new(shell.now(), &mut shell.rng);
-        let connection = Connection::client(&config, &mut context, None);
+        let connection = Connection::client(&config, &mut context, resumption);
         let (connected, ended, received) = (None, None, Vec::new());
         Self { shell, server, config, connection, connected, ended, received }
     }
@@ -171,6 +180,7 @@ struct OurServer {
     endpoint: Endpoint<SocketAddr>,
     config: ServerConfig,
     authority: People,
+    tickets: Option<TicketKeys>,
     events: Vec<endpoint::Event<SocketAddr>>,
     received: Vec<u8>,
 }
@@ -182,7 +192,7 @@ impl OurServer {
         let endpoint = Endpoint::new(Limits::default(), cids, &mut shell.rng);
         let mut authority = People::default();
         authority.keys.insert(b"buoy-1".to_vec(), b"secret-1".to_vec());
-        Self { shell, endpoint, config, authority, events: Vec::new(), received: Vec::new() }
+        Self { shell, endpoint, config, authority, tickets: None, events: Vec::new(), received: Vec::new() }
     }
 
     fn address(&self) -> String {
@@ -203,8 +213,8 @@ impl OurServer {
             self.endpoint.handle_timeout(now);
         }
         if let Some((from, mut bytes)) = self.shell.receive() {
-            let environment =
-                ServerEnvironment { config: &self.config, authority: &self.authority, tickets: None };
+            let tickets = self.tickets.as_ref();
+            let environment = ServerEnvironment { config: &self.config, authority: &self.authority, tickets };
             let mut context = Context { now, unix_time: Some(TODAY), rng: &mut self.shell.rng };
             let mut datagram = Datagram::new(&mut bytes);
             while let Some(data) = self.endpoint.receive(environment, &mut context, from, &mut datagram) {
@@ -325,4 +335,227 @@ fn openssl_with_a_wrong_key_is_told_no_more_than_the_standard_allows() {
         })
     });
     openssl.wait_for("alert decrypt error");
+}
+
+/// Files that `openssl` reads.
+struct Files {
+    folder: tempfile::TempDir,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// The private key as `ECPrivateKey` (RFC 5915) in DER.
+    fn key(&self, name: &str, identity: &Identity) -> String {
+        let mut der = vec![0x30, 0x77, 2, 1, 1, 4, 32];
+        der.extend(identity.private);
+        der.extend([0xa0, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7, 0xa1, 68, 3, 66, 0]);
+        der.extend(identity.public.point());
+        self.write(name, &der)
+    }
+
+    fn certificate(&self, name: &str, identity: &Identity) -> String {
+        self.write(name, &identity.der)
+    }
+
+    /// Certificate authorities are wanted in PEM.
+    fn pem(&self, name: &str, identity: &Identity) -> String {
+        let der = self.certificate("to-pem.der", identity);
+        let path = self.folder.path().join(name).to_str().unwrap().to_owned();
+        let made = Command::new("openssl")
+            .args(["x509", "-inform", "DER", "-in", &der, "-out", &path])
+            .status()
+            .expect("these tests need the `openssl` command: apt-get install openssl");
+        assert!(made.success());
+        path
+    }
+}
+
+const ECDSA_SUITES: [(CipherSuite, &str); 2] = [
+    (CipherSuite::EcdheEcdsaAes128Ccm8, "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0"),
+    (CipherSuite::EcdheEcdsaAes128Gcm, "ECDHE-ECDSA-AES128-GCM-SHA256"),
+];
+
+fn trust(root: &Identity) -> ServerTrust {
+    let pinned = Pinned::Certificate(root.der.as_slice().into());
+    let mut trust = ServerCertificateTrust::new(CertificateUsage::TrustAnchorAssertion, pinned);
+    trust.name = Some("buoy.example".into());
+    ServerTrust::Certificate(Box::new(trust))
+}
+
+#[test]
+fn our_client_talks_to_openssl_with_certificates() {
+    let files = Files::new();
+    let root = Identity::root(10, &Plan::authority("root"));
+    let server = root.issue(11, &Plan::server(&["buoy.example"]));
+    let device = root.issue(12, &Plan::device("buoy-7"));
+    let (key, certificate) = (files.key("key", &server), files.certificate("cert", &server));
+    let anchors = files.pem("root.pem", &root);
+    for (suite, name) in ECDSA_SUITES {
+        for curve in ["X25519:P-256", "P-256"] {
+            let credentials =
+                ClientCredentials::Certificate { own: device.own_key(&[]), server: trust(&root) };
+            let arguments = [
+                "-key",
+                &key,
+                "-keyform",
+                "DER",
+                "-cert",
+                &certificate,
+                "-certform",
+                "DER",
+                "-CAfile",
+                &anchors,
+                "-Verify",
+                "3",
+                "-verify_return_error",
+                "-curves",
+                curve,
+                "-cipher",
+                name,
+            ];
+            let connected = client_talks(ClientConfig::new(credentials), &arguments);
+            assert_eq!(connected.suite, suite);
+        }
+    }
+}
+
+#[test]
+fn openssl_talks_to_our_server_with_certificates() {
+    let files = Files::new();
+    let root = Identity::root(10, &Plan::authority("root"));
+    let server = root.issue(11, &Plan::server(&["buoy.example"]));
+    let device = root.issue(12, &Plan::device("buoy-7"));
+    let (key, certificate) = (files.key("key", &device), files.certificate("cert", &device));
+    let anchors = files.pem("root.pem", &root);
+    for (suite, name) in ECDSA_SUITES {
+        for curve in ["X25519:P-256", "P-256"] {
+            let mut config = ServerConfig::default();
+            config.own_key = Some(server.own_key(&[]));
+            config.client_anchors = [root.anchor()].into();
+            let arguments = [
+                "-key",
+                &key,
+                "-keyform",
+                "DER",
+                "-cert",
+                &certificate,
+                "-certform",
+                "DER",
+                "-CAfile",
+                &anchors,
+                "-verify",
+                "3",
+                "-verify_return_error",
+                "-verify_hostname",
+                "buoy.example",
+                "-curves",
+                curve,
+                "-cipher",
+                name,
+            ];
+            let server = server_talks(config, &arguments);
+            let connected = server.events.iter().find_map(|event| match event {
+                endpoint::Event::Connected { connected, .. } => Some(connected),
+                _ => None,
+            });
+            let connected = connected.unwrap();
+            assert_eq!(connected.suite, suite);
+            assert!(format!("{:?}", connected.peer).contains("buoy-7"));
+        }
+    }
+}
+
+#[test]
+fn openssl_without_a_certificate_is_let_in_only_if_it_need_not_prove_itself() {
+    let root = Identity::root(10, &Plan::authority("root"));
+    let server = root.issue(11, &Plan::server(&["buoy.example"]));
+    let mut config = ServerConfig::default();
+    config.own_key = Some(server.own_key(&[]));
+    config.client_anchors = [root.anchor()].into();
+    let arguments = ["-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"];
+
+    let mut open = config.clone();
+    open.client_authentication = ClientAuthentication::None;
+    server_talks(open, &arguments);
+
+    let mut server = OurServer::start(config);
+    let address = server.address();
+    let mut all = vec!["s_client", "-dtls1_2", "-connect", &address];
+    all.extend(arguments);
+    let _openssl = OpenSsl::start(&all);
+    server.run_until(|server| format!("{:?}", server.events).contains("PeerSentNoCredentials"));
+}
+
+#[test]
+fn openssl_resumes_a_session_of_our_server_by_its_ticket() {
+    let files = Files::new();
+    let session = files.folder.path().join("session").to_str().unwrap().to_owned();
+    let mut server = OurServer::start(ServerConfig::default());
+    server.tickets = Some(TicketKeys::new(&mut server.shell.rng, 86_400));
+    let address = server.address();
+    let common = ["s_client", "-dtls1_2", "-connect", &address, "-psk", KEY, "-psk_identity", "buoy-1"];
+    let cipher = ["-cipher", "PSK-AES128-CCM8:@SECLEVEL=0"];
+
+    let mut first = OpenSsl::start(&[&common[..], &cipher, &["-sess_out", &session]].concat());
+    server.run_until(|server| server.session().is_some());
+    first.wait_for("TLS session ticket");
+    drop(first);
+    server.events.clear();
+
+    let mut second = OpenSsl::start(&[&common[..], &cipher, &["-sess_in", &session]].concat());
+    server.run_until(|server| server.session().is_some());
+    let resumed = server.events.iter().any(|event| match event {
+        endpoint::Event::Connected { connected, .. } => connected.resumed,
+        _ => false,
+    });
+    assert!(resumed);
+    second.say("from the client");
+    server.run_until(|server| server.received == b"from the client\n");
+}
+
+#[test]
+fn our_client_resumes_a_session_of_openssl_by_id_and_by_ticket() {
+    for extra in [&["-no_ticket"][..], &[]] {
+        let port = free_port();
+        let accept = format!("127.0.0.1:{port}");
+        let arguments = [
+            "s_server",
+            "-dtls1_2",
+            "-accept",
+            &accept,
+            "-nocert",
+            "-psk",
+            KEY,
+            "-psk_identity",
+            "buoy-1",
+            "-cipher",
+            "PSK-AES128-CCM8:@SECLEVEL=0",
+        ];
+        let mut openssl = OpenSsl::start(&[&arguments[..], extra].concat());
+        openssl.wait_for("ACCEPT");
+        let mut config = psk_config("buoy-1", b"secret-1");
+        config.resume = Resume::Keep;
+        let mut client = OurClient::start(accept.parse().unwrap(), config.clone());
+        client.run_until(|client| client.connected.is_some());
+        let resumption = client.connected.as_mut().unwrap().resumption.take();
+        assert!(resumption.is_some());
+        client.connection.close();
+        client.step();
+        let mut client = OurClient::resume(accept.parse().unwrap(), config, resumption);
+        client.run_until(|client| client.connected.is_some());
+        assert!(client.connected.as_ref().unwrap().resumed);
+        // Our Finished is the last of a resumed handshake.
+        client.step();
+        client.say(b"from the client\n");
+        openssl.wait_for("from the client");
+    }
 }
