@@ -35,6 +35,8 @@ pub(crate) struct Session<P> {
     next_write: u64,
     /// Sequence numbers from here on are not ours to use: a saved session may start with them.
     write_limit: u64,
+    /// The highest number from which an export of this session goes on.
+    promised: u64,
     window: ReplayWindow,
     /// Records above this are accepted, but say that the session should be saved.
     read_save_at: u64,
@@ -112,6 +114,7 @@ impl<P: Provider> Session<P> {
             read_key,
             next_write: 0,
             write_limit: MAX_SEQUENCE,
+            promised: 0,
             window: ReplayWindow::new(),
             read_save_at: MAX_SEQUENCE,
             local_cid,

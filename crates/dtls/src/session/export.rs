@@ -169,8 +169,9 @@ impl<P: Provider> Session<P> {
         let bound = self.next_write.saturating_add(reserve.send.into()).min(MAX_SEQUENCE);
         let margin = if self.window.is_untouched() { 0 } else { reserve.receive_margin };
         let floor = self.window.next().saturating_add(margin.into());
-        // Never below what an earlier export may have promised to a later life.
-        let bound = if self.write_limit < MAX_SEQUENCE { bound.max(self.write_limit) } else { bound };
+        // Never below an earlier export's bound: that one may be called safe after this one, and used up to its bound.
+        let bound = bound.max(self.promised);
+        self.promised = bound;
         let mut text = self.to_bytes(bound, floor);
         let mut salt = [0; SALT_LENGTH];
         rng.fill_bytes(&mut salt);
@@ -257,6 +258,7 @@ impl<P: Provider> Session<P> {
             next_write,
             // Not a single record until this life is saved too.
             write_limit: next_write,
+            promised: next_write,
             window: ReplayWindow::restored(floor),
             read_save_at: floor,
             local_cid,

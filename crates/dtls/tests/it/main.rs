@@ -5,6 +5,9 @@
 mod certificates;
 mod endpoint;
 mod openssl;
+mod persistence;
 mod psk;
 mod public_keys;
+mod records;
+mod resumption;
 mod world;
