@@ -153,8 +153,8 @@ fn first_block(nonce: &[u8; NONCE_LENGTH], aad: &[u8], text_length: usize, tag_l
 }
 
 fn counter_block(nonce: &[u8; NONCE_LENGTH], counter: u32) -> Block {
-    let [_, counter @ ..] = counter.to_be_bytes();
-    block(2, nonce, counter)
+    // As one number: bytes stored one by one and loaded together would wait for each other.
+    Array((u128::from_be_bytes(block(2, nonce, [0; 3]).0) | u128::from(counter)).to_be_bytes())
 }
 
 #[inline(always)]
@@ -167,8 +167,7 @@ fn block(flags: u8, nonce: &[u8; NONCE_LENGTH], [x, y, z]: [u8; 3]) -> Block {
 fn xor(to: &mut [u8], from: &[u8]) {
     // Whole blocks, which nearly all are, go without a loop over bytes.
     if let (Ok(to), Ok(from)) = (<&mut [u8; 16]>::try_from(&mut *to), <&[u8; 16]>::try_from(from)) {
-        *to = (u128::from_ne_bytes(*to) ^ u128::from_ne_bytes(*from)).to_ne_bytes();
-        return;
+        return to.iter_mut().zip(from).for_each(|(to, from)| *to ^= from);
     }
     to.iter_mut().zip(from).for_each(|(to, from)| *to ^= from);
 }
