@@ -661,3 +661,6 @@ impl<P: Provider> Farewell<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,9 +116,11 @@ impl Acceptor {
         let Ok(hello) = ClientHello::parse(fragment.body) else { return Hello::Ignored };
         let Ok(parts) = ClientHello::without_cookie(fragment.body) else { return Hello::Ignored };
         let expected = self.current.cookie::<P>(address, parts);
-        let is_good =
-            hello.cookie.ct_eq(&expected) | hello.cookie.ct_eq(&self.previous.cookie::<P>(address, parts));
-        if bool::from(is_good) {
+        // A hello without a cookie, which a flood is made of, costs one hash.
+        let is_good = hello.cookie.len() == COOKIE_LENGTH
+            && (bool::from(hello.cookie.ct_eq(&expected))
+                || bool::from(hello.cookie.ct_eq(&self.previous.cookie::<P>(address, parts))));
+        if is_good {
             return Hello::Good(GoodHello {
                 random: hello.random,
                 session_id: SessionId::new(hello.session_id).unwrap_or_default(),

@@ -77,9 +77,10 @@ impl Provider for RustCrypto {
 
     #[cfg(feature = "rpk")]
     fn sign(private: &[u8; 32], digest: &[u8; 32]) -> Option<Signature> {
-        use p256::ecdsa::signature::hazmat::PrehashSigner;
-        let key = p256::ecdsa::SigningKey::from_slice(private).ok()?;
-        let signature: p256::ecdsa::Signature = key.sign_prehash(digest).ok()?;
+        // Without p256's `SigningKey`, which computes the public half each time it is made.
+        let key = p256::NonZeroScalar::try_from(&private[..]).ok()?;
+        let (signature, _) =
+            ecdsa::hazmat::sign_prehashed_rfc6979::<p256::NistP256, sha2::Sha256>(&key, digest, &[]);
         Signature::new(signature.to_der().as_bytes())
     }
 

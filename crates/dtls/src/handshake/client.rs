@@ -431,6 +431,7 @@ fn server_hello<P: Provider>(
     }
     let (max_send, max_receive) =
         limits(extensions.max_fragment_length, extensions.record_size_limit, config.record_size_limit);
+    core.flight.limit_fragments(max_send);
     let (local_cid, remote_cid) = match (offer.local_cid, extensions.connection_id) {
         (Some(local), Some(remote)) => (local, remote),
         _ => (ConnectionId::EMPTY, ConnectionId::EMPTY),

@@ -5,11 +5,11 @@ use core::time::Duration;
 
 use alloc::vec::Vec;
 
-use super::MESSAGE_HEADER_LENGTH;
 use super::inbox::put_message_header;
+use super::{MESSAGE_HEADER_LENGTH, SMALLEST_RECORD_LIMIT};
 use crate::crypto::Provider;
 use crate::failure::Message;
-use crate::record::{ContentType, HEADER_LENGTH, OuterType, put_header};
+use crate::record::{ContentType, HEADER_LENGTH, MAX_PLAINTEXT, OuterType, put_header};
 use crate::session::Session;
 use crate::time::Instant;
 use crate::wire::{Put, SliceWriter};
@@ -50,6 +50,8 @@ pub(crate) struct Flight {
     cursor: Cursor,
     /// Datagrams are no longer than this.
     datagram: usize,
+    /// Nor is what a record holds longer than this.
+    fragment: usize,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,13 @@ struct Cursor {
 
 impl Flight {
     pub(crate) const fn new(datagram: usize) -> Self {
-        Self { items: Vec::new(), bytes: Vec::new(), cursor: Cursor { item: 0, offset: 0 }, datagram }
+        Self {
+            items: Vec::new(),
+            bytes: Vec::new(),
+            cursor: Cursor { item: 0, offset: 0 },
+            datagram,
+            fragment: MAX_PLAINTEXT,
+        }
     }
 
     /// The next flight: nothing to send, the same size of datagrams.
@@ -98,6 +106,11 @@ impl Flight {
 
     pub(crate) fn push_change_cipher_spec(&mut self) {
         self.items.push(Item::ChangeCipherSpec);
+    }
+
+    /// The peer takes no longer records than this (RFC 6066 section 4).
+    pub(crate) fn limit_fragments(&mut self, limit: u16) {
+        self.fragment = limit.max(SMALLEST_RECORD_LIMIT).into();
     }
 
     /// Whether our side has changed to the new keys.
@@ -165,6 +178,7 @@ impl Flight {
             (Epoch::Protected, None) => return None,
         };
         let room = out.len().checked_sub(overhead.saturating_add(MESSAGE_HEADER_LENGTH))?;
+        let room = room.min(self.fragment.saturating_sub(MESSAGE_HEADER_LENGTH));
         let rest = body.get(self.cursor.offset..)?;
         if room == 0 && !rest.is_empty() {
             return None;

@@ -317,6 +317,7 @@ fn resume<P: Provider>(
 ) -> State<P> {
     let Remembered { session_id, suite, master, peer, key_tag } = session;
     let (mut extensions, terms) = answer(hello, suite, local_cid, environment);
+    core.flight.limit_fragments(terms.max_send);
     let wants_ticket = hello.extensions.session_ticket.is_some() && environment.tickets.is_some();
     extensions.session_ticket = wants_ticket;
     let server_random = super::random(context);
@@ -347,6 +348,7 @@ fn full_handshake<P: Provider>(
 ) -> Result<State<P>, Failure> {
     let suite = choose_suite(hello, environment.config)?;
     let (mut extensions, terms) = answer(hello, suite, local_cid, environment);
+    core.flight.limit_fragments(terms.max_send);
     #[cfg(feature = "rpk")]
     let types = match suite.key_exchange() {
         KeyExchange::EcdheEcdsa => choose_types(hello, environment.config, &mut extensions)?,
