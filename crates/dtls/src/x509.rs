@@ -332,8 +332,11 @@ impl ServerCertificateTrust {
         Self { usage, pinned, anchors, name, without_clock }
     }
 
-    /// Judges the chain that a server showed.
-    pub(crate) fn check<P: Provider>(
+    /// Judges the chain, in DER, that a server showed, its own certificate first.
+    ///
+    /// # Errors
+    /// Why it is not believed.
+    pub fn check<P: Provider>(
         &self,
         chain: &[&[u8]],
         unix_time: Option<u64>,
@@ -380,8 +383,11 @@ impl ServerCertificateTrust {
     }
 }
 
-/// Judges the chain that a client showed.
-pub(crate) fn check_client<P: Provider>(
+/// Judges the chain, in DER, that a client showed, its own certificate first.
+///
+/// # Errors
+/// Why it is not believed.
+pub fn check_client<P: Provider>(
     chain: &[&[u8]],
     anchors: &[Anchor],
     unix_time: Option<u64>,

@@ -62,16 +62,16 @@ impl Pair {
         let mut sent = false;
         while let Some(length) = self.client.poll_transmit(&mut out) {
             sent = true;
-            self.to_server(&mut out[..length]);
+            self.give_server(&mut out[..length]);
         }
         while let Some(length) = self.server.as_mut().and_then(|server| server.poll_transmit(&mut out)) {
             sent = true;
-            self.to_client(&mut out[..length]);
+            self.give_client(&mut out[..length]);
         }
         sent
     }
 
-    fn to_server(&mut self, bytes: &mut [u8]) -> Vec<u8> {
+    fn give_server(&mut self, bytes: &mut [u8]) -> Vec<u8> {
         let environment =
             ServerEnvironment { config: &self.server_config, authority: &Everybody, tickets: None };
         let mut context = Context::new(NOW, &mut self.rng);
@@ -84,7 +84,7 @@ impl Pair {
             match accept {
                 Accept::Ignored => {}
                 Accept::Answer(length) => {
-                    self.to_client(&mut answer[..length]);
+                    self.give_client(&mut answer[..length]);
                 }
                 Accept::Connection(server) => self.server = Some(server),
             }
@@ -95,7 +95,7 @@ impl Pair {
             .map_or(Vec::new(), |data| data.to_vec())
     }
 
-    fn to_client(&mut self, bytes: &mut [u8]) -> Vec<u8> {
+    fn give_client(&mut self, bytes: &mut [u8]) -> Vec<u8> {
         let mut context = Context::new(NOW, &mut self.rng);
         let data = self.client.handle_datagram(&self.config, &mut context, &mut Datagram::new(bytes));
         data.map_or(Vec::new(), |data| data.to_vec())
@@ -119,19 +119,19 @@ fn message(message: Message) -> Vec<u8> {
 fn a_single_connection_is_accepted_without_an_endpoint() {
     let mut pair = Pair::connected();
     let mut record = sealed(&mut pair.client, ContentType::ApplicationData, b"hello");
-    assert_eq!(pair.to_server(&mut record), b"hello");
+    assert_eq!(pair.give_server(&mut record), b"hello");
     let mut record = sealed(pair.server(), ContentType::ApplicationData, b"hi");
-    assert_eq!(pair.to_client(&mut record), b"hi");
+    assert_eq!(pair.give_client(&mut record), b"hi");
 }
 
 #[test]
 fn renegotiation_is_refused_in_both_directions() {
     let mut pair = Pair::connected();
     let mut hello = sealed(&mut pair.client, ContentType::Handshake, &message(Message::ClientHello));
-    pair.to_server(&mut hello);
+    pair.give_server(&mut hello);
     assert!(pair.server().wants_transmit());
     let mut request = sealed(pair.server(), ContentType::Handshake, &message(Message::HelloRequest));
-    pair.to_client(&mut request);
+    pair.give_client(&mut request);
     assert!(pair.client.wants_transmit());
     pair.exchange();
     assert!(pair.client.is_established() && pair.server().is_established());
@@ -142,7 +142,7 @@ fn renegotiation_is_refused_in_both_directions() {
 fn a_fatal_alert_ends_the_session_and_is_told() {
     let mut pair = Pair::connected();
     let mut alert = sealed(&mut pair.client, ContentType::Alert, &[2, 80]);
-    pair.to_server(&mut alert);
+    pair.give_server(&mut alert);
     assert!(matches!(pair.server().poll_event(), Some(Event::Failed(Failure::PeerAlerted(Alert(80))))));
     assert!(pair.server().is_closed());
     assert_eq!(pair.server().seal(b"x", &mut [0; 100]), Err(SealError::NotConnected));
@@ -152,7 +152,7 @@ fn a_fatal_alert_ends_the_session_and_is_told() {
 fn a_warning_ends_nothing() {
     let mut pair = Pair::connected();
     let mut alert = sealed(&mut pair.client, ContentType::Alert, &[1, 100]);
-    pair.to_server(&mut alert);
+    pair.give_server(&mut alert);
     assert!(pair.server().is_established());
 }
 
@@ -162,9 +162,9 @@ fn encrypted_nonsense_is_dropped() {
     for content in [ContentType::Alert, ContentType::Handshake, ContentType::ChangeCipherSpec] {
         for body in [&[][..], &[1], &[9; 100]] {
             let mut record = sealed(&mut pair.client, content, body);
-            pair.to_server(&mut record);
+            pair.give_server(&mut record);
             let mut record = sealed(pair.server(), content, body);
-            pair.to_client(&mut record);
+            pair.give_client(&mut record);
         }
     }
     assert!(pair.client.is_established() && pair.server().is_established());
@@ -185,7 +185,7 @@ fn a_lost_last_flight_is_repeated_when_the_peer_repeats_its_own_and_not_forever(
         handshake.core.flight.rewind();
         let _ = timeout;
         while let Some(length) = pair.client.poll_transmit(&mut out) {
-            pair.to_server(&mut out[..length]);
+            pair.give_server(&mut out[..length]);
         }
         while pair.server().poll_transmit(&mut out).is_some() {
             answers += 1;
@@ -198,11 +198,11 @@ impl Pair {
     /// As [`Pair::exchange`], but what an established server says is lost.
     fn exchange_but_the_last(&mut self, out: &mut [u8]) {
         while let Some(length) = self.client.poll_transmit(out) {
-            self.to_server(&mut out[..length]);
+            self.give_server(&mut out[..length]);
         }
         while let Some(length) = self.server.as_mut().and_then(|server| server.poll_transmit(out)) {
             if !self.server().is_established() {
-                self.to_client(&mut out[..length]);
+                self.give_client(&mut out[..length]);
             }
         }
     }
