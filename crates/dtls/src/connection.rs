@@ -99,6 +99,7 @@ enum Farewell<P> {
     Plain(AlertMessage, u64),
     Protected(AlertMessage, Session<P>),
     /// The peer has left already.
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only an endpoint asks"))]
     Silent(Session<P>),
 }
 
@@ -109,6 +110,7 @@ const MAX_REPETITIONS: u8 = 10;
 /// Application data, and whether it came in the newest record so far.
 pub(crate) struct Incoming<'d> {
     pub(crate) data: &'d mut [u8],
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only an endpoint asks"))]
     pub(crate) is_newest: bool,
 }
 

@@ -23,6 +23,7 @@ use crate::wire::{Malformed, Put, Reader, SliceWriter};
 /// Bytes of a cookie: nobody guesses 128 bits, and the answer stays short.
 const COOKIE_LENGTH: usize = 16;
 /// Bytes of a HelloVerifyRequest with its record.
+#[cfg(feature = "server")]
 pub(crate) const ANSWER_LENGTH: usize = 13 + 12 + 3 + COOKIE_LENGTH;
 
 /// Gives out cookies and knows them again.
@@ -62,7 +63,9 @@ pub(crate) enum Hello {
 
 /// A ClientHello with a good cookie.
 pub(crate) struct GoodHello {
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only an endpoint asks"))]
     pub(crate) random: [u8; 32],
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only an endpoint asks"))]
     pub(crate) session_id: SessionId,
     arrived: Arrived,
     message_sequence: u16,

@@ -335,3 +335,102 @@ impl Aad {
         self.bytes.get(..self.length).unwrap_or(&[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::crypto::RustCrypto;
+    use crate::record::Datagram;
+
+    fn session(side: Side, local_cid: ConnectionId, remote_cid: ConnectionId) -> Session<RustCrypto> {
+        let key = |number| DirectionKey { key: [number; 16], salt: [number; 4] };
+        let keys = KeyBlock { client: key(1), server: key(2) };
+        let suite = CipherSuite::PskAes128Ccm8;
+        let terms = Terms { suite, local_cid, remote_cid, max_send: 1000, max_receive: 1000 };
+        Session::new(side, keys, terms, Peer::PskServer)
+    }
+
+    #[test]
+    fn the_example_of_a_record_with_a_connection_id_has_the_standard_s_form() {
+        let cid = ConnectionId::new(&[0xc1, 0xd2]).unwrap();
+        let mut client = session(Side::Client, ConnectionId::EMPTY, cid);
+        client.next_write = 0x0102;
+        let mut out = [0; 100];
+        let length = client.seal(ContentType::ApplicationData, b"hello", &mut out).unwrap();
+        // Type tls12_cid, version 1.2, epoch 1, sequence number, connection ID, length of nonce, text, true type and tag.
+        let header = [25, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 1, 2, 0xc1, 0xd2, 0, 8 + 5 + 1 + 8];
+        assert_eq!(out[..15], header);
+        assert_eq!(length, 15 + 22);
+
+        // Opened by hand, as RFC 9146 sections 4 and 5.3 have it.
+        let mut nonce = [1; 12];
+        nonce[4..].copy_from_slice(&[0, 1, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(out[15..23], nonce[4..]);
+        let mut aad = std::vec![0xff; 8];
+        aad.extend([25, 2, 25, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 1, 2, 0xc1, 0xd2, 0, 6]);
+        let (text, tag) = out[23..37].split_at_mut(6);
+        let opened = RustCrypto::open(crate::crypto::Aead::Aes128Ccm8, &[1; 16], &nonce, &aad, text, tag);
+        assert_eq!(opened, Ok(()));
+        assert_eq!(text, b"hello\x17");
+    }
+
+    #[test]
+    fn padding_behind_the_true_type_is_cut() {
+        let mut text = *b"hello\x17\0\0\0";
+        let (content, plaintext) = true_type(&mut text).unwrap();
+        assert_eq!((content, &*plaintext), (ContentType::ApplicationData, &b"hello"[..]));
+        assert!(true_type(&mut [0; 4]).is_none());
+        assert!(true_type(&mut []).is_none());
+    }
+
+    #[test]
+    fn a_record_that_is_longer_than_we_said_we_take_is_dropped() {
+        let none = ConnectionId::EMPTY;
+        let mut client = session(Side::Client, none, none);
+        let mut server = session(Side::Server, none, none);
+        for (length, is_taken) in [(1000, true), (1001, false)] {
+            let mut out = std::vec![0; 1100];
+            let sealed = client.seal(ContentType::ApplicationData, &std::vec![7; length], &mut out).unwrap();
+            let record = Datagram::new(&mut out[..sealed]).next_record(0).unwrap();
+            assert_eq!(server.open(record).is_ok(), is_taken);
+        }
+    }
+
+    #[test]
+    fn where_a_connection_id_was_agreed_on_a_record_without_is_dropped() {
+        let (cid, none) = (ConnectionId::new(&[1]).unwrap(), ConnectionId::EMPTY);
+        let mut without = session(Side::Client, none, none);
+        let mut server = session(Side::Server, cid, none);
+        let mut out = [0; 100];
+        let length = without.seal(ContentType::ApplicationData, b"hello", &mut out).unwrap();
+        let record = Datagram::new(&mut out[..length]).next_record(1).unwrap();
+        assert!(server.open(record).is_err());
+    }
+
+    #[test]
+    fn no_sequence_number_comes_after_the_last() {
+        let none = ConnectionId::EMPTY;
+        let mut client = session(Side::Client, none, none);
+        client.next_write = MAX_SEQUENCE - 1;
+        let mut out = [0; 100];
+        assert!(client.seal(ContentType::ApplicationData, b"last", &mut out).is_ok());
+        assert_eq!(client.seal(ContentType::ApplicationData, b"more", &mut out), Err(SealError::Exhausted));
+    }
+
+    #[test]
+    fn both_directions_have_their_own_keys() {
+        let none = ConnectionId::EMPTY;
+        let (mut client, mut server) = (session(Side::Client, none, none), session(Side::Server, none, none));
+        let seal = |session: &mut Session<RustCrypto>| -> Vec<u8> {
+            let mut out = [0; 100];
+            let length = session.seal(ContentType::ApplicationData, b"hello", &mut out).unwrap();
+            out[..length].to_vec()
+        };
+        assert_ne!(seal(&mut client), seal(&mut server));
+        let mut own = seal(&mut client);
+        let record = Datagram::new(&mut own).next_record(0).unwrap();
+        assert!(client.open(record).is_err(), "a record that comes back to its sender");
+    }
+}

@@ -527,6 +527,10 @@ fn certificate<P: Provider>(
 
 /// The server's half of the key exchange.
 #[cfg_attr(not(feature = "rpk"), expect(unused_variables, reason = "a hint says nothing"))]
+#[cfg_attr(
+    not(feature = "ecdhe"),
+    expect(clippy::extra_unused_type_parameters, reason = "nor needs it a provider")
+)]
 fn server_key_exchange<P: Provider>(
     agreed: &Agreed,
     identity: &ServerIdentity,

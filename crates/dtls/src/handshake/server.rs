@@ -73,7 +73,7 @@ impl core::fmt::Debug for ServerEnvironment<'_> {
 }
 
 #[expect(missing_debug_implementations, reason = "secrets")]
-#[expect(clippy::enum_variant_names, reason = "named by what is awaited")]
+#[cfg_attr(feature = "rpk", expect(clippy::enum_variant_names, reason = "named by what is awaited"))]
 pub enum State<P: Provider> {
     #[cfg(feature = "rpk")]
     AwaitCertificate(Box<Agreed>, Share<P>),

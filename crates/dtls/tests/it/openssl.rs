@@ -459,6 +459,8 @@ fn openssl_talks_to_our_server_with_certificates() {
                 "buoy.example",
                 "-curves",
                 curve,
+                "-maxfraglen",
+                "512",
                 "-cipher",
                 name,
             ];

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use buoy_dtls::alert::Alert;
+use buoy_dtls::config::ExtendedMasterSecret;
 use buoy_dtls::suite::CipherSuite;
 use buoy_dtls::{Event, Failure, Peer};
 
@@ -122,4 +123,34 @@ fn a_replayed_record_is_dropped() {
     world.flying.push(copy);
     world.run();
     assert_eq!(world.server.received.len(), 1);
+}
+
+/// The network takes extended master secret out of the client's hellos.
+fn without_extended_master_secret(required: ExtendedMasterSecret) -> Option<Failure> {
+    let mut world = World::new(1);
+    world.server.config.extended_master_secret = required;
+    world.client(psk_config("buoy-1", b"secret-1"));
+    for _ in 0..20 {
+        world.drain();
+        let to_server = world.flying.iter_mut().filter(|flying| flying.to == crate::world::SERVER);
+        for hello in to_server {
+            if let Some(at) = hello.bytes.windows(4).position(|window| window == [0, 23, 0, 0]) {
+                hello.bytes[at + 1] = 0xfa;
+            }
+        }
+        world.run_for(Duration::from_millis(10));
+    }
+    world.server_failure().cloned()
+}
+
+#[test]
+fn a_peer_without_extended_master_secret_is_refused_where_it_is_required() {
+    let failure = without_extended_master_secret(ExtendedMasterSecret::Required);
+    assert_eq!(failure, Some(Failure::PeerLacksExtendedMasterSecret));
+}
+
+#[test]
+fn an_extension_that_the_network_takes_away_is_missed_at_the_end() {
+    let failure = without_extended_master_secret(ExtendedMasterSecret::Preferred);
+    assert_eq!(failure, Some(Failure::BadFinished));
 }
