@@ -13,10 +13,12 @@ use buoy_dtls::config::{
     Authority, ClientConfig, ClientCredentials, OwnKey, Psk, PskKey, ServerConfig, ServerTrust,
 };
 use buoy_dtls::crypto::{Aead, Provider, RustCrypto};
-use buoy_dtls::endpoint::{CidFormat, Endpoint, Limits};
+use buoy_dtls::endpoint::{self, CidFormat, Endpoint, Limits};
 use buoy_dtls::suite::CipherSuite;
 use buoy_dtls::time::Instant;
-use buoy_dtls::{Client, Connection, Context, Datagram, Event, Peer, Server, ServerEnvironment};
+use buoy_dtls::{
+    Client, Connection, Context, Datagram, Event, ExportKey, Peer, Reserve, Server, ServerEnvironment,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -40,6 +42,7 @@ struct Bench {
     server: ServerConfig,
     client: ClientConfig,
     in_server: Duration,
+    newest: Option<endpoint::Handle>,
 }
 
 impl Bench {
@@ -59,7 +62,7 @@ impl Bench {
         };
         let mut client = ClientConfig::new(credentials);
         client.suites = [suite].into();
-        Self { rng, endpoint, server, client, in_server: Duration::ZERO }
+        Self { rng, endpoint, server, client, in_server: Duration::ZERO, newest: None }
     }
 
     /// One handshake between a new client and the endpoint.
@@ -87,7 +90,11 @@ impl Bench {
             }
         }
         assert!(matches!(client.poll_event(), Some(Event::Connected(_))));
-        while self.endpoint.poll_event().is_some() {}
+        while let Some(event) = self.endpoint.poll_event() {
+            if let endpoint::Event::Connected { handle, .. } = event {
+                self.newest = Some(handle);
+            }
+        }
         client
     }
 }
@@ -165,6 +172,51 @@ fn records() {
     }
 }
 
+/// Hellos of strangers, who get cookies.
+fn strangers() {
+    let mut bench = Bench::new(CipherSuite::PskAes128Ccm8);
+    let now = Instant::from_millis(1);
+    let mut client: Connection<Client> =
+        Connection::client(&bench.client, &mut Context::new(now, &mut bench.rng), None);
+    let mut hello = [0; 1500];
+    let length = client.poll_transmit(&mut hello).expect("a hello");
+    let environment = ServerEnvironment { config: &bench.server, authority: &Everybody, tickets: None };
+    let mut out = [0; 100];
+    let (started, mut count) = (Clock::now(), 0_u32);
+    while started.elapsed() < Duration::from_secs(1) {
+        let mut context = Context::new(now, &mut bench.rng);
+        let mut datagram = Datagram::new(hello.get_mut(..length).expect("it fits"));
+        bench.endpoint.receive(environment, &mut context, address(count), &mut datagram);
+        assert!(bench.endpoint.poll_transmit(&mut out).is_some());
+        count += 1;
+    }
+    let rate = f64::from(count) / started.elapsed().as_secs_f64();
+    println!("strangers answered with a cookie: {rate:.0}/s");
+}
+
+/// What a restart costs.
+fn imports() {
+    const SESSIONS: u32 = 100_000;
+    let mut bench = Bench::new(CipherSuite::PskAes128Ccm8);
+    let key = ExportKey::new([1; 32]);
+    let mut saved = Vec::new();
+    for number in 0..SESSIONS {
+        bench.connect(address(number));
+        let handle = bench.newest.expect("a session");
+        let reserve = Reserve::default();
+        saved.extend(bench.endpoint.export(handle, &key, b"name", reserve, &mut bench.rng));
+    }
+    let bytes: usize = saved.iter().map(|export| export.bytes.len()).sum();
+    let mut fresh = Bench::new(CipherSuite::PskAes128Ccm8);
+    let started = Clock::now();
+    for (number, export) in (0..).zip(&saved) {
+        let now = Instant::from_millis(1);
+        fresh.endpoint.import(now, address(number), &key, b"name", &export.bytes).expect("it was exported");
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{SESSIONS} sessions of {} bytes each imported in {seconds:.2} s", bytes / saved.len());
+}
+
 fn sizes() {
     println!(
         "a connection: client {} bytes, server {} bytes, all in line but the identity;",
@@ -186,4 +238,6 @@ fn main() {
         CipherSuite::EcdheEcdsaAes128Ccm8,
     );
     records();
+    strangers();
+    imports();
 }

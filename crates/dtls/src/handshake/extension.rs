@@ -31,7 +31,7 @@ pub(crate) const SECP256R1: u16 = 23;
 #[cfg(feature = "ecdhe")]
 pub(crate) const X25519: u16 = 29;
 /// No more extensions are looked at: enough for every extension that anybody knows.
-const MAX_EXTENSIONS: usize = 64;
+const MAX_EXTENSIONS: usize = 48;
 
 /// A limit on the plaintext of records as RFC 6066 section 4 has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,16 +311,22 @@ fn for_each<'a>(
         return Ok(());
     }
     let mut list = Reader::new(reader.vector16()?);
-    let mut seen = Vec::new();
-    while !list.is_empty() {
+    // An array, because strangers' hellos come this way, and shall cost no allocation.
+    let mut seen = [None; MAX_EXTENSIONS];
+    for free in 0..MAX_EXTENSIONS {
+        if list.is_empty() {
+            return Ok(());
+        }
         let number = list.u16()?;
-        if seen.contains(&number) || seen.len() >= MAX_EXTENSIONS {
+        if seen.contains(&Some(number)) {
             return Err(Malformed);
         }
-        seen.push(number);
+        if let Some(slot) = seen.get_mut(free) {
+            *slot = Some(number);
+        }
         visit(number, Reader::new(list.vector16()?))?;
     }
-    Ok(())
+    list.end()
 }
 
 fn host_name<'a>(body: &mut Reader<'a>) -> Result<Option<&'a [u8]>, Malformed> {

@@ -2,6 +2,7 @@
 #![allow(clippy::std_instead_of_core, reason = "tests have std")]
 #![allow(unreachable_pub, reason = "one binary")]
 
+mod allocation;
 mod certificates;
 mod endpoint;
 mod openssl;
