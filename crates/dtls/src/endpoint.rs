@@ -934,3 +934,24 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
         size_of::<Slot<A, P>>().saturating_add(2 * 5 * 2)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_owner_are_one_source() {
+        let source = |text: &str| text.parse::<SocketAddr>().unwrap().source();
+        assert_eq!(source("192.0.2.1:1"), source("192.0.2.1:2"));
+        assert_ne!(source("192.0.2.1:1"), source("192.0.2.2:1"));
+        assert_eq!(source("[2001:db8::1]:1"), source("[2001:db8::ffff:2]:1"));
+        assert_ne!(source("[2001:db8::1]:1"), source("[2001:db8:0:1::1]:1"));
+    }
+
+    #[test]
+    fn a_connection_id_is_no_longer_than_it_can_be() {
+        assert!(CidFormat::new(&[1; 4], 28).is_some());
+        assert!(CidFormat::new(&[1; 4], 29).is_none());
+        assert!(CidFormat::new(&[1; 33], 0).is_none());
+    }
+}

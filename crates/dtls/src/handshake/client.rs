@@ -33,7 +33,7 @@ use alloc::vec::Vec;
 
 #[cfg(feature = "ecdhe")]
 use super::extension;
-use super::extension::ClientExtensions;
+use super::extension::{ClientExtensions, ServerExtensions};
 use super::inbox::{Arrived, Fragment};
 use super::message::{self, NewSessionTicket, ServerHello};
 use super::transcript::Transcript;
@@ -423,7 +423,7 @@ fn server_hello<P: Provider>(
         || (extensions.session_ticket && config.resume == Resume::Never && offer.resumption.is_none())
         || (extensions.connection_id.is_some() && offer.local_cid.is_none())
         || extensions.record_size_limit.is_some_and(|limit| limit < super::SMALLEST_RECORD_LIMIT);
-    if answers_what_was_not_asked {
+    if answers_what_was_not_asked || chooses_unannounced_types(extensions, config) {
         return Err(wrong);
     }
     if !extensions.extended_master_secret && config.extended_master_secret == ExtendedMasterSecret::Required {
@@ -454,6 +454,22 @@ fn server_hello<P: Provider>(
         }
         _ => Ok(Step::Continue(full_handshake(agreed))),
     }
+}
+
+/// Whether the server answers certificate types that we didn't list (RFC 7250 section 4.2).
+#[cfg(feature = "rpk")]
+fn chooses_unannounced_types(extensions: &ServerExtensions, config: &ClientConfig) -> bool {
+    let (own_types, server_types) = offered_certificate_types(config);
+    let is_unannounced = |chosen: Option<extension::CertificateType>, types: &[u8]| {
+        chosen.is_some_and(|kind| announced(types).is_none_or(|types| !extension::names(types, kind)))
+    };
+    is_unannounced(extensions.client_certificate_type, &own_types)
+        || is_unannounced(extensions.server_certificate_type, &server_types)
+}
+
+#[cfg(not(feature = "rpk"))]
+const fn chooses_unannounced_types(extensions: &ServerExtensions, _: &ClientConfig) -> bool {
+    extensions.client_certificate_type.is_some() || extensions.server_certificate_type.is_some()
 }
 
 fn full_handshake(agreed: Agreed) -> State {

@@ -312,3 +312,44 @@ fn a_handshake_that_is_changed_under_way_fails() {
     assert!(world.clients[client].connected.is_none());
     assert!(world.server.endpoint.is_empty());
 }
+
+#[test]
+fn when_the_clock_jumps_handshakes_end_and_sessions_live() {
+    let mut world = World::new(1).with_endpoint(Limits::default(), CidFormat::new(&[7], 5).unwrap());
+    world.server.echoes = true;
+    let (client, handle) = world.connected(psk_config("buoy-1", b"secret-1"));
+    let waiting = world.client(psk_config("buoy-2", b"secret-2"));
+    world.run_for(Duration::from_millis(35));
+    assert_eq!(world.server.endpoint.handshakes(), 1);
+    world.flying.clear();
+    world.clients[waiting].address = client_address(999);
+
+    world.now = world.now + Duration::from_secs(365 * 86_400);
+    for _ in 0..10 {
+        world.server.endpoint.handle_timeout(world.now);
+        world.drain();
+        world.now = world.now + Duration::from_secs(365 * 86_400);
+    }
+
+    assert_eq!(world.server.endpoint.handshakes(), 0);
+    assert_eq!(world.end_of(handle), None);
+    world.flying.clear();
+    world.say(client, b"a long time");
+    world.run();
+    assert_eq!(world.clients[client].received, [b"a long time"]);
+}
+
+#[test]
+fn a_handshake_from_an_address_that_moves_away_in_the_middle_goes_on_where_it_began() {
+    let mut world = World::new(1);
+    let client = world.client(psk_config("buoy-1", b"secret-1"));
+    world.run_for(Duration::from_millis(45));
+    // The client's last flight comes from elsewhere, where nobody showed a cookie.
+    for flying in world.flying.iter_mut().filter(|flying| flying.to == SERVER) {
+        flying.from = client_address(500);
+    }
+    world.run_for(Duration::from_millis(100));
+    assert!(world.clients[client].connected.is_none());
+    world.run();
+    assert!(world.clients[client].connected.is_some());
+}

@@ -9,11 +9,14 @@ use std::time::{Duration, Instant as Clock};
 use buoy_dtls::config::{
     ClientAuthentication, ClientConfig, ClientCredentials, Resume, ServerConfig, ServerTrust,
 };
+use buoy_dtls::crypto::RustCrypto;
 use buoy_dtls::endpoint::{self, CidFormat, Endpoint, Limits};
 use buoy_dtls::resumption::{Resumption, TicketKeys};
 use buoy_dtls::suite::CipherSuite;
 use buoy_dtls::time::Instant;
-use buoy_dtls::x509::{CertificateUsage, Pinned, ServerCertificateTrust};
+use buoy_dtls::x509::{
+    Anchor, CertificateError, CertificateUsage, Pinned, ServerCertificateTrust, check_client,
+};
 use buoy_dtls::{Client, Connected, Connection, Context, Datagram, Event, ServerEnvironment};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -376,6 +379,66 @@ impl Files {
             .expect("these tests need the `openssl` command: apt-get install openssl");
         assert!(made.success());
         path
+    }
+}
+
+/// Runs `openssl` in a folder.
+fn run(folder: &std::path::Path, arguments: &str) {
+    let done = Command::new("openssl")
+        .args(arguments.split(' '))
+        .current_dir(folder)
+        .output()
+        .expect("these tests need the `openssl` command: apt-get install openssl");
+    assert!(done.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn certificates_that_openssl_made_are_read_and_believed() {
+    let files = Files::new();
+    let folder = files.folder.path();
+    files.write(
+        "ca.ext",
+        b"basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign",
+    );
+    files.write(
+        "device.ext",
+        b"extendedKeyUsage=clientAuth,serverAuth\nsubjectAltName=DNS:buoy.example,URI:urn:dev:1,IP:192.0.2.1",
+    );
+    for name in ["root", "ca", "device"] {
+        run(folder, &format!("ecparam -name prime256v1 -genkey -noout -out {name}.key"));
+        run(folder, &format!("req -new -key {name}.key -subj /O=Buoy/CN={name} -out {name}.csr"));
+    }
+    run(folder, "req -x509 -new -key root.key -sha256 -subj /O=Buoy/CN=root -days 3650 -out root.pem");
+    let sign = "-sha256 -days 365 -CAcreateserial -outform DER";
+    run(
+        folder,
+        &format!("x509 -req -in ca.csr -CA root.pem -CAkey root.key -extfile ca.ext {sign} -out ca.der"),
+    );
+    run(folder, "x509 -inform DER -in ca.der -out ca.pem");
+    run(
+        folder,
+        &format!(
+            "x509 -req -in device.csr -CA ca.pem -CAkey ca.key -extfile device.ext {sign} -out device.der"
+        ),
+    );
+    run(folder, "x509 -in root.pem -outform DER -out root.der");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let (root, ca, device) = (read("root.der"), read("ca.der"), read("device.der"));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let anchors = [Anchor::new(&root).unwrap()];
+    let chain: [&[u8]; 2] = [&device, &ca];
+    let facts = check_client::<RustCrypto>(&chain, &anchors, Some(now + 60)).unwrap();
+    assert_eq!(facts.common_name(), Some("device"));
+    assert_eq!(facts.uris().collect::<Vec<_>>(), ["urn:dev:1"]);
+    let expired = check_client::<RustCrypto>(&chain, &anchors, Some(now + 400 * 86_400));
+    assert!(matches!(expired, Err(CertificateError::Expired(_))));
+    let mut trust =
+        ServerCertificateTrust::new(CertificateUsage::TrustAnchorAssertion, Pinned::Certificate(root.into()));
+    for (name, is_right) in
+        [("buoy.example", true), ("192.0.2.1", true), ("192.0.2.2", false), ("device", false)]
+    {
+        trust.name = Some(name.into());
+        assert_eq!(trust.check::<RustCrypto>(&chain, Some(now + 60)).is_ok(), is_right, "{name}");
     }
 }
 
