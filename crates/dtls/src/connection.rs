@@ -574,10 +574,11 @@ impl<R: Role, P: Provider> Handshake<R, P> {
             if let Kept::Repeated(message) = self.core.inbox.push(epoch, &fragment)? {
                 self.core.repeat(message);
             }
-        }
-        while let Some(arrived) = self.core.inbox.pop() {
-            if let Some(completed) = self.message(environment, context, &arrived)? {
-                return Ok(Progress::Complete(completed));
+            // At once, for what is next in the record may be understood only after this one.
+            while let Some(arrived) = self.core.inbox.pop() {
+                if let Some(completed) = self.message(environment, context, &arrived)? {
+                    return Ok(Progress::Complete(completed));
+                }
             }
         }
         Ok(Progress::More)

@@ -226,3 +226,55 @@ fn what_is_printed_has_no_keys_in_it() {
     let text = std::format!("{:?} {:?} {key:?} {:?}", pair.client, pair.config, pair.acceptor);
     assert!(!text.contains("hush") && !text.contains("104, 117, 115, 104"), "{text}");
 }
+
+/// The handshake messages of a flight, all in the record of the first.
+fn in_one_record(datagram: &[u8]) -> Vec<u8> {
+    let mut copy = datagram.to_vec();
+    let mut rest = Datagram::new(&mut copy);
+    let mut bodies = Vec::new();
+    while let Some(record) = rest.next_record(0) {
+        bodies.extend_from_slice(record.body);
+    }
+    let mut out = [0; 1500];
+    let length = put_plain(ContentType::Handshake, &mut 50, &mut out, &[&bodies]).unwrap();
+    out[..length].to_vec()
+}
+
+#[test]
+fn a_flight_in_a_single_record_is_taken_whole() {
+    let mut pair = Pair::new();
+    let mut out = [0; 1500];
+    while pair.server.is_none() {
+        let length = pair.client.poll_transmit(&mut out).unwrap();
+        pair.give_server(&mut out[..length]);
+    }
+    let length = pair.server().poll_transmit(&mut out).unwrap();
+    let mut flight = in_one_record(&out[..length]);
+    pair.give_client(&mut flight);
+    while pair.exchange() {}
+    assert!(pair.client.is_established());
+}
+
+#[test]
+fn a_server_that_asks_for_no_cookie_is_talked_to() {
+    let mut pair = Pair::new();
+    let mut out = [0; 1500];
+    let length = pair.client.poll_transmit(&mut out).unwrap();
+    let record = Datagram::new(&mut out[..length]).next_record(0).unwrap();
+    let arrived = Arrived::whole(&crate::cookie::client_hello(&record).unwrap());
+    let environment = ServerEnvironment { config: &pair.server_config, authority: &Everybody, tickets: None };
+    let accepted = server::Accepted {
+        arrived: &arrived,
+        message_sequence: 0,
+        record_sequence: 0,
+        local_cid: ConnectionId::EMPTY,
+        remembered: None,
+    };
+    let mut context = Context::new(NOW, &mut pair.rng);
+    pair.server = Some(Box::new(Connection::server(environment, &mut context, accepted)));
+    let length = pair.server().poll_transmit(&mut out).unwrap();
+    let mut flight = in_one_record(&out[..length]);
+    pair.give_client(&mut flight);
+    while pair.exchange() {}
+    assert!(pair.client.is_established() && pair.server().is_established());
+}
