@@ -113,6 +113,9 @@ fn values_are_read_and_written() {
     let zone = world.call("PUT", "clients/buoy-1/3/0/15", "text/plain", "Europe/Berlin");
     assert_eq!(zone, status("CHANGED(204)"));
     assert_eq!(world.get("clients/buoy-1/3/0/15").1["content"]["value"], json!("Europe/Berlin"));
+    let typed = world.call("PUT", "clients/buoy-1/3311/0/5851", "text/plain", "5");
+    assert_eq!(typed, status("CHANGED(204)"));
+    assert_eq!(world.get("clients/buoy-1/3311/0/5851").1["content"]["value"], json!("5"));
     let part = json!({"kind": "instance", "id": 0, "resources": [
         {"kind": "singleResource", "id": 5850, "type": "BOOLEAN", "value": "false"},
         {"kind": "singleResource", "id": 5851, "type": "INTEGER", "value": "40"}]});
@@ -127,6 +130,18 @@ fn values_are_read_and_written() {
     );
     let executed = world.call("POST", "clients/buoy-1/3/0/12", "", "");
     assert_eq!(executed, status("CHANGED(204)"));
+}
+
+#[test]
+fn requests_to_a_device_that_is_awake_wait_in_line() {
+    let world = World::new(&[]);
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..12).map(|_| scope.spawn(|| world.get("clients/buoy-1/3/0/3"))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for (code, answer) in answers {
+        assert_eq!((code, &answer["content"]["value"]), (200, &json!("1.0.0")), "{answer}");
+    }
 }
 
 #[test]
@@ -235,6 +250,19 @@ fn what_makes_no_sense_is_400_with_the_reason() {
             r#"{"kind":"singleResource","id":5850,"value":"maybe"}"#,
             "Boolean",
         ),
+        (
+            "PUT",
+            "clients/buoy-1/3311/0/5851",
+            r#"{"kind":"singleResource","id":5851,"type":"string","value":"A"}"#,
+            "Integer",
+        ),
+        (
+            "POST",
+            "clients/buoy-1/3303?format=SENML_JSON",
+            r#"{"kind":"instance","resources":[{"kind":"singleResource","id":5700,"value":1}]}"#,
+            "TLV",
+        ),
+        ("GET", "clients/buoy-1/3?format=LINK", "", "/discover"),
         ("PUT", "clients/buoy-1/3303/0/attributes?pmin=soon", "", "pmin"),
         ("POST", "clients/buoy-1/3/0", "", "POST creates at an object"),
     ] {

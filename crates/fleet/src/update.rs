@@ -317,7 +317,7 @@ impl Update {
             return Vec::new();
         }
         match input {
-            Input::Cancel => self.end(now, End::Cancelled),
+            Input::Cancel => self.cancelled(now),
             Input::Timeout => self.timed_out(now),
             Input::Registered => self.registered(now),
             Input::Version(version) => {
@@ -517,6 +517,13 @@ impl Update {
             (IDLE, result) if result > RESULT_SUCCESS => self.end(now, End::Refused { result }),
             _ => self.end(now, End::Failed { reason }),
         }
+    }
+
+    /// A device that has the order is told to forget it: an empty URI takes it back in every version of the object.
+    fn cancelled(&mut self, now: u64) -> Vec<Action> {
+        let has_order = matches!(self.stage, Stage::Ordering | Stage::Downloading);
+        self.end(now, End::Cancelled);
+        if has_order { vec![Action::WriteUri(String::new())] } else { Vec::new() }
     }
 
     fn timed_out(&mut self, now: u64) -> Vec<Action> {

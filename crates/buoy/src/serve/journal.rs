@@ -46,6 +46,24 @@ pub(crate) struct JournalHandle {
 }
 
 impl JournalHandle {
+    /// Makes a change durable for somebody who waits: comes back when it is, or with the reason if the store cannot be written. Then
+    /// the change is made as soon as it can.
+    pub(crate) async fn edit_now(
+        &self,
+        edit: impl FnMut(&mut dyn Batch) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), NotSaved> {
+        let saved = self.edit(edit);
+        tokio::pin!(saved);
+        loop {
+            if let Ok(result) = tokio::time::timeout(LOOK_AGAIN, &mut saved).await {
+                return result.map_err(NotSaved::Stopped);
+            }
+            if let Some(trouble) = self.trouble() {
+                return Err(NotSaved::Trouble(trouble));
+            }
+        }
+    }
+
     /// Makes a change durable; comes back when it is.
     pub(crate) async fn edit(
         &self,
@@ -73,6 +91,29 @@ impl JournalHandle {
         let _ = self.jobs.send(Job::Stop);
     }
 }
+
+/// While somebody waits for a change, the store is asked so often whether it has trouble.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Why a change is not durable yet.
+#[derive(Debug)]
+pub(crate) enum NotSaved {
+    /// The server is stopping.
+    Stopped(Stopped),
+    /// The store cannot be written.
+    Trouble(String),
+}
+
+impl std::fmt::Display for NotSaved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stopped(stopped) => stopped.fmt(f),
+            Self::Trouble(trouble) => f.write_str(trouble),
+        }
+    }
+}
+
+impl std::error::Error for NotSaved {}
 
 /// The server is stopping.
 #[derive(Debug)]

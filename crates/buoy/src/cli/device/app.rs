@@ -12,7 +12,8 @@ use buoy_client::firmware::fetch::CoapFetch;
 use buoy_client::firmware::ota::OtaTarget;
 use buoy_client::firmware::{DownloadError, Fetch, FirmwareUpdate, Protocol, State};
 use buoy_client::objects::{
-    ConnectivityMonitoring, ConnectivityStatistics, Device, LightControl, Location, Temperature, Time,
+    ConnectivityMonitoring, ConnectivityStatistics, Device, LightControl, Location, PowerSource, Temperature,
+    Time,
 };
 use buoy_client::{ClientConfig, Event, HostClient, Object, Security, Server, ServerSlot, Storage};
 use buoy_coap::block::BlockSize;
@@ -30,6 +31,8 @@ use super::{Args, FACTORY_RESET, Parts, REBOOT, open_flash};
 /// The line that keeps the watchdog quiet.
 pub(super) const HEARTBEAT: &str = ".";
 const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
+/// Kind of power source of object 3.
+const INTERNAL_BATTERY: u8 = 1;
 /// Network bearer of object 4.
 const ETHERNET: u8 = 41;
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
@@ -123,6 +126,9 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
         .map_err(|_| anyhow::anyhow!("there is no room for a server account"))?;
     let mut device = Device::new("Buoy", "Simulated buoy", &args.endpoint, version.as_str());
     device.set_queue_mode(args.queue);
+    let battery = PowerSource { kind: INTERNAL_BATTERY, millivolts: Some(3800), milliamperes: Some(125) };
+    device.power[0] = Some(battery);
+    device.battery_level = Some(87);
     let target = OtaTarget::new(flash, parts.device(), slot);
     let mut image = Image {
         client,
