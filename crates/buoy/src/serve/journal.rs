@@ -21,7 +21,7 @@ use super::values::DeviceModels;
 
 /// Jobs of one commit.
 const MAX_GROUP: usize = 256;
-/// Samples are settled when nothing came for so long,
+/// Samples and registrations are settled when nothing came for so long,
 const IDLE: Duration = Duration::from_millis(100);
 /// when so many wait, or when somebody asks for them.
 const MOST_UNSETTLED: usize = 1 << 20;
@@ -178,7 +178,7 @@ impl<W: Writer> Thread<W> {
         }
     }
 
-    /// Whether there may be more. What cannot be done now can be done later: the samples are safe.
+    /// Whether there may be more. What cannot be done now can be done later: all of it is safe.
     fn settle_some(&mut self) -> bool {
         if self.writer.unsettled() == 0 {
             return false;
@@ -186,7 +186,7 @@ impl<W: Writer> Thread<W> {
         match self.writer.settle() {
             Ok(count) => count > 0,
             Err(error) => {
-                tracing::warn!(%error, "values cannot be sorted into their series now");
+                tracing::warn!(%error, "what was saved cannot be sorted now");
                 false
             }
         }
