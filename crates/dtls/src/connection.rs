@@ -542,10 +542,14 @@ impl<R: Role, P: Provider> Handshake<R, P> {
                 // Data before the peer's Finished is not to be trusted yet.
                 _ => Ok(Progress::More),
             },
-            Err(_) => match self.state.as_ref().and_then(R::suspicion) {
-                Some(failure) => Err(failure),
-                None => Ok(Progress::More),
-            },
+            // A Finished under another key; but not what the network doubled, or what is left of an older session.
+            Err(record) if session.may_be_finished(&record) => {
+                match self.state.as_ref().and_then(R::suspicion) {
+                    Some(failure) => Err(failure),
+                    None => Ok(Progress::More),
+                }
+            }
+            Err(_) => Ok(Progress::More),
         }
     }
 
