@@ -29,7 +29,7 @@ use super::Session;
 use super::replay::ReplayWindow;
 use crate::cid::ConnectionId;
 use crate::connection::Connection;
-use crate::crypto::{DirectionKey, Provider, Side};
+use crate::crypto::{DirectionKey, Provider, Side, sha256};
 use crate::handshake::Role;
 use crate::peer::Peer;
 use crate::record::MAX_SEQUENCE;
@@ -175,7 +175,7 @@ impl<P: Provider> Session<P> {
         let mut text = self.to_bytes(bound, floor);
         let mut salt = [0; SALT_LENGTH];
         rng.fill_bytes(&mut salt);
-        let tag = seal_once::<P>(&key.0, b"session", &salt, &aad(name), &mut text);
+        let tag = seal_once::<P>(&key.0, b"session", &salt, &aad::<P>(name), &mut text);
         let mut bytes = Vec::with_capacity(text.len().saturating_add(33));
         bytes.put_u8(VERSION);
         bytes.put(&salt);
@@ -204,7 +204,7 @@ impl<P: Provider> Session<P> {
         }
         let salt = reader.array().map_err(|_| ImportError::Forged)?;
         let mut text = reader.rest().to_vec();
-        open_once::<P>(&key.0, b"session", &salt, &aad(name), &mut text).ok_or(ImportError::Forged)?;
+        open_once::<P>(&key.0, b"session", &salt, &aad::<P>(name), &mut text).ok_or(ImportError::Forged)?;
         let session = Self::parse(&text).map_err(|_| ImportError::Unusable);
         text.zeroize();
         session
@@ -271,9 +271,10 @@ impl<P: Provider> Session<P> {
     }
 }
 
-fn aad(name: &[u8]) -> Vec<u8> {
-    let mut aad = Vec::with_capacity(name.len().saturating_add(1));
-    aad.put_u8(VERSION);
-    aad.put(name);
+/// The version and the name, whose length is nobody's business here.
+fn aad<P: Provider>(name: &[u8]) -> [u8; 33] {
+    let hash = sha256::<P>(&[name]);
+    let mut aad = [VERSION; 33];
+    aad.iter_mut().skip(1).zip(hash).for_each(|(to, from)| *to = from);
     aad
 }
