@@ -5,6 +5,8 @@
 //! schedules of several hundred. The key is expanded for each record, and `examples/handshakes.rs` measures records with
 //! that in them.
 
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
 mod ccm;
 mod prf;
 mod rustcrypto;
@@ -18,6 +20,8 @@ use core::fmt;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+#[cfg(feature = "aws-lc")]
+pub use aws_lc::AwsLc;
 pub(crate) use prf::{KeyBlock, MasterSecret, PreMasterSecret, Side};
 pub use rustcrypto::RustCrypto;
 

@@ -84,7 +84,8 @@
 //! ```
 //!
 //! # Features
-//! `gcm`, `ecdhe`, `rpk` (raw public keys), `x509` (certificates), `server` (the endpoint), `std` (faster curves). Without
+//! `gcm`, `ecdhe`, `rpk` (raw public keys), `x509` (certificates), `server` (the endpoint), `std` (faster curves),
+//! `aws-lc` (faster still, for servers). Without
 //! any: a client or server with pre-shared keys and CCM-8.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
