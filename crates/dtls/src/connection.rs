@@ -340,6 +340,19 @@ impl<R: Role, P: Provider> Connection<R, P> {
         self.session().map(Session::peer)
     }
 
+    /// What encrypts the records; `None` while there is no session.
+    #[must_use]
+    pub fn suite(&self) -> Option<CipherSuite> {
+        self.session().map(Session::suite)
+    }
+
+    /// The connection IDs in records to us and in records to the peer, empty where they go without; `None` while there is no
+    /// session.
+    #[must_use]
+    pub fn connection_ids(&self) -> Option<(ConnectionId, ConnectionId)> {
+        self.session().map(|session| (*session.local_cid(), *session.remote_cid()))
+    }
+
     pub(crate) fn session(&self) -> Option<&Session<P>> {
         match &self.state {
             State::Established(established) => Some(&established.session),

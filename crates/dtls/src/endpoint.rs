@@ -405,6 +405,14 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
         }
     }
 
+    /// All established sessions, as to export them before an orderly stop.
+    pub fn sessions(&self) -> impl Iterator<Item = Handle> {
+        let is_session =
+            |slot: &Slot<A, P>| slot.entry.as_ref().is_some_and(|entry| entry.connection.is_established());
+        let slots = (0_u32..).zip(&self.slots).filter(move |(_, slot)| is_session(slot));
+        slots.map(|(slot, found)| Handle { slot, generation: found.generation })
+    }
+
     /// How many sessions and handshakes there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -10,6 +10,9 @@
 //! It takes the caller to never bring back an older export once a newer one was called safe: a database restored from an
 //! older backup must not be used for sessions.
 //!
+//! Nor may two connections live from the same export at once: each would believe that the numbers are its own. One after the
+//! other is what exports are for, because the second can't send before it was saved itself.
+//!
 //! # What of replays
 //! Which records came after the export was made is not known after a crash. An import accepts none below the highest that
 //! the export knew, plus the margin that was asked for; and once one record was accepted, none older than that, though the
@@ -154,7 +157,7 @@ impl<R: Role, P: Provider> Connection<R, P> {
 
     /// Goes on with a session that [`Connection::export`] made.
     ///
-    /// It can receive at once. Before it sends it must be exported and saved again: a second crash must find numbers that this
+    /// Only one connection may live from these bytes. It can receive at once. Before it sends it must be exported and saved again: a second crash must find numbers that this
     /// life has not used.
     ///
     /// # Errors
