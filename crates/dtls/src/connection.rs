@@ -578,7 +578,10 @@ impl<R: Role, P: Provider> Handshake<R, P> {
         while !reader.is_empty() {
             // What is no fragment is no message of the peer's either: anybody could have sent it in the clear.
             let Ok(fragment) = Fragment::parse(&mut reader) else { break };
-            if fragment.message == Message::HelloRequest {
+            // Finished is the first message under the new keys, and the only one. Another, or one in the clear, is not by the
+            // peer; nor does a peer ask for a handshake that is under way.
+            let is_out_of_place = (epoch == EPOCH) != (fragment.message == Message::Finished);
+            if is_out_of_place || fragment.message == Message::HelloRequest {
                 continue;
             }
             if let Some(state) = &mut self.state
@@ -608,11 +611,6 @@ impl<R: Role, P: Provider> Handshake<R, P> {
         arrived: &Arrived,
     ) -> Result<Option<Box<Completed>>, Failure> {
         let Some(state) = self.state.take() else { return Ok(None) };
-        // Finished is the first message under the new keys, and the only one.
-        if (arrived.epoch == EPOCH) != (arrived.message == Message::Finished) {
-            let awaited = R::awaited(&state);
-            return Err(Failure::PeerSentUnexpected { message: arrived.message, awaited });
-        }
         Ok(match R::receive(state, &mut self.core, environment, context, arrived)? {
             Step::Continue(next) => {
                 self.state = Some(next);

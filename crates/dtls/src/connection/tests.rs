@@ -303,3 +303,24 @@ fn a_record_of_an_older_session_or_one_that_comes_twice_does_not_look_like_a_bad
     pair.give_server(&mut flight[finished..]);
     assert!(pair.server().is_established());
 }
+
+#[test]
+fn what_somebody_else_puts_in_the_way_of_a_finished_stops_no_handshake() {
+    let mut pair = Pair::new();
+    let mut out = [0; 1500];
+    while pair.server.is_none() {
+        let length = pair.client.poll_transmit(&mut out).unwrap();
+        pair.give_server(&mut out[..length]);
+    }
+    // In the clear, with the numbers that the client's next messages will have: a Finished, and a piece of something long.
+    for (sequence, message, total) in
+        [(2, Message::Finished, 0), (3, Message::Finished, 0), (3, Message::Certificate, 900)]
+    {
+        let mut body = Vec::new();
+        put_message_header(&mut body, message, sequence, total, 0, 0);
+        let length = put_plain(ContentType::Handshake, &mut 70, &mut out, &[&body]).unwrap();
+        pair.give_server(&mut out[..length]);
+    }
+    while pair.exchange() {}
+    assert!(pair.client.is_established() && pair.server().is_established());
+}
