@@ -25,6 +25,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("embedded", &["client", "dtls", "ota"]),
     // For tests: it pairs engines, and any crate's tests may use it.
     ("testkit", &["client", "server", "lwm2m", "coap", "dtls", "ota"]),
+    // Measures from outside: sockets and messages are all it shares.
+    ("bench", &["net", "coap"]),
     ("xtask", &[]),
 ];
 

@@ -10,12 +10,29 @@ use ureq::Agent;
 use ureq::http::{Method, Request, Response};
 use ureq::{Body, SendBody};
 
-use crate::{Device, Firmware, Operation, Page, Problem, StartUpdate, Update};
+use crate::{Device, Event, Firmware, Operation, Page, Problem, StartOperation, StartUpdate, Update};
 
 /// Beyond what the server itself waits for a device.
 const TIMEOUT: Duration = Duration::from_secs(630);
 /// The largest answer that is read.
 const MAX_ANSWER: u64 = 256 << 20;
+
+/// A stream of events that breaks is tried again so often, and after so long.
+const RECONNECTS: u32 = 5;
+const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+
+/// One server-sent event.
+struct Message<'a> {
+    name: &'a str,
+    id: Option<String>,
+    data: &'a str,
+}
+
+/// Why a stream of events ended.
+enum Ended {
+    ByReader,
+    ByServer,
+}
 
 /// A server.
 #[derive(Clone, Debug)]
@@ -87,10 +104,26 @@ impl Client {
         self.get(&format!("/api/v1/devices/{}", encode(endpoint)))
     }
 
-    /// The operations, the newest first.
-    pub fn operations(&self, endpoint: Option<&str>, after: Option<&str>) -> Result<Page<Operation>> {
+    /// Asks a device for something, and waits a while for its answer.
+    pub fn start_operation(&self, operation: &StartOperation) -> Result<Operation> {
+        self.send_json(Method::POST, "/api/v1/operations", operation)
+    }
+
+    /// One operation, with what the device answered.
+    pub fn operation(&self, id: u64) -> Result<Operation> {
+        self.get(&format!("/api/v1/operations/{id}"))
+    }
+
+    /// The operations, the newest first: of one device or all, ended, not ended, or both.
+    pub fn operations(
+        &self,
+        endpoint: Option<&str>,
+        ended: Option<bool>,
+        limit: usize,
+    ) -> Result<Page<Operation>> {
         let device = endpoint.map(|endpoint| format!("&endpoint={}", encode(endpoint))).unwrap_or_default();
-        self.get(&format!("/api/v1/operations?limit=100{device}{}", cursor(after)))
+        let ended = ended.map(|ended| format!("&ended={ended}")).unwrap_or_default();
+        self.get(&format!("/api/v1/operations?limit={limit}{device}{ended}"))
     }
 
     /// Cancels an operation.
@@ -141,9 +174,69 @@ impl Client {
         self.call(Method::DELETE, &format!("/api/v1/updates/{id}"), "", &[])
     }
 
+    /// All entries of a list, page by page. `path` has a query.
+    pub fn all<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page: Page<T> = self.get(&format!("{path}{}", cursor(after.as_deref())))?;
+            all.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Follows what happens, of one device or all, and of some types or all. `each` ends the stream by `false`. A stream that breaks
+    /// is taken up again where it was.
+    pub fn events(
+        &self,
+        endpoint: Option<&str>,
+        types: Option<&str>,
+        mut each: impl FnMut(Event) -> bool,
+    ) -> Result<()> {
+        let mut query = String::from("/api/v1/events?");
+        for (name, value) in [("endpoint", endpoint), ("types", types)] {
+            if let Some(value) = value {
+                query += &format!("{name}={}&", encode(value));
+            }
+        }
+        let mut last: Option<String> = None;
+        let mut failures = 0;
+        loop {
+            let followed = self.follow_after(&query, last.clone(), |message| {
+                failures = 0;
+                last = message.id.or(last.take());
+                // What a newer server tells is passed over.
+                serde_json::from_str(message.data).map_or(true, &mut each)
+            });
+            match followed {
+                Ok(Ended::ByReader) => return Ok(()),
+                Err(error @ ClientError::Refused { .. }) => return Err(error),
+                Err(error) if failures == RECONNECTS => return Err(error),
+                Ok(Ended::ByServer) | Err(_) => {
+                    failures += 1;
+                    std::thread::sleep(RECONNECT_AFTER);
+                }
+            }
+        }
+    }
+
     /// Any call whose answer is JSON.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.call(Method::GET, path, "", &[])
+    }
+
+    /// A POST that is done once however often it is sent with this key.
+    pub fn send_json_once<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
+        let body = serde_json::to_vec(body).map_err(|error| ClientError::Unreadable(error.to_string()))?;
+        let key = Some(("Idempotency-Key", key.to_owned()));
+        read(self.run_with(Method::POST, path, "application/json", &body, "application/json", key)?)
     }
 
     /// Any call with a JSON body.
@@ -165,37 +258,41 @@ impl Client {
         kind: &str,
         body: &[u8],
     ) -> Result<T> {
-        let mut response = self.run(method, path, kind, body)?;
-        let text = response
-            .body_mut()
-            .with_config()
-            .limit(MAX_ANSWER)
-            .read_to_string()
-            .map_err(|error| ClientError::Unreadable(error.to_string()))?;
-        let text = if text.is_empty() { "null" } else { &text };
-        serde_json::from_str(text).map_err(|error| ClientError::Unreadable(error.to_string()))
+        read(self.run_with(method, path, kind, body, "application/json", None)?)
     }
 
     /// Follows a stream of server-sent events: `each` gets name and data, and ends the stream by `false`.
     pub fn follow(&self, path: &str, mut each: impl FnMut(&str, &str) -> bool) -> Result<()> {
-        let response = self.run_with(Method::GET, path, "", &[], "text/event-stream")?;
-        let reader = BufReader::new(response.into_body().into_with_config().limit(u64::MAX).reader());
-        let mut name = String::new();
-        for line in reader.lines() {
-            let line = line.map_err(|error| ClientError::Unreadable(error.to_string()))?;
-            if let Some(value) = line.strip_prefix("event:") {
-                name = value.trim().to_owned();
-            } else if let Some(data) = line.strip_prefix("data:")
-                && !each(&name, data.trim())
-            {
-                return Ok(());
-            }
-        }
-        Ok(())
+        self.follow_after(path, None, |message| each(message.name, message.data)).map(drop)
     }
 
-    fn run(&self, method: Method, path: &str, kind: &str, body: &[u8]) -> Result<Response<Body>> {
-        self.run_with(method, path, kind, body, "application/json")
+    fn follow_after(
+        &self,
+        path: &str,
+        last: Option<String>,
+        mut each: impl FnMut(Message<'_>) -> bool,
+    ) -> Result<Ended> {
+        let last = last.map(|id| ("Last-Event-ID", id));
+        let response = self.run_with(Method::GET, path, "", &[], "text/event-stream", last)?;
+        let reader = BufReader::new(response.into_body().into_with_config().limit(u64::MAX).reader());
+        let (mut name, mut id, mut data) = (String::new(), None, String::new());
+        for line in reader.lines() {
+            let line = line.map_err(|error| ClientError::Unreadable(error.to_string()))?;
+            match line.split_once(':').map(|(field, value)| (field, value.trim())) {
+                Some(("event", value)) => value.clone_into(&mut name),
+                Some(("id", value)) => id = Some(value.to_owned()),
+                Some(("data", value)) => data.push_str(value),
+                // An empty line ends the event.
+                None if line.is_empty() && !data.is_empty() => {
+                    if !each(Message { name: &name, id: id.take(), data: &data }) {
+                        return Ok(Ended::ByReader);
+                    }
+                    data.clear();
+                }
+                _ => {}
+            }
+        }
+        Ok(Ended::ByServer)
     }
 
     fn run_with(
@@ -205,11 +302,15 @@ impl Client {
         kind: &str,
         body: &[u8],
         accept: &str,
+        header: Option<(&str, String)>,
     ) -> Result<Response<Body>> {
         let mut request =
             Request::builder().method(method).uri(format!("{}{path}", self.base)).header("Accept", accept);
         if !kind.is_empty() {
             request = request.header("Content-Type", kind);
+        }
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
         let unreadable = |error: ureq::http::Error| ClientError::Unreadable(error.to_string());
         let mut reader = body;
@@ -223,6 +324,17 @@ impl Client {
             .map_err(|cause| ClientError::Unreachable { base: self.base.clone(), cause: Box::new(cause) })?;
         if response.status().is_success() { Ok(response) } else { Err(refused(response)) }
     }
+}
+
+fn read<T: DeserializeOwned>(mut response: Response<Body>) -> Result<T> {
+    let text = response
+        .body_mut()
+        .with_config()
+        .limit(MAX_ANSWER)
+        .read_to_string()
+        .map_err(|error| ClientError::Unreadable(error.to_string()))?;
+    let text = if text.is_empty() { "null" } else { &text };
+    serde_json::from_str(text).map_err(|error| ClientError::Unreadable(error.to_string()))
 }
 
 fn refused(mut response: Response<Body>) -> ClientError {

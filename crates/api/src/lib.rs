@@ -6,10 +6,13 @@
 
 pub mod client;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A page of a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
     /// The entries.
     pub items: Vec<T>,
@@ -19,7 +22,7 @@ pub struct Page<T> {
 }
 
 /// A registered device.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Device {
     /// The endpoint name.
     pub endpoint: String,
@@ -45,8 +48,169 @@ pub struct Device {
     pub objects: Vec<String>,
 }
 
-/// A durable operation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Asks for an operation on a device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartOperation {
+    /// The device.
+    pub endpoint: String,
+    /// What it shall do.
+    pub request: Request,
+    /// Seconds until it is too late: 60 unless told, and seven days for a device that sleeps; at most 30 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<u64>,
+    /// Seconds that the call waits for the end: 5 unless told, at most 600. The operation goes on after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u64>,
+}
+
+/// An operation of LwM2M. Paths are as in "/3/0/9"; formats are TEXT, OPAQUE, TLV, JSON, CBOR, SENML_JSON, SENML_CBOR or LWM2M_CBOR,
+/// and where none is named one is chosen that the device understands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// The values below an object, instance, resource or resource instance.
+    Read {
+        /// Where.
+        path: String,
+        /// In which format the device shall answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        format: Option<String>,
+    },
+    /// What is there, and with which attributes.
+    Discover {
+        /// Where.
+        path: String,
+    },
+    /// New values of an instance, a resource or a resource instance.
+    Write {
+        /// Where.
+        path: String,
+        /// The values; each path lies at or below `path`.
+        values: Vec<PathValue>,
+        /// Whether values that are not named stay.
+        #[serde(default)]
+        mode: WriteMode,
+        /// In which format they are sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        format: Option<String>,
+    },
+    /// When the device shall notify.
+    WriteAttributes {
+        /// Where.
+        path: String,
+        /// `pmin`, `pmax`, `gt`, `lt`, `st`, `epmin`, `epmax`, `con`, `edge` or `hqmax` to a value; `null` unsets.
+        attributes: BTreeMap<String, Option<String>>,
+    },
+    /// Runs a resource.
+    Execute {
+        /// Which.
+        path: String,
+        /// As in "0,1='text'".
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        arguments: Option<String>,
+    },
+    /// A new instance of an object.
+    Create {
+        /// The object.
+        path: String,
+        /// The instance's id; the device chooses if there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instance: Option<u16>,
+        /// Its values: paths relative to the instance, as in "5700" or "5750/0".
+        values: Vec<PathValue>,
+        /// In which format they are sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        format: Option<String>,
+    },
+    /// Takes an instance, or a resource instance, away.
+    Delete {
+        /// Which.
+        path: String,
+    },
+    /// The values now, and from now on whenever they change.
+    Observe {
+        /// Where.
+        path: String,
+        /// In which format the device shall answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        format: Option<String>,
+    },
+    /// Ends an observation.
+    CancelObserve {
+        /// Of which path.
+        path: String,
+    },
+    /// The values at several paths.
+    ReadComposite {
+        /// Where.
+        paths: Vec<String>,
+        /// In which format the device shall answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        format: Option<String>,
+    },
+    /// New values at several paths: all, or none.
+    WriteComposite {
+        /// The values.
+        values: Vec<PathValue>,
+        /// In which format they are sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        format: Option<String>,
+    },
+    /// The values at several paths now, and from now on whenever one changes.
+    ObserveComposite {
+        /// Where.
+        paths: Vec<String>,
+        /// In which format the device shall answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        format: Option<String>,
+    },
+    /// Ends an observation of several paths.
+    CancelObserveComposite {
+        /// Of which paths.
+        paths: Vec<String>,
+    },
+}
+
+/// What becomes of values that a Write does not name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteMode {
+    /// They stay.
+    #[default]
+    Update,
+    /// They go.
+    Replace,
+}
+
+/// A value and where it lies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PathValue {
+    /// As in "/3/0/9".
+    pub path: String,
+    /// A number, text, `true` or `false`. Times are milliseconds since the epoch, bytes hexadecimal digits, links "3:0".
+    pub value: serde_json::Value,
+    /// string, integer, unsigned_integer, float, boolean, opaque, time, objlnk or corelnk; that of the object's definition if left
+    /// out of a request.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// When the device measured it, if it says so; milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+}
+
+/// A link that a device told in Discover.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Link {
+    /// As in "/3/0/9".
+    pub path: String,
+    /// Its attributes.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// An operation on a device, which outlives a restart of the server and a sleep of the device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Operation {
     /// Its name.
     pub id: u64,
@@ -54,9 +218,11 @@ pub struct Operation {
     pub endpoint: String,
     /// queued, sent, succeeded, failed, expired or cancelled.
     pub state: String,
+    /// Whether nothing more will come.
+    pub ended: bool,
     /// The CoAP method.
     pub method: String,
-    /// As in "/3/0/9".
+    /// As in "/3/0/9"; "/" for several paths.
     pub path: String,
     /// When it was asked for.
     pub created_at: u64,
@@ -67,13 +233,31 @@ pub struct Operation {
     /// The device's response code, as in "2.05".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// What the device answered, where it is text, or why it failed.
+    /// The device's words with an error, or why there is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The values that the device answered; only where one operation is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<Vec<PathValue>>,
+    /// The links that the device answered; only where one operation is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<Vec<Link>>,
+    /// Where the device put what it created, as in "/3303/5".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+}
+
+/// An observation of a device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Observation {
+    /// What is observed.
+    pub paths: Vec<String>,
+    /// Whether it is one observation of several paths.
+    pub composite: bool,
 }
 
 /// A firmware image in the library.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Firmware {
     /// Its SHA-256, and its name in requests.
     pub digest: String,
@@ -96,7 +280,7 @@ pub struct Firmware {
 }
 
 /// How an image gets to a device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// The device fetches it by CoAP.
@@ -109,7 +293,7 @@ pub enum Delivery {
 }
 
 /// Asks for a firmware update.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StartUpdate {
     /// The device.
     pub endpoint: String,
@@ -130,7 +314,7 @@ pub struct StartUpdate {
 }
 
 /// A firmware update of one device.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Update {
     /// Its name.
     pub id: u64,
@@ -150,12 +334,15 @@ pub struct Update {
     pub detail: String,
     /// Whether nothing more will come.
     pub ended: bool,
+    /// Bytes of the image that were sent to the device; only of an open update that is asked for by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downloaded: Option<u64>,
     /// The stages so far.
     pub history: Vec<UpdateStage>,
 }
 
 /// A stage of an update.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct UpdateStage {
     /// When it was entered.
     pub at: u64,
@@ -164,7 +351,7 @@ pub struct UpdateStage {
 }
 
 /// One value of a time series.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Sample {
     /// When.
     pub at: u64,
@@ -173,7 +360,7 @@ pub struct Sample {
 }
 
 /// The numeric values of a stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Summary {
     /// When the stretch starts.
     pub at: u64,
@@ -188,7 +375,7 @@ pub struct Summary {
 }
 
 /// An error (RFC 9457).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// What kind of error.
     pub title: String,
@@ -197,4 +384,81 @@ pub struct Problem {
     /// What happened, why, and what to do next.
     #[serde(default)]
     pub detail: String,
+}
+
+/// Something that happened, as `/api/v1/events` tells it. The name of the server-sent event is `type`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A device registered.
+    Registered {
+        /// The device.
+        device: Device,
+    },
+    /// A device updated its registration.
+    Updated {
+        /// The device.
+        device: Device,
+    },
+    /// A device deregistered.
+    Deregistered {
+        /// The device.
+        endpoint: String,
+    },
+    /// A registration ran out.
+    Expired {
+        /// The device.
+        endpoint: String,
+    },
+    /// A device in queue mode can be reached.
+    Awake {
+        /// The device.
+        endpoint: String,
+    },
+    /// A device in queue mode is taken to sleep.
+    Sleeping {
+        /// The device.
+        endpoint: String,
+    },
+    /// An observed device reported values.
+    Notification {
+        /// The device.
+        endpoint: String,
+        /// What was observed.
+        paths: Vec<String>,
+        /// The values.
+        values: Vec<PathValue>,
+    },
+    /// A device sent values unasked.
+    Send {
+        /// The device.
+        endpoint: String,
+        /// The values.
+        values: Vec<PathValue>,
+    },
+    /// A device no longer reports what it was observed for.
+    ObservationEnded {
+        /// The device.
+        endpoint: String,
+    },
+    /// An operation went on.
+    Operation {
+        /// Which.
+        id: u64,
+        /// The device.
+        endpoint: String,
+        /// As [`Operation::state`].
+        state: String,
+    },
+    /// A firmware update went on.
+    FirmwareUpdate {
+        /// The update.
+        update: Update,
+    },
+    /// Events were missed: the stream was asked to go on from one that is no longer kept, or its reader was too slow.
+    Missed {
+        /// Why, and what to do.
+        detail: String,
+    },
 }

@@ -3,15 +3,18 @@
 //! Exit codes: 0 done, 1 it failed and standard error says why, 2 the command line is wrong.
 
 mod backup;
+mod ctl;
 mod demo;
 mod device;
 mod fw;
 mod logging;
 mod serve;
+#[cfg(target_os = "linux")]
+mod swarm;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Manages small connected devices by LwM2M: server, firmware host, REST interface and simulator in one program.
 #[derive(Debug, Parser)]
@@ -27,21 +30,48 @@ enum Command {
     Serve(serve::Args),
     /// Copies all state of a server, which may be running, to a new folder.
     Backup(backup::Args),
+    /// Manages the devices of a running server: list, read, write, observe, update.
+    Ctl(ctl::Args),
     /// Plays the whole story on one machine: server, devices, updates, roll-back.
     Demo(demo::Args),
     /// Runs a simulated device: the client engine as a process, with a flash in a file.
     Device(device::Args),
+    /// Runs thousands of simulated devices against a server on this machine, and measures.
+    #[cfg(target_os = "linux")]
+    Swarm(swarm::Args),
+    /// Prints the completions of a shell.
+    Completions {
+        /// Which.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the description of the REST interface `/api/v1` (OpenAPI).
+    Openapi,
     /// Makes keys; signs, verifies and inspects firmware.
     Fw(fw::Args),
 }
 
 /// Does what the command line says.
 pub(crate) fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if !matches!(command, Command::Serve(_)) {
+        end_with_the_reader();
+    }
+    let result = match command {
         Command::Serve(args) => serve::run(args),
         Command::Backup(args) => backup::run(&args),
+        Command::Ctl(args) => ctl::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Device(args) => device::run(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "buoy", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Openapi => {
+            print!("{}", crate::serve::openapi_document());
+            Ok(())
+        }
+        #[cfg(target_os = "linux")]
+        Command::Swarm(args) => swarm::run(&args),
         Command::Fw(args) => fw::run(args),
     };
     match result {
@@ -53,10 +83,19 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
+/// `buoy ctl devices | head -1`: who reads no more ends the program without a word, as other programs do.
+#[cfg(unix)]
+fn end_with_the_reader() {
+    // SAFETY: nothing else has been started, and the default action is a valid one.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+#[cfg(not(unix))]
+fn end_with_the_reader() {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn every_command_line_is_well_formed() {

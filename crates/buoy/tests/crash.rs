@@ -1,72 +1,21 @@
 //! What a device was told has happened has happened, even if the server is killed at that instant.
 
+mod common;
+
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use buoy_api::client::Client;
-use buoy_coap::number::{Code, ContentFormat, OptionNumber};
-use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
+use buoy_coap::number::Code;
+use buoy_coap::wire::Message;
+use common::{Server, buoy, register_request};
 
 const DEVICES: usize = 10_000;
 /// Registrations that are under way at once.
 const WINDOW: usize = 64;
 
-struct Server {
-    child: Child,
-    coap: String,
-    http: String,
-}
-
-impl Server {
-    fn start(data: &std::path::Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_buoy"))
-            .args(["serve", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut address = || lines.next().unwrap().unwrap().split_whitespace().nth(1).unwrap().to_owned();
-        let (coap, http) = (address(), address());
-        Self { child, coap: coap.trim_start_matches("coap://").to_owned(), http }
-    }
-
-    /// SIGKILL: no handler runs, nothing is flushed.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn devices(&self) -> HashSet<String> {
-        let client = Client::new(&self.http);
-        let (mut all, mut after) = (HashSet::new(), None);
-        loop {
-            let page = client.devices(after.as_deref()).unwrap();
-            all.extend(page.items.into_iter().map(|device| device.endpoint));
-            after = page.next;
-            if after.is_none() {
-                return all;
-            }
-        }
-    }
-}
-
 fn register(number: usize) -> Vec<u8> {
-    let mut buffer = [0; 256];
-    let message_id = number as u16;
-    let token = (number as u32).to_be_bytes();
-    let header = Header { kind: Kind::Confirmable, code: Code::POST, message_id, token: &token };
-    let mut writer = MessageWriter::new(&mut buffer, header);
-    writer.option(OptionNumber::URI_PATH, b"rd").content_format(ContentFormat::LINK);
-    for query in [format!("ep={}", name(number)), "lt=86400".into(), "lwm2m=1.1".into()] {
-        writer.option(OptionNumber::URI_QUERY, query.as_bytes());
-    }
-    let length = writer.payload(b"</1/0>,</3/0>,</5/0>").finish().unwrap();
-    buffer[..length].to_vec()
+    register_request(&name(number), number as u16, &(number as u32).to_be_bytes())
 }
 
 fn name(number: usize) -> String {
@@ -74,7 +23,7 @@ fn name(number: usize) -> String {
 }
 
 /// Registers devices from `first` on until so many were acknowledged, and then kills the server. The acknowledged ones.
-fn register_and_kill(server: Server, first: usize, acknowledgements: usize) -> Vec<usize> {
+fn register_and_kill(mut server: Server, first: usize, acknowledgements: usize) -> Vec<usize> {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(&server.coap).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -123,17 +72,13 @@ fn every_device_that_got_its_2_01_is_there_after_the_server_was_killed() {
         let acknowledgements = acknowledgements.min(DEVICES - first);
         told.extend(register_and_kill(server, first, acknowledgements));
     }
-    let server = Server::start(folder.path());
+    let mut server = Server::start(folder.path());
     let there = server.devices();
     let copy = folder.path().join("copy");
-    let backup = Command::new(env!("CARGO_BIN_EXE_buoy"))
-        .args(["backup", "--data"])
-        .args([folder.path(), &copy])
-        .status()
-        .unwrap();
+    let backup = buoy().args(["backup", "--data"]).args([folder.path(), &copy]).status().unwrap();
     server.kill();
     assert!(backup.success());
-    let restored = Server::start(&copy);
+    let mut restored = Server::start(&copy);
     assert_eq!(restored.devices(), there, "a backup holds what the server held");
     restored.kill();
     assert!(told.len() > 9000 && told.iter().all(|number| there.contains(&name(*number))));

@@ -1,10 +1,10 @@
 //! The program as its user meets it.
 
+mod common;
+
 use std::process::Command;
 
-fn buoy() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_buoy"))
-}
+use common::buoy;
 
 #[test]
 fn the_demo_holds_every_step_from_registration_to_a_power_cut_in_a_download() {

@@ -316,7 +316,15 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         let length = match self.endpoint.receive(now, server, datagram, out) {
             Received::Nothing => 0,
             Received::Answered(length) => length,
-            Received::Request(request) => self.answer(now, &request, objects, out),
+            Received::Request(request) if self.is_registered(server) => {
+                self.answer(now, &request, objects, out)
+            }
+            // A server that the device isn't registered at may be repeating what it sent before a reboot, such as the
+            // command to reboot.
+            Received::Request(request) => {
+                self.endpoint.disown(&request);
+                0
+            }
             Received::Response { tag, message, answer } => {
                 self.take_response(now, Tag(tag), &message, objects);
                 answer
@@ -439,6 +447,12 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         self.session(server)
             .filter(|session| session.is_registered())
             .map(|session| session.location.as_str())
+    }
+
+    /// How many messages of the device's wait for an answer or for their turn.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.endpoint.outstanding()
     }
 
     /// Until when the device may switch its radio off: `None` while it has to listen.

@@ -578,6 +578,9 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
         if uri.is_empty() {
             return self.reset(context);
         }
+        if self.is_ordered(uri) {
+            return Ok(());
+        }
         if !matches!(self.phase, Phase::Idle) {
             return Err(NOT_NOW);
         }
@@ -593,6 +596,11 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
         }
         self.begin_pull(context);
         Ok(())
+    }
+
+    /// Whether a package is coming, or has come, from there already: a server that missed the answer writes the URI again.
+    fn is_ordered(&self, uri: &str) -> bool {
+        matches!(self.phase, Phase::Pulling { .. } | Phase::Downloaded { .. }) && self.uri.as_str() == uri
     }
 
     fn begin_pull(&mut self, context: &mut Context<'_>) {
@@ -760,7 +768,9 @@ impl<T: FirmwareTarget> Object for FirmwareUpdate<T> {
             (1, Value::String(uri)) if uri.len() > PACKAGE_URI_MAX => {
                 Err(Refusal::bad_value("a package's URI has at most 255 bytes"))
             }
-            (1, Value::String(uri)) if !uri.is_empty() && self.phase != Phase::Idle => Err(NOT_NOW),
+            (1, Value::String(uri)) if !uri.is_empty() && self.phase != Phase::Idle => {
+                if self.is_ordered(uri) { Ok(()) } else { Err(NOT_NOW) }
+            }
             (11, Value::Integer(0..=2)) => Ok(()),
             (11, _) => Err(Refusal::bad_value("a severity is 0 (critical), 1 (mandatory) or 2 (optional)")),
             (13, Value::UnsignedInteger(seconds)) if u32::try_from(*seconds).is_err() => {

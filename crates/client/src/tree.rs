@@ -255,7 +255,9 @@ impl<const N: usize> Tree<'_, '_, N> {
             self.visit(clock, who, *path, reading.missing, &mut |path, value| {
                 let _kept_by_the_encoder = match value {
                     Some(value) => encoder.push(path, value, None),
-                    None => encoder.push_empty(path),
+                    // Only TLV has something for what is empty; a SenML record has a value (RFC 8428, section 4.2).
+                    None if reading.format == ContentFormat::TLV => encoder.push_empty(path),
+                    None => Ok(()),
                 };
             })?;
         }

@@ -71,7 +71,7 @@ fn int_205_a_resource_is_set_in_plain_text() {
     let mut world = World::registered();
     assert_eq!(world.write_text("/3311/0/5851", "40"), Code::CHANGED);
     assert_eq!(world.write_text("/3311/0/5850", "1"), Code::CHANGED);
-    assert_eq!(world.objects.light.level(0), Some(40));
+    assert_eq!(world.device.objects.light.level(0), Some(40));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn int_215_220_233_and_234_values_are_set_in_every_format() {
         let payload = encoded(format, lamp, &values);
         let answer = world.write(Code::POST, "/3311/0", format, &payload);
         assert_eq!(answer.code(), Code::CHANGED, "{format:?}: {}", answer.text());
-        assert_eq!(world.objects.light.level(0), Some(level as u8), "{format:?}");
+        assert_eq!(world.device.objects.light.level(0), Some(level as u8), "{format:?}");
     }
 }
 
@@ -152,13 +152,13 @@ fn int_227_a_resource_is_replaced() {
     let payload =
         encoded(SENML_CBOR, Path::resource(3, 0, 14), &[(Path::resource(3, 0, 14), Value::String("-05:00"))]);
     assert_eq!(world.write(Code::PUT, "/3/0/14", SENML_CBOR, &payload).code(), Code::CHANGED);
-    assert_eq!(world.objects.device.zone().0, "-05:00");
+    assert_eq!(world.device.objects.device.zone().0, "-05:00");
 }
 
 #[test]
 fn int_228_a_resource_instance_is_written() {
     let mut world = two_servers();
-    world.client.set_access(AccessControl::new(3303, 0, 101)).unwrap();
+    world.device.client.set_access(AccessControl::new(3303, 0, 101)).unwrap();
     assert_eq!(world.write_text("/2/0/2/102", "1"), Code::CHANGED);
     assert_eq!(world.read_text("/2/0/2/102"), "1");
     assert_eq!(world.ask_from(SECOND, Code::GET, "/3303/0/5700", &[], b"").code(), Code::CONTENT);
@@ -187,14 +187,17 @@ fn int_230_and_257_a_composite_writes_all_or_nothing() {
     };
     let good = r#"[{"n":"/3311/0/5850","vb":true},{"n":"/3/0/14","vs":"+01:00"}]"#;
     assert_eq!(write(&mut world, good), Code::CHANGED);
-    assert_eq!((world.objects.light.level(0), world.objects.device.zone().0), (Some(100), "+01:00"));
+    assert_eq!(
+        (world.device.objects.light.level(0), world.device.objects.device.zone().0),
+        (Some(100), "+01:00")
+    );
     let bad = r#"[{"n":"/3311/0/5850","vb":false},{"n":"/3311/0/5851","v":101}]"#;
     assert_eq!(write(&mut world, bad), Code::BAD_REQUEST);
     let read_only = r#"[{"n":"/3311/0/5850","vb":false},{"n":"/3/0/0","vs":"x"}]"#;
     assert_eq!(write(&mut world, read_only), Code::METHOD_NOT_ALLOWED);
     let unknown = r#"[{"n":"/3311/0/5850","vb":false},{"n":"/9999/0/0","vs":"x"}]"#;
     assert_eq!(write(&mut world, unknown), Code::NOT_FOUND);
-    assert_eq!(world.objects.light.level(0), Some(100), "nothing was written");
+    assert_eq!(world.device.objects.light.level(0), Some(100), "nothing was written");
 }
 
 #[test]
@@ -243,6 +246,8 @@ fn int_237_without_accept_the_device_chooses_a_format_of_its_version() {
     assert_eq!((answer.code(), answer.format()), (Code::CONTENT, Some(SENML_CBOR)));
     let config = ClientConfig { version: LwM2mVersion::V1_0, ..ClientConfig::new("buoy-1").unwrap() };
     let mut old = World::with(config, &[Server::new(101, 300)]);
+    old.start();
+    old.accept_registration(FIRST, "1");
     assert_eq!(old.ask(Code::GET, "/3303", &[], b"").format(), Some(TLV));
 }
 
@@ -335,8 +340,8 @@ fn two_servers() -> World {
 #[test]
 fn access_control_binds_the_servers_of_a_device_that_has_several() {
     let mut world = two_servers();
-    world.client.set_access(AccessControl::new(3303, 0, 101).grant(102, Rights::READ)).unwrap();
-    world.client.set_access(AccessControl::new(3311, 0, 101)).unwrap();
+    world.device.client.set_access(AccessControl::new(3303, 0, 101).grant(102, Rights::READ)).unwrap();
+    world.device.client.set_access(AccessControl::new(3311, 0, 101)).unwrap();
     assert_eq!(world.ask_from(SECOND, Code::GET, "/3303/0/5700", &[], b"").code(), Code::CONTENT);
     assert_eq!(world.ask_from(SECOND, Code::POST, "/3303/0/5605", &[], b"").code(), Code::UNAUTHORIZED);
     assert_eq!(world.ask_from(SECOND, Code::GET, "/3311/0", &[], b"").code(), Code::UNAUTHORIZED);
@@ -379,9 +384,24 @@ fn a_write_in_blocks_is_collected_and_carried_out_once() {
         assert_eq!(answer.code(), if more { Code::CONTINUE } else { Code::CHANGED }, "{}", answer.text());
         assert_eq!(answer.uint(OptionNumber::BLOCK1), Some(u32::from(option[0])));
     }
-    assert_eq!(world.objects.device.zone().1, "Zone/Name".repeat(3));
+    assert_eq!(world.device.objects.device.zone().1, "Zone/Name".repeat(3));
     let stray = [(OptionNumber::CONTENT_FORMAT, &[110][..]), (OptionNumber::BLOCK1, &[0x59])];
     assert_eq!(world.ask(Code::POST, "/3/0", &stray, &[0; 32]).code(), Code::REQUEST_ENTITY_INCOMPLETE);
+}
+
+#[test]
+fn a_server_that_the_device_is_not_registered_at_is_not_heeded() {
+    let mut world = World::new();
+    world.start();
+    let reboot = [0x40, 2, 0, 9, 0xb1, b'3', 0x01, b'0', 0x01, b'4'];
+    assert!(world.deliver(FIRST, &reboot).is_none());
+    assert!(!world.saw(Event::Reboot(RebootReason::Requested)));
+    world.accept_registration(FIRST, "1");
+    assert_eq!(
+        world.deliver(FIRST, &reboot).unwrap().code(),
+        Code::CHANGED,
+        "it is repeated, and then heeded"
+    );
 }
 
 #[test]
@@ -390,9 +410,10 @@ fn what_servers_wrote_survives_a_reboot() {
     world.write_text("/1/0/1", "1234");
     world.write_text("/3/0/14", "+02:00");
     let mut after = World::with(ClientConfig::new("buoy-1").unwrap(), &[]);
-    let (client, storage) = (&mut after.client, &mut world.storage);
-    after.objects.with(|objects| client.restore(objects, storage).unwrap());
+    let (client, storage) = (&mut after.device.client, &mut world.device.storage);
+    after.device.objects.with(|objects| client.restore(objects, storage).unwrap());
     after.start();
     assert!(after.request().queries().contains("lt=1234"));
+    after.accept_registration(FIRST, "1");
     assert_eq!(after.read_text("/3/0/14"), "+02:00");
 }

@@ -21,7 +21,7 @@ fn int_101_a_device_registers_with_its_name_lifetime_version_binding_and_objects
     );
     world.accept_registration(FIRST, "5a3f");
     assert!(world.saw(Event::Registered(FIRST)));
-    assert_eq!(world.client.location(FIRST), Some("/rd/5a3f"));
+    assert_eq!(world.device.client.location(FIRST), Some("/rd/5a3f"));
 }
 
 #[test]
@@ -42,13 +42,13 @@ fn int_102_an_update_comes_in_time_to_survive_its_repetitions() {
 #[test]
 fn int_103_a_device_deregisters() {
     let mut world = World::registered();
-    let (client, now) = (&mut world.client, world.now);
-    world.objects.with(|objects| client.deregister(now, FIRST, objects));
+    let (client, now) = (&mut world.device.client, world.now);
+    world.device.objects.with(|objects| client.deregister(now, FIRST, objects));
     world.settle();
     let request = world.request().clone();
     assert_eq!((request.code(), request.path().as_str()), (Code::DELETE, "rd/5a3f"));
     world.answer(&request, Code::DELETED, &[]);
-    assert!(world.saw(Event::Deregistered(FIRST)) && !world.client.is_registered(FIRST));
+    assert!(world.saw(Event::Deregistered(FIRST)) && !world.device.client.is_registered(FIRST));
     world.sent.clear();
     world.wait(100_000);
     assert!(world.sent.is_empty());
@@ -70,7 +70,7 @@ fn int_105_a_device_whose_update_is_refused_registers_anew() {
     world.answer(&update, Code::NOT_FOUND, &[]);
     assert_eq!(world.request().path(), "rd");
     world.accept_registration(FIRST, "7777");
-    assert_eq!(world.client.location(FIRST), Some("/rd/7777"));
+    assert_eq!(world.device.client.location(FIRST), Some("/rd/7777"));
 }
 
 #[test]
@@ -81,16 +81,16 @@ fn int_107_a_lifetime_that_a_server_writes_is_told_and_kept() {
     world.accept_update();
     world.wait(31);
     assert_eq!(world.request().path(), "rd/5a3f");
-    assert!(world.storage.0.contains_key(&1), "the lifetime survives a reboot");
+    assert!(world.device.storage.0.contains_key(&1), "the lifetime survives a reboot");
 }
 
 #[test]
 fn int_108_queue_mode_is_turned_on_by_the_binding() {
     let mut world = World::registered();
+    assert_eq!(world.write_text("/1/0/7", "X"), Code::BAD_REQUEST);
     assert_eq!(world.write_text("/1/0/7", "UQ"), Code::CHANGED);
     let register = world.request().clone();
     assert_eq!(register.queries(), "ep=buoy-1&lt=300&lwm2m=1.1&b=U&Q");
-    assert_eq!(world.write_text("/1/0/7", "X"), Code::BAD_REQUEST);
 }
 
 #[test]
@@ -110,18 +110,18 @@ fn int_109_in_queue_mode_the_device_listens_for_a_while_and_then_no_more() {
     world.start();
     assert!(world.request().queries().ends_with("&b=U&Q"));
     world.accept_registration(FIRST, "1");
-    assert_eq!(world.client.sleep_until(world.now), None);
+    assert_eq!(world.device.client.sleep_until(world.now), None);
     world.wait(92);
     assert_eq!(world.read_text("/3/0/0"), "Buoy");
     world.wait(92);
-    assert_eq!(world.client.sleep_until(world.now), None, "the read kept it awake");
+    assert_eq!(world.device.client.sleep_until(world.now), None, "the read kept it awake");
     world.wait(2);
-    let until = world.client.sleep_until(world.now).expect("it sleeps now");
+    let until = world.device.client.sleep_until(world.now).expect("it sleeps now");
     let request = [0x40, 1, 0, 9, 0xb1, b'3'];
     assert!(world.deliver(FIRST, &request).is_none());
     world.wait((until - world.now).as_secs() + 1);
     assert_eq!(world.request().path(), "rd/1");
-    assert_eq!(world.client.sleep_until(world.now), None);
+    assert_eq!(world.device.client.sleep_until(world.now), None);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_silent_server_is_tried_again_with_growing_pauses_and_then_after_the_sequenc
     // Each attempt lasts 62 to 93 seconds; between them are 60 and 120.
     world.wait(93 * 3 + 60 + 120 + 5);
     let failed = Event::RegistrationFailed(FIRST, RegistrationFailure::ServerSilent);
-    assert_eq!(world.events.iter().filter(|event| **event == failed).count(), 3);
+    assert_eq!(world.device.events.iter().filter(|event| **event == failed).count(), 3);
     assert!(world.saw(Event::GaveUp(FIRST)) && world.saw(Event::BootstrapNeeded));
     world.sent.clear();
     world.wait(1000);

@@ -32,7 +32,7 @@ fn int_301_observe_and_notify() {
     let notifications = world.notifications();
     let numbers: Vec<_> =
         notifications.iter().map(|sent| sent.uint(OptionNumber::OBSERVE).unwrap()).collect();
-    assert_eq!(notifications.iter().map(Sent::text).collect::<Vec<_>>(), ["21.5", "22.5"]);
+    assert_eq!(notifications.iter().map(|sent| sent.text()).collect::<Vec<_>>(), ["21.5", "22.5"]);
     assert!(numbers[0] < numbers[1]);
     assert!(notifications.iter().all(|sent| sent.message().token() == b"obs"));
     world.set_temperature(22.5);
@@ -78,13 +78,14 @@ fn int_303_a_get_with_observe_1_ends_the_observation() {
 }
 
 #[test]
-fn an_unacknowledged_confirmable_notification_ends_the_observation() {
+fn an_unacknowledged_confirmable_notification_ends_the_observation_and_the_device_registers_anew() {
     let mut world = observing(&["con=1"]);
     world.write_text("/1/0/1", "86400");
     world.accept_update();
     world.set_temperature(21.0);
     world.wait(100);
     assert!(world.saw(Event::ObservationEnded(FIRST, Path::resource(3303, 0, 5700))));
+    assert_eq!(world.request().path(), "rd");
 }
 
 const COMPOSITE: &[u8] = br#"[{"n":"/3303/0/5700"},{"n":"/3311/0/5850"}]"#;
@@ -116,8 +117,8 @@ fn int_305_a_composite_observation_is_cancelled() {
 }
 
 fn send(world: &mut World, paths: &[Path]) -> Result<(), SendRefused> {
-    let (client, now) = (&mut world.client, world.now);
-    let sent = world.objects.with(|objects| client.send(now, FIRST, paths, objects));
+    let (client, now) = (&mut world.device.client, world.now);
+    let sent = world.device.objects.with(|objects| client.send(now, FIRST, paths, objects));
     world.settle();
     sent
 }
@@ -188,7 +189,12 @@ fn the_edge_of_a_flag_is_told() {
     for on in ["1", "0", "1", "0"] {
         world.write_text("/3311/0/5850", on);
     }
-    assert!(world.notified().iter().all(|value| value == "1"));
+    assert_eq!(world.notified(), ["1", "1"], "each time that it goes on");
+    assert_eq!(world.write_attributes("/3311/0/5850", &["edge=0"]), Code::CHANGED);
+    for on in ["1", "0", "0", "1", "1", "0"] {
+        world.write_text("/3311/0/5850", on);
+    }
+    assert_eq!(world.notified(), ["0", "0"], "each time that it goes off");
 }
 
 #[test]
@@ -216,7 +222,7 @@ fn evaluation_periods_rule_when_the_value_is_looked_at() {
     let mut world = observing(&["epmax=5"]);
     // The application doesn't say that the value changed; the engine looks for itself.
     let mut other = buoy_client::objects::Temperature::new(33.0, None);
-    std::mem::swap(&mut world.objects.temperature, &mut other);
+    std::mem::swap(&mut world.device.objects.temperature, &mut other);
     world.wait(6);
     assert_eq!(world.notified(), ["33"]);
 }
@@ -237,7 +243,7 @@ fn a_notification_is_confirmable_once_a_day() {
 #[test]
 fn notifications_are_kept_while_there_is_no_network_and_come_with_their_times() {
     let mut world = World::registered();
-    world.client.set_utc(world.now, 1_700_000_000);
+    world.device.client.set_utc(world.now, 1_700_000_000);
     world.observe(TEMPERATURE, b"o", ContentFormat::SENML_JSON);
     set_online(&mut world, false);
     for celsius in [21.0, 22.0, 23.0] {
@@ -265,7 +271,9 @@ fn notifications_are_kept_while_there_is_no_network_and_come_with_their_times() 
 
 #[test]
 fn hqmax_limits_what_is_kept_and_1_x_6_forbids_it() {
-    for (attributes, storing, kept) in [(&["hqmax=2"][..], "1", 3), (&["hqmax=2"], "0", 1)] {
+    for (attributes, storing, kept) in
+        [(&["hqmax=2"][..], "1", 3), (&["hqmax=2"], "0", 1), (&["hqmax=0"], "1", 1), (&[], "1", 5)]
+    {
         let mut world = World::registered();
         world.write_attributes(TEMPERATURE, attributes);
         world.write_text("/1/0/6", storing);
@@ -287,8 +295,8 @@ fn hqmax_limits_what_is_kept_and_1_x_6_forbids_it() {
 }
 
 fn set_online(world: &mut World, online: bool) {
-    let (client, now) = (&mut world.client, world.now);
-    world.objects.with(|objects| client.set_online(now, online, objects));
+    let (client, now) = (&mut world.device.client, world.now);
+    world.device.objects.with(|objects| client.set_online(now, online, objects));
     world.settle();
 }
 
@@ -300,7 +308,7 @@ fn a_sleeping_device_updates_before_it_notifies() {
     world.accept_registration(FIRST, "1");
     world.observe(TEMPERATURE, b"o", TEXT);
     world.wait(200);
-    assert!(world.client.sleep_until(world.now).is_some());
+    assert!(world.device.client.sleep_until(world.now).is_some());
     world.set_temperature(25.0);
     assert_eq!(world.request().path(), "rd/1");
     assert!(world.notified().is_empty());

@@ -420,6 +420,24 @@ where
         slot.is_some_and(|slot| self.finish(now, slot).is_some())
     }
 
+    /// Goes on with an exchange at another peer: the same one, which has another address now. What it hasn't acknowledged is sent
+    /// again at once, under the same message id, so that the peer can tell that it is a repetition.
+    pub fn redirect(&mut self, now: Instant, from: P, tag: u64, to: P) -> bool {
+        let hash = self.hash(&from, 0);
+        let slot = self.exchanges.find(hash, |exchange| exchange.peer == from && exchange.tag == tag);
+        let Some(exchange) = slot.and_then(|slot| self.exchanges.remove(slot)) else { return false };
+        let (state, deadline) = match exchange.state {
+            State::Queued => (State::Queued, Instant::NEVER),
+            State::AwaitingResponse { acknowledged: true } => {
+                (exchange.state, now.after(self.parameters.response_timeout))
+            }
+            State::Unsent | State::AwaitingResponse { acknowledged: false } => (State::Unsent, now),
+            State::Unacknowledged { .. } => (self.transmission_with(exchange.message_id as u8), now),
+        };
+        let hash = self.hash(&to, 0);
+        self.exchanges.insert(hash, deadline, Exchange { peer: to, state, ..exchange }).is_ok()
+    }
+
     /// What is due now; to be called until `None`.
     pub fn poll(&mut self, now: Instant) -> Option<Due<'_, P>> {
         let (slot, deadline) = self.exchanges.earliest()?;

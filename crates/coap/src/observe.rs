@@ -48,6 +48,12 @@ pub struct Freshness {
 }
 
 impl Freshness {
+    /// The memory of an observer whose request was answered with the number `number`.
+    #[must_use]
+    pub const fn starting_with(now: Instant, number: u32) -> Self {
+        Self { newest: Some((number & MASK, now)) }
+    }
+
     /// Whether a notification numbered `number` is newer than all before it; remembers it if so.
     pub fn accept(&mut self, now: Instant, number: u32) -> bool {
         let number = number & MASK;

@@ -3,6 +3,8 @@
 //! On Linux a batch is one system call each way (`recvmmsg`, `sendmmsg`); elsewhere it is a loop over single calls.
 
 #[cfg(target_os = "linux")]
+pub mod crowd;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod portable;
@@ -30,6 +32,8 @@ const RECEIVE_BUFFER: usize = 8 << 20;
 /// # Errors
 /// What the system says, most often that the address is in use.
 pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<mio::net::UdpSocket>> {
+    // Sockets that share a port would share it with another server too, and each would get half of the devices.
+    drop(bind_one(address, false)?);
     let first = bind_one(address, count > 1)?;
     let address = first.local_addr()?;
     let others = (1..count).map(|_| bind_one(address, true));
@@ -51,4 +55,17 @@ fn bind_one(address: SocketAddr, shared: bool) -> io::Result<mio::net::UdpSocket
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(address))?;
     Ok(mio::net::UdpSocket::from_std(socket.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shared_by_the_sockets_of_one_call_only() {
+        let sockets = bind(([127, 0, 0, 1], 0).into(), 3).unwrap();
+        let address = sockets[0].local_addr().unwrap();
+        assert!(sockets.iter().all(|socket| socket.local_addr().unwrap() == address));
+        assert_eq!(bind(address, 3).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
 }

@@ -27,6 +27,16 @@ pub(crate) struct Observation {
     /// The request that started it, to start it again after the device registered anew.
     pub(crate) request: Downlink,
     pub(crate) freshness: Freshness,
+    pub(crate) standing: Standing,
+}
+
+/// Whether the device knows of an observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Standing {
+    /// It has taken it up.
+    TakenUp,
+    /// It registered anew since, which ends all observations, and is to be asked again.
+    ToResume,
 }
 
 /// An observation as it lies in its registration's record.
@@ -39,6 +49,7 @@ pub(crate) struct ObservationRecord {
     code: u8,
     options: Vec<(u16, Box<[u8]>)>,
     payload: Vec<u8>,
+    standing: Standing,
 }
 
 impl Observation {
@@ -50,6 +61,7 @@ impl Observation {
             code: self.request.code.to_byte(),
             options: self.request.option_records(),
             payload: self.request.payload.bytes().to_vec(),
+            standing: self.standing,
         }
     }
 
@@ -60,6 +72,7 @@ impl Observation {
             composite: record.composite,
             request: Downlink::from_records(record.code, record.options, record.payload),
             freshness: Freshness::default(),
+            standing: record.standing,
         }
     }
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use buoy_coap::block::BadBlock;
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
+use buoy_coap::wire::parse_uint;
+use buoy_lwm2m::operation;
 use buoy_lwm2m::path::Path;
 use serde::{Deserialize, Serialize};
 
@@ -217,6 +219,17 @@ impl AnswerRecord {
 }
 
 impl Downlink {
+    /// A typed request, for a device that has put its objects under `root`; usually that is `/`.
+    #[must_use]
+    pub fn of(request: &operation::Downlink<'_>, root: &str) -> Self {
+        let options = request.options_under(root).map(|(number, value)| (number, Box::from(&*value)));
+        Self {
+            code: request.code(),
+            options: options.collect(),
+            payload: Body::new(request.payload().to_vec()),
+        }
+    }
+
     /// The values of one option.
     pub fn values(&self, number: OptionNumber) -> impl Iterator<Item = &[u8]> {
         self.options.iter().filter(move |(n, _)| *n == number).map(|(_, value)| &**value)
@@ -230,10 +243,22 @@ impl Downlink {
             .collect()
     }
 
-    /// Whether a device may safely be sent it twice.
+    /// Whether a device may safely be sent it twice: everything but Create and Execute.
     #[must_use]
     pub fn is_idempotent(&self) -> bool {
-        self.code != Code::POST
+        match self.code {
+            Code::POST => self.is_partial_update(),
+            Code::PATCH => false,
+            _ => true,
+        }
+    }
+
+    /// A POST below an object that says how its values are written is a Write (LwM2M Core 1.1 section 6.3.3).
+    fn is_partial_update(&self) -> bool {
+        let is_id = |segment: &&[u8]| segment.iter().all(u8::is_ascii_digit);
+        let ids = self.values(OptionNumber::URI_PATH).filter(is_id).count();
+        let mut formats = self.values(OptionNumber::CONTENT_FORMAT).filter_map(parse_uint);
+        ids > 1 && formats.any(|format| format != u32::from(ContentFormat::TEXT.0))
     }
 }
 

@@ -108,9 +108,19 @@ pub enum Event {
     /// A device in queue mode is taken to sleep.
     Sleeping(Arc<str>),
     /// An operation waits for its device to wake.
-    OperationQueued(OperationId),
+    OperationQueued {
+        /// Which.
+        id: OperationId,
+        /// The device.
+        endpoint: Arc<str>,
+    },
     /// An operation was sent to its device.
-    OperationSent(OperationId),
+    OperationSent {
+        /// Which.
+        id: OperationId,
+        /// The device.
+        endpoint: Arc<str>,
+    },
     /// An operation ended.
     OperationEnded {
         /// Which.

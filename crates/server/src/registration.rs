@@ -8,7 +8,7 @@ use buoy_coap::endpoint::MessageIds;
 use buoy_coap::time::Instant;
 use serde::{Deserialize, Serialize};
 
-use crate::observation::{Observation, ObservationRecord};
+use crate::observation::{Observation, ObservationRecord, Standing};
 use crate::shard::Peer;
 
 /// The durable name of a registration: it grows with time, and its lowest byte is the shard.
@@ -70,6 +70,9 @@ pub(crate) struct Registration {
     pub(crate) peer: Peer,
     pub(crate) registered_at: Instant,
     pub(crate) last_contact: Instant,
+    /// When it was taken over from the store, whose times of last contact lag behind: the device may have been heard until
+    /// the server ended.
+    pub(crate) restored_at: Instant,
     /// Seconds.
     pub(crate) lifetime: u32,
     pub(crate) message_ids: MessageIds,
@@ -104,8 +107,20 @@ impl Registration {
         Location { key: self.key, nonce: self.nonce }
     }
 
+    /// What the device is to be asked for again.
+    pub(crate) fn observations_to_resume(&self) -> impl Iterator<Item = &Observation> {
+        self.observations.iter().filter(|observation| observation.standing == Standing::ToResume)
+    }
+
+    /// The observations that are to be taken up again when the device has registered anew, which ends them all (section 6.4).
+    pub(crate) fn observations_of_next_life(&self) -> Vec<Observation> {
+        let mut observations = self.observations.clone();
+        observations.iter_mut().for_each(|observation| observation.standing = Standing::ToResume);
+        observations
+    }
+
     pub(crate) fn expires_at(&self) -> Instant {
-        self.last_contact + Duration::from_secs(u64::from(self.lifetime))
+        self.last_contact.max(self.restored_at) + Duration::from_secs(u64::from(self.lifetime))
     }
 
     pub(crate) fn view(&self) -> RegistrationView {
@@ -148,7 +163,7 @@ impl Registration {
 }
 
 /// The first byte of a record.
-const RECORD_VERSION: u8 = 1;
+const RECORD_VERSION: u8 = 2;
 
 /// A registration as it lies in the store.
 #[derive(Debug, Serialize, Deserialize)]
@@ -170,7 +185,7 @@ pub(crate) struct RegistrationRecord<'a> {
 }
 
 impl<'a> RegistrationRecord<'a> {
-    /// Reads a record; `None` if it is damaged or of a later version.
+    /// Reads a record; `None` if it is damaged or of another version.
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (version, body) = bytes.split_first()?;
         (*version == RECORD_VERSION).then(|| postcard::from_bytes(body).ok())?

@@ -55,6 +55,8 @@ pub struct Shard<D> {
     operations: Operations,
     uploads: HashMap<UploadKey, PartialUpload>,
     files: BTreeMap<Box<str>, Body>,
+    /// Downloads that are followed, and how far they have come.
+    downloads: HashMap<u64, usize>,
     traced: HashMap<Arc<str>, u32>,
     counters: Counters,
 }
@@ -223,6 +225,7 @@ impl<D: Directory> Shard<D> {
             operations: Operations::default(),
             uploads: HashMap::new(),
             files: BTreeMap::new(),
+            downloads: HashMap::new(),
             traced: HashMap::new(),
             counters: Counters::default(),
         }
@@ -255,6 +258,12 @@ impl<D: Directory> Shard<D> {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// How much is under way or waits: messages, operations, and bodies that are half received.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.coap.outstanding() + self.operations.len() + self.uploads.len()
     }
 
     /// Starts or stops telling each CoAP message of a device as an event.
@@ -364,11 +373,17 @@ impl<D: Directory> Shard<D> {
 
     /// Refuses a request, and counts and tells it. The reason goes along as the diagnostic payload, unless it would make the
     /// answer much larger than the request.
-    fn refuse(
+    fn refuse(&mut self, now: Instant, request: &Request<'_, Peer>, refusal: Refusal, outbox: &mut Outbox) {
+        self.refuse_body(now, request, refusal, None, outbox);
+    }
+
+    /// The same for a request's body; `size1` says how large it may be (RFC 7959 section 2.9.3).
+    fn refuse_body(
         &mut self,
         now: Instant,
         request: &Request<'_, Peer>,
         (code, reason): Refusal,
+        size1: Option<u32>,
         outbox: &mut Outbox,
     ) {
         self.counters.refused += 1;
@@ -376,6 +391,9 @@ impl<D: Directory> Shard<D> {
         let budget = self.budget(now, request);
         self.reply(now, request, outbox, |writer| {
             writer.code(code);
+            if let Some(size1) = size1 {
+                writer.uint(OptionNumber::SIZE1, size1);
+            }
             if reason.len() + 32 < budget {
                 writer.payload(reason.as_bytes());
             }

@@ -1,18 +1,31 @@
 //! One operation on its way: a request and its answer, each in as many blocks as it takes (RFC 7959).
 
 use buoy_coap::block::{BadBlock, Block, BlockSize, Download, Upload, UploadStep, block_option};
-use buoy_coap::number::OptionNumber;
+use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::wire::{Message, MessageWriter};
 
 use crate::operation::{Downlink, Failure, Reply};
 
 /// Bodies up to this many bytes go in one message.
 const WHOLE_BODY: usize = 1024;
+/// A value that changes faster than it can be read is given up after so many beginnings.
+const PATIENCE: u8 = 3;
 
 /// A request that is being carried out.
 #[derive(Debug)]
 pub(crate) struct Transfer {
     request: Downlink,
+    /// The largest blocks, in both directions.
+    size: BlockSize,
+    /// Tells this body's blocks from those of another body for the same path (RFC 9175 section 3). It is the body's own, so one
+    /// that is begun anew has the same: it doesn't matter to which beginning a block belongs.
+    tag: u32,
+    /// What the device wants to see again (RFC 9175 section 2.3).
+    echo: Option<Box<[u8]>>,
+    /// The number of the answer's Observe option, which only its first block carries (RFC 7959 section 3.4).
+    observed: Option<u32>,
+    /// How often the answer may still be begun anew because it changed while it came.
+    patience: u8,
     phase: Phase,
 }
 
@@ -31,21 +44,24 @@ enum Phase {
 pub(crate) enum Step {
     /// Send the next message.
     Again,
-    /// The answer is whole; `observed` tells whether it carried an Observe option.
-    Done { reply: Reply, observed: bool },
+    /// The answer is whole; `observed` is the number of its Observe option, if it carried one.
+    Done { reply: Reply, observed: Option<u32> },
 }
 
 impl Transfer {
-    pub(crate) fn new(request: Downlink, size: BlockSize) -> Self {
+    /// `tag` is that of no other body that may be under way to the same device.
+    pub(crate) fn new(request: Downlink, size: BlockSize, tag: u32) -> Self {
         let total = request.payload.bytes().len();
         let fits = total <= WHOLE_BODY.min(size.bytes());
         let phase = if fits { Phase::Whole } else { Phase::Uploading(Upload::new(total, size)) };
-        Self { request, phase }
+        Self { request, size, tag, echo: None, observed: None, patience: PATIENCE, phase }
     }
 
     /// Goes on where a first piece of the answer, such as a notification, left off.
-    pub(crate) fn continuing(request: Downlink, download: Download, body: Vec<u8>) -> Self {
-        Self { request, phase: Phase::Downloading { download, body } }
+    pub(crate) fn continuing(request: Downlink, size: BlockSize) -> Self {
+        let phase = Phase::Downloading { download: Download::new(size), body: Vec::new() };
+        // What has changed since the notification is told by the next one.
+        Self { request, size, tag: 0, echo: None, observed: None, patience: 0, phase }
     }
 
     pub(crate) fn request(&self) -> &Downlink {
@@ -67,16 +83,16 @@ impl Transfer {
     }
 
     /// Starts from the first byte again.
-    pub(crate) fn restart(&mut self, size: BlockSize) {
+    pub(crate) fn restart(&mut self) {
         let request = std::mem::replace(&mut self.request, Downlink::empty());
-        *self = Self::new(request, size);
+        *self = Self::new(request, self.size, self.tag);
     }
 
     /// Writes options and payload of the next message.
     pub(crate) fn write(&self, writer: &mut MessageWriter<'_>) {
         let body = self.request.payload.bytes();
         let (block1, block2, payload) = match &self.phase {
-            Phase::Whole => (None, None, body),
+            Phase::Whole => (None, self.early_block2(), body),
             Phase::Uploading(upload) => match upload.block() {
                 Some((block, range)) => (Some(block), None, &body[range]),
                 None => (None, None, body),
@@ -90,7 +106,22 @@ impl Transfer {
             (OptionNumber::SIZE1, size1),
         ];
         self.write_options(writer, added);
+        if let Some(echo) = &self.echo {
+            writer.option(OptionNumber::ECHO, echo);
+        }
+        if block1.is_some() {
+            writer.uint(OptionNumber::REQUEST_TAG, self.tag);
+        }
         writer.payload(payload);
+    }
+
+    /// Asks for small blocks from the first on (RFC 7959 section 2.4), where the server is set to small ones.
+    fn early_block2(&self) -> Option<Block> {
+        Block::at(0, false, self.size).filter(|_| self.reads() && self.size < BlockSize::MAX)
+    }
+
+    fn reads(&self) -> bool {
+        matches!(self.request.code, Code::GET | Code::FETCH)
     }
 
     fn write_options(&self, writer: &mut MessageWriter<'_>, added: [(OptionNumber, Option<u32>); 3]) {
@@ -112,6 +143,14 @@ impl Transfer {
 
     /// Takes the device's answer; a body may have at most `limit` bytes.
     pub(crate) fn answered(&mut self, answer: &Message<'_>, limit: usize) -> Result<Step, Failure> {
+        if answer.code() == Code::UNAUTHORIZED
+            && let Some(echo) = answer.value(OptionNumber::ECHO)
+            && self.echo.as_deref() != Some(echo)
+        {
+            self.echo = Some(echo.into());
+            return Ok(Step::Again);
+        }
+        self.observed = answer.uint(OptionNumber::OBSERVE).or(self.observed);
         if let Phase::Uploading(upload) = &mut self.phase {
             match upload.answered(answer) {
                 Ok(UploadStep::Next) => return Ok(Step::Again),
@@ -124,26 +163,35 @@ impl Transfer {
             Some(block) if answer.code().is_success() && (block.more() || block.offset() > 0) => {
                 self.downloaded(answer, limit)
             }
-            _ => Ok(done(answer, answer.payload().to_vec())),
+            _ => Ok(done(answer, answer.payload().to_vec(), self.observed)),
         }
     }
 
     fn downloaded(&mut self, answer: &Message<'_>, limit: usize) -> Result<Step, Failure> {
         if !matches!(self.phase, Phase::Downloading { .. }) {
-            let download = Download::new(BlockSize::MAX);
-            self.phase = Phase::Downloading { download, body: Vec::new() };
+            self.phase = Phase::Downloading { download: Download::new(self.size), body: Vec::new() };
         }
+        let may_begin_anew =
+            self.patience > 0 && self.reads() && self.request.payload.bytes().len() <= WHOLE_BODY;
         let Phase::Downloading { download, body } = &mut self.phase else { return Err(Failure::BadTransfer) };
-        let piece = download.received_block(answer)?;
+        let piece = match download.received_block(answer) {
+            Err(BadBlock::BodyChanged) if may_begin_anew => {
+                self.patience -= 1;
+                self.phase = Phase::Whole;
+                return Ok(Step::Again);
+            }
+            piece => piece?,
+        };
         if body.len() + piece.bytes.len() > limit {
             return Err(Failure::BadTransfer);
         }
         body.extend_from_slice(piece.bytes);
-        Ok(if piece.is_last { done(answer, std::mem::take(body)) } else { Step::Again })
+        let observed = self.observed;
+        Ok(if piece.is_last { done(answer, std::mem::take(body), observed) } else { Step::Again })
     }
 }
 
-fn done(answer: &Message<'_>, payload: Vec<u8>) -> Step {
+fn done(answer: &Message<'_>, payload: Vec<u8>, observed: Option<u32>) -> Step {
     let segments = answer.values(OptionNumber::LOCATION_PATH).map(String::from_utf8_lossy);
     let reply = Reply {
         code: answer.code(),
@@ -152,5 +200,5 @@ fn done(answer: &Message<'_>, payload: Vec<u8>) -> Step {
         observing: None,
         payload,
     };
-    Step::Done { reply, observed: answer.value(OptionNumber::OBSERVE).is_some() }
+    Step::Done { reply, observed }
 }

@@ -7,22 +7,17 @@ use std::time::Duration;
 use buoy_coap::endpoint::acknowledge;
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
-use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
+use buoy_coap::wire::{Header, Kind, Message};
 use buoy_lwm2m::path::Path;
 use buoy_server::{
-    Body, Change, Downlink, Durability, Event, Failure, Intent, OperationId, OperationState, Outbox, Peer,
-    Shard, ShardConfig, Submission, Unclaimed,
+    Body, Downlink, Durability, Event, Failure, Intent, OperationId, OperationState, Peer, ShardConfig,
 };
+use buoy_testkit::{Server, message};
 
 struct World {
-    shard: Shard<Unclaimed>,
-    outbox: Outbox,
+    server: Server,
     now: Instant,
     next_id: u16,
-    /// What the store holds: registrations by key, operations by id.
-    registrations: std::collections::BTreeMap<u64, Vec<u8>>,
-    operations: std::collections::BTreeMap<u64, buoy_server::OperationRecord>,
-    events: Vec<Event>,
     sent: Vec<(Peer, Vec<u8>)>,
 }
 
@@ -37,67 +32,36 @@ impl World {
 
     fn with(config: ShardConfig) -> Self {
         Self {
-            shard: Shard::new(0, config, Unclaimed, [7; 32]),
-            outbox: Outbox::default(),
+            server: Server::new(config),
             now: Instant::from_millis(1_000_000),
             next_id: 1,
-            registrations: Default::default(),
-            operations: Default::default(),
-            events: Vec::new(),
             sent: Vec::new(),
         }
     }
 
     /// The same world after the server was killed and started again.
     fn restarted(mut self) -> Self {
-        self.shard = Shard::new(0, ShardConfig::default(), Unclaimed, [8; 32]);
-        for (key, record) in &self.registrations {
-            self.shard.restore(self.now, buoy_server::RegistrationKey(*key), record).unwrap();
-        }
-        for operation in self.operations.values() {
-            let is_open = matches!(operation.state, OperationState::Queued | OperationState::Sent);
-            if is_open {
-                self.shard.restore_operation(self.now, operation.clone(), &mut self.outbox);
-            }
-        }
-        self.events.clear();
-        self.settle();
+        self.sent = self.server.restart(self.now);
         self
     }
 
     fn settle(&mut self) {
-        self.shard.flush(self.now, &mut self.outbox);
-        for change in &self.outbox.changes {
-            match change {
-                Change::PutRegistration { key, record } => {
-                    self.registrations.insert(key.0, self.outbox.record(record).to_vec());
-                }
-                Change::RemoveRegistration { key } => {
-                    self.registrations.remove(&key.0);
-                }
-                Change::PutOperation(record) => {
-                    self.operations.insert(record.id.0, (**record).clone());
-                }
-                Change::PutReport(_) => {}
-            }
-        }
-        self.sent.extend(self.outbox.datagrams().map(|(peer, bytes)| (peer, bytes.to_vec())));
-        self.events.append(&mut self.outbox.events);
-        self.outbox.clear();
+        self.sent.extend(self.server.settle(self.now));
     }
 
     fn wait(&mut self, seconds: u64) {
         let end = self.now + Duration::from_secs(seconds);
-        while let Some(at) = self.shard.next_deadline().filter(|at| *at <= end) {
+        while let Some(at) = self.server.next_deadline().filter(|at| *at <= end) {
             self.now = self.now.max(at);
-            self.shard.handle_timeout(self.now, &mut self.outbox);
+            self.server.handle_timeout(self.now);
             self.settle();
         }
         self.now = end;
     }
 
     fn deliver(&mut self, from: u16, datagram: &[u8]) {
-        self.shard.handle_datagram(self.now, peer(from), datagram, &mut self.outbox);
+        let Server { shard, outbox, .. } = &mut self.server;
+        shard.handle_datagram(self.now, peer(from), datagram, outbox);
         self.settle();
     }
 
@@ -135,10 +99,7 @@ impl World {
     }
 
     fn submit(&mut self, id: u64, endpoint: &str, request: Downlink, intent: Intent, durability: Durability) {
-        let deadline = self.now + Duration::from_secs(3600);
-        let endpoint: Arc<str> = endpoint.into();
-        let submission = Submission { id: OperationId(id), endpoint, request, intent, deadline, durability };
-        self.shard.submit(self.now, submission, &mut self.outbox);
+        self.server.submit(self.now, (id, endpoint), request, intent, durability);
         self.settle();
     }
 
@@ -161,24 +122,8 @@ impl World {
     }
 
     fn outcome(&self, id: u64) -> Option<Result<Code, Failure>> {
-        self.events.iter().find_map(|event| match event {
-            Event::OperationEnded { id: ended, outcome, .. } if ended.0 == id => {
-                Some(outcome.as_ref().map(|reply| reply.code).map_err(|failure| *failure))
-            }
-            _ => None,
-        })
+        self.server.outcome_code(id)
     }
-}
-
-fn message(header: Header<'_>, options: &[(OptionNumber, &[u8])], payload: &[u8]) -> Vec<u8> {
-    let mut buffer = vec![0; 4096];
-    let mut writer = MessageWriter::new(&mut buffer, header);
-    for (number, value) in options {
-        writer.option(*number, value);
-    }
-    let length = writer.payload(payload).finish().unwrap();
-    buffer.truncate(length);
-    buffer
 }
 
 fn read() -> Downlink {
@@ -202,9 +147,9 @@ fn observe() -> (Downlink, Intent) {
 fn int_101_a_registration_is_saved_before_its_answer_and_found_after_a_restart() {
     let mut world = World::new();
     let location = world.register(1000, "buoy-1", &["lt=300", "b=U"]);
-    assert_eq!(world.registrations.len(), 1);
+    assert_eq!(world.server.store.registrations.len(), 1);
     let mut world = world.restarted();
-    let registration = world.shard.registration("buoy-1").unwrap();
+    let registration = world.server.shard.registration("buoy-1").unwrap();
     assert_eq!(
         (registration.lifetime, registration.version, registration.id()),
         (300, (1, 1), location.as_str())
@@ -223,13 +168,29 @@ fn int_102_an_update_from_a_new_address_moves_the_device() {
 }
 
 #[test]
+fn an_operation_under_way_follows_the_device_to_its_new_address() {
+    let mut world = World::new();
+    let location = world.register(1000, "buoy-1", &["lt=300"]);
+    world.submit(1, "buoy-1", request(Code::POST, &[], b""), Intent::Once, Durability::Transient);
+    let first = world.sent.last().unwrap().1.clone();
+    assert_eq!(world.update(2000, &location), Code::CHANGED);
+    assert_eq!(
+        world.sent.last().unwrap(),
+        &(peer(2000), first),
+        "the same message, lest it be carried out twice"
+    );
+    world.answer(2000, Code::CHANGED, &[], b"");
+    assert_eq!(world.outcome(1), Some(Ok(Code::CHANGED)));
+}
+
+#[test]
 fn int_103_a_deregistered_device_is_gone() {
     let mut world = World::new();
     let location = world.register(1000, "buoy-1", &[]);
     let options = [(OptionNumber::URI_PATH, &b"rd"[..]), (OptionNumber::URI_PATH, location.as_bytes())];
     let answer = world.ask(1000, Code::DELETE, &options, b"");
     assert_eq!(Message::parse(&answer).unwrap().code(), Code::DELETED);
-    assert!(world.shard.is_empty() && world.registrations.is_empty());
+    assert!(world.server.shard.is_empty() && world.server.store.registrations.is_empty());
     assert_eq!(world.update(1000, &location), Code::NOT_FOUND);
 }
 
@@ -250,10 +211,25 @@ fn int_107_a_registration_ends_after_its_lifetime_unless_it_is_updated() {
     world.wait(50);
     world.update(1000, &location);
     world.wait(50);
-    assert_eq!(world.shard.len(), 1);
+    assert_eq!(world.server.shard.len(), 1);
     world.wait(30);
-    assert!(world.shard.is_empty() && world.registrations.is_empty());
-    assert!(world.events.iter().any(|event| matches!(event, Event::Expired(_))));
+    assert!(world.server.shard.is_empty() && world.server.store.registrations.is_empty());
+    assert!(world.server.events.iter().any(|event| matches!(event, Event::Expired(_))));
+}
+
+#[test]
+fn a_restart_expires_nobody_although_the_times_of_last_contact_in_the_store_are_old() {
+    let mut world = World::new();
+    let location = world.register(1000, "buoy-1", &["lt=300"]);
+    for _ in 0..10 {
+        world.wait(200);
+        world.update(1000, &location);
+    }
+    let mut world = world.restarted();
+    world.wait(200);
+    assert_eq!(world.update(1000, &location), Code::CHANGED);
+    world.wait(310);
+    assert!(world.server.shard.is_empty());
 }
 
 #[test]
@@ -261,7 +237,7 @@ fn a_device_that_registers_again_replaces_its_old_registration() {
     let mut world = World::new();
     let old = world.register(1000, "buoy-1", &[]);
     let new = world.register(1001, "buoy-1", &[]);
-    assert_eq!((world.shard.len(), world.registrations.len()), (1, 1));
+    assert_eq!((world.server.shard.len(), world.server.store.registrations.len()), (1, 1));
     assert_ne!(old, new);
     assert_eq!(world.update(1000, &old), Code::NOT_FOUND);
 }
@@ -278,7 +254,7 @@ fn a_repeated_register_gets_the_same_answer_and_registers_once() {
     let first = world.ask(1000, Code::POST, &options, b"</1/0>");
     world.next_id -= 1;
     assert_eq!(world.ask(1000, Code::POST, &options, b"</1/0>"), first);
-    assert_eq!(world.shard.counters().registered, 1);
+    assert_eq!(world.server.shard.counters().registered, 1);
 }
 
 #[test]
@@ -302,7 +278,7 @@ fn a_bad_registration_is_refused_with_a_reason() {
         let answer = world.ask(1000, Code::POST, &options, payload);
         assert_eq!(Message::parse(&answer).unwrap().code(), code, "{queries:?}");
     }
-    assert!(world.shard.is_empty() && world.registrations.is_empty());
+    assert!(world.server.shard.is_empty() && world.server.store.registrations.is_empty());
 }
 
 #[test]
@@ -325,7 +301,7 @@ fn a_register_in_blocks_is_put_together() {
         assert_eq!(Message::parse(&last).unwrap().code(), expected);
     }
     assert!(Message::parse(&last).unwrap().value(OptionNumber::BLOCK1).is_some());
-    assert_eq!(&*world.shard.registration("big").unwrap().objects, objects);
+    assert_eq!(&*world.server.shard.registration("big").unwrap().objects, objects);
 }
 
 #[test]
@@ -369,7 +345,7 @@ fn int_109_operations_wait_for_a_sleeping_device_and_survive_a_restart_of_the_se
     let mut world = World::new();
     let location = world.register(1000, "sleeper", &["lt=86400", "Q"]);
     world.wait(120);
-    assert!(world.shard.registration("sleeper").unwrap().asleep);
+    assert!(world.server.shard.registration("sleeper").unwrap().asleep);
     world.sent.clear();
     world.submit(1, "sleeper", read(), Intent::Once, Durability::Durable);
     world.submit(2, "sleeper", read(), Intent::Once, Durability::Durable);
@@ -380,7 +356,7 @@ fn int_109_operations_wait_for_a_sleeping_device_and_survive_a_restart_of_the_se
     world.answer(1000, Code::CONTENT, &[], b"1");
     world.answer(1000, Code::CONTENT, &[], b"2");
     assert_eq!((world.outcome(1), world.outcome(2)), (Some(Ok(Code::CONTENT)), Some(Ok(Code::CONTENT))));
-    assert!(world.operations.values().all(|record| record.state == OperationState::Succeeded));
+    assert!(world.server.store.operations.values().all(|record| record.state == OperationState::Succeeded));
 }
 
 #[test]
@@ -390,13 +366,13 @@ fn a_durable_operation_past_its_deadline_expires_and_one_can_be_cancelled() {
     world.wait(120);
     world.submit(1, "sleeper", read(), Intent::Once, Durability::Durable);
     world.submit(2, "sleeper", read(), Intent::Once, Durability::Durable);
-    assert!(world.shard.cancel(world.now, OperationId(2), &mut world.outbox));
+    assert!(world.server.shard.cancel(world.now, OperationId(2), &mut world.server.outbox));
     world.settle();
     world.wait(4000);
     assert_eq!(world.outcome(1), Some(Err(Failure::Expired)));
     assert_eq!(world.outcome(2), Some(Err(Failure::Cancelled)));
-    assert_eq!(world.operations[&1].state, OperationState::Expired);
-    assert_eq!(world.operations[&2].state, OperationState::Cancelled);
+    assert_eq!(world.server.store.operations[&1].state, OperationState::Expired);
+    assert_eq!(world.server.store.operations[&2].state, OperationState::Cancelled);
 }
 
 #[test]
@@ -404,12 +380,12 @@ fn an_execute_that_was_under_way_at_a_crash_is_not_repeated_unasked() {
     let mut world = World::new();
     let location = world.register(1000, "buoy-1", &["lt=86400"]);
     world.submit(1, "buoy-1", request(Code::POST, &[], b""), Intent::Once, Durability::Durable);
-    assert_eq!(world.operations[&1].state, OperationState::Sent);
+    assert_eq!(world.server.store.operations[&1].state, OperationState::Sent);
     let mut world = world.restarted();
     world.sent.clear();
     world.update(1000, &location);
     assert_eq!(world.sent.len(), 1);
-    assert_eq!(world.operations[&1].failure, Some(Failure::Interrupted));
+    assert_eq!(world.server.store.operations[&1].failure, Some(Failure::Interrupted));
 }
 
 #[test]
@@ -420,14 +396,14 @@ fn int_301_an_observation_reports_until_it_is_forgotten_and_then_is_reset() {
     world.submit(1, "buoy-1", downlink, intent, Durability::Transient);
     let token = world.last_request().token().to_vec();
     world.answer(1000, Code::CONTENT, &[(OptionNumber::OBSERVE, b"\x01")], b"20");
-    let id = world.shard.observations("buoy-1")[0].id;
+    let id = world.server.shard.observations("buoy-1")[0].id;
     let notify = |world: &mut World, number: u8, message_id, kind| {
         let header = Header { kind, code: Code::CONTENT, message_id, token: &token };
         let datagram = message(header, &[(OptionNumber::OBSERVE, &[number])], b"21");
-        world.events.clear();
+        world.server.events.clear();
         world.sent.clear();
         world.deliver(1000, &datagram);
-        world.events.iter().filter(|event| matches!(event, Event::Reported(_))).count()
+        world.server.events.iter().filter(|event| matches!(event, Event::Reported(_))).count()
     };
     assert_eq!(notify(&mut world, 2, 900, Kind::NonConfirmable), 1);
     assert_eq!(notify(&mut world, 2, 901, Kind::NonConfirmable), 0, "it was overtaken");
@@ -435,7 +411,7 @@ fn int_301_an_observation_reports_until_it_is_forgotten_and_then_is_reset() {
     assert_eq!(world.sent[0].1, acknowledge(902));
     let mut world = world.restarted();
     assert_eq!(notify(&mut world, 4, 903, Kind::Confirmable), 1, "it outlives a restart");
-    world.shard.forget_observation(id, &mut world.outbox).unwrap();
+    world.server.shard.forget_observation(id, &mut world.server.outbox).unwrap();
     world.settle();
     assert_eq!(notify(&mut world, 5, 904, Kind::Confirmable), 0);
     assert_eq!(Message::parse(&world.sent[0].1).unwrap().kind(), Kind::Reset);
@@ -453,7 +429,7 @@ fn an_observation_is_taken_up_again_when_the_device_registers_anew() {
     assert_eq!(world.last_request().token(), token);
     assert!(world.last_request().value(OptionNumber::OBSERVE).is_some());
     world.answer(1001, Code::CONTENT, &[(OptionNumber::OBSERVE, b"\x01")], b"20");
-    assert_eq!(world.shard.observations("buoy-1").len(), 1);
+    assert_eq!(world.server.shard.observations("buoy-1").len(), 1);
 }
 
 #[test]
@@ -468,7 +444,7 @@ fn int_306_send_is_taken_from_a_registered_device_only() {
     assert_eq!(Message::parse(&answer).unwrap().code(), Code::CHANGED);
     let answer = world.ask(1000, Code::POST, &options, b"[{");
     assert_eq!(Message::parse(&answer).unwrap().code(), Code::BAD_REQUEST);
-    assert_eq!(world.shard.counters().sends, 1);
+    assert_eq!(world.server.shard.counters().sends, 1);
 }
 
 #[test]
@@ -498,7 +474,7 @@ fn a_large_write_goes_in_blocks_and_a_large_answer_comes_in_blocks() {
 #[test]
 fn a_file_is_served_in_blocks_that_an_unproved_address_gets_small() {
     let mut world = World::new();
-    world.shard.set_file("fw/x", Some(Body::new(vec![5u8; 3000])));
+    world.server.shard.set_file("fw/x", Some(Body::new(vec![5u8; 3000])));
     let options = [(OptionNumber::URI_PATH, &b"fw"[..]), (OptionNumber::URI_PATH, b"x")];
     let asked = 4 + 1 + 3 + 2;
     let answer = world.ask(1000, Code::GET, &options, b"");
@@ -538,4 +514,28 @@ fn what_a_device_was_sent_before_it_restarted_is_sent_again_unless_it_was_an_exe
     world.submit(2, "buoy-1", request(Code::POST, &[], b""), Intent::Once, Durability::Patient);
     world.register(1002, "buoy-1", &[]);
     assert_eq!(world.outcome(2), Some(Err(Failure::Deregistered)));
+}
+
+#[test]
+fn what_a_silent_device_may_have_done_is_done_again_only_if_that_is_safe() {
+    let tlv = (OptionNumber::CONTENT_FORMAT, &[0x2d, 0x16][..]);
+    let text = (OptionNumber::CONTENT_FORMAT, &[][..]);
+    for (downlink, is_safe) in [
+        (read(), true),
+        (request(Code::PUT, &[text], b"1"), true),
+        (request(Code::POST, &[tlv], &[0xc1, 1, 1]), true),
+        (request(Code::POST, &[text], b"0='x'"), false),
+        (request(Code::POST, &[], b""), false),
+    ] {
+        let mut world = World::new();
+        let location = world.register(1000, "buoy-1", &["lt=86400"]);
+        let line = format!("{:?} {:?}", downlink.code, downlink.options);
+        world.submit(1, "buoy-1", downlink, Intent::Once, Durability::Durable);
+        world.wait(100);
+        let failure = (!is_safe).then_some(Failure::TimedOut);
+        assert_eq!(world.server.store.operations[&1].failure, failure, "{line}");
+        world.sent.clear();
+        world.update(1000, &location);
+        assert_eq!(world.sent.len(), if is_safe { 2 } else { 1 }, "{line}");
+    }
 }

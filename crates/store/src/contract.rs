@@ -5,7 +5,8 @@ use std::any::Any;
 use buoy_fleet::update::UpdateRecord;
 
 use crate::{
-    Batch, FirmwareRow, OperationFilter, OperationRow, Page, Reader, Sample, StoreError, Summary, Writer,
+    Batch, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Reader, Sample, StoreError, Summary,
+    Writer,
 };
 
 /// An empty store: its writer, a reader, and what must be kept alive meanwhile.
@@ -24,6 +25,8 @@ pub fn check(make: impl Fn() -> Fresh) {
         what_is_old_is_pruned_and_what_is_open_stays,
         firmware_is_listed_newest_first,
         updates_are_found_while_they_are_open,
+        samples_outlive_what_happens_before_they_are_settled,
+        an_idempotency_key_is_found_until_it_is_pruned,
         a_backup_holds_what_was_committed,
     ] {
         let (mut writer, reader, _kept) = make();
@@ -31,14 +34,30 @@ pub fn check(make: impl Fn() -> Fresh) {
     }
 }
 
+/// Commits, and puts everything where readers look for it.
 fn commit(writer: &mut dyn Writer, mut apply: impl FnMut(&mut dyn Batch) -> Result<(), StoreError>) {
     writer.commit(&mut apply).unwrap();
+    while writer.settle().unwrap() > 0 {}
+    assert_eq!(writer.unsettled(), 0);
+}
+
+fn resource(path: &str) -> buoy_lwm2m::path::Path {
+    path.parse().unwrap()
 }
 
 fn registrations(reader: &dyn Reader) -> Vec<(u64, Vec<u8>)> {
     let mut all = Vec::new();
     reader.registrations(&mut |key, record| all.push((key, record.to_vec()))).unwrap();
     all
+}
+
+fn an_idempotency_key_is_found_until_it_is_pruned(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let row = KeyRow { key: "operation a".into(), digest: vec![1, 2], made: 7, at: 1000 };
+    commit(writer, |batch| batch.put_idempotency_key(&row));
+    assert_eq!(reader.idempotency_key("operation a").unwrap().as_ref(), Some(&row));
+    assert_eq!(reader.idempotency_key("operation b").unwrap(), None);
+    commit(writer, |batch| batch.prune(1001));
+    assert_eq!(reader.idempotency_key("operation a").unwrap(), None);
 }
 
 fn registrations_come_back_by_ascending_key(writer: &mut dyn Writer, reader: &dyn Reader) {
@@ -94,11 +113,11 @@ fn a_series_is_cut_by_time_and_summed_up(writer: &mut dyn Writer, reader: &dyn R
     let path = "/3303/0/5700";
     commit(writer, |batch| {
         for at in 0..10 {
-            batch.put_sample("a", path, at * 1000, &Sample::Float(at as f64))?;
+            batch.put_sample("a", resource(path), at * 1000, Sample::Float(at as f64))?;
         }
-        batch.put_sample("a", path, 3000, &Sample::Integer(30))?;
-        batch.put_sample("a", "/3/0/0", 5, &Sample::Text("maker".into()))?;
-        batch.put_sample("b", path, 5, &Sample::Opaque(vec![1, 2]))
+        batch.put_sample("a", resource(path), 3000, Sample::Integer(30))?;
+        batch.put_sample("a", resource("/3/0/0"), 5, Sample::Text("maker".into()))?;
+        batch.put_sample("b", resource(path), 5, Sample::Opaque(vec![1, 2]))
     });
     assert_eq!(reader.series("a").unwrap(), ["/3/0/0", path]);
     let cut = reader.samples("a", path, 2000..4000, 10).unwrap();
@@ -114,10 +133,29 @@ fn a_series_is_cut_by_time_and_summed_up(writer: &mut dyn Writer, reader: &dyn R
     assert_eq!(reader.summary("a", "/3/0/0", 0..9, 1).unwrap(), []);
 }
 
+fn samples_outlive_what_happens_before_they_are_settled(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let (one, two) = (resource("/3303/0/5700"), resource("/3303/0/5701"));
+    let mut put =
+        |at, value| writer.commit(&mut |batch| batch.put_sample("a", one, at, Sample::Integer(value)));
+    put(7000, 1).unwrap();
+    put(7000, 2).unwrap();
+    let failed = writer.commit(&mut |batch| {
+        batch.put_sample("a", two, 7000, Sample::Integer(3))?;
+        Err(StoreError::DiskFull)
+    });
+    assert!(failed.is_err());
+    // A series whose beginning was rolled back begins anew.
+    writer.commit(&mut |batch| batch.put_sample("a", two, 7001, Sample::Integer(4))).unwrap();
+    writer.commit(&mut |batch| batch.prune(5000)).unwrap();
+    while writer.settle().unwrap() > 0 {}
+    assert_eq!(reader.samples("a", "/3303/0/5700", 0..9000, 9).unwrap(), [(7000, Sample::Integer(2))]);
+    assert_eq!(reader.samples("a", "/3303/0/5701", 0..9000, 9).unwrap(), [(7001, Sample::Integer(4))]);
+}
+
 fn what_is_old_is_pruned_and_what_is_open_stays(writer: &mut dyn Writer, reader: &dyn Reader) {
     commit(writer, |batch| {
-        batch.put_sample("a", "/1", 1000, &Sample::Integer(1))?;
-        batch.put_sample("a", "/2", 9000, &Sample::Integer(2))?;
+        batch.put_sample("a", resource("/1"), 1000, Sample::Integer(1))?;
+        batch.put_sample("a", resource("/2"), 9000, Sample::Integer(2))?;
         batch.put_operation(&operation(1, "a", true))?;
         batch.put_operation(&operation(2, "a", false))
     });

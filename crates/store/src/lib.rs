@@ -17,6 +17,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use buoy_fleet::update::UpdateRecord;
+use buoy_lwm2m::path::Path as ResourcePath;
+use serde::{Deserialize, Serialize};
 
 pub use error::StoreError;
 
@@ -30,6 +32,13 @@ pub trait Writer: Send {
         &mut self,
         apply: &mut dyn FnMut(&mut dyn Batch) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
+    /// How many samples are durable, but not yet where readers look for them.
+    fn unsettled(&self) -> usize;
+    /// Puts some of the unsettled samples where readers look for them; how many. None are left when it says 0.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed.
+    fn settle(&mut self) -> Result<usize, StoreError>;
 }
 
 /// The changes of one commit.
@@ -43,9 +52,15 @@ pub trait Batch {
     fn remove_registration(&mut self, key: u64) -> Result<(), StoreError>;
     /// Saves an operation.
     fn put_operation(&mut self, operation: &OperationRow) -> Result<(), StoreError>;
-    /// Saves one value of a time series. One of the same time gives way.
-    fn put_sample(&mut self, endpoint: &str, path: &str, at: u64, value: &Sample) -> Result<(), StoreError>;
-    /// Forgets values older than `before` (milliseconds since the epoch), and operations that ended before it.
+    /// Saves one value of a time series. One of the same time gives way. Readers see it once it is settled ([`Writer::settle`]).
+    fn put_sample(
+        &mut self,
+        endpoint: &str,
+        path: ResourcePath,
+        at: u64,
+        value: Sample,
+    ) -> Result<(), StoreError>;
+    /// Forgets values and idempotency keys older than `before` (milliseconds since the epoch), and operations that ended before it.
     fn prune(&mut self, before: u64) -> Result<(), StoreError>;
     /// Saves the description of a firmware image.
     fn put_firmware(&mut self, firmware: &FirmwareRow) -> Result<(), StoreError>;
@@ -53,6 +68,8 @@ pub trait Batch {
     fn remove_firmware(&mut self, digest: &str) -> Result<(), StoreError>;
     /// Saves a firmware update of a device.
     fn put_update(&mut self, update: &UpdateRecord) -> Result<(), StoreError>;
+    /// Saves what a request with an idempotency key made.
+    fn put_idempotency_key(&mut self, key: &KeyRow) -> Result<(), StoreError>;
 }
 
 /// Looks at what was committed.
@@ -94,6 +111,8 @@ pub trait Reader: Send {
     fn open_updates(&self) -> Result<Vec<UpdateRecord>, StoreError>;
     /// Updates, of one device or all, the newest first, of ids below `before`.
     fn updates(&self, endpoint: Option<&str>, page: Page) -> Result<Vec<UpdateRecord>, StoreError>;
+    /// What is known of an idempotency key.
+    fn idempotency_key(&self, key: &str) -> Result<Option<KeyRow>, StoreError>;
     /// Copies everything, as it is at one instant, into a new file, while the writer goes on.
     fn backup(&self, target: &Path) -> Result<(), StoreError>;
 }
@@ -132,7 +151,7 @@ pub struct OperationRow {
 }
 
 /// One value of a time series.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Sample {
     /// A whole number; booleans are 0 and 1.
     Integer(i64),
@@ -176,4 +195,17 @@ pub struct FirmwareRow {
     pub uploaded_at: u64,
     /// The signature that goes with it, if it is a detached one.
     pub signature: Option<Vec<u8>>,
+}
+
+/// An idempotency key, and what the request that it came with made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// The key.
+    pub key: String,
+    /// Tells the request from others.
+    pub digest: Vec<u8>,
+    /// The id of what it made.
+    pub made: u64,
+    /// When; milliseconds since the epoch.
+    pub at: u64,
 }

@@ -1,19 +1,23 @@
 //! The store in one SQLite file, in write-ahead mode: readers and the writer don't wait for each other.
 
+mod samples;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use buoy_fleet::update::UpdateRecord;
+use buoy_lwm2m::path::Path as ResourcePath;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OpenFlags, Row, Transaction, params};
 
 use crate::{
-    Batch, FirmwareRow, OperationFilter, OperationRow, Page, Reader, Sample, StoreError, Summary, Writer,
+    Batch, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Reader, Sample, StoreError, Summary,
+    Writer,
 };
 
 /// Each step brings a database from the schema of its index to the next one. Steps are only ever added.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// How long a reader waits where it must.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,7 +50,10 @@ impl Sqlite {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(SqliteWriter { connection })
+        let mut writer = SqliteWriter { connection, series: samples::Series::default() };
+        // What an earlier run left; nobody is served yet.
+        while writer.settle()? > 0 {}
+        Ok(writer)
     }
 
     /// A reader.
@@ -92,6 +99,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
 #[derive(Debug)]
 pub struct SqliteWriter {
     connection: Connection,
+    series: samples::Series,
 }
 
 impl Writer for SqliteWriter {
@@ -99,31 +107,58 @@ impl Writer for SqliteWriter {
         &mut self,
         apply: &mut dyn FnMut(&mut dyn Batch) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        let result = self.try_commit(apply);
+        if result.is_err() {
+            self.series.forget();
+        }
+        result
+    }
+
+    fn unsettled(&self) -> usize {
+        self.series.unsettled
+    }
+
+    fn settle(&mut self) -> Result<usize, StoreError> {
         let transaction =
             self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        apply(&mut SqliteBatch(&transaction))?;
-        Ok(transaction.commit()?)
+        let settled = samples::settle(&transaction)?;
+        transaction.commit()?;
+        self.series.unsettled = if settled == 0 { 0 } else { self.series.unsettled.saturating_sub(settled) };
+        Ok(settled)
     }
 }
 
-struct SqliteBatch<'a>(&'a Transaction<'a>);
+impl SqliteWriter {
+    fn try_commit(
+        &mut self,
+        apply: &mut dyn FnMut(&mut dyn Batch) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let Self { connection, series } = self;
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut batch = SqliteBatch { transaction: &transaction, series, samples: Vec::new(), count: 0 };
+        apply(&mut batch)?;
+        let SqliteBatch { samples, count, .. } = batch;
+        if count > 0 {
+            samples::save(&transaction, &samples)?;
+        }
+        transaction.commit()?;
+        series.unsettled += count;
+        Ok(())
+    }
+}
+
+struct SqliteBatch<'a> {
+    transaction: &'a Transaction<'a>,
+    series: &'a mut samples::Series,
+    /// All samples of the commit.
+    samples: Vec<u8>,
+    count: usize,
+}
 
 impl SqliteBatch<'_> {
     fn run(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<(), StoreError> {
-        self.0.prepare_cached(sql)?.execute(parameters)?;
+        self.transaction.prepare_cached(sql)?.execute(parameters)?;
         Ok(())
-    }
-
-    fn series(&self, endpoint: &str, path: &str) -> Result<i64, StoreError> {
-        let find = "SELECT id FROM series WHERE endpoint = ?1 AND path = ?2";
-        let found = self.0.prepare_cached(find)?.query_row([endpoint, path], |row| row.get(0)).optional()?;
-        match found {
-            Some(id) => Ok(id),
-            None => {
-                self.run("INSERT INTO series (endpoint, path) VALUES (?1, ?2)", [endpoint, path])?;
-                Ok(self.0.last_insert_rowid())
-            }
-        }
     }
 }
 
@@ -147,21 +182,26 @@ impl Batch for SqliteBatch<'_> {
         )
     }
 
-    fn put_sample(&mut self, endpoint: &str, path: &str, at: u64, value: &Sample) -> Result<(), StoreError> {
-        let series = self.series(endpoint, path)?;
-        let sql = "INSERT OR REPLACE INTO sample (series, at, value) VALUES (?1, ?2, ?3)";
-        match value {
-            Sample::Integer(value) => self.run(sql, params![series, at as i64, value]),
-            Sample::Float(value) => self.run(sql, params![series, at as i64, value]),
-            Sample::Text(value) => self.run(sql, params![series, at as i64, value]),
-            Sample::Opaque(value) => self.run(sql, params![series, at as i64, value]),
-        }
+    fn put_sample(
+        &mut self,
+        endpoint: &str,
+        path: ResourcePath,
+        at: u64,
+        value: Sample,
+    ) -> Result<(), StoreError> {
+        let batch = std::mem::take(&mut self.samples);
+        self.samples = self.series.append(self.transaction, batch, endpoint, path, at, value)?;
+        self.count += 1;
+        Ok(())
     }
 
     fn prune(&mut self, before: u64) -> Result<(), StoreError> {
         let before = before as i64;
+        while samples::settle(self.transaction)? > 0 {}
+        self.series.forget();
         self.run("DELETE FROM sample WHERE series IN (SELECT id FROM series) AND at < ?1", [before])?;
         self.run("DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM sample WHERE series = id)", [])?;
+        self.run("DELETE FROM idempotency_key WHERE at < ?1", [before])?;
         self.run("DELETE FROM operation WHERE ended AND changed_at < ?1", [before])
     }
 
@@ -182,6 +222,14 @@ impl Batch for SqliteBatch<'_> {
         self.run(
             "INSERT OR REPLACE INTO firmware_update (id, endpoint, ended, record) VALUES (?1, ?2, ?3, ?4)",
             params![update.id as i64, update.endpoint, update.ended, update.record],
+        )
+    }
+
+    fn put_idempotency_key(&mut self, key: &KeyRow) -> Result<(), StoreError> {
+        let KeyRow { key, digest, made, at } = key;
+        self.run(
+            "INSERT OR REPLACE INTO idempotency_key (key, digest, made, at) VALUES (?1, ?2, ?3, ?4)",
+            params![key, digest, *made as i64, *at as i64],
         )
     }
 }
@@ -309,6 +357,15 @@ impl Reader for SqliteReader {
             params![bound(page.before), endpoint, page.limit as i64],
             update_row,
         )
+    }
+
+    fn idempotency_key(&self, key: &str) -> Result<Option<KeyRow>, StoreError> {
+        let sql = "SELECT key, digest, made, at FROM idempotency_key WHERE key = ?1";
+        let read = |row: &Row<'_>| {
+            let (made, at) = (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
+            Ok(KeyRow { key: row.get(0)?, digest: row.get(1)?, made, at })
+        };
+        Ok(self.list(sql, [key], read)?.pop())
     }
 
     fn backup(&self, target: &Path) -> Result<(), StoreError> {

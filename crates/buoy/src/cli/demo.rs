@@ -173,7 +173,7 @@ fn wake(client: &Client) -> anyhow::Result<String> {
     let answer: Value = client.get("/api/clients/buoy-2/3/0/0")?;
     ensure!(answer["delayed"] == true, "a sleeping device's answer should be delayed: {answer}");
     let operation = wait_for("the operation", || {
-        let newest = client.operations(Some("buoy-2"), None)?.items.into_iter().next();
+        let newest = client.operations(Some("buoy-2"), None, 1)?.items.into_iter().next();
         Ok(newest.filter(|operation| operation.state == "succeeded"))
     })?;
     let seconds = started.elapsed().as_secs_f64();

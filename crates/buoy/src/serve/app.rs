@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use buoy_coap::number::OptionNumber;
 use buoy_coap::time::Instant;
 use buoy_lwm2m::model::Registry;
 use buoy_lwm2m::operation as lwm2m;
@@ -23,6 +24,7 @@ use tokio::sync::oneshot;
 use super::firmware::Library;
 use super::hub::{Hub, Progress};
 use super::journal::JournalHandle;
+use super::values::DeviceModels;
 
 /// How long an operation for a sleeping device is kept.
 pub(crate) const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -44,6 +46,10 @@ pub(crate) struct App {
     pub(crate) coap_address: SocketAddr,
     pub(crate) http_address: SocketAddr,
     pub(crate) updates: super::updates::UpdatesHandle,
+    pub(crate) downloads: super::http::Downloads,
+    pub(crate) keys_in_use: super::http::KeysInUse,
+    /// Names this run of the server; milliseconds since the epoch.
+    pub(crate) started_at: u64,
 }
 
 /// What became of an operation by the time that the caller wanted to know.
@@ -90,27 +96,62 @@ impl App {
         self.change(endpoint, move |shard, _, outbox| shard.forget_observation(id, outbox)).await?
     }
 
-    /// Carries an operation out, or leaves it waiting if the device sleeps.
+    /// Carries an operation out, or leaves it waiting if the device sleeps. The request's path is that of the object, wherever the
+    /// device has its objects. `None` if no device of this name is registered.
+    ///
+    /// All that the shard has to say comes with the end: the caller is woken once.
     pub(crate) async fn perform(
         &self,
-        registration: &RegistrationView,
-        request: Downlink,
+        endpoint: &str,
+        mut request: Downlink,
         intent: Intent,
         timeout: Duration,
-    ) -> Performed {
-        let (durability, patience) = match registration.queue_mode {
-            true => (Durability::Durable, SLEEPER_PATIENCE),
-            false => (Durability::Transient, timeout),
-        };
-        let (id, mut progress) = self.submit(&registration.endpoint, request, intent, durability, patience);
+    ) -> Option<(RegistrationView, Performed)> {
+        let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
+        let mut progress = self.hub.expect(id);
+        let (tell, told) = oneshot::channel();
+        let mut told = Told::Not(told);
+        let (name, hub, now) = (Arc::<str>::from(endpoint), self.hub.clone(), self.clock.now());
+        self.home(endpoint).run(move |shard, _, outbox| {
+            let Some(registration) = shard.registration(&name) else { return hub.forget(id) };
+            put_under(DeviceModels::root_of(&registration.objects), &mut request);
+            let (durability, patience) = match registration.queue_mode {
+                true => (Durability::Durable, SLEEPER_PATIENCE),
+                false => (Durability::Transient, timeout),
+            };
+            // The caller may have gone.
+            let _ = tell.send((registration, durability));
+            let deadline = now + patience;
+            shard.submit(
+                now,
+                Submission { id, endpoint: name, request, intent, deadline, durability },
+                outbox,
+            );
+        });
         // The engine keeps the deadline of what is not durable; the margin is for its answer to get here.
-        let wait = tokio::time::timeout(timeout + Duration::from_millis(500), progress.recv());
-        match wait.await {
+        let end = tokio::time::timeout(timeout + Duration::from_millis(500), async {
+            let mut is_in_line = false;
+            loop {
+                match progress.recv().await {
+                    // It waits behind others; that it waits for a sleeping device is said at once, or by the second time.
+                    Some(Progress::Queued) if !is_in_line && !is_asleep(&mut told) => is_in_line = true,
+                    other => return other,
+                }
+            }
+        });
+        let end = end.await;
+        let (registration, durability) = told.get()?;
+        let can_wait = durability == Durability::Durable && self.hub.delay(id);
+        let performed = match end {
             Ok(Some(Progress::Ended(result))) => Performed::Ended(result),
-            Ok(Some(Progress::Queued)) => Performed::Delayed(id),
-            Err(_) if durability == Durability::Durable => Performed::Delayed(id),
-            Ok(None) | Err(_) => Performed::Ended(Err(Failure::TimedOut)),
-        }
+            Ok(Some(Progress::Queued)) | Err(_) if can_wait => Performed::Delayed(id),
+            // It ended in this very moment.
+            _ => match progress.try_recv() {
+                Ok(Progress::Ended(result)) => Performed::Ended(result),
+                _ => Performed::Ended(Err(Failure::TimedOut)),
+            },
+        };
+        Some((registration, performed))
     }
 
     /// Submits an operation; the receiver tells how it goes.
@@ -123,12 +164,25 @@ impl App {
         patience: Duration,
     ) -> (OperationId, tokio::sync::mpsc::UnboundedReceiver<Progress>) {
         let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
+        (id, self.submit_as(id, endpoint, request, intent, durability, patience))
+    }
+
+    /// The same under a name that was taken from [`App::next_operation`] before.
+    pub(crate) fn submit_as(
+        &self,
+        id: OperationId,
+        endpoint: &Arc<str>,
+        request: Downlink,
+        intent: Intent,
+        durability: Durability,
+        patience: Duration,
+    ) -> tokio::sync::mpsc::UnboundedReceiver<Progress> {
         let progress = self.hub.expect(id);
         let deadline = self.clock.now() + patience;
         let endpoint = endpoint.clone();
         let submission = Submission { id, endpoint: endpoint.clone(), request, intent, deadline, durability };
         self.home(&endpoint).run(move |shard, now, outbox| shard.submit(now, submission, outbox));
-        (id, progress)
+        progress
     }
 
     /// Cancels an operation. Says whether it was still open.
@@ -142,6 +196,25 @@ impl App {
             let (path, body) = (path.to_owned(), body.cloned());
             shard.run(move |shard, _, _| shard.set_file(&path, body));
         }
+    }
+
+    /// Starts or stops to follow the download of an update.
+    pub(crate) fn follow_download(&self, update: u64, on: bool) {
+        self.downloads.follow(update, on);
+        for shard in &self.shards {
+            shard.run(move |shard, _, _| shard.follow_download(update, on));
+        }
+    }
+
+    /// How many bytes of its image the device of an open update has been sent.
+    pub(crate) async fn downloaded(&self, update: u64) -> Option<usize> {
+        let followed = self.downloads.get(update)?;
+        let by_http = followed.reached.load(Ordering::Relaxed);
+        let by_coap = self.ask_all(move |shard| {
+            let pushed = followed.push.and_then(|push| shard.progress(push)).map(|(sent, _)| sent);
+            pushed.or(shard.downloaded(update))
+        });
+        by_coap.await.into_iter().flatten().chain([by_http]).max()
     }
 
     /// Starts or stops telling the CoAP messages of a device.
@@ -229,4 +302,62 @@ impl App {
 pub(crate) fn downlink(request: &lwm2m::Downlink<'_>, root: &str) -> Downlink {
     let options = request.options_under(root).map(|(number, value)| (number, Box::from(&*value))).collect();
     Downlink { code: request.code(), options, payload: Body::new(request.payload().to_vec()) }
+}
+
+/// What the shard said of a device when it took an operation for it.
+enum Told {
+    Not(oneshot::Receiver<(RegistrationView, Durability)>),
+    Yes(RegistrationView, Durability),
+}
+
+impl Told {
+    /// `None` if the device is not registered.
+    fn get(mut self) -> Option<(RegistrationView, Durability)> {
+        self.look();
+        match self {
+            Self::Yes(registration, durability) => Some((registration, durability)),
+            Self::Not(_) => None,
+        }
+    }
+
+    fn look(&mut self) {
+        if let Self::Not(receiver) = self
+            && let Ok((registration, durability)) = receiver.try_recv()
+        {
+            *self = Self::Yes(registration, durability);
+        }
+    }
+}
+
+fn is_asleep(told: &mut Told) -> bool {
+    told.look();
+    matches!(told, Told::Yes(registration, _) if registration.asleep)
+}
+
+/// Puts the root below which a device has its objects before the path of a request.
+fn put_under(root: &str, request: &mut Downlink) {
+    let segments = root.split('/').filter(|segment| !segment.is_empty());
+    let segments = segments.map(|segment| (OptionNumber::URI_PATH, Box::from(segment.as_bytes())));
+    let place = request.options.partition_point(|(number, _)| *number < OptionNumber::URI_PATH);
+    request.options.splice(place..place, segments);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buoy_lwm2m::path::Path;
+
+    #[test]
+    fn a_request_goes_to_where_the_device_has_its_objects() {
+        let read = lwm2m::Downlink::Observe {
+            path: Path::resource(3, 0, 9),
+            accept: None,
+            attributes: buoy_lwm2m::attributes::Attributes::default(),
+        };
+        for root in ["/", "/lwm2m", "/a/b"] {
+            let mut request = downlink(&read, "/");
+            put_under(root, &mut request);
+            assert_eq!(request.options, downlink(&read, root).options, "{root}");
+        }
+    }
 }

@@ -13,6 +13,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 
+pub(crate) use files::Downloads;
+pub(crate) use v1::{KeysInUse, document as openapi_document};
+
 use super::app::App;
 use super::firmware::{MAX_IMAGE, MAX_SIGNATURE};
 

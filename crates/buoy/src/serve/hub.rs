@@ -1,24 +1,33 @@
 //! Where events meet those who wait for them: the caller of one operation, the event streams, the updates.
 //!
-//! `publish` runs in the threads of the shards. An event that nobody waits for is dropped there, before it costs anything.
+//! `publish` runs in the threads of the shards. An event that nobody waits for is dropped there, before it costs anything. While
+//! somebody follows the stream, and for a while after, the last events are kept, so that a reader whose connection broke goes on where
+//! it was.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use buoy_fleet::update::Update;
 use buoy_server::{Event, Failure, OperationId, Outcome};
 use tokio::sync::{broadcast, mpsc};
 
-/// Events that a slow reader of a stream may be behind.
+/// Events that a slow reader of a stream may be behind, and that are kept for one who comes back.
 const BACKLOG: usize = 8192;
+/// How long events are kept after the last reader has gone.
+const MEMORY: Duration = Duration::from_secs(300);
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Hub {
     waiters: Arc<Mutex<HashMap<OperationId, Waiter>>>,
-    stream: broadcast::Sender<AppEvent>,
+    stream: broadcast::Sender<Numbered>,
+    log: Arc<Mutex<Log>>,
     updates: mpsc::UnboundedSender<Arc<Event>>,
     open_updates: Arc<AtomicUsize>,
+    /// Whether events are kept for a reader who left.
+    remembers: Arc<AtomicBool>,
 }
 
 /// Who waits for an operation, and how far it has come.
@@ -29,6 +38,18 @@ struct Waiter {
     delayed: bool,
 }
 
+/// An event of the stream, and its number: they count from one, without a gap.
+pub(crate) type Numbered = (u64, AppEvent);
+
+/// The last events.
+#[derive(Debug, Default)]
+struct Log {
+    last: u64,
+    kept: VecDeque<Numbered>,
+    /// When the last reader was seen.
+    read_at: Option<Instant>,
+}
+
 /// Something that a stream of events may tell.
 #[derive(Clone, Debug)]
 pub(crate) enum AppEvent {
@@ -36,6 +57,19 @@ pub(crate) enum AppEvent {
     Device(Arc<Event>),
     /// An operation ended whose caller was told to wait for this.
     Delayed(Arc<Event>),
+    /// A firmware update went on.
+    Update(Arc<Update>),
+}
+
+/// A reader's place in the stream.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    /// What was missed meanwhile and is still kept.
+    pub(crate) kept: Vec<Numbered>,
+    /// Whether more was missed than is kept.
+    pub(crate) has_gap: bool,
+    /// What comes from now on.
+    pub(crate) live: broadcast::Receiver<Numbered>,
 }
 
 /// How an operation goes on.
@@ -53,8 +87,10 @@ impl Hub {
         let hub = Self {
             waiters: Arc::default(),
             stream: broadcast::channel(BACKLOG).0,
+            log: Arc::default(),
             updates,
             open_updates: Arc::default(),
+            remembers: Arc::default(),
         };
         (hub, for_updates)
     }
@@ -62,13 +98,34 @@ impl Hub {
     /// Waits for an operation that is about to be submitted.
     pub(crate) fn expect(&self, id: OperationId) -> mpsc::UnboundedReceiver<Progress> {
         let (progress, receiver) = mpsc::unbounded_channel();
-        self.lock().insert(id, Waiter { progress, delayed: false });
+        lock(&self.waiters).insert(id, Waiter { progress, delayed: false });
         receiver
     }
 
+    /// Nothing will come of an operation; who waits for it is told so by the end of the channel.
+    pub(crate) fn forget(&self, id: OperationId) {
+        lock(&self.waiters).remove(&id);
+    }
+
     /// All events from now on.
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<AppEvent> {
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Numbered> {
         self.stream.subscribe()
+    }
+
+    /// All events after number `last`, as far as they are kept, and from now on.
+    pub(crate) fn subscribe_after(&self, last: Option<u64>) -> Subscription {
+        let mut log = lock(&self.log);
+        log.read_at = Some(Instant::now());
+        let live = self.stream.subscribe();
+        let Some(last) = last else { return Subscription { kept: Vec::new(), has_gap: false, live } };
+        let kept: Vec<_> = log.kept.iter().filter(|(number, _)| *number > last).cloned().collect();
+        let first = kept.first().map_or(log.last + 1, |(number, _)| *number);
+        Subscription { has_gap: last > log.last || first > last + 1, kept, live }
+    }
+
+    /// Tells that a firmware update went on.
+    pub(crate) fn tell_update(&self, update: &Update) {
+        self.tell(|| AppEvent::Update(Arc::new(update.clone())));
     }
 
     /// Tells how many updates want to know of their devices.
@@ -81,47 +138,90 @@ impl Hub {
         for event in events.drain(..) {
             let delayed = match &event {
                 Event::OperationEnded { id, outcome, .. } => self.ended(*id, outcome),
-                Event::OperationQueued(id) => self.queued(*id),
+                Event::OperationQueued { id, .. } => {
+                    self.queued(*id);
+                    false
+                }
                 _ => false,
             };
             let for_updates = self.open_updates.load(Ordering::Relaxed) > 0 && concerns_updates(&event);
-            let for_streams = self.stream.receiver_count() > 0;
+            let for_streams = self.has_readers();
             if for_updates || for_streams {
                 let event = Arc::new(event);
-                // Nobody may be left to listen.
                 if for_updates {
+                    // Nobody may be left to listen.
                     let _ = self.updates.send(event.clone());
                 }
-                if for_streams {
-                    let _ = self.stream.send(if delayed {
-                        AppEvent::Delayed(event)
-                    } else {
-                        AppEvent::Device(event)
-                    });
-                }
+                self.tell(|| if delayed { AppEvent::Delayed(event) } else { AppEvent::Device(event) });
             }
         }
     }
 
+    /// Numbers an event, keeps it, and sends it to all readers; nothing if there are none.
+    fn tell(&self, event: impl FnOnce() -> AppEvent) {
+        if !self.has_readers() {
+            return;
+        }
+        let mut log = lock(&self.log);
+        log.last += 1;
+        let numbered = (log.last, event());
+        if log.kept.len() == BACKLOG {
+            log.kept.pop_front();
+        }
+        log.kept.push_back(numbered.clone());
+        // The last reader may just have gone. Sent under the lock, so that all readers see one order.
+        let _ = self.stream.send(numbered);
+    }
+
+    /// Whether somebody reads the stream, or did so a moment ago and may come back.
+    fn has_readers(&self) -> bool {
+        if self.stream.receiver_count() > 0 {
+            return true;
+        }
+        if !self.remembers.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut log = lock(&self.log);
+        let is_recent = log.read_at.is_some_and(|at| at.elapsed() < MEMORY);
+        if !is_recent {
+            log.kept.clear();
+            // A number that nobody gets: who comes back later sees the gap.
+            log.last += 1;
+            self.remembers.store(false, Ordering::Relaxed);
+        }
+        is_recent
+    }
+
+    /// A reader has gone, and may come back.
+    pub(crate) fn left(&self) {
+        lock(&self.log).read_at = Some(Instant::now());
+        self.remembers.store(true, Ordering::Relaxed);
+    }
+
     /// Says whether the caller was told that the end would come as an event.
     fn ended(&self, id: OperationId, outcome: &Result<Outcome, Failure>) -> bool {
-        let Some(waiter) = self.lock().remove(&id) else { return false };
+        let Some(waiter) = lock(&self.waiters).remove(&id) else { return false };
         // The caller may have gone.
         let _ = waiter.progress.send(Progress::Ended(outcome.clone()));
         waiter.delayed
     }
 
-    fn queued(&self, id: OperationId) -> bool {
-        if let Some(waiter) = self.lock().get_mut(&id) {
-            waiter.delayed = true;
+    fn queued(&self, id: OperationId) {
+        if let Some(waiter) = lock(&self.waiters).get(&id) {
             let _ = waiter.progress.send(Progress::Queued);
         }
-        false
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<OperationId, Waiter>> {
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The caller is told that the end will come as an event. False if the operation has ended.
+    pub(crate) fn delay(&self, id: OperationId) -> bool {
+        let mut waiters = lock(&self.waiters);
+        let waiter = waiters.get_mut(&id);
+        waiter.map(|waiter| waiter.delayed = true).is_some()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn concerns_updates(event: &Event) -> bool {

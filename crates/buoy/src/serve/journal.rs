@@ -4,7 +4,7 @@
 //! fails, nothing is given back and nothing is lost: the commit is tried again, `/readyz` says why the server is not ready, and the
 //! shards stop taking what they could not save.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,6 +21,10 @@ use super::values::DeviceModels;
 
 /// Jobs of one commit.
 const MAX_GROUP: usize = 256;
+/// Samples are settled when nothing came for so long,
+const IDLE: Duration = Duration::from_millis(100);
+/// when so many wait, or when somebody asks for them.
+const MOST_UNSETTLED: usize = 1 << 20;
 /// Before a commit that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -30,6 +34,7 @@ pub(crate) type Edit = Box<dyn FnMut(&mut dyn Batch) -> Result<(), StoreError> +
 enum Job {
     Shard(Outbox, Done),
     Edit(Edit, oneshot::Sender<()>),
+    Settle(oneshot::Sender<()>),
     Stop,
 }
 
@@ -41,6 +46,24 @@ pub(crate) struct JournalHandle {
 }
 
 impl JournalHandle {
+    /// Makes a change durable for somebody who waits: comes back when it is, or with the reason if the store cannot be written. Then
+    /// the change is made as soon as it can.
+    pub(crate) async fn edit_now(
+        &self,
+        edit: impl FnMut(&mut dyn Batch) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), NotSaved> {
+        let saved = self.edit(edit);
+        tokio::pin!(saved);
+        loop {
+            if let Ok(result) = tokio::time::timeout(LOOK_AGAIN, &mut saved).await {
+                return result.map_err(NotSaved::Stopped);
+            }
+            if let Some(trouble) = self.trouble() {
+                return Err(NotSaved::Trouble(trouble));
+            }
+        }
+    }
+
     /// Makes a change durable; comes back when it is.
     pub(crate) async fn edit(
         &self,
@@ -48,6 +71,13 @@ impl JournalHandle {
     ) -> Result<(), Stopped> {
         let (done, wait) = oneshot::channel();
         self.jobs.send(Job::Edit(Box::new(edit), done)).map_err(|_| Stopped)?;
+        wait.await.map_err(|_| Stopped)
+    }
+
+    /// Comes back when every sample is where readers look for it.
+    pub(crate) async fn settle(&self) -> Result<(), Stopped> {
+        let (done, wait) = oneshot::channel();
+        self.jobs.send(Job::Settle(done)).map_err(|_| Stopped)?;
         wait.await.map_err(|_| Stopped)
     }
 
@@ -61,6 +91,29 @@ impl JournalHandle {
         let _ = self.jobs.send(Job::Stop);
     }
 }
+
+/// While somebody waits for a change, the store is asked so often whether it has trouble.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Why a change is not durable yet.
+#[derive(Debug)]
+pub(crate) enum NotSaved {
+    /// The server is stopping.
+    Stopped(Stopped),
+    /// The store cannot be written.
+    Trouble(String),
+}
+
+impl std::fmt::Display for NotSaved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stopped(stopped) => stopped.fmt(f),
+            Self::Trouble(trouble) => f.write_str(trouble),
+        }
+    }
+}
+
+impl std::error::Error for NotSaved {}
 
 /// The server is stopping.
 #[derive(Debug)]
@@ -103,14 +156,38 @@ struct Thread<W> {
 impl<W: Writer> Thread<W> {
     fn run(mut self) {
         let mut group = Vec::with_capacity(MAX_GROUP);
-        while let Ok(job) = self.queue.recv() {
-            group.push(job);
+        loop {
+            let longest = if self.writer.unsettled() > 0 { IDLE } else { Duration::MAX };
+            match self.queue.recv_timeout(longest) {
+                Ok(job) => group.push(job),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.settle_some();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
             group.extend(self.queue.try_iter().take(MAX_GROUP - 1));
             let stops = group.iter().any(|job| matches!(job, Job::Stop));
             self.commit_until_it_holds(&mut group);
+            let wants_samples = group.iter().any(|job| matches!(job, Job::Settle(_)));
+            while (wants_samples || self.writer.unsettled() > MOST_UNSETTLED) && self.settle_some() {}
             group.drain(..).for_each(give_back);
             if stops {
                 return;
+            }
+        }
+    }
+
+    /// Whether there may be more. What cannot be done now can be done later: the samples are safe.
+    fn settle_some(&mut self) -> bool {
+        if self.writer.unsettled() == 0 {
+            return false;
+        }
+        match self.writer.settle() {
+            Ok(count) => count > 0,
+            Err(error) => {
+                tracing::warn!(%error, "values cannot be sorted into their series now");
+                false
             }
         }
     }
@@ -141,7 +218,7 @@ impl<W: Writer> Thread<W> {
 fn give_back(job: Job) {
     match job {
         Job::Shard(outbox, done) => done.saved(outbox),
-        Job::Edit(_, done) => {
+        Job::Edit(_, done) | Job::Settle(done) => {
             // Whoever asked may have gone.
             let _ = done.send(());
         }
@@ -155,7 +232,7 @@ fn apply(batch: &mut dyn Batch, job: &mut Job, models: &Registry) -> Result<(), 
             outbox.changes.iter().try_for_each(|change| save(batch, outbox, change, models))
         }
         Job::Edit(edit, _) => edit(batch),
-        Job::Stop => Ok(()),
+        Job::Settle(_) | Job::Stop => Ok(()),
     }
 }
 
@@ -205,7 +282,7 @@ fn save_report(batch: &mut dyn Batch, report: &Report, models: &Registry) -> Res
         let at = entry.time.map_or(report.received_at, |time| {
             (time.resolve(report.received_at as f64 / 1000.0) * 1000.0).max(0.0) as u64
         });
-        batch.put_sample(&report.endpoint, &entry.path.to_string(), at, &sample(value))?;
+        batch.put_sample(&report.endpoint, entry.path, at, sample(value))?;
     }
     Ok(())
 }

@@ -146,6 +146,7 @@ impl Driver {
                 continue;
             };
             let actions = update.resume(self.app.now());
+            self.app.follow_download(update.id(), true);
             self.keep(update, actions).await;
         }
     }
@@ -174,6 +175,7 @@ impl Driver {
         }
         let id = self.next_id;
         self.next_id += 1;
+        self.app.follow_download(id, true);
         let (update, actions) = Update::start(self.app.now(), id, &endpoint, goal, patience);
         self.keep(update.clone(), actions).await;
         Ok(update)
@@ -277,10 +279,19 @@ impl Driver {
         if self.app.journal.edit(move |batch| batch.put_update(&record)).await.is_err() {
             return;
         }
+        self.app.hub.tell_update(&update);
         let endpoint: Arc<str> = update.endpoint().into();
         if update.has_ended() {
             tracing::info!(device = %endpoint, update = update.id(), end = %update.stage(), "firmware update ended");
             self.by_endpoint.remove(&endpoint);
+            if let Some(push) = self.app.downloads.get(update.id()).and_then(|followed| followed.push) {
+                // One that is done is not there any more.
+                self.app.cancel(&endpoint, push).await;
+            }
+            for action in actions {
+                self.perform(&update, &endpoint, action);
+            }
+            self.app.follow_download(update.id(), false);
         } else {
             for action in actions {
                 self.perform(&update, &endpoint, action);
@@ -293,13 +304,16 @@ impl Driver {
 
     fn perform(&self, update: &Update, endpoint: &Arc<str>, action: Action) {
         let (id, results) = (update.id(), self.results.clone());
-        let Some((request, intent)) = self.request(update.goal(), &action) else {
+        let Some((request, intent)) = self.request(update, &action) else {
             let result = Err(Failure::Cancelled);
             let _ = results.send(Command::Performed { id, action, result });
             return;
         };
-        let (_, mut progress) =
+        let (operation, mut progress) =
             self.app.submit(endpoint, request, intent, Durability::Patient, ACTION_PATIENCE);
+        if action == Action::Push {
+            self.app.downloads.pushed_by(id, operation);
+        }
         tokio::spawn(async move {
             while let Some(step) = progress.recv().await {
                 if let Progress::Ended(result) = step {
@@ -311,17 +325,20 @@ impl Driver {
         });
     }
 
-    fn request(&self, goal: &Goal, action: &Action) -> Option<(Downlink, Intent)> {
+    fn request(&self, update: &Update, action: &Action) -> Option<(Downlink, Intent)> {
         let path = action.path();
+        let uri;
         let typed = match action {
             Action::Read(_) => Typed::Read { path, accept: None },
             Action::Observe(_) => Typed::Observe { path, accept: None, attributes: Attributes::default() },
-            Action::WriteUri(uri) => {
+            Action::WriteUri(base) => {
+                // A path of its own tells how far this device has come. An empty one takes the order back.
+                uri = if base.is_empty() { String::new() } else { format!("{base}/{}", update.id()) };
                 let content = Content { format: ContentFormat::TEXT, payload: uri.as_bytes() };
                 Typed::Write { path, mode: WriteMode::Replace, content }
             }
             Action::Execute => Typed::Execute { path, arguments: "" },
-            Action::Push => return self.push(goal),
+            Action::Push => return self.push(update.goal()),
         };
         let intent = match action {
             Action::Observe(_) => Intent::Observe { paths: Arc::from([path]), composite: false },

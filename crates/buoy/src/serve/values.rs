@@ -40,6 +40,30 @@ impl<'a> DeviceModels<'a> {
         links.iter().find(|entry| entry.path.object_id() == Some(object) && entry.version.is_some())?.version
     }
 
+    /// Where the device's objects lie.
+    pub(crate) fn root(&self) -> &'a str {
+        Self::root_of(self.objects)
+    }
+
+    /// Where objects lie, by the device's list of them.
+    pub(crate) fn root_of(objects: &str) -> &str {
+        ObjectLinks::parse(objects.as_bytes()).map_or("/", |links| links.root())
+    }
+
+    /// The format of payloads to the device, if the caller names none: TLV, which every version of LwM2M has, unless the device says that
+    /// it speaks others only.
+    pub(crate) fn preferred_format(&self) -> ContentFormat {
+        let formats: Vec<_> = match ObjectLinks::parse(self.objects.as_bytes()) {
+            Ok(links) => links.content_formats().collect(),
+            Err(_) => Vec::new(),
+        };
+        let others = [ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON, ContentFormat::LWM2M_CBOR];
+        match others.into_iter().find(|format| formats.contains(format)) {
+            Some(other) if !formats.contains(&ContentFormat::TLV) => other,
+            _ => ContentFormat::TLV,
+        }
+    }
+
     pub(crate) fn value_type(&self, path: Path) -> Option<ValueType> {
         self.resource(path)?.value_type
     }
@@ -70,6 +94,37 @@ impl<'a> DeviceModels<'a> {
         }
         Ok(entries)
     }
+}
+
+/// A content format by its name, in any case.
+///
+/// # Errors
+/// Which names there are.
+pub(crate) fn parse_format(text: &str) -> Result<ContentFormat, String> {
+    Ok(match text.to_ascii_uppercase().as_str() {
+        "TEXT" => ContentFormat::TEXT,
+        "OPAQUE" => ContentFormat::OCTET_STREAM,
+        "TLV" => ContentFormat::TLV,
+        "JSON" => ContentFormat::LWM2M_JSON,
+        "CBOR" => ContentFormat::CBOR,
+        "SENML_JSON" => ContentFormat::SENML_JSON,
+        "SENML_CBOR" => ContentFormat::SENML_CBOR,
+        "LWM2M_CBOR" => ContentFormat::LWM2M_CBOR,
+        "LINK" => ContentFormat::LINK,
+        _ => {
+            return Err(format!(
+                "{text} is no content format; one of TEXT, OPAQUE, TLV, JSON, CBOR, SENML_JSON, SENML_CBOR, LWM2M_CBOR, LINK"
+            ));
+        }
+    })
+}
+
+/// Writes the paths of a composite operation.
+pub(crate) fn encode_paths(format: ContentFormat, paths: &[Path]) -> Result<Vec<u8>, FormatError> {
+    let mut buffer = vec![0; 64 + paths.len() * 32];
+    let length = format::encode_paths(format, paths.iter().copied(), &mut buffer)?;
+    buffer.truncate(length);
+    Ok(buffer)
 }
 
 /// Writes values as a payload.

@@ -103,9 +103,9 @@ impl History {
         }
     }
 
-    /// Makes room for one more notification of an observation that keeps `most` (`hqmax`).
+    /// Makes room for one more notification of an observation that keeps `most` (`hqmax`), which is not 0.
     pub(crate) fn limit(&mut self, observation: u32, most: u32) {
-        while self.notifications(observation) >= most.max(1) {
+        while self.notifications(observation) >= most {
             let Some((_, oldest)) = self.oldest(|stored| stored.observation == observation) else { return };
             for place in &mut self.values {
                 place.take_if(|stored| stored.observation == observation && stored.at == oldest.at);

@@ -80,6 +80,10 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         objects: &mut [&mut dyn Object],
         body: &mut [u8; BODY],
     ) -> Result<Answer, Failure> {
+        let proxy = [OptionNumber::PROXY_URI, OptionNumber::PROXY_SCHEME];
+        if proxy.into_iter().any(|option| message.value(option).is_some()) {
+            return Err(plain(Refusal::new(Code::PROXYING_NOT_SUPPORTED, "this device is no proxy")));
+        }
         let block = block_option(message, OptionNumber::BLOCK1).map_err(|bad| plain(bad_block(bad)))?;
         let downlink = parse(message, message.payload()).map_err(plain)?;
         match block.filter(|block| block.more() || block.offset() > 0) {
@@ -386,12 +390,17 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         let tree = tree(&mut self.accounts, &mut self.access, objects);
         check_observable(&tree, who, path, update)?;
         let mine = |entry: &AttributeEntry| entry.server == server && entry.path == path;
+        let above = effective(&self.attributes, server, path.truncated(path.len().saturating_sub(1)));
         let known = self.attributes.iter().position(|entry| entry.as_ref().is_some_and(mine));
         let index = known.or_else(|| self.attributes.iter().position(Option::is_none));
         let place = index.and_then(|index| self.attributes.get_mut(index)).ok_or(Refusal::NO_ROOM)?;
         let mut attributes = place.map_or_else(Attributes::default, |entry| entry.attributes);
         update.apply(&mut attributes);
-        attributes.check_consistency().map_err(|error| refusal_of(BadRequest::Attribute(error)))?;
+        // What is inherited counts too: a limit of the resource and one of its instance may contradict each other.
+        attributes
+            .inherit(above)
+            .check_consistency()
+            .map_err(|error| refusal_of(BadRequest::Attribute(error)))?;
         let is_empty = attributes == Attributes::default();
         *place = (!is_empty).then_some(AttributeEntry { server, path, attributes });
         Ok(Answer::of(Code::CHANGED))
@@ -452,6 +461,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             own: asked.attributes,
             sequence,
             told,
+            seen: told.value,
             dirty: false,
             triggered: false,
             in_flight: false,
@@ -477,6 +487,12 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         if let Some(number) = number {
             self.end_observation(number);
         }
+    }
+
+    /// Which server has the observation of that number.
+    pub(super) fn observer(&self, number: u32) -> Option<ServerSlot> {
+        let mut observations = self.observations.iter().flatten();
+        observations.find(|known| known.number == number).map(|known| known.server)
     }
 
     pub(super) fn end_observation(&mut self, number: u32) {
@@ -689,7 +705,9 @@ fn write_answer(
     if let Some(block) = answer.block1 {
         writer.uint(OptionNumber::BLOCK1, block.to_uint());
     }
-    if in_blocks && block.offset() == 0 {
+    // RFC 7959 section 4: who asks for the size is told it.
+    let asks_size = request.value(OptionNumber::SIZE2).is_some() && answer.format.is_some();
+    if (in_blocks && block.offset() == 0) || asks_size {
         writer.uint(OptionNumber::SIZE2, whole.len() as u32);
     }
     if let Some(size) = answer.size1 {

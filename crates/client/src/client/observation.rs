@@ -25,6 +25,8 @@ pub(crate) struct Observation {
     pub(crate) own: Attributes,
     pub(crate) sequence: Sequence,
     pub(crate) told: Told,
+    /// The value when it was last looked at, told or not: an edge leads from that.
+    pub(crate) seen: Single,
     /// A value may have changed since it was last looked at.
     pub(crate) dirty: bool,
     /// There is something to tell as soon as `pmin` allows.
@@ -102,22 +104,23 @@ impl Observation {
     }
 }
 
-/// Whether a step from what was told to `now` is to be told (Core 1.1, section 7.3.2).
-pub(crate) fn is_notable(attributes: &Attributes, told: Single, now: Single) -> bool {
-    match (told, now) {
-        (Single::Number(before), Single::Number(after)) => {
-            let Attributes { gt, lt, st, .. } = *attributes;
-            if gt.is_none() && lt.is_none() && st.is_none() {
-                return true;
-            }
-            gt.is_some_and(|limit| (before > limit) != (after > limit))
-                || lt.is_some_and(|limit| (before < limit) != (after < limit))
-                || st.is_some_and(|step| (after - before).abs() >= step)
+impl Observation {
+    /// Looks at what is so now, and says whether it is to be told (Core 1.2, section 7.3.2).
+    pub(crate) fn takes_notice(&mut self, attributes: &Attributes, now: &Told) -> bool {
+        let seen = core::mem::replace(&mut self.seen, now.value);
+        match (attributes.edge, seen, now.value) {
+            (Some(rising), Single::Flag(before), Single::Flag(after)) => before != after && after == rising,
+            _ => now.digest != self.told.digest && is_notable(attributes, self.told.value, now.value),
         }
-        (Single::Flag(before), Single::Flag(after)) => match attributes.edge {
-            Some(rising) => before != after && after == rising,
-            None => true,
-        },
-        _ => true,
     }
+}
+
+/// Whether thresholds and step let a change be told.
+fn is_notable(attributes: &Attributes, told: Single, now: Single) -> bool {
+    let Attributes { gt, lt, st, .. } = *attributes;
+    let is_free = gt.is_none() && lt.is_none() && st.is_none();
+    let (Single::Number(before), Single::Number(after), false) = (told, now, is_free) else { return true };
+    gt.is_some_and(|limit| (before > limit) != (after > limit))
+        || lt.is_some_and(|limit| (before < limit) != (after < limit))
+        || st.is_some_and(|step| (after - before).abs() >= step)
 }

@@ -19,7 +19,7 @@ use super::{Client, Link, digest, tree};
 use crate::accounts::{Server, Wish};
 use crate::effects::{Event, RegistrationFailure, ServerSlot};
 use crate::object::Object;
-use crate::text::Text;
+use crate::text::{Bytes, Text};
 use crate::tree::{Missing, Reading};
 
 /// When something can't be sent because too much is under way.
@@ -241,7 +241,11 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             extra: Default::default(),
             objects: list.get(range).unwrap_or_default(),
         };
-        let block = (block.more() || block.offset() > 0).then_some(Part { block, total: list.len() });
+        let block = (block.more() || block.offset() > 0).then_some(Part {
+            block,
+            total: list.len(),
+            tag: sending.objects,
+        });
         let uplink = Uplink::Register(register);
         let phase = if self.transmit(now, Exchange::Register(slot), slot, &uplink, block) {
             Phase::Registering(sending)
@@ -266,7 +270,11 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             extra: Default::default(),
             objects: sending.with_objects.then(|| list.get(range).unwrap_or_default()),
         };
-        let block = (block.more() || block.offset() > 0).then_some(Part { block, total: list.len() });
+        let block = (block.more() || block.offset() > 0).then_some(Part {
+            block,
+            total: list.len(),
+            tag: sending.objects,
+        });
         if self.transmit(now, Exchange::Update(slot), slot, &Uplink::Update(update), block) {
             self.set_phase(slot, Phase::Updating(sending));
         } else if let Some(session) = self.session_mut(slot) {
@@ -319,8 +327,10 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             message_id: session.ids.next_id(),
             tag: Tag::from(exchange).0,
         };
-        let sent =
-            self.endpoint.send(now, &mut self.rng, outgoing, |writer| write_uplink(writer, uplink, part));
+        let echo = session.echo;
+        let sent = self
+            .endpoint
+            .send(now, &mut self.rng, outgoing, |writer| write_uplink(writer, uplink, part, echo.as_slice()));
         sent.is_ok()
     }
 
@@ -356,7 +366,9 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         let Some(Phase::Registering(mut sending)) = self.session(slot).map(|session| session.phase) else {
             return;
         };
-        if let Ok(UploadStep::Next) = sending.upload.answered(message) {
+        if self.is_to_show_echo(slot, message)
+            || matches!(sending.upload.answered(message), Ok(UploadStep::Next))
+        {
             self.continue_upload(now, slot, sending, objects);
             return;
         }
@@ -369,6 +381,15 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             Ok(response) => self.fail(now, slot, RegistrationFailure::ServerRefused(response.code)),
             Err(_) => self.fail(now, slot, RegistrationFailure::ServerSentNonsense),
         }
+    }
+
+    /// Whether a request is refused until it shows what the answer says (RFC 9175, section 2.3).
+    fn is_to_show_echo(&mut self, slot: ServerSlot, message: &Message<'_>) -> bool {
+        let Some(session) = self.session_mut(slot) else { return false };
+        let Some(Ok(echo)) = message.value(OptionNumber::ECHO).map(Bytes::new) else { return false };
+        let is_new = echo != session.echo;
+        session.echo = echo;
+        is_new && message.code() == Code::UNAUTHORIZED
     }
 
     /// Sends the next block, of a list that is made anew: it isn't kept.
@@ -448,7 +469,9 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         let Some(Phase::Updating(mut sending)) = self.session(slot).map(|session| session.phase) else {
             return;
         };
-        if let Ok(UploadStep::Next) = sending.upload.answered(message) {
+        if self.is_to_show_echo(slot, message)
+            || matches!(sending.upload.answered(message), Ok(UploadStep::Next))
+        {
             self.continue_upload(now, slot, sending, objects);
         } else if message.code() == Code::CHANGED {
             self.set_phase(slot, Phase::Registered);
@@ -479,8 +502,19 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             }
             Some(Exchange::Deregister(slot)) => self.end_deregister(slot),
             Some(Exchange::Send(slot)) => self.effects.emit(Event::SendFailed(slot)),
-            Some(Exchange::Notification(number)) => self.end_observation(number),
+            Some(Exchange::Notification(number)) => self.notification_lost(now, number, objects),
             None => {}
+        }
+    }
+
+    /// RFC 7641 section 4.5: who doesn't acknowledge a notification is no observer any more. The server doesn't know that it
+    /// is none; so it is told of the device anew, and can observe it again.
+    fn notification_lost(&mut self, now: Instant, number: u32, objects: &mut [&mut dyn Object]) {
+        let Some(server) = self.observer(number) else { return };
+        self.end_observation(number);
+        if let Some(Phase::Registered) = self.session(server).map(|session| session.phase) {
+            self.lose_registration(now, server);
+            self.begin_register(now, server, objects);
         }
     }
 
@@ -488,6 +522,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     pub(super) fn exchange_reset(&mut self, now: Instant, tag: Tag, objects: &mut [&mut dyn Object]) {
         match tag.exchange() {
             Some(Exchange::Register(slot)) => self.fail(now, slot, RegistrationFailure::ServerSentNonsense),
+            Some(Exchange::Notification(number)) => self.end_observation(number),
             _ => self.exchange_timed_out(now, tag, objects),
         }
     }
@@ -572,6 +607,8 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
 struct Part {
     block: buoy_coap::block::Block,
     total: usize,
+    /// The body's digest, so that blocks of two bodies are never taken for those of one (RFC 9175 section 3).
+    tag: u32,
 }
 
 /// LwM2M 1.0 says in the binding that the device sleeps; later versions have the query `Q`.
@@ -580,7 +617,7 @@ fn said_binding(version: LwM2mVersion, sleeps: bool) -> buoy_lwm2m::operation::B
     if sleeps && version == LwM2mVersion::V1_0 { plain.with_queue_flag() } else { plain }
 }
 
-fn write_uplink(writer: &mut MessageWriter<'_>, uplink: &Uplink<'_>, part: Option<Part>) {
+fn write_uplink(writer: &mut MessageWriter<'_>, uplink: &Uplink<'_>, part: Option<Part>, echo: &[u8]) {
     for (number, value) in uplink.options() {
         writer.option(number, &value);
     }
@@ -589,6 +626,12 @@ fn write_uplink(writer: &mut MessageWriter<'_>, uplink: &Uplink<'_>, part: Optio
         if part.block.offset() == 0 {
             writer.uint(OptionNumber::SIZE1, u32::try_from(part.total).unwrap_or(u32::MAX));
         }
+    }
+    if !echo.is_empty() {
+        writer.option(OptionNumber::ECHO, echo);
+    }
+    if let Some(part) = part {
+        writer.uint(OptionNumber::REQUEST_TAG, part.tag);
     }
     writer.payload(uplink.payload());
 }

@@ -20,7 +20,7 @@ use rand_core::Rng;
 use super::exchange::{Exchange, Tag};
 use super::history::has_times;
 use super::manage::{effective, single_value};
-use super::observation::{Observation, Told, is_notable};
+use super::observation::{Observation, Told};
 use super::{Client, Link, Transmit, digest, tree};
 use crate::effects::ServerSlot;
 use crate::object::Object;
@@ -88,9 +88,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         if looks {
             place.dirty = false;
             place.evaluated = now;
-            let is_news = reading.told.digest != place.told.digest;
-            place.triggered |=
-                is_news && is_notable(&timing.attributes, place.told.value, reading.told.value);
+            place.triggered |= place.takes_notice(&timing.attributes, &reading.told);
         }
         if !repeats && !catches_up && !place.is_ready(&timing, now) {
             return Next::Nothing;
@@ -152,6 +150,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         let server = self.accounts.server(observation.server);
         self.link == Link::Down
             && has_times(observation.format)
+            && self.timing(observation).attributes.hqmax != Some(0)
             && server.is_some_and(|server| server.store_notifications)
     }
 

@@ -4,7 +4,7 @@ use buoy_coap::block::Upload;
 use buoy_coap::endpoint::MessageIds;
 use buoy_coap::time::Instant;
 
-use crate::text::Text;
+use crate::text::{Bytes, Text};
 
 /// The most bytes of a registration's location.
 pub(crate) const LOCATION_MAX: usize = 64;
@@ -16,6 +16,8 @@ pub(crate) struct Session {
     pub(crate) location: Text<LOCATION_MAX>,
     pub(crate) pending: Pending,
     pub(crate) reported: Reported,
+    /// What the server wants to see again (RFC 9175, section 2.3).
+    pub(crate) echo: Bytes<40>,
     /// Failed attempts of this sequence, and sequences that failed.
     pub(crate) attempts: u32,
     pub(crate) sequences: u32,
@@ -81,6 +83,7 @@ impl Session {
             location: Text::EMPTY,
             pending: Pending::default(),
             reported: Reported::default(),
+            echo: Bytes::EMPTY,
             attempts: 0,
             sequences: 0,
             exhausted: false,

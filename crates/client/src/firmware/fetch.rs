@@ -35,6 +35,10 @@ pub struct CoapFetch<R> {
     size: BlockSize,
     /// The ETag that the firmware object knows, once it has been asked.
     etag: Option<Bytes<8>>,
+    /// What the server last wanted to see again (RFC 9175, section 2.3): it proves that this address is the device's.
+    echo: Bytes<40>,
+    /// The request under way is one that was made again to show it.
+    shows_echo: bool,
     failures: u8,
     next: Next,
 }
@@ -71,6 +75,8 @@ impl<R: Rng> CoapFetch<R> {
             blocks: Blocks::new(size),
             size,
             etag: None,
+            echo: Bytes::EMPTY,
+            shows_echo: false,
             failures: 0,
             next: Next::Ask(Instant::ZERO),
         })
@@ -157,7 +163,7 @@ impl<R: Rng> CoapFetch<R> {
         firmware: &mut FirmwareUpdate<T>,
         context: &mut Context<'_>,
     ) {
-        let text = self.uri;
+        let (text, echo) = (self.uri, self.echo);
         let (Ok(uri), Some(block)) = (Uri::parse(text.as_str()), self.blocks.block()) else {
             self.give_up(firmware, context, DownloadError::InvalidUri);
             return;
@@ -177,6 +183,9 @@ impl<R: Rng> CoapFetch<R> {
             if block.offset() == 0 {
                 writer.uint(OptionNumber::SIZE2, 0);
             }
+            if !echo.is_empty() {
+                writer.option(OptionNumber::ECHO, echo.as_slice());
+            }
         });
         self.next = Next::Wait;
         if sent.is_err() {
@@ -191,6 +200,10 @@ impl<R: Rng> CoapFetch<R> {
         firmware: &mut FirmwareUpdate<T>,
         context: &mut Context<'_>,
     ) {
+        if self.is_to_show_echo(message) {
+            self.next = Next::Ask(now);
+            return;
+        }
         let piece = match self.blocks.received_block(message) {
             Ok(piece) => piece,
             Err(BadBlock::Refused(code)) if code.class() == 4 && code != Code::TOO_MANY_REQUESTS => {
@@ -237,6 +250,17 @@ impl<R: Rng> CoapFetch<R> {
                 Next::Done
             }
         };
+    }
+
+    /// Whether to ask again with what the server wants to see. Until it has seen it, it refuses, or gives small blocks, which
+    /// would stay small.
+    fn is_to_show_echo(&mut self, message: &Message<'_>) -> bool {
+        let asked_again = core::mem::take(&mut self.shows_echo);
+        let Some(Ok(echo)) = message.value(OptionNumber::ECHO).map(Bytes::new) else { return false };
+        let is_new = echo != self.echo;
+        self.echo = echo;
+        self.shows_echo = is_new && !asked_again;
+        self.shows_echo
     }
 
     /// Tries again after a pause, unless it has done so too often.

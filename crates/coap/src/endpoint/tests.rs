@@ -150,6 +150,23 @@ fn a_second_request_to_a_peer_waits_for_the_first() {
 }
 
 #[test]
+fn a_request_to_a_peer_that_has_moved_goes_on_at_its_new_address() {
+    let mut fixture = Fixture::new();
+    let id = fixture.send(7, Delivery::Confirmable);
+    let first = fixture.drain().0;
+    fixture.now = Instant::from_millis(40_000);
+    fixture.drain();
+    assert!(fixture.endpoint.redirect(fixture.now, PEER, 7, PEER + 1));
+    let Some(Due::Transmit { peer, datagram }) = fixture.endpoint.poll(fixture.now) else { panic!() };
+    assert_eq!((peer, datagram), (PEER + 1, &first[0][..]), "a repetition of the same message");
+    let answer = message(Kind::Acknowledgement, Code::CONTENT, id, &7u64.to_be_bytes());
+    assert!(matches!(fixture.receive(&answer).0, Received::Nothing), "it comes from the old address");
+    let received = fixture.endpoint.receive(fixture.now, PEER + 1, &answer, &mut []);
+    assert!(matches!(received, Received::Response { tag: 7, .. }));
+    assert!(!fixture.endpoint.redirect(fixture.now, PEER, 7, PEER + 1));
+}
+
+#[test]
 fn a_reset_ends_a_request_and_an_acknowledgement_delivers_a_notification() {
     let mut fixture = Fixture::new();
     let request = fixture.send(1, Delivery::Confirmable);

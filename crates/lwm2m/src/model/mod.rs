@@ -159,10 +159,15 @@ impl Registry {
         best.map(|(_, object)| object)
     }
 
-    /// The definition of the resource that a path leads to, of the version that [`Registry::select`] chooses.
+    /// The definition of the resource that a path leads to, of the version that [`Registry::select`] chooses; or of the oldest
+    /// later one that has it, since devices take up resources without naming the version that brought them.
     #[must_use]
     pub fn resource(&self, path: Path, version: Option<ObjectVersion>) -> Option<&ResourceModel> {
-        self.select(path.object_id()?, version)?.resources.get(&path.resource_id()?)
+        let (object, resource) = (path.object_id()?, path.resource_id()?);
+        let chosen = self.select(object, version)?;
+        let later = self.objects.get(&object)?.range(chosen.version..);
+        let mut definitions = later.map(|(_, object)| object);
+        definitions.find_map(|object| object.resources.get(&resource))
     }
 
     /// The versions of an object that are defined, oldest first.
@@ -258,6 +263,41 @@ mod tests {
         assert!(reboot.operations.can_execute() && reboot.mandatory);
         assert!(!registry.get(1, version(1, 0)).unwrap().resources.contains_key(&23));
         assert_eq!(registry.get(1, version(1, 2)).unwrap().resources[&23].name, "Mute Send");
+    }
+
+    #[test]
+    fn a_resource_of_a_later_version_is_known_on_a_device_that_names_an_earlier_one() {
+        let registry = Registry::standard();
+        let application_type = registry.resource(Path::resource(3303, 0, 5750), None).unwrap();
+        assert_eq!(application_type.name, "Application Type");
+        assert!(!registry.get(3303, version(1, 0)).unwrap().resources.contains_key(&5750));
+        assert!(registry.resource(Path::resource(3303, 0, 5999), None).is_none());
+        assert!(registry.resource(Path::resource(10, 0, 6), Some(version(1, 1))).is_none(), "it was dropped");
+    }
+
+    #[test]
+    fn facts_of_the_registry_that_differ_from_version_to_version() {
+        let registry = Registry::standard();
+        let has = |object, of, resource: u16| {
+            registry.get(object, of).is_some_and(|object| object.resources.contains_key(&resource))
+        };
+        for (object, resource, before, since) in [
+            (3302, 5518, (1, 0), (1, 1)),
+            (3313, 6042, (1, 0), (1, 1)),
+            (3342, 6050, (1, 0), (1, 1)),
+            (4, 11, (1, 0), (1, 1)),
+            (4, 12, (1, 1), (1, 2)),
+            (5, 10, (1, 0), (1, 1)),
+            (9, 19, (1, 0), (1, 1)),
+            (25, 4, (2, 0), (3, 0)),
+        ] {
+            assert!(!has(object, version(before.0, before.1), resource), "/{object}//{resource}");
+            assert!(has(object, version(since.0, since.1), resource), "/{object}//{resource}");
+        }
+        let errors = |of| registry.get(3, of).unwrap().resources[&11].range.clone();
+        assert_ne!(errors(version(1, 1)), errors(version(1, 2)));
+        let calibration = registry.resource(Path::resource(3316, 0, 5821), None).unwrap();
+        assert_eq!(calibration.value_type, Some(crate::value::ValueType::Float));
     }
 
     #[test]

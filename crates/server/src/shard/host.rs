@@ -1,4 +1,9 @@
 //! What devices may fetch from the server: `/.well-known/core` (RFC 6690), and files such as firmware images, in blocks.
+//!
+//! A file at "fw/3f5a" is also at "fw/3f5a/17", and its signature at "fw/3f5a/17.sig", while download 17 is followed: so it is known how
+//! far each device has come.
+
+use std::borrow::Cow;
 
 use buoy_coap::block::{BlockSize, block_option, slice};
 use buoy_coap::endpoint::Request;
@@ -22,12 +27,39 @@ impl<D: Directory> Shard<D> {
         }
     }
 
+    /// Starts or stops to follow how much of a file is fetched under a path that ends with this number.
+    pub fn follow_download(&mut self, download: u64, on: bool) {
+        if on {
+            self.downloads.insert(download, 0);
+        } else {
+            self.downloads.remove(&download);
+        }
+    }
+
+    /// How far a download has come that is followed.
+    #[must_use]
+    pub fn downloaded(&self, download: u64) -> Option<usize> {
+        self.downloads.get(&download).copied()
+    }
+
+    /// Takes the number of a download that is followed out of a path.
+    fn split_download<'p>(&self, path: &'p str) -> (Cow<'p, str>, Option<u64>) {
+        let (stem, end) = path.strip_suffix(".sig").map_or((path, ""), |stem| (stem, ".sig"));
+        let parts = stem.rsplit_once('/').and_then(|(file, number)| Some((file, number.parse().ok()?)));
+        match parts.filter(|(_, number)| self.downloads.contains_key(number)) {
+            Some((file, number)) if end.is_empty() => (Cow::Borrowed(file), Some(number)),
+            Some((file, _)) => (Cow::Owned(format!("{file}{end}")), None),
+            None => (Cow::Borrowed(path), None),
+        }
+    }
+
     pub(super) fn serve_file(&mut self, now: Instant, request: &Request<'_, Peer>, outbox: &mut Outbox) {
         let message = &request.message;
         let path = path_of(request);
-        let (body, format) = match path.as_str() {
+        let (file, download) = self.split_download(&path);
+        let (body, format) = match &*file {
             ".well-known/core" => (Body::new(WELL_KNOWN.as_bytes()), ContentFormat::LINK),
-            _ => match self.files.get(path.as_str()) {
+            file => match self.files.get(file) {
                 Some(body) => (body.clone(), ContentFormat::OCTET_STREAM),
                 None => {
                     return self.refuse(
@@ -67,6 +99,9 @@ impl<D: Directory> Shard<D> {
             return self.reply(now, request, outbox, |writer| {
                 writer.code(Code::VALID).option(OptionNumber::ETAG, &etag);
             });
+        }
+        if let Some(reached) = download.and_then(|download| self.downloads.get_mut(&download)) {
+            *reached = range.end;
         }
         let echo = (largest < self.config.block_size).then(|| self.echo.value(now, request.peer));
         self.reply(now, request, outbox, |writer| {

@@ -12,13 +12,12 @@ use buoy_coap::time::Instant;
 use buoy_coap::wire::Message;
 
 use super::{Directory, Peer, Shard};
-use crate::observation::{Observation, ObservationId, ObservationView};
+use crate::observation::{Observation, ObservationId, ObservationView, Standing};
 use crate::operation::{
     AnswerRecord, Downlink, Durability, Failure, Intent, OperationId, OperationRecord, OperationState,
     Outcome, Reply, Submission,
 };
 use crate::outbox::{Change, Event, Outbox};
-use crate::registration::Registration;
 use crate::registrations::Index;
 use crate::transfer::{Step, Transfer};
 
@@ -71,6 +70,10 @@ impl Operations {
         self.by_id.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.peek().map(|Reverse((at, _))| *at)
     }
@@ -96,6 +99,21 @@ impl Operations {
         self.queues.get(endpoint)?.front().copied()
     }
 
+    /// Whether an observation is to be taken up again already.
+    fn resumes(&self, endpoint: &str, observation: ObservationId) -> bool {
+        let mut ids = self.queues.get(endpoint).into_iter().flatten();
+        ids.any(|id| {
+            let aim = self.by_id.get(id).map(|operation| &operation.aim);
+            matches!(aim, Some(Aim::Resume(resumed)) if resumed.id == observation)
+        })
+    }
+
+    /// Whether the operation that is under way to a device began with that token.
+    pub(super) fn has_under_way(&self, endpoint: &str, token: &[u8]) -> bool {
+        let operation = self.first(endpoint).and_then(|id| self.by_id.get(&id));
+        operation.is_some_and(|it| it.progress != Progress::Waiting && it.token.as_slice() == token)
+    }
+
     fn waiting_for(&self, endpoint: &str) -> usize {
         self.queues.get(endpoint).map_or(0, VecDeque::len)
     }
@@ -107,7 +125,7 @@ impl<D: Directory> Shard<D> {
         let Submission { id, endpoint, request, intent, deadline, durability } = submission;
         let operation = Operation {
             endpoint,
-            transfer: Transfer::new(request, self.config.block_size),
+            transfer: Transfer::new(request, self.config.block_size, tag_of(id)),
             aim: Aim::Asked(intent),
             token: Token::random(&mut self.rng),
             progress: Progress::Waiting,
@@ -123,7 +141,7 @@ impl<D: Directory> Shard<D> {
         self.save_operation(now, id, OperationState::Queued, None, outbox);
         self.advance(now, &endpoint, outbox);
         if self.operations.by_id.get(&id).is_some_and(|operation| operation.progress == Progress::Waiting) {
-            outbox.events.push(Event::OperationQueued(id));
+            outbox.events.push(Event::OperationQueued { id, endpoint });
         }
     }
 
@@ -134,7 +152,7 @@ impl<D: Directory> Shard<D> {
         let is_safe = record.state == OperationState::Queued || request.is_idempotent();
         let operation = Operation {
             endpoint,
-            transfer: Transfer::new(request, self.config.block_size),
+            transfer: Transfer::new(request, self.config.block_size, tag_of(id)),
             aim: Aim::Asked(intent),
             token: Token::random(&mut self.rng),
             progress: Progress::Waiting,
@@ -201,11 +219,18 @@ impl<D: Directory> Shard<D> {
             if is_asleep || operation.progress != Progress::Waiting {
                 return;
             }
+            if self.is_void(operation) {
+                self.operations.remove(id);
+                continue;
+            }
+            let owner = operation.endpoint.clone();
             match self.transmit(now, id, index) {
                 Ok(()) => {
                     self.counters.operations_sent += 1;
                     self.save_operation(now, id, OperationState::Sent, None, outbox);
-                    outbox.events.push(Event::OperationSent(id));
+                    if id.0 & OWN == 0 {
+                        outbox.events.push(Event::OperationSent { id, endpoint: owner });
+                    }
                     return;
                 }
                 // It stays first, and goes when an exchange is free: at the latest at the device's next contact.
@@ -213,6 +238,11 @@ impl<D: Directory> Shard<D> {
                 Err(_) => self.end(now, id, Err(Failure::RequestTooLarge), outbox),
             };
         }
+    }
+
+    /// Whether an observation that was to be taken up again is wanted no more.
+    fn is_void(&self, operation: &Operation) -> bool {
+        matches!(&operation.aim, Aim::Resume(observation) if !self.observations.contains_key(&observation.id))
     }
 
     /// Sends the next message of an operation.
@@ -274,21 +304,28 @@ impl<D: Directory> Shard<D> {
         now: Instant,
         id: OperationId,
         mut reply: Reply,
-        observed: bool,
+        observed: Option<u32>,
         outbox: &mut Outbox,
     ) {
         let Some(operation) = self.operations.by_id.get(&id) else { return };
         let endpoint = operation.endpoint.clone();
-        let is_observed = observed && reply.code.is_success();
+        let observed = observed.filter(|_| reply.code.is_success());
         match operation.aim.clone() {
             Aim::Asked(Intent::Once) => {}
             Aim::Asked(Intent::Observe { paths, composite }) => {
-                if let Some(observation) = ObservationId::from_token(operation.token.as_slice())
-                    && is_observed
+                if let (Some(observation), Some(number)) =
+                    (ObservationId::from_token(operation.token.as_slice()), observed)
                 {
                     let request = operation.transfer.request().clone();
-                    let freshness = Freshness::default();
-                    let observation = Observation { id: observation, paths, composite, request, freshness };
+                    let freshness = Freshness::starting_with(now, number);
+                    let observation = Observation {
+                        id: observation,
+                        paths,
+                        composite,
+                        request,
+                        freshness,
+                        standing: Standing::TakenUp,
+                    };
                     reply.observing = Some(observation.id);
                     self.observe(&endpoint, observation, outbox);
                 }
@@ -296,14 +333,19 @@ impl<D: Directory> Shard<D> {
             Aim::Asked(Intent::Cancel(observation)) => {
                 self.forget_observation(observation, outbox);
             }
-            Aim::Resume(observation) if is_observed => {
-                let report = (observation.id, observation.paths.clone(), observation.composite);
-                self.observe(&endpoint, observation, outbox);
-                self.report(now, &endpoint, report, reply.format, reply.payload.as_slice(), outbox);
-            }
-            Aim::Resume(observation) => {
-                outbox.events.push(Event::ObservationEnded { endpoint, observation: observation.id });
-            }
+            // It was forgotten meanwhile; its next notification is reset.
+            Aim::Resume(_) if self.is_void(operation) => {}
+            Aim::Resume(observation) => match observed {
+                Some(number) => {
+                    let report = (observation.id, observation.paths.clone(), observation.composite);
+                    // The device counts from the beginning again.
+                    let freshness = Freshness::starting_with(now, number);
+                    let standing = Standing::TakenUp;
+                    self.observe(&endpoint, Observation { freshness, standing, ..observation }, outbox);
+                    self.report(now, &endpoint, report, reply.format, reply.payload.as_slice(), outbox);
+                }
+                None => self.observation_ended(endpoint, observation.id, outbox),
+            },
             Aim::Complete(observation) => {
                 self.completed_report(now, observation, &reply, outbox);
             }
@@ -329,14 +371,27 @@ impl<D: Directory> Shard<D> {
         self.save(index, outbox);
     }
 
-    /// Asks a device that registered anew for what it was observed for (section 6.4: a new registration ends all observations).
-    pub(super) fn observe_again(&mut self, now: Instant, old: &Registration, outbox: &mut Outbox) {
-        for observation in &old.observations {
-            let aim = Aim::Resume(observation.clone());
-            let token = Token::from_bytes(observation.id.0.to_be_bytes());
-            let transfer = Transfer::new(observation.request.clone(), self.config.block_size);
-            self.submit_own(now, &old.endpoint, transfer, aim, token, outbox);
+    /// Plans to ask a device that registered anew for what it was observed for (section 6.4: a new registration ends all
+    /// observations). It goes out with the device's next contact, which its Register is.
+    pub(super) fn observe_again(&mut self, now: Instant, index: Index) {
+        let Some(registration) = self.registrations.get(index) else { return };
+        let endpoint = registration.endpoint.clone();
+        let to_resume: Vec<_> = registration.observations_to_resume().cloned().collect();
+        for observation in to_resume {
+            self.plan_to_resume(now, &endpoint, observation);
         }
+    }
+
+    /// The same for one observation, if it isn't planned already.
+    pub(super) fn plan_to_resume(&mut self, now: Instant, endpoint: &Arc<str>, observation: Observation) {
+        if self.operations.resumes(endpoint, observation.id) {
+            return;
+        }
+        let token = Token::from_bytes(observation.id.0.to_be_bytes());
+        let request = observation.request.clone();
+        let transfer = Transfer::new(request, self.config.block_size, observation.id.0 as u32);
+        let aim = Aim::Resume(observation);
+        self.plan_own(now, endpoint, (transfer, aim, token), Durability::Patient);
     }
 
     /// Fetches the rest of a notification whose first block came.
@@ -349,17 +404,16 @@ impl<D: Directory> Shard<D> {
         outbox: &mut Outbox,
     ) {
         let token = Token::random(&mut self.rng);
-        self.submit_own(now, endpoint, transfer, Aim::Complete(id), token, outbox);
+        self.plan_own(now, endpoint, (transfer, Aim::Complete(id), token), Durability::Transient);
+        self.advance(now, endpoint, outbox);
     }
 
-    fn submit_own(
+    fn plan_own(
         &mut self,
         now: Instant,
         endpoint: &Arc<str>,
-        transfer: Transfer,
-        aim: Aim,
-        token: Token,
-        outbox: &mut Outbox,
+        (transfer, aim, token): (Transfer, Aim, Token),
+        durability: Durability,
     ) {
         let id = OperationId(OWN | self.operations.next_own);
         self.operations.next_own += 1;
@@ -369,35 +423,49 @@ impl<D: Directory> Shard<D> {
             aim,
             token,
             progress: Progress::Waiting,
-            durability: Durability::Transient,
+            durability,
             created_at: now,
             deadline: now + OWN_PATIENCE,
         };
         self.operations.insert(id, operation);
-        self.advance(now, endpoint, outbox);
     }
 
-    /// No answer came. What may wait for the device's next sign of life does so.
+    /// No answer came. What may wait for the device's next sign of life does so, unless it must not be carried out twice: that the
+    /// device didn't answer doesn't say that it didn't do it.
     pub(super) fn operation_timed_out(&mut self, now: Instant, tag: u64, outbox: &mut Outbox) {
         let id = OperationId(tag);
-        let size = self.config.block_size;
         let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
         let index = self.registrations.by_endpoint(&operation.endpoint);
         let registration = index.and_then(|index| self.registrations.get_mut(index));
         let sleeps = registration.as_ref().is_some_and(|registration| registration.queue_mode);
-        if operation.durability == Durability::Transient && !sleeps {
+        let may_wait = operation.durability != Durability::Transient || sleeps;
+        if !may_wait || !operation.transfer.request().is_idempotent() {
             self.end(now, id, Err(Failure::TimedOut), outbox);
             return;
         }
         operation.progress = Progress::Waiting;
-        operation.transfer.restart(size);
+        operation.transfer.restart();
         if let Some(registration) = registration.filter(|it| it.queue_mode && !it.asleep) {
             registration.asleep = true;
             outbox.events.push(Event::Sleeping(registration.endpoint.clone()));
         }
+        let endpoint = operation.endpoint.clone();
         self.save_operation(now, id, OperationState::Queued, None, outbox);
         if id.0 & OWN == 0 {
-            outbox.events.push(Event::OperationQueued(id));
+            outbox.events.push(Event::OperationQueued { id, endpoint });
+        }
+    }
+
+    /// The device speaks from another address: what is under way to it goes there from now on.
+    pub(super) fn moved(&mut self, now: Instant, index: Index, peer: Peer) {
+        let Some(registration) = self.registrations.get(index).filter(|it| it.peer != peer) else { return };
+        let endpoint = registration.endpoint.clone();
+        self.registrations.set_address(index, peer.address);
+        let Some(id) = self.operations.first(&endpoint) else { return };
+        let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
+        if let Progress::Sent(old) = operation.progress {
+            operation.progress = Progress::Sent(peer);
+            self.coap.redirect(now, old, id.0, peer);
         }
     }
 
@@ -423,13 +491,12 @@ impl<D: Directory> Shard<D> {
     /// The device registered anew: what it was sent before is lost with its old life. It is sent again if that is safe; whether an
     /// Execute was carried out nobody knows, and it may have been what made the device restart.
     pub(super) fn take_back_sent_operation(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) {
-        let size = self.config.block_size;
         let Some(id) = self.operations.first(endpoint) else { return };
         let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
         let Progress::Sent(peer) = operation.progress else { return };
         if operation.transfer.request().is_idempotent() {
             operation.progress = Progress::Waiting;
-            operation.transfer.restart(size);
+            operation.transfer.restart();
             self.coap.cancel(now, peer, id.0);
         } else {
             self.end(now, id, Err(Failure::Deregistered), outbox);
@@ -439,14 +506,13 @@ impl<D: Directory> Shard<D> {
     /// The device left. Somebody who waits is told; what is durable waits for its return.
     pub(super) fn end_operations_of(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) {
         let ids: Vec<_> = self.operations.queues.get(endpoint).into_iter().flatten().copied().collect();
-        let size = self.config.block_size;
         for id in ids {
             let Some(operation) = self.operations.by_id.get_mut(&id) else { continue };
-            if operation.durability == Durability::Transient {
+            if operation.durability == Durability::Transient || id.0 & OWN != 0 {
                 self.end(now, id, Err(Failure::Deregistered), outbox);
             } else if let Progress::Sent(peer) = operation.progress {
                 operation.progress = Progress::Waiting;
-                operation.transfer.restart(size);
+                operation.transfer.restart();
                 self.coap.cancel(now, peer, id.0);
                 self.save_operation(now, id, OperationState::Queued, None, outbox);
             }
@@ -472,8 +538,7 @@ impl<D: Directory> Shard<D> {
         if id.0 & OWN == 0 {
             end_event(id, &operation, result, outbox);
         } else if let (Aim::Resume(observation), Err(_)) = (operation.aim, &result) {
-            let endpoint = operation.endpoint.clone();
-            outbox.events.push(Event::ObservationEnded { endpoint, observation: observation.id });
+            self.observation_ended(operation.endpoint.clone(), observation.id, outbox);
         }
         self.advance(now, &operation.endpoint, outbox);
         true
@@ -518,6 +583,11 @@ impl<D: Directory> Shard<D> {
 
 /// How long the engine's own operations wait.
 const OWN_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Of the body of an operation: no two operations of the last four billion have the same.
+const fn tag_of(id: OperationId) -> u32 {
+    id.0 as u32
+}
 
 fn end_state(result: &Result<Outcome, Failure>) -> OperationState {
     match result {

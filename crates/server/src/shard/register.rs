@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use buoy_coap::block::{Assembled, Assembly, Block, block_option};
+use buoy_coap::block::{Assembled, Assembly, BadBlock, Block, block_option};
 use buoy_coap::endpoint::{MessageIds, Request};
 use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::time::Instant;
@@ -25,11 +25,10 @@ const UPLOAD_PATIENCE: Duration = Duration::from_secs(247);
 impl<D: Directory> Shard<D> {
     /// Takes over a registration from the store. Returns its view, or `None` if the record cannot be read.
     ///
-    /// Registrations are restored before the first datagram. One that should have expired meanwhile gets the grace that any
-    /// other gets, so that a restart expires nobody.
+    /// Registrations are restored before the first datagram. The lifetime of each runs anew, so that a restart expires nobody.
     pub fn restore(&mut self, now: Instant, key: RegistrationKey, record: &[u8]) -> Option<Arc<str>> {
         let record = RegistrationRecord::parse(record)?;
-        let registration = self.revive(key, record);
+        let registration = self.revive(now, key, record);
         self.next_counter = self.next_counter.max(key.counter() + 1);
         let endpoint = registration.endpoint.clone();
         self.directory.claim(&endpoint, self.number);
@@ -42,12 +41,16 @@ impl<D: Directory> Shard<D> {
             None => {}
         }
         let tokens: Vec<_> = registration.observations.iter().map(|observation| observation.id).collect();
-        let expires_at = registration.expires_at().max(now) + self.config.grace;
+        let to_resume: Vec<_> = registration.observations_to_resume().cloned().collect();
+        let expires_at = registration.expires_at() + self.config.grace;
         let index = self.registrations.insert(registration);
         self.observations.extend(tokens.into_iter().map(|token| (token, index)));
         let slot = self.expiries.schedule(expires_at, index.0);
         if let Some(registration) = self.registrations.get_mut(index) {
             registration.expiry_slot = slot;
+        }
+        for observation in to_resume {
+            self.plan_to_resume(now, &endpoint, observation);
         }
         Some(endpoint)
     }
@@ -59,7 +62,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    fn revive(&mut self, key: RegistrationKey, record: RegistrationRecord<'_>) -> Registration {
+    fn revive(&mut self, now: Instant, key: RegistrationKey, record: RegistrationRecord<'_>) -> Registration {
         let others = record.others.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         let attributes = Attributes {
             binding: record.binding.into(),
@@ -73,6 +76,7 @@ impl<D: Directory> Shard<D> {
             peer: Peer { address: record.address },
             registered_at: Instant::from_millis(record.registered_at),
             last_contact: Instant::from_millis(record.last_contact),
+            restored_at: now,
             lifetime: record.lifetime,
             message_ids: MessageIds::random(&mut self.rng),
             version: record.version,
@@ -134,7 +138,8 @@ impl<D: Directory> Shard<D> {
         match assembled {
             Err(bad) => {
                 self.uploads.remove(&key);
-                self.refuse(now, request, (bad.code(), bad.to_string().into()), outbox);
+                let size1 = (bad == BadBlock::TooLarge).then_some(limit as u32);
+                self.refuse_body(now, request, (bad.code(), bad.to_string().into()), size1, outbox);
             }
             Ok(Assembled::Repeated(answer)) => self.go_on(now, request, answer, outbox),
             Ok(Assembled::More(answer)) => {
@@ -237,6 +242,7 @@ impl<D: Directory> Shard<D> {
             peer,
             registered_at: now,
             last_contact: now,
+            restored_at: Instant::ZERO,
             lifetime: register.lifetime.unwrap_or(self.config.default_lifetime),
             message_ids: match &old {
                 Some(old) => old.message_ids,
@@ -250,17 +256,19 @@ impl<D: Directory> Shard<D> {
             expiry_slot: 0,
             objects,
             attributes,
-            observations: Vec::new(),
+            observations: old.as_ref().map_or_else(Vec::new, Registration::observations_of_next_life),
         };
         let location = registration.location();
+        let tokens: Vec<_> = registration.observations.iter().map(|observation| observation.id).collect();
         let index = self.registrations.insert(registration);
+        self.observations.extend(tokens.into_iter().map(|token| (token, index)));
         self.counters.registered += 1;
         self.reschedule_expiry(index);
         self.save(index, outbox);
         self.announce(index, old.as_ref().map(|old| old.key), outbox);
         if let Some(old) = old {
             self.take_back_sent_operation(now, &old.endpoint, outbox);
-            self.observe_again(now, &old, outbox);
+            self.observe_again(now, index);
         }
         self.contacted(now, index, outbox);
         Ok(Answer { code: Code::CREATED, location: Some(location) })
@@ -311,9 +319,7 @@ impl<D: Directory> Shard<D> {
         let unknown = || refusal(Code::NOT_FOUND, "no registration has this location; register again");
         let index = self.by_location(&update.location).ok_or_else(unknown)?;
         let objects = update.objects.map(|payload| self.take_objects(payload)).transpose()?;
-        if self.registrations.get(index).is_some_and(|registration| registration.peer != peer) {
-            self.registrations.set_address(index, peer.address);
-        }
+        self.moved(now, index, peer);
         let registration = self.registrations.get_mut(index).ok_or_else(unknown)?;
         let mut changed = UpdatedFields::default();
         if let Some(lifetime) = update.lifetime {

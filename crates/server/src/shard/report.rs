@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use buoy_coap::block::{BlockSize, Download};
 use buoy_coap::endpoint::{acknowledge, reject};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
@@ -30,7 +29,8 @@ impl<D: Directory> Shard<D> {
             let length = outbox.write(&acknowledge(message.message_id()));
             self.send_reply(now, peer, length, outbox);
         }
-        self.moved(index, peer);
+        // Only the device knows the token, so the device it is, wherever it speaks from now.
+        self.moved(now, index, peer);
         self.prove_address(peer);
         if !message.code().is_success() {
             self.observation_refused(index, id, outbox);
@@ -47,20 +47,24 @@ impl<D: Directory> Shard<D> {
     /// the sender may be another shard's.
     fn unwanted(&mut self, now: Instant, peer: Peer, message: &Message<'_>, outbox: &mut Outbox) {
         self.counters.notifications_dropped += 1;
-        if self.registrations.by_address(peer.address).is_none() {
+        let Some(index) = self.registrations.by_address(peer.address) else {
             let datagram = message.datagram().into();
             outbox.events.push(Event::Misdirected { shard: None, peer, datagram });
             return;
-        }
-        let length = outbox.write(&reject(message.message_id()));
+        };
+        let answer = match (self.is_beginning(index, message), message.kind()) {
+            (false, _) => reject(message.message_id()),
+            (true, Kind::Confirmable) => acknowledge(message.message_id()),
+            (true, _) => return,
+        };
+        let length = outbox.write(&answer);
         self.send_reply(now, peer, length, outbox);
     }
 
-    /// Only the device knows the token, so the device it is, wherever it speaks from now.
-    fn moved(&mut self, index: Index, peer: Peer) {
-        if self.registrations.get(index).is_some_and(|registration| registration.peer != peer) {
-            self.registrations.set_address(index, peer.address);
-        }
+    /// Whether a message notifies of an observation whose first answer is still coming, in blocks.
+    fn is_beginning(&self, index: Index, message: &Message<'_>) -> bool {
+        let registration = self.registrations.get(index);
+        registration.is_some_and(|it| self.operations.has_under_way(&it.endpoint, message.token()))
     }
 
     fn is_news(&mut self, now: Instant, index: Index, id: ObservationId, message: &Message<'_>) -> bool {
@@ -85,8 +89,7 @@ impl<D: Directory> Shard<D> {
         let endpoint = registration.endpoint.clone();
         let observed = (id, observation.paths.clone(), observation.composite);
         let request = observation.request.clone();
-        let download = Download::new(BlockSize::MAX);
-        let mut transfer = Transfer::continuing(request, download, Vec::new());
+        let mut transfer = Transfer::continuing(request, self.config.block_size);
         match transfer.answered(message, self.config.max_body) {
             Ok(Step::Done { .. }) => {
                 self.report(now, &endpoint, observed, message.content_format(), message.payload(), outbox);
@@ -135,9 +138,14 @@ impl<D: Directory> Shard<D> {
 
     /// An error in place of a notification ends the observation (RFC 7641 section 3.2).
     fn observation_refused(&mut self, index: Index, id: ObservationId, outbox: &mut Outbox) {
-        let endpoint = self.registrations.get(index).map(|registration| registration.endpoint.clone());
-        self.forget_observation(id, outbox);
-        if let Some(endpoint) = endpoint {
+        if let Some(registration) = self.registrations.get(index) {
+            self.observation_ended(registration.endpoint.clone(), id, outbox);
+        }
+    }
+
+    /// Forgets an observation that the device doesn't hold, and tells so.
+    pub(super) fn observation_ended(&mut self, endpoint: Arc<str>, id: ObservationId, outbox: &mut Outbox) {
+        if self.forget_observation(id, outbox).is_some() {
             outbox.events.push(Event::ObservationEnded { endpoint, observation: id });
         }
     }

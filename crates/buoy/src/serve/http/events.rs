@@ -29,7 +29,7 @@ pub(super) fn leshan_stream(
         // The trace ends with the stream.
         let _trace = &trace;
         // A reader that was too slow misses events, and goes on with the next.
-        let told = event.ok().and_then(|event| tell(&app, &event, endpoint.as_deref()));
+        let told = event.ok().and_then(|(_, event)| tell(&app, &event, endpoint.as_deref()));
         std::future::ready(
             told.map(|(name, data)| Ok(SseEvent::default().event(name).data(data.to_string()))),
         )
@@ -62,6 +62,7 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
     let event = match event {
         AppEvent::Device(event) => event,
         AppEvent::Delayed(event) => return late_answer(app, event, wanted),
+        AppEvent::Update(_) => return None,
     };
     match &**event {
         Event::Registered { registration, .. } if wanted(&registration.endpoint) => {
@@ -93,7 +94,10 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
         Event::Awake(endpoint) if wanted(endpoint) => Some(("AWAKE", json!({"ep": &**endpoint}))),
         Event::Sleeping(endpoint) if wanted(endpoint) => Some(("SLEEPING", json!({"ep": &**endpoint}))),
         Event::Reported(report) if wanted(&report.endpoint) => reported(app, report),
-        Event::Traced { endpoint, at, incoming, datagram } if wanted(endpoint) => {
+        // Another reader's stream may be why the device is traced.
+        Event::Traced { endpoint, at, incoming, datagram }
+            if only.is_some_and(|only| *only == **endpoint) =>
+        {
             Some(("COAPLOG", coap_log(endpoint, *at, *incoming, datagram)?))
         }
         _ => None,

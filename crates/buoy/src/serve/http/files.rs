@@ -1,8 +1,11 @@
 //! Firmware for devices by HTTP: `GET /fw/{digest}` with one range (RFC 9110 section 14) and a strong ETag, so that a download that
-//! broke off goes on where it stopped, or starts anew if the image changed. The signature is at `/fw/{digest}.sig`.
+//! broke off goes on where it stopped, or starts anew if the image changed. The signature is at `/fw/{digest}.sig`. A device that is being
+//! updated is given `/fw/{digest}/{update}`, so that it is known how far it has come.
 
+use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::{Body as HttpBody, Bytes};
@@ -10,13 +13,55 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use buoy_server::Body;
+use buoy_server::{Body, OperationId};
 
 use super::error::Problem;
 use crate::serve::app::App;
 
+/// A download that is followed is read in pieces of so many bytes.
+const PIECE: usize = 16 << 10;
+
+/// How far the download of an update has come.
+type Reached = Arc<AtomicUsize>;
+
+/// The downloads that are followed, by update.
+#[derive(Debug, Default)]
+pub(crate) struct Downloads(Mutex<HashMap<u64, Followed>>);
+
+/// How a device gets its image, and how far it has come.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Followed {
+    /// Bytes fetched by HTTP.
+    pub(crate) reached: Reached,
+    /// The operation that pushes it.
+    pub(crate) push: Option<OperationId>,
+}
+
+impl Downloads {
+    /// Starts or stops to follow the download of an update.
+    pub(crate) fn follow(&self, update: u64, on: bool) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if on {
+            all.entry(update).or_default();
+        } else {
+            all.remove(&update);
+        }
+    }
+
+    /// The update's image is pushed.
+    pub(crate) fn pushed_by(&self, update: u64, operation: OperationId) {
+        if let Some(followed) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&update) {
+            followed.push = Some(operation);
+        }
+    }
+
+    pub(crate) fn get(&self, update: u64) -> Option<Followed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&update).cloned()
+    }
+}
+
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/fw/{name}", get(file))
+    Router::new().route("/fw/{name}", get(file)).route("/fw/{digest}/{update}", get(file_of_update))
 }
 
 async fn file(
@@ -24,7 +69,24 @@ async fn file(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let digest = name.strip_suffix(".sig").unwrap_or(&name);
+    serve(&app, &name, None, &headers)
+}
+
+async fn file_of_update(
+    State(app): State<Arc<App>>,
+    Path((digest, update)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let number = update.strip_suffix(".sig").unwrap_or(&update);
+    let number = number.parse().map_err(|_| Problem::not_found(format!("there is no update {number}")))?;
+    match update.ends_with(".sig") {
+        true => serve(&app, &format!("{digest}.sig"), None, &headers),
+        false => serve(&app, &digest, Some(number), &headers),
+    }
+}
+
+fn serve(app: &Arc<App>, name: &str, update: Option<u64>, headers: &HeaderMap) -> Result<Response, Problem> {
+    let digest = name.strip_suffix(".sig").unwrap_or(name);
     let missing = || Problem::not_found(format!("there is no firmware {name}"));
     let image = app.firmware.get(digest).ok_or_else(missing)?;
     let (body, etag) = if name == digest {
@@ -34,10 +96,11 @@ async fn file(
         let signature = image.row.signature.clone().ok_or_else(missing)?;
         (Body::new(signature), format!("\"{}.s\"", digest.get(..28).unwrap_or(digest)))
     };
-    Ok(answer(&body, &etag, &headers))
+    let reached = update.and_then(|update| app.downloads.get(update)).map(|followed| followed.reached);
+    Ok(answer(&body, &etag, headers, reached))
 }
 
-fn answer(body: &Body, etag: &str, headers: &HeaderMap) -> Response {
+fn answer(body: &Body, etag: &str, headers: &HeaderMap, reached: Option<Reached>) -> Response {
     let total = body.bytes().len();
     let header_text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if header_text(header::IF_NONE_MATCH).is_some_and(|known| known == etag || known == "*") {
@@ -52,7 +115,7 @@ fn answer(body: &Body, etag: &str, headers: &HeaderMap) -> Response {
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
     ];
     match range {
-        None => (common, content(body, 0..total)).into_response(),
+        None => (common, content(body, 0..total, reached)).into_response(),
         Some(None) => {
             let whole = format!("bytes */{total}");
             (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, whole)]).into_response()
@@ -60,20 +123,27 @@ fn answer(body: &Body, etag: &str, headers: &HeaderMap) -> Response {
         Some(Some(range)) => {
             let named = format!("bytes {}-{}/{total}", range.start, range.end - 1);
             let part = [(header::CONTENT_RANGE, named)];
-            (StatusCode::PARTIAL_CONTENT, common, part, content(body, range)).into_response()
+            (StatusCode::PARTIAL_CONTENT, common, part, content(body, range, reached)).into_response()
         }
     }
 }
 
-/// The bytes without a copy: the response holds on to the image.
-fn content(body: &Body, range: Range<usize>) -> HttpBody {
+/// The bytes without a copy: the response holds on to the image. Tells how far it was read, if somebody wants to know.
+fn content(body: &Body, range: Range<usize>, reached: Option<Reached>) -> HttpBody {
     struct Shared(Body);
     impl AsRef<[u8]> for Shared {
         fn as_ref(&self) -> &[u8] {
             self.0.bytes()
         }
     }
-    HttpBody::from(Bytes::from_owner(Shared(body.clone())).slice(range))
+    let bytes = Bytes::from_owner(Shared(body.clone()));
+    let Some(reached) = reached else { return HttpBody::from(bytes.slice(range)) };
+    let pieces = range.clone().step_by(PIECE).map(move |start| {
+        let end = (start + PIECE).min(range.end);
+        reached.store(end, Ordering::Relaxed);
+        Ok::<_, std::convert::Infallible>(bytes.slice(start..end))
+    });
+    HttpBody::from_stream(futures_util::stream::iter(pieces))
 }
 
 /// One range of bytes. `None` if the header is to be ignored, `Some(None)` if the range lies outside.

@@ -17,11 +17,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use buoy_coap::number::{Code, ContentFormat};
 use buoy_lwm2m::attributes::{AttributeUpdate, Attributes};
-use buoy_lwm2m::format::encode_paths;
 use buoy_lwm2m::link::{Links, ObjectLinks};
 use buoy_lwm2m::operation::{Content, Downlink, WriteMode};
 use buoy_lwm2m::path::{Level, Path};
-use buoy_lwm2m::value::OwnedValue;
 use buoy_server::{Failure, Intent, Outcome, RegistrationView};
 use serde_json::{Map, Value, json};
 
@@ -88,14 +86,13 @@ impl Target {
 /// A request on a device: who, what, and how long to wait.
 struct Call {
     app: Arc<App>,
-    registration: RegistrationView,
+    endpoint: String,
     parameters: Parameters,
     timeout: Duration,
 }
 
 impl Call {
-    async fn open(app: Arc<App>, endpoint: &str, parameters: Parameters) -> Result<Self, Plain> {
-        let registration = registered(&app, endpoint).await?;
+    fn open(app: Arc<App>, endpoint: &str, parameters: Parameters) -> Result<Self, Plain> {
         let timeout = match parameters.get("timeout") {
             None => DEFAULT_TIMEOUT,
             Some(text) => match text.parse() {
@@ -103,29 +100,20 @@ impl Call {
                 _ => return Err(bad_request(format!("timeout must be 1 to {LONGEST_TIMEOUT} seconds"))),
             },
         };
-        Ok(Self { app, registration, parameters, timeout })
+        Ok(Self { app, endpoint: endpoint.to_owned(), parameters, timeout })
     }
 
-    fn models(&self) -> DeviceModels<'_> {
-        DeviceModels::new(&self.app.models, &self.registration.objects)
+    /// The device, for requests whose payload depends on it.
+    async fn registration(&self) -> Result<RegistrationView, Plain> {
+        registered(&self.app, &self.endpoint).await
+    }
+
+    fn models<'a>(&'a self, registration: &'a RegistrationView) -> DeviceModels<'a> {
+        DeviceModels::new(&self.app.models, &registration.objects)
     }
 
     fn format(&self, name: &str) -> Result<Option<ContentFormat>, Plain> {
-        self.parameters.get(name).map(|text| parse_format(text)).transpose()
-    }
-
-    /// The format of payloads to the device, if the caller doesn't say: TLV, which every version of LwM2M has, unless the device
-    /// says that it speaks others only.
-    fn default_format(&self) -> ContentFormat {
-        let formats: Vec<_> = match ObjectLinks::parse(self.registration.objects.as_bytes()) {
-            Ok(links) => links.content_formats().collect(),
-            Err(_) => Vec::new(),
-        };
-        let others = [ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON, ContentFormat::LWM2M_CBOR];
-        match others.into_iter().find(|format| formats.contains(format)) {
-            Some(other) if !formats.contains(&ContentFormat::TLV) => other,
-            _ => ContentFormat::TLV,
-        }
+        self.parameters.get(name).map(|text| values::parse_format(text).map_err(bad_request)).transpose()
     }
 
     fn composite_paths(&self) -> Result<Vec<Path>, Plain> {
@@ -137,26 +125,29 @@ impl Call {
         }
     }
 
-    async fn perform(&self, request: &Downlink<'_>, intent: Intent) -> Performed {
-        let root = root_of(&self.registration);
-        self.app.perform(&self.registration, downlink(request, root), intent, self.timeout).await
-    }
-
     /// Carries a request out and answers with what `content` makes of the device's answer.
     async fn answer(
         &self,
         path: &str,
         request: &Downlink<'_>,
         intent: Intent,
-        content: impl FnOnce(&Outcome) -> Result<Option<(&'static str, Value)>, String>,
+        content: impl FnOnce(&DeviceModels<'_>, &Outcome) -> Answered,
     ) -> Answer {
-        match self.perform(request, intent).await {
+        if let Some(trouble) = self.app.journal.trouble() {
+            return Err(Plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("The store cannot be written: {trouble}"),
+            ));
+        }
+        let performed = self.app.perform(&self.endpoint, downlink(request, "/"), intent, self.timeout).await;
+        let Some((registration, performed)) = performed else { return Err(unknown(&self.endpoint)) };
+        match performed {
             Performed::Delayed(id) => Ok(Json(json!({
-                "ep": &*self.registration.endpoint, "path": path, "requestId": request_id(id.0), "delayed": true,
+                "ep": self.endpoint, "path": path, "requestId": request_id(id.0), "delayed": true,
             }))
             .into_response()),
             Performed::Ended(Err(failure)) => Err(failed(failure)),
-            Performed::Ended(Ok(outcome)) => match content(&outcome) {
+            Performed::Ended(Ok(outcome)) => match content(&self.models(&registration), &outcome) {
                 Ok(content) => Ok(Json(response(&outcome, content)).into_response()),
                 Err(reason) => Err(Plain(
                     StatusCode::BAD_GATEWAY,
@@ -165,31 +156,33 @@ impl Call {
             },
         }
     }
+}
 
-    /// The answer's content as a node.
-    fn read_node(&self, path: Path, outcome: &Outcome) -> Result<Option<(&'static str, Value)>, String> {
-        if !outcome.code.is_success() {
-            return Ok(None);
-        }
-        let format = outcome.format.unwrap_or(ContentFormat::TEXT);
-        let entries =
-            self.models().decode(format, path, &outcome.payload).map_err(|error| error.to_string())?;
-        Ok(nodes::node(path, &entries).map(|node| ("content", node)))
-    }
+/// What the answer to a request that was carried out has besides its status, or why it cannot be read.
+type Answered = Result<Option<(&'static str, Value)>, String>;
 
-    fn read_composite(
-        &self,
-        paths: &[Path],
-        outcome: &Outcome,
-    ) -> Result<Option<(&'static str, Value)>, String> {
-        if !outcome.code.is_success() {
-            return Ok(None);
-        }
-        let format = outcome.format.unwrap_or(ContentFormat::SENML_CBOR);
-        let entries =
-            self.models().decode(format, Path::ROOT, &outcome.payload).map_err(|error| error.to_string())?;
-        Ok(Some(("content", events::composite_node(paths, &entries))))
+/// The answer's content as a node.
+fn read_node(path: Path, models: &DeviceModels<'_>, outcome: &Outcome) -> Answered {
+    if !outcome.code.is_success() {
+        return Ok(None);
     }
+    let format = outcome.format.unwrap_or(ContentFormat::TEXT);
+    let entries = models.decode(format, path, &outcome.payload).map_err(|error| error.to_string())?;
+    Ok(nodes::node(path, &entries).map(|node| ("content", node)))
+}
+
+fn read_composite(paths: &[Path], models: &DeviceModels<'_>, outcome: &Outcome) -> Answered {
+    if !outcome.code.is_success() {
+        return Ok(None);
+    }
+    let format = outcome.format.unwrap_or(ContentFormat::SENML_CBOR);
+    let entries = models.decode(format, Path::ROOT, &outcome.payload).map_err(|error| error.to_string())?;
+    Ok(Some(("content", events::composite_node(paths, &entries))))
+}
+
+/// For requests whose answer is their status.
+fn nothing(_: &DeviceModels<'_>, _: &Outcome) -> Answered {
+    Ok(None)
 }
 
 /// What a device was asked, as a response of Leshan.
@@ -231,33 +224,11 @@ fn failed(failure: Failure) -> Plain {
 }
 
 async fn registered(app: &App, endpoint: &str) -> Result<RegistrationView, Plain> {
-    app.registration(endpoint)
-        .await
-        .ok_or_else(|| Plain(StatusCode::BAD_REQUEST, format!("No registered client with id '{endpoint}'")))
+    app.registration(endpoint).await.ok_or_else(|| unknown(endpoint))
 }
 
-/// Where a device's objects lie.
-pub(super) fn root_of(registration: &RegistrationView) -> &str {
-    ObjectLinks::parse(registration.objects.as_bytes()).map_or("/", |links| links.root())
-}
-
-fn parse_format(text: &str) -> Result<ContentFormat, Plain> {
-    Ok(match text.to_ascii_uppercase().as_str() {
-        "TEXT" => ContentFormat::TEXT,
-        "OPAQUE" => ContentFormat::OCTET_STREAM,
-        "TLV" => ContentFormat::TLV,
-        "JSON" => ContentFormat::LWM2M_JSON,
-        "CBOR" => ContentFormat::CBOR,
-        "SENML_JSON" => ContentFormat::SENML_JSON,
-        "SENML_CBOR" => ContentFormat::SENML_CBOR,
-        "LWM2M_CBOR" => ContentFormat::LWM2M_CBOR,
-        "LINK" => ContentFormat::LINK,
-        _ => {
-            return Err(bad_request(format!(
-                "{text} is no content format; one of TEXT, OPAQUE, TLV, JSON, CBOR, SENML_JSON, SENML_CBOR, LWM2M_CBOR, LINK"
-            )));
-        }
-    })
+fn unknown(endpoint: &str) -> Plain {
+    Plain(StatusCode::BAD_REQUEST, format!("No registered client with id '{endpoint}'"))
 }
 
 async fn clients(State(app): State<Arc<App>>) -> Json<Value> {
@@ -290,7 +261,7 @@ pub(super) fn registration_json(registration: &RegistrationView) -> Value {
         "lwM2mVersion": format!("{major}.{minor}"),
         "lifetime": registration.lifetime,
         "bindingMode": binding(registration),
-        "rootPath": root_of(registration),
+        "rootPath": ObjectLinks::parse(registration.objects.as_bytes()).map_or("/", |links| links.root()),
         "objectLinks": links_json(&registration.objects),
         "secure": false,
         "additionalRegistrationAttributes": extra,
@@ -333,17 +304,22 @@ async fn read(
     UrlPath((endpoint, path)): UrlPath<(String, String)>,
     Query(parameters): Query<Parameters>,
 ) -> Answer {
-    let call = Call::open(app, &endpoint, parameters).await?;
+    let call = Call::open(app, &endpoint, parameters)?;
     match Target::parse(&path)? {
         Target::Node(path) => {
             let accept = call.format("format")?;
+            if accept == Some(ContentFormat::LINK) {
+                return Err(bad_request("values are not read as links; ask at …/discover for those"));
+            }
             let request = Downlink::Read { path, accept };
-            call.answer(&path.to_string(), &request, Intent::Once, |outcome| call.read_node(path, outcome))
-                .await
+            call.answer(&path.to_string(), &request, Intent::Once, |models, outcome| {
+                read_node(path, models, outcome)
+            })
+            .await
         }
         Target::Discover(path) => {
             let request = Downlink::Discover { path, depth: None };
-            let links = |outcome: &Outcome| {
+            let links = |_: &DeviceModels<'_>, outcome: &Outcome| {
                 let text = String::from_utf8_lossy(&outcome.payload);
                 Ok(outcome.code.is_success().then(|| ("objectLinks", links_json(&text))))
             };
@@ -355,7 +331,10 @@ async fn read(
             let content = Content { format: payload.0, payload: &payload.1 };
             let accept = call.format("nodeformat")?.or(Some(payload.0));
             let request = Downlink::ReadComposite { paths: content, accept };
-            call.answer("/", &request, Intent::Once, |outcome| call.read_composite(&paths, outcome)).await
+            call.answer("/", &request, Intent::Once, |models, outcome| {
+                read_composite(&paths, models, outcome)
+            })
+            .await
         }
         _ => Err(method_not_allowed()),
     }
@@ -367,10 +346,7 @@ fn method_not_allowed() -> Plain {
 
 fn composite_payload(call: &Call, paths: &[Path]) -> Result<(ContentFormat, Vec<u8>), Plain> {
     let format = call.format("pathformat")?.unwrap_or(ContentFormat::SENML_CBOR);
-    let mut buffer = vec![0; 64 + paths.len() * 32];
-    let length = encode_paths(format, paths.iter().copied(), &mut buffer).map_err(bad_request)?;
-    buffer.truncate(length);
-    Ok((format, buffer))
+    Ok((format, values::encode_paths(format, paths).map_err(bad_request)?))
 }
 
 async fn write(
@@ -384,7 +360,7 @@ async fn write(
     if let Target::Attributes(path) = target {
         return write_attributes(app, &endpoint, path, parameters).await;
     }
-    let call = Call::open(app, &endpoint, parameters).await?;
+    let call = Call::open(app, &endpoint, parameters)?;
     match target {
         Target::Node(path) => {
             let mode = match call.parameters.get("replace").map(String::as_str) {
@@ -392,40 +368,49 @@ async fn write(
                 Some("false") => WriteMode::PartialUpdate,
                 Some(_) => return Err(bad_request("replace must be true or false")),
             };
-            let values = written_values(&call, path, &headers, &body)?;
-            let format = call.format("format")?.unwrap_or_else(|| call.default_format());
+            let registration = call.registration().await?;
+            let models = call.models(&registration);
+            let values = written_values(&models, path, &headers, &body)?;
+            let format = call.format("format")?.unwrap_or_else(|| models.preferred_format());
             let payload = values::encode(format, path, &values).map_err(bad_request)?;
             let request = Downlink::Write { path, mode, content: Content { format, payload: &payload } };
-            call.answer(&path.to_string(), &request, Intent::Once, |_| Ok(None)).await
+            call.answer(&path.to_string(), &request, Intent::Once, nothing).await
         }
         Target::Composite => {
-            let values = composite_values(&call, &body)?;
+            let registration = call.registration().await?;
+            let values = composite_values(&call.models(&registration), &body)?;
             let format = call.format("nodeformat")?.unwrap_or(ContentFormat::SENML_CBOR);
             let payload = values::encode(format, Path::ROOT, &values).map_err(bad_request)?;
             let request = Downlink::WriteComposite { content: Content { format, payload: &payload } };
-            call.answer("/", &request, Intent::Once, |_| Ok(None)).await
+            call.answer("/", &request, Intent::Once, nothing).await
         }
         _ => Err(method_not_allowed()),
     }
 }
 
 /// The values in a request's body: a node, or plain text for one text resource.
-fn written_values(call: &Call, path: Path, headers: &HeaderMap, body: &[u8]) -> Result<nodes::Values, Plain> {
+fn written_values(
+    models: &DeviceModels<'_>,
+    path: Path,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<nodes::Values, Plain> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     if content_type.starts_with("text/plain") {
         let text = std::str::from_utf8(body).map_err(|_| bad_request("the body is not UTF-8 text"))?;
-        return Ok(vec![(path, Some(OwnedValue::String(text.to_owned())))]);
+        let value = nodes::read_value(path, &json!(text), None, models).map_err(bad_request)?;
+        return Ok(vec![(path, Some(value))]);
     }
-    nodes::parse(path, &parse_json(body)?, &call.models()).map_err(bad_request)
+    nodes::parse(path, &parse_json(body)?, models).map_err(bad_request)
 }
 
-fn composite_values(call: &Call, body: &[u8]) -> Result<nodes::Values, Plain> {
+fn composite_values(models: &DeviceModels<'_>, body: &[u8]) -> Result<nodes::Values, Plain> {
     let body = parse_json(body)?;
     let nodes = body.as_object().ok_or_else(|| bad_request("the body must be an object of path to node"))?;
     let mut values = nodes::Values::new();
     for (path, node) in nodes {
         let path: Path = path.parse().map_err(|error| bad_request(format!("{path}: {error}")))?;
-        values.extend(nodes::parse(path, node, &call.models()).map_err(bad_request)?);
+        values.extend(nodes::parse(path, node, models).map_err(bad_request)?);
     }
     values.sort_by_key(|(path, _)| *path);
     Ok(values)
@@ -447,9 +432,9 @@ async fn write_attributes(app: Arc<App>, endpoint: &str, path: Path, mut paramet
             "no attribute is named; pmin, pmax, gt, lt, st, epmin, epmax, con, edge or hqmax",
         ));
     }
-    let call = Call::open(app, endpoint, timeout.into_iter().collect()).await?;
+    let call = Call::open(app, endpoint, timeout.into_iter().collect())?;
     let request = Downlink::WriteAttributes { path, update };
-    call.answer(&path.to_string(), &request, Intent::Once, |_| Ok(None)).await
+    call.answer(&path.to_string(), &request, Intent::Once, nothing).await
 }
 
 async fn execute(
@@ -458,21 +443,24 @@ async fn execute(
     Query(parameters): Query<Parameters>,
     body: Bytes,
 ) -> Answer {
-    let call = Call::open(app, &endpoint, parameters).await?;
+    let call = Call::open(app, &endpoint, parameters)?;
     match Target::parse(&path)? {
         Target::Node(path) if path.level() == Level::Object => create(&call, path, &body).await,
         Target::Node(path) if path.level() == Level::Resource => {
             let arguments =
                 std::str::from_utf8(&body).map_err(|_| bad_request("the arguments are not UTF-8 text"))?;
             let request = Downlink::Execute { path, arguments };
-            call.answer(&path.to_string(), &request, Intent::Once, |_| Ok(None)).await
+            call.answer(&path.to_string(), &request, Intent::Once, nothing).await
         }
         Target::Node(_) => Err(bad_request("POST creates at an object and executes at a resource")),
         Target::Observe(path) => {
             let accept = call.format("format")?;
             let request = Downlink::Observe { path, accept, attributes: Attributes::default() };
             let intent = Intent::Observe { paths: Arc::from([path]), composite: false };
-            call.answer(&path.to_string(), &request, intent, |outcome| call.read_node(path, outcome)).await
+            call.answer(&path.to_string(), &request, intent, |models, outcome| {
+                read_node(path, models, outcome)
+            })
+            .await
         }
         Target::ObserveComposite => {
             let paths = call.composite_paths()?;
@@ -482,7 +470,8 @@ async fn execute(
             let request =
                 Downlink::ObserveComposite { paths: content, accept, attributes: Attributes::default() };
             let intent = Intent::Observe { paths: paths.as_slice().into(), composite: true };
-            call.answer("/", &request, intent, |outcome| call.read_composite(&paths, outcome)).await
+            call.answer("/", &request, intent, |models, outcome| read_composite(&paths, models, outcome))
+                .await
         }
         _ => Err(method_not_allowed()),
     }
@@ -495,13 +484,20 @@ async fn create(call: &Call, path: Path, body: &[u8]) -> Answer {
     if !has_id {
         node["id"] = json!(0);
     }
-    let values = nodes::parse(path, &node, &call.models()).map_err(bad_request)?;
-    let format = call.format("format")?.unwrap_or_else(|| call.default_format());
+    let registration = call.registration().await?;
+    let models = call.models(&registration);
+    let values = nodes::parse(path, &node, &models).map_err(bad_request)?;
+    let format = call.format("format")?.unwrap_or_else(|| models.preferred_format());
+    if !has_id && format != ContentFormat::TLV {
+        return Err(bad_request(
+            "only in TLV can an instance be without \"id\"; name one, or leave out format",
+        ));
+    }
     // Without an id the payload speaks of the resources alone.
     let base = if has_id { path } else { path.child(0).unwrap_or(path) };
     let payload = values::encode(format, base, &values).map_err(bad_request)?;
     let request = Downlink::Create { path, content: Content { format, payload: &payload } };
-    let location = |outcome: &Outcome| {
+    let location = |_: &DeviceModels<'_>, outcome: &Outcome| {
         let is_told = outcome.code.is_success() && !outcome.location.is_empty();
         Ok(is_told.then(|| ("location", json!(outcome.location))))
     };
@@ -513,11 +509,11 @@ async fn delete(
     UrlPath((endpoint, path)): UrlPath<(String, String)>,
     Query(parameters): Query<Parameters>,
 ) -> Answer {
-    let call = Call::open(app, &endpoint, parameters).await?;
+    let call = Call::open(app, &endpoint, parameters)?;
     match Target::parse(&path)? {
         Target::Node(path) => {
             let request = Downlink::Delete { path };
-            call.answer(&path.to_string(), &request, Intent::Once, |_| Ok(None)).await
+            call.answer(&path.to_string(), &request, Intent::Once, nothing).await
         }
         Target::Observe(path) => cancel(&call, &[path], false).await,
         Target::ObserveComposite => {
@@ -530,7 +526,8 @@ async fn delete(
 
 /// Ends an observation: by forgetting it, or, with `active`, by telling the device.
 async fn cancel(call: &Call, paths: &[Path], composite: bool) -> Answer {
-    let endpoint = &call.registration.endpoint;
+    let endpoint = &call.endpoint;
+    call.registration().await?;
     let all = call.app.observations(endpoint).await;
     let known = all.into_iter().find(|known| known.composite == composite && *known.paths == *paths);
     let active = call.parameters.get("active").is_some_and(|value| value != "false");
@@ -539,19 +536,22 @@ async fn cancel(call: &Call, paths: &[Path], composite: bool) -> Answer {
     };
     if !active {
         call.app.forget_observation(endpoint, observation.id).await;
-        return Ok(StatusCode::NO_CONTENT.into_response());
+        return Ok(StatusCode::OK.into_response());
     }
     let intent = Intent::Cancel(observation.id);
     match (composite, paths) {
         (false, [path]) => {
             let request = Downlink::CancelObserve { path: *path, accept: None };
-            call.answer(&path.to_string(), &request, intent, |outcome| call.read_node(*path, outcome)).await
+            call.answer(&path.to_string(), &request, intent, |models, outcome| {
+                read_node(*path, models, outcome)
+            })
+            .await
         }
         _ => {
             let payload = composite_payload(call, paths)?;
             let content = Content { format: payload.0, payload: &payload.1 };
             let request = Downlink::CancelObserveComposite { paths: content, accept: Some(payload.0) };
-            call.answer("/", &request, intent, |outcome| call.read_composite(paths, outcome)).await
+            call.answer("/", &request, intent, |models, outcome| read_composite(paths, models, outcome)).await
         }
     }
 }

@@ -19,7 +19,10 @@ pub(crate) fn node(path: Path, entries: &[Entry]) -> Option<Json> {
         .map(|entry| (entry.path, entry.value.as_ref()))
         .collect();
     match path.level() {
-        Level::Root => None,
+        Level::Root => {
+            let objects: Vec<_> = children(path, &inside).filter_map(|child| node(child, entries)).collect();
+            Some(json!({"kind": "root", "objects": objects}))
+        }
         Level::Object => {
             let instances: Vec<_> =
                 children(path, &inside).filter_map(|child| instance(child, &inside)).collect();
@@ -211,20 +214,31 @@ fn check_id(path: Path, object: &Map<String, Json>) -> Result<(), String> {
     }
 }
 
-/// A value in a request: of the type that the node names, or that the model knows, or that it looks like.
 fn value_of(
     path: Path,
     value: Option<&Json>,
     kind: Option<&Json>,
     models: &DeviceModels<'_>,
 ) -> Result<OwnedValue, String> {
-    let value = value.ok_or("\"value\" is missing")?;
-    let named = match kind.and_then(Json::as_str) {
-        Some(name) => Some(parse_type(name).ok_or_else(|| format!("\"{name}\" is no type of a value"))?),
+    read_value(path, value.ok_or("\"value\" is missing")?, kind.and_then(Json::as_str), models)
+}
+
+/// A value in a request: of the type that the model knows, or that the caller names, or that it looks like.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn read_value(
+    path: Path,
+    value: &Json,
+    kind: Option<&str>,
+    models: &DeviceModels<'_>,
+) -> Result<OwnedValue, String> {
+    let named = match kind {
+        Some(name) => Some(name.parse().map_err(|_| format!("\"{name}\" is no type of a value"))?),
         None => None,
     };
-    let known = models.value_type(path);
-    let value_type = named.or(known).unwrap_or_else(|| look(value));
+    // What the object's definition says counts: the device takes the bytes for that, whatever the caller calls them.
+    let value_type = models.value_type(path).or(named).unwrap_or_else(|| look(value));
     typed_value(value, value_type).ok_or_else(|| format!("{path}: {value} is no {}", value_type.name()))
 }
 
@@ -235,21 +249,6 @@ fn look(value: &Json) -> ValueType {
         Json::Number(_) => ValueType::Float,
         _ => ValueType::String,
     }
-}
-
-fn parse_type(name: &str) -> Option<ValueType> {
-    Some(match name.to_ascii_uppercase().as_str() {
-        "STRING" => ValueType::String,
-        "INTEGER" => ValueType::Integer,
-        "UNSIGNED_INTEGER" => ValueType::UnsignedInteger,
-        "FLOAT" => ValueType::Float,
-        "BOOLEAN" => ValueType::Boolean,
-        "OPAQUE" => ValueType::Opaque,
-        "TIME" => ValueType::Time,
-        "OBJLNK" => ValueType::ObjectLink,
-        "CORELINK" => ValueType::CoreLink,
-        _ => return None,
-    })
 }
 
 fn typed_value(value: &Json, value_type: ValueType) -> Option<OwnedValue> {

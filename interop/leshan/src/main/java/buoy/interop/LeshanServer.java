@@ -1,6 +1,7 @@
 package buoy.interop;
 
 import java.io.BufferedReader;
+import java.io.IOException;
 import java.io.InputStreamReader;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
@@ -13,6 +14,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicLong;
 
 import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.elements.config.Configuration;
@@ -77,27 +80,35 @@ import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServe
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.sun.net.httpserver.HttpServer;
 
 /** A LwM2M server on Leshan's server library, moved by lines. The README beside this project tells them. */
 public final class LeshanServer {
     private static final String USAGE = """
             LeshanServer --port PORT [--host ADDRESS] [--secure-port PORT] [--psk [ENDPOINT=]IDENTITY:HEX]...
-                [--cid LENGTH] [--models DIRECTORY] [--timeout SECONDS] [--http-less] [--bench]""";
+                [--cid LENGTH] [--models DIRECTORY] [--timeout SECONDS] [--http PORT] [--bench]""";
     private static final int LARGEST_BODY = 8 * 1024 * 1024;
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final org.eclipse.leshan.server.LeshanServer server;
     private final long timeoutMs;
+    private final AtomicLong notifications = new AtomicLong();
 
     public static void main(String[] arguments) throws Exception {
         Options options = Options.parse(USAGE,
-                Set.of("--port", "--host", "--secure-port", "--psk", "--cid", "--models", "--timeout"),
-                Set.of("--http-less", "--bench"), arguments);
+                Set.of("--port", "--host", "--secure-port", "--psk", "--cid", "--models", "--timeout",
+                        "--http"),
+                Set.of("--bench"), arguments);
         LeshanServer peer = new LeshanServer(options);
-        if (!options.has("--bench")) {
+        if (options.has("--bench")) {
+            peer.server.getObservationService().addListener(peer.new NotificationCounter());
+        } else {
             peer.listen();
         }
         peer.server.start();
+        if (options.has("--http")) {
+            peer.serveHttp(options.number("--http", 8080));
+        }
         StringBuilder ready = new StringBuilder("READY");
         peer.server.getEndpoints().forEach(endpoint -> ready.append(' ').append(endpoint.getURI().getPort()));
         Lines.print(ready.toString());
@@ -144,6 +155,32 @@ public final class LeshanServer {
         return store;
     }
 
+    /** Read at {@code GET /api/clients/EP/PATH}, Observe at {@code POST /api/clients/EP/PATH/observe}. */
+    private void serveHttp(int port) throws IOException {
+        HttpServer http = HttpServer.create(new InetSocketAddress("127.0.0.1", port), 1024);
+        http.setExecutor(Executors.newCachedThreadPool());
+        http.createContext("/api/clients/", exchange -> {
+            Map<String, Object> answer = new LinkedHashMap<>();
+            try {
+                String[] parts = exchange.getRequestURI().getPath().substring("/api/clients/".length()).split("/", 2);
+                String path = "/" + parts[1];
+                if (path.endsWith("/observe")) {
+                    path = path.substring(0, path.length() - "/observe".length());
+                    answer = send(known(parts[0]), new ObserveRequest(null, path), new LwM2mPath(path));
+                } else {
+                    answer = send(known(parts[0]), new ReadRequest(null, path), new LwM2mPath(path));
+                }
+            } catch (Exception e) {
+                failed(answer, e.toString());
+            }
+            byte[] body = JSON.writeValueAsBytes(answer);
+            exchange.sendResponseHeaders(Boolean.TRUE.equals(answer.get("success")) ? 200 : 502, body.length);
+            exchange.getResponseBody().write(body);
+            exchange.close();
+        });
+        http.start();
+    }
+
     private void obey(BufferedReader input) throws Exception {
         for (String line = input.readLine(); line != null; line = input.readLine()) {
             String[] words = line.trim().split(" +");
@@ -179,6 +216,7 @@ public final class LeshanServer {
         return switch (words[0]) {
             case "list" -> Map.of("success", true, "registrations", list());
             case "count" -> Map.of("success", true, "registrations", list().size());
+            case "notifications" -> Map.of("success", true, "notifications", notifications.get());
             case "memory" -> Map.of("success", true, "heap", heapInUse());
             default -> ask(known(words[1]), words, line);
         };
@@ -517,6 +555,32 @@ public final class LeshanServer {
             fields.put("id", registration.getId());
             fields.put("expired", expired);
             event("deregistered", fields);
+        }
+    }
+
+    /** All that is done with notifications where load is compared. */
+    private final class NotificationCounter implements ObservationListener {
+        @Override
+        public void newObservation(Observation observation, Registration registration) {
+        }
+
+        @Override
+        public void cancelled(Observation observation) {
+        }
+
+        @Override
+        public void onResponse(SingleObservation observation, Registration registration, ObserveResponse response) {
+            notifications.incrementAndGet();
+        }
+
+        @Override
+        public void onResponse(CompositeObservation observation, Registration registration,
+                ObserveCompositeResponse response) {
+            notifications.incrementAndGet();
+        }
+
+        @Override
+        public void onError(Observation observation, Registration registration, Exception error) {
         }
     }
 

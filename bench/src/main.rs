@@ -1,0 +1,219 @@
+//! `cargo xtask bench`: Buoy beside a bare UDP echo and Leshan's server, in one run on one machine.
+//!
+//! Load generator and server share the machine, so ratios count, not figures. Everything stays on loopback, is bounded in count, and ends
+//! by itself. The table goes to standard output and into `docs/performance.md`.
+
+mod devices;
+mod echo;
+mod firmware;
+mod http;
+mod measured;
+mod peer;
+mod table;
+
+use std::net::{SocketAddr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use devices::Devices;
+use measured::Measured;
+use peer::{Buoy, Leshan};
+use table::Table;
+
+/// Exchanges that are under way at once.
+const WINDOW: usize = 256;
+/// Devices for rates.
+const DEVICES: u32 = 100_000;
+/// Devices for memory and start.
+const MANY_DEVICES: u32 = 300_000;
+/// Devices that are read and that notify.
+const FEW_DEVICES: u32 = 1000;
+/// How often an exchange is repeated with all devices, where that is to be long enough to measure.
+const ROUNDS: u32 = 2;
+const READS: u32 = 40_000;
+const NOTIFICATIONS: u32 = 200_000;
+/// The stream of notifications begins at this rate a second, lasts so long, and is raised by this factor.
+const STREAM_FROM: f64 = 4_000.0;
+const STREAM_FOR: Duration = Duration::from_secs(2);
+const STREAM_STEP: f64 = 1.25;
+
+fn main() -> Result<()> {
+    let buoy = PathBuf::from("target/release/buoy");
+    ensure!(buoy.exists(), "{} is not there; run `cargo xtask bench`, which builds it", buoy.display());
+    let only: Vec<String> = std::env::args().skip(1).collect();
+    let known = ["echo", "rates", "talk", "memory", "firmware", "leshan"];
+    if let Some(unknown) = only.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("there is no part {unknown}; the parts are {}", known.join(", "));
+    }
+    let wants = |part: &str| only.is_empty() || only.iter().any(|name| name == part);
+    let mut table = Table::new();
+    if wants("echo") {
+        echo(&mut table)?;
+    }
+    if wants("rates") {
+        rates_of_buoy(&buoy, &mut table)?;
+    }
+    if wants("talk") {
+        talk_with_buoy(&buoy, &mut table)?;
+    }
+    if wants("memory") {
+        memory_and_start_of_buoy(&buoy, &mut table)?;
+    }
+    if wants("firmware") {
+        firmware_of_buoy(&buoy, &mut table)?;
+    }
+    if wants("leshan") {
+        match Leshan::jar() {
+            Some(jar) => leshan(&jar, &mut table)?,
+            None => println!("Leshan is left out: build it by `mvn -q -B -f interop/leshan/pom.xml package`"),
+        }
+    }
+    table.print();
+    // A part alone is no comparison.
+    if only.is_empty() { table.write_into(Path::new("docs/performance.md")) } else { Ok(()) }
+}
+
+fn say(what: &str) {
+    println!("… {what}");
+}
+
+fn told(measured: Measured) -> Option<Measured> {
+    println!("  {:.0} a second, p99 {:.2} ms", measured.rate(), measured.percentile(99.0));
+    Some(measured)
+}
+
+fn echo(table: &mut Table) -> Result<()> {
+    say("UDP echo");
+    let server = echo::start()?;
+    let mut devices = Devices::new(server, DEVICES)?;
+    table.echo = told(devices.echo(WINDOW)?);
+    Ok(())
+}
+
+fn rates_of_buoy(program: &Path, table: &mut Table) -> Result<()> {
+    let folder = tempfile::tempdir_in("target")?;
+    let server = Buoy::start(program, folder.path())?;
+    let mut devices = Devices::new(server.coap, DEVICES)?;
+    say("Buoy: Register");
+    table.buoy.register = told(devices.register(WINDOW)?);
+    say("Buoy: Update");
+    table.buoy.update = told(devices.update(WINDOW, ROUNDS)?);
+    let half = table.buoy.register.as_ref().context("no rate")?.rate() / 2.0;
+    say("Buoy: Register at half of that");
+    table.buoy.register_half = told(devices.register_again_at(half)?);
+    let half = table.buoy.update.as_ref().context("no rate")?.rate() / 2.0;
+    say("Buoy: Update at half of that");
+    table.buoy.update_half = told(devices.update_at(half)?);
+    Ok(())
+}
+
+fn talk_with_buoy(program: &Path, table: &mut Table) -> Result<()> {
+    let folder = tempfile::tempdir_in("target")?;
+    let server = Buoy::start(program, folder.path())?;
+    say("Buoy: Read through REST, and notifications");
+    let http = server.http;
+    talk(&mut table.buoy, server.coap, http, &mut || http::notifications(http))
+}
+
+fn leshan(jar: &Path, table: &mut Table) -> Result<()> {
+    let mut server = Leshan::start(jar)?;
+    let before = server.heap()?;
+    let mut devices = Devices::new(server.coap, DEVICES)?;
+    say("Leshan: Register, cold; then warm");
+    devices.register(WINDOW)?;
+    let per_device = server.heap()?.saturating_sub(before) / u64::from(DEVICES);
+    table.leshan.bytes_per_device = Some(per_device);
+    devices.rename("warm");
+    table.leshan.register = told(devices.register(WINDOW)?);
+    say("Leshan: Update");
+    devices.update(WINDOW, 1)?;
+    table.leshan.update = told(devices.update(WINDOW, ROUNDS)?);
+    drop((devices, server));
+
+    let mut server = Leshan::start(jar)?;
+    let (coap, http) = (server.coap, server.http);
+    say("Leshan: Read through HTTP, and notifications: to warm up");
+    talk(&mut table::Server::default(), coap, http, &mut || server.notifications())?;
+    say("Leshan: Read through HTTP, and notifications");
+    talk(&mut table.leshan, coap, http, &mut || server.notifications())
+}
+
+/// Reads, confirmable notifications, and the greatest stream of notifications of which nothing is lost.
+fn talk(
+    server: &mut table::Server,
+    coap: SocketAddrV4,
+    http: SocketAddr,
+    count: &mut dyn FnMut() -> Result<u64>,
+) -> Result<()> {
+    let mut devices = Devices::new(coap, FEW_DEVICES)?;
+    devices.register(WINDOW)?;
+    let serving = devices.serve();
+    server.read = told(http::reads(http, FEW_DEVICES, READS)?);
+    http::observe_all(http, FEW_DEVICES)?;
+    let mut devices = serving.stop()?;
+    server.notify = told(devices.notify(WINDOW, NOTIFICATIONS)?);
+    server.stream = Some(stream(&mut devices, count)?);
+    Ok(())
+}
+
+/// Raises the rate as long as the server takes 99 of 100.
+fn stream(devices: &mut Devices, count: &mut dyn FnMut() -> Result<u64>) -> Result<f64> {
+    let (mut rate, mut best) = (STREAM_FROM, 0.0);
+    loop {
+        let before = count()?;
+        let sent = devices.stream(rate, STREAM_FOR)?;
+        // What is still in its buffers counts.
+        std::thread::sleep(Duration::from_millis(500));
+        let taken = count()? - before;
+        let actual = sent as f64 / STREAM_FOR.as_secs_f64();
+        let share = taken as f64 / sent as f64;
+        println!("  stream: {actual:.0} a second sent, {:.1} % taken", share * 100.0);
+        if share < 0.99 {
+            return Ok(best);
+        }
+        best = actual;
+        // The generator is at its own end.
+        if actual < rate * 0.95 {
+            return Ok(best);
+        }
+        rate *= STREAM_STEP;
+    }
+}
+
+fn memory_and_start_of_buoy(program: &Path, table: &mut Table) -> Result<()> {
+    say("Buoy: memory of 300,000 devices");
+    let folder = tempfile::tempdir_in("target")?;
+    let server = Buoy::start(program, folder.path())?;
+    let before = server.resident_bytes()?;
+    let mut devices = Devices::new(server.coap, MANY_DEVICES)?;
+    devices.register(WINDOW)?;
+    let after = server.resident_bytes()?;
+    table.buoy.bytes_per_device = Some(after.saturating_sub(before) / u64::from(MANY_DEVICES));
+    drop((devices, server));
+    say("Buoy: start with 300,000 devices");
+    let started = Instant::now();
+    let server = Buoy::start(program, folder.path())?;
+    http::wait_until_ready(server.http, Duration::from_secs(60))?;
+    table.start_seconds = Some(started.elapsed().as_secs_f64());
+    let there = http::registered_devices(server.http)?;
+    ensure!(
+        there == u64::from(MANY_DEVICES),
+        "{there} devices are there after the restart, not {MANY_DEVICES}"
+    );
+    Ok(())
+}
+
+fn firmware_of_buoy(program: &Path, table: &mut Table) -> Result<()> {
+    say("Buoy: firmware by CoAP blocks");
+    let folder = tempfile::tempdir_in("target")?;
+    let server = Buoy::start(program, folder.path())?;
+    let image = firmware::upload(program, folder.path(), server.http)?;
+    let one = firmware::download(server.coap, &image, 1)?;
+    let before = server.resident_bytes()?;
+    let many = firmware::download(server.coap, &image, 1000)?;
+    let grown = server.peak_bytes()?.saturating_sub(before);
+    table.firmware = Some(table::Firmware { bytes: image.length, one, many, grown });
+    Ok(())
+}

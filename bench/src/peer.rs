@@ -1,0 +1,120 @@
+//! The servers that are measured, as processes that end with their handle.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::net::{SocketAddr, SocketAddrV4, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+/// A Buoy server with its durable store.
+pub(crate) struct Buoy {
+    child: Child,
+    pub(crate) coap: SocketAddrV4,
+    pub(crate) http: SocketAddr,
+}
+
+impl Buoy {
+    pub(crate) fn start(program: &Path, data: &Path) -> Result<Self> {
+        let mut child = Command::new(program)
+            .args(["serve", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .env("RUST_LOG", "error")
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{} does not start", program.display()))?;
+        let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        let mut address = || -> Result<String> {
+            let line = lines.next().context("the server ended")??;
+            let address = line.rsplit("//").next().context("no address")?;
+            Ok(address.to_owned())
+        };
+        let (coap, http) = (address()?.parse()?, address()?.parse()?);
+        Ok(Self { child, coap, http })
+    }
+
+    /// What the process has in memory now.
+    pub(crate) fn resident_bytes(&self) -> Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most that the process had in memory.
+    pub(crate) fn peak_bytes(&self) -> Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
+        let kilobytes: u64 = line.split_whitespace().next().context("no number")?.parse()?;
+        Ok(kilobytes * 1024)
+    }
+}
+
+impl Drop for Buoy {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server on Leshan's library, in memory (interop/leshan).
+pub(crate) struct Leshan {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    pub(crate) coap: SocketAddrV4,
+    pub(crate) http: SocketAddr,
+}
+
+impl Leshan {
+    /// The built program.
+    pub(crate) fn jar() -> Option<PathBuf> {
+        let jar = PathBuf::from("interop/leshan/target/leshan-peers.jar");
+        jar.exists().then_some(jar)
+    }
+
+    pub(crate) fn start(jar: &Path) -> Result<Self> {
+        let http = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let path = format!("{}:interop/leshan/target/libs/*", jar.display());
+        let mut child = Command::new("java")
+            .args(["-Xmx6g", "-Dsun.net.httpserver.nodelay=true", "-cp", &path])
+            .args(["buoy.interop.LeshanServer", "--port", "0", "--bench", "--http", &http.port().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("java does not start")?;
+        let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        let ready = lines.next().context("Leshan's server ended")??;
+        let port = ready.strip_prefix("READY ").context("no READY")?.trim().parse()?;
+        let coap = SocketAddrV4::new([127, 0, 0, 1].into(), port);
+        Ok(Self { child, lines, coap, http })
+    }
+
+    /// Bytes of heap in use after a collection.
+    pub(crate) fn heap(&mut self) -> Result<u64> {
+        self.ask("memory", "heap")
+    }
+
+    /// How many notifications it has taken.
+    pub(crate) fn notifications(&mut self) -> Result<u64> {
+        self.ask("notifications", "notifications")
+    }
+
+    fn ask(&mut self, command: &str, name: &str) -> Result<u64> {
+        let input = self.child.stdin.as_mut().context("no input")?;
+        writeln!(input, "{command}")?;
+        let line = self.lines.next().context("Leshan's server ended")??;
+        let answer: serde_json::Value = serde_json::from_str(&line)?;
+        ensure!(answer["success"] == true, "{line}");
+        answer[name].as_u64().context("no number")
+    }
+}
+
+impl Drop for Leshan {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

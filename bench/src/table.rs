@@ -1,0 +1,147 @@
+//! The table of results, for the terminal and for the documentation.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::measured::Measured;
+
+const BEGIN: &str = "<!-- begin: cargo xtask bench -->";
+const END: &str = "<!-- end: cargo xtask bench -->";
+
+/// All results.
+#[derive(Default)]
+pub(crate) struct Table {
+    pub(crate) echo: Option<Measured>,
+    pub(crate) buoy: Server,
+    pub(crate) leshan: Server,
+    pub(crate) start_seconds: Option<f64>,
+    pub(crate) firmware: Option<Firmware>,
+}
+
+/// Results of one server.
+#[derive(Default)]
+pub(crate) struct Server {
+    pub(crate) register: Option<Measured>,
+    pub(crate) register_half: Option<Measured>,
+    pub(crate) update: Option<Measured>,
+    pub(crate) update_half: Option<Measured>,
+    pub(crate) read: Option<Measured>,
+    pub(crate) notify: Option<Measured>,
+    /// Non-confirmable notifications a second of which 99 of 100 were taken.
+    pub(crate) stream: Option<f64>,
+    pub(crate) bytes_per_device: Option<u64>,
+}
+
+/// Downloads of one image.
+pub(crate) struct Firmware {
+    pub(crate) bytes: usize,
+    pub(crate) one: Duration,
+    pub(crate) many: Duration,
+    /// Memory that the server took meanwhile.
+    pub(crate) grown: u64,
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn print(&self) {
+        println!("\n{}", self.text());
+    }
+
+    /// Puts the table where the page has one already.
+    pub(crate) fn write_into(&self, page: &Path) -> Result<()> {
+        let text = std::fs::read_to_string(page)?;
+        let (before, rest) = text.split_once(BEGIN).with_context(|| format!("{BEGIN} is not in the page"))?;
+        let (_, after) = rest.split_once(END).with_context(|| format!("{END} is not in the page"))?;
+        std::fs::write(page, format!("{before}{BEGIN}\n{}{END}{after}", self.text()))?;
+        Ok(())
+    }
+
+    fn text(&self) -> String {
+        let mut text = machine();
+        let _ = writeln!(
+            text,
+            "\n| | a second | p50 ms | p99 ms | to Leshan | sent again |\n|---|---:|---:|---:|---:|---:|"
+        );
+        row(&mut text, "UDP echo, the limit", self.echo.as_ref(), None);
+        for (name, buoy, leshan) in [
+            ("Register", &self.buoy.register, &self.leshan.register),
+            ("Update", &self.buoy.update, &self.leshan.update),
+            ("Read through REST", &self.buoy.read, &self.leshan.read),
+            ("notification, confirmable", &self.buoy.notify, &self.leshan.notify),
+        ] {
+            row(&mut text, &format!("Buoy: {name}"), buoy.as_ref(), leshan.as_ref());
+            row(&mut text, &format!("Leshan: {name}"), leshan.as_ref(), None);
+        }
+        if let (Some(buoy), Some(leshan)) = (self.buoy.stream, self.leshan.stream) {
+            let ratio = buoy / leshan;
+            let _ = writeln!(
+                text,
+                "| Buoy: stream of notifications, none lost | {buoy:.0} | – | – | {ratio:.1} × | – |"
+            );
+            let _ = writeln!(
+                text,
+                "| Leshan: stream of notifications, none lost | {leshan:.0} | – | – | – | – |"
+            );
+        }
+        row(&mut text, "Buoy: Register at half of its rate", self.buoy.register_half.as_ref(), None);
+        row(&mut text, "Buoy: Update at half of its rate", self.buoy.update_half.as_ref(), None);
+        text.push('\n');
+        self.sizes(&mut text);
+        text
+    }
+
+    fn sizes(&self, text: &mut String) {
+        let bytes = |server: &Server| {
+            server.bytes_per_device.map_or_else(|| "not measured".into(), |bytes| format!("{bytes} bytes"))
+        };
+        let _ = writeln!(text, "| | Buoy | Leshan |\n|---|---:|---:|");
+        let _ = writeln!(
+            text,
+            "| memory for a registered device | {} (resident, of 300,000) | {} (heap, of 100,000) |",
+            bytes(&self.buoy),
+            bytes(&self.leshan)
+        );
+        if let Some(seconds) = self.start_seconds {
+            let _ = writeln!(text, "| start with 300,000 devices in the store | {seconds:.2} s | – |");
+        }
+        if let Some(Firmware { bytes, one, many, grown }) = &self.firmware {
+            let (one, many) = (one.as_secs_f64(), many.as_secs_f64());
+            let _ = writeln!(
+                text,
+                "| image of {bytes} bytes by CoAP blocks of 1024, one device | {one:.3} s | – |"
+            );
+            let megabytes = *grown as f64 / 1e6;
+            let _ = writeln!(
+                text,
+                "| the same, 1,000 devices at once | {many:.1} s, {megabytes:.1} MB more memory | – |"
+            );
+        }
+    }
+}
+
+fn row(text: &mut String, name: &str, measured: Option<&Measured>, peer: Option<&Measured>) {
+    let Some(measured) = measured else { return };
+    let ratio = peer.map_or_else(|| "–".into(), |peer| format!("{:.1} ×", measured.rate() / peer.rate()));
+    let _ = writeln!(
+        text,
+        "| {name} | {:.0} | {:.2} | {:.2} | {ratio} | {} |",
+        measured.rate(),
+        measured.percentile(50.0),
+        measured.percentile(99.0),
+        measured.repeated
+    );
+}
+
+fn machine() -> String {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("");
+    let model = model.trim_start_matches([' ', '\t', ':']);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{cores} cores, {model}; load generator and server on the same machine.\n")
+}

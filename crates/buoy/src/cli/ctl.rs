@@ -1,0 +1,106 @@
+//! `buoy ctl`: every call of the REST interface as a verb.
+//!
+//! Tables are for people; `--json` gives what the server said, one document or one line an event, for scripts. Exit codes: 0 it was
+//! done, 1 it was not (the device or the server refused, or the update did not end well), 2 the command line is wrong.
+
+mod devices;
+mod events;
+mod firmware;
+mod operations;
+mod output;
+
+use buoy_api::client::Client;
+use clap::Subcommand;
+
+use output::Output;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The server.
+    #[arg(
+        long,
+        env = "BUOY_SERVER",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080",
+        global = true
+    )]
+    server: String,
+    /// Prints JSON instead of tables.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Lists the registered devices.
+    Devices(devices::List),
+    /// Shows one device: its registration, objects and observations.
+    Device(devices::One),
+    /// Shows the values that a device reported over time.
+    Series(devices::Series),
+    /// Reads values; several paths are read at once (Read-Composite).
+    Read(operations::Read),
+    /// Writes values; several paths are written at once, all or none (Write-Composite).
+    Write(operations::Write),
+    /// Runs a resource, such as /3/0/4 to reboot.
+    Execute(operations::Execute),
+    /// Makes an instance of an object.
+    Create(operations::Create),
+    /// Takes an instance away.
+    Delete(operations::Delete),
+    /// Shows what a device has, and with which attributes.
+    Discover(operations::Discover),
+    /// Sets when a device notifies, as in pmin=10 pmax=60; NAME alone unsets.
+    Attributes(operations::Attributes),
+    /// Watches values live, until Ctrl-C, which ends the observation.
+    Observe(operations::Observe),
+    /// Ends an observation.
+    Unobserve(operations::Unobserve),
+    /// Lists operations, the newest first.
+    Operations(operations::List),
+    /// Shows one operation, with what the device answered.
+    Operation(operations::One),
+    /// Cancels an operation that has not ended.
+    Cancel(operations::One),
+    /// The firmware library.
+    #[command(subcommand)]
+    Firmware(firmware::Verb),
+    /// Updates the firmware of a device, and shows how it goes.
+    Update(firmware::Start),
+    /// Lists firmware updates, the newest first.
+    Updates(firmware::List),
+    /// Cancels a firmware update.
+    CancelUpdate(firmware::Cancel),
+    /// Follows what happens, until Ctrl-C.
+    Events(events::Args),
+}
+
+/// Does what the command line says.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let client = Client::new(&args.server);
+    let out = if args.json { Output::Json } else { Output::Table };
+    match &args.verb {
+        Verb::Devices(args) => devices::list(&client, out, args),
+        Verb::Device(args) => devices::one(&client, out, args),
+        Verb::Series(args) => devices::series(&client, out, args),
+        Verb::Read(args) => operations::read(&client, out, args),
+        Verb::Write(args) => operations::write(&client, out, args),
+        Verb::Execute(args) => operations::execute(&client, out, args),
+        Verb::Create(args) => operations::create(&client, out, args),
+        Verb::Delete(args) => operations::delete(&client, out, args),
+        Verb::Discover(args) => operations::discover(&client, out, args),
+        Verb::Attributes(args) => operations::attributes(&client, out, args),
+        Verb::Observe(args) => operations::observe(&client, out, args),
+        Verb::Unobserve(args) => operations::unobserve(&client, out, args),
+        Verb::Operations(args) => operations::list(&client, out, args),
+        Verb::Operation(args) => operations::one(&client, out, args),
+        Verb::Cancel(args) => operations::cancel(&client, out, args),
+        Verb::Firmware(verb) => firmware::library(&client, out, verb),
+        Verb::Update(args) => firmware::start(&client, out, args),
+        Verb::Updates(args) => firmware::list(&client, out, args),
+        Verb::CancelUpdate(args) => firmware::cancel(&client, out, args),
+        Verb::Events(args) => events::follow(&client, out, args),
+    }
+}

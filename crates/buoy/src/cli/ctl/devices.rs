@@ -1,0 +1,129 @@
+//! Devices and their values over time.
+
+use buoy_api::client::{Client, encode};
+use buoy_api::{Device, Observation, Page, Sample, Summary};
+use serde_json::json;
+
+use super::output::{Output, ago, pairs, plain, table, time};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// Only devices whose name starts so.
+    #[arg(long)]
+    prefix: Option<String>,
+    /// Only devices that have this object, as in 3303.
+    #[arg(long)]
+    object: Option<u16>,
+    /// Only devices that sleep.
+    #[arg(long, conflicts_with = "awake")]
+    asleep: bool,
+    /// Only devices that are awake.
+    #[arg(long)]
+    awake: bool,
+}
+
+pub(super) fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<()> {
+    let mut filter = String::new();
+    if let Some(prefix) = &args.prefix {
+        filter += &format!("&prefix={}", encode(prefix));
+    }
+    if let Some(object) = args.object {
+        filter += &format!("&object={object}");
+    }
+    if args.asleep || args.awake {
+        filter += &format!("&asleep={}", args.asleep);
+    }
+    let devices = client.all::<Device>(&format!("/api/v1/devices?limit=1000{filter}"))?;
+    out.print(&devices, || {
+        let rows = devices.iter().map(|device| {
+            let state = match (device.queue_mode, device.asleep) {
+                (false, _) => "always on",
+                (true, true) => "asleep",
+                (true, false) => "awake",
+            };
+            [
+                device.endpoint.clone(),
+                state.into(),
+                ago(device.last_contact),
+                device.lwm2m.clone(),
+                device.lifetime.to_string(),
+                device.address.clone(),
+            ]
+        });
+        table(&["ENDPOINT", "STATE", "LAST CONTACT", "LWM2M", "LIFETIME", "ADDRESS"], rows);
+    })
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct One {
+    /// The device.
+    endpoint: String,
+}
+
+pub(super) fn one(client: &Client, out: Output, args: &One) -> anyhow::Result<()> {
+    let device = client.device(&args.endpoint)?;
+    let path = format!("/api/v1/devices/{}/observations", encode(&args.endpoint));
+    let observations = client.get::<Page<Observation>>(&path)?.items;
+    out.print(&json!({"device": device, "observations": observations}), || {
+        let observed: Vec<_> = observations.iter().map(|one| one.paths.join("+")).collect();
+        pairs([
+            ("endpoint", device.endpoint.clone()),
+            ("registration", device.registration.clone()),
+            ("address", device.address.clone()),
+            ("LwM2M", device.lwm2m.clone()),
+            ("binding", device.binding.clone()),
+            ("queue mode", if device.queue_mode { "yes" } else { "no" }.into()),
+            ("asleep", if device.asleep { "yes" } else { "no" }.into()),
+            ("lifetime", format!("{} s", device.lifetime)),
+            ("registered", time(device.registered_at as i64)),
+            ("last contact", time(device.last_contact as i64)),
+            ("objects", device.objects.join(" ")),
+            ("observed", if observed.is_empty() { "nothing".into() } else { observed.join(" ") }),
+        ]);
+    })
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Series {
+    /// The device.
+    endpoint: String,
+    /// The resource, as in /3303/0/5700; without it, the paths of which there are values.
+    path: Option<String>,
+    /// From this time on, in milliseconds since the epoch.
+    #[arg(long)]
+    from: Option<u64>,
+    /// Up to this time.
+    #[arg(long)]
+    to: Option<u64>,
+    /// Least, mean and greatest of each so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    step: Option<u64>,
+}
+
+pub(super) fn series(client: &Client, out: Output, args: &Series) -> anyhow::Result<()> {
+    let base = format!("/api/v1/devices/{}/series", encode(&args.endpoint));
+    let Some(path) = &args.path else {
+        let paths = client.get::<Page<String>>(&base)?.items;
+        return out.print(&paths, || paths.iter().for_each(|path| println!("{path}")));
+    };
+    let (from, to) = (args.from.unwrap_or(0), args.to.unwrap_or(i64::MAX as u64));
+    let range = format!("{base}/{}?from={from}&to={to}", path.trim_start_matches('/'));
+    if let Some(step) = args.step {
+        let url = format!("{range}&step={}", step.saturating_mul(1000));
+        let rows = client.get::<Page<Summary>>(&url)?.items;
+        return out.print(&rows, || {
+            let cells = rows.iter().map(|row| {
+                let numbers = [row.min, row.mean, row.max].map(|number| format!("{number:.3}"));
+                [vec![time(row.at as i64), row.count.to_string()], numbers.to_vec()].concat()
+            });
+            table(&["FROM", "COUNT", "LEAST", "MEAN", "GREATEST"], cells);
+        });
+    }
+    let page = client.get::<Page<Sample>>(&format!("{range}&limit=1000"))?;
+    out.print(&page, || {
+        table(&["AT", "VALUE"], page.items.iter().map(|row| [time(row.at as i64), plain(&row.value)]));
+        if let Some(next) = &page.next {
+            println!("more: --from {next}");
+        }
+    })
+}

@@ -1,0 +1,54 @@
+//! The stream of events.
+
+use buoy_api::client::Client;
+use buoy_api::{Event, PathValue};
+
+use super::output::{Output, text, time};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only of this device.
+    #[arg(long)]
+    endpoint: Option<String>,
+    /// Only of these types, separated by commas: registered, updated, deregistered, expired, awake, sleeping, notification, send,
+    /// observation_ended, operation, firmware_update.
+    #[arg(long)]
+    types: Option<String>,
+    /// Ends after so many.
+    #[arg(long)]
+    count: Option<u64>,
+}
+
+pub(super) fn follow(client: &Client, out: Output, args: &Args) -> anyhow::Result<()> {
+    let mut left = args.count.unwrap_or(u64::MAX);
+    let mut failure = None;
+    client.events(args.endpoint.as_deref(), args.types.as_deref(), |event| {
+        let now = time(jiff::Timestamp::now().as_millisecond());
+        failure = out.print_line(&event, || format!("{now}  {}", line(&event))).err();
+        left -= 1;
+        left > 0 && failure.is_none()
+    })?;
+    failure.map_or(Ok(()), Err)
+}
+
+fn line(event: &Event) -> String {
+    match event {
+        Event::Registered { device } => format!("{} registered from {}", device.endpoint, device.address),
+        Event::Updated { device } => format!("{} updated its registration", device.endpoint),
+        Event::Deregistered { endpoint } => format!("{endpoint} deregistered"),
+        Event::Expired { endpoint } => format!("{endpoint} was not heard for its lifetime"),
+        Event::Awake { endpoint } => format!("{endpoint} is awake"),
+        Event::Sleeping { endpoint } => format!("{endpoint} sleeps"),
+        Event::Notification { endpoint, values, .. } => format!("{endpoint} notified {}", list(values)),
+        Event::Send { endpoint, values } => format!("{endpoint} sent {}", list(values)),
+        Event::ObservationEnded { endpoint } => format!("{endpoint} ended an observation"),
+        Event::Operation { id, endpoint, state } => format!("{endpoint} operation {id} {state}"),
+        Event::FirmwareUpdate { update } => format!("{} firmware update: {}", update.endpoint, update.detail),
+        Event::Missed { detail } => detail.clone(),
+        _ => "an event that this program doesn't know".into(),
+    }
+}
+
+fn list(values: &[PathValue]) -> String {
+    values.iter().map(|value| format!("{}={}", value.path, text(value))).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,250 @@
+//! The firmware library, and updates.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use buoy_api::client::{Client, encode};
+use buoy_api::{Delivery, Firmware, StartUpdate, Update};
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::{Output, ago, pairs, table, time};
+
+/// How often an update is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Lists the images, the newest first.
+    List,
+    /// Uploads an image and its detached signature.
+    Upload(Upload),
+    /// Shows an image.
+    Show(Which),
+    /// Deletes an image.
+    Delete(Which),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Upload {
+    /// The image.
+    image: PathBuf,
+    /// Its signature [default: IMAGE.sig, if it is there]
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// What to call it [default: the file's name]
+    #[arg(long)]
+    name: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Which {
+    /// The digest, its first digits, or the name.
+    firmware: String,
+}
+
+pub(super) fn library(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<()> {
+    match verb {
+        Verb::List => {
+            let all = client.firmware()?.items;
+            out.print(&all, || {
+                let rows = all.iter().map(|image| {
+                    [
+                        image.digest.get(..12).unwrap_or(&image.digest).to_owned(),
+                        image.name.clone(),
+                        image.project.clone(),
+                        image.version.clone(),
+                        image.size.to_string(),
+                        if image.signed { "yes" } else { "no" }.into(),
+                        ago(image.uploaded_at),
+                    ]
+                });
+                table(&["DIGEST", "NAME", "PROJECT", "VERSION", "BYTES", "SIGNED", "AGE"], rows);
+            })
+        }
+        Verb::Upload(args) => upload(client, out, args),
+        Verb::Show(which) => show(out, &find(client, &which.firmware)?),
+        Verb::Delete(which) => {
+            let image = find(client, &which.firmware)?;
+            client.delete_firmware(&image.digest)?;
+            out.print(&image, || println!("deleted {}", image.digest))
+        }
+    }
+}
+
+fn upload(client: &Client, out: Output, args: &Upload) -> anyhow::Result<()> {
+    let image = read(&args.image)?;
+    let beside = {
+        let mut name = args.image.as_os_str().to_owned();
+        name.push(".sig");
+        PathBuf::from(name)
+    };
+    let signature = match &args.signature {
+        Some(path) => Some(read(path)?),
+        None => beside.exists().then(|| read(&beside)).transpose()?,
+    };
+    let file_name = args.image.file_name().map(|name| name.to_string_lossy().into_owned());
+    let mut firmware = client.upload_firmware(args.name.as_deref().or(file_name.as_deref()), &image)?;
+    match signature {
+        Some(signature) => firmware = client.upload_signature(&firmware.digest, &signature)?,
+        None if !firmware.signed => eprintln!(
+            "no signature lies beside it: devices refuse it until one does (--signature, or {})",
+            beside.display()
+        ),
+        None => {}
+    }
+    show(out, &firmware)
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn show(out: Output, image: &Firmware) -> anyhow::Result<()> {
+    out.print(image, || {
+        pairs([
+            ("digest", image.digest.clone()),
+            ("name", image.name.clone()),
+            ("project", image.project.clone()),
+            ("version", image.version.clone()),
+            ("bytes", image.size.to_string()),
+            ("signed", if image.signed { "yes" } else { "no" }.into()),
+            ("uploaded", time(image.uploaded_at as i64)),
+            ("CoAP", image.coap_uri.clone()),
+            ("HTTP", image.http_uri.clone()),
+        ]);
+    })
+}
+
+/// The one image that is meant.
+fn find(client: &Client, named: &str) -> anyhow::Result<Firmware> {
+    let all = client.firmware()?.items;
+    let is_meant = |image: &&Firmware| image.digest.starts_with(named) || image.name == named;
+    match all.iter().filter(is_meant).collect::<Vec<_>>().as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => bail!("there is no firmware {named}; `buoy ctl firmware list` shows what there is"),
+        many => bail!("{named} may be any of {} images; give more of the digest", many.len()),
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Start {
+    /// The device.
+    endpoint: String,
+    /// The image: its digest, the first digits of it, or its name.
+    firmware: String,
+    /// How the image gets to the device.
+    #[arg(long, value_enum, default_value_t = Way::PullCoap)]
+    delivery: Way,
+    /// The version that the device will report, if the image doesn't say it.
+    #[arg(long, value_name = "VERSION")]
+    expect: Option<String>,
+    /// Doesn't wait for the end.
+    #[arg(long)]
+    detach: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Way {
+    /// The device fetches it by CoAP.
+    PullCoap,
+    /// The device fetches it by HTTP.
+    PullHttp,
+    /// The server sends it in CoAP blocks.
+    Push,
+}
+
+pub(super) fn start(client: &Client, out: Output, args: &Start) -> anyhow::Result<()> {
+    let image = find(client, &args.firmware)?;
+    let update = client.start_update(&StartUpdate {
+        endpoint: args.endpoint.clone(),
+        firmware: image.digest.clone(),
+        delivery: match args.delivery {
+            Way::PullCoap => Delivery::PullCoap,
+            Way::PullHttp => Delivery::PullHttp,
+            Way::Push => Delivery::Push,
+        },
+        version: args.expect.clone(),
+        install_timeout: None,
+        download_timeout: None,
+    })?;
+    if args.detach {
+        return out.print(&update, || println!("update {} of {} has started", update.id, update.endpoint));
+    }
+    let update = follow(client, out, &update, image.size)?;
+    out.print(&update, || println!("{}: {}", update.endpoint, update.detail))?;
+    match update.state.as_str() {
+        "updated" | "already_running" => Ok(()),
+        _ => bail!("{} was not updated: {}", update.endpoint, update.detail),
+    }
+}
+
+/// Shows stage and bytes until the update ends.
+fn follow(client: &Client, out: Output, update: &Update, size: u64) -> anyhow::Result<Update> {
+    let bar = match out {
+        Output::Table => ProgressBar::new(size),
+        Output::Json => ProgressBar::hidden(),
+    };
+    let style = "{elapsed_precise} [{bar:30}] {bytes}/{total_bytes} {msg}";
+    bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
+    let mut told = 0;
+    loop {
+        let now = client.update(update.id)?;
+        for stage in now.history.iter().skip(told) {
+            let line = format!("{}  {}", time(stage.at as i64), stage.detail);
+            match out {
+                // Without a terminal there is no bar to print above.
+                Output::Table if bar.is_hidden() => println!("{line}"),
+                _ => bar.println(line),
+            }
+        }
+        told = now.history.len();
+        if let Some(bytes) = now.downloaded {
+            bar.set_position(bytes);
+        }
+        bar.set_message(now.state.clone());
+        if now.ended {
+            bar.finish_and_clear();
+            return Ok(now);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// Only of this device.
+    #[arg(long)]
+    endpoint: Option<String>,
+}
+
+pub(super) fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<()> {
+    let filter = args.endpoint.as_ref().map(|name| format!("&endpoint={}", encode(name))).unwrap_or_default();
+    let all = client.get::<buoy_api::Page<Update>>(&format!("/api/v1/updates?limit=100{filter}"))?.items;
+    out.print(&all, || {
+        let rows = all.iter().map(|update| {
+            [
+                update.id.to_string(),
+                update.endpoint.clone(),
+                update.version.clone(),
+                update.state.clone(),
+                update.history.first().map(|stage| ago(stage.at)).unwrap_or_default(),
+                update.detail.clone(),
+            ]
+        });
+        table(&["ID", "ENDPOINT", "VERSION", "STATE", "AGE", "DETAIL"], rows);
+    })
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Cancel {
+    /// The update.
+    id: u64,
+}
+
+pub(super) fn cancel(client: &Client, out: Output, args: &Cancel) -> anyhow::Result<()> {
+    let update = client.cancel_update(args.id)?;
+    out.print(&update, || println!("{}", update.detail))
+}

@@ -1,0 +1,419 @@
+//! Operations on devices.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, bail};
+use buoy_api::client::Client;
+use buoy_api::{Event, Operation, PathValue, Request, StartOperation, WriteMode};
+use serde_json::Value;
+
+use super::output::{Output, ago, pairs, table, text, time, values};
+
+/// How long a caller waits.
+#[derive(Debug, clap::Args)]
+pub(super) struct Patience {
+    /// Seconds to wait for the device's answer.
+    #[arg(long, default_value_t = 5)]
+    wait: u64,
+    /// Seconds until it is too late for the device to get it: a day is 86400.
+    #[arg(long)]
+    deadline: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Read {
+    /// The device.
+    endpoint: String,
+    /// As in /3/0/9.
+    #[arg(required = true)]
+    paths: Vec<String>,
+    /// TEXT, OPAQUE, TLV, JSON, CBOR, SENML_JSON, SENML_CBOR or LWM2M_CBOR.
+    #[arg(long)]
+    format: Option<String>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+pub(super) fn read(client: &Client, out: Output, args: &Read) -> anyhow::Result<()> {
+    let format = args.format.clone();
+    let request = match args.paths.as_slice() {
+        [path] => Request::Read { path: path.clone(), format },
+        paths => Request::ReadComposite { paths: paths.to_vec(), format },
+    };
+    perform(client, out, &args.endpoint, request, &args.patience)
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Write {
+    /// The device.
+    endpoint: String,
+    /// As in /3311/0/5850=true; a value that is no JSON is text.
+    #[arg(required = true, value_name = "PATH=VALUE")]
+    values: Vec<String>,
+    /// The content format.
+    #[arg(long)]
+    format: Option<String>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+pub(super) fn write(client: &Client, out: Output, args: &Write) -> anyhow::Result<()> {
+    let values = assignments(&args.values)?;
+    let format = args.format.clone();
+    let request = match values.as_slice() {
+        [one] => Request::Write { path: one.path.clone(), values, mode: WriteMode::Update, format },
+        _ => Request::WriteComposite { values, format },
+    };
+    perform(client, out, &args.endpoint, request, &args.patience)
+}
+
+fn assignments(texts: &[String]) -> anyhow::Result<Vec<PathValue>> {
+    let split = |text: &String| -> anyhow::Result<PathValue> {
+        let (path, value) = text
+            .split_once('=')
+            .with_context(|| format!("{text}: a value is given as PATH=VALUE, as in /3311/0/5850=true"))?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+        let value =
+            if value.is_object() || value.is_array() { Value::String(value.to_string()) } else { value };
+        Ok(PathValue { path: path.to_owned(), value, kind: None, at: None })
+    };
+    texts.iter().map(split).collect()
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Execute {
+    /// The device.
+    endpoint: String,
+    /// As in /3/0/4.
+    path: String,
+    /// As in "0,1='text'".
+    arguments: Option<String>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+pub(super) fn execute(client: &Client, out: Output, args: &Execute) -> anyhow::Result<()> {
+    let request = Request::Execute { path: args.path.clone(), arguments: args.arguments.clone() };
+    perform(client, out, &args.endpoint, request, &args.patience)
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Create {
+    /// The device.
+    endpoint: String,
+    /// The object, as in /3303.
+    object: String,
+    /// The instance's id; the device chooses if there is none.
+    #[arg(long)]
+    instance: Option<u16>,
+    /// As in 5700=20.5
+    #[arg(required = true, value_name = "RESOURCE=VALUE")]
+    values: Vec<String>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+pub(super) fn create(client: &Client, out: Output, args: &Create) -> anyhow::Result<()> {
+    let request = Request::Create {
+        path: args.object.clone(),
+        instance: args.instance,
+        values: assignments(&args.values)?,
+        format: None,
+    };
+    perform(client, out, &args.endpoint, request, &args.patience)
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Delete {
+    /// The device.
+    endpoint: String,
+    /// As in /3303/1.
+    path: String,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+pub(super) fn delete(client: &Client, out: Output, args: &Delete) -> anyhow::Result<()> {
+    perform(client, out, &args.endpoint, Request::Delete { path: args.path.clone() }, &args.patience)
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Discover {
+    /// The device.
+    endpoint: String,
+    /// As in /3.
+    path: String,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+pub(super) fn discover(client: &Client, out: Output, args: &Discover) -> anyhow::Result<()> {
+    perform(client, out, &args.endpoint, Request::Discover { path: args.path.clone() }, &args.patience)
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Attributes {
+    /// The device.
+    endpoint: String,
+    /// As in /3303/0/5700.
+    path: String,
+    /// As in pmin=10; NAME alone unsets.
+    #[arg(required = true, value_name = "NAME[=VALUE]")]
+    attributes: Vec<String>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+pub(super) fn attributes(client: &Client, out: Output, args: &Attributes) -> anyhow::Result<()> {
+    let split = |text: &String| match text.split_once('=') {
+        Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+        None => (text.clone(), None),
+    };
+    let attributes: BTreeMap<_, _> = args.attributes.iter().map(split).collect();
+    let request = Request::WriteAttributes { path: args.path.clone(), attributes };
+    perform(client, out, &args.endpoint, request, &args.patience)
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Observe {
+    /// The device.
+    endpoint: String,
+    /// As in /3303/0/5700.
+    #[arg(required = true)]
+    paths: Vec<String>,
+    /// The content format.
+    #[arg(long)]
+    format: Option<String>,
+    /// Ends after so many notifications.
+    #[arg(long)]
+    count: Option<u64>,
+    /// Leaves the observation at the device at the end; its values go on to be kept.
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+pub(super) fn observe(client: &Client, out: Output, args: &Observe) -> anyhow::Result<()> {
+    let format = args.format.clone();
+    let request = match args.paths.as_slice() {
+        [path] => Request::Observe { path: path.clone(), format },
+        paths => Request::ObserveComposite { paths: paths.to_vec(), format },
+    };
+    perform(client, out, &args.endpoint, request, &args.patience)?;
+    let end = {
+        let (client, endpoint, paths, keep) =
+            (client.clone(), args.endpoint.clone(), args.paths.clone(), args.keep);
+        move || if keep { Ok(()) } else { stop_observing(&client, &endpoint, &paths) }
+    };
+    end_by_interrupt(end.clone())?;
+    let mut left = args.count.unwrap_or(u64::MAX);
+    let mut failure = None;
+    client.events(Some(&args.endpoint), Some("notification"), |event| {
+        let Event::Notification { paths, values, .. } = &event else { return true };
+        if *paths != args.paths {
+            return true;
+        }
+        let now = time(jiff::Timestamp::now().as_millisecond());
+        let line = || values.iter().map(|value| format!("{now}  {}  {}", value.path, text(value)));
+        let told = out.print_line(&event, || line().collect::<Vec<_>>().join("\n"));
+        failure = told.err();
+        left -= 1;
+        left > 0 && failure.is_none()
+    })?;
+    end()?;
+    failure.map_or(Ok(()), Err)
+}
+
+/// Ctrl-C ends the program, after `end`.
+fn end_by_interrupt(end: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::spawn(move || {
+        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            let code = match end() {
+                Ok(()) => 0,
+                Err(error) => {
+                    eprintln!("buoy: {error:#}");
+                    1
+                }
+            };
+            std::process::exit(code);
+        }
+    });
+    Ok(())
+}
+
+fn stop_observing(client: &Client, endpoint: &str, paths: &[String]) -> anyhow::Result<()> {
+    let operation = client.start_operation(&StartOperation {
+        endpoint: endpoint.to_owned(),
+        request: cancel_request(paths),
+        deadline: None,
+        wait: None,
+    })?;
+    check(&operation)
+}
+
+fn cancel_request(paths: &[String]) -> Request {
+    match paths {
+        [path] => Request::CancelObserve { path: path.clone() },
+        paths => Request::CancelObserveComposite { paths: paths.to_vec() },
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Unobserve {
+    /// The device.
+    endpoint: String,
+    /// The paths of the observation.
+    #[arg(required = true)]
+    paths: Vec<String>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+pub(super) fn unobserve(client: &Client, out: Output, args: &Unobserve) -> anyhow::Result<()> {
+    perform(client, out, &args.endpoint, cancel_request(&args.paths), &args.patience)
+}
+
+/// Has an operation done, and shows what became of it.
+fn perform(
+    client: &Client,
+    out: Output,
+    endpoint: &str,
+    request: Request,
+    patience: &Patience,
+) -> anyhow::Result<()> {
+    let operation = client.start_operation(&StartOperation {
+        endpoint: endpoint.to_owned(),
+        request,
+        deadline: patience.deadline,
+        wait: Some(patience.wait),
+    })?;
+    show(out, &operation)?;
+    if !operation.ended && patience.wait > 0 && operation.state == "sent" {
+        bail!(
+            "{endpoint} has not answered within {} s; `buoy ctl operation {}` shows how it goes",
+            patience.wait,
+            operation.id
+        );
+    }
+    check(&operation)
+}
+
+fn show(out: Output, operation: &Operation) -> anyhow::Result<()> {
+    out.print(operation, || {
+        if let Some(all) = &operation.values {
+            values(all);
+        } else if let Some(links) = &operation.links {
+            let attributes = |link: &buoy_api::Link| -> String {
+                let all = link.attributes.iter().map(|(name, value)| match value.is_empty() {
+                    true => name.clone(),
+                    false => format!("{name}={value}"),
+                });
+                all.collect::<Vec<_>>().join(" ")
+            };
+            table(&["PATH", "ATTRIBUTES"], links.iter().map(|link| [link.path.clone(), attributes(link)]));
+        } else if let Some(location) = &operation.location {
+            println!("{location}");
+        } else if !operation.ended {
+            println!(
+                "{} as operation {}: the device gets it when it can be reached, until {}",
+                operation.state,
+                operation.id,
+                time(operation.deadline as i64)
+            );
+        } else if operation.state == "succeeded" {
+            println!("done ({})", operation.code.as_deref().unwrap_or("no code"));
+        }
+    })
+}
+
+/// An operation that did not end well is an error.
+fn check(operation: &Operation) -> anyhow::Result<()> {
+    if !operation.ended || operation.state == "succeeded" {
+        return Ok(());
+    }
+    let words = operation.detail.as_deref().unwrap_or("no reason was given");
+    match &operation.code {
+        Some(code) => bail!("{} answered {code}: {words}", operation.endpoint),
+        None => bail!("operation {} {}: {words}", operation.id, operation.state),
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// Only of this device.
+    #[arg(long)]
+    endpoint: Option<String>,
+    /// Only those that have not ended.
+    #[arg(long)]
+    open: bool,
+    /// How many.
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+}
+
+pub(super) fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<()> {
+    let page = client.operations(args.endpoint.as_deref(), args.open.then_some(false), args.limit)?;
+    out.print(&page.items, || {
+        let rows = page.items.iter().map(|operation| {
+            [
+                operation.id.to_string(),
+                operation.endpoint.clone(),
+                operation.state.clone(),
+                format!("{} {}", operation.method, operation.path),
+                ago(operation.created_at),
+                operation.code.clone().unwrap_or_default(),
+                operation.detail.clone().unwrap_or_default(),
+            ]
+        });
+        table(&["ID", "ENDPOINT", "STATE", "REQUEST", "AGE", "CODE", "DETAIL"], rows);
+    })
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct One {
+    /// Which.
+    id: u64,
+}
+
+pub(super) fn one(client: &Client, out: Output, args: &One) -> anyhow::Result<()> {
+    let operation = client.operation(args.id)?;
+    if out == Output::Table {
+        pairs([
+            ("operation", operation.id.to_string()),
+            ("endpoint", operation.endpoint.clone()),
+            ("request", format!("{} {}", operation.method, operation.path)),
+            ("state", operation.state.clone()),
+            ("asked for", time(operation.created_at as i64)),
+            ("changed", time(operation.changed_at as i64)),
+            ("deadline", time(operation.deadline as i64)),
+        ]);
+    }
+    show(out, &operation)?;
+    if let (Some(detail), Output::Table) = (&operation.detail, out) {
+        println!("{detail}");
+    }
+    Ok(())
+}
+
+pub(super) fn cancel(client: &Client, out: Output, args: &One) -> anyhow::Result<()> {
+    let operation = client.cancel_operation(args.id)?;
+    out.print(&operation, || println!("cancelled"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_are_json_or_else_text() {
+        let read = |text: &str| assignments(&[text.to_owned()]).map(|mut all| all.remove(0).value);
+        assert_eq!(read("/1/0/1=300").unwrap(), json!(300));
+        assert_eq!(read("/3311/0/5850=true").unwrap(), json!(true));
+        assert_eq!(read("/3/0/15=Europe/Berlin").unwrap(), json!("Europe/Berlin"));
+        assert_eq!(read("/9/0/1=a=b").unwrap(), json!("a=b"));
+        assert!(read("/3/0/15").unwrap_err().to_string().contains("PATH=VALUE"));
+    }
+}

@@ -1,0 +1,114 @@
+//! How answers are printed: tables for people, JSON for scripts.
+
+use buoy_api::PathValue;
+use comfy_table::{Table, presets};
+use serde::Serialize;
+use serde_json::Value;
+
+/// For whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// A person.
+    Table,
+    /// A script.
+    Json,
+}
+
+impl Output {
+    /// Prints a document for scripts, or what `table` makes for people.
+    pub(super) fn print(self, document: &impl Serialize, table: impl FnOnce()) -> anyhow::Result<()> {
+        match self {
+            Self::Json => println!("{}", serde_json::to_string_pretty(document)?),
+            Self::Table => table(),
+        }
+        Ok(())
+    }
+
+    /// Prints one of a stream of documents: for scripts on one line.
+    pub(super) fn print_line(
+        self,
+        document: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        match self {
+            Self::Json => println!("{}", serde_json::to_string(document)?),
+            Self::Table => println!("{}", text()),
+        }
+        Ok(())
+    }
+}
+
+/// Prints rows below their headings.
+pub(super) fn table<R: IntoIterator<Item = String>>(headings: &[&str], rows: impl IntoIterator<Item = R>) {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(headings.iter().copied());
+    for row in rows {
+        table.add_row(row.into_iter().collect::<Vec<_>>());
+    }
+    println!("{}", table.trim_fmt());
+}
+
+/// Prints names and what they name.
+pub(super) fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) {
+    for (name, value) in pairs {
+        println!("{name:<14} {value}");
+    }
+}
+
+/// Prints values by path.
+pub(super) fn values(values: &[PathValue]) {
+    match values {
+        [one] => println!("{}", text(one)),
+        _ => table(&["PATH", "VALUE"], values.iter().map(|value| [value.path.clone(), text(value)])),
+    }
+}
+
+/// A value as a person reads it.
+pub(super) fn text(value: &PathValue) -> String {
+    match (&value.value, value.kind.as_deref()) {
+        (Value::Number(millis), Some("time")) => millis.as_i64().map_or_else(|| millis.to_string(), time),
+        (value, _) => plain(value),
+    }
+}
+
+/// A JSON value without the quotes of text.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A time in UTC, as in "2026-11-25T13:00:00Z".
+pub(super) fn time(millis: i64) -> String {
+    let at = jiff::Timestamp::from_millisecond(millis);
+    at.map_or_else(|_| millis.to_string(), |at| format!("{at:.0}"))
+}
+
+/// How long ago, in words, as in "5 min".
+pub(super) fn ago(millis: u64) -> String {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let seconds = u64::try_from(now).unwrap_or(0).saturating_sub(millis) / 1000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_read_well() {
+        let of = |value: Value, kind: &str| {
+            text(&PathValue { path: "/3/0/0".into(), value, kind: Some(kind.into()), at: None })
+        };
+        assert_eq!(of(json!("Buoy"), "string"), "Buoy");
+        assert_eq!(of(json!(75), "integer"), "75");
+        assert_eq!(of(json!(1_795_466_474_000_i64), "time"), "2026-11-23T20:41:14Z");
+    }
+}

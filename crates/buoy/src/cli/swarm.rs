@@ -1,0 +1,255 @@
+//! `buoy swarm`: thousands of device engines in one process, each with a loopback address of its own.
+//!
+//! They are the engines that run on chips, so what they do to a server is what devices do: they register, renew, sleep, answer, and notify
+//! what they are observed for. At the end stand rates, percentiles and failures; the exit code is 1 if there were any.
+
+mod machine;
+mod report;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use buoy_coap::time::Instant;
+use buoy_net::clock::Clock;
+use buoy_net::udp::crowd::Crowd;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use machine::{Machine, State};
+use report::Report;
+
+/// Batches of datagrams that are taken before the timers get their turn.
+const BATCHES_PER_TURN: usize = 8;
+/// What is open at the end gets so long for its answer.
+const LAST_WAIT: Duration = Duration::from_secs(10);
+/// The most devices: as many loopback addresses as there are.
+const MOST_DEVICES: u32 = 1_000_000;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The server.
+    #[arg(long, value_name = "coap://IP:PORT", default_value = "coap://127.0.0.1:5683")]
+    server: String,
+    /// How many devices.
+    #[arg(long, default_value_t = 1000)]
+    devices: u32,
+    /// Their names start so.
+    #[arg(long, default_value = "swarm")]
+    prefix: String,
+    /// Seconds for which they run once the last has started to register.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Registrations that may be under way at once.
+    #[arg(long, default_value_t = 256)]
+    window: usize,
+    /// Seconds: the registrations' lifetime. A device renews before it ends.
+    #[arg(long, default_value_t = 60)]
+    lifetime: u32,
+    /// The devices sleep between their contacts (queue mode).
+    #[arg(long)]
+    queue: bool,
+    /// Seconds between changes of each device's temperature; observed devices notify them.
+    #[arg(long, default_value_t = 10)]
+    measure: u64,
+    /// Leaves the devices registered at the end.
+    #[arg(long)]
+    keep: bool,
+    /// Prints the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the swarm to its end.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    if !(1..=MOST_DEVICES).contains(&args.devices) || args.window == 0 {
+        bail!("--devices must be 1 to {MOST_DEVICES}, and --window at least 1");
+    }
+    let mut swarm = Swarm::new(args)?;
+    swarm.register_all()?;
+    swarm.run_for(Duration::from_secs(args.seconds))?;
+    if !args.keep {
+        swarm.deregister_all()?;
+    }
+    let report = swarm.report;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report.to_json())?);
+    } else {
+        report.print();
+    }
+    match report.failures() {
+        0 => Ok(()),
+        failures => bail!("{failures} exchanges or registrations failed"),
+    }
+}
+
+struct Swarm<'a> {
+    args: &'a Args,
+    server: SocketAddrV4,
+    crowd: Crowd,
+    clock: Clock,
+    machines: Vec<Machine>,
+    /// When which machine wants to be called; the machine knows which entry counts.
+    timers: BinaryHeap<Reverse<(Instant, u32)>>,
+    report: Report,
+    /// Registrations or deregistrations that are under way.
+    open: usize,
+}
+
+impl<'a> Swarm<'a> {
+    fn new(args: &'a Args) -> anyhow::Result<Self> {
+        let server = args.server.strip_prefix("coap://").unwrap_or(&args.server).trim_end_matches('/');
+        let server: SocketAddrV4 = server.parse().with_context(|| {
+            format!("--server {} is no coap://IP:PORT of IPv4, which the swarm speaks", args.server)
+        })?;
+        if !server.ip().is_loopback() {
+            bail!("--server {server} is not on this machine, and the swarm burdens no other");
+        }
+        let clock = Clock::start();
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)
+            .map_err(|error| anyhow::anyhow!("the system has no random numbers: {error}"))?;
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let machine = |number: u32| Machine::new(args, &format!("{}-{number:06}", args.prefix), &mut rng);
+        Ok(Self {
+            args,
+            server,
+            crowd: Crowd::bind()?,
+            clock,
+            machines: (0..args.devices).map(machine).collect::<anyhow::Result<_>>()?,
+            timers: BinaryHeap::new(),
+            report: Report::new(args.devices),
+            open: 0,
+        })
+    }
+
+    fn register_all(&mut self) -> anyhow::Result<()> {
+        let started = self.clock.now();
+        let mut next = 0;
+        while next < self.machines.len() {
+            while self.open < self.args.window && next < self.machines.len() {
+                self.open += 1;
+                let now = self.clock.now();
+                self.machines[next].start(now);
+                self.settle(next as u32, now);
+                next += 1;
+            }
+            self.turn(None)?;
+        }
+        let deadline = self.clock.now() + LAST_WAIT;
+        while self.open > 0 && self.clock.now() < deadline {
+            self.turn(Some(deadline))?;
+        }
+        self.report.registered_in(self.clock.now() - started);
+        Ok(())
+    }
+
+    fn run_for(&mut self, duration: Duration) -> anyhow::Result<()> {
+        let end = self.clock.now() + duration;
+        while self.clock.now() < end {
+            self.turn(Some(end))?;
+        }
+        Ok(())
+    }
+
+    fn deregister_all(&mut self) -> anyhow::Result<()> {
+        let deadline = self.clock.now() + LAST_WAIT;
+        let mut next = 0;
+        self.open = 0;
+        while (next < self.machines.len() || self.open > 0) && self.clock.now() < deadline {
+            while self.open < self.args.window && next < self.machines.len() {
+                let now = self.clock.now();
+                if self.machines[next].deregister(now) {
+                    self.open += 1;
+                    self.settle(next as u32, now);
+                }
+                next += 1;
+            }
+            self.turn(Some(deadline))?;
+        }
+        Ok(())
+    }
+
+    /// Takes what came and does what is due; waits at most until `end`.
+    fn turn(&mut self, end: Option<Instant>) -> anyhow::Result<()> {
+        self.crowd.flush();
+        let now = self.clock.now();
+        let due = self.timers.peek().map_or(Instant::NEVER, |Reverse((at, _))| *at);
+        let until = due.min(end.unwrap_or(now + Duration::from_millis(100)));
+        if self.crowd.wait(until.since(now).min(Duration::from_secs(1)))? {
+            for _ in 0..BATCHES_PER_TURN {
+                if self.crowd.receive()? == 0 {
+                    break;
+                }
+                self.take_batch();
+            }
+        }
+        self.run_timers();
+        Ok(())
+    }
+
+    fn take_batch(&mut self) {
+        let now = self.clock.now();
+        let mut touched = Vec::new();
+        let mut answers = Vec::new();
+        for (to, _, datagram) in self.crowd.datagrams() {
+            let number = Crowd::number(to);
+            let Some(machine) = self.machines.get_mut(number as usize) else { continue };
+            self.report.received(machine, now, datagram);
+            let mut answer = [0; machine::MTU];
+            let length = machine.handle_datagram(now, datagram, &mut answer);
+            answers.push((to, answer, length));
+            touched.push(number);
+        }
+        for (from, answer, length) in answers {
+            self.crowd.send(from, self.server, |buffer| {
+                buffer[..length].copy_from_slice(&answer[..length]);
+                length
+            });
+        }
+        for number in touched {
+            self.settle(number, now);
+        }
+    }
+
+    fn run_timers(&mut self) {
+        let now = self.clock.now();
+        while let Some(Reverse((at, number))) =
+            self.timers.peek().copied().filter(|Reverse((at, _))| *at <= now)
+        {
+            self.timers.pop();
+            if self.machines[number as usize].scheduled == at {
+                self.machines[number as usize].scheduled = Instant::NEVER;
+                self.machines[number as usize].handle_timeout(now);
+                self.settle(number, now);
+            }
+        }
+    }
+
+    /// Sends what a machine has to send, counts what happened to it, and notes when it wants to be called next.
+    fn settle(&mut self, number: u32, now: Instant) {
+        let Self { crowd, machines, report, server, .. } = self;
+        let machine = &mut machines[number as usize];
+        let from: Ipv4Addr = Crowd::address(number);
+        let mut sent = usize::MAX;
+        while sent > 0 {
+            crowd.send(from, *server, |buffer| {
+                sent = machine.poll_transmit(now, buffer);
+                report.sent(machine, now, &buffer[..sent]);
+                sent
+            });
+        }
+        let before = machine.state;
+        report.events(machine);
+        if before == State::Busy && machine.state != State::Busy {
+            self.open = self.open.saturating_sub(1);
+        }
+        let next = machine.next_deadline();
+        if next < machine.scheduled {
+            machine.scheduled = next;
+            self.timers.push(Reverse((next, number)));
+        }
+    }
+}

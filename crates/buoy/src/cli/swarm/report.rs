@@ -1,0 +1,191 @@
+//! What a swarm measured: how long each exchange took from the first datagram to its answer, and what failed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use buoy_client::Event;
+use buoy_coap::number::{Code, OptionNumber};
+use buoy_coap::time::Instant;
+use buoy_coap::wire::{Kind, Message};
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+
+use super::machine::{Machine, State};
+
+const KINDS: [&str; 5] = ["register", "update", "deregister", "notify", "send"];
+/// The longest time that is told apart, in milliseconds.
+const LONGEST: u64 = 300_000;
+
+pub(super) struct Report {
+    devices: u32,
+    registered: Duration,
+    exchanges: [Exchanges; KINDS.len()],
+    served: u64,
+    notified: u64,
+    failed: BTreeMap<String, u64>,
+}
+
+struct Exchanges {
+    sent: u64,
+    times: Histogram<u32>,
+}
+
+impl Report {
+    pub(super) fn new(devices: u32) -> Self {
+        let exchanges = KINDS.map(|_| Exchanges {
+            sent: 0,
+            times: Histogram::new_with_max(LONGEST, 3).expect("these bounds are valid"),
+        });
+        Self {
+            devices,
+            registered: Duration::ZERO,
+            exchanges,
+            served: 0,
+            notified: 0,
+            failed: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn registered_in(&mut self, duration: Duration) {
+        self.registered = duration;
+    }
+
+    pub(super) fn failures(&self) -> u64 {
+        self.failed.values().sum::<u64>() + self.unanswered().map(|(_, count)| count).sum::<u64>()
+    }
+
+    /// Exchanges that got no answer, by kind.
+    fn unanswered(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let all = KINDS.into_iter().zip(&self.exchanges);
+        all.map(|(kind, exchanges)| (kind, exchanges.sent - exchanges.times.len()))
+    }
+
+    /// A device sent something. A repetition of what is open begins nothing new.
+    pub(super) fn sent(&mut self, machine: &mut Machine, now: Instant, datagram: &[u8]) {
+        let Ok(message) = Message::parse(datagram) else { return };
+        if message.kind() == Kind::NonConfirmable && message.code() == Code::CONTENT {
+            self.notified += 1;
+        }
+        let is_repeated = machine.open.is_some_and(|(id, ..)| id == message.message_id());
+        if message.kind() != Kind::Confirmable || is_repeated {
+            return;
+        }
+        if let Some(kind) = kind(&message) {
+            self.exchanges[kind].sent += 1;
+            machine.open = Some((message.message_id(), now, kind));
+        }
+    }
+
+    /// A device got something.
+    pub(super) fn received(&mut self, machine: &mut Machine, now: Instant, datagram: &[u8]) {
+        let Ok(message) = Message::parse(datagram) else { return };
+        match message.kind() {
+            Kind::Acknowledgement | Kind::Reset => {}
+            Kind::Confirmable | Kind::NonConfirmable => self.served += 1,
+        }
+        if let Some((id, began, kind)) = machine.open
+            && message.kind() == Kind::Acknowledgement
+            && id == message.message_id()
+        {
+            machine.open = None;
+            let millis = u64::try_from((now - began).as_millis()).unwrap_or(LONGEST);
+            self.exchanges[kind].times.saturating_record(millis.min(LONGEST));
+        }
+    }
+
+    /// Takes the events of a device, and moves its state on.
+    pub(super) fn events(&mut self, machine: &mut Machine) {
+        while let Some(event) = machine.poll_event() {
+            match event {
+                Event::Registered(_) => machine.state = State::Registered,
+                Event::Deregistered(_) => machine.state = State::Idle,
+                Event::RegistrationFailed(_, why) => {
+                    machine.state = State::Idle;
+                    self.fail(&format!("registration: {why:?}"));
+                }
+                Event::GaveUp(_) => machine.state = State::Idle,
+                Event::SendFailed(_) => self.fail("send: no answer"),
+                _ => {}
+            }
+        }
+    }
+
+    fn fail(&mut self, why: &str) {
+        *self.failed.entry(why.to_owned()).or_default() += 1;
+    }
+
+    pub(super) fn print(&self) {
+        let seconds = self.registered.as_secs_f64();
+        let count = self.exchanges[0].times.len();
+        println!(
+            "{count} of {} devices registered in {seconds:.2} s: {:.0}/s",
+            self.devices,
+            count as f64 / seconds.max(0.001)
+        );
+        println!(
+            "{:<12}{:>10}{:>10}{:>9}{:>9}{:>9}{:>9}",
+            "EXCHANGE", "SENT", "ANSWERED", "p50 ms", "p90 ms", "p99 ms", "MAX ms"
+        );
+        for (name, exchanges) in KINDS.iter().zip(&self.exchanges).filter(|(_, exchanges)| exchanges.sent > 0)
+        {
+            let times = &exchanges.times;
+            let at = |quantile| times.value_at_quantile(quantile);
+            println!(
+                "{name:<12}{:>10}{:>10}{:>9}{:>9}{:>9}{:>9}",
+                exchanges.sent,
+                times.len(),
+                at(0.5),
+                at(0.9),
+                at(0.99),
+                times.max()
+            );
+        }
+        println!("{} requests served, {} notifications sent unconfirmed", self.served, self.notified);
+        self.failed.iter().for_each(|(why, count)| println!("failed: {why}: {count}"));
+        for (kind, count) in self.unanswered().filter(|(_, count)| *count > 0) {
+            println!("failed: {kind}: {count} without an answer");
+        }
+        if self.failures() == 0 {
+            println!("no failures");
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let exchanges: serde_json::Map<_, _> = KINDS
+            .iter()
+            .zip(&self.exchanges)
+            .map(|(name, exchanges)| {
+                let times = &exchanges.times;
+                let at = |quantile| times.value_at_quantile(quantile);
+                let body = json!({
+                    "sent": exchanges.sent, "answered": times.len(), "p50_ms": at(0.5), "p90_ms": at(0.9), "p99_ms": at(0.99),
+                    "max_ms": times.max(),
+                });
+                ((*name).to_owned(), body)
+            })
+            .collect();
+        json!({
+            "devices": self.devices,
+            "registered": self.exchanges[0].times.len(),
+            "seconds_to_register": self.registered.as_secs_f64(),
+            "exchanges": exchanges,
+            "requests_served": self.served,
+            "notifications_unconfirmed": self.notified,
+            "failures": self.failed,
+            "unanswered": self.unanswered().collect::<BTreeMap<_, _>>(),
+        })
+    }
+}
+
+/// Which kind of exchange a confirmable message begins; an index of [`KINDS`].
+fn kind(message: &Message<'_>) -> Option<usize> {
+    let mut path = message.values(OptionNumber::URI_PATH);
+    match (message.code(), path.next(), path.next()) {
+        (Code::POST, Some(b"rd"), None) => Some(0),
+        (Code::POST, Some(b"rd"), Some(_)) => Some(1),
+        (Code::DELETE, ..) => Some(2),
+        (Code::CONTENT, ..) => Some(3),
+        (Code::POST, Some(b"dp"), _) => Some(4),
+        _ => None,
+    }
+}

@@ -1,0 +1,193 @@
+//! A server and devices as processes of the program, in a folder of their own.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use buoy_api::client::Client;
+
+pub(crate) fn buoy() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_buoy"))
+}
+
+/// A server on ports that the system chose.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) coap: String,
+    pub(crate) http: String,
+}
+
+impl Server {
+    pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    pub(crate) fn start_with(data: &Path, extra: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", data, extra)
+    }
+
+    /// Starts where devices look for it.
+    pub(crate) fn start_at(coap: &str, data: &Path, extra: &[&str]) -> Self {
+        let mut command = buoy();
+        command.args(["serve", "--coap", coap, "--http", "127.0.0.1:0", "--data"]).arg(data).args(extra);
+        Self::spawn(command)
+    }
+
+    /// Starts a server on a disk of so many megabytes, which [`Server::disk`] reaches.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_on_small_disk(data: &Path, megabytes: u32) -> Self {
+        std::fs::create_dir_all(data).unwrap();
+        let script = format!(
+            "mount -t tmpfs -o size={megabytes}m tmpfs \"$1\" && exec \"$0\" serve \
+            --coap 127.0.0.1:0 --http 127.0.0.1:0 --shards 1 --data \"$1\""
+        );
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", &script, env!("CARGO_BIN_EXE_buoy")]).arg(data);
+        Self::spawn(command)
+    }
+
+    /// The folder as the server sees it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn disk(&self, data: &Path) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{}", self.child.id(), data.display()))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut address = || lines.next().unwrap().unwrap().split_whitespace().nth(1).unwrap().to_owned();
+        let (coap, http) = (address(), address());
+        Self { child, coap: coap.trim_start_matches("coap://").to_owned(), http }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&self.http)
+    }
+
+    pub(crate) fn devices(&self) -> HashSet<String> {
+        let devices = self.client().all::<buoy_api::Device>("/api/v1/devices?limit=1000").unwrap();
+        devices.into_iter().map(|device| device.endpoint).collect()
+    }
+
+    /// Runs a verb of `buoy ctl`.
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> Output {
+        buoy().args(["ctl", "--server", &self.http]).args(arguments).output().unwrap()
+    }
+
+    /// What a verb prints; it must succeed.
+    pub(crate) fn says(&self, arguments: &[&str]) -> String {
+        let output = self.ctl(arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        said
+    }
+
+    /// What a verb says on standard error; it must fail with exit code 1.
+    pub(crate) fn refuses(&self, arguments: &[&str]) -> String {
+        let output = self.ctl(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// SIGKILL: no handler runs, nothing is flushed.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A folder with a release key and signed images.
+pub(crate) struct Workshop {
+    folder: tempfile::TempDir,
+}
+
+impl Workshop {
+    pub(crate) fn new() -> Self {
+        let workshop = Self { folder: tempfile::tempdir().unwrap() };
+        workshop.fw(&["keygen", "release"]);
+        workshop
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn fw(&self, arguments: &[&str]) {
+        let output = buoy().arg("fw").args(arguments).current_dir(self.folder.path()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Builds and signs an image.
+    pub(crate) fn release(&self, version: &str, behaviour: &str) -> PathBuf {
+        let name = format!("{version}.bin");
+        self.fw(&["build", "--release", version, "--behaviour", behaviour, &name]);
+        self.fw(&["sign", "--key", "release.key.pem", &name]);
+        self.path(&name)
+    }
+
+    /// Switches a device on that left the factory with `factory`.
+    pub(crate) fn device(&self, server: &Server, endpoint: &str, factory: &Path, extra: &[&str]) -> Device {
+        let child = buoy()
+            .args(["device", "--server", &format!("coap://{}", server.coap), "--endpoint", endpoint])
+            .arg("--flash")
+            .arg(self.path(&format!("{endpoint}.flash")))
+            .arg("--trust")
+            .arg(self.path("release.pub.pem"))
+            .arg("--factory")
+            .arg(factory)
+            .args(extra)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let device = Device { child };
+        wait_until(endpoint, || server.client().device(endpoint).is_ok());
+        device
+    }
+}
+
+pub(crate) struct Device {
+    child: Child,
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks until it is so. Processes have no fake clock; this is bounded.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}: not so after 60 s");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A Register request of a device with this name.
+pub(crate) fn register_request(name: &str, message_id: u16, token: &[u8]) -> Vec<u8> {
+    use buoy_coap::number::{Code, ContentFormat, OptionNumber};
+    use buoy_coap::wire::{Header, Kind, MessageWriter};
+    let mut buffer = [0; 256];
+    let header = Header { kind: Kind::Confirmable, code: Code::POST, message_id, token };
+    let mut writer = MessageWriter::new(&mut buffer, header);
+    writer.option(OptionNumber::URI_PATH, b"rd").content_format(ContentFormat::LINK);
+    for query in [format!("ep={name}"), "lt=86400".into(), "lwm2m=1.1".into()] {
+        writer.option(OptionNumber::URI_QUERY, query.as_bytes());
+    }
+    let length = writer.payload(b"</1/0>,</3/0>,</5/0>").finish().unwrap();
+    buffer[..length].to_vec()
+}
