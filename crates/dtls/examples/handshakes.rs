@@ -1,5 +1,5 @@
 //! How fast handshakes and records are, and how large a connection is:
-//! `cargo run --release -p buoy-dtls --example handshakes`.
+//! `cargo run --release -p buoy-dtls --features aws-lc --example handshakes`.
 //!
 //! Both ends run in one thread, so a pair's handshakes a second are about half of what a server alone reaches. The
 //! comparison for records is `openssl speed -seconds 1 -bytes 200 -evp aes-128-ccm`, which seals the same 200 bytes.
@@ -36,21 +36,21 @@ impl Authority for Everybody {
     }
 }
 
-struct Bench {
+struct Bench<P: Provider> {
     rng: ChaCha8Rng,
-    endpoint: Endpoint<SocketAddr>,
+    endpoint: Endpoint<SocketAddr, P>,
     server: ServerConfig,
     client: ClientConfig,
     in_server: Duration,
     newest: Option<endpoint::Handle>,
 }
 
-impl Bench {
+impl<P: Provider> Bench<P> {
     fn new(suite: CipherSuite) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let limits = Limits { handshakes_per_source: u32::MAX, ..Limits::default() };
         let endpoint = Endpoint::new(limits, CidFormat::new(&[1], 7).expect("short enough"), &mut rng);
-        let key = |number: u8| OwnKey::raw_public_key::<RustCrypto>(&[number; 32]).expect("a key");
+        let key = |number: u8| OwnKey::raw_public_key::<P>(&[number; 32]).expect("a key");
         let mut server = ServerConfig::default();
         server.own_key = Some(key(1));
         let credentials = match suite {
@@ -66,7 +66,7 @@ impl Bench {
     }
 
     /// One handshake between a new client and the endpoint.
-    fn connect(&mut self, from: SocketAddr) -> Connection<Client> {
+    fn connect(&mut self, from: SocketAddr) -> Connection<Client, P> {
         let now = Instant::from_millis(1);
         let mut context = Context::new(now, &mut self.rng);
         let mut client = Connection::client(&self.client, &mut context, None);
@@ -104,8 +104,8 @@ fn address(number: u32) -> SocketAddr {
     SocketAddr::new([10, b, c, d].into(), 1000 + u16::from(a))
 }
 
-fn handshakes(name: &str, suite: CipherSuite) {
-    let mut bench = Bench::new(suite);
+fn handshakes<P: Provider>(name: &str, suite: CipherSuite) {
+    let mut bench = Bench::<P>::new(suite);
     let started = Clock::now();
     let mut count = 0_u32;
     while started.elapsed() < Duration::from_secs(2) {
@@ -120,7 +120,7 @@ fn handshakes(name: &str, suite: CipherSuite) {
 }
 
 fn records() {
-    let mut bench = Bench::new(CipherSuite::PskAes128Ccm8);
+    let mut bench = Bench::<RustCrypto>::new(CipherSuite::PskAes128Ccm8);
     let mut client = bench.connect(address(1));
     let environment = ServerEnvironment { config: &bench.server, authority: &Everybody, tickets: None };
     let offset = client.payload_offset();
@@ -174,7 +174,7 @@ fn records() {
 
 /// Hellos of strangers, who get cookies.
 fn strangers() {
-    let mut bench = Bench::new(CipherSuite::PskAes128Ccm8);
+    let mut bench = Bench::<RustCrypto>::new(CipherSuite::PskAes128Ccm8);
     let now = Instant::from_millis(1);
     let mut client: Connection<Client> =
         Connection::client(&bench.client, &mut Context::new(now, &mut bench.rng), None);
@@ -197,7 +197,7 @@ fn strangers() {
 /// What a restart costs.
 fn imports() {
     const SESSIONS: u32 = 100_000;
-    let mut bench = Bench::new(CipherSuite::PskAes128Ccm8);
+    let mut bench = Bench::<RustCrypto>::new(CipherSuite::PskAes128Ccm8);
     let key = ExportKey::new([1; 32]);
     let mut saved = Vec::new();
     for number in 0..SESSIONS {
@@ -207,7 +207,7 @@ fn imports() {
         saved.extend(bench.endpoint.export(handle, &key, b"name", reserve, &mut bench.rng));
     }
     let bytes: usize = saved.iter().map(|export| export.bytes.len()).sum();
-    let mut fresh = Bench::new(CipherSuite::PskAes128Ccm8);
+    let mut fresh = Bench::<RustCrypto>::new(CipherSuite::PskAes128Ccm8);
     let started = Clock::now();
     for (number, export) in (0..).zip(&saved) {
         let now = Instant::from_millis(1);
@@ -229,14 +229,20 @@ fn sizes() {
     );
 }
 
+fn with_curves<P: Provider>(provider: &str) {
+    let suite = CipherSuite::EcdhePskAes128Ccm8;
+    handshakes::<P>(&format!("ECDHE-PSK (x25519), AES-128-CCM-8, {provider}"), suite);
+    let suite = CipherSuite::EcdheEcdsaAes128Ccm8;
+    let name = "ECDHE-ECDSA (x25519, raw public keys on both sides), AES-128-CCM-8";
+    handshakes::<P>(&format!("{name}, {provider}"), suite);
+}
+
 fn main() {
     sizes();
-    handshakes("PSK, AES-128-CCM-8", CipherSuite::PskAes128Ccm8);
-    handshakes("ECDHE-PSK (x25519), AES-128-CCM-8", CipherSuite::EcdhePskAes128Ccm8);
-    handshakes(
-        "ECDHE-ECDSA (x25519, raw public keys on both sides), AES-128-CCM-8",
-        CipherSuite::EcdheEcdsaAes128Ccm8,
-    );
+    handshakes::<RustCrypto>("PSK, AES-128-CCM-8", CipherSuite::PskAes128Ccm8);
+    with_curves::<RustCrypto>("RustCrypto");
+    #[cfg(feature = "aws-lc")]
+    with_curves::<buoy_dtls::crypto::AwsLc>("AWS-LC");
     records();
     strangers();
     imports();

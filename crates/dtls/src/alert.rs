@@ -1,5 +1,7 @@
 //! Alerts (RFC 5246 section 7.2): the little that a peer is told.
 
+use core::fmt;
+
 use crate::wire::{Malformed, Reader};
 
 /// What an alert says. Numbers that nobody here knows are kept.
@@ -30,6 +32,42 @@ impl Alert {
     pub const UNSUPPORTED_EXTENSION: Self = Self(110);
     pub const UNRECOGNIZED_NAME: Self = Self(112);
     pub const UNKNOWN_PSK_IDENTITY: Self = Self(115);
+}
+
+impl Alert {
+    const NAMES: [(Self, &str); 22] = [
+        (Self::CLOSE_NOTIFY, "close_notify"),
+        (Self::UNEXPECTED_MESSAGE, "unexpected_message"),
+        (Self::BAD_RECORD_MAC, "bad_record_mac"),
+        (Self::RECORD_OVERFLOW, "record_overflow"),
+        (Self::HANDSHAKE_FAILURE, "handshake_failure"),
+        (Self::BAD_CERTIFICATE, "bad_certificate"),
+        (Self::UNSUPPORTED_CERTIFICATE, "unsupported_certificate"),
+        (Self::CERTIFICATE_REVOKED, "certificate_revoked"),
+        (Self::CERTIFICATE_EXPIRED, "certificate_expired"),
+        (Self::CERTIFICATE_UNKNOWN, "certificate_unknown"),
+        (Self::ILLEGAL_PARAMETER, "illegal_parameter"),
+        (Self::UNKNOWN_CA, "unknown_ca"),
+        (Self::ACCESS_DENIED, "access_denied"),
+        (Self::DECODE_ERROR, "decode_error"),
+        (Self::DECRYPT_ERROR, "decrypt_error"),
+        (Self::PROTOCOL_VERSION, "protocol_version"),
+        (Self::INTERNAL_ERROR, "internal_error"),
+        (Self::USER_CANCELED, "user_canceled"),
+        (Self::NO_RENEGOTIATION, "no_renegotiation"),
+        (Self::UNSUPPORTED_EXTENSION, "unsupported_extension"),
+        (Self::UNRECOGNIZED_NAME, "unrecognized_name"),
+        (Self::UNKNOWN_PSK_IDENTITY, "unknown_psk_identity"),
+    ];
+}
+
+impl fmt::Display for Alert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Self::NAMES.iter().find(|(alert, _)| alert == self) {
+            Some((_, name)) => f.write_str(name),
+            None => write!(f, "alert {}", self.0),
+        }
+    }
 }
 
 /// Whether the sender goes on.

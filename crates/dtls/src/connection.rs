@@ -340,6 +340,19 @@ impl<R: Role, P: Provider> Connection<R, P> {
         self.session().map(Session::peer)
     }
 
+    /// What encrypts the records; `None` while there is no session.
+    #[must_use]
+    pub fn suite(&self) -> Option<CipherSuite> {
+        self.session().map(Session::suite)
+    }
+
+    /// The connection IDs in records to us and in records to the peer, empty where they go without; `None` while there is no
+    /// session.
+    #[must_use]
+    pub fn connection_ids(&self) -> Option<(ConnectionId, ConnectionId)> {
+        self.session().map(|session| (*session.local_cid(), *session.remote_cid()))
+    }
+
     pub(crate) fn session(&self) -> Option<&Session<P>> {
         match &self.state {
             State::Established(established) => Some(&established.session),
@@ -542,10 +555,14 @@ impl<R: Role, P: Provider> Handshake<R, P> {
                 // Data before the peer's Finished is not to be trusted yet.
                 _ => Ok(Progress::More),
             },
-            Err(_) => match self.state.as_ref().and_then(R::suspicion) {
-                Some(failure) => Err(failure),
-                None => Ok(Progress::More),
-            },
+            // A Finished under another key; but not what the network doubled, or what is left of an older session.
+            Err(record) if session.may_be_finished(&record) => {
+                match self.state.as_ref().and_then(R::suspicion) {
+                    Some(failure) => Err(failure),
+                    None => Ok(Progress::More),
+                }
+            }
+            Err(_) => Ok(Progress::More),
         }
     }
 
@@ -561,7 +578,10 @@ impl<R: Role, P: Provider> Handshake<R, P> {
         while !reader.is_empty() {
             // What is no fragment is no message of the peer's either: anybody could have sent it in the clear.
             let Ok(fragment) = Fragment::parse(&mut reader) else { break };
-            if fragment.message == Message::HelloRequest {
+            // Finished is the first message under the new keys, and the only one. Another, or one in the clear, is not by the
+            // peer; nor does a peer ask for a handshake that is under way.
+            let is_out_of_place = (epoch == EPOCH) != (fragment.message == Message::Finished);
+            if is_out_of_place || fragment.message == Message::HelloRequest {
                 continue;
             }
             if let Some(state) = &mut self.state
@@ -591,11 +611,6 @@ impl<R: Role, P: Provider> Handshake<R, P> {
         arrived: &Arrived,
     ) -> Result<Option<Box<Completed>>, Failure> {
         let Some(state) = self.state.take() else { return Ok(None) };
-        // Finished is the first message under the new keys, and the only one.
-        if (arrived.epoch == EPOCH) != (arrived.message == Message::Finished) {
-            let awaited = R::awaited(&state);
-            return Err(Failure::PeerSentUnexpected { message: arrived.message, awaited });
-        }
         Ok(match R::receive(state, &mut self.core, environment, context, arrived)? {
             Step::Continue(next) => {
                 self.state = Some(next);

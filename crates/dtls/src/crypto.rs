@@ -2,9 +2,11 @@
 //!
 //! [`RustCrypto`] is for chips and the default; a server may bring a [`Provider`] of its own. Every function is pure: keys
 //! and random numbers are passed in, and nothing is kept, so that an association holds raw keys of 16 bytes and no
-//! schedules of several hundred. Expanding an AES-128 key costs less than one record's first blocks with instructions for
-//! AES, and about a tenth of a 200-byte record without (`examples/handshakes.rs` measures both).
+//! schedules of several hundred. The key is expanded for each record, and `examples/handshakes.rs` measures records with
+//! that in them.
 
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
 mod ccm;
 mod prf;
 mod rustcrypto;
@@ -18,6 +20,8 @@ use core::fmt;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+#[cfg(feature = "aws-lc")]
+pub use aws_lc::AwsLc;
 pub(crate) use prf::{KeyBlock, MasterSecret, PreMasterSecret, Side};
 pub use rustcrypto::RustCrypto;
 

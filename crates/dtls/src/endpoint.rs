@@ -62,7 +62,7 @@ impl Address for SocketAddr {
 /// What an endpoint allows itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Sessions and handshakes together.
+    /// Sessions, without the handshakes under way.
     pub sessions: u32,
     /// Handshakes under way.
     pub handshakes: u32,
@@ -201,7 +201,7 @@ pub struct Endpoint<A: Address, P: Provider = RustCrypto> {
     by_address: HashTable<u32>,
     /// Handshakes.
     pending: HashTable<u32>,
-    pending_order: VecDeque<(Instant, Handle)>,
+    pending_by_age: BTreeSet<(Instant, u32)>,
     sources: HashMap<A::Source, u32, SipKeys>,
     keys: SipKeys,
     timers: BTreeSet<(Instant, u32)>,
@@ -227,6 +227,7 @@ struct Entry<A, P: Provider> {
 }
 
 struct Handshaking {
+    started: Instant,
     random: [u8; 32],
     cid: ConnectionId,
 }
@@ -271,7 +272,7 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
             by_cid: HashTable::new(),
             by_address: HashTable::new(),
             pending: HashTable::new(),
-            pending_order: VecDeque::new(),
+            pending_by_age: BTreeSet::new(),
             sources: HashMap::with_hasher(keys),
             keys,
             timers: BTreeSet::new(),
@@ -398,9 +399,18 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
 
     /// Ends a connection: its peer is told, and its keys are gone.
     pub fn remove(&mut self, handle: Handle) {
-        if self.get(handle).is_some() {
+        let is_live = |entry: &Entry<A, P>| entry.hello.is_some() || entry.connection.is_established();
+        if self.get(handle).is_some_and(is_live) {
             self.end(handle.slot, EndReason::Removed);
         }
+    }
+
+    /// All established sessions, as to export them before an orderly stop.
+    pub fn sessions(&self) -> impl Iterator<Item = Handle> {
+        let is_session =
+            |slot: &Slot<A, P>| slot.entry.as_ref().is_some_and(|entry| entry.connection.is_established());
+        let slots = (0_u32..).zip(&self.slots).filter(move |(_, slot)| is_session(slot));
+        slots.map(|(slot, found)| Handle { slot, generation: found.generation })
     }
 
     /// How many sessions and handshakes there are.
@@ -556,7 +566,7 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
         let random = hello.random;
         let remembered = self.recall(&hello.session_id);
         let connection = hello.into_connection(environment, context, cid, remembered);
-        let hello = Some(Box::new(Handshaking { random, cid }));
+        let hello = Some(Box::new(Handshaking { started: context.now, random, cid }));
         let slot = self.insert(Entry { connection, address: from, hello, heard: context.now, timer: None });
         let (keys, slots) = (self.keys, &self.slots);
         let rehash = |slot: &u32| keys.hash_one(address_of(slots, *slot));
@@ -566,9 +576,7 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
         }
         let count = self.sources.entry(from.source()).or_insert(0);
         *count = count.saturating_add(1);
-        if let Some(handle) = self.handle(slot) {
-            self.pending_order.push_back((context.now, handle));
-        }
+        self.pending_by_age.insert((context.now, slot));
         self.settle(slot, context.now);
     }
 
@@ -579,35 +587,37 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
             return false;
         }
         let too_many = u32::try_from(self.pending.len()).is_ok_and(|count| count >= self.limits.handshakes);
-        if too_many && !self.give_up_oldest_handshake(now) {
-            return false;
-        }
-        let full = u32::try_from(self.len()).is_ok_and(|count| count >= self.limits.sessions);
-        !full || self.replace_a_session(now)
+        !too_many || self.give_up_oldest_handshake(now)
     }
 
     fn give_up_oldest_handshake(&mut self, now: Instant) -> bool {
-        while let Some((started, handle)) = self.pending_order.front().copied() {
-            let is_pending = self.get(handle).is_some_and(|entry| entry.hello.is_some());
-            if is_pending && now.since(started) < self.limits.handshake_grace {
-                return false;
+        match self.pending_by_age.first().copied() {
+            Some((started, slot)) if now.since(started) >= self.limits.handshake_grace => {
+                self.end(slot, EndReason::Replaced);
+                true
             }
-            self.pending_order.pop_front();
-            if is_pending {
-                self.end(handle.slot, EndReason::Replaced);
-                return true;
-            }
+            _ => false,
         }
-        false
+    }
+
+    /// Whether there is room for one more session; makes it if it can. Asked only once its handshake is complete: who can't
+    /// prove who it is throws nobody out.
+    fn has_room_for_session(&mut self, slot: u32, now: Instant) -> bool {
+        let sessions = self.len().saturating_sub(self.pending.len());
+        let too_many = u32::try_from(sessions).is_ok_and(|count| count > self.limits.sessions);
+        !too_many || self.replace_a_session(slot, now)
     }
 
     /// Gives up the session that was silent the longest among some.
-    fn replace_a_session(&mut self, now: Instant) -> bool {
+    fn replace_a_session(&mut self, newest: u32, now: Instant) -> bool {
         let count = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         let silent = (0..SWEEP.min(count))
             .filter_map(|step| {
                 let slot = self.sweep.next_slot.saturating_add(step).checked_rem(count)?;
                 let entry = self.entry(slot).filter(|entry| entry.connection.is_established())?;
+                if slot == newest {
+                    return None;
+                }
                 Some((now.since(entry.heard), slot))
             })
             .max();
@@ -684,6 +694,9 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
         if let Some(old) = self.find_by_address(&address) {
             self.end(old, EndReason::Superseded);
         }
+        if !self.has_room_for_session(slot, now) {
+            return self.end(slot, EndReason::Replaced);
+        }
         if connected.local_cid.is_empty() {
             self.index(slot, address, ConnectionId::EMPTY);
         }
@@ -732,9 +745,8 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
     fn leave_pending(&mut self, slot: u32) {
         let Some(entry) = self.entry_mut(slot) else { return };
         let address = entry.address;
-        if entry.hello.take().is_none() {
-            return;
-        }
+        let Some(hello) = entry.hello.take() else { return };
+        self.pending_by_age.remove(&(hello.started, slot));
         let hash = self.keys.hash_one(Some(address));
         if let Ok(found) = self.pending.find_entry(hash, |at| *at == slot) {
             found.remove();

@@ -137,7 +137,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PeerSilent { awaited } => write!(f, "the peer is silent; {awaited:?} was due"),
-            Self::PeerAlerted(alert) => write!(f, "the peer gave up: {alert:?}"),
+            Self::PeerAlerted(alert @ (Alert::DECRYPT_ERROR | Alert::BAD_RECORD_MAC)) => {
+                write!(f, "the peer gave up: {alert}; the keys of both ends may differ")
+            }
+            Self::PeerAlerted(alert) => write!(f, "the peer gave up: {alert}"),
             Self::PeerSentMalformed(message) => write!(f, "the peer sent a malformed {message:?}"),
             Self::PeerSentUnexpected { message, awaited } => {
                 write!(f, "the peer sent {message:?} where {awaited:?} was due")
@@ -195,6 +198,13 @@ mod tests {
         let bad = Failure::BadPsk(b"a".as_slice().into());
         assert_eq!(unknown.alert(), bad.alert());
         assert_eq!(std::format!("{bad}"), "bad PSK for identity a");
+    }
+
+    #[test]
+    fn an_alert_has_its_name() {
+        let failure = Failure::PeerAlerted(Alert::UNKNOWN_CA);
+        assert_eq!(std::format!("{failure}"), "the peer gave up: unknown_ca");
+        assert_eq!(std::format!("{}", Alert(200)), "alert 200");
     }
 
     #[test]

@@ -26,13 +26,75 @@
 //! Sealed bytes, with sequence numbers reserved ahead so that no nonce is ever used twice. [`Reservation`] tells the
 //! connection that they are safe.
 //!
+//! # Both together, without a network
+//! ```
+//! use buoy_dtls::config::{Authority, ClientConfig, ClientCredentials, Psk, PskKey, ServerConfig};
+//! use buoy_dtls::endpoint::{CidFormat, Endpoint, Limits};
+//! use buoy_dtls::time::Instant;
+//! use buoy_dtls::{Client, Connection, Context, Datagram, Peer, ServerEnvironment};
+//! use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+//!
+//! struct Fleet;
+//!
+//! impl Authority for Fleet {
+//!     fn psk(&self, identity: &[u8]) -> Option<PskKey> {
+//!         (identity == b"buoy-1").then(|| PskKey::new(b"its secret"))?
+//!     }
+//!
+//!     fn admits(&self, _: &Peer) -> bool {
+//!         true
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut rng = ChaCha8Rng::seed_from_u64(1);
+//! let now = Instant::ZERO;
+//! let address: std::net::SocketAddr = "192.0.2.1:40000".parse()?;
+//!
+//! let config = ServerConfig::default();
+//! let server = ServerEnvironment { config: &config, authority: &Fleet, tickets: None };
+//! let cids = CidFormat::new(&[0], 7).ok_or("too long")?;
+//! let mut endpoint = Endpoint::<std::net::SocketAddr>::new(Limits::default(), cids, &mut rng);
+//!
+//! let psk = Psk::new(b"buoy-1", b"its secret").ok_or("too long")?;
+//! let config = ClientConfig::new(ClientCredentials::Psk(psk));
+//! let mut client: Connection<Client> = Connection::client(&config, &mut Context::new(now, &mut rng), None);
+//!
+//! let mut buffer = [0; 1500];
+//! while !client.is_established() {
+//!     while let Some(length) = client.poll_transmit(&mut buffer) {
+//!         let mut context = Context::new(now, &mut rng);
+//!         let mut datagram = Datagram::new(&mut buffer[..length]);
+//!         while endpoint.receive(server, &mut context, address, &mut datagram).is_some() {}
+//!     }
+//!     while let Some((_to, length)) = endpoint.poll_transmit(&mut buffer) {
+//!         let mut context = Context::new(now, &mut rng);
+//!         let mut datagram = Datagram::new(&mut buffer[..length]);
+//!         while client.handle_datagram(&config, &mut context, &mut datagram).is_some() {}
+//!     }
+//! }
+//!
+//! let length = client.seal(b"hello", &mut buffer)?;
+//! let mut context = Context::new(now, &mut rng);
+//! let mut datagram = Datagram::new(&mut buffer[..length]);
+//! let received = endpoint.receive(server, &mut context, address, &mut datagram).ok_or("nothing came")?;
+//! assert_eq!(received.data, b"hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Features
-//! `gcm`, `ecdhe`, `rpk` (raw public keys), `x509` (certificates), `server` (the endpoint), `std` (faster curves). Without
+//! `gcm`, `ecdhe`, `rpk` (raw public keys), `x509` (certificates), `server` (the endpoint), `std` (faster curves),
+//! `aws-lc` (faster still, for servers). Without
 //! any: a client or server with pre-shared keys and CCM-8.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used))]
 #![warn(clippy::std_instead_of_core)]
+#![cfg_attr(
+    not(feature = "server"),
+    allow(rustdoc::broken_intra_doc_links, reason = "the endpoint is left out")
+)]
 
 extern crate alloc;
 

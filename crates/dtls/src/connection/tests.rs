@@ -278,3 +278,49 @@ fn a_server_that_asks_for_no_cookie_is_talked_to() {
     while pair.exchange() {}
     assert!(pair.client.is_established() && pair.server().is_established());
 }
+
+#[test]
+fn a_record_of_an_older_session_or_one_that_comes_twice_does_not_look_like_a_bad_key() {
+    let mut pair = Pair::new();
+    let mut out = [0; 1500];
+    while pair.server.is_none() {
+        let length = pair.client.poll_transmit(&mut out).unwrap();
+        pair.give_server(&mut out[..length]);
+    }
+    let length = pair.server().poll_transmit(&mut out).unwrap();
+    pair.give_client(&mut out[..length]);
+    let length = pair.client.poll_transmit(&mut out).unwrap();
+    let mut flight = out[..length].to_vec();
+    let finished = flight.len() - 13 - 3 - 8 - 24 - 1 - 8;
+    // All but Finished, and then what the client had still sent under its old keys.
+    pair.give_server(&mut flight[..finished].to_vec());
+    for record in [
+        [&[23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 0, 30][..], &[7; 30]].concat(),
+        [&[25, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 9, 9, 9, 0, 30][..], &[7; 30]].concat(),
+    ] {
+        pair.give_server(&mut record.clone());
+    }
+    pair.give_server(&mut flight[finished..]);
+    assert!(pair.server().is_established());
+}
+
+#[test]
+fn what_somebody_else_puts_in_the_way_of_a_finished_stops_no_handshake() {
+    let mut pair = Pair::new();
+    let mut out = [0; 1500];
+    while pair.server.is_none() {
+        let length = pair.client.poll_transmit(&mut out).unwrap();
+        pair.give_server(&mut out[..length]);
+    }
+    // In the clear, with the numbers that the client's next messages will have: a Finished, and a piece of something long.
+    for (sequence, message, total) in
+        [(2, Message::Finished, 0), (3, Message::Finished, 0), (3, Message::Certificate, 900)]
+    {
+        let mut body = Vec::new();
+        put_message_header(&mut body, message, sequence, total, 0, 0);
+        let length = put_plain(ContentType::Handshake, &mut 70, &mut out, &[&body]).unwrap();
+        pair.give_server(&mut out[..length]);
+    }
+    while pair.exchange() {}
+    assert!(pair.client.is_established() && pair.server().is_established());
+}

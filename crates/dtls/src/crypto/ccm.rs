@@ -131,8 +131,14 @@ fn authenticate_aad<B: BlockCipherEncBackend<BlockSize = U16>>(
 
 #[inline(always)]
 fn encrypt_both<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, one: &mut Block, other: &mut Block) {
-    if B::ParBlocksSize::USIZE == 2 {
-        let mut pair: ParBlocks<B> = Array::from_fn(|at| if at == 0 { *one } else { *other });
+    // Bit-sliced software takes two blocks (32 bits) or four (64 bits) at once, and as long for one; instructions take more
+    // at once, and overlap anyway.
+    if (2..=4).contains(&B::ParBlocksSize::USIZE) {
+        let mut pair: ParBlocks<B> = Array::from_fn(|at| match at {
+            0 => *one,
+            1 => *other,
+            _ => Block::default(),
+        });
         backend.encrypt_par_blocks_inplace(&mut pair);
         let mut blocks = pair.iter();
         *one = blocks.next().copied().unwrap_or_default();

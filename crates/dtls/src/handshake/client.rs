@@ -420,6 +420,8 @@ fn server_hello<P: Provider>(
         || (extensions.max_fragment_length.is_some()
             && extensions.max_fragment_length != config.max_fragment_length)
         || (extensions.record_size_limit.is_some() && config.record_size_limit.is_none())
+        // RFC 8449 section 5: not both.
+        || (extensions.record_size_limit.is_some() && extensions.max_fragment_length.is_some())
         || (extensions.session_ticket && config.resume == Resume::Never && offer.resumption.is_none())
         || (extensions.connection_id.is_some() && offer.local_cid.is_none())
         || extensions.record_size_limit.is_some_and(|limit| limit < super::SMALLEST_RECORD_LIMIT);

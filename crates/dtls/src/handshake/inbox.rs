@@ -26,7 +26,6 @@ pub(crate) struct Inbox {
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) message: Message,
-    pub(crate) epoch: u16,
     /// The header as for a message that was never cut, and the body: what the transcript takes.
     bytes: Vec<u8>,
 }
@@ -52,7 +51,7 @@ impl Arrived {
             fragment.body.len(),
         );
         bytes.put(fragment.body);
-        Self { message: fragment.message, epoch: 0, bytes }
+        Self { message: fragment.message, bytes }
     }
 }
 
@@ -133,10 +132,11 @@ impl Inbox {
         if ahead >= AHEAD {
             return Ok(Kept::No);
         }
+        self.forget_contradicted(epoch, fragment);
         let position = self.partial.iter().position(|partial| partial.sequence == fragment.sequence);
         let partial = match position {
             Some(position) => self.partial.get_mut(position),
-            None if self.held().saturating_add(total) > self.limit => None,
+            None if !self.make_room(total, fragment.sequence) => None,
             None => {
                 self.partial.push(Partial::new(epoch, fragment, total));
                 self.partial.last_mut()
@@ -152,13 +152,34 @@ impl Inbox {
             .partial
             .iter()
             .position(|partial| partial.sequence == self.next_sequence && partial.is_whole())?;
-        let Partial { message, epoch, bytes, .. } = self.partial.swap_remove(position);
+        let Partial { message, bytes, .. } = self.partial.swap_remove(position);
         self.next_sequence = self.next_sequence.saturating_add(1);
-        Some(Arrived { message, epoch, bytes })
+        Some(Arrived { message, bytes })
     }
 
+    /// Of two that contradict each other, the newer counts: what the peer said it will say again, and what somebody else said
+    /// is gone then. But nothing in the clear counts against what was encrypted.
+    fn forget_contradicted(&mut self, epoch: u16, fragment: &Fragment<'_>) {
+        self.partial.retain(|partial| {
+            partial.sequence != fragment.sequence || partial.agrees(epoch, fragment) || partial.epoch > epoch
+        });
+    }
+
+    /// Whether there is room for a message. What is due later makes room for what is due sooner, so that the next message always
+    /// has some, whatever was put in its way.
+    fn make_room(&mut self, total: usize, sequence: u16) -> bool {
+        while self.held().saturating_add(total) > self.limit {
+            let later =
+                self.partial.iter().map(|partial| partial.sequence).filter(|later| *later > sequence).max();
+            let Some(later) = later else { return false };
+            self.partial.retain(|partial| partial.sequence != later);
+        }
+        true
+    }
+
+    /// Bytes of the messages that wait.
     fn held(&self) -> usize {
-        self.partial.iter().fold(0, |sum, partial| sum.saturating_add(partial.bytes.len()))
+        self.partial.iter().fold(0, |sum, partial| sum.saturating_add(partial.total()))
     }
 }
 
@@ -185,9 +206,7 @@ impl Partial {
     fn fill(&mut self, epoch: u16, fragment: &Fragment<'_>) -> bool {
         let start = usize::try_from(fragment.offset).unwrap_or(usize::MAX);
         let end = start.saturating_add(fragment.body.len());
-        let total = usize::try_from(fragment.total).unwrap_or(usize::MAX);
-        let agrees = self.epoch == epoch && self.message == fragment.message && self.total() == total;
-        if !agrees || self.pieces.len() >= MAX_PIECES {
+        if !self.agrees(epoch, fragment) || self.pieces.len() >= MAX_PIECES {
             return false;
         }
         let body = self.bytes.get_mut(MESSAGE_HEADER_LENGTH..).and_then(|body| body.get_mut(start..end));
@@ -195,6 +214,11 @@ impl Partial {
         room.copy_from_slice(fragment.body);
         self.add_piece(start, end);
         true
+    }
+
+    fn agrees(&self, epoch: u16, fragment: &Fragment<'_>) -> bool {
+        let is_as_long = usize::try_from(fragment.total) == Ok(self.total());
+        self.epoch == epoch && self.message == fragment.message && is_as_long
     }
 
     fn add_piece(&mut self, start: usize, end: usize) {
@@ -252,11 +276,30 @@ mod tests {
     }
 
     #[test]
-    fn fragments_that_contradict_each_other_are_dropped() {
+    fn what_is_due_later_makes_room_for_what_is_due_sooner() {
         let mut inbox = Inbox::new(0, 100);
+        assert_eq!(inbox.push(0, &fragment(3, 100, 0, b"forged")), Ok(Kept::Yes));
+        assert_eq!(inbox.push(0, &fragment(0, 3, 0, b"abc")), Ok(Kept::Yes));
+        assert_eq!(inbox.pop().unwrap().body(), b"abc");
+    }
+
+    #[test]
+    fn of_fragments_that_contradict_each_other_the_newer_counts() {
+        let mut inbox = Inbox::new(0, 100);
+        assert_eq!(inbox.push(0, &fragment(0, 9, 0, b"forged")), Ok(Kept::Yes));
         assert_eq!(inbox.push(0, &fragment(0, 3, 0, b"a")), Ok(Kept::Yes));
-        assert_eq!(inbox.push(0, &fragment(0, 4, 0, b"a")), Ok(Kept::No));
-        assert_eq!(inbox.push(1, &fragment(0, 3, 1, b"bc")), Ok(Kept::No));
+        assert_eq!(inbox.push(0, &fragment(0, 3, 1, b"bc")), Ok(Kept::Yes));
+        assert_eq!(inbox.pop().unwrap().body(), b"abc");
+    }
+
+    #[test]
+    fn nothing_in_the_clear_counts_against_what_was_encrypted() {
+        let mut inbox = Inbox::new(0, 100);
+        assert_eq!(inbox.push(0, &fragment(0, 9, 0, b"forged")), Ok(Kept::Yes));
+        assert_eq!(inbox.push(1, &fragment(0, 3, 0, b"a")), Ok(Kept::Yes));
+        assert_eq!(inbox.push(0, &fragment(0, 9, 0, b"forged")), Ok(Kept::No));
+        assert_eq!(inbox.push(1, &fragment(0, 3, 1, b"bc")), Ok(Kept::Yes));
+        assert_eq!(inbox.pop().unwrap().body(), b"abc");
     }
 
     #[test]

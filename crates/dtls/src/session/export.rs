@@ -10,6 +10,9 @@
 //! It takes the caller to never bring back an older export once a newer one was called safe: a database restored from an
 //! older backup must not be used for sessions.
 //!
+//! Nor may two connections live from the same export at once: each would believe that the numbers are its own. One after the
+//! other is what exports are for, because the second can't send before it was saved itself.
+//!
 //! # What of replays
 //! Which records came after the export was made is not known after a crash. An import accepts none below the highest that
 //! the export knew, plus the margin that was asked for; and once one record was accepted, none older than that, though the
@@ -29,7 +32,7 @@ use super::Session;
 use super::replay::ReplayWindow;
 use crate::cid::ConnectionId;
 use crate::connection::Connection;
-use crate::crypto::{DirectionKey, Provider, Side};
+use crate::crypto::{DirectionKey, Provider, Side, sha256};
 use crate::handshake::Role;
 use crate::peer::Peer;
 use crate::record::MAX_SEQUENCE;
@@ -154,7 +157,7 @@ impl<R: Role, P: Provider> Connection<R, P> {
 
     /// Goes on with a session that [`Connection::export`] made.
     ///
-    /// It can receive at once. Before it sends it must be exported and saved again: a second crash must find numbers that this
+    /// Only one connection may live from these bytes. It can receive at once. Before it sends it must be exported and saved again: a second crash must find numbers that this
     /// life has not used.
     ///
     /// # Errors
@@ -175,7 +178,7 @@ impl<P: Provider> Session<P> {
         let mut text = self.to_bytes(bound, floor);
         let mut salt = [0; SALT_LENGTH];
         rng.fill_bytes(&mut salt);
-        let tag = seal_once::<P>(&key.0, b"session", &salt, &aad(name), &mut text);
+        let tag = seal_once::<P>(&key.0, b"session", &salt, &aad::<P>(name), &mut text);
         let mut bytes = Vec::with_capacity(text.len().saturating_add(33));
         bytes.put_u8(VERSION);
         bytes.put(&salt);
@@ -204,7 +207,7 @@ impl<P: Provider> Session<P> {
         }
         let salt = reader.array().map_err(|_| ImportError::Forged)?;
         let mut text = reader.rest().to_vec();
-        open_once::<P>(&key.0, b"session", &salt, &aad(name), &mut text).ok_or(ImportError::Forged)?;
+        open_once::<P>(&key.0, b"session", &salt, &aad::<P>(name), &mut text).ok_or(ImportError::Forged)?;
         let session = Self::parse(&text).map_err(|_| ImportError::Unusable);
         text.zeroize();
         session
@@ -271,9 +274,10 @@ impl<P: Provider> Session<P> {
     }
 }
 
-fn aad(name: &[u8]) -> Vec<u8> {
-    let mut aad = Vec::with_capacity(name.len().saturating_add(1));
-    aad.put_u8(VERSION);
-    aad.put(name);
+/// The version and the name, whose length is nobody's business here.
+fn aad<P: Provider>(name: &[u8]) -> [u8; 33] {
+    let hash = sha256::<P>(&[name]);
+    let mut aad = [VERSION; 33];
+    aad.iter_mut().skip(1).zip(hash).for_each(|(to, from)| *to = from);
     aad
 }

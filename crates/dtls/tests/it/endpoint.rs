@@ -353,3 +353,31 @@ fn a_handshake_from_an_address_that_moves_away_in_the_middle_goes_on_where_it_be
     world.run();
     assert!(world.clients[client].connected.is_some());
 }
+
+#[test]
+fn when_every_session_is_in_use_a_new_one_has_no_room() {
+    let limits = Limits { sessions: 1, ..Limits::default() };
+    let mut world = World::new(1).with_endpoint(limits, CidFormat::new(&[], 4).unwrap());
+    let (_, first) = world.connected(psk_config("buoy-1", b"secret-1"));
+    let second = world.client(psk_config("buoy-2", b"secret-2"));
+    world.run();
+    assert!(world.clients[second].connected.is_none());
+    assert!(world.clients[second].ended.is_some(), "and it is told");
+    assert_eq!(world.end_of(first), None);
+    assert_eq!(world.server.endpoint.len(), 1);
+}
+
+#[test]
+fn a_session_that_is_over_is_over_once() {
+    let mut world = World::new(1);
+    let (client, handle) = world.connected(psk_config("buoy-1", b"secret-1"));
+    world.clients[client].connection.close();
+    world.drain();
+    let goodbye = world.flying.pop().unwrap();
+    world.server_receives(goodbye.from, goodbye.bytes);
+    world.server.endpoint.remove(handle);
+    world.run();
+    let ends = world.server.events.iter().filter(|event| matches!(event, Event::Ended { .. })).count();
+    assert_eq!(ends, 1);
+    assert_eq!(world.end_of(handle), Some(&EndReason::PeerClosed));
+}

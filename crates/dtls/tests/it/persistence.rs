@@ -56,6 +56,35 @@ fn a_server_that_crashes_goes_on_without_a_handshake() {
 }
 
 #[test]
+fn an_orderly_stop_saves_every_session_and_a_start_finds_them() {
+    let mut world = World::new(1);
+    world.server.echoes = true;
+    for (identity, secret) in [("buoy-1", b"secret-1"), ("buoy-2", b"secret-2")] {
+        world.connected(psk_config(identity, secret));
+    }
+    let reserve = Reserve { send: 0, receive_margin: 0 };
+    let handles: Vec<Handle> = world.server.endpoint.sessions().collect();
+    assert_eq!(handles.len(), 2);
+    let mut saved = Vec::new();
+    for handle in handles {
+        let address = world.server.endpoint.address(handle).unwrap();
+        saved.push((address, exported(&mut world, handle, reserve).0));
+    }
+    let mut world = world.with_endpoint(Limits::default(), format());
+    for (address, bytes) in &saved {
+        let handle = world.server.endpoint.import(world.now, *address, &key(), NAME, bytes).unwrap();
+        let (_, reservation) = exported(&mut world, handle, Reserve::default());
+        world.server.endpoint.saved(handle, reservation);
+        assert!(world.server.endpoint.connection(handle).unwrap().suite().is_some());
+    }
+    for client in 0..2 {
+        world.say(client, b"still here");
+        world.run();
+        assert_eq!(world.clients[client].received, [b"still here"]);
+    }
+}
+
+#[test]
 fn a_client_that_slept_goes_on_without_a_handshake() {
     let mut world = World::new(1);
     world.server.echoes = true;
