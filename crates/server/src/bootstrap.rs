@@ -250,6 +250,8 @@ struct Refusal<'a> {
     endpoint: Option<&'a str>,
     code: Code,
     reason: Cow<'static, str>,
+    /// Whether it is refused for now alone.
+    is_pending: bool,
 }
 
 impl BootstrapShard {
@@ -377,7 +379,7 @@ impl BootstrapShard {
             Ok(_) => {
                 Err(refusal(None, Code::NOT_FOUND, "this is a bootstrap server; it takes no registrations"))
             }
-            Err(bad) => Err(Refusal { endpoint: None, code: bad.code(), reason: bad.to_string().into() }),
+            Err(bad) => Err(because(None, bad.code(), bad.to_string())),
         };
         if let Err(refusal) = served {
             self.refuse(request, refusal, outbox);
@@ -388,16 +390,15 @@ impl BootstrapShard {
         request: &Request<'_, Peer>,
         endpoint: Option<&'a str>,
         directory: &mut impl BootstrapDirectory,
-        outbox: &mut BootstrapOutbox,
     ) -> Result<(Arc<str>, Arc<BootstrapConfig>), Refusal<'a>> {
         let peer = request.peer;
         match directory.look_up(&BootstrapRequest { endpoint, peer }) {
             BootstrapVerdict::Configure { endpoint, config } => Ok((endpoint, config)),
-            BootstrapVerdict::Pending => {
-                outbox.events.push(BootstrapEvent::Pending { endpoint: endpoint.map(Box::from), peer });
-                Err(refusal(endpoint, Code::SERVICE_UNAVAILABLE, "this device waits for a person's yes"))
-            }
-            BootstrapVerdict::Refused(reason) => Err(Refusal { endpoint, code: Code::BAD_REQUEST, reason }),
+            BootstrapVerdict::Pending => Err(Refusal {
+                is_pending: true,
+                ..refusal(endpoint, Code::SERVICE_UNAVAILABLE, "this device waits for a person's yes")
+            }),
+            BootstrapVerdict::Refused(reason) => Err(because(endpoint, Code::BAD_REQUEST, reason)),
         }
     }
 
@@ -417,7 +418,7 @@ impl BootstrapShard {
             let words = "a configuration can't be written in the format that `pct` asks for";
             return Err(refusal(endpoint, Code::UNSUPPORTED_CONTENT_FORMAT, words));
         }
-        let (name, config) = Self::look_up(request, endpoint, directory, outbox)?;
+        let (name, config) = Self::look_up(request, endpoint, directory)?;
         let peer = request.peer;
         let before = [self.by_endpoint.get(&name).copied(), self.by_peer.get(&peer).copied()];
         for id in before.into_iter().flatten() {
@@ -434,11 +435,7 @@ impl BootstrapShard {
             ));
         }
         let session = Session::new(name.clone(), peer, config, format, now + self.limits.session_time)
-            .map_err(|problem| Refusal {
-                endpoint,
-                code: Code::INTERNAL_SERVER_ERROR,
-                reason: problem.to_string().into(),
-            })?;
+            .map_err(|problem| unsendable(endpoint, &problem))?;
         self.reply(request, outbox, |writer| {
             writer.code(Code::CHANGED);
         });
@@ -551,18 +548,10 @@ impl BootstrapShard {
                 "a Bootstrap-Pack is in SenML or LwM2M CBOR",
             ));
         }
-        let (name, config) = Self::look_up(request, endpoint, directory, outbox)?;
-        let body = config.pack(format).map_err(|problem| Refusal {
-            endpoint,
-            code: Code::INTERNAL_SERVER_ERROR,
-            reason: problem.to_string().into(),
-        })?;
+        let (name, config) = Self::look_up(request, endpoint, directory)?;
+        let body = config.pack(format).map_err(|problem| unsendable(endpoint, &problem))?;
         let message = &request.message;
-        let bad_block = |bad: buoy_coap::block::BadBlock| Refusal {
-            endpoint,
-            code: bad.code(),
-            reason: bad.to_string().into(),
-        };
+        let bad_block = |bad: buoy_coap::block::BadBlock| because(endpoint, bad.code(), bad.to_string());
         let asked = block_option(message, OptionNumber::BLOCK2).map_err(bad_block)?;
         let (block, range) = slice(asked, self.limits.block_size, body.len()).map_err(bad_block)?;
         // Keys and kilobytes go to nobody who only claims an address (RFC 9175 section 2.3).
@@ -598,7 +587,7 @@ impl BootstrapShard {
 
     /// Refuses a request, and tells it. The reason goes along, unless it would make the answer much larger than the request.
     fn refuse(&mut self, request: &Request<'_, Peer>, refusal: Refusal<'_>, outbox: &mut BootstrapOutbox) {
-        let Refusal { endpoint, code, reason } = refusal;
+        let Refusal { endpoint, code, reason, is_pending } = refusal;
         let budget = 3 * request.message.datagram().len();
         self.reply(request, outbox, |writer| {
             writer.code(code);
@@ -609,8 +598,11 @@ impl BootstrapShard {
                 writer.payload(reason.as_bytes());
             }
         });
-        let endpoint = endpoint.map(Box::from);
-        outbox.events.push(BootstrapEvent::Refused { endpoint, peer: request.peer, code, reason });
+        let (endpoint, peer) = (endpoint.map(Box::from), request.peer);
+        outbox.events.push(match is_pending {
+            true => BootstrapEvent::Pending { endpoint, peer },
+            false => BootstrapEvent::Refused { endpoint, peer, code, reason },
+        });
     }
 
     fn reply(
@@ -625,7 +617,15 @@ impl BootstrapShard {
 }
 
 fn refusal<'a>(endpoint: Option<&'a str>, code: Code, reason: &'static str) -> Refusal<'a> {
-    Refusal { endpoint, code, reason: Cow::Borrowed(reason) }
+    because(endpoint, code, reason)
+}
+
+fn because<'a>(endpoint: Option<&'a str>, code: Code, reason: impl Into<Cow<'static, str>>) -> Refusal<'a> {
+    Refusal { endpoint, code, reason: reason.into(), is_pending: false }
+}
+
+fn unsendable<'a>(endpoint: Option<&'a str>, problem: &ConfigProblem) -> Refusal<'a> {
+    because(endpoint, Code::INTERNAL_SERVER_ERROR, problem.to_string())
 }
 
 /// Whether instances can be written in a format.

@@ -198,6 +198,10 @@ fn who_is_not_known_waits_or_asks_amiss_is_refused() {
     world.server.verdicts.insert("later".to_owned(), BootstrapVerdict::Pending);
     assert_eq!(world.begin(1, "stranger"), Code::BAD_REQUEST);
     assert_eq!(world.begin(1, "later"), Code::SERVICE_UNAVAILABLE);
+    assert!(matches!(
+        world.server.events[..],
+        [BootstrapEvent::Refused { .. }, BootstrapEvent::Pending { .. }]
+    ));
     assert_eq!(world.ask(1, Code::POST, "bs", &[]), Code::BAD_REQUEST);
     assert_eq!(world.ask(1, Code::POST, "bs", &["ep=buoy-1", "pct=0"]), Code::UNSUPPORTED_CONTENT_FORMAT);
     assert_eq!(world.ask(1, Code::POST, "bs", &["ep=buoy-1", "pct=x"]), Code::BAD_REQUEST);
