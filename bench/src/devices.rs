@@ -142,13 +142,7 @@ impl Devices {
                 self.send(exchange, number, Instant::now());
                 sent += 1;
             }
-            self.crowd.flush();
-            self.crowd.wait(Duration::from_millis(100))?;
-            done += self.take(exchange, &mut measured)?;
-            if last_look.elapsed() > PATIENCE {
-                last_look = Instant::now();
-                self.repeat_lost(exchange, &mut measured)?;
-            }
+            done += self.step(exchange, Duration::from_millis(100), &mut last_look, &mut measured)?;
         }
         measured.elapsed = started.elapsed();
         Ok(measured)
@@ -169,16 +163,28 @@ impl Devices {
                 self.send(exchange, number, should_go);
                 sent += 1;
             }
-            self.crowd.flush();
-            self.crowd.wait(Duration::from_millis(1))?;
-            done += self.take(exchange, &mut measured)?;
-            if last_look.elapsed() > PATIENCE {
-                last_look = Instant::now();
-                self.repeat_lost(exchange, &mut measured)?;
-            }
+            done += self.step(exchange, Duration::from_millis(1), &mut last_look, &mut measured)?;
         }
         measured.elapsed = started.elapsed();
         Ok(measured)
+    }
+
+    /// Sends what is to go, and takes the answers that come within `wait`; how many they were.
+    fn step(
+        &mut self,
+        exchange: Exchange,
+        wait: Duration,
+        last_look: &mut Instant,
+        measured: &mut Measured,
+    ) -> Result<usize> {
+        self.crowd.flush();
+        self.crowd.wait(wait)?;
+        let done = self.take(exchange, measured)?;
+        if last_look.elapsed() > PATIENCE {
+            *last_look = Instant::now();
+            self.repeat_lost(exchange, measured)?;
+        }
+        Ok(done)
     }
 
     fn send(&mut self, exchange: Exchange, number: usize, began: Instant) {

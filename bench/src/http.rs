@@ -10,7 +10,8 @@ use mio::{Events, Interest, Poll, Token};
 use crate::devices::endpoint;
 use crate::measured::Measured;
 
-const CONNECTIONS: usize = 32;
+/// As many reads are under way at once as other exchanges.
+const CONNECTIONS: usize = crate::WINDOW;
 
 /// Reads a resource of each device in turn, so many times in all. One thread has all connections, so that the load costs little.
 pub(crate) fn reads(server: SocketAddr, devices: u32, count: u32) -> Result<Measured> {

@@ -25,7 +25,8 @@ const IN_SCOPE: &[&str] = &[
     "int-234", "int-235", "int-236", "int-237", "int-241", "int-256", "int-257", "int-260", "int-261",
     "int-280", "int-281", "int-301", "int-302", "int-303", "int-304", "int-305", "int-306", "int-307",
     "int-308", "int-309", "int-310", "int-311", "RFC 7252", "RFC 7641", "RFC 7959", "RFC 7967", "RFC 8132",
-    "RFC 8974", "RFC 9175",
+    "RFC 8974", "RFC 9175", "RFC 4279", "RFC 5077", "RFC 5280", "RFC 5746", "RFC 6066", "RFC 6347",
+    "RFC 7250", "RFC 7627", "RFC 8422", "RFC 8449", "RFC 9146",
 ];
 
 pub(crate) fn step() -> Result<Outcome> {

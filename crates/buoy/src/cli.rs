@@ -52,7 +52,11 @@ enum Command {
 
 /// Does what the command line says.
 pub(crate) fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if !matches!(command, Command::Serve(_)) {
+        end_with_the_reader();
+    }
+    let result = match command {
         Command::Serve(args) => serve::run(args),
         Command::Backup(args) => backup::run(&args),
         Command::Ctl(args) => ctl::run(&args),
@@ -78,6 +82,16 @@ pub(crate) fn run() -> ExitCode {
         }
     }
 }
+
+/// `buoy ctl devices | head -1`: who reads no more ends the program without a word, as other programs do.
+#[cfg(unix)]
+fn end_with_the_reader() {
+    // SAFETY: nothing else has been started, and the default action is a valid one.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+#[cfg(not(unix))]
+fn end_with_the_reader() {}
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ mod journal;
 mod updates;
 mod values;
 
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -54,13 +55,17 @@ pub(crate) struct Server {
     journal: JoinHandle<()>,
     stop_http: oneshot::Sender<()>,
     http: tokio::task::JoinHandle<()>,
+    /// Held as long as the server runs.
+    _lock: File,
 }
 
 impl Server {
     /// Starts everything; devices can register when this returns.
     pub(crate) async fn start(settings: Settings) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&settings.data)
-            .with_context(|| format!("the data folder {} cannot be made", settings.data.display()))?;
+        std::fs::create_dir_all(&settings.data).with_context(|| {
+            format!("the data folder {} cannot be made; choose another --data", settings.data.display())
+        })?;
+        let lock = lock(&settings.data)?;
         let store = Sqlite::open(&database(&settings.data))?;
         let models = Arc::new(load_models(settings.models.as_deref())?);
         let sockets =
@@ -125,7 +130,7 @@ impl Server {
             }
         });
         tracing::info!(coap = %coap_address, http = %http_address, "ready");
-        Ok(Self { app, shards, journal: journal_thread, stop_http, http })
+        Ok(Self { app, shards, journal: journal_thread, stop_http, http, _lock: lock })
     }
 
     pub(crate) fn coap_address(&self) -> SocketAddr {
@@ -161,6 +166,24 @@ impl Server {
 /// The database in a data folder.
 pub(crate) fn database(data: &Path) -> PathBuf {
     data.join("buoy.db")
+}
+
+/// A data folder has one server: two would give out the same names twice.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    let path = data.join("lock");
+    let file = File::options().create(true).write(true).truncate(false).open(&path);
+    let file =
+        file.with_context(|| format!("{} cannot be written; choose another --data", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another `buoy serve` runs on the data folder {}; stop it, or choose another --data",
+            data.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("{} cannot be locked", path.display()))
+        }
+    }
 }
 
 fn in_use(what: &str, address: SocketAddr) -> String {

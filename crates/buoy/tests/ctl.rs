@@ -26,10 +26,15 @@ fn a_device_is_managed_by_verbs() {
     assert!(server.says(&["execute", "buoy-1", "/3/0/12"]).contains("2.04"));
     server.says(&["attributes", "buoy-1", "/3303/0/5700", "pmin=1", "pmax=60"]);
     assert!(server.says(&["discover", "buoy-1", "/3303/0"]).contains("pmax=60"));
-    let watched = server.says(&["observe", "buoy-1", "/3303/0/5700", "--count", "2"]);
+    let watched = server.says(&["observe", "buoy-1", "/3303/0/5700", "--count", "2", "--keep"]);
     assert_eq!(watched.lines().count(), 3, "the first value and two notifications: {watched}");
     assert!(server.says(&["device", "buoy-1"]).contains("observed       /3303/0/5700"));
     server.says(&["unobserve", "buoy-1", "/3303/0/5700"]);
+    server.says(&["observe", "buoy-1", "/3303/0/5700", "--count", "1"]);
+    assert!(
+        server.says(&["device", "buoy-1"]).contains("observed       nothing"),
+        "who stops watching ends it"
+    );
     assert!(server.says(&["series", "buoy-1", "/3303/0/5700"]).lines().count() >= 3);
     assert!(server.says(&["operations", "--endpoint", "buoy-1"]).contains("GET /3/0/3"));
     let operation: Value =
@@ -58,6 +63,7 @@ fn what_cannot_be_is_refused_in_words() {
         (&["update", "buoy-1", "beef"], "there is no firmware beef"),
         (&["operation", "4711"], "there is no operation 4711"),
         (&["cancel-update", "4711"], "4711"),
+        (&["events", "--types", "foo"], "there is no type \"foo\""),
     ] {
         let said = server.refuses(arguments);
         assert!(said.contains(words), "{arguments:?}: {said}");

@@ -40,6 +40,16 @@ fn an_address_in_use_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_data_folder_has_one_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Server::start(folder.path());
+    let said = refusal(&[], folder.path());
+    assert!(said.contains("another `buoy serve` runs on the data folder"), "{said}");
+    first.kill();
+    Server::start(folder.path());
+}
+
+#[test]
 fn a_data_folder_that_is_none_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
@@ -99,6 +109,8 @@ fn a_full_disk_stops_acknowledgements_and_not_the_server() {
         ask(last);
         ready(&server).is_err_and(|said| said.contains("full"))
     });
+    let said = server.refuses(&["read", "buoy-0", "/3/0/0"]);
+    assert!(said.contains("full"), "what would wait for the store is refused at once: {said}");
     socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     while socket.recv(&mut buffer).is_ok() {}
     assert!(!server.devices().contains(&format!("buoy-{}", last + 1)));

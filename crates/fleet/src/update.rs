@@ -66,6 +66,8 @@ pub struct Update {
     said: Said,
     /// When the device is to be asked again.
     ask_again_at: Option<u64>,
+    /// Why the device did not take the order, until it has told its state.
+    refusal: Option<String>,
 }
 
 /// What the device shall run, and how it gets it.
@@ -255,6 +257,7 @@ impl Update {
             old_version: None,
             said: Said::default(),
             ask_again_at: None,
+            refusal: None,
         };
         (update, vec![Action::read(FIRMWARE_VERSION), Action::read(STATE)])
     }
@@ -314,7 +317,7 @@ impl Update {
             return Vec::new();
         }
         match input {
-            Input::Cancel => self.end(now, End::Cancelled),
+            Input::Cancel => self.cancelled(now),
             Input::Timeout => self.timed_out(now),
             Input::Registered => self.registered(now),
             Input::Version(version) => {
@@ -366,6 +369,7 @@ impl Update {
     fn listen(&mut self, now: u64) -> Vec<Action> {
         match self.stage {
             Stage::Inspecting => self.inspected(now),
+            Stage::Ordering => self.order_was_refused(now),
             Stage::Downloading => self.download_report(now),
             Stage::Confirming => self.verdict(now),
             _ => Vec::new(),
@@ -484,11 +488,42 @@ impl Update {
             (_, Action::Observe(_)) => Vec::new(),
             // The device may have rebooted before its answer got through, or be busy booting.
             (Stage::Executing | Stage::Installing | Stage::Confirming, _) => self.wait_and_ask(now),
+            // The answer that says so may be the second, to an order that the device took the first time.
+            (Stage::Ordering, Action::Push | Action::WriteUri(_)) if self.refusal.is_none() => {
+                self.refusal = Some(format!("{}: {reason}", action.path()));
+                self.said = Said::default();
+                vec![Action::read(STATE), Action::read(RESULT)]
+            }
             (_, action) => {
-                let reason = format!("{}: {reason}", action.path());
+                let reason = self.refusal.take().unwrap_or_else(|| format!("{}: {reason}", action.path()));
                 self.end(now, End::Failed { reason })
             }
         }
+    }
+
+    /// The device refused the order, and then told its state: what counts is that.
+    fn order_was_refused(&mut self, now: u64) -> Vec<Action> {
+        let (Some(reason), Some(state), Some(result)) =
+            (self.refusal.clone(), self.said.state, self.said.result)
+        else {
+            return Vec::new();
+        };
+        match (state, result) {
+            (DOWNLOADING | DOWNLOADED, _) => {
+                self.refusal = None;
+                self.enter(now, Stage::Downloading);
+                self.download_report(now)
+            }
+            (IDLE, result) if result > RESULT_SUCCESS => self.end(now, End::Refused { result }),
+            _ => self.end(now, End::Failed { reason }),
+        }
+    }
+
+    /// A device that has the order is told to forget it: an empty URI takes it back in every version of the object.
+    fn cancelled(&mut self, now: u64) -> Vec<Action> {
+        let has_order = matches!(self.stage, Stage::Ordering | Stage::Downloading);
+        self.end(now, End::Cancelled);
+        if has_order { vec![Action::WriteUri(String::new())] } else { Vec::new() }
     }
 
     fn timed_out(&mut self, now: u64) -> Vec<Action> {
@@ -723,11 +758,27 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_the_device_denies_ends_the_update_with_its_words() {
+    fn an_order_whose_first_answer_was_lost_is_taken_all_the_same() {
         let mut update = start();
         update.handle(1, Input::Version(OLD));
         let actions = update.handle(2, Input::State(IDLE));
         update.handle(3, Input::Failed(actions.last().unwrap().clone(), "4.05 Method Not Allowed"));
+        update.handle(4, Input::Result(0));
+        let actions = update.handle(5, Input::State(DOWNLOADED));
+        assert_eq!(actions, [Action::Execute]);
+        assert_eq!(update.stage(), &Stage::Executing);
+    }
+
+    #[test]
+    fn a_write_that_the_device_denies_ends_the_update_with_its_words() {
+        let mut update = start();
+        update.handle(1, Input::Version(OLD));
+        let actions = update.handle(2, Input::State(IDLE));
+        let asked =
+            update.handle(3, Input::Failed(actions.last().unwrap().clone(), "4.05 Method Not Allowed"));
+        assert_eq!(asked, [Action::read(STATE), Action::read(RESULT)]);
+        update.handle(4, Input::State(IDLE));
+        update.handle(5, Input::Result(0));
         assert_eq!(ended(&update), &End::Failed { reason: "/5/0/1: 4.05 Method Not Allowed".into() });
     }
 }

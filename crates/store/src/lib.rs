@@ -32,9 +32,9 @@ pub trait Writer: Send {
         &mut self,
         apply: &mut dyn FnMut(&mut dyn Batch) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
-    /// How many samples are durable, but not yet where readers look for them.
+    /// How many samples and registrations are durable, but not yet where readers look for them.
     fn unsettled(&self) -> usize;
-    /// Puts some of the unsettled samples where readers look for them; how many. None are left when it says 0.
+    /// Puts some of what is unsettled where readers look for it; how much. Nothing is left when it says 0.
     ///
     /// # Errors
     /// [`StoreError`]; nothing has changed.
@@ -43,7 +43,7 @@ pub trait Writer: Send {
 
 /// The changes of one commit.
 pub trait Batch {
-    /// Saves a registration under its key.
+    /// Saves a registration under its key. Readers see it once it is settled ([`Writer::settle`]), as all is when a writer is made.
     ///
     /// # Errors
     /// [`StoreError`], here and below.

@@ -1,6 +1,6 @@
 //! The store in one SQLite file, in write-ahead mode: readers and the writer don't wait for each other.
 
-mod samples;
+mod batches;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -48,9 +48,9 @@ impl Sqlite {
         let connection = self.connect(OpenFlags::default())?;
         // A power cut must not lose what a device was told: each commit is flushed to the disk.
         connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+        connection.pragma_update(None, "wal_autocheckpoint", 16_000)?;
         connection.set_prepared_statement_cache_capacity(64);
-        let mut writer = SqliteWriter { connection, series: samples::Series::default() };
+        let mut writer = SqliteWriter { connection, series: batches::Series::default() };
         // What an earlier run left; nobody is served yet.
         while writer.settle()? > 0 {}
         Ok(writer)
@@ -99,7 +99,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
 #[derive(Debug)]
 pub struct SqliteWriter {
     connection: Connection,
-    series: samples::Series,
+    series: batches::Series,
 }
 
 impl Writer for SqliteWriter {
@@ -121,9 +121,13 @@ impl Writer for SqliteWriter {
     fn settle(&mut self) -> Result<usize, StoreError> {
         let transaction =
             self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let settled = samples::settle(&transaction)?;
+        let settled = batches::settle(&transaction)?;
         transaction.commit()?;
         self.series.unsettled = if settled == 0 { 0 } else { self.series.unsettled.saturating_sub(settled) };
+        if self.series.unsettled == 0 && settled > 0 {
+            // Now, while nobody waits; the next commits would have to do it.
+            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        }
         Ok(settled)
     }
 }
@@ -135,24 +139,21 @@ impl SqliteWriter {
     ) -> Result<(), StoreError> {
         let Self { connection, series } = self;
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut batch = SqliteBatch { transaction: &transaction, series, samples: Vec::new(), count: 0 };
+        let mut batch =
+            SqliteBatch { transaction: &transaction, series, pending: batches::Pending::default() };
         apply(&mut batch)?;
-        let SqliteBatch { samples, count, .. } = batch;
-        if count > 0 {
-            samples::save(&transaction, &samples)?;
-        }
+        let SqliteBatch { pending, .. } = batch;
+        pending.save(&transaction)?;
         transaction.commit()?;
-        series.unsettled += count;
+        series.unsettled += pending.count;
         Ok(())
     }
 }
 
 struct SqliteBatch<'a> {
     transaction: &'a Transaction<'a>,
-    series: &'a mut samples::Series,
-    /// All samples of the commit.
-    samples: Vec<u8>,
-    count: usize,
+    series: &'a mut batches::Series,
+    pending: batches::Pending,
 }
 
 impl SqliteBatch<'_> {
@@ -164,14 +165,11 @@ impl SqliteBatch<'_> {
 
 impl Batch for SqliteBatch<'_> {
     fn put_registration(&mut self, key: u64, record: &[u8]) -> Result<(), StoreError> {
-        self.run(
-            "INSERT OR REPLACE INTO registration (key, record) VALUES (?1, ?2)",
-            params![key as i64, record],
-        )
+        self.pending.registration(key, Some(record))
     }
 
     fn remove_registration(&mut self, key: u64) -> Result<(), StoreError> {
-        self.run("DELETE FROM registration WHERE key = ?1", [key as i64])
+        self.pending.registration(key, None)
     }
 
     fn put_operation(&mut self, operation: &OperationRow) -> Result<(), StoreError> {
@@ -189,15 +187,13 @@ impl Batch for SqliteBatch<'_> {
         at: u64,
         value: Sample,
     ) -> Result<(), StoreError> {
-        let batch = std::mem::take(&mut self.samples);
-        self.samples = self.series.append(self.transaction, batch, endpoint, path, at, value)?;
-        self.count += 1;
-        Ok(())
+        let series = self.series.id(self.transaction, endpoint, path)?;
+        self.pending.sample(series, at, value)
     }
 
     fn prune(&mut self, before: u64) -> Result<(), StoreError> {
         let before = before as i64;
-        while samples::settle(self.transaction)? > 0 {}
+        while batches::settle(self.transaction)? > 0 {}
         self.series.forget();
         self.run("DELETE FROM sample WHERE series IN (SELECT id FROM series) AND at < ?1", [before])?;
         self.run("DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM sample WHERE series = id)", [])?;

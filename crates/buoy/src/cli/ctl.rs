@@ -54,7 +54,7 @@ enum Verb {
     Discover(operations::Discover),
     /// Sets when a device notifies, as in pmin=10 pmax=60; NAME alone unsets.
     Attributes(operations::Attributes),
-    /// Watches values live, until Ctrl-C.
+    /// Watches values live, until Ctrl-C, which ends the observation.
     Observe(operations::Observe),
     /// Ends an observation.
     Unobserve(operations::Unobserve),

@@ -40,6 +40,12 @@ enum Command {
         /// Writes image and signature as one file in place of the signature alone.
         #[arg(long)]
         container: bool,
+        /// Signs a manifest that speaks of the image, in place of the image: it can say more. The only way of Ed25519 keys.
+        #[arg(long)]
+        manifest: bool,
+        /// In the manifest: grows with every release.
+        #[arg(long, default_value_t = 0)]
+        sequence: u64,
         /// The image.
         image: PathBuf,
     },
@@ -63,6 +69,10 @@ enum Command {
         file: PathBuf,
     },
 }
+
+/// The app descriptor has 32 bytes for each text, and a zero at its end.
+const MAX_TEXT: usize = 31;
+const MAX_PAYLOAD: usize = 16 << 20;
 
 #[derive(Debug, clap::Args)]
 struct Build {
@@ -88,6 +98,14 @@ struct Build {
 
 impl Build {
     fn run(&self) -> anyhow::Result<()> {
+        if self.release.is_empty() || self.release.len() > MAX_TEXT || self.project.len() > MAX_TEXT {
+            bail!(
+                "--release must have 1 to {MAX_TEXT} bytes and --project at most {MAX_TEXT}: the app descriptor has no more room"
+            );
+        }
+        if self.size > MAX_PAYLOAD {
+            bail!("--size is {}, and may be {MAX_PAYLOAD} at most", self.size);
+        }
         let filler = format!("{} {}\n", self.project, self.release);
         let marker = self.behaviour.marker().bytes();
         let payload: Vec<u8> = marker.chain(filler.bytes().cycle()).take(self.size.max(64)).collect();
@@ -119,7 +137,21 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Keygen { kind, prefix } => keygen(kind, &prefix),
         Command::Build(build) => build.run(),
-        Command::Sign { key, output, container, image } => sign(&key, output, container, &image),
+        Command::Sign { key, output, container, manifest, sequence, image } => {
+            let private =
+                PrivateKey::from_pem(&read_text(&key)?).with_context(|| format!("{}", key.display()))?;
+            let bytes = read(&image)?;
+            let signature = if manifest || private.algorithm() == Algorithm::Ed25519 {
+                host::sign_manifest(
+                    &bytes,
+                    &private,
+                    &host::ReleaseFacts { sequence, ..host::ReleaseFacts::default() },
+                )?
+            } else {
+                host::sign_detached(&bytes, &private)?
+            };
+            write_signature(output, container, &image, &bytes, signature)
+        }
         Command::Verify { key, signature, image } => verify(&key, signature.as_deref(), &image),
         Command::Inspect { json, file } => inspect(&file, json),
     }
@@ -134,12 +166,15 @@ fn keygen(kind: KeyKind, prefix: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn sign(key: &Path, output: Option<PathBuf>, container: bool, image: &Path) -> anyhow::Result<()> {
-    let private = PrivateKey::from_pem(&read_text(key)?).with_context(|| format!("{}", key.display()))?;
-    let bytes = read(image)?;
-    let signature = host::sign_detached(&bytes, &private)?;
+fn write_signature(
+    output: Option<PathBuf>,
+    container: bool,
+    image: &Path,
+    bytes: &[u8],
+    signature: Vec<u8>,
+) -> anyhow::Result<()> {
     let (suffix, content) = match container {
-        true => (".container", host::container(&bytes, &signature)?),
+        true => (".container", host::container(bytes, &signature)?),
         false => (".sig", signature),
     };
     let output = output.unwrap_or_else(|| with_suffix(image, suffix));
@@ -182,6 +217,9 @@ fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(&object)?);
     } else {
         known.for_each(|(name, value)| println!("{name:18}{value}"));
+    }
+    if let Some(Err(error)) = facts.image_sound {
+        bail!("{} is damaged: {error}", file.display());
     }
     Ok(())
 }

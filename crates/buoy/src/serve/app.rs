@@ -109,7 +109,8 @@ impl App {
     ) -> Option<(RegistrationView, Performed)> {
         let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
         let mut progress = self.hub.expect(id);
-        let (tell, mut told) = oneshot::channel();
+        let (tell, told) = oneshot::channel();
+        let mut told = Told::Not(told);
         let (name, hub, now) = (Arc::<str>::from(endpoint), self.hub.clone(), self.clock.now());
         self.home(endpoint).run(move |shard, _, outbox| {
             let Some(registration) = shard.registration(&name) else { return hub.forget(id) };
@@ -128,13 +129,27 @@ impl App {
             );
         });
         // The engine keeps the deadline of what is not durable; the margin is for its answer to get here.
-        let step = tokio::time::timeout(timeout + Duration::from_millis(500), progress.recv()).await;
-        let (registration, durability) = told.try_recv().ok()?;
-        let performed = match step {
+        let end = tokio::time::timeout(timeout + Duration::from_millis(500), async {
+            let mut is_in_line = false;
+            loop {
+                match progress.recv().await {
+                    // It waits behind others; that it waits for a sleeping device is said at once, or by the second time.
+                    Some(Progress::Queued) if !is_in_line && !is_asleep(&mut told) => is_in_line = true,
+                    other => return other,
+                }
+            }
+        });
+        let end = end.await;
+        let (registration, durability) = told.get()?;
+        let can_wait = durability == Durability::Durable && self.hub.delay(id);
+        let performed = match end {
             Ok(Some(Progress::Ended(result))) => Performed::Ended(result),
-            Ok(Some(Progress::Queued)) => Performed::Delayed(id),
-            Err(_) if durability == Durability::Durable => Performed::Delayed(id),
-            Ok(None) | Err(_) => Performed::Ended(Err(Failure::TimedOut)),
+            Ok(Some(Progress::Queued)) | Err(_) if can_wait => Performed::Delayed(id),
+            // It ended in this very moment.
+            _ => match progress.try_recv() {
+                Ok(Progress::Ended(result)) => Performed::Ended(result),
+                _ => Performed::Ended(Err(Failure::TimedOut)),
+            },
         };
         Some((registration, performed))
     }
@@ -287,6 +302,36 @@ impl App {
 pub(crate) fn downlink(request: &lwm2m::Downlink<'_>, root: &str) -> Downlink {
     let options = request.options_under(root).map(|(number, value)| (number, Box::from(&*value))).collect();
     Downlink { code: request.code(), options, payload: Body::new(request.payload().to_vec()) }
+}
+
+/// What the shard said of a device when it took an operation for it.
+enum Told {
+    Not(oneshot::Receiver<(RegistrationView, Durability)>),
+    Yes(RegistrationView, Durability),
+}
+
+impl Told {
+    /// `None` if the device is not registered.
+    fn get(mut self) -> Option<(RegistrationView, Durability)> {
+        self.look();
+        match self {
+            Self::Yes(registration, durability) => Some((registration, durability)),
+            Self::Not(_) => None,
+        }
+    }
+
+    fn look(&mut self) {
+        if let Self::Not(receiver) = self
+            && let Ok((registration, durability)) = receiver.try_recv()
+        {
+            *self = Self::Yes(registration, durability);
+        }
+    }
+}
+
+fn is_asleep(told: &mut Told) -> bool {
+    told.look();
+    matches!(told, Told::Yes(registration, _) if registration.asleep)
 }
 
 /// Puts the root below which a device has its objects before the path of a request.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, bail};
+use buoy_ota::container::Proof;
 use buoy_ota::host::inspect;
 use buoy_server::Body;
 use buoy_store::FirmwareRow;
@@ -32,11 +33,18 @@ pub(crate) struct Library {
 pub(crate) struct Image {
     pub(crate) row: Arc<FirmwareRow>,
     pub(crate) body: Body,
+    /// It is a container, with its signature inside.
+    carries_proof: bool,
     /// The image with its signature in one file, for devices that are sent it; made when the first one is.
     container: Arc<OnceLock<Body>>,
 }
 
 impl Image {
+    /// Whether devices find a signature in it or beside it.
+    pub(crate) fn is_signed(&self) -> bool {
+        self.carries_proof || self.row.signature.is_some()
+    }
+
     /// What is pushed to a device: the image, in a container if its signature lies beside it.
     pub(crate) fn package(&self) -> Body {
         let Some(signature) = &self.row.signature else { return self.body.clone() };
@@ -77,7 +85,9 @@ impl Library {
         if digest_of(&bytes) != row.digest {
             bail!("the image {} is damaged: its digest is another; upload it again", path.display());
         }
-        let image = Image { row: Arc::new(row), body: Body::new(bytes), container: Arc::default() };
+        let carries_proof = inspect(&bytes).proof.is_some();
+        let body = Body::new(bytes);
+        let image = Image { row: Arc::new(row), body, carries_proof, container: Arc::default() };
         self.lock().insert(image.row.digest.clone(), image.clone());
         Ok(image)
     }
@@ -118,11 +128,20 @@ pub(crate) async fn add(
     name: Option<String>,
     bytes: Vec<u8>,
     signature: Option<Vec<u8>>,
-) -> anyhow::Result<Arc<FirmwareRow>> {
+) -> Result<Arc<FirmwareRow>, AddError> {
     if bytes.is_empty() || bytes.len() > MAX_IMAGE {
-        bail!("an image has 1 to {MAX_IMAGE} bytes, and this one has {}", bytes.len());
+        let size = format!("an image has 1 to {MAX_IMAGE} bytes, and this one has {}", bytes.len());
+        return Err(AddError::Image(size));
     }
     let facts = inspect(&bytes);
+    if let Some(Err(damage)) = &facts.image_sound {
+        return Err(AddError::Image(format!("the image is damaged: {damage}; build or copy it anew")));
+    }
+    if let Some(signature) = &signature
+        && let Err(error) = Proof::recognise(signature)
+    {
+        return Err(AddError::Image(format!("this is no signature that devices know: {error}")));
+    }
     let digest = digest_of(&bytes);
     let row = FirmwareRow {
         name: name.unwrap_or_else(|| format!("{} {}", text(&facts.project), text(&facts.version))),
@@ -135,12 +154,22 @@ pub(crate) async fn add(
     };
     let library = app.clone();
     let written = tokio::task::spawn_blocking(move || library.firmware.write(&digest, &bytes));
-    written.await.context("the image could not be written")??;
+    written.await.context("the image could not be written").flatten().map_err(AddError::Storage)?;
     let saved = row.clone();
-    app.journal.edit(move |batch| batch.put_firmware(&saved)).await?;
-    let image = app.firmware.load(row)?;
+    let saved = app.journal.edit_now(move |batch| batch.put_firmware(&saved)).await;
+    saved.map_err(|error| AddError::Storage(error.into()))?;
+    let image = app.firmware.load(row).map_err(AddError::Storage)?;
     offer(app, &image);
     Ok(image.row)
+}
+
+/// Why an image is not in the library.
+#[derive(Debug)]
+pub(crate) enum AddError {
+    /// It is none, or its signature is none.
+    Image(String),
+    /// It cannot be kept.
+    Storage(anyhow::Error),
 }
 
 /// Removes an image.

@@ -138,7 +138,10 @@ impl Hub {
         for event in events.drain(..) {
             let delayed = match &event {
                 Event::OperationEnded { id, outcome, .. } => self.ended(*id, outcome),
-                Event::OperationQueued { id, .. } => self.queued(*id),
+                Event::OperationQueued { id, .. } => {
+                    self.queued(*id);
+                    false
+                }
                 _ => false,
             };
             let for_updates = self.open_updates.load(Ordering::Relaxed) > 0 && concerns_updates(&event);
@@ -203,12 +206,17 @@ impl Hub {
         waiter.delayed
     }
 
-    fn queued(&self, id: OperationId) -> bool {
-        if let Some(waiter) = lock(&self.waiters).get_mut(&id) {
-            waiter.delayed = true;
+    fn queued(&self, id: OperationId) {
+        if let Some(waiter) = lock(&self.waiters).get(&id) {
             let _ = waiter.progress.send(Progress::Queued);
         }
-        false
+    }
+
+    /// The caller is told that the end will come as an event. False if the operation has ended.
+    pub(crate) fn delay(&self, id: OperationId) -> bool {
+        let mut waiters = lock(&self.waiters);
+        let waiter = waiters.get_mut(&id);
+        waiter.map(|waiter| waiter.delayed = true).is_some()
     }
 }
 

@@ -21,7 +21,7 @@ use super::values::DeviceModels;
 
 /// Jobs of one commit.
 const MAX_GROUP: usize = 256;
-/// Samples are settled when nothing came for so long,
+/// Samples and registrations are settled when nothing came for so long,
 const IDLE: Duration = Duration::from_millis(100);
 /// when so many wait, or when somebody asks for them.
 const MOST_UNSETTLED: usize = 1 << 20;
@@ -46,6 +46,24 @@ pub(crate) struct JournalHandle {
 }
 
 impl JournalHandle {
+    /// Makes a change durable for somebody who waits: comes back when it is, or with the reason if the store cannot be written. Then
+    /// the change is made as soon as it can.
+    pub(crate) async fn edit_now(
+        &self,
+        edit: impl FnMut(&mut dyn Batch) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), NotSaved> {
+        let saved = self.edit(edit);
+        tokio::pin!(saved);
+        loop {
+            if let Ok(result) = tokio::time::timeout(LOOK_AGAIN, &mut saved).await {
+                return result.map_err(NotSaved::Stopped);
+            }
+            if let Some(trouble) = self.trouble() {
+                return Err(NotSaved::Trouble(trouble));
+            }
+        }
+    }
+
     /// Makes a change durable; comes back when it is.
     pub(crate) async fn edit(
         &self,
@@ -73,6 +91,29 @@ impl JournalHandle {
         let _ = self.jobs.send(Job::Stop);
     }
 }
+
+/// While somebody waits for a change, the store is asked so often whether it has trouble.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Why a change is not durable yet.
+#[derive(Debug)]
+pub(crate) enum NotSaved {
+    /// The server is stopping.
+    Stopped(Stopped),
+    /// The store cannot be written.
+    Trouble(String),
+}
+
+impl std::fmt::Display for NotSaved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stopped(stopped) => stopped.fmt(f),
+            Self::Trouble(trouble) => f.write_str(trouble),
+        }
+    }
+}
+
+impl std::error::Error for NotSaved {}
 
 /// The server is stopping.
 #[derive(Debug)]
@@ -137,7 +178,7 @@ impl<W: Writer> Thread<W> {
         }
     }
 
-    /// Whether there may be more. What cannot be done now can be done later: the samples are safe.
+    /// Whether there may be more. What cannot be done now can be done later: all of it is safe.
     fn settle_some(&mut self) -> bool {
         if self.writer.unsettled() == 0 {
             return false;
@@ -145,7 +186,7 @@ impl<W: Writer> Thread<W> {
         match self.writer.settle() {
             Ok(count) => count > 0,
             Err(error) => {
-                tracing::warn!(%error, "values cannot be sorted into their series now");
+                tracing::warn!(%error, "what was saved cannot be sorted now");
                 false
             }
         }

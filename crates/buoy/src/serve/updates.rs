@@ -284,6 +284,13 @@ impl Driver {
         if update.has_ended() {
             tracing::info!(device = %endpoint, update = update.id(), end = %update.stage(), "firmware update ended");
             self.by_endpoint.remove(&endpoint);
+            if let Some(push) = self.app.downloads.get(update.id()).and_then(|followed| followed.push) {
+                // One that is done is not there any more.
+                self.app.cancel(&endpoint, push).await;
+            }
+            for action in actions {
+                self.perform(&update, &endpoint, action);
+            }
             self.app.follow_download(update.id(), false);
         } else {
             for action in actions {
@@ -325,8 +332,8 @@ impl Driver {
             Action::Read(_) => Typed::Read { path, accept: None },
             Action::Observe(_) => Typed::Observe { path, accept: None, attributes: Attributes::default() },
             Action::WriteUri(base) => {
-                // A path of its own tells how far this device has come.
-                uri = format!("{base}/{}", update.id());
+                // A path of its own tells how far this device has come. An empty one takes the order back.
+                uri = if base.is_empty() { String::new() } else { format!("{base}/{}", update.id()) };
                 let content = Content { format: ContentFormat::TEXT, payload: uri.as_bytes() };
                 Typed::Write { path, mode: WriteMode::Replace, content }
             }

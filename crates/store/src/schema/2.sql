@@ -5,7 +5,8 @@ CREATE TABLE idempotency_key (
     at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE sample_batch (
+CREATE TABLE batch (
     id INTEGER PRIMARY KEY,
+    registrations BLOB NOT NULL,
     samples BLOB NOT NULL
 );

@@ -187,6 +187,9 @@ pub(super) struct Observe {
     /// Ends after so many notifications.
     #[arg(long)]
     count: Option<u64>,
+    /// Leaves the observation at the device at the end; its values go on to be kept.
+    #[arg(long)]
+    keep: bool,
     #[command(flatten)]
     patience: Patience,
 }
@@ -198,6 +201,12 @@ pub(super) fn observe(client: &Client, out: Output, args: &Observe) -> anyhow::R
         paths => Request::ObserveComposite { paths: paths.to_vec(), format },
     };
     perform(client, out, &args.endpoint, request, &args.patience)?;
+    let end = {
+        let (client, endpoint, paths, keep) =
+            (client.clone(), args.endpoint.clone(), args.paths.clone(), args.keep);
+        move || if keep { Ok(()) } else { stop_observing(&client, &endpoint, &paths) }
+    };
+    end_by_interrupt(end.clone())?;
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut failure = None;
     client.events(Some(&args.endpoint), Some("notification"), |event| {
@@ -212,7 +221,43 @@ pub(super) fn observe(client: &Client, out: Output, args: &Observe) -> anyhow::R
         left -= 1;
         left > 0 && failure.is_none()
     })?;
+    end()?;
     failure.map_or(Ok(()), Err)
+}
+
+/// Ctrl-C ends the program, after `end`.
+fn end_by_interrupt(end: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::spawn(move || {
+        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            let code = match end() {
+                Ok(()) => 0,
+                Err(error) => {
+                    eprintln!("buoy: {error:#}");
+                    1
+                }
+            };
+            std::process::exit(code);
+        }
+    });
+    Ok(())
+}
+
+fn stop_observing(client: &Client, endpoint: &str, paths: &[String]) -> anyhow::Result<()> {
+    let operation = client.start_operation(&StartOperation {
+        endpoint: endpoint.to_owned(),
+        request: cancel_request(paths),
+        deadline: None,
+        wait: None,
+    })?;
+    check(&operation)
+}
+
+fn cancel_request(paths: &[String]) -> Request {
+    match paths {
+        [path] => Request::CancelObserve { path: path.clone() },
+        paths => Request::CancelObserveComposite { paths: paths.to_vec() },
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -227,11 +272,7 @@ pub(super) struct Unobserve {
 }
 
 pub(super) fn unobserve(client: &Client, out: Output, args: &Unobserve) -> anyhow::Result<()> {
-    let request = match args.paths.as_slice() {
-        [path] => Request::CancelObserve { path: path.clone() },
-        paths => Request::CancelObserveComposite { paths: paths.to_vec() },
-    };
-    perform(client, out, &args.endpoint, request, &args.patience)
+    perform(client, out, &args.endpoint, cancel_request(&args.paths), &args.patience)
 }
 
 /// Has an operation done, and shows what became of it.
@@ -249,6 +290,13 @@ fn perform(
         wait: Some(patience.wait),
     })?;
     show(out, &operation)?;
+    if !operation.ended && patience.wait > 0 && operation.state == "sent" {
+        bail!(
+            "{endpoint} has not answered within {} s; `buoy ctl operation {}` shows how it goes",
+            patience.wait,
+            operation.id
+        );
+    }
     check(&operation)
 }
 

@@ -11,7 +11,10 @@ use anyhow::{Context, bail};
 use buoy_client::firmware::fetch::CoapFetch;
 use buoy_client::firmware::ota::OtaTarget;
 use buoy_client::firmware::{DownloadError, Fetch, FirmwareUpdate, Protocol, State};
-use buoy_client::objects::{Device, LightControl, Temperature, Time};
+use buoy_client::objects::{
+    ConnectivityMonitoring, ConnectivityStatistics, Device, LightControl, Location, PowerSource, Temperature,
+    Time,
+};
 use buoy_client::{ClientConfig, Event, HostClient, Object, Security, Server, ServerSlot, Storage};
 use buoy_coap::block::BlockSize;
 use buoy_coap::time::Instant;
@@ -28,6 +31,10 @@ use super::{Args, FACTORY_RESET, Parts, REBOOT, open_flash};
 /// The line that keeps the watchdog quiet.
 pub(super) const HEARTBEAT: &str = ".";
 const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
+/// Kind of power source of object 3.
+const INTERNAL_BATTERY: u8 = 1;
+/// Network bearer of object 4.
+const ETHERNET: u8 = 41;
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
 const PROTOCOLS: &[Protocol] = &[Protocol::Coap, Protocol::Http];
 const MTU: usize = 2048;
@@ -83,6 +90,9 @@ struct Image<'d> {
     light: LightControl<1>,
     temperature: Temperature<1>,
     time: Time,
+    monitoring: ConnectivityMonitoring,
+    location: Location,
+    statistics: ConnectivityStatistics,
     storage: Folder,
     clock: Clock,
     sockets: Vec<(ServerSlot, UdpSocket)>,
@@ -116,6 +126,9 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
         .map_err(|_| anyhow::anyhow!("there is no room for a server account"))?;
     let mut device = Device::new("Buoy", "Simulated buoy", &args.endpoint, version.as_str());
     device.set_queue_mode(args.queue);
+    let battery = PowerSource { kind: INTERNAL_BATTERY, millivolts: Some(3800), milliamperes: Some(125) };
+    device.power[0] = Some(battery);
+    device.battery_level = Some(87);
     let target = OtaTarget::new(flash, parts.device(), slot);
     let mut image = Image {
         client,
@@ -124,6 +137,10 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
         light: LightControl::new(),
         temperature: Temperature::new(20.0, Some((-40.0, 85.0))),
         time: Time::new(),
+        monitoring: ConnectivityMonitoring::new(ETHERNET, "127.0.0.1"),
+        // Somewhere in the Atlantic.
+        location: Location::new(34.5, -38.25),
+        statistics: ConnectivityStatistics::new(),
         storage: Folder::beside(&args.flash).context("the state beside the flash cannot be kept")?,
         clock: Clock::start(),
         sockets: Vec::new(),
@@ -186,10 +203,22 @@ fn end_with_the_boot_loader() {
 /// Runs `$act` with the client and the list of all objects.
 macro_rules! with_objects {
     ($image:expr, |$client:ident, $objects:ident, $storage:ident| $act:expr) => {{
-        let Image { client: $client, device, firmware, light, temperature, time, storage: $storage, .. } =
-            $image;
+        let Image {
+            client: $client,
+            device,
+            firmware,
+            light,
+            temperature,
+            time,
+            monitoring,
+            location,
+            statistics,
+            storage: $storage,
+            ..
+        } = $image;
         let _ = &$storage;
-        let $objects: &mut [&mut dyn Object] = &mut [device, firmware, light, temperature, time];
+        let $objects: &mut [&mut dyn Object] =
+            &mut [device, firmware, light, temperature, time, monitoring, location, statistics];
         $act
     }};
 }
@@ -224,6 +253,7 @@ impl Image<'_> {
         let mut out = [0; MTU];
         match input {
             Input::Server(slot, bytes) => {
+                self.statistics.count_received(bytes.len());
                 let length = with_objects!(self, |client, objects, storage| {
                     client.handle_datagram(now, slot, &bytes, objects, &mut out)
                 });
@@ -419,9 +449,10 @@ impl Image<'_> {
             .context("the state beside the flash cannot be saved")
     }
 
-    fn send(&self, slot: ServerSlot, datagram: &[u8]) {
+    fn send(&mut self, slot: ServerSlot, datagram: &[u8]) {
         let socket = self.sockets.iter().find(|(other, _)| *other == slot);
         if let Some((_, socket)) = socket.filter(|_| !datagram.is_empty()) {
+            self.statistics.count_sent(datagram.len());
             // Lost, as it might be on the way.
             let _ = socket.send(datagram);
         }

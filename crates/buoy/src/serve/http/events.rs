@@ -94,7 +94,10 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
         Event::Awake(endpoint) if wanted(endpoint) => Some(("AWAKE", json!({"ep": &**endpoint}))),
         Event::Sleeping(endpoint) if wanted(endpoint) => Some(("SLEEPING", json!({"ep": &**endpoint}))),
         Event::Reported(report) if wanted(&report.endpoint) => reported(app, report),
-        Event::Traced { endpoint, at, incoming, datagram } if wanted(endpoint) => {
+        // Another reader's stream may be why the device is traced.
+        Event::Traced { endpoint, at, incoming, datagram }
+            if only.is_some_and(|only| *only == **endpoint) =>
+        {
             Some(("COAPLOG", coap_log(endpoint, *at, *incoming, datagram)?))
         }
         _ => None,

@@ -20,7 +20,6 @@ use buoy_lwm2m::attributes::{AttributeUpdate, Attributes};
 use buoy_lwm2m::link::{Links, ObjectLinks};
 use buoy_lwm2m::operation::{Content, Downlink, WriteMode};
 use buoy_lwm2m::path::{Level, Path};
-use buoy_lwm2m::value::OwnedValue;
 use buoy_server::{Failure, Intent, Outcome, RegistrationView};
 use serde_json::{Map, Value, json};
 
@@ -134,6 +133,12 @@ impl Call {
         intent: Intent,
         content: impl FnOnce(&DeviceModels<'_>, &Outcome) -> Answered,
     ) -> Answer {
+        if let Some(trouble) = self.app.journal.trouble() {
+            return Err(Plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("The store cannot be written: {trouble}"),
+            ));
+        }
         let performed = self.app.perform(&self.endpoint, downlink(request, "/"), intent, self.timeout).await;
         let Some((registration, performed)) = performed else { return Err(unknown(&self.endpoint)) };
         match performed {
@@ -303,6 +308,9 @@ async fn read(
     match Target::parse(&path)? {
         Target::Node(path) => {
             let accept = call.format("format")?;
+            if accept == Some(ContentFormat::LINK) {
+                return Err(bad_request("values are not read as links; ask at …/discover for those"));
+            }
             let request = Downlink::Read { path, accept };
             call.answer(&path.to_string(), &request, Intent::Once, |models, outcome| {
                 read_node(path, models, outcome)
@@ -390,7 +398,8 @@ fn written_values(
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     if content_type.starts_with("text/plain") {
         let text = std::str::from_utf8(body).map_err(|_| bad_request("the body is not UTF-8 text"))?;
-        return Ok(vec![(path, Some(OwnedValue::String(text.to_owned())))]);
+        let value = nodes::read_value(path, &json!(text), None, models).map_err(bad_request)?;
+        return Ok(vec![(path, Some(value))]);
     }
     nodes::parse(path, &parse_json(body)?, models).map_err(bad_request)
 }
@@ -479,6 +488,11 @@ async fn create(call: &Call, path: Path, body: &[u8]) -> Answer {
     let models = call.models(&registration);
     let values = nodes::parse(path, &node, &models).map_err(bad_request)?;
     let format = call.format("format")?.unwrap_or_else(|| models.preferred_format());
+    if !has_id && format != ContentFormat::TLV {
+        return Err(bad_request(
+            "only in TLV can an instance be without \"id\"; name one, or leave out format",
+        ));
+    }
     // Without an id the payload speaks of the resources alone.
     let base = if has_id { path } else { path.child(0).unwrap_or(path) };
     let payload = values::encode(format, base, &values).map_err(bad_request)?;
@@ -522,7 +536,7 @@ async fn cancel(call: &Call, paths: &[Path], composite: bool) -> Answer {
     };
     if !active {
         call.app.forget_observation(endpoint, observation.id).await;
-        return Ok(StatusCode::NO_CONTENT.into_response());
+        return Ok(StatusCode::OK.into_response());
     }
     let intent = Intent::Cancel(observation.id);
     match (composite, paths) {

@@ -19,7 +19,10 @@ pub(crate) fn node(path: Path, entries: &[Entry]) -> Option<Json> {
         .map(|entry| (entry.path, entry.value.as_ref()))
         .collect();
     match path.level() {
-        Level::Root => None,
+        Level::Root => {
+            let objects: Vec<_> = children(path, &inside).filter_map(|child| node(child, entries)).collect();
+            Some(json!({"kind": "root", "objects": objects}))
+        }
         Level::Object => {
             let instances: Vec<_> =
                 children(path, &inside).filter_map(|child| instance(child, &inside)).collect();
@@ -220,7 +223,7 @@ fn value_of(
     read_value(path, value.ok_or("\"value\" is missing")?, kind.and_then(Json::as_str), models)
 }
 
-/// A value in a request: of the type that the caller names, or that the model knows, or that it looks like.
+/// A value in a request: of the type that the model knows, or that the caller names, or that it looks like.
 ///
 /// # Errors
 /// What is wrong, in words.
@@ -234,7 +237,8 @@ pub(crate) fn read_value(
         Some(name) => Some(name.parse().map_err(|_| format!("\"{name}\" is no type of a value"))?),
         None => None,
     };
-    let value_type = named.or(models.value_type(path)).unwrap_or_else(|| look(value));
+    // What the object's definition says counts: the device takes the bytes for that, whatever the caller calls them.
+    let value_type = models.value_type(path).or(named).unwrap_or_else(|| look(value));
     typed_value(value, value_type).ok_or_else(|| format!("{path}: {value} is no {}", value_type.name()))
 }
 

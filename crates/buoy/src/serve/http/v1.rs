@@ -104,6 +104,20 @@ fn limit(asked: Option<usize>) -> Result<usize, Problem> {
     }
 }
 
+fn not_saved(error: journal::NotSaved) -> Problem {
+    match error {
+        journal::NotSaved::Stopped(stopped) => stopping(stopped),
+        journal::NotSaved::Trouble(trouble) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The store failed", trouble)
+        }
+    }
+}
+
+/// What would have to wait for the store is refused while that fails.
+fn check_store(app: &App) -> Result<(), Problem> {
+    app.journal.trouble().map_or(Ok(()), |trouble| Err(not_saved(journal::NotSaved::Trouble(trouble))))
+}
+
 fn stopping(_: journal::Stopped) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Stopping", "the server is stopping; try again later")
 }

@@ -169,10 +169,11 @@ pub(super) async fn samples(
 ) -> Result<Response, Problem> {
     let range = query.from.unwrap_or(0)..query.to.unwrap_or(u64::MAX);
     let path = format!("/{path}");
+    path.parse::<Lwm2mPath>().map_err(|error| Problem::bad_request(format!("{path}: {error}")))?;
     app.journal.settle().await.map_err(stopping)?;
     if let Some(step) = query.step {
         if step == 0 {
-            return Err(Problem::bad_request("step must be at least one millisecond"));
+            return Err(Problem::bad_request("step must be more than 0"));
         }
         let rows = app.read(move |store| store.summary(&endpoint, &path, range, step)).await?;
         let items: Vec<_> = rows

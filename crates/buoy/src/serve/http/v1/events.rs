@@ -25,6 +25,21 @@ use crate::serve::app::App;
 use crate::serve::hub::{AppEvent, Numbered};
 use crate::serve::values::DeviceModels;
 
+const TYPES: [&str; 12] = [
+    "registered",
+    "updated",
+    "deregistered",
+    "expired",
+    "awake",
+    "sleeping",
+    "notification",
+    "send",
+    "observation_ended",
+    "operation",
+    "firmware_update",
+    "missed",
+];
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -49,6 +64,11 @@ pub(super) async fn stream(
     Queries(query): Queries<EventQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Problem> {
+    let wanted = query.types.iter().flat_map(|types| types.split(','));
+    if let Some(unknown) = wanted.map(str::trim).find(|name| !TYPES.contains(name)) {
+        let detail = format!("there is no type {unknown:?}; the types are {}", TYPES.join(", "));
+        return Err(Problem::bad_request(detail));
+    }
     let last = match headers.get("last-event-id") {
         None => None,
         Some(id) => Some(place(&app, id.to_str().unwrap_or_default())?),

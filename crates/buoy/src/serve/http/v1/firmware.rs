@@ -8,13 +8,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use buoy_api as api;
+use buoy_fleet::update::Update;
 use buoy_store::FirmwareRow;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{Answer, Problem, Queries, Segments};
 use crate::serve::app::App;
-use crate::serve::firmware::{self, MAX_SIGNATURE};
+use crate::serve::firmware::{self, AddError, MAX_SIGNATURE};
 
 /// All images, the newest first.
 #[utoipa::path(
@@ -56,7 +57,8 @@ pub(super) async fn one(
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 201, description = "It is in the library", body = api::Firmware),
-        (status = 400, description = "It is no image of an ESP32, or is damaged", body = api::Problem),
+        (status = 400, description = "It is empty, too large or damaged", body = api::Problem),
+        (status = 507, description = "It cannot be kept", body = api::Problem),
     )
 )]
 pub(super) async fn upload(
@@ -67,10 +69,18 @@ pub(super) async fn upload(
     // The same image again keeps the signature that it has.
     let known = app.firmware.get(&firmware::digest_of(&body));
     let signature = known.and_then(|image| image.row.signature.clone());
-    let row = firmware::add(&app, query.name, body.into(), signature)
-        .await
-        .map_err(|error| Problem::bad_request(format!("{error:#}")))?;
+    let row = firmware::add(&app, query.name, body.into(), signature).await.map_err(not_added)?;
     Ok((StatusCode::CREATED, Json(firmware_json(&app, &row))).into_response())
+}
+
+fn not_added(error: AddError) -> Problem {
+    match error {
+        AddError::Image(reason) => Problem::bad_request(reason),
+        AddError::Storage(error) => {
+            let detail = format!("{error:#}");
+            Problem::new(StatusCode::INSUFFICIENT_STORAGE, "The image cannot be kept", detail)
+        }
+    }
 }
 
 /// Puts a detached signature beside an image.
@@ -96,7 +106,7 @@ pub(super) async fn upload_signature(
     let bytes = image.body.bytes().to_vec();
     let row = firmware::add(&app, Some(image.row.name.clone()), bytes, Some(body.into()))
         .await
-        .map_err(|error| Problem::bad_request(format!("{error:#}")))?;
+        .map_err(not_added)?;
     Ok(Json(firmware_json(&app, &row)))
 }
 
@@ -105,6 +115,7 @@ pub(super) async fn upload_signature(
     delete, path = "/api/v1/firmware/{digest}", tag = "firmware", params(("digest" = String, Path)),
     responses(
         (status = 204, description = "It is gone"),
+        (status = 409, description = "An open update needs it", body = api::Problem),
         (status = 404, description = "There is no such image", body = api::Problem),
     )
 )]
@@ -112,6 +123,13 @@ pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Segments(digest): Segments<String>,
 ) -> Result<StatusCode, Problem> {
+    let open = app.read(|store| store.open_updates()).await?;
+    let user = open.iter().filter_map(Update::restore).find(|update| update.goal().digest == digest);
+    if let Some(update) = user {
+        let detail =
+            format!("update {} of {} needs this image; cancel it first", update.id(), update.endpoint());
+        return Err(Problem::new(StatusCode::CONFLICT, "In use", detail));
+    }
     match firmware::remove(&app, &digest).await {
         Ok(true) => Ok(StatusCode::NO_CONTENT),
         Ok(false) => Err(no_firmware(&digest)),
@@ -133,7 +151,7 @@ fn firmware_json(app: &App, row: &FirmwareRow) -> api::Firmware {
         project: row.project.clone(),
         size: row.size,
         uploaded_at: row.uploaded_at,
-        signed: row.signature.is_some(),
+        signed: app.firmware.get(&row.digest).is_some_and(|image| image.is_signed()),
         coap_uri: coap_uri(app, &row.digest),
         http_uri: http_uri(app, &row.digest),
     }

@@ -10,7 +10,7 @@ use buoy_store::KeyRow;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Problem, stopping};
+use super::{Problem, not_saved};
 use crate::serve::app::App;
 
 const HEADER: &str = "idempotency-key";
@@ -79,6 +79,6 @@ impl Key {
     pub(super) async fn save(&self, made: u64) -> Result<(), Problem> {
         let Self::New(new) = self else { return Ok(()) };
         let row = KeyRow { made, ..new.row.clone() };
-        new.app.journal.edit(move |batch| batch.put_idempotency_key(&row)).await.map_err(stopping)
+        new.app.journal.edit_now(move |batch| batch.put_idempotency_key(&row)).await.map_err(not_saved)
     }
 }

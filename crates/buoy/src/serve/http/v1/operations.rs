@@ -19,7 +19,7 @@ use utoipa::IntoParams;
 use super::devices::no_device;
 use super::idempotency::Key;
 use super::request::Target;
-use super::{Answer, JsonBody, Problem, Queries, Segments, limit, stopping, values};
+use super::{Answer, JsonBody, Problem, Queries, Segments, check_store, limit, not_saved, values};
 use crate::serve::app::{App, SLEEPER_PATIENCE};
 use crate::serve::hub::Progress;
 use crate::serve::journal;
@@ -62,6 +62,7 @@ pub(super) async fn start(
     headers: HeaderMap,
     JsonBody(request): JsonBody<api::StartOperation>,
 ) -> Result<Response, Problem> {
+    check_store(&app)?;
     let wait = bounded("wait", request.wait.unwrap_or(DEFAULT_WAIT), LONGEST_WAIT)?;
     let deadline = request.deadline.map(|deadline| bounded("deadline", deadline, LONGEST_DEADLINE));
     let deadline = deadline.transpose()?;
@@ -94,7 +95,7 @@ pub(super) async fn start(
     };
     // Whatever it is by then is in the store.
     let _ = tokio::time::timeout(wait, ended).await;
-    app.journal.edit(|_| Ok(())).await.map_err(stopping)?;
+    app.journal.edit_now(|_| Ok(())).await.map_err(not_saved)?;
     let operation = operation_json(&app, &stored(&app, id.0).await?).await;
     let status = if operation.ended { StatusCode::OK } else { StatusCode::ACCEPTED };
     let location = [(header::LOCATION, format!("/api/v1/operations/{}", id.0))];
@@ -163,7 +164,7 @@ pub(super) async fn cancel(
         return Err(Problem::new(StatusCode::CONFLICT, "Too late", detail));
     }
     // The end is saved by the same journal, after what was asked before; so an empty edit waits for it.
-    app.journal.edit(|_| Ok(())).await.map_err(stopping)?;
+    app.journal.edit_now(|_| Ok(())).await.map_err(not_saved)?;
     Ok(Json(operation_json(&app, &stored(&app, id).await?).await))
 }
 

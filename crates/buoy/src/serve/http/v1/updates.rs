@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 
 use super::firmware::{coap_uri, http_uri, no_firmware};
 use super::idempotency::Key;
-use super::{Answer, JsonBody, Problem, Queries, Segments, limit, stopping};
+use super::{Answer, JsonBody, Problem, Queries, Segments, check_store, limit, stopping};
 use crate::serve::app::App;
 use crate::serve::journal;
 use crate::serve::updates::StartError;
@@ -37,6 +37,7 @@ pub(super) async fn start(
     headers: HeaderMap,
     JsonBody(request): JsonBody<api::StartUpdate>,
 ) -> Result<Response, Problem> {
+    check_store(&app)?;
     let key = Key::of(&app, &headers, "update", &request).await?;
     if let Key::Known(id) = key {
         return Ok(Json(update_json(&stored(&app, id).await?)).into_response());

@@ -158,7 +158,7 @@ public final class LeshanServer {
     /** Read at {@code GET /api/clients/EP/PATH}, Observe at {@code POST /api/clients/EP/PATH/observe}. */
     private void serveHttp(int port) throws IOException {
         HttpServer http = HttpServer.create(new InetSocketAddress("127.0.0.1", port), 1024);
-        http.setExecutor(Executors.newFixedThreadPool(64));
+        http.setExecutor(Executors.newCachedThreadPool());
         http.createContext("/api/clients/", exchange -> {
             Map<String, Object> answer = new LinkedHashMap<>();
             try {

@@ -1,0 +1,200 @@
+//! The stateless beginning of a server's handshake: flights 1 to 3 (RFC 6347 section 4.2.1).
+//!
+//! A client must show that it can be reached at its address before anything is kept for it, or any work done. The answer
+//! is shorter than the question, so nobody can use a server to flood another.
+
+use alloc::boxed::Box;
+use rand_core::CryptoRng;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::cid::ConnectionId;
+use crate::connection::Connection;
+use crate::context::Context;
+use crate::crypto::{Provider, sha256};
+use crate::failure::Message;
+use crate::handshake::inbox::{Arrived, Fragment, put_message_header};
+use crate::handshake::message::ClientHello;
+use crate::handshake::server::{Accepted, Server, ServerEnvironment};
+use crate::record::{ContentType, Datagram, OLD_VERSION, OuterType, Record, put_header};
+use crate::resumption::{Remembered, SessionId};
+use crate::wire::{Malformed, Put, Reader, SliceWriter};
+
+/// Bytes of a cookie: nobody guesses 128 bits, and the answer stays short.
+const COOKIE_LENGTH: usize = 16;
+/// Bytes of a HelloVerifyRequest with its record.
+#[cfg(feature = "server")]
+pub(crate) const ANSWER_LENGTH: usize = 13 + 12 + 3 + COOKIE_LENGTH;
+
+/// Gives out cookies and knows them again.
+#[derive(Debug)]
+pub struct Acceptor {
+    current: Secret,
+    previous: Secret,
+}
+
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct Secret([u8; 32]);
+
+impl core::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+/// What a datagram from a stranger led to.
+#[derive(Debug)]
+pub enum Accept<P: Provider> {
+    /// Nothing; it was no ClientHello.
+    Ignored,
+    /// Send this much of the buffer back.
+    Answer(usize),
+    /// The stranger can be reached, and its handshake begins.
+    Connection(Box<Connection<Server, P>>),
+}
+
+/// A ClientHello, judged.
+pub(crate) enum Hello {
+    /// None, or one that can't be judged.
+    Ignored,
+    Answer(usize),
+    Good(GoodHello),
+}
+
+/// A ClientHello with a good cookie.
+pub(crate) struct GoodHello {
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only an endpoint asks"))]
+    pub(crate) random: [u8; 32],
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only an endpoint asks"))]
+    pub(crate) session_id: SessionId,
+    arrived: Arrived,
+    message_sequence: u16,
+    record_sequence: u64,
+}
+
+impl Acceptor {
+    /// With fresh secrets.
+    pub fn new(rng: &mut dyn CryptoRng) -> Self {
+        Self { current: Secret::random(rng), previous: Secret::random(rng) }
+    }
+
+    /// Makes a new secret; cookies of the last one stay good until the next change. Call it every minute or two.
+    pub fn rotate(&mut self, rng: &mut dyn CryptoRng) {
+        self.previous = core::mem::replace(&mut self.current, Secret::random(rng));
+    }
+
+    /// Judges a datagram from an address that no connection is known for.
+    ///
+    /// `address` is that address as bytes, whatever they are. `local_cid` is what the client's records shall carry, if it
+    /// can; `out` needs 64 bytes.
+    pub fn accept<P: Provider>(
+        &self,
+        environment: ServerEnvironment<'_>,
+        context: &mut Context<'_>,
+        address: &[u8],
+        datagram: &mut Datagram<'_>,
+        local_cid: ConnectionId,
+        out: &mut [u8],
+    ) -> Accept<P> {
+        let Some(record) = datagram.next_record(0) else { return Accept::Ignored };
+        let address = sha256::<P>(&[address]);
+        match self.judge::<P>(&address, &record, out) {
+            Hello::Ignored => Accept::Ignored,
+            Hello::Answer(length) => Accept::Answer(length),
+            Hello::Good(hello) => {
+                let connection = hello.into_connection(environment, context, local_cid, None);
+                Accept::Connection(Box::new(connection))
+            }
+        }
+    }
+
+    pub(crate) fn judge<P: Provider>(
+        &self,
+        address: &[u8; 32],
+        record: &Record<'_>,
+        out: &mut [u8],
+    ) -> Hello {
+        let Some(fragment) = client_hello(record) else { return Hello::Ignored };
+        // What is in pieces can't be judged without keeping the pieces.
+        let Ok(hello) = ClientHello::parse(fragment.body) else { return Hello::Ignored };
+        let Ok(parts) = ClientHello::without_cookie(fragment.body) else { return Hello::Ignored };
+        let expected = self.current.cookie::<P>(address, parts);
+        // A hello without a cookie, which a flood is made of, costs one hash.
+        let is_good = hello.cookie.len() == COOKIE_LENGTH
+            && (bool::from(hello.cookie.ct_eq(&expected))
+                || bool::from(hello.cookie.ct_eq(&self.previous.cookie::<P>(address, parts))));
+        if is_good {
+            return Hello::Good(GoodHello {
+                random: hello.random,
+                session_id: SessionId::new(hello.session_id).unwrap_or_default(),
+                arrived: Arrived::whole(&fragment),
+                message_sequence: fragment.sequence,
+                record_sequence: record.sequence,
+            });
+        }
+        answer(record.sequence, &expected, out).map_or(Hello::Ignored, Hello::Answer)
+    }
+}
+
+impl GoodHello {
+    pub(crate) fn into_connection<P: Provider>(
+        self,
+        environment: ServerEnvironment<'_>,
+        context: &mut Context<'_>,
+        local_cid: ConnectionId,
+        remembered: Option<Remembered>,
+    ) -> Connection<Server, P> {
+        let Self { arrived, message_sequence, record_sequence, .. } = self;
+        let accepted =
+            Accepted { arrived: &arrived, message_sequence, record_sequence, local_cid, remembered };
+        Connection::server(environment, context, accepted)
+    }
+}
+
+impl Secret {
+    fn random(rng: &mut dyn CryptoRng) -> Self {
+        let mut secret = Self([0; 32]);
+        rng.fill_bytes(&mut secret.0);
+        secret
+    }
+
+    fn cookie<P: Provider>(&self, address: &[u8; 32], hello: [&[u8]; 2]) -> [u8; COOKIE_LENGTH] {
+        let [head, tail] = hello;
+        let hash = P::hmac_sha256(&self.0, &[address, head, tail]);
+        hash.first_chunk().copied().unwrap_or_default()
+    }
+}
+
+/// The ClientHello in a record, if it is one and whole.
+pub(crate) fn client_hello<'a>(record: &'a Record<'_>) -> Option<Fragment<'a>> {
+    if (record.outer_type, record.epoch) != (OuterType::Plain(ContentType::Handshake), 0) {
+        return None;
+    }
+    let parse = || -> Result<Fragment<'a>, Malformed> {
+        let mut reader = Reader::new(record.body);
+        let fragment = Fragment::parse(&mut reader)?;
+        reader.end()?;
+        Ok(fragment)
+    };
+    parse().ok().filter(|fragment| fragment.message == Message::ClientHello && fragment.is_whole())
+}
+
+/// The HelloVerifyRequest. It takes its number from the ClientHello, so that no counter is needed.
+fn answer(sequence: u64, cookie: &[u8; COOKIE_LENGTH], out: &mut [u8]) -> Option<usize> {
+    let mut writer = SliceWriter::new(out);
+    let body_length = COOKIE_LENGTH.saturating_add(3);
+    let record_length = body_length.saturating_add(12);
+    put_header(&mut writer, OuterType::Plain(ContentType::Handshake), 0, sequence, &[], record_length);
+    put_message_header(
+        &mut writer,
+        Message::HelloVerifyRequest,
+        0,
+        u32::try_from(body_length).ok()?,
+        0,
+        body_length,
+    );
+    // RFC 6347 section 4.2.1: DTLS 1.0, whatever will be agreed on.
+    writer.put_u16(OLD_VERSION);
+    writer.put_vector8(cookie);
+    writer.finish()
+}

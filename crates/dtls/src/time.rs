@@ -1,0 +1,59 @@
+//! Time as the engines see it: a count of milliseconds that the shell passes in.
+
+use core::ops::{Add, Sub};
+use core::time::Duration;
+
+/// Milliseconds since an origin that the shell chose; never read from a clock here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The origin.
+    pub const ZERO: Self = Self(0);
+    /// A time that never comes.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The instant `millis` milliseconds after the origin.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the origin.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The instant `duration` later; [`Instant::NEVER`] if that is too far away to count.
+    #[must_use]
+    pub const fn after(self, duration: Duration) -> Self {
+        let millis = duration.as_millis();
+        let millis = if millis > u64::MAX as u128 { u64::MAX } else { millis as u64 };
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    /// The same as [`Instant::after`].
+    fn add(self, duration: Duration) -> Self {
+        self.after(duration)
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    /// The same as [`Instant::since`].
+    fn sub(self, earlier: Self) -> Duration {
+        self.since(earlier)
+    }
+}

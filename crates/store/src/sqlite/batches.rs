@@ -1,0 +1,174 @@
+//! What devices change most, registrations and values over time, in two steps: a commit appends all of it as one row, and later many
+//! rows are sorted into their tables at once.
+//!
+//! A value that went to its place at once would cost a page of its own: each commit would write as many pages as there are devices in
+//! it. Sorted by the ten thousand, a page takes many. A registration would cost a statement, and so costs some bytes.
+
+use std::collections::HashMap;
+
+use buoy_lwm2m::path::Path;
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use crate::{Sample, StoreError};
+
+/// So many samples and registrations are sorted in one commit.
+const SETTLED_AT_ONCE: usize = 32_768;
+/// Endpoints whose series are remembered.
+const MOST_ENDPOINTS: usize = 1_000_000;
+
+/// What the writer knows of the series.
+#[derive(Debug, Default)]
+pub(super) struct Series {
+    ids: HashMap<Box<str>, Vec<(Path, i64)>>,
+    /// Samples and registrations that are in batches yet.
+    pub(super) unsettled: usize,
+}
+
+/// What one commit appends.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    registrations: Vec<u8>,
+    samples: Vec<u8>,
+    pub(super) count: usize,
+}
+
+/// One registration of a batch; without a record it is forgotten.
+#[derive(Debug, Serialize, Deserialize)]
+struct Registration<'a> {
+    key: u64,
+    #[serde(borrow)]
+    record: Option<&'a [u8]>,
+}
+
+/// One sample of a batch.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    series: i64,
+    at: u64,
+    value: Sample,
+}
+
+impl Series {
+    /// To be called when a commit failed, or series were deleted: what is remembered may not be there.
+    pub(super) fn forget(&mut self) {
+        self.ids.clear();
+    }
+
+    /// The number of a series, which begins with this if it is new.
+    pub(super) fn id(
+        &mut self,
+        transaction: &Transaction<'_>,
+        endpoint: &str,
+        path: Path,
+    ) -> Result<i64, StoreError> {
+        let known = self.ids.get(endpoint).and_then(|all| all.iter().find(|(known, _)| *known == path));
+        if let Some((_, id)) = known {
+            return Ok(*id);
+        }
+        let text = path.to_string();
+        let find = "SELECT id FROM series WHERE endpoint = ?1 AND path = ?2";
+        let found =
+            transaction.prepare_cached(find)?.query_row([endpoint, &text], |row| row.get(0)).optional()?;
+        let id = match found {
+            Some(id) => id,
+            None => {
+                let sql = "INSERT INTO series (endpoint, path) VALUES (?1, ?2)";
+                transaction.prepare_cached(sql)?.execute([endpoint, &text])?;
+                transaction.last_insert_rowid()
+            }
+        };
+        if self.ids.len() >= MOST_ENDPOINTS {
+            self.ids.clear();
+        }
+        self.ids.entry(endpoint.into()).or_default().push((path, id));
+        Ok(id)
+    }
+}
+
+impl Pending {
+    pub(super) fn registration(&mut self, key: u64, record: Option<&[u8]>) -> Result<(), StoreError> {
+        self.count += 1;
+        append(&mut self.registrations, &Registration { key, record })
+    }
+
+    pub(super) fn sample(&mut self, series: i64, at: u64, value: Sample) -> Result<(), StoreError> {
+        self.count += 1;
+        append(&mut self.samples, &Entry { series, at, value })
+    }
+
+    /// Saves what a commit appends.
+    pub(super) fn save(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        if self.count > 0 {
+            let sql = "INSERT INTO batch (registrations, samples) VALUES (?1, ?2)";
+            transaction.prepare_cached(sql)?.execute(params![self.registrations, self.samples])?;
+        }
+        Ok(())
+    }
+}
+
+fn append(bytes: &mut Vec<u8>, entry: &impl Serialize) -> Result<(), StoreError> {
+    let extended = postcard::to_extend(entry, std::mem::take(bytes));
+    *bytes = extended.map_err(|error| StoreError::Database(error.to_string()))?;
+    Ok(())
+}
+
+/// Sorts the oldest batches into their tables. How many entries these had; none if there is no batch.
+pub(super) fn settle(transaction: &Transaction<'_>) -> Result<usize, StoreError> {
+    let (mut samples, mut registrations, mut last) = (Vec::new(), 0, None);
+    {
+        let mut statement =
+            transaction.prepare_cached("SELECT id, registrations, samples FROM batch ORDER BY id")?;
+        let mut rows = statement.query([])?;
+        while samples.len() + registrations < SETTLED_AT_ONCE
+            && let Some(row) = rows.next()?
+        {
+            last = Some(row.get::<_, i64>(0)?);
+            registrations +=
+                settle_registrations(transaction, row.get_ref(1)?.as_blob().unwrap_or_default())?;
+            let mut bytes = row.get_ref(2)?.as_blob().unwrap_or_default();
+            // A damaged batch costs its own samples only.
+            while let Ok((entry, rest)) = postcard::take_from_bytes::<Entry>(bytes) {
+                samples.push(entry);
+                bytes = rest;
+            }
+        }
+    }
+    settle_samples(transaction, &mut samples)?;
+    transaction.prepare_cached("DELETE FROM batch WHERE id <= ?1")?.execute([last.unwrap_or(0)])?;
+    Ok(samples.len() + registrations)
+}
+
+/// In the order in which they came: the last word on a key counts.
+fn settle_registrations(transaction: &Transaction<'_>, mut bytes: &[u8]) -> Result<usize, StoreError> {
+    let mut put =
+        transaction.prepare_cached("INSERT OR REPLACE INTO registration (key, record) VALUES (?1, ?2)")?;
+    let mut remove = transaction.prepare_cached("DELETE FROM registration WHERE key = ?1")?;
+    let mut count = 0;
+    while let Ok((Registration { key, record }, rest)) = postcard::take_from_bytes(bytes) {
+        match record {
+            Some(record) => put.execute(params![key as i64, record])?,
+            None => remove.execute([key as i64])?,
+        };
+        count += 1;
+        bytes = rest;
+    }
+    Ok(count)
+}
+
+fn settle_samples(transaction: &Transaction<'_>, samples: &mut [Entry]) -> Result<(), StoreError> {
+    // Stable: of two samples of one time the later one comes later, and stays.
+    samples.sort_by_key(|entry| (entry.series, entry.at));
+    let mut insert = transaction
+        .prepare_cached("INSERT OR REPLACE INTO sample (series, at, value) VALUES (?1, ?2, ?3)")?;
+    for Entry { series, at, value } in samples.iter() {
+        let at = *at as i64;
+        match value {
+            Sample::Integer(value) => insert.execute(params![series, at, value]),
+            Sample::Float(value) => insert.execute(params![series, at, value]),
+            Sample::Text(value) => insert.execute(params![series, at, value]),
+            Sample::Opaque(value) => insert.execute(params![series, at, value]),
+        }?;
+    }
+    Ok(())
+}
