@@ -3,6 +3,7 @@
 //! A device with one server account lets that server do everything. With several, an instance is open to all as long as no
 //! instance of object 2 speaks of it; what a server creates gets one that names it as owner.
 
+use buoy_coap::number::Code;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
@@ -79,6 +80,11 @@ impl AccessControl {
         true
     }
 
+    /// The servers that have rights of their own.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = u16> {
+        self.list.iter().flatten().map(|(server, _)| *server)
+    }
+
     fn of(&self, server: u16) -> Option<Rights> {
         self.list.iter().flatten().find(|(id, _)| *id == server).map(|(_, rights)| *rights)
     }
@@ -92,7 +98,7 @@ impl AccessControl {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct AccessObject {
     instances: [Option<AccessControl>; ACCESS_MAX],
 }
@@ -139,6 +145,63 @@ impl AccessObject {
     fn rights_to_rights(&self, server: u16, instance: Option<u16>) -> Rights {
         let is_owner = instance.and_then(|id| self.get(id).ok()).is_some_and(|known| known.owner == server);
         if is_owner { Rights(Rights::READ.0 | Rights::WRITE.0) } else { Rights::READ }
+    }
+
+    /// Takes what a bootstrap server writes to an instance, which is made if it isn't there.
+    pub(crate) fn configure(
+        &mut self,
+        at: At,
+        resource_instance: Option<u16>,
+        value: &Value<'_>,
+    ) -> Result<(), Refusal> {
+        let access = self.make(at.instance)?;
+        let number = id(value)?;
+        match (at.resource, resource_instance) {
+            (0, None) => access.object = number,
+            (1, None) => access.instance = number,
+            (2, Some(server)) if number <= Rights::ALL.0 => {
+                return if access.set(server, Rights(number)) { Ok(()) } else { Err(Refusal::NO_ROOM) };
+            }
+            (3, None) => access.owner = number,
+            _ => return Err(Refusal::BAD_VALUE),
+        }
+        Ok(())
+    }
+
+    /// The instance of that id, made if it isn't there.
+    pub(crate) fn make(&mut self, instance: u16) -> Result<&mut AccessControl, Refusal> {
+        const NO_SUCH: Refusal =
+            Refusal::new(Code::SERVICE_UNAVAILABLE, "this device has instances 0 to 7 of object 2");
+        let place = self.instances.get_mut(usize::from(instance)).ok_or(NO_SUCH)?;
+        Ok(place.get_or_insert(AccessControl::new(NONE, NONE, NONE)))
+    }
+
+    /// Removes an instance, or all.
+    pub(crate) fn remove(&mut self, instance: Option<u16>) {
+        for (index, place) in self.instances.iter_mut().enumerate() {
+            if instance.is_none_or(|id| usize::from(id) == index) {
+                *place = None;
+            }
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &AccessControl> {
+        self.instances.iter().flatten()
+    }
+
+    pub(crate) fn write_record(&self, writer: &mut Record<'_>) {
+        for (index, access) in self.instances.iter().enumerate() {
+            let Some(access) = access else { continue };
+            writer.byte(index as u8);
+            for number in [access.object, access.instance, access.owner] {
+                writer.uint(u64::from(number));
+            }
+            writer.uint(access.list.iter().flatten().count() as u64);
+            for (server, rights) in access.list.iter().flatten() {
+                writer.uint(u64::from(*server));
+                writer.uint(u64::from(rights.0));
+            }
+        }
     }
 
     fn get(&self, instance: u16) -> Result<&AccessControl, Refusal> {
@@ -226,22 +289,12 @@ impl Object for AccessObject {
 
     fn save(&self, record: &mut [u8]) -> usize {
         let mut writer = Record::new(record);
-        for (index, access) in self.instances.iter().enumerate() {
-            let Some(access) = access else { continue };
-            writer.byte(index as u8);
-            for number in [access.object, access.instance, access.owner] {
-                writer.uint(u64::from(number));
-            }
-            writer.uint(access.list.iter().flatten().count() as u64);
-            for (server, rights) in access.list.iter().flatten() {
-                writer.uint(u64::from(*server));
-                writer.uint(u64::from(rights.0));
-            }
-        }
+        self.write_record(&mut writer);
         writer.finish()
     }
 
     fn load(&mut self, record: &[u8]) {
+        *self = Self::new();
         let mut reader = RecordReader(record);
         while let Some(index) = reader.byte() {
             let Some(access) = load_one(&mut reader) else { return };

@@ -35,6 +35,12 @@ pub struct Security {
     pub secret_key: Bytes<KEY_MAX>,
     /// The short id of the server; 0 for a bootstrap server.
     pub short_server_id: u16,
+    /// Object instance id.
+    pub instance: u16,
+    /// Seconds to wait before asking the bootstrap server (0/x/11).
+    pub hold_off: u32,
+    /// Seconds after a bootstrap until the bootstrap server's account goes (0/x/12); 0 is never.
+    pub account_timeout: u32,
 }
 
 /// Which kind of credentials an account has.
@@ -167,9 +173,21 @@ impl<const N: usize> Accounts<N> {
         let same = places.clone().position(|place| place.is_some_and(|known| known.short_server_id == id));
         let index = same.or_else(|| self.servers.instances.iter().position(Option::is_none))?;
         let slot = u8::try_from(index).ok()?;
-        *self.servers.instances.get_mut(index)? = Some(Server { instance: u16::from(slot), ..server });
-        *self.security.instances.get_mut(index)? = Some(Security { short_server_id: id, ..security });
+        let instance = self.servers.instances.get(index)?.as_ref().map(|known| known.instance);
+        let instance = instance.or_else(|| self.servers.free_instance())?;
+        let secured = self.security.instances.get(index)?.as_ref().map(|known| known.instance);
+        let secured = secured.or_else(|| self.security.free_instance())?;
+        *self.servers.instances.get_mut(index)? = Some(Server { instance, ..server });
+        *self.security.instances.get_mut(index)? =
+            Some(Security { short_server_id: id, instance: secured, ..security });
         Some(ServerSlot(slot))
+    }
+
+    /// Sets the account of the bootstrap server, in place of the one before.
+    pub(crate) fn set_bootstrap(&mut self, security: Security) {
+        let known = self.security.bootstrap.take().map(|known| known.instance);
+        let instance = known.or_else(|| self.security.free_instance()).unwrap_or(u16::MAX.saturating_sub(1));
+        self.security.bootstrap = Some(Security { short_server_id: 0, instance, ..security });
     }
 
     pub(crate) fn server(&self, slot: ServerSlot) -> Option<&Server> {
@@ -190,7 +208,42 @@ impl<const N: usize> Accounts<N> {
     }
 }
 
+impl<const N: usize> SecurityObject<N> {
+    fn ids(&self) -> impl Iterator<Item = u16> {
+        self.instances.iter().chain([&self.bootstrap]).flatten().map(|security| security.instance)
+    }
+
+    fn free_instance(&self) -> Option<u16> {
+        (0..u16::MAX).find(|id| self.ids().all(|known| known != *id))
+    }
+
+    pub(crate) fn write(&self, writer: &mut Record<'_>) {
+        for (index, security) in self.instances.iter().enumerate() {
+            let Some(security) = security else { continue };
+            writer.byte(index as u8);
+            security.save(index as u16, writer);
+        }
+        if let Some(security) = &self.bootstrap {
+            writer.byte(u8::MAX);
+            security.save(u16::from(u8::MAX), writer);
+        }
+    }
+}
+
 impl<const N: usize> ServerObject<N> {
+    fn free_instance(&self) -> Option<u16> {
+        let mut ids = 0..u16::MAX;
+        ids.find(|id| self.instances.iter().flatten().all(|known| known.instance != *id))
+    }
+
+    pub(crate) fn write(&self, writer: &mut Record<'_>) {
+        for (index, server) in self.instances.iter().enumerate() {
+            let Some(server) = server else { continue };
+            writer.byte(index as u8);
+            server.save(index as u16, writer);
+        }
+    }
+
     fn get(&self, instance: u16) -> Result<&Server, Refusal> {
         let mut servers = self.instances.iter().flatten();
         servers.find(|server| server.instance == instance).ok_or(Refusal::NOT_FOUND)
@@ -211,9 +264,7 @@ impl<const N: usize> Object for SecurityObject<N> {
     }
 
     fn instance_after(&self, previous: Option<u16>) -> Option<u16> {
-        let from = previous.map_or(0, |id| usize::from(id).saturating_add(1));
-        let mut taken = self.instances.iter().enumerate().skip(from).filter(|(_, place)| place.is_some());
-        taken.next().and_then(|(index, _)| u16::try_from(index).ok())
+        self.ids().filter(|id| previous.is_none_or(|previous| *id > previous)).min()
     }
 
     fn read(&self, _: &Clock, _: At, _: &mut Sink<'_>) -> Result<(), Refusal> {
@@ -222,22 +273,16 @@ impl<const N: usize> Object for SecurityObject<N> {
 
     fn save(&self, record: &mut [u8]) -> usize {
         let mut writer = Record::new(record);
-        for (index, security) in self.instances.iter().enumerate() {
-            let Some(security) = security else { continue };
-            writer.byte(index as u8);
-            security.save(&mut writer);
-        }
-        if let Some(security) = &self.bootstrap {
-            writer.byte(u8::MAX);
-            security.save(&mut writer);
-        }
+        self.write(&mut writer);
         writer.finish()
     }
 
+    /// What is stored holds in place of the accounts of the factory.
     fn load(&mut self, record: &[u8]) {
+        *self = Self { bootstrap: None, instances: [None; N] };
         let mut reader = RecordReader(record);
         while let Some(index) = reader.byte() {
-            let Some(security) = Security::load(&mut reader) else { return };
+            let Some(security) = Security::load(u16::from(index), &mut reader) else { return };
             if index == u8::MAX {
                 self.bootstrap = Some(security);
             } else if let Some(place) = self.instances.get_mut(usize::from(index)) {
@@ -270,26 +315,39 @@ impl Security {
         })
     }
 
-    fn save(&self, writer: &mut Record<'_>) {
+    /// An instance with the id of its place needs no mention of it, nor does one without times for a bootstrap.
+    fn save(&self, place: u16, writer: &mut Record<'_>) {
+        let has_instance = self.instance != place;
+        let has_times = self.hold_off != 0 || self.account_timeout != 0;
         writer.uint(u64::from(self.short_server_id));
-        writer.byte(self.mode as u8);
+        writer.byte(self.mode as u8 | u8::from(has_instance) << 7 | u8::from(has_times) << 6);
+        if has_instance {
+            writer.uint(u64::from(self.instance));
+        }
+        if has_times {
+            writer.uint(u64::from(self.hold_off));
+            writer.uint(u64::from(self.account_timeout));
+        }
         writer.bytes(self.uri.as_str().as_bytes());
         writer.bytes(self.identity.as_slice());
         writer.bytes(self.server_key.as_slice());
         writer.bytes(self.secret_key.as_slice());
     }
 
-    fn load(reader: &mut RecordReader<'_>) -> Option<Self> {
+    fn load(place: u16, reader: &mut RecordReader<'_>) -> Option<Self> {
         let short_server_id = u16::try_from(reader.uint()?).ok()?;
-        let mode = match reader.byte()? {
-            0 => SecurityMode::PreSharedKey,
-            1 => SecurityMode::RawPublicKey,
-            2 => SecurityMode::Certificate,
-            3 => SecurityMode::NoSecurity,
-            _ => SecurityMode::CertificateEnrolment,
-        };
+        let flags = reader.byte()?;
+        let mode = SecurityMode::of(i64::from(flags & 0x3f)).unwrap_or(SecurityMode::CertificateEnrolment);
+        let mut number = |is_there: bool| if is_there { reader.uint() } else { Some(0) };
+        let (has_instance, has_times) = (flags & 0x80 != 0, flags & 0x40 != 0);
+        let instance = u16::try_from(number(has_instance)?).ok()?;
+        let hold_off = u32::try_from(number(has_times)?).ok()?;
+        let account_timeout = u32::try_from(number(has_times)?).ok()?;
         Some(Self {
             short_server_id,
+            instance: if has_instance { instance } else { place },
+            hold_off,
+            account_timeout,
             mode,
             uri: Text::new(core::str::from_utf8(reader.bytes()?).ok()?).ok()?,
             identity: Bytes::new(reader.bytes()?).ok()?,
@@ -297,6 +355,63 @@ impl Security {
             secret_key: Bytes::new(reader.bytes()?).ok()?,
         })
     }
+}
+
+impl SecurityMode {
+    const fn of(number: i64) -> Option<Self> {
+        Some(match number {
+            0 => Self::PreSharedKey,
+            1 => Self::RawPublicKey,
+            2 => Self::Certificate,
+            3 => Self::NoSecurity,
+            4 => Self::CertificateEnrolment,
+            _ => return None,
+        })
+    }
+}
+
+/// The types of what a bootstrap server writes to object 0 and this device makes use of; 0/x/1 is for whoever keeps the
+/// instance.
+pub(crate) const fn security_value_type(resource: u16) -> Option<ValueType> {
+    Some(match resource {
+        0 => ValueType::String,
+        1 => ValueType::Boolean,
+        2 | 10..=12 => ValueType::Integer,
+        3..=5 => ValueType::Opaque,
+        17 => ValueType::ObjectLink,
+        _ => return None,
+    })
+}
+
+impl Security {
+    /// The same account with another value of one resource.
+    pub(crate) fn with(mut self, resource: u16, value: &Value<'_>) -> Result<Self, Refusal> {
+        const LONG: Refusal = Refusal::bad_value("the URI or key is longer than this device's memory for it");
+        match (resource, value) {
+            (0, Value::String(uri)) => self.uri = Text::new(uri).map_err(|_| LONG)?,
+            (2, Value::Integer(mode)) => {
+                self.mode =
+                    SecurityMode::of(*mode).ok_or(Refusal::bad_value("the security mode is 0 to 4"))?;
+            }
+            (3, Value::Opaque(bytes)) => self.identity = Bytes::new(bytes).map_err(|_| LONG)?,
+            (4, Value::Opaque(bytes)) => self.server_key = Bytes::new(bytes).map_err(|_| LONG)?,
+            (5, Value::Opaque(bytes)) => self.secret_key = Bytes::new(bytes).map_err(|_| LONG)?,
+            (10, Value::Integer(id)) => {
+                self.short_server_id = u16::try_from(*id).map_err(|_| Refusal::BAD_VALUE)?;
+            }
+            (11, _) => self.hold_off = seconds(value)?,
+            (12, _) => self.account_timeout = seconds(value)?,
+            (17, _) => return Err(Refusal::bad_value("this device has no OSCORE")),
+            _ => return Err(Refusal::BAD_VALUE),
+        }
+        Ok(self)
+    }
+}
+
+/// The types of what a bootstrap server writes to object 1.
+pub(crate) fn server_value_type(resource: u16) -> Option<ValueType> {
+    let definition = SERVER.resource(resource)?;
+    (definition.operations != crate::object::Operations::Execute).then_some(definition.value_type)
 }
 
 static SERVER: ObjectDefinition = ObjectDefinition::new(
@@ -408,27 +523,40 @@ impl<const N: usize> Object for ServerObject<N> {
 
     fn save(&self, record: &mut [u8]) -> usize {
         let mut writer = Record::new(record);
-        for (index, server) in self.instances.iter().enumerate() {
-            let Some(server) = server else { continue };
-            writer.byte(index as u8);
-            server.save(&mut writer);
-        }
+        self.write(&mut writer);
         writer.finish()
     }
 
+    /// What is stored holds in place of the accounts of the factory.
     fn load(&mut self, record: &[u8]) {
+        self.instances = [None; N];
         let mut reader = RecordReader(record);
         while let Some(index) = reader.byte() {
-            let Some(server) = Server::load(&mut reader) else { return };
+            let Some(server) = Server::load(u16::from(index), &mut reader) else { return };
             if let Some(place) = self.instances.get_mut(usize::from(index)) {
-                *place = Some(Server { instance: u16::from(index), ..server });
+                *place = Some(server);
             }
         }
     }
 }
 
 impl Server {
-    /// The same account with another value of one resource.
+    /// The same account with another value of one resource, as a bootstrap server may set it.
+    pub(crate) fn configured(mut self, resource: u16, value: &Value<'_>) -> Result<Self, Refusal> {
+        match resource {
+            0 => {
+                let id = seconds(value)?;
+                self.short_server_id = u16::try_from(id).map_err(|_| Refusal::BAD_VALUE)?;
+            }
+            13 => self.priority = Some(seconds(value)?),
+            15 => self.failure_blocks = flag(value)?,
+            16 => self.bootstrap_on_failure = flag(value)?,
+            _ => return self.with(resource, value),
+        }
+        Ok(self)
+    }
+
+    /// The same account with another value of one resource, as a server may set it.
     fn with(mut self, resource: u16, value: &Value<'_>) -> Result<Self, Refusal> {
         match resource {
             1 => self.lifetime = seconds(value)?,
@@ -455,13 +583,15 @@ impl Server {
         Ok(self)
     }
 
-    fn save(&self, writer: &mut Record<'_>) {
+    fn save(&self, place: u16, writer: &mut Record<'_>) {
+        let has_instance = self.instance != place;
         let flags = u64::from(self.store_notifications)
             | u64::from(self.failure_blocks) << 1
             | u64::from(self.bootstrap_on_failure) << 2
             | u64::from(self.mute_send) << 3
             | u64::from(self.confirmable_notifications) << 4
-            | u64::from(self.priority.is_some()) << 5;
+            | u64::from(self.priority.is_some()) << 5
+            | u64::from(has_instance) << 6;
         let mut binding = Text::<16>::EMPTY;
         let _fits = write!(binding, "{}", self.binding);
         writer.uint(u64::from(self.short_server_id));
@@ -480,10 +610,14 @@ impl Server {
             self.sequence_retry_count,
         ];
         numbers.iter().for_each(|number| writer.uint(u64::from(*number)));
+        if has_instance {
+            writer.uint(u64::from(self.instance));
+        }
     }
 
-    fn load(reader: &mut RecordReader<'_>) -> Option<Self> {
+    fn load(place: u16, reader: &mut RecordReader<'_>) -> Option<Self> {
         let mut server = Self::new(u16::try_from(reader.uint()?).ok()?, 0);
+        server.instance = place;
         let flags = reader.uint()?;
         server.binding = core::str::from_utf8(reader.bytes()?).ok()?.parse().ok()?;
         server.store_notifications = flags & 1 != 0;
@@ -503,6 +637,9 @@ impl Server {
         server.retry_timer = number()?;
         server.sequence_delay = number()?;
         server.sequence_retry_count = number()?;
+        if flags & 64 != 0 {
+            server.instance = u16::try_from(number()?).ok()?;
+        }
         Some(server)
     }
 }
@@ -578,9 +715,28 @@ impl<'a> Record<'a> {
         bytes.iter().for_each(|byte| self.byte(*byte));
     }
 
+    /// Writes a record within the record, with its length in front.
+    pub(crate) fn nested(&mut self, write: impl FnOnce(&mut Self)) {
+        let at = self.length;
+        self.byte(0);
+        self.byte(0);
+        let start = self.length;
+        write(self);
+        let length = self.length.saturating_sub(start);
+        match (u16::try_from(length), self.buffer.get_mut(at..start)) {
+            (Ok(length), Some(room)) if room.len() == 2 => room.copy_from_slice(&length.to_be_bytes()),
+            _ => self.overflow = true,
+        }
+    }
+
     /// How many bytes there are; none if they didn't fit.
     pub(crate) fn finish(self) -> usize {
-        if self.overflow { 0 } else { self.length }
+        self.fitting().unwrap_or(0)
+    }
+
+    /// How many bytes there are, if they fit.
+    pub(crate) fn fitting(self) -> Option<usize> {
+        (!self.overflow).then_some(self.length)
     }
 }
 
@@ -604,6 +760,14 @@ impl<'a> RecordReader<'a> {
             }
         }
         None
+    }
+
+    /// A record that [`Record::nested`] wrote.
+    pub(crate) fn nested(&mut self) -> Option<&'a [u8]> {
+        let length = u16::from_be_bytes([self.byte()?, self.byte()?]);
+        let (bytes, rest) = self.0.split_at_checked(usize::from(length))?;
+        self.0 = rest;
+        Some(bytes)
     }
 
     pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {

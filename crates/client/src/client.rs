@@ -1,5 +1,6 @@
 //! The engine: who is told what, and when.
 
+mod bootstrap;
 mod exchange;
 mod history;
 mod manage;
@@ -30,6 +31,7 @@ use crate::tree::Tree;
 
 pub use register::SendRefused;
 
+use bootstrap::Bootstrap;
 use exchange::Tag;
 use history::History;
 use observation::Observation;
@@ -67,6 +69,7 @@ pub struct Client<
     observations: [Option<Observation>; OBSERVATIONS],
     attributes: [Option<AttributeEntry>; ATTRIBUTES],
     transfer: Option<Transfer<BODY>>,
+    bootstrap: Bootstrap<SERVERS, BODY>,
     history: History,
     effects: Effects,
     link: Link,
@@ -170,6 +173,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             observations: [const { None }; OBSERVATIONS],
             attributes: [None; ATTRIBUTES],
             transfer: None,
+            bootstrap: Bootstrap::new(MessageIds::random(&mut rng)),
             history: History::new(),
             effects: Effects::new(),
             link: Link::Up,
@@ -191,9 +195,10 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         Ok(slot)
     }
 
-    /// Sets the account of the bootstrap server.
+    /// Sets the account of the bootstrap server. A device without server accounts goes there by itself, and one that can't
+    /// reach its servers does so if their accounts say that it should. Its socket is that of [`ServerSlot::BOOTSTRAP`].
     pub fn set_bootstrap_server(&mut self, security: Security) {
-        self.accounts.security.bootstrap = Some(Security { short_server_id: 0, ..security });
+        self.accounts.set_bootstrap(security);
         self.effects.persist(0);
     }
 
@@ -244,7 +249,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             }
             next = tree.object_after(Some(id));
         }
-        Ok(())
+        self.restore_journal(objects, storage)
     }
 
     /// Whether [`Client::persist`] has something to save.
@@ -265,6 +270,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         if !self.effects.wants_persist() {
             return Ok(());
         }
+        self.open_journal(storage)?;
         let mut record = [0; BODY];
         let tree = tree(&mut self.accounts, &mut self.access, objects);
         let mut next = tree.object_after(None);
@@ -275,13 +281,16 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             }
             next = tree.object_after(Some(id));
         }
+        self.close_journal(storage)?;
         self.effects.persisted();
         Ok(())
     }
 
-    /// Begins to register; also after [`Client::deregister`], and once more after a bootstrap.
+    /// Begins to register, or to ask for a bootstrap where there is no server to register at; also after
+    /// [`Client::deregister`].
     pub fn start(&mut self, now: Instant, objects: &mut [&mut dyn Object]) {
         self.started = true;
+        self.limit_account(now);
         self.sessions.iter_mut().for_each(Session::restart);
         self.drive(now, objects);
     }
@@ -310,14 +319,22 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         objects: &mut [&mut dyn Object],
         out: &mut [u8],
     ) -> usize {
-        if self.accounts.server(server).is_none() || self.is_asleep_to(now, server) {
+        let is_bootstrap = server == ServerSlot::BOOTSTRAP;
+        if !is_bootstrap && (self.accounts.server(server).is_none() || self.is_asleep_to(now, server)) {
             return 0;
         }
         let length = match self.endpoint.receive(now, server, datagram, out) {
             Received::Nothing => 0,
             Received::Answered(length) => length,
+            Received::Request(request) if is_bootstrap && self.bootstrap.is_open() => {
+                self.answer_bootstrap(now, &request, objects, out)
+            }
             Received::Request(request) if self.is_registered(server) => {
-                self.answer(now, &request, objects, out)
+                if self.bootstrap.is_active() {
+                    self.refuse_while_bootstrapping(&request, out)
+                } else {
+                    self.answer(now, &request, objects, out)
+                }
             }
             // A server that the device isn't registered at may be repeating what it sent before a reboot, such as the
             // command to reboot.
@@ -362,7 +379,8 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         let sessions = self.session_deadlines();
         let observations = self.observation_deadlines();
         let own = [self.endpoint.next_deadline(), self.objects_deadline].into_iter().flatten();
-        own.chain(sessions).chain(observations).min().filter(|at| *at != Instant::NEVER)
+        let bootstrap = self.bootstrap_deadlines();
+        own.chain(sessions).chain(observations).chain(bootstrap).min().filter(|at| *at != Instant::NEVER)
     }
 
     /// Writes the next datagram to send into `out`, which holds a whole one; to be called until `None`.
@@ -461,7 +479,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         let mut slots = (0..SERVERS).filter_map(|index| u8::try_from(index).ok().map(ServerSlot));
         let all_asleep =
             slots.all(|slot| self.accounts.server(slot).is_none() || self.is_asleep_to(now, slot));
-        all_asleep.then(|| self.poll_timeout().unwrap_or(Instant::NEVER))
+        (all_asleep && !self.bootstrap.is_active()).then(|| self.poll_timeout().unwrap_or(Instant::NEVER))
     }
 
     /// Brings everything up to `now`: objects' timers, registrations, what has changed.
@@ -475,6 +493,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         }
         if self.started {
             self.drive_sessions(now, objects);
+            self.drive_bootstrap(now);
         }
     }
 

@@ -8,6 +8,11 @@ use buoy_lwm2m::path::Path;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerSlot(pub u8);
 
+impl ServerSlot {
+    /// The bootstrap server, which has a socket of its own but no registration.
+    pub const BOOTSTRAP: Self = Self(u8::MAX);
+}
+
 /// Something that the shell should know or do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,8 +29,17 @@ pub enum Event {
     Deregistered(ServerSlot),
     /// A server has sent the device away for a while.
     Disabled(ServerSlot, Instant),
-    /// The device has to be configured anew: a server asked for it, or none could be reached.
+    /// The device has to be configured anew: a server asked for it, or none could be reached. If it has an account of a
+    /// bootstrap server it goes there by itself.
     BootstrapNeeded,
+    /// The bootstrap server is about to configure the device.
+    BootstrapStarted,
+    /// The new configuration holds. Its servers have to be reached where their accounts say.
+    BootstrapFinished,
+    /// An attempt at a bootstrap failed, and the configuration is what it was; more attempts follow.
+    BootstrapFailed(BootstrapFailure),
+    /// The account of the bootstrap server has reached the end of its time (0/x/12) and is gone.
+    BootstrapAccountExpired,
     /// The answer has left the engine: send it, store what is to be stored, and restart.
     Reboot(RebootReason),
     /// Wipe the storage, make the objects anew, and restart.
@@ -67,6 +81,22 @@ pub enum RegistrationFailure {
     ServerSentNonsense,
     /// The list of objects doesn't fit the buffer.
     ConfigTooManyObjects,
+}
+
+/// Why an attempt at a bootstrap failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BootstrapFailure {
+    /// The bootstrap server stayed silent.
+    ServerSilent,
+    /// The bootstrap server answered with an error; 5.03 while it waits for a person's decision.
+    ServerRefused(Code),
+    /// The bootstrap server's answer makes no sense.
+    ServerSentNonsense,
+    /// The bootstrap server began and did not come to a Bootstrap-Finish that could be accepted.
+    ServerBrokeOff,
+    /// The configuration in the Bootstrap-Pack makes no sense, for this reason.
+    ServerSentInconsistent(&'static str),
 }
 
 /// Why the device restarts.

@@ -21,6 +21,7 @@ mod effects;
 pub mod firmware;
 pub mod object;
 pub mod objects;
+mod staging;
 pub mod storage;
 pub mod text;
 mod tree;
@@ -29,6 +30,6 @@ pub use accounts::{Security, SecurityMode, Server};
 pub use client::{
     ChipClient, Client, ClientConfig, ConfigError, ENDPOINT_MAX, HostClient, SendRefused, Transmit,
 };
-pub use effects::{Event, RebootReason, RegistrationFailure, ServerSlot};
+pub use effects::{BootstrapFailure, Event, RebootReason, RegistrationFailure, ServerSlot};
 pub use object::{Context, Object};
 pub use storage::Storage;

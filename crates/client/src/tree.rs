@@ -280,7 +280,7 @@ impl<const N: usize> Tree<'_, '_, N> {
         Ok(links.finish())
     }
 
-    fn write_object_link(&self, object: u16, links: &mut LinkWriter<'_>) -> Result<(), LinkError> {
+    pub(crate) fn write_object_link(&self, object: u16, links: &mut LinkWriter<'_>) -> Result<(), LinkError> {
         let Some(found) = self.get(object) else { return Ok(()) };
         let version = found.definition().version;
         let mut instance = found.instance_after(None);

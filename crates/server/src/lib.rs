@@ -7,6 +7,7 @@
 //! events are told to anybody.
 #![forbid(unsafe_code)]
 
+mod bootstrap;
 mod echo;
 mod files;
 mod observation;
@@ -18,6 +19,11 @@ mod shard;
 mod transfer;
 mod wheel;
 
+pub use bootstrap::{
+    AclConfig, BootstrapConfig, BootstrapDirectory, BootstrapEvent, BootstrapFailure, BootstrapLimits,
+    BootstrapOutbox, BootstrapRequest, BootstrapShard, BootstrapVerdict, ConfigProblem, ConfigValue,
+    ResourceWrite, SecurityConfig, SecurityMode, ServerConfig,
+};
 pub use files::Body;
 pub use observation::{ObservationId, ObservationView};
 pub use operation::{

@@ -230,6 +230,17 @@ impl Downlink {
         }
     }
 
+    /// A typed request of a bootstrap server's.
+    #[must_use]
+    pub(crate) fn of_bootstrap(request: &operation::BootstrapDownlink<'_>) -> Self {
+        let options = request.options().map(|(number, value)| (number, Box::from(&*value)));
+        Self {
+            code: request.code(),
+            options: options.collect(),
+            payload: Body::new(request.payload().to_vec()),
+        }
+    }
+
     /// The values of one option.
     pub fn values(&self, number: OptionNumber) -> impl Iterator<Item = &[u8]> {
         self.options.iter().filter(move |(n, _)| *n == number).map(|(_, value)| &**value)

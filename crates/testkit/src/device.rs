@@ -68,6 +68,14 @@ impl Device {
         }
     }
 
+    /// A device that knows a bootstrap server and no other.
+    #[must_use]
+    pub fn blank(config: ClientConfig, seed: u64) -> Self {
+        let mut device = Self::new(config, &[], seed);
+        device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").expect("a short URI"));
+        device
+    }
+
     /// Lets the engine register.
     pub fn start(&mut self, now: Instant) {
         let client = &mut self.client;

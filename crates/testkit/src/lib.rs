@@ -5,6 +5,7 @@
 //! shells: they keep what the engines want kept, in memory, and send nothing before. A test that scripts the other side by
 //! hand uses one of them alone.
 
+mod bootstrap;
 mod device;
 mod message;
 mod network;
@@ -12,9 +13,10 @@ mod objects;
 mod server;
 mod world;
 
+pub use bootstrap::{BootstrapServer, one_server, unsecured, wanting};
 pub use device::{Device, Memory, Sent, SimClient};
 pub use message::{Datagram, message};
 pub use network::{Faults, Network, Packet};
 pub use objects::{Container, Counter, Objects, Shelf};
 pub use server::{Server, Store};
-pub use world::{DEVICE, Exchange, ONLY_SERVER, SERVER_ADDRESS, World};
+pub use world::{BOOTSTRAP_ADDRESS, DEVICE, Exchange, ONLY_SERVER, SERVER_ADDRESS, World};

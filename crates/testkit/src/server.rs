@@ -24,6 +24,8 @@ pub struct Server {
     pub events: Vec<Event>,
     /// How long a commit takes.
     pub commit_time: Duration,
+    /// Whether nothing reaches it.
+    pub unreachable: bool,
     config: ShardConfig,
     committing: VecDeque<(Instant, Outbox)>,
     files: Vec<(String, Body)>,
@@ -51,6 +53,7 @@ impl Server {
             store: Store::default(),
             events: Vec::new(),
             commit_time: Duration::ZERO,
+            unreachable: false,
             config,
             committing: VecDeque::new(),
             files: Vec::new(),

@@ -9,10 +9,13 @@ use buoy_coap::time::Instant;
 use buoy_lwm2m::attributes::{AttributeUpdate, Attributes};
 use buoy_lwm2m::operation::{Content, Downlink as Typed, WriteMode};
 use buoy_lwm2m::path::Path;
-use buoy_server::{Downlink, Durability, Failure, Intent, ObservationId, Peer, Reply, ShardConfig};
+use buoy_server::{
+    BootstrapLimits, Downlink, Durability, Failure, Intent, ObservationId, Peer, Reply, ShardConfig,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use crate::bootstrap::BootstrapServer;
 use crate::device::Device;
 use crate::message::Datagram;
 use crate::network::{Faults, Network, Packet};
@@ -25,6 +28,9 @@ pub const ONLY_SERVER: ServerSlot = ServerSlot(0);
 /// Where the server listens.
 pub const SERVER_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 5683);
+/// Where the bootstrap server listens.
+pub const BOOTSTRAP_ADDRESS: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)), 5683);
 /// How far the port of a device's downloads is from that of its registration.
 const DOWNLOAD_PORT: u16 = 10_000;
 /// How long a device takes to start again.
@@ -42,6 +48,8 @@ pub struct World {
     pub network: Network,
     /// The server.
     pub server: Server,
+    /// The bootstrap server, which knows no device at first.
+    pub bootstrap: BootstrapServer,
     devices: Vec<Place>,
     rng: ChaCha8Rng,
     next_operation: u64,
@@ -76,17 +84,36 @@ impl World {
     /// The same with another configuration of the device.
     #[must_use]
     pub fn with(seed: u64, config: ClientConfig) -> Self {
-        let mut world = Self {
+        let mut world = Self::empty(seed);
+        world.add_device(Device::new(config, &[buoy_client::Server::new(101, 300)], seed));
+        world
+    }
+
+    /// Both servers, and a device that has not started and knows the bootstrap server alone.
+    #[must_use]
+    pub fn blank(seed: u64) -> Self {
+        Self::blank_with(seed, ClientConfig::new(DEVICE).expect("a short name"))
+    }
+
+    /// The same with another configuration of the device.
+    #[must_use]
+    pub fn blank_with(seed: u64, config: ClientConfig) -> Self {
+        let mut world = Self::empty(seed);
+        world.add_device(Device::blank(config, seed));
+        world
+    }
+
+    fn empty(seed: u64) -> Self {
+        Self {
             seed,
             now: Instant::from_millis(1_000_000),
             network: Network::new(Faults::none()),
             server: Server::new(ShardConfig::default()),
+            bootstrap: BootstrapServer::new(BootstrapLimits::default()),
             devices: Vec::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
             next_operation: 1,
-        };
-        world.add_device(Device::new(config, &[buoy_client::Server::new(101, 300)], seed));
-        world
+        }
     }
 
     /// A world whose device has registered.
@@ -199,7 +226,9 @@ impl World {
 
     fn next_deadline(&self) -> Option<Instant> {
         let devices = self.devices.iter().filter_map(Place::next_deadline);
-        let others = [self.network.next_arrival(), self.server.next_deadline()].into_iter().flatten();
+        let bootstrap = self.bootstrap.shard.next_deadline();
+        let others =
+            [self.network.next_arrival(), self.server.next_deadline(), bootstrap].into_iter().flatten();
         devices.chain(others).min()
     }
 
@@ -210,27 +239,36 @@ impl World {
             self.deliver(&packet);
         }
         self.server.handle_timeout(now);
+        self.bootstrap.handle_timeout(now);
         self.devices.iter_mut().for_each(|place| place.handle_timeout(now));
         self.settle();
     }
 
     fn deliver(&mut self, packet: &Packet) {
         let (now, bytes) = (self.now, &packet.datagram.bytes);
+        if packet.to == SERVER_ADDRESS && self.server.unreachable {
+            return;
+        }
         if packet.to == SERVER_ADDRESS {
             let peer = Peer { address: packet.from };
             self.server.shard.handle_datagram(now, peer, bytes, &mut self.server.outbox);
             return;
         }
+        if packet.to == BOOTSTRAP_ADDRESS {
+            self.bootstrap.handle_datagram(now, Peer { address: packet.from }, bytes);
+            return;
+        }
+        let from = if packet.from == BOOTSTRAP_ADDRESS { ServerSlot::BOOTSTRAP } else { ONLY_SERVER };
         let mut answer = None;
         for Place { address, device, .. } in self.devices.iter_mut().filter(|place| place.is_on()) {
             if packet.to == *address {
-                answer = device.handle_datagram(now, ONLY_SERVER, bytes).map(|sent| sent.datagram);
+                answer = device.handle_datagram(now, from, bytes).map(|sent| sent.datagram);
             } else if packet.to == download_address(*address) {
                 answer = device.handle_download(now, bytes);
             }
         }
         if let Some(datagram) = answer {
-            self.send(packet.to, SERVER_ADDRESS, datagram);
+            self.send(packet.to, packet.from, datagram);
         }
     }
 
@@ -239,6 +277,9 @@ impl World {
         let now = self.now;
         let sent = self.server.settle(now);
         self.send_from_server(sent);
+        for (peer, bytes) in self.bootstrap.settle(now) {
+            self.send(BOOTSTRAP_ADDRESS, peer.address, Datagram { bytes });
+        }
         for index in 0..self.devices.len() {
             let Place { address, device, boots_until: None } = &mut self.devices[index] else { continue };
             let address = *address;
@@ -246,8 +287,13 @@ impl World {
             let sent = device.settle(now);
             let downloads = device.settle_download(now);
             let reboots = device.events[told..].iter().any(|event| matches!(event, Event::Reboot(_)));
-            for message in sent.into_iter().filter(|message| message.server == ONLY_SERVER) {
-                self.send(address, SERVER_ADDRESS, message.datagram);
+            for message in sent {
+                match message.server {
+                    ONLY_SERVER => self.send(address, SERVER_ADDRESS, message.datagram),
+                    ServerSlot::BOOTSTRAP => self.send(address, BOOTSTRAP_ADDRESS, message.datagram),
+                    // A server that this world doesn't have.
+                    _ => {}
+                }
             }
             for datagram in downloads {
                 self.send(download_address(address), SERVER_ADDRESS, datagram);
@@ -276,6 +322,12 @@ impl World {
     /// Everything that the server has sent since the log was cleared.
     pub fn from_server(&self) -> impl Iterator<Item = &Datagram> {
         self.network.log.iter().filter(|packet| packet.from == SERVER_ADDRESS).map(|packet| &packet.datagram)
+    }
+
+    /// The messages between the first device and the bootstrap server, one on each line.
+    pub fn bootstrap_lines(&self) -> Vec<String> {
+        let with = |packet: &&Packet| packet.from == BOOTSTRAP_ADDRESS || packet.to == BOOTSTRAP_ADDRESS;
+        self.network.log.iter().filter(with).map(|packet| packet.datagram.line()).collect()
     }
 
     /// Hands an operation on the first device to the server.

@@ -14,6 +14,8 @@ pub(crate) enum Exchange {
     Send(ServerSlot),
     /// The observation of that number.
     Notification(u32),
+    BootstrapRequest,
+    BootstrapPack,
 }
 
 impl From<Exchange> for Tag {
@@ -24,6 +26,8 @@ impl From<Exchange> for Tag {
             Exchange::Deregister(slot) => (3, u32::from(slot.0)),
             Exchange::Send(slot) => (4, u32::from(slot.0)),
             Exchange::Notification(number) => (5, number),
+            Exchange::BootstrapRequest => (6, 0),
+            Exchange::BootstrapPack => (7, 0),
         };
         Self((kind << 32) | u64::from(number))
     }
@@ -39,6 +43,8 @@ impl Tag {
             3 => Exchange::Deregister(slot),
             4 => Exchange::Send(slot),
             5 => Exchange::Notification(number),
+            6 => Exchange::BootstrapRequest,
+            7 => Exchange::BootstrapPack,
             _ => return None,
         })
     }

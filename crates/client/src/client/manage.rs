@@ -39,12 +39,16 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    const fn of(code: Code) -> Self {
+    pub(super) const fn of(code: Code) -> Self {
         Self { code, observe: None, created: None, format: None, length: 0, block1: None, size1: None }
     }
 
-    const fn content(format: ContentFormat, length: usize) -> Self {
+    pub(super) const fn content(format: ContentFormat, length: usize) -> Self {
         Self { format: Some(format), length, ..Self::of(Code::CONTENT) }
+    }
+
+    pub(super) const fn with_block1(self, block1: Option<Block>) -> Self {
+        Self { block1, ..self }
     }
 }
 
@@ -80,10 +84,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         objects: &mut [&mut dyn Object],
         body: &mut [u8; BODY],
     ) -> Result<Answer, Failure> {
-        let proxy = [OptionNumber::PROXY_URI, OptionNumber::PROXY_SCHEME];
-        if proxy.into_iter().any(|option| message.value(option).is_some()) {
-            return Err(plain(Refusal::new(Code::PROXYING_NOT_SUPPORTED, "this device is no proxy")));
-        }
+        refuse_proxying(message)?;
         let block = block_option(message, OptionNumber::BLOCK1).map_err(|bad| plain(bad_block(bad)))?;
         let downlink = parse(message, message.payload()).map_err(plain)?;
         match block.filter(|block| block.more() || block.offset() > 0) {
@@ -337,7 +338,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     }
 
     /// Without Accept the format is TLV for LwM2M 1.0, and SenML CBOR since 1.1.
-    fn reading(&self, path: Path, accept: Option<ContentFormat>) -> Reading {
+    pub(super) fn reading(&self, path: Path, accept: Option<ContentFormat>) -> Reading {
         let usual = match self.config.version {
             LwM2mVersion::V1_0 => ContentFormat::TLV,
             _ => ContentFormat::SENML_CBOR,
@@ -538,17 +539,25 @@ struct Asked {
 }
 
 /// A refusal, with the Block1 and the Size1 of its answer.
-type Failure = (Refusal, Option<Block>, Option<u32>);
+pub(super) type Failure = (Refusal, Option<Block>, Option<u32>);
 
-fn plain(refusal: Refusal) -> Failure {
+pub(super) fn plain(refusal: Refusal) -> Failure {
     (refusal, None, None)
+}
+
+pub(super) fn refuse_proxying(message: &Message<'_>) -> Result<(), Failure> {
+    let proxy = [OptionNumber::PROXY_URI, OptionNumber::PROXY_SCHEME];
+    if proxy.into_iter().any(|option| message.value(option).is_some()) {
+        return Err(plain(Refusal::new(Code::PROXYING_NOT_SUPPORTED, "this device is no proxy")));
+    }
+    Ok(())
 }
 
 fn parse<'a>(message: &Message<'a>, payload: &'a [u8]) -> Result<Downlink<'a>, Refusal> {
     Downlink::parse(message.code(), message.options(), payload).map_err(refusal_of)
 }
 
-fn refusal_of(bad: BadRequest) -> Refusal {
+pub(super) fn refusal_of(bad: BadRequest) -> Refusal {
     let words = match bad {
         BadRequest::NotFound => "nothing lives at this path",
         BadRequest::MethodNotAllowed => "the method does nothing at this path",
@@ -561,7 +570,7 @@ fn refusal_of(bad: BadRequest) -> Refusal {
     Refusal::new(bad.code(), words)
 }
 
-fn bad_block(bad: BadBlock) -> Refusal {
+pub(super) fn bad_block(bad: BadBlock) -> Refusal {
     let words = match bad {
         BadBlock::OutOfOrder => "the block is not the one that comes next; begin again with block 0",
         BadBlock::TooLarge => "the body is larger than this device's memory",
@@ -674,7 +683,7 @@ fn execute<const N: usize>(
     tree.get_mut(object).ok_or(Refusal::NOT_FOUND)?.execute(context, at, arguments)
 }
 
-fn write_answer(
+pub(super) fn write_answer(
     writer: &mut MessageWriter<'_>,
     request: &Message<'_>,
     answer: &Answer,
@@ -717,7 +726,7 @@ fn write_answer(
     Ok(())
 }
 
-fn write_refusal(
+pub(super) fn write_refusal(
     writer: &mut MessageWriter<'_>,
     refusal: Refusal,
     block1: Option<Block>,

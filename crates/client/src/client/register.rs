@@ -13,6 +13,7 @@ use buoy_lwm2m::operation::{
 use buoy_lwm2m::path::Path;
 use rand_core::Rng;
 
+use super::bootstrap::Reason;
 use super::exchange::{Exchange, Tag};
 use super::session::{Phase, Reported, Sending, Session};
 use super::{Client, Link, digest, tree};
@@ -85,9 +86,14 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     }
 
     pub(super) fn session_deadlines(&self) -> impl Iterator<Item = Instant> {
-        let online = self.started && self.link == Link::Up;
+        let rests = self.bootstrap.is_active();
+        let online = self.started && self.link == Link::Up && !rests;
         let work = self.sessions.iter().filter_map(move |session| session.deadline().filter(|_| online));
-        let sleep = self.sessions.iter().map(|session| session.awake_until).filter(|at| *at > Instant::ZERO);
+        let sleep = self
+            .sessions
+            .iter()
+            .map(|session| session.awake_until)
+            .filter(move |at| *at > Instant::ZERO && !rests);
         work.chain(sleep)
     }
 
@@ -97,7 +103,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             let slot = ServerSlot(index as u8);
             if self.accounts.server(slot).is_some() {
                 self.take_wish(now, slot);
-                if self.link == Link::Up {
+                if self.link == Link::Up && !self.bootstrap.is_active() {
                     self.drive_session(now, slot, objects);
                 }
             }
@@ -113,7 +119,10 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
                     session.pending.update = true;
                 }
             }
-            Wish::Bootstrap => self.effects.emit(Event::BootstrapNeeded),
+            Wish::Bootstrap => {
+                self.effects.emit(Event::BootstrapNeeded);
+                self.want_bootstrap(now, Reason::Asked);
+            }
             Wish::Disable(seconds) => {
                 let until = now.after(Duration::from_secs(u64::from(seconds)));
                 self.begin_deregister(now, slot, Some(until));
@@ -346,6 +355,9 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             Some(Exchange::Update(slot)) => self.take_update_answer(now, slot, message, objects),
             Some(Exchange::Deregister(slot)) => self.end_deregister(slot),
             Some(Exchange::Send(slot)) => self.effects.emit(Event::SendDone(slot, message.code())),
+            Some(Exchange::BootstrapRequest | Exchange::BootstrapPack) => {
+                self.take_bootstrap_answer(now, message, objects);
+            }
             Some(Exchange::Notification(_)) | None => {}
         }
     }
@@ -428,6 +440,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         session.phase = Phase::Registered;
         self.renew(now, slot, objects);
         self.effects.emit(Event::Registered(slot));
+        self.bootstrap_is_superfluous();
     }
 
     /// The server has taken a Register or Update, so its lifetime runs from now.
@@ -503,6 +516,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
             Some(Exchange::Deregister(slot)) => self.end_deregister(slot),
             Some(Exchange::Send(slot)) => self.effects.emit(Event::SendFailed(slot)),
             Some(Exchange::Notification(number)) => self.notification_lost(now, number, objects),
+            Some(Exchange::BootstrapRequest | Exchange::BootstrapPack) => self.bootstrap_timed_out(now),
             None => {}
         }
     }
@@ -523,6 +537,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         match tag.exchange() {
             Some(Exchange::Register(slot)) => self.fail(now, slot, RegistrationFailure::ServerSentNonsense),
             Some(Exchange::Notification(number)) => self.end_observation(number),
+            Some(Exchange::BootstrapRequest | Exchange::BootstrapPack) => self.bootstrap_reset(now),
             _ => self.exchange_timed_out(now, tag, objects),
         }
     }
@@ -547,15 +562,16 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         if session.sequences >= server.sequence_retry_count {
             session.sequences = 0;
             session.exhausted = true;
-            self.give_up(slot, &server);
+            self.give_up(now, slot, &server);
         }
     }
 
     /// Nobody visits the device: it goes on trying, a sequence each sequence delay, unless a bootstrap will start it again.
-    fn give_up(&mut self, slot: ServerSlot, server: &Server) {
+    fn give_up(&mut self, now: Instant, slot: ServerSlot, server: &Server) {
         self.effects.emit(Event::GaveUp(slot));
         if server.bootstrap_on_failure {
             self.effects.emit(Event::BootstrapNeeded);
+            self.want_bootstrap(now, Reason::Unreachable);
         }
     }
 
@@ -598,7 +614,8 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     pub(super) fn is_reachable(&self, slot: ServerSlot) -> bool {
         let is_settled =
             |session: &Session| matches!(session.phase, Phase::Registered) && !session.pending.update;
-        self.link == Link::Up && self.session(slot).is_some_and(is_settled)
+        let rests = self.link == Link::Down || self.bootstrap.is_active();
+        !rests && self.session(slot).is_some_and(is_settled)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The behaviours that OMA's Enabler Test Specification numbers, between our server and our device: what is on the wire, and
 //! what comes of it on either side.
 
+mod bootstrap;
 mod composite;
 mod management;
 mod registration;

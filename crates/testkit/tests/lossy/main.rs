@@ -1,6 +1,7 @@
 //! Every operation over a link that loses three of ten datagrams, repeats two, and takes up to five seconds for each, so that
 //! they overtake each other. Whatever happens, an operation ends: with what was asked for, or with a reason.
 
+mod bootstrap;
 mod chaos;
 
 use std::time::Duration;

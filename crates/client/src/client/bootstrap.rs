@@ -1,0 +1,507 @@
+//! Bootstrap (LwM2M Core 1.1, section 6.1, and 1.2's Bootstrap-Pack): when the device asks for it, and how it ends.
+//!
+//! 1. A reason comes up: there is no server account, none of the servers can be reached, or one of them asks for it (1/x/9).
+//! 2. After the hold-off time (0/x/11) goes `POST /bs`; since 1.2 first `GET /bspack`, whose answer is all there is to it.
+//! 3. The bootstrap server's requests change a copy of the configuration (`commands`, [`crate::staging`]).
+//! 4. An accepted Bootstrap-Finish puts the copy in place of the configuration. If it doesn't come in time, or the power goes,
+//!    everything is as it was, and the device asks again later.
+
+mod commands;
+
+use core::time::Duration;
+
+use buoy_coap::block::{Block, Download};
+use buoy_coap::endpoint::{Delivery, MessageIds, Outgoing, Purpose, Request, Token};
+use buoy_coap::number::{Code, ContentFormat, OptionNumber};
+use buoy_coap::time::Instant;
+use buoy_coap::wire::Message;
+use buoy_lwm2m::operation::{Content, LwM2mVersion, Operation, Response, ShortText, Uplink};
+use buoy_lwm2m::path::Path;
+use rand_core::Rng;
+
+use super::exchange::{Exchange, Tag};
+use super::session::Session;
+use super::{Client, Link, tree};
+use crate::access::AccessObject;
+use crate::accounts::{Accounts, Record, RecordReader};
+use crate::effects::{BootstrapFailure, Event, ServerSlot};
+use crate::object::{Clock, Context, Object, Refusal};
+use crate::staging::{Log, Staged};
+use crate::storage::Storage;
+use crate::text::Bytes;
+
+/// How long the bootstrap server may take for its next request: EXCHANGE_LIFETIME (RFC 7252 section 4.8.2).
+const PATIENCE: Duration = Duration::from_secs(247);
+/// The wait after a first failure; doubled from failure to failure.
+const FIRST_PAUSE: u64 = 30;
+const LONGEST_PAUSE: u64 = 86_400;
+/// The record of a configuration that is being put in place. No object has this id.
+const JOURNAL: u16 = u16::MAX;
+/// The formats that every client of this library reads; SenML CBOR is the shortest.
+const PREFERRED: ContentFormat = ContentFormat::SENML_CBOR;
+
+pub(crate) struct Bootstrap<const N: usize, const BODY: usize> {
+    phase: Phase,
+    reason: Reason,
+    ids: MessageIds,
+    /// What the bootstrap server wants to see again (RFC 9175, section 2.3).
+    echo: Bytes<40>,
+    failures: u32,
+    staging: Staging<N, BODY>,
+    /// When the bootstrap server's account goes.
+    expires: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Idle,
+    Waiting {
+        until: Instant,
+    },
+    /// A Bootstrap-Request is under way.
+    Requesting,
+    /// A Bootstrap-Pack-Request is under way.
+    Fetching(Download),
+    /// The bootstrap server is at work.
+    Open {
+        touched: Instant,
+    },
+}
+
+/// Why the device wants to be configured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    NoServer,
+    /// It has servers, and can't reach one.
+    Unreachable,
+    /// A server or the shell asked for it.
+    Asked,
+}
+
+#[expect(clippy::large_enum_variant, reason = "there is no allocator to put the larger one elsewhere")]
+enum Staging<const N: usize, const BODY: usize> {
+    Nothing,
+    Open(Staged<N, BODY>),
+    /// The configuration holds and is not stored whole yet.
+    Committing(Log<BODY>),
+}
+
+impl<const N: usize, const BODY: usize> Bootstrap<N, BODY> {
+    pub(super) fn new(ids: MessageIds) -> Self {
+        Self {
+            phase: Phase::Idle,
+            reason: Reason::NoServer,
+            ids,
+            echo: Bytes::EMPTY,
+            failures: 0,
+            staging: Staging::Nothing,
+            expires: None,
+        }
+    }
+
+    /// Whether a bootstrap goes on. Registrations rest meanwhile, and servers are refused.
+    pub(super) const fn is_active(&self) -> bool {
+        matches!(self.phase, Phase::Requesting | Phase::Fetching(_) | Phase::Open { .. })
+    }
+
+    /// Whether requests of the bootstrap server make sense. The first may overtake the answer to the Bootstrap-Request.
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Requesting | Phase::Open { .. })
+    }
+}
+
+impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, const BODY: usize>
+    Client<R, SERVERS, OBSERVATIONS, MTU, BODY>
+{
+    /// Asks the bootstrap server for a configuration now. Its end comes as an event.
+    pub fn request_bootstrap(&mut self, now: Instant, objects: &mut [&mut dyn Object]) {
+        self.want_bootstrap(now, Reason::Asked);
+        self.drive(now, objects);
+    }
+
+    /// Whether a bootstrap goes on; meanwhile the device listens.
+    #[must_use]
+    pub const fn is_bootstrapping(&self) -> bool {
+        self.bootstrap.is_active()
+    }
+
+    pub(super) fn want_bootstrap(&mut self, now: Instant, reason: Reason) {
+        let Some(account) = self.accounts.security.bootstrap else { return };
+        let is_planned = matches!(self.bootstrap.phase, Phase::Waiting { .. });
+        if self.bootstrap.is_active() || (is_planned && reason != Reason::Asked) {
+            return;
+        }
+        // The hold-off time is for a bootstrap server that may come by itself.
+        let hold_off = if reason == Reason::Asked { 0 } else { account.hold_off };
+        let until = now.after(Duration::from_secs(u64::from(hold_off)));
+        self.bootstrap.reason = reason;
+        self.bootstrap.failures = 0;
+        self.bootstrap.phase = Phase::Waiting { until };
+    }
+
+    /// A server that could not be reached is reached now.
+    pub(super) fn bootstrap_is_superfluous(&mut self) {
+        let waits = matches!(self.bootstrap.phase, Phase::Waiting { .. });
+        if waits && self.bootstrap.reason == Reason::Unreachable {
+            self.bootstrap.phase = Phase::Idle;
+        }
+    }
+
+    pub(super) fn bootstrap_deadlines(
+        &self,
+    ) -> impl Iterator<Item = Instant> + use<R, SERVERS, OBSERVATIONS, MTU, BODY> {
+        let at = match self.bootstrap.phase {
+            Phase::Waiting { until } if self.link == Link::Up => Some(until),
+            Phase::Open { touched } => Some(touched.after(PATIENCE)),
+            _ => None,
+        };
+        let account = self.bootstrap.expires;
+        [at, account].into_iter().flatten().filter({
+            let started = self.started;
+            move |_| started
+        })
+    }
+
+    pub(super) fn drive_bootstrap(&mut self, now: Instant) {
+        if self.bootstrap.expires.is_some_and(|at| at <= now) && !self.bootstrap.is_active() {
+            self.expire_account();
+        }
+        match self.bootstrap.phase {
+            Phase::Idle if self.accounts.count() == 0 => self.want_bootstrap(now, Reason::NoServer),
+            Phase::Open { touched } if touched.after(PATIENCE) <= now => {
+                self.fail_bootstrap(now, BootstrapFailure::ServerBrokeOff);
+            }
+            _ => {}
+        }
+        if let Phase::Waiting { until } = self.bootstrap.phase
+            && until <= now
+            && self.link == Link::Up
+            && !matches!(self.bootstrap.staging, Staging::Committing(_))
+        {
+            self.begin_bootstrap(now);
+        }
+    }
+
+    /// Counts the time of the bootstrap server's account, once there is another to rely on (0/x/12).
+    pub(super) fn limit_account(&mut self, now: Instant) {
+        let timeout = self.accounts.security.bootstrap.map_or(0, |account| account.account_timeout);
+        let ends = timeout > 0 && self.accounts.count() > 0;
+        self.bootstrap.expires = ends.then(|| now.after(Duration::from_secs(u64::from(timeout))));
+    }
+
+    fn expire_account(&mut self) {
+        self.bootstrap.expires = None;
+        self.bootstrap.phase = Phase::Idle;
+        self.accounts.security.bootstrap = None;
+        self.effects.persist(0);
+        self.effects.emit(Event::BootstrapAccountExpired);
+    }
+
+    fn begin_bootstrap(&mut self, now: Instant) {
+        if self.config.version >= LwM2mVersion::V1_2 {
+            self.bootstrap.staging = Staging::Open(Staged::new(&self.accounts, &self.access));
+            self.fetch_pack(now, Download::new(self.config.block_size));
+        } else {
+            self.send_bootstrap_request(now);
+        }
+    }
+
+    fn send_bootstrap_request(&mut self, now: Instant) {
+        let endpoint = self.config.endpoint;
+        // LwM2M 1.0 doesn't know the parameter, and its servers refuse what they don't know.
+        let preferred_format = (self.config.version > LwM2mVersion::V1_0).then_some(PREFERRED);
+        let request =
+            Uplink::BootstrapRequest { endpoint: ShortText::new(endpoint.as_str()), preferred_format };
+        let sent = self.transmit_bootstrap(now, Exchange::BootstrapRequest, &request, None);
+        self.bootstrap.phase = if sent { Phase::Requesting } else { busy(now) };
+    }
+
+    fn fetch_pack(&mut self, now: Instant, download: Download) {
+        let endpoint = self.config.endpoint;
+        let accept = Some(PREFERRED);
+        let request = Uplink::BootstrapPackRequest { endpoint: ShortText::new(endpoint.as_str()), accept };
+        let sent = self.transmit_bootstrap(now, Exchange::BootstrapPack, &request, download.block());
+        self.bootstrap.phase = if sent { Phase::Fetching(download) } else { busy(now) };
+    }
+
+    fn transmit_bootstrap(
+        &mut self,
+        now: Instant,
+        exchange: Exchange,
+        uplink: &Uplink<'_>,
+        block2: Option<Block>,
+    ) -> bool {
+        let outgoing = Outgoing {
+            peer: ServerSlot::BOOTSTRAP,
+            purpose: Purpose::Request,
+            delivery: Delivery::Confirmable,
+            code: uplink.code(),
+            token: Token::random(&mut self.rng),
+            message_id: self.bootstrap.ids.next_id(),
+            tag: Tag::from(exchange).0,
+        };
+        let echo = self.bootstrap.echo;
+        let sent = self.endpoint.send(now, &mut self.rng, outgoing, |writer| {
+            for (number, value) in uplink.options() {
+                writer.option(number, &value);
+            }
+            if let Some(block) = block2 {
+                writer.uint(OptionNumber::BLOCK2, block.to_uint());
+            }
+            if !echo.is_empty() {
+                writer.option(OptionNumber::ECHO, echo.as_slice());
+            }
+        });
+        sent.is_ok()
+    }
+
+    pub(super) fn take_bootstrap_answer(
+        &mut self,
+        now: Instant,
+        message: &Message<'_>,
+        objects: &mut [&mut dyn Object],
+    ) {
+        let show_echo = self.is_to_show_bootstrap_echo(message);
+        match self.bootstrap.phase {
+            Phase::Requesting if show_echo => self.send_bootstrap_request(now),
+            Phase::Requesting => self.take_request_answer(now, message),
+            Phase::Fetching(download) if show_echo => self.fetch_pack(now, download),
+            Phase::Fetching(download) => self.take_pack(now, download, message, objects),
+            _ => {}
+        }
+    }
+
+    fn is_to_show_bootstrap_echo(&mut self, message: &Message<'_>) -> bool {
+        let Some(Ok(echo)) = message.value(OptionNumber::ECHO).map(Bytes::new) else { return false };
+        let is_new = echo != self.bootstrap.echo;
+        self.bootstrap.echo = echo;
+        is_new && message.code() == Code::UNAUTHORIZED
+    }
+
+    fn take_request_answer(&mut self, now: Instant, message: &Message<'_>) {
+        let options = message.options();
+        match Response::parse(Operation::BootstrapRequest, message.code(), options, message.payload()) {
+            Ok(Response { code: Code::CHANGED, .. }) => self.open_bootstrap(now),
+            Ok(response) => self.fail_bootstrap(now, BootstrapFailure::ServerRefused(response.code)),
+            Err(_) => self.fail_bootstrap(now, BootstrapFailure::ServerSentNonsense),
+        }
+    }
+
+    /// The bootstrap server has begun, or says that it will.
+    fn open_bootstrap(&mut self, now: Instant) {
+        if let Phase::Requesting = self.bootstrap.phase {
+            self.endpoint.cancel(now, ServerSlot::BOOTSTRAP, Tag::from(Exchange::BootstrapRequest).0);
+            self.bootstrap.staging = Staging::Open(Staged::new(&self.accounts, &self.access));
+            self.effects.emit(Event::BootstrapStarted);
+        }
+        self.bootstrap.phase = Phase::Open { touched: now };
+    }
+
+    /// A bootstrap server without packs is asked the other way.
+    fn take_pack(
+        &mut self,
+        now: Instant,
+        mut download: Download,
+        message: &Message<'_>,
+        objects: &mut [&mut dyn Object],
+    ) {
+        if !message.code().is_success() {
+            self.bootstrap.staging = Staging::Nothing;
+            self.send_bootstrap_request(now);
+            return;
+        }
+        let Staging::Open(staged) = &mut self.bootstrap.staging else { return };
+        let Ok(piece) = download.received_block(message) else {
+            self.fail_bootstrap(now, BootstrapFailure::ServerSentNonsense);
+            return;
+        };
+        if staged.others.bytes.extend(piece.bytes).is_err() {
+            let words = "the configuration is larger than this device's memory for it";
+            self.fail_bootstrap(now, BootstrapFailure::ServerSentInconsistent(words));
+            return;
+        }
+        if !piece.is_last {
+            self.fetch_pack(now, download);
+            return;
+        }
+        let format = message.content_format().unwrap_or(PREFERRED);
+        self.effects.emit(Event::BootstrapStarted);
+        let mut scratch = [0; BODY];
+        let applied = self.open_pack(format, objects, &mut scratch);
+        if let Err(refusal) = applied.and_then(|()| self.finish_bootstrap(now, objects, &mut scratch)) {
+            self.fail_bootstrap(now, BootstrapFailure::ServerSentInconsistent(refusal.words));
+        }
+    }
+
+    /// A pack is the whole configuration: nothing of the one before stays but the way to the bootstrap server.
+    fn open_pack(
+        &mut self,
+        format: ContentFormat,
+        objects: &mut [&mut dyn Object],
+        scratch: &mut [u8],
+    ) -> Result<(), Refusal> {
+        let Staging::Open(staged) = &mut self.bootstrap.staging else { return Err(Refusal::NOT_FOUND) };
+        let pack = staged.others.bytes;
+        let content = Content { format, payload: pack.as_slice() };
+        staged.accounts.delete(Path::ROOT)?;
+        staged.accounts.write(Path::ROOT, content, scratch)?;
+        tree(&mut self.accounts, &mut self.access, objects).check_others(Path::ROOT, content, scratch)?;
+        staged.others.close_pack(format)
+    }
+
+    /// Puts the new configuration in place of the old one.
+    fn finish_bootstrap(
+        &mut self,
+        now: Instant,
+        objects: &mut [&mut dyn Object],
+        scratch: &mut [u8],
+    ) -> Result<(), Refusal> {
+        let clock = self.clock(now);
+        let Staging::Open(staged) = &self.bootstrap.staging else {
+            return Err(Refusal::METHOD_NOT_ALLOWED);
+        };
+        staged.accounts.check()?;
+        let (accounts, access) = staged.accounts.settle(&self.accounts);
+        let log = staged.others;
+        write_journal(&accounts, &access, &log, scratch).ok_or(Refusal::new(
+            Code::NOT_ACCEPTABLE,
+            "the configuration is larger than this device's memory for it",
+        ))?;
+        let mut context = Context::new(clock, &mut self.effects);
+        tree(&mut self.accounts, &mut self.access, objects)
+            .replay(&mut context, &log, scratch)
+            .map_err(|refusal| Refusal::new(Code::NOT_ACCEPTABLE, refusal.words))?;
+        self.adopt(now, accounts, access);
+        self.bootstrap.staging = Staging::Committing(log);
+        Ok(())
+    }
+
+    fn adopt(&mut self, now: Instant, accounts: Accounts<SERVERS>, access: AccessObject) {
+        for index in 0..SERVERS {
+            let slot = ServerSlot(index as u8);
+            self.drop_observations_of(slot);
+            let exchanges = [
+                Exchange::Register(slot),
+                Exchange::Update(slot),
+                Exchange::Deregister(slot),
+                Exchange::Send(slot),
+            ];
+            for exchange in exchanges {
+                self.endpoint.cancel(now, slot, Tag::from(exchange).0);
+            }
+            if let Some(session) = self.sessions.get_mut(index) {
+                *session = Session::new(session.ids);
+            }
+        }
+        self.attributes = [None; super::ATTRIBUTES];
+        self.transfer = None;
+        self.accounts = accounts;
+        self.access = access;
+        [0, 1, 2].into_iter().for_each(|object| self.effects.persist(object));
+        self.bootstrap.phase = Phase::Idle;
+        self.bootstrap.failures = 0;
+        self.limit_account(now);
+        self.effects.emit(Event::BootstrapFinished);
+    }
+
+    pub(super) fn fail_bootstrap(&mut self, now: Instant, reason: BootstrapFailure) {
+        self.transfer.take_if(|transfer| transfer.key.server == ServerSlot::BOOTSTRAP);
+        self.bootstrap.staging = Staging::Nothing;
+        self.bootstrap.echo = Bytes::EMPTY;
+        let pause =
+            FIRST_PAUSE.saturating_mul(2u64.saturating_pow(self.bootstrap.failures)).min(LONGEST_PAUSE);
+        // Devices that failed together don't come back together.
+        let spread = u64::from(self.rng.next_u32()).checked_rem(pause.saturating_mul(250)).unwrap_or(0);
+        let pause = Duration::from_millis(pause.saturating_mul(1000).saturating_add(spread));
+        self.bootstrap.failures = self.bootstrap.failures.saturating_add(1);
+        self.bootstrap.phase = Phase::Waiting { until: now.after(pause) };
+        self.effects.emit(Event::BootstrapFailed(reason));
+    }
+
+    pub(super) fn bootstrap_timed_out(&mut self, now: Instant) {
+        if matches!(self.bootstrap.phase, Phase::Requesting | Phase::Fetching(_)) {
+            self.fail_bootstrap(now, BootstrapFailure::ServerSilent);
+        }
+    }
+
+    pub(super) fn bootstrap_reset(&mut self, now: Instant) {
+        if matches!(self.bootstrap.phase, Phase::Requesting | Phase::Fetching(_)) {
+            self.fail_bootstrap(now, BootstrapFailure::ServerSentNonsense);
+        }
+    }
+
+    /// What a server is told that asks for something meanwhile.
+    pub(super) fn refuse_while_bootstrapping(
+        &mut self,
+        request: &Request<'_, ServerSlot>,
+        out: &mut [u8],
+    ) -> usize {
+        let Some(session) = self.sessions.get_mut(usize::from(request.peer.0)) else { return 0 };
+        self.endpoint.reply(request, &mut session.ids, out, |writer| {
+            writer.code(Code::SERVICE_UNAVAILABLE);
+            writer.payload(b"the device is being configured; try later");
+        })
+    }
+
+    /// Saves a new configuration as one record, so that after a power cut there is all of it or nothing.
+    pub(super) fn open_journal<S: Storage>(&mut self, storage: &mut S) -> Result<(), S::Error> {
+        let Staging::Committing(log) = &self.bootstrap.staging else { return Ok(()) };
+        let mut record = [0; BODY];
+        let length = write_journal(&self.accounts, &self.access, log, &mut record).unwrap_or(0);
+        storage.save(JOURNAL, record.get(..length).unwrap_or_default())
+    }
+
+    /// Says that every record of the new configuration is in its place.
+    pub(super) fn close_journal<S: Storage>(&mut self, storage: &mut S) -> Result<(), S::Error> {
+        if let Staging::Committing(_) = self.bootstrap.staging {
+            storage.save(JOURNAL, &[])?;
+            self.bootstrap.staging = Staging::Nothing;
+        }
+        Ok(())
+    }
+
+    /// Goes on with a configuration that a power cut kept from its place.
+    pub(super) fn restore_journal<S: Storage>(
+        &mut self,
+        objects: &mut [&mut dyn Object],
+        storage: &mut S,
+    ) -> Result<(), S::Error> {
+        let mut record = [0; BODY];
+        let length = storage.load(JOURNAL, &mut record)?.unwrap_or(0);
+        let mut reader = RecordReader(record.get(..length).unwrap_or_default());
+        let parts = (reader.nested(), reader.nested(), reader.nested(), reader.nested());
+        let (Some(security), Some(servers), Some(access), Some(others)) = parts else { return Ok(()) };
+        self.accounts.security.load(security);
+        self.accounts.servers.load(servers);
+        self.access.load(access);
+        let log = Log { bytes: Bytes::new(others).unwrap_or_default() };
+        [0, 1, 2].into_iter().for_each(|object| self.effects.persist(object));
+        let mut context = Context::new(Clock::default(), &mut self.effects);
+        let mut scratch = [0; BODY];
+        // What an object refuses now it refused before the configuration was accepted.
+        let _carried_out =
+            tree(&mut self.accounts, &mut self.access, objects).replay(&mut context, &log, &mut scratch);
+        self.bootstrap.staging = Staging::Committing(log);
+        Ok(())
+    }
+}
+
+/// Too much is under way.
+fn busy(now: Instant) -> Phase {
+    Phase::Waiting { until: now.after(Duration::from_secs(1)) }
+}
+
+/// The whole configuration in one record, if it fits.
+fn write_journal<const N: usize, const BODY: usize>(
+    accounts: &Accounts<N>,
+    access: &AccessObject,
+    log: &Log<BODY>,
+    record: &mut [u8],
+) -> Option<usize> {
+    let mut writer = Record::new(record);
+    writer.nested(|writer| accounts.security.write(writer));
+    writer.nested(|writer| accounts.servers.write(writer));
+    writer.nested(|writer| access.write_record(writer));
+    writer.nested(|writer| log.bytes.as_slice().iter().for_each(|byte| writer.byte(*byte)));
+    writer.fitting()
+}

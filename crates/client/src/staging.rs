@@ -1,0 +1,630 @@
+//! What a bootstrap server has written so far (LwM2M Core 1.1, section 6.1.7): it changes nothing until Bootstrap-Finish.
+//!
+//! Server accounts and access rights are written to a copy. Requests about other objects are kept as they came, and carried out
+//! at the end. So a bootstrap that breaks off leaves the device as it was.
+
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use buoy_coap::number::{Code, ContentFormat};
+use buoy_lwm2m::format::{Item, decode};
+use buoy_lwm2m::operation::Content;
+use buoy_lwm2m::path::{Level, Path};
+
+use crate::access::{AccessControl, AccessObject};
+use crate::accounts::{Accounts, Security, SecurityMode, Server, security_value_type, server_value_type};
+use crate::object::{Context, Refusal};
+use crate::text::Bytes;
+use crate::tree::{Tree, at, unwritable};
+
+/// The objects that are written to a copy.
+pub(crate) const ACCOUNTS: core::ops::RangeInclusive<u16> = 0..=2;
+/// The Device object, which a Bootstrap-Delete passes over.
+pub(crate) const DEVICE: u16 = 3;
+/// Instances that one request may write.
+const TOUCHED: usize = 24;
+/// The longest head of an entry of [`Log`].
+const HEAD: usize = 14;
+
+/// A configuration in the making.
+pub(crate) struct Staged<const N: usize, const BODY: usize> {
+    pub(crate) accounts: StagedAccounts<N>,
+    pub(crate) others: Log<BODY>,
+}
+
+/// A copy of the server accounts and access rights. While they are written they need not go together.
+#[derive(Clone, Copy)]
+pub(crate) struct StagedAccounts<const N: usize> {
+    /// One place more than there are servers: for the bootstrap server.
+    first: Option<StagedSecurity>,
+    others: [Option<StagedSecurity>; N],
+    pub(crate) servers: [Option<Server>; N],
+    pub(crate) access: AccessObject,
+}
+
+/// An instance of object 0.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct StagedSecurity {
+    pub(crate) is_bootstrap: bool,
+    pub(crate) security: Security,
+}
+
+/// Which instances a request has begun anew.
+struct Touched {
+    instances: [Option<(u16, u16)>; TOUCHED],
+}
+
+impl<const N: usize, const BODY: usize> Staged<N, BODY> {
+    pub(crate) fn new(accounts: &Accounts<N>, access: &AccessObject) -> Self {
+        Self { accounts: StagedAccounts::of(accounts, access), others: Log::new() }
+    }
+}
+
+impl<const N: usize> StagedAccounts<N> {
+    fn of(accounts: &Accounts<N>, access: &AccessObject) -> Self {
+        let staged = |is_bootstrap| move |security: Security| StagedSecurity { is_bootstrap, security };
+        Self {
+            first: accounts.security.bootstrap.map(staged(true)),
+            others: accounts.security.instances.map(|place| place.map(staged(false))),
+            servers: accounts.servers.instances,
+            access: *access,
+        }
+    }
+
+    /// The instances of object 0, in no order.
+    pub(crate) fn security(&self) -> impl Iterator<Item = &StagedSecurity> {
+        [&self.first].into_iter().chain(&self.others).flatten()
+    }
+
+    fn places(&mut self) -> impl Iterator<Item = &mut Option<StagedSecurity>> {
+        [&mut self.first].into_iter().chain(&mut self.others)
+    }
+
+    /// Writes what a payload says of objects 0 to 2: all of it, or with a refusal nothing.
+    ///
+    /// An instance that the request or its payload names as a whole is made anew; a resource is written to what is there.
+    pub(crate) fn write(
+        &mut self,
+        base: Path,
+        content: Content<'_>,
+        scratch: &mut [u8],
+    ) -> Result<(), Refusal> {
+        let mut fresh = *self;
+        let mut touched = Touched { instances: [None; TOUCHED] };
+        if let ([object, instance], true) = (base.ids(), base.level() == Level::ObjectInstance) {
+            fresh.begin(*object, *instance, &mut touched)?;
+        }
+        for item in decode(content.format, base, content.payload).map_err(unwritable)? {
+            let item = item.map_err(unwritable)?;
+            let Some(object) = item.path.object_id().filter(|id| ACCOUNTS.contains(id)) else { continue };
+            let instance = item.path.instance_id().ok_or(NO_INSTANCE)?;
+            if base.level() < Level::Resource {
+                fresh.begin(object, instance, &mut touched)?;
+            }
+            fresh.put(&item, scratch)?;
+        }
+        *self = fresh;
+        Ok(())
+    }
+
+    fn begin(&mut self, object: u16, instance: u16, touched: &mut Touched) -> Result<(), Refusal> {
+        if !touched.is_new(object, instance)? {
+            return Ok(());
+        }
+        self.remove(object, Some(instance), Keep::Nothing);
+        match object {
+            0 => self.security_mut(instance).map(|_| ()),
+            1 => self.server_mut(instance).map(|_| ()),
+            _ => self.access.make(instance).map(|_| ()),
+        }
+    }
+
+    fn security_mut(&mut self, instance: u16) -> Result<&mut StagedSecurity, Refusal> {
+        let known = |place: &Option<StagedSecurity>| place.is_some_and(|it| it.security.instance == instance);
+        let index = self.places().position(|place| known(place));
+        let index =
+            index.or_else(|| self.places().position(|place| place.is_none())).ok_or(Refusal::NO_ROOM)?;
+        let place = self.places().nth(index).ok_or(Refusal::NO_ROOM)?;
+        let fresh = Security { instance, ..Security::default() };
+        Ok(place.get_or_insert(StagedSecurity { is_bootstrap: false, security: fresh }))
+    }
+
+    fn server_mut(&mut self, instance: u16) -> Result<&mut Server, Refusal> {
+        let known = |place: &Option<Server>| place.is_some_and(|it| it.instance == instance);
+        let index = self.servers.iter().position(known);
+        let index =
+            index.or_else(|| self.servers.iter().position(Option::is_none)).ok_or(Refusal::NO_ROOM)?;
+        let place = self.servers.get_mut(index).ok_or(Refusal::NO_ROOM)?;
+        Ok(place.get_or_insert(Server { instance, ..Server::new(0, 86_400) }))
+    }
+
+    /// Optional resources that this device doesn't have are passed over (Core 1.1, section 6.1.7.6).
+    fn put(&mut self, item: &Item<'_>, scratch: &mut [u8]) -> Result<(), Refusal> {
+        let (Some(object), Some(at), Some(raw)) = (item.path.object_id(), at(item.path), item.value) else {
+            return Ok(());
+        };
+        let value_type = match object {
+            0 => security_value_type(at.resource),
+            1 => server_value_type(at.resource),
+            _ => (at.resource <= 3).then_some(buoy_lwm2m::value::ValueType::Integer),
+        };
+        let Some(value_type) = value_type else { return Ok(()) };
+        let value = raw.resolve(value_type, scratch).map_err(unwritable)?;
+        let index = item.path.resource_instance_id();
+        if object != 2 && index.is_some() {
+            return Err(Refusal::bad_value("a resource with one value was given several"));
+        }
+        match object {
+            0 if at.resource == 1 => {
+                self.security_mut(at.instance)?.is_bootstrap = crate::accounts::flag(&value)?;
+            }
+            0 => {
+                let place = self.security_mut(at.instance)?;
+                place.security = place.security.with(at.resource, &value)?;
+            }
+            1 => {
+                let place = self.server_mut(at.instance)?;
+                *place = place.configured(at.resource, &value)?;
+            }
+            _ => self.access.configure(at, index, &value)?,
+        }
+        Ok(())
+    }
+
+    /// Removes one instance of an object, or all.
+    fn remove(&mut self, object: u16, instance: Option<u16>, keep: Keep) {
+        let named = |id: u16| instance.is_none_or(|wanted| wanted == id);
+        match object {
+            0 => self.places().for_each(|place| {
+                place.take_if(|it| {
+                    named(it.security.instance) && !(it.is_bootstrap && keep == Keep::Bootstrap)
+                });
+            }),
+            1 => self.servers.iter_mut().for_each(|place| {
+                place.take_if(|it| named(it.instance));
+            }),
+            _ => self.access.remove(instance),
+        }
+    }
+
+    /// Bootstrap-Delete, as far as it concerns objects 0 to 2. The bootstrap server's own account stays.
+    pub(crate) fn delete(&mut self, path: Path) -> Result<(), Refusal> {
+        match path.ids() {
+            [] => ACCOUNTS.for_each(|object| self.remove(object, None, Keep::Bootstrap)),
+            [0, instance] if self.is_of_bootstrap(*instance) => {
+                return Err(Refusal::bad_value("the account of the bootstrap server stays"));
+            }
+            [object, rest @ ..] => self.remove(*object, rest.first().copied(), Keep::Bootstrap),
+        }
+        Ok(())
+    }
+
+    fn is_of_bootstrap(&self, instance: u16) -> bool {
+        self.security().any(|it| it.is_bootstrap && it.security.instance == instance)
+    }
+
+    /// Whether the accounts go together: each server has one account of either kind and can be reached by it.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        if self.servers.iter().all(Option::is_none) {
+            return Err(nonsense("there is no server in this configuration"));
+        }
+        if self.security().filter(|it| it.is_bootstrap).count() > 1 {
+            return Err(nonsense("there are two bootstrap servers in this configuration"));
+        }
+        self.security().try_for_each(check_security)?;
+        self.servers.iter().flatten().try_for_each(|server| self.check_server(server))?;
+        let mut accounts = self.security().filter(|it| !it.is_bootstrap);
+        let has_server = |it: &StagedSecurity| self.has_server(it.security.short_server_id);
+        if !accounts.all(has_server) {
+            return Err(nonsense(
+                "an instance of object 0 has no server in object 1 with its short server id",
+            ));
+        }
+        self.access.iter().try_for_each(|access| self.check_access(access))
+    }
+
+    fn has_server(&self, id: u16) -> bool {
+        self.servers.iter().flatten().any(|server| server.short_server_id == id)
+    }
+
+    fn check_server(&self, server: &Server) -> Result<(), Refusal> {
+        let id = server.short_server_id;
+        if !(1..u16::MAX).contains(&id) {
+            return Err(nonsense("a short server id is not in 1 to 65534"));
+        }
+        if self.servers.iter().flatten().filter(|other| other.short_server_id == id).count() > 1 {
+            return Err(nonsense("two instances of object 1 have the same short server id"));
+        }
+        let accounts = self.security().filter(|it| !it.is_bootstrap && it.security.short_server_id == id);
+        match accounts.count() {
+            0 => Err(nonsense("an instance of object 1 has no account in object 0 with its short server id")),
+            1 => Ok(()),
+            _ => Err(nonsense("two instances of object 0 have the same short server id")),
+        }
+    }
+
+    fn check_access(&self, access: &AccessControl) -> Result<(), Refusal> {
+        if matches!(access.object, 0 | 2) {
+            return Err(nonsense("there are no access rights to objects 0 and 2"));
+        }
+        let owner = access.owner;
+        if owner != u16::MAX && !self.has_server(owner) {
+            return Err(nonsense("an instance of object 2 belongs to a server that isn't there"));
+        }
+        if access.servers().all(|id| id == 0 || self.has_server(id)) {
+            Ok(())
+        } else {
+            Err(nonsense("an instance of object 2 gives rights to a server that isn't there"))
+        }
+    }
+
+    /// The configuration that [`StagedAccounts::check`] has passed, each server in the place that it had before.
+    pub(crate) fn settle(&self, before: &Accounts<N>) -> (Accounts<N>, AccessObject) {
+        let mut accounts = Accounts::new();
+        let bootstrap = self.security().find(|it| it.is_bootstrap);
+        accounts.security.bootstrap = bootstrap.map(|it| Security { short_server_id: 0, ..it.security });
+        let (known, new) = (self.placed(before, true), self.placed(before, false));
+        for (server, place) in known.chain(new) {
+            let free = accounts.servers.instances.iter().position(Option::is_none);
+            let Some(index) = place.or(free) else { continue };
+            let id = server.short_server_id;
+            let of_server = |it: &&StagedSecurity| !it.is_bootstrap && it.security.short_server_id == id;
+            let security = self.security().find(of_server).map(|it| it.security);
+            if let Some(place) = accounts.security.instances.get_mut(index) {
+                *place = security;
+            }
+            if let Some(place) = accounts.servers.instances.get_mut(index) {
+                *place = Some(*server);
+            }
+        }
+        (accounts, self.owned_access())
+    }
+
+    /// The servers with the place that they had before, or those that had none.
+    fn placed<'a>(
+        &'a self,
+        before: &'a Accounts<N>,
+        had_one: bool,
+    ) -> impl Iterator<Item = (&'a Server, Option<usize>)> {
+        let place = |server: &Server| {
+            let same = |known: &Server| known.short_server_id == server.short_server_id;
+            before.servers.instances.iter().position(|known| known.as_ref().is_some_and(same))
+        };
+        let servers = self.servers.iter().flatten().map(move |server| (server, place(server)));
+        servers.filter(move |(_, place)| place.is_some() == had_one)
+    }
+
+    /// With several servers each one's account is its own, unless the bootstrap server has said whose it is.
+    fn owned_access(&self) -> AccessObject {
+        let mut access = self.access;
+        if self.servers.iter().flatten().count() > 1 {
+            for server in self.servers.iter().flatten() {
+                let is_said = access.iter().any(|it| it.object == 1 && it.instance == server.instance);
+                if !is_said {
+                    let _room = access.add(AccessControl::new(1, server.instance, server.short_server_id));
+                }
+            }
+        }
+        access
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Nothing,
+    Bootstrap,
+}
+
+impl Touched {
+    /// Whether a request names an instance for the first time.
+    fn is_new(&mut self, object: u16, instance: u16) -> Result<bool, Refusal> {
+        let entry = Some((object, instance));
+        if self.instances.contains(&entry) {
+            return Ok(false);
+        }
+        let mut places = self.instances.iter_mut();
+        *places.find(|place| place.is_none()).ok_or(Refusal::NO_ROOM)? = entry;
+        Ok(true)
+    }
+}
+
+const NO_INSTANCE: Refusal = Refusal::bad_value("the payload names something that is in no instance");
+
+const fn nonsense(words: &'static str) -> Refusal {
+    Refusal::new(Code::NOT_ACCEPTABLE, words)
+}
+
+fn check_security(staged: &StagedSecurity) -> Result<(), Refusal> {
+    let security = &staged.security;
+    let is_secured = match scheme(security.uri.as_str()) {
+        Some(Scheme::Coap) => false,
+        Some(Scheme::Coaps) => true,
+        None => return Err(nonsense("a server's URI is not as in coaps://host:port")),
+    };
+    let has_own = !security.identity.is_empty() && !security.secret_key.is_empty();
+    let has_keys = match security.mode {
+        SecurityMode::PreSharedKey => has_own,
+        SecurityMode::RawPublicKey | SecurityMode::Certificate => has_own && !security.server_key.is_empty(),
+        SecurityMode::NoSecurity => true,
+        SecurityMode::CertificateEnrolment => {
+            return Err(nonsense("this device can't enrol for a certificate"));
+        }
+    };
+    match (is_secured, security.mode) {
+        (true, SecurityMode::NoSecurity) => Err(nonsense("a coaps URI needs keys, and its mode is 3")),
+        (false, mode) if mode != SecurityMode::NoSecurity => {
+            Err(nonsense("a coap URI has no use for keys; its mode is 3"))
+        }
+        _ if !has_keys => Err(nonsense("a key or identity is missing for the security mode")),
+        _ => Ok(()),
+    }
+}
+
+enum Scheme {
+    Coap,
+    Coaps,
+}
+
+/// The scheme of a URI that names a host and perhaps a port, and nothing else.
+fn scheme(uri: &str) -> Option<Scheme> {
+    let (scheme, rest) = uri.split_once("://")?;
+    let scheme = match scheme {
+        "coap" => Scheme::Coap,
+        "coaps" => Scheme::Coaps,
+        _ => return None,
+    };
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(inner) => {
+            let (host, port) = inner.split_once(']')?;
+            host.parse::<Ipv6Addr>().ok()?;
+            (host, port)
+        }
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let is_numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let is_host = host.contains(':') || (is_name && (!is_numeric || host.parse::<Ipv4Addr>().is_ok()));
+    let is_port = |digits: &str| {
+        digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    let has_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    (!host.is_empty() && is_host && has_port).then_some(scheme)
+}
+
+/// Requests about objects other than 0 to 2, in their order.
+#[derive(Clone, Copy)]
+pub(crate) struct Log<const BODY: usize> {
+    pub(crate) bytes: Bytes<BODY>,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogEntry<'a> {
+    Write { base: Path, content: Content<'a> },
+    Delete { path: Path },
+}
+
+impl<const BODY: usize> Log<BODY> {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: Bytes::EMPTY }
+    }
+
+    pub(crate) fn push(&mut self, entry: LogEntry<'_>) -> Result<(), Refusal> {
+        const FULL: Refusal = Refusal::new(
+            Code::REQUEST_ENTITY_TOO_LARGE,
+            "the configuration is larger than this device's memory for it",
+        );
+        let (path, format, payload) = match entry {
+            LogEntry::Write { base, content } => (base, Some(content.format), content.payload),
+            LogEntry::Delete { path } => (path, None, &[][..]),
+        };
+        let mut head = Bytes::<HEAD>::EMPTY;
+        let length = u16::try_from(payload.len()).map_err(|_| FULL)?;
+        let ids = path.ids();
+        let kind = u8::from(format.is_some()) << 7 | ids.len() as u8;
+        head.extend(&[kind]).map_err(|_| FULL)?;
+        let numbers = ids.iter().copied().chain(format.map(|format| format.0)).chain(format.map(|_| length));
+        for number in numbers {
+            head.extend(&number.to_be_bytes()).map_err(|_| FULL)?;
+        }
+        let before = self.bytes;
+        self.bytes.extend(head.as_slice()).map_err(|_| FULL)?;
+        if self.bytes.extend(payload).is_err() {
+            self.bytes = before;
+            return Err(FULL);
+        }
+        Ok(())
+    }
+
+    /// Turns the bytes of a Bootstrap-Pack into the entry that it is.
+    pub(crate) fn close_pack(&mut self, format: ContentFormat) -> Result<(), Refusal> {
+        let pack = core::mem::replace(self, Self::new()).bytes;
+        self.push(LogEntry::Write { base: Path::ROOT, content: Content { format, payload: pack.as_slice() } })
+    }
+
+    /// The entries; a malformed one ends them.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = LogEntry<'_>> {
+        let mut rest = self.bytes.as_slice();
+        core::iter::from_fn(move || take_entry(&mut rest))
+    }
+}
+
+fn take_entry<'a>(rest: &mut &'a [u8]) -> Option<LogEntry<'a>> {
+    let (kind, behind) = rest.split_first()?;
+    *rest = behind;
+    let mut ids = [0u16; 4];
+    let count = usize::from(kind & 0x7f);
+    for id in ids.get_mut(..count)? {
+        *id = take_number(rest)?;
+    }
+    let path = Path::from_ids(ids.get(..count)?).ok()?;
+    if kind & 0x80 == 0 {
+        return Some(LogEntry::Delete { path });
+    }
+    let format = ContentFormat(take_number(rest)?);
+    let length = take_number(rest)?;
+    let (payload, behind) = rest.split_at_checked(usize::from(length))?;
+    *rest = behind;
+    Some(LogEntry::Write { base: path, content: Content { format, payload } })
+}
+
+fn take_number(rest: &mut &[u8]) -> Option<u16> {
+    let (number, behind) = rest.split_first_chunk::<2>()?;
+    *rest = behind;
+    Some(u16::from_be_bytes(*number))
+}
+
+impl<const N: usize> Tree<'_, '_, N> {
+    /// Whether a payload about objects other than 0 to 2 can be written. A Bootstrap-Pack may speak of objects that this
+    /// device doesn't have.
+    pub(crate) fn check_others(
+        &self,
+        base: Path,
+        content: Content<'_>,
+        scratch: &mut [u8],
+    ) -> Result<(), Refusal> {
+        if let Some(object) = base.object_id().filter(|id| !ACCOUNTS.contains(id)) {
+            self.check_object(object)?;
+        }
+        for item in decode(content.format, base, content.payload).map_err(unwritable)? {
+            self.check_other(&item.map_err(unwritable)?, scratch)?;
+        }
+        Ok(())
+    }
+
+    fn check_other(&self, item: &Item<'_>, scratch: &mut [u8]) -> Result<(), Refusal> {
+        let (Some(object), Some(at), Some(raw)) = (item.path.object_id(), at(item.path), item.value) else {
+            return Ok(());
+        };
+        if ACCOUNTS.contains(&object) {
+            return Ok(());
+        }
+        let Some(found) = self.get(object) else { return Ok(()) };
+        let Some(resource) = found.definition().resource(at.resource) else { return Ok(()) };
+        let index = item.path.resource_instance_id();
+        if resource.is_multiple() != index.is_some() {
+            return Err(Refusal::bad_value("the resource's values and the payload's don't go together"));
+        }
+        let value = raw.resolve(resource.value_type, scratch).map_err(unwritable)?;
+        if resource.streamed || !self.has_instance(object, at.instance) {
+            return Ok(());
+        }
+        if !resource.is_writable() {
+            return Err(Refusal::new(Code::METHOD_NOT_ALLOWED, "the resource can't be written"));
+        }
+        found.check(at, index, &value)
+    }
+
+    /// Carries out what was kept. What is done twice is as if it was done once.
+    pub(crate) fn replay<const BODY: usize>(
+        &mut self,
+        context: &mut Context<'_>,
+        log: &Log<BODY>,
+        scratch: &mut [u8],
+    ) -> Result<(), Refusal> {
+        for entry in log.entries() {
+            match entry {
+                LogEntry::Delete { path } => self.replay_delete(context, path),
+                LogEntry::Write { base, content } => {
+                    for item in decode(content.format, base, content.payload).map_err(unwritable)? {
+                        self.replay_item(context, &item.map_err(unwritable)?, scratch)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn replay_item(
+        &mut self,
+        context: &mut Context<'_>,
+        item: &Item<'_>,
+        scratch: &mut [u8],
+    ) -> Result<(), Refusal> {
+        let (Some(object), Some(instance)) = (item.path.object_id(), item.path.instance_id()) else {
+            return Ok(());
+        };
+        if ACCOUNTS.contains(&object) {
+            return Ok(());
+        }
+        if !self.has_instance(object, instance) {
+            let Some(found) = self.get_mut(object) else { return Ok(()) };
+            found.create(context, instance)?;
+            context.instances_changed(object);
+        }
+        let resource = item.path.resource_id().and_then(|id| self.get(object)?.definition().resource(id));
+        if resource.is_some() { self.write_item(context, item, scratch) } else { Ok(()) }
+    }
+
+    /// Instances that can't go, such as a sensor's, stay.
+    fn replay_delete(&mut self, context: &mut Context<'_>, path: Path) {
+        let mut next = self.object_after(None);
+        while let Some(object) = next {
+            next = self.object_after(Some(object));
+            let is_named = path.object_id().is_none_or(|id| id == object);
+            if !is_named || ACCOUNTS.contains(&object) || object == DEVICE {
+                continue;
+            }
+            self.delete_instances(context, object, path.instance_id());
+        }
+    }
+
+    fn delete_instances(&mut self, context: &mut Context<'_>, object: u16, only: Option<u16>) {
+        let Some(found) = self.get_mut(object) else { return };
+        let mut instance = found.instance_after(None);
+        while let Some(id) = instance {
+            instance = found.instance_after(Some(id));
+            if only.is_none_or(|only| only == id) && found.delete(context, id).is_ok() {
+                context.instances_changed(object);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_names_a_scheme_a_host_and_perhaps_a_port() {
+        for uri in
+            ["coap://192.0.2.1", "coaps://lwm2m.example.org:5684", "coaps://[2001:db8::1]:5684/", "coap://h/"]
+        {
+            assert!(scheme(uri).is_some(), "{uri}");
+        }
+        for uri in [
+            "",
+            "coap",
+            "coap://",
+            "coap://:5683",
+            "http://example.org",
+            "coap://h:0",
+            "coap://h:65536",
+            "coap://h:x",
+            "coap://[::1",
+            "coap://[h]",
+            "coap://a b",
+            "coap://h/path",
+            "coap://999.1.1.1",
+            "coap://h:",
+            "coaps://h:+1",
+        ] {
+            assert!(scheme(uri).is_none(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_log_gives_back_what_it_was_given_and_refuses_what_is_too_much() {
+        let mut log = Log::<64>::new();
+        let content = Content { format: ContentFormat::TLV, payload: &[1, 2, 3] };
+        let entries = [
+            LogEntry::Delete { path: Path::ROOT },
+            LogEntry::Write { base: Path::resource(3, 0, 14), content },
+            LogEntry::Delete { path: Path::instance(19, 65000) },
+        ];
+        entries.iter().for_each(|entry| log.push(*entry).unwrap());
+        let large = Content { format: ContentFormat::TLV, payload: &[0; 60] };
+        assert!(log.push(LogEntry::Write { base: Path::object(19), content: large }).is_err());
+        assert!(log.entries().eq(entries));
+    }
+}

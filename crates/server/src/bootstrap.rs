@@ -1,0 +1,657 @@
+//! The bootstrap server as a sans-IO engine (LwM2M Core 1.1, section 6.1, and 1.2's Bootstrap-Pack).
+//!
+//! A device asks (`POST /bs`), a [`BootstrapDirectory`] says what is to become of it, and a session writes the configuration:
+//! one request at a time, each with CoAP's repetitions and in as many blocks as it takes, up to Bootstrap-Finish. Nothing here
+//! outlives a restart: a device whose session breaks off asks again.
+
+mod config;
+mod session;
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use buoy_coap::block::{BlockSize, block_option, slice};
+use buoy_coap::endpoint::{
+    Delivery, Due, HeapEndpoint, MessageIds, Outgoing, Parameters, Purpose, Received, Request, Token, reject,
+};
+use buoy_coap::number::{Code, ContentFormat, OptionNumber};
+use buoy_coap::time::Instant;
+use buoy_coap::wire::{Kind, Message, MessageWriter};
+use buoy_lwm2m::operation::Uplink;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::echo::EchoKey;
+use crate::operation::{Failure, Reply};
+use crate::outbox::Outbox;
+use crate::shard::Peer;
+use crate::transfer::Step as TransferStep;
+
+pub use config::{
+    AclConfig, BootstrapConfig, ConfigProblem, ConfigValue, ResourceWrite, SecurityConfig, SecurityMode,
+    ServerConfig,
+};
+use session::{Next, Session};
+
+/// When a device that waits for a person's yes may ask again, in seconds.
+const PENDING_SECONDS: u32 = 60;
+
+/// Bootstrap sessions of one port.
+///
+/// The contract is that of [`Shard`](crate::Shard): every input is one call, after a batch of them [`BootstrapShard::flush`]
+/// puts out what is due, and when the time of [`BootstrapShard::next_deadline`] has come,
+/// [`BootstrapShard::handle_timeout`] is called.
+#[derive(Debug)]
+pub struct BootstrapShard {
+    limits: BootstrapLimits,
+    rng: ChaCha12Rng,
+    echo: EchoKey,
+    coap: HeapEndpoint<Peer>,
+    message_ids: MessageIds,
+    sessions: HashMap<u64, Session>,
+    by_endpoint: HashMap<Arc<str>, u64>,
+    by_peer: HashMap<Peer, u64>,
+    by_source: HashMap<IpAddr, usize>,
+    deadlines: BTreeSet<(Instant, u64)>,
+    next_session: u64,
+}
+
+/// What a bootstrap port allows.
+#[derive(Clone, Copy, Debug)]
+pub struct BootstrapLimits {
+    /// The transmission parameters.
+    pub coap: Parameters,
+    /// Sessions at once.
+    pub max_sessions: usize,
+    /// Sessions at once from one IP address, behind which there may be a NAT.
+    pub max_sessions_per_source: usize,
+    /// Message ids that are remembered to find duplicates.
+    pub remembered_messages: usize,
+    /// How long a session may take.
+    pub session_time: Duration,
+    /// The largest answer of a device.
+    pub max_body: usize,
+    /// The size of the blocks that are sent.
+    pub block_size: BlockSize,
+}
+
+impl Default for BootstrapLimits {
+    fn default() -> Self {
+        Self {
+            coap: Parameters::default(),
+            max_sessions: 4096,
+            max_sessions_per_source: 256,
+            remembered_messages: 16_384,
+            session_time: Duration::from_secs(600),
+            max_body: 1 << 16,
+            block_size: BlockSize::MAX,
+        }
+    }
+}
+
+/// A device that wants to be configured.
+#[derive(Clone, Copy, Debug)]
+pub struct BootstrapRequest<'a> {
+    /// Its name as it says it. Over DTLS the identity decides, and this may be missing.
+    pub endpoint: Option<&'a str>,
+    /// Where it is.
+    pub peer: Peer,
+}
+
+/// What becomes of a device that asks.
+#[derive(Clone, Debug)]
+pub enum BootstrapVerdict {
+    /// It gets this configuration.
+    Configure {
+        /// Its name.
+        endpoint: Arc<str>,
+        /// What it is configured with; [`BootstrapConfig::check`] has passed it.
+        config: Arc<BootstrapConfig>,
+    },
+    /// A person has to say yes first; the device asks again.
+    Pending,
+    /// It gets nothing, for this reason.
+    Refused(Cow<'static, str>),
+}
+
+/// Who knows which device gets which configuration.
+pub trait BootstrapDirectory {
+    /// Decides about a device. It may be asked about the same one several times.
+    fn look_up(&mut self, request: &BootstrapRequest<'_>) -> BootstrapVerdict;
+}
+
+impl<F: FnMut(&BootstrapRequest<'_>) -> BootstrapVerdict> BootstrapDirectory for F {
+    fn look_up(&mut self, request: &BootstrapRequest<'_>) -> BootstrapVerdict {
+        self(request)
+    }
+}
+
+/// Something that happened at a bootstrap port.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BootstrapEvent {
+    /// A session began.
+    Started {
+        /// The device.
+        endpoint: Arc<str>,
+        /// Where it is.
+        peer: Peer,
+    },
+    /// A device did what it was asked, or passed over what may be.
+    StepDone {
+        /// The device.
+        endpoint: Arc<str>,
+        /// As in `Bootstrap-Write /0/1`.
+        step: Box<str>,
+        /// With which code it answered.
+        code: Code,
+        /// What it said: links for Discover, values for Read.
+        payload: Box<[u8]>,
+    },
+    /// A device has accepted its configuration.
+    Finished {
+        /// The device.
+        endpoint: Arc<str>,
+        /// Where it is.
+        peer: Peer,
+    },
+    /// A session ended before that; the device keeps the configuration that it had.
+    Failed {
+        /// The device.
+        endpoint: Arc<str>,
+        /// Where it is.
+        peer: Peer,
+        /// At which step.
+        step: Box<str>,
+        /// Why.
+        reason: BootstrapFailure,
+    },
+    /// A device has been sent the last block of its Bootstrap-Pack.
+    PackSent {
+        /// The device.
+        endpoint: Arc<str>,
+        /// Where it is.
+        peer: Peer,
+    },
+    /// A device waits for a person's yes.
+    Pending {
+        /// The device, as it calls itself.
+        endpoint: Option<Box<str>>,
+        /// Where it is.
+        peer: Peer,
+    },
+    /// A request was refused.
+    Refused {
+        /// The device, as it calls itself.
+        endpoint: Option<Box<str>>,
+        /// Where it is.
+        peer: Peer,
+        /// With which code.
+        code: Code,
+        /// Why.
+        reason: Cow<'static, str>,
+    },
+}
+
+/// Why a session failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BootstrapFailure {
+    /// The device refused the step.
+    DeviceRefused {
+        /// With which code.
+        code: Code,
+        /// In its words, which may be none.
+        words: Box<str>,
+    },
+    /// The exchange failed.
+    Exchange(Failure),
+    /// The session took too long.
+    TooSlow,
+    /// The device began anew.
+    DeviceRestarted,
+    /// The session was called off.
+    Cancelled,
+    /// The configuration can't be sent.
+    Config(ConfigProblem),
+}
+
+/// What a bootstrap port wants done: datagrams to send, events to tell.
+#[derive(Debug, Default)]
+pub struct BootstrapOutbox {
+    datagrams: Outbox,
+    /// To be told.
+    pub events: Vec<BootstrapEvent>,
+}
+
+impl BootstrapOutbox {
+    /// The datagrams to send, in their order.
+    pub fn datagrams(&self) -> impl ExactSizeIterator<Item = (Peer, &[u8])> {
+        self.datagrams.datagrams()
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.datagrams.is_empty() && self.events.is_empty()
+    }
+
+    /// Forgets everything but the memory.
+    pub fn clear(&mut self) {
+        self.datagrams.clear();
+        self.events.clear();
+    }
+}
+
+/// What a request is refused with.
+struct Refusal<'a> {
+    endpoint: Option<&'a str>,
+    code: Code,
+    reason: Cow<'static, str>,
+    /// Whether it is refused for now alone.
+    is_pending: bool,
+}
+
+impl BootstrapShard {
+    /// A bootstrap port without sessions. `seed` feeds every token and message id that it makes.
+    #[must_use]
+    pub fn new(limits: BootstrapLimits, seed: [u8; 32]) -> Self {
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let coap =
+            HeapEndpoint::on_heap(limits.coap, limits.max_sessions, limits.remembered_messages, &mut rng);
+        Self {
+            limits,
+            echo: EchoKey::random(&mut rng),
+            coap,
+            message_ids: MessageIds::random(&mut rng),
+            rng,
+            sessions: HashMap::new(),
+            by_endpoint: HashMap::new(),
+            by_peer: HashMap::new(),
+            by_source: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            next_session: 1,
+        }
+    }
+
+    /// How many sessions go on.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether no session goes on.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// How many messages wait for an answer.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.coap.outstanding()
+    }
+
+    /// Takes a datagram that `peer` sent.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        datagram: &[u8],
+        directory: &mut impl BootstrapDirectory,
+        outbox: &mut BootstrapOutbox,
+    ) {
+        match self.coap.receive(now, peer, datagram, outbox.datagrams.room()) {
+            Received::Answered(length) => outbox.datagrams.send(peer, length),
+            Received::Request(request) => self.serve(now, &request, directory, outbox),
+            Received::Response { tag, message, answer } => {
+                outbox.datagrams.send(peer, answer);
+                self.answered(now, tag, &message, outbox);
+            }
+            Received::Reset(tag) => {
+                self.fail(now, tag, BootstrapFailure::Exchange(Failure::Reset), outbox);
+            }
+            Received::Unmatched(message) if message.kind() == Kind::Confirmable => {
+                let length = outbox.datagrams.write(&reject(message.message_id()));
+                outbox.datagrams.send(peer, length);
+            }
+            Received::Unmatched(_) | Received::Nothing | Received::Delivered(_) | Received::ResetOf(_) => {}
+        }
+    }
+
+    /// Sends what is due. To be called after each batch of inputs.
+    pub fn flush(&mut self, now: Instant, outbox: &mut BootstrapOutbox) {
+        loop {
+            let timed_out = match self.coap.poll(now) {
+                None => return,
+                Some(Due::Transmit { peer, datagram }) => {
+                    let length = outbox.datagrams.write(datagram);
+                    outbox.datagrams.send(peer, length);
+                    continue;
+                }
+                Some(Due::TimedOut { tag, .. }) => tag,
+            };
+            self.fail(now, timed_out, BootstrapFailure::Exchange(Failure::TimedOut), outbox);
+        }
+    }
+
+    /// Does what the time has made due, and what [`BootstrapShard::flush`] does.
+    pub fn handle_timeout(&mut self, now: Instant, outbox: &mut BootstrapOutbox) {
+        while let Some((_, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            self.fail(now, id, BootstrapFailure::TooSlow, outbox);
+        }
+        self.flush(now, outbox);
+    }
+
+    /// When [`BootstrapShard::handle_timeout`] has something to do next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let session = self.deadlines.first().map(|(at, _)| *at);
+        self.coap.next_deadline().into_iter().chain(session).min()
+    }
+
+    /// Calls the session of a device off, because its configuration is another now.
+    pub fn cancel(&mut self, now: Instant, endpoint: &str, outbox: &mut BootstrapOutbox) {
+        if let Some(id) = self.by_endpoint.get(endpoint).copied() {
+            self.fail(now, id, BootstrapFailure::Cancelled, outbox);
+        }
+    }
+
+    fn serve(
+        &mut self,
+        now: Instant,
+        request: &Request<'_, Peer>,
+        directory: &mut impl BootstrapDirectory,
+        outbox: &mut BootstrapOutbox,
+    ) {
+        let message = &request.message;
+        let served = match Uplink::parse(message.code(), message.options(), message.payload()) {
+            Ok(Uplink::BootstrapRequest { endpoint, preferred_format }) => {
+                let endpoint = endpoint.map(|name| name.as_str());
+                self.begin(now, request, endpoint, preferred_format, directory, outbox)
+            }
+            Ok(Uplink::BootstrapPackRequest { endpoint, accept }) => {
+                let endpoint = endpoint.map(|name| name.as_str());
+                self.serve_pack(now, request, endpoint, accept, directory, outbox)
+            }
+            Ok(_) => {
+                Err(refusal(None, Code::NOT_FOUND, "this is a bootstrap server; it takes no registrations"))
+            }
+            Err(bad) => Err(because(None, bad.code(), bad.to_string())),
+        };
+        if let Err(refusal) = served {
+            self.refuse(request, refusal, outbox);
+        }
+    }
+
+    fn look_up<'a>(
+        request: &Request<'_, Peer>,
+        endpoint: Option<&'a str>,
+        directory: &mut impl BootstrapDirectory,
+    ) -> Result<(Arc<str>, Arc<BootstrapConfig>), Refusal<'a>> {
+        let peer = request.peer;
+        match directory.look_up(&BootstrapRequest { endpoint, peer }) {
+            BootstrapVerdict::Configure { endpoint, config } => Ok((endpoint, config)),
+            BootstrapVerdict::Pending => Err(Refusal {
+                is_pending: true,
+                ..refusal(endpoint, Code::SERVICE_UNAVAILABLE, "this device waits for a person's yes")
+            }),
+            BootstrapVerdict::Refused(reason) => Err(because(endpoint, Code::BAD_REQUEST, reason)),
+        }
+    }
+
+    /// Takes a Bootstrap-Request: answers it, and then writes the configuration.
+    fn begin<'a>(
+        &mut self,
+        now: Instant,
+        request: &Request<'_, Peer>,
+        endpoint: Option<&'a str>,
+        preferred: Option<ContentFormat>,
+        directory: &mut impl BootstrapDirectory,
+        outbox: &mut BootstrapOutbox,
+    ) -> Result<(), Refusal<'a>> {
+        // A device that says nothing of formats may be one of LwM2M 1.0, whose only common format is TLV.
+        let format = preferred.unwrap_or(ContentFormat::TLV);
+        if !is_writable(format) {
+            let words = "a configuration can't be written in the format that `pct` asks for";
+            return Err(refusal(endpoint, Code::UNSUPPORTED_CONTENT_FORMAT, words));
+        }
+        let (name, config) = Self::look_up(request, endpoint, directory)?;
+        let peer = request.peer;
+        let before = [self.by_endpoint.get(&name).copied(), self.by_peer.get(&peer).copied()];
+        for id in before.into_iter().flatten() {
+            self.fail(now, id, BootstrapFailure::DeviceRestarted, outbox);
+        }
+        let from_source = self.by_source.get(&peer.address.ip()).copied().unwrap_or(0);
+        if self.sessions.len() >= self.limits.max_sessions
+            || from_source >= self.limits.max_sessions_per_source
+        {
+            return Err(refusal(
+                endpoint,
+                Code::SERVICE_UNAVAILABLE,
+                "too many devices are being configured; try later",
+            ));
+        }
+        let session = Session::new(name.clone(), peer, config, format, now + self.limits.session_time)
+            .map_err(|problem| unsendable(endpoint, &problem))?;
+        self.reply(request, outbox, |writer| {
+            writer.code(Code::CHANGED);
+        });
+        let id = self.insert(session);
+        outbox.events.push(BootstrapEvent::Started { endpoint: name, peer });
+        self.go_on(now, id, outbox);
+        Ok(())
+    }
+
+    fn insert(&mut self, session: Session) -> u64 {
+        let id = self.next_session;
+        self.next_session += 1;
+        self.by_endpoint.insert(session.endpoint.clone(), id);
+        self.by_peer.insert(session.peer, id);
+        *self.by_source.entry(session.peer.address.ip()).or_default() += 1;
+        self.deadlines.insert((session.deadline, id));
+        self.sessions.insert(id, session);
+        id
+    }
+
+    fn remove(&mut self, now: Instant, id: u64) -> Option<Session> {
+        let session = self.sessions.remove(&id)?;
+        self.by_endpoint.remove(&session.endpoint);
+        self.by_peer.remove(&session.peer);
+        let source = session.peer.address.ip();
+        if let Some(count) = self.by_source.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_source.remove(&source);
+            }
+        }
+        self.deadlines.remove(&(session.deadline, id));
+        self.coap.cancel(now, session.peer, id);
+        Some(session)
+    }
+
+    /// Sends the next message of a session.
+    fn go_on(&mut self, now: Instant, id: u64, outbox: &mut BootstrapOutbox) {
+        let tag = id as u32;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let peer = session.peer;
+        let Some(transfer) = session.transfer(self.limits.block_size, tag) else { return };
+        let outgoing = Outgoing {
+            peer,
+            purpose: Purpose::Request,
+            delivery: Delivery::Confirmable,
+            code: transfer.request().code,
+            token: Token::random(&mut self.rng),
+            message_id: self.message_ids.next_id(),
+            tag: id,
+        };
+        if self.coap.send(now, &mut self.rng, outgoing, |writer| transfer.write(writer)).is_err() {
+            self.fail(now, id, BootstrapFailure::Exchange(Failure::RequestTooLarge), outbox);
+        }
+    }
+
+    fn answered(&mut self, now: Instant, id: u64, message: &Message<'_>, outbox: &mut BootstrapOutbox) {
+        let limit = self.limits.max_body;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let reply = match session.take_answer(message, limit) {
+            Ok(TransferStep::Again) => return self.go_on(now, id, outbox),
+            Ok(TransferStep::Done { reply, .. }) => reply,
+            Err(failure) => return self.fail(now, id, BootstrapFailure::Exchange(failure), outbox),
+        };
+        let (endpoint, step) = (session.endpoint.clone(), session.step());
+        let Reply { code, ref payload, .. } = reply;
+        match session.step_done(&reply) {
+            Ok(next) => {
+                let payload = payload.as_slice().into();
+                outbox.events.push(BootstrapEvent::StepDone { endpoint, step, code, payload });
+                match next {
+                    Next::Step => self.go_on(now, id, outbox),
+                    Next::Finished => self.finish(now, id, outbox),
+                }
+            }
+            Err(reason) => self.fail(now, id, reason, outbox),
+        }
+    }
+
+    fn finish(&mut self, now: Instant, id: u64, outbox: &mut BootstrapOutbox) {
+        if let Some(Session { endpoint, peer, .. }) = self.remove(now, id) {
+            outbox.events.push(BootstrapEvent::Finished { endpoint, peer });
+        }
+    }
+
+    fn fail(&mut self, now: Instant, id: u64, reason: BootstrapFailure, outbox: &mut BootstrapOutbox) {
+        let Some(session) = self.remove(now, id) else { return };
+        let step = session.step();
+        let Session { endpoint, peer, .. } = session;
+        outbox.events.push(BootstrapEvent::Failed { endpoint, peer, step, reason });
+    }
+
+    /// Answers a Bootstrap-Pack-Request: the whole configuration, in blocks for which nothing is kept.
+    fn serve_pack<'a>(
+        &mut self,
+        now: Instant,
+        request: &Request<'_, Peer>,
+        endpoint: Option<&'a str>,
+        accept: Option<ContentFormat>,
+        directory: &mut impl BootstrapDirectory,
+        outbox: &mut BootstrapOutbox,
+    ) -> Result<(), Refusal<'a>> {
+        let format = accept.unwrap_or(ContentFormat::SENML_CBOR);
+        let is_whole = [ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON, ContentFormat::LWM2M_CBOR]
+            .contains(&format);
+        if !is_whole {
+            return Err(refusal(
+                endpoint,
+                Code::NOT_ACCEPTABLE,
+                "a Bootstrap-Pack is in SenML or LwM2M CBOR",
+            ));
+        }
+        let (name, config) = Self::look_up(request, endpoint, directory)?;
+        let body = config.pack(format).map_err(|problem| unsendable(endpoint, &problem))?;
+        let message = &request.message;
+        let bad_block = |bad: buoy_coap::block::BadBlock| because(endpoint, bad.code(), bad.to_string());
+        let asked = block_option(message, OptionNumber::BLOCK2).map_err(bad_block)?;
+        let (block, range) = slice(asked, self.limits.block_size, body.len()).map_err(bad_block)?;
+        // Keys and kilobytes go to nobody who only claims an address (RFC 9175 section 2.3).
+        let echo = message.value(OptionNumber::ECHO);
+        if !echo.is_some_and(|echo| self.echo.proves(now, request.peer, echo)) {
+            let value = self.echo.value(now, request.peer);
+            self.reply(request, outbox, |writer| {
+                writer.code(Code::UNAUTHORIZED);
+                writer.option(OptionNumber::ECHO, &value);
+            });
+            return Ok(());
+        }
+        let in_blocks = block.more() || block.offset() > 0;
+        let etag = body
+            .iter()
+            .fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        self.reply(request, outbox, |writer| {
+            writer.code(Code::CONTENT);
+            if in_blocks {
+                writer.option(OptionNumber::ETAG, &etag.to_be_bytes());
+            }
+            writer.uint(OptionNumber::CONTENT_FORMAT, u32::from(format.0));
+            if in_blocks {
+                writer.uint(OptionNumber::BLOCK2, block.to_uint());
+            }
+            writer.payload(&body[range]);
+        });
+        if !block.more() {
+            outbox.events.push(BootstrapEvent::PackSent { endpoint: name, peer: request.peer });
+        }
+        Ok(())
+    }
+
+    /// Refuses a request, and tells it. The reason goes along, unless it would make the answer much larger than the request.
+    fn refuse(&mut self, request: &Request<'_, Peer>, refusal: Refusal<'_>, outbox: &mut BootstrapOutbox) {
+        let Refusal { endpoint, code, reason, is_pending } = refusal;
+        let budget = 3 * request.message.datagram().len();
+        self.reply(request, outbox, |writer| {
+            writer.code(code);
+            if code == Code::SERVICE_UNAVAILABLE {
+                writer.uint(OptionNumber::MAX_AGE, PENDING_SECONDS);
+            }
+            if reason.len() + 32 < budget {
+                writer.payload(reason.as_bytes());
+            }
+        });
+        let (endpoint, peer) = (endpoint.map(Box::from), request.peer);
+        outbox.events.push(match is_pending {
+            true => BootstrapEvent::Pending { endpoint, peer },
+            false => BootstrapEvent::Refused { endpoint, peer, code, reason },
+        });
+    }
+
+    fn reply(
+        &mut self,
+        request: &Request<'_, Peer>,
+        outbox: &mut BootstrapOutbox,
+        write: impl FnOnce(&mut MessageWriter<'_>),
+    ) {
+        let length = self.coap.reply(request, &mut self.message_ids, outbox.datagrams.room(), write);
+        outbox.datagrams.send(request.peer, length);
+    }
+}
+
+fn refusal<'a>(endpoint: Option<&'a str>, code: Code, reason: &'static str) -> Refusal<'a> {
+    because(endpoint, code, reason)
+}
+
+fn because<'a>(endpoint: Option<&'a str>, code: Code, reason: impl Into<Cow<'static, str>>) -> Refusal<'a> {
+    Refusal { endpoint, code, reason: reason.into(), is_pending: false }
+}
+
+fn unsendable<'a>(endpoint: Option<&'a str>, problem: &ConfigProblem) -> Refusal<'a> {
+    because(endpoint, Code::INTERNAL_SERVER_ERROR, problem.to_string())
+}
+
+/// Whether instances can be written in a format.
+fn is_writable(format: ContentFormat) -> bool {
+    [
+        ContentFormat::TLV,
+        ContentFormat::LWM2M_JSON,
+        ContentFormat::SENML_JSON,
+        ContentFormat::SENML_CBOR,
+        ContentFormat::LWM2M_CBOR,
+    ]
+    .contains(&format)
+}
+
+impl std::fmt::Display for BootstrapFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::DeviceRefused { code, words } if words.is_empty() => {
+                write!(f, "the device answered {code}")
+            }
+            Self::DeviceRefused { code, words } => write!(f, "the device answered {code}: {words}"),
+            Self::Exchange(failure) => write!(f, "{failure}"),
+            Self::TooSlow => f.write_str("the bootstrap took too long"),
+            Self::DeviceRestarted => f.write_str("the device began a new bootstrap"),
+            Self::Cancelled => f.write_str("the configuration was changed meanwhile"),
+            Self::Config(problem) => write!(f, "{problem}"),
+        }
+    }
+}
