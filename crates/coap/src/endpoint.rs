@@ -573,8 +573,14 @@ where
             return Received::Nothing;
         }
         let mut ids = MessageIds(0);
+        let (reason, message) = (option_name(number), &request.message);
+        let size = HEADER.saturating_add(message.token().len()).saturating_add(reason.len());
         let length = self.reply(request, &mut ids, out, |writer| {
-            writer.code(Code::BAD_OPTION).payload(option_name(number));
+            writer.code(Code::BAD_OPTION);
+            // The sender's address may be another's: an answer has at most three times the bytes of its request.
+            if size <= message.datagram().len().saturating_mul(3) {
+                writer.payload(reason);
+            }
         });
         Received::Answered(length)
     }
@@ -764,6 +770,9 @@ fn is_unwanted(request: &Message<'_>, code: Code) -> bool {
 fn is_idempotent(method: Code) -> bool {
     matches!(method, Code::GET | Code::PUT | Code::DELETE | Code::FETCH | Code::IPATCH)
 }
+
+/// Bytes of a message's fixed header and its payload marker.
+const HEADER: usize = 5;
 
 /// What a refused option is called in the diagnostic payload.
 fn option_name(number: OptionNumber) -> &'static [u8] {

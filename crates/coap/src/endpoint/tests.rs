@@ -243,6 +243,11 @@ fn an_unknown_critical_option_is_refused_with_4_02_or_in_silence() {
     let confirmable = [0x40, 1, 0, 5, 0xd0, 12];
     let (_, answer) = fixture.receive(&confirmable);
     assert_eq!(Message::parse(&answer).unwrap().code(), Code::BAD_OPTION);
+    assert!(answer.len() <= 3 * confirmable.len(), "an address that is not proved gets little");
+    let large = [&confirmable[..], &[0; 12], &[0xff], &[b'x'; 40]].concat();
+    let large = [&large[..2], &[0, 7], &large[4..]].concat();
+    let (_, answer) = fixture.receive(&large);
+    assert!(Message::parse(&answer).unwrap().payload().starts_with(b"a critical option"));
     let non_confirmable = [0x50, 1, 0, 6, 0xd0, 12];
     assert!(matches!(fixture.receive(&non_confirmable).0, Received::Nothing));
 }
