@@ -9,7 +9,6 @@ use std::time::Duration;
 use buoy_coap::number::OptionNumber;
 use buoy_coap::time::Instant;
 use buoy_lwm2m::model::Registry;
-use buoy_lwm2m::operation as lwm2m;
 use buoy_net::clock::Clock;
 use buoy_net::directory::Endpoints;
 use buoy_net::shard::{ServerShard, ShardHandle};
@@ -298,12 +297,6 @@ impl App {
     }
 }
 
-/// A typed request as the engine sends it, for a device whose objects lie under `root`.
-pub(crate) fn downlink(request: &lwm2m::Downlink<'_>, root: &str) -> Downlink {
-    let options = request.options_under(root).map(|(number, value)| (number, Box::from(&*value))).collect();
-    Downlink { code: request.code(), options, payload: Body::new(request.payload().to_vec()) }
-}
-
 /// What the shard said of a device when it took an operation for it.
 enum Told {
     Not(oneshot::Receiver<(RegistrationView, Durability)>),
@@ -349,15 +342,15 @@ mod tests {
 
     #[test]
     fn a_request_goes_to_where_the_device_has_its_objects() {
-        let read = lwm2m::Downlink::Observe {
+        let read = buoy_lwm2m::operation::Downlink::Observe {
             path: Path::resource(3, 0, 9),
             accept: None,
             attributes: buoy_lwm2m::attributes::Attributes::default(),
         };
         for root in ["/", "/lwm2m", "/a/b"] {
-            let mut request = downlink(&read, "/");
+            let mut request = Downlink::of(&read, "/");
             put_under(root, &mut request);
-            assert_eq!(request.options, downlink(&read, root).options, "{root}");
+            assert_eq!(request.options, Downlink::of(&read, root).options, "{root}");
         }
     }
 }

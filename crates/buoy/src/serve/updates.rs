@@ -16,7 +16,7 @@ use buoy_lwm2m::value::OwnedValue;
 use buoy_server::{Downlink, Durability, Event, Failure, Intent, Outcome, Report, ReportSource};
 use tokio::sync::{mpsc, oneshot};
 
-use super::app::{App, downlink};
+use super::app::App;
 use super::hub::Progress;
 use super::values::DeviceModels;
 
@@ -344,7 +344,7 @@ impl Driver {
             Action::Observe(_) => Intent::Observe { paths: Arc::from([path]), composite: false },
             _ => Intent::Once,
         };
-        Some((downlink(&typed, "/"), intent))
+        Some((Downlink::of(&typed, "/"), intent))
     }
 
     /// The write of the whole image: its bytes are shared by all devices that are sent it.

@@ -25,7 +25,7 @@ use serde_json::{Map, Value, json};
 
 use super::events;
 use super::nodes;
-use crate::serve::app::{App, Performed, downlink};
+use crate::serve::app::{App, Performed};
 use crate::serve::values::{self, DeviceModels};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -139,7 +139,10 @@ impl Call {
                 format!("The store cannot be written: {trouble}"),
             ));
         }
-        let performed = self.app.perform(&self.endpoint, downlink(request, "/"), intent, self.timeout).await;
+        let performed = self
+            .app
+            .perform(&self.endpoint, buoy_server::Downlink::of(request, "/"), intent, self.timeout)
+            .await;
         let Some((registration, performed)) = performed else { return Err(unknown(&self.endpoint)) };
         match performed {
             Performed::Delayed(id) => Ok(Json(json!({
@@ -261,7 +264,7 @@ pub(super) fn registration_json(registration: &RegistrationView) -> Value {
         "lwM2mVersion": format!("{major}.{minor}"),
         "lifetime": registration.lifetime,
         "bindingMode": binding(registration),
-        "rootPath": ObjectLinks::parse(registration.objects.as_bytes()).map_or("/", |links| links.root()),
+        "rootPath": DeviceModels::root_of(&registration.objects),
         "objectLinks": links_json(&registration.objects),
         "secure": false,
         "additionalRegistrationAttributes": extra,

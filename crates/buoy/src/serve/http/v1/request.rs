@@ -10,7 +10,6 @@ use buoy_lwm2m::path::{Level, Path};
 use buoy_server::{Downlink, Intent, ObservationView};
 
 use super::values;
-use crate::serve::app::downlink;
 use crate::serve::values::{DeviceModels, encode, encode_paths, parse_format};
 
 const MAX_PATHS: usize = 256;
@@ -155,7 +154,7 @@ impl Target<'_> {
     }
 
     fn send(&self, typed: &Typed<'_>) -> Downlink {
-        downlink(typed, self.models.root())
+        Downlink::of(typed, self.models.root())
     }
 }
 
