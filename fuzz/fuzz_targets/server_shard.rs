@@ -359,7 +359,7 @@ fn shard(seed: u8) -> Shard<Unclaimed> {
 }
 
 fn peer(port: u16) -> Peer {
-    Peer { address: SocketAddr::from(([127, 0, 0, 1], port)) }
+    Peer::plain(SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
 fn port(device: u8) -> u16 {

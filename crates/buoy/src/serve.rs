@@ -20,6 +20,7 @@ use anyhow::{Context, bail};
 use buoy_lwm2m::model::{Registry, xml};
 use buoy_net::clock::Clock;
 use buoy_net::directory::Endpoints;
+use buoy_net::secure::Nobody;
 use buoy_net::shard::{Parts, ShardHandle};
 use buoy_net::udp;
 use buoy_server::{Outbox, RegistrationKey, Shard, ShardConfig};
@@ -79,13 +80,15 @@ impl Server {
         let (hub, events) = Hub::new();
         let reader = store.reader()?;
         let clock = Clock::start();
-        let endpoints = Endpoints::default();
+        let endpoints = Endpoints::new(Arc::new(Nobody));
         let engines = restore(&reader, &endpoints, clock, &settings)?;
         let parts = engines.into_iter().zip(sockets).map(|(engine, socket)| {
             let hub = hub.clone();
             Parts {
                 engine,
-                socket,
+                plain: Some(socket),
+                secure: None,
+                directory: endpoints.clone(),
                 journal: Box::new(journal.clone()),
                 publish: Box::new(move |events| hub.publish(events)),
                 clock,

@@ -10,6 +10,7 @@ mod session;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use rand_chacha::rand_core::SeedableRng;
 use crate::echo::EchoKey;
 use crate::operation::{Failure, Reply};
 use crate::outbox::Outbox;
-use crate::shard::Peer;
+use crate::peer::Peer;
 use crate::transfer::Step as TransferStep;
 
 pub use config::{
@@ -230,6 +231,11 @@ impl BootstrapOutbox {
     /// The datagrams to send, in their order.
     pub fn datagrams(&self) -> impl ExactSizeIterator<Item = (Peer, &[u8])> {
         self.datagrams.datagrams()
+    }
+
+    /// See [`Outbox::datagrams_mut`].
+    pub fn datagrams_mut(&mut self) -> (&mut [(Peer, Range<usize>)], &mut [u8]) {
+        self.datagrams.datagrams_mut()
     }
 
     /// Whether there is nothing to do.
