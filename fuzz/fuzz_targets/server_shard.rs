@@ -169,7 +169,7 @@ impl World {
                 }
                 Change::RemoveRegistration { key } => drop(self.registrations.remove(&key.0)),
                 Change::PutOperation(record) => drop(self.operations.insert(record.id.0, (**record).clone())),
-                Change::PutReport(_) => {}
+                Change::PutReport(_) | Change::PutSession { .. } | Change::RemoveSession { .. } => {}
             }
         }
         for (peer, datagram) in self.outbox.datagrams() {

@@ -81,8 +81,8 @@ pub struct SecureParts {
     pub config: Arc<ServerConfig>,
     /// The devices' credentials.
     pub identities: Arc<dyn Identities>,
-    /// Seals saved sessions.
-    pub export_key: ExportKey,
+    /// Seals saved sessions; those after the first opened older ones.
+    pub export_keys: Vec<ExportKey>,
     /// Makes the keys of tickets: the same for all shards, so that each takes the others'.
     pub ticket_seed: [u8; 32],
     /// Sessions were named up to this counter.
@@ -121,7 +121,7 @@ pub(crate) struct Secure {
     cids: CidFormat,
     tickets: Tickets,
     rng: ChaCha20Rng,
-    export_key: ExportKey,
+    export_keys: Vec<ExportKey>,
     last_counter: u64,
     /// By the index of their handles.
     open: Vec<Option<Open>>,
@@ -170,7 +170,7 @@ impl Secure {
             cids,
             tickets: Tickets::new(parts.ticket_seed, now),
             rng,
-            export_key: parts.export_key,
+            export_keys: parts.export_keys,
             last_counter: parts.last_counter,
             open: Vec::new(),
             by_id: HashMap::new(),
@@ -198,8 +198,10 @@ impl Secure {
     fn import_one(&mut self, now: Instant, session: SessionId, record: &[u8]) -> Option<()> {
         let record: SessionRecord<'_> = postcard::from_bytes(record).ok()?;
         let name = export_name(session, record.endpoint);
-        let handle =
-            self.dtls.import(time(now), record.address, &self.export_key, &name, record.export).ok()?;
+        let Self { dtls, export_keys, .. } = self;
+        let mut imports =
+            export_keys.iter().map(|key| dtls.import(time(now), record.address, key, &name, record.export));
+        let handle = imports.find_map(Result::ok)?;
         let peer = self.dtls.connection(handle)?.peer()?;
         // The credentials may have been revoked, or given to another endpoint.
         let endpoint = self
@@ -312,9 +314,8 @@ impl Secure {
         let Some(address) = self.dtls.address(handle) else { return };
         let Some(open) = slot(&mut self.open, handle).filter(|open| !open.is_being_saved) else { return };
         let name = export_name(session, &open.endpoint);
-        let Some(export) = self.dtls.export(handle, &self.export_key, &name, RESERVE, &mut self.rng) else {
-            return;
-        };
+        let Some(key) = self.export_keys.first() else { return };
+        let Some(export) = self.dtls.export(handle, key, &name, RESERVE, &mut self.rng) else { return };
         open.is_being_saved = true;
         let record = SessionRecord { address, endpoint: &open.endpoint, export: &export.bytes };
         // Writing to a vector fails only where a length cannot be told beforehand, and here all can.

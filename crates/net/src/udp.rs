@@ -12,6 +12,7 @@ mod portable;
 use std::io;
 use std::net::SocketAddr;
 
+pub use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 #[cfg(target_os = "linux")]

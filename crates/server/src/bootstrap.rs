@@ -562,7 +562,9 @@ impl BootstrapShard {
         let (block, range) = slice(asked, self.limits.block_size, body.len()).map_err(bad_block)?;
         // Keys and kilobytes go to nobody who only claims an address (RFC 9175 section 2.3).
         let echo = message.value(OptionNumber::ECHO);
-        if !echo.is_some_and(|echo| self.echo.proves(now, request.peer, echo)) {
+        let is_proved = request.peer.session.is_some()
+            || echo.is_some_and(|echo| self.echo.proves(now, request.peer, echo));
+        if !is_proved {
             let value = self.echo.value(now, request.peer);
             self.reply(request, outbox, |writer| {
                 writer.code(Code::UNAUTHORIZED);
