@@ -11,6 +11,7 @@ mod logging;
 mod serve;
 #[cfg(target_os = "linux")]
 mod swarm;
+mod tunnel;
 
 use std::process::ExitCode;
 
