@@ -2,7 +2,6 @@
 //!
 //! Whether a key came by a flag or from a bootstrap server, [`client_config`] reads it from the account.
 
-use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,8 +13,10 @@ use buoy_dtls::crypto::{PublicKey, RustCrypto};
 use buoy_dtls::suite::CipherSuite;
 use buoy_dtls::x509::{CertificateUsage, Pinned, ServerCertificateTrust};
 use p256::SecretKey;
-use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey};
+use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
 use x509_cert::der::Encode;
+
+use crate::cli::keys::{bytes_of_hex, private_key_from_pem, public_key_from_pem, read};
 
 /// An account on this machine, with room for certificates.
 pub(super) type Account = Security<HOST_KEY_MAX>;
@@ -157,11 +158,8 @@ impl AccountArgs {
         let secret = secret.as_bytes();
         if let Some(path) = &self.server_public_key {
             let own = key.public_key().to_public_key_der()?;
-            let pem = read(path)?;
-            let server = p256::PublicKey::from_public_key_pem(&pem)
-                .map_err(|_| anyhow!("{} is no public key on P-256 in PEM", path.display()))?;
-            let server = server.to_public_key_der()?;
-            return Ok(Account::raw_public_key(uri, own.as_bytes(), secret, server.as_bytes()));
+            let server = public_key_from_pem(path)?.to_spki();
+            return Ok(Account::raw_public_key(uri, own.as_bytes(), secret, &server));
         }
         let Some(chain) = &self.certificate else {
             bail!(
@@ -257,12 +255,6 @@ fn private_key(account: &Account) -> anyhow::Result<[u8; 32]> {
     Ok(key.context("the private key is none on P-256, in PKCS#8 or SEC1")?.to_bytes().into())
 }
 
-fn private_key_from_pem(path: &Path) -> anyhow::Result<SecretKey> {
-    let pem = read(path)?;
-    let key = SecretKey::from_pkcs8_pem(&pem).ok().or_else(|| SecretKey::from_sec1_pem(&pem).ok());
-    key.with_context(|| format!("{} is no private key on P-256 in PEM (PKCS#8 or SEC1)", path.display()))
-}
-
 /// The certificates of a file, in DER.
 fn certificates(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
     let chain = x509_cert::Certificate::load_pem_chain(read(path)?.as_bytes());
@@ -286,18 +278,6 @@ fn split(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
         bytes = rest;
     }
     Some(values)
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
-}
-
-/// The bytes of hexadecimal digits.
-pub(crate) fn bytes_of_hex(digits: &str) -> Option<Vec<u8>> {
-    let digits = digits.as_bytes();
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    (digits.len() % 2 == 0 && digits.iter().all(u8::is_ascii_hexdigit))
-        .then(|| digits.chunks(2).map(byte).collect())?
 }
 
 /// Where a server is.
