@@ -299,6 +299,29 @@ fn another_key_takes_up_no_session_of_the_one_before() {
     device.says("REGISTERED");
 }
 
+#[test]
+fn firmware_comes_through_the_session_that_the_device_has() {
+    let world = World::new();
+    let next = world.workshop.release("1.1.0", "good");
+    world.door.serve("fw/1.1.0.bin", &std::fs::read(&next).unwrap());
+    world.door.serve("fw/1.1.0.bin.sig", &std::fs::read(next.with_extension("bin.sig")).unwrap());
+    let device = world.start_with_key();
+    device.says("REGISTERED");
+    let uri = format!(r#"[{{"n":"/5/0/1","vs":"{}/fw/1.1.0.bin"}}]"#, world.door.uri());
+    world.door.ask(Ask::write("/5/0/1", &uri));
+    device.says("DOWNLOAD coaps://");
+    wait_until("the signature is fetched", || world.door.count("fw/1.1.0.bin.sig") > 0);
+    // As soon as it is verified; before that it is refused.
+    wait_until("the update", || {
+        world.door.ask(Ask::new(Code::POST, "/5/0/2"));
+        std::thread::sleep(Duration::from_millis(200));
+        device.lines.try_iter().any(|line| line.starts_with("BOOT 1.1.0"))
+    });
+    device.says("CONFIRMED");
+    assert_eq!(world.door.seen().handshakes.len(), 1);
+    assert_eq!(world.door.seen().repeated_numbers, [0; 0]);
+}
+
 /// What a bootstrap server writes: an account with another key, at which the device tries to register once.
 fn configuration(uri: &str, identity: &str) -> Vec<Ask> {
     let account = format!(

@@ -496,6 +496,17 @@ impl<
             .map(|session| session.location.as_str())
     }
 
+    /// Message ids that the client itself does not use at this server for as long as any is remembered: for others in the same
+    /// session, such as a [`CoapFetch`](crate::firmware::fetch::CoapFetch).
+    #[must_use]
+    pub fn distant_message_ids(&self, server: ServerSlot) -> MessageIds {
+        let next = self.session(server).map_or(0, |session| {
+            let mut ids = session.ids;
+            ids.next_id()
+        });
+        MessageIds::starting_at(next.wrapping_add(0x8000))
+    }
+
     /// How many messages of the device's wait for an answer or for their turn.
     #[must_use]
     pub fn outstanding(&self) -> usize {

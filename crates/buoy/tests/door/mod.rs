@@ -55,6 +55,7 @@ enum Order {
     Psk(String, Vec<u8>),
     Script(Vec<Ask>),
     Ask(Ask),
+    File(String, Vec<u8>),
     ForgetSessions,
     Silence(bool),
     Stop,
@@ -106,6 +107,11 @@ impl Door {
         self.orders.send(Order::Ask(ask)).unwrap();
     }
 
+    /// Has a file for devices to fetch.
+    pub(crate) fn serve(&self, path: &str, bytes: &[u8]) {
+        self.orders.send(Order::File(path.to_owned(), bytes.to_vec())).unwrap();
+    }
+
     /// As after a restart that lost the sessions.
     pub(crate) fn forget_sessions(&self) {
         self.orders.send(Order::ForgetSessions).unwrap();
@@ -145,6 +151,7 @@ struct Server {
     rng: ChaCha12Rng,
     seen: Arc<Mutex<Seen>>,
     numbers: HashSet<(Vec<u8>, u64)>,
+    files: HashMap<String, Vec<u8>>,
     script: Vec<Ask>,
     queue: VecDeque<Ask>,
     is_waiting: bool,
@@ -165,6 +172,7 @@ impl Server {
             rng,
             seen,
             numbers: HashSet::new(),
+            files: HashMap::new(),
             script: Vec::new(),
             queue: VecDeque::new(),
             is_waiting: false,
@@ -184,6 +192,7 @@ impl Server {
                     }
                     Order::Script(script) => self.script = script,
                     Order::Ask(ask) => self.queue.push_back(ask),
+                    Order::File(path, bytes) => drop(self.files.insert(path, bytes)),
                     Order::ForgetSessions => self.endpoint = fresh_endpoint(&mut self.rng),
                     Order::Silence(silent) => self.is_silent = silent,
                     Order::Stop => return,
@@ -264,16 +273,21 @@ impl Server {
         let query = text(OptionNumber::URI_QUERY, "&");
         let code = match (message.code(), path.as_str()) {
             (Code::POST, "rd") => Code::CREATED,
+            (Code::GET, path) if self.files.contains_key(path) => Code::CONTENT,
+            (Code::GET, _) => Code::NOT_FOUND,
             (Code::DELETE, _) => Code::DELETED,
             _ => Code::CHANGED,
         };
         self.seen.lock().unwrap().requests.push((path.clone(), query));
-        let mut answer = [0; 256];
+        let mut answer = [0; 1400];
         let (message_id, token) = (message.message_id(), message.token());
         let header = Header { kind: Kind::Acknowledgement, code, message_id, token };
         let mut writer = MessageWriter::new(&mut answer, header);
         if code == Code::CREATED {
             writer.option(OptionNumber::LOCATION_PATH, b"rd").option(OptionNumber::LOCATION_PATH, b"1");
+        }
+        if code == Code::CONTENT {
+            write_block(&mut writer, &message, &self.files[&path]);
         }
         let length = writer.finish().unwrap();
         self.send(handle, &answer[..length]);
@@ -310,6 +324,17 @@ impl Server {
             self.socket.send_to(&out[..length], to).unwrap();
         }
     }
+}
+
+/// One block of a file (RFC 7959 section 2.2).
+fn write_block(writer: &mut MessageWriter<'_>, request: &Message<'_>, file: &[u8]) {
+    let asked = request.uint(OptionNumber::BLOCK2).unwrap_or(6);
+    let size = 16 << (asked & 7);
+    let start = (asked >> 4) as usize * size;
+    let end = file.len().min(start + size);
+    let more = u32::from(end < file.len()) << 3;
+    writer.option(OptionNumber::ETAG, b"1").uint(OptionNumber::BLOCK2, (asked & !8) | more);
+    writer.payload(&file[start..end]);
 }
 
 fn fresh_endpoint(rng: &mut ChaCha12Rng) -> Endpoint<SocketAddr> {

@@ -116,8 +116,15 @@ struct Image<'d> {
 /// A package on its way by CoAP.
 struct Fetching {
     fetch: CoapFetch<Rng>,
-    number: u64,
-    link: Link,
+    over: Over,
+}
+
+/// Which way it comes.
+enum Over {
+    /// One of its own, with its number.
+    Own(u64, Box<Link>),
+    /// That of a server at which the device is known already: there it has one session for all.
+    Server(ServerSlot),
 }
 
 /// Runs the image in `slot`.
@@ -284,8 +291,11 @@ impl Image<'_> {
                     for message in link.receive(now, &mut self.rng, bytes) {
                         self.take_message(now, slot, &message)?;
                     }
-                } else if self.fetch.as_ref().is_some_and(|fetching| fetching.number == number) {
-                    self.take_fetched(now, bytes);
+                } else if let Some(Fetching { over: Over::Own(of, link), .. }) = &mut self.fetch
+                    && *of == number
+                {
+                    let messages = link.receive(now, &mut self.rng, bytes);
+                    messages.iter().for_each(|message| self.take_fetched(now, message));
                 }
             }
             Input::Http(step) => self.take_http(now, step),
@@ -294,6 +304,12 @@ impl Image<'_> {
     }
 
     fn take_message(&mut self, now: Instant, slot: ServerSlot, message: &[u8]) -> anyhow::Result<()> {
+        let is_fetched =
+            |it: &Fetching| matches!(it.over, Over::Server(of) if of == slot) && it.fetch.expects(message);
+        if self.fetch.as_ref().is_some_and(is_fetched) {
+            self.take_fetched(now, message);
+            return Ok(());
+        }
         let mut out = [0; MTU];
         let length = with_objects!(self, |client, objects, storage| {
             client.handle_datagram(now, slot, message, objects, &mut out)
@@ -304,19 +320,28 @@ impl Image<'_> {
         Ok(())
     }
 
-    fn take_fetched(&mut self, now: Instant, bytes: Vec<u8>) {
+    fn take_fetched(&mut self, now: Instant, message: &[u8]) {
         let before = self.downloaded();
         let mut out = [0; MTU];
         let mut context = self.client.context(now);
-        if let Some(Fetching { fetch, link, .. }) = &mut self.fetch {
-            for message in link.receive(now, &mut self.rng, bytes) {
-                let length = fetch.handle_datagram(now, &message, &mut self.firmware, &mut context, &mut out);
-                if length > 0 {
-                    link.send(now, &mut self.rng, &out[..length]);
-                }
-            }
+        if let Some(Fetching { fetch, .. }) = &mut self.fetch {
+            let length = fetch.handle_datagram(now, message, &mut self.firmware, &mut context, &mut out);
+            self.send_fetching(now, &out[..length]);
         }
         self.tell_progress(before);
+    }
+
+    fn send_fetching(&mut self, now: Instant, message: &[u8]) {
+        match &mut self.fetch {
+            Some(Fetching { over: Over::Own(_, link), .. }) if !message.is_empty() => {
+                link.send(now, &mut self.rng, message);
+            }
+            Some(Fetching { over: Over::Server(slot), .. }) => {
+                let slot = *slot;
+                self.send(now, slot, message);
+            }
+            _ => {}
+        }
     }
 
     /// The command line says where the server is, unless a bootstrap server does: then its word holds.
@@ -446,17 +471,27 @@ impl Image<'_> {
 
     fn drive_fetch(&mut self, now: Instant) {
         let mut out = [0; MTU];
-        let mut context = self.client.context(now);
-        let Some(Fetching { fetch, link, .. }) = &mut self.fetch else { return };
-        while let Some(length) = fetch.poll_transmit(now, &mut self.firmware, &mut context, &mut out) {
-            link.send(now, &mut self.rng, &out[..length]);
+        while let Some(Fetching { fetch, .. }) = &mut self.fetch {
+            let mut context = self.client.context(now);
+            let next = fetch.poll_transmit(now, &mut self.firmware, &mut context, &mut out);
+            let Some(length) = next else { break };
+            self.send_fetching(now, &out[..length]);
         }
-        if fetch.is_done() {
-            link.close(&self.vault);
-            self.fetch = None;
-        } else if let Err(Unreachable(why)) = link.settle(now, &mut self.rng, &self.vault) {
+        let Some(Fetching { fetch, over }) = &mut self.fetch else { return };
+        let mut outcome = Ok(());
+        if let Over::Own(_, link) = over {
+            if fetch.is_done() {
+                link.close(&self.vault);
+            } else {
+                outcome = link.settle(now, &mut self.rng, &self.vault);
+            }
+        }
+        if let Err(Unreachable(why)) = outcome {
             say(&format!("HANDSHAKE_FAILED {why}"));
+            let mut context = self.client.context(now);
             self.firmware.download_failed(&mut context, DownloadError::ConnectionLost);
+            self.fetch = None;
+        } else if fetch.is_done() {
             self.fetch = None;
         }
     }
@@ -525,12 +560,17 @@ impl Image<'_> {
         }
         let begun = CoapFetch::new(&download, BlockSize::MAX, rng()?).and_then(|fetch| {
             let account = self.account_for(&uri, fetch.host()).ok_or(DownloadError::UnsupportedProtocol)?;
+            let mut links = self.links.iter();
+            if let Some((_, link)) = links.find(|(_, link)| link.secures(account.uri.as_str())) {
+                let fetch = fetch.with_message_ids(self.client.distant_message_ids(link.slot()));
+                return Ok(Fetching { fetch, over: Over::Server(link.slot()) });
+            }
             let opened = self.open_link(ServerSlot::BOOTSTRAP, &account, Keep::Nothing);
             let (number, link) = opened.map_err(|error| {
                 tracing::warn!("{uri}: {error:#}");
                 DownloadError::InvalidUri
             })?;
-            Ok(Fetching { fetch, number, link })
+            Ok(Fetching { fetch, over: Over::Own(number, Box::new(link)) })
         });
         match begun {
             Ok(fetching) => self.fetch = Some(fetching),
@@ -611,8 +651,12 @@ impl Image<'_> {
 
     fn next_deadline(&self) -> Option<Instant> {
         let links = self.links.iter().filter_map(|(_, link)| link.next_timeout());
+        let own = |over: &Over| match over {
+            Over::Own(_, link) => link.next_timeout(),
+            Over::Server(_) => None,
+        };
         let fetching = self.fetch.iter();
-        let fetch = fetching.flat_map(|it| [it.fetch.poll_timeout(), it.link.next_timeout()]).flatten();
+        let fetch = fetching.flat_map(|it| [it.fetch.poll_timeout(), own(&it.over)]).flatten();
         self.client.poll_timeout().into_iter().chain(links).chain(fetch).min()
     }
 }

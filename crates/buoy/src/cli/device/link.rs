@@ -76,6 +76,12 @@ impl Link {
         Ok(Self { slot, account: *account, socket, way })
     }
 
+    /// Whether a `coaps` URI names the server of this link, so that what is fetched there goes through its session.
+    pub(super) fn secures(&self, uri: &str) -> bool {
+        let is_secured = matches!(self.way, Way::Secured(_)) && self.slot != ServerSlot::BOOTSTRAP;
+        is_secured && resolve(uri).ok() == self.socket.peer_addr().ok()
+    }
+
     pub(super) fn slot(&self) -> ServerSlot {
         self.slot
     }
