@@ -16,6 +16,10 @@ impl Folder {
         fs::create_dir_all(&name)?;
         Ok(Self(name.into()))
     }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
 }
 
 impl Storage for Folder {
