@@ -1,8 +1,10 @@
 //! The REST interface of Leshan's demo server, so that the scripts that people have go on working: `/api/clients`, `/api/event`,
-//! `/api/objectspecs`, `/api/server`.
+//! `/api/objectspecs`, `/api/server`, `/api/bootstrap`.
 //!
 //! Where Leshan is poor this is better rather than the same: a value of the wrong type is 400 and not 500, an unknown format or
 //! time-out is 400 and not ignored.
+
+mod bootstrap;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,6 +43,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/objectspecs/{endpoint}", get(object_specs))
         .route("/api/server/endpoint", get(server_endpoint))
         .route("/api/server/security", get(server_security))
+        .merge(bootstrap::routes())
 }
 
 /// A refusal in Leshan's manner: a status and a line of text.
