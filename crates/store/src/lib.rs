@@ -1,4 +1,4 @@
-//! What must survive: registrations, operations, values over time, firmware and its updates.
+//! What must survive: registrations, operations, values over time, firmware and its updates, credentials and sessions.
 //!
 //! A [`Writer`] commits batches: either all of a batch is durable when [`Writer::commit`] returns, or nothing is. [`Reader`]s look
 //! at what was committed, beside the writer and beside each other. [`sqlite`] is the store of one machine; another engine must
@@ -10,6 +10,7 @@
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod credential;
 mod error;
 pub mod sqlite;
 
@@ -20,6 +21,7 @@ use buoy_fleet::update::UpdateRecord;
 use buoy_lwm2m::path::Path as ResourcePath;
 use serde::{Deserialize, Serialize};
 
+pub use credential::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Purpose};
 pub use error::StoreError;
 
 /// Commits batches of changes. There is one writer.
@@ -70,6 +72,14 @@ pub trait Batch {
     fn put_update(&mut self, update: &UpdateRecord) -> Result<(), StoreError>;
     /// Saves what a request with an idempotency key made.
     fn put_idempotency_key(&mut self, key: &KeyRow) -> Result<(), StoreError>;
+    /// Saves a credential under its id.
+    fn put_credential(&mut self, credential: &CredentialRow) -> Result<(), StoreError>;
+    /// Forgets a credential.
+    fn remove_credential(&mut self, id: u64) -> Result<(), StoreError>;
+    /// Saves a session under its id.
+    fn put_session(&mut self, id: u64, record: &[u8]) -> Result<(), StoreError>;
+    /// Forgets a session.
+    fn remove_session(&mut self, id: u64) -> Result<(), StoreError>;
 }
 
 /// Looks at what was committed.
@@ -113,6 +123,18 @@ pub trait Reader: Send {
     fn updates(&self, endpoint: Option<&str>, page: Page) -> Result<Vec<UpdateRecord>, StoreError>;
     /// What is known of an idempotency key.
     fn idempotency_key(&self, key: &str) -> Result<Option<KeyRow>, StoreError>;
+    /// Hands each credential to `each`, by ascending id.
+    fn each_credential(&self, each: &mut dyn FnMut(CredentialRow)) -> Result<(), StoreError>;
+    /// One credential.
+    fn credential(&self, id: u64) -> Result<Option<CredentialRow>, StoreError>;
+    /// Credentials, the newest first, of ids below `before`.
+    fn credentials(
+        &self,
+        filter: &CredentialFilter<'_>,
+        page: Page,
+    ) -> Result<Vec<CredentialRow>, StoreError>;
+    /// Hands each session's id and record to `each`, by ascending id.
+    fn sessions(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError>;
     /// Copies everything, as it is at one instant, into a new file, while the writer goes on.
     fn backup(&self, target: &Path) -> Result<(), StoreError>;
 }

@@ -12,12 +12,13 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, Transaction, params};
 
 use crate::{
-    Batch, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Reader, Sample, StoreError, Summary,
-    Writer,
+    Batch, CredentialFilter, CredentialKind, CredentialRow, CredentialState, FirmwareRow, KeyRow,
+    OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary, Writer,
 };
 
 /// Each step brings a database from the schema of its index to the next one. Steps are only ever added.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// How long a reader waits where it must.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -228,6 +229,39 @@ impl Batch for SqliteBatch<'_> {
             params![key, digest, *made as i64, *at as i64],
         )
     }
+
+    fn put_credential(&mut self, credential: &CredentialRow) -> Result<(), StoreError> {
+        let CredentialRow { id, purpose, endpoint, kind, identity, sealed, created_at, state } = credential;
+        // Only a row of the same id gives way: another one's identity is a fault of the caller.
+        self.run(
+            "INSERT INTO credential (id, purpose, endpoint, kind, identity, sealed, created_at, state) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+             ON CONFLICT (id) DO UPDATE SET purpose = ?2, endpoint = ?3, kind = ?4, identity = ?5, sealed = ?6, \
+             created_at = ?7, state = ?8",
+            params![
+                *id as i64,
+                purpose.as_str(),
+                endpoint,
+                kind.as_str(),
+                identity,
+                sealed,
+                *created_at as i64,
+                state.as_str()
+            ],
+        )
+    }
+
+    fn remove_credential(&mut self, id: u64) -> Result<(), StoreError> {
+        self.run("DELETE FROM credential WHERE id = ?1", [id as i64])
+    }
+
+    fn put_session(&mut self, id: u64, record: &[u8]) -> Result<(), StoreError> {
+        self.run("INSERT OR REPLACE INTO sessions (id, record) VALUES (?1, ?2)", params![id as i64, record])
+    }
+
+    fn remove_session(&mut self, id: u64) -> Result<(), StoreError> {
+        self.run("DELETE FROM sessions WHERE id = ?1", [id as i64])
+    }
 }
 
 /// A connection that reads.
@@ -247,17 +281,21 @@ impl SqliteReader {
         let rows = statement.query_map(parameters, read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
-}
 
-impl Reader for SqliteReader {
-    fn registrations(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare("SELECT key, record FROM registration ORDER BY key")?;
+    fn each_record(&self, sql: &str, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let key: i64 = row.get(0)?;
             each(key as u64, row.get_ref(1)?.as_blob().unwrap_or_default());
         }
         Ok(())
+    }
+}
+
+impl Reader for SqliteReader {
+    fn registrations(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
+        self.each_record("SELECT key, record FROM registration ORDER BY key", each)
     }
 
     fn open_operations(&self) -> Result<Vec<OperationRow>, StoreError> {
@@ -364,6 +402,43 @@ impl Reader for SqliteReader {
         Ok(self.list(sql, [key], read)?.pop())
     }
 
+    fn each_credential(&self, each: &mut dyn FnMut(CredentialRow)) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(&format!("{CREDENTIAL} ORDER BY id"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            each(credential_row(row)?);
+        }
+        Ok(())
+    }
+
+    fn credential(&self, id: u64) -> Result<Option<CredentialRow>, StoreError> {
+        Ok(self.list(&format!("{CREDENTIAL} WHERE id = ?1"), [bound(id)], credential_row)?.pop())
+    }
+
+    fn credentials(
+        &self,
+        filter: &CredentialFilter<'_>,
+        page: Page,
+    ) -> Result<Vec<CredentialRow>, StoreError> {
+        self.list(
+            &format!(
+                "{CREDENTIAL} WHERE id < ?1 AND (?2 IS NULL OR endpoint = ?2) AND (?3 IS NULL OR purpose = ?3) \
+                 ORDER BY id DESC LIMIT ?4"
+            ),
+            params![
+                bound(page.before),
+                filter.endpoint,
+                filter.purpose.map(Purpose::as_str),
+                page.limit as i64
+            ],
+            credential_row,
+        )
+    }
+
+    fn sessions(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
+        self.each_record("SELECT id, record FROM sessions ORDER BY id", each)
+    }
+
     fn backup(&self, target: &Path) -> Result<(), StoreError> {
         let open = |cause: rusqlite::Error| StoreError::Open { path: target.to_owned(), cause: cause.into() };
         let mut copy = Connection::open(target).map_err(open)?;
@@ -373,6 +448,8 @@ impl Reader for SqliteReader {
 }
 
 const OPERATION: &str = "SELECT id, endpoint, ended, changed_at, record FROM operation";
+const CREDENTIAL: &str =
+    "SELECT id, purpose, endpoint, kind, identity, sealed, created_at, state FROM credential";
 const UPDATE: &str = "SELECT id, endpoint, ended, record FROM firmware_update";
 
 fn operation_row(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
@@ -391,6 +468,28 @@ fn update_row(row: &Row<'_>) -> rusqlite::Result<UpdateRecord> {
         endpoint: row.get(1)?,
         ended: row.get(2)?,
         record: row.get(3)?,
+    })
+}
+
+fn credential_row(row: &Row<'_>) -> rusqlite::Result<CredentialRow> {
+    Ok(CredentialRow {
+        id: row.get::<_, i64>(0)? as u64,
+        purpose: word(row, 1, Purpose::parse)?,
+        endpoint: row.get(2)?,
+        kind: word(row, 3, CredentialKind::parse)?,
+        identity: row.get(4)?,
+        sealed: row.get(5)?,
+        created_at: row.get::<_, i64>(6)? as u64,
+        state: word(row, 7, CredentialState::parse)?,
+    })
+}
+
+/// One of the words that a column may hold.
+fn word<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    parse(text).ok_or_else(|| {
+        let reason = format!("{text} is not a word of this column");
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, reason.into())
     })
 }
 
