@@ -5,11 +5,17 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+mod credentials;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use credentials::{
+    AddCredential, Credential, CredentialKind, CredentialProof, CredentialPurpose, CredentialState, Imported,
+    NewCredential, Secret,
+};
 
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

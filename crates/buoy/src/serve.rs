@@ -1,10 +1,13 @@
 //! The running server: store, journal, shards, updates and HTTP, put together.
 
 mod app;
+mod credentials;
 mod firmware;
 mod http;
 mod hub;
+mod identity;
 mod journal;
+mod keyfile;
 mod updates;
 mod values;
 
@@ -32,6 +35,8 @@ use app::App;
 use hub::Hub;
 
 pub(crate) use http::openapi_document;
+pub(crate) use identity::Files as IdentityFiles;
+pub(crate) use keyfile::{path as key_file, rotate as rotate_key};
 
 /// How often old values are pruned and the times of last contact are saved.
 const HOUSEKEEPING: Duration = Duration::from_secs(300);
@@ -46,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) models: Option<PathBuf>,
     pub(crate) retention_days: u32,
     pub(crate) awake_time: Duration,
+    pub(crate) identity: IdentityFiles,
 }
 
 /// A server that runs.
@@ -80,6 +86,10 @@ impl Server {
         let reader = store.reader()?;
         let clock = Clock::start();
         let endpoints = Endpoints::default();
+        let keys = keyfile::Keys::open(&settings.data, &reader)?;
+        let identity = identity::Identity::load(&settings.data, &settings.identity)?;
+        let credentials =
+            credentials::Credentials::load(&reader, keys, journal.clone(), identity.unlisted())?;
         let engines = restore(&reader, &endpoints, clock, &settings)?;
         let parts = engines.into_iter().zip(sockets).map(|(engine, socket)| {
             let hub = hub.clone();
@@ -105,6 +115,8 @@ impl Server {
             next_operation: AtomicU64::new(reader.last_operation()? + 1),
             store,
             readers: Mutex::default(),
+            credentials,
+            identity,
             coap_address,
             http_address,
             updates,

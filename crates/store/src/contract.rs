@@ -99,9 +99,10 @@ fn credentials_are_listed_newest_first(writer: &mut dyn Writer, reader: &dyn Rea
     let fourth = credential(4, "c", CredentialKind::X509, b"");
     let rows = [first.clone(), second.clone(), third.clone(), fourth.clone()];
     commit(writer, |batch| rows.iter().try_for_each(|row| batch.put_credential(row)));
-    third.state = CredentialState::Revoked;
+    (third.state, third.sealed) = (CredentialState::Revoked, Vec::new());
     commit(writer, |batch| {
-        batch.put_credential(&third)?;
+        batch.set_credential_state(3, CredentialState::Revoked)?;
+        batch.set_credential_state(1, CredentialState::Active)?;
         batch.remove_credential(4)
     });
     let list = |filter: CredentialFilter<'_>, page| reader.credentials(&filter, page).unwrap();

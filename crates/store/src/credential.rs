@@ -11,7 +11,7 @@ pub struct CredentialRow {
     pub endpoint: String,
     /// Of which kind.
     pub kind: CredentialKind,
-    /// By what the device is known: a PSK identity, the SHA-256 of a raw public key, or that of a certificate, which may be empty: any
+    /// By what the device is known: a PSK identity, the 65 bytes of a raw public key, or the SHA-256 of a certificate; empty for any
     /// certificate of the device's name. No two credentials of one purpose and kind have the same, unless it is empty.
     pub identity: Vec<u8>,
     /// The secret, sealed; empty if there is none.

@@ -74,6 +74,8 @@ pub trait Batch {
     fn put_idempotency_key(&mut self, key: &KeyRow) -> Result<(), StoreError>;
     /// Saves a credential under its id.
     fn put_credential(&mut self, credential: &CredentialRow) -> Result<(), StoreError>;
+    /// Changes whether a credential is believed. The secret of one that is revoked is forgotten.
+    fn set_credential_state(&mut self, id: u64, state: CredentialState) -> Result<(), StoreError>;
     /// Forgets a credential.
     fn remove_credential(&mut self, id: u64) -> Result<(), StoreError>;
     /// Saves a session under its id.

@@ -251,6 +251,16 @@ impl Batch for SqliteBatch<'_> {
         )
     }
 
+    fn set_credential_state(&mut self, id: u64, state: CredentialState) -> Result<(), StoreError> {
+        self.run("UPDATE credential SET state = ?2 WHERE id = ?1", params![id as i64, state.as_str()])?;
+        match state {
+            CredentialState::Revoked => {
+                self.run("UPDATE credential SET sealed = x'' WHERE id = ?1", [id as i64])
+            }
+            CredentialState::Active | CredentialState::Next => Ok(()),
+        }
+    }
+
     fn remove_credential(&mut self, id: u64) -> Result<(), StoreError> {
         self.run("DELETE FROM credential WHERE id = ?1", [id as i64])
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use super::logging::{self, LogFormat};
-use crate::serve::{Server, Settings};
+use crate::serve::{IdentityFiles, Server, Settings};
 
 /// Settings; each can also stand in the environment, or in the configuration file.
 #[derive(Debug, clap::Args)]
@@ -37,6 +37,15 @@ pub(crate) struct Args {
     /// Seconds for which a device in queue mode is taken to listen after it was heard [default: 93]
     #[arg(long, env = "BUOY_AWAKE_TIME", value_name = "SECONDS")]
     awake_time: Option<u64>,
+    /// The server's private key (PEM) [default: one of its own, in the data folder]
+    #[arg(long, env = "BUOY_SERVER_KEY", value_name = "FILE", requires = "server_cert")]
+    server_key: Option<PathBuf>,
+    /// Its certificate, and those between it and its authority (PEM)
+    #[arg(long, env = "BUOY_SERVER_CERT", value_name = "FILE", requires = "server_key")]
+    server_cert: Option<PathBuf>,
+    /// Authorities (PEM): a device with a certificate of theirs is admitted under the certificate's name.
+    #[arg(long, env = "BUOY_CLIENT_CA", value_name = "FILE")]
+    client_ca: Option<PathBuf>,
     /// How logs look.
     #[arg(long, env = "BUOY_LOG_FORMAT", value_enum)]
     log_format: Option<LogFormat>,
@@ -53,6 +62,9 @@ struct File {
     models: Option<PathBuf>,
     retention_days: Option<u32>,
     awake_time: Option<u64>,
+    server_key: Option<PathBuf>,
+    server_cert: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
     log_format: Option<LogFormat>,
 }
 
@@ -68,6 +80,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         models: args.models.or(file.models),
         retention_days: args.retention_days.or(file.retention_days).unwrap_or(30),
         awake_time: Duration::from_secs(args.awake_time.or(file.awake_time).unwrap_or(93)),
+        identity: IdentityFiles {
+            key: args.server_key.or(file.server_key),
+            certificate: args.server_cert.or(file.server_cert),
+            client_authorities: args.client_ca.or(file.client_ca),
+        },
     };
     check(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

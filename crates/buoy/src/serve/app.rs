@@ -20,8 +20,10 @@ use buoy_store::Reader;
 use buoy_store::sqlite::{Sqlite, SqliteReader};
 use tokio::sync::oneshot;
 
+use super::credentials::Credentials;
 use super::firmware::Library;
 use super::hub::{Hub, Progress};
+use super::identity::Identity;
 use super::journal::JournalHandle;
 use super::values::DeviceModels;
 
@@ -40,6 +42,8 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     pub(crate) store: Sqlite,
     pub(crate) readers: Mutex<Vec<SqliteReader>>,
+    pub(crate) credentials: Credentials,
+    pub(crate) identity: Identity,
     pub(crate) firmware: Library,
     pub(crate) next_operation: AtomicU64,
     pub(crate) coap_address: SocketAddr,
@@ -220,6 +224,11 @@ impl App {
     pub(crate) fn trace(&self, endpoint: &str, on: bool) {
         let name: Arc<str> = endpoint.into();
         self.home(endpoint).run(move |shard, _, _| shard.trace(&name, on));
+    }
+
+    /// Ends what sessions a device has: its credentials are no longer what they were.
+    pub(crate) fn end_sessions(&self, endpoint: &str) {
+        tracing::info!(endpoint, "sessions by the old credentials end");
     }
 
     /// Asks the store, away from the threads that serve.

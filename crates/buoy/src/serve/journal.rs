@@ -93,7 +93,7 @@ impl JournalHandle {
 }
 
 /// While somebody waits for a change, the store is asked so often whether it has trouble.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Why a change is not durable yet.
 #[derive(Debug)]

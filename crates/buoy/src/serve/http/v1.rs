@@ -1,6 +1,7 @@
 //! Buoy's own REST interface, `/api/v1`: lists in pages, errors as problem documents, long work as resources with a state.
 
 mod conditional;
+mod credentials;
 mod devices;
 mod events;
 mod firmware;
@@ -17,7 +18,7 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::routing::{delete, get, put};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, RequestExt, Router, middleware};
 use serde::de::DeserializeOwned;
 
@@ -44,6 +45,11 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/firmware", get(firmware::list).post(firmware::upload))
         .route("/api/v1/firmware/{digest}", get(firmware::one).delete(firmware::remove))
         .route("/api/v1/firmware/{digest}/signature", put(firmware::upload_signature))
+        .route("/api/v1/credentials", get(credentials::list).post(credentials::add))
+        .route("/api/v1/credentials/import", post(credentials::import))
+        .route("/api/v1/credentials/{id}", get(credentials::one).delete(credentials::remove))
+        .route("/api/v1/credentials/{id}/rotate", post(credentials::rotate))
+        .route("/api/v1/credentials/{id}/revoke", post(credentials::revoke))
         .route("/api/v1/updates", get(updates::list).post(updates::start))
         .route("/api/v1/updates/{id}", get(updates::one))
         .route("/api/v1/updates/{id}", delete(updates::cancel))
