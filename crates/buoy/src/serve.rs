@@ -34,7 +34,7 @@ use tokio::sync::oneshot;
 use app::App;
 use hub::Hub;
 
-pub(crate) use http::openapi_document;
+pub(crate) use http::{hex, openapi_document};
 pub(crate) use identity::Files as IdentityFiles;
 pub(crate) use keyfile::{path as key_file, rotate as rotate_key};
 

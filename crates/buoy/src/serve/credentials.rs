@@ -196,6 +196,12 @@ impl Credentials {
         Gate { credentials: self.clone(), purpose }
     }
 
+    /// The keys of the data folder.
+    #[expect(dead_code, reason = "for the coaps listeners")]
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.0.look(Book::len)
@@ -557,3 +563,6 @@ fn check_identity(book: &Book, row: &CredentialRow, replaced: Option<Purpose>) -
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

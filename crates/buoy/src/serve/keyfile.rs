@@ -120,11 +120,13 @@ impl Keys {
     }
 
     /// Keys for saved DTLS sessions: the current one first, then those by which older ones may be sealed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the coaps listeners"))]
     pub(crate) fn session_keys(&self) -> Vec<[u8; 32]> {
         self.0.iter().rev().map(|key| *key.derive("buoy dtls sessions")).collect()
     }
 
     /// What the keys of DTLS session tickets are made from.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the coaps listeners"))]
     pub(crate) fn ticket_seed(&self) -> anyhow::Result<Zeroizing<[u8; 32]>> {
         Ok(self.current()?.derive("buoy dtls tickets"))
     }

@@ -7,6 +7,7 @@ use buoy_api::Secret;
 use buoy_store::{CredentialKind, Purpose};
 use serde::Deserialize;
 
+use super::proof::check_endpoint;
 use super::{NewCredential, Proof};
 
 /// Lines that are wrong are named up to so many.
@@ -53,7 +54,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Import, String> {
             Ok(true) => {}
             Err(error) => return Err(wrong_shape(&error)),
         }
-        let number = record.position().map_or(0, csv::Position::line);
+        let number = record.position().map_or(0, |position| line_of(bytes, position));
         // The deserializer's own words might quote a key.
         let line = record.deserialize::<Line>(Some(&headers));
         let line = line.map_err(|_| {
@@ -73,6 +74,21 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Import, String> {
     if complaints.is_empty() { Ok(import) } else { Err(complaints.join("\n")) }
 }
 
+/// The line on which a record stands; its position is that of the empty lines and comments before it.
+fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
+    let mut line = position.line();
+    let mut rest = bytes.get(position.byte() as usize..).unwrap_or_default();
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let (first, after) = rest.split_at(end + 1);
+        if !matches!(first, [b'\n'] | [b'\r', b'\n'] | [b'#', ..]) {
+            break;
+        }
+        rest = after;
+        line += 1;
+    }
+    line
+}
+
 fn wrong_shape(error: &csv::Error) -> String {
     let line = error.position().map_or(1, csv::Position::line);
     match error.kind() {
@@ -87,6 +103,7 @@ fn wrong_shape(error: &csv::Error) -> String {
 impl Line {
     fn credential(self) -> Result<NewCredential, String> {
         let Self { endpoint, kind, identity, key, purpose } = self;
+        check_endpoint(&endpoint)?;
         let purpose = if purpose.is_empty() { Some(Purpose::Lwm2m) } else { Purpose::parse(&purpose) };
         let purpose = purpose.ok_or("the purpose is lwm2m or bootstrap")?;
         let kind = CredentialKind::parse(&kind).ok_or("the kind is psk, rpk or x509")?;
@@ -117,6 +134,7 @@ mod tests {
         );
         let import = parse(file.as_bytes()).unwrap();
         assert_eq!(import.lines, [2, 5, 6]);
+        assert_eq!(parse(file.replace('\n', "\r\n").as_bytes()).unwrap().lines, [2, 5, 6]);
         let [one, two, three] = &import.credentials[..] else { panic!("{}", import.credentials.len()) };
         assert!(matches!(&one.proof, Proof::Psk { identity, .. } if identity == b"buoy-1"));
         assert_eq!((two.endpoint.as_str(), two.purpose), ("buoy,2", Purpose::Bootstrap));
