@@ -164,7 +164,9 @@ impl Key {
         use std::fmt::Write;
         // Writing to a string never fails.
         let _ = write!(text, "{} ", self.number);
-        self.secret.iter().for_each(|byte| drop(write!(text, "{byte:02x}")));
+        for byte in &self.secret {
+            let _ = write!(text, "{byte:02x}");
+        }
         text.push('\n');
     }
 
