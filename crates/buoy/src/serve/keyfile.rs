@@ -21,7 +21,7 @@ use super::credentials;
 use super::http::unhex;
 use crate::private_file;
 
-const FILE: &str = "key";
+pub(super) const FILE: &str = "key";
 const ABOUT: &str = "# Seals the secrets in this folder's database: who has both has every device's key.\n\
                      # `buoy keyfile rotate` makes a new one. The last line counts.\n";
 /// Of what is sealed: version, number of the key, nonce.
