@@ -282,6 +282,21 @@ fn a_killed_device_goes_on_without_a_handshake_and_without_a_record_number_twice
 }
 
 #[test]
+fn two_devices_on_one_flash_do_not_share_a_session() {
+    let world = World::new();
+    let device = world.start_with_key();
+    device.says("REGISTERED");
+    let twin = world.start_with_key();
+    twin.says("CRASH");
+    twin.kill();
+    device.kill();
+    let device = world.start_with_key();
+    device.says("REGISTERED");
+    assert_eq!(world.door.seen().repeated_numbers, [0; 0]);
+    assert_eq!((world.door.count("rd"), world.door.seen().handshakes.len()), (2, 1));
+}
+
+#[test]
 fn a_server_that_lost_the_session_gets_a_new_one() {
     let world = World::new();
     let device = world.start_with_key();
