@@ -148,7 +148,7 @@ def our_device(name, command, buoy, folder, keys=()):
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        server = subprocess.Popen([sys.argv[1], "serve", "--data", folder / "data", "--coap", "127.0.0.1:0",
+        server = subprocess.Popen([sys.argv[1], "serve", "--data", folder / "data", "--coaps", "off", "--coap", "127.0.0.1:0",
                                    "--http", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True,
                                   stderr=subprocess.DEVNULL)
         try:

@@ -3,10 +3,12 @@
 //! Exit codes: 0 done, 1 it failed and standard error says why, 2 the command line is wrong.
 
 mod backup;
+mod ca;
 mod ctl;
 mod demo;
 mod device;
 mod fw;
+mod keyfile;
 mod keys;
 mod logging;
 mod serve;
@@ -32,6 +34,10 @@ enum Command {
     Serve(serve::Args),
     /// Copies all state of a server, which may be running, to a new folder.
     Backup(backup::Args),
+    /// The key that seals the secrets of a data folder.
+    Keyfile(keyfile::Args),
+    /// An authority for fleets that have none: makes keys and certificates for devices and servers.
+    Ca(ca::Args),
     /// Manages the devices of a running server: list, read, write, observe, update.
     Ctl(ctl::Args),
     /// Plays the whole story on one machine: server, devices, updates, roll-back.
@@ -61,6 +67,8 @@ pub(crate) fn run() -> ExitCode {
     let result = match command {
         Command::Serve(args) => serve::run(args),
         Command::Backup(args) => backup::run(&args),
+        Command::Keyfile(args) => keyfile::run(&args),
+        Command::Ca(args) => ca::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Device(args) => device::run(*args),

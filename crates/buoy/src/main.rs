@@ -1,6 +1,8 @@
 //! Buoy in one program: see `buoy help`.
 
+mod certificates;
 mod cli;
+mod private_file;
 mod serve;
 
 use std::process::ExitCode;

@@ -5,8 +5,9 @@ use std::any::Any;
 use buoy_fleet::update::UpdateRecord;
 
 use crate::{
-    Batch, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Reader, Sample, StoreError, Summary,
-    Writer,
+    Batch, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind, CredentialRow,
+    CredentialState, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Purpose, Reader, Sample,
+    StoreError, Summary, Writer,
 };
 
 /// An empty store: its writer, a reader, and what must be kept alive meanwhile.
@@ -27,6 +28,10 @@ pub fn check(make: impl Fn() -> Fresh) {
         updates_are_found_while_they_are_open,
         samples_outlive_what_happens_before_they_are_settled,
         an_idempotency_key_is_found_until_it_is_pruned,
+        sessions_come_back_by_ascending_id,
+        credentials_are_listed_newest_first,
+        an_identity_has_one_credential,
+        bootstrap_configurations_and_claims_are_kept_by_their_names,
         a_backup_holds_what_was_committed,
     ] {
         let (mut writer, reader, _kept) = make();
@@ -58,6 +63,101 @@ fn an_idempotency_key_is_found_until_it_is_pruned(writer: &mut dyn Writer, reade
     assert_eq!(reader.idempotency_key("operation b").unwrap(), None);
     commit(writer, |batch| batch.prune(1001));
     assert_eq!(reader.idempotency_key("operation a").unwrap(), None);
+}
+
+fn sessions_come_back_by_ascending_id(writer: &mut dyn Writer, reader: &dyn Reader) {
+    commit(writer, |batch| {
+        batch.put_session(u64::from(u32::MAX) << 8, b"large")?;
+        batch.put_session(2, b"two")?;
+        batch.put_session(5, b"five")
+    });
+    commit(writer, |batch| {
+        batch.put_session(2, b"zwei")?;
+        batch.remove_session(5)?;
+        batch.remove_session(77)
+    });
+    let mut all = Vec::new();
+    reader.sessions(&mut |id, record| all.push((id, record.to_vec()))).unwrap();
+    assert_eq!(all, [(2, b"zwei".to_vec()), (u64::from(u32::MAX) << 8, b"large".to_vec())]);
+}
+
+fn credential(id: u64, endpoint: &str, kind: CredentialKind, identity: &[u8]) -> CredentialRow {
+    CredentialRow {
+        id,
+        purpose: Purpose::Lwm2m,
+        endpoint: endpoint.into(),
+        kind,
+        identity: identity.into(),
+        sealed: vec![id as u8; 3],
+        created_at: id * 1000,
+        state: CredentialState::Active,
+    }
+}
+
+fn credentials_are_listed_newest_first(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let first = credential(1, "a", CredentialKind::Psk, b"a");
+    let second = CredentialRow { purpose: Purpose::Bootstrap, id: 2, ..first.clone() };
+    let mut third = credential(3, "b", CredentialKind::X509, b"");
+    let fourth = credential(4, "c", CredentialKind::X509, b"");
+    let rows = [first.clone(), second.clone(), third.clone(), fourth.clone()];
+    commit(writer, |batch| rows.iter().try_for_each(|row| batch.put_credential(row)));
+    (third.state, third.sealed) = (CredentialState::Revoked, Vec::new());
+    commit(writer, |batch| {
+        batch.set_credential_state(3, CredentialState::Revoked)?;
+        batch.set_credential_state(1, CredentialState::Active)?;
+        batch.remove_credential(4)
+    });
+    let list = |filter: CredentialFilter<'_>, page| reader.credentials(&filter, page).unwrap();
+    let all = Page { before: u64::MAX, limit: 10 };
+    assert_eq!(list(CredentialFilter::default(), all), [third.clone(), second.clone(), first.clone()]);
+    assert_eq!(list(CredentialFilter::default(), Page { before: 3, limit: 1 }), [second.clone()]);
+    let of_a = CredentialFilter { endpoint: Some("a"), purpose: None };
+    assert_eq!(list(of_a, all), [second.clone(), first.clone()]);
+    let for_lwm2m = CredentialFilter { purpose: Some(Purpose::Lwm2m), ..of_a };
+    assert_eq!(list(for_lwm2m, all), [first.clone()]);
+    assert_eq!(reader.credential(3).unwrap(), Some(third.clone()));
+    assert_eq!(reader.credential(4).unwrap(), None);
+    let mut each = Vec::new();
+    reader.each_credential(&mut |row| each.push(row)).unwrap();
+    assert_eq!(each, [first, second, third]);
+}
+
+fn an_identity_has_one_credential(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let first = credential(1, "a", CredentialKind::Psk, b"same");
+    commit(writer, |batch| batch.put_credential(&first));
+    let other = credential(2, "b", CredentialKind::Psk, b"same");
+    assert!(writer.commit(&mut |batch| batch.put_credential(&other)).is_err());
+    assert_eq!(reader.credential(1).unwrap(), Some(first));
+    assert_eq!(reader.credential(2).unwrap(), None);
+}
+
+fn bootstrap_configurations_and_claims_are_kept_by_their_names(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let config = |pattern: &str, changed_at| BootstrapConfigRow {
+        pattern: pattern.into(),
+        sealed: vec![1, 2],
+        changed_at,
+    };
+    let claim = |endpoint: &str, accepted_at| BootstrapClaimRow {
+        endpoint: endpoint.into(),
+        address: "192.0.2.1:5".into(),
+        first_asked: 1,
+        last_asked: 2,
+        accepted_at,
+    };
+    commit(writer, |batch| {
+        batch.put_bootstrap_config(&config("buoy-*", 1))?;
+        batch.put_bootstrap_config(&config("a", 1))?;
+        batch.put_bootstrap_claim(&claim("b", None))?;
+        batch.put_bootstrap_claim(&claim("a", None))
+    });
+    commit(writer, |batch| {
+        batch.put_bootstrap_config(&config("buoy-*", 2))?;
+        batch.remove_bootstrap_config("a")?;
+        batch.put_bootstrap_claim(&claim("a", Some(9)))?;
+        batch.remove_bootstrap_claim("b")
+    });
+    assert_eq!(reader.bootstrap_configs().unwrap(), [config("buoy-*", 2)]);
+    assert_eq!(reader.bootstrap_claims().unwrap(), [claim("a", Some(9))]);
 }
 
 fn registrations_come_back_by_ascending_key(writer: &mut dyn Writer, reader: &dyn Reader) {
@@ -199,9 +299,16 @@ fn updates_are_found_while_they_are_open(writer: &mut dyn Writer, reader: &dyn R
 }
 
 fn a_backup_holds_what_was_committed(writer: &mut dyn Writer, reader: &dyn Reader) {
-    commit(writer, |batch| batch.put_registration(1, b"x"));
+    let row = credential(1, "a", CredentialKind::Psk, b"identity of the backup");
+    commit(writer, |batch| {
+        batch.put_registration(1, b"x")?;
+        batch.put_session(1, b"a session that goes on")?;
+        batch.put_credential(&row)
+    });
     let folder = std::env::temp_dir().join(format!("buoy-contract-{}-{:p}", std::process::id(), reader));
     reader.backup(&folder).unwrap();
-    assert!(std::fs::metadata(&folder).unwrap().len() > 0);
+    let copy = std::fs::read(&folder).unwrap();
+    let has = |text: &[u8]| copy.windows(text.len()).any(|bytes| bytes == text);
+    assert!(has(&row.identity) && !has(b"a session that goes on"));
     std::fs::remove_file(folder).unwrap();
 }

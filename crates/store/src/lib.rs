@@ -1,4 +1,4 @@
-//! What must survive: registrations, operations, values over time, firmware and its updates.
+//! What must survive: registrations, operations, values over time, firmware and its updates, credentials and sessions.
 //!
 //! A [`Writer`] commits batches: either all of a batch is durable when [`Writer::commit`] returns, or nothing is. [`Reader`]s look
 //! at what was committed, beside the writer and beside each other. [`sqlite`] is the store of one machine; another engine must
@@ -8,8 +8,10 @@
 //! key costs ten times as much (see `docs/performance.md`).
 #![forbid(unsafe_code)]
 
+mod bootstrap;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod credential;
 mod error;
 pub mod sqlite;
 
@@ -20,6 +22,8 @@ use buoy_fleet::update::UpdateRecord;
 use buoy_lwm2m::path::Path as ResourcePath;
 use serde::{Deserialize, Serialize};
 
+pub use bootstrap::{BootstrapClaimRow, BootstrapConfigRow};
+pub use credential::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Purpose};
 pub use error::StoreError;
 
 /// Commits batches of changes. There is one writer.
@@ -70,6 +74,24 @@ pub trait Batch {
     fn put_update(&mut self, update: &UpdateRecord) -> Result<(), StoreError>;
     /// Saves what a request with an idempotency key made.
     fn put_idempotency_key(&mut self, key: &KeyRow) -> Result<(), StoreError>;
+    /// Saves a credential under its id.
+    fn put_credential(&mut self, credential: &CredentialRow) -> Result<(), StoreError>;
+    /// Changes whether a credential is believed. The secret of one that is revoked is forgotten.
+    fn set_credential_state(&mut self, id: u64, state: CredentialState) -> Result<(), StoreError>;
+    /// Forgets a credential.
+    fn remove_credential(&mut self, id: u64) -> Result<(), StoreError>;
+    /// Saves a session under its id.
+    fn put_session(&mut self, id: u64, record: &[u8]) -> Result<(), StoreError>;
+    /// Forgets a session.
+    fn remove_session(&mut self, id: u64) -> Result<(), StoreError>;
+    /// Saves a bootstrap configuration under its pattern.
+    fn put_bootstrap_config(&mut self, config: &BootstrapConfigRow) -> Result<(), StoreError>;
+    /// Forgets a bootstrap configuration.
+    fn remove_bootstrap_config(&mut self, pattern: &str) -> Result<(), StoreError>;
+    /// Saves that a device waits for a person's yes, or has it.
+    fn put_bootstrap_claim(&mut self, claim: &BootstrapClaimRow) -> Result<(), StoreError>;
+    /// Forgets that.
+    fn remove_bootstrap_claim(&mut self, endpoint: &str) -> Result<(), StoreError>;
 }
 
 /// Looks at what was committed.
@@ -113,7 +135,24 @@ pub trait Reader: Send {
     fn updates(&self, endpoint: Option<&str>, page: Page) -> Result<Vec<UpdateRecord>, StoreError>;
     /// What is known of an idempotency key.
     fn idempotency_key(&self, key: &str) -> Result<Option<KeyRow>, StoreError>;
-    /// Copies everything, as it is at one instant, into a new file, while the writer goes on.
+    /// Hands each credential to `each`, by ascending id.
+    fn each_credential(&self, each: &mut dyn FnMut(CredentialRow)) -> Result<(), StoreError>;
+    /// One credential.
+    fn credential(&self, id: u64) -> Result<Option<CredentialRow>, StoreError>;
+    /// Credentials, the newest first, of ids below `before`.
+    fn credentials(
+        &self,
+        filter: &CredentialFilter<'_>,
+        page: Page,
+    ) -> Result<Vec<CredentialRow>, StoreError>;
+    /// Hands each session's id and record to `each`, by ascending id.
+    fn sessions(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError>;
+    /// The bootstrap configurations, by their patterns.
+    fn bootstrap_configs(&self) -> Result<Vec<BootstrapConfigRow>, StoreError>;
+    /// The devices that wait for a person's yes, or have it, by their names.
+    fn bootstrap_claims(&self) -> Result<Vec<BootstrapClaimRow>, StoreError>;
+    /// Copies everything, as it is at one instant, into a new file, while the writer goes on. Sessions are left out: those go on
+    /// here, and a record's number must not be used a second time by who restores the copy.
     fn backup(&self, target: &Path) -> Result<(), StoreError>;
 }
 

@@ -12,12 +12,18 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, Transaction, params};
 
 use crate::{
-    Batch, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Reader, Sample, StoreError, Summary,
-    Writer,
+    Batch, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind, CredentialRow,
+    CredentialState, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Purpose, Reader, Sample,
+    StoreError, Summary, Writer,
 };
 
 /// Each step brings a database from the schema of its index to the next one. Steps are only ever added.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// How long a reader waits where it must.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -228,6 +234,80 @@ impl Batch for SqliteBatch<'_> {
             params![key, digest, *made as i64, *at as i64],
         )
     }
+
+    fn put_credential(&mut self, credential: &CredentialRow) -> Result<(), StoreError> {
+        let CredentialRow { id, purpose, endpoint, kind, identity, sealed, created_at, state } = credential;
+        // Only a row of the same id gives way: another one's identity is a fault of the caller.
+        self.run(
+            "INSERT INTO credential (id, purpose, endpoint, kind, identity, sealed, created_at, state) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+             ON CONFLICT (id) DO UPDATE SET purpose = ?2, endpoint = ?3, kind = ?4, identity = ?5, sealed = ?6, \
+             created_at = ?7, state = ?8",
+            params![
+                *id as i64,
+                purpose.as_str(),
+                endpoint,
+                kind.as_str(),
+                identity,
+                sealed,
+                *created_at as i64,
+                state.as_str()
+            ],
+        )
+    }
+
+    fn set_credential_state(&mut self, id: u64, state: CredentialState) -> Result<(), StoreError> {
+        self.run("UPDATE credential SET state = ?2 WHERE id = ?1", params![id as i64, state.as_str()])?;
+        match state {
+            CredentialState::Revoked => {
+                self.run("UPDATE credential SET sealed = x'' WHERE id = ?1", [id as i64])
+            }
+            CredentialState::Active | CredentialState::Next => Ok(()),
+        }
+    }
+
+    fn remove_credential(&mut self, id: u64) -> Result<(), StoreError> {
+        self.run("DELETE FROM credential WHERE id = ?1", [id as i64])
+    }
+
+    fn put_session(&mut self, id: u64, record: &[u8]) -> Result<(), StoreError> {
+        self.run("INSERT OR REPLACE INTO sessions (id, record) VALUES (?1, ?2)", params![id as i64, record])
+    }
+
+    fn remove_session(&mut self, id: u64) -> Result<(), StoreError> {
+        self.run("DELETE FROM sessions WHERE id = ?1", [id as i64])
+    }
+
+    fn put_bootstrap_config(&mut self, config: &BootstrapConfigRow) -> Result<(), StoreError> {
+        let BootstrapConfigRow { pattern, sealed, changed_at } = config;
+        self.run(
+            "INSERT OR REPLACE INTO bootstrap_config (pattern, sealed, changed_at) VALUES (?1, ?2, ?3)",
+            params![pattern, sealed, *changed_at as i64],
+        )
+    }
+
+    fn remove_bootstrap_config(&mut self, pattern: &str) -> Result<(), StoreError> {
+        self.run("DELETE FROM bootstrap_config WHERE pattern = ?1", [pattern])
+    }
+
+    fn put_bootstrap_claim(&mut self, claim: &BootstrapClaimRow) -> Result<(), StoreError> {
+        let BootstrapClaimRow { endpoint, address, first_asked, last_asked, accepted_at } = claim;
+        self.run(
+            "INSERT OR REPLACE INTO bootstrap_claim (endpoint, address, first_asked, last_asked, accepted_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                endpoint,
+                address,
+                *first_asked as i64,
+                *last_asked as i64,
+                accepted_at.map(|at| at as i64)
+            ],
+        )
+    }
+
+    fn remove_bootstrap_claim(&mut self, endpoint: &str) -> Result<(), StoreError> {
+        self.run("DELETE FROM bootstrap_claim WHERE endpoint = ?1", [endpoint])
+    }
 }
 
 /// A connection that reads.
@@ -247,17 +327,21 @@ impl SqliteReader {
         let rows = statement.query_map(parameters, read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
-}
 
-impl Reader for SqliteReader {
-    fn registrations(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare("SELECT key, record FROM registration ORDER BY key")?;
+    fn each_record(&self, sql: &str, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let key: i64 = row.get(0)?;
             each(key as u64, row.get_ref(1)?.as_blob().unwrap_or_default());
         }
         Ok(())
+    }
+}
+
+impl Reader for SqliteReader {
+    fn registrations(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
+        self.each_record("SELECT key, record FROM registration ORDER BY key", each)
     }
 
     fn open_operations(&self) -> Result<Vec<OperationRow>, StoreError> {
@@ -364,15 +448,81 @@ impl Reader for SqliteReader {
         Ok(self.list(sql, [key], read)?.pop())
     }
 
+    fn each_credential(&self, each: &mut dyn FnMut(CredentialRow)) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(&format!("{CREDENTIAL} ORDER BY id"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            each(credential_row(row)?);
+        }
+        Ok(())
+    }
+
+    fn credential(&self, id: u64) -> Result<Option<CredentialRow>, StoreError> {
+        Ok(self.list(&format!("{CREDENTIAL} WHERE id = ?1"), [bound(id)], credential_row)?.pop())
+    }
+
+    fn credentials(
+        &self,
+        filter: &CredentialFilter<'_>,
+        page: Page,
+    ) -> Result<Vec<CredentialRow>, StoreError> {
+        self.list(
+            &format!(
+                "{CREDENTIAL} WHERE id < ?1 AND (?2 IS NULL OR endpoint = ?2) AND (?3 IS NULL OR purpose = ?3) \
+                 ORDER BY id DESC LIMIT ?4"
+            ),
+            params![
+                bound(page.before),
+                filter.endpoint,
+                filter.purpose.map(Purpose::as_str),
+                page.limit as i64
+            ],
+            credential_row,
+        )
+    }
+
+    fn sessions(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
+        self.each_record("SELECT id, record FROM sessions ORDER BY id", each)
+    }
+
+    fn bootstrap_configs(&self) -> Result<Vec<BootstrapConfigRow>, StoreError> {
+        self.list("SELECT pattern, sealed, changed_at FROM bootstrap_config ORDER BY pattern", [], |row| {
+            Ok(BootstrapConfigRow {
+                pattern: row.get(0)?,
+                sealed: row.get(1)?,
+                changed_at: row.get::<_, i64>(2)? as u64,
+            })
+        })
+    }
+
+    fn bootstrap_claims(&self) -> Result<Vec<BootstrapClaimRow>, StoreError> {
+        let sql = "SELECT endpoint, address, first_asked, last_asked, accepted_at FROM bootstrap_claim \
+                   ORDER BY endpoint";
+        self.list(sql, [], |row| {
+            Ok(BootstrapClaimRow {
+                endpoint: row.get(0)?,
+                address: row.get(1)?,
+                first_asked: row.get::<_, i64>(2)? as u64,
+                last_asked: row.get::<_, i64>(3)? as u64,
+                accepted_at: row.get::<_, Option<i64>>(4)?.map(|at| at as u64),
+            })
+        })
+    }
+
     fn backup(&self, target: &Path) -> Result<(), StoreError> {
         let open = |cause: rusqlite::Error| StoreError::Open { path: target.to_owned(), cause: cause.into() };
         let mut copy = Connection::open(target).map_err(open)?;
         let backup = rusqlite::backup::Backup::new(&self.connection, &mut copy)?;
-        Ok(backup.run_to_completion(1024, Duration::ZERO, None)?)
+        backup.run_to_completion(1024, Duration::ZERO, None)?;
+        drop(backup);
+        copy.execute_batch("PRAGMA secure_delete = ON; DELETE FROM sessions")?;
+        Ok(())
     }
 }
 
 const OPERATION: &str = "SELECT id, endpoint, ended, changed_at, record FROM operation";
+const CREDENTIAL: &str =
+    "SELECT id, purpose, endpoint, kind, identity, sealed, created_at, state FROM credential";
 const UPDATE: &str = "SELECT id, endpoint, ended, record FROM firmware_update";
 
 fn operation_row(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
@@ -391,6 +541,28 @@ fn update_row(row: &Row<'_>) -> rusqlite::Result<UpdateRecord> {
         endpoint: row.get(1)?,
         ended: row.get(2)?,
         record: row.get(3)?,
+    })
+}
+
+fn credential_row(row: &Row<'_>) -> rusqlite::Result<CredentialRow> {
+    Ok(CredentialRow {
+        id: row.get::<_, i64>(0)? as u64,
+        purpose: word(row, 1, Purpose::parse)?,
+        endpoint: row.get(2)?,
+        kind: word(row, 3, CredentialKind::parse)?,
+        identity: row.get(4)?,
+        sealed: row.get(5)?,
+        created_at: row.get::<_, i64>(6)? as u64,
+        state: word(row, 7, CredentialState::parse)?,
+    })
+}
+
+/// One of the words that a column may hold.
+fn word<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    parse(text).ok_or_else(|| {
+        let reason = format!("{text} is not a word of this column");
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, reason.into())
     })
 }
 

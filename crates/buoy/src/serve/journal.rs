@@ -93,7 +93,7 @@ impl JournalHandle {
 }
 
 /// While somebody waits for a change, the store is asked so often whether it has trouble.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Why a change is not durable yet.
 #[derive(Debug)]
@@ -247,6 +247,8 @@ fn save(
         Change::RemoveRegistration { key } => batch.remove_registration(key.0),
         Change::PutOperation(record) => batch.put_operation(&operation_row(record)),
         Change::PutReport(report) => save_report(batch, report, models),
+        Change::PutSession { session, record } => batch.put_session(session.number(), record),
+        Change::RemoveSession { session } => batch.remove_session(session.number()),
     }
 }
 

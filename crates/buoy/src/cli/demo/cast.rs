@@ -29,7 +29,18 @@ impl Cast {
         let key = PrivateKey::generate(Algorithm::EcdsaP256)?;
         fs::write(folder.join("release.pub.pem"), key.public_pem()?)?;
         let mut server = Command::new(std::env::current_exe()?)
-            .args(["serve", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--awake-time", "2", "--data"])
+            .args([
+                "serve",
+                "--coaps",
+                "off",
+                "--coap",
+                "127.0.0.1:0",
+                "--http",
+                "127.0.0.1:0",
+                "--awake-time",
+                "2",
+                "--data",
+            ])
             .arg(folder.join("data"))
             .env("RUST_LOG", "warn")
             .stdout(Stdio::piped())

@@ -266,7 +266,7 @@ pub(super) fn registration_json(registration: &RegistrationView) -> Value {
         "bindingMode": binding(registration),
         "rootPath": DeviceModels::root_of(&registration.objects),
         "objectLinks": links_json(&registration.objects),
-        "secure": false,
+        "secure": registration.session.is_some(),
         "additionalRegistrationAttributes": extra,
         "queuemode": registration.queue_mode,
         "availableInstances": instances,
@@ -615,12 +615,16 @@ fn model_json(model: &buoy_lwm2m::model::ObjectModel) -> Value {
 }
 
 async fn server_endpoint(State(app): State<Arc<App>>) -> Json<Value> {
-    let address = app.coap_address;
-    Json(json!([{
-        "uri": format!("coap://{address}"),
-        "protocol": "coap",
-        "description": "CoAP over UDP, without security",
-    }]))
+    let mut endpoints = Vec::new();
+    if let Some(uri) = app.addresses.coap_uri() {
+        endpoints.push(json!({
+            "uri": uri, "protocol": "coap", "description": "CoAP over UDP, without security"
+        }));
+    }
+    if let Some(uri) = app.addresses.coaps_uri() {
+        endpoints.push(json!({ "uri": uri, "protocol": "coaps", "description": "CoAP over DTLS" }));
+    }
+    Json(Value::Array(endpoints))
 }
 
 /// There are no server credentials while there is no DTLS.
