@@ -206,20 +206,29 @@ fn certificate(world: &World, who: &str, purpose: &str) {
     world.openssl(&format!("x509 -in {who}.crt -outform DER -out {who}.der"));
 }
 
-#[test]
-fn a_device_registers_with_certificates_and_trusts_only_the_servers_that_it_should() {
-    let mut world = World::new();
+fn authority(world: &World) {
     world.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ca.pem");
     world.openssl("req -x509 -key ca.pem -subj /CN=ca -days 2 -out ca.crt");
     world.openssl("x509 -in ca.crt -outform DER -out ca.der");
-    certificate(&world, "buoy-1", "clientAuth");
-    certificate(&world, "server", "serverAuth");
+}
+
+/// A server with the certificate `server`, for devices of the authority.
+fn certified(world: &World) -> ServerConfig {
     let mut config = ServerConfig::default();
     let chain = std::fs::read(world.file("server.der")).unwrap();
     let key = private(&world.file("server.pem"));
     config.own_key = Some(OwnKey::certificate::<RustCrypto>(&key, &[&chain]).unwrap());
     config.client_anchors = [Anchor::new(&std::fs::read(world.file("ca.der")).unwrap()).unwrap()].into();
-    world.door = Door::open(config);
+    config
+}
+
+#[test]
+fn a_device_registers_with_certificates_and_trusts_only_the_servers_that_it_should() {
+    let mut world = World::new();
+    authority(&world);
+    certificate(&world, "buoy-1", "clientAuth");
+    certificate(&world, "server", "serverAuth");
+    world.door = Door::open(certified(&world));
     let (key, own) = (world.file("buoy-1.pem"), world.file("buoy-1.crt"));
     let start = |more: &[&str]| {
         let uri = world.door.uri();
@@ -270,6 +279,21 @@ fn a_killed_device_goes_on_without_a_handshake_and_without_a_record_number_twice
     assert_eq!(seen.handshakes.len(), 1);
     assert_eq!(seen.repeated_numbers, [0; 0]);
     assert!(seen.records >= 5, "{seen:?}");
+}
+
+#[test]
+fn two_devices_on_one_flash_do_not_share_a_session() {
+    let world = World::new();
+    let device = world.start_with_key();
+    device.says("REGISTERED");
+    let twin = world.start_with_key();
+    twin.says("CRASH");
+    twin.kill();
+    device.kill();
+    let device = world.start_with_key();
+    device.says("REGISTERED");
+    assert_eq!(world.door.seen().repeated_numbers, [0; 0]);
+    assert_eq!((world.door.count("rd"), world.door.seen().handshakes.len()), (2, 1));
 }
 
 #[test]
@@ -369,6 +393,77 @@ fn a_device_bootstraps_with_its_factory_key_and_registers_with_the_one_that_it_w
     device.says("BOOTSTRAPPED");
     device.says("REGISTERED");
     assert_eq!(world.door.count("bs"), 2);
+}
+
+/// A bootstrap that writes an account of this mode with these keys: own, server's, secret.
+fn asymmetric(uri: &str, mode: u8, settings: &str, keys: [&[u8]; 3]) -> Vec<Ask> {
+    let account = format!(
+        r#"[{{"bn":"/0/1/","n":"0","vs":"{uri}"}},{{"n":"1","vb":false}},{{"n":"2","v":{mode}}},{{"n":"10","v":102}}{settings}]"#
+    );
+    let mut asks = configuration(uri, MINTED);
+    let [own, server, secret] = keys;
+    let keys = [Ask::put("/0/1/3", own), Ask::put("/0/1/4", server), Ask::put("/0/1/5", secret)];
+    asks.splice(1..2, [Ask::write("/0/1", &account)].into_iter().chain(keys));
+    asks
+}
+
+#[test]
+fn what_a_bootstrap_server_writes_of_raw_public_keys_is_used_as_flags_are() {
+    let mut config = ServerConfig::default();
+    config.own_key = OwnKey::raw_public_key::<RustCrypto>(&[9; 32]);
+    let server = config.own_key.as_ref().unwrap().public().to_spki();
+    let own = OwnKey::raw_public_key::<RustCrypto>(&[5; 32]).unwrap();
+    let world = World::with(config);
+    let keys = [&own.public().to_spki()[..], &server, &[5; 32]];
+    world.door.script(&asymmetric(&world.door.uri(), 1, "", keys));
+    let device = world.start(&["--bootstrap", &world.door.uri(), "--psk-key", KEY_HEX]);
+    device.says("BOOTSTRAPPED");
+    device.says("HANDSHAKE full");
+    device.says("REGISTERED");
+    let seen = world.door.seen().handshakes;
+    assert_eq!(seen, [Peer::Psk(b"buoy-1".as_slice().into()), Peer::RawPublicKey(Box::new(*own.public()))]);
+}
+
+#[test]
+fn what_a_bootstrap_server_writes_of_certificates_is_used_as_flags_are() {
+    let mut world = World::new();
+    authority(&world);
+    certificate(&world, "buoy-1", "clientAuth");
+    certificate(&world, "server", "serverAuth");
+    world.door = Door::open(certified(&world));
+    world.door.share_key("buoy-1", KEY);
+    let read = |name: &str| std::fs::read(world.file(name)).unwrap();
+    world.openssl("pkcs8 -topk8 -nocrypt -in buoy-1.pem -outform DER -out buoy-1.p8");
+    let keys = [&read("buoy-1.der")[..], &read("ca.der"), &read("buoy-1.p8")];
+    // The authority's certificate, asked for the name that the server's certificate has, by CCM alone.
+    let settings = r#",{"n":"15","v":2},{"n":"14","vs":"127.0.0.1"},{"n":"16/0","v":49326}"#;
+    world.door.script(&asymmetric(&world.door.uri(), 2, settings, keys));
+    let arguments = ["--bootstrap", &world.door.uri(), "--psk-key", KEY_HEX];
+    let device = world.start(&arguments);
+    device.says("BOOTSTRAPPED");
+    device.says("REGISTERED");
+    device.kill();
+    let device = world.start(&arguments);
+    device.says("SESSION restored");
+    device.says("REGISTERED");
+    let seen = world.door.seen();
+    assert!(
+        matches!(&seen.handshakes[..],
+        [_, Peer::Certificate(facts)] if facts.common_name() == Some("buoy-1")),
+        "{seen:?}"
+    );
+    assert_eq!(
+        seen.answers,
+        [
+            Code::DELETED,
+            Code::CHANGED,
+            Code::CHANGED,
+            Code::CHANGED,
+            Code::CHANGED,
+            Code::CHANGED,
+            Code::CHANGED
+        ]
+    );
 }
 
 #[test]

@@ -37,17 +37,23 @@ pub(crate) struct Seen {
 pub(crate) struct Ask {
     pub(crate) code: Code,
     pub(crate) path: String,
+    pub(crate) format: ContentFormat,
     pub(crate) payload: Vec<u8>,
 }
 
 impl Ask {
     pub(crate) fn new(code: Code, path: &str) -> Self {
-        Self { code, path: path.to_owned(), payload: Vec::new() }
+        Self { code, path: path.to_owned(), format: ContentFormat::SENML_JSON, payload: Vec::new() }
     }
 
     /// A Write in SenML JSON.
     pub(crate) fn write(path: &str, json: &str) -> Self {
-        Self { code: Code::PUT, path: path.to_owned(), payload: json.as_bytes().to_vec() }
+        Self { payload: json.as_bytes().to_vec(), ..Self::new(Code::PUT, path) }
+    }
+
+    /// A Write of bytes.
+    pub(crate) fn put(path: &str, bytes: &[u8]) -> Self {
+        Self { payload: bytes.to_vec(), format: ContentFormat::OCTET_STREAM, ..Self::new(Code::PUT, path) }
     }
 }
 
@@ -311,7 +317,7 @@ impl Server {
             writer.option(OptionNumber::URI_PATH, segment.as_bytes());
         }
         if !ask.payload.is_empty() {
-            writer.content_format(ContentFormat::SENML_JSON);
+            writer.content_format(ask.format);
         }
         let length = writer.payload(&ask.payload).finish().unwrap();
         self.send(handle, &request[..length]);

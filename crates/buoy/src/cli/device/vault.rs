@@ -3,9 +3,10 @@
 //! Sealed by a key that only the owner can read. A newer session is on the disk, its place in the folder included, before the older
 //! one counts as gone: numbers of records are never used twice, whatever a power cut leaves (see `buoy_dtls::Connection::export`).
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use buoy_client::ServerSlot;
 use buoy_dtls::{Client, Connection, ExportKey, Reserve};
@@ -15,15 +16,21 @@ use sha2::{Digest, Sha256};
 use super::account::Account;
 
 const KEY: &str = "sessions.key";
+const LOCK: &str = "sessions.lock";
+/// A run before this one may take so long to end.
+const LAST_RUN: Duration = Duration::from_secs(2);
 
 pub(super) struct Vault {
     folder: PathBuf,
     key: ExportKey,
+    /// Two devices that went on with the same session would use the same numbers.
+    _lock: File,
 }
 
 impl Vault {
     /// The sessions in a folder; their key is made if it isn't there.
     pub(super) fn open(folder: &Path, rng: &mut dyn CryptoRng) -> io::Result<Self> {
+        let lock = lock(&folder.join(LOCK))?;
         let path = folder.join(KEY);
         let mut bytes = [0; 32];
         match File::open(&path) {
@@ -34,7 +41,7 @@ impl Vault {
             }
             Err(error) => return Err(error),
         }
-        Ok(Self { folder: folder.to_owned(), key: ExportKey::new(bytes) })
+        Ok(Self { folder: folder.to_owned(), key: ExportKey::new(bytes), _lock: lock })
     }
 
     /// The session that was saved for this account in this place; none if the account has changed since.
@@ -64,6 +71,23 @@ impl Vault {
         put(&self.folder, &file_name(slot), &export.bytes)?;
         session.saved(export.reservation);
         Ok(())
+    }
+}
+
+fn lock(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    let deadline = Instant::now() + LAST_RUN;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() > deadline => {
+                let words =
+                    "another `buoy device` runs on this flash; end it, or give this one a flash of its own";
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, words));
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+        }
     }
 }
 
