@@ -10,7 +10,10 @@ use ureq::Agent;
 use ureq::http::{Method, Request, Response};
 use ureq::{Body, SendBody};
 
-use crate::{Device, Event, Firmware, Operation, Page, Problem, StartOperation, StartUpdate, Update};
+use crate::{
+    AddCredential, Credential, CredentialProof, Device, Event, Firmware, Imported, NewCredential, Operation,
+    Page, Problem, StartOperation, StartUpdate, Update,
+};
 
 /// Beyond what the server itself waits for a device.
 const TIMEOUT: Duration = Duration::from_secs(630);
@@ -172,6 +175,37 @@ impl Client {
     /// Cancels an update.
     pub fn cancel_update(&self, id: u64) -> Result<Update> {
         self.call(Method::DELETE, &format!("/api/v1/updates/{id}"), "", &[])
+    }
+
+    /// Adds a credential.
+    pub fn add_credential(&self, credential: &AddCredential) -> Result<NewCredential> {
+        self.send_json(Method::POST, "/api/v1/credentials", credential)
+    }
+
+    /// Adds the credentials of a CSV file, all or none.
+    pub fn import_credentials(&self, csv: &[u8]) -> Result<Imported> {
+        self.call(Method::POST, "/api/v1/credentials/import", "text/csv", csv)
+    }
+
+    /// Credentials, of one device or all, the newest first.
+    pub fn credentials(&self, endpoint: Option<&str>) -> Result<Vec<Credential>> {
+        let device = endpoint.map(|endpoint| format!("&endpoint={}", encode(endpoint))).unwrap_or_default();
+        self.all(&format!("/api/v1/credentials?limit=1000{device}"))
+    }
+
+    /// Adds the credential that comes after this one.
+    pub fn rotate_credential(&self, id: u64, next: &CredentialProof) -> Result<NewCredential> {
+        self.send_json(Method::POST, &format!("/api/v1/credentials/{id}/rotate"), next)
+    }
+
+    /// Believes a credential no more.
+    pub fn revoke_credential(&self, id: u64) -> Result<Credential> {
+        self.call(Method::POST, &format!("/api/v1/credentials/{id}/revoke"), "", &[])
+    }
+
+    /// Forgets a credential.
+    pub fn remove_credential(&self, id: u64) -> Result<Value> {
+        self.call(Method::DELETE, &format!("/api/v1/credentials/{id}"), "", &[])
     }
 
     /// All entries of a list, page by page. `path` has a query.

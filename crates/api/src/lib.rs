@@ -6,6 +6,7 @@
 
 mod bootstrap;
 pub mod client;
+mod credentials;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,10 @@ use utoipa::ToSchema;
 pub use bootstrap::{
     BootstrapAccount, BootstrapAcl, BootstrapClaim, BootstrapConfig, BootstrapCredentials, BootstrapServer,
     BootstrapValue, BootstrapWrite,
+};
+pub use credentials::{
+    AddCredential, Credential, CredentialKind, CredentialProof, CredentialPurpose, CredentialState, Imported,
+    NewCredential, Secret,
 };
 
 /// A page of a list.

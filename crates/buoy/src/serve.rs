@@ -40,11 +40,13 @@ use hub::Hub;
 use listen::{Addresses, ShardSockets};
 use security::Security;
 
-pub(crate) use http::openapi_document;
+pub(crate) use http::{hex, openapi_document};
 pub(crate) use identity::Files as IdentityFiles;
 pub(crate) use keyfile::{path as key_file, rotate as rotate_key};
 pub(crate) use listen::Listen;
 
+/// Of a data folder: what seals its secrets, and what the server shows to devices.
+pub(crate) const KEY_FILES: [&str; 3] = [keyfile::FILE, identity::KEY_FILE, identity::CERTIFICATE_FILE];
 /// How often old values are pruned and the times of last contact are saved.
 const HOUSEKEEPING: Duration = Duration::from_secs(300);
 

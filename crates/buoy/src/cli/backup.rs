@@ -14,12 +14,12 @@ pub(crate) struct Args {
     /// The data folder of the server, which may be running.
     #[arg(long, env = "BUOY_DATA", value_name = "DIR", default_value = "buoy-data")]
     data: PathBuf,
-    /// A new folder for the copy; `buoy serve --data` runs on it.
+    /// A new folder for the copy, which has all keys in it: guard it like the first; `buoy serve --data` runs on it.
     #[arg(value_name = "FOLDER")]
     target: PathBuf,
 }
 
-/// Copies the database as it is at one instant, and the firmware that it speaks of.
+/// Copies the database as it is at one instant, the firmware that it speaks of, and the keys: without them its secrets are lost.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let source = serve::database(&args.data);
     if !source.exists() {
@@ -37,6 +37,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     reader.backup(&serve::database(&args.target))?;
     for image in reader.firmware()? {
         copy(&args.data.join("firmware").join(&image.digest), &firmware.join(&image.digest))?;
+    }
+    for file in serve::KEY_FILES {
+        let source = args.data.join(file);
+        if source.exists() {
+            // With its permissions.
+            copy(&source, &args.target.join(file))?;
+        }
     }
     println!("{}", args.target.display());
     Ok(())

@@ -4,6 +4,7 @@
 //! done, 1 it was not (the device or the server refused, or the update did not end well), 2 the command line is wrong.
 
 mod bootstrap;
+mod credentials;
 mod devices;
 mod events;
 mod firmware;
@@ -65,6 +66,9 @@ enum Verb {
     Operation(operations::One),
     /// Cancels an operation that has not ended.
     Cancel(operations::One),
+    /// By what devices prove who they are.
+    #[command(subcommand)]
+    Credentials(credentials::Verb),
     /// The firmware library.
     #[command(subcommand)]
     Firmware(firmware::Verb),
@@ -101,6 +105,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Verb::Operations(args) => operations::list(&client, out, args),
         Verb::Operation(args) => operations::one(&client, out, args),
         Verb::Cancel(args) => operations::cancel(&client, out, args),
+        Verb::Credentials(verb) => credentials::run(&client, out, verb),
         Verb::Firmware(verb) => firmware::library(&client, out, verb),
         Verb::Update(args) => firmware::start(&client, out, args),
         Verb::Updates(args) => firmware::list(&client, out, args),

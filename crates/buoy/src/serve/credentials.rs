@@ -5,6 +5,7 @@
 //! is locked out.
 
 mod book;
+mod import;
 mod proof;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use book::Unlisted;
 use book::{Admitted, Book, Entry};
+pub(crate) use import::parse as parse_csv;
 pub(crate) use proof::{NewCredential, Proof};
 
 use super::journal::{JournalHandle, LOOK_AGAIN, NotSaved, Stopped};
@@ -553,3 +555,6 @@ fn check_identity(book: &Book, row: &CredentialRow, replaced: Option<Purpose>) -
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ use super::credentials::Unlisted;
 use crate::certificates::{self, Subject, Use};
 use crate::private_file;
 
+pub(super) const KEY_FILE: &str = "server.key";
+pub(super) const CERTIFICATE_FILE: &str = "server.crt";
 /// Devices that pin it have it for their life.
 const SELF_SIGNED_DAYS: u32 = 20 * 365;
 
@@ -77,7 +79,7 @@ impl Identity {
 
 /// The files in the data folder.
 fn own_files(data: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
-    let (key, certificate) = (data.join("server.key"), data.join("server.crt"));
+    let (key, certificate) = (data.join(KEY_FILE), data.join(CERTIFICATE_FILE));
     if !key.exists() {
         if certificate.exists() {
             bail!(

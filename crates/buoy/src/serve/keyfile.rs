@@ -17,11 +17,11 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::credentials;
 use super::http::unhex;
+use super::{bootstrap, credentials};
 use crate::private_file;
 
-const FILE: &str = "key";
+pub(super) const FILE: &str = "key";
 const ABOUT: &str = "# Seals the secrets in this folder's database: who has both has every device's key.\n\
                      # `buoy keyfile rotate` makes a new one. The last line counts.\n";
 /// Of what is sealed: version, number of the key, nonce.
@@ -72,7 +72,7 @@ impl Keys {
         if path.exists() {
             return Self::read(&path);
         }
-        let mut sealed = false;
+        let mut sealed = !reader.bootstrap_configs()?.is_empty();
         reader.each_credential(&mut |row| sealed |= !row.sealed.is_empty())?;
         if sealed {
             bail!(
@@ -164,7 +164,9 @@ impl Key {
         use std::fmt::Write;
         // Writing to a string never fails.
         let _ = write!(text, "{} ", self.number);
-        self.secret.iter().for_each(|byte| drop(write!(text, "{byte:02x}")));
+        for byte in &self.secret {
+            let _ = write!(text, "{byte:02x}");
+        }
         text.push('\n');
     }
 
@@ -189,6 +191,12 @@ impl Sealer {
         let text =
             cipher.encrypt(&XNonce::from(nonce), payload).map_err(|error| anyhow::anyhow!("{error}"))?;
         Ok([&[VERSION][..], &number.to_be_bytes(), &nonce, &text].concat())
+    }
+
+    /// Seals with the current key what may be sealed with an older one.
+    fn again(&self, name: &[u8], sealed: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let secret = self.open(name, sealed)?;
+        self.seal(name, &secret)
     }
 
     /// Opens what was sealed under this name.
@@ -249,32 +257,44 @@ fn seal_again(store: &Sqlite, keys: &Keys) -> anyhow::Result<usize> {
     let (reader, sealer) = (store.reader()?, keys.sealer());
     let (mut count, mut trouble) = (0, None);
     let committed = store.writer()?.commit(&mut |batch| {
-        let (mut failed, mut rows) = (Ok(()), 0);
+        count = 0;
+        for mut row in reader.bootstrap_configs()? {
+            let name = bootstrap::name_of(&row.pattern);
+            let what = || format!("the bootstrap configuration of {}", row.pattern);
+            row.sealed =
+                sealer.again(&name, &row.sealed).or_else(|error| give_up(&mut trouble, error, &what))?;
+            batch.put_bootstrap_config(&row)?;
+            count += 1;
+        }
+        let mut result = Ok(());
         reader.each_credential(&mut |mut row| {
-            if failed.is_ok() && trouble.is_none() && !row.sealed.is_empty() {
-                let name = credentials::name_of(&row);
-                match sealer
-                    .open(&name, &row.sealed)
-                    .map_err(Into::into)
-                    .and_then(|secret| sealer.seal(&name, &secret))
-                {
-                    Ok(sealed) => row.sealed = sealed,
-                    Err(error) => {
-                        trouble = Some(error.context(format!("the secret of credential {}", row.id)))
-                    }
-                }
-                failed = batch.put_credential(&row);
-                rows += 1;
+            if result.is_err() || row.sealed.is_empty() {
+                return;
             }
+            let what = || format!("the secret of credential {}", row.id);
+            let sealed = sealer.again(&credentials::name_of(&row), &row.sealed);
+            result = sealed.or_else(|error| give_up(&mut trouble, error, &what)).and_then(|sealed| {
+                row.sealed = sealed;
+                batch.put_credential(&row)
+            });
+            count += 1;
         })?;
-        count = rows;
-        failed?;
-        if trouble.is_some() { Err(StoreError::Database("a secret cannot be opened".into())) } else { Ok(()) }
+        result
     });
     match trouble {
         Some(trouble) => Err(trouble),
         None => Ok(committed.map(|()| count)?),
     }
+}
+
+/// Ends the transaction; why is kept for the operator.
+fn give_up(
+    trouble: &mut Option<anyhow::Error>,
+    error: anyhow::Error,
+    what: &dyn Fn() -> String,
+) -> Result<Vec<u8>, StoreError> {
+    *trouble = Some(error.context(what()));
+    Err(StoreError::Database("a secret cannot be opened".into()))
 }
 
 /// The third: nothing is sealed by them any more.

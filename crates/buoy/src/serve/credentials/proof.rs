@@ -42,11 +42,7 @@ impl NewCredential {
     /// # Errors
     /// What is wrong with the name.
     pub(crate) fn new(purpose: Purpose, endpoint: &str, proof: Proof) -> Result<Self, String> {
-        if endpoint.is_empty() || endpoint.len() > MAX_ENDPOINT || endpoint.chars().any(char::is_control) {
-            return Err(format!(
-                "an endpoint name has 1 to {MAX_ENDPOINT} bytes, without control characters"
-            ));
-        }
+        check_endpoint(endpoint)?;
         Ok(Self { purpose, endpoint: endpoint.to_owned(), proof })
     }
 
@@ -136,6 +132,13 @@ impl Proof {
         });
         Ok(Self::X509 { fingerprint: fingerprint.transpose()? })
     }
+}
+
+pub(super) fn check_endpoint(endpoint: &str) -> Result<(), String> {
+    if endpoint.is_empty() || endpoint.len() > MAX_ENDPOINT || endpoint.chars().any(char::is_control) {
+        return Err(format!("an endpoint name has 1 to {MAX_ENDPOINT} bytes, without control characters"));
+    }
+    Ok(())
 }
 
 fn check_psk_identity(identity: &str) -> Result<(), String> {

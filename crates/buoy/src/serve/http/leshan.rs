@@ -1,8 +1,11 @@
 //! The REST interface of Leshan's demo server, so that the scripts that people have go on working: `/api/clients`, `/api/event`,
-//! `/api/objectspecs`, `/api/server`.
+//! `/api/objectspecs`, `/api/security`, `/api/server`, `/api/bootstrap`.
 //!
 //! Where Leshan is poor this is better rather than the same: a value of the wrong type is 400 and not 500, an unknown format or
 //! time-out is 400 and not ignored.
+
+mod bootstrap;
+mod security;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,7 +43,11 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/event", get(event))
         .route("/api/objectspecs/{endpoint}", get(object_specs))
         .route("/api/server/endpoint", get(server_endpoint))
-        .route("/api/server/security", get(server_security))
+        .route("/api/server/security", get(security::server))
+        .route("/api/security/clients", get(security::clients).put(security::put))
+        .route("/api/security/clients/{endpoint}", get(security::client).delete(security::delete))
+        .route("/api/security/server", get(security::server))
+        .merge(bootstrap::routes())
 }
 
 /// A refusal in Leshan's manner: a status and a line of text.
@@ -625,9 +632,4 @@ async fn server_endpoint(State(app): State<Arc<App>>) -> Json<Value> {
         endpoints.push(json!({ "uri": uri, "protocol": "coaps", "description": "CoAP over DTLS" }));
     }
     Json(Value::Array(endpoints))
-}
-
-/// There are no server credentials while there is no DTLS.
-async fn server_security() -> Json<Value> {
-    Json(json!({}))
 }

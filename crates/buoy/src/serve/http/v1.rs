@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod conditional;
+mod credentials;
 mod devices;
 mod events;
 mod firmware;
@@ -46,6 +47,11 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/firmware", get(firmware::list).post(firmware::upload))
         .route("/api/v1/firmware/{digest}", get(firmware::one).delete(firmware::remove))
         .route("/api/v1/firmware/{digest}/signature", put(firmware::upload_signature))
+        .route("/api/v1/credentials", get(credentials::list).post(credentials::add))
+        .route("/api/v1/credentials/import", post(credentials::import))
+        .route("/api/v1/credentials/{id}", get(credentials::one).delete(credentials::remove))
+        .route("/api/v1/credentials/{id}/rotate", post(credentials::rotate))
+        .route("/api/v1/credentials/{id}/revoke", post(credentials::revoke))
         .route("/api/v1/updates", get(updates::list).post(updates::start))
         .route("/api/v1/updates/{id}", get(updates::one))
         .route("/api/v1/updates/{id}", delete(updates::cancel))

@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{bootstrap, devices, events, firmware, operations, updates};
+use super::{bootstrap, credentials, devices, events, firmware, operations, updates};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,6 +29,13 @@ use super::{bootstrap, devices, events, firmware, operations, updates};
         firmware::one,
         firmware::remove,
         firmware::upload_signature,
+        credentials::list,
+        credentials::add,
+        credentials::import,
+        credentials::one,
+        credentials::remove,
+        credentials::rotate,
+        credentials::revoke,
         updates::list,
         updates::start,
         updates::one,
