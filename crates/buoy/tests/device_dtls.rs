@@ -14,7 +14,7 @@ use buoy_dtls::Peer;
 use buoy_dtls::config::{OwnKey, ServerConfig};
 use buoy_dtls::crypto::RustCrypto;
 use buoy_dtls::x509::Anchor;
-use common::{Workshop, buoy, wait_until};
+use common::{Server, Workshop, buoy, wait_until};
 use door::{Ask, Door};
 use p256::SecretKey;
 use p256::pkcs8::DecodePrivateKey;
@@ -125,7 +125,7 @@ impl World {
 }
 
 #[test]
-fn a_device_registers_with_a_shared_key() {
+fn int_401_a_device_registers_with_a_shared_key() {
     let world = World::new();
     let device = world.start_with_key();
     assert_eq!(device.says("HANDSHAKE"), "HANDSHAKE full");
@@ -173,7 +173,7 @@ fn private(path: &str) -> [u8; 32] {
 }
 
 #[test]
-fn a_device_registers_with_raw_public_keys() {
+fn int_402_a_device_registers_with_raw_public_keys() {
     let mut config = ServerConfig::default();
     config.own_key = OwnKey::raw_public_key::<RustCrypto>(&[9; 32]);
     let spki = config.own_key.as_ref().unwrap().public().to_spki();
@@ -223,7 +223,7 @@ fn certified(world: &World) -> ServerConfig {
 }
 
 #[test]
-fn a_device_registers_with_certificates_and_trusts_only_the_servers_that_it_should() {
+fn int_403_a_device_registers_with_certificates_and_trusts_only_the_servers_that_it_should() {
     let mut world = World::new();
     authority(&world);
     certificate(&world, "buoy-1", "clientAuth");
@@ -367,7 +367,7 @@ const MINTED: &str = "bWludGVk";
 const STRANGER: &str = "c3RyYW5nZXI";
 
 #[test]
-fn a_device_bootstraps_with_its_factory_key_and_registers_with_the_one_that_it_was_given() {
+fn int_1_a_device_bootstraps_with_its_factory_key_and_registers_with_the_one_that_it_was_given() {
     let world = World::new();
     world.door.share_key("minted", &[8; 16]);
     world.door.script(&configuration(&world.door.uri(), MINTED));
@@ -425,20 +425,22 @@ fn what_a_bootstrap_server_writes_of_raw_public_keys_is_used_as_flags_are() {
 }
 
 #[test]
-fn what_a_bootstrap_server_writes_of_certificates_is_used_as_flags_are() {
+fn int_2_a_device_bootstraps_with_its_factory_certificate_and_registers_with_the_one_that_it_was_given() {
     let mut world = World::new();
     authority(&world);
+    certificate(&world, "factory", "clientAuth");
     certificate(&world, "buoy-1", "clientAuth");
     certificate(&world, "server", "serverAuth");
     world.door = Door::open(certified(&world));
-    world.door.share_key("buoy-1", KEY);
     let read = |name: &str| std::fs::read(world.file(name)).unwrap();
     world.openssl("pkcs8 -topk8 -nocrypt -in buoy-1.pem -outform DER -out buoy-1.p8");
     let keys = [&read("buoy-1.der")[..], &read("ca.der"), &read("buoy-1.p8")];
     // The authority's certificate, asked for the name that the server's certificate has, by CCM alone.
     let settings = r#",{"n":"15","v":2},{"n":"14","vs":"127.0.0.1"},{"n":"16/0","v":49326}"#;
     world.door.script(&asymmetric(&world.door.uri(), 2, settings, keys));
-    let arguments = ["--bootstrap", &world.door.uri(), "--psk-key", KEY_HEX];
+    let (uri, own, key) = (world.door.uri(), world.file("factory.crt"), world.file("factory.pem"));
+    let authority = world.file("ca.crt");
+    let arguments = ["--bootstrap", &uri, "--certificate", &own, "--key", &key, "--server-ca", &authority];
     let device = world.start(&arguments);
     device.says("BOOTSTRAPPED");
     device.says("REGISTERED");
@@ -447,11 +449,12 @@ fn what_a_bootstrap_server_writes_of_certificates_is_used_as_flags_are() {
     device.says("SESSION restored");
     device.says("REGISTERED");
     let seen = world.door.seen();
-    assert!(
-        matches!(&seen.handshakes[..],
-        [_, Peer::Certificate(facts)] if facts.common_name() == Some("buoy-1")),
-        "{seen:?}"
-    );
+    let name = |peer: &Peer| match peer {
+        Peer::Certificate(facts) => facts.common_name().map(str::to_owned),
+        _ => None,
+    };
+    let names: Vec<_> = seen.handshakes.iter().filter_map(name).collect();
+    assert_eq!(names, ["factory", "buoy-1"]);
     assert_eq!(
         seen.answers,
         [
@@ -498,4 +501,38 @@ fn power_that_goes_in_the_middle_of_a_bootstrap_leaves_the_device_as_it_was() {
     device.says("REGISTERED");
     assert_eq!(world.door.count("bs"), 2);
     assert_eq!(world.door.seen().repeated_numbers, [0; 0]);
+}
+
+/// The whole of it at Buoy's own server: one handshake with the bootstrap server's key, for bootstrap, update, and both ends' restarts.
+#[test]
+fn a_device_is_configured_updated_and_restarted_at_buoy_with_one_handshake() {
+    let workshop = Workshop::new();
+    let (first, next) = (workshop.release("1.0.0", "good"), workshop.release("1.1.0", "good"));
+    let data = workshop.path("data");
+    let serve = |coaps: &str, http: &str, more: &[&str]| {
+        let mut command = buoy();
+        command.args(["serve", "--coaps", coaps, "--http", http, "--data"]).arg(&data).args(more);
+        Server::spawn(&mut command)
+    };
+    let mut server = serve("127.0.0.1:0", "127.0.0.1:0", &["--bootstrap", "127.0.0.1:0"]);
+    server.says(&["bootstrap", "add", "buoy-1", "--lifetime", "300"]);
+    let device = Device::start(&workshop, &first, &["--bootstrap", server.uri("Bootstrap")]);
+    assert_eq!(device.says("HANDSHAKE"), "HANDSHAKE full");
+    device.says("REGISTERED");
+    server.says(&["firmware", "upload", next.to_str().unwrap()]);
+    server.says(&["update", "buoy-1", "1.1.0.bin"]);
+    let mut said = vec![device.says("DOWNLOAD coaps://")];
+    let (coaps, http) = (server.uri("CoAPS").to_owned(), server.http.clone());
+    server.kill();
+    let server =
+        serve(coaps.trim_start_matches("coaps://"), http.trim_start_matches("http://"), &[]);
+    wait_until("the light", || server.ctl(&["write", "buoy-1", "/3311/0/5850=true"]).status.success());
+    said.push(device.says("LIGHT on"));
+    device.kill();
+    let device = Device::start(&workshop, &first, &["--bootstrap", "coap://127.0.0.1:1"]);
+    device.says("BOOT 1.1.0");
+    device.says("SESSION restored");
+    device.says("REGISTERED");
+    said.extend(device.lines.try_iter());
+    assert!(said.iter().all(|line| !line.starts_with("HANDSHAKE")), "{said:?}");
 }
