@@ -524,8 +524,7 @@ fn a_device_is_configured_updated_and_restarted_at_buoy_with_one_handshake() {
     let mut said = vec![device.says("DOWNLOAD coaps://")];
     let (coaps, http) = (server.uri("CoAPS").to_owned(), server.http.clone());
     server.kill();
-    let server =
-        serve(coaps.trim_start_matches("coaps://"), http.trim_start_matches("http://"), &[]);
+    let server = serve(coaps.trim_start_matches("coaps://"), http.trim_start_matches("http://"), &[]);
     wait_until("the light", || server.ctl(&["write", "buoy-1", "/3311/0/5850=true"]).status.success());
     said.push(device.says("LIGHT on"));
     device.kill();
