@@ -1,0 +1,361 @@
+#!/usr/bin/env python3
+"""Buoy's secure port with other people's DTLS: OpenSSL, libcoap (OpenSSL and GnuTLS), tinydtls and mbed TLS; as clients of
+`buoy serve`, and as servers of `buoy device`.
+
+Usage: dtls.py PATH_OF_BUOY. Ends with "N passed, N failed"; everything that it starts it ends.
+"""
+
+import contextlib
+import os
+import pathlib
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import world
+from world import PSK, Authority, BuoyDevice, BuoyServer, Firmware
+
+from coap_wire import ACK, CON, CONTENT_FORMAT, LOCATION_PATH, POST, RST, URI_QUERY, Message, path, uint  # isort: skip
+from lines import free_port  # isort: skip
+from mbedtls import pk, tls, x509  # isort: skip
+from peer import Checks  # isort: skip
+import tinydtls  # isort: skip
+
+CREATED, BAD_REQUEST = 0x41, 0x80
+OBJECTS = b"</1/0>,</3/0>"
+
+
+def register(endpoint, mid):
+    queries = [f"ep={endpoint}", "lt=300", "lwm2m=1.1"]
+    options = path("rd") + [(CONTENT_FORMAT, uint(40))] + [(URI_QUERY, query.encode()) for query in queries]
+    return Message(CON, POST, mid, b"\x07", options, OBJECTS)
+
+
+def talk(check, name, channel, endpoint):
+    """A client's session at Buoy: a ping, a Register in another's name, and one in its own."""
+    channel.send(Message(CON, 0, 1).encode())
+    check.equal(f"{name}: a ping is answered", channel.receive(), Message(RST, 0, 1).encode())
+    for expected, who in ((BAD_REQUEST, "another"), (CREATED, endpoint)):
+        channel.send(register(who, expected).encode())
+        answer = channel.receive()
+        code = Message.decode(answer).dotted if answer else None
+        check.equal(f"{name}: Register as {who}", code, f"{expected >> 5}.{expected & 31:02}")
+
+
+def welcome(check, name, channel, device):
+    """A server's session with `buoy device`: the first Register is answered, and the device must believe it."""
+    data = channel.receive(15)
+    request = Message.decode(data) if data else None
+    is_register = request and request.code == POST and (URI_QUERY, b"ep=buoy-1") in request.options
+    check.that(f"{name}: buoy device registers", is_register, request)
+    if is_register:
+        channel.send(Message(ACK, CREATED, request.mid, request.token,
+                             [(LOCATION_PATH, b"rd"), (LOCATION_PATH, b"x1")]).encode())
+        check.equal(f"{name}: buoy device is told so", device.line("REGISTERED"), "REGISTERED /rd/x1")
+
+
+class OpenSsl:
+    """`openssl s_client` or `s_server`: what one writes to it is a datagram's content, and so is what it prints."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen(["openssl", *(str(word) for word in arguments)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def send(self, data):
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(data)
+            self.process.stdin.flush()
+
+    def receive(self, seconds=5):
+        pipe = self.process.stdout.fileno()
+        return os.read(pipe, 65535) or None if select.select([pipe], [], [], seconds)[0] else None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+class Fleet:
+    """The keys of this run, and what knows them."""
+
+    def __init__(self, buoy, folder):
+        self.buoy, self.folder = buoy, folder
+        self.authority, self.stranger = Authority(buoy, folder / "ca"), Authority(buoy, folder / "stranger")
+        self.device = self.authority.issue("device", "buoy-1")
+        self.outsider = self.stranger.issue("device", "buoy-1")
+        self.firmware = Firmware(buoy, folder)
+        self.count = 0
+
+    def own_device(self, port, *arguments):
+        self.count += 1
+        return BuoyDevice(self.buoy, self.folder, self.firmware, "buoy-1", f"device-{self.count}", "--server",
+                          f"coaps://127.0.0.1:{port}", *arguments)
+
+    def psk(self):
+        return ["--psk-key", PSK.hex()]
+
+    def rpk(self, server):
+        return ["--key", f"{self.device}.key.pem", "--server-public-key", f"{server}.pub.pem"]
+
+    def certificate(self):
+        return ["--key", f"{self.device}.key.pem", "--certificate", f"{self.device}.cert.pem", "--server-ca",
+                self.authority.ca]
+
+
+def openssl_suites(fleet, who):
+    """Name, cipher and keys of each kind of handshake; `who` is the prefix of the files of the end that OpenSSL is."""
+    shared = ["-psk", PSK.hex()]
+    certified = ["-cert", f"{who}.cert.pem", "-key", f"{who}.key.pem", "-CAfile", fleet.authority.ca,
+                 "-verify_return_error"]
+    return [
+        ("PSK-AES128-CCM8", shared),
+        ("PSK-AES128-GCM-SHA256", shared),
+        ("ECDHE-ECDSA-AES128-CCM8", [*certified, "-groups", "P-256"]),
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", [*certified, "-groups", "X25519:P-256"]),
+    ]
+
+
+def openssl_client(check, fleet, server):
+    def client(cipher, keys):
+        return OpenSsl("s_client", "-dtls1_2", "-quiet", "-connect", f"127.0.0.1:{server.port}", "-cipher",
+                       f"{cipher}:@SECLEVEL=0", *keys)
+
+    for cipher, keys in openssl_suites(fleet, fleet.device):
+        shared = ["-psk_identity", "shared"] if cipher.startswith("PSK") else []
+        with client(cipher, [*keys, *shared]) as session:
+            talk(check, f"s_client {cipher}", session, "shared" if shared else "buoy-1")
+    bad = [("another key", "PSK-AES128-CCM8", ["-psk", "0102", "-psk_identity", "shared"]),
+           ("another authority's certificate", "ECDHE-ECDSA-AES128-CCM8",
+            ["-cert", f"{fleet.outsider}.cert.pem", "-key", f"{fleet.outsider}.key.pem"]),
+           ("no certificate", "ECDHE-ECDSA-AES128-CCM8", [])]
+    for what, cipher, keys in bad:
+        with client(cipher, keys) as session:
+            session.send(register("buoy-1", 1).encode())
+            check.equal(f"s_client with {what} is not served", session.receive(), None)
+            check.that(f"s_client with {what} is turned away", session.process.wait(5) != 0)
+
+
+def openssl_server(check, fleet, server):
+    for cipher, keys in openssl_suites(fleet, server.identity):
+        port = free_port()
+        is_shared = cipher.startswith("PSK")
+        more = ["-nocert"] if is_shared else ["-Verify", "2"]
+        with OpenSsl("s_server", "-dtls1_2", "-quiet", "-accept", f"127.0.0.1:{port}", "-cipher",
+                     f"{cipher}:@SECLEVEL=0", *keys, *more) as session:
+            with fleet.own_device(port, *(fleet.psk() if is_shared else fleet.certificate())) as device:
+                welcome(check, f"s_server {cipher}", session, device)
+
+
+def libcoap_client(check, fleet, server):
+    shared = ["-u", "shared", "-k", PSK.decode("latin-1")]
+    certified = ["-c", f"{fleet.device}.cert.pem", "-j", f"{fleet.device}.key.pem", "-R", fleet.authority.ca]
+    raw = ["-M", f"{fleet.device}.rpk.pem", "-R", fleet.authority.ca]
+
+    def ask(program, keys, *more):
+        done = subprocess.run([program, "-B", "3", "-v", "6", *keys, *more], capture_output=True, timeout=30)
+        return done.stdout.decode("latin-1") + done.stderr.decode("latin-1")
+
+    def register_as(program, keys, endpoint):
+        target = f"{server.coaps}/rd?ep={endpoint}&lt=300&lwm2m=1.1"
+        return ask(program, keys, "-m", "post", "-t", "40", "-e", OBJECTS.decode(), target)
+
+    kinds = {"coap-client-openssl": [("PSK", shared, "shared"), ("X.509", certified, "buoy-1")],
+             "coap-client-gnutls": [("PSK", shared, "shared"), ("X.509", certified, "buoy-1"), ("RPK", raw, "raw")]}
+    for program, keys_of in kinds.items():
+        for kind, keys, endpoint in keys_of:
+            said = ask(program, keys, f"{server.coaps}/.well-known/core")
+            check.that(f"{program} {kind}: reads /.well-known/core", 'rt="core.rd"' in said, said)
+            said = register_as(program, keys, endpoint)
+            check.that(f"{program} {kind}: Register as {endpoint}", "c:2.01" in said, said)
+            said = register_as(program, keys, "another")
+            check.that(f"{program} {kind}: Register as another", "c:4.00" in said, said)
+        said = register_as(program, ["-u", "shared", "-k", "wrong"], "shared")
+        check.that(f"{program} with another key is not served", "c:2.01" not in said, said)
+
+
+def libcoap_server(check, fleet, server):
+    """libcoap's example server has no /rd: that it says so shows that both ends understand each other."""
+    certified = ["-c", f"{server.identity}.cert.pem", "-j", f"{server.identity}.key.pem", "-C", fleet.authority.ca]
+    # Its answers to a client's key are no more than a handshake: it takes any identity.
+    shared = ["-k", PSK.decode("latin-1")]
+    raw = ["-M", f"{server.identity}.rpk.pem", "-n"]
+    kinds = {"coap-server-openssl": [("PSK", shared, fleet.psk()), ("X.509", certified, fleet.certificate())],
+             "coap-server-gnutls": [("PSK", shared, fleet.psk()), ("X.509", certified, fleet.certificate()),
+                                    ("RPK", raw, fleet.rpk(server.identity))]}
+    for program, keys_of in kinds.items():
+        for kind, keys, own in keys_of:
+            port = free_port()
+            process = subprocess.Popen([program, "-A", "127.0.0.1", "-p", str(port), *keys],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                with fleet.own_device(port + 1, *own) as device:
+                    device.line("HANDSHAKE full")
+                    said = device.line("REGISTER_FAILED")
+                    check.that(f"{program} {kind}: answers buoy device", "4.0" in said or "Code" in said, said)
+            except AssertionError as error:
+                check.that(f"{program} {kind}: answers buoy device", False, error)
+            finally:
+                process.kill()
+                process.wait()
+
+
+def numbers(prefix):
+    """The private number, and both of the public key, of a pair of files."""
+    key = pk.ECC.from_DER(pathlib.Path(f"{prefix}.key.der").read_bytes())
+    public = pathlib.Path(f"{prefix}.pub.der").read_bytes()[-64:]
+    return int(key.export_key("NUM")).to_bytes(32, "big"), (public[:32], public[32:])
+
+
+def tiny(fleet, server, is_client):
+    own, peer = (fleet.device, server.identity) if is_client else (server.identity, fleet.device)
+    private, public = numbers(own)
+    return [("PSK", "shared", tinydtls.SharedKey(b"shared" if is_client else b"buoy-1", PSK), fleet.psk()),
+            ("RPK", "raw", tinydtls.RawPublicKey(private, public, numbers(peer)[1]), fleet.rpk(server.identity))]
+
+
+def tinydtls_client(check, fleet, server):
+    for kind, endpoint, credentials, _ in tiny(fleet, server, True):
+        client = tinydtls.Endpoint(credentials)
+        check.that(f"tinydtls {kind}: the handshake ends", client.connect(("127.0.0.1", server.port)))
+        if client.is_connected:
+            talk(check, f"tinydtls {kind}", client, endpoint)
+        client.close()
+    client = tinydtls.Endpoint(tinydtls.SharedKey(b"shared", b"wrong"))
+    check.that("tinydtls with another key is turned away", not client.connect(("127.0.0.1", server.port), 3))
+    client.close()
+
+
+def tinydtls_server(check, fleet, server):
+    for kind, _, credentials, own in tiny(fleet, server, False):
+        peer = tinydtls.Endpoint(credentials)
+        with fleet.own_device(peer.port, *own) as device:
+            welcome(check, f"tinydtls {kind}", peer, device)
+        peer.close()
+
+
+class MbedTls:
+    """A session of python-mbedtls, with the socket that it goes through."""
+
+    def __init__(self, session):
+        self.session = session
+
+    @staticmethod
+    def configuration(fleet, who, cipher, shared):
+        """Shared keys if there are some, else the certificate of the prefix `who`."""
+        common = {"ciphers": (cipher,), "lowest_supported_version": tls.DTLSVersion.DTLSv1_2}
+        if shared:
+            return tls.DTLSConfiguration(validate_certificates=False, **common, **shared)
+        key = pk.ECC.from_DER(pathlib.Path(f"{who}.key.der").read_bytes())
+        certificate = x509.CRT.from_file(f"{who}.cert.pem")
+        return tls.DTLSConfiguration(certificate_chain=((certificate,), key), **common,
+                                     trust_store=tls.TrustStore.from_pem_file(fleet.authority.ca))
+
+    @classmethod
+    def connect(cls, configuration, port):
+        plain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        plain.settimeout(5)
+        session = tls.ClientContext(configuration).wrap_socket(plain, "localhost")
+        session.connect(("127.0.0.1", port))
+        session.do_handshake()
+        return cls(session)
+
+    @classmethod
+    def accept(cls, listener):
+        """The session of the first client, after a cookie."""
+        session, address = listener.accept()
+        session.setcookieparam(address[0].encode())
+        with contextlib.suppress(tls.HelloVerifyRequest):
+            session.do_handshake()
+        session, address = session.accept()
+        session.setcookieparam(address[0].encode())
+        session.settimeout(15)
+        session.do_handshake()
+        return cls(session)
+
+    def send(self, data):
+        self.session.send(data)
+
+    def receive(self, seconds=5):
+        self.session.settimeout(seconds)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                return self.session.recv(4096)
+            except tls.WantReadError:
+                continue
+            except TimeoutError:
+                return None
+        return None
+
+
+def mbedtls_suites():
+    return [("PSK", "TLS-PSK-WITH-AES-128-CCM-8"), ("PSK", "TLS-PSK-WITH-AES-128-GCM-SHA256"),
+            ("X.509", "TLS-ECDHE-ECDSA-WITH-AES-128-CCM-8"), ("X.509", "TLS-ECDHE-ECDSA-WITH-AES-128-GCM-SHA256")]
+
+
+def mbedtls_client(check, fleet, server):
+    for kind, cipher in mbedtls_suites():
+        shared = {"pre_shared_key": ("shared", PSK)} if kind == "PSK" else {}
+        name = f"mbed TLS {kind} {cipher}"
+        try:
+            client = MbedTls.connect(MbedTls.configuration(fleet, fleet.device, cipher, shared), server.port)
+        except (tls.TLSError, OSError) as error:
+            check.that(f"{name}: the handshake ends", False, repr(error))
+            continue
+        talk(check, name, client, "shared" if shared else "buoy-1")
+        client.session.close()
+    try:
+        wrong = {"pre_shared_key": ("shared", b"wrong")}
+        MbedTls.connect(MbedTls.configuration(fleet, None, "TLS-PSK-WITH-AES-128-CCM-8", wrong), server.port)
+        check.that("mbed TLS with another key is turned away", False, "it is connected")
+    except (tls.TLSError, OSError) as error:
+        check.that("mbed TLS with another key is turned away", "0x" in repr(error) or "alert" in repr(error), repr(error))
+
+
+def mbedtls_server(check, fleet, server):
+    for kind, cipher in mbedtls_suites():
+        shared = {"pre_shared_key_store": {"buoy-1": PSK}} if kind == "PSK" else {}
+        name = f"mbed TLS {kind} {cipher}"
+        plain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        plain.settimeout(15)
+        listener = tls.ServerContext(MbedTls.configuration(fleet, server.identity, cipher, shared)).wrap_socket(plain)
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        with fleet.own_device(port, *(fleet.psk() if shared else fleet.certificate())) as device:
+            try:
+                peer = MbedTls.accept(listener)
+            except (tls.TLSError, OSError) as error:
+                check.that(f"{name}: the handshake ends", False, repr(error))
+                continue
+            welcome(check, name, peer, device)
+            peer.session.close()
+
+
+def main():
+    check = Checks()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        fleet = Fleet(pathlib.Path(sys.argv[1]).resolve(), folder)
+        with BuoyServer(fleet.buoy, folder, fleet.authority) as server:
+            server.add_psk("shared")
+            server.add_rpk("raw", fleet.device)
+            for part in (openssl_client, openssl_server, libcoap_client, libcoap_server, tinydtls_client,
+                         tinydtls_server, mbedtls_client, mbedtls_server):
+                if len(sys.argv) < 3 or sys.argv[2] in part.__name__:
+                    started = time.monotonic()
+                    try:
+                        part(check, fleet, server)
+                    except Exception as error:  # noqa: BLE001: the other parts are to be heard too
+                        check.that(f"{part.__name__} comes to its end", False, repr(error))
+                    print(f"{part.__name__}: {time.monotonic() - started:.1f} s", file=sys.stderr)
+    return check.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
