@@ -21,6 +21,7 @@ from world import PSK, Authority, BuoyDevice, BuoyServer, Firmware
 from coap_wire import ACK, CON, CONTENT_FORMAT, LOCATION_PATH, POST, RST, URI_QUERY, Message, path, uint  # isort: skip
 from lines import free_port  # isort: skip
 from mbedtls import pk, tls, x509  # isort: skip
+from mbedtls.exceptions import TLSError  # isort: skip
 from peer import Checks  # isort: skip
 import tinydtls  # isort: skip
 
@@ -153,7 +154,7 @@ def openssl_server(check, fleet, server):
 
 
 def libcoap_client(check, fleet, server):
-    shared = ["-u", "shared", "-k", PSK.decode("latin-1")]
+    shared = ["-u", "shared", "-k", PSK.decode()]
     certified = ["-c", f"{fleet.device}.cert.pem", "-j", f"{fleet.device}.key.pem", "-R", fleet.authority.ca]
     raw = ["-M", f"{fleet.device}.rpk.pem", "-R", fleet.authority.ca]
 
@@ -183,8 +184,8 @@ def libcoap_server(check, fleet, server):
     """libcoap's example server has no /rd: that it says so shows that both ends understand each other."""
     certified = ["-c", f"{server.identity}.cert.pem", "-j", f"{server.identity}.key.pem", "-C", fleet.authority.ca]
     # Its answers to a client's key are no more than a handshake: it takes any identity.
-    shared = ["-k", PSK.decode("latin-1")]
-    raw = ["-M", f"{server.identity}.rpk.pem", "-n"]
+    shared = ["-k", PSK.decode()]
+    raw = ["-M", f"{server.identity}.rpk.pem"]
     kinds = {"coap-server-openssl": [("PSK", shared, fleet.psk()), ("X.509", certified, fleet.certificate())],
              "coap-server-gnutls": [("PSK", shared, fleet.psk()), ("X.509", certified, fleet.certificate()),
                                     ("RPK", raw, fleet.rpk(server.identity))]}
@@ -197,7 +198,7 @@ def libcoap_server(check, fleet, server):
                 with fleet.own_device(port + 1, *own) as device:
                     device.line("HANDSHAKE full")
                     said = device.line("REGISTER_FAILED")
-                    check.that(f"{program} {kind}: answers buoy device", "4.0" in said or "Code" in said, said)
+                    check.that(f"{program} {kind}: answers buoy device", said == "REGISTER_FAILED ServerRefused(4.04)", said)
             except AssertionError as error:
                 check.that(f"{program} {kind}: answers buoy device", False, error)
             finally:
@@ -269,12 +270,13 @@ class MbedTls:
     def accept(cls, listener):
         """The session of the first client, after a cookie."""
         session, address = listener.accept()
+        session.settimeout(15)
         session.setcookieparam(address[0].encode())
         with contextlib.suppress(tls.HelloVerifyRequest):
             session.do_handshake()
         session, address = session.accept()
-        session.setcookieparam(address[0].encode())
         session.settimeout(15)
+        session.setcookieparam(address[0].encode())
         session.do_handshake()
         return cls(session)
 
@@ -305,7 +307,7 @@ def mbedtls_client(check, fleet, server):
         name = f"mbed TLS {kind} {cipher}"
         try:
             client = MbedTls.connect(MbedTls.configuration(fleet, fleet.device, cipher, shared), server.port)
-        except (tls.TLSError, OSError) as error:
+        except (TLSError, OSError) as error:
             check.that(f"{name}: the handshake ends", False, repr(error))
             continue
         talk(check, name, client, "shared" if shared else "buoy-1")
@@ -314,8 +316,8 @@ def mbedtls_client(check, fleet, server):
         wrong = {"pre_shared_key": ("shared", b"wrong")}
         MbedTls.connect(MbedTls.configuration(fleet, None, "TLS-PSK-WITH-AES-128-CCM-8", wrong), server.port)
         check.that("mbed TLS with another key is turned away", False, "it is connected")
-    except (tls.TLSError, OSError) as error:
-        check.that("mbed TLS with another key is turned away", "0x" in repr(error) or "alert" in repr(error), repr(error))
+    except (TLSError, OSError) as error:
+        check.that("mbed TLS with another key is turned away", "alert" in str(error), str(error))
 
 
 def mbedtls_server(check, fleet, server):
@@ -324,13 +326,15 @@ def mbedtls_server(check, fleet, server):
         name = f"mbed TLS {kind} {cipher}"
         plain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         plain.settimeout(15)
+        # Its `accept` opens the port a second time, and leaves the first socket to the client.
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener = tls.ServerContext(MbedTls.configuration(fleet, server.identity, cipher, shared)).wrap_socket(plain)
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         with fleet.own_device(port, *(fleet.psk() if shared else fleet.certificate())) as device:
             try:
                 peer = MbedTls.accept(listener)
-            except (tls.TLSError, OSError) as error:
+            except (TLSError, OSError) as error:
                 check.that(f"{name}: the handshake ends", False, repr(error))
                 continue
             welcome(check, name, peer, device)
