@@ -88,7 +88,7 @@ public final class LeshanServer {
     private static final String USAGE = """
             LeshanServer --port PORT [--host ADDRESS] [--secure-port PORT] [--psk [ENDPOINT=]IDENTITY:HEX]...
                 [--rpk ENDPOINT=DER]... [--x509 ENDPOINT]... [--key DER --certificate DER] [--trust DER]...
-                [--cid LENGTH] [--models DIRECTORY] [--timeout SECONDS] [--http PORT] [--bench]""";
+                [--cid LENGTH] [--follow] [--models DIRECTORY] [--timeout SECONDS] [--http PORT] [--bench]""";
     private static final int LARGEST_BODY = 8 * 1024 * 1024;
     private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -101,7 +101,7 @@ public final class LeshanServer {
                 Set.of("--port", "--host", "--secure-port", "--psk", "--rpk", "--x509", "--key",
                         "--certificate", "--trust", "--cid", "--models", "--timeout",
                         "--http"),
-                Set.of("--bench"), arguments);
+                Set.of("--bench", "--follow"), arguments);
         LeshanServer peer = new LeshanServer(options);
         if (options.has("--bench")) {
             peer.server.getObservationService().addListener(peer.new NotificationCounter());
@@ -131,6 +131,10 @@ public final class LeshanServer {
         if (options.has("--cid")) {
             configuration.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, options.number("--cid", 0));
         }
+        if (options.has("--key")) {
+            // Scandium refuses a certificate for servers alone to an end that may also be a client.
+            configuration.set(DtlsConfig.DTLS_ROLE, DtlsConfig.DtlsRole.SERVER_ONLY);
+        }
         transport.setConfiguration(configuration);
         transport.addEndpoint(new InetSocketAddress(host, options.number("--port", 5683)), Protocol.COAP);
         if (options.has("--psk") || options.has("--secure-port")) {
@@ -141,6 +145,7 @@ public final class LeshanServer {
         builder.setEndpointsProviders(transport.build());
         builder.setObjectModelProvider(new VersionedModelProvider(Models.ofServer(options.text("--models", null))));
         builder.setSecurityStore(securityStore(options));
+        builder.setUpdateRegistrationOnNotification(options.has("--follow"));
         if (options.has("--key")) {
             // The key of the certificate is also the raw public key, for devices that ask for that.
             builder.setPrivateKey(SecurityUtil.privateKey.readFromFile(options.text("--key", "")));
