@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -15,6 +16,16 @@ from peer import Peer  # noqa: E402
 
 # Text, since libcoap's programs take a key as a word of the command line.
 PSK = b"sixteen bytes: k"
+
+
+def eventually(holds, seconds=15):
+    """Whether it holds within the time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def run(*command):
@@ -92,19 +103,32 @@ class BuoyServer:
         with urllib.request.urlopen(request, timeout=20) as answer:
             return json.loads(answer.read() or b"null")
 
+    def write(self, endpoint, path, kind, value):
+        node = {"kind": "singleResource", "id": int(path.rsplit("/", 1)[1]), "type": kind, "value": value}
+        return self.rest(f"/api/clients/{endpoint}{path}", "PUT", json.dumps(node).encode())["success"]
+
+    def read(self, endpoint, path):
+        return self.rest(f"/api/clients/{endpoint}{path}").get("content", {}).get("value")
+
     def is_registered(self, endpoint):
         return any(known["endpoint"] == endpoint and known["secure"] for known in self.rest("/api/clients"))
 
 
 class Firmware:
-    """An image that devices leave the factory with."""
+    """Signed images: the one that devices leave the factory with, and a next one."""
 
     def __init__(self, buoy, folder):
-        self.image, key = folder / "fw.bin", folder / "release"
-        self.trust = f"{key}.pub.pem"
-        run(buoy, "fw", "keygen", "--kind", "p256", key)
-        run(buoy, "fw", "build", "--release", "1.0.0", self.image)
-        run(buoy, "fw", "sign", "--key", f"{key}.key.pem", self.image)
+        self.buoy, self.folder, self.key = buoy, folder, folder / "release"
+        self.trust = f"{self.key}.pub.pem"
+        run(buoy, "fw", "keygen", "--kind", "p256", self.key)
+        self.image = self.release("1.0.0")
+
+    def release(self, version):
+        """The image; its signature lies beside it as `.sig`."""
+        image = self.folder / f"fw-{version}.bin"
+        run(self.buoy, "fw", "build", "--release", version, "--size", "8192", image)
+        run(self.buoy, "fw", "sign", "--key", f"{self.key}.key.pem", image)
+        return image
 
 
 class BuoyDevice(Peer):
