@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Buoy over DTLS with Scandium, the DTLS of Eclipse's Californium and Leshan, with connection IDs in both directions: a Leshan
-device at `buoy serve`, bootstrapped too, and `buoy device` at a Leshan server. Shared keys, raw public keys and certificates; a NAT
-forgets the device in the middle of each session.
+"""Buoy over DTLS with Scandium, the DTLS of Eclipse's Californium and Leshan, with connection IDs: a Leshan device at `buoy serve`,
+bootstrapped too, and `buoy device` at a Leshan server. Shared keys, raw public keys and certificates; a NAT forgets the device in
+the middle of each session.
 
-Usage: scandium.py PATH_OF_BUOY. Ends with "N passed, N failed"; everything that it starts it ends.
+Usage: scandium.py PATH_OF_BUOY [PART]. Ends with "N passed, N failed"; everything that it starts it ends.
 """
 
 import pathlib
@@ -52,7 +52,7 @@ def notifies(check, name, server, device, value):
     check.that(f"{name}: notifies", eventually(has_come), value)
 
 
-def leshan_device(check, server, kind, endpoint, arguments):
+def a_leshan_device_is_managed_at_buoy_and_changes_its_address(check, server, kind, endpoint, arguments):
     name = f"Leshan device, {kind}"
     with Nat(server.port) as nat, LeshanDevice(f"coaps://127.0.0.1:{nat.port}", endpoint, *arguments) as device:
         device.line("REGISTERED")
@@ -80,9 +80,9 @@ def devices(check, server, authority):
     raw = [*own, "--public-key", f"{device}.pub.der", "--server-public-key", f"{server.identity}.pub.der"]
     certified = [*own, "--certificate", f"{device}.cert.der"]
     shared = ["--psk-identity", "leshan-psk", "--psk-key", PSK.hex()]
-    leshan_device(check, server, "PSK", "leshan-psk", shared)
-    leshan_device(check, server, "RPK", "leshan-rpk", raw)
-    leshan_device(check, server, "X.509", "leshan-x509", [*certified, "--server-ca", authority.ca_der()])
+    for kind, endpoint, keys in (("PSK", "leshan-psk", shared), ("RPK", "leshan-rpk", raw),
+                                 ("X.509", "leshan-x509", [*certified, "--server-ca", authority.ca_der()])):
+        a_leshan_device_is_managed_at_buoy_and_changes_its_address(check, server, kind, endpoint, keys)
     with LeshanDevice(server.coaps, "leshan-x509", *certified, "--server-certificate",
                       f"{server.identity}.cert.der") as pinned:
         check.that("Leshan device that pins the server's certificate: registers", pinned.line("REGISTERED"))
@@ -91,7 +91,26 @@ def devices(check, server, authority):
         check.that("Leshan device in another's name: is refused", "4.00" in failure, failure)
 
 
-def bootstrap(check, server, authority):
+ECDHE_PSK = "TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256"
+
+
+def ecdhe_psk_works_in_both_directions(check, server, buoy, folder):
+    """The suite that of all libraries here Scandium alone has, in both directions."""
+    server.add_psk("leshan-ecdhe")
+    shared = ["--psk-identity", "leshan-ecdhe", "--psk-key", PSK.hex()]
+    with LeshanDevice(server.coaps, "leshan-ecdhe", "--suite", ECDHE_PSK, *shared) as device:
+        check.that("Leshan device, ECDHE-PSK: registers", device.line("REGISTERED"))
+        check.that("Leshan device, ECDHE-PSK: is read", server.read("leshan-ecdhe", "/3/0/9") is not None)
+    with Peer("Leshan server", JAVA + ["buoy.interop.LeshanServer", "--port", "0", "--secure-port", "0", "--suite",
+                                       ECDHE_PSK, "--psk", f"buoy-1:{PSK.hex()}"]) as peer:
+        uri = f"coaps://127.0.0.1:{peer.line('READY').split()[2]}"
+        with BuoyDevice(buoy, folder, Firmware(buoy, folder), "buoy-1", "ecdhe", "--server", uri, "--psk-key", PSK.hex()):
+            check.that("buoy device at Leshan, ECDHE-PSK: registers", peer.event("registered", endpoint="buoy-1"))
+            answer = peer.ask("read buoy-1 /3/0/3")
+            check.equal("buoy device at Leshan, ECDHE-PSK: is read", answer.get("values"), {"/3/0/3": "1.0.0"})
+
+
+def a_leshan_device_bootstraps_and_registers_with_the_key_that_was_made_for_it(check, server, authority):
     device = authority.issue("device", "claimed-x509")
     server.add_psk("claimed-psk", "--purpose", "bootstrap")
     server.ctl("credentials", "add", "claimed-rpk", "--kind", "rpk", "--purpose", "bootstrap", "--public-key",
@@ -115,7 +134,7 @@ def bootstrap(check, server, authority):
             check.that(f"{name}: is read", answer["success"], answer)
 
 
-def buoy_device(check, server, kind, endpoint, device, nat):
+def our_device_is_managed_at_leshan_and_changes_its_address(check, server, kind, endpoint, device, nat):
     name = f"buoy device at Leshan, {kind}"
     with device:
         registered = server.event("registered", endpoint=endpoint)
@@ -154,7 +173,7 @@ def leshan_server(check, buoy, folder, authority):
             with Nat(port) as nat:
                 ours = BuoyDevice(buoy, folder, firmware, endpoint, endpoint, "--server",
                                   f"coaps://127.0.0.1:{nat.port}", *own_keys)
-                buoy_device(check, server, kind, endpoint, ours, nat)
+                our_device_is_managed_at_leshan_and_changes_its_address(check, server, kind, endpoint, ours, nat)
 
 
 def main():
@@ -164,12 +183,17 @@ def main():
         folder = pathlib.Path(name)
         authority = Authority(buoy, folder / "ca")
         with BuoyServer(buoy, folder, authority) as server:
-            parts = {"devices": (devices, check, server, authority), "bootstrap": (bootstrap, check, server, authority),
-                     "leshan_server": (leshan_server, check, buoy, folder, authority)}
-            for part, (does, *arguments) in parts.items():
+            parts = {
+                "devices": lambda: devices(check, server, authority),
+                "bootstrap": lambda: a_leshan_device_bootstraps_and_registers_with_the_key_that_was_made_for_it(
+                    check, server, authority),
+                "ecdhe-psk": lambda: ecdhe_psk_works_in_both_directions(check, server, buoy, folder),
+                "server": lambda: leshan_server(check, buoy, folder, authority),
+            }
+            for part, does in parts.items():
                 if len(sys.argv) < 3 or sys.argv[2] == part:
                     try:
-                        does(*arguments)
+                        does()
                     except Exception as error:  # noqa: BLE001: the other parts are to be heard too
                         check.that(f"{part} comes to its end", False, repr(error))
             if check.failed:

@@ -1,8 +1,8 @@
 //! `docs/protocol-coverage.md` against the tests that exist.
 //!
-//! A row of its tables is `| number | behaviour | tests |`. The last cell names tests as `` `crate::name_of_the_test` ``, and says
-//! `open` where a proof, or one side's proof, is still missing. A name without its test is a failure; an open row is told, and is
-//! none.
+//! A row of its tables is `| number | behaviour | tests |`. The last cell names tests as `` `crate::name_of_the_test` ``, those with
+//! other people's implementations as `` `interop::name_of_the_function` ``, and says `open` where a proof, or one side's proof, is still
+//! missing. A name without its test is a failure; an open row is told, and is none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,6 +15,8 @@ use crate::outcome::Outcome;
 const MAP: &str = "docs/protocol-coverage.md";
 /// Where the crates' sources are.
 const CRATES: &str = "crates";
+/// Where the scripts are that run other people's implementations.
+const INTEROP: &str = "interop";
 
 /// What no row may be missing for: the numbers of OMA's enabler test specification that concern what is built, and the RFCs.
 const IN_SCOPE: &[&str] = &[
@@ -24,14 +26,15 @@ const IN_SCOPE: &[&str] = &[
     "int-225", "int-226", "int-227", "int-228", "int-229", "int-230", "int-231", "int-232", "int-233",
     "int-234", "int-235", "int-236", "int-237", "int-241", "int-256", "int-257", "int-260", "int-261",
     "int-280", "int-281", "int-301", "int-302", "int-303", "int-304", "int-305", "int-306", "int-307",
-    "int-308", "int-309", "int-310", "int-311", "RFC 7252", "RFC 7641", "RFC 7959", "RFC 7967", "RFC 8132",
-    "RFC 8974", "RFC 9175", "RFC 4279", "RFC 5077", "RFC 5280", "RFC 5746", "RFC 6066", "RFC 6347",
-    "RFC 7250", "RFC 7627", "RFC 8422", "RFC 8449", "RFC 9146",
+    "int-308", "int-309", "int-310", "int-311", "int-401", "int-402", "int-403", "RFC 7252", "RFC 7641",
+    "RFC 7959", "RFC 7967", "RFC 8132", "RFC 8974", "RFC 9175", "RFC 4279", "RFC 5077", "RFC 5280",
+    "RFC 5746", "RFC 6066", "RFC 6347", "RFC 7250", "RFC 7627", "RFC 8422", "RFC 8449", "RFC 9146",
 ];
 
 pub(crate) fn step() -> Result<Outcome> {
     let map = fs::read_to_string(MAP).with_context(|| format!("{MAP} is missing"))?;
-    let tests = tests_of_crates(Path::new(CRATES))?;
+    let mut tests = tests_of_crates(Path::new(CRATES))?;
+    tests.insert(INTEROP.to_owned(), tests_of_scripts(Path::new(INTEROP))?);
     let Findings { complaints, proved, open } = check(&map, &tests);
     if !complaints.is_empty() {
         return Ok(Outcome::failed(MAP, complaints.join("\n")));
@@ -105,7 +108,9 @@ impl<'a> Row<'a> {
             parts.is_some_and(|(of, test)| tests.get(of).is_some_and(|all| all.contains(test)))
         };
         let missing = self.tests.iter().filter(|name| !exists(name));
-        missing.map(|name| format!("{number} names `{name}`: there is no such test in {CRATES}")).collect()
+        missing
+            .map(|name| format!("{number} names `{name}`: there is no such test in {CRATES} or {INTEROP}"))
+            .collect()
     }
 }
 
@@ -118,6 +123,23 @@ fn tests_of_crates(folder: &Path) -> Result<Tests> {
         tests.insert(entry.file_name().to_string_lossy().into_owned(), names);
     }
     Ok(tests)
+}
+
+fn tests_of_scripts(folder: &Path) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "py") {
+            names.extend(checks_in(&fs::read_to_string(&path)?));
+        }
+    }
+    Ok(names)
+}
+
+/// The names of a script's functions that say what holds, which they do to the `check` that they are given.
+fn checks_in(source: &str) -> Vec<String> {
+    let functions = source.lines().filter_map(|line| line.strip_prefix("def ")?.split_once('('));
+    functions.filter(|(_, rest)| rest.starts_with("check,")).map(|(name, _)| name.to_owned()).collect()
 }
 
 fn collect(folder: &Path, names: &mut BTreeSet<String>) -> Result<()> {
@@ -198,6 +220,12 @@ mod tests {
         assert!(findings.complaints.contains(&"int-102 has no row".to_owned()));
         assert!(findings.complaints.contains(&"int-1 has no row".to_owned()), "int-101 is another number");
         assert_eq!(findings.open, ["int-101"]);
+    }
+
+    #[test]
+    fn only_functions_that_are_given_a_check_are_tests_of_a_script() {
+        let source = "def one(check, server):\n    def two(check, it):\ndef three(server):\nclass Four:\n";
+        assert_eq!(checks_in(source), ["one"]);
     }
 
     #[test]

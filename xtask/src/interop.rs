@@ -9,6 +9,15 @@ use crate::outcome::Outcome;
 
 const PYTHON: &str = "interop/venv/bin/python";
 const REQUIREMENTS: &str = "interop/requirements.txt";
+const DTLS_REQUIREMENTS: &str = "interop/requirements-dtls.txt";
+/// libcoap's programs: without DTLS, and with each of the libraries that Debian builds it with.
+const LIBCOAP: &[&str] = &[
+    "coap-client-notls",
+    "coap-client-openssl",
+    "coap-client-gnutls",
+    "coap-server-openssl",
+    "coap-server-gnutls",
+];
 
 /// Every interoperability check. Add yours here.
 const CHECKS: &[Check] = &[
@@ -32,6 +41,16 @@ const CHECKS: &[Check] = &[
         needs: &[Need::Buoy, Need::Python],
         command: &[PYTHON, "interop/aiocoap/bootstrap.py", "target/debug/buoy"],
     },
+    Check {
+        name: "Buoy over DTLS with OpenSSL, libcoap, tinydtls and mbed TLS",
+        needs: &[Need::Buoy, Need::Openssl, Need::Libcoap, Need::Python, Need::DtlsLibraries],
+        command: &[PYTHON, "interop/dtls.py", "target/debug/buoy"],
+    },
+    Check {
+        name: "Buoy over DTLS with Scandium: Leshan's device and server, bootstrap, changes of address",
+        needs: &[Need::Buoy, Need::Openssl, Need::Leshan, Need::Python],
+        command: &[PYTHON, "interop/scandium.py", "target/debug/buoy"],
+    },
 ];
 
 struct Check {
@@ -47,8 +66,12 @@ enum Need {
     Leshan,
     /// The virtual environment with aiocoap.
     Python,
+    /// tinydtls and mbed TLS in the virtual environment: wheels that not every machine can have.
+    DtlsLibraries,
     /// Debian's libcoap3-bin.
     Libcoap,
+    /// The command `openssl`.
+    Openssl,
     /// The program itself, built.
     Buoy,
 }
@@ -100,7 +123,10 @@ impl Need {
         Ok(match self {
             Self::Leshan => prepare_leshan()?,
             Self::Python => prepare_python()?,
-            Self::Libcoap if is_installed("coap-client-notls", "-h") => Met::Yes,
+            Self::DtlsLibraries => prepare_dtls_libraries()?,
+            Self::Openssl if is_installed("openssl", "version") => Met::Yes,
+            Self::Openssl => Met::Missing("OpenSSL 3.0; on Debian: apt-get install openssl"),
+            Self::Libcoap if LIBCOAP.iter().all(|program| is_installed(program, "-h")) => Met::Yes,
             Self::Libcoap => Met::Missing("on Debian: apt-get install libcoap3-bin"),
             Self::Buoy => met(Run::cargo(&["build", "--quiet", "--package", "buoy"]).finish()?),
         })
@@ -129,6 +155,20 @@ fn prepare_python() -> Result<Met> {
     }
     let install = Run::new(PYTHON, &["-m", "pip", "install", "-q", "-r", REQUIREMENTS]);
     Ok(met(install.log("pip").finish()?))
+}
+
+fn prepare_dtls_libraries() -> Result<Met> {
+    if !Path::new(PYTHON).exists() {
+        return Ok(Met::Missing("Python's virtual environment"));
+    }
+    let install = Run::new(PYTHON, &["-m", "pip", "install", "-q", "-r", DTLS_REQUIREMENTS]);
+    Ok(match install.log("pip-dtls").finish()? {
+        Finished { success: true, .. } => Met::Yes,
+        // There are wheels for some machines and versions of Python, and elsewhere they want to be compiled.
+        Finished { .. } => {
+            Met::Missing("what interop/requirements-dtls.txt names; see target/xtask/pip-dtls.log")
+        }
+    })
 }
 
 fn met(finished: Finished) -> Met {

@@ -18,6 +18,7 @@ import java.util.function.Supplier;
 import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.elements.config.Configuration;
 import org.eclipse.californium.scandium.config.DtlsConfig;
+import org.eclipse.californium.scandium.dtls.cipher.CipherSuite;
 import org.eclipse.leshan.client.LeshanClient;
 import org.eclipse.leshan.client.LeshanClientBuilder;
 import org.eclipse.leshan.client.engine.DefaultRegistrationEngineFactory;
@@ -56,7 +57,7 @@ public final class LeshanDevice {
             LeshanDevice --server coap[s]://HOST:PORT --endpoint NAME [--lifetime SECONDS] [--queue] [--bootstrap]
                 [--psk-identity TEXT --psk-key HEX] [--key DER] [--public-key DER --server-public-key DER]
                 [--certificate DER --server-certificate DER | --server-ca DER] [--cid LENGTH]
-                [--tick MILLISECONDS] [--firmware] [--format NAME]""";
+                [--suite NAME] [--tick MILLISECONDS] [--firmware] [--format NAME]""";
     private static final int SHORT_SERVER_ID = 123;
     private static final long REQUEST_TIMEOUT_MS = 5_000;
     private static final int LARGEST_BODY = 8 * 1024 * 1024;
@@ -68,7 +69,7 @@ public final class LeshanDevice {
         Options options = Options.parse(USAGE,
                 Set.of("--server", "--endpoint", "--lifetime", "--psk-identity", "--psk-key", "--key",
                         "--public-key", "--server-public-key", "--certificate", "--server-certificate", "--server-ca",
-                        "--cid", "--tick", "--format"),
+                        "--cid", "--suite", "--tick", "--format"),
                 Set.of("--queue", "--bootstrap", "--firmware"), arguments);
         if (!options.has("--server") || !options.has("--endpoint")) {
             System.err.println(USAGE);
@@ -199,6 +200,10 @@ public final class LeshanDevice {
         configuration.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, LARGEST_BODY);
         if (options.has("--cid")) {
             configuration.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, options.number("--cid", 0));
+        }
+        if (options.has("--suite")) {
+            configuration.set(DtlsConfig.DTLS_RECOMMENDED_CIPHER_SUITES_ONLY, false);
+            configuration.set(DtlsConfig.DTLS_CIPHER_SUITES, List.of(CipherSuite.valueOf(options.text("--suite", ""))));
         }
         transport.setConfiguration(configuration);
         return transport.build();

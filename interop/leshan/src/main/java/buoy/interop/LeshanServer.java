@@ -21,6 +21,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.elements.config.Configuration;
 import org.eclipse.californium.scandium.config.DtlsConfig;
+import org.eclipse.californium.scandium.dtls.cipher.CipherSuite;
 import org.eclipse.leshan.core.ResponseCode;
 import org.eclipse.leshan.core.endpoint.Protocol;
 import org.eclipse.leshan.core.link.Link;
@@ -88,7 +89,8 @@ public final class LeshanServer {
     private static final String USAGE = """
             LeshanServer --port PORT [--host ADDRESS] [--secure-port PORT] [--psk [ENDPOINT=]IDENTITY:HEX]...
                 [--rpk ENDPOINT=DER]... [--x509 ENDPOINT]... [--key DER --certificate DER] [--trust DER]...
-                [--cid LENGTH] [--follow] [--models DIRECTORY] [--timeout SECONDS] [--http PORT] [--bench]""";
+                [--cid LENGTH] [--suite NAME] [--follow] [--models DIRECTORY] [--timeout SECONDS]
+                [--http PORT] [--bench]""";
     private static final int LARGEST_BODY = 8 * 1024 * 1024;
     private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -99,7 +101,7 @@ public final class LeshanServer {
     public static void main(String[] arguments) throws Exception {
         Options options = Options.parse(USAGE,
                 Set.of("--port", "--host", "--secure-port", "--psk", "--rpk", "--x509", "--key",
-                        "--certificate", "--trust", "--cid", "--models", "--timeout",
+                        "--certificate", "--trust", "--cid", "--suite", "--models", "--timeout",
                         "--http"),
                 Set.of("--bench", "--follow"), arguments);
         LeshanServer peer = new LeshanServer(options);
@@ -130,6 +132,10 @@ public final class LeshanServer {
         configuration.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, LARGEST_BODY);
         if (options.has("--cid")) {
             configuration.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, options.number("--cid", 0));
+        }
+        if (options.has("--suite")) {
+            configuration.set(DtlsConfig.DTLS_RECOMMENDED_CIPHER_SUITES_ONLY, false);
+            configuration.set(DtlsConfig.DTLS_CIPHER_SUITES, List.of(CipherSuite.valueOf(options.text("--suite", ""))));
         }
         if (options.has("--key")) {
             // Scandium refuses a certificate for servers alone to an end that may also be a client.
