@@ -94,7 +94,7 @@ def devices(check, server, authority):
 ECDHE_PSK = "TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256"
 
 
-def ecdhe_psk_works_in_both_directions(check, server, buoy, folder):
+def ecdhe_psk_works_in_both_directions(check, server, buoy, folder, firmware):
     """The suite that of all libraries here Scandium alone has, in both directions."""
     server.add_psk("leshan-ecdhe")
     shared = ["--psk-identity", "leshan-ecdhe", "--psk-key", PSK.hex()]
@@ -104,7 +104,7 @@ def ecdhe_psk_works_in_both_directions(check, server, buoy, folder):
     with Peer("Leshan server", JAVA + ["buoy.interop.LeshanServer", "--port", "0", "--secure-port", "0", "--suite",
                                        ECDHE_PSK, "--psk", f"buoy-1:{PSK.hex()}"]) as peer:
         uri = f"coaps://127.0.0.1:{peer.line('READY').split()[2]}"
-        with BuoyDevice(buoy, folder, Firmware(buoy, folder), "buoy-1", "ecdhe", "--server", uri, "--psk-key", PSK.hex()):
+        with BuoyDevice(buoy, folder, firmware, "buoy-1", "ecdhe", "--server", uri, "--psk-key", PSK.hex()):
             check.that("buoy device at Leshan, ECDHE-PSK: registers", peer.event("registered", endpoint="buoy-1"))
             answer = peer.ask("read buoy-1 /3/0/3")
             check.equal("buoy device at Leshan, ECDHE-PSK: is read", answer.get("values"), {"/3/0/3": "1.0.0"})
@@ -157,9 +157,8 @@ def our_device_is_managed_at_leshan_and_changes_its_address(check, server, kind,
         same_session(check, name, nat, Nat.DATA)
 
 
-def leshan_server(check, buoy, folder, authority):
+def leshan_server(check, buoy, folder, firmware, authority):
     device, identity = authority.issue("device", "buoy-x509"), authority.folder / "localhost"
-    firmware = Firmware(buoy, folder)
     own = ["--key", f"{device}.key.pem"]
     keys = {"psk": ["--psk-key", PSK.hex()], "rpk": [*own, "--server-public-key", f"{identity}.pub.pem"],
             "x509": [*own, "--certificate", f"{device}.cert.pem", "--server-ca", authority.ca]}
@@ -181,14 +180,14 @@ def main():
     buoy = pathlib.Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        authority = Authority(buoy, folder / "ca")
+        authority, firmware = Authority(buoy, folder / "ca"), Firmware(buoy, folder)
         with BuoyServer(buoy, folder, authority) as server:
             parts = {
                 "devices": lambda: devices(check, server, authority),
                 "bootstrap": lambda: a_leshan_device_bootstraps_and_registers_with_the_key_that_was_made_for_it(
                     check, server, authority),
-                "ecdhe-psk": lambda: ecdhe_psk_works_in_both_directions(check, server, buoy, folder),
-                "server": lambda: leshan_server(check, buoy, folder, authority),
+                "ecdhe-psk": lambda: ecdhe_psk_works_in_both_directions(check, server, buoy, folder, firmware),
+                "server": lambda: leshan_server(check, buoy, folder, firmware, authority),
             }
             for part, does in parts.items():
                 if len(sys.argv) < 3 or sys.argv[2] == part:
