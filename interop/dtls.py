@@ -15,14 +15,15 @@ import sys
 import tempfile
 import time
 
-from world import PSK, Authority, BuoyDevice, BuoyServer, Firmware, eventually
+from mbedtls import pk, tls, x509
+from mbedtls.exceptions import TLSError
 
-from coap_wire import ACK, CON, CONTENT_FORMAT, LOCATION_PATH, POST, RST, URI_QUERY, Message, path, uint  # isort: skip
-from lines import free_port  # isort: skip
-from mbedtls import pk, tls, x509  # isort: skip
-from mbedtls.exceptions import TLSError  # isort: skip
-from peer import Checks  # isort: skip
-import tinydtls  # isort: skip
+import tinydtls
+from world import PSK, Authority, BuoyDevice, BuoyServer, Firmware, Nat, eventually
+# `world` has said where these are.
+from coap_wire import ACK, CON, CONTENT_FORMAT, LOCATION_PATH, POST, RST, URI_QUERY, Endpoint, Message, path, uint
+from lines import free_port
+from peer import Checks
 
 CREATED, BAD_REQUEST = 0x41, 0x80
 OBJECTS = b"</1/0>,</3/0>"
@@ -189,10 +190,17 @@ class Libcoap:
         process = subprocess.Popen([self.server, "-A", "127.0.0.1", "-p", str(port), "-d", "10", *self.server_keys(kind)],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
+            if not eventually(lambda: answers_pings(port)):
+                raise RuntimeError(f"{self.server} does not start")
             yield port + 1
         finally:
             process.kill()
             process.wait()
+
+
+def answers_pings(port):
+    with Endpoint(("127.0.0.1", port)) as client, contextlib.suppress(ConnectionRefusedError):
+        return client.ping(0.4)
 
 
 def two_free_ports():
@@ -278,6 +286,18 @@ def tinydtls_client(check, fleet, server):
     client = tinydtls.Endpoint(tinydtls.SharedKey(b"shared", b"wrong"))
     check.that("tinydtls with another key is turned away", not client.connect(("127.0.0.1", server.port), 2))
     client.close()
+
+
+def no_session_moves_without_a_connection_id(check, fleet, server):
+    """Of these libraries none has connection IDs: what comes from another address must not be taken for the device."""
+    with Nat(server.port) as nat:
+        client = tinydtls.Endpoint(tinydtls.SharedKey(b"shared", PSK))
+        check.that("tinydtls behind a NAT: the handshake ends", client.connect(("127.0.0.1", nat.port)))
+        talk(check, "tinydtls behind a NAT", client, "shared")
+        nat.move()
+        client.send(register("shared", 9).encode())
+        check.equal("tinydtls from another address is not answered", (client.receive(2), nat.to_device), (None, []))
+        client.close()
 
 
 def tinydtls_server(check, fleet, server):
@@ -398,7 +418,8 @@ def main():
             server.add_psk("shared")
             server.add_rpk("raw", fleet.device)
             for part in (openssl_client, openssl_server, libcoap_client, libcoap_server, libcoap_firmware,
-                         tinydtls_client, tinydtls_server, mbedtls_client, mbedtls_server):
+                         tinydtls_client, no_session_moves_without_a_connection_id, tinydtls_server,
+                         mbedtls_client, mbedtls_server):
                 if len(sys.argv) < 3 or sys.argv[2] in part.__name__:
                     try:
                         part(check, fleet, server)

@@ -11,8 +11,7 @@ import sys
 import tempfile
 
 from world import HERE, PSK, Authority, BuoyDevice, BuoyServer, Firmware, Nat, eventually
-
-from peer import Checks, Peer  # isort: skip
+from peer import Checks, Peer
 
 JAVA = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp",
         f"{HERE}/leshan/target/leshan-peers.jar:{HERE}/leshan/target/libs/*"]
@@ -45,9 +44,8 @@ def notifies(check, name, server, device, value):
     device.say(f"set /3303/0/5700 {value}")
 
     def has_come():
-        values = server.rest(f"/api/v1/devices/{device.name}/series/3303/0/5700")["items"]
-        return any(value in (sample["value"], *([*sample["value"].values()] if isinstance(sample["value"], dict) else []))
-                   for sample in values)
+        samples = server.rest(f"/api/v1/devices/{device.name}/series/3303/0/5700")["items"]
+        return any(sample["value"] == value for sample in samples)
 
     check.that(f"{name}: notifies", eventually(has_come), value)
 
