@@ -89,6 +89,19 @@ def devices(check, server, authority):
         check.that("Leshan device in another's name: is refused", "4.00" in failure, failure)
 
 
+def a_leshan_devices_session_outlives_a_killed_server(check, server):
+    server.add_psk("leshan-kill")
+    shared = ["--psk-identity", "leshan-kill", "--psk-key", PSK.hex()]
+    with Nat(server.port) as nat, LeshanDevice(f"coaps://127.0.0.1:{nat.port}", "leshan-kill", *shared) as device:
+        device.line("REGISTERED")
+        server.kill_and_restart()
+        nat.forget()
+        check.that("Leshan device after the server was killed: is read", server.read("leshan-kill", "/3/0/9") is not None)
+        device.say("update")
+        check.equal("Leshan device after the server was killed: updates", device.line("UPDATE"), "UPDATED")
+        same_session(check, "Leshan device after the server was killed", nat, Nat.WITH_CONNECTION_ID)
+
+
 ECDHE_PSK = "TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256"
 
 
@@ -126,10 +139,17 @@ def a_leshan_device_bootstraps_and_registers_with_the_key_that_was_made_for_it(c
             check.equal(f"{name}: is bootstrapped over DTLS", claimed.line("BOOTSTRAP"), "BOOTSTRAPPED")
             claimed.line("REGISTERED")
             check.that(f"{name}: registers by DTLS", server.is_registered(endpoint))
-            minted = server.rest(f"/api/v1/credentials?purpose=lwm2m&endpoint={endpoint}")["items"]
+            credentials = f"/api/v1/credentials?purpose=lwm2m&endpoint={endpoint}"
+            minted = server.rest(credentials)["items"]
             check.equal(f"{name}: by the key that was made for it", [known["kind"] for known in minted], ["psk"])
             answer = server.rest(f"/api/clients/{endpoint}/3/0/9")
             check.that(f"{name}: is read", answer["success"], answer)
+            server.ctl("bootstrap", "trigger", endpoint)
+            check.equal(f"{name}: is bootstrapped anew when asked", claimed.line("BOOTSTRAP"), "BOOTSTRAPPED")
+            claimed.line("REGISTERED")
+            first = minted[0]["id"]
+            check.that(f"{name}: has another key then", eventually(
+                lambda: first not in [known["id"] for known in server.rest(credentials)["items"]]))
 
 
 def our_device_is_managed_at_leshan_and_changes_its_address(check, server, kind, endpoint, device, nat):
@@ -184,6 +204,7 @@ def main():
                 "devices": lambda: devices(check, server, authority),
                 "bootstrap": lambda: a_leshan_device_bootstraps_and_registers_with_the_key_that_was_made_for_it(
                     check, server, authority),
+                "kill": lambda: a_leshan_devices_session_outlives_a_killed_server(check, server),
                 "ecdhe-psk": lambda: ecdhe_psk_works_in_both_directions(check, server, buoy, folder, firmware),
                 "server": lambda: leshan_server(check, buoy, folder, firmware, authority),
             }

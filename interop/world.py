@@ -69,17 +69,27 @@ class BuoyServer:
     def __init__(self, buoy, folder, authority):
         self.buoy, self.authority = buoy, authority
         self.identity = authority.issue("server", "localhost", "--dns", "localhost", "--dns", "127.0.0.1")
-        self.command = [buoy, "serve", "--data", folder / "data", "--coaps", "127.0.0.1:0", "--bootstraps",
-                        "127.0.0.1:0", "--http", "127.0.0.1:0", "--server-key", f"{self.identity}.key.pem",
+        self.command = [buoy, "serve", "--data", folder / "data", "--server-key", f"{self.identity}.key.pem",
                         "--server-cert", f"{self.identity}.cert.pem", "--client-ca", authority.ca]
         self.log_file = folder / "serve.log"
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True,
-                                        stderr=self.log_file.open("w"))
+        self.start(*["127.0.0.1:0"] * 3)
+        return self
+
+    def start(self, *addresses):
+        flags = ("--coaps", "--bootstraps", "--http")
+        places = [word for pair in zip(flags, addresses, strict=True) for word in pair]
+        self.process = subprocess.Popen([*self.command, *places], stdout=subprocess.PIPE, text=True,
+                                        stderr=self.log_file.open("a"))
         self.coaps, self.bootstraps, self.http = (self.process.stdout.readline().split()[1] for _ in range(3))
         self.port = int(self.coaps.rsplit(":", 1)[1])
-        return self
+
+    def kill_and_restart(self):
+        """SIGKILL, and the same data at the same ports."""
+        self.process.kill()
+        self.process.wait()
+        self.start(*(uri.split("//")[1] for uri in (self.coaps, self.bootstraps, self.http)))
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -182,9 +192,13 @@ class Nat:
                     self.to_device.append(data[0])
                     self.inside.sendto(data, self.device)
 
+    def forget(self):
+        """Counts from here on."""
+        self.to_server, self.to_device = [], []
+
     def move(self):
         """The device has another address from now on, and nothing reaches it at the old one."""
-        self.to_server, self.to_device = [], []
+        self.forget()
         self.outside = self.bound()
 
     def __enter__(self):
