@@ -270,13 +270,14 @@ async fn a_million_credentials_are_loaded() {
         let numbers = std::fs::read_to_string("/proc/self/statm").unwrap();
         numbers.split(' ').nth(1).unwrap().parse().unwrap()
     };
-    let (before, started) = (pages(), std::time::Instant::now());
+    // The machine may have other things to do.
+    let on_processor = || -> u64 {
+        let numbers = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        numbers.split(' ').next().unwrap().parse().unwrap()
+    };
+    let (before, started) = (pages(), on_processor());
     let credentials = folder.load(Unlisted::Refused);
-    println!(
-        "{} loaded in {:?}, {} bytes each",
-        credentials.len(),
-        started.elapsed(),
-        (pages() - before) * 4096 / 1_000_000
-    );
+    let (took, bytes) = (on_processor() - started, (pages() - before) * 4096 / 1_000_000);
+    println!("{} loaded in {} ms of a processor, {bytes} bytes each", credentials.len(), took / 1_000_000);
     assert!(credentials.gate(Purpose::Lwm2m).psk(b"buoy-0999999").is_some());
 }
