@@ -523,13 +523,14 @@ impl Seen {
 
 /// What a secret is sealed under: what it belongs to, each part with its length.
 pub(crate) fn name_of(row: &CredentialRow) -> Vec<u8> {
-    let parts = [
-        row.purpose.as_str().as_bytes(),
-        row.kind.as_str().as_bytes(),
-        row.endpoint.as_bytes(),
-        &row.identity,
-    ];
-    parts.iter().flat_map(|part| [&(part.len() as u32).to_be_bytes()[..], part].concat()).collect()
+    let (purpose, kind) = (row.purpose.as_str(), row.kind.as_str());
+    let parts = [purpose.as_bytes(), kind.as_bytes(), row.endpoint.as_bytes(), &row.identity];
+    let mut name = Vec::with_capacity(parts.iter().map(|part| 4 + part.len()).sum());
+    for part in parts {
+        name.extend_from_slice(&(part.len() as u32).to_be_bytes());
+        name.extend_from_slice(part);
+    }
+    name
 }
 
 fn find<'a>(book: &'a Book, endpoint: &str, purpose: Purpose, id: u64) -> Result<&'a Entry, ChangeError> {
