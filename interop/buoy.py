@@ -86,7 +86,8 @@ class LineServer:
 
     def __init__(self, command):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.port = self.process.stdout.readline().split()[1]
+        _, self.port, *secure = self.process.stdout.readline().split()
+        self.secure_port = secure[0] if secure else None
         self.events = []
 
     def ask(self, line):
@@ -106,7 +107,11 @@ class LineServer:
         return False
 
 
-def our_device(name, command, buoy, folder):
+PSK = ["--psk-identity", "buoy-1", "--psk-key", "0f" * 16]
+
+
+def our_device(name, command, buoy, folder, keys=()):
+    """With keys, at the server's secure port: its lines must tell of one handshake, though the device reboots."""
     server = LineServer(command)
     run = subprocess.run
     image, prefix = folder / "fw.bin", folder / "key"
@@ -114,9 +119,10 @@ def our_device(name, command, buoy, folder):
         run([buoy, "fw", "keygen", "--kind", "p256", prefix], check=True, capture_output=True)
         run([buoy, "fw", "build", "--release", "1.0.0", image], check=True)
         run([buoy, "fw", "sign", "--key", f"{prefix}.key.pem", image], check=True, capture_output=True)
-    device = subprocess.Popen([buoy, "device", "--server", f"coap://127.0.0.1:{server.port}", "--endpoint", "buoy-1",
-                               "--flash", folder / f"{name}.flash", "--trust", f"{prefix}.pub.pem",
-                               "--factory", image], stdout=subprocess.DEVNULL)
+    uri = f"coaps://127.0.0.1:{server.secure_port}" if keys else f"coap://127.0.0.1:{server.port}"
+    lines = folder / f"{name}.lines"
+    device = subprocess.Popen([buoy, "device", "--server", uri, "--endpoint", "buoy-1", "--trust", f"{prefix}.pub.pem",
+                               "--flash", folder / f"{name}.flash", "--factory", image, *keys], stdout=lines.open("w"))
     try:
         check(f"buoy device registers at {name}", server.wait_for("registered"))
         answer = server.ask("read buoy-1 /3/0/3")
@@ -129,6 +135,9 @@ def our_device(name, command, buoy, folder):
         check(f"{name} observes it", answer.get("success") and server.wait_for("notification", 2), answer)
         answer = server.ask("execute buoy-1 /3/0/4")
         check(f"{name} reboots it", answer.get("code") == "2.04" and server.wait_for("registered", 2), answer)
+        if keys:
+            said = [line for line in lines.read_text().splitlines() if line.startswith(("HANDSHAKE", "SESSION"))]
+            check(f"{name}: one session for both lives", said == ["HANDSHAKE full", "SESSION restored"], said)
     finally:
         device.terminate()
         device.wait(10)
@@ -139,7 +148,7 @@ def our_device(name, command, buoy, folder):
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        server = subprocess.Popen([sys.argv[1], "serve", "--data", folder / "data", "--coap", "127.0.0.1:0",
+        server = subprocess.Popen([sys.argv[1], "serve", "--data", folder / "data", "--coaps", "off", "--coap", "127.0.0.1:0",
                                    "--http", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True,
                                   stderr=subprocess.DEVNULL)
         try:
@@ -156,6 +165,9 @@ def main():
             server.wait(20)
         our_device("Leshan", ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", JAVA_PATH,
                               "buoy.interop.LeshanServer", "--port", "0"], sys.argv[1], folder)
+        our_device("Leshan by DTLS", ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", JAVA_PATH,
+                                      "buoy.interop.LeshanServer", "--port", "0", "--secure-port", "0", "--psk",
+                                      f"{PSK[1]}:{PSK[3]}", "--cid", "6"], sys.argv[1], folder, PSK)
         our_device("aiocoap", [sys.executable, HERE / "aiocoap/server.py", "--port", "0"], sys.argv[1], folder)
     print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
     return 0 if all(results) else 1

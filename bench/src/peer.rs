@@ -17,7 +17,7 @@ pub(crate) struct Buoy {
 impl Buoy {
     pub(crate) fn start(program: &Path, data: &Path) -> Result<Self> {
         let mut child = Command::new(program)
-            .args(["serve", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"])
+            .args(["serve", "--coaps", "off", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"])
             .arg(data)
             .env("RUST_LOG", "error")
             .stdout(Stdio::piped())

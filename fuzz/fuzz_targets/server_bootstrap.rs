@@ -260,7 +260,7 @@ fn config(is_large: bool) -> BootstrapConfig {
 }
 
 fn peer(port: u16) -> Peer {
-    Peer { address: SocketAddr::from(([127, 0, 0, 1], port)) }
+    Peer::plain(SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
 fn port(device: u8) -> u16 {

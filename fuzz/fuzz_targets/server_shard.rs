@@ -169,7 +169,7 @@ impl World {
                 }
                 Change::RemoveRegistration { key } => drop(self.registrations.remove(&key.0)),
                 Change::PutOperation(record) => drop(self.operations.insert(record.id.0, (**record).clone())),
-                Change::PutReport(_) => {}
+                Change::PutReport(_) | Change::PutSession { .. } | Change::RemoveSession { .. } => {}
             }
         }
         for (peer, datagram) in self.outbox.datagrams() {
@@ -359,7 +359,7 @@ fn shard(seed: u8) -> Shard<Unclaimed> {
 }
 
 fn peer(port: u16) -> Peer {
-    Peer { address: SocketAddr::from(([127, 0, 0, 1], port)) }
+    Peer::plain(SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
 fn port(device: u8) -> u16 {

@@ -27,6 +27,11 @@ const CHECKS: &[Check] = &[
         needs: &[Need::Buoy, Need::Leshan, Need::Python, Need::Libcoap],
         command: &[PYTHON, "interop/buoy.py", "target/debug/buoy"],
     },
+    Check {
+        name: "Buoy's device in the hands of a bootstrap server scripted with aiocoap",
+        needs: &[Need::Buoy, Need::Python],
+        command: &[PYTHON, "interop/aiocoap/bootstrap.py", "target/debug/buoy"],
+    },
 ];
 
 struct Check {

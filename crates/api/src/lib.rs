@@ -4,6 +4,7 @@
 //! epoch; digests are SHA-256 in hexadecimal digits.
 #![forbid(unsafe_code)]
 
+mod bootstrap;
 pub mod client;
 mod credentials;
 
@@ -12,6 +13,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use bootstrap::{
+    BootstrapAccount, BootstrapAcl, BootstrapClaim, BootstrapConfig, BootstrapCredentials, BootstrapServer,
+    BootstrapValue, BootstrapWrite,
+};
 pub use credentials::{
     AddCredential, Credential, CredentialKind, CredentialProof, CredentialPurpose, CredentialState, Imported,
     NewCredential, Secret,
@@ -36,6 +41,8 @@ pub struct Device {
     pub registration: String,
     /// `IP:PORT`
     pub address: String,
+    /// Whether it speaks over DTLS, and so has proved its name.
+    pub secure: bool,
     /// "1.0", "1.1" or "1.2".
     pub lwm2m: String,
     /// The binding, as in "U".
@@ -279,8 +286,12 @@ pub struct Firmware {
     pub uploaded_at: u64,
     /// Whether a detached signature lies beside it.
     pub signed: bool,
-    /// Where devices fetch it by CoAP.
-    pub coap_uri: String,
+    /// Where devices fetch it by CoAP over DTLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coaps_uri: Option<String>,
+    /// Where devices fetch it by plain CoAP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coap_uri: Option<String>,
     /// Where devices fetch it by HTTP.
     pub http_uri: String,
 }
@@ -447,6 +458,15 @@ pub enum Event {
     ObservationEnded {
         /// The device.
         endpoint: String,
+    },
+    /// A device was, or wants to be, configured by the bootstrap server.
+    Bootstrap {
+        /// The device, as far as it has a name.
+        endpoint: String,
+        /// "started", "step", "finished", "pack_sent", "failed", "pending" or "refused".
+        phase: String,
+        /// What was done, or why it failed.
+        detail: String,
     },
     /// An operation went on.
     Operation {

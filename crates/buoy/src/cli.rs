@@ -9,10 +9,12 @@ mod demo;
 mod device;
 mod fw;
 mod keyfile;
+mod keys;
 mod logging;
 mod serve;
 #[cfg(target_os = "linux")]
 mod swarm;
+mod tunnel;
 
 use std::process::ExitCode;
 
@@ -41,10 +43,10 @@ enum Command {
     /// Plays the whole story on one machine: server, devices, updates, roll-back.
     Demo(demo::Args),
     /// Runs a simulated device: the client engine as a process, with a flash in a file.
-    Device(device::Args),
+    Device(Box<device::Args>),
     /// Runs thousands of simulated devices against a server on this machine, and measures.
     #[cfg(target_os = "linux")]
-    Swarm(swarm::Args),
+    Swarm(Box<swarm::Args>),
     /// Prints the completions of a shell.
     Completions {
         /// Which.
@@ -69,7 +71,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Ca(args) => ca::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::Demo(args) => demo::run(&args),
-        Command::Device(args) => device::run(args),
+        Command::Device(args) => device::run(*args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "buoy", &mut std::io::stdout());
             Ok(())

@@ -1,6 +1,7 @@
-//! The running server: store, journal, shards, updates and HTTP, put together.
+//! The running server: store, journal, shards, bootstrap, updates and HTTP, put together.
 
 mod app;
+mod bootstrap;
 mod credentials;
 mod firmware;
 mod http;
@@ -8,11 +9,12 @@ mod hub;
 mod identity;
 mod journal;
 mod keyfile;
+mod listen;
+mod security;
 mod updates;
 mod values;
 
 use std::fs::{File, TryLockError};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -21,22 +23,27 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use buoy_lwm2m::model::{Registry, xml};
+use buoy_net::bootstrap::{BootstrapHandle, BootstrapParts};
 use buoy_net::clock::Clock;
 use buoy_net::directory::Endpoints;
+use buoy_net::secure::SecureParts;
 use buoy_net::shard::{Parts, ShardHandle};
-use buoy_net::udp;
-use buoy_server::{Outbox, RegistrationKey, Shard, ShardConfig};
+use buoy_net::udp::UdpSocket;
+use buoy_server::{Outbox, RegistrationKey, SessionId, Shard, ShardConfig};
 use buoy_store::sqlite::Sqlite;
-use buoy_store::{Page, Reader};
+use buoy_store::{Page, Purpose, Reader};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use app::App;
 use hub::Hub;
+use listen::{Addresses, ShardSockets};
+use security::Security;
 
 pub(crate) use http::{hex, openapi_document};
 pub(crate) use identity::Files as IdentityFiles;
 pub(crate) use keyfile::{path as key_file, rotate as rotate_key};
+pub(crate) use listen::Listen;
 
 /// Of a data folder: what seals its secrets, and what the server shows to devices.
 pub(crate) const KEY_FILES: [&str; 3] = [keyfile::FILE, identity::KEY_FILE, identity::CERTIFICATE_FILE];
@@ -47,8 +54,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) data: PathBuf,
-    pub(crate) coap: SocketAddr,
-    pub(crate) http: SocketAddr,
+    pub(crate) listen: Listen,
     pub(crate) shards: usize,
     pub(crate) models: Option<PathBuf>,
     pub(crate) retention_days: u32,
@@ -60,6 +66,7 @@ pub(crate) struct Settings {
 pub(crate) struct Server {
     app: Arc<App>,
     shards: Vec<(ShardHandle, JoinHandle<()>)>,
+    bootstrap: Option<(BootstrapHandle, JoinHandle<()>)>,
     journal: JoinHandle<()>,
     stop_http: oneshot::Sender<()>,
     http: tokio::task::JoinHandle<()>,
@@ -76,34 +83,45 @@ impl Server {
         let lock = lock(&settings.data)?;
         let store = Sqlite::open(&database(&settings.data))?;
         let models = Arc::new(load_models(settings.models.as_deref())?);
-        let sockets =
-            udp::bind(settings.coap, settings.shards).with_context(|| in_use("CoAP", settings.coap))?;
-        let coap_address = sockets.first().context("there are no shards")?.local_addr()?;
-        let listener =
-            TcpListener::bind(settings.http).await.with_context(|| in_use("HTTP", settings.http))?;
-        let http_address = listener.local_addr()?;
+        let (sockets, addresses) = listen::bind(&settings.listen, settings.shards).await?;
 
         let (journal, journal_thread) = journal::start(store.writer()?, models.clone())?;
         let (hub, events) = Hub::new();
         let reader = store.reader()?;
         let clock = Clock::start();
-        let endpoints = Endpoints::default();
         let keys = keyfile::Keys::open(&settings.data, &reader)?;
         let identity = identity::Identity::load(&settings.data, &settings.identity)?;
         let credentials =
-            credentials::Credentials::load(&reader, keys, journal.clone(), identity.unlisted())?;
-        let engines = restore(&reader, &endpoints, clock, &settings)?;
-        let parts = engines.into_iter().zip(sockets).map(|(engine, socket)| {
-            let hub = hub.clone();
-            Parts {
-                engine,
-                socket,
-                journal: Box::new(journal.clone()),
-                publish: Box::new(move |events| hub.publish(events)),
+            credentials::Credentials::load(&reader, keys.clone(), journal.clone(), identity.unlisted())?;
+        let security = security::Security::new(&identity, &keys, &credentials)?;
+        let bootstrap = bootstrap::Bootstrap::load(
+            &reader,
+            bootstrap::Parts {
+                store: store.clone(),
+                sealer: keys.sealer(),
+                credentials: credentials.clone(),
+                journal: journal.clone(),
+                hub: hub.clone(),
+                own: security.own(&addresses),
                 clock,
-            }
-        });
-        let shards = buoy_net::shard::start(parts.collect())?;
+            },
+        )?;
+        let endpoints = Endpoints::new(security.identities(Purpose::Lwm2m));
+        let engines = restore(&reader, &endpoints, clock, &settings)?;
+        let shards =
+            start_shards(&reader, sockets.shards, engines, &security, |engine, plain, secure| Parts {
+                engine,
+                plain,
+                secure,
+                directory: endpoints.clone(),
+                journal: Box::new(journal.clone()),
+                publish: Box::new({
+                    let hub = hub.clone();
+                    move |events| hub.publish(events)
+                }),
+                clock,
+            })?;
+        let bootstrap_server = start_bootstrap(sockets.bootstrap, &security, &bootstrap, clock)?;
 
         let (updates, commands) = updates::UpdatesHandle::new();
         let app = Arc::new(App {
@@ -119,8 +137,9 @@ impl Server {
             readers: Mutex::default(),
             credentials,
             identity,
-            coap_address,
-            http_address,
+            bootstrap,
+            bootstrap_server: bootstrap_server.as_ref().map(|(handle, _)| handle.clone()),
+            addresses,
             updates,
             downloads: http::Downloads::default(),
             keys_in_use: http::KeysInUse::default(),
@@ -133,26 +152,24 @@ impl Server {
         tokio::spawn(keep_house(app.clone(), settings.retention_days));
 
         let (stop_http, stopped) = oneshot::channel();
-        let router = http::router(app.clone());
-        let http = tokio::spawn(async move {
-            let stop = async {
-                // The sender's end is a stop too.
-                let _ = stopped.await;
-            };
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        });
-        tracing::info!(coap = %coap_address, http = %http_address, "ready");
-        Ok(Self { app, shards, journal: journal_thread, stop_http, http, _lock: lock })
+        let http = tokio::spawn(serve_http(sockets.http, app.clone(), stopped));
+        for (name, uri) in app.addresses.listed() {
+            tracing::info!("{name} at {uri}");
+        }
+        Ok(Self {
+            app,
+            shards,
+            bootstrap: bootstrap_server,
+            journal: journal_thread,
+            stop_http,
+            http,
+            _lock: lock,
+        })
     }
 
-    pub(crate) fn coap_address(&self) -> SocketAddr {
-        self.app.coap_address
-    }
-
-    pub(crate) fn http_address(&self) -> SocketAddr {
-        self.app.http_address
+    /// Where it can be reached.
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.app.addresses
     }
 
     /// Saves what is to be saved, answers what is to be answered, and ends.
@@ -161,6 +178,12 @@ impl Server {
         let _ = self.stop_http.send(());
         // Event streams never end by themselves.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.http).await;
+        if let Some((handle, thread)) = self.bootstrap {
+            handle.stop();
+            if tokio::task::spawn_blocking(move || thread.join()).await?.is_err() {
+                bail!("the bootstrap server's thread had failed");
+            }
+        }
         for (handle, thread) in self.shards {
             handle.stop();
             let joined = tokio::task::spawn_blocking(move || thread.join()).await?;
@@ -200,10 +223,14 @@ fn lock(data: &Path) -> anyhow::Result<File> {
     }
 }
 
-fn in_use(what: &str, address: SocketAddr) -> String {
-    format!(
-        "the {what} address {address} cannot be had; stop what uses it (perhaps another `buoy serve`), or choose another port"
-    )
+async fn serve_http(listener: TcpListener, app: Arc<App>, stopped: oneshot::Receiver<()>) {
+    let stop = async {
+        // The sender's end is a stop too.
+        let _ = stopped.await;
+    };
+    if let Err(error) = axum::serve(listener, http::router(app)).with_graceful_shutdown(stop).await {
+        tracing::error!(%error, "the HTTP server ended");
+    }
 }
 
 fn load_models(folder: Option<&Path>) -> anyhow::Result<Registry> {
@@ -264,6 +291,58 @@ fn restore(
     Ok(engines)
 }
 
+/// Starts the shards, each with its sockets and with the sessions that it had.
+fn start_shards(
+    reader: &impl Reader,
+    sockets: Vec<ShardSockets>,
+    engines: Vec<Shard<Endpoints>>,
+    security: &Security,
+    parts: impl Fn(Shard<Endpoints>, Option<UdpSocket>, Option<SecureParts>) -> Parts,
+) -> anyhow::Result<Vec<(ShardHandle, JoinHandle<()>)>> {
+    let count = sockets.len();
+    let mut sessions: Vec<Vec<(SessionId, Vec<u8>)>> = vec![Vec::new(); count];
+    let mut last = engines
+        .iter()
+        .flat_map(Shard::registrations)
+        .filter_map(|registration| registration.session)
+        .map(SessionId::counter)
+        .max()
+        .unwrap_or(0);
+    reader.sessions(&mut |id, record| {
+        let Some(session) = SessionId::from_number(id) else { return };
+        last = last.max(session.counter());
+        // Names may carry numbers of a time when there were more shards.
+        sessions[usize::from(session.shard()) % count].push((session, record.to_vec()));
+    })?;
+    let parts = sockets.into_iter().zip(engines).zip(sessions).map(|((sockets, engine), sessions)| {
+        let secure = sockets.secure.map(|socket| security.parts(Purpose::Lwm2m, socket, last, sessions));
+        parts(engine, sockets.plain, secure)
+    });
+    Ok(buoy_net::shard::start(parts.collect())?)
+}
+
+fn start_bootstrap(
+    sockets: ShardSockets,
+    security: &Security,
+    bootstrap: &bootstrap::Bootstrap,
+    clock: Clock,
+) -> anyhow::Result<Option<(BootstrapHandle, JoinHandle<()>)>> {
+    if sockets.plain.is_none() && sockets.secure.is_none() {
+        return Ok(None);
+    }
+    let (decide, publish) = (bootstrap.clone(), bootstrap.clone());
+    let secure = sockets.secure.map(|socket| security.parts(Purpose::Bootstrap, socket, 0, Vec::new()));
+    let parts = BootstrapParts {
+        plain: sockets.plain,
+        secure,
+        directory: Endpoints::new(security.identities(Purpose::Bootstrap)),
+        decide: Box::new(move |request, proved| decide.decide(request, proved)),
+        publish: Box::new(move |event| publish.publish(event)),
+        clock,
+    };
+    Ok(Some(buoy_net::bootstrap::start(parts)?))
+}
+
 fn offer_firmware(app: &App, reader: &impl Reader) -> anyhow::Result<()> {
     for row in reader.firmware()? {
         match app.firmware.load(row) {
@@ -281,6 +360,7 @@ async fn keep_house(app: Arc<App>, retention_days: u32) {
     loop {
         tick.tick().await;
         save_last_contacts(&app);
+        app.shards.iter().for_each(ShardHandle::save_sessions);
         let before = app.now().saturating_sub(retention);
         if app.journal.edit(move |batch| batch.prune(before)).await.is_err() {
             return;

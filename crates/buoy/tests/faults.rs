@@ -11,7 +11,7 @@ use common::{Server, buoy, register_request, wait_until};
 /// What `buoy serve` says when it refuses to start.
 fn refusal(arguments: &[&str], data: &Path) -> String {
     let output = buoy()
-        .args(["serve", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+        .args(["serve", "--coaps", "off", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0"])
         .args(arguments)
         .arg("--data")
         .arg(data)
@@ -28,7 +28,7 @@ fn an_address_in_use_is_named_with_what_to_do() {
     for (flag, address) in [("--coap", &server.coap), ("--http", &server.http)] {
         let address = address.trim_start_matches("http://");
         let output = buoy()
-            .args(["serve", flag, address, "--data"])
+            .args(["serve", "--coaps", "off", flag, address, "--data"])
             .arg(folder.path().join("second"))
             .args(if flag == "--coap" { ["--http", "127.0.0.1:0"] } else { ["--coap", "127.0.0.1:0"] })
             .output()

@@ -22,7 +22,7 @@ use buoy_lwm2m::path::Path;
 use rand_core::Rng;
 
 use crate::access::{AccessControl, AccessObject};
-use crate::accounts::{Accounts, Security, Server};
+use crate::accounts::{Accounts, KEY_MAX, Security, Server};
 use crate::effects::{Changed, Effects, Event, ServerSlot};
 use crate::object::{Clock, Context, Object};
 use crate::storage::Storage;
@@ -32,7 +32,7 @@ use crate::tree::Tree;
 pub use register::SendRefused;
 
 use bootstrap::Bootstrap;
-use exchange::Tag;
+use exchange::{Exchange, Tag};
 use history::History;
 use observation::Observation;
 use session::Session;
@@ -46,30 +46,33 @@ const SEEN: usize = 12;
 const REPLY: usize = 48;
 /// Paths with notification attributes, over all servers.
 const ATTRIBUTES: usize = 12;
+/// The most bytes of a key on a host, where it may be a chain of certificates.
+pub const HOST_KEY_MAX: usize = 2048;
 /// The most bytes of an endpoint name.
 pub const ENDPOINT_MAX: usize = 64;
 
 /// A device.
 ///
 /// `SERVERS` accounts and `OBSERVATIONS` observations at most; datagrams of up to `MTU` bytes, and bodies that have to be in
-/// memory whole (an answer, a list of objects, a Write in blocks) of up to `BODY` bytes. An answer lies on the stack.
+/// memory whole (an answer, a list of objects, a Write in blocks) of up to `BODY` bytes; keys of up to `KEY`. An answer lies on the stack.
 pub struct Client<
     R,
     const SERVERS: usize = 2,
     const OBSERVATIONS: usize = 16,
     const MTU: usize = 1280,
     const BODY: usize = 4096,
+    const KEY: usize = KEY_MAX,
 > {
     config: ClientConfig,
     rng: R,
     endpoint: FixedEndpoint<ServerSlot, EXCHANGES, MTU, SEEN, REPLY>,
-    accounts: Accounts<SERVERS>,
+    accounts: Accounts<SERVERS, KEY>,
     access: AccessObject,
     sessions: [Session; SERVERS],
     observations: [Option<Observation>; OBSERVATIONS],
     attributes: [Option<AttributeEntry>; ATTRIBUTES],
     transfer: Option<Transfer<BODY>>,
-    bootstrap: Bootstrap<SERVERS, BODY>,
+    bootstrap: Bootstrap<SERVERS, BODY, KEY>,
     history: History,
     effects: Effects,
     link: Link,
@@ -80,7 +83,7 @@ pub struct Client<
 }
 
 /// A device on a PC or in a simulator.
-pub type HostClient<R> = Client<R, 3, 32, 1280, 8192>;
+pub type HostClient<R> = Client<R, 3, 32, 1280, 8192, HOST_KEY_MAX>;
 /// A device on a chip: blocks of 512 bytes.
 pub type ChipClient<R> = Client<R, 3, 16, 720, 1536>;
 
@@ -156,8 +159,14 @@ impl ClientConfig {
     }
 }
 
-impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, const BODY: usize>
-    Client<R, SERVERS, OBSERVATIONS, MTU, BODY>
+impl<
+    R: Rng,
+    const SERVERS: usize,
+    const OBSERVATIONS: usize,
+    const MTU: usize,
+    const BODY: usize,
+    const KEY: usize,
+> Client<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY>
 {
     /// A device without server accounts, which does nothing until [`Client::start`].
     pub fn new(config: ClientConfig, mut rng: R) -> Self {
@@ -188,7 +197,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     ///
     /// # Errors
     /// [`ConfigError::TooManyServers`]
-    pub fn add_server(&mut self, security: Security, server: Server) -> Result<ServerSlot, ConfigError> {
+    pub fn add_server(&mut self, security: Security<KEY>, server: Server) -> Result<ServerSlot, ConfigError> {
         let slot = self.accounts.add(security, server).ok_or(ConfigError::TooManyServers)?;
         self.effects.persist(0);
         self.effects.persist(1);
@@ -197,14 +206,14 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
 
     /// Sets the account of the bootstrap server. A device without server accounts goes there by itself, and one that can't
     /// reach its servers does so if their accounts say that it should. Its socket is that of [`ServerSlot::BOOTSTRAP`].
-    pub fn set_bootstrap_server(&mut self, security: Security) {
+    pub fn set_bootstrap_server(&mut self, security: Security<KEY>) {
         self.accounts.set_bootstrap(security);
         self.effects.persist(0);
     }
 
     /// The account of the bootstrap server.
     #[must_use]
-    pub fn bootstrap_server(&self) -> Option<&Security> {
+    pub fn bootstrap_server(&self) -> Option<&Security<KEY>> {
         self.accounts.security.bootstrap.as_ref()
     }
 
@@ -218,7 +227,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     }
 
     /// The server accounts: for each there is a socket.
-    pub fn servers(&self) -> impl Iterator<Item = (ServerSlot, &Security, &Server)> {
+    pub fn servers(&self) -> impl Iterator<Item = (ServerSlot, &Security<KEY>, &Server)> {
         (0..SERVERS).filter_map(|index| {
             let slot = ServerSlot(u8::try_from(index).ok()?);
             Some((slot, self.accounts.security(slot)?, self.accounts.server(slot)?))
@@ -453,6 +462,26 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         self.drive(now, objects);
     }
 
+    /// Says that there is no way to a server: its keys were refused, or nobody answers its handshake. What was asked of it counts
+    /// as unanswered at once, and is tried again when its account says.
+    pub fn set_unreachable(&mut self, now: Instant, server: ServerSlot, objects: &mut [&mut dyn Object]) {
+        let of_server = [
+            Exchange::Register(server),
+            Exchange::Update(server),
+            Exchange::Deregister(server),
+            Exchange::Send(server),
+            Exchange::BootstrapRequest,
+            Exchange::BootstrapPack,
+        ];
+        for exchange in of_server {
+            let tag = Tag::from(exchange);
+            if self.endpoint.cancel(now, server, tag.0) {
+                self.exchange_timed_out(now, tag, objects);
+            }
+        }
+        self.drive(now, objects);
+    }
+
     /// Whether a server has the registration.
     #[must_use]
     pub fn is_registered(&self, server: ServerSlot) -> bool {
@@ -465,6 +494,17 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         self.session(server)
             .filter(|session| session.is_registered())
             .map(|session| session.location.as_str())
+    }
+
+    /// Message ids that the client itself does not use at this server for as long as any is remembered: for others in the same
+    /// session, such as a [`CoapFetch`](crate::firmware::fetch::CoapFetch).
+    #[must_use]
+    pub fn distant_message_ids(&self, server: ServerSlot) -> MessageIds {
+        let next = self.session(server).map_or(0, |session| {
+            let mut ids = session.ids;
+            ids.next_id()
+        });
+        MessageIds::starting_at(next.wrapping_add(0x8000))
     }
 
     /// How many messages of the device's wait for an answer or for their turn.
@@ -532,11 +572,11 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
     }
 }
 
-fn tree<'a, 'o, const N: usize>(
-    accounts: &'a mut Accounts<N>,
+fn tree<'a, 'o, const N: usize, const KEY: usize>(
+    accounts: &'a mut Accounts<N, KEY>,
     access: &'a mut AccessObject,
     objects: &'a mut [&'o mut dyn Object],
-) -> Tree<'a, 'o, N> {
+) -> Tree<'a, 'o, N, KEY> {
     Tree { accounts, access, objects }
 }
 

@@ -20,32 +20,34 @@ use crate::tree::{Tree, at, unwritable};
 pub(crate) const ACCOUNTS: core::ops::RangeInclusive<u16> = 0..=2;
 /// The Device object, which a Bootstrap-Delete passes over.
 pub(crate) const DEVICE: u16 = 3;
+/// The cipher suites of an account: the resource of object 0 that may have several values.
+const SUITES: u16 = 16;
 /// Instances that one request may write.
 const TOUCHED: usize = 24;
 /// The longest head of an entry of [`Log`].
 const HEAD: usize = 14;
 
 /// A configuration in the making.
-pub(crate) struct Staged<const N: usize, const BODY: usize> {
-    pub(crate) accounts: StagedAccounts<N>,
+pub(crate) struct Staged<const N: usize, const BODY: usize, const KEY: usize> {
+    pub(crate) accounts: StagedAccounts<N, KEY>,
     pub(crate) others: Log<BODY>,
 }
 
 /// A copy of the server accounts and access rights. While they are written they need not go together.
 #[derive(Clone, Copy)]
-pub(crate) struct StagedAccounts<const N: usize> {
+pub(crate) struct StagedAccounts<const N: usize, const KEY: usize> {
     /// One place more than there are servers: for the bootstrap server.
-    first: Option<StagedSecurity>,
-    others: [Option<StagedSecurity>; N],
+    first: Option<StagedSecurity<KEY>>,
+    others: [Option<StagedSecurity<KEY>>; N],
     pub(crate) servers: [Option<Server>; N],
     pub(crate) access: AccessObject,
 }
 
 /// An instance of object 0.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct StagedSecurity {
+pub(crate) struct StagedSecurity<const KEY: usize> {
     pub(crate) is_bootstrap: bool,
-    pub(crate) security: Security,
+    pub(crate) security: Security<KEY>,
 }
 
 /// Which instances a request has begun anew.
@@ -53,15 +55,15 @@ struct Touched {
     instances: [Option<(u16, u16)>; TOUCHED],
 }
 
-impl<const N: usize, const BODY: usize> Staged<N, BODY> {
-    pub(crate) fn new(accounts: &Accounts<N>, access: &AccessObject) -> Self {
+impl<const N: usize, const BODY: usize, const KEY: usize> Staged<N, BODY, KEY> {
+    pub(crate) fn new(accounts: &Accounts<N, KEY>, access: &AccessObject) -> Self {
         Self { accounts: StagedAccounts::of(accounts, access), others: Log::new() }
     }
 }
 
-impl<const N: usize> StagedAccounts<N> {
-    fn of(accounts: &Accounts<N>, access: &AccessObject) -> Self {
-        let staged = |is_bootstrap| move |security: Security| StagedSecurity { is_bootstrap, security };
+impl<const N: usize, const KEY: usize> StagedAccounts<N, KEY> {
+    fn of(accounts: &Accounts<N, KEY>, access: &AccessObject) -> Self {
+        let staged = |is_bootstrap| move |security: Security<KEY>| StagedSecurity { is_bootstrap, security };
         Self {
             first: accounts.security.bootstrap.map(staged(true)),
             others: accounts.security.instances.map(|place| place.map(staged(false))),
@@ -71,11 +73,11 @@ impl<const N: usize> StagedAccounts<N> {
     }
 
     /// The instances of object 0, in no order.
-    pub(crate) fn security(&self) -> impl Iterator<Item = &StagedSecurity> {
+    pub(crate) fn security(&self) -> impl Iterator<Item = &StagedSecurity<KEY>> {
         [&self.first].into_iter().chain(&self.others).flatten()
     }
 
-    fn places(&mut self) -> impl Iterator<Item = &mut Option<StagedSecurity>> {
+    fn places(&mut self) -> impl Iterator<Item = &mut Option<StagedSecurity<KEY>>> {
         [&mut self.first].into_iter().chain(&mut self.others)
     }
 
@@ -90,6 +92,9 @@ impl<const N: usize> StagedAccounts<N> {
     ) -> Result<(), Refusal> {
         let mut fresh = *self;
         let mut touched = Touched { instances: [None; TOUCHED] };
+        if let [0, instance, SUITES] = base.ids() {
+            fresh.security_mut(*instance)?.security.tls.suites = Default::default();
+        }
         if let ([object, instance], true) = (base.ids(), base.level() == Level::ObjectInstance) {
             fresh.begin(*object, *instance, &mut touched)?;
         }
@@ -118,8 +123,9 @@ impl<const N: usize> StagedAccounts<N> {
         }
     }
 
-    fn security_mut(&mut self, instance: u16) -> Result<&mut StagedSecurity, Refusal> {
-        let known = |place: &Option<StagedSecurity>| place.is_some_and(|it| it.security.instance == instance);
+    fn security_mut(&mut self, instance: u16) -> Result<&mut StagedSecurity<KEY>, Refusal> {
+        let known =
+            |place: &Option<StagedSecurity<KEY>>| place.is_some_and(|it| it.security.instance == instance);
         let index = self.places().position(|place| known(place));
         let index =
             index.or_else(|| self.places().position(|place| place.is_none())).ok_or(Refusal::NO_ROOM)?;
@@ -150,7 +156,8 @@ impl<const N: usize> StagedAccounts<N> {
         let Some(value_type) = value_type else { return Ok(()) };
         let value = raw.resolve(value_type, scratch).map_err(unwritable)?;
         let index = item.path.resource_instance_id();
-        if object != 2 && index.is_some() {
+        let has_several = object == 2 || (object, at.resource) == (0, SUITES);
+        if !has_several && index.is_some() {
             return Err(Refusal::bad_value("a resource with one value was given several"));
         }
         match object {
@@ -213,7 +220,7 @@ impl<const N: usize> StagedAccounts<N> {
         self.security().try_for_each(check_security)?;
         self.servers.iter().flatten().try_for_each(|server| self.check_server(server))?;
         let mut accounts = self.security().filter(|it| !it.is_bootstrap);
-        let has_server = |it: &StagedSecurity| self.has_server(it.security.short_server_id);
+        let has_server = |it: &StagedSecurity<KEY>| self.has_server(it.security.short_server_id);
         if !accounts.all(has_server) {
             return Err(nonsense(
                 "an instance of object 0 has no server in object 1 with its short server id",
@@ -258,7 +265,7 @@ impl<const N: usize> StagedAccounts<N> {
     }
 
     /// The configuration that [`StagedAccounts::check`] has passed, each server in the place that it had before.
-    pub(crate) fn settle(&self, before: &Accounts<N>) -> (Accounts<N>, AccessObject) {
+    pub(crate) fn settle(&self, before: &Accounts<N, KEY>) -> (Accounts<N, KEY>, AccessObject) {
         let mut accounts = Accounts::new();
         let bootstrap = self.security().find(|it| it.is_bootstrap);
         accounts.security.bootstrap = bootstrap.map(|it| Security { short_server_id: 0, ..it.security });
@@ -267,7 +274,7 @@ impl<const N: usize> StagedAccounts<N> {
             let free = accounts.servers.instances.iter().position(Option::is_none);
             let Some(index) = place.or(free) else { continue };
             let id = server.short_server_id;
-            let of_server = |it: &&StagedSecurity| !it.is_bootstrap && it.security.short_server_id == id;
+            let of_server = |it: &&StagedSecurity<KEY>| !it.is_bootstrap && it.security.short_server_id == id;
             let security = self.security().find(of_server).map(|it| it.security);
             if let Some(place) = accounts.security.instances.get_mut(index) {
                 *place = security;
@@ -282,7 +289,7 @@ impl<const N: usize> StagedAccounts<N> {
     /// The servers with the place that they had before, or those that had none.
     fn placed<'a>(
         &'a self,
-        before: &'a Accounts<N>,
+        before: &'a Accounts<N, KEY>,
         had_one: bool,
     ) -> impl Iterator<Item = (&'a Server, Option<usize>)> {
         let place = |server: &Server| {
@@ -333,7 +340,7 @@ const fn nonsense(words: &'static str) -> Refusal {
     Refusal::new(Code::NOT_ACCEPTABLE, words)
 }
 
-fn check_security(staged: &StagedSecurity) -> Result<(), Refusal> {
+fn check_security<const KEY: usize>(staged: &StagedSecurity<KEY>) -> Result<(), Refusal> {
     let security = &staged.security;
     let is_secured = match scheme(security.uri.as_str()) {
         Some(Scheme::Coap) => false,
@@ -474,7 +481,7 @@ fn take_number(rest: &mut &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(*number))
 }
 
-impl<const N: usize> Tree<'_, '_, N> {
+impl<const N: usize, const KEY: usize> Tree<'_, '_, N, KEY> {
     /// Whether a payload about objects other than 0 to 2 can be written. A Bootstrap-Pack may speak of objects that this
     /// device doesn't have.
     pub(crate) fn check_others(

@@ -17,8 +17,8 @@ use crate::object::{At, Clock, Context, Object, Refusal, ResourceDefinition, Sin
 pub(crate) const SECURITY: u16 = 0;
 
 /// All objects.
-pub(crate) struct Tree<'a, 'o, const N: usize> {
-    pub(crate) accounts: &'a mut Accounts<N>,
+pub(crate) struct Tree<'a, 'o, const N: usize, const KEY: usize> {
+    pub(crate) accounts: &'a mut Accounts<N, KEY>,
     pub(crate) access: &'a mut AccessObject,
     pub(crate) objects: &'a mut [&'o mut dyn Object],
 }
@@ -44,7 +44,7 @@ pub(crate) enum Missing {
 /// Takes a path and its value; none stands for something empty.
 pub(crate) type Visit<'v> = dyn FnMut(Path, Option<&Value<'_>>) + 'v;
 
-impl<const N: usize> Tree<'_, '_, N> {
+impl<const N: usize, const KEY: usize> Tree<'_, '_, N, KEY> {
     pub(crate) fn get(&self, object: u16) -> Option<&dyn Object> {
         match object {
             0 => Some(&self.accounts.security),

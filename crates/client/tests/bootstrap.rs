@@ -232,6 +232,54 @@ fn resources_that_the_device_does_not_have_are_passed_over() {
 }
 
 #[test]
+fn how_the_handshake_is_to_be_done_is_kept_with_the_account() {
+    let mut world = asked();
+    assert_eq!(ask(&mut world, Code::DELETE, "/"), Code::DELETED);
+    let account = [
+        ("/0/4/0", Value::String("coaps://server.example:5684")),
+        ("/0/4/2", Value::Integer(2)),
+        ("/0/4/3", Value::Opaque(b"own certificate")),
+        ("/0/4/4", Value::Opaque(b"authority")),
+        ("/0/4/5", Value::Opaque(b"key")),
+        ("/0/4/10", Value::Integer(102)),
+        ("/0/4/13", Value::UnsignedInteger(0)),
+        ("/0/4/14", Value::String("server.example")),
+        ("/0/4/15", Value::UnsignedInteger(2)),
+        ("/0/4/16/0", Value::UnsignedInteger(0xc0ae)),
+        ("/0/4/16/1", Value::UnsignedInteger(0xc02b)),
+    ];
+    assert_eq!(write(&mut world, SENML_CBOR, "/0/4", &account), Code::CHANGED);
+    for (resource, wrong) in [(13, 2), (15, 4), (16, 70_000)] {
+        let path = format!("/0/4/{resource}");
+        let values = [(path.as_str(), Value::UnsignedInteger(wrong))];
+        assert_eq!(write(&mut world, SENML_CBOR, &path, &values), Code::BAD_REQUEST, "{path}");
+    }
+    take(&mut world, Step::Server);
+    assert_eq!(finish(&mut world), Code::CHANGED);
+    for _ in 0..2 {
+        let (_, security, _) = world.device.client.servers().next().unwrap();
+        assert_eq!(security.tls.server_name.as_str(), "server.example");
+        assert_eq!((security.tls.matching_type, security.tls.certificate_usage), (0, 2));
+        assert_eq!(security.tls.suites, [Some(0xc0ae), Some(0xc02b), None, None]);
+        assert_eq!(security.server_key.as_slice(), b"authority");
+        world.device.reboot(world.now);
+    }
+}
+
+#[test]
+fn a_certificate_fits_a_host_and_not_a_chip() {
+    let certificate = [0x30; 900];
+    let made = buoy_client::Security::<{ buoy_client::HOST_KEY_MAX }>::certificate(
+        "coaps://192.0.2.1",
+        &certificate,
+        b"key",
+        &certificate,
+    );
+    assert_eq!(made.unwrap().identity.as_slice(), certificate);
+    assert!(Security::<96>::certificate("coaps://192.0.2.1", &certificate, b"key", &certificate).is_err());
+}
+
+#[test]
 fn accounts_are_written_in_every_format_and_on_every_level() {
     let formats = [TLV, SENML_JSON, SENML_CBOR, LWM2M_CBOR, ContentFormat::LWM2M_JSON];
     for (format, of_object) in formats.into_iter().flat_map(|format| [(format, false), (format, true)]) {

@@ -169,3 +169,19 @@ fn disable_deregisters_and_comes_back_after_its_time() {
     world.wait(2);
     assert_eq!(world.request().path(), "rd");
 }
+
+#[test]
+fn a_server_whose_handshake_fails_counts_as_silent_at_once() {
+    let mut world = World::new();
+    world.start();
+    let now = world.now;
+    let client = &mut world.device.client;
+    world.device.objects.with(|objects| client.set_unreachable(now, FIRST, objects));
+    world.settle();
+    assert!(world.saw(Event::RegistrationFailed(FIRST, RegistrationFailure::ServerSilent)));
+    world.sent.clear();
+    world.wait(59);
+    assert!(world.sent.is_empty(), "the Register is not repeated");
+    world.wait(2);
+    assert_eq!(world.request().path(), "rd");
+}

@@ -127,6 +127,14 @@ pub struct Handle {
     generation: u32,
 }
 
+impl Handle {
+    /// A small number that no other live connection of the endpoint has: where a caller may keep what belongs to it.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.slot
+    }
+}
+
 /// Application data.
 #[derive(Debug)]
 pub struct Received<'d> {

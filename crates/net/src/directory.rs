@@ -1,51 +1,139 @@
-//! Which shard an endpoint lives on: asked when a device appears that its shard doesn't know, and by the interfaces for people.
+//! What all shards know together: which shard an endpoint lives on, and which DTLS session it has.
+//!
+//! Asked when a device appears that its shard doesn't know, when sessions begin and end, and by the interfaces for people; never
+//! for a message of a device that is known.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use buoy_server::Directory;
+use buoy_server::{Directory, SessionId};
+
+use crate::secure::Identities;
 
 const STRIPES: usize = 64;
 
-type Stripe = HashMap<Arc<str>, u8>;
-
-/// Endpoints and their shards. Cheap to clone; the clones are one.
-#[derive(Clone, Debug)]
+/// Endpoints, their shards and their sessions. Cheap to clone; the clones are one.
+#[derive(Clone)]
 pub struct Endpoints {
-    stripes: Arc<[Mutex<Stripe>]>,
-    hasher: RandomState,
+    homes: Striped<Arc<str>, u8>,
+    sessions: Striped<Arc<str>, SessionId>,
+    proved: Striped<SessionId, Arc<str>>,
+    /// Sessions without connection ID.
+    by_address: Striped<SocketAddr, SessionId>,
+    identities: Arc<dyn Identities>,
 }
 
-impl Default for Endpoints {
-    fn default() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+impl std::fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoints").finish_non_exhaustive()
     }
 }
 
 impl Endpoints {
+    /// Nobody yet. `identities` says whose names are worth nothing without credentials.
+    #[must_use]
+    pub fn new(identities: Arc<dyn Identities>) -> Self {
+        Self {
+            homes: Striped::default(),
+            sessions: Striped::default(),
+            proved: Striped::default(),
+            by_address: Striped::default(),
+            identities,
+        }
+    }
+
     /// The shard of an endpoint.
     #[must_use]
     pub fn shard_of(&self, endpoint: &str) -> Option<u8> {
-        self.with_stripe(endpoint, |stripe| stripe.get(endpoint).copied())
+        self.homes.with(endpoint, |stripe| stripe.get(endpoint).copied())
     }
 
-    fn with_stripe<T>(&self, endpoint: &str, act: impl FnOnce(&mut Stripe) -> T) -> T {
-        let stripe = &self.stripes[self.hasher.hash_one(endpoint) as usize % STRIPES];
-        act(&mut stripe.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The session of an endpoint.
+    #[must_use]
+    pub fn session_of(&self, endpoint: &str) -> Option<SessionId> {
+        self.sessions.with(endpoint, |stripe| stripe.get(endpoint).copied())
+    }
+
+    /// The session without connection ID at an address.
+    pub(crate) fn session_at(&self, address: SocketAddr) -> Option<SessionId> {
+        self.by_address.with(&address, |stripe| stripe.get(&address).copied())
+    }
+
+    /// An endpoint has proved itself; returns the session that it had before. `address` is that of a session that has no
+    /// connection ID.
+    pub(crate) fn open_session(
+        &self,
+        session: SessionId,
+        endpoint: &Arc<str>,
+        address: Option<SocketAddr>,
+    ) -> Option<SessionId> {
+        self.proved.with(&session, |stripe| stripe.insert(session, endpoint.clone()));
+        if let Some(address) = address {
+            self.by_address.with(&address, |stripe| stripe.insert(address, session));
+        }
+        self.sessions.with(&**endpoint, |stripe| stripe.insert(endpoint.clone(), session))
+    }
+
+    /// A session is over.
+    pub(crate) fn close_session(&self, session: SessionId, endpoint: &str, address: SocketAddr) {
+        self.proved.with(&session, |stripe| stripe.remove(&session));
+        self.by_address.with(&address, |stripe| remove_if(stripe, &address, &session));
+        self.sessions.with(endpoint, |stripe| remove_if(stripe, endpoint, &session));
     }
 }
 
 impl Directory for Endpoints {
     fn claim(&self, endpoint: &Arc<str>, shard: u8) -> u8 {
-        self.with_stripe(endpoint, |stripe| *stripe.entry(endpoint.clone()).or_insert(shard))
+        self.homes.with(&**endpoint, |stripe| *stripe.entry(endpoint.clone()).or_insert(shard))
     }
 
     fn release(&self, endpoint: &str, shard: u8) {
-        self.with_stripe(endpoint, |stripe| {
-            if stripe.get(endpoint) == Some(&shard) {
-                stripe.remove(endpoint);
-            }
-        });
+        self.homes.with(endpoint, |stripe| remove_if(stripe, endpoint, &shard));
+    }
+
+    fn proved(&self, session: SessionId) -> Option<Arc<str>> {
+        self.proved.with(&session, |stripe| stripe.get(&session).cloned())
+    }
+
+    fn may_go_unproved(&self, endpoint: &str) -> bool {
+        !self.identities.has(endpoint)
+    }
+}
+
+/// A map in parts, each with a lock of its own.
+struct Striped<K, V> {
+    stripes: Arc<[Mutex<HashMap<K, V>>]>,
+    hasher: RandomState,
+}
+
+impl<K, V> Clone for Striped<K, V> {
+    fn clone(&self) -> Self {
+        Self { stripes: self.stripes.clone(), hasher: self.hasher.clone() }
+    }
+}
+
+impl<K, V> Default for Striped<K, V> {
+    fn default() -> Self {
+        Self { stripes: (0..STRIPES).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+    }
+}
+
+impl<K, V> Striped<K, V> {
+    /// Lets `act` have the part in which `key` is.
+    fn with<T>(&self, key: &(impl Hash + ?Sized), act: impl FnOnce(&mut HashMap<K, V>) -> T) -> T {
+        let stripe = &self.stripes[self.hasher.hash_one(key) as usize % STRIPES];
+        act(&mut stripe.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn remove_if<K, Q, V: PartialEq>(stripe: &mut HashMap<K, V>, key: &Q, value: &V)
+where
+    K: Hash + Eq + std::borrow::Borrow<Q>,
+    Q: Hash + Eq + ?Sized,
+{
+    if stripe.get(key) == Some(value) {
+        stripe.remove(key);
     }
 }

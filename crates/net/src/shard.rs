@@ -1,4 +1,4 @@
-//! One server shard in a thread: its socket, its timers, its inbox, and the journal that everything waits for.
+//! One server shard in a thread: its sockets, its timers, its inbox, and the journal that everything waits for.
 //!
 //! What the engine wants saved goes to the [`Journal`] together with what it wants sent. The journal saves, and gives it back; only then
 //! it is sent and told. So nothing is acknowledged before it is safe, and the thread never waits for the disk: it takes the next
@@ -13,16 +13,18 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use buoy_coap::time::Instant;
-use buoy_server::{Event, Outbox, Peer, Shard};
+use buoy_server::{Change, Event, Outbox, Peer, SessionId, Shard};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::clock::Clock;
 use crate::directory::Endpoints;
-use crate::udp::{self, Receiver};
+use crate::secure::{Happening, Secure, SecureParts};
+use crate::udp::{self, Part, Receiver};
 
-const SOCKET: Token = Token(0);
-const WAKE: Token = Token(1);
-/// Batches of datagrams that are taken before timers and the inbox get their turn.
+const PLAIN: Token = Token(0);
+const SECURE: Token = Token(1);
+const WAKE: Token = Token(2);
+/// Batches of datagrams that are taken from a socket before timers and the inbox get their turn.
 const BATCHES_PER_TURN: usize = 16;
 /// Outboxes that may wait for the journal. With more the thread stops reading its socket: the kernel then drops datagrams, and
 /// the peers try again.
@@ -81,7 +83,17 @@ impl ShardHandle {
         self.0.send(Message::Stop);
     }
 
-    fn forward(&self, from: SocketAddr, datagram: Box<[u8]>) {
+    /// Ends a DTLS session.
+    pub fn end_session(&self, session: SessionId) {
+        self.0.send(Message::EndSession(session));
+    }
+
+    /// Saves how far the sessions have come, so that less can be replayed to a server that crashed.
+    pub fn save_sessions(&self) {
+        self.0.send(Message::SaveSessions);
+    }
+
+    fn forward(&self, from: Peer, datagram: Box<[u8]>) {
         self.0.send(Message::Forwarded(from, datagram));
     }
 }
@@ -89,7 +101,14 @@ impl ShardHandle {
 enum Message {
     Run(Task),
     Saved(Outbox),
-    Forwarded(SocketAddr, Box<[u8]>),
+    /// A message that another shard read, and that is for an endpoint of this one.
+    Forwarded(Peer, Box<[u8]>),
+    /// Records that another shard's socket got, of a session of this one.
+    Records(SocketAddr, Box<[u8]>),
+    /// A message that another shard wrote, for a session of this one.
+    Transmit(Peer, Box<[u8]>),
+    EndSession(SessionId),
+    SaveSessions,
     Meet(Vec<ShardHandle>),
     Stop,
 }
@@ -98,8 +117,12 @@ enum Message {
 pub struct Parts {
     /// The engine.
     pub engine: ServerShard,
-    /// Its socket.
-    pub socket: mio::net::UdpSocket,
+    /// Its socket for plain CoAP, if that is spoken.
+    pub plain: Option<mio::net::UdpSocket>,
+    /// Its port for CoAP over DTLS, if that is spoken.
+    pub secure: Option<SecureParts>,
+    /// What all shards know.
+    pub directory: Endpoints,
     /// The journal.
     pub journal: Box<dyn Journal>,
     /// Where its events go.
@@ -110,7 +133,10 @@ pub struct Parts {
 
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("socket", &self.socket).finish_non_exhaustive()
+        f.debug_struct("Parts")
+            .field("plain", &self.plain)
+            .field("secure", &self.secure)
+            .finish_non_exhaustive()
     }
 }
 
@@ -130,18 +156,33 @@ pub fn start(parts: Vec<Parts>) -> io::Result<Vec<(ShardHandle, JoinHandle<()>)>
 
 fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHandle<()>)> {
     let poll = Poll::new()?;
-    poll.registry().register(&mut parts.socket, SOCKET, Interest::READABLE)?;
+    if let Some(socket) = &mut parts.plain {
+        poll.registry().register(socket, PLAIN, Interest::READABLE)?;
+    }
+    let mut outbox = Outbox::default();
+    let now = parts.clock.now();
+    let secure = parts.secure.map(|mut secure| {
+        poll.registry().register(&mut secure.socket, SECURE, Interest::READABLE)?;
+        Secure::new(number as u8, secure, parts.directory, now, &mut outbox)
+    });
+    let secure = secure.transpose()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
     let (messages, inbox) = channel();
     let done = Done { messages, waker };
     let thread = Thread {
         number,
-        parts,
+        engine: parts.engine,
+        plain: parts.plain,
+        secure,
+        journal: parts.journal,
+        publish: parts.publish,
+        clock: parts.clock,
         poll,
         inbox,
         done: done.clone(),
         shards: Vec::new(),
-        spare: Vec::new(),
+        // What is to be saved from the start goes with the first turn.
+        spare: vec![outbox],
         in_flight: 0,
         stopping: false,
     };
@@ -151,7 +192,12 @@ fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHa
 
 struct Thread {
     number: usize,
-    parts: Parts,
+    engine: ServerShard,
+    plain: Option<mio::net::UdpSocket>,
+    secure: Option<Secure>,
+    journal: Box<dyn Journal>,
+    publish: Publish,
+    clock: Clock,
     poll: Poll,
     inbox: Inbox<Message>,
     done: Done,
@@ -162,107 +208,215 @@ struct Thread {
     stopping: bool,
 }
 
+/// Which sockets may have more to read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Unread {
+    plain: bool,
+    secure: bool,
+}
+
 impl Thread {
     fn run(mut self) {
         let mut events = Events::with_capacity(8);
         let mut receiver = Receiver::default();
-        let mut more_to_read = true;
+        let mut unread = Unread { plain: true, secure: true };
         while !(self.stopping && self.in_flight == 0) {
-            let wait = self.wait(more_to_read);
+            let wait = self.wait(unread);
             if let Err(error) = self.poll.poll(&mut events, Some(wait))
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 return;
             }
-            more_to_read |= events.iter().any(|event| event.token() == SOCKET);
+            unread.plain |= events.iter().any(|event| event.token() == PLAIN);
+            unread.secure |= events.iter().any(|event| event.token() == SECURE);
             let mut outbox = self.spare.pop().unwrap_or_default();
             self.take_messages(&mut outbox);
-            if more_to_read && self.in_flight < MAX_IN_FLIGHT && !self.stopping {
-                more_to_read = self.receive(&mut receiver, &mut outbox);
+            if self.may_read() {
+                unread.plain = unread.plain && self.receive_plain(&mut receiver, &mut outbox);
+                unread.secure = unread.secure && self.receive_secure(&mut receiver, &mut outbox);
             }
-            let now = self.parts.clock.now();
-            if self.parts.engine.next_deadline().is_some_and(|at| at <= now) {
-                self.parts.engine.handle_timeout(now, &mut outbox);
-            }
-            self.parts.engine.flush(now, &mut outbox);
+            self.handle_timeouts(&mut outbox);
+            self.engine.flush(self.clock.now(), &mut outbox);
             self.dispatch(outbox);
         }
     }
 
-    fn wait(&self, more_to_read: bool) -> Duration {
-        if more_to_read && self.in_flight < MAX_IN_FLIGHT {
+    fn may_read(&self) -> bool {
+        self.in_flight < MAX_IN_FLIGHT && !self.stopping
+    }
+
+    fn wait(&self, unread: Unread) -> Duration {
+        if self.may_read() && (unread.plain || unread.secure) {
             return Duration::ZERO;
         }
-        let deadline = self.parts.engine.next_deadline();
-        let now = self.parts.clock.now();
+        let secure = self.secure.as_ref().and_then(Secure::next_deadline);
+        let deadline = [self.engine.next_deadline(), secure].into_iter().flatten().min();
+        let now = self.clock.now();
         // Rounded up: to wake before the deadline would be to spin.
         deadline.map_or(LONGEST_WAIT, |at| (at.since(now) + Duration::from_millis(1)).min(LONGEST_WAIT))
     }
 
+    fn handle_timeouts(&mut self, outbox: &mut Outbox) {
+        let now = self.clock.now();
+        let is_due = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
+        if is_due(self.engine.next_deadline()) {
+            self.engine.handle_timeout(now, outbox);
+        }
+        if let Some(secure) = self.secure.as_mut().filter(|secure| is_due(secure.next_deadline())) {
+            secure.handle_timeout(now, outbox);
+            self.attend_to_sessions(outbox);
+        }
+    }
+
     fn take_messages(&mut self, outbox: &mut Outbox) {
         while let Ok(message) = self.inbox.try_recv() {
+            let now = self.clock.now();
             match message {
-                Message::Run(task) => task(&mut self.parts.engine, self.parts.clock.now(), outbox),
+                Message::Run(task) => task(&mut self.engine, now, outbox),
                 Message::Saved(saved) => {
                     self.in_flight -= 1;
                     self.release(saved);
                 }
                 Message::Forwarded(from, datagram) => {
-                    let now = self.parts.clock.now();
-                    self.parts.engine.handle_datagram(now, Peer { address: from }, &datagram, outbox);
+                    self.engine.handle_datagram(now, from, &datagram, outbox);
                     // What this shard doesn't know either belongs to nobody: it must not go round.
                     outbox.events.retain(|event| !matches!(event, Event::Misdirected { .. }));
                 }
+                Message::Records(from, mut records) => self.take_records(now, from, &mut records, outbox),
+                Message::Transmit(to, datagram) => outbox.pass_on(to, &datagram),
+                Message::EndSession(session) => {
+                    if let Some(secure) = &mut self.secure {
+                        secure.end(now, session, outbox);
+                        self.attend_to_sessions(outbox);
+                    }
+                }
+                Message::SaveSessions => {
+                    if let Some(secure) = &mut self.secure {
+                        secure.save_received(outbox);
+                    }
+                }
                 Message::Meet(shards) => self.shards = shards,
-                Message::Stop => self.stopping = true,
+                Message::Stop => {
+                    self.stopping = true;
+                    if let Some(secure) = &mut self.secure {
+                        secure.save_received(outbox);
+                    }
+                }
             }
         }
     }
 
-    /// Takes datagrams; says whether there may be more.
-    fn receive(&mut self, receiver: &mut Receiver, outbox: &mut Outbox) -> bool {
-        for _ in 0..BATCHES_PER_TURN {
-            match receiver.receive(&self.parts.socket) {
-                Ok(count) => {
-                    let now = self.parts.clock.now();
-                    for (from, datagram) in receiver.datagrams() {
-                        self.parts.engine.handle_datagram(now, Peer { address: from }, datagram, outbox);
-                    }
-                    // Fewer than asked for: the socket is empty, and the next datagram wakes the poller.
-                    if count < udp::BATCH {
-                        return false;
+    /// Takes datagrams of plain CoAP; says whether there may be more.
+    fn receive_plain(&mut self, receiver: &mut Receiver, outbox: &mut Outbox) -> bool {
+        let Self { plain: Some(socket), engine, clock, .. } = self else { return false };
+        let mut now = clock.now();
+        receiver.receive_some(socket, BATCHES_PER_TURN, |part| match part {
+            Part::Batch => now = clock.now(),
+            Part::Datagram(from, datagram) => {
+                engine.handle_datagram(now, Peer::plain(from), datagram, outbox);
+            }
+        })
+    }
+
+    /// Takes DTLS records; says whether there may be more.
+    fn receive_secure(&mut self, receiver: &mut Receiver, outbox: &mut Outbox) -> bool {
+        let Some(socket) = self.secure.as_ref().map(|secure| secure.socket.clone()) else { return false };
+        let mut now = self.clock.now();
+        receiver.receive_some(&socket, BATCHES_PER_TURN, |part| match part {
+            Part::Batch => now = self.clock.now(),
+            Part::Datagram(from, records) => self.take_or_forward_records(now, from, records, outbox),
+        })
+    }
+
+    fn take_or_forward_records(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        records: &mut [u8],
+        outbox: &mut Outbox,
+    ) {
+        let home = self.secure.as_ref().and_then(|secure| secure.home_of(from, records));
+        match home.and_then(|shard| self.other_shard(shard)) {
+            Some(shard) => shard.0.send(Message::Records(from, (&*records).into())),
+            None => self.take_records(now, from, records, outbox),
+        }
+    }
+
+    fn take_records(&mut self, now: Instant, from: SocketAddr, records: &mut [u8], outbox: &mut Outbox) {
+        let Some(secure) = &mut self.secure else { return };
+        let engine = &mut self.engine;
+        secure.receive(now, from, records, outbox, |peer, datagram, outbox| {
+            engine.handle_datagram(now, peer, datagram, outbox);
+        });
+        self.attend_to_sessions(outbox);
+    }
+
+    /// Saves and forgets sessions as they come and go.
+    fn attend_to_sessions(&mut self, outbox: &mut Outbox) {
+        let Some(secure) = &mut self.secure else { return };
+        for happening in secure.take_happenings() {
+            match happening {
+                Happening::Connected(session) | Happening::Moved(session) => secure.save(session, outbox),
+                Happening::Ended(session) => outbox.changes.push(Change::RemoveSession { session }),
+                Happening::Superseded(session) => {
+                    if let Some(shard) = shard_of(&self.shards, session.shard()) {
+                        shard.end_session(session);
                     }
                 }
-                Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
             }
         }
-        true
     }
 
     /// Sends what needs no saving at once, and the rest by way of the journal; never one before the other.
     fn dispatch(&mut self, mut outbox: Outbox) {
         self.forward_misdirected(&mut outbox);
+        self.prepare_sessions(&mut outbox);
         if outbox.is_empty() {
             self.spare.push(outbox);
         } else if outbox.changes.is_empty() && self.in_flight == 0 {
             self.release(outbox);
         } else {
             self.in_flight += 1;
-            self.parts.journal.save(outbox, &self.done);
+            self.journal.save(outbox, &self.done);
         }
+    }
+
+    /// Saves the sessions that must be before these datagrams are sent.
+    fn prepare_sessions(&mut self, outbox: &mut Outbox) {
+        let Some(secure) = &mut self.secure else { return };
+        let sessions = outbox.datagrams().filter_map(|(peer, _)| peer.session);
+        let due: Vec<SessionId> = sessions.filter(|session| secure.save_is_due(*session)).collect();
+        due.into_iter().for_each(|session| secure.save(session, outbox));
     }
 
     /// Sends and tells what is safe to send and to tell.
     fn release(&mut self, mut outbox: Outbox) {
-        udp::send_batch(
-            &self.parts.socket,
-            outbox.datagrams().map(|(peer, datagram)| (peer.address, datagram)),
-        );
+        if let Some(socket) = &self.plain {
+            let plain = outbox.datagrams().filter(|(peer, _)| peer.session.is_none());
+            udp::send_batch(socket, plain.map(|(peer, datagram)| (peer.address, datagram)));
+        }
+        self.release_secure(&mut outbox);
         if !outbox.events.is_empty() {
-            (self.parts.publish)(&mut outbox.events);
+            (self.publish)(&mut outbox.events);
         }
         outbox.clear();
         self.spare.push(outbox);
+    }
+
+    fn release_secure(&mut self, outbox: &mut Outbox) {
+        let Some(secure) = &mut self.secure else { return };
+        secure.saved(outbox);
+        udp::send_batch(&secure.socket, outbox.flights.iter().map(|(to, flight)| (*to, &**flight)));
+        for (peer, datagram) in outbox.datagrams() {
+            let Some(session) = peer.session.filter(|session| !secure.has(*session)) else { continue };
+            if let Some(shard) = shard_of(&self.shards, session.shard()).filter(|_| !self.stopping) {
+                shard.0.send(Message::Transmit(peer, datagram.into()));
+            }
+        }
+        let (datagrams, bytes) = outbox.datagrams_mut();
+        secure.seal(datagrams, bytes);
+        let sealed = outbox.datagrams().filter(|(peer, record)| peer.session.is_some() && !record.is_empty());
+        udp::send_batch(&secure.socket, sealed.map(|(peer, record)| (peer.address, record)));
     }
 
     fn forward_misdirected(&mut self, outbox: &mut Outbox) {
@@ -274,17 +428,23 @@ impl Thread {
             outbox.events.extract_if(.., |event| matches!(event, Event::Misdirected { .. })).collect();
         for event in misdirected {
             let Event::Misdirected { shard, peer, datagram } = event else { continue };
-            match shard {
-                Some(shard) => {
-                    // Locations may name shards of a time when there were more.
-                    let home = usize::from(shard) % self.shards.len();
-                    self.shards[home].forward(peer.address, datagram);
-                }
+            match shard.and_then(|shard| shard_of(&self.shards, shard)) {
+                Some(home) => home.forward(peer, datagram),
                 None => {
                     let others = self.shards.iter().enumerate().filter(|(number, _)| *number != self.number);
-                    others.for_each(|(_, shard)| shard.forward(peer.address, datagram.clone()));
+                    others.for_each(|(_, shard)| shard.forward(peer, datagram.clone()));
                 }
             }
         }
     }
+
+    fn other_shard(&self, number: u8) -> Option<&ShardHandle> {
+        let count = self.shards.len();
+        (count > 1 && usize::from(number) % count != self.number).then(|| shard_of(&self.shards, number))?
+    }
+}
+
+/// The shard of a number. Names may carry numbers of a time when there were more shards.
+fn shard_of(shards: &[ShardHandle], number: u8) -> Option<&ShardHandle> {
+    shards.get(usize::from(number).checked_rem(shards.len())?)
 }

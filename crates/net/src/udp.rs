@@ -12,6 +12,7 @@ mod portable;
 use std::io;
 use std::net::SocketAddr;
 
+pub use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 #[cfg(target_os = "linux")]
@@ -25,6 +26,40 @@ pub const BATCH: usize = 64;
 pub const MAX_DATAGRAM: usize = 2048;
 /// Room in the kernel for what comes while the shard is busy.
 const RECEIVE_BUFFER: usize = 8 << 20;
+
+/// What [`Receiver::receive_some`] hands out.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// A batch has come.
+    Batch,
+    /// A datagram of it, to be decrypted where it stands.
+    Datagram(SocketAddr, &'a mut [u8]),
+}
+
+impl Receiver {
+    /// Hands out what is there, at most so many batches; says whether there may be more.
+    pub fn receive_some(
+        &mut self,
+        socket: &mio::net::UdpSocket,
+        batches: usize,
+        mut take: impl FnMut(Part<'_>),
+    ) -> bool {
+        for _ in 0..batches {
+            match self.receive(socket) {
+                Ok(count) => {
+                    take(Part::Batch);
+                    self.datagrams_mut().for_each(|(from, datagram)| take(Part::Datagram(from, datagram)));
+                    // Fewer than asked for: the socket is empty, and the next datagram wakes the poller.
+                    if count < BATCH {
+                        return false;
+                    }
+                }
+                Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
+            }
+        }
+        true
+    }
+}
 
 /// Binds `count` sockets to one address, so that the kernel spreads the peers over them. With port 0 the kernel chooses one port
 /// for all.

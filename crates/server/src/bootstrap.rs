@@ -10,6 +10,7 @@ mod session;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use rand_chacha::rand_core::SeedableRng;
 use crate::echo::EchoKey;
 use crate::operation::{Failure, Reply};
 use crate::outbox::Outbox;
-use crate::shard::Peer;
+use crate::peer::Peer;
 use crate::transfer::Step as TransferStep;
 
 pub use config::{
@@ -230,6 +231,11 @@ impl BootstrapOutbox {
     /// The datagrams to send, in their order.
     pub fn datagrams(&self) -> impl ExactSizeIterator<Item = (Peer, &[u8])> {
         self.datagrams.datagrams()
+    }
+
+    /// See [`Outbox::datagrams_mut`].
+    pub fn datagrams_mut(&mut self) -> (&mut [(Peer, Range<usize>)], &mut [u8]) {
+        self.datagrams.datagrams_mut()
     }
 
     /// Whether there is nothing to do.
@@ -556,7 +562,9 @@ impl BootstrapShard {
         let (block, range) = slice(asked, self.limits.block_size, body.len()).map_err(bad_block)?;
         // Keys and kilobytes go to nobody who only claims an address (RFC 9175 section 2.3).
         let echo = message.value(OptionNumber::ECHO);
-        if !echo.is_some_and(|echo| self.echo.proves(now, request.peer, echo)) {
+        let is_proved = request.peer.session.is_some()
+            || echo.is_some_and(|echo| self.echo.proves(now, request.peer, echo));
+        if !is_proved {
             let value = self.echo.value(now, request.peer);
             self.reply(request, outbox, |writer| {
                 writer.code(Code::UNAUTHORIZED);

@@ -8,7 +8,7 @@ use buoy_coap::time::Instant;
 use rand_core::Rng;
 use siphasher::sip::SipHasher24;
 
-use crate::shard::Peer;
+use crate::peer::Peer;
 
 /// A value is good for one to two of these.
 const PERIOD_MILLIS: u64 = 60_000;

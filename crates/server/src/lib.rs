@@ -13,6 +13,7 @@ mod files;
 mod observation;
 mod operation;
 mod outbox;
+mod peer;
 mod registration;
 mod registrations;
 mod shard;
@@ -31,5 +32,6 @@ pub use operation::{
     Submission,
 };
 pub use outbox::{Change, Event, Outbox, Report, ReportSource, UpdatedFields};
+pub use peer::{Peer, SessionId};
 pub use registration::{Attributes, RegistrationKey, RegistrationView};
-pub use shard::{Counters, Directory, Peer, Shard, ShardConfig, Unclaimed};
+pub use shard::{Counters, Directory, Shard, ShardConfig, Unclaimed};

@@ -3,6 +3,7 @@
 //! The memory is kept from batch to batch, so a steady stream of messages allocates nothing here.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,11 +12,14 @@ use buoy_lwm2m::path::Path;
 
 use crate::observation::ObservationId;
 use crate::operation::{Failure, OperationId, OperationRecord, Outcome};
+use crate::peer::{Peer, SessionId};
 use crate::registration::{RegistrationKey, RegistrationView};
-use crate::shard::Peer;
 
 /// The largest datagram that the engine writes.
 pub(crate) const MTU: usize = 1280;
+/// Room before and behind each datagram, so that a shell can put a DTLS record around it where it stands.
+const HEADROOM: usize = 64;
+const TAILROOM: usize = 32;
 
 /// The effects of a batch of inputs.
 #[derive(Debug, Default)]
@@ -24,6 +28,8 @@ pub struct Outbox {
     used: usize,
     datagrams: Vec<(Peer, Range<usize>)>,
     records: Vec<u8>,
+    /// Records of DTLS handshakes, ready to be sent before all datagrams; made by the shell.
+    pub flights: Vec<(SocketAddr, Box<[u8]>)>,
     /// To be made durable before anything else here leaves.
     pub changes: Vec<Change>,
     /// To be told once the changes are durable.
@@ -49,6 +55,18 @@ pub enum Change {
     PutOperation(Box<OperationRecord>),
     /// Save the values that a device reported.
     PutReport(Box<Report>),
+    /// Save a session, sealed; made by the shell, which has them.
+    PutSession {
+        /// Its name.
+        session: SessionId,
+        /// The record.
+        record: Box<[u8]>,
+    },
+    /// Forget a session.
+    RemoveSession {
+        /// Its name.
+        session: SessionId,
+    },
 }
 
 /// Values that a device reported by itself.
@@ -187,13 +205,17 @@ impl Outbox {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.datagrams.is_empty() && self.changes.is_empty() && self.events.is_empty()
+        self.datagrams.is_empty()
+            && self.flights.is_empty()
+            && self.changes.is_empty()
+            && self.events.is_empty()
     }
 
     /// Forgets everything but the memory.
     pub fn clear(&mut self) {
         self.used = 0;
         self.datagrams.clear();
+        self.flights.clear();
         self.records.clear();
         self.changes.clear();
         self.events.clear();
@@ -204,6 +226,25 @@ impl Outbox {
         self.datagrams.iter().map(|(peer, range)| (*peer, &self.bytes[range.clone()]))
     }
 
+    /// The datagrams again, each with its place among the bytes, which a shell may change: around each are [`Outbox::margins`].
+    pub fn datagrams_mut(&mut self) -> (&mut [(Peer, Range<usize>)], &mut [u8]) {
+        (&mut self.datagrams, &mut self.bytes)
+    }
+
+    /// The bytes before and behind each datagram that nobody else uses.
+    #[must_use]
+    pub const fn margins() -> (usize, usize) {
+        (HEADROOM, TAILROOM)
+    }
+
+    /// Sends a datagram that another shard's engine wrote.
+    pub fn pass_on(&mut self, peer: Peer, datagram: &[u8]) {
+        if datagram.len() <= MTU {
+            let length = self.write(datagram);
+            self.send(peer, length);
+        }
+    }
+
     /// The bytes of a record that a change names.
     #[must_use]
     pub fn record(&self, range: &Range<usize>) -> &[u8] {
@@ -212,19 +253,20 @@ impl Outbox {
 
     /// Room for one datagram; [`Outbox::send`] sends what was written there.
     pub(crate) fn room(&mut self) -> &mut [u8] {
-        let end = self.used + MTU;
+        let start = self.used + HEADROOM;
+        let end = start + MTU + TAILROOM;
         if self.bytes.len() < end {
             self.bytes.resize(end.next_power_of_two(), 0);
         }
-        &mut self.bytes[self.used..end]
+        &mut self.bytes[start..start + MTU]
     }
 
     /// Sends the first `length` bytes of [`Outbox::room`]; nothing if there are none.
     pub(crate) fn send(&mut self, peer: Peer, length: usize) {
         if length > 0 {
-            let end = self.used + length;
-            self.datagrams.push((peer, self.used..end));
-            self.used = end;
+            let start = self.used + HEADROOM;
+            self.datagrams.push((peer, start..start + length));
+            self.used = start + length + TAILROOM;
         }
     }
 
@@ -236,7 +278,8 @@ impl Outbox {
 
     /// The bytes that [`Outbox::send`] of this length would send.
     pub(crate) fn written(&self, length: usize) -> &[u8] {
-        &self.bytes[self.used..self.used + length]
+        let start = self.used + HEADROOM;
+        &self.bytes[start..start + length]
     }
 
     /// Lets `write` append a registration's record and lists the change.

@@ -9,7 +9,7 @@ use buoy_coap::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::observation::{Observation, ObservationRecord, Standing};
-use crate::shard::Peer;
+use crate::peer::{Peer, SessionId};
 
 /// The durable name of a registration: it grows with time, and its lowest byte is the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -129,6 +129,7 @@ impl Registration {
             key: self.key,
             location: self.location().to_text(),
             address: self.peer.address,
+            session: self.peer.session,
             registered_at: self.registered_at.as_millis(),
             last_contact: self.last_contact.as_millis(),
             lifetime: self.lifetime,
@@ -157,13 +158,16 @@ impl Registration {
             observations: self.observations.iter().map(Observation::record).collect(),
         };
         out.push(RECORD_VERSION);
+        out.extend_from_slice(&self.peer.session.map_or(0, SessionId::number).to_le_bytes());
         // Writing to a vector fails only where a length cannot be told beforehand, and here all can.
         postcard::to_io(&record, out).expect("a record of known lengths can be written");
     }
 }
 
-/// The first byte of a record.
-const RECORD_VERSION: u8 = 2;
+/// The first byte of a record. The session follows, then the rest.
+const RECORD_VERSION: u8 = 3;
+/// Records of this version have no session.
+const RECORD_VERSION_PLAIN: u8 = 2;
 
 /// A registration as it lies in the store.
 #[derive(Debug, Serialize, Deserialize)]
@@ -185,10 +189,18 @@ pub(crate) struct RegistrationRecord<'a> {
 }
 
 impl<'a> RegistrationRecord<'a> {
-    /// Reads a record; `None` if it is damaged or of another version.
-    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+    /// Reads a record, and the session over which the device spoke; `None` if it is damaged or of another version.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<(Option<SessionId>, Self)> {
         let (version, body) = bytes.split_first()?;
-        (*version == RECORD_VERSION).then(|| postcard::from_bytes(body).ok())?
+        let (session, body) = match *version {
+            RECORD_VERSION => {
+                let (session, body) = body.split_first_chunk()?;
+                (SessionId::from_number(u64::from_le_bytes(*session)), body)
+            }
+            RECORD_VERSION_PLAIN => (None, body),
+            _ => return None,
+        };
+        Some((session, postcard::from_bytes(body).ok()?))
     }
 }
 
@@ -202,6 +214,8 @@ pub struct RegistrationView {
     location: [u8; LOCATION_LENGTH],
     /// Where the device was last heard from.
     pub address: SocketAddr,
+    /// The DTLS session over which it speaks; `None` if it speaks plain CoAP.
+    pub session: Option<SessionId>,
     /// Milliseconds since the epoch.
     pub registered_at: u64,
     /// Milliseconds since the epoch.

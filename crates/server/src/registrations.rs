@@ -1,14 +1,14 @@
-//! The registrations of one shard, found by endpoint name, by location and by address.
+//! The registrations of one shard, found by endpoint name, by location and by peer.
 //!
 //! The indexes hold four bytes an entry and compare against the registrations themselves: a million devices must fit one small
 //! machine.
 
 use std::hash::{BuildHasher, Hash};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use crate::peer::Peer;
 use crate::registration::{Location, Registration, RegistrationKey};
 
 /// Where a registration lies; valid until it is removed.
@@ -22,7 +22,7 @@ pub(crate) struct Registrations {
     hasher: DefaultHashBuilder,
     by_endpoint: HashTable<u32>,
     by_key: HashTable<u32>,
-    by_address: HashTable<u32>,
+    by_peer: HashTable<u32>,
 }
 
 impl Registrations {
@@ -34,7 +34,7 @@ impl Registrations {
         self.slots.get(index.0 as usize)?.as_ref()
     }
 
-    /// The registration, to change anything but its endpoint, key and address.
+    /// The registration, to change anything but its endpoint, key and peer.
     pub(crate) fn get_mut(&mut self, index: Index) -> Option<&mut Registration> {
         self.slots.get_mut(index.0 as usize)?.as_mut()
     }
@@ -57,9 +57,9 @@ impl Registrations {
         self.by_key.find(self.hasher.hash_one(key), |index| self.at(*index).key == key).copied().map(Index)
     }
 
-    pub(crate) fn by_address(&self, address: SocketAddr) -> Option<Index> {
-        let hash = self.hasher.hash_one(address);
-        self.by_address.find(hash, |index| self.at(*index).peer.address == address).copied().map(Index)
+    pub(crate) fn by_peer(&self, peer: Peer) -> Option<Index> {
+        let hash = self.hasher.hash_one(peer);
+        self.by_peer.find(hash, |index| self.at(*index).peer == peer).copied().map(Index)
     }
 
     /// Adds a registration of an endpoint that has none here.
@@ -73,7 +73,7 @@ impl Registrations {
         let registration = at(slots, index);
         insert(by_endpoint, hasher, index, &*registration.endpoint, |i| &*at(slots, i).endpoint);
         insert(by_key, hasher, index, registration.key, |i| at(slots, i).key);
-        self.index_address(index);
+        self.index_peer(index);
         Index(index)
     }
 
@@ -83,30 +83,30 @@ impl Registrations {
         let key = self.hasher.hash_one(registration.key);
         remove(&mut self.by_endpoint, endpoint, index.0);
         remove(&mut self.by_key, key, index.0);
-        self.unindex_address(index.0);
+        self.unindex_peer(index.0);
         self.free.push(index.0);
         self.slots[index.0 as usize].take()
     }
 
-    /// Records that the device now speaks from `address`.
-    pub(crate) fn set_address(&mut self, index: Index, address: SocketAddr) {
-        self.unindex_address(index.0);
+    /// Records that the device now speaks as `peer`.
+    pub(crate) fn set_peer(&mut self, index: Index, peer: Peer) {
+        self.unindex_peer(index.0);
         if let Some(registration) = self.get_mut(index) {
-            registration.peer.address = address;
+            registration.peer = peer;
             registration.address_proved = false;
         }
-        self.index_address(index.0);
+        self.index_peer(index.0);
     }
 
-    fn index_address(&mut self, index: u32) {
-        let Self { slots, hasher, by_address, .. } = self;
-        let address = at(slots, index).peer.address;
-        insert(by_address, hasher, index, address, |i| at(slots, i).peer.address);
+    fn index_peer(&mut self, index: u32) {
+        let Self { slots, hasher, by_peer, .. } = self;
+        let peer = at(slots, index).peer;
+        insert(by_peer, hasher, index, peer, |i| at(slots, i).peer);
     }
 
-    fn unindex_address(&mut self, index: u32) {
-        let hash = self.hasher.hash_one(self.at(index).peer.address);
-        remove(&mut self.by_address, hash, index);
+    fn unindex_peer(&mut self, index: u32) {
+        let hash = self.hasher.hash_one(self.at(index).peer);
+        remove(&mut self.by_peer, hash, index);
     }
 
     fn at(&self, index: u32) -> &Registration {

@@ -10,7 +10,6 @@ mod report;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +25,7 @@ use crate::echo::EchoKey;
 use crate::files::Body;
 use crate::observation::ObservationId;
 use crate::outbox::{Event, Outbox};
+use crate::peer::{Peer, SessionId};
 use crate::registration::{Attributes, RegistrationKey, RegistrationView};
 use crate::registrations::{Index, Interner, Registrations};
 use crate::wheel::Wheel;
@@ -59,13 +59,6 @@ pub struct Shard<D> {
     downloads: HashMap<u64, usize>,
     traced: HashMap<Arc<str>, u32>,
     counters: Counters,
-}
-
-/// Where a datagram comes from or goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Peer {
-    /// The address.
-    pub address: SocketAddr,
 }
 
 /// What a shard allows.
@@ -125,9 +118,13 @@ pub trait Directory {
     fn claim(&self, endpoint: &Arc<str>, shard: u8) -> u8;
     /// Gives an endpoint up.
     fn release(&self, endpoint: &str, shard: u8);
+    /// The endpoint that the other end of a session proved to be; `None` if the session is over.
+    fn proved(&self, session: SessionId) -> Option<Arc<str>>;
+    /// Whether an endpoint may be registered by whoever says its name, as plain CoAP allows: nobody has credentials for it.
+    fn may_go_unproved(&self, endpoint: &str) -> bool;
 }
 
-/// The directory of a server with one shard.
+/// The directory of a server with one shard and no sessions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unclaimed;
 
@@ -137,6 +134,14 @@ impl Directory for Unclaimed {
     }
 
     fn release(&self, _: &str, _: u8) {}
+
+    fn proved(&self, _: SessionId) -> Option<Arc<str>> {
+        None
+    }
+
+    fn may_go_unproved(&self, _: &str) -> bool {
+        true
+    }
 }
 
 /// What a shard has counted since it started.
@@ -408,7 +413,7 @@ impl<D: Directory> Shard<D> {
         outbox: &mut Outbox,
         write: impl FnOnce(&mut MessageWriter<'_>),
     ) {
-        let index = self.registrations.by_address(request.peer.address);
+        let index = self.registrations.by_peer(request.peer);
         let ids = match index.and_then(|index| self.registrations.get_mut(index)) {
             Some(registration) => &mut registration.message_ids,
             None => &mut self.message_ids,
@@ -420,17 +425,19 @@ impl<D: Directory> Shard<D> {
     /// How many bytes an answer may have: an address that nobody proved gets at most three times what came from it.
     fn budget(&self, now: Instant, request: &Request<'_, Peer>) -> usize {
         let echo = request.message.value(OptionNumber::ECHO);
-        let proved = self
-            .registrations
-            .by_address(request.peer.address)
-            .and_then(|index| self.registrations.get(index))
-            .is_some_and(|registration| registration.address_proved)
+        // A handshake proves an address by a cookie.
+        let proved = request.peer.session.is_some()
+            || self
+                .registrations
+                .by_peer(request.peer)
+                .and_then(|index| self.registrations.get(index))
+                .is_some_and(|registration| registration.address_proved)
             || echo.is_some_and(|echo| self.echo.proves(now, request.peer, echo));
         if proved { crate::outbox::MTU } else { 3 * request.message.datagram().len() }
     }
 
     fn prove_address(&mut self, peer: Peer) {
-        let index = self.registrations.by_address(peer.address);
+        let index = self.registrations.by_peer(peer);
         if let Some(registration) = index.and_then(|index| self.registrations.get_mut(index)) {
             registration.address_proved = true;
         }
@@ -455,7 +462,7 @@ impl<D: Directory> Shard<D> {
         if self.traced.is_empty() {
             return;
         }
-        let index = self.registrations.by_address(peer.address);
+        let index = self.registrations.by_peer(peer);
         let Some(registration) = index.and_then(|index| self.registrations.get(index)) else { return };
         if self.traced.contains_key(&registration.endpoint) {
             outbox.events.push(Event::Traced {
@@ -471,7 +478,7 @@ impl<D: Directory> Shard<D> {
     fn not_for_us(&mut self, peer: Peer, datagram: &[u8], outbox: &mut Outbox) {
         self.counters.ignored += 1;
         let is_answer = datagram.first().is_some_and(|first| first & 0x20 != 0);
-        if is_answer && self.registrations.by_address(peer.address).is_none() {
+        if is_answer && self.registrations.by_peer(peer).is_none() {
             outbox.events.push(Event::Misdirected { shard: None, peer, datagram: datagram.into() });
         }
     }

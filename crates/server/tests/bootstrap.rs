@@ -19,7 +19,7 @@ struct World {
 }
 
 fn peer(port: u16) -> Peer {
-    Peer { address: SocketAddr::from(([127, 0, 0, 1], port)) }
+    Peer::plain(SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
 impl World {

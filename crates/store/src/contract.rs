@@ -5,8 +5,9 @@ use std::any::Any;
 use buoy_fleet::update::UpdateRecord;
 
 use crate::{
-    Batch, CredentialFilter, CredentialKind, CredentialRow, CredentialState, FirmwareRow, KeyRow,
-    OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary, Writer,
+    Batch, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind, CredentialRow,
+    CredentialState, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Purpose, Reader, Sample,
+    StoreError, Summary, Writer,
 };
 
 /// An empty store: its writer, a reader, and what must be kept alive meanwhile.
@@ -30,6 +31,7 @@ pub fn check(make: impl Fn() -> Fresh) {
         sessions_come_back_by_ascending_id,
         credentials_are_listed_newest_first,
         an_identity_has_one_credential,
+        bootstrap_configurations_and_claims_are_kept_by_their_names,
         a_backup_holds_what_was_committed,
     ] {
         let (mut writer, reader, _kept) = make();
@@ -130,6 +132,35 @@ fn an_identity_has_one_credential(writer: &mut dyn Writer, reader: &dyn Reader) 
     assert!(writer.commit(&mut |batch| batch.put_credential(&other)).is_err());
     assert_eq!(reader.credential(1).unwrap(), Some(first));
     assert_eq!(reader.credential(2).unwrap(), None);
+}
+
+fn bootstrap_configurations_and_claims_are_kept_by_their_names(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let config = |pattern: &str, changed_at| BootstrapConfigRow {
+        pattern: pattern.into(),
+        sealed: vec![1, 2],
+        changed_at,
+    };
+    let claim = |endpoint: &str, accepted_at| BootstrapClaimRow {
+        endpoint: endpoint.into(),
+        address: "192.0.2.1:5".into(),
+        first_asked: 1,
+        last_asked: 2,
+        accepted_at,
+    };
+    commit(writer, |batch| {
+        batch.put_bootstrap_config(&config("buoy-*", 1))?;
+        batch.put_bootstrap_config(&config("a", 1))?;
+        batch.put_bootstrap_claim(&claim("b", None))?;
+        batch.put_bootstrap_claim(&claim("a", None))
+    });
+    commit(writer, |batch| {
+        batch.put_bootstrap_config(&config("buoy-*", 2))?;
+        batch.remove_bootstrap_config("a")?;
+        batch.put_bootstrap_claim(&claim("a", Some(9)))?;
+        batch.remove_bootstrap_claim("b")
+    });
+    assert_eq!(reader.bootstrap_configs().unwrap(), [config("buoy-*", 2)]);
+    assert_eq!(reader.bootstrap_claims().unwrap(), [claim("a", Some(9))]);
 }
 
 fn registrations_come_back_by_ascending_key(writer: &mut dyn Writer, reader: &dyn Reader) {
@@ -274,11 +305,13 @@ fn a_backup_holds_what_was_committed(writer: &mut dyn Writer, reader: &dyn Reade
     let row = credential(1, "a", CredentialKind::Psk, b"identity of the backup");
     commit(writer, |batch| {
         batch.put_registration(1, b"x")?;
+        batch.put_session(1, b"a session that goes on")?;
         batch.put_credential(&row)
     });
     let folder = std::env::temp_dir().join(format!("buoy-contract-{}-{:p}", std::process::id(), reader));
     reader.backup(&folder).unwrap();
     let copy = std::fs::read(&folder).unwrap();
-    assert!(copy.windows(row.identity.len()).any(|bytes| bytes == row.identity));
+    let has = |text: &[u8]| copy.windows(text.len()).any(|bytes| bytes == text);
+    assert!(has(&row.identity) && !has(b"a session that goes on"));
     std::fs::remove_file(folder).unwrap();
 }

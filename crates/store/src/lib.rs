@@ -8,6 +8,7 @@
 //! key costs ten times as much (see `docs/performance.md`).
 #![forbid(unsafe_code)]
 
+mod bootstrap;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod credential;
@@ -21,6 +22,7 @@ use buoy_fleet::update::UpdateRecord;
 use buoy_lwm2m::path::Path as ResourcePath;
 use serde::{Deserialize, Serialize};
 
+pub use bootstrap::{BootstrapClaimRow, BootstrapConfigRow};
 pub use credential::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Purpose};
 pub use error::StoreError;
 
@@ -82,6 +84,14 @@ pub trait Batch {
     fn put_session(&mut self, id: u64, record: &[u8]) -> Result<(), StoreError>;
     /// Forgets a session.
     fn remove_session(&mut self, id: u64) -> Result<(), StoreError>;
+    /// Saves a bootstrap configuration under its pattern.
+    fn put_bootstrap_config(&mut self, config: &BootstrapConfigRow) -> Result<(), StoreError>;
+    /// Forgets a bootstrap configuration.
+    fn remove_bootstrap_config(&mut self, pattern: &str) -> Result<(), StoreError>;
+    /// Saves that a device waits for a person's yes, or has it.
+    fn put_bootstrap_claim(&mut self, claim: &BootstrapClaimRow) -> Result<(), StoreError>;
+    /// Forgets that.
+    fn remove_bootstrap_claim(&mut self, endpoint: &str) -> Result<(), StoreError>;
 }
 
 /// Looks at what was committed.
@@ -137,7 +147,12 @@ pub trait Reader: Send {
     ) -> Result<Vec<CredentialRow>, StoreError>;
     /// Hands each session's id and record to `each`, by ascending id.
     fn sessions(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError>;
-    /// Copies everything, as it is at one instant, into a new file, while the writer goes on.
+    /// The bootstrap configurations, by their patterns.
+    fn bootstrap_configs(&self) -> Result<Vec<BootstrapConfigRow>, StoreError>;
+    /// The devices that wait for a person's yes, or have it, by their names.
+    fn bootstrap_claims(&self) -> Result<Vec<BootstrapClaimRow>, StoreError>;
+    /// Copies everything, as it is at one instant, into a new file, while the writer goes on. Sessions are left out: those go on
+    /// here, and a record's number must not be used a second time by who restores the copy.
     fn backup(&self, target: &Path) -> Result<(), StoreError>;
 }
 

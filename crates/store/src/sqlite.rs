@@ -12,13 +12,18 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, Transaction, params};
 
 use crate::{
-    Batch, CredentialFilter, CredentialKind, CredentialRow, CredentialState, FirmwareRow, KeyRow,
-    OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary, Writer,
+    Batch, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind, CredentialRow,
+    CredentialState, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Purpose, Reader, Sample,
+    StoreError, Summary, Writer,
 };
 
 /// Each step brings a database from the schema of its index to the next one. Steps are only ever added.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// How long a reader waits where it must.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -272,6 +277,37 @@ impl Batch for SqliteBatch<'_> {
     fn remove_session(&mut self, id: u64) -> Result<(), StoreError> {
         self.run("DELETE FROM sessions WHERE id = ?1", [id as i64])
     }
+
+    fn put_bootstrap_config(&mut self, config: &BootstrapConfigRow) -> Result<(), StoreError> {
+        let BootstrapConfigRow { pattern, sealed, changed_at } = config;
+        self.run(
+            "INSERT OR REPLACE INTO bootstrap_config (pattern, sealed, changed_at) VALUES (?1, ?2, ?3)",
+            params![pattern, sealed, *changed_at as i64],
+        )
+    }
+
+    fn remove_bootstrap_config(&mut self, pattern: &str) -> Result<(), StoreError> {
+        self.run("DELETE FROM bootstrap_config WHERE pattern = ?1", [pattern])
+    }
+
+    fn put_bootstrap_claim(&mut self, claim: &BootstrapClaimRow) -> Result<(), StoreError> {
+        let BootstrapClaimRow { endpoint, address, first_asked, last_asked, accepted_at } = claim;
+        self.run(
+            "INSERT OR REPLACE INTO bootstrap_claim (endpoint, address, first_asked, last_asked, accepted_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                endpoint,
+                address,
+                *first_asked as i64,
+                *last_asked as i64,
+                accepted_at.map(|at| at as i64)
+            ],
+        )
+    }
+
+    fn remove_bootstrap_claim(&mut self, endpoint: &str) -> Result<(), StoreError> {
+        self.run("DELETE FROM bootstrap_claim WHERE endpoint = ?1", [endpoint])
+    }
 }
 
 /// A connection that reads.
@@ -449,11 +485,38 @@ impl Reader for SqliteReader {
         self.each_record("SELECT id, record FROM sessions ORDER BY id", each)
     }
 
+    fn bootstrap_configs(&self) -> Result<Vec<BootstrapConfigRow>, StoreError> {
+        self.list("SELECT pattern, sealed, changed_at FROM bootstrap_config ORDER BY pattern", [], |row| {
+            Ok(BootstrapConfigRow {
+                pattern: row.get(0)?,
+                sealed: row.get(1)?,
+                changed_at: row.get::<_, i64>(2)? as u64,
+            })
+        })
+    }
+
+    fn bootstrap_claims(&self) -> Result<Vec<BootstrapClaimRow>, StoreError> {
+        let sql = "SELECT endpoint, address, first_asked, last_asked, accepted_at FROM bootstrap_claim \
+                   ORDER BY endpoint";
+        self.list(sql, [], |row| {
+            Ok(BootstrapClaimRow {
+                endpoint: row.get(0)?,
+                address: row.get(1)?,
+                first_asked: row.get::<_, i64>(2)? as u64,
+                last_asked: row.get::<_, i64>(3)? as u64,
+                accepted_at: row.get::<_, Option<i64>>(4)?.map(|at| at as u64),
+            })
+        })
+    }
+
     fn backup(&self, target: &Path) -> Result<(), StoreError> {
         let open = |cause: rusqlite::Error| StoreError::Open { path: target.to_owned(), cause: cause.into() };
         let mut copy = Connection::open(target).map_err(open)?;
         let backup = rusqlite::backup::Backup::new(&self.connection, &mut copy)?;
-        Ok(backup.run_to_completion(1024, Duration::ZERO, None)?)
+        backup.run_to_completion(1024, Duration::ZERO, None)?;
+        drop(backup);
+        copy.execute_batch("PRAGMA secure_delete = ON; DELETE FROM sessions")?;
+        Ok(())
     }
 }
 

@@ -135,6 +135,8 @@ impl Server {
                     self.store.operations.insert(record.id.0, (**record).clone());
                 }
                 Change::PutReport(report) => self.store.reports.push((**report).clone()),
+                // Made by a shell with DTLS, and this is none.
+                Change::PutSession { .. } | Change::RemoveSession { .. } => {}
             }
         }
         self.events.append(&mut outbox.events);

@@ -250,12 +250,12 @@ impl World {
             return;
         }
         if packet.to == SERVER_ADDRESS {
-            let peer = Peer { address: packet.from };
+            let peer = Peer::plain(packet.from);
             self.server.shard.handle_datagram(now, peer, bytes, &mut self.server.outbox);
             return;
         }
         if packet.to == BOOTSTRAP_ADDRESS {
-            self.bootstrap.handle_datagram(now, Peer { address: packet.from }, bytes);
+            self.bootstrap.handle_datagram(now, Peer::plain(packet.from), bytes);
             return;
         }
         let from = if packet.from == BOOTSTRAP_ADDRESS { ServerSlot::BOOTSTRAP } else { ONLY_SERVER };

@@ -3,10 +3,16 @@
 //! This process is the boot loader: it provisions a blank flash, decides which slot starts (`buoy_ota::boot`), and runs that slot's
 //! image as a child process under a watchdog. A reboot is the end of the child. An image that crashes, hangs or fails its own test is
 //! tried so many times, and then the one before runs again: the same code decides on a chip.
+//!
+//! What it holds for a server account is written in `account`, the way to a server is in `link`, and what of it survives a reboot
+//! in `storage` and `vault`.
 
+mod account;
 mod app;
 mod http;
+mod link;
 mod storage;
+mod vault;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -40,9 +46,8 @@ const WATCHDOG: Duration = Duration::from_secs(3);
 /// A simulated device.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The server.
-    #[arg(long, value_name = "coap://HOST:PORT", default_value = "coap://127.0.0.1:5683")]
-    server: String,
+    #[command(flatten)]
+    account: account::AccountArgs,
     /// The endpoint name.
     #[arg(long, value_name = "NAME")]
     endpoint: String,
@@ -77,7 +82,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let parts = Parts::load(&args)?;
     match &args.run_slot {
         Some(slot) => app::run(&args, &parts, parse_slot(slot)?),
-        None => boot_forever(&args, &parts),
+        None => {
+            // What is wrong with a key is told at once, and not by an image that crashes.
+            args.account.accounts(&args.endpoint)?;
+            boot_forever(&args, &parts)
+        }
     }
 }
 
@@ -182,7 +191,8 @@ fn provision(args: &Args, parts: &Parts) -> anyhow::Result<()> {
 
 fn spawn(args: &Args, slot: Slot) -> anyhow::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["device", "--server", &args.server, "--endpoint", &args.endpoint]);
+    command.args(["device", "--endpoint", &args.endpoint]);
+    args.account.pass_on(&mut command);
     command.arg("--flash").arg(&args.flash).args(["--lifetime", &args.lifetime.to_string()]);
     command.args(["--awake", &args.awake.to_string(), "--run-slot", &slot_name(slot)]);
     for key in &args.trust {

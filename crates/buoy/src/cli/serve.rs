@@ -1,14 +1,15 @@
 //! `buoy serve`: settings from flags, environment and file, in this order.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use super::logging::{self, LogFormat};
-use crate::serve::{IdentityFiles, Server, Settings};
+use crate::serve::{IdentityFiles, Listen, Server, Settings};
 
 /// Settings; each can also stand in the environment, or in the configuration file.
 #[derive(Debug, clap::Args)]
@@ -19,9 +20,21 @@ pub(crate) struct Args {
     /// The folder for the database and the firmware [default: ./buoy-data]
     #[arg(long, env = "BUOY_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where devices speak CoAP over UDP [default: 127.0.0.1:5683]
+    /// Where devices speak CoAP over DTLS, or off [default: 0.0.0.0:5684]
+    #[arg(long, env = "BUOY_COAPS", value_name = "IP:PORT")]
+    coaps: Option<Port>,
+    /// Where devices speak plain CoAP, which proves nobody and hides nothing [default: off]
     #[arg(long, env = "BUOY_COAP", value_name = "IP:PORT")]
-    coap: Option<SocketAddr>,
+    coap: Option<Port>,
+    /// Where devices are configured (bootstrapped) over DTLS [default: off]
+    #[arg(long, env = "BUOY_BOOTSTRAPS", value_name = "IP:PORT")]
+    bootstraps: Option<Port>,
+    /// Where devices are configured over plain CoAP: keys that are given so can be read by others [default: off]
+    #[arg(long, env = "BUOY_BOOTSTRAP", value_name = "IP:PORT")]
+    bootstrap: Option<Port>,
+    /// The name or address by which devices reach this machine, if not the one where it listens.
+    #[arg(long, env = "BUOY_PUBLIC_HOST", value_name = "HOST")]
+    public_host: Option<String>,
     /// Where the REST interface is [default: 127.0.0.1:8080]
     #[arg(long, env = "BUOY_HTTP", value_name = "IP:PORT")]
     http: Option<SocketAddr>,
@@ -51,12 +64,54 @@ pub(crate) struct Args {
     log_format: Option<LogFormat>,
 }
 
+/// A port that is open, or not.
+#[derive(Clone, Copy, Debug)]
+enum Port {
+    At(SocketAddr),
+    Off,
+}
+
+impl Port {
+    const DTLS: Self = Self::At(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5684));
+
+    fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::At(address) => Some(address),
+            Self::Off => None,
+        }
+    }
+}
+
+impl FromStr for Port {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            _ => text
+                .parse()
+                .map(Self::At)
+                .map_err(|_| "an address is as in 127.0.0.1:5684 or [::1]:5684, or off".to_owned()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Port {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// The configuration file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     data: Option<PathBuf>,
-    coap: Option<SocketAddr>,
+    coaps: Option<Port>,
+    coap: Option<Port>,
+    bootstraps: Option<Port>,
+    bootstrap: Option<Port>,
+    public_host: Option<String>,
     http: Option<SocketAddr>,
     shards: Option<usize>,
     models: Option<PathBuf>,
@@ -74,8 +129,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     logging::start(args.log_format.or(file.log_format).unwrap_or_default(), "info");
     let settings = Settings {
         data: args.data.or(file.data).unwrap_or_else(|| "buoy-data".into()),
-        coap: args.coap.or(file.coap).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5683))),
-        http: args.http.or(file.http).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+        listen: Listen {
+            coaps: args.coaps.or(file.coaps).unwrap_or(Port::DTLS).address(),
+            coap: args.coap.or(file.coap).and_then(Port::address),
+            bootstraps: args.bootstraps.or(file.bootstraps).and_then(Port::address),
+            bootstrap: args.bootstrap.or(file.bootstrap).and_then(Port::address),
+            http: args.http.or(file.http).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            public_host: args.public_host.or(file.public_host),
+        },
         shards: args.shards.or(file.shards).unwrap_or_else(cores),
         models: args.models.or(file.models),
         retention_days: args.retention_days.or(file.retention_days).unwrap_or(30),
@@ -90,8 +151,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let server = Server::start(settings).await?;
-        println!("CoAP  coap://{}", server.coap_address());
-        println!("REST  http://{}", server.http_address());
+        for (name, uri) in server.addresses().listed() {
+            println!("{name:<10} {uri}");
+        }
         stop_signal().await?;
         tracing::info!("stopping");
         server.stop().await
@@ -112,11 +174,20 @@ fn read(path: Option<&std::path::Path>) -> anyhow::Result<File> {
 }
 
 fn check(settings: &Settings) -> anyhow::Result<()> {
-    // The REST interface has no log-in yet, and CoAP without DTLS proves nobody.
-    for (flag, address) in [("--coap", settings.coap), ("--http", settings.http)] {
-        if !address.ip().is_loopback() {
-            bail!(
-                "{flag} {address} is not a loopback address: without log-in and DTLS the server must not be reached from outside; use 127.0.0.1 or [::1]"
+    let Listen { coap, coaps, bootstrap, bootstraps, http, .. } = &settings.listen;
+    // The REST interface has no log-in yet.
+    if !http.ip().is_loopback() {
+        bail!(
+            "--http {http} is not a loopback address: without log-in the REST interface must not be reached from outside; use 127.0.0.1 or [::1]"
+        );
+    }
+    if coap.is_none() && coaps.is_none() && bootstrap.is_none() && bootstraps.is_none() {
+        bail!("there is no port for devices; give --coaps, --coap, --bootstraps or --bootstrap");
+    }
+    for (flag, address) in [("--coap", coap), ("--bootstrap", bootstrap)] {
+        if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
+            tracing::warn!(
+                "{flag} {address} can be reached from outside, and plain CoAP proves nobody and hides nothing"
             );
         }
     }

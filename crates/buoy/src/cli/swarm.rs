@@ -1,8 +1,9 @@
 //! `buoy swarm`: thousands of device engines in one process, each with a loopback address of its own.
 //!
 //! They are the engines that run on chips, so what they do to a server is what devices do: they register, renew, sleep, answer, and notify
-//! what they are observed for. At the end stand rates, percentiles and failures; the exit code is 1 if there were any.
+//! what they are observed for, in the clear or by DTLS. At the end stand rates, percentiles and failures; the exit code is 1 if there were any.
 
+mod keys;
 mod machine;
 mod report;
 
@@ -18,6 +19,7 @@ use buoy_net::udp::crowd::Crowd;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use keys::KeyArgs;
 use machine::{Machine, State};
 use report::Report;
 
@@ -29,16 +31,17 @@ const LAST_WAIT: Duration = Duration::from_secs(10);
 const MOST_DEVICES: u32 = 1_000_000;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The server.
-    #[arg(long, value_name = "coap://IP:PORT", default_value = "coap://127.0.0.1:5683")]
+    #[arg(long, value_name = "coap[s]://IP:PORT", default_value = "coap://127.0.0.1:5683")]
     server: String,
-    /// How many devices.
-    #[arg(long, default_value_t = 1000)]
-    devices: u32,
-    /// Their names start so.
-    #[arg(long, default_value = "swarm")]
-    prefix: String,
+    #[command(flatten)]
+    names: Names,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// Seconds for which they run once the last has started to register.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
@@ -62,9 +65,40 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// Which devices there are.
+#[derive(Debug, clap::Args)]
+struct Names {
+    /// How many devices.
+    #[arg(long, default_value_t = 1000)]
+    devices: u32,
+    /// Their names start so.
+    #[arg(long, default_value = "swarm")]
+    prefix: String,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Prints the keys of a swarm as lines for `buoy ctl credentials import`.
+    Credentials {
+        #[command(flatten)]
+        names: Names,
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
+}
+
+impl Names {
+    fn all(&self) -> impl Iterator<Item = String> {
+        (0..self.devices).map(|number| format!("{}-{number:06}", self.prefix))
+    }
+}
+
 /// Runs the swarm to its end.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    if !(1..=MOST_DEVICES).contains(&args.devices) || args.window == 0 {
+    if let Some(Command::Credentials { names, keys }) = &args.command {
+        return keys.print(names.all());
+    }
+    if !(1..=MOST_DEVICES).contains(&args.names.devices) || args.window == 0 {
         bail!("--devices must be 1 to {MOST_DEVICES}, and --window at least 1");
     }
     let mut swarm = Swarm::new(args)?;
@@ -72,6 +106,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     swarm.run_for(Duration::from_secs(args.seconds))?;
     if !args.keep {
         swarm.deregister_all()?;
+        swarm.hang_up();
     }
     let report = swarm.report;
     if args.json {
@@ -88,6 +123,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 struct Swarm<'a> {
     args: &'a Args,
     server: SocketAddrV4,
+    rng: ChaCha12Rng,
     crowd: Crowd,
     clock: Clock,
     machines: Vec<Machine>,
@@ -100,10 +136,12 @@ struct Swarm<'a> {
 
 impl<'a> Swarm<'a> {
     fn new(args: &'a Args) -> anyhow::Result<Self> {
-        let server = args.server.strip_prefix("coap://").unwrap_or(&args.server).trim_end_matches('/');
-        let server: SocketAddrV4 = server.parse().with_context(|| {
-            format!("--server {} is no coap://IP:PORT of IPv4, which the swarm speaks", args.server)
+        let is_secured = args.server.starts_with("coaps://");
+        let server = args.server.trim_start_matches("coaps://").trim_start_matches("coap://");
+        let server: SocketAddrV4 = server.trim_end_matches('/').parse().with_context(|| {
+            format!("--server {} is no coap[s]://IP:PORT of IPv4, which the swarm speaks", args.server)
         })?;
+        let keys = is_secured.then(|| args.keys.keys()).transpose()?;
         if !server.ip().is_loopback() {
             bail!("--server {server} is not on this machine, and the swarm burdens no other");
         }
@@ -112,15 +150,17 @@ impl<'a> Swarm<'a> {
         getrandom::fill(&mut seed)
             .map_err(|error| anyhow::anyhow!("the system has no random numbers: {error}"))?;
         let mut rng = ChaCha12Rng::from_seed(seed);
-        let machine = |number: u32| Machine::new(args, &format!("{}-{number:06}", args.prefix), &mut rng);
+        let machine = |endpoint: String| Machine::new(args, &endpoint, keys.as_ref(), &mut rng);
+        let machines = args.names.all().map(machine).collect::<anyhow::Result<_>>()?;
         Ok(Self {
             args,
             server,
             crowd: Crowd::bind()?,
             clock,
-            machines: (0..args.devices).map(machine).collect::<anyhow::Result<_>>()?,
+            machines,
+            rng,
             timers: BinaryHeap::new(),
-            report: Report::new(args.devices),
+            report: Report::new(args.names.devices),
             open: 0,
         })
     }
@@ -172,6 +212,15 @@ impl<'a> Swarm<'a> {
         Ok(())
     }
 
+    /// Ends all sessions.
+    fn hang_up(&mut self) {
+        for number in 0..self.machines.len() {
+            self.machines[number].hang_up();
+            self.settle(number as u32, self.clock.now());
+        }
+        self.crowd.flush();
+    }
+
     /// Takes what came and does what is due; waits at most until `end`.
     fn turn(&mut self, end: Option<Instant>) -> anyhow::Result<()> {
         self.crowd.flush();
@@ -193,21 +242,12 @@ impl<'a> Swarm<'a> {
     fn take_batch(&mut self) {
         let now = self.clock.now();
         let mut touched = Vec::new();
-        let mut answers = Vec::new();
         for (to, _, datagram) in self.crowd.datagrams() {
             let number = Crowd::number(to);
-            let Some(machine) = self.machines.get_mut(number as usize) else { continue };
-            self.report.received(machine, now, datagram);
-            let mut answer = [0; machine::MTU];
-            let length = machine.handle_datagram(now, datagram, &mut answer);
-            answers.push((to, answer, length));
-            touched.push(number);
-        }
-        for (from, answer, length) in answers {
-            self.crowd.send(from, self.server, |buffer| {
-                buffer[..length].copy_from_slice(&answer[..length]);
-                length
-            });
+            if let Some(machine) = self.machines.get_mut(number as usize) {
+                machine.take(now, &mut self.rng, datagram, &mut self.report);
+                touched.push(number);
+            }
         }
         for number in touched {
             self.settle(number, now);
@@ -230,14 +270,14 @@ impl<'a> Swarm<'a> {
 
     /// Sends what a machine has to send, counts what happened to it, and notes when it wants to be called next.
     fn settle(&mut self, number: u32, now: Instant) {
-        let Self { crowd, machines, report, server, .. } = self;
+        let Self { crowd, machines, report, server, rng, .. } = self;
         let machine = &mut machines[number as usize];
         let from: Ipv4Addr = Crowd::address(number);
+        machine.prepare(now, rng, report);
         let mut sent = usize::MAX;
         while sent > 0 {
             crowd.send(from, *server, |buffer| {
-                sent = machine.poll_transmit(now, buffer);
-                report.sent(machine, now, &buffer[..sent]);
+                sent = machine.poll_transmit(buffer);
                 sent
             });
         }

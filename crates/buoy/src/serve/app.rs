@@ -1,7 +1,5 @@
 //! The running server as its interfaces see it: devices, operations on them, events, history.
 
-use std::net::SocketAddr;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,6 +7,7 @@ use std::time::Duration;
 use buoy_coap::number::OptionNumber;
 use buoy_coap::time::Instant;
 use buoy_lwm2m::model::Registry;
+use buoy_net::bootstrap::BootstrapHandle;
 use buoy_net::clock::Clock;
 use buoy_net::directory::Endpoints;
 use buoy_net::shard::{ServerShard, ShardHandle};
@@ -20,11 +19,13 @@ use buoy_store::Reader;
 use buoy_store::sqlite::{Sqlite, SqliteReader};
 use tokio::sync::oneshot;
 
+use super::bootstrap::Bootstrap;
 use super::credentials::Credentials;
 use super::firmware::Library;
 use super::hub::{Hub, Progress};
 use super::identity::Identity;
 use super::journal::JournalHandle;
+use super::listen::Addresses;
 use super::values::DeviceModels;
 
 /// How long an operation for a sleeping device is kept.
@@ -46,8 +47,9 @@ pub(crate) struct App {
     pub(crate) identity: Identity,
     pub(crate) firmware: Library,
     pub(crate) next_operation: AtomicU64,
-    pub(crate) coap_address: SocketAddr,
-    pub(crate) http_address: SocketAddr,
+    pub(crate) bootstrap: Bootstrap,
+    pub(crate) bootstrap_server: Option<BootstrapHandle>,
+    pub(crate) addresses: Addresses,
     pub(crate) updates: super::updates::UpdatesHandle,
     pub(crate) downloads: super::http::Downloads,
     pub(crate) keys_in_use: super::http::KeysInUse,
@@ -228,7 +230,13 @@ impl App {
 
     /// Ends what sessions a device has: its credentials are no longer what they were.
     pub(crate) fn end_sessions(&self, endpoint: &str) {
-        tracing::info!(endpoint, "sessions by the old credentials end");
+        if let Some(session) = self.endpoints.session_of(endpoint) {
+            let shard = usize::from(session.shard()) % self.shards.len();
+            self.shards[shard].end_session(session);
+        }
+        if let Some(server) = &self.bootstrap_server {
+            server.cancel(endpoint);
+        }
     }
 
     /// Asks the store, away from the threads that serve.

@@ -203,15 +203,8 @@ impl Credentials {
     }
 
     /// What is asked by the sessions of a server.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the coaps listeners"))]
     pub(crate) fn gate(&self, purpose: Purpose) -> Gate {
         Gate { credentials: self.clone(), purpose }
-    }
-
-    /// The keys of the data folder.
-    #[expect(dead_code, reason = "for the coaps listeners")]
-    pub(crate) fn keys(&self) -> &Keys {
-        &self.0.keys
     }
 
     /// How many there are.
@@ -462,7 +455,6 @@ pub(crate) struct Gate {
     purpose: Purpose,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the coaps listeners"))]
 impl Gate {
     /// The device that a peer proved to be; `None` if it is not, or no longer, admitted.
     pub(crate) fn endpoint_of(&self, peer: &Peer) -> Option<Arc<str>> {

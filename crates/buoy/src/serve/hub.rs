@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use buoy_fleet::update::Update;
-use buoy_server::{Event, Failure, OperationId, Outcome};
+use buoy_server::{BootstrapEvent, Event, Failure, OperationId, Outcome};
 use tokio::sync::{broadcast, mpsc};
 
 /// Events that a slow reader of a stream may be behind, and that are kept for one who comes back.
@@ -59,6 +59,8 @@ pub(crate) enum AppEvent {
     Delayed(Arc<Event>),
     /// A firmware update went on.
     Update(Arc<Update>),
+    /// A device was, or wants to be, configured.
+    Bootstrap(Arc<BootstrapEvent>),
 }
 
 /// A reader's place in the stream.
@@ -126,6 +128,11 @@ impl Hub {
     /// Tells that a firmware update went on.
     pub(crate) fn tell_update(&self, update: &Update) {
         self.tell(|| AppEvent::Update(Arc::new(update.clone())));
+    }
+
+    /// Tells what happened at the bootstrap port.
+    pub(crate) fn publish_bootstrap(&self, event: BootstrapEvent) {
+        self.tell(|| AppEvent::Bootstrap(Arc::new(event)));
     }
 
     /// Tells how many updates want to know of their devices.

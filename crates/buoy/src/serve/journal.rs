@@ -247,6 +247,8 @@ fn save(
         Change::RemoveRegistration { key } => batch.remove_registration(key.0),
         Change::PutOperation(record) => batch.put_operation(&operation_row(record)),
         Change::PutReport(report) => save_report(batch, report, models),
+        Change::PutSession { session, record } => batch.put_session(session.number(), record),
+        Change::RemoveSession { session } => batch.remove_session(session.number()),
     }
 }
 

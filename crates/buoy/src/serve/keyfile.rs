@@ -17,8 +17,8 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::credentials;
 use super::http::unhex;
+use super::{bootstrap, credentials};
 use crate::private_file;
 
 pub(super) const FILE: &str = "key";
@@ -72,7 +72,7 @@ impl Keys {
         if path.exists() {
             return Self::read(&path);
         }
-        let mut sealed = false;
+        let mut sealed = !reader.bootstrap_configs()?.is_empty();
         reader.each_credential(&mut |row| sealed |= !row.sealed.is_empty())?;
         if sealed {
             bail!(
@@ -120,13 +120,11 @@ impl Keys {
     }
 
     /// Keys for saved DTLS sessions: the current one first, then those by which older ones may be sealed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the coaps listeners"))]
     pub(crate) fn session_keys(&self) -> Vec<[u8; 32]> {
         self.0.iter().rev().map(|key| *key.derive("buoy dtls sessions")).collect()
     }
 
     /// What the keys of DTLS session tickets are made from.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the coaps listeners"))]
     pub(crate) fn ticket_seed(&self) -> anyhow::Result<Zeroizing<[u8; 32]>> {
         Ok(self.current()?.derive("buoy dtls tickets"))
     }
@@ -195,6 +193,12 @@ impl Sealer {
         Ok([&[VERSION][..], &number.to_be_bytes(), &nonce, &text].concat())
     }
 
+    /// Seals with the current key what may be sealed with an older one.
+    fn again(&self, name: &[u8], sealed: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let secret = self.open(name, sealed)?;
+        self.seal(name, &secret)
+    }
+
     /// Opens what was sealed under this name.
     ///
     /// # Errors
@@ -253,32 +257,44 @@ fn seal_again(store: &Sqlite, keys: &Keys) -> anyhow::Result<usize> {
     let (reader, sealer) = (store.reader()?, keys.sealer());
     let (mut count, mut trouble) = (0, None);
     let committed = store.writer()?.commit(&mut |batch| {
-        let (mut failed, mut rows) = (Ok(()), 0);
+        count = 0;
+        for mut row in reader.bootstrap_configs()? {
+            let name = bootstrap::name_of(&row.pattern);
+            let what = || format!("the bootstrap configuration of {}", row.pattern);
+            row.sealed =
+                sealer.again(&name, &row.sealed).or_else(|error| give_up(&mut trouble, error, &what))?;
+            batch.put_bootstrap_config(&row)?;
+            count += 1;
+        }
+        let mut result = Ok(());
         reader.each_credential(&mut |mut row| {
-            if failed.is_ok() && trouble.is_none() && !row.sealed.is_empty() {
-                let name = credentials::name_of(&row);
-                match sealer
-                    .open(&name, &row.sealed)
-                    .map_err(Into::into)
-                    .and_then(|secret| sealer.seal(&name, &secret))
-                {
-                    Ok(sealed) => row.sealed = sealed,
-                    Err(error) => {
-                        trouble = Some(error.context(format!("the secret of credential {}", row.id)))
-                    }
-                }
-                failed = batch.put_credential(&row);
-                rows += 1;
+            if result.is_err() || row.sealed.is_empty() {
+                return;
             }
+            let what = || format!("the secret of credential {}", row.id);
+            let sealed = sealer.again(&credentials::name_of(&row), &row.sealed);
+            result = sealed.or_else(|error| give_up(&mut trouble, error, &what)).and_then(|sealed| {
+                row.sealed = sealed;
+                batch.put_credential(&row)
+            });
+            count += 1;
         })?;
-        count = rows;
-        failed?;
-        if trouble.is_some() { Err(StoreError::Database("a secret cannot be opened".into())) } else { Ok(()) }
+        result
     });
     match trouble {
         Some(trouble) => Err(trouble),
         None => Ok(committed.map(|()| count)?),
     }
+}
+
+/// Ends the transaction; why is kept for the operator.
+fn give_up(
+    trouble: &mut Option<anyhow::Error>,
+    error: anyhow::Error,
+    what: &dyn Fn() -> String,
+) -> Result<Vec<u8>, StoreError> {
+    *trouble = Some(error.context(what()));
+    Err(StoreError::Database("a secret cannot be opened".into()))
 }
 
 /// The third: nothing is sealed by them any more.

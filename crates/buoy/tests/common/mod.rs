@@ -1,7 +1,7 @@
 //! A server and devices as processes of the program, in a folder of their own.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -18,6 +18,7 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) coap: String,
     pub(crate) http: String,
+    addresses: HashMap<String, String>,
 }
 
 impl Server {
@@ -32,8 +33,8 @@ impl Server {
     /// Starts where devices look for it.
     pub(crate) fn start_at(coap: &str, data: &Path, extra: &[&str]) -> Self {
         let mut command = buoy();
-        command.args(["serve", "--coap", coap, "--http", "127.0.0.1:0", "--data"]).arg(data).args(extra);
-        Self::spawn(command)
+        command.args(["serve", "--coaps", "off", "--coap", coap, "--http", "127.0.0.1:0", "--data"]);
+        Self::spawn(command.arg(data).args(extra))
     }
 
     /// Starts a server on a disk of so many megabytes, which [`Server::disk`] reaches.
@@ -42,11 +43,10 @@ impl Server {
         std::fs::create_dir_all(data).unwrap();
         let script = format!(
             "mount -t tmpfs -o size={megabytes}m tmpfs \"$1\" && exec \"$0\" serve \
-            --coap 127.0.0.1:0 --http 127.0.0.1:0 --shards 1 --data \"$1\""
+            --coaps off --coap 127.0.0.1:0 --http 127.0.0.1:0 --shards 1 --data \"$1\""
         );
         let mut command = Command::new("unshare");
-        command.args(["-rm", "sh", "-c", &script, env!("CARGO_BIN_EXE_buoy")]).arg(data);
-        Self::spawn(command)
+        Self::spawn(command.args(["-rm", "sh", "-c", &script, env!("CARGO_BIN_EXE_buoy")]).arg(data))
     }
 
     /// The folder as the server sees it.
@@ -55,12 +55,24 @@ impl Server {
         PathBuf::from(format!("/proc/{}/root{}", self.child.id(), data.display()))
     }
 
-    fn spawn(mut command: Command) -> Self {
+    /// Starts a server with ports of these flags alone, and reads where it is.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut address = || lines.next().unwrap().unwrap().split_whitespace().nth(1).unwrap().to_owned();
-        let (coap, http) = (address(), address());
-        Self { child, coap: coap.trim_start_matches("coap://").to_owned(), http }
+        let mut addresses = HashMap::new();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        while !addresses.contains_key("REST") {
+            let line = lines.next().expect("the server starts");
+            let (name, uri) = line.split_once(' ').unwrap();
+            addresses.insert(name.to_owned(), uri.trim().to_owned());
+        }
+        let coap = addresses.get("CoAP").map_or("", |uri| uri.trim_start_matches("coap://")).to_owned();
+        let http = addresses["REST"].clone();
+        Self { child, coap, http, addresses }
+    }
+
+    /// The URI of the port with this name, as `buoy serve` lists it.
+    pub(crate) fn uri(&self, name: &str) -> &str {
+        &self.addresses[name]
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -40,14 +40,14 @@ const JOURNAL: u16 = u16::MAX;
 /// The formats that every client of this library reads; SenML CBOR is the shortest.
 const PREFERRED: ContentFormat = ContentFormat::SENML_CBOR;
 
-pub(crate) struct Bootstrap<const N: usize, const BODY: usize> {
+pub(crate) struct Bootstrap<const N: usize, const BODY: usize, const KEY: usize> {
     phase: Phase,
     reason: Reason,
     ids: MessageIds,
     /// What the bootstrap server wants to see again (RFC 9175, section 2.3).
     echo: Bytes<40>,
     failures: u32,
-    staging: Staging<N, BODY>,
+    staging: Staging<N, BODY, KEY>,
     /// When the bootstrap server's account goes.
     expires: Option<Instant>,
 }
@@ -79,14 +79,14 @@ pub(super) enum Reason {
 }
 
 #[expect(clippy::large_enum_variant, reason = "there is no allocator to put the larger one elsewhere")]
-enum Staging<const N: usize, const BODY: usize> {
+enum Staging<const N: usize, const BODY: usize, const KEY: usize> {
     Nothing,
-    Open(Staged<N, BODY>),
+    Open(Staged<N, BODY, KEY>),
     /// The configuration holds and is not stored whole yet.
     Committing(Log<BODY>),
 }
 
-impl<const N: usize, const BODY: usize> Bootstrap<N, BODY> {
+impl<const N: usize, const BODY: usize, const KEY: usize> Bootstrap<N, BODY, KEY> {
     pub(super) fn new(ids: MessageIds) -> Self {
         Self {
             phase: Phase::Idle,
@@ -110,8 +110,14 @@ impl<const N: usize, const BODY: usize> Bootstrap<N, BODY> {
     }
 }
 
-impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, const BODY: usize>
-    Client<R, SERVERS, OBSERVATIONS, MTU, BODY>
+impl<
+    R: Rng,
+    const SERVERS: usize,
+    const OBSERVATIONS: usize,
+    const MTU: usize,
+    const BODY: usize,
+    const KEY: usize,
+> Client<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY>
 {
     /// Asks the bootstrap server for a configuration now. Its end comes as an event.
     pub fn request_bootstrap(&mut self, now: Instant, objects: &mut [&mut dyn Object]) {
@@ -149,7 +155,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
 
     pub(super) fn bootstrap_deadlines(
         &self,
-    ) -> impl Iterator<Item = Instant> + use<R, SERVERS, OBSERVATIONS, MTU, BODY> {
+    ) -> impl Iterator<Item = Instant> + use<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY> {
         let at = match self.bootstrap.phase {
             Phase::Waiting { until } if self.link == Link::Up => Some(until),
             Phase::Open { touched } => Some(touched.after(PATIENCE)),
@@ -376,7 +382,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         Ok(())
     }
 
-    fn adopt(&mut self, now: Instant, accounts: Accounts<SERVERS>, access: AccessObject) {
+    fn adopt(&mut self, now: Instant, accounts: Accounts<SERVERS, KEY>, access: AccessObject) {
         for index in 0..SERVERS {
             let slot = ServerSlot(index as u8);
             self.drop_observations_of(slot);
@@ -492,8 +498,8 @@ fn busy(now: Instant) -> Phase {
 }
 
 /// The whole configuration in one record, if it fits.
-fn write_journal<const N: usize, const BODY: usize>(
-    accounts: &Accounts<N>,
+fn write_journal<const N: usize, const BODY: usize, const KEY: usize>(
+    accounts: &Accounts<N, KEY>,
     access: &AccessObject,
     log: &Log<BODY>,
     record: &mut [u8],

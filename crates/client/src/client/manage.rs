@@ -52,8 +52,14 @@ impl Answer {
     }
 }
 
-impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, const BODY: usize>
-    Client<R, SERVERS, OBSERVATIONS, MTU, BODY>
+impl<
+    R: Rng,
+    const SERVERS: usize,
+    const OBSERVATIONS: usize,
+    const MTU: usize,
+    const BODY: usize,
+    const KEY: usize,
+> Client<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY>
 {
     /// Carries out a request and writes the answer into `out`.
     pub(super) fn answer(
@@ -579,7 +585,7 @@ pub(super) fn bad_block(bad: BadBlock) -> Refusal {
     Refusal::new(bad.code(), words)
 }
 
-fn is_streamed<const N: usize>(tree: &Tree<'_, '_, N>, path: Path) -> bool {
+fn is_streamed<const N: usize, const KEY: usize>(tree: &Tree<'_, '_, N, KEY>, path: Path) -> bool {
     path.level() == Level::Resource && tree.resource(path).is_ok_and(|resource| resource.streamed)
 }
 
@@ -621,8 +627,8 @@ fn check_composite_format(format: ContentFormat) -> Result<(), Refusal> {
 }
 
 /// Whether a path is there, may be read by that server, and takes such attributes.
-fn check_observable<const N: usize>(
-    tree: &Tree<'_, '_, N>,
+fn check_observable<const N: usize, const KEY: usize>(
+    tree: &Tree<'_, '_, N, KEY>,
     who: Requester,
     path: Path,
     update: &AttributeUpdate,
@@ -646,8 +652,8 @@ fn check_observable<const N: usize>(
 }
 
 /// The value that thresholds look at: there has to be exactly one.
-pub(super) fn single_value<const N: usize>(
-    tree: &Tree<'_, '_, N>,
+pub(super) fn single_value<const N: usize, const KEY: usize>(
+    tree: &Tree<'_, '_, N, KEY>,
     clock: &crate::object::Clock,
     who: Requester,
     paths: &[Path],
@@ -665,8 +671,8 @@ pub(super) fn single_value<const N: usize>(
     if count == 1 { single } else { Single::Other }
 }
 
-fn execute<const N: usize>(
-    tree: &mut Tree<'_, '_, N>,
+fn execute<const N: usize, const KEY: usize>(
+    tree: &mut Tree<'_, '_, N, KEY>,
     context: &mut Context<'_>,
     who: Requester,
     path: Path,
@@ -743,14 +749,14 @@ pub(super) fn write_refusal(
 }
 
 /// Writes the links of a Discover.
-struct Listing<'l, 'a, 'o, 'b, const N: usize> {
-    tree: &'l Tree<'a, 'o, N>,
+struct Listing<'l, 'a, 'o, 'b, const N: usize, const KEY: usize> {
+    tree: &'l Tree<'a, 'o, N, KEY>,
     attributes: &'l [Option<AttributeEntry>],
     server: ServerSlot,
     links: LinkWriter<'b>,
 }
 
-impl<const N: usize> Listing<'_, '_, '_, '_, N> {
+impl<const N: usize, const KEY: usize> Listing<'_, '_, '_, '_, N, KEY> {
     /// The path itself with what it inherits, and so many levels below it with what is set there.
     fn list(&mut self, path: Path, depth: u8) -> Result<(), LinkError> {
         let inherited = if path.level() >= Level::Resource {

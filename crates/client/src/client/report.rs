@@ -37,8 +37,14 @@ pub(super) enum Next {
     Written(Transmit),
 }
 
-impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, const BODY: usize>
-    Client<R, SERVERS, OBSERVATIONS, MTU, BODY>
+impl<
+    R: Rng,
+    const SERVERS: usize,
+    const OBSERVATIONS: usize,
+    const MTU: usize,
+    const BODY: usize,
+    const KEY: usize,
+> Client<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY>
 {
     /// Makes the next notification that is due.
     pub(super) fn next_notification(

@@ -11,7 +11,7 @@ use buoy_coap::endpoint::{
 };
 use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::time::Instant;
-use buoy_coap::wire::{Message, MessageWriter};
+use buoy_coap::wire::{Kind, Message, MessageWriter};
 use rand_core::Rng;
 
 use super::{Download, DownloadError, Fetch, FirmwareTarget, FirmwareUpdate, PACKAGE_URI_MAX};
@@ -39,6 +39,8 @@ pub struct CoapFetch<R> {
     echo: Bytes<40>,
     /// The request under way is one that was made again to show it.
     shows_echo: bool,
+    /// Token and message id of the last request.
+    asked: Option<(Token, u16)>,
     failures: u8,
     next: Next,
 }
@@ -77,9 +79,29 @@ impl<R: Rng> CoapFetch<R> {
             etag: None,
             echo: Bytes::EMPTY,
             shows_echo: false,
+            asked: None,
             failures: 0,
             next: Next::Ask(Instant::ZERO),
         })
+    }
+
+    /// The same fetch for a session that the client has with this server: with
+    /// [`Client::distant_message_ids`](crate::Client::distant_message_ids), so that neither takes the other's ids.
+    #[must_use]
+    pub fn with_message_ids(self, ids: MessageIds) -> Self {
+        Self { ids, ..self }
+    }
+
+    /// Whether a datagram in a session that the client has with this server is for the fetch.
+    #[must_use]
+    pub fn expects(&self, datagram: &[u8]) -> bool {
+        let (Some((token, message_id)), Ok(message)) = (self.asked, Message::parse(datagram)) else {
+            return false;
+        };
+        match message.code() {
+            Code::EMPTY => message.message_id() == message_id && message.kind() != Kind::Confirmable,
+            code => !code.is_request() && message.token() == token.as_slice(),
+        }
     }
 
     /// The server: a name or an address, and a port.
@@ -188,6 +210,7 @@ impl<R: Rng> CoapFetch<R> {
             }
         });
         self.next = Next::Wait;
+        self.asked = Some((outgoing.token, outgoing.message_id));
         if sent.is_err() {
             self.give_up(firmware, context, DownloadError::InvalidUri);
         }

@@ -69,6 +69,12 @@ impl Receiver {
         Ok(count)
     }
 
+    /// What was received, to be decrypted where it stands.
+    pub fn datagrams_mut(&mut self) -> impl Iterator<Item = (SocketAddr, &mut [u8])> {
+        let received = self.received.iter().zip(&mut self.buffers);
+        received.map(|((from, length), buffer)| (*from, &mut buffer[..*length]))
+    }
+
     /// What was received.
     pub fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
         self.received.iter().zip(&self.buffers).map(|((from, length), buffer)| (*from, &buffer[..*length]))
@@ -115,14 +121,16 @@ fn unknown_address() -> SocketAddr {
 /// Sends datagrams. One that cannot be sent is lost, as it might be on the way.
 pub fn send_batch<'a>(
     socket: &mio::net::UdpSocket,
-    mut datagrams: impl ExactSizeIterator<Item = (SocketAddr, &'a [u8])>,
+    mut datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>,
 ) {
-    while datagrams.len() > 0 {
-        send_some(socket, datagrams.by_ref().take(BATCH));
-    }
+    while send_some(socket, datagrams.by_ref().take(BATCH)) == BATCH {}
 }
 
-fn send_some<'a>(socket: &mio::net::UdpSocket, datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>) {
+/// Sends a batch; how many datagrams it had.
+fn send_some<'a>(
+    socket: &mio::net::UdpSocket,
+    datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>,
+) -> usize {
     // SAFETY: all zeros are valid values of these plain C structures.
     let mut headers: [libc::mmsghdr; BATCH] = unsafe { MaybeUninit::zeroed().assume_init() };
     let mut slices = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
@@ -159,4 +167,5 @@ fn send_some<'a>(socket: &mio::net::UdpSocket, datagrams: impl Iterator<Item = (
             Err(_) => sent += 1,
         }
     }
+    count
 }

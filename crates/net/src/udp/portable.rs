@@ -35,6 +35,12 @@ impl Receiver {
         Ok(self.received.len())
     }
 
+    /// What was received, to be decrypted where it stands.
+    pub fn datagrams_mut(&mut self) -> impl Iterator<Item = (SocketAddr, &mut [u8])> {
+        let received = self.received.iter().zip(&mut self.buffers);
+        received.map(|((from, length), buffer)| (*from, &mut buffer[..*length]))
+    }
+
     /// What was received.
     pub fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
         self.received.iter().zip(&self.buffers).map(|((from, length), buffer)| (*from, &buffer[..*length]))
@@ -42,10 +48,7 @@ impl Receiver {
 }
 
 /// Sends datagrams. One that cannot be sent is lost, as it might be on the way.
-pub fn send_batch<'a>(
-    socket: &mio::net::UdpSocket,
-    datagrams: impl ExactSizeIterator<Item = (SocketAddr, &'a [u8])>,
-) {
+pub fn send_batch<'a>(socket: &mio::net::UdpSocket, datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>) {
     for (to, datagram) in datagrams {
         let _ = socket.send_to(datagram, to);
     }

@@ -13,7 +13,7 @@ use buoy_lwm2m::path::{Level, Path};
 
 use super::{BootstrapConfig, BootstrapFailure, ConfigProblem};
 use crate::operation::{Downlink, Failure, Reply};
-use crate::shard::Peer;
+use crate::peer::Peer;
 use crate::transfer::{Step as TransferStep, Transfer};
 
 #[derive(Debug)]

@@ -10,9 +10,10 @@ use buoy_coap::endpoint::Request;
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
 
-use super::{Directory, Peer, Shard, refusal};
+use super::{Directory, Shard, refusal};
 use crate::files::Body;
 use crate::outbox::Outbox;
+use crate::peer::Peer;
 
 const WELL_KNOWN: &str = r#"</rd>;rt="core.rd";ct=40,</dp>;rt="oma.lwm2m""#;
 /// What an answer takes besides its block: header, token, ETag, Content-Format, Block2, Size2, Echo and the marker.

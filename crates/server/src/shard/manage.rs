@@ -11,13 +11,14 @@ use buoy_coap::observe::Freshness;
 use buoy_coap::time::Instant;
 use buoy_coap::wire::Message;
 
-use super::{Directory, Peer, Shard};
+use super::{Directory, Shard};
 use crate::observation::{Observation, ObservationId, ObservationView, Standing};
 use crate::operation::{
     AnswerRecord, Downlink, Durability, Failure, Intent, OperationId, OperationRecord, OperationState,
     Outcome, Reply, Submission,
 };
 use crate::outbox::{Change, Event, Outbox};
+use crate::peer::Peer;
 use crate::registrations::Index;
 use crate::transfer::{Step, Transfer};
 
@@ -456,11 +457,15 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// The device speaks from another address: what is under way to it goes there from now on.
+    /// The device speaks from another address or over another session: what is under way to it goes there from now on.
     pub(super) fn moved(&mut self, now: Instant, index: Index, peer: Peer) {
-        let Some(registration) = self.registrations.get(index).filter(|it| it.peer != peer) else { return };
+        let Some(registration) = self.registrations.get_mut(index) else { return };
+        if registration.peer == peer {
+            registration.peer.address = peer.address;
+            return;
+        }
         let endpoint = registration.endpoint.clone();
-        self.registrations.set_address(index, peer.address);
+        self.registrations.set_peer(index, peer);
         let Some(id) = self.operations.first(&endpoint) else { return };
         let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
         if let Progress::Sent(old) = operation.progress {

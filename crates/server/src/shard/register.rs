@@ -11,9 +11,10 @@ use buoy_coap::wire::Message;
 use buoy_lwm2m::link::Links;
 use buoy_lwm2m::operation::{self, Binding, LwM2mVersion, Uplink};
 
-use super::{Answer, Directory, PartialUpload, Peer, Refusal, Shard, UploadKey, fresh_key, refusal};
+use super::{Answer, Directory, PartialUpload, Refusal, Shard, UploadKey, fresh_key, refusal};
 use crate::observation::Observation;
 use crate::outbox::{Change, Event, Outbox, UpdatedFields};
+use crate::peer::Peer;
 use crate::registration::{
     Attributes, Location, Registration, RegistrationKey, RegistrationRecord, RegistrationView,
 };
@@ -27,8 +28,9 @@ impl<D: Directory> Shard<D> {
     ///
     /// Registrations are restored before the first datagram. The lifetime of each runs anew, so that a restart expires nobody.
     pub fn restore(&mut self, now: Instant, key: RegistrationKey, record: &[u8]) -> Option<Arc<str>> {
-        let record = RegistrationRecord::parse(record)?;
-        let registration = self.revive(now, key, record);
+        let (session, record) = RegistrationRecord::parse(record)?;
+        let peer = Peer { address: record.address, session };
+        let registration = self.revive(now, key, peer, record);
         self.next_counter = self.next_counter.max(key.counter() + 1);
         let endpoint = registration.endpoint.clone();
         self.directory.claim(&endpoint, self.number);
@@ -62,7 +64,13 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    fn revive(&mut self, now: Instant, key: RegistrationKey, record: RegistrationRecord<'_>) -> Registration {
+    fn revive(
+        &mut self,
+        now: Instant,
+        key: RegistrationKey,
+        peer: Peer,
+        record: RegistrationRecord<'_>,
+    ) -> Registration {
         let others = record.others.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         let attributes = Attributes {
             binding: record.binding.into(),
@@ -73,7 +81,7 @@ impl<D: Directory> Shard<D> {
             endpoint: record.endpoint.into(),
             key,
             nonce: record.nonce,
-            peer: Peer { address: record.address },
+            peer,
             registered_at: Instant::from_millis(record.registered_at),
             last_contact: Instant::from_millis(record.last_contact),
             restored_at: now,
@@ -177,14 +185,15 @@ impl<D: Directory> Shard<D> {
         let message = &request.message;
         let result = match Uplink::parse(message.code(), options_of(message), payload) {
             Err(bad) => Err((bad.code(), bad.to_string().into())),
-            Ok(Uplink::Register(register)) => {
-                match register.endpoint.and_then(|name| self.claimed_elsewhere(name.as_str())) {
+            Ok(Uplink::Register(register)) => match self.name_of(request.peer, &register) {
+                Err(refusal) => Err(refusal),
+                Ok(name) => match self.claimed_elsewhere(&name) {
                     Some(shard) => return self.forward(shard, request, outbox),
-                    None => self.register(now, request.peer, &register, outbox),
-                }
-            }
+                    None => self.register(now, request.peer, &name, &register, outbox),
+                },
+            },
             Ok(Uplink::Update(update)) => self.update(now, request.peer, &update, outbox),
-            Ok(Uplink::Deregister { location }) => self.deregister(now, &location, outbox),
+            Ok(Uplink::Deregister { location }) => self.deregister(now, request.peer, &location, outbox),
             Ok(Uplink::Send { content }) => self.take_send(now, request.peer, &content, outbox),
             Ok(_) => Err(refusal(Code::METHOD_NOT_ALLOWED, "this is no bootstrap server")),
         };
@@ -202,12 +211,62 @@ impl<D: Directory> Shard<D> {
         }
     }
 
+    /// Under which name a device registers. The credentials of its session decide; over plain CoAP nothing but the request
+    /// itself names it, and it must not take the name of a device that has credentials (section 6.2.1, LwM2M Transport
+    /// section 5.1.1).
+    fn name_of(&self, peer: Peer, register: &operation::Register<'_>) -> Result<Arc<str>, Refusal> {
+        let named = register.endpoint.map(|name| name.as_str());
+        let Some(session) = peer.session else {
+            return match named {
+                None | Some("") => {
+                    Err(refusal(Code::BAD_REQUEST, "the query ep (endpoint name) is missing or empty"))
+                }
+                Some(name) if !self.directory.may_go_unproved(name) => {
+                    Err(refusal(Code::FORBIDDEN, "this endpoint has credentials; register over coaps"))
+                }
+                Some(name) => Ok(name.into()),
+            };
+        };
+        let proved = self.directory.proved(session).ok_or_else(|| {
+            refusal(Code::FORBIDDEN, "the credentials of this session are not good any more")
+        })?;
+        match named {
+            Some(name) if *name != *proved => Err(refusal(
+                Code::BAD_REQUEST,
+                "the credentials of this session are those of another endpoint",
+            )),
+            _ => Ok(proved),
+        }
+    }
+
+    /// Whether what comes from `peer` can come from the registered device: it comes over its session or from its address; or, if
+    /// it has moved, the new session is its own. A registration that was made over a session can't be touched without one.
+    pub(super) fn may_speak_for(&self, index: Index, peer: Peer) -> bool {
+        let Some(registration) = self.registrations.get(index) else { return false };
+        match peer.session {
+            _ if registration.peer == peer => true,
+            Some(session) => self.directory.proved(session).as_ref() == Some(&registration.endpoint),
+            None => registration.peer.session.is_none(),
+        }
+    }
+
+    /// The registration of this location, if the peer may touch it.
+    fn owned(&self, peer: Peer, location: &operation::Location<'_>) -> Result<Index, Refusal> {
+        let unknown = || refusal(Code::NOT_FOUND, "no registration has this location; register again");
+        let index = self.by_location(location).ok_or_else(unknown)?;
+        if self.may_speak_for(index, peer) {
+            Ok(index)
+        } else {
+            Err(refusal(Code::FORBIDDEN, "this registration is another endpoint's"))
+        }
+    }
+
     /// The shard on which an endpoint that is not here lives, if it is another one.
-    fn claimed_elsewhere(&self, endpoint: &str) -> Option<u8> {
+    fn claimed_elsewhere(&self, endpoint: &Arc<str>) -> Option<u8> {
         if self.registrations.by_endpoint(endpoint).is_some() {
             return None;
         }
-        let shard = self.directory.claim(&endpoint.into(), self.number);
+        let shard = self.directory.claim(endpoint, self.number);
         (shard != self.number).then_some(shard)
     }
 
@@ -216,14 +275,10 @@ impl<D: Directory> Shard<D> {
         &mut self,
         now: Instant,
         peer: Peer,
+        endpoint: &Arc<str>,
         register: &operation::Register<'_>,
         outbox: &mut Outbox,
     ) -> Result<Answer, Refusal> {
-        // Over plain CoAP nothing but the request itself names the device.
-        let endpoint = register.endpoint.map_or("", |name| name.as_str());
-        if endpoint.is_empty() {
-            return Err(refusal(Code::BAD_REQUEST, "the query ep (endpoint name) is missing or empty"));
-        }
         if register.lifetime == Some(0) {
             return Err(refusal(Code::BAD_REQUEST, "the lifetime lt must be at least one second"));
         }
@@ -236,7 +291,7 @@ impl<D: Directory> Shard<D> {
         let old = old.and_then(|index| self.unregister(index, outbox));
         let key = fresh_key(&mut self.next_counter, self.number);
         let registration = Registration {
-            endpoint: old.as_ref().map_or_else(|| endpoint.into(), |old| old.endpoint.clone()),
+            endpoint: old.as_ref().map_or_else(|| endpoint.clone(), |old| old.endpoint.clone()),
             key,
             nonce: rand_core::Rng::next_u32(&mut self.rng),
             peer,
@@ -317,7 +372,7 @@ impl<D: Directory> Shard<D> {
         outbox: &mut Outbox,
     ) -> Result<Answer, Refusal> {
         let unknown = || refusal(Code::NOT_FOUND, "no registration has this location; register again");
-        let index = self.by_location(&update.location).ok_or_else(unknown)?;
+        let index = self.owned(peer, &update.location)?;
         let objects = update.objects.map(|payload| self.take_objects(payload)).transpose()?;
         self.moved(now, index, peer);
         let registration = self.registrations.get_mut(index).ok_or_else(unknown)?;
@@ -358,11 +413,11 @@ impl<D: Directory> Shard<D> {
     fn deregister(
         &mut self,
         now: Instant,
+        peer: Peer,
         location: &operation::Location<'_>,
         outbox: &mut Outbox,
     ) -> Result<Answer, Refusal> {
-        let unknown = || refusal(Code::NOT_FOUND, "no registration has this location");
-        let index = self.by_location(location).ok_or_else(unknown)?;
+        let index = self.owned(peer, location)?;
         if let Some(registration) = self.unregister(index, outbox) {
             self.counters.deregistered += 1;
             self.gone(now, &registration, outbox);

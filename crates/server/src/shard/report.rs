@@ -9,10 +9,11 @@ use buoy_coap::wire::{Kind, Message};
 use buoy_lwm2m::operation::Content;
 use buoy_lwm2m::path::Path;
 
-use super::{Answer, Directory, Peer, Refusal, Shard, refusal};
+use super::{Answer, Directory, Refusal, Shard, refusal};
 use crate::observation::ObservationId;
 use crate::operation::Reply;
 use crate::outbox::{Change, Event, Outbox, Report, ReportSource};
+use crate::peer::Peer;
 use crate::registrations::Index;
 use crate::transfer::{Step, Transfer};
 
@@ -25,11 +26,14 @@ impl<D: Directory> Shard<D> {
         let Some((id, index)) = id.and_then(|id| Some((id, *self.observations.get(&id)?))) else {
             return self.unwanted(now, peer, message, outbox);
         };
+        if !self.may_speak_for(index, peer) {
+            return self.unwanted(now, peer, message, outbox);
+        }
         if message.kind() == Kind::Confirmable {
             let length = outbox.write(&acknowledge(message.message_id()));
             self.send_reply(now, peer, length, outbox);
         }
-        // Only the device knows the token, so the device it is, wherever it speaks from now.
+        // Over plain CoAP only the device knows the token, so the device it is, wherever it speaks from now.
         self.moved(now, index, peer);
         self.prove_address(peer);
         if !message.code().is_success() {
@@ -47,7 +51,7 @@ impl<D: Directory> Shard<D> {
     /// the sender may be another shard's.
     fn unwanted(&mut self, now: Instant, peer: Peer, message: &Message<'_>, outbox: &mut Outbox) {
         self.counters.notifications_dropped += 1;
-        let Some(index) = self.registrations.by_address(peer.address) else {
+        let Some(index) = self.registrations.by_peer(peer) else {
             let datagram = message.datagram().into();
             outbox.events.push(Event::Misdirected { shard: None, peer, datagram });
             return;
@@ -158,9 +162,8 @@ impl<D: Directory> Shard<D> {
         content: &Content<'_>,
         outbox: &mut Outbox,
     ) -> Result<Answer, Refusal> {
-        let unknown =
-            || refusal(Code::NOT_FOUND, "no device is registered from this address; register first");
-        let index = self.registrations.by_address(peer.address).ok_or_else(unknown)?;
+        let unknown = || refusal(Code::NOT_FOUND, "no device is registered from here; register first");
+        let index = self.registrations.by_peer(peer).ok_or_else(unknown)?;
         let endpoint = self.registrations.get(index).ok_or_else(unknown)?.endpoint.clone();
         let readable = buoy_lwm2m::format::decode(content.format, Path::ROOT, content.payload)
             .is_ok_and(|mut items| items.all(|item| item.is_ok()));

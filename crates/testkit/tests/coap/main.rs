@@ -25,7 +25,7 @@ fn tell(world: &mut World, role: Role, bytes: &[u8]) -> Option<Datagram> {
     match role {
         Role::Device => world.device().handle_datagram(now, ONLY_SERVER, bytes).map(|sent| sent.datagram),
         Role::Server => {
-            let peer = Peer { address: world.address() };
+            let peer = Peer::plain(world.address());
             world.server.shard.handle_datagram(now, peer, bytes, &mut world.server.outbox);
             let sent = world.server.settle(now);
             sent.into_iter().next().map(|(_, bytes)| Datagram { bytes })

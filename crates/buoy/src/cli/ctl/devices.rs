@@ -70,6 +70,7 @@ pub(super) fn one(client: &Client, out: Output, args: &One) -> anyhow::Result<()
             ("endpoint", device.endpoint.clone()),
             ("registration", device.registration.clone()),
             ("address", device.address.clone()),
+            ("DTLS", if device.secure { "yes" } else { "no" }.into()),
             ("LwM2M", device.lwm2m.clone()),
             ("binding", device.binding.clone()),
             ("queue mode", if device.queue_mode { "yes" } else { "no" }.into()),

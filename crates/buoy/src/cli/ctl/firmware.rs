@@ -112,7 +112,8 @@ fn show(out: Output, image: &Firmware) -> anyhow::Result<()> {
             ("bytes", image.size.to_string()),
             ("signed", if image.signed { "yes" } else { "no" }.into()),
             ("uploaded", time(image.uploaded_at as i64)),
-            ("CoAP", image.coap_uri.clone()),
+            ("CoAPS", image.coaps_uri.clone().unwrap_or_else(|| "off".into())),
+            ("CoAP", image.coap_uri.clone().unwrap_or_else(|| "off".into())),
             ("HTTP", image.http_uri.clone()),
         ]);
     })

@@ -3,7 +3,6 @@
 //! What the image does wrong is written in the image itself (`buoy fw build --behaviour`), so that roll-back is seen and not mocked.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
@@ -15,7 +14,8 @@ use buoy_client::objects::{
     ConnectivityMonitoring, ConnectivityStatistics, Device, LightControl, Location, PowerSource, Temperature,
     Time,
 };
-use buoy_client::{ClientConfig, Event, HostClient, Object, Security, Server, ServerSlot, Storage};
+use buoy_client::text::Text;
+use buoy_client::{ClientConfig, Event, HostClient, Object, Server, ServerSlot, Storage};
 use buoy_coap::block::BlockSize;
 use buoy_coap::time::Instant;
 use buoy_net::clock::Clock;
@@ -24,8 +24,11 @@ use buoy_ota::slots::{self, Slot};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use super::account::{Account, Accounts, is_secured};
 use super::http::{self, Step};
+use super::link::{Keep, Link, Unreachable};
 use super::storage::Folder;
+use super::vault::Vault;
 use super::{Args, FACTORY_RESET, Parts, REBOOT, open_flash};
 
 /// The line that keeps the watchdog quiet.
@@ -36,8 +39,11 @@ const INTERNAL_BATTERY: u8 = 1;
 /// Network bearer of object 4.
 const ETHERNET: u8 = 41;
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
-const PROTOCOLS: &[Protocol] = &[Protocol::Coap, Protocol::Http];
-const MTU: usize = 2048;
+/// What firmware is fetched by; the last only with keys for a server.
+const PROTOCOLS: &[Protocol] = &[Protocol::Coap, Protocol::Http, Protocol::Coaps];
+pub(super) const MTU: usize = 2048;
+/// The short id of the server that the command line names.
+const SHORT_SERVER_ID: u16 = 1;
 /// A download is told in steps of so many bytes.
 const PROGRESS_STEP: u32 = 64 << 10;
 
@@ -76,12 +82,12 @@ impl Behaviour {
 
 /// What the threads tell the engine's loop.
 pub(super) enum Input {
-    Server(ServerSlot, Vec<u8>),
-    Fetched(Vec<u8>),
+    /// From the link of that number.
+    Received(u64, Vec<u8>),
     Http(Step),
 }
 
-type Rng = ChaCha12Rng;
+pub(super) type Rng = ChaCha12Rng;
 
 struct Image<'d> {
     client: HostClient<Rng>,
@@ -95,11 +101,30 @@ struct Image<'d> {
     statistics: ConnectivityStatistics,
     storage: Folder,
     clock: Clock,
-    sockets: Vec<(ServerSlot, UdpSocket)>,
-    fetch: Option<(CoapFetch<Rng>, UdpSocket)>,
+    rng: Rng,
+    vault: Vault,
+    links: Vec<(u64, Link)>,
+    links_opened: u64,
+    /// Servers that cannot be reached, until the engine is told.
+    unreachable: Vec<(ServerSlot, String)>,
+    fetch: Option<Fetching>,
     inputs: Sender<Input>,
     behaviour: Behaviour,
     light_was: Option<u8>,
+}
+
+/// A package on its way by CoAP.
+struct Fetching {
+    fetch: CoapFetch<Rng>,
+    over: Over,
+}
+
+/// Which way it comes.
+enum Over {
+    /// One of its own, with its number.
+    Own(u64, Box<Link>),
+    /// That of a server at which the device is known already: there it has one session for all.
+    Server(ServerSlot),
 }
 
 /// Runs the image in `slot`.
@@ -117,13 +142,17 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
     config.queue_mode = args.queue;
     config.awake = Duration::from_secs(args.awake);
     let mut client = HostClient::new(config, rng()?);
-    let security = Security {
-        short_server_id: 1,
-        ..Security::none(&args.server).map_err(|_| anyhow::anyhow!("--server is too long"))?
-    };
-    client
-        .add_server(security, Server::new(1, args.lifetime))
-        .map_err(|_| anyhow::anyhow!("there is no room for a server account"))?;
+    let accounts = args.account.accounts(&args.endpoint)?;
+    if let Some(account) = accounts.server {
+        add_server(&mut client, account, Server::new(SHORT_SERVER_ID, args.lifetime))?;
+    }
+    if let Some(account) = accounts.bootstrap {
+        client.set_bootstrap_server(account);
+    }
+    let storage = Folder::beside(&args.flash).context("the state beside the flash cannot be kept")?;
+    let mut rng = rng()?;
+    let vault =
+        Vault::open(storage.path(), &mut rng).context("DTLS sessions cannot be kept beside the flash")?;
     let mut device = Device::new("Buoy", "Simulated buoy", &args.endpoint, version.as_str());
     device.set_queue_mode(args.queue);
     let battery = PowerSource { kind: INTERNAL_BATTERY, millivolts: Some(3800), milliamperes: Some(125) };
@@ -141,15 +170,19 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
         // Somewhere in the Atlantic.
         location: Location::new(34.5, -38.25),
         statistics: ConnectivityStatistics::new(),
-        storage: Folder::beside(&args.flash).context("the state beside the flash cannot be kept")?,
+        storage,
         clock: Clock::start(),
-        sockets: Vec::new(),
+        rng,
+        vault,
+        links: Vec::new(),
+        links_opened: 0,
+        unreachable: Vec::new(),
         fetch: None,
         inputs,
         behaviour,
         light_was: None,
     };
-    image.start(&args.server)?;
+    image.start(accounts)?;
     let mut next_heartbeat = Instant::ZERO;
     let mut next_measurement = image.clock.now() + MEASURE_EVERY;
     loop {
@@ -177,6 +210,11 @@ fn behaviour_in(flash: &mut FileFlash, image: &slots::AuthenticImage) -> Behavio
     Behaviour::of(flash.sim().bytes().get(start..start + region.len() as usize).unwrap_or_default())
 }
 
+fn add_server(client: &mut HostClient<Rng>, account: Account, server: Server) -> anyhow::Result<()> {
+    let added = client.add_server(Account { short_server_id: server.short_server_id, ..account }, server);
+    added.map(drop).map_err(|error| anyhow::anyhow!("the server account cannot be made: {error}"))
+}
+
 fn rng() -> anyhow::Result<Rng> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)
@@ -185,7 +223,7 @@ fn rng() -> anyhow::Result<Rng> {
 }
 
 /// A line for whoever watches. Without a watcher there is no device.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
@@ -224,16 +262,11 @@ macro_rules! with_objects {
 }
 
 impl Image<'_> {
-    fn start(&mut self, server: &str) -> anyhow::Result<()> {
+    fn start(&mut self, accounts: Accounts) -> anyhow::Result<()> {
         with_objects!(self, |client, objects, storage| client.restore(objects, storage))?;
-        let address = resolve(server)?;
-        let slots: Vec<ServerSlot> = self.client.servers().map(|(slot, _, _)| slot).collect();
-        for slot in slots {
-            let socket = connect(address)?;
-            let inputs = self.inputs.clone();
-            listen(&socket, move |bytes| inputs.send(Input::Server(slot, bytes)).is_ok())?;
-            self.sockets.push((slot, socket));
-        }
+        self.follow_flags(accounts)?;
+        self.persist()?;
+        self.open_links();
         let now = self.clock.now();
         self.client.set_utc(now, (now.as_millis() / 1000) as i64);
         with_objects!(self, |client, objects, storage| client.start(now, objects));
@@ -250,33 +283,116 @@ impl Image<'_> {
 
     fn take(&mut self, input: Input) -> anyhow::Result<()> {
         let now = self.clock.now();
-        let mut out = [0; MTU];
         match input {
-            Input::Server(slot, bytes) => {
+            Input::Received(number, bytes) => {
                 self.statistics.count_received(bytes.len());
-                let length = with_objects!(self, |client, objects, storage| {
-                    client.handle_datagram(now, slot, &bytes, objects, &mut out)
-                });
-                // Nothing is acknowledged before it is safe.
-                self.persist()?;
-                self.send(slot, &out[..length]);
-            }
-            Input::Fetched(bytes) => {
-                let before = self.downloaded();
-                let mut context = self.client.context(now);
-                if let Some((fetch, socket)) = &mut self.fetch {
-                    let length =
-                        fetch.handle_datagram(now, &bytes, &mut self.firmware, &mut context, &mut out);
-                    if length > 0 {
-                        // Lost, as it might be on the way.
-                        let _ = socket.send(&out[..length]);
+                if let Some((_, link)) = self.links.iter_mut().find(|(of, _)| *of == number) {
+                    let slot = link.slot();
+                    for message in link.receive(now, &mut self.rng, bytes) {
+                        self.take_message(now, slot, &message)?;
                     }
+                } else if let Some(Fetching { over: Over::Own(of, link), .. }) = &mut self.fetch
+                    && *of == number
+                {
+                    let messages = link.receive(now, &mut self.rng, bytes);
+                    messages.iter().for_each(|message| self.take_fetched(now, message));
                 }
-                self.tell_progress(before);
             }
             Input::Http(step) => self.take_http(now, step),
         }
         Ok(())
+    }
+
+    fn take_message(&mut self, now: Instant, slot: ServerSlot, message: &[u8]) -> anyhow::Result<()> {
+        let is_fetched =
+            |it: &Fetching| matches!(it.over, Over::Server(of) if of == slot) && it.fetch.expects(message);
+        if self.fetch.as_ref().is_some_and(is_fetched) {
+            self.take_fetched(now, message);
+            return Ok(());
+        }
+        let mut out = [0; MTU];
+        let length = with_objects!(self, |client, objects, storage| {
+            client.handle_datagram(now, slot, message, objects, &mut out)
+        });
+        // Nothing is acknowledged before it is safe.
+        self.persist()?;
+        self.send(now, slot, &out[..length]);
+        Ok(())
+    }
+
+    fn take_fetched(&mut self, now: Instant, message: &[u8]) {
+        let before = self.downloaded();
+        let mut out = [0; MTU];
+        let mut context = self.client.context(now);
+        if let Some(Fetching { fetch, .. }) = &mut self.fetch {
+            let length = fetch.handle_datagram(now, message, &mut self.firmware, &mut context, &mut out);
+            self.send_fetching(now, &out[..length]);
+        }
+        self.tell_progress(before);
+    }
+
+    fn send_fetching(&mut self, now: Instant, message: &[u8]) {
+        match &mut self.fetch {
+            Some(Fetching { over: Over::Own(_, link), .. }) if !message.is_empty() => {
+                link.send(now, &mut self.rng, message);
+            }
+            Some(Fetching { over: Over::Server(slot), .. }) => {
+                let slot = *slot;
+                self.send(now, slot, message);
+            }
+            _ => {}
+        }
+    }
+
+    /// The command line says where the server is, unless a bootstrap server does: then its word holds.
+    fn follow_flags(&mut self, accounts: Accounts) -> anyhow::Result<()> {
+        let (Some(account), None) = (accounts.server, accounts.bootstrap) else { return Ok(()) };
+        let mut servers = self.client.servers();
+        let known = servers.find(|(_, _, server)| server.short_server_id == SHORT_SERVER_ID);
+        let Some((_, security, server)) = known else { return Ok(()) };
+        let is_same = Account { instance: 0, short_server_id: 0, ..*security } == account;
+        let server = *server;
+        drop(servers);
+        if is_same { Ok(()) } else { add_server(&mut self.client, account, server) }
+    }
+
+    /// Opens the ways that the accounts describe, and closes those that they don't any more.
+    fn open_links(&mut self) {
+        let servers = self.client.servers().map(|(slot, account, _)| (slot, *account));
+        let bootstrap = self.client.bootstrap_server().map(|account| (ServerSlot::BOOTSTRAP, *account));
+        let wanted: Vec<(ServerSlot, Account)> = servers.chain(bootstrap).collect();
+        let vault = &self.vault;
+        self.links.retain_mut(|(_, link)| {
+            let stays = wanted.iter().any(|(slot, account)| *slot == link.slot() && link.leads_to(account));
+            if !stays {
+                link.close(vault);
+            }
+            stays
+        });
+        for (slot, account) in wanted {
+            if !self.links.iter().any(|(_, link)| link.slot() == slot) {
+                match self.open_link(slot, &account, Keep::Session) {
+                    Ok(opened) => self.links.push(opened),
+                    Err(error) => tracing::warn!("{}: {error:#}", account.uri),
+                }
+            }
+        }
+    }
+
+    fn open_link(&mut self, slot: ServerSlot, account: &Account, keep: Keep) -> anyhow::Result<(u64, Link)> {
+        self.links_opened += 1;
+        let number = self.links_opened;
+        let inputs = self.inputs.clone();
+        let take = move |bytes| inputs.send(Input::Received(number, bytes)).is_ok();
+        Ok((number, Link::open(slot, account, keep, &self.vault, take)?))
+    }
+
+    /// The account of a server or of the bootstrap server.
+    fn account(&self, slot: ServerSlot) -> Option<Account> {
+        if slot == ServerSlot::BOOTSTRAP {
+            return self.client.bootstrap_server().copied();
+        }
+        self.client.servers().find(|(of, ..)| *of == slot).map(|(_, account, _)| *account)
     }
 
     /// Tells each step of a download, and that it goes on where it was: no block is so large as what was in the flash already.
@@ -326,10 +442,16 @@ impl Image<'_> {
                 with_objects!(self, |client, objects, storage| client.poll_transmit(now, objects, &mut out));
             self.persist()?;
             if let Some(transmit) = transmit {
-                self.send(transmit.server, &out[..transmit.length]);
+                self.send(now, transmit.server, &out[..transmit.length]);
                 continue;
             }
             self.drive_fetch(now);
+            self.settle_links(now);
+            if let Some((slot, why)) = self.unreachable.pop() {
+                say(&format!("HANDSHAKE_FAILED {why}"));
+                with_objects!(self, |client, objects, storage| client.set_unreachable(now, slot, objects));
+                continue;
+            }
             match self.client.poll_event() {
                 Some(event) => self.event(now, event)?,
                 None => break,
@@ -339,14 +461,37 @@ impl Image<'_> {
         Ok(())
     }
 
+    fn settle_links(&mut self, now: Instant) {
+        for (_, link) in &mut self.links {
+            if let Err(Unreachable(why)) = link.settle(now, &mut self.rng, &self.vault) {
+                self.unreachable.push((link.slot(), why));
+            }
+        }
+    }
+
     fn drive_fetch(&mut self, now: Instant) {
         let mut out = [0; MTU];
-        let mut context = self.client.context(now);
-        let Some((fetch, socket)) = &mut self.fetch else { return };
-        while let Some(length) = fetch.poll_transmit(now, &mut self.firmware, &mut context, &mut out) {
-            let _ = socket.send(&out[..length]);
+        while let Some(Fetching { fetch, .. }) = &mut self.fetch {
+            let mut context = self.client.context(now);
+            let next = fetch.poll_transmit(now, &mut self.firmware, &mut context, &mut out);
+            let Some(length) = next else { break };
+            self.send_fetching(now, &out[..length]);
         }
-        if fetch.is_done() {
+        let Some(Fetching { fetch, over }) = &mut self.fetch else { return };
+        let mut outcome = Ok(());
+        if let Over::Own(_, link) = over {
+            if fetch.is_done() {
+                link.close(&self.vault);
+            } else {
+                outcome = link.settle(now, &mut self.rng, &self.vault);
+            }
+        }
+        if let Err(Unreachable(why)) = outcome {
+            say(&format!("HANDSHAKE_FAILED {why}"));
+            let mut context = self.client.context(now);
+            self.firmware.download_failed(&mut context, DownloadError::ConnectionLost);
+            self.fetch = None;
+        } else if fetch.is_done() {
             self.fetch = None;
         }
     }
@@ -358,9 +503,19 @@ impl Image<'_> {
                 self.prove(now)?;
             }
             Event::RegistrationUpdated(_) => say("UPDATED"),
+            Event::BootstrapStarted => say("BOOTSTRAP_STARTED"),
+            Event::BootstrapFinished => {
+                say("BOOTSTRAPPED");
+                self.open_links();
+            }
+            Event::BootstrapFailed(failure) => say(&format!("BOOTSTRAP_FAILED {failure:?}")),
+            Event::BootstrapAccountExpired => self.open_links(),
             Event::RegistrationFailed(_, failure) => say(&format!("REGISTER_FAILED {failure:?}")),
             Event::Deregistered(_) => say("DEREGISTERED"),
-            Event::Reboot(_) => self.leave(REBOOT)?,
+            Event::Reboot(_) => {
+                self.park_links();
+                self.leave(REBOOT)?;
+            }
             Event::FactoryReset => {
                 self.storage.wipe()?;
                 self.leave(FACTORY_RESET)?;
@@ -384,6 +539,7 @@ impl Image<'_> {
             say("SELF_TEST failed");
             let rejected = self.firmware.target_mut().reject();
             rejected.map_err(|error| anyhow::anyhow!("the image cannot be given up: {error:?}"))?;
+            self.park_links();
             return self.leave(REBOOT);
         }
         let mut context = self.client.context(now);
@@ -403,22 +559,40 @@ impl Image<'_> {
             return Ok(());
         }
         let begun = CoapFetch::new(&download, BlockSize::MAX, rng()?).and_then(|fetch| {
-            let address = fetch.host().to_socket_addrs().ok().and_then(|mut all| all.next());
-            let socket = address.and_then(|address| connect(address).ok());
-            Ok((fetch, socket.ok_or(DownloadError::InvalidUri)?))
+            let account = self.account_for(&uri, fetch.host()).ok_or(DownloadError::UnsupportedProtocol)?;
+            let mut links = self.links.iter();
+            if let Some((_, link)) = links.find(|(_, link)| link.secures(account.uri.as_str())) {
+                let fetch = fetch.with_message_ids(self.client.distant_message_ids(link.slot()));
+                return Ok(Fetching { fetch, over: Over::Server(link.slot()) });
+            }
+            let opened = self.open_link(ServerSlot::BOOTSTRAP, &account, Keep::Nothing);
+            let (number, link) = opened.map_err(|error| {
+                tracing::warn!("{uri}: {error:#}");
+                DownloadError::InvalidUri
+            })?;
+            Ok(Fetching { fetch, over: Over::Own(number, Box::new(link)) })
         });
         match begun {
-            Ok((fetch, socket)) => {
-                let inputs = self.inputs.clone();
-                listen(&socket, move |bytes| inputs.send(Input::Fetched(bytes)).is_ok())?;
-                self.fetch = Some((fetch, socket));
-            }
+            Ok(fetching) => self.fetch = Some(fetching),
             Err(error) => {
                 let mut context = self.client.context(now);
                 self.firmware.download_failed(&mut context, error);
             }
         }
         Ok(())
+    }
+
+    /// What a package's host is reached with: the keys are those of the first server that has any.
+    fn account_for(&self, uri: &str, (host, port): (&str, u16)) -> Option<Account> {
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let account = if is_secured(uri) {
+            let mut servers = self.client.servers();
+            let account = *servers.find(|(_, account, _)| is_secured(account.uri.as_str()))?.1;
+            Account { uri: Text::new(&format!("coaps://{host}:{port}")).ok()?, ..account }
+        } else {
+            Account::none(&format!("coap://{host}:{port}")).ok()?
+        };
+        Some(account)
     }
 
     fn measure(&mut self, now: Instant) {
@@ -449,54 +623,40 @@ impl Image<'_> {
             .context("the state beside the flash cannot be saved")
     }
 
-    fn send(&mut self, slot: ServerSlot, datagram: &[u8]) {
-        let socket = self.sockets.iter().find(|(other, _)| *other == slot);
-        if let Some((_, socket)) = socket.filter(|_| !datagram.is_empty()) {
-            self.statistics.count_sent(datagram.len());
-            // Lost, as it might be on the way.
-            let _ = socket.send(datagram);
+    /// Saves the sessions for the next run, before an orderly end of this one.
+    fn park_links(&mut self) {
+        for (_, link) in &mut self.links {
+            if let Err(error) = link.park(&mut self.rng, &self.vault) {
+                tracing::warn!("a DTLS session cannot be saved, and the next run makes another: {error}");
+            }
+        }
+    }
+
+    fn send(&mut self, now: Instant, slot: ServerSlot, datagram: &[u8]) {
+        if datagram.is_empty() {
+            return;
+        }
+        self.statistics.count_sent(datagram.len());
+        if !self.links.iter().any(|(_, link)| link.slot() == slot) {
+            let Some(account) = self.account(slot) else { return };
+            match self.open_link(slot, &account, Keep::Session) {
+                Ok(opened) => self.links.push(opened),
+                Err(error) => self.unreachable.push((slot, format!("{error:#}"))),
+            }
+        }
+        if let Some((_, link)) = self.links.iter_mut().find(|(_, link)| link.slot() == slot) {
+            link.send(now, &mut self.rng, datagram);
         }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let fetch = self.fetch.as_ref().and_then(|(fetch, _)| fetch.poll_timeout());
-        self.client.poll_timeout().into_iter().chain(fetch).min()
+        let links = self.links.iter().filter_map(|(_, link)| link.next_timeout());
+        let own = |over: &Over| match over {
+            Over::Own(_, link) => link.next_timeout(),
+            Over::Server(_) => None,
+        };
+        let fetching = self.fetch.iter();
+        let fetch = fetching.flat_map(|it| [it.fetch.poll_timeout(), own(&it.over)]).flatten();
+        self.client.poll_timeout().into_iter().chain(links).chain(fetch).min()
     }
-}
-
-fn resolve(uri: &str) -> anyhow::Result<SocketAddr> {
-    let authority = uri
-        .strip_prefix("coap://")
-        .with_context(|| format!("{uri} is no coap:// URI; coaps comes with DTLS"))?
-        .trim_end_matches('/');
-    let with_port = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:5683") };
-    with_port
-        .to_socket_addrs()
-        .with_context(|| format!("{authority} cannot be resolved"))?
-        .next()
-        .with_context(|| format!("{authority} has no address"))
-}
-
-fn connect(address: SocketAddr) -> std::io::Result<UdpSocket> {
-    let local: SocketAddr = if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
-    let socket = UdpSocket::bind(local)?;
-    socket.connect(address)?;
-    Ok(socket)
-}
-
-/// Hands each datagram to `take`, until it says no.
-fn listen(socket: &UdpSocket, take: impl Fn(Vec<u8>) -> bool + Send + 'static) -> std::io::Result<()> {
-    let socket = socket.try_clone()?;
-    std::thread::spawn(move || {
-        let mut buffer = [0; MTU];
-        loop {
-            match socket.recv(&mut buffer) {
-                Ok(length) if !take(buffer[..length].to_vec()) => return,
-                Ok(_) => {}
-                // A refused connection while the server is away: it comes back.
-                Err(_) => std::thread::sleep(Duration::from_millis(100)),
-            }
-        }
-    });
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! What survives a reboot, as one file for each record beside the flash.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,10 @@ impl Folder {
         name.push(".state");
         fs::create_dir_all(&name)?;
         Ok(Self(name.into()))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -36,7 +40,12 @@ impl Storage for Folder {
 
     fn save(&mut self, object: u16, record: &[u8]) -> io::Result<()> {
         let part = self.0.join(format!("{object}.part"));
-        let mut file = fs::File::create(&part)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        // Server accounts have keys in them.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&part)?;
         file.write_all(record)?;
         file.sync_all()?;
         fs::rename(part, self.0.join(object.to_string()))

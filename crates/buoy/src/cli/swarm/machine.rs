@@ -1,14 +1,19 @@
-//! One device of a swarm: the engine and its objects, as on a chip.
+//! One device of a swarm: the engine and its objects, as on a chip, and its session.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use buoy_client::objects::{Device, LightControl, Temperature, Time};
 use buoy_client::{Client, ClientConfig, Event, Object, Security, Server, ServerSlot};
 use buoy_coap::time::Instant;
+use buoy_dtls::Context;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::Args;
+use super::keys::Keys;
+use super::report::Report;
+use crate::cli::tunnel::{News, Tunnel, dtls_time};
 
 /// The largest datagram of a device.
 pub(super) const MTU: usize = 720;
@@ -25,6 +30,19 @@ pub(super) enum State {
     Registered,
 }
 
+/// How datagrams go to the server and come from it.
+enum Way {
+    /// As they are; these wait to be sent.
+    Plain(VecDeque<Box<[u8]>>),
+    Secured(Box<Secured>),
+}
+
+struct Secured {
+    config: buoy_dtls::config::ClientConfig,
+    tunnel: Tunnel,
+    handshake_began: Instant,
+}
+
 /// An exchange that waits for its answer: its message id, when it began, and of which kind it is.
 pub(super) type Open = Option<(u16, Instant, usize)>;
 
@@ -37,6 +55,7 @@ pub(super) struct Machine {
     measure_every: Duration,
     next_measurement: Instant,
     celsius: f64,
+    way: Way,
     pub(super) state: State,
     /// The timer that counts.
     pub(super) scheduled: Instant,
@@ -53,7 +72,17 @@ macro_rules! with_objects {
 }
 
 impl Machine {
-    pub(super) fn new(args: &Args, endpoint: &str, rng: &mut ChaCha12Rng) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        args: &Args,
+        endpoint: &str,
+        keys: Option<&Keys>,
+        rng: &mut ChaCha12Rng,
+    ) -> anyhow::Result<Self> {
+        let secured = |config| Secured { config, tunnel: Tunnel::default(), handshake_began: Instant::ZERO };
+        let way = match keys {
+            Some(keys) => Way::Secured(Box::new(secured(keys.config(endpoint)?))),
+            None => Way::Plain(VecDeque::new()),
+        };
         let mut config = ClientConfig::new(endpoint)
             .map_err(|_| anyhow::anyhow!("{endpoint} is no endpoint name: it must have 1 to 64 bytes"))?;
         config.queue_mode = args.queue;
@@ -75,6 +104,7 @@ impl Machine {
             measure_every: Duration::from_secs(args.measure.max(1)),
             next_measurement: Instant::NEVER,
             celsius: 20.0,
+            way,
             state: State::Idle,
             scheduled: Instant::NEVER,
             open: None,
@@ -98,11 +128,90 @@ impl Machine {
         was_registered
     }
 
-    pub(super) fn handle_datagram(&mut self, now: Instant, datagram: &[u8], out: &mut [u8]) -> usize {
-        with_objects!(self, |client, objects| client.handle_datagram(now, SERVER, datagram, objects, out))
+    /// Takes a datagram from the server.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        rng: &mut ChaCha12Rng,
+        datagram: &mut [u8],
+        report: &mut Report,
+    ) {
+        match &mut self.way {
+            Way::Plain(_) => self.take_message(now, rng, datagram, report),
+            Way::Secured(secured) => {
+                let Secured { config, tunnel, .. } = &mut **secured;
+                let mut messages = Vec::new();
+                let mut context = Context::new(dtls_time(now), rng);
+                tunnel.receive(config, &mut context, datagram, |data| messages.push(data.to_vec()));
+                messages.iter().for_each(|message| self.take_message(now, rng, message, report));
+            }
+        }
+    }
+
+    fn take_message(&mut self, now: Instant, rng: &mut ChaCha12Rng, message: &[u8], report: &mut Report) {
+        report.received(self, now, message);
+        let mut out = [0; MTU];
+        let length = with_objects!(self, |client, objects| {
+            client.handle_datagram(now, SERVER, message, objects, &mut out)
+        });
+        self.send(now, rng, &out[..length]);
+    }
+
+    /// Queues a message for [`Machine::poll_transmit`].
+    fn send(&mut self, now: Instant, rng: &mut ChaCha12Rng, message: &[u8]) {
+        if message.is_empty() {
+            return;
+        }
+        match &mut self.way {
+            Way::Plain(waiting) => waiting.push_back(message.into()),
+            Way::Secured(secured) => {
+                let Secured { config, tunnel, .. } = &mut **secured;
+                tunnel.send(now, config, &mut Context::new(dtls_time(now), rng), message);
+            }
+        }
+    }
+
+    /// Gets ready what the engine has to send, and counts it.
+    pub(super) fn prepare(&mut self, now: Instant, rng: &mut ChaCha12Rng, report: &mut Report) {
+        let mut out = [0; MTU];
+        while let Some(transmit) =
+            with_objects!(self, |client, objects| client.poll_transmit(now, objects, &mut out))
+        {
+            let message = &out[..transmit.length];
+            report.sent(self, now, message);
+            self.send(now, rng, message);
+        }
+        let Way::Secured(secured) = &mut self.way else { return };
+        while let Some(news) = secured.tunnel.poll_news() {
+            match news {
+                News::Started => {
+                    secured.handshake_began = now;
+                    report.handshake_began();
+                }
+                News::Connected { resumed } => report.handshake_done(resumed, now - secured.handshake_began),
+                News::Failed(failure) => {
+                    report.handshake_failed(&failure);
+                    with_objects!(self, |client, objects| client.set_unreachable(now, SERVER, objects));
+                    return;
+                }
+                News::Ended => report.session_ended(),
+            }
+        }
+    }
+
+    /// Ends the session.
+    pub(super) fn hang_up(&mut self) {
+        if let Way::Secured(secured) = &mut self.way {
+            secured.tunnel.close();
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if let Way::Secured(secured) = &mut self.way
+            && secured.tunnel.next_timeout().is_some_and(|at| at <= now)
+        {
+            secured.tunnel.handle_timeout(now);
+        }
         if now >= self.next_measurement {
             self.next_measurement = now + self.measure_every;
             self.celsius += 0.25;
@@ -112,10 +221,15 @@ impl Machine {
         with_objects!(self, |client, objects| client.handle_timeout(now, objects));
     }
 
-    pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
-        let out = out.get_mut(..MTU).unwrap_or_default();
-        with_objects!(self, |client, objects| client.poll_transmit(now, objects, out))
-            .map_or(0, |transmit| transmit.length)
+    /// Writes the next datagram for the server; 0 if there is none.
+    pub(super) fn poll_transmit(&mut self, out: &mut [u8]) -> usize {
+        match &mut self.way {
+            Way::Plain(waiting) => waiting.pop_front().map_or(0, |message| {
+                out[..message.len()].copy_from_slice(&message);
+                message.len()
+            }),
+            Way::Secured(secured) => secured.tunnel.poll_transmit(out).unwrap_or(0),
+        }
     }
 
     pub(super) fn poll_event(&mut self) -> Option<Event> {
@@ -125,6 +239,11 @@ impl Machine {
     pub(super) fn next_deadline(&self) -> Instant {
         let measurement =
             if self.state == State::Registered { self.next_measurement } else { Instant::NEVER };
-        self.client.poll_timeout().unwrap_or(Instant::NEVER).min(measurement)
+        let handshake = match &self.way {
+            Way::Plain(_) => None,
+            Way::Secured(secured) => secured.tunnel.next_timeout(),
+        };
+        let own = self.client.poll_timeout().into_iter().chain(handshake).min();
+        own.unwrap_or(Instant::NEVER).min(measurement)
     }
 }

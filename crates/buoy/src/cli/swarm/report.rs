@@ -20,9 +20,18 @@ pub(super) struct Report {
     devices: u32,
     registered: Duration,
     exchanges: [Exchanges; KINDS.len()],
+    handshakes: Handshakes,
     served: u64,
     notified: u64,
     failed: BTreeMap<String, u64>,
+}
+
+/// DTLS handshakes.
+struct Handshakes {
+    began: u64,
+    resumed: u64,
+    failed: u64,
+    times: Histogram<u32>,
 }
 
 struct Exchanges {
@@ -32,14 +41,13 @@ struct Exchanges {
 
 impl Report {
     pub(super) fn new(devices: u32) -> Self {
-        let exchanges = KINDS.map(|_| Exchanges {
-            sent: 0,
-            times: Histogram::new_with_max(LONGEST, 3).expect("these bounds are valid"),
-        });
+        let times = || Histogram::new_with_max(LONGEST, 3).expect("these bounds are valid");
+        let exchanges = KINDS.map(|_| Exchanges { sent: 0, times: times() });
         Self {
             devices,
             registered: Duration::ZERO,
             exchanges,
+            handshakes: Handshakes { began: 0, resumed: 0, failed: 0, times: times() },
             served: 0,
             notified: 0,
             failed: BTreeMap::new(),
@@ -57,7 +65,30 @@ impl Report {
     /// Exchanges that got no answer, by kind.
     fn unanswered(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let all = KINDS.into_iter().zip(&self.exchanges);
-        all.map(|(kind, exchanges)| (kind, exchanges.sent - exchanges.times.len()))
+        let open = all.map(|(kind, exchanges)| (kind, exchanges.sent - exchanges.times.len()));
+        let Handshakes { began, failed, times, .. } = &self.handshakes;
+        open.chain([("handshake", began - failed - times.len())])
+    }
+
+    /// A device began a handshake.
+    pub(super) fn handshake_began(&mut self) {
+        self.handshakes.began += 1;
+    }
+
+    /// A handshake made a session.
+    pub(super) fn handshake_done(&mut self, resumed: bool, took: Duration) {
+        self.handshakes.resumed += u64::from(resumed);
+        self.handshakes.times.saturating_record(millis(took));
+    }
+
+    pub(super) fn handshake_failed(&mut self, why: &buoy_dtls::Failure) {
+        self.handshakes.failed += 1;
+        self.fail(&format!("handshake: {why}"));
+    }
+
+    /// The server ended a session.
+    pub(super) fn session_ended(&mut self) {
+        self.fail("session: ended by the server");
     }
 
     /// A device sent something. A repetition of what is open begins nothing new.
@@ -88,8 +119,7 @@ impl Report {
             && id == message.message_id()
         {
             machine.open = None;
-            let millis = u64::try_from((now - began).as_millis()).unwrap_or(LONGEST);
-            self.exchanges[kind].times.saturating_record(millis.min(LONGEST));
+            self.exchanges[kind].times.saturating_record(millis(now - began));
         }
     }
 
@@ -126,19 +156,22 @@ impl Report {
             "{:<12}{:>10}{:>10}{:>9}{:>9}{:>9}{:>9}",
             "EXCHANGE", "SENT", "ANSWERED", "p50 ms", "p90 ms", "p99 ms", "MAX ms"
         );
-        for (name, exchanges) in KINDS.iter().zip(&self.exchanges).filter(|(_, exchanges)| exchanges.sent > 0)
-        {
-            let times = &exchanges.times;
+        let Handshakes { began, resumed, failed, times } = &self.handshakes;
+        let exchanges = KINDS.iter().zip(&self.exchanges).map(|(name, it)| (*name, it.sent, &it.times));
+        let rows = [("handshake", *began, times)].into_iter().chain(exchanges);
+        for (name, sent, times) in rows.filter(|(_, sent, _)| *sent > 0) {
             let at = |quantile| times.value_at_quantile(quantile);
             println!(
-                "{name:<12}{:>10}{:>10}{:>9}{:>9}{:>9}{:>9}",
-                exchanges.sent,
+                "{name:<12}{sent:>10}{:>10}{:>9}{:>9}{:>9}{:>9}",
                 times.len(),
                 at(0.5),
                 at(0.9),
                 at(0.99),
                 times.max()
             );
+        }
+        if *began > 0 {
+            println!("{} sessions, {resumed} of them resumed, {failed} handshakes failed", times.len());
         }
         println!("{} requests served, {} notifications sent unconfirmed", self.served, self.notified);
         self.failed.iter().for_each(|(why, count)| println!("failed: {why}: {count}"));
@@ -164,10 +197,17 @@ impl Report {
                 ((*name).to_owned(), body)
             })
             .collect();
+        let Handshakes { began, resumed, failed, times } = &self.handshakes;
+        let at = |quantile| times.value_at_quantile(quantile);
+        let handshakes = json!({
+            "sent": began, "answered": times.len(), "resumed": resumed, "failed": failed,
+            "p50_ms": at(0.5), "p90_ms": at(0.9), "p99_ms": at(0.99), "max_ms": times.max(),
+        });
         json!({
             "devices": self.devices,
             "registered": self.exchanges[0].times.len(),
             "seconds_to_register": self.registered.as_secs_f64(),
+            "handshakes": handshakes,
             "exchanges": exchanges,
             "requests_served": self.served,
             "notifications_unconfirmed": self.notified,
@@ -175,6 +215,10 @@ impl Report {
             "unanswered": self.unanswered().collect::<BTreeMap<_, _>>(),
         })
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(LONGEST).min(LONGEST)
 }
 
 /// Which kind of exchange a confirmable message begins; an index of [`KINDS`].

@@ -5,7 +5,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use buoy_dtls::crypto::{PublicKey, RustCrypto};
 use buoy_dtls::x509::{Anchor, check_client};
 use buoy_lwm2m::model::Registry;
-use buoy_store::Writer;
 use buoy_store::sqlite::Sqlite;
 use x509_cert::der::Encode;
 
@@ -248,36 +247,4 @@ async fn a_certificate_is_good_if_it_is_listed_or_its_device_is_not_and_the_auth
     assert!(credentials.remove_all(Purpose::Lwm2m, "buoy-1").await.unwrap());
     assert!(!credentials.remove_all(Purpose::Lwm2m, "buoy-1").await.unwrap());
     assert!(folder.rows().is_empty() && !gate.has("buoy-1"));
-}
-
-/// `cargo test --release -p buoy -- --ignored --nocapture a_million`
-#[cfg(target_os = "linux")]
-#[tokio::test]
-#[ignore = "takes a while; prints how long and how much"]
-async fn a_million_credentials_are_loaded() {
-    let folder = Folder::new();
-    let sealer = Keys::open(folder.folder.path(), &folder.store.reader().unwrap()).unwrap().sealer();
-    let mut writer = folder.store.writer().unwrap();
-    let made = writer.commit(&mut |batch| {
-        (1..=1_000_000).try_for_each(|id| {
-            let new = psk(&format!("buoy-{id:07}"), &format!("buoy-{id:07}"));
-            batch.put_credential(&new.prepare(id, CredentialState::Active, 0, &sealer).unwrap().row)
-        })
-    });
-    made.unwrap();
-    drop(writer);
-    let pages = || -> u64 {
-        let numbers = std::fs::read_to_string("/proc/self/statm").unwrap();
-        numbers.split(' ').nth(1).unwrap().parse().unwrap()
-    };
-    // The machine may have other things to do.
-    let on_processor = || -> u64 {
-        let numbers = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-        numbers.split(' ').next().unwrap().parse().unwrap()
-    };
-    let (before, started) = (pages(), on_processor());
-    let credentials = folder.load(Unlisted::Refused);
-    let (took, bytes) = (on_processor() - started, (pages() - before) * 4096 / 1_000_000);
-    println!("{} loaded in {} ms of a processor, {bytes} bytes each", credentials.len(), took / 1_000_000);
-    assert!(credentials.gate(Purpose::Lwm2m).psk(b"buoy-0999999").is_some());
 }

@@ -8,12 +8,12 @@ use axum::response::sse::{Event as SseEvent, KeepAlive};
 use buoy_coap::number::{ContentFormat, OptionFormat, OptionNumber};
 use buoy_coap::wire::{Kind, Message, parse_uint};
 use buoy_lwm2m::path::Path;
-use buoy_server::{Event, Outcome, Report, ReportSource};
+use buoy_server::{BootstrapEvent, Event, Outcome, Report, ReportSource};
 use futures_util::stream::{Stream, StreamExt};
 use serde_json::{Map, Value, json};
 use tokio_stream::wrappers::BroadcastStream;
 
-use super::{leshan, nodes};
+use super::{leshan, nodes, v1};
 use crate::serve::app::App;
 use crate::serve::hub::AppEvent;
 use crate::serve::values::{DeviceModels, Entry};
@@ -63,6 +63,7 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
         AppEvent::Device(event) => event,
         AppEvent::Delayed(event) => return late_answer(app, event, wanted),
         AppEvent::Update(_) => return None,
+        AppEvent::Bootstrap(event) => return bootstrap(event, wanted),
     };
     match &**event {
         Event::Registered { registration, .. } if wanted(&registration.endpoint) => {
@@ -72,7 +73,7 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
             let mut update = json!({
                 "registrationId": registration.id(),
                 "address": registration.address.to_string(),
-                "secure": false,
+                "secure": registration.session.is_some(),
                 "additionalAttributes": {},
             });
             if changed.lifetime {
@@ -102,6 +103,12 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
         }
         _ => None,
     }
+}
+
+/// A bootstrap session went on.
+fn bootstrap(event: &BootstrapEvent, wanted: impl Fn(&str) -> bool) -> Option<(&'static str, Value)> {
+    let (endpoint, phase, detail) = v1::bootstrap_words(event);
+    wanted(endpoint).then(|| ("BSSESSION", json!({"ep": endpoint, "event": phase, "message": detail})))
 }
 
 /// The answer of a device that slept when it was asked.

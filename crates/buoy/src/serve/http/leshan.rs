@@ -1,9 +1,10 @@
 //! The REST interface of Leshan's demo server, so that the scripts that people have go on working: `/api/clients`, `/api/event`,
-//! `/api/objectspecs`, `/api/security`, `/api/server`.
+//! `/api/objectspecs`, `/api/security`, `/api/server`, `/api/bootstrap`.
 //!
 //! Where Leshan is poor this is better rather than the same: a value of the wrong type is 400 and not 500, an unknown format or
 //! time-out is 400 and not ignored.
 
+mod bootstrap;
 mod security;
 
 use std::collections::HashMap;
@@ -46,6 +47,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/security/clients", get(security::clients).put(security::put))
         .route("/api/security/clients/{endpoint}", get(security::client).delete(security::delete))
         .route("/api/security/server", get(security::server))
+        .merge(bootstrap::routes())
 }
 
 /// A refusal in Leshan's manner: a status and a line of text.
@@ -271,7 +273,7 @@ pub(super) fn registration_json(registration: &RegistrationView) -> Value {
         "bindingMode": binding(registration),
         "rootPath": DeviceModels::root_of(&registration.objects),
         "objectLinks": links_json(&registration.objects),
-        "secure": false,
+        "secure": registration.session.is_some(),
         "additionalRegistrationAttributes": extra,
         "queuemode": registration.queue_mode,
         "availableInstances": instances,
@@ -620,10 +622,14 @@ fn model_json(model: &buoy_lwm2m::model::ObjectModel) -> Value {
 }
 
 async fn server_endpoint(State(app): State<Arc<App>>) -> Json<Value> {
-    let address = app.coap_address;
-    Json(json!([{
-        "uri": format!("coap://{address}"),
-        "protocol": "coap",
-        "description": "CoAP over UDP, without security",
-    }]))
+    let mut endpoints = Vec::new();
+    if let Some(uri) = app.addresses.coap_uri() {
+        endpoints.push(json!({
+            "uri": uri, "protocol": "coap", "description": "CoAP over UDP, without security"
+        }));
+    }
+    if let Some(uri) = app.addresses.coaps_uri() {
+        endpoints.push(json!({ "uri": uri, "protocol": "coaps", "description": "CoAP over DTLS" }));
+    }
+    Json(Value::Array(endpoints))
 }

@@ -1,5 +1,6 @@
 //! Buoy's own REST interface, `/api/v1`: lists in pages, errors as problem documents, long work as resources with a state.
 
+mod bootstrap;
 mod conditional;
 mod credentials;
 mod devices;
@@ -26,6 +27,7 @@ use super::error::Problem;
 use crate::serve::app::App;
 use crate::serve::journal;
 
+pub(super) use events::bootstrap_words;
 pub(crate) use idempotency::KeysInUse;
 pub(crate) use openapi::document;
 
@@ -53,6 +55,11 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/updates", get(updates::list).post(updates::start))
         .route("/api/v1/updates/{id}", get(updates::one))
         .route("/api/v1/updates/{id}", delete(updates::cancel))
+        .route("/api/v1/bootstrap/configs", get(bootstrap::configs).put(bootstrap::put_config))
+        .route("/api/v1/bootstrap/configs/{pattern}", get(bootstrap::config).delete(bootstrap::remove_config))
+        .route("/api/v1/bootstrap/claims", get(bootstrap::claims))
+        .route("/api/v1/bootstrap/claims/{endpoint}", delete(bootstrap::forget))
+        .route("/api/v1/bootstrap/claims/{endpoint}/accept", post(bootstrap::accept))
         .layer(middleware::from_fn(conditional::answer))
         // Beside the layer: an event stream has no end that a tag could be made of.
         .route("/api/v1/events", get(events::stream))

@@ -23,8 +23,14 @@ use crate::staging::{ACCOUNTS, DEVICE, LogEntry, StagedAccounts};
 use crate::text::Bytes;
 use crate::tree::{Missing, Reading, Requester, Tree};
 
-impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, const BODY: usize>
-    Client<R, SERVERS, OBSERVATIONS, MTU, BODY>
+impl<
+    R: Rng,
+    const SERVERS: usize,
+    const OBSERVATIONS: usize,
+    const MTU: usize,
+    const BODY: usize,
+    const KEY: usize,
+> Client<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY>
 {
     /// Carries out a request of the bootstrap server's and writes the answer into `out`.
     pub(in super::super) fn answer_bootstrap(
@@ -160,7 +166,7 @@ impl<R: Rng, const SERVERS: usize, const OBSERVATIONS: usize, const MTU: usize, 
         let clock = self.clock(now);
         let format = self.reading(path, accept).format;
         let Staging::Open(staged) = &self.bootstrap.staging else { return Err(Refusal::METHOD_NOT_ALLOWED) };
-        let mut accounts = Accounts::<SERVERS>::new();
+        let mut accounts = Accounts::<SERVERS, KEY>::new();
         accounts.servers.instances = staged.accounts.servers;
         let mut access = staged.accounts.access;
         let tree = tree(&mut accounts, &mut access, &mut []);
@@ -214,11 +220,11 @@ fn parse<'a>(message: &Message<'a>, payload: &'a [u8]) -> Result<BootstrapDownli
 
 /// The answer to Bootstrap-Discover (Core 1.1, section 6.1.7.2): accounts with their short server ids, and the URI of each but
 /// the bootstrap server's own.
-fn list<const N: usize>(
+fn list<const N: usize, const KEY: usize>(
     links: &mut LinkWriter<'_>,
     version: buoy_lwm2m::operation::LwM2mVersion,
-    tree: &Tree<'_, '_, N>,
-    staged: &StagedAccounts<N>,
+    tree: &Tree<'_, '_, N, KEY>,
+    staged: &StagedAccounts<N, KEY>,
     path: Path,
 ) -> Result<(), LinkError> {
     links.link("/")?.token("lwm2m", version.as_str())?;
@@ -243,9 +249,9 @@ fn list<const N: usize>(
     Ok(())
 }
 
-fn list_security<const N: usize>(
+fn list_security<const N: usize, const KEY: usize>(
     links: &mut LinkWriter<'_>,
-    staged: &StagedAccounts<N>,
+    staged: &StagedAccounts<N, KEY>,
 ) -> Result<(), LinkError> {
     let mut last = None;
     let after = |last: Option<u16>| {
@@ -263,9 +269,9 @@ fn list_security<const N: usize>(
     Ok(())
 }
 
-fn list_servers<const N: usize>(
+fn list_servers<const N: usize, const KEY: usize>(
     links: &mut LinkWriter<'_>,
-    staged: &StagedAccounts<N>,
+    staged: &StagedAccounts<N, KEY>,
 ) -> Result<(), LinkError> {
     let mut last = None;
     let after = |last: Option<u16>| {

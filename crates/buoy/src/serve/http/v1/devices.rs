@@ -93,6 +93,7 @@ pub(super) fn device_json(device: &RegistrationView) -> api::Device {
         endpoint: device.endpoint.to_string(),
         registration: device.id().to_owned(),
         address: device.address.to_string(),
+        secure: device.session.is_some(),
         lwm2m: format!("{}.{}", device.version.0, device.version.1),
         binding: device.attributes.binding.to_string(),
         lifetime: device.lifetime,

@@ -12,7 +12,7 @@ use axum::response::Sse;
 use axum::response::sse::{Event as SseEvent, KeepAlive};
 use buoy_api as api;
 use buoy_lwm2m::path::Path;
-use buoy_server::{Event, Report, ReportSource};
+use buoy_server::{BootstrapEvent, Event, Report, ReportSource};
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::Deserialize;
 use tokio_stream::wrappers::BroadcastStream;
@@ -25,7 +25,7 @@ use crate::serve::app::App;
 use crate::serve::hub::{AppEvent, Numbered};
 use crate::serve::values::DeviceModels;
 
-const TYPES: [&str; 12] = [
+const TYPES: [&str; 13] = [
     "registered",
     "updated",
     "deregistered",
@@ -35,6 +35,7 @@ const TYPES: [&str; 12] = [
     "notification",
     "send",
     "observation_ended",
+    "bootstrap",
     "operation",
     "firmware_update",
     "missed",
@@ -121,6 +122,7 @@ fn type_name(event: &api::Event) -> &'static str {
         api::Event::Notification { .. } => "notification",
         api::Event::Send { .. } => "send",
         api::Event::ObservationEnded { .. } => "observation_ended",
+        api::Event::Bootstrap { .. } => "bootstrap",
         api::Event::Operation { .. } => "operation",
         api::Event::FirmwareUpdate { .. } => "firmware_update",
         _ => "missed",
@@ -157,6 +159,11 @@ impl Reader {
             AppEvent::Update(update) => {
                 let is_wanted = self.is_wanted(update.endpoint());
                 return is_wanted.then(|| api::Event::FirmwareUpdate { update: update_json(update) });
+            }
+            AppEvent::Bootstrap(event) => {
+                let (endpoint, phase, detail) = bootstrap_words(event);
+                let endpoint = self.is_wanted(endpoint).then(|| endpoint.to_owned())?;
+                return Some(api::Event::Bootstrap { endpoint, phase: phase.to_owned(), detail });
             }
         };
         let endpoint = endpoint_of(event)?;
@@ -208,6 +215,27 @@ impl Reader {
                 api::Event::Notification { endpoint, paths, values }
             }
         })
+    }
+}
+
+/// Which device, how far it is, and what was done or why it failed.
+pub(in crate::serve::http) fn bootstrap_words(event: &BootstrapEvent) -> (&str, &'static str, String) {
+    match event {
+        BootstrapEvent::Started { endpoint, peer } => (endpoint, "started", peer.address.to_string()),
+        BootstrapEvent::StepDone { endpoint, step, code, .. } => {
+            (endpoint, "step", format!("{step}: {code}"))
+        }
+        BootstrapEvent::Finished { endpoint, peer } => (endpoint, "finished", peer.address.to_string()),
+        BootstrapEvent::PackSent { endpoint, peer } => (endpoint, "pack_sent", peer.address.to_string()),
+        BootstrapEvent::Failed { endpoint, step, reason, .. } => {
+            (endpoint, "failed", format!("{step}: {reason}"))
+        }
+        BootstrapEvent::Pending { endpoint, peer } => {
+            (endpoint.as_deref().unwrap_or_default(), "pending", peer.address.to_string())
+        }
+        BootstrapEvent::Refused { endpoint, code, reason, .. } => {
+            (endpoint.as_deref().unwrap_or_default(), "refused", format!("{code}: {reason}"))
+        }
     }
 }
 

@@ -152,15 +152,26 @@ fn firmware_json(app: &App, row: &FirmwareRow) -> api::Firmware {
         size: row.size,
         uploaded_at: row.uploaded_at,
         signed: app.firmware.get(&row.digest).is_some_and(|image| image.is_signed()),
-        coap_uri: coap_uri(app, &row.digest),
+        coaps_uri: coap_uri(app.addresses.coaps_uri(), &row.digest),
+        coap_uri: coap_uri(app.addresses.coap_uri(), &row.digest),
         http_uri: http_uri(app, &row.digest),
     }
 }
 
-pub(super) fn coap_uri(app: &App, digest: &str) -> String {
-    format!("coap://{}/{}", app.coap_address, firmware::coap_path(digest))
+fn coap_uri(base: Option<String>, digest: &str) -> Option<String> {
+    base.map(|base| format!("{base}/{}", firmware::coap_path(digest)))
+}
+
+/// Where a device fetches an image by CoAP: over DTLS if it is registered so.
+pub(super) async fn coap_uri_for(app: &App, endpoint: &str, digest: &str) -> Option<String> {
+    let (secure, plain) = (app.addresses.coaps_uri(), app.addresses.coap_uri());
+    let is_secure = match app.registration(endpoint).await {
+        Some(registration) => registration.session.is_some(),
+        None => plain.is_none(),
+    };
+    coap_uri(if is_secure { secure.or(plain) } else { plain.or(secure) }, digest)
 }
 
 pub(super) fn http_uri(app: &App, digest: &str) -> String {
-    format!("http://{}/fw/{digest}", app.http_address)
+    format!("{}/fw/{digest}", app.addresses.http_uri())
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{credentials, devices, events, firmware, operations, updates};
+use super::{bootstrap, credentials, devices, events, firmware, operations, updates};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -40,6 +40,13 @@ use super::{credentials, devices, events, firmware, operations, updates};
         updates::start,
         updates::one,
         updates::cancel,
+        bootstrap::configs,
+        bootstrap::put_config,
+        bootstrap::config,
+        bootstrap::remove_config,
+        bootstrap::claims,
+        bootstrap::accept,
+        bootstrap::forget,
         events::stream,
     )
 )]

@@ -12,7 +12,7 @@ use buoy_fleet::update::{self, End, Goal, Patience, Stage, Update};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::firmware::{coap_uri, http_uri, no_firmware};
+use super::firmware::{coap_uri_for, http_uri, no_firmware};
 use super::idempotency::Key;
 use super::{Answer, JsonBody, Problem, Queries, Segments, check_store, limit, stopping};
 use crate::serve::app::App;
@@ -51,7 +51,12 @@ pub(super) async fn start(
     }
     let digest = image.row.digest.clone();
     let delivery = match request.delivery {
-        api::Delivery::PullCoap => update::Delivery::Pull(coap_uri(&app, &digest)),
+        api::Delivery::PullCoap => {
+            let uri = coap_uri_for(&app, &request.endpoint, &digest).await;
+            update::Delivery::Pull(uri.ok_or_else(|| {
+                Problem::bad_request("the server has no port for CoAP; choose push or pull_http")
+            })?)
+        }
         api::Delivery::PullHttp => update::Delivery::Pull(http_uri(&app, &digest)),
         api::Delivery::Push => update::Delivery::Push,
     };

@@ -1,0 +1,129 @@
+//! DTLS sessions beside the flash, so that a reboot costs no handshake.
+//!
+//! Sealed by a key that only the owner can read. A newer session is on the disk, its place in the folder included, before the older
+//! one counts as gone: numbers of records are never used twice, whatever a power cut leaves (see `buoy_dtls::Connection::export`).
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use buoy_client::ServerSlot;
+use buoy_dtls::{Client, Connection, ExportKey, Reserve};
+use rand_chacha::rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+
+use super::account::Account;
+
+const KEY: &str = "sessions.key";
+const LOCK: &str = "sessions.lock";
+/// A run before this one may take so long to end.
+const LAST_RUN: Duration = Duration::from_secs(2);
+
+pub(super) struct Vault {
+    folder: PathBuf,
+    key: ExportKey,
+    /// Two devices that went on with the same session would use the same numbers.
+    _lock: File,
+}
+
+impl Vault {
+    /// The sessions in a folder; their key is made if it isn't there.
+    pub(super) fn open(folder: &Path, rng: &mut dyn CryptoRng) -> io::Result<Self> {
+        let lock = lock(&folder.join(LOCK))?;
+        let path = folder.join(KEY);
+        let mut bytes = [0; 32];
+        match File::open(&path) {
+            Ok(mut file) => file.read_exact(&mut bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                rng.fill_bytes(&mut bytes);
+                put(folder, KEY, &bytes)?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(Self { folder: folder.to_owned(), key: ExportKey::new(bytes), _lock: lock })
+    }
+
+    /// The session that was saved for this account in this place; none if the account has changed since.
+    pub(super) fn load(&self, slot: ServerSlot, account: &Account) -> Option<Connection<Client>> {
+        let bytes = fs::read(self.folder.join(file_name(slot))).ok()?;
+        let loaded = Connection::import(&self.key, &name(slot, account), &bytes);
+        loaded.inspect_err(|error| tracing::debug!(%error, "no session is restored")).ok()
+    }
+
+    /// Forgets a session that is over.
+    pub(super) fn forget(&self, slot: ServerSlot) -> io::Result<()> {
+        fs::remove_file(self.folder.join(file_name(slot)))
+    }
+
+    /// Saves a session; from now on it may send as many records as were reserved.
+    pub(super) fn save(
+        &self,
+        slot: ServerSlot,
+        account: &Account,
+        session: &mut Connection<Client>,
+        reserve: Reserve,
+        rng: &mut dyn CryptoRng,
+    ) -> io::Result<()> {
+        let Some(export) = session.export(&self.key, &name(slot, account), reserve, rng) else {
+            return Ok(());
+        };
+        put(&self.folder, &file_name(slot), &export.bytes)?;
+        session.saved(export.reservation);
+        Ok(())
+    }
+}
+
+fn lock(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    let deadline = Instant::now() + LAST_RUN;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() > deadline => {
+                let words =
+                    "another `buoy device` runs on this flash; end it, or give this one a flash of its own";
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, words));
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+fn file_name(slot: ServerSlot) -> String {
+    format!("session-{}", slot.0)
+}
+
+/// What a session is for: it must not be taken up under other keys or at another server.
+fn name(slot: ServerSlot, account: &Account) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix([slot.0, account.mode as u8, account.tls.certificate_usage]);
+    let parts = [
+        account.uri.as_str().as_bytes(),
+        account.identity.as_slice(),
+        account.server_key.as_slice(),
+        account.secret_key.as_slice(),
+        account.tls.server_name.as_str().as_bytes(),
+    ];
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// Writes a file that only its owner can read, in place of the one before.
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let part = folder.join(format!("{name}.part"));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(part, folder.join(name))?;
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    Ok(())
+}

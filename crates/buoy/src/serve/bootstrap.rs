@@ -1,0 +1,409 @@
+//! The bootstrap server's mind: which device gets which configuration, which keys are made for it, and who waits for a person.
+//!
+//! A device that proves itself by its bootstrap credentials gets the configuration that its name fits. One that proves nothing,
+//! over plain CoAP, gets only what names it and no other, or what a person has said yes to.
+
+mod compile;
+mod pattern;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::Context;
+use buoy_api as api;
+use buoy_net::clock::Clock;
+use buoy_server::{BootstrapConfig, BootstrapEvent, BootstrapRequest, BootstrapVerdict};
+use buoy_store::sqlite::Sqlite;
+use buoy_store::{
+    BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind, CredentialState, Page, Purpose,
+    Reader,
+};
+
+use compile::Minted;
+pub(crate) use compile::Own;
+use pattern::Pattern;
+
+use super::credentials::{Credentials, Gate, NewCredential, Proof};
+use super::http::hex;
+use super::hub::Hub;
+use super::journal::{JournalHandle, NotSaved};
+use super::keyfile::Sealer;
+
+/// Devices that wait for a person's yes. Beyond that the one that was silent the longest is forgotten; it asks again.
+const MAX_CLAIMS: usize = 10_000;
+/// How long a yes is good.
+const YES_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long what was prepared for a device is kept for its next request, so that it isn't made twice.
+const PREPARED_FOR: Duration = Duration::from_secs(600);
+
+/// Cheap to clone; the clones are one.
+#[derive(Clone)]
+pub(crate) struct Bootstrap(Arc<Shared>);
+
+struct Shared {
+    configs: RwLock<Vec<Config>>,
+    claims: Mutex<BTreeMap<String, BootstrapClaimRow>>,
+    prepared: Mutex<HashMap<Arc<str>, Prepared>>,
+    store: Sqlite,
+    credentials: Credentials,
+    gate: Gate,
+    sealer: Sealer,
+    journal: JournalHandle,
+    hub: Hub,
+    own: Own,
+    clock: Clock,
+    runtime: tokio::runtime::Handle,
+}
+
+/// What it is made of.
+pub(crate) struct Parts {
+    pub(crate) store: Sqlite,
+    pub(crate) sealer: Sealer,
+    pub(crate) credentials: Credentials,
+    pub(crate) journal: JournalHandle,
+    pub(crate) hub: Hub,
+    pub(crate) own: Own,
+    pub(crate) clock: Clock,
+}
+
+#[derive(Clone)]
+struct Config {
+    pattern: Pattern,
+    config: Arc<api::BootstrapConfig>,
+}
+
+/// What a device gets, until it has it.
+struct Prepared {
+    config: Arc<BootstrapConfig>,
+    at: u64,
+}
+
+/// Why a configuration was not taken.
+#[derive(Debug)]
+pub(crate) enum PutError {
+    /// It can't be, for this reason.
+    Refused(String),
+    /// It can't be saved.
+    NotSaved(NotSaved),
+    /// The system failed.
+    Failed(anyhow::Error),
+}
+
+impl Bootstrap {
+    /// Loads all that the store has. To be called where tasks can be started.
+    pub(crate) fn load(reader: &impl Reader, parts: Parts) -> anyhow::Result<Self> {
+        let Parts { store, sealer, credentials, journal, hub, own, clock } = parts;
+        let configs = reader.bootstrap_configs()?;
+        let configs = configs.into_iter().map(|row| open(&sealer, &row)).collect::<anyhow::Result<_>>()?;
+        let claims = reader.bootstrap_claims()?;
+        let shared = Shared {
+            configs: RwLock::new(configs),
+            claims: Mutex::new(claims.into_iter().map(|claim| (claim.endpoint.clone(), claim)).collect()),
+            prepared: Mutex::default(),
+            store,
+            gate: credentials.gate(Purpose::Bootstrap),
+            credentials,
+            sealer,
+            journal,
+            hub,
+            own,
+            clock,
+            runtime: tokio::runtime::Handle::current(),
+        };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// All configurations, without their secrets, by their patterns.
+    pub(crate) fn configs(&self) -> Vec<api::BootstrapConfig> {
+        let configs = self.0.configs.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = configs.iter().map(|config| public(&config.config)).collect();
+        all.sort_by(|a, b| a.pattern.cmp(&b.pattern));
+        all
+    }
+
+    /// The configuration of a pattern, without its secrets.
+    pub(crate) fn config(&self, pattern: &str) -> Option<api::BootstrapConfig> {
+        let configs = self.0.configs.read().unwrap_or_else(PoisonError::into_inner);
+        configs.iter().find(|config| config.config.pattern == pattern).map(|config| public(&config.config))
+    }
+
+    /// Takes a configuration, in place of the one of the same pattern.
+    pub(crate) async fn put_config(&self, mut config: api::BootstrapConfig) -> Result<(), PutError> {
+        let pattern = Pattern::new(&config.pattern).map_err(PutError::Refused)?;
+        config.changed_at = Some(self.now());
+        compile::check(&config, &self.0.own).map_err(PutError::Refused)?;
+        let text = serde_json::to_vec(&config).context("the configuration").map_err(PutError::Failed)?;
+        let sealed = self.0.sealer.seal(&name_of(&config.pattern), &text).map_err(PutError::Failed)?;
+        let row = BootstrapConfigRow {
+            pattern: config.pattern.clone(),
+            sealed,
+            changed_at: config.changed_at.unwrap_or_default(),
+        };
+        let saved = self.0.journal.edit_now(move |batch| batch.put_bootstrap_config(&row)).await;
+        saved.map_err(PutError::NotSaved)?;
+        let mut configs = self.0.configs.write().unwrap_or_else(PoisonError::into_inner);
+        configs.retain(|other| other.config.pattern != config.pattern);
+        configs.push(Config { pattern, config: Arc::new(config) });
+        drop(configs);
+        self.forget_prepared();
+        Ok(())
+    }
+
+    /// Forgets a configuration; whether it was there.
+    pub(crate) async fn remove_config(&self, pattern: &str) -> Result<bool, NotSaved> {
+        if self.config(pattern).is_none() {
+            return Ok(false);
+        }
+        let name = pattern.to_owned();
+        self.0.journal.edit_now(move |batch| batch.remove_bootstrap_config(&name)).await?;
+        let mut configs = self.0.configs.write().unwrap_or_else(PoisonError::into_inner);
+        configs.retain(|other| other.config.pattern != pattern);
+        drop(configs);
+        self.forget_prepared();
+        Ok(true)
+    }
+
+    /// The devices that wait for a person's yes, or have it.
+    pub(crate) fn claims(&self) -> Vec<api::BootstrapClaim> {
+        self.claims_locked().values().map(claim_json).collect()
+    }
+
+    /// Says yes to a device, which need not have asked yet. Its next request is granted.
+    pub(crate) async fn accept(&self, endpoint: &str) -> Result<api::BootstrapClaim, NotSaved> {
+        let now = self.now();
+        let known = self.claims_locked().get(endpoint).cloned();
+        let mut claim = known.unwrap_or_else(|| BootstrapClaimRow {
+            endpoint: endpoint.to_owned(),
+            address: String::new(),
+            first_asked: 0,
+            last_asked: 0,
+            accepted_at: None,
+        });
+        claim.accepted_at = Some(now);
+        let row = claim.clone();
+        self.0.journal.edit_now(move |batch| batch.put_bootstrap_claim(&row)).await?;
+        self.claims_locked().insert(endpoint.to_owned(), claim.clone());
+        Ok(claim_json(&claim))
+    }
+
+    /// Forgets that a device waits, or that it was said yes to; whether there was anything to forget.
+    pub(crate) async fn forget_claim(&self, endpoint: &str) -> Result<bool, NotSaved> {
+        let Some(claim) = self.claims_locked().remove(endpoint) else { return Ok(false) };
+        if claim.accepted_at.is_some() {
+            let name = endpoint.to_owned();
+            self.0.journal.edit_now(move |batch| batch.remove_bootstrap_claim(&name)).await?;
+        }
+        Ok(true)
+    }
+
+    /// What becomes of a device that asks. Runs in the bootstrap server's thread, and may wait there for the store.
+    pub(crate) fn decide(
+        &self,
+        request: &BootstrapRequest<'_>,
+        proved: Option<Arc<str>>,
+    ) -> BootstrapVerdict {
+        let refused = |reason: &'static str| BootstrapVerdict::Refused(reason.into());
+        let name: Arc<str> = match (&proved, request.endpoint) {
+            (Some(proved), Some(named)) if **proved != *named => {
+                return refused("the credentials of this session are those of another endpoint");
+            }
+            (Some(proved), _) => proved.clone(),
+            (None, Some(named)) if !named.is_empty() => named.into(),
+            (None, _) => return refused("the query ep (endpoint name) is missing or empty"),
+        };
+        if proved.is_none() && self.0.gate.has(&name) {
+            return refused("this endpoint has bootstrap credentials; ask over coaps");
+        }
+        let found = self.config_for(&name);
+        match found {
+            Some(found) if proved.is_some() || found.pattern.is_exact() || self.is_accepted(&name) => {
+                self.configure(name, &found)
+            }
+            _ => {
+                self.wait_for_a_yes(&name, request);
+                BootstrapVerdict::Pending
+            }
+        }
+    }
+
+    fn configure(&self, name: Arc<str>, found: &Config) -> BootstrapVerdict {
+        let now = self.now();
+        let mut prepared = self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        prepared.retain(|_, it| now.saturating_sub(it.at) < PREPARED_FOR.as_millis() as u64);
+        if let Some(prepared) = prepared.get(&name) {
+            return BootstrapVerdict::Configure { endpoint: name, config: prepared.config.clone() };
+        }
+        match self.prepare(&name, &found.config) {
+            Ok(config) => {
+                let config = Arc::new(config);
+                prepared.insert(name.clone(), Prepared { config: config.clone(), at: now });
+                BootstrapVerdict::Configure { endpoint: name, config }
+            }
+            Err(error) => {
+                tracing::error!(endpoint = &*name, "no configuration could be made: {error:#}");
+                BootstrapVerdict::Refused("the server could make no configuration; ask its operator".into())
+            }
+        }
+    }
+
+    fn prepare(&self, name: &Arc<str>, config: &api::BootstrapConfig) -> anyhow::Result<BootstrapConfig> {
+        let minted = if compile::mints(config) { Some(self.mint(name)?) } else { None };
+        compile::compile(name, config, minted.as_ref(), &self.0.own).map_err(anyhow::Error::msg)
+    }
+
+    /// A key for the device, which the LwM2M server knows from now on. The one before stays good until this one is used.
+    fn mint(&self, name: &Arc<str>) -> anyhow::Result<Minted> {
+        // A name that was never used: an identity belongs to one key.
+        let mut suffix = [0; 4];
+        getrandom::fill(&mut suffix).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+        let identity = format!("{name}.{}", hex(&suffix));
+        let proof = Proof::random_psk(&identity).map_err(anyhow::Error::msg)?;
+        let Proof::Psk { identity, key } = &proof else { unreachable!("a random PSK is a PSK") };
+        let minted = Minted { identity: identity.clone(), key: key.clone() };
+        let filter = CredentialFilter { endpoint: Some(name), purpose: Some(Purpose::Lwm2m) };
+        let page = Page { before: u64::MAX, limit: 16 };
+        let known = self.0.store.reader()?.credentials(&filter, page)?;
+        let active =
+            known.iter().find(|row| row.kind == CredentialKind::Psk && row.state == CredentialState::Active);
+        let saved = match active {
+            Some(active) => {
+                self.0.runtime.block_on(self.0.credentials.rotate(active, proof, self.now())).map(drop)
+            }
+            None => {
+                let new = NewCredential::new(Purpose::Lwm2m, name, proof).map_err(anyhow::Error::msg)?;
+                self.0.runtime.block_on(self.0.credentials.add(vec![new], self.now())).map(drop)
+            }
+        };
+        saved.map_err(|error| anyhow::anyhow!("the new key cannot be kept: {error:?}"))?;
+        Ok(minted)
+    }
+
+    /// Something happened at the bootstrap port.
+    pub(crate) fn publish(&self, event: BootstrapEvent) {
+        match &event {
+            BootstrapEvent::Finished { endpoint, peer } => {
+                tracing::info!(%endpoint, address = %peer.address, "bootstrapped");
+                self.done(endpoint);
+            }
+            BootstrapEvent::PackSent { endpoint, peer } => {
+                tracing::info!(%endpoint, address = %peer.address, "bootstrapped by a Bootstrap-Pack");
+                self.done(endpoint);
+            }
+            BootstrapEvent::Failed { endpoint, peer, step, reason } => {
+                tracing::warn!(%endpoint, address = %peer.address, step, "the bootstrap failed: {reason}");
+            }
+            BootstrapEvent::Refused { endpoint, peer, code, reason } => {
+                let endpoint = endpoint.as_deref().unwrap_or("");
+                tracing::warn!(%endpoint, address = %peer.address, %code, "a bootstrap was refused: {reason}");
+            }
+            BootstrapEvent::Started { .. }
+            | BootstrapEvent::StepDone { .. }
+            | BootstrapEvent::Pending { .. } => {}
+        }
+        self.0.hub.publish_bootstrap(event);
+    }
+
+    /// The device has what was prepared for it, and the yes is used up.
+    fn done(&self, endpoint: &Arc<str>) {
+        self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner).remove(endpoint);
+        let bootstrap = self.clone();
+        let endpoint = endpoint.clone();
+        self.0.runtime.spawn(async move {
+            if let Err(error) = bootstrap.forget_claim(&endpoint).await {
+                tracing::warn!(%endpoint, "that the device was said yes to stays, until the store works: {error}");
+            }
+        });
+    }
+
+    fn forget_prepared(&self) {
+        self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The configuration that a name fits best.
+    fn config_for(&self, name: &str) -> Option<Config> {
+        let configs = self.0.configs.read().unwrap_or_else(PoisonError::into_inner);
+        let fitting = configs.iter().filter(|config| config.pattern.fits(name));
+        fitting.max_by_key(|config| config.pattern.weight()).cloned()
+    }
+
+    fn is_accepted(&self, name: &str) -> bool {
+        let accepted_at = self.claims_locked().get(name).and_then(|claim| claim.accepted_at);
+        accepted_at.is_some_and(|at| self.now().saturating_sub(at) < YES_FOR.as_millis() as u64)
+    }
+
+    fn wait_for_a_yes(&self, name: &str, request: &BootstrapRequest<'_>) {
+        let now = self.now();
+        let address = request.peer.address.to_string();
+        let mut claims = self.claims_locked();
+        if let Some(claim) = claims.get_mut(name) {
+            (claim.last_asked, claim.address) = (now, address);
+            if claim.first_asked == 0 {
+                claim.first_asked = now;
+            }
+            return;
+        }
+        if claims.len() >= MAX_CLAIMS {
+            let waiting = claims.values().filter(|claim| claim.accepted_at.is_none());
+            let oldest = waiting.min_by_key(|claim| claim.last_asked).map(|claim| claim.endpoint.clone());
+            oldest.and_then(|oldest| claims.remove(&oldest));
+        }
+        let claim = BootstrapClaimRow {
+            endpoint: name.to_owned(),
+            address,
+            first_asked: now,
+            last_asked: now,
+            accepted_at: None,
+        };
+        claims.insert(name.to_owned(), claim);
+    }
+
+    fn claims_locked(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, BootstrapClaimRow>> {
+        self.0.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        self.0.clock.now().as_millis()
+    }
+}
+
+impl std::fmt::Debug for Bootstrap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bootstrap").finish_non_exhaustive()
+    }
+}
+
+fn open(sealer: &Sealer, row: &BootstrapConfigRow) -> anyhow::Result<Config> {
+    let what = || format!("the bootstrap configuration of {}", row.pattern);
+    let text =
+        sealer.open(&name_of(&row.pattern), &row.sealed).map_err(anyhow::Error::new).with_context(what)?;
+    let config: api::BootstrapConfig = serde_json::from_slice(&text).with_context(what)?;
+    let pattern = Pattern::new(&config.pattern).map_err(anyhow::Error::msg).with_context(what)?;
+    Ok(Config { pattern, config: Arc::new(config) })
+}
+
+/// What a configuration is sealed under.
+pub(crate) fn name_of(pattern: &str) -> Vec<u8> {
+    [b"bootstrap configuration ", pattern.as_bytes()].concat()
+}
+
+fn public(config: &api::BootstrapConfig) -> api::BootstrapConfig {
+    let mut public = config.clone();
+    for server in &mut public.servers {
+        server.credentials = server.credentials.public();
+    }
+    if let Some(account) = &mut public.bootstrap_server {
+        account.credentials = account.credentials.public();
+    }
+    public
+}
+
+fn claim_json(claim: &BootstrapClaimRow) -> api::BootstrapClaim {
+    api::BootstrapClaim {
+        endpoint: claim.endpoint.clone(),
+        address: claim.address.clone(),
+        first_asked: claim.first_asked,
+        last_asked: claim.last_asked,
+        accepted_at: claim.accepted_at,
+    }
+}

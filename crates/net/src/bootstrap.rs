@@ -1,0 +1,252 @@
+//! The bootstrap server in a thread: one for all devices, since each comes once in a long while.
+//!
+//! Nothing here is saved: a device whose bootstrap breaks off asks again.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver as Inbox, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use buoy_coap::time::Instant;
+use buoy_server::{
+    BootstrapEvent, BootstrapLimits, BootstrapOutbox, BootstrapRequest, BootstrapShard, BootstrapVerdict,
+    Directory as _, Outbox, Peer,
+};
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::clock::Clock;
+use crate::directory::Endpoints;
+use crate::secure::{Secure, SecureParts, seed};
+use crate::udp::{self, Part, Receiver};
+
+const PLAIN: Token = Token(0);
+const SECURE: Token = Token(1);
+const WAKE: Token = Token(2);
+const BATCHES_PER_TURN: usize = 4;
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Decides about a device that asks. The name is the one that its credentials prove; `None` over plain CoAP.
+pub type Decide = Box<dyn FnMut(&BootstrapRequest<'_>, Option<Arc<str>>) -> BootstrapVerdict + Send>;
+
+/// What the bootstrap server is made of.
+pub struct BootstrapParts {
+    /// Its socket for plain CoAP, if that is spoken.
+    pub plain: Option<mio::net::UdpSocket>,
+    /// Its port for CoAP over DTLS, if that is spoken.
+    pub secure: Option<SecureParts>,
+    /// The sessions of this port.
+    pub directory: Endpoints,
+    /// What becomes of devices.
+    pub decide: Decide,
+    /// Where events go.
+    pub publish: Box<dyn FnMut(BootstrapEvent) + Send>,
+    /// The clock.
+    pub clock: Clock,
+}
+
+impl std::fmt::Debug for BootstrapParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BootstrapParts")
+            .field("plain", &self.plain)
+            .field("secure", &self.secure)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The way to the bootstrap server. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct BootstrapHandle {
+    messages: Sender<Message>,
+    waker: Arc<Waker>,
+}
+
+impl BootstrapHandle {
+    /// Calls off what goes on with an endpoint, whose credentials may have been revoked.
+    pub fn cancel(&self, endpoint: &str) {
+        self.send(Message::Cancel(endpoint.into()));
+    }
+
+    /// Ends the thread.
+    pub fn stop(&self) {
+        self.send(Message::Stop);
+    }
+
+    fn send(&self, message: Message) {
+        // A thread that has stopped needs no message.
+        if self.messages.send(message).is_ok() {
+            let _ = self.waker.wake();
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Message {
+    Cancel(Arc<str>),
+    Stop,
+}
+
+/// Starts the thread.
+///
+/// # Errors
+/// What the system says if it refuses threads or pollers.
+pub fn start(mut parts: BootstrapParts) -> io::Result<(BootstrapHandle, JoinHandle<()>)> {
+    let poll = Poll::new()?;
+    if let Some(socket) = &mut parts.plain {
+        poll.registry().register(socket, PLAIN, Interest::READABLE)?;
+    }
+    if let Some(secure) = &mut parts.secure {
+        poll.registry().register(&mut secure.socket, SECURE, Interest::READABLE)?;
+    }
+    let now = parts.clock.now();
+    // No session outlives a restart, so nothing is to be saved or forgotten.
+    let mut outbox = Outbox::default();
+    let secure = parts.secure.map(|secure| Secure::new(0, secure, parts.directory.clone(), now, &mut outbox));
+    let secure = secure.transpose()?;
+    let (messages, inbox) = channel();
+    let handle = BootstrapHandle { messages, waker: Arc::new(Waker::new(poll.registry(), WAKE)?) };
+    let thread = Thread {
+        engine: BootstrapShard::new(BootstrapLimits::default(), seed()?),
+        plain: parts.plain,
+        secure,
+        directory: parts.directory,
+        decide: parts.decide,
+        publish: parts.publish,
+        clock: parts.clock,
+        poll,
+        inbox,
+        outbox,
+        answers: BootstrapOutbox::default(),
+    };
+    let join = std::thread::Builder::new().name("bootstrap".into()).spawn(move || thread.run())?;
+    Ok((handle, join))
+}
+
+struct Thread {
+    engine: BootstrapShard,
+    plain: Option<mio::net::UdpSocket>,
+    secure: Option<Secure>,
+    directory: Endpoints,
+    decide: Decide,
+    publish: Box<dyn FnMut(BootstrapEvent) + Send>,
+    clock: Clock,
+    poll: Poll,
+    inbox: Inbox<Message>,
+    /// For the flights of handshakes.
+    outbox: Outbox,
+    answers: BootstrapOutbox,
+}
+
+impl Thread {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(8);
+        let mut receiver = Receiver::default();
+        let mut more_to_read = true;
+        loop {
+            let wait = self.wait(more_to_read);
+            if let Err(error) = self.poll.poll(&mut events, Some(wait))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                return;
+            }
+            while let Ok(message) = self.inbox.try_recv() {
+                match message {
+                    Message::Cancel(endpoint) => self.cancel(&endpoint),
+                    Message::Stop => return,
+                }
+            }
+            // Both are asked: a wake-up that finds nothing is cheap here.
+            more_to_read = self.receive_plain(&mut receiver) | self.receive_secure(&mut receiver);
+            self.handle_timeouts();
+            self.engine.flush(self.clock.now(), &mut self.answers);
+            self.send();
+        }
+    }
+
+    fn wait(&self, more_to_read: bool) -> Duration {
+        if more_to_read {
+            return Duration::ZERO;
+        }
+        let secure = self.secure.as_ref().and_then(Secure::next_deadline);
+        let deadline = [self.engine.next_deadline(), secure].into_iter().flatten().min();
+        let now = self.clock.now();
+        deadline.map_or(LONGEST_WAIT, |at| (at.since(now) + Duration::from_millis(1)).min(LONGEST_WAIT))
+    }
+
+    fn cancel(&mut self, endpoint: &str) {
+        let now = self.clock.now();
+        self.engine.cancel(now, endpoint, &mut self.answers);
+        let session = self.directory.session_of(endpoint);
+        if let (Some(secure), Some(session)) = (&mut self.secure, session) {
+            secure.end(now, session, &mut self.outbox);
+            secure.take_happenings();
+        }
+    }
+
+    fn receive_plain(&mut self, receiver: &mut Receiver) -> bool {
+        let Self { plain: Some(socket), engine, decide, answers, clock, .. } = self else { return false };
+        receiver.receive_some(socket, BATCHES_PER_TURN, |part| {
+            let Part::Datagram(from, datagram) = part else { return };
+            let mut decide = |request: &BootstrapRequest<'_>| decide(request, None);
+            engine.handle_datagram(clock.now(), Peer::plain(from), datagram, &mut decide, answers);
+        })
+    }
+
+    fn receive_secure(&mut self, receiver: &mut Receiver) -> bool {
+        let Some(socket) = self.secure.as_ref().map(|secure| secure.socket.clone()) else { return false };
+        receiver.receive_some(&socket, BATCHES_PER_TURN, |part| {
+            let Part::Datagram(from, records) = part else { return };
+            self.take_records(self.clock.now(), from, records);
+        })
+    }
+
+    fn take_records(&mut self, now: Instant, from: SocketAddr, records: &mut [u8]) {
+        let Self { secure: Some(secure), engine, decide, directory, answers, outbox, .. } = self else {
+            return;
+        };
+        let mut decide = |request: &BootstrapRequest<'_>| {
+            let proved = request.peer.session.and_then(|session| directory.proved(session));
+            match proved {
+                Some(proved) => decide(request, Some(proved)),
+                None => {
+                    BootstrapVerdict::Refused("the credentials of this session are not good any more".into())
+                }
+            }
+        };
+        secure.receive(now, from, records, outbox, |peer, datagram, _| {
+            engine.handle_datagram(now, peer, datagram, &mut decide, answers);
+        });
+        secure.take_happenings();
+    }
+
+    fn handle_timeouts(&mut self) {
+        let now = self.clock.now();
+        let is_due = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
+        if is_due(self.engine.next_deadline()) {
+            self.engine.handle_timeout(now, &mut self.answers);
+        }
+        if let Some(secure) = self.secure.as_mut().filter(|secure| is_due(secure.next_deadline())) {
+            secure.handle_timeout(now, &mut self.outbox);
+            secure.take_happenings();
+        }
+    }
+
+    fn send(&mut self) {
+        if let Some(socket) = &self.plain {
+            let plain = self.answers.datagrams().filter(|(peer, _)| peer.session.is_none());
+            udp::send_batch(socket, plain.map(|(peer, datagram)| (peer.address, datagram)));
+        }
+        if let Some(secure) = &mut self.secure {
+            udp::send_batch(&secure.socket, self.outbox.flights.iter().map(|(to, flight)| (*to, &**flight)));
+            let (datagrams, bytes) = self.answers.datagrams_mut();
+            secure.seal(datagrams, bytes);
+            let sealed = self.answers.datagrams();
+            let sealed = sealed.filter(|(peer, record)| peer.session.is_some() && !record.is_empty());
+            udp::send_batch(&secure.socket, sealed.map(|(peer, record)| (peer.address, record)));
+        }
+        self.answers.events.drain(..).for_each(&mut self.publish);
+        self.answers.clear();
+        self.outbox.clear();
+    }
+}

@@ -1,0 +1,542 @@
+//! DTLS between a socket and an engine: sessions by their names, saved so that a restart costs no handshake.
+//!
+//! A session belongs to one endpoint, the one whose credentials it was made with, and an endpoint has one session: a newer one
+//! ends the older. What a session needs to go on after a crash is saved by the same journal as all else, before the first record
+//! that depends on it is sent.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use buoy_coap::time::Instant;
+use buoy_dtls::config::{Authority, PskKey, ServerConfig};
+use buoy_dtls::crypto::AwsLc;
+use buoy_dtls::endpoint::{CidFormat, EndReason, Endpoint, Event, Handle, Limits};
+use buoy_dtls::resumption::TicketKeys;
+use buoy_dtls::{Connected, Context, Datagram, ExportKey, Failure, Reservation, Reserve, ServerEnvironment};
+use buoy_server::{Change, Outbox, Peer, SessionId};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use serde::{Deserialize, Serialize};
+
+use crate::directory::Endpoints;
+
+/// Bytes of a connection ID behind the one that names the shard: nobody guesses them.
+const CID_RANDOM: u8 = 7;
+/// The largest flight's datagram: what every path carries.
+const MAX_FLIGHT: usize = 1500;
+/// Records that may be sent before a session is saved again,
+const RESERVE: Reserve = Reserve { send: 4096, receive_margin: 0 };
+/// and how many of them are left when that is done.
+const SAVE_AT: u64 = 1024;
+/// Sessions that were silent for so long are given up.
+const IDLE: Duration = Duration::from_secs(60 * 24 * 60 * 60);
+const TICKET_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Failed handshakes that are logged in a second; the rest is counted.
+const LOGGED_PER_SECOND: u32 = 10;
+
+/// Who may speak, and as whom.
+pub trait Identities: Authority + Send + Sync {
+    /// The endpoint whose credentials these are.
+    fn endpoint_of(&self, peer: &buoy_dtls::Peer) -> Option<Arc<str>>;
+    /// Whether there are credentials for this endpoint, so that its name is worth nothing without them.
+    fn has(&self, endpoint: &str) -> bool;
+    /// These credentials were shown in a handshake that is complete.
+    fn used(&self, peer: &buoy_dtls::Peer);
+}
+
+/// No credentials at all: nobody comes in, and each name is free.
+#[derive(Clone, Copy, Debug)]
+pub struct Nobody;
+
+impl Authority for Nobody {
+    fn psk(&self, _: &[u8]) -> Option<PskKey> {
+        None
+    }
+
+    fn admits(&self, _: &buoy_dtls::Peer) -> bool {
+        false
+    }
+}
+
+impl Identities for Nobody {
+    fn endpoint_of(&self, _: &buoy_dtls::Peer) -> Option<Arc<str>> {
+        None
+    }
+
+    fn has(&self, _: &str) -> bool {
+        false
+    }
+
+    fn used(&self, _: &buoy_dtls::Peer) {}
+}
+
+/// What a secure port is made of.
+pub struct SecureParts {
+    /// Its socket.
+    pub socket: mio::net::UdpSocket,
+    /// The server's key, and what it agrees to.
+    pub config: Arc<ServerConfig>,
+    /// The devices' credentials.
+    pub identities: Arc<dyn Identities>,
+    /// Seals saved sessions; those after the first opened older ones.
+    pub export_keys: Vec<ExportKey>,
+    /// Makes the keys of tickets: the same for all shards, so that each takes the others'.
+    pub ticket_seed: [u8; 32],
+    /// Sessions were named up to this counter.
+    pub last_counter: u64,
+    /// The sessions that were saved.
+    pub sessions: Vec<(SessionId, Vec<u8>)>,
+}
+
+impl std::fmt::Debug for SecureParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecureParts").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+/// What happened to sessions.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// A session is there; it wants to be saved.
+    Connected(SessionId),
+    /// It goes on at another address.
+    Moved(SessionId),
+    /// It is over.
+    Ended(SessionId),
+    /// A session of another shard is over: its endpoint has one here now.
+    Superseded(SessionId),
+}
+
+/// The sessions of one port.
+pub(crate) struct Secure {
+    number: u8,
+    pub(crate) socket: Arc<mio::net::UdpSocket>,
+    config: Arc<ServerConfig>,
+    identities: Arc<dyn Identities>,
+    directory: Endpoints,
+    dtls: Endpoint<SocketAddr, AwsLc>,
+    cids: CidFormat,
+    tickets: Tickets,
+    rng: ChaCha20Rng,
+    export_keys: Vec<ExportKey>,
+    last_counter: u64,
+    /// By the index of their handles.
+    open: Vec<Option<Open>>,
+    by_id: HashMap<SessionId, Handle>,
+    /// Of exports that are on their way to the store, in their order.
+    reservations: VecDeque<(SessionId, Reservation)>,
+    happenings: Vec<Happening>,
+    failures: FailureLog,
+}
+
+struct Open {
+    handle: Handle,
+    session: SessionId,
+    endpoint: Arc<str>,
+    /// An export of it is on its way to the store.
+    is_being_saved: bool,
+}
+
+/// A saved session.
+#[derive(Serialize, Deserialize)]
+struct SessionRecord<'a> {
+    address: SocketAddr,
+    endpoint: &'a str,
+    export: &'a [u8],
+}
+
+impl Secure {
+    /// Goes on with the sessions that were saved; those that can't go on are in the outbox, to be forgotten.
+    pub(crate) fn new(
+        number: u8,
+        parts: SecureParts,
+        directory: Endpoints,
+        now: Instant,
+        outbox: &mut Outbox,
+    ) -> std::io::Result<Self> {
+        let mut rng = ChaCha20Rng::from_seed(seed()?);
+        let cids = CidFormat::new(&[number], CID_RANDOM).unwrap_or(CidFormat::NONE);
+        let limits = Limits { idle: Some(IDLE), ..Limits::default() };
+        let mut secure = Self {
+            number,
+            socket: Arc::new(parts.socket),
+            config: parts.config,
+            identities: parts.identities,
+            directory,
+            dtls: Endpoint::new(limits, cids, &mut rng),
+            cids,
+            tickets: Tickets::new(parts.ticket_seed, now),
+            rng,
+            export_keys: parts.export_keys,
+            last_counter: parts.last_counter,
+            open: Vec::new(),
+            by_id: HashMap::new(),
+            reservations: VecDeque::new(),
+            happenings: Vec::new(),
+            failures: FailureLog::default(),
+        };
+        secure.import(now, parts.sessions, outbox);
+        Ok(secure)
+    }
+
+    fn import(&mut self, now: Instant, sessions: Vec<(SessionId, Vec<u8>)>, outbox: &mut Outbox) {
+        let count = sessions.len();
+        for (session, record) in sessions {
+            if self.import_one(now, session, &record).is_none() {
+                outbox.changes.push(Change::RemoveSession { session });
+            }
+        }
+        let lost = count - self.by_id.len();
+        if count > 0 {
+            tracing::info!(sessions = count - lost, lost, "DTLS sessions go on");
+        }
+    }
+
+    fn import_one(&mut self, now: Instant, session: SessionId, record: &[u8]) -> Option<()> {
+        let record: SessionRecord<'_> = postcard::from_bytes(record).ok()?;
+        let name = export_name(session, record.endpoint);
+        let Self { dtls, export_keys, .. } = self;
+        let mut imports =
+            export_keys.iter().map(|key| dtls.import(time(now), record.address, key, &name, record.export));
+        let handle = imports.find_map(Result::ok)?;
+        let peer = self.dtls.connection(handle)?.peer()?;
+        // The credentials may have been revoked, or given to another endpoint.
+        let endpoint = self
+            .identities
+            .endpoint_of(peer)
+            .filter(|endpoint| **endpoint == *record.endpoint && self.identities.admits(peer));
+        let Some(endpoint) = endpoint else {
+            self.dtls.remove(handle);
+            return None;
+        };
+        self.enter(handle, session, endpoint, record.address);
+        Some(())
+    }
+
+    /// Which other shard a datagram is for.
+    pub(crate) fn home_of(&self, from: SocketAddr, datagram: &[u8]) -> Option<u8> {
+        if let Some(prefix) = self.cids.prefix_of(datagram) {
+            return prefix.first().copied();
+        }
+        // A record of a session without connection ID, whose address the kernel gave to another shard before a restart.
+        let is_protected = datagram.get(3..5).is_some_and(|epoch| epoch != [0, 0]);
+        if !is_protected || self.dtls.session_at(from).is_some() {
+            return None;
+        }
+        self.directory.session_at(from).map(SessionId::shard)
+    }
+
+    /// Takes a datagram, and hands out what is in it.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &mut [u8],
+        outbox: &mut Outbox,
+        mut deliver: impl FnMut(Peer, &[u8], &mut Outbox),
+    ) {
+        let mut datagram = Datagram::new(datagram);
+        loop {
+            let environment = ServerEnvironment {
+                config: &self.config,
+                authority: &*self.identities,
+                tickets: Some(&self.tickets.keys),
+            };
+            let mut context =
+                Context { now: time(now), unix_time: Some(now.as_millis() / 1000), rng: &mut self.rng };
+            let received = self.dtls.receive(environment, &mut context, from, &mut datagram);
+            self.take_events(now);
+            let Some(received) = received else { break };
+            if let Some(open) = self.open_at(received.handle) {
+                let peer = Peer { address: from, session: Some(open.session) };
+                deliver(peer, received.data, outbox);
+            }
+        }
+        self.take_flights(outbox);
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let dtls = self.dtls.next_timeout().map(|at| Instant::from_millis(at.as_millis()));
+        [dtls, self.failures.next_deadline()].into_iter().flatten().min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
+        self.tickets.rotate_if_due(now);
+        self.failures.tell_rest(now);
+        self.dtls.handle_timeout(time(now));
+        self.take_events(now);
+        self.take_flights(outbox);
+    }
+
+    /// What happened since it was asked last.
+    pub(crate) fn take_happenings(&mut self) -> Vec<Happening> {
+        std::mem::take(&mut self.happenings)
+    }
+
+    /// Whether a session is one of this port.
+    pub(crate) fn has(&self, session: SessionId) -> bool {
+        self.by_id.contains_key(&session)
+    }
+
+    /// Ends a session.
+    pub(crate) fn end(&mut self, now: Instant, session: SessionId, outbox: &mut Outbox) {
+        if let Some(handle) = self.by_id.get(&session) {
+            self.dtls.remove(*handle);
+            self.take_events(now);
+            self.take_flights(outbox);
+        }
+    }
+
+    /// Whether the session must be saved before many more records are sent over it.
+    pub(crate) fn save_is_due(&self, session: SessionId) -> bool {
+        let connection = self.by_id.get(&session).and_then(|handle| self.dtls.connection(*handle));
+        let left = connection.map(|connection| connection.records_until_save());
+        left.is_some_and(|left| left.is_none_or(|left| left < SAVE_AT))
+    }
+
+    /// Saves all sessions over which something came since they were saved: what was received then can't be replayed later.
+    pub(crate) fn save_received(&mut self, outbox: &mut Outbox) {
+        let sessions: Vec<SessionId> = self.by_id.keys().copied().collect();
+        for session in sessions {
+            let connection = self.by_id.get(&session).and_then(|handle| self.dtls.connection(*handle));
+            if connection.is_some_and(|connection| connection.save_is_due(0)) {
+                self.save(session, outbox);
+            }
+        }
+    }
+
+    /// Saves a session unless that is under way already.
+    pub(crate) fn save(&mut self, session: SessionId, outbox: &mut Outbox) {
+        let Some(handle) = self.by_id.get(&session).copied() else { return };
+        let Some(address) = self.dtls.address(handle) else { return };
+        let Some(open) = slot(&mut self.open, handle).filter(|open| !open.is_being_saved) else { return };
+        let name = export_name(session, &open.endpoint);
+        let Some(key) = self.export_keys.first() else { return };
+        let Some(export) = self.dtls.export(handle, key, &name, RESERVE, &mut self.rng) else { return };
+        open.is_being_saved = true;
+        let record = SessionRecord { address, endpoint: &open.endpoint, export: &export.bytes };
+        // Writing to a vector fails only where a length cannot be told beforehand, and here all can.
+        let record = postcard::to_stdvec(&record).expect("a record of known lengths can be written").into();
+        self.reservations.push_back((session, export.reservation));
+        outbox.changes.push(Change::PutSession { session, record });
+    }
+
+    /// The changes of an outbox are durable.
+    pub(crate) fn saved(&mut self, outbox: &Outbox) {
+        for change in &outbox.changes {
+            let Change::PutSession { session, .. } = change else { continue };
+            let Some((saved, reservation)) = self.reservations.pop_front() else { return };
+            debug_assert_eq!(saved, *session, "the journal keeps the order");
+            let Some(handle) = self.by_id.get(&saved).copied() else { continue };
+            self.dtls.saved(handle, reservation);
+            if let Some(open) = slot(&mut self.open, handle) {
+                open.is_being_saved = false;
+            }
+        }
+    }
+
+    /// Puts records around the datagrams of sessions, where they stand. Those that can't be sent get no bytes.
+    pub(crate) fn seal(&mut self, datagrams: &mut [(Peer, Range<usize>)], bytes: &mut [u8]) {
+        for (peer, range) in datagrams {
+            let Some(session) = peer.session else { continue };
+            match self.seal_one(session, bytes, range.clone()) {
+                Some((address, record)) => (peer.address, *range) = (address, record),
+                None => *range = 0..0,
+            }
+        }
+    }
+
+    fn seal_one(
+        &mut self,
+        session: SessionId,
+        bytes: &mut [u8],
+        payload: Range<usize>,
+    ) -> Option<(SocketAddr, Range<usize>)> {
+        let handle = *self.by_id.get(&session)?;
+        let (before, behind) = Outbox::margins();
+        let offset = self.dtls.connection(handle)?.payload_offset();
+        debug_assert!(offset <= before, "a record's head fits before a datagram");
+        let start = payload.start.checked_sub(offset)?;
+        let room = bytes.get_mut(start..payload.end + behind)?;
+        match self.dtls.seal_in_place(handle, room, payload.len()) {
+            Ok((address, length)) => Some((address, start..start + length)),
+            Err(error) => {
+                tracing::debug!(session = session.number(), ?error, "a datagram could not be sent");
+                None
+            }
+        }
+    }
+
+    fn take_flights(&mut self, outbox: &mut Outbox) {
+        let mut buffer = [0; MAX_FLIGHT];
+        while let Some((to, length)) = self.dtls.poll_transmit(&mut buffer) {
+            outbox.flights.push((to, buffer[..length].into()));
+        }
+    }
+
+    fn take_events(&mut self, now: Instant) {
+        while let Some(event) = self.dtls.poll_event() {
+            match event {
+                Event::Connected { handle, address, connected } => {
+                    self.connected(handle, address, &connected)
+                }
+                Event::Moved { handle, .. } => {
+                    if let Some(open) = self.open_at(handle) {
+                        let moved = Happening::Moved(open.session);
+                        self.happenings.push(moved);
+                    }
+                }
+                Event::Ended { handle, address, reason } => self.ended(now, handle, address, reason),
+                _ => {}
+            }
+        }
+    }
+
+    fn connected(&mut self, handle: Handle, address: SocketAddr, connected: &Connected) {
+        // The credentials may have been revoked during the handshake.
+        let Some(endpoint) = self.identities.endpoint_of(&connected.peer) else {
+            return self.dtls.remove(handle);
+        };
+        self.last_counter += 1;
+        let Some(session) = SessionId::new(self.last_counter, self.number) else {
+            return self.dtls.remove(handle);
+        };
+        self.identities.used(&connected.peer);
+        tracing::debug!(%endpoint, %address, suite = ?connected.suite, resumed = connected.resumed, "DTLS session");
+        if let Some(old) = self.enter(handle, session, endpoint, address) {
+            match self.by_id.get(&old) {
+                Some(old) => self.dtls.remove(*old),
+                None => self.happenings.push(Happening::Superseded(old)),
+            }
+        }
+        self.happenings.push(Happening::Connected(session));
+    }
+
+    /// Makes a session known. Returns the one that its endpoint had before.
+    fn enter(
+        &mut self,
+        handle: Handle,
+        session: SessionId,
+        endpoint: Arc<str>,
+        address: SocketAddr,
+    ) -> Option<SessionId> {
+        let has_cid =
+            self.dtls.connection(handle)?.connection_ids().is_some_and(|(local, _)| !local.is_empty());
+        let old = self.directory.open_session(session, &endpoint, (!has_cid).then_some(address));
+        let index = handle.index() as usize;
+        if self.open.len() <= index {
+            self.open.resize_with(index + 1, || None);
+        }
+        self.by_id.insert(session, handle);
+        self.open[index] = Some(Open { handle, session, endpoint, is_being_saved: false });
+        old
+    }
+
+    fn ended(&mut self, now: Instant, handle: Handle, address: SocketAddr, reason: EndReason) {
+        if self.open_at(handle).is_none() {
+            if let EndReason::Failed(failure) = reason {
+                self.failures.tell(now, address, &failure, &*self.identities);
+            }
+            return;
+        }
+        let Some(open) = self.open.get_mut(handle.index() as usize).and_then(Option::take) else { return };
+        tracing::debug!(endpoint = %open.endpoint, ?reason, "DTLS session over");
+        self.by_id.remove(&open.session);
+        self.directory.close_session(open.session, &open.endpoint, address);
+        self.happenings.push(Happening::Ended(open.session));
+    }
+
+    fn open_at(&self, handle: Handle) -> Option<&Open> {
+        self.open.get(handle.index() as usize)?.as_ref().filter(|open| open.handle == handle)
+    }
+}
+
+fn slot(open: &mut [Option<Open>], handle: Handle) -> Option<&mut Open> {
+    open.get_mut(handle.index() as usize)?.as_mut().filter(|open| open.handle == handle)
+}
+
+/// What an export is bound to: neither can be said to be another's.
+fn export_name(session: SessionId, endpoint: &str) -> Vec<u8> {
+    [&session.number().to_be_bytes()[..], endpoint.as_bytes()].concat()
+}
+
+fn time(now: Instant) -> buoy_dtls::time::Instant {
+    buoy_dtls::time::Instant::from_millis(now.as_millis())
+}
+
+pub(crate) fn seed() -> std::io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(std::io::Error::other)?;
+    Ok(seed)
+}
+
+/// The keys of tickets. Shards with the same seed have the same keys, one after the other.
+struct Tickets {
+    keys: TicketKeys,
+    rng: ChaCha20Rng,
+    rotates: Instant,
+}
+
+impl Tickets {
+    fn new(seed: [u8; 32], now: Instant) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let keys = TicketKeys::new(&mut rng, TICKET_LIFETIME.as_secs() as u32);
+        Self { keys, rng, rotates: now + TICKET_LIFETIME }
+    }
+
+    fn rotate_if_due(&mut self, now: Instant) {
+        while self.rotates <= now {
+            self.keys.rotate(&mut self.rng);
+            self.rotates = self.rotates + TICKET_LIFETIME;
+        }
+    }
+}
+
+/// Tells the operator why handshakes fail, but not more than can be read.
+#[derive(Default)]
+struct FailureLog {
+    second: u64,
+    told: u32,
+    untold: u32,
+}
+
+impl FailureLog {
+    fn tell(&mut self, now: Instant, address: SocketAddr, failure: &Failure, identities: &dyn Identities) {
+        self.tell_rest(now);
+        if self.told >= LOGGED_PER_SECOND {
+            self.untold += 1;
+            return;
+        }
+        self.told += 1;
+        match endpoint_of(failure, identities) {
+            Some(endpoint) => tracing::warn!(%address, "device {endpoint}: {failure}"),
+            None => tracing::warn!(%address, "a DTLS handshake failed: {failure}"),
+        }
+    }
+
+    fn tell_rest(&mut self, now: Instant) {
+        let second = now.as_millis() / 1000;
+        if second == self.second {
+            return;
+        }
+        if self.untold > 0 {
+            tracing::warn!(count = self.untold, "further DTLS handshakes failed");
+        }
+        *self = Self { second, ..Self::default() };
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        (self.untold > 0).then(|| Instant::from_millis((self.second + 1) * 1000))
+    }
+}
+
+/// Whose credentials were shown in a handshake that failed.
+fn endpoint_of(failure: &Failure, identities: &dyn Identities) -> Option<Arc<str>> {
+    match failure {
+        Failure::BadPsk(identity) => identities.endpoint_of(&buoy_dtls::Peer::Psk(identity.clone())),
+        _ => None,
+    }
+}
