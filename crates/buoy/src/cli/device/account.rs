@@ -24,7 +24,7 @@ pub(super) type Account = Security<HOST_KEY_MAX>;
 /// Where the server is, and what proves who is who.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct AccountArgs {
-    /// The server [default: coap://127.0.0.1:5683, without --bootstrap]
+    /// The server [default, without --bootstrap: coaps://127.0.0.1:5684, or coap://127.0.0.1:5683 if there is no key]
     #[arg(long, value_name = "coap[s]://HOST:PORT")]
     server: Option<String>,
     /// The bootstrap server, which says what the servers are. With --server too, the device goes there if it can't reach the server.
@@ -69,6 +69,7 @@ impl AccountArgs {
     /// The accounts, with their keys.
     pub(super) fn accounts(&self, endpoint: &str) -> anyhow::Result<Accounts> {
         let server = match (&self.server, &self.bootstrap) {
+            (None, None) if self.has_keys() => Some("coaps://127.0.0.1:5684"),
             (None, None) => Some("coap://127.0.0.1:5683"),
             (server, _) => server.as_deref(),
         };

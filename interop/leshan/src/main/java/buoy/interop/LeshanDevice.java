@@ -1,6 +1,7 @@
 package buoy.interop;
 
 import java.io.BufferedReader;
+import java.io.IOException;
 import java.io.InputStreamReader;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -29,6 +30,7 @@ import org.eclipse.leshan.client.resource.LwM2mObjectEnabler;
 import org.eclipse.leshan.client.resource.ObjectEnabler;
 import org.eclipse.leshan.client.resource.ObjectsInitializer;
 import org.eclipse.leshan.client.servers.LwM2mServer;
+import org.eclipse.leshan.core.CertificateUsage;
 import org.eclipse.leshan.core.LwM2mId;
 import org.eclipse.leshan.core.ResponseCode;
 import org.eclipse.leshan.core.model.ResourceModel;
@@ -43,6 +45,7 @@ import org.eclipse.leshan.core.request.RegisterRequest;
 import org.eclipse.leshan.core.request.UpdateRequest;
 import org.eclipse.leshan.core.response.SendResponse;
 import org.eclipse.leshan.core.util.Hex;
+import org.eclipse.leshan.core.util.datatype.ULong;
 import org.eclipse.leshan.transport.californium.client.endpoint.CaliforniumClientEndpointsProvider;
 import org.eclipse.leshan.transport.californium.client.endpoint.coap.CoapClientProtocolProvider;
 import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClientProtocolProvider;
@@ -51,8 +54,9 @@ import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClien
 public final class LeshanDevice {
     private static final String USAGE = """
             LeshanDevice --server coap[s]://HOST:PORT --endpoint NAME [--lifetime SECONDS] [--queue] [--bootstrap]
-                [--psk-identity TEXT --psk-key HEX] [--cid LENGTH] [--tick MILLISECONDS] [--firmware]
-                [--format NAME]""";
+                [--psk-identity TEXT --psk-key HEX] [--key DER] [--public-key DER --server-public-key DER]
+                [--certificate DER --server-certificate DER | --server-ca DER] [--cid LENGTH]
+                [--tick MILLISECONDS] [--firmware] [--format NAME]""";
     private static final int SHORT_SERVER_ID = 123;
     private static final long REQUEST_TIMEOUT_MS = 5_000;
     private static final int LARGEST_BODY = 8 * 1024 * 1024;
@@ -62,8 +66,9 @@ public final class LeshanDevice {
 
     public static void main(String[] arguments) throws Exception {
         Options options = Options.parse(USAGE,
-                Set.of("--server", "--endpoint", "--lifetime", "--psk-identity", "--psk-key", "--cid", "--tick",
-                        "--format"),
+                Set.of("--server", "--endpoint", "--lifetime", "--psk-identity", "--psk-key", "--key",
+                        "--public-key", "--server-public-key", "--certificate", "--server-certificate", "--server-ca",
+                        "--cid", "--tick", "--format"),
                 Set.of("--queue", "--bootstrap", "--firmware"), arguments);
         if (!options.has("--server") || !options.has("--endpoint")) {
             System.err.println(USAGE);
@@ -76,7 +81,7 @@ public final class LeshanDevice {
         System.exit(0);
     }
 
-    private LeshanDevice(Options options) {
+    private LeshanDevice(Options options) throws IOException {
         LeshanClientBuilder builder = new LeshanClientBuilder(options.text("--endpoint", ""));
         builder.setObjects(objects(options));
         builder.setRegistrationEngineFactory(engine(options));
@@ -85,7 +90,7 @@ public final class LeshanDevice {
         client.addObserver(new Teller());
     }
 
-    private static List<LwM2mObjectEnabler> objects(Options options) {
+    private static List<LwM2mObjectEnabler> objects(Options options) throws IOException {
         ObjectsInitializer objects = new ObjectsInitializer(new StaticModel(Models.ofDevice()));
         List<Integer> present = new ArrayList<>(List.of(LwM2mId.SECURITY, LwM2mId.SERVER, LwM2mId.DEVICE,
                 Models.TEMPERATURE, Models.LIGHT_CONTROL));
@@ -112,9 +117,12 @@ public final class LeshanDevice {
         return objects.create(present.stream().mapToInt(Integer::intValue).toArray());
     }
 
-    private static Security security(Options options) {
+    private static Security security(Options options) throws IOException {
         String uri = options.text("--server", "");
         boolean bootstrap = options.has("--bootstrap");
+        if (options.has("--key")) {
+            return asymmetric(uri, bootstrap, options);
+        }
         if (!options.has("--psk-identity")) {
             return bootstrap ? Security.noSecBootstrap(uri) : Security.noSec(uri, SHORT_SERVER_ID);
         }
@@ -122,6 +130,24 @@ public final class LeshanDevice {
         byte[] key = Hex.decodeHex(options.text("--psk-key", "").toCharArray());
         return bootstrap ? Security.pskBootstrap(uri, identity, key)
                 : Security.psk(uri, SHORT_SERVER_ID, identity, key);
+    }
+
+    /** With a raw public key, or with a certificate: the server's own (usage 3), or its authority's (usage 2). */
+    private static Security asymmetric(String uri, boolean bootstrap, Options options) throws IOException {
+        byte[] key = options.file("--key");
+        if (options.has("--public-key")) {
+            byte[] own = options.file("--public-key");
+            byte[] server = options.file("--server-public-key");
+            return bootstrap ? Security.rpkBootstrap(uri, own, key, server)
+                    : Security.rpk(uri, SHORT_SERVER_ID, own, key, server);
+        }
+        byte[] own = options.file("--certificate");
+        boolean authority = options.has("--server-ca");
+        byte[] server = options.file(authority ? "--server-ca" : "--server-certificate");
+        ULong usage = (authority ? CertificateUsage.TRUST_ANCHOR_ASSERTION
+                : CertificateUsage.DOMAIN_ISSUER_CERTIFICATE).code;
+        return bootstrap ? Security.x509Bootstrap(uri, own, key, server, usage)
+                : Security.x509(uri, SHORT_SERVER_ID, own, key, server, usage);
     }
 
     private static ValueInstance device() {

@@ -4,6 +4,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.net.InetSocketAddress;
+import java.security.cert.X509Certificate;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -62,6 +63,7 @@ import org.eclipse.leshan.core.response.ObserveCompositeResponse;
 import org.eclipse.leshan.core.response.ObserveResponse;
 import org.eclipse.leshan.core.response.ReadCompositeResponse;
 import org.eclipse.leshan.core.response.ReadResponse;
+import org.eclipse.leshan.core.security.util.SecurityUtil;
 import org.eclipse.leshan.core.util.Hex;
 import org.eclipse.leshan.server.LeshanServerBuilder;
 import org.eclipse.leshan.server.model.VersionedModelProvider;
@@ -72,7 +74,6 @@ import org.eclipse.leshan.server.registration.RegistrationListener;
 import org.eclipse.leshan.server.registration.RegistrationUpdate;
 import org.eclipse.leshan.server.send.SendListener;
 import org.eclipse.leshan.servers.security.InMemorySecurityStore;
-import org.eclipse.leshan.servers.security.NonUniqueSecurityInfoException;
 import org.eclipse.leshan.servers.security.SecurityInfo;
 import org.eclipse.leshan.transport.californium.server.endpoint.CaliforniumServerEndpointsProvider;
 import org.eclipse.leshan.transport.californium.server.endpoint.coap.CoapServerProtocolProvider;
@@ -86,7 +87,8 @@ import com.sun.net.httpserver.HttpServer;
 public final class LeshanServer {
     private static final String USAGE = """
             LeshanServer --port PORT [--host ADDRESS] [--secure-port PORT] [--psk [ENDPOINT=]IDENTITY:HEX]...
-                [--cid LENGTH] [--models DIRECTORY] [--timeout SECONDS] [--http PORT] [--bench]""";
+                [--rpk ENDPOINT=DER]... [--x509 ENDPOINT]... [--key DER --certificate DER] [--trust DER]...
+                [--cid LENGTH] [--follow] [--models DIRECTORY] [--timeout SECONDS] [--http PORT] [--bench]""";
     private static final int LARGEST_BODY = 8 * 1024 * 1024;
     private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -96,9 +98,10 @@ public final class LeshanServer {
 
     public static void main(String[] arguments) throws Exception {
         Options options = Options.parse(USAGE,
-                Set.of("--port", "--host", "--secure-port", "--psk", "--cid", "--models", "--timeout",
+                Set.of("--port", "--host", "--secure-port", "--psk", "--rpk", "--x509", "--key",
+                        "--certificate", "--trust", "--cid", "--models", "--timeout",
                         "--http"),
-                Set.of("--bench"), arguments);
+                Set.of("--bench", "--follow"), arguments);
         LeshanServer peer = new LeshanServer(options);
         if (options.has("--bench")) {
             peer.server.getObservationService().addListener(peer.new NotificationCounter());
@@ -117,7 +120,7 @@ public final class LeshanServer {
         System.exit(0);
     }
 
-    private LeshanServer(Options options) throws NonUniqueSecurityInfoException {
+    private LeshanServer(Options options) throws Exception {
         timeoutMs = options.number("--timeout", 5) * 1000L;
         String host = options.text("--host", "127.0.0.1");
 
@@ -128,6 +131,10 @@ public final class LeshanServer {
         if (options.has("--cid")) {
             configuration.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, options.number("--cid", 0));
         }
+        if (options.has("--key")) {
+            // Scandium refuses a certificate for servers alone to an end that may also be a client.
+            configuration.set(DtlsConfig.DTLS_ROLE, DtlsConfig.DtlsRole.SERVER_ONLY);
+        }
         transport.setConfiguration(configuration);
         transport.addEndpoint(new InetSocketAddress(host, options.number("--port", 5683)), Protocol.COAP);
         if (options.has("--psk") || options.has("--secure-port")) {
@@ -137,13 +144,35 @@ public final class LeshanServer {
         LeshanServerBuilder builder = new LeshanServerBuilder();
         builder.setEndpointsProviders(transport.build());
         builder.setObjectModelProvider(new VersionedModelProvider(Models.ofServer(options.text("--models", null))));
-        builder.setSecurityStore(securityStore(options.all("--psk")));
+        builder.setSecurityStore(securityStore(options));
+        builder.setUpdateRegistrationOnNotification(options.has("--follow"));
+        if (options.has("--key")) {
+            // The key of the certificate is also the raw public key, for devices that ask for that.
+            builder.setPrivateKey(SecurityUtil.privateKey.readFromFile(options.text("--key", "")));
+            builder.setCertificateChain(certificates(options.all("--certificate")));
+            builder.setTrustedCertificates(certificates(options.all("--trust")));
+        }
         server = builder.build();
     }
 
-    private static InMemorySecurityStore securityStore(List<String> entries) throws NonUniqueSecurityInfoException {
+    private static X509Certificate[] certificates(List<String> files) throws Exception {
+        X509Certificate[] certificates = new X509Certificate[files.size()];
+        for (int i = 0; i < certificates.length; i++) {
+            certificates[i] = SecurityUtil.certificate.readFromFile(files.get(i));
+        }
+        return certificates;
+    }
+
+    private static InMemorySecurityStore securityStore(Options options) throws Exception {
         InMemorySecurityStore store = new InMemorySecurityStore();
-        for (String entry : entries) {
+        for (String entry : options.all("--rpk")) {
+            String[] parts = entry.split("=", 2);
+            store.add(SecurityInfo.newRawPublicKeyInfo(parts[0], SecurityUtil.publicKey.readFromFile(parts[1])));
+        }
+        for (String endpoint : options.all("--x509")) {
+            store.add(SecurityInfo.newX509CertInfo(endpoint));
+        }
+        for (String entry : options.all("--psk")) {
             int colon = entry.lastIndexOf(':');
             String who = entry.substring(0, colon);
             int equals = who.indexOf('=');

@@ -1,5 +1,8 @@
 package buoy.interop;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -40,6 +43,11 @@ final class Options {
     String text(String name, String otherwise) {
         List<String> given = all(name);
         return given.isEmpty() ? otherwise : given.get(given.size() - 1);
+    }
+
+    /** What is in the file of that name. */
+    byte[] file(String name) throws IOException {
+        return Files.readAllBytes(Path.of(text(name, "")));
     }
 
     int number(String name, int otherwise) {
