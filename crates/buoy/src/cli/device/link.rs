@@ -130,7 +130,7 @@ impl Link {
         let mut outcome = Ok(());
         while let Some(news) = tunnel.poll_news() {
             match news {
-                News::Started => {}
+                News::Started | News::GivenUp => {}
                 News::Connected { resumed } => {
                     say(if resumed { "HANDSHAKE resumed" } else { "HANDSHAKE full" });
                     save(tunnel)?;

@@ -189,6 +189,7 @@ impl Machine {
                     report.handshake_began();
                 }
                 News::Connected { resumed } => report.handshake_done(resumed, now - secured.handshake_began),
+                News::GivenUp => report.handshake_given_up(),
                 News::Failed(failure) => {
                     report.handshake_failed(&failure);
                     with_objects!(self, |client, objects| client.set_unreachable(now, SERVER, objects));

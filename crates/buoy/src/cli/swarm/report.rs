@@ -81,6 +81,11 @@ impl Report {
         self.handshakes.times.saturating_record(millis(took));
     }
 
+    /// A handshake turned out to be superfluous.
+    pub(super) fn handshake_given_up(&mut self) {
+        self.handshakes.began = self.handshakes.began.saturating_sub(1);
+    }
+
     pub(super) fn handshake_failed(&mut self, why: &buoy_dtls::Failure) {
         self.handshakes.failed += 1;
         self.fail(&format!("handshake: {why}"));
