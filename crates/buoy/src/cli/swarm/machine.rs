@@ -200,9 +200,9 @@ impl Machine {
         }
     }
 
-    /// Ends the session.
+    /// Ends the session, unless something is still to be said in it.
     pub(super) fn hang_up(&mut self) {
-        if let Way::Secured(secured) = &mut self.way {
+        if let (Way::Secured(secured), State::Idle) = (&mut self.way, self.state) {
             secured.tunnel.close();
         }
     }
