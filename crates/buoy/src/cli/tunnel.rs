@@ -184,6 +184,12 @@ impl Tunnel {
         self.connection.as_mut().filter(|connection| connection.is_established())
     }
 
+    /// Forgets the session, so that the next message resumes it by another handshake.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn renew(&mut self) {
+        self.connection = None;
+    }
+
     /// Ends the session in an orderly way; [`Tunnel::poll_transmit`] has the farewell.
     pub(crate) fn close(&mut self) {
         if let Some(connection) = &mut self.connection {

@@ -128,6 +128,17 @@ impl Machine {
         was_registered
     }
 
+    /// Forgets the session and sends an Update, if there is a registration.
+    pub(super) fn resume(&mut self, now: Instant) -> bool {
+        let was_registered = self.state == State::Registered;
+        if let (Way::Secured(secured), true) = (&mut self.way, was_registered) {
+            secured.tunnel.renew();
+            self.state = State::Busy;
+            with_objects!(self, |client, objects| client.update_registration(now, SERVER, objects));
+        }
+        was_registered && self.state == State::Busy
+    }
+
     /// Takes a datagram from the server.
     pub(super) fn take(
         &mut self,

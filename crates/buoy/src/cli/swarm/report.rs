@@ -133,6 +133,9 @@ impl Report {
         while let Some(event) = machine.poll_event() {
             match event {
                 Event::Registered(_) => machine.state = State::Registered,
+                Event::RegistrationUpdated(_) if machine.state == State::Busy => {
+                    machine.state = State::Registered;
+                }
                 Event::Deregistered(_) => machine.state = State::Idle,
                 Event::RegistrationFailed(_, why) => {
                     machine.state = State::Idle;
