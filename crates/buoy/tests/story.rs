@@ -12,7 +12,9 @@ fn the_demo_holds_every_step_from_registration_to_a_power_cut_in_a_download() {
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
     for step in [
-        "two devices register",
+        "two devices are claimed",
+        "they are bootstrapped",
+        "they register over DTLS",
         "reads",
         "a live observation",
         "the light goes on and off",

@@ -27,14 +27,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let cast = Cast::assemble()?;
     let client = Client::new(&cast.http);
-    say(&format!("The server runs: CoAP at {}, REST at {}", cast.coap, cast.http));
-    let mut buoy1 = cast.device("buoy-1", &[])?;
-    let buoy2 = cast.device("buoy-2", &["--queue", "--awake", "2", "--lifetime", "12"])?;
+    say(&format!(
+        "The server runs: CoAP over DTLS at {}, bootstrap at {}, REST at {}",
+        cast.coaps, cast.bootstraps, cast.http
+    ));
     let mut story = Story { client: &client, steps: 0 };
-
-    story.step("two devices register, one of them sleeps between its contacts", |client| {
+    story.step("two devices are claimed by the keys that they leave the factory with", claim)?;
+    let mut buoy1 = cast.device("buoy-1", &[])?;
+    let buoy2 = cast.device("buoy-2", &["--queue", "--awake", "2"])?;
+    story.step("they are bootstrapped: each gets a key of its own, which nobody has typed", |client| {
+        buoy1.wait_for_line("BOOTSTRAPPED", PATIENCE)?;
+        buoy2.wait_for_line("BOOTSTRAPPED", PATIENCE)?;
+        minted(client)
+    })?;
+    story.step("they register over DTLS, one of them sleeps between its contacts", |client| {
         let first = wait_for("buoy-1", || registered(client, "buoy-1"))?;
         let second = wait_for("buoy-2", || registered(client, "buoy-2"))?;
+        ensure!(first.secure && second.secure, "both should speak over DTLS");
         ensure!(!first.queue_mode && second.queue_mode, "buoy-2 should be in queue mode");
         Ok(format!("buoy-1 at {}, buoy-2 at {} (queue mode)", first.address, second.address))
     })?;
@@ -136,6 +145,27 @@ fn registered(client: &Client, endpoint: &str) -> anyhow::Result<Option<buoy_api
         Err(ClientError::Refused { status: 404, .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Tells the server the devices' factory keys, and how they are to be configured.
+fn claim(client: &Client) -> anyhow::Result<String> {
+    for (endpoint, lifetime, binding) in [("buoy-1", 300, "U"), ("buoy-2", 12, "UQ")] {
+        let key = cast::factory_key(endpoint);
+        let claim = json!({"endpoint": endpoint, "purpose": "bootstrap", "proof": {"psk": {"key": key}}});
+        client.send_json::<Value>(ureq::http::Method::POST, "/api/v1/credentials", &claim)?;
+        let server = json!({"lifetime": lifetime, "binding": binding, "credentials": "mint_psk"});
+        let config = json!({"pattern": endpoint, "servers": [server]});
+        client.send_json::<Value>(ureq::http::Method::PUT, "/api/v1/bootstrap/configs", &config)?;
+    }
+    Ok("buoy-1, buoy-2".into())
+}
+
+/// The identities under which the devices are known now.
+fn minted(client: &Client) -> anyhow::Result<String> {
+    let listed = client.all::<buoy_api::Credential>("/api/v1/credentials?purpose=lwm2m&limit=100")?;
+    let identities: Vec<_> = listed.into_iter().filter_map(|credential| credential.identity).collect();
+    ensure!(identities.len() == 2, "each device should have one key of its own: {identities:?}");
+    Ok(identities.join(", "))
 }
 
 /// The value of a single resource.

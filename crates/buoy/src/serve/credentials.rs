@@ -27,6 +27,9 @@ pub(crate) use proof::{NewCredential, Proof};
 use super::journal::{JournalHandle, LOOK_AGAIN, NotSaved, Stopped};
 use super::keyfile::{Keys, Sealer};
 
+/// New credentials that are put into memory while handshakes wait.
+const INSERTED_AT_ONCE: usize = 500;
+
 /// All credentials. Cheap to clone; the clones are one.
 #[derive(Clone)]
 pub(crate) struct Credentials(Arc<Shared>);
@@ -138,12 +141,21 @@ impl Plan {
         self.put.iter().try_for_each(|prepared| batch.put_credential(&prepared.row))
     }
 
-    fn apply(&self, book: &mut Book) {
-        self.remove.iter().for_each(|(endpoint, id)| book.remove(endpoint, *id));
-        self.states.iter().for_each(|(endpoint, id, state)| book.set_state(endpoint, *id, *state));
-        for Prepared { row, secret } in &self.put {
-            book.insert(Entry::new(row, row.endpoint.as_str().into(), secret));
-        }
+    /// Handshakes wait meanwhile: what is many is taken in pieces.
+    fn apply(&self, book: &RwLock<Book>) {
+        let write = || book.write().unwrap_or_else(PoisonError::into_inner);
+        let insert = |book: &mut Book, put: &[Prepared]| {
+            for Prepared { row, secret } in put {
+                book.insert(Entry::new(row, row.endpoint.as_str().into(), secret));
+            }
+        };
+        let (first, rest) = self.put.split_at(self.put.len().min(INSERTED_AT_ONCE));
+        let mut locked = write();
+        self.remove.iter().for_each(|(endpoint, id)| locked.remove(endpoint, *id));
+        self.states.iter().for_each(|(endpoint, id, state)| locked.set_state(endpoint, *id, *state));
+        insert(&mut locked, first);
+        drop(locked);
+        rest.chunks(INSERTED_AT_ONCE).for_each(|chunk| insert(&mut write(), chunk));
     }
 }
 
@@ -228,7 +240,7 @@ impl Credentials {
                     let (endpoint, kind, id) = (has.endpoint.clone(), row.kind, has.id);
                     return Err(refused(Refusal::Has { endpoint, kind, id }));
                 }
-                check_identity(book, row, None).map_err(refused)?;
+                check_identity(book, row, &[]).map_err(refused)?;
                 seen.take(row).map_err(refused)?;
                 added.push(Added::New(row.clone()));
                 plan.put.push(prepared);
@@ -248,8 +260,8 @@ impl Credentials {
             let Some(prepared) = prepared.pop() else { return Ok((Plan::default(), ())) };
             let row = &prepared.row;
             let old = book.of(row.purpose, &row.endpoint);
-            let remove = old.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
-            check_identity(book, row, Some(row.purpose))
+            let remove: Vec<_> = old.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
+            check_identity(book, row, &remove)
                 .map_err(|refusal| ChangeError::Refused { index: 0, refusal })?;
             Ok((Plan { remove, put: vec![prepared], ..Plan::default() }, ()))
         })
@@ -277,11 +289,12 @@ impl Credentials {
                 let refusal = Refusal::Revoked { endpoint: entry.endpoint.clone(), id };
                 return Err(ChangeError::Refused { index: 0, refusal });
             }
-            check_identity(book, &row, None).map_err(|refusal| ChangeError::Refused { index: 0, refusal })?;
             let unused = book.of(row.purpose, &row.endpoint);
             let unused =
                 unused.filter(|entry| entry.kind == row.kind && entry.state == CredentialState::Next);
-            let remove = unused.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
+            let remove: Vec<_> = unused.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
+            check_identity(book, &row, &remove)
+                .map_err(|refusal| ChangeError::Refused { index: 0, refusal })?;
             Ok((Plan { remove, put: vec![prepared], ..Plan::default() }, row))
         })
         .await
@@ -363,7 +376,7 @@ impl Credentials {
             let edit = plan.clone();
             let result = shared.journal.edit(move |batch| edit.save(batch)).await;
             if result.is_ok() {
-                plan.apply(&mut shared.book.write().unwrap_or_else(PoisonError::into_inner));
+                plan.apply(&shared.book);
             }
             drop(turn);
             let _ = done.send(result);
@@ -535,11 +548,11 @@ fn same(book: &Book, new: &Prepared) -> Option<u64> {
     book.of(row.purpose, &row.endpoint).find(is_same).map(|entry| entry.id)
 }
 
-/// An identity belongs to one device, and to one credential of each server. What the device has for `replaced` is going.
-fn check_identity(book: &Book, row: &CredentialRow, replaced: Option<Purpose>) -> Result<(), Refusal> {
+/// An identity belongs to one device, and to one credential of each server. What is going is not in the way.
+fn check_identity(book: &Book, row: &CredentialRow, going: &[Used]) -> Result<(), Refusal> {
     let is_in_the_way = |entry: &&Entry| {
         let is_own = *entry.endpoint == *row.endpoint;
-        let is_going = is_own && replaced == Some(entry.purpose);
+        let is_going = going.iter().any(|(_, id)| *id == entry.id);
         !is_going && (!is_own || entry.purpose == row.purpose)
     };
     if row.identity.is_empty() {

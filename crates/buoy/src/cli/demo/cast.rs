@@ -18,7 +18,8 @@ pub(super) struct Cast {
     folder: PathBuf,
     server: Child,
     key: PrivateKey,
-    pub(super) coap: String,
+    pub(super) coaps: String,
+    pub(super) bootstraps: String,
     pub(super) http: String,
 }
 
@@ -29,18 +30,8 @@ impl Cast {
         let key = PrivateKey::generate(Algorithm::EcdsaP256)?;
         fs::write(folder.join("release.pub.pem"), key.public_pem()?)?;
         let mut server = Command::new(std::env::current_exe()?)
-            .args([
-                "serve",
-                "--coaps",
-                "off",
-                "--coap",
-                "127.0.0.1:0",
-                "--http",
-                "127.0.0.1:0",
-                "--awake-time",
-                "2",
-                "--data",
-            ])
+            .args(["serve", "--coaps", "127.0.0.1:0", "--bootstraps", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(["--awake-time", "2", "--data"])
             .arg(folder.join("data"))
             .env("RUST_LOG", "warn")
             .stdout(Stdio::piped())
@@ -50,8 +41,8 @@ impl Cast {
             let line = lines.recv_timeout(Duration::from_secs(30)).context("the server did not start")?;
             line.strip_prefix(name).map(|rest| rest.trim().to_owned()).with_context(|| line.clone())
         };
-        let (coap, http) = (address("CoAP")?, address("REST")?);
-        let cast = Self { folder, server, key, coap, http };
+        let (coaps, bootstraps, http) = (address("CoAPS")?, address("BootstrapS")?, address("REST")?);
+        let cast = Self { folder, server, key, coaps, bootstraps, http };
         let (image, signature) = cast.release("1.0.0")?;
         fs::write(cast.folder.join("factory.bin"), image)?;
         fs::write(cast.folder.join("factory.bin.sig"), signature)?;
@@ -74,10 +65,14 @@ impl Cast {
         Ok((image, signature))
     }
 
-    /// Starts a device, or switches it on again.
+    /// Starts a device, or switches it on again. All that it has from the factory is the address of the bootstrap server and
+    /// its key for that.
     pub(super) fn device(&self, endpoint: &str, extra: &[&str]) -> anyhow::Result<Device> {
+        let key = self.folder.join(format!("{endpoint}.factory-key"));
+        fs::write(&key, factory_key(endpoint))?;
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["device", "--server", &self.coap, "--endpoint", endpoint])
+            .args(["device", "--bootstrap", &self.bootstraps, "--endpoint", endpoint, "--psk-key-file"])
+            .arg(key)
             .arg("--flash")
             .arg(self.folder.join(format!("{endpoint}.flash")))
             .arg("--trust")
@@ -136,6 +131,16 @@ impl Drop for Device {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The key, in hexadecimal digits, that a device leaves the factory with. Those of true devices are random.
+pub(super) fn factory_key(endpoint: &str) -> String {
+    endpoint
+        .bytes()
+        .chain(b"-from-factory".iter().copied())
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn lines_of(output: ChildStdout) -> Receiver<String> {

@@ -155,9 +155,9 @@ async fn of_several_all_are_added_or_none() {
         assert!(matches!(credentials.add(bad, 7).await, Err(ChangeError::Refused { index: 1, .. })));
     }
     assert_eq!((credentials.len(), folder.rows().len()), (1, 1));
-    let many = (2..502).map(|number| psk(&format!("buoy-{number}"), &format!("{number}"))).collect();
+    let many = (2..1502).map(|number| psk(&format!("buoy-{number}"), &format!("{number}"))).collect();
     credentials.add(many, 7).await.unwrap();
-    assert_eq!((credentials.len(), folder.load(Unlisted::Refused).len()), (501, 501));
+    assert_eq!((credentials.len(), folder.load(Unlisted::Refused).len()), (1501, 1501));
 }
 
 #[tokio::test]
@@ -169,6 +169,12 @@ async fn both_keys_are_good_until_the_next_one_is_used() {
     let unused = credentials.rotate(&old, Proof::psk("unused", KEY).unwrap(), 8).await.unwrap();
     let next = credentials.rotate(&old, Proof::psk("next", KEY).unwrap(), 9).await.unwrap();
     assert!(gate.psk(unused.identity.as_slice()).is_none(), "it gave way");
+    let next = credentials.rotate(&next, Proof::psk("next", KEY).unwrap(), 9).await.unwrap();
+    let same = credentials.rotate(&old, Proof::psk("old", KEY).unwrap(), 9).await;
+    assert!(
+        matches!(same, Err(ChangeError::Refused { refusal: Refusal::Taken { .. }, .. })),
+        "keys need two names"
+    );
     assert!(gate.admits(&with_identity("old")) && gate.admits(&with_identity("next")));
     gate.used(&with_identity("old"));
     assert!(gate.admits(&with_identity("next")));

@@ -1,0 +1,225 @@
+//! `buoy serve` over DTLS, as devices see it: who may come in, and what a restart costs them.
+
+#[path = "common/fleet.rs"]
+mod fleet;
+
+mod common;
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::UdpSocket;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use buoy_api::{Page, Sample};
+use buoy_coap::number::Code;
+use buoy_coap::wire::Message;
+use common::{Server, buoy};
+use fleet::{Fleet, post, request};
+
+const KEY: [u8; 16] = [7; 16];
+const KEY_HEX: &str = "07070707070707070707070707070707";
+const SENML_JSON: u8 = 110;
+const LINKS: u8 = 40;
+const OBJECTS: &[u8] = b"</1/0>,</3/0>,</3303/0>";
+
+/// A server that speaks DTLS alone, where devices look for it.
+fn start(data: &Path, coaps: &str) -> Server {
+    let mut command = buoy();
+    command.args(["serve", "--shards", "2", "--coaps", coaps, "--http", "127.0.0.1:0", "--data"]).arg(data);
+    Server::spawn(&mut command)
+}
+
+/// An address that is free.
+fn free_address() -> String {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+fn add(server: &Server, endpoint: &str) {
+    server.says(&["credentials", "add", endpoint, "--key", KEY_HEX]);
+}
+
+fn register(message_id: u16, endpoint: &str) -> Vec<u8> {
+    post(message_id, &["rd"], &[&format!("ep={endpoint}"), "lt=86400", "lwm2m=1.1"], LINKS, OBJECTS)
+}
+
+#[test]
+fn a_device_comes_in_by_its_key_and_under_its_name_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let server = start(folder.path(), &address);
+    add(&server, "buoy-1");
+    add(&server, "buoy-2");
+    let mut fleet = Fleet::new(&address);
+    for (identity, key) in [("buoy-1", [8; 16]), ("buoy-3", KEY)] {
+        // A wrong key and an unknown identity look the same.
+        let refused = fleet.connect(Fleet::psk(identity, &key)).unwrap_err();
+        assert!(refused.contains("decrypt_error") || refused.contains("PeerAlerted(Alert(51))"), "{refused}");
+    }
+    let one = fleet.connect(Fleet::psk("buoy-1", &KEY)).unwrap();
+    let two = fleet.connect(Fleet::psk("buoy-2", &KEY)).unwrap();
+    assert_eq!(fleet.ask(one, &register(1, "buoy-2")).unwrap().0, Code::BAD_REQUEST);
+    let (code, location) = fleet.ask(one, &register(2, "buoy-1")).unwrap();
+    assert_eq!(code, Code::CREATED);
+    let path: Vec<&str> = location.iter().map(String::as_str).collect();
+    assert_eq!(fleet.ask(two, &post(3, &path, &[], 0, b"")).unwrap().0, Code::FORBIDDEN);
+    assert_eq!(fleet.ask(two, &request(Code::DELETE, 4, &path, &[], 0, b"")).unwrap().0, Code::FORBIDDEN);
+    assert_eq!(fleet.ask(one, &post(5, &path, &[], 0, b"")).unwrap().0, Code::CHANGED);
+    let device = server.client().device("buoy-1").unwrap();
+    assert!(device.secure);
+}
+
+#[test]
+fn a_revoked_device_is_out_at_once_and_a_rotated_key_takes_over_at_its_first_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let server = start(folder.path(), &address);
+    add(&server, "buoy-1");
+    add(&server, "buoy-2");
+    let mut fleet = Fleet::new(&address);
+    let one = fleet.connect(Fleet::psk("buoy-1", &KEY)).unwrap();
+    assert_eq!(fleet.ask(one, &register(1, "buoy-1")).unwrap().0, Code::CREATED);
+    server.says(&["credentials", "revoke", "buoy-1"]);
+    assert!(fleet.is_closed(one), "the session ends");
+    assert!(fleet.connect(Fleet::psk("buoy-1", &KEY)).is_err());
+
+    let made = server.says(&["credentials", "rotate", "buoy-2", "--json"]);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let text = made.to_string();
+    let key = made["secret"]["key"].as_str().or(made["key"].as_str()).unwrap_or_else(|| panic!("{text}"));
+    let key: Vec<u8> =
+        (0..key.len()).step_by(2).map(|at| u8::from_str_radix(&key[at..at + 2], 16).unwrap()).collect();
+    let identity = made["credential"]["identity"].as_str().or(made["identity"].as_str()).unwrap();
+    // Until the device has the new key, the old one is good.
+    fleet.connect(Fleet::psk("buoy-2", &KEY)).unwrap();
+    fleet.connect(Fleet::psk(identity, &key)).unwrap();
+    common::wait_until("the old key is forgotten", || {
+        let listed = server.says(&["credentials", "list", "--json"]);
+        let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        let of_two = listed.as_array().unwrap().iter().filter(|it| it["endpoint"] == "buoy-2").count();
+        of_two == 1
+    });
+    assert!(fleet.connect(Fleet::psk("buoy-2", &KEY)).is_err());
+}
+
+#[test]
+fn a_device_behind_a_nat_that_forgot_it_goes_on_by_its_connection_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let server = start(folder.path(), &address);
+    let names: Vec<String> = (0..8).map(|number| format!("buoy-{number}")).collect();
+    names.iter().for_each(|name| add(&server, name));
+    let mut fleet = Fleet::new(&address);
+    let mut paths = Vec::new();
+    for (number, name) in names.iter().enumerate() {
+        let device = fleet.connect(Fleet::psk(name, &KEY)).unwrap();
+        paths.push(fleet.ask(device, &register(number as u16, name)).unwrap().1);
+    }
+    // Each new address may be another shard's.
+    for round in 1..6 {
+        fleet.move_away();
+        for (device, path) in paths.iter().enumerate() {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            let update = post(round * 100 + device as u16, &path, &[], 0, b"");
+            assert_eq!(fleet.ask(device, &update).unwrap().0, Code::CHANGED, "round {round}");
+        }
+    }
+}
+
+/// What each device was told has been saved.
+type Acknowledged = HashMap<usize, BTreeSet<u64>>;
+
+const DEVICES: usize = 1000;
+
+fn value(device: usize, number: u64) -> Vec<u8> {
+    let time = 1_700_000_000 + number;
+    let payload = format!(r#"[{{"n":"/3303/0/5700","t":{time},"v":{number}}}]"#);
+    post((number as u16).wrapping_mul(7) ^ device as u16, &["dp"], &[], SENML_JSON, payload.as_bytes())
+}
+
+/// Devices send values, each its next when the last was acknowledged, until there were so many acknowledgements.
+fn send_values(
+    fleet: &mut Fleet,
+    next: &mut [u64],
+    acknowledged: &mut Acknowledged,
+    count: usize,
+    mut on_last: impl FnMut(),
+) {
+    let mut done = 0;
+    for (device, number) in next.iter().enumerate() {
+        fleet.send(device, &value(device, *number));
+    }
+    let mut sent = Instant::now();
+    while done < count {
+        let Some((device, answer)) = fleet.receive(Duration::from_millis(200)) else {
+            // What was lost is sent again.
+            assert!(sent.elapsed() < Duration::from_secs(30), "{done} of {count}");
+            for (device, number) in next.iter().enumerate() {
+                fleet.send(device, &value(device, *number));
+            }
+            continue;
+        };
+        sent = Instant::now();
+        if take_acknowledgement(device, &answer, next, acknowledged) {
+            done += 1;
+            fleet.send(device, &value(device, next[device]));
+        }
+    }
+    on_last();
+    // What the server had sent before it died counts too.
+    while let Some((device, answer)) = fleet.receive(Duration::from_millis(100)) {
+        take_acknowledgement(device, &answer, next, acknowledged);
+    }
+}
+
+fn take_acknowledgement(
+    device: usize,
+    answer: &[u8],
+    next: &mut [u64],
+    acknowledged: &mut Acknowledged,
+) -> bool {
+    let answer = Message::parse(answer).unwrap();
+    let expected = value(device, next[device]);
+    let is_it =
+        answer.code() == Code::CHANGED && answer.token() == Message::parse(&expected).unwrap().token();
+    if is_it {
+        acknowledged.entry(device).or_default().insert(next[device]);
+        next[device] += 1;
+    }
+    is_it
+}
+
+#[test]
+fn a_thousand_sessions_outlive_a_killed_server_and_no_acknowledged_value_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let mut server = start(folder.path(), &address);
+    let name = |device: usize| format!("buoy-{device:04}");
+    let list = folder.path().join("devices.csv");
+    let rows = (0..DEVICES).map(|device| format!("{},psk,{0},{KEY_HEX}\n", name(device)));
+    std::fs::write(&list, format!("endpoint,kind,identity,key\n{}", rows.collect::<String>())).unwrap();
+    server.says(&["credentials", "import", list.to_str().unwrap()]);
+
+    let mut fleet = Fleet::new(&address);
+    for device in 0..DEVICES {
+        fleet.connect(Fleet::psk(&name(device), &KEY)).unwrap();
+        assert_eq!(fleet.ask(device, &register(device as u16, &name(device))).unwrap().0, Code::CREATED);
+    }
+    // From here on the devices never begin a handshake: what is answered is answered within their first sessions.
+    let (mut next, mut acknowledged) = (vec![1; DEVICES], Acknowledged::new());
+    for acknowledgements in [700, 1900, 1200] {
+        send_values(&mut fleet, &mut next, &mut acknowledged, acknowledgements, || server.kill());
+        server = start(folder.path(), &address);
+    }
+    send_values(&mut fleet, &mut next, &mut acknowledged, DEVICES, || {});
+    assert_eq!(server.devices().len(), DEVICES);
+    let mut checked = 0;
+    for (device, numbers) in &acknowledged {
+        let path = format!("/api/v1/devices/{}/series/3303/0/5700?limit=1000", name(*device));
+        let samples: Page<Sample> = server.client().get(&path).unwrap();
+        let kept: BTreeSet<u64> =
+            samples.items.iter().map(|sample| sample.value.as_f64().unwrap() as u64).collect();
+        assert!(kept.is_superset(numbers), "{}: {numbers:?} and {kept:?}", name(*device));
+        checked += numbers.len();
+    }
+    assert!(checked >= 4800, "{checked}");
+}
