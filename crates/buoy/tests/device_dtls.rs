@@ -565,7 +565,8 @@ fn a_device_bootstraps_at_buoy_with_a_shared_key_a_raw_public_key_and_a_certific
         .says(&[&credential[..], &["rpk", "--kind", "rpk", "--public-key", &world.file("rpk.pub")]].concat());
     let (rpk, key, chain) = (world.file("rpk.pem"), world.file("x509.key.pem"), world.file("x509.cert.pem"));
     for (name, keys) in [
-        ("psk", vec!["--psk-key", KEY_HEX]),
+        // In one pack, and by requests.
+        ("psk", vec!["--psk-key", KEY_HEX, "--lwm2m", "1.2"]),
         ("rpk", vec!["--key", &rpk, "--server-public-key", &own]),
         ("x509", vec!["--key", &key, "--certificate", &chain, "--server-certificate", &own]),
     ] {
