@@ -314,6 +314,25 @@ fn a_server_that_lost_the_session_gets_a_new_one() {
     assert_eq!(world.door.seen().handshakes.len(), 2);
 }
 
+/// A folder in the place of the session's file: no file can be put there.
+#[test]
+fn a_session_that_cannot_be_saved_sends_nothing_and_says_why() {
+    let world = World::new();
+    let device = world.start_with_key();
+    device.says("REGISTERED");
+    let session = world.workshop.path("buoy-1.flash.state").join("session-0");
+    std::fs::remove_file(&session).unwrap();
+    std::fs::create_dir(&session).unwrap();
+    world.door.ask(Ask::new(Code::POST, "/1/0/8"));
+    let said = device.says("HANDSHAKE_FAILED");
+    assert!(said.contains("the session cannot be saved"), "{said}");
+    device.kill();
+    assert_eq!(world.door.seen().answers, []);
+    std::fs::remove_dir(&session).unwrap();
+    world.start_with_key().says("REGISTERED");
+    assert_eq!(world.door.seen().repeated_numbers, [0; 0]);
+}
+
 #[test]
 fn another_key_takes_up_no_session_of_the_one_before() {
     let world = World::new();

@@ -179,6 +179,11 @@ impl Tunnel {
         !self.waiting.is_empty() && self.connection.as_ref().is_some_and(is_due)
     }
 
+    /// Gives up what waits to be sent, as if it had been lost on the way.
+    pub(crate) fn drop_waiting(&mut self) {
+        self.waiting.clear();
+    }
+
     /// The session, to export it.
     pub(crate) fn session(&mut self) -> Option<&mut Connection<Client>> {
         self.connection.as_mut().filter(|connection| connection.is_established())
@@ -220,7 +225,7 @@ impl Tunnel {
     }
 
     fn fail(&mut self, failure: Failure) {
-        self.waiting.clear();
+        self.drop_waiting();
         self.resumption = None;
         if matches!(failure, Failure::PeerSilent { .. }) && self.set_aside.is_some() {
             self.take_up_again();
