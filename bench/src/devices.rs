@@ -40,8 +40,9 @@ pub(crate) struct Devices {
     prefix: &'static str,
 }
 
+/// What a device knows.
 #[derive(Clone, Default)]
-struct Device {
+pub(crate) struct Device {
     message_id: u16,
     /// The last segment of its registration's location.
     location: Vec<u8>,
@@ -307,6 +308,36 @@ impl Serving {
     pub(crate) fn stop(self) -> Result<Devices> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap_or_else(|_| bail!("the devices' thread failed"))
+    }
+}
+
+impl Device {
+    /// The next request is another one than the last.
+    pub(crate) fn next_message(&mut self) {
+        self.message_id = self.message_id.wrapping_add(1);
+    }
+
+    /// Writes a Register, or an Update if the device is registered; how long it is.
+    pub(crate) fn write_next(&self, number: usize, buffer: &mut [u8]) -> usize {
+        let exchange = if self.location.is_empty() { Exchange::Register } else { Exchange::Update };
+        write(exchange, PREFIX, number, self, buffer)
+    }
+
+    /// Whether a message answers that.
+    pub(crate) fn takes(&mut self, answer: &[u8]) -> Result<bool> {
+        let message = Message::parse(answer).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        if message.message_id() != self.message_id {
+            return Ok(false);
+        }
+        match message.code() {
+            Code::CREATED => {
+                self.location =
+                    message.values(OptionNumber::LOCATION_PATH).last().unwrap_or_default().to_vec();
+                Ok(true)
+            }
+            Code::CHANGED => Ok(true),
+            code => bail!("a Register or an Update was answered {code}"),
+        }
     }
 }
 

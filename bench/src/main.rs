@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: Buoy beside a bare UDP echo and Leshan's server, in one run on one machine.
+//! `cargo xtask bench`: Buoy beside a bare UDP echo, Leshan's server with Scandium, and OpenSSL, in one run on one machine.
 //!
 //! Load generator and server share the machine, so ratios count, not figures. Everything stays on loopback, is bounded in count, and ends
 //! by itself. The table goes to standard output and into `docs/performance.md`.
@@ -9,6 +9,8 @@ mod firmware;
 mod http;
 mod measured;
 mod peer;
+mod records;
+mod secure;
 mod table;
 
 use std::net::{SocketAddr, SocketAddrV4};
@@ -20,6 +22,7 @@ use anyhow::{Context, Result, bail, ensure};
 use devices::Devices;
 use measured::Measured;
 use peer::{Buoy, Leshan};
+use secure::{Mode, SecureDevices};
 use table::Table;
 
 /// Exchanges that are under way at once.
@@ -30,6 +33,12 @@ const DEVICES: u32 = 100_000;
 const MANY_DEVICES: u32 = 300_000;
 /// Devices that are read and that notify.
 const FEW_DEVICES: u32 = 1000;
+/// Devices with sessions, for memory and start.
+const SESSIONS: usize = 100_000;
+/// Full handshakes with Leshan's server, once to warm up and once to measure.
+const HANDSHAKES: usize = 10_000;
+/// Handshakes with raw public keys.
+const ECDHE_HANDSHAKES: usize = 4_000;
 /// How often an exchange is repeated with all devices, where that is to be long enough to measure.
 const ROUNDS: u32 = 2;
 const READS: u32 = 40_000;
@@ -43,7 +52,7 @@ fn main() -> Result<()> {
     let buoy = PathBuf::from("target/release/buoy");
     ensure!(buoy.exists(), "{} is not there; run `cargo xtask bench`, which builds it", buoy.display());
     let only: Vec<String> = std::env::args().skip(1).collect();
-    let known = ["echo", "rates", "talk", "memory", "firmware", "leshan"];
+    let known = ["echo", "rates", "talk", "memory", "firmware", "secure", "leshan"];
     if let Some(unknown) = only.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("there is no part {unknown}; the parts are {}", known.join(", "));
     }
@@ -64,9 +73,15 @@ fn main() -> Result<()> {
     if wants("firmware") {
         firmware_of_buoy(&buoy, &mut table)?;
     }
+    if wants("secure") {
+        secure_buoy(&buoy, &mut table)?;
+    }
     if wants("leshan") {
         match Leshan::jar() {
-            Some(jar) => leshan(&jar, &mut table)?,
+            Some(jar) => {
+                leshan(&jar, &mut table)?;
+                secure_leshan(&jar, &mut table)?;
+            }
             None => println!("Leshan is left out: build it by `mvn -q -B -f interop/leshan/pom.xml package`"),
         }
     }
@@ -215,5 +230,81 @@ fn firmware_of_buoy(program: &Path, table: &mut Table) -> Result<()> {
     let many = firmware::download(server.coap, &image, 1000)?;
     let grown = server.peak_bytes()?.saturating_sub(before);
     table.firmware = Some(table::Firmware { bytes: image.length, one, many, grown });
+    Ok(())
+}
+
+fn secure_buoy(program: &Path, table: &mut Table) -> Result<()> {
+    say("records of 200 bytes, AES-128-CCM-8");
+    let records = records::measure()?;
+    println!("  {:.0} a second, OpenSSL {:.0}", records.aws_lc, records.openssl);
+    table.records = Some(records);
+
+    let folder = tempfile::tempdir_in("target")?;
+    let coaps = free_address()?;
+    let server = Buoy::start_secure(program, folder.path(), &coaps)?;
+    secure::import(program, &server, folder.path(), &secure::list(Mode::Psk, SESSIONS)?)?;
+    let before = server.resident_bytes()?;
+    let mut devices = SecureDevices::new(server.coap, SESSIONS)?;
+    say("Buoy: full handshakes, PSK");
+    table.buoy.psk = told(devices.connect(Mode::Psk)?);
+    let with_sessions = server.resident_bytes()?;
+    table.buoy.bytes_per_session = Some(with_sessions.saturating_sub(before) / SESSIONS as u64);
+    say("Buoy: Register within sessions");
+    devices.register()?;
+    table.buoy.resident_with_sessions = Some(server.resident_bytes()?);
+    devices.forget_registrations();
+    table.buoy.secure_register = told(devices.register()?);
+    say("Buoy: killed, and started with 100,000 sessions");
+    drop(server);
+    let started = Instant::now();
+    let server = Buoy::start_secure(program, folder.path(), &coaps)?;
+    http::wait_until_ready(server.http, Duration::from_secs(60))?;
+    table.secure_start_seconds = Some(started.elapsed().as_secs_f64());
+    // Whatever is answered now is answered within the sessions from before.
+    devices.register()?;
+    drop((devices, server));
+
+    let folder = tempfile::tempdir_in("target")?;
+    let server = Buoy::start_secure(program, folder.path(), "127.0.0.1:0")?;
+    let mode = Mode::Rpk(secure::server_key(folder.path())?);
+    secure::import(program, &server, folder.path(), &secure::list(mode, ECDHE_HANDSHAKES)?)?;
+    say("Buoy: full handshakes, ECDHE-ECDSA with raw public keys");
+    table.buoy.ecdhe = told(SecureDevices::new(server.coap, ECDHE_HANDSHAKES)?.connect(mode)?);
+    Ok(())
+}
+
+/// An address that is free.
+fn free_address() -> Result<String> {
+    Ok(std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
+fn secure_leshan(jar: &Path, table: &mut Table) -> Result<()> {
+    let folder = tempfile::tempdir_in("target")?;
+    let keys = (0..HANDSHAKES).flat_map(|number| {
+        let name = devices::endpoint(number);
+        ["--psk".to_owned(), format!("{name}:{}", secure::shared_key())]
+    });
+    let mut arguments: Vec<String> = keys.collect();
+    arguments.extend(["--suite", "TLS_PSK_WITH_AES_128_CCM_8"].map(str::to_owned));
+    let mut server = Leshan::start_with(jar, &arguments)?;
+    say("Leshan: full handshakes, PSK: to warm up, and then");
+    SecureDevices::new(server.coap, HANDSHAKES)?.connect(Mode::Psk)?;
+    let before = server.heap()?;
+    let mut devices = SecureDevices::new(server.coap, HANDSHAKES)?;
+    table.leshan.psk = told(devices.connect(Mode::Psk)?);
+    table.leshan.bytes_per_session = Some(server.heap()?.saturating_sub(before) / HANDSHAKES as u64);
+    say("Leshan: Register within sessions: to warm up, and then");
+    for _ in 0..4 {
+        devices.register()?;
+        devices.forget_registrations();
+    }
+    table.leshan.secure_register = told(devices.register()?);
+    drop((devices, server));
+
+    let (mode, arguments) = secure::leshan_keys(folder.path(), ECDHE_HANDSHAKES)?;
+    let server = Leshan::start_with(jar, &arguments)?;
+    say("Leshan: full handshakes, ECDHE-ECDSA with raw public keys: to warm up, and then");
+    SecureDevices::new(server.coap, ECDHE_HANDSHAKES)?.connect(mode)?;
+    table.leshan.ecdhe = told(SecureDevices::new(server.coap, ECDHE_HANDSHAKES)?.connect(mode)?);
     Ok(())
 }

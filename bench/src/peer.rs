@@ -15,9 +15,21 @@ pub(crate) struct Buoy {
 }
 
 impl Buoy {
+    /// A server that speaks plain CoAP.
     pub(crate) fn start(program: &Path, data: &Path) -> Result<Self> {
+        Self::start_with(program, data, ["--coaps", "off", "--coap", "127.0.0.1:0"])
+    }
+
+    /// A server that speaks CoAP over DTLS alone: [`Buoy::coap`] is where.
+    pub(crate) fn start_secure(program: &Path, data: &Path, coaps: &str) -> Result<Self> {
+        Self::start_with(program, data, ["--coap", "off", "--coaps", coaps])
+    }
+
+    fn start_with(program: &Path, data: &Path, ports: [&str; 4]) -> Result<Self> {
         let mut child = Command::new(program)
-            .args(["serve", "--coaps", "off", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"])
+            .arg("serve")
+            .args(ports)
+            .args(["--http", "127.0.0.1:0", "--data"])
             .arg(data)
             .env("RUST_LOG", "error")
             .stdout(Stdio::piped())
@@ -75,6 +87,11 @@ impl Leshan {
     }
 
     pub(crate) fn start(jar: &Path) -> Result<Self> {
+        Self::start_with(jar, &[])
+    }
+
+    /// With these arguments more. If there are any, the server speaks DTLS, and [`Leshan::coap`] is where.
+    pub(crate) fn start_with(jar: &Path, arguments: &[String]) -> Result<Self> {
         let http = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let path = format!("{}:interop/leshan/target/libs/*", jar.display());
         let mut child = Command::new("java")
@@ -86,6 +103,7 @@ impl Leshan {
                 &path,
             ])
             .args(["buoy.interop.LeshanServer", "--port", "0", "--bench", "--http", &http.port().to_string()])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -93,7 +111,9 @@ impl Leshan {
             .context("java does not start")?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
         let ready = lines.next().context("Leshan's server ended")??;
-        let port = ready.strip_prefix("READY ").context("no READY")?.trim().parse()?;
+        // The plain port, and then the secure one.
+        let ports = ready.strip_prefix("READY ").context("no READY")?;
+        let port = ports.split_whitespace().last().context("no port")?.parse()?;
         let coap = SocketAddrV4::new([127, 0, 0, 1].into(), port);
         Ok(Self { child, lines, coap, http })
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::measured::Measured;
+use crate::records::Rates;
 
 const BEGIN: &str = "<!-- begin: cargo xtask bench -->";
 const END: &str = "<!-- end: cargo xtask bench -->";
@@ -19,6 +20,8 @@ pub(crate) struct Table {
     pub(crate) leshan: Server,
     pub(crate) start_seconds: Option<f64>,
     pub(crate) firmware: Option<Firmware>,
+    pub(crate) records: Option<Rates>,
+    pub(crate) secure_start_seconds: Option<f64>,
 }
 
 /// Results of one server.
@@ -33,6 +36,15 @@ pub(crate) struct Server {
     /// Non-confirmable notifications a second of which 99 of 100 were taken.
     pub(crate) stream: Option<f64>,
     pub(crate) bytes_per_device: Option<u64>,
+    /// Full handshakes with TLS_PSK_WITH_AES_128_CCM_8.
+    pub(crate) psk: Option<Measured>,
+    /// Full handshakes with TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8, both ends with raw public keys.
+    pub(crate) ecdhe: Option<Measured>,
+    /// Within sessions.
+    pub(crate) secure_register: Option<Measured>,
+    pub(crate) bytes_per_session: Option<u64>,
+    /// All that the process had, with 100,000 sessions and registrations.
+    pub(crate) resident_with_sessions: Option<u64>,
 }
 
 /// Downloads of one image.
@@ -74,6 +86,9 @@ impl Table {
             ("Update", &self.buoy.update, &self.leshan.update),
             ("Read through REST", &self.buoy.read, &self.leshan.read),
             ("notification, confirmable", &self.buoy.notify, &self.leshan.notify),
+            ("full DTLS handshake, PSK", &self.buoy.psk, &self.leshan.psk),
+            ("full DTLS handshake, ECDHE-ECDSA", &self.buoy.ecdhe, &self.leshan.ecdhe),
+            ("Register within a DTLS session", &self.buoy.secure_register, &self.leshan.secure_register),
         ] {
             row(&mut text, &format!("Buoy: {name}"), buoy.as_ref(), leshan.as_ref());
             row(&mut text, &format!("Leshan: {name}"), leshan.as_ref(), None);
@@ -93,7 +108,23 @@ impl Table {
         row(&mut text, "Buoy: Update at half of its rate", self.buoy.update_half.as_ref(), None);
         text.push('\n');
         self.sizes(&mut text);
+        self.protection(&mut text);
         text
+    }
+
+    fn protection(&self, text: &mut String) {
+        let Some(Rates { aws_lc, rust_crypto, openssl }) = self.records else { return };
+        let _ = writeln!(
+            text,
+            "\n| records of 200 bytes, AES-128-CCM-8, one thread | a second | to OpenSSL |\n|---|---:|---:|"
+        );
+        for (name, rate) in [
+            ("`dtls` with AWS-LC, as in the server", aws_lc),
+            ("`dtls` with RustCrypto, as on chips", rust_crypto),
+            ("OpenSSL, the cipher alone (`openssl speed -evp aes-128-ccm -aead`)", openssl),
+        ] {
+            let _ = writeln!(text, "| {name} | {rate:.0} | {:.2} × |", rate / openssl);
+        }
     }
 
     fn sizes(&self, text: &mut String) {
@@ -107,6 +138,26 @@ impl Table {
             bytes(&self.buoy),
             bytes(&self.leshan)
         );
+        let session = |server: &Server| {
+            server.bytes_per_session.map_or_else(|| "not measured".into(), |bytes| format!("{bytes} bytes"))
+        };
+        let _ = writeln!(
+            text,
+            "| memory for a DTLS session | {} (resident, of 100,000) | {} (heap, of 10,000) |",
+            session(&self.buoy),
+            session(&self.leshan)
+        );
+        if let Some(bytes) = self.buoy.resident_with_sessions {
+            let megabytes = bytes as f64 / 1e6;
+            let _ = writeln!(
+                text,
+                "| the whole server with 100,000 sessions, credentials and registrations | {megabytes:.0} MB | – |"
+            );
+        }
+        if let Some(seconds) = self.secure_start_seconds {
+            let _ =
+                writeln!(text, "| start with those after a kill, no handshake since | {seconds:.2} s | – |");
+        }
         if let Some(seconds) = self.start_seconds {
             let _ = writeln!(text, "| start with 300,000 devices in the store | {seconds:.2} s | – |");
         }

@@ -26,7 +26,7 @@ const EDGES: &[(&str, &[&str])] = &[
     // For tests: it pairs engines, and any crate's tests may use it.
     ("testkit", &["client", "server", "lwm2m", "coap", "dtls", "ota"]),
     // Measures from outside: sockets and messages are all it shares.
-    ("bench", &["net", "coap"]),
+    ("bench", &["net", "dtls", "coap"]),
     ("xtask", &[]),
 ];
 

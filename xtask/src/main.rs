@@ -3,6 +3,7 @@
 mod cargo_test;
 mod command;
 mod coverage_map;
+mod footprint;
 mod fuzz;
 mod interop;
 mod layers;
@@ -27,6 +28,7 @@ cargo xtask TASK
   interop        other people's implementations against ours; the same as `test interop`
   embedded       builds for bare targets; the same as `test no_std`
   bench [ARG…]   measures against peers, and writes docs/performance.md
+  footprint      what DTLS costs on a chip: flash, and memory for a connection
   help           this text
 
 A step whose tool is missing is skipped, with a word on how to get it. With CI=true in the environment that is a failure.
@@ -60,6 +62,7 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["interop"] => steps::run(&["interop"]),
         ["embedded"] => steps::run(&["no_std"]),
         ["bench", arguments @ ..] => bench(arguments),
+        ["footprint"] => footprint::run(),
         [task, ..] => bail!("there is no task `{task}`; `cargo xtask help` lists them"),
     }
 }

@@ -22,16 +22,16 @@ const BUILDS: [(&str, &str); 6] = [
     ("buoy-ota", ""),
     ("buoy-client", ""),
 ];
-const TARGET: &str = "riscv32imac-unknown-none-elf";
+pub(crate) const TARGET: &str = "riscv32imac-unknown-none-elf";
 /// rustup may have no way to its server, and not know it.
 const PATIENCE: Duration = Duration::from_secs(120);
 const DEBIAN: [&str; 3] = ["/usr/bin/cargo", "/usr/bin/rustc", "/usr/lib/rustlib/src/rust/library"];
-const HOW_TO_GET: &str = "rustup target add riscv32imac-unknown-none-elf, or on Debian: apt-get install rustc-web cargo-web rust-web-src";
+pub(crate) const HOW_TO_GET: &str = "rustup target add riscv32imac-unknown-none-elf, or on Debian: apt-get install rustc-web cargo-web rust-web-src";
 /// By these a cargo and a rustup speak to the ones that they start.
 const OF_THE_OTHER_CARGO: [&str; 4] = ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTC", "RUSTDOC"];
 
 /// How to build for the target.
-enum Toolchain {
+pub(crate) enum Toolchain {
     /// The toolchain in use has the target.
     Installed,
     /// Debian's, from source.
@@ -59,7 +59,7 @@ pub(crate) fn step() -> Result<Outcome> {
 }
 
 impl Toolchain {
-    fn find() -> Result<Option<Self>> {
+    pub(crate) fn find() -> Result<Option<Self>> {
         if has_target()? {
             return Ok(Some(Self::Installed));
         }
@@ -82,7 +82,7 @@ impl Toolchain {
         }
     }
 
-    fn cargo(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn cargo(&self, arguments: &[&str]) -> Run {
         const FROM_SOURCE: [&str; 2] = ["-Z", "build-std=core,alloc"];
         match self {
             Self::Installed => Run::cargo(arguments),

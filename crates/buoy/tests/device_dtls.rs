@@ -30,10 +30,14 @@ struct Device {
 
 impl Device {
     fn start(workshop: &Workshop, image: &Path, arguments: &[&str]) -> Self {
+        let flash = workshop.path("buoy-1.flash");
+        let name = ["--endpoint", "buoy-1", "--flash", flash.to_str().unwrap()];
+        Self::named(workshop, image, &[&name[..], arguments].concat())
+    }
+
+    fn named(workshop: &Workshop, image: &Path, arguments: &[&str]) -> Self {
         let mut child = buoy()
-            .args(["device", "--endpoint", "buoy-1", "--flash"])
-            .arg(workshop.path("buoy-1.flash"))
-            .arg("--trust")
+            .args(["device", "--trust"])
             .arg(workshop.path("release.pub.pem"))
             .arg("--factory")
             .arg(image)
@@ -310,6 +314,25 @@ fn a_server_that_lost_the_session_gets_a_new_one() {
     assert_eq!(world.door.seen().handshakes.len(), 2);
 }
 
+/// A folder in the place of the session's file: no file can be put there.
+#[test]
+fn a_session_that_cannot_be_saved_sends_nothing_and_says_why() {
+    let world = World::new();
+    let device = world.start_with_key();
+    device.says("REGISTERED");
+    let session = world.workshop.path("buoy-1.flash.state").join("session-0");
+    std::fs::remove_file(&session).unwrap();
+    std::fs::create_dir(&session).unwrap();
+    world.door.ask(Ask::new(Code::POST, "/1/0/8"));
+    let said = device.says("HANDSHAKE_FAILED");
+    assert!(said.contains("the session cannot be saved"), "{said}");
+    device.kill();
+    assert_eq!(world.door.seen().answers, []);
+    std::fs::remove_dir(&session).unwrap();
+    world.start_with_key().says("REGISTERED");
+    assert_eq!(world.door.seen().repeated_numbers, [0; 0]);
+}
+
 #[test]
 fn another_key_takes_up_no_session_of_the_one_before() {
     let world = World::new();
@@ -534,4 +557,44 @@ fn a_device_is_configured_updated_and_restarted_at_buoy_with_one_handshake() {
     device.says("REGISTERED");
     said.extend(device.lines.try_iter());
     assert!(said.iter().all(|line| !line.starts_with("HANDSHAKE")), "{said:?}");
+}
+
+/// The identity in a device's factory, in each of the three modes, gets it a key of its own from Buoy's bootstrap server.
+#[test]
+fn a_device_bootstraps_at_buoy_with_a_shared_key_a_raw_public_key_and_a_certificate() {
+    let world = World::new();
+    let run = |arguments: &[&str]| {
+        let output = buoy().args(arguments).current_dir(world.workshop.path(".")).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    run(&["ca", "init", "--dir", "fleet"]);
+    run(&["ca", "issue", "device", "x509", "--dir", "fleet", "--out", "x509"]);
+    world.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out rpk.pem");
+    world.openssl("pkey -in rpk.pem -pubout -out rpk.pub");
+    let data = world.workshop.path("data");
+    let mut command = buoy();
+    command.args(["serve", "--coaps", "127.0.0.1:0", "--bootstraps", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    command.arg("--client-ca").arg(world.workshop.path("fleet/ca.cert.pem")).arg("--data").arg(&data);
+    let server = Server::spawn(&mut command);
+    let own = data.join("server.crt").to_str().unwrap().to_owned();
+    server.says(&["bootstrap", "add", "*", "--lifetime", "300"]);
+    let credential = ["credentials", "add", "--purpose", "bootstrap"];
+    server.says(&[&credential[..], &["psk", "--key", KEY_HEX]].concat());
+    server
+        .says(&[&credential[..], &["rpk", "--kind", "rpk", "--public-key", &world.file("rpk.pub")]].concat());
+    let (rpk, key, chain) = (world.file("rpk.pem"), world.file("x509.key.pem"), world.file("x509.cert.pem"));
+    for (name, keys) in [
+        // In one pack, and by requests.
+        ("psk", vec!["--psk-key", KEY_HEX, "--lwm2m", "1.2"]),
+        ("rpk", vec!["--key", &rpk, "--server-public-key", &own]),
+        ("x509", vec!["--key", &key, "--certificate", &chain, "--server-certificate", &own]),
+    ] {
+        let flash = world.file(&format!("{name}.flash"));
+        let at = ["--endpoint", name, "--flash", &flash, "--bootstrap", server.uri("BootstrapS")];
+        let device = Device::named(&world.workshop, &world.image, &[&at[..], &keys].concat());
+        device.says("BOOTSTRAPPED");
+        device.says("HANDSHAKE full");
+        device.says("REGISTERED");
+        assert_eq!(server.says(&["read", name, "/3/0/3"]).trim(), "1.0.0");
+    }
 }

@@ -6,7 +6,7 @@ mod fleet;
 mod common;
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -222,4 +222,48 @@ fn a_thousand_sessions_outlive_a_killed_server_and_no_acknowledged_value_is_lost
         checked += numbers.len();
     }
     assert!(checked >= 4800, "{checked}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_flood_of_hellos_in_others_names_leaves_devices_served_and_takes_no_memory() {
+    const HELLOS: usize = 40_000;
+    const SOURCES: usize = 400;
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let server = start(folder.path(), &address);
+    add(&server, "buoy-1");
+    add(&server, "buoy-2");
+    let mut fleet = Fleet::new(&address);
+    let device = fleet.connect(Fleet::psk("buoy-1", &KEY)).unwrap();
+    let (code, location) = fleet.ask(device, &register(1, "buoy-1")).unwrap();
+    assert_eq!(code, Code::CREATED);
+    let path: Vec<&str> = location.iter().map(String::as_str).collect();
+    let before = server.resident_bytes();
+
+    let hello = fleet::client_hello();
+    let target = address.clone();
+    let flood = std::thread::spawn(move || {
+        // Whoever sends in another's name never sees the cookie.
+        let sources: Vec<UdpSocket> = (0..SOURCES)
+            .map(|source| {
+                UdpSocket::bind(SocketAddr::from(([127, 1, (source >> 8) as u8, source as u8], 0))).unwrap()
+            })
+            .collect();
+        for number in 0..HELLOS {
+            // What the socket cannot take is lost, as in any flood.
+            let _ = sources[number % SOURCES].send_to(&hello, &target);
+        }
+    });
+    let mut served = 0_u16;
+    while !flood.is_finished() || served < 20 {
+        served += 1;
+        let update = post(100 + served, &path, &[], 0, b"");
+        assert_eq!(fleet.ask(device, &update).unwrap().0, Code::CHANGED, "update {served}");
+    }
+    flood.join().unwrap();
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < 16 << 20, "{grown} bytes more after {HELLOS} hellos");
+    // Who means it comes in meanwhile and afterwards.
+    fleet.connect(Fleet::psk("buoy-2", &KEY)).unwrap();
 }

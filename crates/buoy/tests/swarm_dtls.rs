@@ -5,7 +5,7 @@ mod common;
 mod door;
 
 use buoy_dtls::Peer;
-use buoy_dtls::config::{OwnKey, ServerConfig};
+use buoy_dtls::config::{OwnKey, Resume, ServerConfig};
 use buoy_dtls::crypto::RustCrypto;
 use common::buoy;
 use door::Door;
@@ -56,6 +56,18 @@ fn a_swarm_registers_with_keys_from_one_secret() {
     assert_eq!((&report["registered"], &report["handshakes"]["answered"]), (&40.into(), &40.into()));
     assert_eq!(door.seen().handshakes.len(), 40);
     assert_eq!(door.seen().repeated_numbers, [0; 0]);
+}
+
+#[test]
+fn a_swarm_resumes_its_sessions() {
+    let mut config = ServerConfig::default();
+    config.resume = Resume::Keep;
+    let door = Door::open(config);
+    credentials("psk").iter().for_each(|[_, _, identity, key]| door.share_key(identity, &bytes(key)));
+    let (report, is_well) = swarm(&door, &["--resume"]);
+    assert!(is_well, "{report}");
+    let handshakes = &report["handshakes"];
+    assert_eq!((&handshakes["answered"], &handshakes["resumed"]), (&80.into(), &40.into()));
 }
 
 #[test]

@@ -4,6 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use buoy_coap::time::Instant;
 
+/// Seconds since 1970 by the system's calendar, which may be set while the process lives: for what has a date, as certificates.
+#[must_use]
+pub fn calendar() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 /// A clock that was set once, by the system's clock, and then runs steadily whatever happens to that.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {

@@ -21,6 +21,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::calendar;
 use crate::directory::Endpoints;
 
 /// Bytes of a connection ID behind the one that names the shard: nobody guesses them.
@@ -245,8 +246,7 @@ impl Secure {
                 authority: &*self.identities,
                 tickets: Some(&self.tickets.keys),
             };
-            let mut context =
-                Context { now: time(now), unix_time: Some(now.as_millis() / 1000), rng: &mut self.rng };
+            let mut context = Context { now: time(now), unix_time: Some(calendar()), rng: &mut self.rng };
             let received = self.dtls.receive(environment, &mut context, from, &mut datagram);
             self.take_events(now);
             let Some(received) = received else { break };

@@ -22,6 +22,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use buoy_lwm2m::operation::LwM2mVersion;
 use buoy_ota::boot::{self, Attempts, BootReason};
 use buoy_ota::container::Proof;
 use buoy_ota::device::{Device, Identity};
@@ -72,6 +73,9 @@ pub(crate) struct Args {
     /// Seconds for which it listens after each contact in queue mode.
     #[arg(long, default_value_t = 93)]
     awake: u64,
+    /// The version of LwM2M that it speaks: 1.0, 1.1, or 1.2, by which it gets its configuration in one pack.
+    #[arg(long, value_name = "VERSION", default_value = "1.1")]
+    lwm2m: LwM2mVersion,
     /// The slot to run: the boot loader passes it to the image.
     #[arg(long, hide = true)]
     run_slot: Option<String>,
@@ -194,6 +198,7 @@ fn spawn(args: &Args, slot: Slot) -> anyhow::Result<Child> {
     command.args(["device", "--endpoint", &args.endpoint]);
     args.account.pass_on(&mut command);
     command.arg("--flash").arg(&args.flash).args(["--lifetime", &args.lifetime.to_string()]);
+    command.args(["--lwm2m", args.lwm2m.as_str()]);
     command.args(["--awake", &args.awake.to_string(), "--run-slot", &slot_name(slot)]);
     for key in &args.trust {
         command.arg("--trust").arg(key);

@@ -5,27 +5,29 @@ use std::path::Path;
 
 use anyhow::Context;
 use buoy_dtls::crypto::PublicKey;
-use p256::SecretKey;
-use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey};
+use p256::pkcs8::{DecodePublicKey, EncodePublicKey};
+use x509_cert::der::Encode;
+
+use crate::certificates;
 
 /// A text file.
 pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
-/// A private key on P-256.
-pub(crate) fn private_key_from_pem(path: &Path) -> anyhow::Result<SecretKey> {
-    let pem = read(path)?;
-    let key = SecretKey::from_pkcs8_pem(&pem).ok().or_else(|| SecretKey::from_sec1_pem(&pem).ok());
-    key.with_context(|| format!("{} is no private key on P-256 in PEM (PKCS#8 or SEC1)", path.display()))
-}
-
-/// A public key on P-256.
-pub(crate) fn public_key_from_pem(path: &Path) -> anyhow::Result<PublicKey> {
-    let key = p256::PublicKey::from_public_key_pem(&read(path)?).ok();
-    let der = key.and_then(|key| key.to_public_key_der().ok());
-    let key = der.and_then(|der| PublicKey::from_spki(der.as_bytes()));
-    key.with_context(|| format!("{} is no public key on P-256 in PEM", path.display()))
+/// The public key of a file, or of the first certificate in it.
+pub(crate) fn read_public_key(path: &Path) -> anyhow::Result<PublicKey> {
+    let spki = match p256::PublicKey::from_public_key_pem(&read(path)?) {
+        Ok(key) => key.to_public_key_der()?.into_vec(),
+        Err(_) => {
+            let certificates = certificates::read_certificates(path)?;
+            let first =
+                certificates.first().with_context(|| format!("{} has no certificate", path.display()))?;
+            first.tbs_certificate().subject_public_key_info().to_der()?
+        }
+    };
+    let key = PublicKey::from_spki(&spki);
+    key.with_context(|| format!("{} has no public key on P-256 in PEM", path.display()))
 }
 
 /// The bytes of hexadecimal digits.

@@ -57,6 +57,9 @@ pub(crate) struct Args {
     /// Seconds between changes of each device's temperature; observed devices notify them.
     #[arg(long, default_value_t = 10)]
     measure: u64,
+    /// Lets each device forget its session once all have registered, and resume it with an Update.
+    #[arg(long)]
+    resume: bool,
     /// Leaves the devices registered at the end.
     #[arg(long)]
     keep: bool,
@@ -103,9 +106,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let mut swarm = Swarm::new(args)?;
     swarm.register_all()?;
+    if args.resume {
+        swarm.each(Machine::resume)?;
+    }
     swarm.run_for(Duration::from_secs(args.seconds))?;
     if !args.keep {
-        swarm.deregister_all()?;
+        swarm.each(Machine::deregister)?;
         swarm.hang_up();
     }
     let report = swarm.report;
@@ -194,18 +200,20 @@ impl<'a> Swarm<'a> {
         Ok(())
     }
 
-    fn deregister_all(&mut self) -> anyhow::Result<()> {
-        let deadline = self.clock.now() + LAST_WAIT;
+    /// Lets each device begin an exchange, if it can, and waits for the ends.
+    fn each(&mut self, begin: impl Fn(&mut Machine, Instant) -> bool) -> anyhow::Result<()> {
+        let mut deadline = self.clock.now() + LAST_WAIT;
         let mut next = 0;
         self.open = 0;
         while (next < self.machines.len() || self.open > 0) && self.clock.now() < deadline {
             while self.open < self.args.window && next < self.machines.len() {
                 let now = self.clock.now();
-                if self.machines[next].deregister(now) {
+                if begin(&mut self.machines[next], now) {
                     self.open += 1;
                     self.settle(next as u32, now);
                 }
                 next += 1;
+                deadline = now + LAST_WAIT;
             }
             self.turn(Some(deadline))?;
         }

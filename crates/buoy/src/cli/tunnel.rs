@@ -1,8 +1,9 @@
 //! The way to one server through DTLS: plaintext in, records out, and back. Knows no socket, no file and no clock.
 //!
 //! 1. What is to be sent waits until there is a session; the first of it starts the handshake.
-//! 2. A session that stays silent to confirmable messages is set aside, and a handshake looks for a new one. If the server is silent
-//!    to that too, it is away, and the session is taken up again: it may outlive the server's absence.
+//! 2. A session that stays silent to confirmable messages is set aside, and a handshake looks for a new one. What is sent meanwhile
+//!    goes out in the old session too: a server that was away for a moment answers that, and the handshake is given up. If the
+//!    server is silent to both, it is away, and the session is taken up again: it may outlive the server's absence.
 //! 3. A session that was exported sends nothing until the export is safe; the caller looks at [`Tunnel::save_is_due`] first.
 
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub(crate) struct Tunnel {
     connection: Option<Connection<Client>>,
     /// A session that answers no more, while a handshake looks for a new one.
     set_aside: Option<Box<Connection<Client>>>,
+    /// What is sent in the session that is set aside.
+    probe: Option<Box<[u8]>>,
     /// Whether `connection` has been a session.
     was_established: bool,
     waiting: Vec<Box<[u8]>>,
@@ -42,6 +45,8 @@ pub(crate) enum News {
     Started,
     /// There is a session.
     Connected { resumed: bool },
+    /// The handshake is superfluous: the session before it goes on.
+    GivenUp,
     /// A session is over; the next message starts a handshake.
     Ended,
     /// The handshake failed, and what waited for it is dropped.
@@ -67,6 +72,7 @@ impl Tunnel {
             if self.is_established() && now.since(since) >= PATIENCE {
                 self.set_aside = self.connection.take().map(Box::new);
             }
+            self.probe = self.set_aside.is_some().then(|| plaintext.into());
         }
         let is_live = |connection: &Connection<Client>| {
             connection.is_established() || connection.next_timeout().is_some()
@@ -101,6 +107,9 @@ impl Tunnel {
             }
             if is_heard {
                 self.take_up_again();
+                // They are repeated until they are answered, and went out in the old session.
+                self.waiting.retain(|message| !is_confirmable(message));
+                self.news.push(News::GivenUp);
                 return;
             }
         }
@@ -129,6 +138,11 @@ impl Tunnel {
 
     /// Writes the next datagram for the server; how long it is.
     pub(crate) fn poll_transmit(&mut self, out: &mut [u8]) -> Option<usize> {
+        if let (Some(old), Some(probe)) = (&mut self.set_aside, self.probe.take())
+            && let Ok(length) = old.seal(&probe, out)
+        {
+            return Some(length);
+        }
         let connection = self.connection.as_mut()?;
         if let Some(length) = connection.poll_transmit(out) {
             return Some(length);
@@ -165,9 +179,20 @@ impl Tunnel {
         !self.waiting.is_empty() && self.connection.as_ref().is_some_and(is_due)
     }
 
+    /// Gives up what waits to be sent, as if it had been lost on the way.
+    pub(crate) fn drop_waiting(&mut self) {
+        self.waiting.clear();
+    }
+
     /// The session, to export it.
     pub(crate) fn session(&mut self) -> Option<&mut Connection<Client>> {
         self.connection.as_mut().filter(|connection| connection.is_established())
+    }
+
+    /// Forgets the session, so that the next message resumes it by another handshake.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn renew(&mut self) {
+        self.connection = None;
     }
 
     /// Ends the session in an orderly way; [`Tunnel::poll_transmit`] has the farewell.
@@ -200,7 +225,7 @@ impl Tunnel {
     }
 
     fn fail(&mut self, failure: Failure) {
-        self.waiting.clear();
+        self.drop_waiting();
         self.resumption = None;
         if matches!(failure, Failure::PeerSilent { .. }) && self.set_aside.is_some() {
             self.take_up_again();
@@ -371,6 +396,22 @@ mod tests {
         world.send(ASK_LATER);
         assert_eq!(world.news(), [News::Started, News::Connected { resumed: true }]);
         assert_eq!(world.got.last().unwrap(), ASK_LATER);
+    }
+
+    #[test]
+    fn a_server_that_is_back_in_time_costs_no_handshake() {
+        let mut world = World::new(b"secret");
+        world.send(ASK);
+        world.news();
+        world.is_away = true;
+        world.send(ASK_LATER);
+        world.wait(6);
+        world.is_away = false;
+        world.send(ASK_LATER);
+        assert_eq!(world.news(), [News::Started, News::GivenUp]);
+        world.wait(100);
+        world.send(ASK);
+        assert_eq!((world.news(), world.got), (vec![], [ASK, ASK_LATER, ASK].map(<[u8]>::to_vec).to_vec()));
     }
 
     #[test]

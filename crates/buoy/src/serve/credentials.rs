@@ -6,13 +6,13 @@
 
 mod book;
 mod import;
+mod loader;
 mod proof;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
-use anyhow::Context;
 use buoy_dtls::Peer;
 use buoy_dtls::config::{Authority, PskKey};
 use buoy_store::{Batch, CredentialKind, CredentialRow, CredentialState, Purpose, Reader, StoreError};
@@ -170,23 +170,8 @@ impl Credentials {
         journal: JournalHandle,
         unlisted: Unlisted,
     ) -> anyhow::Result<Self> {
-        let (mut book, sealer) = (Book::default(), keys.sealer());
-        let (mut last, mut trouble) = (0, None);
-        reader.each_credential(&mut |row| {
-            last = row.id;
-            let secret = match row.sealed.as_slice() {
-                [] => Ok(Zeroizing::default()),
-                sealed => sealer.open(&name_of(&row), sealed),
-            };
-            match secret {
-                Ok(secret) => book.insert(Entry::new(&row, row.endpoint.as_str().into(), &secret)),
-                Err(error) => trouble = trouble.take().or(Some((row, error))),
-            }
-        })?;
-        if let Some((row, error)) = trouble {
-            return Err(error)
-                .with_context(|| format!("the secret of credential {} of {}", row.id, row.endpoint));
-        }
+        let sealer = keys.sealer();
+        let (book, last) = loader::load(reader, &sealer)?;
         let (used, first_uses) = mpsc::unbounded_channel();
         let credentials = Self(Arc::new(Shared {
             book: RwLock::new(book),
@@ -523,13 +508,14 @@ impl Seen {
 
 /// What a secret is sealed under: what it belongs to, each part with its length.
 pub(crate) fn name_of(row: &CredentialRow) -> Vec<u8> {
-    let parts = [
-        row.purpose.as_str().as_bytes(),
-        row.kind.as_str().as_bytes(),
-        row.endpoint.as_bytes(),
-        &row.identity,
-    ];
-    parts.iter().flat_map(|part| [&(part.len() as u32).to_be_bytes()[..], part].concat()).collect()
+    let (purpose, kind) = (row.purpose.as_str(), row.kind.as_str());
+    let parts = [purpose.as_bytes(), kind.as_bytes(), row.endpoint.as_bytes(), &row.identity];
+    let mut name = Vec::with_capacity(parts.iter().map(|part| 4 + part.len()).sum());
+    for part in parts {
+        name.extend_from_slice(&(part.len() as u32).to_be_bytes());
+        name.extend_from_slice(part);
+    }
+    name
 }
 
 fn find<'a>(book: &'a Book, endpoint: &str, purpose: Purpose, id: u64) -> Result<&'a Entry, ChangeError> {

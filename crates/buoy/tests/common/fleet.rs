@@ -138,6 +138,17 @@ impl Fleet {
     }
 }
 
+/// A ClientHello without a cookie.
+pub(crate) fn client_hello() -> Vec<u8> {
+    let mut rng = ChaCha20Rng::from_seed([2; 32]);
+    let mut context = Context::new(buoy_dtls::time::Instant::ZERO, &mut rng);
+    let mut connection: Connection<Client> =
+        Connection::client(&Fleet::psk("nobody", b"no key"), &mut context, None);
+    let mut buffer = [0; 2048];
+    let length = connection.poll_transmit(&mut buffer).unwrap();
+    buffer[..length].to_vec()
+}
+
 fn now(started: Instant) -> buoy_dtls::time::Instant {
     buoy_dtls::time::Instant::from_millis(started.elapsed().as_millis() as u64)
 }

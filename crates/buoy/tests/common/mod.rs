@@ -75,6 +75,14 @@ impl Server {
         &self.addresses[name]
     }
 
+    /// What the process has in memory.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.http)
     }

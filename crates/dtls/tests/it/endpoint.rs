@@ -6,6 +6,7 @@ use std::time::Duration;
 use buoy_dtls::cid::ConnectionId;
 use buoy_dtls::config::ConnectionIdUse;
 use buoy_dtls::endpoint::{CidFormat, EndReason, Endpoint, Event, Limits};
+use buoy_dtls::time::Instant;
 
 use crate::world::{SERVER, World, client_address, psk_config};
 
@@ -380,4 +381,28 @@ fn a_session_that_is_over_is_over_once() {
     let ends = world.server.events.iter().filter(|event| matches!(event, Event::Ended { .. })).count();
     assert_eq!(ends, 1);
     assert_eq!(world.end_of(handle), Some(&EndReason::PeerClosed));
+}
+
+#[test]
+fn a_clock_that_jumps_ends_no_session_and_the_calendar_matters_to_handshakes_alone() {
+    let mut world = World::new(1);
+    world.server.echoes = true;
+    let (client, session) = world.connected(psk_config("buoy-1", b"secret-1"));
+    // The idle time of this endpoint is a day; a jump below that, and back to the beginning.
+    let before = world.now;
+    for now in [before.after(Duration::from_secs(80_000)), before, Instant::ZERO] {
+        world.now = now;
+        world.server.endpoint.handle_timeout(now);
+        world.say(client, b"still here");
+        world.run();
+    }
+    assert_eq!(world.server.received, [(); 3].map(|()| (session, b"still here".to_vec())));
+    assert_eq!(world.clients[client].received.len(), 3);
+    // A calendar that goes back to 1970, or is unknown, is nothing to a session.
+    for unix_time in [Some(0), None] {
+        world.unix_time = unix_time;
+        world.say(client, b"still here");
+        world.run();
+    }
+    assert_eq!(world.server.received.len(), 5);
 }

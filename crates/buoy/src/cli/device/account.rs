@@ -16,7 +16,8 @@ use p256::SecretKey;
 use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
 use x509_cert::der::Encode;
 
-use crate::cli::keys::{bytes_of_hex, private_key_from_pem, public_key_from_pem, read};
+use crate::certificates;
+use crate::cli::keys::{bytes_of_hex, read, read_public_key};
 
 /// An account on this machine, with room for certificates.
 pub(super) type Account = Security<HOST_KEY_MAX>;
@@ -24,7 +25,7 @@ pub(super) type Account = Security<HOST_KEY_MAX>;
 /// Where the server is, and what proves who is who.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct AccountArgs {
-    /// The server [default: coap://127.0.0.1:5683, without --bootstrap]
+    /// The server [default, without --bootstrap: coaps://127.0.0.1:5684, or coap://127.0.0.1:5683 if there is no key]
     #[arg(long, value_name = "coap[s]://HOST:PORT")]
     server: Option<String>,
     /// The bootstrap server, which says what the servers are. With --server too, the device goes there if it can't reach the server.
@@ -42,8 +43,8 @@ pub(crate) struct AccountArgs {
     /// The device's own private key on P-256 (PKCS#8 or SEC1).
     #[arg(long, value_name = "KEY.pem", conflicts_with_all = ["psk_key", "psk_key_file", "psk_identity"])]
     key: Option<PathBuf>,
-    /// The server's raw public key; the device shows its own.
-    #[arg(long, value_name = "KEY.pem", requires = "key")]
+    /// The server's public key, or a certificate with it; the device shows its own.
+    #[arg(long, value_name = "FILE.pem", requires = "key")]
     server_public_key: Option<PathBuf>,
     /// The certificate of --key, and those above it.
     #[arg(long, value_name = "CERT.pem", requires = "key", conflicts_with = "server_public_key")]
@@ -69,6 +70,7 @@ impl AccountArgs {
     /// The accounts, with their keys.
     pub(super) fn accounts(&self, endpoint: &str) -> anyhow::Result<Accounts> {
         let server = match (&self.server, &self.bootstrap) {
+            (None, None) if self.has_keys() => Some("coaps://127.0.0.1:5684"),
             (None, None) => Some("coap://127.0.0.1:5683"),
             (server, _) => server.as_deref(),
         };
@@ -121,7 +123,7 @@ impl AccountArgs {
             let identity = self.psk_identity.as_deref().unwrap_or(endpoint);
             Account::psk(uri, identity.as_bytes(), &key)
         } else if let Some(path) = &self.key {
-            self.asymmetric(uri, &private_key_from_pem(path)?)?
+            self.asymmetric(uri, &certificates::read_key(path)?)?
         } else {
             bail!(
                 "{authority} is to be reached by coaps: add --psk-key-file, or --key with the server's key"
@@ -158,7 +160,7 @@ impl AccountArgs {
         let secret = secret.as_bytes();
         if let Some(path) = &self.server_public_key {
             let own = key.public_key().to_public_key_der()?;
-            let server = public_key_from_pem(path)?.to_spki();
+            let server = read_public_key(path)?.to_spki();
             return Ok(Account::raw_public_key(uri, own.as_bytes(), secret, &server));
         }
         let Some(chain) = &self.certificate else {
@@ -168,8 +170,8 @@ impl AccountArgs {
         };
         let server = self.server_ca.as_ref().or(self.server_certificate.as_ref());
         let server = server.context("--certificate needs --server-ca or --server-certificate")?;
-        let first = certificates(server)?.into_iter().next().unwrap_or_default();
-        Ok(Account::certificate(uri, &certificates(chain)?.concat(), secret, &first))
+        let first = ders(server)?.into_iter().next().unwrap_or_default();
+        Ok(Account::certificate(uri, &ders(chain)?.concat(), secret, &first))
     }
 }
 
@@ -256,11 +258,8 @@ fn private_key(account: &Account) -> anyhow::Result<[u8; 32]> {
 }
 
 /// The certificates of a file, in DER.
-fn certificates(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
-    let chain = x509_cert::Certificate::load_pem_chain(read(path)?.as_bytes());
-    let chain = chain.ok().filter(|chain| !chain.is_empty());
-    let chain = chain.with_context(|| format!("{} has no certificate in PEM", path.display()))?;
-    Ok(chain.iter().map(Encode::to_der).collect::<Result<_, _>>()?)
+fn ders(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
+    Ok(certificates::read_certificates(path)?.iter().map(Encode::to_der).collect::<Result<_, _>>()?)
 }
 
 /// The values of DER that stand one after the other.

@@ -139,6 +139,7 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
 
     let mut config = ClientConfig::new(&args.endpoint)
         .map_err(|_| anyhow::anyhow!("the endpoint name must have 1 to 64 bytes"))?;
+    config.version = args.lwm2m;
     config.queue_mode = args.queue;
     config.awake = Duration::from_secs(args.awake);
     let mut client = HostClient::new(config, rng()?);

@@ -130,7 +130,7 @@ impl Link {
         let mut outcome = Ok(());
         while let Some(news) = tunnel.poll_news() {
             match news {
-                News::Started => {}
+                News::Started | News::GivenUp => {}
                 News::Connected { resumed } => {
                     say(if resumed { "HANDSHAKE resumed" } else { "HANDSHAKE full" });
                     save(tunnel)?;
@@ -139,8 +139,12 @@ impl Link {
                 News::Failed(failure) => outcome = Err(Unreachable(failure.to_string())),
             }
         }
-        if tunnel.save_is_due() {
-            save(tunnel)?;
+        if tunnel.save_is_due()
+            && let Err(unreachable) = save(tunnel)
+        {
+            // Nothing may be sent from a session that a restart would not know of.
+            tunnel.drop_waiting();
+            outcome = Err(unreachable);
         }
         let mut out = [0; MTU];
         while let Some(length) = tunnel.poll_transmit(&mut out) {

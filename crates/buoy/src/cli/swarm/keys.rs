@@ -10,7 +10,7 @@ use anyhow::Context;
 use buoy_dtls::config::{ClientConfig, ClientCredentials, OwnKey, Psk, Resume, ServerTrust};
 use buoy_dtls::crypto::{Provider, PublicKey, RustCrypto};
 
-use crate::cli::keys::{bytes_of_hex, hex, public_key_from_pem, read};
+use crate::cli::keys::{bytes_of_hex, hex, read, read_public_key};
 
 /// Which keys the devices have.
 #[derive(Clone, Debug, clap::Args)]
@@ -21,8 +21,8 @@ pub(super) struct KeyArgs {
     /// What is derived from the secret.
     #[arg(long, value_enum, default_value_t = Mode::Psk)]
     mode: Mode,
-    /// The server's public key, for raw public keys.
-    #[arg(long, value_name = "KEY.pem")]
+    /// The server's public key, or a certificate with it, for raw public keys: of `buoy serve`, server.crt in its data folder.
+    #[arg(long, value_name = "FILE.pem")]
     server_public_key: Option<PathBuf>,
     /// A list of shared keys with the columns endpoint, kind, identity, key, as `buoy swarm credentials` prints it.
     #[arg(long, value_name = "FILE.csv")]
@@ -55,7 +55,7 @@ impl KeyArgs {
             Mode::Psk => None,
             Mode::Rpk => {
                 let path = self.server_public_key.as_ref();
-                Some(public_key_from_pem(path.context("--mode rpk needs --server-public-key")?)?)
+                Some(read_public_key(path.context("--mode rpk needs --server-public-key")?)?)
             }
         };
         Ok(Keys::Derived { secret, server })

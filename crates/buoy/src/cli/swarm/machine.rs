@@ -128,6 +128,17 @@ impl Machine {
         was_registered
     }
 
+    /// Forgets the session and sends an Update, if there is a registration.
+    pub(super) fn resume(&mut self, now: Instant) -> bool {
+        let was_registered = self.state == State::Registered;
+        if let (Way::Secured(secured), true) = (&mut self.way, was_registered) {
+            secured.tunnel.renew();
+            self.state = State::Busy;
+            with_objects!(self, |client, objects| client.update_registration(now, SERVER, objects));
+        }
+        was_registered && self.state == State::Busy
+    }
+
     /// Takes a datagram from the server.
     pub(super) fn take(
         &mut self,
@@ -189,6 +200,7 @@ impl Machine {
                     report.handshake_began();
                 }
                 News::Connected { resumed } => report.handshake_done(resumed, now - secured.handshake_began),
+                News::GivenUp => report.handshake_given_up(),
                 News::Failed(failure) => {
                     report.handshake_failed(&failure);
                     with_objects!(self, |client, objects| client.set_unreachable(now, SERVER, objects));
@@ -199,9 +211,9 @@ impl Machine {
         }
     }
 
-    /// Ends the session.
+    /// Ends the session, unless something is still to be said in it.
     pub(super) fn hang_up(&mut self) {
-        if let Way::Secured(secured) = &mut self.way {
+        if let (Way::Secured(secured), State::Idle) = (&mut self.way, self.state) {
             secured.tunnel.close();
         }
     }

@@ -81,6 +81,11 @@ impl Report {
         self.handshakes.times.saturating_record(millis(took));
     }
 
+    /// A handshake turned out to be superfluous.
+    pub(super) fn handshake_given_up(&mut self) {
+        self.handshakes.began = self.handshakes.began.saturating_sub(1);
+    }
+
     pub(super) fn handshake_failed(&mut self, why: &buoy_dtls::Failure) {
         self.handshakes.failed += 1;
         self.fail(&format!("handshake: {why}"));
@@ -128,6 +133,9 @@ impl Report {
         while let Some(event) = machine.poll_event() {
             match event {
                 Event::Registered(_) => machine.state = State::Registered,
+                Event::RegistrationUpdated(_) if machine.state == State::Busy => {
+                    machine.state = State::Registered;
+                }
                 Event::Deregistered(_) => machine.state = State::Idle,
                 Event::RegistrationFailed(_, why) => {
                     machine.state = State::Idle;

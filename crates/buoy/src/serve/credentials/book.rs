@@ -89,11 +89,11 @@ impl Book {
 
     pub(super) fn insert(&mut self, mut entry: Entry) {
         // A device's credentials share its name.
-        let known = self.of(entry.purpose, &entry.endpoint).next().map(|known| known.endpoint.clone());
-        if let Some(known) = known {
+        let (by_identity, by_endpoint) = (self.hash_of_identity(&entry), self.hash_of_endpoint(&entry));
+        let known = self.with_endpoint_hash(by_endpoint).find(|known| known.endpoint == entry.endpoint);
+        if let Some(known) = known.map(|known| known.endpoint.clone()) {
             entry.endpoint = known;
         }
-        let (by_identity, by_endpoint) = (self.hash_of_identity(&entry), self.hash_of_endpoint(&entry));
         let has_identity = entry.identity_length > 0;
         let place = match self.free.pop() {
             Some(place) => place,
@@ -141,7 +141,8 @@ impl Book {
 
     /// The credentials of a device for a server.
     pub(super) fn of(&self, purpose: Purpose, endpoint: &str) -> impl Iterator<Item = &Entry> {
-        self.named(endpoint).filter(move |entry| entry.is_of(purpose, endpoint))
+        self.with_endpoint_hash(endpoint_hash(&self.hasher, endpoint))
+            .filter(move |entry| entry.is_of(purpose, endpoint))
     }
 
     /// What has this identity, for whichever server.
@@ -206,8 +207,8 @@ impl Book {
         self.with_identity(kind, identity).find(|entry| entry.purpose == purpose && entry.is_good())
     }
 
-    fn named(&self, endpoint: &str) -> impl Iterator<Item = &Entry> {
-        let hash = endpoint_hash(&self.hasher, endpoint);
+    /// Those of a device, and perhaps of others.
+    fn with_endpoint_hash(&self, hash: u64) -> impl Iterator<Item = &Entry> {
         self.by_endpoint.iter_hash(hash).filter_map(|place| self.entries[*place as usize].as_ref())
     }
 

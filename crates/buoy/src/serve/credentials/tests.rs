@@ -248,3 +248,16 @@ async fn a_certificate_is_good_if_it_is_listed_or_its_device_is_not_and_the_auth
     assert!(!credentials.remove_all(Purpose::Lwm2m, "buoy-1").await.unwrap());
     assert!(folder.rows().is_empty() && !gate.has("buoy-1"));
 }
+
+#[tokio::test]
+async fn a_key_file_of_another_folder_is_named_with_what_it_does_not_open() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    add(&folder.load(Unlisted::Refused), psk("buoy-1", "one")).await;
+    other.load(Unlisted::Refused);
+    let foreign = Keys::open(other.folder.path(), &other.store.reader().unwrap()).unwrap();
+    let models = Arc::new(Registry::standard());
+    let (journal, _) = journal::start(folder.store.writer().unwrap(), models).unwrap();
+    let loaded = Credentials::load(&folder.store.reader().unwrap(), foreign, journal, Unlisted::Refused);
+    let error = format!("{:#}", loaded.unwrap_err());
+    assert!(error.contains("credential 1 of buoy-1") && error.contains("bring back the file"), "{error}");
+}

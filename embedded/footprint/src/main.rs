@@ -1,0 +1,142 @@
+//! A program for a chip that is never run: `cargo xtask footprint` builds it with a feature and without, and takes the difference.
+//!
+//! What goes in and out passes through a register that the compiler knows nothing of, so nothing that a device needs is left out.
+#![no_std]
+#![no_main]
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::{read_volatile, write_volatile};
+
+/// A register of a device that doesn't exist.
+const REGISTER: *mut u8 = 0x6000_0000 as *mut u8;
+
+#[global_allocator]
+static ALLOCATOR: Outside = Outside;
+
+/// An allocator that costs nothing here: it asks the register.
+struct Outside;
+
+// SAFETY: never run.
+unsafe impl GlobalAlloc for Outside {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: never run.
+        unsafe { read_volatile(REGISTER.cast::<*mut u8>().wrapping_add(layout.size())) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, _: Layout) {
+        // SAFETY: never run.
+        unsafe { write_volatile(REGISTER.cast::<*mut u8>(), pointer) }
+    }
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// Puts bytes out, or takes them in.
+#[inline(never)]
+fn pass(bytes: &mut [u8]) -> usize {
+    for byte in &mut *bytes {
+        // SAFETY: never run.
+        unsafe {
+            write_volatile(REGISTER, *byte);
+            *byte = read_volatile(REGISTER);
+        }
+    }
+    bytes.first().copied().unwrap_or(0).into()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn _start() -> ! {
+    let mut buffer = [0; 1280];
+    pass(&mut buffer);
+    #[cfg(feature = "dtls")]
+    dtls::run(&mut buffer);
+    loop {}
+}
+
+#[cfg(feature = "dtls")]
+mod dtls {
+    use buoy_dtls::config::{ClientConfig, ClientCredentials, Psk};
+    use buoy_dtls::time::Instant;
+    use buoy_dtls::{Client, Connection, Context, Datagram, Event, ExportKey, Reserve};
+
+    use super::pass;
+
+    /// How much an established connection takes in line: the size of this symbol.
+    #[used]
+    #[unsafe(no_mangle)]
+    static CONNECTION: [u8; size_of::<Connection<Client>>()] = [0; size_of::<Connection<Client>>()];
+
+    /// Everything that a device does: a handshake, records both ways, saving and going on.
+    #[inline(never)]
+    pub(super) fn run(buffer: &mut [u8; 1280]) {
+        let mut rng = Chance;
+        let Some(psk) = Psk::new(b"identity", b"0123456789abcdef") else { return };
+        let config = ClientConfig::new(ClientCredentials::Psk(psk));
+        let mut connection: Connection<Client> =
+            Connection::client(&config, &mut Context::new(Instant::ZERO, &mut rng), None);
+        loop {
+            while let Some(length) = connection.poll_transmit(buffer) {
+                pass(&mut buffer[..length]);
+            }
+            while let Some(event) = connection.poll_event() {
+                if matches!(event, Event::Failed(_)) {
+                    return;
+                }
+            }
+            if connection.is_established() {
+                let offset = connection.payload_offset();
+                let length = pass(&mut buffer[offset..offset + 100]);
+                if let Ok(length) = connection.seal_in_place(buffer, length) {
+                    pass(&mut buffer[..length]);
+                }
+                let export = connection.export(&ExportKey::new([1; 32]), b"x", Reserve::default(), &mut rng);
+                if let Some(mut export) = export.filter(|_| connection.save_is_due(10)) {
+                    pass(&mut export.bytes);
+                    connection.saved(export.reservation);
+                }
+            }
+            let length = pass(buffer);
+            let now = Instant::from_millis(length as u64);
+            let mut context = Context::new(now, &mut rng);
+            let mut datagram = Datagram::new(&mut buffer[..length]);
+            while let Some(data) = connection.handle_datagram(&config, &mut context, &mut datagram) {
+                pass(data);
+            }
+            connection.handle_timeout(now);
+            if length == 99
+                && let Ok(saved) = Connection::import(&ExportKey::new([1; 32]), b"x", buffer)
+            {
+                connection = saved;
+            }
+        }
+    }
+
+    /// Random numbers come from the register too.
+    struct Chance;
+
+    impl rand_core::TryRng for Chance {
+        type Error = core::convert::Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            let mut bytes = [0; 4];
+            pass(&mut bytes);
+            Ok(u32::from_le_bytes(bytes))
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            let mut bytes = [0; 8];
+            pass(&mut bytes);
+            Ok(u64::from_le_bytes(bytes))
+        }
+
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+            pass(bytes);
+            Ok(())
+        }
+    }
+
+    impl rand_core::TryCryptoRng for Chance {}
+}
