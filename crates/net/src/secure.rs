@@ -86,8 +86,6 @@ pub struct SecureParts {
     pub export_keys: Vec<ExportKey>,
     /// Makes the keys of tickets: the same for all shards, so that each takes the others'.
     pub ticket_seed: [u8; 32],
-    /// Sessions were named up to this counter.
-    pub last_counter: u64,
     /// The sessions that were saved.
     pub sessions: Vec<(SessionId, Vec<u8>)>,
 }
@@ -123,7 +121,6 @@ pub(crate) struct Secure {
     tickets: Tickets,
     rng: ChaCha20Rng,
     export_keys: Vec<ExportKey>,
-    last_counter: u64,
     /// By the index of their handles.
     open: Vec<Option<Open>>,
     by_id: HashMap<SessionId, Handle>,
@@ -172,7 +169,6 @@ impl Secure {
             tickets: Tickets::new(parts.ticket_seed, now),
             rng,
             export_keys: parts.export_keys,
-            last_counter: parts.last_counter,
             open: Vec::new(),
             by_id: HashMap::new(),
             reservations: VecDeque::new(),
@@ -180,6 +176,7 @@ impl Secure {
             failures: FailureLog::default(),
         };
         secure.import(now, parts.sessions, outbox);
+        secure.take_events(now);
         Ok(secure)
     }
 
@@ -213,7 +210,9 @@ impl Secure {
             self.dtls.remove(handle);
             return None;
         };
-        self.enter(handle, session, endpoint, record.address);
+        // Of two sessions of one endpoint, which a crash can leave, the younger goes on.
+        let old = self.enter(handle, session, endpoint, record.address);
+        self.end_or_pass_on(old);
         Some(())
     }
 
@@ -224,7 +223,8 @@ impl Secure {
         }
         // A record of a session without connection ID, whose address the kernel gave to another shard before a restart.
         let is_protected = datagram.get(3..5).is_some_and(|epoch| epoch != [0, 0]);
-        if !is_protected || self.dtls.session_at(from).is_some() {
+        let is_known = || self.dtls.session_at(from).is_some() || self.dtls.handshake_at(from).is_some();
+        if !is_protected || is_known() {
             return None;
         }
         self.directory.session_at(from).map(SessionId::shard)
@@ -400,22 +400,31 @@ impl Secure {
         let Some(endpoint) = self.identities.endpoint_of(&connected.peer) else {
             return self.dtls.remove(handle);
         };
-        self.last_counter += 1;
-        let Some(session) = SessionId::new(self.last_counter, self.number) else {
+        let Some(session) = self.directory.name_session(self.number) else {
             return self.dtls.remove(handle);
         };
         self.identities.used(&connected.peer);
         tracing::debug!(%endpoint, %address, suite = ?connected.suite, resumed = connected.resumed, "DTLS session");
-        if let Some(old) = self.enter(handle, session, endpoint, address) {
-            match self.by_id.get(&old) {
-                Some(old) => self.dtls.remove(*old),
-                None => self.happenings.push(Happening::Superseded(old)),
-            }
+        let old = self.enter(handle, session, endpoint.clone(), address);
+        self.end_or_pass_on(old);
+        // Asked again now that whoever revokes them finds the session: it is ended by him or here.
+        if self.identities.endpoint_of(&connected.peer).as_ref() == Some(&endpoint) {
+            self.happenings.push(Happening::Connected(session));
+        } else {
+            self.dtls.remove(handle);
         }
-        self.happenings.push(Happening::Connected(session));
     }
 
-    /// Makes a session known. Returns the one that its endpoint had before.
+    /// Ends a session that another one took the place of, here or on its own shard.
+    fn end_or_pass_on(&mut self, old: Option<SessionId>) {
+        let Some(old) = old else { return };
+        match self.by_id.get(&old) {
+            Some(handle) => self.dtls.remove(*handle),
+            None => self.happenings.push(Happening::Superseded(old)),
+        }
+    }
+
+    /// Makes a session known. Returns the older of two that its endpoint has then.
     fn enter(
         &mut self,
         handle: Handle,
