@@ -100,6 +100,8 @@ pub(crate) struct Core<P: Provider> {
     /// Keys, once there are some.
     pub(crate) session: Option<Session<P>>,
     repetitions: u8,
+    /// Whether the peer has begun its flight once more since we answered it.
+    peer_began_again: bool,
 }
 
 /// Where the handshake goes from a message.
@@ -136,6 +138,7 @@ impl<P: Provider> Core<P> {
             next_message: 0,
             session: None,
             repetitions: 0,
+            peer_began_again: false,
         }
     }
 
@@ -143,6 +146,7 @@ impl<P: Provider> Core<P> {
     pub(crate) fn begin_flight(&mut self, context: &Context<'_>) {
         self.flight.clear();
         self.repetitions = 0;
+        self.peer_began_again = false;
         self.timer.start(context.now);
     }
 
@@ -194,11 +198,15 @@ impl<P: Provider> Core<P> {
         }
     }
 
-    /// The peer repeats what it said, so it didn't get our answer.
+    /// The peer repeats what it said, so it didn't get our answer. But the rest of a repetition that brought what we had lacked was
+    /// on its way before our answer was: only a flight that is begun again after it asks for it.
     pub(crate) fn repeat(&mut self, message: Message) {
+        self.peer_began_again |= matches!(message, Message::ClientHello | Message::ServerHello);
         let ends_flight =
             matches!(message, Message::ClientHello | Message::ServerHelloDone | Message::Finished);
-        if ends_flight && !self.flight.has_more() && self.repetitions < MAX_REPETITIONS {
+        let is_asked = ends_flight && self.peer_began_again;
+        if is_asked && !self.flight.has_more() && self.repetitions < MAX_REPETITIONS {
+            self.peer_began_again = false;
             self.repetitions = self.repetitions.saturating_add(1);
             self.flight.rewind();
         }

@@ -194,6 +194,42 @@ fn a_lost_last_flight_is_repeated_when_the_peer_repeats_its_own_and_not_forever(
     assert_eq!(answers, u32::from(MAX_REPETITIONS));
 }
 
+/// Each record in a datagram of its own.
+fn apart(datagram: &[u8]) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    let mut rest = datagram;
+    while let Some(length) = rest.get(11..13) {
+        let (record, after) = rest.split_at(13 + usize::from(u16::from_be_bytes([length[0], length[1]])));
+        records.push(record.to_vec());
+        rest = after;
+    }
+    records
+}
+
+#[test]
+fn the_rest_of_a_repetition_that_brought_what_was_lost_asks_for_nothing_again() {
+    let mut pair = Pair::new();
+    let mut out = [0; 1500];
+    while pair.server.is_none() {
+        let length = pair.client.poll_transmit(&mut out).unwrap();
+        pair.give_server(&mut out[..length]);
+    }
+    let mut sent = Vec::new();
+    for lost in [1, 0, 0] {
+        let State::Handshaking(handshake) = &mut pair.server().state else { panic!("it is connected") };
+        handshake.core.flight.rewind();
+        let length = pair.server().poll_transmit(&mut out).unwrap();
+        for mut record in apart(&out[..length]).into_iter().skip(lost) {
+            pair.give_client(&mut record);
+            while pair.client.poll_transmit(&mut out).is_some() {
+                sent.push(lost);
+            }
+        }
+    }
+    // One flight for the ServerHello that was lost at first, and one because the server has begun again after that.
+    assert_eq!(sent, [0, 0]);
+}
+
 impl Pair {
     /// As [`Pair::exchange`], but what an established server says is lost.
     fn exchange_but_the_last(&mut self, out: &mut [u8]) {
