@@ -15,7 +15,9 @@ use buoy_dtls::config::{Authority, PskKey, ServerConfig};
 use buoy_dtls::crypto::AwsLc;
 use buoy_dtls::endpoint::{CidFormat, EndReason, Endpoint, Event, Handle, Limits};
 use buoy_dtls::resumption::TicketKeys;
-use buoy_dtls::{Connected, Context, Datagram, ExportKey, Failure, Reservation, Reserve, ServerEnvironment};
+use buoy_dtls::{
+    Connected, Context, Datagram, ExportKey, Failure, Reservation, Reserve, SealError, ServerEnvironment,
+};
 use buoy_server::{Change, Outbox, Peer, SessionId};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -239,6 +241,7 @@ impl Secure {
         outbox: &mut Outbox,
         mut deliver: impl FnMut(Peer, &[u8], &mut Outbox),
     ) {
+        self.tickets.rotate_if_due(now);
         let mut datagram = Datagram::new(datagram);
         loop {
             let environment = ServerEnvironment {
@@ -264,7 +267,6 @@ impl Secure {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
-        self.tickets.rotate_if_due(now);
         self.failures.tell_rest(now);
         self.dtls.handle_timeout(time(now));
         self.take_events(now);
@@ -363,6 +365,15 @@ impl Secure {
         let room = bytes.get_mut(start..payload.end + behind)?;
         match self.dtls.seal_in_place(handle, room, payload.len()) {
             Ok((address, length)) => Some((address, start..start + length)),
+            Err(SealError::PayloadTooLong) => {
+                let most = self.dtls.connection(handle).map_or(0, |connection| connection.max_payload());
+                let endpoint = self.open_at(handle).map_or("?", |open| &open.endpoint);
+                tracing::warn!(
+                    endpoint,
+                    "a message is longer than the {most} bytes that the device takes in a record"
+                );
+                None
+            }
             Err(error) => {
                 tracing::debug!(session = session.number(), ?error, "a datagram could not be sent");
                 None
@@ -482,26 +493,36 @@ pub(crate) fn seed() -> std::io::Result<[u8; 32]> {
     Ok(seed)
 }
 
-/// The keys of tickets. Shards with the same seed have the same keys, one after the other.
+/// The keys of tickets: one for each day, and that of the day before. Shards with the same seed have the same.
 struct Tickets {
     keys: TicketKeys,
-    rng: ChaCha20Rng,
-    rotates: Instant,
+    seed: [u8; 32],
+    day: u64,
 }
 
 impl Tickets {
     fn new(seed: [u8; 32], now: Instant) -> Self {
-        let mut rng = ChaCha20Rng::from_seed(seed);
-        let keys = TicketKeys::new(&mut rng, TICKET_LIFETIME.as_secs() as u32);
-        Self { keys, rng, rotates: now + TICKET_LIFETIME }
+        let day = day_of(now);
+        let mut keys =
+            TicketKeys::new(&mut of_day(seed, day.saturating_sub(1)), TICKET_LIFETIME.as_secs() as u32);
+        keys.rotate(&mut of_day(seed, day));
+        Self { keys, seed, day }
     }
 
     fn rotate_if_due(&mut self, now: Instant) {
-        while self.rotates <= now {
-            self.keys.rotate(&mut self.rng);
-            self.rotates = self.rotates + TICKET_LIFETIME;
+        if day_of(now) > self.day {
+            *self = Self::new(self.seed, now);
         }
     }
+}
+
+fn day_of(now: Instant) -> u64 {
+    now.as_millis() / TICKET_LIFETIME.as_millis() as u64
+}
+
+fn of_day(mut seed: [u8; 32], day: u64) -> ChaCha20Rng {
+    seed.iter_mut().zip(day.to_le_bytes()).for_each(|(byte, of_day)| *byte ^= of_day);
+    ChaCha20Rng::from_seed(seed)
 }
 
 /// Tells the operator why handshakes fail, but not more than can be read.
