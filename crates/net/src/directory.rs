@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use buoy_server::{Directory, SessionId};
@@ -23,6 +23,9 @@ pub struct Endpoints {
     proved: Striped<SessionId, Arc<str>>,
     /// Sessions without connection ID.
     by_address: Striped<SocketAddr, SessionId>,
+    /// Of sessions that take short records alone, which are few.
+    limits: Striped<SessionId, usize>,
+    limited: Arc<AtomicUsize>,
     /// How many sessions were named: of two, the one with the higher counter is the younger, whatever their shards.
     named: Arc<AtomicU64>,
     identities: Arc<dyn Identities>,
@@ -43,6 +46,8 @@ impl Endpoints {
             sessions: Striped::default(),
             proved: Striped::default(),
             by_address: Striped::default(),
+            limits: Striped::default(),
+            limited: Arc::default(),
             named: Arc::default(),
             identities,
         }
@@ -93,8 +98,17 @@ impl Endpoints {
         })
     }
 
+    /// A session takes no longer messages than this.
+    pub(crate) fn limit_session(&self, session: SessionId, longest_message: usize) {
+        self.limits.with(&session, |stripe| stripe.insert(session, longest_message));
+        self.limited.fetch_add(1, Ordering::Release);
+    }
+
     /// A session is over.
     pub(crate) fn close_session(&self, session: SessionId, endpoint: &str, address: SocketAddr) {
+        if self.limits.with(&session, |stripe| stripe.remove(&session)).is_some() {
+            self.limited.fetch_sub(1, Ordering::Release);
+        }
         self.proved.with(&session, |stripe| stripe.remove(&session));
         self.by_address.with(&address, |stripe| remove_if(stripe, &address, &session));
         self.sessions.with(endpoint, |stripe| remove_if(stripe, endpoint, &session));
@@ -116,6 +130,13 @@ impl Directory for Endpoints {
 
     fn proved(&self, session: SessionId) -> Option<Arc<str>> {
         self.proved.with(&session, |stripe| stripe.get(&session).cloned())
+    }
+
+    fn longest_message(&self, session: SessionId) -> usize {
+        if self.limited.load(Ordering::Acquire) == 0 {
+            return usize::MAX;
+        }
+        self.limits.with(&session, |stripe| stripe.get(&session).copied()).unwrap_or(usize::MAX)
     }
 
     fn may_go_unproved(&self, endpoint: &str) -> bool {

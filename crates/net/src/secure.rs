@@ -30,6 +30,8 @@ use crate::directory::Endpoints;
 const CID_RANDOM: u8 = 7;
 /// The largest flight's datagram: what every path carries.
 const MAX_FLIGHT: usize = 1500;
+/// The engine writes no longer messages.
+const LONGEST_MESSAGE: usize = 1280;
 /// Records that may be sent before a session is saved again,
 const RESERVE: Reserve = Reserve { send: 4096, receive_margin: 0 };
 /// and how many of them are left when that is done.
@@ -443,8 +445,11 @@ impl Secure {
         endpoint: Arc<str>,
         address: SocketAddr,
     ) -> Option<SessionId> {
-        let has_cid =
-            self.dtls.connection(handle)?.connection_ids().is_some_and(|(local, _)| !local.is_empty());
+        let connection = self.dtls.connection(handle)?;
+        let has_cid = connection.connection_ids().is_some_and(|(local, _)| !local.is_empty());
+        if connection.max_payload() < LONGEST_MESSAGE {
+            self.directory.limit_session(session, connection.max_payload());
+        }
         let old = self.directory.open_session(session, &endpoint, (!has_cid).then_some(address));
         let index = handle.index() as usize;
         if self.open.len() <= index {

@@ -125,6 +125,8 @@ pub trait Directory {
     fn home(&self, endpoint: &str) -> Option<u8>;
     /// The endpoint that the other end of a session proved to be; `None` if the session is over.
     fn proved(&self, session: SessionId) -> Option<Arc<str>>;
+    /// The longest message that the other end of a session takes.
+    fn longest_message(&self, session: SessionId) -> usize;
     /// Whether an endpoint may be registered by whoever says its name, as plain CoAP allows: nobody has credentials for it.
     fn may_go_unproved(&self, endpoint: &str) -> bool;
 }
@@ -146,6 +148,10 @@ impl Directory for Unclaimed {
 
     fn proved(&self, _: SessionId) -> Option<Arc<str>> {
         None
+    }
+
+    fn longest_message(&self, _: SessionId) -> usize {
+        usize::MAX
     }
 
     fn may_go_unproved(&self, _: &str) -> bool {
@@ -202,6 +208,9 @@ type Refusal = (Code, Cow<'static, str>);
 fn refusal(code: Code, reason: &'static str) -> Refusal {
     (code, Cow::Borrowed(reason))
 }
+
+/// Bytes of a message that are not its payload, at most: header, token, and options such as a path.
+const MESSAGE_HEAD: usize = 96;
 
 /// What a request for which no body is needed is answered with.
 struct Answer {
@@ -443,6 +452,12 @@ impl<D: Directory> Shard<D> {
                 .is_some_and(|registration| registration.address_proved)
             || echo.is_some_and(|echo| self.echo.proves(now, request.peer, echo));
         if proved { crate::outbox::MTU } else { 3 * request.message.datagram().len() }
+    }
+
+    /// The largest blocks for a peer: a session may take short records alone (RFC 6066 section 4, RFC 8449).
+    fn blocks_for(&self, peer: Peer) -> BlockSize {
+        let longest = peer.session.map_or(usize::MAX, |session| self.directory.longest_message(session));
+        BlockSize::at_most(longest.saturating_sub(MESSAGE_HEAD)).min(self.config.block_size)
     }
 
     fn prove_address(&mut self, peer: Peer) {

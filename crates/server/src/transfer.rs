@@ -88,6 +88,14 @@ impl Transfer {
         *self = Self::new(request, self.size, self.tag);
     }
 
+    /// Before the first message: no larger blocks than these.
+    pub(crate) fn limit_blocks(&mut self, size: BlockSize) {
+        if size < self.size && self.is_first_message() {
+            self.size = size;
+            self.restart();
+        }
+    }
+
     /// Writes options and payload of the next message.
     pub(crate) fn write(&self, writer: &mut MessageWriter<'_>) {
         let body = self.request.payload.bytes();

@@ -89,7 +89,8 @@ impl<D: Directory> Shard<D> {
             return self.refuse(now, request, refusal, outbox);
         };
         let room = self.budget(now, request).saturating_sub(OVERHEAD + message.token().len());
-        let largest = BlockSize::at_most(room).min(self.config.block_size);
+        let blocks = self.blocks_for(request.peer);
+        let largest = BlockSize::at_most(room).min(blocks);
         let total = body.bytes().len();
         let Ok((block, range)) = slice(requested, largest, total) else {
             let refusal = refusal(Code::BAD_REQUEST, "the block lies behind the end");
@@ -104,7 +105,7 @@ impl<D: Directory> Shard<D> {
         if let Some(reached) = download.and_then(|download| self.downloads.get_mut(&download)) {
             *reached = range.end;
         }
-        let echo = (largest < self.config.block_size).then(|| self.echo.value(now, request.peer));
+        let echo = (largest < blocks).then(|| self.echo.value(now, request.peer));
         self.reply(now, request, outbox, |writer| {
             writer.code(Code::CONTENT).option(OptionNumber::ETAG, &etag).content_format(format);
             if block.more() || requested.is_some() {

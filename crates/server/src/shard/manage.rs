@@ -229,6 +229,10 @@ impl<D: Directory> Shard<D> {
                 continue;
             }
             let owner = operation.endpoint.clone();
+            let blocks = self.blocks_for(registration.peer);
+            if let Some(operation) = self.operations.by_id.get_mut(&id) {
+                operation.transfer.limit_blocks(blocks);
+            }
             match self.transmit(now, id, index) {
                 Ok(()) => {
                     self.counters.operations_sent += 1;
