@@ -76,14 +76,16 @@ fn main() -> Result<()> {
     if wants("secure") {
         secure_buoy(&buoy, &mut table)?;
     }
-    if wants("leshan") {
-        match Leshan::jar() {
-            Some(jar) => {
+    match Leshan::jar() {
+        Some(jar) => {
+            if wants("leshan") {
                 leshan(&jar, &mut table)?;
+            }
+            if wants("secure") {
                 secure_leshan(&jar, &mut table)?;
             }
-            None => println!("Leshan is left out: build it by `mvn -q -B -f interop/leshan/pom.xml package`"),
         }
+        None => println!("Leshan is left out: build it by `mvn -q -B -f interop/leshan/pom.xml package`"),
     }
     table.print();
     // A part alone is no comparison.
@@ -284,9 +286,7 @@ fn secure_leshan(jar: &Path, table: &mut Table) -> Result<()> {
         let name = devices::endpoint(number);
         ["--psk".to_owned(), format!("{name}:{}", secure::shared_key())]
     });
-    let mut arguments: Vec<String> = keys.collect();
-    arguments.extend(["--suite", "TLS_PSK_WITH_AES_128_CCM_8"].map(str::to_owned));
-    let mut server = Leshan::start_with(jar, &arguments)?;
+    let mut server = Leshan::start_with(jar, &keys.collect::<Vec<_>>())?;
     say("Leshan: full handshakes, PSK: to warm up, and then");
     SecureDevices::new(server.coap, HANDSHAKES)?.connect(Mode::Psk)?;
     let before = server.heap()?;

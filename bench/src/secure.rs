@@ -117,8 +117,7 @@ pub(crate) fn leshan_keys(folder: &Path, count: usize) -> Result<(Mode, Vec<Stri
     }
     arguments.extend(["--key".to_owned(), key.display().to_string()]);
     arguments.extend(["--certificate".to_owned(), certificate.display().to_string()]);
-    arguments
-        .extend(["--secure-port", "0", "--suite", "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8"].map(str::to_owned));
+    arguments.extend(["--secure-port", "0"].map(str::to_owned));
     Ok((Mode::Rpk(public), arguments))
 }
 

@@ -108,8 +108,13 @@ impl Server {
         )?;
         let endpoints = Endpoints::new(security.identities(Purpose::Lwm2m));
         let engines = restore(&reader, &endpoints, clock, &settings)?;
-        let shards =
-            start_shards(&reader, sockets.shards, engines, &security, |engine, plain, secure| Parts {
+        let shards = start_shards(
+            &reader,
+            sockets.shards,
+            engines,
+            &security,
+            &endpoints,
+            |engine, plain, secure| Parts {
                 engine,
                 plain,
                 secure,
@@ -120,7 +125,8 @@ impl Server {
                     move |events| hub.publish(events)
                 }),
                 clock,
-            })?;
+            },
+        )?;
         let bootstrap_server = start_bootstrap(sockets.bootstrap, &security, &bootstrap, clock)?;
 
         let (updates, commands) = updates::UpdatesHandle::new();
@@ -144,6 +150,12 @@ impl Server {
             downloads: http::Downloads::default(),
             keys_in_use: http::KeysInUse::default(),
             started_at: clock.now().as_millis(),
+        });
+        let told = Arc::downgrade(&app);
+        app.credentials.on_change(move |endpoint, ends_sessions| {
+            if let Some(app) = told.upgrade() {
+                app.credentials_changed(endpoint, ends_sessions);
+            }
         });
         offer_firmware(&app, &reader)?;
         let last_update =
@@ -255,7 +267,8 @@ fn restore(
     settings: &Settings,
 ) -> anyhow::Result<Vec<Shard<Endpoints>>> {
     let count = settings.shards;
-    let config = ShardConfig { awake_time: settings.awake_time, ..ShardConfig::default() };
+    let config =
+        ShardConfig { awake_time: settings.awake_time, shards: count as u8, ..ShardConfig::default() };
     let mut engines = Vec::with_capacity(count);
     for number in 0..count {
         let mut seed = [0; 32];
@@ -297,6 +310,7 @@ fn start_shards(
     sockets: Vec<ShardSockets>,
     engines: Vec<Shard<Endpoints>>,
     security: &Security,
+    endpoints: &Endpoints,
     parts: impl Fn(Shard<Endpoints>, Option<UdpSocket>, Option<SecureParts>) -> Parts,
 ) -> anyhow::Result<Vec<(ShardHandle, JoinHandle<()>)>> {
     let count = sockets.len();
@@ -314,8 +328,9 @@ fn start_shards(
         // Names may carry numbers of a time when there were more shards.
         sessions[usize::from(session.shard()) % count].push((session, record.to_vec()));
     })?;
+    endpoints.named_up_to(last);
     let parts = sockets.into_iter().zip(engines).zip(sessions).map(|((sockets, engine), sessions)| {
-        let secure = sockets.secure.map(|socket| security.parts(Purpose::Lwm2m, socket, last, sessions));
+        let secure = sockets.secure.map(|socket| security.parts(Purpose::Lwm2m, socket, sessions));
         parts(engine, sockets.plain, secure)
     });
     Ok(buoy_net::shard::start(parts.collect())?)
@@ -331,7 +346,7 @@ fn start_bootstrap(
         return Ok(None);
     }
     let (decide, publish) = (bootstrap.clone(), bootstrap.clone());
-    let secure = sockets.secure.map(|socket| security.parts(Purpose::Bootstrap, socket, 0, Vec::new()));
+    let secure = sockets.secure.map(|socket| security.parts(Purpose::Bootstrap, socket, Vec::new()));
     let parts = BootstrapParts {
         plain: sockets.plain,
         secure,

@@ -102,6 +102,31 @@ fn a_revoked_device_is_out_at_once_and_a_rotated_key_takes_over_at_its_first_use
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn what_is_sent_to_a_device_whose_session_is_over_costs_the_server_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let server = start(folder.path(), &address);
+    add(&server, "buoy-1");
+    let mut fleet = Fleet::new(&address);
+    let one = fleet.connect(Fleet::psk("buoy-1", &KEY)).unwrap();
+    assert_eq!(fleet.ask(one, &register(1, "buoy-1")).unwrap().0, Code::CREATED);
+    server.says(&["credentials", "revoke", "buoy-1"]);
+    assert!(fleet.is_closed(one));
+    // The registration is still there, and so is what the server wants of the device.
+    let read = |number: u32| {
+        let path = format!("/api/clients/buoy-1/3/0/{number}?timeout=1");
+        server.client().get::<serde_json::Value>(&path)
+    };
+    (0..3).for_each(|number| drop(read(number)));
+    let before = server.processor_time();
+    let started = Instant::now();
+    std::thread::sleep(Duration::from_millis(500));
+    let used = server.processor_time() - before;
+    assert!(used < started.elapsed() / 4, "{used:?} of a processor for nothing");
+}
+
+#[test]
 fn a_device_behind_a_nat_that_forgot_it_goes_on_by_its_connection_id() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();

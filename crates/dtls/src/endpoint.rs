@@ -405,6 +405,12 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
         self.find_by_address(&address).and_then(|slot| self.handle(slot))
     }
 
+    /// The handle of the handshake that goes on at this address.
+    #[must_use]
+    pub fn handshake_at(&self, address: A) -> Option<Handle> {
+        self.find_pending(&address).and_then(|slot| self.handle(slot))
+    }
+
     /// Ends a connection: its peer is told, and its keys are gone.
     pub fn remove(&mut self, handle: Handle) {
         let is_live = |entry: &Entry<A, P>| entry.hello.is_some() || entry.connection.is_established();

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use buoy_server::{Directory, SessionId};
@@ -22,6 +23,8 @@ pub struct Endpoints {
     proved: Striped<SessionId, Arc<str>>,
     /// Sessions without connection ID.
     by_address: Striped<SocketAddr, SessionId>,
+    /// How many sessions were named: of two, the one with the higher counter is the younger, whatever their shards.
+    named: Arc<AtomicU64>,
     identities: Arc<dyn Identities>,
 }
 
@@ -40,6 +43,7 @@ impl Endpoints {
             sessions: Striped::default(),
             proved: Striped::default(),
             by_address: Striped::default(),
+            named: Arc::default(),
             identities,
         }
     }
@@ -61,8 +65,18 @@ impl Endpoints {
         self.by_address.with(&address, |stripe| stripe.get(&address).copied())
     }
 
-    /// An endpoint has proved itself; returns the session that it had before. `address` is that of a session that has no
-    /// connection ID.
+    /// Sessions were named up to this counter.
+    pub fn named_up_to(&self, counter: u64) {
+        self.named.fetch_max(counter, Ordering::Relaxed);
+    }
+
+    /// A name that no session had.
+    pub(crate) fn name_session(&self, shard: u8) -> Option<SessionId> {
+        SessionId::new(self.named.fetch_add(1, Ordering::Relaxed) + 1, shard)
+    }
+
+    /// An endpoint has proved itself. An endpoint has one session: returns the older of two. `address` is that of a session that has
+    /// no connection ID.
     pub(crate) fn open_session(
         &self,
         session: SessionId,
@@ -73,7 +87,10 @@ impl Endpoints {
         if let Some(address) = address {
             self.by_address.with(&address, |stripe| stripe.insert(address, session));
         }
-        self.sessions.with(&**endpoint, |stripe| stripe.insert(endpoint.clone(), session))
+        self.sessions.with(&**endpoint, |stripe| match stripe.get(&**endpoint) {
+            Some(known) if known.counter() > session.counter() => Some(session),
+            _ => stripe.insert(endpoint.clone(), session),
+        })
     }
 
     /// A session is over.
@@ -93,12 +110,17 @@ impl Directory for Endpoints {
         self.homes.with(endpoint, |stripe| remove_if(stripe, endpoint, &shard));
     }
 
+    fn home(&self, endpoint: &str) -> Option<u8> {
+        self.shard_of(endpoint)
+    }
+
     fn proved(&self, session: SessionId) -> Option<Arc<str>> {
         self.proved.with(&session, |stripe| stripe.get(&session).cloned())
     }
 
     fn may_go_unproved(&self, endpoint: &str) -> bool {
-        !self.identities.has(endpoint)
+        // One that is admitted by its certificate alone is known by its session.
+        !self.identities.has(endpoint) && self.session_of(endpoint).is_none()
     }
 }
 

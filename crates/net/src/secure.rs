@@ -15,7 +15,9 @@ use buoy_dtls::config::{Authority, PskKey, ServerConfig};
 use buoy_dtls::crypto::AwsLc;
 use buoy_dtls::endpoint::{CidFormat, EndReason, Endpoint, Event, Handle, Limits};
 use buoy_dtls::resumption::TicketKeys;
-use buoy_dtls::{Connected, Context, Datagram, ExportKey, Failure, Reservation, Reserve, ServerEnvironment};
+use buoy_dtls::{
+    Connected, Context, Datagram, ExportKey, Failure, Reservation, Reserve, SealError, ServerEnvironment,
+};
 use buoy_server::{Change, Outbox, Peer, SessionId};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -86,8 +88,6 @@ pub struct SecureParts {
     pub export_keys: Vec<ExportKey>,
     /// Makes the keys of tickets: the same for all shards, so that each takes the others'.
     pub ticket_seed: [u8; 32],
-    /// Sessions were named up to this counter.
-    pub last_counter: u64,
     /// The sessions that were saved.
     pub sessions: Vec<(SessionId, Vec<u8>)>,
 }
@@ -123,7 +123,6 @@ pub(crate) struct Secure {
     tickets: Tickets,
     rng: ChaCha20Rng,
     export_keys: Vec<ExportKey>,
-    last_counter: u64,
     /// By the index of their handles.
     open: Vec<Option<Open>>,
     by_id: HashMap<SessionId, Handle>,
@@ -172,7 +171,6 @@ impl Secure {
             tickets: Tickets::new(parts.ticket_seed, now),
             rng,
             export_keys: parts.export_keys,
-            last_counter: parts.last_counter,
             open: Vec::new(),
             by_id: HashMap::new(),
             reservations: VecDeque::new(),
@@ -180,6 +178,7 @@ impl Secure {
             failures: FailureLog::default(),
         };
         secure.import(now, parts.sessions, outbox);
+        secure.take_events(now);
         Ok(secure)
     }
 
@@ -213,7 +212,9 @@ impl Secure {
             self.dtls.remove(handle);
             return None;
         };
-        self.enter(handle, session, endpoint, record.address);
+        // Of two sessions of one endpoint, which a crash can leave, the younger goes on.
+        let old = self.enter(handle, session, endpoint, record.address);
+        self.end_or_pass_on(old);
         Some(())
     }
 
@@ -224,7 +225,8 @@ impl Secure {
         }
         // A record of a session without connection ID, whose address the kernel gave to another shard before a restart.
         let is_protected = datagram.get(3..5).is_some_and(|epoch| epoch != [0, 0]);
-        if !is_protected || self.dtls.session_at(from).is_some() {
+        let is_known = || self.dtls.session_at(from).is_some() || self.dtls.handshake_at(from).is_some();
+        if !is_protected || is_known() {
             return None;
         }
         self.directory.session_at(from).map(SessionId::shard)
@@ -239,6 +241,7 @@ impl Secure {
         outbox: &mut Outbox,
         mut deliver: impl FnMut(Peer, &[u8], &mut Outbox),
     ) {
+        self.tickets.rotate_if_due(now);
         let mut datagram = Datagram::new(datagram);
         loop {
             let environment = ServerEnvironment {
@@ -264,7 +267,6 @@ impl Secure {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
-        self.tickets.rotate_if_due(now);
         self.failures.tell_rest(now);
         self.dtls.handle_timeout(time(now));
         self.take_events(now);
@@ -363,6 +365,15 @@ impl Secure {
         let room = bytes.get_mut(start..payload.end + behind)?;
         match self.dtls.seal_in_place(handle, room, payload.len()) {
             Ok((address, length)) => Some((address, start..start + length)),
+            Err(SealError::PayloadTooLong) => {
+                let most = self.dtls.connection(handle).map_or(0, |connection| connection.max_payload());
+                let endpoint = self.open_at(handle).map_or("?", |open| &open.endpoint);
+                tracing::warn!(
+                    endpoint,
+                    "a message is longer than the {most} bytes that the device takes in a record"
+                );
+                None
+            }
             Err(error) => {
                 tracing::debug!(session = session.number(), ?error, "a datagram could not be sent");
                 None
@@ -400,22 +411,31 @@ impl Secure {
         let Some(endpoint) = self.identities.endpoint_of(&connected.peer) else {
             return self.dtls.remove(handle);
         };
-        self.last_counter += 1;
-        let Some(session) = SessionId::new(self.last_counter, self.number) else {
+        let Some(session) = self.directory.name_session(self.number) else {
             return self.dtls.remove(handle);
         };
         self.identities.used(&connected.peer);
         tracing::debug!(%endpoint, %address, suite = ?connected.suite, resumed = connected.resumed, "DTLS session");
-        if let Some(old) = self.enter(handle, session, endpoint, address) {
-            match self.by_id.get(&old) {
-                Some(old) => self.dtls.remove(*old),
-                None => self.happenings.push(Happening::Superseded(old)),
-            }
+        let old = self.enter(handle, session, endpoint.clone(), address);
+        self.end_or_pass_on(old);
+        // Asked again now that whoever revokes them finds the session: it is ended by him or here.
+        if self.identities.endpoint_of(&connected.peer).as_ref() == Some(&endpoint) {
+            self.happenings.push(Happening::Connected(session));
+        } else {
+            self.dtls.remove(handle);
         }
-        self.happenings.push(Happening::Connected(session));
     }
 
-    /// Makes a session known. Returns the one that its endpoint had before.
+    /// Ends a session that another one took the place of, here or on its own shard.
+    fn end_or_pass_on(&mut self, old: Option<SessionId>) {
+        let Some(old) = old else { return };
+        match self.by_id.get(&old) {
+            Some(handle) => self.dtls.remove(*handle),
+            None => self.happenings.push(Happening::Superseded(old)),
+        }
+    }
+
+    /// Makes a session known. Returns the older of two that its endpoint has then.
     fn enter(
         &mut self,
         handle: Handle,
@@ -473,26 +493,36 @@ pub(crate) fn seed() -> std::io::Result<[u8; 32]> {
     Ok(seed)
 }
 
-/// The keys of tickets. Shards with the same seed have the same keys, one after the other.
+/// The keys of tickets: one for each day, and that of the day before. Shards with the same seed have the same.
 struct Tickets {
     keys: TicketKeys,
-    rng: ChaCha20Rng,
-    rotates: Instant,
+    seed: [u8; 32],
+    day: u64,
 }
 
 impl Tickets {
     fn new(seed: [u8; 32], now: Instant) -> Self {
-        let mut rng = ChaCha20Rng::from_seed(seed);
-        let keys = TicketKeys::new(&mut rng, TICKET_LIFETIME.as_secs() as u32);
-        Self { keys, rng, rotates: now + TICKET_LIFETIME }
+        let day = day_of(now);
+        let mut keys =
+            TicketKeys::new(&mut of_day(seed, day.saturating_sub(1)), TICKET_LIFETIME.as_secs() as u32);
+        keys.rotate(&mut of_day(seed, day));
+        Self { keys, seed, day }
     }
 
     fn rotate_if_due(&mut self, now: Instant) {
-        while self.rotates <= now {
-            self.keys.rotate(&mut self.rng);
-            self.rotates = self.rotates + TICKET_LIFETIME;
+        if day_of(now) > self.day {
+            *self = Self::new(self.seed, now);
         }
     }
+}
+
+fn day_of(now: Instant) -> u64 {
+    now.as_millis() / TICKET_LIFETIME.as_millis() as u64
+}
+
+fn of_day(mut seed: [u8; 32], day: u64) -> ChaCha20Rng {
+    seed.iter_mut().zip(day.to_le_bytes()).for_each(|(byte, of_day)| *byte ^= of_day);
+    ChaCha20Rng::from_seed(seed)
 }
 
 /// Tells the operator why handshakes fail, but not more than can be read.

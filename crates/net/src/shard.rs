@@ -220,7 +220,7 @@ impl Thread {
         let mut events = Events::with_capacity(8);
         let mut receiver = Receiver::default();
         let mut unread = Unread { plain: true, secure: true };
-        while !(self.stopping && self.in_flight == 0) {
+        while !self.is_done() {
             let wait = self.wait(unread);
             if let Err(error) = self.poll.poll(&mut events, Some(wait))
                 && error.kind() != io::ErrorKind::Interrupted
@@ -239,6 +239,21 @@ impl Thread {
             self.engine.flush(self.clock.now(), &mut outbox);
             self.dispatch(outbox);
         }
+    }
+
+    /// Whether a thread that is to stop has nothing left to save or to send. What sessions took last is saved last, so that nothing can
+    /// be replayed to the next life.
+    fn is_done(&mut self) -> bool {
+        if !self.stopping || self.in_flight > 0 {
+            return false;
+        }
+        let mut outbox = self.spare.pop().unwrap_or_default();
+        if let Some(secure) = &mut self.secure {
+            secure.save_received(&mut outbox);
+        }
+        let is_done = outbox.is_empty();
+        self.dispatch(outbox);
+        is_done
     }
 
     fn may_read(&self) -> bool {
@@ -278,12 +293,16 @@ impl Thread {
                     self.release(saved);
                 }
                 Message::Forwarded(from, datagram) => {
+                    let before = outbox.events.len();
                     self.engine.handle_datagram(now, from, &datagram, outbox);
                     // What this shard doesn't know either belongs to nobody: it must not go round.
-                    outbox.events.retain(|event| !matches!(event, Event::Misdirected { .. }));
+                    let lost = |event: &mut Event| matches!(event, Event::Misdirected { .. });
+                    outbox.events.extract_if(before.., lost).for_each(drop);
                 }
                 Message::Records(from, mut records) => self.take_records(now, from, &mut records, outbox),
-                Message::Transmit(to, datagram) => outbox.pass_on(to, &datagram),
+                // The session may be over by now: then nobody is to be told, least of all this shard again.
+                Message::Transmit(to, datagram) if self.has_session(to) => outbox.pass_on(to, &datagram),
+                Message::Transmit(..) => {}
                 Message::EndSession(session) => {
                     if let Some(secure) = &mut self.secure {
                         secure.end(now, session, outbox);
@@ -295,13 +314,11 @@ impl Thread {
                         secure.save_received(outbox);
                     }
                 }
-                Message::Meet(shards) => self.shards = shards,
-                Message::Stop => {
-                    self.stopping = true;
-                    if let Some(secure) = &mut self.secure {
-                        secure.save_received(outbox);
-                    }
+                Message::Meet(shards) => {
+                    self.shards = shards;
+                    self.attend_to_sessions(outbox);
                 }
+                Message::Stop => self.stopping = true,
             }
         }
     }
@@ -336,7 +353,7 @@ impl Thread {
         outbox: &mut Outbox,
     ) {
         let home = self.secure.as_ref().and_then(|secure| secure.home_of(from, records));
-        match home.and_then(|shard| self.other_shard(shard)) {
+        match home.and_then(|shard| other_shard(&self.shards, self.number, shard)) {
             Some(shard) => shard.0.send(Message::Records(from, (&*records).into())),
             None => self.take_records(now, from, records, outbox),
         }
@@ -409,7 +426,8 @@ impl Thread {
         udp::send_batch(&secure.socket, outbox.flights.iter().map(|(to, flight)| (*to, &**flight)));
         for (peer, datagram) in outbox.datagrams() {
             let Some(session) = peer.session.filter(|session| !secure.has(*session)) else { continue };
-            if let Some(shard) = shard_of(&self.shards, session.shard()).filter(|_| !self.stopping) {
+            let other = other_shard(&self.shards, self.number, session.shard());
+            if let Some(shard) = other.filter(|_| !self.stopping) {
                 shard.0.send(Message::Transmit(peer, datagram.into()));
             }
         }
@@ -438,10 +456,16 @@ impl Thread {
         }
     }
 
-    fn other_shard(&self, number: u8) -> Option<&ShardHandle> {
-        let count = self.shards.len();
-        (count > 1 && usize::from(number) % count != self.number).then(|| shard_of(&self.shards, number))?
+    fn has_session(&self, peer: Peer) -> bool {
+        let secure = self.secure.as_ref();
+        secure.zip(peer.session).is_some_and(|(secure, session)| secure.has(session))
     }
+}
+
+/// The shard of a number, unless it is this one.
+fn other_shard(shards: &[ShardHandle], this: usize, number: u8) -> Option<&ShardHandle> {
+    let is_this = usize::from(number).checked_rem(shards.len()) == Some(this);
+    shard_of(shards, number).filter(|_| !is_this)
 }
 
 /// The shard of a number. Names may carry numbers of a time when there were more shards.

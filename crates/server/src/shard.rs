@@ -90,6 +90,8 @@ pub struct ShardConfig {
     pub max_registrations: usize,
     /// The size of the blocks that are sent.
     pub block_size: BlockSize,
+    /// How many shards there are. Locations may name shards of a time when there were more.
+    pub shards: u8,
 }
 
 impl Default for ShardConfig {
@@ -108,6 +110,7 @@ impl Default for ShardConfig {
             max_operations: 1_000_000,
             max_registrations: 10_000_000,
             block_size: BlockSize::MAX,
+            shards: 1,
         }
     }
 }
@@ -118,6 +121,8 @@ pub trait Directory {
     fn claim(&self, endpoint: &Arc<str>, shard: u8) -> u8;
     /// Gives an endpoint up.
     fn release(&self, endpoint: &str, shard: u8);
+    /// The shard that an endpoint lives on, if it lives.
+    fn home(&self, endpoint: &str) -> Option<u8>;
     /// The endpoint that the other end of a session proved to be; `None` if the session is over.
     fn proved(&self, session: SessionId) -> Option<Arc<str>>;
     /// Whether an endpoint may be registered by whoever says its name, as plain CoAP allows: nobody has credentials for it.
@@ -134,6 +139,10 @@ impl Directory for Unclaimed {
     }
 
     fn release(&self, _: &str, _: u8) {}
+
+    fn home(&self, _: &str) -> Option<u8> {
+        None
+    }
 
     fn proved(&self, _: SessionId) -> Option<Arc<str>> {
         None

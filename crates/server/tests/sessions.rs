@@ -16,7 +16,11 @@ use buoy_testkit::message;
 
 /// Sessions by their names. Who has one has credentials.
 #[derive(Clone, Default)]
-struct Sessions(Arc<Mutex<HashMap<SessionId, Arc<str>>>>);
+struct Sessions {
+    proved: Arc<Mutex<HashMap<SessionId, Arc<str>>>>,
+    /// Devices prove themselves by their certificates alone, and no name is listed.
+    is_unlisted: bool,
+}
 
 impl Directory for Sessions {
     fn claim(&self, _: &Arc<str>, shard: u8) -> u8 {
@@ -25,12 +29,16 @@ impl Directory for Sessions {
 
     fn release(&self, _: &str, _: u8) {}
 
+    fn home(&self, _: &str) -> Option<u8> {
+        None
+    }
+
     fn proved(&self, session: SessionId) -> Option<Arc<str>> {
-        self.0.lock().unwrap().get(&session).cloned()
+        self.proved.lock().unwrap().get(&session).cloned()
     }
 
     fn may_go_unproved(&self, endpoint: &str) -> bool {
-        !self.0.lock().unwrap().values().any(|proved| **proved == *endpoint)
+        self.is_unlisted || !self.proved.lock().unwrap().values().any(|proved| **proved == *endpoint)
     }
 }
 
@@ -46,7 +54,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let sessions = Sessions::default();
+        Self::with(Sessions::default())
+    }
+
+    fn with(sessions: Sessions) -> Self {
         Self {
             shard: Shard::new(0, ShardConfig::default(), sessions.clone(), [7; 32]),
             sessions,
@@ -60,7 +71,7 @@ impl World {
     /// A device connects; its endpoint name is the one of its credentials.
     fn connect(&self, counter: u64, endpoint: &str) -> Peer {
         let session = SessionId::new(counter, 0).unwrap();
-        self.sessions.0.lock().unwrap().insert(session, endpoint.into());
+        self.sessions.proved.lock().unwrap().insert(session, endpoint.into());
         at(10_000 + counter as u16, Some(session))
     }
 
@@ -207,4 +218,13 @@ fn a_session_whose_credentials_were_revoked_is_good_for_nothing() {
     let new = at(6, SessionId::new(9, 0));
     assert_eq!(world.update(new, &location), Code::FORBIDDEN);
     assert_eq!(world.register(new, "ep=buoy-1").0, Code::FORBIDDEN);
+}
+
+#[test]
+fn a_device_that_is_known_by_its_certificate_alone_is_not_replaced_over_plain_coap() {
+    let mut world = World::with(Sessions { is_unlisted: true, ..Sessions::default() });
+    let buoy = world.connect(1, "buoy-1");
+    assert_eq!(world.register(buoy, "ep=buoy-1").0, Code::CREATED);
+    assert_eq!(world.register(at(5, None), "ep=buoy-1").0, Code::FORBIDDEN);
+    assert_eq!(world.shard.registration("buoy-1").unwrap().session, buoy.session);
 }

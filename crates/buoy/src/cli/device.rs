@@ -128,6 +128,15 @@ fn boot_forever(args: &Args, parts: &Parts) -> anyhow::Result<()> {
     if !args.flash.exists() {
         provision(args, parts)?;
     }
+    // A second boot loader would use up the trials of the first one's image.
+    let lock = fs::File::open(&args.flash);
+    let lock = lock.with_context(|| format!("the flash {} cannot be opened", args.flash.display()))?;
+    if lock.try_lock().is_err() {
+        bail!(
+            "another `buoy device` runs on the flash {}; end it, or name another --flash",
+            args.flash.display()
+        );
+    }
     loop {
         let decision = {
             let mut flash = open_flash(args)?;

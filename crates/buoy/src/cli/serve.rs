@@ -156,7 +156,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         }
         stop_signal().await?;
         tracing::info!("stopping");
-        server.stop().await
+        tokio::select! {
+            stopped = server.stop() => stopped,
+            // A store that fails would be waited for.
+            _ = stop_signal() => bail!("ended at the second signal; what the store could not save is lost"),
+        }
     })
 }
 

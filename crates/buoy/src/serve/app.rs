@@ -228,8 +228,13 @@ impl App {
         self.home(endpoint).run(move |shard, _, _| shard.trace(&name, on));
     }
 
-    /// Ends what sessions a device has: its credentials are no longer what they were.
-    pub(crate) fn end_sessions(&self, endpoint: &str) {
+    /// The credentials of a device have changed: what was prepared for it is void, and its sessions end if they were made by what is
+    /// good no more.
+    pub(crate) fn credentials_changed(&self, endpoint: &str, ends_sessions: bool) {
+        self.bootstrap.forget_prepared_for(endpoint);
+        if !ends_sessions {
+            return;
+        }
         if let Some(session) = self.endpoints.session_of(endpoint) {
             let shard = usize::from(session.shard()) % self.shards.len();
             self.shards[shard].end_session(session);

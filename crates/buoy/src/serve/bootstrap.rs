@@ -7,17 +7,18 @@ mod compile;
 mod pattern;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use buoy_api as api;
 use buoy_net::clock::Clock;
 use buoy_server::{BootstrapConfig, BootstrapEvent, BootstrapRequest, BootstrapVerdict};
 use buoy_store::sqlite::Sqlite;
 use buoy_store::{
-    BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind, CredentialState, Page, Purpose,
-    Reader,
+    Batch, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind, CredentialState, Page,
+    Purpose, Reader, StoreError,
 };
 
 use compile::Minted;
@@ -27,7 +28,7 @@ use pattern::Pattern;
 use super::credentials::{Credentials, Gate, NewCredential, Proof};
 use super::http::hex;
 use super::hub::Hub;
-use super::journal::{JournalHandle, NotSaved};
+use super::journal::{JournalHandle, LOOK_AGAIN, NotSaved, Stopped};
 use super::keyfile::Sealer;
 
 /// Devices that wait for a person's yes. Beyond that the one that was silent the longest is forgotten; it asks again.
@@ -45,6 +46,10 @@ struct Shared {
     configs: RwLock<Vec<Config>>,
     claims: Mutex<BTreeMap<String, BootstrapClaimRow>>,
     prepared: Mutex<HashMap<Arc<str>, Prepared>>,
+    /// Counts the changes of configurations.
+    generation: AtomicU64,
+    /// One change at a time, so that memory and store never differ.
+    changes: Arc<tokio::sync::Mutex<()>>,
     store: Sqlite,
     credentials: Credentials,
     gate: Gate,
@@ -101,6 +106,8 @@ impl Bootstrap {
             configs: RwLock::new(configs),
             claims: Mutex::new(claims.into_iter().map(|claim| (claim.endpoint.clone(), claim)).collect()),
             prepared: Mutex::default(),
+            generation: AtomicU64::new(0),
+            changes: Arc::default(),
             store,
             gate: credentials.gate(Purpose::Bootstrap),
             credentials,
@@ -140,14 +147,15 @@ impl Bootstrap {
             sealed,
             changed_at: config.changed_at.unwrap_or_default(),
         };
-        let saved = self.0.journal.edit_now(move |batch| batch.put_bootstrap_config(&row)).await;
-        saved.map_err(PutError::NotSaved)?;
-        let mut configs = self.0.configs.write().unwrap_or_else(PoisonError::into_inner);
-        configs.retain(|other| other.config.pattern != config.pattern);
-        configs.push(Config { pattern, config: Arc::new(config) });
-        drop(configs);
-        self.forget_prepared();
-        Ok(())
+        let apply = move |this: &Self| {
+            let mut configs = this.0.configs.write().unwrap_or_else(PoisonError::into_inner);
+            configs.retain(|other| other.config.pattern != config.pattern);
+            configs.push(Config { pattern, config: Arc::new(config) });
+            drop(configs);
+            this.forget_prepared();
+        };
+        let saved = self.change(move |batch| batch.put_bootstrap_config(&row), apply).await;
+        saved.map_err(PutError::NotSaved)
     }
 
     /// Forgets a configuration; whether it was there.
@@ -156,12 +164,43 @@ impl Bootstrap {
             return Ok(false);
         }
         let name = pattern.to_owned();
-        self.0.journal.edit_now(move |batch| batch.remove_bootstrap_config(&name)).await?;
-        let mut configs = self.0.configs.write().unwrap_or_else(PoisonError::into_inner);
-        configs.retain(|other| other.config.pattern != pattern);
-        drop(configs);
-        self.forget_prepared();
+        let gone = name.clone();
+        let apply = move |this: &Self| {
+            let mut configs = this.0.configs.write().unwrap_or_else(PoisonError::into_inner);
+            configs.retain(|other| other.config.pattern != gone);
+            drop(configs);
+            this.forget_prepared();
+        };
+        self.change(move |batch| batch.remove_bootstrap_config(&name), apply).await?;
         Ok(true)
+    }
+
+    /// Saves a change, and only then lets it count; whether whoever asked still waits or not.
+    async fn change(
+        &self,
+        save: impl FnMut(&mut dyn Batch) -> Result<(), StoreError> + Send + 'static,
+        apply: impl FnOnce(&Self) + Send + 'static,
+    ) -> Result<(), NotSaved> {
+        let (this, journal) = (self.clone(), self.0.journal.clone());
+        let saving = tokio::spawn(async move {
+            let _turn = this.0.changes.clone().lock_owned().await;
+            let saved = this.0.journal.edit(save).await;
+            if saved.is_ok() {
+                apply(&this);
+            }
+            saved
+        });
+        tokio::pin!(saving);
+        loop {
+            match tokio::time::timeout(LOOK_AGAIN, &mut saving).await {
+                Ok(Ok(saved)) => return saved.map_err(NotSaved::Stopped),
+                Ok(Err(_)) => return Err(NotSaved::Stopped(Stopped)),
+                Err(_) => {}
+            }
+            if let Some(trouble) = journal.trouble() {
+                return Err(NotSaved::Trouble(trouble));
+            }
+        }
     }
 
     /// The devices that wait for a person's yes, or have it.
@@ -182,17 +221,23 @@ impl Bootstrap {
         });
         claim.accepted_at = Some(now);
         let row = claim.clone();
-        self.0.journal.edit_now(move |batch| batch.put_bootstrap_claim(&row)).await?;
-        self.claims_locked().insert(endpoint.to_owned(), claim.clone());
+        let accepted = claim.clone();
+        let apply = move |this: &Self| {
+            this.claims_locked().insert(accepted.endpoint.clone(), accepted);
+        };
+        self.change(move |batch| batch.put_bootstrap_claim(&row), apply).await?;
         Ok(claim_json(&claim))
     }
 
     /// Forgets that a device waits, or that it was said yes to; whether there was anything to forget.
     pub(crate) async fn forget_claim(&self, endpoint: &str) -> Result<bool, NotSaved> {
-        let Some(claim) = self.claims_locked().remove(endpoint) else { return Ok(false) };
-        if claim.accepted_at.is_some() {
-            let name = endpoint.to_owned();
-            self.0.journal.edit_now(move |batch| batch.remove_bootstrap_claim(&name)).await?;
+        let Some(claim) = self.claims_locked().get(endpoint).cloned() else { return Ok(false) };
+        let (name, gone) = (endpoint.to_owned(), endpoint.to_owned());
+        let apply = move |this: &Self| drop(this.claims_locked().remove(&gone));
+        match claim.accepted_at {
+            Some(_) => self.change(move |batch| batch.remove_bootstrap_claim(&name), apply).await?,
+            // Who only waits is in memory alone.
+            None => apply(self),
         }
         Ok(true)
     }
@@ -228,16 +273,22 @@ impl Bootstrap {
     }
 
     fn configure(&self, name: Arc<str>, found: &Config) -> BootstrapVerdict {
-        let now = self.now();
-        let mut prepared = self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, generation) = (self.now(), self.0.generation.load(Ordering::Acquire));
+        let mut prepared = self.prepared_locked();
         prepared.retain(|_, it| now.saturating_sub(it.at) < PREPARED_FOR.as_millis() as u64);
         if let Some(prepared) = prepared.get(&name) {
             return BootstrapVerdict::Configure { endpoint: name, config: prepared.config.clone() };
         }
+        // Not while it is locked: a key that is made waits for the store, and others for this.
+        drop(prepared);
         match self.prepare(&name, &found.config) {
             Ok(config) => {
                 let config = Arc::new(config);
-                prepared.insert(name.clone(), Prepared { config: config.clone(), at: now });
+                // What was changed meanwhile counts from the next request on.
+                if self.0.generation.load(Ordering::Acquire) == generation {
+                    let prepared = Prepared { config: config.clone(), at: now };
+                    self.prepared_locked().insert(name.clone(), prepared);
+                }
                 BootstrapVerdict::Configure { endpoint: name, config }
             }
             Err(error) => {
@@ -264,11 +315,14 @@ impl Bootstrap {
         let filter = CredentialFilter { endpoint: Some(name), purpose: Some(Purpose::Lwm2m) };
         let page = Page { before: u64::MAX, limit: 16 };
         let known = self.0.store.reader()?.credentials(&filter, page)?;
-        let active =
-            known.iter().find(|row| row.kind == CredentialKind::Psk && row.state == CredentialState::Active);
-        let saved = match active {
-            Some(active) => {
-                self.0.runtime.block_on(self.0.credentials.rotate(active, proof, self.now())).map(drop)
+        let keys = || known.iter().filter(|row| row.kind == CredentialKind::Psk);
+        let good = keys().find(|row| row.state != CredentialState::Revoked);
+        if good.is_none() && keys().next().is_some() {
+            bail!("its credentials are revoked; remove them to let it in again");
+        }
+        let saved = match good {
+            Some(good) => {
+                self.0.runtime.block_on(self.0.credentials.rotate(good, proof, self.now())).map(drop)
             }
             None => {
                 let new = NewCredential::new(Purpose::Lwm2m, name, proof).map_err(anyhow::Error::msg)?;
@@ -306,7 +360,7 @@ impl Bootstrap {
 
     /// The device has what was prepared for it, and the yes is used up.
     fn done(&self, endpoint: &Arc<str>) {
-        self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner).remove(endpoint);
+        self.prepared_locked().remove(endpoint);
         let bootstrap = self.clone();
         let endpoint = endpoint.clone();
         self.0.runtime.spawn(async move {
@@ -317,7 +371,17 @@ impl Bootstrap {
     }
 
     fn forget_prepared(&self) {
-        self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.generation.fetch_add(1, Ordering::AcqRel);
+        self.prepared_locked().clear();
+    }
+
+    /// What was prepared for a device is void: its credentials have changed.
+    pub(crate) fn forget_prepared_for(&self, endpoint: &str) {
+        self.prepared_locked().remove(endpoint);
+    }
+
+    fn prepared_locked(&self) -> MutexGuard<'_, HashMap<Arc<str>, Prepared>> {
+        self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The configuration that a name fits best.
@@ -358,7 +422,7 @@ impl Bootstrap {
         claims.insert(name.to_owned(), claim);
     }
 
-    fn claims_locked(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, BootstrapClaimRow>> {
+    fn claims_locked(&self) -> MutexGuard<'_, BTreeMap<String, BootstrapClaimRow>> {
         self.0.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

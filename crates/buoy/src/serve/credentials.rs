@@ -9,9 +9,9 @@ mod import;
 mod loader;
 mod proof;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 use buoy_dtls::Peer;
 use buoy_dtls::config::{Authority, PskKey};
@@ -45,7 +45,11 @@ struct Shared {
     next_id: AtomicU64,
     /// Credentials that were waiting for their first use, and had it.
     used: mpsc::UnboundedSender<Used>,
+    hook: OnceLock<Hook>,
 }
+
+/// Who wants to know that the credentials of a device have changed, and whether its sessions must end.
+type Hook = Box<dyn Fn(&str, bool) + Send + Sync>;
 
 /// A credential and its device.
 type Used = (Arc<str>, u64);
@@ -125,6 +129,8 @@ struct Plan {
     remove: Vec<(Arc<str>, u64)>,
     states: Vec<(Arc<str>, u64, CredentialState)>,
     put: Vec<Prepared>,
+    /// The devices' sessions were made by what is good no more.
+    ends_sessions: bool,
 }
 
 /// A credential to be saved.
@@ -139,6 +145,15 @@ impl Plan {
         self.remove.iter().try_for_each(|(_, id)| batch.remove_credential(*id))?;
         self.states.iter().try_for_each(|(_, id, state)| batch.set_credential_state(*id, *state))?;
         self.put.iter().try_for_each(|prepared| batch.put_credential(&prepared.row))
+    }
+
+    /// Tells of the devices whose credentials went or changed. New ones alone are nothing to anybody.
+    fn tell(&self, shared: &Shared) {
+        let Some(hook) = shared.hook.get() else { return };
+        let gone = self.remove.iter().map(|(endpoint, _)| endpoint);
+        let changed = self.states.iter().map(|(endpoint, ..)| endpoint);
+        let endpoints: BTreeSet<&Arc<str>> = gone.chain(changed).collect();
+        endpoints.into_iter().for_each(|endpoint| hook(endpoint, self.ends_sessions));
     }
 
     /// Handshakes wait meanwhile: what is many is taken in pieces.
@@ -182,6 +197,7 @@ impl Credentials {
             changes: Arc::default(),
             next_id: AtomicU64::new(last + 1),
             used,
+            hook: OnceLock::new(),
         }));
         tokio::spawn(roll_over(Arc::downgrade(&credentials.0), first_uses));
         Ok(credentials)
@@ -248,7 +264,7 @@ impl Credentials {
             let remove: Vec<_> = old.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
             check_identity(book, row, &remove)
                 .map_err(|refusal| ChangeError::Refused { index: 0, refusal })?;
-            Ok((Plan { remove, put: vec![prepared], ..Plan::default() }, ()))
+            Ok((Plan { remove, put: vec![prepared], ends_sessions: true, ..Plan::default() }, ()))
         })
         .await
     }
@@ -293,7 +309,14 @@ impl Credentials {
         let (endpoint, purpose, id) = (Arc::<str>::from(row.endpoint.as_str()), row.purpose, row.id);
         self.change(move |book| {
             find(book, &endpoint, purpose, id)?;
-            Ok((Plan { states: vec![(endpoint, id, CredentialState::Revoked)], ..Plan::default() }, ()))
+            Ok((
+                Plan {
+                    states: vec![(endpoint, id, CredentialState::Revoked)],
+                    ends_sessions: true,
+                    ..Plan::default()
+                },
+                (),
+            ))
         })
         .await
     }
@@ -306,7 +329,7 @@ impl Credentials {
         let (endpoint, purpose, id) = (Arc::<str>::from(row.endpoint.as_str()), row.purpose, row.id);
         self.change(move |book| {
             find(book, &endpoint, purpose, id)?;
-            Ok((Plan { remove: vec![(endpoint, id)], ..Plan::default() }, ()))
+            Ok((Plan { remove: vec![(endpoint, id)], ends_sessions: true, ..Plan::default() }, ()))
         })
         .await
     }
@@ -321,7 +344,7 @@ impl Credentials {
             let remove: Vec<_> =
                 book.of(purpose, &endpoint).map(|entry| (entry.endpoint.clone(), entry.id)).collect();
             let had_any = !remove.is_empty();
-            Ok((Plan { remove, ..Plan::default() }, had_any))
+            Ok((Plan { remove, ends_sessions: true, ..Plan::default() }, had_any))
         })
         .await
     }
@@ -343,38 +366,51 @@ impl Credentials {
         prepared.map_err(anyhow::Error::from).and_then(|prepared| prepared).map_err(ChangeError::Failed)
     }
 
+    /// From now on, whenever the credentials of a device change, `hook` is told so, and whether its sessions must end.
+    pub(crate) fn on_change(&self, hook: impl Fn(&str, bool) + Send + Sync + 'static) {
+        // There is one server, and it says so once.
+        let _ = self.0.hook.set(Box::new(hook));
+    }
+
     /// Plans a change by what there is, saves it, and only then lets it count.
     async fn change<T: Send + 'static>(
         &self,
         plan: impl FnOnce(&Book) -> Result<(Plan, T), ChangeError> + Send,
     ) -> Result<T, ChangeError> {
         let shared = self.0.clone();
-        if let Some(trouble) = shared.journal.trouble() {
-            return Err(ChangeError::NotSaved(NotSaved::Trouble(trouble)));
-        }
-        let turn = shared.changes.clone().lock_owned().await;
+        let turn = self.unless_in_trouble(Box::pin(shared.changes.clone().lock_owned())).await?;
         let (plan, answer) = shared.look(plan)?;
         let plan = Arc::new(plan);
-        let (done, mut saved) = oneshot::channel();
+        let (done, saved) = oneshot::channel();
         // Goes on when the caller has gone or was told of trouble: what is saved in the end must count too.
         tokio::spawn(async move {
             let edit = plan.clone();
             let result = shared.journal.edit(move |batch| edit.save(batch)).await;
             if result.is_ok() {
                 plan.apply(&shared.book);
+                plan.tell(&shared);
             }
             drop(turn);
             let _ = done.send(result);
         });
+        match self.unless_in_trouble(saved).await? {
+            Ok(Ok(())) => Ok(answer),
+            Ok(Err(stopped)) => Err(ChangeError::NotSaved(NotSaved::Stopped(stopped))),
+            Err(_) => Err(ChangeError::NotSaved(NotSaved::Stopped(Stopped))),
+        }
+    }
+
+    /// Waits, but not while the store fails.
+    async fn unless_in_trouble<T>(
+        &self,
+        mut what: impl Future<Output = T> + Unpin,
+    ) -> Result<T, ChangeError> {
         loop {
-            match tokio::time::timeout(LOOK_AGAIN, &mut saved).await {
-                Ok(Ok(Ok(()))) => return Ok(answer),
-                Ok(Ok(Err(stopped))) => return Err(ChangeError::NotSaved(NotSaved::Stopped(stopped))),
-                Ok(Err(_)) => return Err(ChangeError::NotSaved(NotSaved::Stopped(Stopped))),
-                Err(_) => {}
-            }
             if let Some(trouble) = self.0.journal.trouble() {
                 return Err(ChangeError::NotSaved(NotSaved::Trouble(trouble)));
+            }
+            if let Ok(done) = tokio::time::timeout(LOOK_AGAIN, &mut what).await {
+                return Ok(done);
             }
         }
     }
@@ -393,7 +429,7 @@ impl Credentials {
             let old = old.filter(|entry| entry.kind == next.kind && entry.state == CredentialState::Active);
             let remove = old.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
             Ok((
-                Plan { remove, states: vec![(endpoint, id, CredentialState::Active)], put: Vec::new() },
+                Plan { remove, states: vec![(endpoint, id, CredentialState::Active)], ..Plan::default() },
                 true,
             ))
         });

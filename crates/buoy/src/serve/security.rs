@@ -46,12 +46,11 @@ impl Security {
         Arc::new(self.credentials.gate(purpose))
     }
 
-    /// A port of a server. Sessions were named up to `last_counter`; `sessions` are those that go on.
+    /// A port of a server. `sessions` are those that go on.
     pub(super) fn parts(
         &self,
         purpose: Purpose,
         socket: UdpSocket,
-        last_counter: u64,
         sessions: Vec<(SessionId, Vec<u8>)>,
     ) -> SecureParts {
         SecureParts {
@@ -60,7 +59,6 @@ impl Security {
             identities: self.identities(purpose),
             export_keys: self.export_keys.clone(),
             ticket_seed: *self.ticket_seed,
-            last_counter,
             sessions,
         }
     }

@@ -96,7 +96,7 @@ impl Operations {
         Some(operation)
     }
 
-    fn first(&self, endpoint: &str) -> Option<OperationId> {
+    pub(super) fn first(&self, endpoint: &str) -> Option<OperationId> {
         self.queues.get(endpoint)?.front().copied()
     }
 
@@ -138,6 +138,10 @@ impl<D: Directory> Shard<D> {
             return end_event(id, &operation, Err(failure), outbox);
         }
         let endpoint = operation.endpoint.clone();
+        if durability != Durability::Transient {
+            // So that the device finds it here when it comes back.
+            self.directory.claim(&endpoint, self.number);
+        }
         self.operations.insert(id, operation);
         self.save_operation(now, id, OperationState::Queued, None, outbox);
         self.advance(now, &endpoint, outbox);
@@ -546,6 +550,7 @@ impl<D: Directory> Shard<D> {
             self.observation_ended(operation.endpoint.clone(), observation.id, outbox);
         }
         self.advance(now, &operation.endpoint, outbox);
+        self.release_if_unused(&operation.endpoint);
         true
     }
 

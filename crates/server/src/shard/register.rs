@@ -110,17 +110,33 @@ impl<D: Directory> Shard<D> {
         match block_option(message, OptionNumber::BLOCK1) {
             Err(bad) => self.refuse(now, request, (bad.code(), bad.to_string().into()), outbox),
             Ok(None) => self.serve_whole(now, request, message.payload(), None, outbox),
-            Ok(Some(block)) => self.take_block(now, request, block, outbox),
+            Ok(Some(block)) => match self.home_of_register(request) {
+                Some(shard) => self.forward(shard, request, outbox),
+                None => self.take_block(now, request, block, outbox),
+            },
         }
     }
 
     /// The shard that a location names, if it is another one.
     fn home_of(&self, message: &Message<'_>) -> Option<u8> {
         let segment = message.values(OptionNumber::URI_PATH).nth(1)?;
-        let shard = Location::parse(segment)?.key.shard();
+        let shard = Location::parse(segment)?.key.shard() % self.config.shards.max(1);
         let is_here =
             shard == self.number || self.registrations.by_location(Location::parse(segment)?).is_some();
         (!is_here).then_some(shard)
+    }
+
+    /// The shard on which a Register in blocks belongs from its first block on, if it is another one.
+    fn home_of_register(&self, request: &Request<'_, Peer>) -> Option<u8> {
+        let message = &request.message;
+        let Ok(Uplink::Register(register)) =
+            Uplink::parse(message.code(), options_of(message), message.payload())
+        else {
+            return None;
+        };
+        let name = self.name_of(request.peer, &register).ok()?;
+        let is_here = self.registrations.by_endpoint(&name).is_some();
+        self.directory.home(&name).filter(|home| !is_here && *home != self.number)
     }
 
     fn take_block(&mut self, now: Instant, request: &Request<'_, Peer>, block: Block, outbox: &mut Outbox) {
@@ -189,7 +205,11 @@ impl<D: Directory> Shard<D> {
                 Err(refusal) => Err(refusal),
                 Ok(name) => match self.claimed_elsewhere(&name) {
                     Some(shard) => return self.forward(shard, request, outbox),
-                    None => self.register(now, request.peer, &name, &register, outbox),
+                    None => {
+                        let result = self.register(now, request.peer, &name, &register, outbox);
+                        self.release_if_unused(&name);
+                        result
+                    }
                 },
             },
             Ok(Uplink::Update(update)) => self.update(now, request.peer, &update, outbox),
@@ -285,6 +305,10 @@ impl<D: Directory> Shard<D> {
         let objects = self.take_objects(register.objects)?;
         let attributes = self.take_attributes(register);
         let old = self.registrations.by_endpoint(endpoint);
+        let is_proved = |index| self.registrations.get(index).is_some_and(|old| old.peer.session.is_some());
+        if peer.session.is_none() && old.is_some_and(is_proved) {
+            return Err(refusal(Code::FORBIDDEN, "this endpoint is registered over coaps"));
+        }
         if old.is_none() && self.registrations.len() >= self.config.max_registrations {
             return Err(refusal(Code::SERVICE_UNAVAILABLE, "no further device is taken"));
         }
@@ -444,7 +468,14 @@ impl<D: Directory> Shard<D> {
     /// The device left: what nobody may wait for any longer ends, and its name is free.
     fn gone(&mut self, now: Instant, registration: &Registration, outbox: &mut Outbox) {
         self.end_operations_of(now, &registration.endpoint, outbox);
-        self.directory.release(&registration.endpoint, self.number);
+        self.release_if_unused(&registration.endpoint);
+    }
+
+    /// An endpoint lives here as long as it is registered, or operations wait for its return.
+    pub(super) fn release_if_unused(&self, endpoint: &str) {
+        if self.registrations.by_endpoint(endpoint).is_none() && self.operations.first(endpoint).is_none() {
+            self.directory.release(endpoint, self.number);
+        }
     }
 
     /// The device was heard: it lives, and for a while it listens.

@@ -127,19 +127,20 @@ impl Link {
                 .map_or(Ok(()), |session| vault.save(*slot, account, session, Reserve::default(), rng));
             saved.map_err(|error| Unreachable(format!("the session cannot be saved: {error}")))
         };
-        let mut outcome = Ok(());
+        let (mut outcome, mut is_new) = (Ok(()), false);
         while let Some(news) = tunnel.poll_news() {
             match news {
                 News::Started | News::GivenUp => {}
                 News::Connected { resumed } => {
                     say(if resumed { "HANDSHAKE resumed" } else { "HANDSHAKE full" });
-                    save(tunnel)?;
+                    is_new = true;
                 }
-                News::Ended => vault.forget(*slot).unwrap_or_default(),
+                News::Ended if *keep == Keep::Session => vault.forget(*slot).unwrap_or_default(),
+                News::Ended => {}
                 News::Failed(failure) => outcome = Err(Unreachable(failure.to_string())),
             }
         }
-        if tunnel.save_is_due()
+        if (is_new || tunnel.save_is_due())
             && let Err(unreachable) = save(tunnel)
         {
             // Nothing may be sent from a session that a restart would not know of.

@@ -34,7 +34,11 @@ async fn all(State(app): State<Arc<App>>) -> Json<Value> {
 }
 
 async fn put(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>, body: Bytes) -> Answer {
-    let said: Said = serde_json::from_slice(&body).map_err(bad_request)?;
+    // Its own words might quote a key.
+    let said: Said = serde_json::from_slice(&body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        bad_request(format!("line {line}, column {column}: this is no bootstrap configuration"))
+    })?;
     let config = said.config(endpoint).map_err(bad_request)?;
     match app.bootstrap.put_config(config).await {
         Ok(()) => Ok(StatusCode::OK.into_response()),

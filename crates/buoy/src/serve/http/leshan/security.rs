@@ -129,9 +129,7 @@ pub(super) async fn put(State(app): State<Arc<App>>, body: Bytes) -> Answer {
         ))
     })?;
     let new = info.credential().map_err(bad_request)?;
-    let endpoint = new.endpoint.clone();
     app.credentials.replace(new, app.now()).await.map_err(not_changed)?;
-    app.end_sessions(&endpoint);
     Ok(StatusCode::OK.into_response())
 }
 
@@ -140,7 +138,6 @@ pub(super) async fn delete(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPa
     if !app.credentials.remove_all(Purpose::Lwm2m, &endpoint).await.map_err(not_changed)? {
         return Ok(not_found());
     }
-    app.end_sessions(&endpoint);
     Ok(StatusCode::OK.into_response())
 }
 

@@ -217,7 +217,6 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, Problem> {
     let row = stored(&app, id).await?;
     app.credentials.remove(&row).await.map_err(not_changed)?;
-    app.end_sessions(&row.endpoint);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -283,7 +282,6 @@ pub(super) async fn revoke(
 ) -> Answer<api::Credential> {
     let row = stored(&app, id).await?;
     app.credentials.revoke(&row).await.map_err(not_changed)?;
-    app.end_sessions(&row.endpoint);
     Ok(Json(json(&CredentialRow { state: CredentialState::Revoked, ..row })))
 }
 
