@@ -262,6 +262,28 @@ def libcoap_firmware(check, fleet, server):
             check.that(f"{name}: buoy device runs it", said)
 
 
+def a_lost_datagram_costs_a_handshake_no_more_than_one_timeout(check, fleet, server):
+    """GnuTLS sends each message in a datagram of its own; a part of its flight is lost, and the rest is there when it comes again."""
+    peer = Libcoap("gnutls", fleet, server)
+    for kind in peer.kinds:
+        with peer.serving(kind) as port, Nat(port, lost={1}) as nat:
+            started = time.monotonic()
+            with fleet.own_device(nat.port, *own_keys(fleet, server, kind)) as device:
+                said, seconds = device.line("REGISTER"), time.monotonic() - started
+                check.equal(f"{peer.server} {kind} on a lossy path: takes buoy device's Register", said, "REGISTERED /rd")
+                check.that(f"{peer.server} {kind} on a lossy path: soon", seconds < 6, seconds)
+    # Cookie, first flight, last flight.
+    for lost in range(3):
+        with Nat(server.port, lost={lost}) as nat:
+            said = peer.ask(peer.client_keys("PSK"), f"coaps://127.0.0.1:{nat.port}/.well-known/core")
+            check.that(f"{peer.client}, datagram {lost} lost: reads /.well-known/core", 'rt="core.rd"' in said, said)
+        with Nat(server.port, lost={lost}) as nat:
+            client = tinydtls.Endpoint(tinydtls.SharedKey(b"shared", PSK))
+            check.that(f"tinydtls, datagram {lost} lost: the handshake ends", client.connect(("127.0.0.1", nat.port)))
+            talk(check, f"tinydtls, datagram {lost} lost", client, "shared")
+            client.close()
+
+
 def numbers(prefix):
     """The private number, and both of the public key, of a pair of files."""
     key = pk.ECC.from_DER(pathlib.Path(f"{prefix}.key.der").read_bytes())
@@ -418,6 +440,7 @@ def main():
             server.add_psk("shared")
             server.add_rpk("raw", fleet.device)
             for part in (openssl_client, openssl_server, libcoap_client, libcoap_server, libcoap_firmware,
+                         a_lost_datagram_costs_a_handshake_no_more_than_one_timeout,
                          tinydtls_client, no_session_moves_without_a_connection_id, tinydtls_server,
                          mbedtls_client, mbedtls_server):
                 if len(sys.argv) < 3 or sys.argv[2] in part.__name__:

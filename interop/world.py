@@ -157,13 +157,14 @@ class BuoyDevice(Peer):
 class Nat:
     """A relay in front of a server that can forget the device: from then on the server sees another address.
 
-    Counts the records that pass by the type in their first byte, which is never encrypted.
+    Keeps the type of each datagram's first record, which is never encrypted. `lost` are the numbers, from 0, of the datagrams that
+    don't reach the device.
     """
 
     HANDSHAKE, DATA, WITH_CONNECTION_ID = 22, 23, 25
 
-    def __init__(self, port):
-        self.server = ("127.0.0.1", port)
+    def __init__(self, port, lost=()):
+        self.server, self.lost = ("127.0.0.1", port), lost
         self.inside = self.bound()
         self.outside = self.bound()
         self.port = self.inside.getsockname()[1]
@@ -190,7 +191,8 @@ class Nat:
                 else:
                     data = outside.recv(65535)
                     self.to_device.append(data[0])
-                    self.inside.sendto(data, self.device)
+                    if len(self.to_device) - 1 not in self.lost:
+                        self.inside.sendto(data, self.device)
 
     def forget(self):
         """Counts from here on."""
