@@ -459,6 +459,17 @@ pub enum Event {
         /// The device.
         endpoint: String,
     },
+    /// A request of a device was refused.
+    Refused {
+        /// Who the device proved to be; nothing if it proved nothing.
+        endpoint: String,
+        /// `IP:PORT`
+        address: String,
+        /// As in "4.03".
+        code: String,
+        /// Why.
+        reason: String,
+    },
     /// A device was, or wants to be, configured by the bootstrap server.
     Bootstrap {
         /// The device, as far as it has a name.

@@ -40,6 +40,15 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     replaced().with_context(|| format!("{} cannot be written", path.display()))
 }
 
+/// Makes a folder that only its owner may look into, and those above it. One that is there stays as it is.
+pub(crate) fn create_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
 /// Reads a file, unless others may read it too.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;

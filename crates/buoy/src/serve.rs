@@ -10,6 +10,7 @@ mod identity;
 mod journal;
 mod keyfile;
 mod listen;
+mod refusals;
 mod security;
 mod updates;
 mod values;
@@ -38,6 +39,7 @@ use tokio::sync::oneshot;
 use app::App;
 use hub::Hub;
 use listen::{Addresses, ShardSockets};
+use refusals::Refusals;
 use security::Security;
 
 pub(crate) use http::{hex, openapi_document};
@@ -77,7 +79,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts everything; devices can register when this returns.
     pub(crate) async fn start(settings: Settings) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&settings.data).with_context(|| {
+        crate::private_file::create_folder(&settings.data).with_context(|| {
             format!("the data folder {} cannot be made; choose another --data", settings.data.display())
         })?;
         let lock = lock(&settings.data)?;
@@ -121,8 +123,11 @@ impl Server {
                 directory: endpoints.clone(),
                 journal: Box::new(journal.clone()),
                 publish: Box::new({
-                    let hub = hub.clone();
-                    move |events| hub.publish(events)
+                    let (hub, mut refusals) = (hub.clone(), Refusals::new(endpoints.clone()));
+                    move |events| {
+                        refusals.tell(events);
+                        hub.publish(events);
+                    }
                 }),
                 clock,
             },

@@ -69,6 +69,35 @@ fn a_device_comes_in_by_its_key_and_under_its_name_alone() {
 }
 
 #[test]
+fn an_operator_is_told_who_was_refused_and_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let server = start(folder.path(), &address);
+    add(&server, "buoy-1");
+    let mut fleet = Fleet::new(&address);
+    let one = fleet.connect(Fleet::psk("buoy-1", &KEY)).unwrap();
+    let client = server.client();
+    let told = std::thread::spawn(move || {
+        let mut told = None;
+        let seen = client.events(None, Some("refused"), |event| {
+            told = Some(event);
+            false
+        });
+        seen.unwrap();
+        told.unwrap()
+    });
+    // Again, until somebody listens.
+    let mut number = 0;
+    while !told.is_finished() {
+        number += 1;
+        assert_eq!(fleet.ask(one, &register(number, "buoy-2")).unwrap().0, Code::BAD_REQUEST);
+    }
+    let buoy_api::Event::Refused { endpoint, code, reason, .. } = told.join().unwrap() else { panic!() };
+    assert_eq!((&*endpoint, &*code), ("buoy-1", "4.00"));
+    assert!(reason.contains("another endpoint"), "{reason}");
+}
+
+#[test]
 fn a_revoked_device_is_out_at_once_and_a_rotated_key_takes_over_at_its_first_use() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();

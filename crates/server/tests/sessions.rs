@@ -39,7 +39,7 @@ impl Directory for Sessions {
 
     fn longest_message(&self, session: SessionId) -> usize {
         // Every seventh session is a small device's.
-        if session.counter() % 7 == 0 { 256 } else { usize::MAX }
+        if session.counter().is_multiple_of(7) { 256 } else { usize::MAX }
     }
 
     fn may_go_unproved(&self, endpoint: &str) -> bool {

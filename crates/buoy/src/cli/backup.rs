@@ -32,7 +32,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         );
     }
     let firmware = args.target.join("firmware");
-    fs::create_dir_all(&firmware).with_context(|| format!("{} cannot be made", firmware.display()))?;
+    crate::private_file::create_folder(&firmware)
+        .with_context(|| format!("{} cannot be made", firmware.display()))?;
     let reader = Sqlite::open(&source)?.reader()?;
     reader.backup(&serve::database(&args.target))?;
     for image in reader.firmware()? {

@@ -7,6 +7,7 @@ mod compile;
 mod pattern;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -32,7 +33,9 @@ use super::journal::{JournalHandle, LOOK_AGAIN, NotSaved, Stopped};
 use super::keyfile::Sealer;
 
 /// Devices that wait for a person's yes. Beyond that the one that was silent the longest is forgotten; it asks again.
-const MAX_CLAIMS: usize = 10_000;
+const MAX_CLAIMS: usize = 2000;
+/// The same for those of one IP address, behind which there may be a NAT.
+const MAX_CLAIMS_OF_SOURCE: usize = 200;
 /// How long a yes is good.
 const YES_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long what was prepared for a device is kept for its next request, so that it isn't made twice.
@@ -254,6 +257,9 @@ impl Bootstrap {
                 return refused("the credentials of this session are those of another endpoint");
             }
             (Some(proved), _) => proved.clone(),
+            (None, Some(named)) if named.chars().any(char::is_control) => {
+                return refused("the endpoint name has control characters");
+            }
             (None, Some(named)) if !named.is_empty() => named.into(),
             (None, _) => return refused("the query ep (endpoint name) is missing or empty"),
         };
@@ -266,7 +272,17 @@ impl Bootstrap {
                 self.configure(name, &found)
             }
             _ => {
-                self.wait_for_a_yes(&name, request);
+                if self.wait_for_a_yes(&name, request) {
+                    let (address, proved) = (request.peer.address, proved.is_some());
+                    match proved {
+                        true => {
+                            tracing::warn!(endpoint = &*name, %address, "no bootstrap configuration fits this name; add one")
+                        }
+                        false => {
+                            tracing::info!(endpoint = &*name, %address, "a device waits to be configured; accept or refuse it")
+                        }
+                    }
+                }
                 BootstrapVerdict::Pending
             }
         }
@@ -396,22 +412,33 @@ impl Bootstrap {
         accepted_at.is_some_and(|at| self.now().saturating_sub(at) < YES_FOR.as_millis() as u64)
     }
 
-    fn wait_for_a_yes(&self, name: &str, request: &BootstrapRequest<'_>) {
+    /// Lists a device that waits; whether it is new.
+    fn wait_for_a_yes(&self, name: &str, request: &BootstrapRequest<'_>) -> bool {
         let now = self.now();
-        let address = request.peer.address.to_string();
+        let (source, address) = (request.peer.address.ip(), request.peer.address.to_string());
         let mut claims = self.claims_locked();
         if let Some(claim) = claims.get_mut(name) {
             (claim.last_asked, claim.address) = (now, address);
             if claim.first_asked == 0 {
                 claim.first_asked = now;
             }
-            return;
+            return false;
         }
-        if claims.len() >= MAX_CLAIMS {
-            let waiting = claims.values().filter(|claim| claim.accepted_at.is_none());
-            let oldest = waiting.min_by_key(|claim| claim.last_asked).map(|claim| claim.endpoint.clone());
-            oldest.and_then(|oldest| claims.remove(&oldest));
-        }
+        let is_from_there = |claim: &BootstrapClaimRow| {
+            claim.address.parse::<SocketAddr>().is_ok_and(|address| address.ip() == source)
+        };
+        let waiting = || claims.values().filter(|claim| claim.accepted_at.is_none());
+        // Who floods the list pushes out what he put there himself.
+        let oldest = if waiting().filter(|claim| is_from_there(claim)).count() >= MAX_CLAIMS_OF_SOURCE {
+            waiting().filter(|claim| is_from_there(claim)).min_by_key(|claim| claim.last_asked)
+        } else if claims.len() >= MAX_CLAIMS {
+            waiting().min_by_key(|claim| claim.last_asked)
+        } else {
+            None
+        };
+        let oldest = oldest.map(|claim| claim.endpoint.clone());
+        let is_flood = oldest.is_some();
+        oldest.and_then(|oldest| claims.remove(&oldest));
         let claim = BootstrapClaimRow {
             endpoint: name.to_owned(),
             address,
@@ -420,6 +447,7 @@ impl Bootstrap {
             accepted_at: None,
         };
         claims.insert(name.to_owned(), claim);
+        !is_flood
     }
 
     fn claims_locked(&self) -> MutexGuard<'_, BTreeMap<String, BootstrapClaimRow>> {

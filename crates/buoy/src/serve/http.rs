@@ -3,6 +3,7 @@
 mod error;
 mod events;
 mod files;
+mod guard;
 mod health;
 mod leshan;
 mod nodes;
@@ -32,5 +33,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(v1::routes())
         .fallback(error::not_found)
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(axum::middleware::from_fn(guard::this_machine))
         .with_state(app)
 }

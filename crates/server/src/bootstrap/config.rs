@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use buoy_coap::number::ContentFormat;
 use buoy_lwm2m::format::{Encoder, FormatError};
@@ -180,6 +181,8 @@ pub enum ConfigProblem {
     MissingKey(u16),
     /// More than one bootstrap server.
     TwoBootstrapServers,
+    /// The lifetime of this instance of object 1 is no time at all.
+    NoLifetime(u16),
     /// The binding of this instance of object 1 is none.
     BadBinding(u16),
     /// This instance of object 2 speaks of servers that aren't there, of objects 0 or 2, or of rights that don't exist.
@@ -226,6 +229,9 @@ impl BootstrapConfig {
             }
             if !servers.insert(short_id) {
                 return Err(ConfigProblem::DuplicateShortId(short_id));
+            }
+            if server.lifetime == 0 {
+                return Err(ConfigProblem::NoLifetime(*id));
             }
             server.binding.parse::<Binding>().map_err(|_| ConfigProblem::BadBinding(*id))?;
         }
@@ -325,11 +331,30 @@ impl BootstrapConfig {
     }
 }
 
+/// Whether this is a host, perhaps with a port and a path behind it (RFC 3986 section 3.2).
+fn is_authority(text: &str) -> bool {
+    let authority = text.split('/').next().unwrap_or_default();
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(literal) => match literal.split_once(']') {
+            Some((address, rest)) if address.parse::<Ipv6Addr>().is_ok() => (address, rest.strip_prefix(':')),
+            _ => return false,
+        },
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    let is_name = |host: &str| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte))
+    };
+    is_name(host) && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
 impl SecurityConfig {
     fn check(&self, id: u16) -> Result<(), ConfigProblem> {
         let is_secured = match self.uri.split_once("://") {
-            Some(("coap", host)) if !host.is_empty() => false,
-            Some(("coaps", host)) if !host.is_empty() => true,
+            Some(("coap", authority)) if is_authority(authority) => false,
+            Some(("coaps", authority)) if is_authority(authority) => true,
             _ => return Err(ConfigProblem::BadUri(id)),
         };
         if is_secured != (self.mode != SecurityMode::None) {
@@ -474,6 +499,7 @@ impl fmt::Display for ConfigProblem {
             ),
             Self::MissingKey(id) => write!(f, "security {id} lacks an identity or key for its mode"),
             Self::TwoBootstrapServers => f.write_str("there can be one bootstrap server in `security`"),
+            Self::NoLifetime(id) => write!(f, "the lifetime of server {id} has to be at least one second"),
             Self::BadBinding(id) => write!(f, "the binding of server {id} has to be as in U or UQ"),
             Self::BadAcl(id) => write!(
                 f,
@@ -534,6 +560,11 @@ mod tests {
             config.servers.get_mut(&0).unwrap()
         }
         assert_eq!(config().check(), Ok(()));
+        for uri in ["coaps://[2001:db8::1]:5684", "coaps://lwm2m.example.org", "coaps://h:1/"] {
+            let mut config = config();
+            security(&mut config).uri = uri.into();
+            assert_eq!(config.check(), Ok(()), "{uri}");
+        }
         let twin = config().security[&1].clone();
         let stray = SecurityConfig { short_server_id: Some(5), ..twin.clone() };
         let acl = AclConfig { object: 3, instance: 0, rights: [(9, 1)].into(), owner: 101 };
@@ -543,6 +574,10 @@ mod tests {
             (problem(|it| it.security.extend([(2, twin.clone())])), ConfigProblem::DuplicateShortId(101)),
             (problem(|it| it.security.extend([(2, stray.clone())])), ConfigProblem::SecurityWithoutServer(2)),
             (problem(|it| security(it).uri.clear()), ConfigProblem::BadUri(1)),
+            (problem(|it| security(it).uri = "coaps://h:99999".into()), ConfigProblem::BadUri(1)),
+            (problem(|it| security(it).uri = "coaps://[::1".into()), ConfigProblem::BadUri(1)),
+            (problem(|it| security(it).uri = "coaps://a b:1".into()), ConfigProblem::BadUri(1)),
+            (problem(|it| server(it).lifetime = 0), ConfigProblem::NoLifetime(0)),
             (problem(|it| security(it).mode = SecurityMode::None), ConfigProblem::BadUri(1)),
             (problem(|it| security(it).identity.clear()), ConfigProblem::MissingKey(1)),
             (problem(|it| security(it).mode = SecurityMode::Rpk), ConfigProblem::MissingKey(1)),

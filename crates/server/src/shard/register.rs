@@ -241,6 +241,9 @@ impl<D: Directory> Shard<D> {
                 None | Some("") => {
                     Err(refusal(Code::BAD_REQUEST, "the query ep (endpoint name) is missing or empty"))
                 }
+                Some(name) if name.chars().any(char::is_control) => {
+                    Err(refusal(Code::BAD_REQUEST, "the endpoint name has control characters"))
+                }
                 Some(name) if !self.directory.may_go_unproved(name) => {
                     Err(refusal(Code::FORBIDDEN, "this endpoint has credentials; register over coaps"))
                 }

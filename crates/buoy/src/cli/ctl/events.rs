@@ -11,7 +11,7 @@ pub(super) struct Args {
     #[arg(long)]
     endpoint: Option<String>,
     /// Only of these types, separated by commas: registered, updated, deregistered, expired, awake, sleeping, notification, send,
-    /// observation_ended, bootstrap, operation, firmware_update.
+    /// observation_ended, refused, bootstrap, operation, firmware_update.
     #[arg(long)]
     types: Option<String>,
     /// Ends after so many.
@@ -42,6 +42,10 @@ fn line(event: &Event) -> String {
         Event::Notification { endpoint, values, .. } => format!("{endpoint} notified {}", list(values)),
         Event::Send { endpoint, values } => format!("{endpoint} sent {}", list(values)),
         Event::ObservationEnded { endpoint } => format!("{endpoint} ended an observation"),
+        Event::Refused { endpoint, address, code, reason } => {
+            let who = if endpoint.is_empty() { address } else { endpoint };
+            format!("{who} was refused: {code}, {reason}")
+        }
         Event::Bootstrap { endpoint, phase, detail } => {
             let endpoint = if endpoint.is_empty() { "a device without name" } else { endpoint };
             format!("{endpoint} bootstrap {}: {detail}", phase.replace('_', " "))

@@ -23,9 +23,10 @@ use super::updates::update_json;
 use super::{Problem, Queries, values};
 use crate::serve::app::App;
 use crate::serve::hub::{AppEvent, Numbered};
+use crate::serve::refusals;
 use crate::serve::values::DeviceModels;
 
-const TYPES: [&str; 13] = [
+const TYPES: [&str; 14] = [
     "registered",
     "updated",
     "deregistered",
@@ -35,6 +36,7 @@ const TYPES: [&str; 13] = [
     "notification",
     "send",
     "observation_ended",
+    "refused",
     "bootstrap",
     "operation",
     "firmware_update",
@@ -122,6 +124,7 @@ fn type_name(event: &api::Event) -> &'static str {
         api::Event::Notification { .. } => "notification",
         api::Event::Send { .. } => "send",
         api::Event::ObservationEnded { .. } => "observation_ended",
+        api::Event::Refused { .. } => "refused",
         api::Event::Bootstrap { .. } => "bootstrap",
         api::Event::Operation { .. } => "operation",
         api::Event::FirmwareUpdate { .. } => "firmware_update",
@@ -166,6 +169,17 @@ impl Reader {
                 return Some(api::Event::Bootstrap { endpoint, phase: phase.to_owned(), detail });
             }
         };
+        if let Event::Refused { peer, code, reason } = &**event {
+            let endpoint = refusals::name_of(&self.app.endpoints, *peer);
+            let (address, code) = (peer.address.to_string(), code.to_string());
+            let is_wanted = self.is_wanted(&endpoint);
+            return is_wanted.then(|| api::Event::Refused {
+                endpoint,
+                address,
+                code,
+                reason: reason.to_string(),
+            });
+        }
         let endpoint = endpoint_of(event)?;
         if !self.is_wanted(endpoint) {
             return None;
