@@ -63,7 +63,7 @@ impl Reader {
         let name = endpoint((self.next % self.devices) as usize);
         self.next += 1;
         connection.began = Instant::now();
-        let request = format!("GET /api/clients/{name}/3303/0/5700 HTTP/1.1\r\nHost: bench\r\n\r\n");
+        let request = format!("GET /api/clients/{name}/3303/0/5700 HTTP/1.1\r\nHost: localhost\r\n\r\n");
         // So small a request always fits into the socket's buffer.
         Ok(connection.stream.write_all(request.as_bytes())?)
     }
@@ -154,7 +154,7 @@ impl Connection {
 
     fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Result<String> {
         let head =
-            format!("{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Length: {}\r\n\r\n", body.len());
+            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
         let stream = self.0.get_mut();
         stream.write_all(head.as_bytes())?;
         stream.write_all(body)?;

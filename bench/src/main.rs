@@ -35,7 +35,7 @@ const MANY_DEVICES: u32 = 300_000;
 const FEW_DEVICES: u32 = 1000;
 /// Devices with sessions, for memory and start.
 const SESSIONS: usize = 100_000;
-/// Full handshakes with Leshan's server, once to warm up and once to measure.
+/// Full handshakes with a server; Leshan's is warmed up first.
 const HANDSHAKES: usize = 10_000;
 /// Handshakes with raw public keys.
 const ECDHE_HANDSHAKES: usize = 4_000;
@@ -247,8 +247,8 @@ fn secure_buoy(program: &Path, table: &mut Table) -> Result<()> {
     secure::import(program, &server, folder.path(), &secure::list(Mode::Psk, SESSIONS)?)?;
     let before = server.resident_bytes()?;
     let mut devices = SecureDevices::new(server.coap, SESSIONS)?;
-    say("Buoy: full handshakes, PSK");
-    table.buoy.psk = told(devices.connect(Mode::Psk)?);
+    say("Buoy: 100,000 sessions");
+    devices.connect(Mode::Psk, WINDOW)?;
     let with_sessions = server.resident_bytes()?;
     table.buoy.bytes_per_session = Some(with_sessions.saturating_sub(before) / SESSIONS as u64);
     say("Buoy: Register within sessions");
@@ -268,10 +268,17 @@ fn secure_buoy(program: &Path, table: &mut Table) -> Result<()> {
 
     let folder = tempfile::tempdir_in("target")?;
     let server = Buoy::start_secure(program, folder.path(), "127.0.0.1:0")?;
+    secure::import(program, &server, folder.path(), &secure::list(Mode::Psk, HANDSHAKES)?)?;
+    say("Buoy: full handshakes, PSK");
+    table.buoy.psk = told(SecureDevices::handshakes(server.coap, HANDSHAKES, Mode::Psk)?);
+    drop(server);
+
+    let folder = tempfile::tempdir_in("target")?;
+    let server = Buoy::start_secure(program, folder.path(), "127.0.0.1:0")?;
     let mode = Mode::Rpk(secure::server_key(folder.path())?);
     secure::import(program, &server, folder.path(), &secure::list(mode, ECDHE_HANDSHAKES)?)?;
     say("Buoy: full handshakes, ECDHE-ECDSA with raw public keys");
-    table.buoy.ecdhe = told(SecureDevices::new(server.coap, ECDHE_HANDSHAKES)?.connect(mode)?);
+    table.buoy.ecdhe = told(SecureDevices::handshakes(server.coap, ECDHE_HANDSHAKES, mode)?);
     Ok(())
 }
 
@@ -288,10 +295,11 @@ fn secure_leshan(jar: &Path, table: &mut Table) -> Result<()> {
     });
     let mut server = Leshan::start_with(jar, &keys.collect::<Vec<_>>())?;
     say("Leshan: full handshakes, PSK: to warm up, and then");
-    SecureDevices::new(server.coap, HANDSHAKES)?.connect(Mode::Psk)?;
+    SecureDevices::new(server.coap, HANDSHAKES)?.connect(Mode::Psk, WINDOW)?;
+    table.leshan.psk = told(SecureDevices::handshakes(server.coap, HANDSHAKES, Mode::Psk)?);
     let before = server.heap()?;
     let mut devices = SecureDevices::new(server.coap, HANDSHAKES)?;
-    table.leshan.psk = told(devices.connect(Mode::Psk)?);
+    devices.connect(Mode::Psk, WINDOW)?;
     table.leshan.bytes_per_session = Some(server.heap()?.saturating_sub(before) / HANDSHAKES as u64);
     say("Leshan: Register within sessions: to warm up, and then");
     for _ in 0..4 {
@@ -304,7 +312,7 @@ fn secure_leshan(jar: &Path, table: &mut Table) -> Result<()> {
     let (mode, arguments) = secure::leshan_keys(folder.path(), ECDHE_HANDSHAKES)?;
     let server = Leshan::start_with(jar, &arguments)?;
     say("Leshan: full handshakes, ECDHE-ECDSA with raw public keys: to warm up, and then");
-    SecureDevices::new(server.coap, ECDHE_HANDSHAKES)?.connect(mode)?;
-    table.leshan.ecdhe = told(SecureDevices::new(server.coap, ECDHE_HANDSHAKES)?.connect(mode)?);
+    SecureDevices::new(server.coap, ECDHE_HANDSHAKES)?.connect(mode, WINDOW)?;
+    table.leshan.ecdhe = told(SecureDevices::handshakes(server.coap, ECDHE_HANDSHAKES, mode)?);
     Ok(())
 }

@@ -19,8 +19,8 @@ use crate::devices::{self, endpoint};
 use crate::measured::Measured;
 use crate::peer::Buoy;
 
-/// Handshakes and exchanges that are under way at once.
-const WINDOW: usize = 128;
+/// Handshakes that are under way at once. What one server needs to have enough to do, floods another.
+const WINDOWS: [usize; 2] = [256, 1024];
 /// What is not answered is sent again after this,
 const PATIENCE: Duration = Duration::from_secs(1);
 /// and so often altogether; then the measurement fails.
@@ -171,11 +171,19 @@ impl SecureDevices {
         })
     }
 
-    /// A full handshake of each device.
-    pub(crate) fn connect(&mut self, mode: Mode) -> Result<Measured> {
+    /// A full handshake of each of so many devices, at the window at which the server does better.
+    pub(crate) fn handshakes(server: SocketAddrV4, count: usize, mode: Mode) -> Result<Measured> {
+        let measure = |window| Self::new(server, count)?.connect(mode, window);
+        let [few, many] = WINDOWS.map(measure);
+        let (few, many) = (few?, many?);
+        Ok(if few.rate() > many.rate() { few } else { many })
+    }
+
+    /// A full handshake of each device, so many at once.
+    pub(crate) fn connect(&mut self, mode: Mode, window: usize) -> Result<Measured> {
         let mut configs =
             (0..self.all.len()).map(|number| mode.config(number)).collect::<Result<VecDeque<_>>>()?;
-        self.run(self.all.len(), |devices, number| {
+        self.run(window, |devices, number| {
             let config = Box::new(configs.pop_front().context("each device connects once")?);
             let mut context = Context::new(now(devices.started), &mut devices.rng);
             let device = &mut devices.all[number];
@@ -187,7 +195,7 @@ impl SecureDevices {
 
     /// Registers every device within its session, or renews its registration if it has one.
     pub(crate) fn register(&mut self) -> Result<Measured> {
-        self.run(self.all.len(), |devices, number| {
+        self.run(crate::WINDOW, |devices, number| {
             devices.all[number].device.next_message();
             Ok(())
         })
@@ -201,14 +209,14 @@ impl SecureDevices {
     /// Lets each device begin in its turn, and goes on until all have ended.
     fn run(
         &mut self,
-        count: usize,
+        window: usize,
         mut begin: impl FnMut(&mut Self, usize) -> Result<()>,
     ) -> Result<Measured> {
         let mut measured = Measured::new();
-        let started = Instant::now();
+        let (count, started) = (self.all.len(), Instant::now());
         let (mut begun, mut done, mut last_look) = (0, 0, started);
         while done < count {
-            while begun < count && begun - done < WINDOW {
+            while begun < count && begun - done < window {
                 begin(self, begun)?;
                 self.all[begun].began = Some(Instant::now());
                 self.transmit(begun)?;
