@@ -119,18 +119,14 @@ fn unknown_address() -> SocketAddr {
 }
 
 /// Sends datagrams. One that cannot be sent is lost, as it might be on the way.
-pub fn send_batch<'a>(
-    socket: &mio::net::UdpSocket,
-    mut datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>,
-) {
-    while send_some(socket, datagrams.by_ref().take(BATCH)) == BATCH {}
+pub fn send_batch<'a>(socket: &mio::net::UdpSocket, datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>) {
+    let mut datagrams = datagrams.peekable();
+    while datagrams.peek().is_some() {
+        send_some(socket, datagrams.by_ref().take(BATCH));
+    }
 }
 
-/// Sends a batch; how many datagrams it had.
-fn send_some<'a>(
-    socket: &mio::net::UdpSocket,
-    datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>,
-) -> usize {
+fn send_some<'a>(socket: &mio::net::UdpSocket, datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>) {
     // SAFETY: all zeros are valid values of these plain C structures.
     let mut headers: [libc::mmsghdr; BATCH] = unsafe { MaybeUninit::zeroed().assume_init() };
     let mut slices = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
@@ -167,5 +163,4 @@ fn send_some<'a>(
             Err(_) => sent += 1,
         }
     }
-    count
 }
