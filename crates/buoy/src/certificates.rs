@@ -71,6 +71,17 @@ pub(crate) struct Issuer {
     pub(crate) certificate: Certificate,
 }
 
+impl Issuer {
+    /// The authority that `buoy ca init` made in a folder.
+    pub(crate) fn read(folder: &Path) -> anyhow::Result<Self> {
+        let (key, certificate) = (folder.join("ca.key.pem"), folder.join("ca.cert.pem"));
+        if !key.exists() {
+            bail!("there is no authority in {}; `buoy ca init` makes one", folder.display());
+        }
+        Ok(Self { key: read_key(&key)?, certificate: read_certificates(&certificate)?.swap_remove(0) })
+    }
+}
+
 /// A new key.
 pub(crate) fn new_key() -> anyhow::Result<SecretKey> {
     // Nearly every number of 32 bytes is a key.

@@ -101,3 +101,25 @@ fn a_swarm_registers_with_raw_public_keys() {
             .all(|peer| matches!(peer, Peer::RawPublicKey(key) if known.contains(&key.to_spki().to_vec())))
     );
 }
+
+#[test]
+fn a_swarm_registers_with_certificates_of_an_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ca, data) = (folder.path().join("ca"), folder.path().join("data"));
+    assert!(buoy().args(["ca", "init", "--dir"]).arg(&ca).output().unwrap().status.success());
+    let mut command = buoy();
+    command.args(["serve", "--coaps", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]).arg(&data);
+    let server = common::Server::spawn(command.arg("--client-ca").arg(ca.join("ca.cert.pem")));
+    let output = buoy()
+        .args(["swarm", "--server", server.uri("CoAPS"), "--devices", DEVICES, "--seconds", "1", "--json"])
+        .args(["--psk-secret", SECRET, "--mode", "x509", "--keep", "--ca"])
+        .arg(&ca)
+        .arg("--server-certificate")
+        .arg(data.join("server.crt"))
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    assert_eq!(report["registered"], 40, "{report}");
+    assert_eq!(server.devices().len(), 40);
+}

@@ -92,13 +92,7 @@ fn init(dir: &Path, name: &str, days: u32) -> anyhow::Result<()> {
 
 impl Issue {
     fn run(&self) -> anyhow::Result<()> {
-        let authority = Pair::of(&self.dir.join("ca"));
-        if !authority.key.exists() {
-            bail!("there is no authority in {}; `buoy ca init` makes one", self.dir.display());
-        }
-        let mut certificates = certificates::read_certificates(&authority.certificate)?;
-        let issuer =
-            Issuer { key: certificates::read_key(&authority.key)?, certificate: certificates.swap_remove(0) };
+        let issuer = Issuer::read(&self.dir)?;
         let default = if self.kind == Kind::Server { vec![self.name.clone()] } else { Vec::new() };
         let alternatives = if self.alternatives.is_empty() { default } else { self.alternatives.clone() };
         let (usage, days) = match self.kind {

@@ -1,7 +1,8 @@
 //! The keys of a swarm: derived from one secret, so that a hundred thousand devices need no file, or read from a list.
 //!
 //! From a secret, a device's shared key is the first 16 bytes of HMAC-SHA256(secret, endpoint), and its identity the endpoint;
-//! its private key is the first of HMAC-SHA256(secret, "rpk" number endpoint) that is one.
+//! its private key is the first of HMAC-SHA256(secret, "rpk" number endpoint) that is one. With certificates an authority of `buoy ca`
+//! signs for that key when the swarm starts.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use buoy_dtls::config::{ClientConfig, ClientCredentials, OwnKey, Psk, Resume, ServerTrust};
 use buoy_dtls::crypto::{Provider, PublicKey, RustCrypto};
+use buoy_dtls::x509::{CertificateUsage, Pinned, ServerCertificateTrust};
+use p256::SecretKey;
+use x509_cert::der::Encode;
 
+use crate::certificates::{self, Issuer, Subject, Use};
 use crate::cli::keys::{bytes_of_hex, hex, read, read_public_key};
+
+/// A swarm's certificates are made anew whenever it starts.
+const CERTIFICATE_DAYS: u32 = 2;
 
 /// Which keys the devices have.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,6 +32,12 @@ pub(super) struct KeyArgs {
     /// The server's public key, or a certificate with it, for raw public keys: of `buoy serve`, server.crt in its data folder.
     #[arg(long, value_name = "FILE.pem")]
     server_public_key: Option<PathBuf>,
+    /// The server's certificate, for devices with certificates: of `buoy serve`, server.crt in its data folder.
+    #[arg(long, value_name = "CERT.pem")]
+    server_certificate: Option<PathBuf>,
+    /// The folder of an authority of `buoy ca`, which signs for the devices. The server believes it by --client-ca.
+    #[arg(long, value_name = "DIR")]
+    ca: Option<PathBuf>,
     /// A list of shared keys with the columns endpoint, kind, identity, key, as `buoy swarm credentials` prints it.
     #[arg(long, value_name = "FILE.csv")]
     credentials: Option<PathBuf>,
@@ -36,12 +50,21 @@ enum Mode {
     Psk,
     /// Raw public keys.
     Rpk,
+    /// Certificates.
+    X509,
 }
 
 /// The keys of all devices.
 pub(super) enum Keys {
-    Derived { secret: Vec<u8>, server: Option<PublicKey> },
+    Derived { secret: Vec<u8>, proof: Proof },
     Listed(HashMap<String, (String, Vec<u8>)>),
+}
+
+/// What is made of a derived key, and what proves the server.
+pub(super) enum Proof {
+    Psk,
+    Rpk { server: PublicKey },
+    X509 { issuer: Box<Issuer>, server: Vec<u8> },
 }
 
 impl KeyArgs {
@@ -51,14 +74,21 @@ impl KeyArgs {
             return listed(path).map(Keys::Listed);
         }
         let secret = self.secret()?;
-        let server = match self.mode {
-            Mode::Psk => None,
+        let proof = match self.mode {
+            Mode::Psk => Proof::Psk,
             Mode::Rpk => {
                 let path = self.server_public_key.as_ref();
-                Some(read_public_key(path.context("--mode rpk needs --server-public-key")?)?)
+                Proof::Rpk { server: read_public_key(path.context("--mode rpk needs --server-public-key")?)? }
+            }
+            Mode::X509 => {
+                let folder = self.ca.as_ref().context("--mode x509 needs --ca")?;
+                let path = self.server_certificate.as_ref();
+                let server = path.context("--mode x509 needs --server-certificate")?;
+                let server = certificates::read_certificates(server)?.swap_remove(0).to_der()?;
+                Proof::X509 { issuer: Box::new(Issuer::read(folder)?), server }
             }
         };
-        Ok(Keys::Derived { secret, server })
+        Ok(Keys::Derived { secret, proof })
     }
 
     fn secret(&self) -> anyhow::Result<Vec<u8>> {
@@ -80,9 +110,10 @@ impl KeyArgs {
                     writeln!(out, "{endpoint},psk,{endpoint},{}", hex(&shared_key(&secret, &endpoint)))?;
                 }
                 Mode::Rpk => {
-                    let own = own_key(&secret, &endpoint).context("no private key")?;
+                    let own = raw_key(&own_number(&secret, &endpoint)?)?;
                     writeln!(out, "{endpoint},rpk,,{}", hex(&own.public().to_spki()))?;
                 }
+                Mode::X509 => writeln!(out, "{endpoint},x509,,")?,
             }
         }
         Ok(out.flush()?)
@@ -93,12 +124,18 @@ impl Keys {
     /// How a device makes its session.
     pub(super) fn config(&self, endpoint: &str) -> anyhow::Result<ClientConfig> {
         let credentials = match self {
-            Self::Derived { secret, server: None } => {
+            Self::Derived { secret, proof: Proof::Psk } => {
                 ClientCredentials::Psk(psk(endpoint, &shared_key(secret, endpoint))?)
             }
-            Self::Derived { secret, server: Some(server) } => {
-                let own = own_key(secret, endpoint).context("no private key")?;
+            Self::Derived { secret, proof: Proof::Rpk { server } } => {
+                let own = raw_key(&own_number(secret, endpoint)?)?;
                 ClientCredentials::Certificate { own, server: ServerTrust::RawPublicKey(*server) }
+            }
+            Self::Derived { secret, proof: Proof::X509 { issuer, server } } => {
+                let own = certified_key(&own_number(secret, endpoint)?, endpoint, issuer)?;
+                let usage = CertificateUsage::DomainIssued;
+                let trust = ServerCertificateTrust::new(usage, Pinned::Certificate(server.as_slice().into()));
+                ClientCredentials::Certificate { own, server: ServerTrust::Certificate(Box::new(trust)) }
             }
             Self::Listed(keys) => {
                 let known = keys.get(endpoint);
@@ -124,9 +161,21 @@ fn shared_key(secret: &[u8], endpoint: &str) -> [u8; 16] {
 }
 
 /// Hardly any number is no private key; then the next one is taken.
-fn own_key(secret: &[u8], endpoint: &str) -> Option<OwnKey> {
+fn own_number(secret: &[u8], endpoint: &str) -> anyhow::Result<[u8; 32]> {
     let number = |number: u8| RustCrypto::hmac_sha256(secret, &[b"rpk", &[number], endpoint.as_bytes()]);
-    (0..=u8::MAX).find_map(|at| OwnKey::raw_public_key::<RustCrypto>(&number(at)))
+    let key = (0..=u8::MAX).map(number).find(|number| SecretKey::from_slice(number).is_ok());
+    key.context("no private key")
+}
+
+fn raw_key(number: &[u8; 32]) -> anyhow::Result<OwnKey> {
+    OwnKey::raw_public_key::<RustCrypto>(number).context("no private key")
+}
+
+fn certified_key(number: &[u8; 32], endpoint: &str, issuer: &Issuer) -> anyhow::Result<OwnKey> {
+    let public = certificates::public_half(&SecretKey::from_slice(number).context("no private key")?)?;
+    let subject = Subject { name: endpoint, usage: Use::Device, alternatives: &[], days: CERTIFICATE_DAYS };
+    let certificate = certificates::issue(issuer, &subject, public)?.to_der()?;
+    Ok(OwnKey::certificate::<RustCrypto>(number, &[&certificate])?)
 }
 
 fn listed(path: &Path) -> anyhow::Result<HashMap<String, (String, Vec<u8>)>> {
