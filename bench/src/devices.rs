@@ -317,6 +317,11 @@ impl Device {
         self.message_id = self.message_id.wrapping_add(1);
     }
 
+    /// The next request is a Register.
+    pub(crate) fn forget_registration(&mut self) {
+        self.location.clear();
+    }
+
     /// Writes a Register, or an Update if the device is registered; how long it is.
     pub(crate) fn write_next(&self, number: usize, buffer: &mut [u8]) -> usize {
         let exchange = if self.location.is_empty() { Exchange::Register } else { Exchange::Update };

@@ -24,6 +24,14 @@ impl Measured {
         self.times.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 
+    /// What two measurements gave together.
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.elapsed += other.elapsed;
+        self.times.add(&other.times).expect("both have the same bounds");
+        self.repeated += other.repeated;
+        self
+    }
+
     /// Exchanges a second.
     pub(crate) fn rate(&self) -> f64 {
         self.times.len() as f64 / self.elapsed.as_secs_f64().max(1e-9)
