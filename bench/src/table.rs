@@ -94,10 +94,11 @@ impl Table {
             row(&mut text, &format!("Leshan: {name}"), leshan.as_ref(), None);
         }
         if let (Some(buoy), Some(leshan)) = (self.buoy.stream, self.leshan.stream) {
-            let ratio = buoy / leshan;
+            // One that loses some at the lowest rate has none.
+            let ratio = if leshan > 0.0 { format!("{:.1} ×", buoy / leshan) } else { "–".into() };
             let _ = writeln!(
                 text,
-                "| Buoy: stream of notifications, none lost | {buoy:.0} | – | – | {ratio:.1} × | – |"
+                "| Buoy: stream of notifications, none lost | {buoy:.0} | – | – | {ratio} | – |"
             );
             let _ = writeln!(
                 text,
