@@ -238,12 +238,9 @@ impl Thread {
             udp::send_batch(socket, plain.map(|(peer, datagram)| (peer.address, datagram)));
         }
         if let Some(secure) = &mut self.secure {
-            udp::send_batch(&secure.socket, self.outbox.flights.iter().map(|(to, flight)| (*to, &**flight)));
+            secure.send_flights(&self.outbox);
             let (datagrams, bytes) = self.answers.datagrams_mut();
-            secure.seal(datagrams, bytes);
-            let sealed = self.answers.datagrams();
-            let sealed = sealed.filter(|(peer, record)| peer.session.is_some() && !record.is_empty());
-            udp::send_batch(&secure.socket, sealed.map(|(peer, record)| (peer.address, record)));
+            secure.send(datagrams, bytes);
         }
         self.answers.events.drain(..).for_each(&mut self.publish);
         self.answers.clear();

@@ -25,13 +25,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::calendar;
 use crate::directory::Endpoints;
+use crate::udp;
 
 /// Bytes of a connection ID behind the one that names the shard: nobody guesses them.
 const CID_RANDOM: u8 = 7;
 /// The largest flight's datagram: what every path carries.
 const MAX_FLIGHT: usize = 1500;
-/// The engine writes no longer messages.
-const LONGEST_MESSAGE: usize = 1280;
 /// Records that may be sent before a session is saved again,
 const RESERVE: Reserve = Reserve { send: 4096, receive_margin: 0 };
 /// and how many of them are left when that is done.
@@ -342,8 +341,20 @@ impl Secure {
         }
     }
 
-    /// Puts records around the datagrams of sessions, where they stand. Those that can't be sent get no bytes.
-    pub(crate) fn seal(&mut self, datagrams: &mut [(Peer, Range<usize>)], bytes: &mut [u8]) {
+    /// Sends the records of handshakes.
+    pub(crate) fn send_flights(&self, outbox: &Outbox) {
+        udp::send_batch(&self.socket, outbox.flights.iter().map(|(to, flight)| (*to, &**flight)));
+    }
+
+    /// Puts records around the datagrams of sessions, where they stand, and sends them.
+    pub(crate) fn send(&mut self, datagrams: &mut [(Peer, Range<usize>)], bytes: &mut [u8]) {
+        self.seal(datagrams, bytes);
+        let sealed = datagrams.iter().filter(|(peer, record)| peer.session.is_some() && !record.is_empty());
+        udp::send_batch(&self.socket, sealed.map(|(peer, record)| (peer.address, &bytes[record.clone()])));
+    }
+
+    /// Those that can't be sent get no bytes.
+    fn seal(&mut self, datagrams: &mut [(Peer, Range<usize>)], bytes: &mut [u8]) {
         for (peer, range) in datagrams {
             let Some(session) = peer.session else { continue };
             match self.seal_one(session, bytes, range.clone()) {
@@ -447,7 +458,7 @@ impl Secure {
     ) -> Option<SessionId> {
         let connection = self.dtls.connection(handle)?;
         let has_cid = connection.connection_ids().is_some_and(|(local, _)| !local.is_empty());
-        if connection.max_payload() < LONGEST_MESSAGE {
+        if connection.max_payload() < Outbox::LONGEST {
             self.directory.limit_session(session, connection.max_payload());
         }
         let old = self.directory.open_session(session, &endpoint, (!has_cid).then_some(address));

@@ -423,7 +423,7 @@ impl Thread {
     fn release_secure(&mut self, outbox: &mut Outbox) {
         let Some(secure) = &mut self.secure else { return };
         secure.saved(outbox);
-        udp::send_batch(&secure.socket, outbox.flights.iter().map(|(to, flight)| (*to, &**flight)));
+        secure.send_flights(outbox);
         for (peer, datagram) in outbox.datagrams() {
             let Some(session) = peer.session.filter(|session| !secure.has(*session)) else { continue };
             let other = other_shard(&self.shards, self.number, session.shard());
@@ -432,9 +432,7 @@ impl Thread {
             }
         }
         let (datagrams, bytes) = outbox.datagrams_mut();
-        secure.seal(datagrams, bytes);
-        let sealed = outbox.datagrams().filter(|(peer, record)| peer.session.is_some() && !record.is_empty());
-        udp::send_batch(&secure.socket, sealed.map(|(peer, record)| (peer.address, record)));
+        secure.send(datagrams, bytes);
     }
 
     fn forward_misdirected(&mut self, outbox: &mut Outbox) {

@@ -202,6 +202,9 @@ pub struct UpdatedFields {
 }
 
 impl Outbox {
+    /// No datagram is longer.
+    pub const LONGEST: usize = MTU;
+
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {

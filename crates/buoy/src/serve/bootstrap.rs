@@ -29,7 +29,7 @@ use pattern::Pattern;
 use super::credentials::{Credentials, Gate, NewCredential, Proof};
 use super::http::hex;
 use super::hub::Hub;
-use super::journal::{JournalHandle, LOOK_AGAIN, NotSaved, Stopped};
+use super::journal::{JournalHandle, NotSaved, Stopped};
 use super::keyfile::Sealer;
 
 /// Devices that wait for a person's yes. Beyond that the one that was silent the longest is forgotten; it asks again.
@@ -193,16 +193,9 @@ impl Bootstrap {
             }
             saved
         });
-        tokio::pin!(saving);
-        loop {
-            match tokio::time::timeout(LOOK_AGAIN, &mut saving).await {
-                Ok(Ok(saved)) => return saved.map_err(NotSaved::Stopped),
-                Ok(Err(_)) => return Err(NotSaved::Stopped(Stopped)),
-                Err(_) => {}
-            }
-            if let Some(trouble) = journal.trouble() {
-                return Err(NotSaved::Trouble(trouble));
-            }
+        match journal.unless_in_trouble(saving).await? {
+            Ok(saved) => saved.map_err(NotSaved::Stopped),
+            Err(_) => Err(NotSaved::Stopped(Stopped)),
         }
     }
 

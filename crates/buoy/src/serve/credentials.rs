@@ -24,7 +24,7 @@ use book::{Admitted, Book, Entry};
 pub(crate) use import::parse as parse_csv;
 pub(crate) use proof::{NewCredential, Proof};
 
-use super::journal::{JournalHandle, LOOK_AGAIN, NotSaved, Stopped};
+use super::journal::{JournalHandle, NotSaved, Stopped};
 use super::keyfile::{Keys, Sealer};
 
 /// New credentials that are put into memory while handshakes wait.
@@ -378,7 +378,9 @@ impl Credentials {
         plan: impl FnOnce(&Book) -> Result<(Plan, T), ChangeError> + Send,
     ) -> Result<T, ChangeError> {
         let shared = self.0.clone();
-        let turn = self.unless_in_trouble(Box::pin(shared.changes.clone().lock_owned())).await?;
+        shared.journal.check().map_err(ChangeError::NotSaved)?;
+        let turn = shared.journal.unless_in_trouble(shared.changes.clone().lock_owned()).await;
+        let turn = turn.map_err(ChangeError::NotSaved)?;
         let (plan, answer) = shared.look(plan)?;
         let plan = Arc::new(plan);
         let (done, saved) = oneshot::channel();
@@ -393,25 +395,10 @@ impl Credentials {
             drop(turn);
             let _ = done.send(result);
         });
-        match self.unless_in_trouble(saved).await? {
+        match self.0.journal.unless_in_trouble(saved).await.map_err(ChangeError::NotSaved)? {
             Ok(Ok(())) => Ok(answer),
             Ok(Err(stopped)) => Err(ChangeError::NotSaved(NotSaved::Stopped(stopped))),
             Err(_) => Err(ChangeError::NotSaved(NotSaved::Stopped(Stopped))),
-        }
-    }
-
-    /// Waits, but not while the store fails.
-    async fn unless_in_trouble<T>(
-        &self,
-        mut what: impl Future<Output = T> + Unpin,
-    ) -> Result<T, ChangeError> {
-        loop {
-            if let Some(trouble) = self.0.journal.trouble() {
-                return Err(ChangeError::NotSaved(NotSaved::Trouble(trouble)));
-            }
-            if let Ok(done) = tokio::time::timeout(LOOK_AGAIN, &mut what).await {
-                return Ok(done);
-            }
         }
     }
 

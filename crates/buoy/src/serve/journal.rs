@@ -52,16 +52,23 @@ impl JournalHandle {
         &self,
         edit: impl FnMut(&mut dyn Batch) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), NotSaved> {
-        let saved = self.edit(edit);
-        tokio::pin!(saved);
+        self.unless_in_trouble(self.edit(edit)).await?.map_err(NotSaved::Stopped)
+    }
+
+    /// Waits for what needs the store, but no longer than that can be written.
+    pub(crate) async fn unless_in_trouble<T>(&self, what: impl Future<Output = T>) -> Result<T, NotSaved> {
+        tokio::pin!(what);
         loop {
-            if let Ok(result) = tokio::time::timeout(LOOK_AGAIN, &mut saved).await {
-                return result.map_err(NotSaved::Stopped);
+            if let Ok(done) = tokio::time::timeout(LOOK_AGAIN, &mut what).await {
+                return Ok(done);
             }
-            if let Some(trouble) = self.trouble() {
-                return Err(NotSaved::Trouble(trouble));
-            }
+            self.check()?;
         }
+    }
+
+    /// Whether the store can be written at the moment.
+    pub(crate) fn check(&self) -> Result<(), NotSaved> {
+        self.trouble().map_or(Ok(()), |trouble| Err(NotSaved::Trouble(trouble)))
     }
 
     /// Makes a change durable; comes back when it is.
@@ -93,7 +100,7 @@ impl JournalHandle {
 }
 
 /// While somebody waits for a change, the store is asked so often whether it has trouble.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(250);
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Why a change is not durable yet.
 #[derive(Debug)]
