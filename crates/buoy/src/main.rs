@@ -2,6 +2,7 @@
 
 mod certificates;
 mod cli;
+mod hex;
 mod private_file;
 mod serve;
 

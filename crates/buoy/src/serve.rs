@@ -42,7 +42,7 @@ use listen::{Addresses, ShardSockets};
 use refusals::Refusals;
 use security::Security;
 
-pub(crate) use http::{hex, openapi_document};
+pub(crate) use http::openapi_document;
 pub(crate) use identity::Files as IdentityFiles;
 pub(crate) use keyfile::{path as key_file, rotate as rotate_key};
 pub(crate) use listen::Listen;

@@ -27,10 +27,10 @@ pub(crate) use compile::Own;
 use pattern::Pattern;
 
 use super::credentials::{Credentials, Gate, NewCredential, Proof};
-use super::http::hex;
 use super::hub::Hub;
 use super::journal::{JournalHandle, NotSaved, Stopped};
 use super::keyfile::Sealer;
+use crate::hex;
 
 /// Devices that wait for a person's yes. Beyond that the one that was silent the longest is forgotten; it asks again.
 const MAX_CLAIMS: usize = 2000;
@@ -317,7 +317,7 @@ impl Bootstrap {
         // A name that was never used: an identity belongs to one key.
         let mut suffix = [0; 4];
         getrandom::fill(&mut suffix).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
-        let identity = format!("{name}.{}", hex(&suffix));
+        let identity = format!("{name}.{}", hex::encode(&suffix));
         let proof = Proof::random_psk(&identity).map_err(anyhow::Error::msg)?;
         let Proof::Psk { identity, key } = &proof else { unreachable!("a random PSK is a PSK") };
         let minted = Minted { identity: identity.clone(), key: key.clone() };

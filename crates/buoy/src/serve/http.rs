@@ -15,7 +15,6 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 
 pub(crate) use files::Downloads;
-pub(crate) use nodes::{hex, unhex};
 pub(crate) use v1::{KeysInUse, document as openapi_document};
 
 use super::app::App;

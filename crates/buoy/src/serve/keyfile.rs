@@ -17,8 +17,8 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::http::unhex;
 use super::{bootstrap, credentials};
+use crate::hex;
 use crate::private_file;
 
 pub(super) const FILE: &str = "key";
@@ -152,7 +152,7 @@ impl Key {
     fn parse(line: &str) -> Option<Self> {
         let (number, digits) = line.split_once(' ')?;
         let mut secret = [0; 32];
-        let bytes = Zeroizing::new(unhex(digits.trim())?);
+        let bytes = Zeroizing::new(hex::decode(digits.trim())?);
         if bytes.len() != secret.len() {
             return None;
         }

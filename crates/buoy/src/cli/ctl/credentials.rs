@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::output::{Output, ago, pairs, table, time};
 use crate::certificates;
-use crate::serve::hex;
+use crate::hex;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -296,14 +296,14 @@ fn read_public_key(path: &Path) -> anyhow::Result<String> {
     let pem = std::str::from_utf8(&bytes).ok().and_then(|text| PublicKey::from_public_key_pem(text).ok());
     let key = pem.or_else(|| PublicKey::from_public_key_der(&bytes).ok());
     let key = key.with_context(|| format!("{} is no public key on P-256, in PEM or DER", path.display()))?;
-    Ok(hex(key.to_public_key_der()?.as_bytes()))
+    Ok(hex::encode(key.to_public_key_der()?.as_bytes()))
 }
 
 /// SHA-256 of the first certificate in a file.
 fn fingerprint(path: &Path) -> anyhow::Result<String> {
     let certificates = certificates::read_certificates(path)?;
     let first = certificates.first().context("there is no certificate")?;
-    Ok(hex(&Sha256::digest(first.to_der()?)))
+    Ok(hex::encode(&Sha256::digest(first.to_der()?)))
 }
 
 fn show_new(out: Output, made: &NewCredential) -> anyhow::Result<()> {

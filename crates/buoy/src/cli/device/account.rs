@@ -17,7 +17,8 @@ use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
 use x509_cert::der::Encode;
 
 use crate::certificates;
-use crate::cli::keys::{bytes_of_hex, read, read_public_key};
+use crate::cli::keys::{read, read_public_key};
+use crate::hex;
 
 /// An account on this machine, with room for certificates.
 pub(super) type Account = Security<HOST_KEY_MAX>;
@@ -146,7 +147,7 @@ impl AccountArgs {
             (None, Some(path)) => read(path)?,
             (None, None) => return Ok(None),
         };
-        let key = bytes_of_hex(text.trim());
+        let key = hex::decode(text.trim());
         let key = key.filter(|key| !key.is_empty());
         key.context("the shared key must be hexadecimal digits, two for a byte").map(Some)
     }

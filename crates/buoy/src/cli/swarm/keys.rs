@@ -15,7 +15,8 @@ use p256::SecretKey;
 use x509_cert::der::Encode;
 
 use crate::certificates::{self, Issuer, Subject, Use};
-use crate::cli::keys::{bytes_of_hex, hex, read, read_public_key};
+use crate::cli::keys::{read, read_public_key};
+use crate::hex;
 
 /// A swarm's certificates are made anew whenever it starts.
 const CERTIFICATE_DAYS: u32 = 2;
@@ -94,7 +95,7 @@ impl KeyArgs {
     fn secret(&self) -> anyhow::Result<Vec<u8>> {
         let secret =
             self.psk_secret.as_deref().context("devices need keys: add --psk-secret or --credentials")?;
-        let secret = bytes_of_hex(secret).filter(|secret| !secret.is_empty());
+        let secret = hex::decode(secret).filter(|secret| !secret.is_empty());
         secret.context("--psk-secret must be hexadecimal digits, two for a byte")
     }
 
@@ -107,11 +108,15 @@ impl KeyArgs {
         for endpoint in endpoints {
             match self.mode {
                 Mode::Psk => {
-                    writeln!(out, "{endpoint},psk,{endpoint},{}", hex(&shared_key(&secret, &endpoint)))?;
+                    writeln!(
+                        out,
+                        "{endpoint},psk,{endpoint},{}",
+                        hex::encode(&shared_key(&secret, &endpoint))
+                    )?;
                 }
                 Mode::Rpk => {
                     let own = raw_key(&own_number(&secret, &endpoint)?)?;
-                    writeln!(out, "{endpoint},rpk,,{}", hex(&own.public().to_spki()))?;
+                    writeln!(out, "{endpoint},rpk,,{}", hex::encode(&own.public().to_spki()))?;
                 }
                 Mode::X509 => writeln!(out, "{endpoint},x509,,")?,
             }
@@ -192,7 +197,7 @@ fn listed(path: &Path) -> anyhow::Result<HashMap<String, (String, Vec<u8>)>> {
 fn listed_key(line: &str) -> Option<(String, (String, Vec<u8>))> {
     let columns: Vec<&str> = line.split(',').map(str::trim).collect();
     let [endpoint, "psk", identity, key] = columns[..] else { return None };
-    let key = bytes_of_hex(key).filter(|key| !key.is_empty())?;
+    let key = hex::decode(key).filter(|key| !key.is_empty())?;
     Some((endpoint.to_owned(), (identity.to_owned(), key)))
 }
 
@@ -203,7 +208,7 @@ mod tests {
     #[test]
     fn a_shared_key_is_derived_as_the_documentation_says() {
         // printf swarm-000001 | openssl dgst -sha256 -hmac secret
-        assert_eq!(hex(&shared_key(b"secret", "swarm-000001")), EXPECTED);
+        assert_eq!(hex::encode(&shared_key(b"secret", "swarm-000001")), EXPECTED);
         assert_ne!(shared_key(b"secret", "a"), shared_key(b"secret", "b"));
     }
 

@@ -6,7 +6,7 @@ use buoy_server::{
 };
 use zeroize::Zeroizing;
 
-use crate::serve::http::unhex;
+use crate::hex;
 
 /// What a configuration that names no server means: this one.
 #[derive(Clone, Debug)]
@@ -168,7 +168,7 @@ fn value(value: &api::BootstrapValue, fill: &impl Fn(&str) -> String) -> Result<
 }
 
 fn hex(what: &str, digits: &str) -> Result<Vec<u8>, String> {
-    match unhex(digits.trim()) {
+    match hex::decode(digits.trim()) {
         Some(bytes) if !bytes.is_empty() => Ok(bytes),
         _ => Err(format!("`{what}` has to be hexadecimal digits, two for each byte")),
     }

@@ -6,7 +6,7 @@ use buoy_store::{CredentialKind, CredentialRow, CredentialState, Purpose};
 use zeroize::Zeroizing;
 
 use super::{Prepared, name_of};
-use crate::serve::http::unhex;
+use crate::hex;
 use crate::serve::keyfile::Sealer;
 
 /// Endpoint names are bounded in a Register too.
@@ -84,7 +84,7 @@ impl Proof {
     /// # Errors
     /// What is wrong with it; the key is not in the words.
     pub(crate) fn psk(identity: &str, key: &str) -> Result<Self, String> {
-        let key = unhex(key.trim()).map(Zeroizing::new);
+        let key = hex::decode(key.trim()).map(Zeroizing::new);
         let key = key.ok_or("the key of a psk is hexadecimal digits, two for each byte")?;
         if !(1..=MAX_PSK_LENGTH).contains(&key.len()) {
             return Err(format!(
@@ -114,7 +114,7 @@ impl Proof {
     pub(crate) fn rpk(spki: &str) -> Result<Self, String> {
         const FORM: &str = "a public key is the DER SubjectPublicKeyInfo of a P-256 key in hexadecimal digits, as from \
                             `openssl pkey -pubout -outform DER | xxd -p -c0`";
-        let key = unhex(spki.trim()).and_then(|spki| PublicKey::from_spki(&spki)).ok_or(FORM)?;
+        let key = hex::decode(spki.trim()).and_then(|spki| PublicKey::from_spki(&spki)).ok_or(FORM)?;
         if p256::PublicKey::from_sec1_bytes(key.point()).is_err() {
             return Err("this public key is no point of P-256".into());
         }
@@ -127,7 +127,7 @@ impl Proof {
     /// What is wrong with it.
     pub(crate) fn x509(fingerprint: Option<&str>) -> Result<Self, String> {
         let fingerprint = fingerprint.map(str::trim).filter(|text| !text.is_empty()).map(|text| {
-            let bytes = unhex(&text.replace(':', "")).and_then(|bytes| bytes.try_into().ok());
+            let bytes = hex::decode(&text.replace(':', "")).and_then(|bytes| bytes.try_into().ok());
             bytes.ok_or("a fingerprint is the SHA-256 of the certificate: 64 hexadecimal digits")
         });
         Ok(Self::X509 { fingerprint: fingerprint.transpose()? })

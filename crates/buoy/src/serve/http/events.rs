@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use tokio_stream::wrappers::BroadcastStream;
 
 use super::{leshan, nodes, v1};
+use crate::hex;
 use crate::serve::app::App;
 use crate::serve::hub::AppEvent;
 use crate::serve::values::{DeviceModels, Entry};
@@ -198,7 +199,7 @@ fn coap_log(endpoint: &str, at: u64, incoming: bool, datagram: &[u8]) -> Option<
         "type": kind,
         "code": message.code().to_string(),
         "mId": message.message_id(),
-        "token": nodes::hex(message.token()).to_ascii_uppercase(),
+        "token": hex::encode(message.token()).to_ascii_uppercase(),
         "options": options.join(" - "),
         "ep": endpoint,
     });
@@ -215,7 +216,7 @@ fn coap_log(endpoint: &str, at: u64, incoming: bool, datagram: &[u8]) -> Option<
         );
         body["payload"] = match std::str::from_utf8(message.payload()) {
             Ok(text) if is_text => json!(text),
-            _ => json!(format!("0x{}", nodes::hex(message.payload()))),
+            _ => json!(format!("0x{}", hex::encode(message.payload()))),
         };
     }
     Some(body)
@@ -228,7 +229,7 @@ fn option_text(number: OptionNumber, value: &[u8]) -> String {
         Some(OptionFormat::String) => format!("{name}/STRING: \"{}\"", String::from_utf8_lossy(value)),
         Some(OptionFormat::Uint) => format!("{name}/INTEGER: {}", parse_uint(value).unwrap_or_default()),
         Some(OptionFormat::Empty) => format!("{name}/EMPTY"),
-        Some(OptionFormat::Opaque) => format!("{name}/OPAQUE: 0x{}", nodes::hex(value)),
-        None => format!("{name}/UNKNOWN: 0x{}", nodes::hex(value)),
+        Some(OptionFormat::Opaque) => format!("{name}/OPAQUE: 0x{}", hex::encode(value)),
+        None => format!("{name}/UNKNOWN: 0x{}", hex::encode(value)),
     }
 }

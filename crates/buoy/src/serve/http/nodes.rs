@@ -6,6 +6,7 @@ use buoy_lwm2m::path::{Level, Path};
 use buoy_lwm2m::value::{ObjectLink, OwnedValue, ValueType};
 use serde_json::{Map, Value as Json, json};
 
+use crate::hex;
 use crate::serve::values::{DeviceModels, Entry};
 
 /// The values of a node, by path.
@@ -83,7 +84,7 @@ fn typed(value: &OwnedValue) -> (&'static str, Json) {
         OwnedValue::UnsignedInteger(number) => ("UNSIGNED_INTEGER", json!(number.to_string())),
         OwnedValue::Float(number) => ("FLOAT", json!(float_text(*number))),
         OwnedValue::Boolean(on) => ("BOOLEAN", json!(on)),
-        OwnedValue::Opaque(bytes) => ("OPAQUE", json!(hex(bytes))),
+        OwnedValue::Opaque(bytes) => ("OPAQUE", json!(hex::encode(bytes))),
         OwnedValue::Time(seconds) => ("TIME", json!(seconds.saturating_mul(1000))),
         OwnedValue::ObjectLink(link) => {
             ("OBJLNK", json!({"objectId": link.object, "objectInstanceId": link.instance}))
@@ -95,18 +96,6 @@ fn typed(value: &OwnedValue) -> (&'static str, Json) {
 /// As Java writes it: always with a point.
 fn float_text(number: f64) -> String {
     format!("{number:?}")
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Bytes of hexadecimal digits.
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    (digits.len().is_multiple_of(2) && !text.contains('+')).then(|| digits.chunks(2).map(pair).collect())?
 }
 
 /// The values of a node in a request. `path` is where the node belongs; the ids inside must agree with it.
@@ -261,7 +250,7 @@ fn typed_value(value: &Json, value_type: ValueType) -> Option<OwnedValue> {
             OwnedValue::Float(number(value, Json::as_f64).filter(|number| number.is_finite())?)
         }
         ValueType::Boolean => OwnedValue::Boolean(boolean(value)?),
-        ValueType::Opaque => OwnedValue::Opaque(unhex(value.as_str()?)?),
+        ValueType::Opaque => OwnedValue::Opaque(hex::decode(value.as_str()?)?),
         ValueType::Time => OwnedValue::Time(number(value, Json::as_i64)?.div_euclid(1000)),
         ValueType::ObjectLink => OwnedValue::ObjectLink(object_link(value)?),
     })
@@ -346,7 +335,7 @@ mod tests {
 
     #[test]
     fn hexadecimal_digits_are_read_strictly() {
-        assert_eq!(unhex("00ff"), Some(vec![0, 255]));
-        assert_eq!((unhex("0"), unhex("+1"), unhex("zz")), (None, None, None));
+        assert_eq!(hex::decode("00ff"), Some(vec![0, 255]));
+        assert_eq!((hex::decode("0"), hex::decode("+1"), hex::decode("zz")), (None, None, None));
     }
 }

@@ -17,9 +17,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Plain, bad_request};
+use crate::hex;
 use crate::serve::app::App;
 use crate::serve::bootstrap::PutError;
-use crate::serve::http::{hex, unhex};
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -198,7 +198,7 @@ impl SaidSecurity {
     }
 
     fn credentials(&self) -> Result<BootstrapCredentials, String> {
-        let own = |bytes: &[u8]| (!bytes.is_empty()).then(|| hex(bytes));
+        let own = |bytes: &[u8]| (!bytes.is_empty()).then(|| hex::encode(bytes));
         match self.security_mode.as_deref().unwrap_or("NO_SEC") {
             "NO_SEC" => Ok(BootstrapCredentials::None),
             // What Leshan would refuse to send stands here for a key of the device's own.
@@ -206,16 +206,16 @@ impl SaidSecurity {
             "PSK" => Ok(BootstrapCredentials::Psk {
                 identity: String::from_utf8(self.public_key_or_id.clone())
                     .map_err(|_| "publicKeyOrId of PSK has to be the bytes of UTF-8 text")?,
-                key: hex(&self.secret_key),
+                key: hex::encode(&self.secret_key),
             }),
             "RPK" => Ok(BootstrapCredentials::Rpk {
-                public_key: hex(&self.public_key_or_id),
-                private_key: hex(&self.secret_key),
+                public_key: hex::encode(&self.public_key_or_id),
+                private_key: hex::encode(&self.secret_key),
                 server_public_key: own(&self.server_public_key),
             }),
             "X509" => Ok(BootstrapCredentials::X509 {
-                certificate: hex(&self.public_key_or_id),
-                private_key: hex(&self.secret_key),
+                certificate: hex::encode(&self.public_key_or_id),
+                private_key: hex::encode(&self.secret_key),
                 server_certificate: own(&self.server_public_key),
             }),
             other => Err(format!("securityMode {other:?} is none of PSK, RPK, X509 and NO_SEC")),
@@ -269,7 +269,7 @@ fn shown(config: &BootstrapConfig) -> Value {
 }
 
 fn shown_security(uri: Option<&str>, credentials: &BootstrapCredentials) -> Value {
-    let bytes = |digits: &str| unhex(digits).unwrap_or_default();
+    let bytes = |digits: &str| hex::decode(digits).unwrap_or_default();
     let (mode, own, server) = match credentials {
         BootstrapCredentials::None => ("NO_SEC", Vec::new(), Vec::new()),
         BootstrapCredentials::MintPsk => ("PSK", Vec::new(), Vec::new()),

@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{Answer, Plain, bad_request};
+use crate::hex;
 use crate::serve::app::App;
 use crate::serve::credentials::{ChangeError, NewCredential, Proof};
-use crate::serve::http::nodes;
 
 /// Leshan's list has no pages.
 const MOST: usize = 10_000;
@@ -94,7 +94,7 @@ fn security_json(row: &CredentialRow) -> Value {
         }
         CredentialKind::Rpk => {
             let point = <[u8; 65]>::try_from(row.identity.as_slice());
-            let key = point.map(|point| nodes::hex(&PublicKey::from_point(point).to_spki()));
+            let key = point.map(|point| hex::encode(&PublicKey::from_point(point).to_spki()));
             json!({"mode": "rpk", "details": {"key": key.unwrap_or_default()}})
         }
         CredentialKind::X509 => json!({"mode": "x509"}),
@@ -150,8 +150,8 @@ pub(super) async fn server(State(app): State<Arc<App>>) -> Json<Value> {
     let key = app.identity.own.public();
     let (x, y) = key.point()[1..].split_at(32);
     let public = json!({
-        "x": nodes::hex(x),
-        "y": nodes::hex(y),
+        "x": hex::encode(x),
+        "y": hex::encode(y),
         "params": "secp256r1",
         "b64Der": Base64::encode_string(&key.to_spki()),
     });

@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-use crate::serve::http::nodes;
+use crate::hex;
 
 /// The largest answer; lists come in pages.
 const MAX_ANSWER: usize = 64 << 20;
@@ -26,7 +26,7 @@ pub(super) async fn answer(request: Request, next: Next) -> Response {
     let Ok(bytes) = to_bytes(body, MAX_ANSWER).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let tag = format!("\"{}\"", nodes::hex(&Sha256::digest(&bytes)[..TAG_LENGTH]));
+    let tag = format!("\"{}\"", hex::encode(&Sha256::digest(&bytes)[..TAG_LENGTH]));
     if known.is_some_and(|known| matches(&known, &tag)) {
         let mut headers = HeaderMap::new();
         headers.extend(HeaderValue::from_str(&tag).map(|tag| (header::ETAG, tag)));

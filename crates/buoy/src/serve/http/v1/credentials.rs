@@ -16,9 +16,9 @@ use zeroize::Zeroizing;
 
 use super::idempotency::Key;
 use super::{Answer, JsonBody, Problem, Queries, Segments, check_store, limit, not_saved};
+use crate::hex;
 use crate::serve::app::App;
 use crate::serve::credentials::{Added, ChangeError, NewCredential, Proof, parse_csv};
-use crate::serve::http::nodes;
 
 /// Random bytes behind the name in the identity of a key that comes next.
 const IDENTITY_DIGITS: usize = 4;
@@ -64,7 +64,7 @@ impl Asked {
     fn random(identity: &str) -> Result<Self, String> {
         let proof = Proof::random_psk(identity)?;
         let made = match &proof {
-            Proof::Psk { key, .. } => Some(api::Secret::new(nodes::hex(key))),
+            Proof::Psk { key, .. } => Some(api::Secret::new(hex::encode(key))),
             _ => None,
         };
         Ok(Self { proof, made })
@@ -76,7 +76,7 @@ fn without_secret(app: &App, asked: &api::CredentialProof) -> Result<api::Creden
     let api::CredentialProof::Psk { identity, key: Some(key) } = asked else { return Ok(asked.clone()) };
     let digest = app.credentials.digest(key.reveal().as_bytes());
     let digest = digest.map_err(|error| not_changed(ChangeError::Failed(error)))?;
-    let key = Some(api::Secret::new(nodes::hex(&digest)));
+    let key = Some(api::Secret::new(hex::encode(&digest)));
     Ok(api::CredentialProof::Psk { identity: identity.clone(), key })
 }
 
@@ -264,7 +264,7 @@ pub(super) async fn rotate(
 fn next_identity(endpoint: &str) -> Result<String, String> {
     let mut digits = [0; IDENTITY_DIGITS];
     getrandom::fill(&mut digits).map_err(|error| format!("the system has no random numbers: {error}"))?;
-    Ok(format!("{endpoint}.{}", nodes::hex(&digits)))
+    Ok(format!("{endpoint}.{}", hex::encode(&digits)))
 }
 
 /// Believes a credential no more, and ends the device's sessions. It stays, without its secret, so that the device is refused; delete it
@@ -311,8 +311,8 @@ fn json(row: &CredentialRow) -> api::Credential {
             CredentialKind::X509 => api::CredentialKind::X509,
         },
         identity: of(CredentialKind::Psk).map(|identity| String::from_utf8_lossy(identity).into_owned()),
-        public_key: point.map(|point| nodes::hex(&PublicKey::from_point(point).to_spki())),
-        fingerprint: of(CredentialKind::X509).map(|fingerprint| nodes::hex(fingerprint)),
+        public_key: point.map(|point| hex::encode(&PublicKey::from_point(point).to_spki())),
+        fingerprint: of(CredentialKind::X509).map(|fingerprint| hex::encode(fingerprint)),
         state: match row.state {
             CredentialState::Active => api::CredentialState::Active,
             CredentialState::Next => api::CredentialState::Next,

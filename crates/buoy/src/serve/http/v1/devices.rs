@@ -14,8 +14,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{Answer, Problem, Queries, Segments, limit, stopping};
+use crate::hex;
 use crate::serve::app::App;
-use crate::serve::http::nodes;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -203,6 +203,6 @@ fn sample_json(value: Sample) -> serde_json::Value {
         Sample::Integer(number) => number.into(),
         Sample::Float(number) => number.into(),
         Sample::Text(text) => text.into(),
-        Sample::Opaque(bytes) => nodes::hex(&bytes).into(),
+        Sample::Opaque(bytes) => hex::encode(&bytes).into(),
     }
 }

@@ -7,6 +7,7 @@ use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{OwnedValue, ValueType};
 use serde_json::{Value as Json, json};
 
+use crate::hex;
 use crate::serve::http::nodes;
 use crate::serve::values::{DeviceModels, Entry};
 
@@ -46,7 +47,7 @@ fn json_of(value: OwnedValue) -> Json {
         OwnedValue::Float(number) if number.is_finite() => json!(number),
         OwnedValue::Float(number) => json!(number.to_string()),
         OwnedValue::Boolean(on) => json!(on),
-        OwnedValue::Opaque(bytes) => json!(nodes::hex(&bytes)),
+        OwnedValue::Opaque(bytes) => json!(hex::encode(&bytes)),
         OwnedValue::Time(seconds) => json!(seconds.saturating_mul(1000)),
         OwnedValue::ObjectLink(link) => json!(link.to_string()),
     }
