@@ -12,12 +12,14 @@ pub(crate) struct Measured {
     pub(crate) times: Histogram<u64>,
     /// Requests that had to be sent again, because no answer came in time.
     pub(crate) repeated: u64,
+    /// The processor's time that the server took meanwhile, in all its threads.
+    pub(crate) server: Option<Duration>,
 }
 
 impl Measured {
     pub(crate) fn new() -> Self {
         let times = Histogram::new_with_max(60_000_000, 3).expect("these bounds are valid");
-        Self { elapsed: Duration::ZERO, times, repeated: 0 }
+        Self { elapsed: Duration::ZERO, times, repeated: 0, server: None }
     }
 
     pub(crate) fn record(&mut self, time: Duration) {
@@ -30,6 +32,11 @@ impl Measured {
         self.times.add(&other.times).expect("both have the same bounds");
         self.repeated += other.repeated;
         self
+    }
+
+    /// The processor's time that an exchange took of the server, in microseconds.
+    pub(crate) fn server_micros(&self) -> Option<f64> {
+        Some(self.server?.as_secs_f64() * 1e6 / self.times.len() as f64)
     }
 
     /// Exchanges a second.

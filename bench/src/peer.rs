@@ -4,8 +4,34 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::{SocketAddr, SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+
+use crate::measured::Measured;
+
+/// A process whose use of the processor is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Process(u32);
+
+impl Process {
+    /// Measures, and how much processor's time the process took meanwhile.
+    pub(crate) fn during(self, measure: impl FnOnce() -> Result<Measured>) -> Result<Measured> {
+        let before = self.processor_time()?;
+        let mut measured = measure()?;
+        measured.server = Some(self.processor_time()?.saturating_sub(before));
+        Ok(measured)
+    }
+
+    /// In user space and in the kernel, of all threads.
+    fn processor_time(self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0))?;
+        // The name, in brackets, may have spaces. After it these are the 12th and 13th field (proc_pid_stat(5)), in hundredths of a second.
+        let fields = stat.rsplit_once(')').context("no name")?.1.split_whitespace().skip(11).take(2);
+        let ticks = fields.map(|ticks| Ok(ticks.parse::<u64>()?)).sum::<Result<u64>>()?;
+        Ok(Duration::from_millis(ticks * 10))
+    }
+}
 
 /// A Buoy server with its durable store.
 pub(crate) struct Buoy {
@@ -43,6 +69,10 @@ impl Buoy {
         };
         let (coap, http) = (address()?.parse()?, address()?.parse()?);
         Ok(Self { child, coap, http })
+    }
+
+    pub(crate) fn process(&self) -> Process {
+        Process(self.child.id())
     }
 
     /// What the process has in memory now.
@@ -116,6 +146,10 @@ impl Leshan {
         let port = ports.split_whitespace().last().context("no port")?.parse()?;
         let coap = SocketAddrV4::new([127, 0, 0, 1].into(), port);
         Ok(Self { child, lines, coap, http })
+    }
+
+    pub(crate) fn process(&self) -> Process {
+        Process(self.child.id())
     }
 
     /// Bytes of heap in use after a collection.

@@ -19,8 +19,6 @@ use crate::devices::{self, endpoint};
 use crate::measured::Measured;
 use crate::peer::Buoy;
 
-/// Handshakes that are under way at once. What one server needs to have enough to do, floods another.
-const WINDOWS: [usize; 2] = [256, 1024];
 /// What is not answered is sent again after this,
 const PATIENCE: Duration = Duration::from_secs(1);
 /// and so often altogether; then the measurement fails.
@@ -171,14 +169,6 @@ impl SecureDevices {
         })
     }
 
-    /// A full handshake of each of so many devices, at the window at which the server does better.
-    pub(crate) fn handshakes(server: SocketAddrV4, count: usize, mode: Mode) -> Result<Measured> {
-        let measure = |window| Self::new(server, count)?.connect(mode, window);
-        let [few, many] = WINDOWS.map(measure);
-        let (few, many) = (few?, many?);
-        Ok(if few.rate() > many.rate() { few } else { many })
-    }
-
     /// A full handshake of each device, so many at once.
     pub(crate) fn connect(&mut self, mode: Mode, window: usize) -> Result<Measured> {
         let mut configs =
@@ -194,19 +184,19 @@ impl SecureDevices {
     }
 
     /// Registers every device within its session, or renews its registration if it has one.
-    pub(crate) fn register(&mut self) -> Result<Measured> {
-        self.run(crate::WINDOW, |devices, number| {
+    pub(crate) fn register(&mut self, window: usize) -> Result<Measured> {
+        self.run(window, |devices, number| {
             devices.all[number].device.next_message();
             Ok(())
         })
     }
 
     /// Registers every device anew, so many times.
-    pub(crate) fn register_anew(&mut self, rounds: usize) -> Result<Measured> {
+    pub(crate) fn register_anew(&mut self, window: usize, rounds: usize) -> Result<Measured> {
         let mut all = Measured::new();
         for _ in 0..rounds {
             self.all.iter_mut().for_each(|device| device.device.forget_registration());
-            all = all.and(&self.register()?);
+            all = all.and(&self.register(window)?);
         }
         Ok(all)
     }

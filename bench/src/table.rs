@@ -78,7 +78,7 @@ impl Table {
         let mut text = machine();
         let _ = writeln!(
             text,
-            "\n| | a second | p50 ms | p99 ms | to Leshan | sent again |\n|---|---:|---:|---:|---:|---:|"
+            "\n| | a second | to Leshan | p50 ms | p99 ms | server's µs each | to Leshan | sent again |\n|---|---:|---:|---:|---:|---:|---:|---:|"
         );
         row(&mut text, "UDP echo, the limit", self.echo.as_ref(), None);
         for (name, buoy, leshan) in [
@@ -98,11 +98,11 @@ impl Table {
             let ratio = if leshan > 0.0 { format!("{:.1} ×", buoy / leshan) } else { "–".into() };
             let _ = writeln!(
                 text,
-                "| Buoy: stream of notifications, none lost | {buoy:.0} | – | – | {ratio} | – |"
+                "| Buoy: stream of notifications, none lost | {buoy:.0} | {ratio} | – | – | – | – | – |"
             );
             let _ = writeln!(
                 text,
-                "| Leshan: stream of notifications, none lost | {leshan:.0} | – | – | – | – |"
+                "| Leshan: stream of notifications, none lost | {leshan:.0} | – | – | – | – | – | – |"
             );
         }
         row(&mut text, "Buoy: Register at half of its rate", self.buoy.register_half.as_ref(), None);
@@ -179,10 +179,14 @@ impl Table {
 
 fn row(text: &mut String, name: &str, measured: Option<&Measured>, peer: Option<&Measured>) {
     let Some(measured) = measured else { return };
-    let ratio = peer.map_or_else(|| "–".into(), |peer| format!("{:.1} ×", measured.rate() / peer.rate()));
+    let times = |ratio: Option<f64>| ratio.map_or_else(|| "–".into(), |ratio| format!("{ratio:.1} ×"));
+    let rates = times(peer.map(|peer| measured.rate() / peer.rate()));
+    let costs = peer.and_then(Measured::server_micros).zip(measured.server_micros());
+    let costs = times(costs.map(|(peer, own)| peer / own));
+    let cost = measured.server_micros().map_or_else(|| "–".into(), |micros| format!("{micros:.1}"));
     let _ = writeln!(
         text,
-        "| {name} | {:.0} | {:.2} | {:.2} | {ratio} | {} |",
+        "| {name} | {:.0} | {rates} | {:.2} | {:.2} | {cost} | {costs} | {} |",
         measured.rate(),
         measured.percentile(50.0),
         measured.percentile(99.0),

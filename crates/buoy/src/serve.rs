@@ -23,6 +23,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use axum::ServiceExt as _;
 use buoy_lwm2m::model::{Registry, xml};
 use buoy_net::bootstrap::{BootstrapHandle, BootstrapParts};
 use buoy_net::clock::Clock;
@@ -245,7 +246,8 @@ async fn serve_http(listener: TcpListener, app: Arc<App>, stopped: oneshot::Rece
         // The sender's end is a stop too.
         let _ = stopped.await;
     };
-    if let Err(error) = axum::serve(listener, http::router(app)).with_graceful_shutdown(stop).await {
+    let interface = http::interface(app).into_make_service();
+    if let Err(error) = axum::serve(listener, interface).with_graceful_shutdown(stop).await {
         tracing::error!(%error, "the HTTP server ended");
     }
 }

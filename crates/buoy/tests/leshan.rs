@@ -206,6 +206,8 @@ fn observations_bring_events_until_they_are_cancelled() {
     assert_eq!((cancelled.0, &cancelled.1["status"]), (200, &json!("CONTENT(205)")));
     let again = world.call("DELETE", "clients/buoy-1/3303/0/5700/observe", "", "");
     assert_eq!(again.0, 404);
+    let (code, problem) = world.call("PATCH", "clients", "", "");
+    assert_eq!((code, &problem["title"]), (405, &json!("Method not allowed")));
 }
 
 #[test]

@@ -5,7 +5,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver as Inbox, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,10 +13,11 @@ use buoy_server::{
     BootstrapEvent, BootstrapLimits, BootstrapOutbox, BootstrapRequest, BootstrapShard, BootstrapVerdict,
     Directory as _, Outbox, Peer,
 };
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 
 use crate::clock::Clock;
 use crate::directory::Endpoints;
+use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::secure::{Secure, SecureParts, seed};
 use crate::udp::{self, Part, Receiver};
 
@@ -57,27 +57,17 @@ impl std::fmt::Debug for BootstrapParts {
 
 /// The way to the bootstrap server. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct BootstrapHandle {
-    messages: Sender<Message>,
-    waker: Arc<Waker>,
-}
+pub struct BootstrapHandle(Mailbox<Message>);
 
 impl BootstrapHandle {
     /// Calls off what goes on with an endpoint, whose credentials may have been revoked.
     pub fn cancel(&self, endpoint: &str) {
-        self.send(Message::Cancel(endpoint.into()));
+        self.0.send(Message::Cancel(endpoint.into()));
     }
 
     /// Ends the thread.
     pub fn stop(&self) {
-        self.send(Message::Stop);
-    }
-
-    fn send(&self, message: Message) {
-        // A thread that has stopped needs no message.
-        if self.messages.send(message).is_ok() {
-            let _ = self.waker.wake();
-        }
+        self.0.send(Message::Stop);
     }
 }
 
@@ -104,8 +94,7 @@ pub fn start(mut parts: BootstrapParts) -> io::Result<(BootstrapHandle, JoinHand
     let mut outbox = Outbox::default();
     let secure = parts.secure.map(|secure| Secure::new(0, secure, parts.directory.clone(), now, &mut outbox));
     let secure = secure.transpose()?;
-    let (messages, inbox) = channel();
-    let handle = BootstrapHandle { messages, waker: Arc::new(Waker::new(poll.registry(), WAKE)?) };
+    let (messages, inbox) = mailbox(poll.registry(), WAKE)?;
     let thread = Thread {
         engine: BootstrapShard::new(BootstrapLimits::default(), seed()?),
         plain: parts.plain,
@@ -120,7 +109,7 @@ pub fn start(mut parts: BootstrapParts) -> io::Result<(BootstrapHandle, JoinHand
         answers: BootstrapOutbox::default(),
     };
     let join = std::thread::Builder::new().name("bootstrap".into()).spawn(move || thread.run())?;
-    Ok((handle, join))
+    Ok((BootstrapHandle(messages), join))
 }
 
 struct Thread {
@@ -150,7 +139,7 @@ impl Thread {
             {
                 return;
             }
-            while let Ok(message) = self.inbox.try_recv() {
+            while let Some(message) = self.inbox.next() {
                 match message {
                     Message::Cancel(endpoint) => self.cancel(&endpoint),
                     Message::Stop => return,

@@ -1,11 +1,12 @@
 //! The shell around the engines: sockets, threads and clocks. No protocol logic.
 //!
-//! [`shard`] runs one server shard in a thread of its own, [`bootstrap`] the bootstrap server; [`secure`] puts DTLS between its socket and its engine; [`udp`] moves datagrams in batches; [`clock`] turns the system's time
-//! into the engines'.
+//! [`shard`] runs one server shard in a thread of its own, [`bootstrap`] the bootstrap server; [`secure`] puts DTLS between a socket
+//! and its engine; [`udp`] moves datagrams in batches; [`clock`] turns the system's time into the engines'.
 
 pub mod bootstrap;
 pub mod clock;
 pub mod directory;
+mod mailbox;
 pub mod secure;
 pub mod shard;
 pub mod udp;

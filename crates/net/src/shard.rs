@@ -7,17 +7,16 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver as Inbox, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use buoy_coap::time::Instant;
 use buoy_server::{Change, Event, Outbox, Peer, SessionId, Shard};
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 
 use crate::clock::Clock;
 use crate::directory::Endpoints;
+use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::secure::{Happening, Secure, SecureParts};
 use crate::udp::{self, Part, Receiver};
 
@@ -49,28 +48,18 @@ pub type Publish = Box<dyn FnMut(&mut Vec<Event>) + Send>;
 
 /// The way back from the journal.
 #[derive(Clone, Debug)]
-pub struct Done {
-    messages: Sender<Message>,
-    waker: Arc<Waker>,
-}
+pub struct Done(Mailbox<Message>);
 
 impl Done {
     /// The changes of this outbox are durable.
     pub fn saved(&self, outbox: Outbox) {
-        self.send(Message::Saved(outbox));
-    }
-
-    fn send(&self, message: Message) {
-        // A shard that has stopped needs no message.
-        if self.messages.send(message).is_ok() {
-            let _ = self.waker.wake();
-        }
+        self.0.send(Message::Saved(outbox));
     }
 }
 
 /// The way to a shard. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct ShardHandle(Done);
+pub struct ShardHandle(Mailbox<Message>);
 
 impl ShardHandle {
     /// Has something done in the shard's thread.
@@ -166,9 +155,7 @@ fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHa
         Secure::new(number as u8, secure, parts.directory, now, &mut outbox)
     });
     let secure = secure.transpose()?;
-    let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-    let (messages, inbox) = channel();
-    let done = Done { messages, waker };
+    let (messages, inbox) = mailbox(poll.registry(), WAKE)?;
     let thread = Thread {
         number,
         engine: parts.engine,
@@ -179,7 +166,7 @@ fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHa
         clock: parts.clock,
         poll,
         inbox,
-        done: done.clone(),
+        done: Done(messages.clone()),
         shards: Vec::new(),
         // What is to be saved from the start goes with the first turn.
         spare: vec![outbox],
@@ -187,7 +174,7 @@ fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHa
         stopping: false,
     };
     let join = std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || thread.run())?;
-    Ok((ShardHandle(done), join))
+    Ok((ShardHandle(messages), join))
 }
 
 struct Thread {
@@ -284,7 +271,7 @@ impl Thread {
     }
 
     fn take_messages(&mut self, outbox: &mut Outbox) {
-        while let Ok(message) = self.inbox.try_recv() {
+        while let Some(message) = self.inbox.next() {
             let now = self.clock.now();
             match message {
                 Message::Run(task) => task(&mut self.engine, now, outbox),

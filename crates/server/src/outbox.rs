@@ -125,12 +125,14 @@ pub enum Event {
     Awake(Arc<str>),
     /// A device in queue mode is taken to sleep.
     Sleeping(Arc<str>),
-    /// An operation waits for its device to wake.
+    /// An operation waits: for its device to wake, or behind others.
     OperationQueued {
         /// Which.
         id: OperationId,
         /// The device.
         endpoint: Arc<str>,
+        /// Whether it waits for the device to wake.
+        asleep: bool,
     },
     /// An operation was sent to its device.
     OperationSent {

@@ -1,6 +1,7 @@
 //! The store in one SQLite file, in write-ahead mode: readers and the writer don't wait for each other.
 
 mod batches;
+mod checkpoint;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use buoy_fleet::update::UpdateRecord;
 use buoy_lwm2m::path::Path as ResourcePath;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, Transaction, params};
+
+use checkpoint::{Checkpointer, Pace};
 
 use crate::{
     Batch, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind, CredentialRow,
@@ -51,12 +54,16 @@ impl Sqlite {
     /// # Errors
     /// [`StoreError`]
     pub fn writer(&self) -> Result<SqliteWriter, StoreError> {
-        let connection = self.connect(OpenFlags::default())?;
+        self.writer_at(Pace::default())
+    }
+
+    fn writer_at(&self, pace: Pace) -> Result<SqliteWriter, StoreError> {
+        let mut connection = self.connect(OpenFlags::default())?;
         // A power cut must not lose what a device was told: each commit is flushed to the disk.
         connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "wal_autocheckpoint", 16_000)?;
         connection.set_prepared_statement_cache_capacity(64);
-        let mut writer = SqliteWriter { connection, series: batches::Series::default() };
+        let checkpointer = Checkpointer::start(&mut connection, self.connect(OpenFlags::default())?, pace)?;
+        let mut writer = SqliteWriter { connection, checkpointer, series: batches::Series::default() };
         // What an earlier run left; nobody is served yet.
         while writer.settle()? > 0 {}
         Ok(writer)
@@ -105,6 +112,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
 #[derive(Debug)]
 pub struct SqliteWriter {
     connection: Connection,
+    checkpointer: Checkpointer,
     series: batches::Series,
 }
 
@@ -131,8 +139,10 @@ impl Writer for SqliteWriter {
         transaction.commit()?;
         self.series.unsettled = if settled == 0 { 0 } else { self.series.unsettled.saturating_sub(settled) };
         if self.series.unsettled == 0 && settled > 0 {
-            // Now, while nobody waits; the next commits would have to do it.
-            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+            // All has come, and may be a while in coming again.
+            self.checkpointer.copy_soon();
+        } else {
+            self.checkpointer.after_commit(&self.connection);
         }
         Ok(settled)
     }
@@ -143,7 +153,7 @@ impl SqliteWriter {
         &mut self,
         apply: &mut dyn FnMut(&mut dyn Batch) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let Self { connection, series } = self;
+        let Self { connection, checkpointer, series } = self;
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let mut batch =
             SqliteBatch { transaction: &transaction, series, pending: batches::Pending::default() };
@@ -152,6 +162,7 @@ impl SqliteWriter {
         pending.save(&transaction)?;
         transaction.commit()?;
         series.unsettled += pending.count;
+        checkpointer.after_commit(connection);
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use super::bootstrap::Bootstrap;
 use super::credentials::Credentials;
 use super::firmware::Library;
-use super::hub::{Hub, Progress};
+use super::hub::{Hub, Progress, Until};
 use super::identity::Identity;
 use super::journal::JournalHandle;
 use super::listen::Addresses;
@@ -113,9 +113,8 @@ impl App {
         timeout: Duration,
     ) -> Option<(RegistrationView, Performed)> {
         let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
-        let mut progress = self.hub.expect(id);
-        let (tell, told) = oneshot::channel();
-        let mut told = Told::Not(told);
+        let mut answer = self.hub.expect(id, Until::EndOrSleep);
+        let (tell, mut told) = oneshot::channel();
         let (name, hub, now) = (Arc::<str>::from(endpoint), self.hub.clone(), self.clock.now());
         self.home(endpoint).run(move |shard, _, outbox| {
             let Some(registration) = shard.registration(&name) else { return hub.forget(id) };
@@ -134,24 +133,15 @@ impl App {
             );
         });
         // The engine keeps the deadline of what is not durable; the margin is for its answer to get here.
-        let end = tokio::time::timeout(timeout + Duration::from_millis(500), async {
-            let mut is_in_line = false;
-            loop {
-                match progress.recv().await {
-                    // It waits behind others; that it waits for a sleeping device is said at once, or by the second time.
-                    Some(Progress::Queued) if !is_in_line && !is_asleep(&mut told) => is_in_line = true,
-                    other => return other,
-                }
-            }
-        });
-        let end = end.await;
-        let (registration, durability) = told.get()?;
+        let end = tokio::time::timeout(timeout + Duration::from_millis(500), &mut answer).await;
+        let (registration, durability) = told.try_recv().ok()?;
         let can_wait = durability == Durability::Durable && self.hub.delay(id);
         let performed = match end {
-            Ok(Some(Progress::Ended(result))) => Performed::Ended(result),
-            Ok(Some(Progress::Queued)) | Err(_) if can_wait => Performed::Delayed(id),
+            Ok(Ok(Progress::Ended(result))) => Performed::Ended(result),
+            Ok(Ok(Progress::Delayed)) => Performed::Delayed(id),
+            Err(_) if can_wait => Performed::Delayed(id),
             // It ended in this very moment.
-            _ => match progress.try_recv() {
+            _ => match answer.try_recv() {
                 Ok(Progress::Ended(result)) => Performed::Ended(result),
                 _ => Performed::Ended(Err(Failure::TimedOut)),
             },
@@ -159,7 +149,7 @@ impl App {
         Some((registration, performed))
     }
 
-    /// Submits an operation; the receiver tells how it goes.
+    /// Submits an operation; the receiver tells how it ends.
     pub(crate) fn submit(
         &self,
         endpoint: &Arc<str>,
@@ -167,7 +157,7 @@ impl App {
         intent: Intent,
         durability: Durability,
         patience: Duration,
-    ) -> (OperationId, tokio::sync::mpsc::UnboundedReceiver<Progress>) {
+    ) -> (OperationId, oneshot::Receiver<Progress>) {
         let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
         (id, self.submit_as(id, endpoint, request, intent, durability, patience))
     }
@@ -181,13 +171,13 @@ impl App {
         intent: Intent,
         durability: Durability,
         patience: Duration,
-    ) -> tokio::sync::mpsc::UnboundedReceiver<Progress> {
-        let progress = self.hub.expect(id);
+    ) -> oneshot::Receiver<Progress> {
+        let answer = self.hub.expect(id, Until::End);
         let deadline = self.clock.now() + patience;
         let endpoint = endpoint.clone();
         let submission = Submission { id, endpoint: endpoint.clone(), request, intent, deadline, durability };
         self.home(&endpoint).run(move |shard, now, outbox| shard.submit(now, submission, outbox));
-        progress
+        answer
     }
 
     /// Cancels an operation. Says whether it was still open.
@@ -317,36 +307,6 @@ impl App {
         }
         all
     }
-}
-
-/// What the shard said of a device when it took an operation for it.
-enum Told {
-    Not(oneshot::Receiver<(RegistrationView, Durability)>),
-    Yes(RegistrationView, Durability),
-}
-
-impl Told {
-    /// `None` if the device is not registered.
-    fn get(mut self) -> Option<(RegistrationView, Durability)> {
-        self.look();
-        match self {
-            Self::Yes(registration, durability) => Some((registration, durability)),
-            Self::Not(_) => None,
-        }
-    }
-
-    fn look(&mut self) {
-        if let Self::Not(receiver) = self
-            && let Ok((registration, durability)) = receiver.try_recv()
-        {
-            *self = Self::Yes(registration, durability);
-        }
-    }
-}
-
-fn is_asleep(told: &mut Told) -> bool {
-    told.look();
-    matches!(told, Told::Yes(registration, _) if registration.asleep)
 }
 
 /// Puts the root below which a device has its objects before the path of a request.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use tower::Layer;
 
 pub(crate) use files::Downloads;
 pub(crate) use v1::{KeysInUse, document as openapi_document};
@@ -23,15 +24,18 @@ use super::firmware::{MAX_IMAGE, MAX_SIGNATURE};
 /// Room for the other parts of an upload, in text.
 const MAX_BODY: usize = (MAX_IMAGE + MAX_SIGNATURE) + (1 << 20);
 
-/// All routes.
-pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
+/// What answers on each connection.
+pub(crate) type Interface = guard::Guarded<<DefaultBodyLimit as Layer<Router>>::Service>;
+
+/// All that is served.
+pub(crate) fn interface(app: Arc<App>) -> Interface {
+    let routes = Router::new()
         .merge(health::routes())
         .merge(files::routes())
         .merge(leshan::routes())
         .merge(v1::routes())
         .fallback(error::not_found)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(axum::middleware::from_fn(guard::this_machine))
-        .with_state(app)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .with_state(app);
+    guard::Guarded(DefaultBodyLimit::max(MAX_BODY).layer(routes))
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use buoy_fleet::update::Update;
 use buoy_server::{BootstrapEvent, Event, Failure, OperationId, Outcome};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// Events that a slow reader of a stream may be behind, and that are kept for one who comes back.
 const BACKLOG: usize = 8192;
@@ -30,12 +30,23 @@ pub(crate) struct Hub {
     remembers: Arc<AtomicBool>,
 }
 
-/// Who waits for an operation, and how far it has come.
+/// Who waits for an operation.
 #[derive(Debug)]
 struct Waiter {
-    progress: mpsc::UnboundedSender<Progress>,
+    /// Used up once the caller knows enough.
+    answer: Option<oneshot::Sender<Progress>>,
+    until: Until,
     /// The caller was told that the answer will come as an event.
     delayed: bool,
+}
+
+/// How long somebody waits for an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Until its end.
+    End,
+    /// Until its end, unless the device sleeps.
+    EndOrSleep,
 }
 
 /// An event of the stream, and its number: they count from one, without a gap.
@@ -74,11 +85,11 @@ pub(crate) struct Subscription {
     pub(crate) live: broadcast::Receiver<Numbered>,
 }
 
-/// How an operation goes on.
+/// What became of an operation.
 #[derive(Debug)]
 pub(crate) enum Progress {
-    /// It waits for the device to wake.
-    Queued,
+    /// It waits for the device to wake, and its end will come as an event.
+    Delayed,
     /// It ended.
     Ended(Result<Outcome, Failure>),
 }
@@ -98,9 +109,9 @@ impl Hub {
     }
 
     /// Waits for an operation that is about to be submitted.
-    pub(crate) fn expect(&self, id: OperationId) -> mpsc::UnboundedReceiver<Progress> {
-        let (progress, receiver) = mpsc::unbounded_channel();
-        lock(&self.waiters).insert(id, Waiter { progress, delayed: false });
+    pub(crate) fn expect(&self, id: OperationId, until: Until) -> oneshot::Receiver<Progress> {
+        let (answer, receiver) = oneshot::channel();
+        lock(&self.waiters).insert(id, Waiter { answer: Some(answer), until, delayed: false });
         receiver
     }
 
@@ -145,8 +156,8 @@ impl Hub {
         for event in events.drain(..) {
             let delayed = match &event {
                 Event::OperationEnded { id, outcome, .. } => self.ended(*id, outcome),
-                Event::OperationQueued { id, .. } => {
-                    self.queued(*id);
+                Event::OperationQueued { id, asleep: true, .. } => {
+                    self.device_sleeps(*id);
                     false
                 }
                 _ => false,
@@ -208,14 +219,21 @@ impl Hub {
     /// Says whether the caller was told that the end would come as an event.
     fn ended(&self, id: OperationId, outcome: &Result<Outcome, Failure>) -> bool {
         let Some(waiter) = lock(&self.waiters).remove(&id) else { return false };
-        // The caller may have gone.
-        let _ = waiter.progress.send(Progress::Ended(outcome.clone()));
+        if let Some(answer) = waiter.answer {
+            // The caller may have gone.
+            let _ = answer.send(Progress::Ended(outcome.clone()));
+        }
         waiter.delayed
     }
 
-    fn queued(&self, id: OperationId) {
-        if let Some(waiter) = lock(&self.waiters).get(&id) {
-            let _ = waiter.progress.send(Progress::Queued);
+    fn device_sleeps(&self, id: OperationId) {
+        let mut waiters = lock(&self.waiters);
+        let Some(waiter) = waiters.get_mut(&id).filter(|waiter| waiter.until == Until::EndOrSleep) else {
+            return;
+        };
+        waiter.delayed = true;
+        if let Some(answer) = waiter.answer.take() {
+            let _ = answer.send(Progress::Delayed);
         }
     }
 

@@ -309,18 +309,15 @@ impl Driver {
             let _ = results.send(Command::Performed { id, action, result });
             return;
         };
-        let (operation, mut progress) =
+        let (operation, end) =
             self.app.submit(endpoint, request, intent, Durability::Patient, ACTION_PATIENCE);
         if action == Action::Push {
             self.app.downloads.pushed_by(id, operation);
         }
         tokio::spawn(async move {
-            while let Some(step) = progress.recv().await {
-                if let Progress::Ended(result) = step {
-                    // After the stop nobody listens.
-                    let _ = results.send(Command::Performed { id, action, result });
-                    return;
-                }
+            if let Ok(Progress::Ended(result)) = end.await {
+                // After the stop nobody listens.
+                let _ = results.send(Command::Performed { id, action, result });
             }
         });
     }

@@ -146,7 +146,8 @@ impl<D: Directory> Shard<D> {
         self.save_operation(now, id, OperationState::Queued, None, outbox);
         self.advance(now, &endpoint, outbox);
         if self.operations.by_id.get(&id).is_some_and(|operation| operation.progress == Progress::Waiting) {
-            outbox.events.push(Event::OperationQueued { id, endpoint });
+            let asleep = !self.is_awake(&endpoint);
+            outbox.events.push(Event::OperationQueued { id, endpoint, asleep });
         }
     }
 
@@ -198,6 +199,12 @@ impl<D: Directory> Shard<D> {
         let observation = registration.observations.remove(position);
         self.save(index, outbox);
         Some(observation.view())
+    }
+
+    fn is_awake(&self, endpoint: &str) -> bool {
+        let index = self.registrations.by_endpoint(endpoint);
+        let registration = index.and_then(|index| self.registrations.get(index));
+        registration.is_some_and(|registration| !registration.queue_mode || !registration.asleep)
     }
 
     fn reason_to_refuse(&self, operation: &Operation) -> Option<Failure> {
@@ -461,7 +468,7 @@ impl<D: Directory> Shard<D> {
         let endpoint = operation.endpoint.clone();
         self.save_operation(now, id, OperationState::Queued, None, outbox);
         if id.0 & OWN == 0 {
-            outbox.events.push(Event::OperationQueued { id, endpoint });
+            outbox.events.push(Event::OperationQueued { id, endpoint, asleep: true });
         }
     }
 

@@ -1,7 +1,7 @@
 //! Errors as problem documents (RFC 9457).
 
 use axum::Json;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -51,4 +51,9 @@ impl From<buoy_store::StoreError> for Problem {
 
 pub(super) async fn not_found(uri: Uri) -> Problem {
     Problem::not_found(format!("nothing is at {}; the interfaces are under /api and /api/v1", uri.path()))
+}
+
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{method} does nothing at {}; the header Allow says what does", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", detail)
 }

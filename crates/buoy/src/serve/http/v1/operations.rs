@@ -21,7 +21,6 @@ use super::idempotency::Key;
 use super::request::Target;
 use super::{Answer, JsonBody, Problem, Queries, Segments, check_store, limit, not_saved, values};
 use crate::serve::app::{App, SLEEPER_PATIENCE};
-use crate::serve::hub::Progress;
 use crate::serve::journal;
 use crate::serve::values::DeviceModels;
 
@@ -84,17 +83,9 @@ pub(super) async fn start(
     let id = OperationId(app.next_operation.fetch_add(1, Ordering::Relaxed));
     // Before it can be carried out: who repeats the request after a crash must not have it done twice.
     key.save(id.0).await?;
-    let mut progress =
-        app.submit_as(id, &registration.endpoint, downlink, intent, Durability::Durable, patience);
-    let ended = async {
-        while let Some(step) = progress.recv().await {
-            if matches!(step, Progress::Ended(_)) {
-                return;
-            }
-        }
-    };
+    let end = app.submit_as(id, &registration.endpoint, downlink, intent, Durability::Durable, patience);
     // Whatever it is by then is in the store.
-    let _ = tokio::time::timeout(wait, ended).await;
+    let _ = tokio::time::timeout(wait, end).await;
     app.journal.edit_now(|_| Ok(())).await.map_err(not_saved)?;
     let operation = operation_json(&app, &stored(&app, id.0).await?).await;
     let status = if operation.ended { StatusCode::OK } else { StatusCode::ACCEPTED };
