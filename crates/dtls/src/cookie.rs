@@ -11,7 +11,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::cid::ConnectionId;
 use crate::connection::Connection;
 use crate::context::Context;
-use crate::crypto::{Provider, sha256};
+use crate::crypto::{Provider, hmac_sha256, sha256};
 use crate::failure::Message;
 use crate::handshake::inbox::{Arrived, Fragment, put_message_header};
 use crate::handshake::message::ClientHello;
@@ -160,7 +160,7 @@ impl Secret {
 
     fn cookie<P: Provider>(&self, address: &[u8; 32], hello: [&[u8]; 2]) -> [u8; COOKIE_LENGTH] {
         let [head, tail] = hello;
-        let hash = P::hmac_sha256(&self.0, &[address, head, tail]);
+        let hash = hmac_sha256::<P>(&self.0, &[address, head, tail]);
         hash.first_chunk().copied().unwrap_or_default()
     }
 }

@@ -35,8 +35,8 @@ pub trait Provider: Sized + 'static {
     /// A running SHA-256.
     type Sha256: Sha256;
 
-    /// HMAC with SHA-256 (RFC 2104) of the parts one after the other.
-    fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32];
+    /// HMAC with SHA-256 under one key.
+    type Hmac: Hmac;
 
     /// Encrypts `text` in place and writes the tag; `tag` has [`Aead::tag_length`] bytes.
     fn seal(
@@ -97,6 +97,14 @@ pub trait Sha256: Clone + Default {
     fn update(&mut self, bytes: &[u8]);
     /// The hash of all input.
     fn finish(self) -> [u8; 32];
+}
+
+/// HMAC with SHA-256 (RFC 2104) under one key, which is hashed once for all that follows. Gone when dropped.
+pub trait Hmac {
+    /// Keys have any length.
+    fn new(key: &[u8]) -> Self;
+    /// Of the parts one after the other.
+    fn sign(&self, parts: &[&[u8]]) -> [u8; 32];
 }
 
 /// A tag or a signature is not by who it must be.
@@ -259,6 +267,11 @@ pub(crate) fn sha256<P: Provider>(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = P::Sha256::default();
     parts.iter().for_each(|part| hash.update(part));
     hash.finish()
+}
+
+/// HMAC with SHA-256 of the parts one after the other.
+pub fn hmac_sha256<P: Provider>(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    P::Hmac::new(key).sign(parts)
 }
 
 /// A key of one direction, with the fixed part of its nonces.

@@ -10,7 +10,7 @@ use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::cid::ConnectionId;
-use crate::crypto::{Aead, MasterSecret, Provider};
+use crate::crypto::{Aead, MasterSecret, Provider, hmac_sha256};
 use crate::peer::Peer;
 use crate::suite::CipherSuite;
 use crate::wire::{Malformed, Put, Reader};
@@ -70,7 +70,7 @@ impl KeyTag {
 
     pub(crate) fn of<P: Provider>(key: &[u8], master: &MasterSecret) -> Self {
         // With the master secret in it, the tag can't be used to try keys by whoever doesn't know that secret.
-        let hash = P::hmac_sha256(&master.0, &[b"which key", key]);
+        let hash = hmac_sha256::<P>(&master.0, &[b"which key", key]);
         let mut tag = [0; 16];
         tag.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
         Self(tag)
@@ -212,7 +212,7 @@ pub(crate) fn open_once<P: Provider>(
 }
 
 fn derive_once<P: Provider>(secret: &[u8; 32], purpose: &[u8], salt: &[u8; 16]) -> ([u8; 16], [u8; 12]) {
-    let mut derived = P::hmac_sha256(secret, &[b"buoy dtls ", purpose, salt]);
+    let mut derived = hmac_sha256::<P>(secret, &[b"buoy dtls ", purpose, salt]);
     let mut reader = Reader::new(&derived);
     let (key, nonce) = (reader.array().unwrap_or_default(), reader.array().unwrap_or_default());
     derived.zeroize();

@@ -19,10 +19,7 @@ pub struct AwsLc;
 
 impl Provider for AwsLc {
     type Sha256 = <RustCrypto as Provider>::Sha256;
-
-    fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-        RustCrypto::hmac_sha256(key, parts)
-    }
+    type Hmac = <RustCrypto as Provider>::Hmac;
 
     fn seal(
         aead: Aead,

@@ -6,7 +6,7 @@ use core::fmt;
 use alloc::vec::Vec;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{DirectionKey, KEY_LENGTH, Provider};
+use super::{DirectionKey, Hmac as _, KEY_LENGTH, Provider};
 use crate::wire::Put;
 
 /// What both ends know after the key exchange.
@@ -115,12 +115,19 @@ fn prf<P: Provider>(secret: &[u8], label: &[u8], seed: &[&[u8]], out: &mut [u8])
         [first, second, ..] => [*first, *second],
         [] => [&[][..], &[]],
     };
-    let mut a = P::hmac_sha256(secret, &[label, first, second]);
-    for chunk in out.chunks_mut(32) {
-        let mut block = P::hmac_sha256(secret, &[&a, label, first, second]);
+    let hmac = P::Hmac::new(secret);
+    let mut a = hmac.sign(&[label, first, second]);
+    let mut rest = out;
+    loop {
+        let mut block = hmac.sign(&[&a, label, first, second]);
+        let (chunk, after) = rest.split_at_mut(rest.len().min(block.len()));
         chunk.iter_mut().zip(&block).for_each(|(to, from)| *to = *from);
-        a = P::hmac_sha256(secret, &[&a]);
         block.zeroize();
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+        a = hmac.sign(&[&a]);
     }
     a.zeroize();
 }

@@ -1,9 +1,9 @@
 //! The provider made of RustCrypto's crates: constant-time software everywhere, AES instructions where there are some.
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{KeyInit, Mac};
 use sha2::Digest;
 
-use super::{Aead, Forged, KEY_LENGTH, NONCE_LENGTH, Provider, Sha256, ccm};
+use super::{Aead, Forged, Hmac, KEY_LENGTH, NONCE_LENGTH, Provider, Sha256, ccm};
 #[cfg(feature = "ecdhe")]
 use super::{Group, Point, SharedSecret};
 #[cfg(feature = "rpk")]
@@ -15,15 +15,31 @@ use rand_core::CryptoRng;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RustCrypto;
 
-impl Provider for RustCrypto {
-    type Sha256 = sha2::Sha256;
+/// HMAC with SHA-256 by RustCrypto.
+pub struct HmacSha256(hmac::Hmac<sha2::Sha256>);
 
-    fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+impl core::fmt::Debug for HmacSha256 {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("HmacSha256(redacted)")
+    }
+}
+
+impl Hmac for HmacSha256 {
+    fn new(key: &[u8]) -> Self {
         // HMAC takes keys of every length.
-        let Ok(mut mac) = Hmac::<sha2::Sha256>::new_from_slice(key) else { return [0; 32] };
+        Self(hmac::Hmac::new_from_slice(key).unwrap_or_else(|_| hmac::Hmac::new(&Default::default())))
+    }
+
+    fn sign(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.0.clone();
         parts.iter().for_each(|part| mac.update(part));
         mac.finalize().into_bytes().into()
     }
+}
+
+impl Provider for RustCrypto {
+    type Sha256 = sha2::Sha256;
+    type Hmac = HmacSha256;
 
     fn seal(
         aead: Aead,

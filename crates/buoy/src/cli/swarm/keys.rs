@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use buoy_dtls::config::{ClientConfig, ClientCredentials, OwnKey, Psk, Resume, ServerTrust};
-use buoy_dtls::crypto::{Provider, PublicKey, RustCrypto};
+use buoy_dtls::crypto::{PublicKey, RustCrypto, hmac_sha256};
 use buoy_dtls::x509::{CertificateUsage, Pinned, ServerCertificateTrust};
 use p256::SecretKey;
 use x509_cert::der::Encode;
@@ -161,13 +161,13 @@ fn psk(identity: &str, key: &[u8]) -> anyhow::Result<Psk> {
 }
 
 fn shared_key(secret: &[u8], endpoint: &str) -> [u8; 16] {
-    let hash = RustCrypto::hmac_sha256(secret, &[endpoint.as_bytes()]);
+    let hash = hmac_sha256::<RustCrypto>(secret, &[endpoint.as_bytes()]);
     std::array::from_fn(|index| hash[index])
 }
 
 /// Hardly any number is no private key; then the next one is taken.
 fn own_number(secret: &[u8], endpoint: &str) -> anyhow::Result<[u8; 32]> {
-    let number = |number: u8| RustCrypto::hmac_sha256(secret, &[b"rpk", &[number], endpoint.as_bytes()]);
+    let number = |number: u8| hmac_sha256::<RustCrypto>(secret, &[b"rpk", &[number], endpoint.as_bytes()]);
     let key = (0..=u8::MAX).map(number).find(|number| SecretKey::from_slice(number).is_ok());
     key.context("no private key")
 }
