@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use buoy_coap::time::Instant;
 use buoy_server::{
-    BootstrapEvent, BootstrapLimits, BootstrapOutbox, BootstrapRequest, BootstrapShard, BootstrapVerdict,
-    Directory as _, Outbox, Peer,
+    BootstrapDirectory, BootstrapEvent, BootstrapLimits, BootstrapOutbox, BootstrapRequest, BootstrapShard,
+    BootstrapVerdict, Directory as _, Outbox, Peer,
 };
 use mio::{Events, Interest, Poll, Token};
 
@@ -127,6 +127,26 @@ struct Thread {
     answers: BootstrapOutbox,
 }
 
+/// Decides about devices that have proved who they are, and knows what their sessions can carry.
+struct ProvedDevices<'a> {
+    decide: &'a mut Decide,
+    sessions: &'a Endpoints,
+}
+
+impl BootstrapDirectory for ProvedDevices<'_> {
+    fn look_up(&mut self, request: &BootstrapRequest<'_>) -> BootstrapVerdict {
+        let proved = request.peer.session.and_then(|session| self.sessions.proved(session));
+        match proved {
+            Some(proved) => (self.decide)(request, Some(proved)),
+            None => BootstrapVerdict::Refused("the credentials of this session are not good any more".into()),
+        }
+    }
+
+    fn longest_message(&self, peer: Peer) -> usize {
+        peer.session.map_or(usize::MAX, |session| self.sessions.longest_message(session))
+    }
+}
+
 impl Thread {
     fn run(mut self) {
         let mut events = Events::with_capacity(8);
@@ -194,17 +214,9 @@ impl Thread {
         let Self { secure: Some(secure), engine, decide, directory, answers, outbox, .. } = self else {
             return;
         };
-        let mut decide = |request: &BootstrapRequest<'_>| {
-            let proved = request.peer.session.and_then(|session| directory.proved(session));
-            match proved {
-                Some(proved) => decide(request, Some(proved)),
-                None => {
-                    BootstrapVerdict::Refused("the credentials of this session are not good any more".into())
-                }
-            }
-        };
+        let mut proved = ProvedDevices { decide, sessions: directory };
         secure.receive(now, from, records, outbox, |peer, datagram, _| {
-            engine.handle_datagram(now, peer, datagram, &mut decide, answers);
+            engine.handle_datagram(now, peer, datagram, &mut proved, answers);
         });
         secure.take_happenings();
     }

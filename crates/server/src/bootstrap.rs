@@ -29,6 +29,7 @@ use crate::echo::EchoKey;
 use crate::operation::{Failure, Reply};
 use crate::outbox::Outbox;
 use crate::peer::Peer;
+use crate::shard::blocks_within;
 use crate::transfer::Step as TransferStep;
 
 pub use config::{
@@ -122,6 +123,11 @@ pub enum BootstrapVerdict {
 pub trait BootstrapDirectory {
     /// Decides about a device. It may be asked about the same one several times.
     fn look_up(&mut self, request: &BootstrapRequest<'_>) -> BootstrapVerdict;
+
+    /// The most bytes of a message that a peer takes at once: as many as there are, unless its DTLS session says less.
+    fn longest_message(&self, _: Peer) -> usize {
+        usize::MAX
+    }
 }
 
 impl<F: FnMut(&BootstrapRequest<'_>) -> BootstrapVerdict> BootstrapDirectory for F {
@@ -440,7 +446,9 @@ impl BootstrapShard {
                 "too many devices are being configured; try later",
             ));
         }
-        let session = Session::new(name.clone(), peer, config, format, now + self.limits.session_time)
+        let blocks = self.blocks_for(peer, directory);
+        let deadline = now + self.limits.session_time;
+        let session = Session::new(name.clone(), peer, config, format, blocks, deadline)
             .map_err(|problem| unsendable(endpoint, &problem))?;
         self.reply(request, outbox, |writer| {
             writer.code(Code::CHANGED);
@@ -478,12 +486,16 @@ impl BootstrapShard {
         Some(session)
     }
 
+    fn blocks_for(&self, peer: Peer, directory: &impl BootstrapDirectory) -> BlockSize {
+        blocks_within(directory.longest_message(peer)).min(self.limits.block_size)
+    }
+
     /// Sends the next message of a session.
     fn go_on(&mut self, now: Instant, id: u64, outbox: &mut BootstrapOutbox) {
         let tag = id as u32;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let peer = session.peer;
-        let Some(transfer) = session.transfer(self.limits.block_size, tag) else { return };
+        let Some(transfer) = session.transfer(tag) else { return };
         let outgoing = Outgoing {
             peer,
             purpose: Purpose::Request,
@@ -559,7 +571,8 @@ impl BootstrapShard {
         let message = &request.message;
         let bad_block = |bad: buoy_coap::block::BadBlock| because(endpoint, bad.code(), bad.to_string());
         let asked = block_option(message, OptionNumber::BLOCK2).map_err(bad_block)?;
-        let (block, range) = slice(asked, self.limits.block_size, body.len()).map_err(bad_block)?;
+        let (block, range) =
+            slice(asked, self.blocks_for(request.peer, directory), body.len()).map_err(bad_block)?;
         // Keys and kilobytes go to nobody who only claims an address (RFC 9175 section 2.3).
         let echo = message.value(OptionNumber::ECHO);
         let is_proved = request.peer.session.is_some()

@@ -212,6 +212,11 @@ fn refusal(code: Code, reason: &'static str) -> Refusal {
 /// Bytes of a message that are not its payload, at most: header, token, and options such as a path.
 const MESSAGE_HEAD: usize = 96;
 
+/// The largest blocks that fit into messages of so many bytes.
+pub(crate) fn blocks_within(longest_message: usize) -> BlockSize {
+    BlockSize::at_most(longest_message.saturating_sub(MESSAGE_HEAD))
+}
+
 /// What a request for which no body is needed is answered with.
 struct Answer {
     code: Code,
@@ -457,7 +462,7 @@ impl<D: Directory> Shard<D> {
     /// The largest blocks for a peer: a session may take short records alone (RFC 6066 section 4, RFC 8449).
     fn blocks_for(&self, peer: Peer) -> BlockSize {
         let longest = peer.session.map_or(usize::MAX, |session| self.directory.longest_message(session));
-        BlockSize::at_most(longest.saturating_sub(MESSAGE_HEAD)).min(self.config.block_size)
+        blocks_within(longest).min(self.config.block_size)
     }
 
     fn prove_address(&mut self, peer: Peer) {

@@ -115,6 +115,30 @@ fn int_6_the_requests_come_one_at_a_time_and_in_their_order() {
 }
 
 #[test]
+fn what_a_session_can_carry_bounds_the_blocks() {
+    const LONGEST: usize = 136;
+    let mut world = World::new();
+    world.server.longest_message = LONGEST;
+    world.begin(1, "buoy-1");
+    world.answer(1, Code::DELETED, "");
+    let mut blocks = 0;
+    while world.request().starts_with("PUT /0/1") {
+        let request = world.sent.last().unwrap().1.clone();
+        assert!(request.len() <= LONGEST, "{} bytes", request.len());
+        blocks += 1;
+        let request = Message::parse(&request).unwrap();
+        let block = request.value(OptionNumber::BLOCK1).expect("a block").to_vec();
+        let more = block.last().is_some_and(|last| last & 8 != 0);
+        let code = if more { Code::CONTINUE } else { Code::CHANGED };
+        let kind = Kind::Acknowledgement;
+        let header = Header { kind, code, message_id: request.message_id(), token: request.token() };
+        world.deliver(1, &message(header, &[(OptionNumber::BLOCK1, &block)], b""));
+    }
+    assert!(blocks > 1, "the account of a server goes in one block of 32 bytes");
+    assert_eq!(world.failure(), None);
+}
+
+#[test]
 fn a_device_s_refusal_ends_the_session_and_is_told_in_its_words() {
     let mut world = World::new();
     world.begin(1, "buoy-1");

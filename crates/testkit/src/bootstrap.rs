@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use buoy_coap::time::Instant;
 use buoy_server::{
-    BootstrapConfig, BootstrapEvent, BootstrapLimits, BootstrapOutbox, BootstrapRequest, BootstrapShard,
-    BootstrapVerdict, Peer, SecurityConfig, SecurityMode, ServerConfig,
+    BootstrapConfig, BootstrapDirectory, BootstrapEvent, BootstrapLimits, BootstrapOutbox, BootstrapRequest,
+    BootstrapShard, BootstrapVerdict, Peer, SecurityConfig, SecurityMode, ServerConfig,
 };
 
 /// A bootstrap server and what it knows of devices.
@@ -16,6 +16,8 @@ pub struct BootstrapServer {
     pub shard: BootstrapShard,
     /// The verdict by endpoint; a device that isn't here is refused.
     pub verdicts: BTreeMap<String, BootstrapVerdict>,
+    /// What the devices' sessions can carry.
+    pub longest_message: usize,
     /// What was told.
     pub events: Vec<BootstrapEvent>,
     outbox: BootstrapOutbox,
@@ -28,6 +30,7 @@ impl BootstrapServer {
         Self {
             shard: BootstrapShard::new(limits, [9; 32]),
             verdicts: BTreeMap::new(),
+            longest_message: usize::MAX,
             events: Vec::new(),
             outbox: BootstrapOutbox::default(),
         }
@@ -41,12 +44,8 @@ impl BootstrapServer {
 
     /// Takes a datagram; [`BootstrapServer::settle`] follows.
     pub fn handle_datagram(&mut self, now: Instant, peer: Peer, datagram: &[u8]) {
-        let verdicts = &self.verdicts;
-        let mut look_up = |request: &BootstrapRequest<'_>| {
-            let known = request.endpoint.and_then(|name| verdicts.get(name));
-            known.cloned().unwrap_or(BootstrapVerdict::Refused("nobody knows this device".into()))
-        };
-        self.shard.handle_datagram(now, peer, datagram, &mut look_up, &mut self.outbox);
+        let mut known = Known { verdicts: &self.verdicts, longest_message: self.longest_message };
+        self.shard.handle_datagram(now, peer, datagram, &mut known, &mut self.outbox);
     }
 
     /// Does what is due; [`BootstrapServer::settle`] follows.
@@ -121,5 +120,22 @@ pub fn one_server(short_server_id: u16) -> BootstrapConfig {
         security: [(1, unsecured("coap://192.0.2.1", short_server_id))].into(),
         servers: [(0, wanting(short_server_id))].into(),
         ..BootstrapConfig::default()
+    }
+}
+
+/// The devices that the server has configurations for.
+struct Known<'a> {
+    verdicts: &'a BTreeMap<String, BootstrapVerdict>,
+    longest_message: usize,
+}
+
+impl BootstrapDirectory for Known<'_> {
+    fn look_up(&mut self, request: &BootstrapRequest<'_>) -> BootstrapVerdict {
+        let known = request.endpoint.and_then(|name| self.verdicts.get(name));
+        known.cloned().unwrap_or(BootstrapVerdict::Refused("nobody knows this device".into()))
+    }
+
+    fn longest_message(&self, _: Peer) -> usize {
+        self.longest_message
     }
 }

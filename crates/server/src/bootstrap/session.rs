@@ -23,6 +23,7 @@ pub(super) struct Session {
     pub(super) deadline: Instant,
     config: Arc<BootstrapConfig>,
     format: ContentFormat,
+    blocks: BlockSize,
     /// The one under way is the first.
     steps: VecDeque<Step>,
     transfer: Option<Transfer>,
@@ -52,6 +53,7 @@ impl Session {
         peer: Peer,
         config: Arc<BootstrapConfig>,
         format: ContentFormat,
+        blocks: BlockSize,
         deadline: Instant,
     ) -> Result<Self, ConfigProblem> {
         let mut steps = VecDeque::new();
@@ -65,7 +67,7 @@ impl Session {
         } else {
             plan_writes(&config, format, &mut steps)?;
         }
-        Ok(Self { endpoint, peer, deadline, config, format, steps, transfer: None })
+        Ok(Self { endpoint, peer, deadline, config, format, blocks, steps, transfer: None })
     }
 
     /// The step under way, as in `Bootstrap-Write /0/1`.
@@ -82,10 +84,10 @@ impl Session {
     }
 
     /// The request under way, which begins if none is.
-    pub(super) fn transfer(&mut self, size: BlockSize, tag: u32) -> Option<&Transfer> {
+    pub(super) fn transfer(&mut self, tag: u32) -> Option<&Transfer> {
         let step = self.steps.front()?;
-        let format = self.format;
-        Some(self.transfer.get_or_insert_with(|| Transfer::new(step.request(format), size, tag)))
+        let (format, blocks) = (self.format, self.blocks);
+        Some(self.transfer.get_or_insert_with(|| Transfer::new(step.request(format), blocks, tag)))
     }
 
     pub(super) fn take_answer(
