@@ -54,7 +54,18 @@ fn main() -> Result<()> {
     let buoy = PathBuf::from("target/release/buoy");
     ensure!(buoy.exists(), "{} is not there; run `cargo xtask bench`, which builds it", buoy.display());
     let only: Vec<String> = std::env::args().skip(1).collect();
-    let known = ["echo", "rates", "talk", "memory", "firmware", "secure", "leshan"];
+    let known = [
+        "echo",
+        "rates",
+        "talk",
+        "memory",
+        "firmware",
+        "records",
+        "sessions",
+        "handshakes",
+        "leshan",
+        "scandium",
+    ];
     if let Some(unknown) = only.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("there is no part {unknown}; the parts are {}", known.join(", "));
     }
@@ -75,16 +86,22 @@ fn main() -> Result<()> {
     if wants("firmware") {
         firmware_of_buoy(&buoy, &mut table)?;
     }
-    if wants("secure") {
-        secure_buoy(&buoy, &mut table)?;
+    if wants("records") {
+        records(&mut table)?;
+    }
+    if wants("sessions") {
+        sessions_of_buoy(&buoy, &mut table)?;
+    }
+    if wants("handshakes") {
+        handshakes_of_buoy(&buoy, &mut table)?;
     }
     match Leshan::jar() {
         Some(jar) => {
             if wants("leshan") {
                 leshan(&jar, &mut table)?;
             }
-            if wants("secure") {
-                secure_leshan(&jar, &mut table)?;
+            if wants("scandium") {
+                scandium(&jar, &mut table)?;
             }
         }
         None => println!("Leshan is left out: build it by `mvn -q -B -f interop/leshan/pom.xml package`"),
@@ -260,12 +277,15 @@ fn firmware_of_buoy(program: &Path, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-fn secure_buoy(program: &Path, table: &mut Table) -> Result<()> {
+fn records(table: &mut Table) -> Result<()> {
     say("records of 200 bytes, AES-128-CCM-8");
     let records = records::measure()?;
     println!("  {:.0} a second, OpenSSL {:.0}", records.aws_lc, records.openssl);
     table.records = Some(records);
+    Ok(())
+}
 
+fn sessions_of_buoy(program: &Path, table: &mut Table) -> Result<()> {
     let folder = tempfile::tempdir_in("target")?;
     let coaps = free_address()?;
     let server = Buoy::start_secure(program, folder.path(), &coaps)?;
@@ -288,8 +308,10 @@ fn secure_buoy(program: &Path, table: &mut Table) -> Result<()> {
     table.secure_start_seconds = Some(started.elapsed().as_secs_f64());
     // Whatever is answered now is answered within the sessions from before.
     devices.register(WINDOW)?;
-    drop((devices, server));
+    Ok(())
+}
 
+fn handshakes_of_buoy(program: &Path, table: &mut Table) -> Result<()> {
     let folder = tempfile::tempdir_in("target")?;
     let server = Buoy::start_secure(program, folder.path(), "127.0.0.1:0")?;
     secure::import(program, &server, folder.path(), &secure::list(Mode::Psk, HANDSHAKES)?)?;
@@ -311,7 +333,7 @@ fn free_address() -> Result<String> {
     Ok(std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
-fn secure_leshan(jar: &Path, table: &mut Table) -> Result<()> {
+fn scandium(jar: &Path, table: &mut Table) -> Result<()> {
     let folder = tempfile::tempdir_in("target")?;
     let keys = (0..HANDSHAKES).flat_map(|number| {
         let name = devices::endpoint(number);
