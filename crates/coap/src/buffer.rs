@@ -4,23 +4,22 @@
 pub trait Buffer: Default {
     /// The most bytes that it keeps.
     fn capacity() -> usize;
-    /// Room of [`Buffer::capacity`] bytes to write into.
-    fn open(&mut self) -> &mut [u8];
-    /// Keeps the first `length` bytes of what was written.
-    fn close(&mut self, length: usize);
+    /// Keeps what is written into a room of [`Buffer::capacity`] bytes: so many as `write` says.
+    ///
+    /// # Errors
+    /// What `write` says; then nothing is kept.
+    fn write<E>(&mut self, write: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<(), E>;
     /// What is kept.
     fn bytes(&self) -> &[u8];
 
     /// Keeps a copy of `bytes`; says no if they are too many.
     fn store(&mut self, bytes: &[u8]) -> bool {
-        let fits = bytes.len() <= Self::capacity();
-        if fits {
-            if let Some(room) = self.open().get_mut(..bytes.len()) {
-                room.copy_from_slice(bytes);
-            }
-            self.close(bytes.len());
-        }
-        fits
+        let written = self.write(|room| {
+            let room = room.get_mut(..bytes.len()).ok_or(())?;
+            room.copy_from_slice(bytes);
+            Ok::<_, ()>(bytes.len())
+        });
+        written.is_ok()
     }
 }
 
@@ -42,12 +41,11 @@ impl<const N: usize> Buffer for Inline<N> {
         N.min(u16::MAX as usize)
     }
 
-    fn open(&mut self) -> &mut [u8] {
-        &mut self.bytes
-    }
-
-    fn close(&mut self, length: usize) {
+    fn write<E>(&mut self, write: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<(), E> {
+        self.length = 0;
+        let length = write(&mut self.bytes)?;
         self.length = length.min(Self::capacity()) as u16;
+        Ok(())
     }
 
     fn bytes(&self) -> &[u8] {
@@ -58,7 +56,7 @@ impl<const N: usize> Buffer for Inline<N> {
 /// Up to `N` bytes on the heap; takes no more than it keeps.
 #[cfg(feature = "alloc")]
 #[derive(Clone, Debug, Default)]
-pub struct OnHeap<const N: usize>(alloc::vec::Vec<u8>);
+pub struct OnHeap<const N: usize>(alloc::boxed::Box<[u8]>);
 
 #[cfg(feature = "alloc")]
 impl<const N: usize> Buffer for OnHeap<N> {
@@ -66,14 +64,11 @@ impl<const N: usize> Buffer for OnHeap<N> {
         N
     }
 
-    fn open(&mut self) -> &mut [u8] {
-        self.0.resize(N, 0);
-        &mut self.0
-    }
-
-    fn close(&mut self, length: usize) {
-        self.0.truncate(length);
-        self.0.shrink_to_fit();
+    fn write<E>(&mut self, write: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<(), E> {
+        let mut room = [0; N];
+        let length = write(&mut room)?;
+        self.0 = room.get(..length).unwrap_or(&room).into();
+        Ok(())
     }
 
     fn bytes(&self) -> &[u8] {
@@ -83,7 +78,7 @@ impl<const N: usize> Buffer for OnHeap<N> {
     fn store(&mut self, bytes: &[u8]) -> bool {
         let fits = bytes.len() <= N;
         if fits {
-            self.0 = bytes.to_vec();
+            self.0 = bytes.into();
         }
         fits
     }

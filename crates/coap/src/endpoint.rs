@@ -398,10 +398,12 @@ where
             return Err(SendError::TooManyExchanges);
         }
         let mut datagram = B::default();
-        let mut writer = MessageWriter::new(datagram.open(), outgoing.header());
-        write(&mut writer);
-        let length = writer.finish().map_err(SendError::Write)?;
-        datagram.close(length);
+        let written = datagram.write(|room| {
+            let mut writer = MessageWriter::new(room, outgoing.header());
+            write(&mut writer);
+            writer.finish()
+        });
+        written.map_err(SendError::Write)?;
 
         let state = self.first_state(&outgoing, rng);
         let deadline = if state == State::Queued { Instant::NEVER } else { now };
@@ -710,8 +712,8 @@ where
                 message_id: message.message_id(),
                 token: message.token(),
             };
-            let length = MessageWriter::new(kept.open(), header).finish().unwrap_or(0);
-            kept.close(length);
+            // There is room for a header wherever there is any.
+            let _ = kept.write(|room| MessageWriter::new(room, header).finish());
             seen.answer = Answer::Replied(kept);
         }
     }

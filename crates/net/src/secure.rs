@@ -22,6 +22,7 @@ use buoy_server::{Change, Outbox, Peer, SessionId};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
+use serde_bytes::Bytes;
 
 use crate::clock::calendar;
 use crate::directory::Endpoints;
@@ -141,12 +142,15 @@ struct Open {
     is_being_saved: bool,
 }
 
+/// What a session's record has besides its export and its endpoint: an address and lengths.
+const RECORD_MARGIN: usize = 32;
+
 /// A saved session.
 #[derive(Serialize, Deserialize)]
 struct SessionRecord<'a> {
     address: SocketAddr,
     endpoint: &'a str,
-    export: &'a [u8],
+    export: &'a Bytes,
 }
 
 impl Secure {
@@ -320,9 +324,11 @@ impl Secure {
         let Some(key) = self.export_keys.first() else { return };
         let Some(export) = self.dtls.export(handle, key, &name, RESERVE, &mut self.rng) else { return };
         open.is_being_saved = true;
-        let record = SessionRecord { address, endpoint: &open.endpoint, export: &export.bytes };
+        let room = Vec::with_capacity(export.bytes.len() + open.endpoint.len() + RECORD_MARGIN);
+        let record = SessionRecord { address, endpoint: &open.endpoint, export: Bytes::new(&export.bytes) };
         // Writing to a vector fails only where a length cannot be told beforehand, and here all can.
-        let record = postcard::to_stdvec(&record).expect("a record of known lengths can be written").into();
+        let record =
+            postcard::to_extend(&record, room).expect("a record of known lengths can be written").into();
         self.reservations.push_back((session, export.reservation));
         outbox.changes.push(Change::PutSession { session, record });
     }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use buoy_lwm2m::path::Path;
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
+use serde_bytes::Bytes;
 
 use crate::{Sample, StoreError};
 
@@ -38,7 +39,7 @@ pub(super) struct Pending {
 struct Registration<'a> {
     key: u64,
     #[serde(borrow)]
-    record: Option<&'a [u8]>,
+    record: Option<&'a Bytes>,
 }
 
 /// One sample of a batch.
@@ -89,7 +90,7 @@ impl Series {
 impl Pending {
     pub(super) fn registration(&mut self, key: u64, record: Option<&[u8]>) -> Result<(), StoreError> {
         self.count += 1;
-        append(&mut self.registrations, &Registration { key, record })
+        append(&mut self.registrations, &Registration { key, record: record.map(Bytes::new) })
     }
 
     pub(super) fn sample(&mut self, series: i64, at: u64, value: Sample) -> Result<(), StoreError> {
@@ -147,7 +148,7 @@ fn settle_registrations(transaction: &Transaction<'_>, mut bytes: &[u8]) -> Resu
     let mut count = 0;
     while let Ok((Registration { key, record }, rest)) = postcard::take_from_bytes(bytes) {
         match record {
-            Some(record) => put.execute(params![key as i64, record])?,
+            Some(record) => put.execute(params![key as i64, &**record])?,
             None => remove.execute([key as i64])?,
         };
         count += 1;

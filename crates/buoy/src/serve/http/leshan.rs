@@ -133,37 +133,42 @@ impl Call {
     }
 
     /// Carries a request out and answers with what `content` makes of the device's answer.
-    async fn answer(
-        &self,
-        path: &str,
+    ///
+    /// What the request borrows is not held while the device is waited for.
+    fn answer<'a, F>(
+        &'a self,
+        path: Path,
         request: &Downlink<'_>,
         intent: Intent,
-        content: impl FnOnce(&DeviceModels<'_>, &Outcome) -> Answered,
-    ) -> Answer {
-        if let Some(trouble) = self.app.journal.trouble() {
-            return Err(Plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("The store cannot be written: {trouble}"),
-            ));
-        }
-        let performed = self
-            .app
-            .perform(&self.endpoint, buoy_server::Downlink::of(request, "/"), intent, self.timeout)
-            .await;
-        let Some((registration, performed)) = performed else { return Err(unknown(&self.endpoint)) };
-        match performed {
-            Performed::Delayed(id) => Ok(Json(json!({
-                "ep": self.endpoint, "path": path, "requestId": request_id(id.0), "delayed": true,
-            }))
-            .into_response()),
-            Performed::Ended(Err(failure)) => Err(failed(failure)),
-            Performed::Ended(Ok(outcome)) => match content(&self.models(&registration), &outcome) {
-                Ok(content) => Ok(Json(response(&outcome, content)).into_response()),
-                Err(reason) => Err(Plain(
-                    StatusCode::BAD_GATEWAY,
-                    format!("The device's answer cannot be read: {reason}"),
-                )),
-            },
+        content: F,
+    ) -> impl Future<Output = Answer> + use<'a, F>
+    where
+        F: FnOnce(&DeviceModels<'_>, &Outcome) -> Answered,
+    {
+        let request = buoy_server::Downlink::of(request, "/");
+        async move {
+            if let Some(trouble) = self.app.journal.trouble() {
+                return Err(Plain(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format!("The store cannot be written: {trouble}"),
+                ));
+            }
+            let performed = self.app.perform(&self.endpoint, request, intent, self.timeout).await;
+            let Some((registration, performed)) = performed else { return Err(unknown(&self.endpoint)) };
+            match performed {
+                Performed::Delayed(id) => Ok(Json(json!({
+                    "ep": self.endpoint, "path": path.to_string(), "requestId": request_id(id.0), "delayed": true,
+                }))
+                .into_response()),
+                Performed::Ended(Err(failure)) => Err(failed(failure)),
+                Performed::Ended(Ok(outcome)) => match content(&self.models(&registration), &outcome) {
+                    Ok(content) => Ok(Json(response(&outcome, content)).into_response()),
+                    Err(reason) => Err(Plain(
+                        StatusCode::BAD_GATEWAY,
+                        format!("The device's answer cannot be read: {reason}"),
+                    )),
+                },
+            }
         }
     }
 }
@@ -322,10 +327,8 @@ async fn read(
                 return Err(bad_request("values are not read as links; ask at …/discover for those"));
             }
             let request = Downlink::Read { path, accept };
-            call.answer(&path.to_string(), &request, Intent::Once, |models, outcome| {
-                read_node(path, models, outcome)
-            })
-            .await
+            call.answer(path, &request, Intent::Once, |models, outcome| read_node(path, models, outcome))
+                .await
         }
         Target::Discover(path) => {
             let request = Downlink::Discover { path, depth: None };
@@ -333,7 +336,7 @@ async fn read(
                 let text = String::from_utf8_lossy(&outcome.payload);
                 Ok(outcome.code.is_success().then(|| ("objectLinks", links_json(&text))))
             };
-            call.answer(&path.to_string(), &request, Intent::Once, links).await
+            call.answer(path, &request, Intent::Once, links).await
         }
         Target::Composite => {
             let paths = call.composite_paths()?;
@@ -341,7 +344,7 @@ async fn read(
             let content = Content { format: payload.0, payload: &payload.1 };
             let accept = call.format("nodeformat")?.or(Some(payload.0));
             let request = Downlink::ReadComposite { paths: content, accept };
-            call.answer("/", &request, Intent::Once, |models, outcome| {
+            call.answer(Path::ROOT, &request, Intent::Once, |models, outcome| {
                 read_composite(&paths, models, outcome)
             })
             .await
@@ -384,7 +387,7 @@ async fn write(
             let format = call.format("format")?.unwrap_or_else(|| models.preferred_format());
             let payload = values::encode(format, path, &values).map_err(bad_request)?;
             let request = Downlink::Write { path, mode, content: Content { format, payload: &payload } };
-            call.answer(&path.to_string(), &request, Intent::Once, nothing).await
+            call.answer(path, &request, Intent::Once, nothing).await
         }
         Target::Composite => {
             let registration = call.registration().await?;
@@ -392,7 +395,7 @@ async fn write(
             let format = call.format("nodeformat")?.unwrap_or(ContentFormat::SENML_CBOR);
             let payload = values::encode(format, Path::ROOT, &values).map_err(bad_request)?;
             let request = Downlink::WriteComposite { content: Content { format, payload: &payload } };
-            call.answer("/", &request, Intent::Once, nothing).await
+            call.answer(Path::ROOT, &request, Intent::Once, nothing).await
         }
         _ => Err(method_not_allowed()),
     }
@@ -444,7 +447,7 @@ async fn write_attributes(app: Arc<App>, endpoint: &str, path: Path, mut paramet
     }
     let call = Call::open(app, endpoint, timeout.into_iter().collect())?;
     let request = Downlink::WriteAttributes { path, update };
-    call.answer(&path.to_string(), &request, Intent::Once, nothing).await
+    call.answer(path, &request, Intent::Once, nothing).await
 }
 
 async fn execute(
@@ -460,17 +463,14 @@ async fn execute(
             let arguments =
                 std::str::from_utf8(&body).map_err(|_| bad_request("the arguments are not UTF-8 text"))?;
             let request = Downlink::Execute { path, arguments };
-            call.answer(&path.to_string(), &request, Intent::Once, nothing).await
+            call.answer(path, &request, Intent::Once, nothing).await
         }
         Target::Node(_) => Err(bad_request("POST creates at an object and executes at a resource")),
         Target::Observe(path) => {
             let accept = call.format("format")?;
             let request = Downlink::Observe { path, accept, attributes: Attributes::default() };
             let intent = Intent::Observe { paths: Arc::from([path]), composite: false };
-            call.answer(&path.to_string(), &request, intent, |models, outcome| {
-                read_node(path, models, outcome)
-            })
-            .await
+            call.answer(path, &request, intent, |models, outcome| read_node(path, models, outcome)).await
         }
         Target::ObserveComposite => {
             let paths = call.composite_paths()?;
@@ -480,8 +480,10 @@ async fn execute(
             let request =
                 Downlink::ObserveComposite { paths: content, accept, attributes: Attributes::default() };
             let intent = Intent::Observe { paths: paths.as_slice().into(), composite: true };
-            call.answer("/", &request, intent, |models, outcome| read_composite(&paths, models, outcome))
-                .await
+            call.answer(Path::ROOT, &request, intent, |models, outcome| {
+                read_composite(&paths, models, outcome)
+            })
+            .await
         }
         _ => Err(method_not_allowed()),
     }
@@ -511,7 +513,7 @@ async fn create(call: &Call, path: Path, body: &[u8]) -> Answer {
         let is_told = outcome.code.is_success() && !outcome.location.is_empty();
         Ok(is_told.then(|| ("location", json!(outcome.location))))
     };
-    call.answer(&path.to_string(), &request, Intent::Once, location).await
+    call.answer(path, &request, Intent::Once, location).await
 }
 
 async fn delete(
@@ -523,7 +525,7 @@ async fn delete(
     match Target::parse(&path)? {
         Target::Node(path) => {
             let request = Downlink::Delete { path };
-            call.answer(&path.to_string(), &request, Intent::Once, nothing).await
+            call.answer(path, &request, Intent::Once, nothing).await
         }
         Target::Observe(path) => cancel(&call, &[path], false).await,
         Target::ObserveComposite => {
@@ -552,16 +554,16 @@ async fn cancel(call: &Call, paths: &[Path], composite: bool) -> Answer {
     match (composite, paths) {
         (false, [path]) => {
             let request = Downlink::CancelObserve { path: *path, accept: None };
-            call.answer(&path.to_string(), &request, intent, |models, outcome| {
-                read_node(*path, models, outcome)
-            })
-            .await
+            call.answer(*path, &request, intent, |models, outcome| read_node(*path, models, outcome)).await
         }
         _ => {
             let payload = composite_payload(call, paths)?;
             let content = Content { format: payload.0, payload: &payload.1 };
             let request = Downlink::CancelObserveComposite { paths: content, accept: Some(payload.0) };
-            call.answer("/", &request, intent, |models, outcome| read_composite(paths, models, outcome)).await
+            call.answer(Path::ROOT, &request, intent, |models, outcome| {
+                read_composite(paths, models, outcome)
+            })
+            .await
         }
     }
 }
