@@ -134,8 +134,16 @@ impl std::fmt::Debug for Parts {
 /// # Errors
 /// What the system says if it refuses threads or pollers.
 pub fn start(parts: Vec<Parts>) -> io::Result<Vec<(ShardHandle, JoinHandle<()>)>> {
-    let threads = parts.into_iter().enumerate().map(|(number, parts)| start_one(number, parts));
-    let threads: Vec<_> = threads.collect::<io::Result<_>>()?;
+    // All at once: each reads its saved sessions, which may be hundreds of thousands.
+    let threads: Vec<_> = std::thread::scope(|scope| {
+        let starting = parts.into_iter().enumerate();
+        let starting: Vec<_> =
+            starting.map(|(number, parts)| scope.spawn(move || start_one(number, parts))).collect();
+        let started = starting.into_iter().map(|starting| {
+            starting.join().unwrap_or_else(|_| Err(io::Error::other("a shard cannot be started")))
+        });
+        started.collect::<io::Result<_>>()
+    })?;
     let handles: Vec<ShardHandle> = threads.iter().map(|(handle, _)| handle.clone()).collect();
     for handle in &handles {
         handle.0.send(Message::Meet(handles.clone()));

@@ -20,6 +20,7 @@ pub type Fresh = (Box<dyn Writer>, Box<dyn Reader>, Box<dyn Any>);
 pub fn check(make: impl Fn() -> Fresh) {
     for case in [
         registrations_come_back_by_ascending_key,
+        the_last_word_on_a_registration_counts,
         a_batch_that_fails_leaves_nothing,
         operations_are_found_by_device_and_state,
         a_series_is_cut_by_time_and_summed_up,
@@ -54,6 +55,39 @@ fn registrations(reader: &dyn Reader) -> Vec<(u64, Vec<u8>)> {
     let mut all = Vec::new();
     reader.registrations(&mut |key, record| all.push((key, record.to_vec()))).unwrap();
     all
+}
+
+/// Keys come, change and go over many batches, of which only some are settled before the next.
+fn the_last_word_on_a_registration_counts(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let mut expected = std::collections::BTreeMap::new();
+    // A walk through all residues, the same in each run.
+    let mut step = 1u64;
+    let mut next = |below: u64| {
+        step = step.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (step >> 33) % below
+    };
+    for round in 0..200u64 {
+        let changes: Vec<_> = (0..next(6)).map(|_| (next(round + 2), next(3), next(1 << 20))).collect();
+        for (key, what, record) in &changes {
+            match what {
+                0 => expected.remove(key),
+                _ => expected.insert(*key, record.to_be_bytes().to_vec()),
+            };
+        }
+        let apply = &mut |batch: &mut dyn Batch| {
+            changes.iter().try_for_each(|(key, what, record)| match what {
+                0 => batch.remove_registration(*key),
+                _ => batch.put_registration(*key, &record.to_be_bytes()),
+            })
+        };
+        writer.commit(apply).unwrap();
+        if next(10) == 0 {
+            commit(writer, |_| Ok(()));
+            assert_eq!(registrations(reader), expected.clone().into_iter().collect::<Vec<_>>());
+        }
+    }
+    commit(writer, |_| Ok(()));
+    assert_eq!(registrations(reader), expected.into_iter().collect::<Vec<_>>());
 }
 
 fn an_idempotency_key_is_found_until_it_is_pruned(writer: &mut dyn Writer, reader: &dyn Reader) {

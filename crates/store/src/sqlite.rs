@@ -65,7 +65,7 @@ impl Sqlite {
         let checkpointer = Checkpointer::start(&mut connection, self.connect(OpenFlags::default())?, pace)?;
         let mut writer = SqliteWriter { connection, checkpointer, series: batches::Series::default() };
         // What an earlier run left; nobody is served yet.
-        while writer.settle()? > 0 {}
+        while writer.settle_some(batches::SETTLED_AT_START)? > 0 {}
         Ok(writer)
     }
 
@@ -133,9 +133,15 @@ impl Writer for SqliteWriter {
     }
 
     fn settle(&mut self) -> Result<usize, StoreError> {
+        self.settle_some(batches::SETTLED_AT_ONCE)
+    }
+}
+
+impl SqliteWriter {
+    fn settle_some(&mut self, bytes: usize) -> Result<usize, StoreError> {
         let transaction =
             self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let settled = batches::settle(&transaction)?;
+        let settled = batches::settle(&transaction, bytes)?;
         transaction.commit()?;
         self.series.unsettled = if settled == 0 { 0 } else { self.series.unsettled.saturating_sub(settled) };
         if self.series.unsettled == 0 && settled > 0 {
@@ -146,9 +152,7 @@ impl Writer for SqliteWriter {
         }
         Ok(settled)
     }
-}
 
-impl SqliteWriter {
     fn try_commit(
         &mut self,
         apply: &mut dyn FnMut(&mut dyn Batch) -> Result<(), StoreError>,
@@ -210,7 +214,7 @@ impl Batch for SqliteBatch<'_> {
 
     fn prune(&mut self, before: u64) -> Result<(), StoreError> {
         let before = before as i64;
-        while batches::settle(self.transaction)? > 0 {}
+        while batches::settle(self.transaction, batches::SETTLED_AT_ONCE)? > 0 {}
         self.series.forget();
         self.run("DELETE FROM sample WHERE series IN (SELECT id FROM series) AND at < ?1", [before])?;
         self.run("DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM sample WHERE series = id)", [])?;

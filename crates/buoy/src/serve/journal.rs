@@ -163,12 +163,21 @@ struct Thread<W> {
 impl<W: Writer> Thread<W> {
     fn run(mut self) {
         let mut group = Vec::with_capacity(MAX_GROUP);
+        let mut is_idle = false;
         loop {
-            let longest = if self.writer.unsettled() > 0 { IDLE } else { Duration::MAX };
-            match self.queue.recv_timeout(longest) {
-                Ok(job) => group.push(job),
+            let longest = match (self.writer.unsettled(), is_idle) {
+                (0, _) => Duration::MAX,
+                (_, true) => Duration::ZERO,
+                (_, false) => IDLE,
+            };
+            let job = self.queue.recv_timeout(longest);
+            match job {
+                Ok(job) => {
+                    is_idle = false;
+                    group.push(job);
+                }
                 Err(RecvTimeoutError::Timeout) => {
-                    self.settle_some();
+                    is_idle = self.settle_some();
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,

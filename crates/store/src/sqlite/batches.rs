@@ -13,8 +13,10 @@ use serde_bytes::Bytes;
 
 use crate::{Sample, StoreError};
 
-/// So many samples and registrations are sorted in one commit.
-const SETTLED_AT_ONCE: usize = 32_768;
+/// Bytes that are sorted in one commit: some thousand registrations, or some ten thousand samples.
+pub(super) const SETTLED_AT_ONCE: usize = 1 << 20;
+/// The same while nobody is served yet.
+pub(super) const SETTLED_AT_START: usize = 64 << 20;
 /// Endpoints whose series are remembered.
 const MOST_ENDPOINTS: usize = 1_000_000;
 
@@ -114,47 +116,89 @@ fn append(bytes: &mut Vec<u8>, entry: &impl Serialize) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Sorts the oldest batches into their tables. How many entries these had; none if there is no batch.
-pub(super) fn settle(transaction: &Transaction<'_>) -> Result<usize, StoreError> {
-    let (mut samples, mut registrations, mut last) = (Vec::new(), 0, None);
-    {
-        let mut statement =
-            transaction.prepare_cached("SELECT id, registrations, samples FROM batch ORDER BY id")?;
-        let mut rows = statement.query([])?;
-        while samples.len() + registrations < SETTLED_AT_ONCE
-            && let Some(row) = rows.next()?
-        {
-            last = Some(row.get::<_, i64>(0)?);
-            registrations +=
-                settle_registrations(transaction, row.get_ref(1)?.as_blob().unwrap_or_default())?;
-            let mut bytes = row.get_ref(2)?.as_blob().unwrap_or_default();
-            // A damaged batch costs its own samples only.
-            while let Ok((entry, rest)) = postcard::take_from_bytes::<Entry>(bytes) {
-                samples.push(entry);
-                bytes = rest;
-            }
+/// Sorts the oldest batches into their tables, so many bytes of them. How many entries these had; none if there is no batch.
+pub(super) fn settle(transaction: &Transaction<'_>, bytes: usize) -> Result<usize, StoreError> {
+    let Some(last) = last_within(transaction, bytes)? else { return Ok(0) };
+    let registrations = settle_registrations(transaction, last)?;
+    let mut samples = Vec::new();
+    let mut batches = transaction.prepare_cached("SELECT samples FROM batch WHERE id <= ?1 ORDER BY id")?;
+    let mut rows = batches.query([last])?;
+    while let Some(row) = rows.next()? {
+        let mut bytes = row.get_ref(0)?.as_blob().unwrap_or_default();
+        // A damaged batch costs its own samples only.
+        while let Ok((entry, rest)) = postcard::take_from_bytes::<Entry>(bytes) {
+            samples.push(entry);
+            bytes = rest;
         }
     }
     settle_samples(transaction, &mut samples)?;
-    transaction.prepare_cached("DELETE FROM batch WHERE id <= ?1")?.execute([last.unwrap_or(0)])?;
+    transaction.prepare_cached("DELETE FROM batch WHERE id <= ?1")?.execute([last])?;
     Ok(samples.len() + registrations)
 }
 
-/// In the order in which they came: the last word on a key counts.
-fn settle_registrations(transaction: &Transaction<'_>, mut bytes: &[u8]) -> Result<usize, StoreError> {
+/// The last of the oldest batches that have so many bytes together; one at least, if there is one.
+fn last_within(transaction: &Transaction<'_>, bytes: usize) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT id, length(registrations) + length(samples) FROM batch ORDER BY id";
+    let mut batches = transaction.prepare_cached(sql)?;
+    let mut rows = batches.query([])?;
+    let (mut last, mut sum) = (None, 0);
+    while usize::try_from(sum).is_ok_and(|sum| sum < bytes)
+        && let Some(row) = rows.next()?
+    {
+        last = Some(row.get(0)?);
+        sum += row.get::<_, i64>(1)?;
+    }
+    Ok(last)
+}
+
+/// The last word on a key counts, and only that is written: a device that registered again and again leaves one row.
+fn settle_registrations(transaction: &Transaction<'_>, last: i64) -> Result<usize, StoreError> {
+    let mut last_words = HashMap::new();
+    let mut count = 0;
+    each_registration(transaction, last, |number, Registration { key, .. }| {
+        last_words.insert(key, number);
+        count = number + 1;
+        Ok(())
+    })?;
+    let highest: Option<i64> =
+        transaction.query_row("SELECT max(key) FROM registration", [], |row| row.get(0))?;
     let mut put =
         transaction.prepare_cached("INSERT OR REPLACE INTO registration (key, record) VALUES (?1, ?2)")?;
     let mut remove = transaction.prepare_cached("DELETE FROM registration WHERE key = ?1")?;
-    let mut count = 0;
-    while let Ok((Registration { key, record }, rest)) = postcard::take_from_bytes(bytes) {
+    each_registration(transaction, last, |number, Registration { key, record }| {
+        if last_words.get(&key) != Some(&number) {
+            return Ok(());
+        }
         match record {
             Some(record) => put.execute(params![key as i64, &**record])?,
+            // One that came and went within these batches was never in the table.
+            None if Some(key as i64) > highest => 0,
             None => remove.execute([key as i64])?,
         };
-        count += 1;
-        bytes = rest;
-    }
+        Ok(())
+    })?;
     Ok(count)
+}
+
+/// Hands out the registrations of the batches up to one, in the order in which they came, and each with its number.
+fn each_registration(
+    transaction: &Transaction<'_>,
+    last: i64,
+    mut each: impl FnMut(usize, Registration<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let sql = "SELECT registrations FROM batch WHERE id <= ?1 ORDER BY id";
+    let mut batches = transaction.prepare_cached(sql)?;
+    let mut rows = batches.query([last])?;
+    let mut number = 0;
+    while let Some(row) = rows.next()? {
+        let mut bytes = row.get_ref(0)?.as_blob().unwrap_or_default();
+        while let Ok((registration, rest)) = postcard::take_from_bytes(bytes) {
+            each(number, registration)?;
+            number += 1;
+            bytes = rest;
+        }
+    }
+    Ok(())
 }
 
 fn settle_samples(transaction: &Transaction<'_>, samples: &mut [Entry]) -> Result<(), StoreError> {

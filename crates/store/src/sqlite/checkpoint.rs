@@ -26,7 +26,7 @@ pub(super) struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { step: 1_000, limit: 2_000, rest: 200 }
+        Self { step: 500, limit: 1_000, rest: 100 }
     }
 }
 
