@@ -249,6 +249,18 @@ fn int_403_a_device_registers_with_certificates_and_trusts_only_the_servers_that
     device.says("REGISTERED");
     device.kill();
 
+    // Certificate usages 0 and 1: the trust store too must lead to the server.
+    let (authority, server) = (world.file("ca.crt"), world.file("server.crt"));
+    for pinned in [["--server-ca", &*authority], ["--server-certificate", &*server]] {
+        let device = start(&[&["--trust-store", &*authority], &pinned[..]].concat());
+        device.says("REGISTERED");
+        device.kill();
+        let device = start(&[&["--trust-store", &*own], &pinned[..]].concat());
+        let said = device.says("HANDSHAKE_FAILED");
+        assert!(said.contains("no trust anchor vouches for it"), "{said}");
+        device.kill();
+    }
+
     let device = start(&["--server-certificate", &own]);
     let said = device.says("HANDSHAKE_FAILED");
     assert!(said.contains("not the one that was expected"), "{said}");

@@ -11,9 +11,10 @@ use buoy_client::{HOST_KEY_MAX, Security, SecurityMode};
 use buoy_dtls::config::{ClientConfig, ClientCredentials, OwnKey, Psk, Resume, ServerTrust};
 use buoy_dtls::crypto::{PublicKey, RustCrypto};
 use buoy_dtls::suite::CipherSuite;
-use buoy_dtls::x509::{CertificateUsage, Pinned, ServerCertificateTrust};
+use buoy_dtls::x509::{Anchor, CertificateUsage, Pinned, ServerCertificateTrust};
 use p256::SecretKey;
 use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
+use sha2::{Digest, Sha256};
 use x509_cert::der::Encode;
 
 use crate::certificates;
@@ -50,6 +51,10 @@ pub(crate) struct AccountArgs {
     /// The certificate of --key, and those above it.
     #[arg(long, value_name = "CERT.pem", requires = "key", conflicts_with = "server_public_key")]
     certificate: Option<PathBuf>,
+    /// The authorities that the device trusts in general, one certificate after the other. With it --server-ca and --server-certificate
+    /// narrow that trust (certificate usages 0 and 1), and without it they replace it.
+    #[arg(long, value_name = "CERTS.pem")]
+    trust_store: Option<PathBuf>,
     /// The authority that the server's certificate must come from (certificate usage 2).
     #[arg(long, value_name = "CERT.pem", requires = "certificate")]
     server_ca: Option<PathBuf>,
@@ -65,6 +70,31 @@ pub(crate) struct AccountArgs {
 pub(super) struct Accounts {
     pub(super) server: Option<Account>,
     pub(super) bootstrap: Option<Account>,
+    pub(super) trust_store: TrustStore,
+}
+
+/// The authorities that the device trusts, whatever an account says.
+#[derive(Default)]
+pub(super) struct TrustStore {
+    anchors: Vec<Anchor>,
+    digest: [u8; 32],
+}
+
+impl TrustStore {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let anchor = |der: &Vec<u8>| {
+            Anchor::new(der)
+                .map_err(|error| anyhow!("a certificate in {} is refused: {error}", path.display()))
+        };
+        let ders = ders(path)?;
+        let anchors = ders.iter().map(anchor).collect::<Result<_, _>>()?;
+        Ok(Self { anchors, digest: Sha256::digest(ders.concat()).into() })
+    }
+
+    /// Names this trust store and no other.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
 }
 
 impl AccountArgs {
@@ -79,10 +109,12 @@ impl AccountArgs {
         if self.has_keys() && !uris.into_iter().flatten().any(is_secured) {
             bail!("keys are given, but no server with a coaps:// URI to use them at");
         }
-        let account = |uri: &str| self.account(uri, endpoint);
+        let trust_store = self.trust_store.as_deref().map(TrustStore::read).transpose()?.unwrap_or_default();
+        let account = |uri: &str| self.account(uri, endpoint, &trust_store);
         Ok(Accounts {
             server: server.map(account).transpose()?,
             bootstrap: self.bootstrap.as_deref().map(account).transpose()?,
+            trust_store,
         })
     }
 
@@ -100,6 +132,7 @@ impl AccountArgs {
             ("--key", &self.key),
             ("--server-public-key", &self.server_public_key),
             ("--certificate", &self.certificate),
+            ("--trust-store", &self.trust_store),
             ("--server-ca", &self.server_ca),
             ("--server-certificate", &self.server_certificate),
         ];
@@ -115,7 +148,7 @@ impl AccountArgs {
         self.psk_key.is_some() || self.psk_key_file.is_some() || self.key.is_some()
     }
 
-    fn account(&self, uri: &str, endpoint: &str) -> anyhow::Result<Account> {
+    fn account(&self, uri: &str, endpoint: &str, trust_store: &TrustStore) -> anyhow::Result<Account> {
         let authority = authority(uri)?;
         if !is_secured(uri) {
             return Account::none(uri).with_context(|| format!("{uri} is too long"));
@@ -134,11 +167,20 @@ impl AccountArgs {
         account.tls.server_name =
             buoy_client::text::Text::new(self.server_name.as_deref().unwrap_or_default())
                 .context("--server-name")?;
-        if self.server_ca.is_some() {
-            account.tls.certificate_usage = 2;
+        if self.certificate.is_some() {
+            account.tls.certificate_usage = self.certificate_usage() as u8;
         }
-        client_config(&account)?;
+        client_config(&account, trust_store)?;
         Ok(account)
+    }
+
+    fn certificate_usage(&self) -> CertificateUsage {
+        match (self.trust_store.is_some(), self.server_ca.is_some()) {
+            (true, true) => CertificateUsage::CaConstraint,
+            (true, false) => CertificateUsage::ServiceConstraint,
+            (false, true) => CertificateUsage::TrustAnchorAssertion,
+            (false, false) => CertificateUsage::DomainIssued,
+        }
     }
 
     fn shared_key(&self) -> anyhow::Result<Option<Vec<u8>>> {
@@ -177,7 +219,7 @@ impl AccountArgs {
 }
 
 /// How to make a session with the server of an account.
-pub(super) fn client_config(account: &Account) -> anyhow::Result<ClientConfig> {
+pub(super) fn client_config(account: &Account, trust_store: &TrustStore) -> anyhow::Result<ClientConfig> {
     let credentials = match account.mode {
         SecurityMode::PreSharedKey => {
             let psk = Psk::new(account.identity.as_slice(), account.secret_key.as_slice());
@@ -198,7 +240,7 @@ pub(super) fn client_config(account: &Account) -> anyhow::Result<ClientConfig> {
             let chain = split(account.identity.as_slice()).context("the certificate is not in DER")?;
             let own = OwnKey::certificate::<RustCrypto>(&private_key(account)?, &chain)
                 .map_err(|error| anyhow!("the device's own certificate is refused: {error}"))?;
-            let server = ServerTrust::Certificate(Box::new(certificate_trust(account)?));
+            let server = ServerTrust::Certificate(Box::new(certificate_trust(account, trust_store)?));
             ClientCredentials::Certificate { own, server }
         }
         SecurityMode::NoSecurity => bail!("a coaps URI needs keys, and the account's mode is 3"),
@@ -220,12 +262,13 @@ pub(super) fn client_config(account: &Account) -> anyhow::Result<ClientConfig> {
     Ok(config)
 }
 
-fn certificate_trust(account: &Account) -> anyhow::Result<ServerCertificateTrust> {
+fn certificate_trust(account: &Account, trust_store: &TrustStore) -> anyhow::Result<ServerCertificateTrust> {
     let usage = CertificateUsage::from_number(account.tls.certificate_usage);
     let usage = usage.context("the certificate usage (0/x/15) is 0 to 3")?;
-    if matches!(usage, CertificateUsage::CaConstraint | CertificateUsage::ServiceConstraint) {
+    let narrows = matches!(usage, CertificateUsage::CaConstraint | CertificateUsage::ServiceConstraint);
+    if narrows && trust_store.anchors.is_empty() {
         bail!(
-            "certificate usage {} needs a trust store, and this device has none",
+            "certificate usage {} narrows what the device trusts, and it trusts nobody: give it --trust-store",
             account.tls.certificate_usage
         );
     }
@@ -236,6 +279,7 @@ fn certificate_trust(account: &Account) -> anyhow::Result<ServerCertificateTrust
         Pinned::Certificate(server.into())
     };
     let mut trust = ServerCertificateTrust::new(usage, pinned);
+    trust.anchors = trust_store.anchors.clone().into();
     trust.name = Some(server_name(account)?.into());
     Ok(trust)
 }
@@ -333,17 +377,20 @@ mod tests {
     #[test]
     fn an_account_that_a_bootstrap_server_wrote_says_which_suites_are_offered() {
         let mut account = Account::psk("coaps://192.0.2.1", b"buoy-1", &[7; 16]).unwrap();
-        assert_eq!(*client_config(&account).unwrap().suites, *CipherSuite::ALL);
+        assert_eq!(*client_config(&account, &TrustStore::default()).unwrap().suites, *CipherSuite::ALL);
         account.tls.suites[0] = Some(CipherSuite::PskAes128Ccm8.number());
-        assert_eq!(*client_config(&account).unwrap().suites, [CipherSuite::PskAes128Ccm8]);
+        assert_eq!(
+            *client_config(&account, &TrustStore::default()).unwrap().suites,
+            [CipherSuite::PskAes128Ccm8]
+        );
         account.tls.suites[0] = Some(0x1301);
-        assert!(client_config(&account).is_err());
+        assert!(client_config(&account, &TrustStore::default()).is_err());
     }
 
     #[test]
     fn a_key_that_is_none_is_told_before_anything_is_sent() {
         let account = Account::raw_public_key("coaps://192.0.2.1", b"", &[0; 32], b"").unwrap();
-        assert!(client_config(&account).is_err());
+        assert!(client_config(&account, &TrustStore::default()).is_err());
     }
 
     #[test]

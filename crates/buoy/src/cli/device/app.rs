@@ -24,7 +24,7 @@ use buoy_ota::slots::{self, Slot};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::account::{Account, Accounts, is_secured};
+use super::account::{Account, Accounts, TrustStore, is_secured};
 use super::http::{self, Step};
 use super::link::{Keep, Link, Unreachable};
 use super::storage::Folder;
@@ -103,6 +103,7 @@ struct Image<'d> {
     clock: Clock,
     rng: Rng,
     vault: Vault,
+    trust_store: TrustStore,
     links: Vec<(u64, Link)>,
     links_opened: u64,
     /// Servers that cannot be reached, until the engine is told.
@@ -143,7 +144,7 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
     config.queue_mode = args.queue;
     config.awake = Duration::from_secs(args.awake);
     let mut client = HostClient::new(config, rng()?);
-    let accounts = args.account.accounts(&args.endpoint)?;
+    let mut accounts = args.account.accounts(&args.endpoint)?;
     if let Some(account) = accounts.server {
         add_server(&mut client, account, Server::new(SHORT_SERVER_ID, args.lifetime))?;
     }
@@ -152,8 +153,8 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
     }
     let storage = Folder::beside(&args.flash).context("the state beside the flash cannot be kept")?;
     let mut rng = rng()?;
-    let vault =
-        Vault::open(storage.path(), &mut rng).context("DTLS sessions cannot be kept beside the flash")?;
+    let vault = Vault::open(storage.path(), &mut rng, accounts.trust_store.digest())
+        .context("DTLS sessions cannot be kept beside the flash")?;
     let mut device = Device::new("Buoy", "Simulated buoy", &args.endpoint, version.as_str());
     device.set_queue_mode(args.queue);
     let battery = PowerSource { kind: INTERNAL_BATTERY, millivolts: Some(3800), milliamperes: Some(125) };
@@ -175,6 +176,7 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
         clock: Clock::start(),
         rng,
         vault,
+        trust_store: std::mem::take(&mut accounts.trust_store),
         links: Vec::new(),
         links_opened: 0,
         unreachable: Vec::new(),
@@ -385,7 +387,7 @@ impl Image<'_> {
         let number = self.links_opened;
         let inputs = self.inputs.clone();
         let take = move |bytes| inputs.send(Input::Received(number, bytes)).is_ok();
-        Ok((number, Link::open(slot, account, keep, &self.vault, take)?))
+        Ok((number, Link::open(slot, account, keep, (&self.vault, &self.trust_store), take)?))
     }
 
     /// The account of a server or of the bootstrap server.

@@ -11,7 +11,7 @@ use buoy_coap::time::Instant;
 use buoy_dtls::config::ClientConfig;
 use buoy_dtls::{Context, Reserve};
 
-use super::account::{Account, authority, client_config, is_secured};
+use super::account::{Account, TrustStore, authority, client_config, is_secured};
 use super::app::{MTU, Rng, say};
 use super::vault::Vault;
 use crate::cli::tunnel::{News, Tunnel, dtls_time};
@@ -56,12 +56,12 @@ impl Link {
         slot: ServerSlot,
         account: &Account,
         keep: Keep,
-        vault: &Vault,
+        (vault, trust_store): (&Vault, &TrustStore),
         take: impl Fn(Vec<u8>) -> bool + Send + 'static,
     ) -> anyhow::Result<Self> {
         let uri = account.uri.as_str();
         let way = if is_secured(uri) {
-            let config = client_config(account)?;
+            let config = client_config(account, trust_store)?;
             let session = (keep == Keep::Session).then(|| vault.load(slot, account)).flatten();
             if session.is_some() {
                 say("SESSION restored");

@@ -23,13 +23,15 @@ const LAST_RUN: Duration = Duration::from_secs(2);
 pub(super) struct Vault {
     folder: PathBuf,
     key: ExportKey,
+    /// What the device trusts besides its accounts.
+    trusted: [u8; 32],
     /// Two devices that went on with the same session would use the same numbers.
     _lock: File,
 }
 
 impl Vault {
-    /// The sessions in a folder; their key is made if it isn't there.
-    pub(super) fn open(folder: &Path, rng: &mut dyn CryptoRng) -> io::Result<Self> {
+    /// The sessions in a folder; their key is made if it isn't there. `trusted` names what the device trusts besides its accounts.
+    pub(super) fn open(folder: &Path, rng: &mut dyn CryptoRng, trusted: [u8; 32]) -> io::Result<Self> {
         let lock = lock(&folder.join(LOCK))?;
         let path = folder.join(KEY);
         let mut bytes = [0; 32];
@@ -41,13 +43,13 @@ impl Vault {
             }
             Err(error) => return Err(error),
         }
-        Ok(Self { folder: folder.to_owned(), key: ExportKey::new(bytes), _lock: lock })
+        Ok(Self { folder: folder.to_owned(), key: ExportKey::new(bytes), trusted, _lock: lock })
     }
 
     /// The session that was saved for this account in this place; none if the account has changed since.
     pub(super) fn load(&self, slot: ServerSlot, account: &Account) -> Option<Connection<Client>> {
         let bytes = fs::read(self.folder.join(file_name(slot))).ok()?;
-        let loaded = Connection::import(&self.key, &name(slot, account), &bytes);
+        let loaded = Connection::import(&self.key, &self.name(slot, account), &bytes);
         loaded.inspect_err(|error| tracing::debug!(%error, "no session is restored")).ok()
     }
 
@@ -65,12 +67,30 @@ impl Vault {
         reserve: Reserve,
         rng: &mut dyn CryptoRng,
     ) -> io::Result<()> {
-        let Some(export) = session.export(&self.key, &name(slot, account), reserve, rng) else {
+        let Some(export) = session.export(&self.key, &self.name(slot, account), reserve, rng) else {
             return Ok(());
         };
         put(&self.folder, &file_name(slot), &export.bytes)?;
         session.saved(export.reservation);
         Ok(())
+    }
+
+    /// What a session is for: it must not be taken up under other keys, under another trust, or at another server.
+    fn name(&self, slot: ServerSlot, account: &Account) -> [u8; 32] {
+        let mut hash = Sha256::new_with_prefix([slot.0, account.mode as u8, account.tls.certificate_usage]);
+        let parts = [
+            account.uri.as_str().as_bytes(),
+            account.identity.as_slice(),
+            account.server_key.as_slice(),
+            account.secret_key.as_slice(),
+            account.tls.server_name.as_str().as_bytes(),
+            &self.trusted,
+        ];
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
     }
 }
 
@@ -93,23 +113,6 @@ fn lock(path: &Path) -> io::Result<File> {
 
 fn file_name(slot: ServerSlot) -> String {
     format!("session-{}", slot.0)
-}
-
-/// What a session is for: it must not be taken up under other keys or at another server.
-fn name(slot: ServerSlot, account: &Account) -> [u8; 32] {
-    let mut hash = Sha256::new_with_prefix([slot.0, account.mode as u8, account.tls.certificate_usage]);
-    let parts = [
-        account.uri.as_str().as_bytes(),
-        account.identity.as_slice(),
-        account.server_key.as_slice(),
-        account.secret_key.as_slice(),
-        account.tls.server_name.as_str().as_bytes(),
-    ];
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().into()
 }
 
 /// Writes a file that only its owner can read, in place of the one before.
