@@ -120,14 +120,14 @@ fn best(server: Process, mut measure: impl FnMut(usize) -> Result<Measured>) -> 
     better(WINDOWS.map(|window| server.during(|| measure(window))))
 }
 
-fn better([one, other]: [Result<Measured>; 2]) -> Result<Measured> {
-    let (one, other) = (one?, other?);
-    Ok(if one.rate() > other.rate() { one } else { other })
-}
-
 /// The same for a full handshake of each of so many devices.
 fn handshakes(server: Process, coaps: SocketAddrV4, count: usize, mode: Mode) -> Result<Measured> {
     best(server, |window| SecureDevices::new(coaps, count)?.connect(mode, window))
+}
+
+fn better([one, other]: [Result<Measured>; 2]) -> Result<Measured> {
+    let (one, other) = (one?, other?);
+    Ok(if one.rate() > other.rate() { one } else { other })
 }
 
 fn told(measured: Measured) -> Option<Measured> {

@@ -40,8 +40,6 @@ pub(super) struct Checkpointer {
     /// Gone when the writer is dropped.
     orders: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    /// How long the log was when the writer last tried to come to its end.
-    tried_at: usize,
 }
 
 #[derive(Debug, Default)]
@@ -67,24 +65,21 @@ impl Checkpointer {
         let thread = thread
             .spawn(move || copy_when_told(&own, &queue, &of_thread))
             .map_err(|error| StoreError::Database(error.to_string()))?;
-        Ok(Self { pace, log, shared, orders: Some(orders), thread: Some(thread), tried_at: 0 })
+        Ok(Self { pace, log, shared, orders: Some(orders), thread: Some(thread) })
     }
 
     /// To be called after each commit.
-    pub(super) fn after_commit(&mut self, writer: &Connection) {
+    pub(super) fn after_commit(&self, writer: &Connection) {
         let log = self.log.load(Ordering::Relaxed);
-        if log < self.tried_at {
-            self.tried_at = 0;
-        }
         if self.shared.is_copying.load(Ordering::Acquire) {
             return;
         }
         let left = self.left(log);
-        if log >= self.tried_at.max(self.pace.limit) && left <= self.pace.rest {
-            // A reader may still need the log: then it grows, and the next try comes after another step.
-            self.tried_at = log + self.pace.step;
+        let is_long = log >= self.pace.limit;
+        // Where a reader needs the log nothing more is copied, so more is left with each commit, and this ends by itself.
+        if is_long && left <= self.pace.rest {
             copy(writer, &self.shared);
-        } else if left >= self.pace.step || log >= self.tried_at.max(self.pace.limit) {
+        } else if is_long || left >= self.pace.step {
             self.copy_soon();
         }
     }
