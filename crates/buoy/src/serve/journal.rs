@@ -170,8 +170,7 @@ impl<W: Writer> Thread<W> {
                 (_, true) => Duration::ZERO,
                 (_, false) => IDLE,
             };
-            let job = self.queue.recv_timeout(longest);
-            match job {
+            match self.queue.recv_timeout(longest) {
                 Ok(job) => {
                     is_idle = false;
                     group.push(job);
