@@ -7,7 +7,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use buoy_lwm2m::model::Registry;
 use buoy_lwm2m::path::Path;
@@ -163,20 +163,19 @@ struct Thread<W> {
 impl<W: Writer> Thread<W> {
     fn run(mut self) {
         let mut group = Vec::with_capacity(MAX_GROUP);
-        let mut is_idle = false;
+        let mut pause = IDLE;
         loop {
-            let longest = match (self.writer.unsettled(), is_idle) {
-                (0, _) => Duration::MAX,
-                (_, true) => Duration::ZERO,
-                (_, false) => IDLE,
-            };
+            let longest = if self.writer.unsettled() == 0 { Duration::MAX } else { pause };
             match self.queue.recv_timeout(longest) {
                 Ok(job) => {
-                    is_idle = false;
+                    pause = IDLE;
                     group.push(job);
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    is_idle = self.settle_some();
+                    let began = Instant::now();
+                    let is_more = self.settle_some();
+                    // For as long again the processor is left to those who answer devices.
+                    pause = if is_more { began.elapsed() } else { IDLE };
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,

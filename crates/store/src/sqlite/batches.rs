@@ -14,7 +14,7 @@ use serde_bytes::Bytes;
 use crate::{Sample, StoreError};
 
 /// Bytes that are sorted in one commit: some thousand registrations, or some ten thousand samples.
-pub(super) const SETTLED_AT_ONCE: usize = 1 << 20;
+pub(super) const SETTLED_AT_ONCE: usize = 1 << 18;
 /// The same while nobody is served yet.
 pub(super) const SETTLED_AT_START: usize = 64 << 20;
 /// Endpoints whose series are remembered.
