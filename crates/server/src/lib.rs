@@ -10,6 +10,7 @@
 mod bootstrap;
 mod echo;
 mod files;
+mod objects;
 mod observation;
 mod operation;
 mod outbox;
@@ -26,6 +27,7 @@ pub use bootstrap::{
     ResourceWrite, SecurityConfig, SecurityMode, ServerConfig,
 };
 pub use files::Body;
+pub use objects::ObjectList;
 pub use observation::{ObservationId, ObservationView};
 pub use operation::{
     Downlink, Durability, Failure, Intent, OperationId, OperationRecord, OperationState, Outcome, Reply,

@@ -8,6 +8,7 @@ use buoy_coap::endpoint::MessageIds;
 use buoy_coap::time::Instant;
 use serde::{Deserialize, Serialize};
 
+use crate::objects::ObjectList;
 use crate::observation::{Observation, ObservationRecord, Standing};
 use crate::peer::{Peer, SessionId};
 
@@ -85,7 +86,7 @@ pub(crate) struct Registration {
     /// The slot of the wheel in which its expiry is looked at.
     pub(crate) expiry_slot: u64,
     /// The object list as the device sent it; devices of one model share one.
-    pub(crate) objects: Arc<str>,
+    pub(crate) objects: Arc<ObjectList>,
     /// Binding and further attributes as the device sent them; shared likewise.
     pub(crate) attributes: Arc<Attributes>,
     pub(crate) observations: Vec<Observation>,
@@ -151,7 +152,7 @@ impl Registration {
             lifetime: self.lifetime,
             version: self.version,
             queue_mode: self.queue_mode,
-            objects: &self.objects,
+            objects: self.objects.text(),
             binding: &self.attributes.binding,
             sms: self.attributes.sms.as_deref(),
             others: self.attributes.others.iter().map(|(name, value)| (&**name, &**value)).collect(),
@@ -228,8 +229,8 @@ pub struct RegistrationView {
     pub queue_mode: bool,
     /// Whether it is taken to sleep now.
     pub asleep: bool,
-    /// The object list as the device sent it (CoRE link format).
-    pub objects: Arc<str>,
+    /// What it has.
+    pub objects: Arc<ObjectList>,
     /// Binding and further attributes.
     pub attributes: Arc<Attributes>,
 }

@@ -3,6 +3,7 @@
 //! The indexes hold four bytes an entry and compare against the registrations themselves: a million devices must fit one small
 //! machine.
 
+use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
@@ -138,26 +139,31 @@ fn remove(table: &mut HashTable<u32>, hash: u64, index: u32) {
 
 /// Texts and attribute sets that many devices share.
 #[derive(Debug)]
-pub(crate) struct Interner<T: ?Sized> {
+pub(crate) struct Interner<T> {
     hasher: DefaultHashBuilder,
     known: HashTable<Arc<T>>,
 }
 
-impl<T: ?Sized> Default for Interner<T> {
+impl<T> Default for Interner<T> {
     fn default() -> Self {
         Self { hasher: DefaultHashBuilder::default(), known: HashTable::new() }
     }
 }
 
-impl<T: ?Sized + Hash + Eq> Interner<T> {
+impl<T: Hash + Eq> Interner<T> {
     /// The shared copy, if there is one.
-    pub(crate) fn get(&self, value: &T) -> Option<Arc<T>> {
-        self.known.find(self.hasher.hash_one(value), |known| **known == *value).cloned()
+    pub(crate) fn get<Q>(&self, value: &Q) -> Option<Arc<T>>
+    where
+        T: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let is_it = |known: &Arc<T>| Borrow::<Q>::borrow(&**known) == value;
+        self.known.find(self.hasher.hash_one(value), is_it).cloned()
     }
 
     /// The shared copy; `value` becomes it if there is none.
     pub(crate) fn intern(&mut self, value: Arc<T>) -> Arc<T> {
-        if let Some(known) = self.get(&value) {
+        if let Some(known) = self.get(&*value) {
             return known;
         }
         if self.known.len() == self.known.capacity() {

@@ -23,6 +23,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::echo::EchoKey;
 use crate::files::Body;
+use crate::objects::ObjectList;
 use crate::observation::ObservationId;
 use crate::outbox::{Event, Outbox};
 use crate::peer::{Peer, SessionId};
@@ -47,7 +48,7 @@ pub struct Shard<D> {
     message_ids: MessageIds,
     registrations: Registrations,
     next_counter: u64,
-    objects: Interner<str>,
+    objects: Interner<ObjectList>,
     attributes: Interner<Attributes>,
     expiries: Wheel,
     naps: Wheel,

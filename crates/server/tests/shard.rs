@@ -154,7 +154,7 @@ fn int_101_a_registration_is_saved_before_its_answer_and_found_after_a_restart()
         (registration.lifetime, registration.version, registration.id()),
         (300, (1, 1), location.as_str())
     );
-    assert_eq!(&*registration.objects, "</1/0>,</3/0>,</3303/0>");
+    assert_eq!(registration.objects.text(), "</1/0>,</3/0>,</3303/0>");
     assert_eq!(world.update(1000, &location), Code::CHANGED);
 }
 
@@ -301,7 +301,7 @@ fn a_register_in_blocks_is_put_together() {
         assert_eq!(Message::parse(&last).unwrap().code(), expected);
     }
     assert!(Message::parse(&last).unwrap().value(OptionNumber::BLOCK1).is_some());
-    assert_eq!(&*world.server.shard.registration("big").unwrap().objects, objects);
+    assert_eq!(world.server.shard.registration("big").unwrap().objects.text(), objects);
 }
 
 #[test]

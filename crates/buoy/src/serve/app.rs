@@ -26,7 +26,6 @@ use super::hub::{Hub, Progress, Until};
 use super::identity::Identity;
 use super::journal::JournalHandle;
 use super::listen::Addresses;
-use super::values::DeviceModels;
 
 /// How long an operation for a sleeping device is kept.
 pub(crate) const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -118,7 +117,7 @@ impl App {
         let (name, hub, now) = (Arc::<str>::from(endpoint), self.hub.clone(), self.clock.now());
         self.home(endpoint).run(move |shard, _, outbox| {
             let Some(registration) = shard.registration(&name) else { return hub.forget(id) };
-            put_under(DeviceModels::root_of(&registration.objects), &mut request);
+            put_under(registration.objects.root(), &mut request);
             let (durability, patience) = match registration.queue_mode {
                 true => (Durability::Durable, SLEEPER_PATIENCE),
                 false => (Durability::Transient, timeout),

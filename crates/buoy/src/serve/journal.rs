@@ -290,7 +290,7 @@ fn save_report(batch: &mut dyn Batch, report: &Report, models: &Registry) -> Res
         }
         _ => Path::ROOT,
     };
-    let Ok(entries) = DeviceModels::new(models, "").decode(report.format, base, &report.payload) else {
+    let Ok(entries) = DeviceModels::of_any(models).decode(report.format, base, &report.payload) else {
         return Ok(());
     };
     for entry in entries {

@@ -234,7 +234,7 @@ impl Driver {
     /// Takes values that the device said, in an answer or by itself.
     async fn said(&mut self, id: u64, format: ContentFormat, base: Path, payload: &[u8]) {
         let app = self.app.clone();
-        let Ok(entries) = DeviceModels::new(&app.models, "").decode(format, base, payload) else { return };
+        let Ok(entries) = DeviceModels::of_any(&app.models).decode(format, base, payload) else { return };
         for entry in entries {
             let input = match (entry.path, &entry.value) {
                 (update::FIRMWARE_VERSION, Some(OwnedValue::String(version))) => Input::Version(version),

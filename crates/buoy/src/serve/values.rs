@@ -2,11 +2,11 @@
 
 use buoy_coap::number::ContentFormat;
 use buoy_lwm2m::format::{self, Encoder, FormatError};
-use buoy_lwm2m::link::ObjectLinks;
 use buoy_lwm2m::model::Registry;
 use buoy_lwm2m::operation::ObjectVersion;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{OwnedValue, ValueType};
+use buoy_server::ObjectList;
 
 /// The largest payload that is written to a device in one operation, firmware aside.
 const MAX_PAYLOAD: usize = 1 << 20;
@@ -25,38 +25,34 @@ pub(crate) struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DeviceModels<'a> {
     registry: &'a Registry,
-    objects: &'a str,
+    objects: Option<&'a ObjectList>,
 }
 
 impl<'a> DeviceModels<'a> {
-    /// `objects` is the device's object list.
-    pub(crate) fn new(registry: &'a Registry, objects: &'a str) -> Self {
-        Self { registry, objects }
+    /// As a device's object list selects them.
+    pub(crate) fn of(registry: &'a Registry, objects: &'a ObjectList) -> Self {
+        Self { registry, objects: Some(objects) }
+    }
+
+    /// For a device of which nothing is known.
+    pub(crate) fn of_any(registry: &'a Registry) -> Self {
+        Self { registry, objects: None }
     }
 
     /// The version of an object that the device said.
     pub(crate) fn version(&self, object: u16) -> Option<ObjectVersion> {
-        let links = ObjectLinks::parse(self.objects.as_bytes()).ok()?;
-        links.iter().find(|entry| entry.path.object_id() == Some(object) && entry.version.is_some())?.version
+        self.objects?.version(object)
     }
 
     /// Where the device's objects lie.
     pub(crate) fn root(&self) -> &'a str {
-        Self::root_of(self.objects)
-    }
-
-    /// Where objects lie, by the device's list of them.
-    pub(crate) fn root_of(objects: &str) -> &str {
-        ObjectLinks::parse(objects.as_bytes()).map_or("/", |links| links.root())
+        self.objects.map_or("/", ObjectList::root)
     }
 
     /// The format of payloads to the device, if the caller names none: TLV, which every version of LwM2M has, unless the device says that
     /// it speaks others only.
     pub(crate) fn preferred_format(&self) -> ContentFormat {
-        let formats: Vec<_> = match ObjectLinks::parse(self.objects.as_bytes()) {
-            Ok(links) => links.content_formats().collect(),
-            Err(_) => Vec::new(),
-        };
+        let formats = self.objects.map_or(&[][..], ObjectList::content_formats);
         let others = [ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON, ContentFormat::LWM2M_CBOR];
         match others.into_iter().find(|format| formats.contains(format)) {
             Some(other) if !formats.contains(&ContentFormat::TLV) => other,

@@ -8,10 +8,10 @@ use buoy_coap::endpoint::{MessageIds, Request};
 use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::time::Instant;
 use buoy_coap::wire::Message;
-use buoy_lwm2m::link::Links;
 use buoy_lwm2m::operation::{self, Binding, LwM2mVersion, Uplink};
 
 use super::{Answer, Directory, PartialUpload, Refusal, Shard, UploadKey, fresh_key, refusal};
+use crate::objects::ObjectList;
 use crate::observation::Observation;
 use crate::outbox::{Change, Event, Outbox, UpdatedFields};
 use crate::peer::Peer;
@@ -30,7 +30,7 @@ impl<D: Directory> Shard<D> {
     pub fn restore(&mut self, now: Instant, key: RegistrationKey, record: &[u8]) -> Option<Arc<str>> {
         let (session, record) = RegistrationRecord::parse(record)?;
         let peer = Peer { address: record.address, session };
-        let registration = self.revive(now, key, peer, record);
+        let registration = self.revive(now, key, peer, record)?;
         self.next_counter = self.next_counter.max(key.counter() + 1);
         let endpoint = registration.endpoint.clone();
         self.directory.claim(&endpoint, self.number);
@@ -70,14 +70,15 @@ impl<D: Directory> Shard<D> {
         key: RegistrationKey,
         peer: Peer,
         record: RegistrationRecord<'_>,
-    ) -> Registration {
+    ) -> Option<Registration> {
+        let objects = self.take_objects(record.objects.as_bytes()).ok()?;
         let others = record.others.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         let attributes = Attributes {
             binding: record.binding.into(),
             sms: record.sms.map(Into::into),
             others: others.collect(),
         };
-        Registration {
+        Some(Registration {
             endpoint: record.endpoint.into(),
             key,
             nonce: record.nonce,
@@ -92,13 +93,10 @@ impl<D: Directory> Shard<D> {
             address_proved: false,
             asleep: record.queue_mode,
             expiry_slot: 0,
-            objects: self
-                .objects
-                .get(record.objects)
-                .unwrap_or_else(|| self.objects.intern(record.objects.into())),
+            objects,
             attributes: self.attributes.intern(Arc::new(attributes)),
             observations: record.observations.into_iter().map(Observation::restore).collect(),
-        }
+        })
     }
 
     /// Serves `/rd` and `/dp`, whose requests may come in blocks.
@@ -363,19 +361,16 @@ impl<D: Directory> Shard<D> {
     }
 
     /// The shared copy of an object list. One that is known already needs no parsing.
-    fn take_objects(&mut self, payload: &[u8]) -> Result<Arc<str>, Refusal> {
+    fn take_objects(&mut self, payload: &[u8]) -> Result<Arc<ObjectList>, Refusal> {
         let text = std::str::from_utf8(payload)
             .map_err(|_| refusal(Code::BAD_REQUEST, "the object list is not UTF-8 text"))?;
         if let Some(known) = self.objects.get(text) {
             return Ok(known);
         }
-        if let Some(Err(error)) = Links::of_text(text).find(Result::is_err) {
-            return Err((
-                Code::BAD_REQUEST,
-                format!("the object list is no CoRE link format: {error}").into(),
-            ));
-        }
-        Ok(self.objects.intern(text.into()))
+        let list = ObjectList::parse(text).map_err(|error| {
+            (Code::BAD_REQUEST, format!("the object list is no CoRE link format: {error}").into())
+        })?;
+        Ok(self.objects.intern(Arc::new(list)))
     }
 
     fn take_attributes(&mut self, register: &operation::Register<'_>) -> Arc<Attributes> {

@@ -114,6 +114,7 @@ fn a_device_with_small_blocks_registers_in_the_end() {
         world.network.faults = Faults::lossy(SLOWEST);
         world.start();
         let objects = &world.server.shard.registration(DEVICE).unwrap().objects;
+        let objects = objects.text();
         assert!(objects.starts_with("</>;rt=") && objects.ends_with("</3311/0>"), "seed {seed}: {objects}");
     }
 }

@@ -81,7 +81,7 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
                 update["lifetime"] = json!(registration.lifetime);
             }
             if changed.objects {
-                update["objectLinks"] = leshan::links_json(&registration.objects);
+                update["objectLinks"] = leshan::links_json(registration.objects.text());
             }
             Some((
                 "UPDATED",
@@ -137,12 +137,12 @@ fn late_content(app: &App, path: &str, outcome: &Outcome) -> Option<(&'static st
         let text = String::from_utf8_lossy(&outcome.payload);
         return Some(("objectLinks", leshan::links_json(&text)));
     }
-    let entries = DeviceModels::new(&app.models, "").decode(format, path, &outcome.payload).ok()?;
+    let entries = DeviceModels::of_any(&app.models).decode(format, path, &outcome.payload).ok()?;
     nodes::node(path, &entries).map(|node| ("content", node))
 }
 
 fn reported(app: &App, report: &Report) -> Option<(&'static str, Value)> {
-    let models = DeviceModels::new(&app.models, "");
+    let models = DeviceModels::of_any(&app.models);
     let endpoint = &*report.endpoint;
     match &report.source {
         ReportSource::Send => {

@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use buoy_coap::number::{Code, ContentFormat};
 use buoy_lwm2m::attributes::{AttributeUpdate, Attributes};
-use buoy_lwm2m::link::{Links, ObjectLinks};
+use buoy_lwm2m::link::Links;
 use buoy_lwm2m::operation::{Content, Downlink, WriteMode};
 use buoy_lwm2m::path::{Level, Path};
 use buoy_server::{Failure, Intent, Outcome, RegistrationView};
@@ -116,7 +116,7 @@ impl Call {
     }
 
     fn models<'a>(&'a self, registration: &'a RegistrationView) -> DeviceModels<'a> {
-        DeviceModels::new(&self.app.models, &registration.objects)
+        DeviceModels::of(&self.app.models, &registration.objects)
     }
 
     fn format(&self, name: &str) -> Result<Option<ContentFormat>, Plain> {
@@ -257,12 +257,10 @@ async fn client(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>)
 /// A registration in Leshan's shape.
 pub(super) fn registration_json(registration: &RegistrationView) -> Value {
     let mut instances: HashMap<String, Vec<u16>> = HashMap::new();
-    if let Ok(links) = ObjectLinks::parse(registration.objects.as_bytes()) {
-        for entry in links.iter() {
-            let Some(object) = entry.path.object_id() else { continue };
-            let known = instances.entry(object.to_string()).or_default();
-            known.extend(entry.path.instance_id());
-        }
+    for path in registration.objects.paths() {
+        let Some(object) = path.object_id() else { continue };
+        let known = instances.entry(object.to_string()).or_default();
+        known.extend(path.instance_id());
     }
     let extra: Map<_, _> =
         registration.attributes.others.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
@@ -276,8 +274,8 @@ pub(super) fn registration_json(registration: &RegistrationView) -> Value {
         "lwM2mVersion": format!("{major}.{minor}"),
         "lifetime": registration.lifetime,
         "bindingMode": binding(registration),
-        "rootPath": DeviceModels::root_of(&registration.objects),
-        "objectLinks": links_json(&registration.objects),
+        "rootPath": registration.objects.root(),
+        "objectLinks": links_json(registration.objects.text()),
         "secure": registration.session.is_some(),
         "additionalRegistrationAttributes": extra,
         "queuemode": registration.queue_mode,
@@ -584,11 +582,8 @@ async fn event(
 /// The object models that a device's versions select.
 async fn object_specs(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>) -> Answer {
     let registration = registered(&app, &endpoint).await?;
-    let Ok(links) = ObjectLinks::parse(registration.objects.as_bytes()) else {
-        return Ok(Json(json!([])).into_response());
-    };
-    let models = DeviceModels::new(&app.models, &registration.objects);
-    let mut objects: Vec<u16> = links.iter().filter_map(|entry| entry.path.object_id()).collect();
+    let models = DeviceModels::of(&app.models, &registration.objects);
+    let mut objects: Vec<u16> = registration.objects.paths().filter_map(|path| path.object_id()).collect();
     objects.sort_unstable();
     objects.dedup();
     let models = objects.into_iter().filter_map(|id| app.models.select(id, models.version(id)));

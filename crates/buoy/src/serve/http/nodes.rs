@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn what_is_written_is_typed_by_the_node_or_by_the_model() {
         let registry = Registry::standard();
-        let models = DeviceModels::new(&registry, "");
+        let models = DeviceModels::of_any(&registry);
         let light = Path::resource(3311, 0, 5850);
         let read = |body: Json| parse(light, &body, &models);
         let on = vec![(light, Some(OwnedValue::Boolean(true)))];

@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use buoy_api as api;
-use buoy_lwm2m::link::ObjectLinks;
 use buoy_lwm2m::path::Path as Lwm2mPath;
 use buoy_server::RegistrationView;
 use buoy_store::Sample;
@@ -60,8 +59,7 @@ pub(super) async fn list(
 }
 
 fn has_object(device: &RegistrationView, object: u16) -> bool {
-    ObjectLinks::parse(device.objects.as_bytes())
-        .is_ok_and(|links| links.iter().any(|entry| entry.path.object_id() == Some(object)))
+    device.objects.paths().any(|path| path.object_id() == Some(object))
 }
 
 /// One device.
@@ -85,10 +83,6 @@ pub(super) fn no_device(endpoint: &str) -> Problem {
 }
 
 pub(super) fn device_json(device: &RegistrationView) -> api::Device {
-    let objects = match ObjectLinks::parse(device.objects.as_bytes()) {
-        Ok(links) => links.iter().map(|entry| entry.path.to_string()).collect(),
-        Err(_) => Vec::new(),
-    };
     api::Device {
         endpoint: device.endpoint.to_string(),
         registration: device.id().to_owned(),
@@ -101,7 +95,7 @@ pub(super) fn device_json(device: &RegistrationView) -> api::Device {
         asleep: device.asleep,
         registered_at: device.registered_at,
         last_contact: device.last_contact,
-        objects,
+        objects: device.objects.paths().map(|path| path.to_string()).collect(),
     }
 }
 

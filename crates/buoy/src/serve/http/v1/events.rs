@@ -213,7 +213,7 @@ impl Reader {
     }
 
     fn reported(&self, report: &Report) -> Option<api::Event> {
-        let models = DeviceModels::new(&self.app.models, "");
+        let models = DeviceModels::of_any(&self.app.models);
         let endpoint = report.endpoint.to_string();
         let (base, paths) = match &report.source {
             ReportSource::Send => (Path::ROOT, None),

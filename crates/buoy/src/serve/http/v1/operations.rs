@@ -72,7 +72,7 @@ pub(super) async fn start(
     let registration = app.registration(&request.endpoint).await;
     let registration = registration.ok_or_else(|| no_device(&request.endpoint))?;
     let target = Target {
-        models: DeviceModels::new(&app.models, &registration.objects),
+        models: DeviceModels::of(&app.models, &registration.objects),
         observations: app.observations(&request.endpoint).await,
     };
     let (downlink, intent) = target.request(&request.request).map_err(Problem::bad_request)?;
@@ -179,8 +179,10 @@ async fn operation_json(app: &App, record: &OperationRecord) -> api::Operation {
         operation.links = Some(values::links(&answer.payload));
     } else if code == Code::CONTENT {
         let registration = app.registration(&record.endpoint).await;
-        let objects = registration.as_ref().map_or("", |registration| &*registration.objects);
-        let models = DeviceModels::new(&app.models, objects);
+        let models = match &registration {
+            Some(registration) => DeviceModels::of(&app.models, &registration.objects),
+            None => DeviceModels::of_any(&app.models),
+        };
         let base = lwm2m_path(&operation.path).unwrap_or(Path::ROOT);
         let format = format.unwrap_or(ContentFormat::TEXT);
         match values::decode(&models, format, base, &answer.payload, record.changed_at) {

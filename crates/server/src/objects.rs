@@ -1,0 +1,113 @@
+//! The object list of a device (LwM2M Core 1.1 section 6.2.1), read once for all devices that have the same.
+
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
+
+use buoy_coap::number::ContentFormat;
+use buoy_lwm2m::link::{LinkError, Links, ObjectLinks};
+use buoy_lwm2m::operation::ObjectVersion;
+use buoy_lwm2m::path::Path;
+
+/// What a device says that it has: objects and instances, their versions, where they lie, and the content formats that it speaks.
+#[derive(Clone, Debug)]
+pub struct ObjectList {
+    text: Box<str>,
+    root: Box<str>,
+    entries: Box<[(Path, Option<ObjectVersion>)]>,
+    formats: Box<[ContentFormat]>,
+}
+
+impl ObjectList {
+    /// Reads the payload of a Register or Update.
+    ///
+    /// # Errors
+    /// [`LinkError`] if it is no list of links in CoRE link format.
+    pub fn parse(text: &str) -> Result<Self, LinkError> {
+        Links::of_text(text).try_for_each(|link| link.map(drop))?;
+        let mut list =
+            Self { text: text.into(), root: "/".into(), entries: Box::default(), formats: Box::default() };
+        // Of a list with two roots only the text counts.
+        if let Ok(links) = ObjectLinks::parse(text.as_bytes()) {
+            list.root = links.root().into();
+            list.entries = links.iter().map(|entry| (entry.path, entry.version)).collect();
+            list.formats = links.content_formats().collect();
+        }
+        Ok(list)
+    }
+
+    /// As the device sent it.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the device has its objects; `/` unless it says otherwise.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// The objects and object instances, in the device's order.
+    pub fn paths(&self) -> impl Iterator<Item = Path> + '_ {
+        self.entries.iter().map(|(path, _)| *path)
+    }
+
+    /// The version of an object, if the device says one.
+    #[must_use]
+    pub fn version(&self, object: u16) -> Option<ObjectVersion> {
+        self.entries
+            .iter()
+            .filter(|(path, _)| path.object_id() == Some(object))
+            .find_map(|(_, version)| *version)
+    }
+
+    /// The content formats that the device says it speaks; none if it doesn't say.
+    #[must_use]
+    pub fn content_formats(&self) -> &[ContentFormat] {
+        &self.formats
+    }
+}
+
+impl PartialEq for ObjectList {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for ObjectList {}
+
+impl Hash for ObjectList {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+/// A list is known by its text.
+impl Borrow<str> for ObjectList {
+    fn borrow(&self) -> &str {
+        &self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_says_what_the_device_has() {
+        let list =
+            ObjectList::parse("</lwm2m>;rt=\"oma.lwm2m\";ct=\"60 112\",</lwm2m/3>;ver=1.2,</lwm2m/3/0>").unwrap();
+        assert_eq!(list.root(), "/lwm2m");
+        assert_eq!(list.paths().collect::<Vec<_>>(), [Path::object(3), Path::object_instance(3, 0)]);
+        assert_eq!(list.version(3), Some(ObjectVersion { major: 1, minor: 2 }));
+        assert_eq!(list.version(4), None);
+        assert_eq!(list.content_formats(), [ContentFormat(60), ContentFormat::SENML_CBOR]);
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused() {
+        assert!(ObjectList::parse("</3/0>,<").is_err());
+        let two_roots = ObjectList::parse("</a>;rt=\"oma.lwm2m\",</b>;rt=\"oma.lwm2m\",</a/3/0>").unwrap();
+        assert_eq!((two_roots.root(), two_roots.paths().count()), ("/", 0));
+    }
+}
