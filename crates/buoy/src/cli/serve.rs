@@ -148,6 +148,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         },
     };
     check(&settings)?;
+    run_threads_in_batches();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let server = Server::start(settings).await?;
@@ -176,6 +177,22 @@ fn read(path: Option<&std::path::Path>) -> anyhow::Result<File> {
         format!("the configuration file {} is wrong; correct the line that is named", path.display())
     })
 }
+
+/// Whoever is woken waits until the thread that runs has done its part, for this thread and for all that it starts. Under load each then
+/// finds more to do at once, and less is lost in going from one to the other. A system that doesn't allow it serves all the same.
+#[cfg(target_os = "linux")]
+fn run_threads_in_batches() {
+    // SAFETY: zeros are a valid value of this plain C structure, and its priority is the only one that this policy has.
+    let parameters: libc::sched_param = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure outlives the call, which concerns this thread alone.
+    if unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &parameters) } != 0 {
+        let error = std::io::Error::last_os_error();
+        tracing::debug!(%error, "threads keep the usual scheduling policy");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn run_threads_in_batches() {}
 
 fn check(settings: &Settings) -> anyhow::Result<()> {
     let Listen { coap, coaps, bootstrap, bootstraps, http, .. } = &settings.listen;
