@@ -96,7 +96,8 @@ mod tests {
     #[test]
     fn a_list_says_what_the_device_has() {
         let list =
-            ObjectList::parse("</lwm2m>;rt=\"oma.lwm2m\";ct=\"60 112\",</lwm2m/3>;ver=1.2,</lwm2m/3/0>").unwrap();
+            ObjectList::parse("</lwm2m>;rt=\"oma.lwm2m\";ct=\"60 112\",</lwm2m/3>;ver=1.2,</lwm2m/3/0>")
+                .unwrap();
         assert_eq!(list.root(), "/lwm2m");
         assert_eq!(list.paths().collect::<Vec<_>>(), [Path::object(3), Path::object_instance(3, 0)]);
         assert_eq!(list.version(3), Some(ObjectVersion { major: 1, minor: 2 }));

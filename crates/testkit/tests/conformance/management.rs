@@ -309,7 +309,8 @@ fn an_instance_is_created_and_deleted_and_the_server_learns_of_both() {
     assert_eq!(create.lines(), both("POST /19 Content-Format=110", answer));
     assert_eq!(create.reply().location, "19/4");
     world.wait(1);
-    let objects = |world: &World| world.server.shard.registration("buoy-1").unwrap().objects.text().to_owned();
+    let objects =
+        |world: &World| world.server.shard.registration("buoy-1").unwrap().objects.text().to_owned();
     assert!(objects(&world).contains("</19/4>"), "{}", objects(&world));
     let delete = world.perform(&Downlink::Delete { path: "/19/4".parse().unwrap() });
     assert_eq!(delete.lines(), both("DELETE /19/4", "2.02"));

@@ -10,14 +10,14 @@ use buoy_coap::wire::{Kind, Message, parse_uint};
 use buoy_lwm2m::path::Path;
 use buoy_server::{BootstrapEvent, Event, Outcome, Report, ReportSource};
 use futures_util::stream::{Stream, StreamExt};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio_stream::wrappers::BroadcastStream;
 
 use super::{leshan, nodes, v1};
 use crate::hex;
 use crate::serve::app::App;
 use crate::serve::hub::AppEvent;
-use crate::serve::values::{DeviceModels, Entry};
+use crate::serve::values::DeviceModels;
 
 /// Leshan's event stream: of one device, with its CoAP messages, or of all.
 pub(super) fn leshan_stream(
@@ -119,7 +119,7 @@ fn late_answer(app: &App, event: &Event, wanted: impl Fn(&str) -> bool) -> Optio
         return None;
     }
     let response = match outcome {
-        Ok(outcome) => leshan::response(outcome, late_content(app, path, outcome)),
+        Ok(outcome) => json!(leshan::DeviceResponse::new(outcome, late_content(app, path, outcome))),
         Err(failure) => {
             json!({"valid": false, "success": false, "failure": true, "errormessage": failure.to_string()})
         }
@@ -130,15 +130,15 @@ fn late_answer(app: &App, event: &Event, wanted: impl Fn(&str) -> bool) -> Optio
     Some(("REQUEST_RESPONSE", body))
 }
 
-fn late_content(app: &App, path: &str, outcome: &Outcome) -> Option<(&'static str, Value)> {
+fn late_content(app: &App, path: &str, outcome: &Outcome) -> Option<leshan::Content> {
     let path: Path = path.parse().ok()?;
     let format = outcome.format.filter(|_| outcome.code.is_success())?;
     if format == ContentFormat::LINK {
         let text = String::from_utf8_lossy(&outcome.payload);
-        return Some(("objectLinks", leshan::links_json(&text)));
+        return Some(leshan::Content::Links(leshan::links_json(&text)));
     }
     let entries = DeviceModels::of_any(&app.models).decode(format, path, &outcome.payload).ok()?;
-    nodes::node(path, &entries).map(|node| ("content", node))
+    nodes::node(path, &entries).map(leshan::Content::Node)
 }
 
 fn reported(app: &App, report: &Report) -> Option<(&'static str, Value)> {
@@ -148,12 +148,12 @@ fn reported(app: &App, report: &Report) -> Option<(&'static str, Value)> {
         ReportSource::Send => {
             let entries = models.decode(report.format, Path::ROOT, &report.payload).ok()?;
             let paths: Vec<Path> = entries.iter().map(|entry| resource_of(entry.path)).collect();
-            Some(("SEND", json!({"ep": endpoint, "val": composite_node(&paths, &entries)})))
+            Some(("SEND", json!({"ep": endpoint, "val": nodes::composite(&paths, &entries)})))
         }
         ReportSource::Notification { paths, composite: true, .. } => {
             let entries = models.decode(report.format, Path::ROOT, &report.payload).ok()?;
             let names: Vec<String> = paths.iter().map(Path::to_string).collect();
-            let values = composite_node(paths, &entries);
+            let values = nodes::composite(paths, &entries);
             Some((
                 "NOTIFICATION",
                 json!({"ep": endpoint, "kind": "composite", "val": values, "paths": names}),
@@ -173,15 +173,6 @@ fn reported(app: &App, report: &Report) -> Option<(&'static str, Value)> {
 
 fn resource_of(path: Path) -> Path {
     path.truncated(path.len().min(3))
-}
-
-/// The node of each path; `null` for one of which nothing was said.
-pub(super) fn composite_node(paths: &[Path], entries: &[Entry]) -> Value {
-    let nodes: Map<_, _> = paths
-        .iter()
-        .map(|path| (path.to_string(), nodes::node(*path, entries).unwrap_or(Value::Null)))
-        .collect();
-    Value::Object(nodes)
 }
 
 fn coap_log(endpoint: &str, at: u64, incoming: bool, datagram: &[u8]) -> Option<Value> {

@@ -21,13 +21,14 @@ use axum::routing::get;
 use buoy_coap::number::{Code, ContentFormat};
 use buoy_lwm2m::attributes::{AttributeUpdate, Attributes};
 use buoy_lwm2m::link::Links;
-use buoy_lwm2m::operation::{Content, Downlink, WriteMode};
+use buoy_lwm2m::operation::{self, Downlink, WriteMode};
 use buoy_lwm2m::path::{Level, Path};
 use buoy_server::{Failure, Intent, Outcome, RegistrationView};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::events;
-use super::nodes;
+use super::nodes::{self, Composite, Node};
 use crate::serve::app::{App, Performed};
 use crate::serve::values::{self, DeviceModels};
 
@@ -162,7 +163,7 @@ impl Call {
                 .into_response()),
                 Performed::Ended(Err(failure)) => Err(failed(failure)),
                 Performed::Ended(Ok(outcome)) => match content(&self.models(&registration), &outcome) {
-                    Ok(content) => Ok(Json(response(&outcome, content)).into_response()),
+                    Ok(content) => Ok(Json(DeviceResponse::new(&outcome, content)).into_response()),
                     Err(reason) => Err(Plain(
                         StatusCode::BAD_GATEWAY,
                         format!("The device's answer cannot be read: {reason}"),
@@ -174,7 +175,7 @@ impl Call {
 }
 
 /// What the answer to a request that was carried out has besides its status, or why it cannot be read.
-type Answered = Result<Option<(&'static str, Value)>, String>;
+type Answered = Result<Option<Content>, String>;
 
 /// The answer's content as a node.
 fn read_node(path: Path, models: &DeviceModels<'_>, outcome: &Outcome) -> Answered {
@@ -183,7 +184,7 @@ fn read_node(path: Path, models: &DeviceModels<'_>, outcome: &Outcome) -> Answer
     }
     let format = outcome.format.unwrap_or(ContentFormat::TEXT);
     let entries = models.decode(format, path, &outcome.payload).map_err(|error| error.to_string())?;
-    Ok(nodes::node(path, &entries).map(|node| ("content", node)))
+    Ok(nodes::node(path, &entries).map(Content::Node))
 }
 
 fn read_composite(paths: &[Path], models: &DeviceModels<'_>, outcome: &Outcome) -> Answered {
@@ -192,7 +193,7 @@ fn read_composite(paths: &[Path], models: &DeviceModels<'_>, outcome: &Outcome) 
     }
     let format = outcome.format.unwrap_or(ContentFormat::SENML_CBOR);
     let entries = models.decode(format, Path::ROOT, &outcome.payload).map_err(|error| error.to_string())?;
-    Ok(Some(("content", events::composite_node(paths, &entries))))
+    Ok(Some(Content::Composite(nodes::composite(paths, &entries))))
 }
 
 /// For requests whose answer is their status.
@@ -200,26 +201,53 @@ fn nothing(_: &DeviceModels<'_>, _: &Outcome) -> Answered {
     Ok(None)
 }
 
-/// What a device was asked, as a response of Leshan.
-pub(super) fn response(outcome: &Outcome, content: Option<(&'static str, Value)>) -> Value {
-    let success = outcome.code.is_success();
-    let mut body = Map::new();
-    body.insert("status".into(), json!(status_text(outcome.code)));
-    body.insert("valid".into(), json!(true));
-    body.insert("success".into(), json!(success));
-    body.insert("failure".into(), json!(!success));
-    if !success && !outcome.payload.is_empty() {
-        body.insert("errormessage".into(), json!(String::from_utf8_lossy(&outcome.payload)));
-    }
-    if let Some((name, content)) = content {
-        body.insert(name.into(), content);
-    }
-    Value::Object(body)
+/// What a device answered, as a response of Leshan.
+#[derive(Debug, Serialize)]
+pub(super) struct DeviceResponse {
+    #[serde(serialize_with = "status")]
+    status: Code,
+    valid: bool,
+    success: bool,
+    failure: bool,
+    #[serde(rename = "errormessage", skip_serializing_if = "Option::is_none")]
+    error_message: Option<String>,
+    #[serde(flatten)]
+    content: Option<Content>,
 }
 
-fn status_text(code: Code) -> String {
-    let name = code.name().unwrap_or("UNKNOWN").to_ascii_uppercase().replace([' ', '-'], "_");
-    format!("{name}({}{:02})", code.class(), code.detail())
+/// What it has besides its status.
+#[derive(Debug, Serialize)]
+pub(super) enum Content {
+    #[serde(rename = "content")]
+    Node(Node),
+    #[serde(rename = "content")]
+    Composite(Composite),
+    #[serde(rename = "objectLinks")]
+    Links(Value),
+    #[serde(rename = "location")]
+    Location(String),
+}
+
+impl DeviceResponse {
+    pub(super) fn new(outcome: &Outcome, content: Option<Content>) -> Self {
+        let success = outcome.code.is_success();
+        let is_explained = !success && !outcome.payload.is_empty();
+        Self {
+            status: outcome.code,
+            valid: true,
+            success,
+            failure: !success,
+            error_message: is_explained.then(|| String::from_utf8_lossy(&outcome.payload).into_owned()),
+            content,
+        }
+    }
+}
+
+/// As in `METHOD_NOT_ALLOWED(405)`.
+fn status<S: Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut name = code.name().unwrap_or("UNKNOWN").replace([' ', '-'], "_");
+    name.make_ascii_uppercase();
+    serializer.collect_str(&format_args!("{name}({}{:02})", code.class(), code.detail()))
 }
 
 /// The name of an operation, in the form of a UUID as Leshan's scripts expect it.
@@ -332,14 +360,14 @@ async fn read(
             let request = Downlink::Discover { path, depth: None };
             let links = |_: &DeviceModels<'_>, outcome: &Outcome| {
                 let text = String::from_utf8_lossy(&outcome.payload);
-                Ok(outcome.code.is_success().then(|| ("objectLinks", links_json(&text))))
+                Ok(outcome.code.is_success().then(|| Content::Links(links_json(&text))))
             };
             call.answer(path, &request, Intent::Once, links).await
         }
         Target::Composite => {
             let paths = call.composite_paths()?;
             let payload = composite_payload(&call, &paths)?;
-            let content = Content { format: payload.0, payload: &payload.1 };
+            let content = operation::Content { format: payload.0, payload: &payload.1 };
             let accept = call.format("nodeformat")?.or(Some(payload.0));
             let request = Downlink::ReadComposite { paths: content, accept };
             call.answer(Path::ROOT, &request, Intent::Once, |models, outcome| {
@@ -384,7 +412,8 @@ async fn write(
             let values = written_values(&models, path, &headers, &body)?;
             let format = call.format("format")?.unwrap_or_else(|| models.preferred_format());
             let payload = values::encode(format, path, &values).map_err(bad_request)?;
-            let request = Downlink::Write { path, mode, content: Content { format, payload: &payload } };
+            let request =
+                Downlink::Write { path, mode, content: operation::Content { format, payload: &payload } };
             call.answer(path, &request, Intent::Once, nothing).await
         }
         Target::Composite => {
@@ -392,7 +421,8 @@ async fn write(
             let values = composite_values(&call.models(&registration), &body)?;
             let format = call.format("nodeformat")?.unwrap_or(ContentFormat::SENML_CBOR);
             let payload = values::encode(format, Path::ROOT, &values).map_err(bad_request)?;
-            let request = Downlink::WriteComposite { content: Content { format, payload: &payload } };
+            let request =
+                Downlink::WriteComposite { content: operation::Content { format, payload: &payload } };
             call.answer(Path::ROOT, &request, Intent::Once, nothing).await
         }
         _ => Err(method_not_allowed()),
@@ -473,7 +503,7 @@ async fn execute(
         Target::ObserveComposite => {
             let paths = call.composite_paths()?;
             let payload = composite_payload(&call, &paths)?;
-            let content = Content { format: payload.0, payload: &payload.1 };
+            let content = operation::Content { format: payload.0, payload: &payload.1 };
             let accept = call.format("nodeformat")?.or(Some(payload.0));
             let request =
                 Downlink::ObserveComposite { paths: content, accept, attributes: Attributes::default() };
@@ -506,10 +536,10 @@ async fn create(call: &Call, path: Path, body: &[u8]) -> Answer {
     // Without an id the payload speaks of the resources alone.
     let base = if has_id { path } else { path.child(0).unwrap_or(path) };
     let payload = values::encode(format, base, &values).map_err(bad_request)?;
-    let request = Downlink::Create { path, content: Content { format, payload: &payload } };
+    let request = Downlink::Create { path, content: operation::Content { format, payload: &payload } };
     let location = |_: &DeviceModels<'_>, outcome: &Outcome| {
         let is_told = outcome.code.is_success() && !outcome.location.is_empty();
-        Ok(is_told.then(|| ("location", json!(outcome.location))))
+        Ok(is_told.then(|| Content::Location(outcome.location.clone())))
     };
     call.answer(path, &request, Intent::Once, location).await
 }
@@ -556,7 +586,7 @@ async fn cancel(call: &Call, paths: &[Path], composite: bool) -> Answer {
         }
         _ => {
             let payload = composite_payload(call, paths)?;
-            let content = Content { format: payload.0, payload: &payload.1 };
+            let content = operation::Content { format: payload.0, payload: &payload.1 };
             let request = Downlink::CancelObserveComposite { paths: content, accept: Some(payload.0) };
             call.answer(Path::ROOT, &request, intent, |models, outcome| {
                 read_composite(paths, models, outcome)

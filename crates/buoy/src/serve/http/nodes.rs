@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use buoy_lwm2m::path::{Level, Path};
 use buoy_lwm2m::value::{ObjectLink, OwnedValue, ValueType};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json, json};
 
 use crate::hex;
@@ -12,61 +13,103 @@ use crate::serve::values::{DeviceModels, Entry};
 /// The values of a node, by path.
 pub(crate) type Values = Vec<(Path, Option<OwnedValue>)>;
 
+/// A node as Leshan writes it.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind")]
+pub(crate) enum Node {
+    #[serde(rename = "root")]
+    Root { objects: Vec<Node> },
+    #[serde(rename = "obj")]
+    Object { id: u16, instances: Vec<Node> },
+    #[serde(rename = "instance")]
+    Instance { id: u16, resources: Vec<Node> },
+    #[serde(rename = "singleResource")]
+    SingleResource(Single),
+    #[serde(rename = "multiResource")]
+    MultiResource {
+        id: u16,
+        #[serde(rename = "type")]
+        value_type: &'static str,
+        values: BTreeMap<u16, Content>,
+    },
+    #[serde(rename = "resourceInstance")]
+    ResourceInstance(Single),
+}
+
+/// A node that has one value.
+#[derive(Debug, Serialize)]
+pub(crate) struct Single {
+    id: u16,
+    #[serde(rename = "type")]
+    value_type: &'static str,
+    value: Content,
+}
+
+/// A value: whole and floating numbers travel as text, times as milliseconds.
+#[derive(Debug)]
+pub(crate) struct Content(OwnedValue);
+
+/// The node of each path; `null` for one of which nothing was said.
+pub(crate) type Composite = BTreeMap<String, Option<Node>>;
+
+/// What a payload said of several paths.
+pub(crate) fn composite(paths: &[Path], entries: &[Entry]) -> Composite {
+    paths.iter().map(|path| (path.to_string(), node(*path, entries))).collect()
+}
+
 /// The node at `path`, made of what a payload said; `None` if it said nothing of it.
-pub(crate) fn node(path: Path, entries: &[Entry]) -> Option<Json> {
-    let inside: BTreeMap<Path, Option<&OwnedValue>> = entries
+pub(crate) fn node(path: Path, entries: &[Entry]) -> Option<Node> {
+    let inside: Inside<'_> = entries
         .iter()
         .filter(|entry| entry.path.starts_with(path) || path.starts_with(entry.path))
         .map(|entry| (entry.path, entry.value.as_ref()))
         .collect();
     match path.level() {
         Level::Root => {
-            let objects: Vec<_> = children(path, &inside).filter_map(|child| node(child, entries)).collect();
-            Some(json!({"kind": "root", "objects": objects}))
+            let objects = children(path, &inside).filter_map(|child| node(child, entries)).collect();
+            Some(Node::Root { objects })
         }
         Level::Object => {
-            let instances: Vec<_> =
-                children(path, &inside).filter_map(|child| instance(child, &inside)).collect();
-            Some(json!({"kind": "obj", "id": path.last_id(), "instances": instances}))
+            let instances = children(path, &inside).filter_map(|child| instance(child, &inside)).collect();
+            Some(Node::Object { id: path.last_id()?, instances })
         }
         Level::ObjectInstance => instance(path, &inside),
         Level::Resource => resource(path, &inside),
-        Level::ResourceInstance => {
-            let value = (*inside.get(&path)?)?;
-            let (kind, content) = typed(value);
-            Some(json!({"kind": "resourceInstance", "id": path.last_id(), "type": kind, "value": content}))
-        }
+        Level::ResourceInstance => Some(Node::ResourceInstance(single(path, (*inside.get(&path)?)?)?)),
     }
 }
 
-fn instance(path: Path, inside: &BTreeMap<Path, Option<&OwnedValue>>) -> Option<Json> {
-    let resources: Vec<_> = children(path, inside).filter_map(|child| resource(child, inside)).collect();
+/// The part of a payload that concerns a node.
+type Inside<'a> = BTreeMap<Path, Option<&'a OwnedValue>>;
+
+fn instance(path: Path, inside: &Inside<'_>) -> Option<Node> {
+    let resources = children(path, inside).filter_map(|child| resource(child, inside)).collect();
     let is_named = inside.keys().any(|known| known.starts_with(path));
-    is_named.then(|| json!({"kind": "instance", "resources": resources, "id": path.last_id()}))
+    is_named.then_some(Node::Instance { id: path.last_id()?, resources })
 }
 
-fn resource(path: Path, inside: &BTreeMap<Path, Option<&OwnedValue>>) -> Option<Json> {
+fn resource(path: Path, inside: &Inside<'_>) -> Option<Node> {
     if let Some(Some(value)) = inside.get(&path) {
-        let (kind, content) = typed(value);
-        return Some(json!({"kind": "singleResource", "id": path.last_id(), "type": kind, "value": content}));
+        return Some(Node::SingleResource(single(path, value)?));
     }
-    let mut values = Map::new();
-    let mut kind = None;
+    let mut values = BTreeMap::new();
+    let mut value_type = None;
     for child in children(path, inside) {
         if let Some(Some(value)) = inside.get(&child) {
-            let (child_kind, content) = typed(value);
-            kind = Some(child_kind);
-            values.insert(child.last_id()?.to_string(), content);
+            value_type = Some(type_name(value));
+            values.insert(child.last_id()?, Content((*value).clone()));
         }
     }
-    let is_named = inside.contains_key(&path) || kind.is_some();
-    is_named.then(|| {
-        let kind = kind.unwrap_or("STRING");
-        json!({"kind": "multiResource", "id": path.last_id(), "type": kind, "values": values})
-    })
+    let is_named = inside.contains_key(&path) || value_type.is_some();
+    let value_type = value_type.unwrap_or("STRING");
+    is_named.then_some(Node::MultiResource { id: path.last_id()?, value_type, values })
 }
 
-fn children(path: Path, inside: &BTreeMap<Path, Option<&OwnedValue>>) -> impl Iterator<Item = Path> {
+fn single(path: Path, value: &OwnedValue) -> Option<Single> {
+    Some(Single { id: path.last_id()?, value_type: type_name(value), value: Content(value.clone()) })
+}
+
+fn children(path: Path, inside: &Inside<'_>) -> impl Iterator<Item = Path> {
     let mut children: Vec<Path> = inside
         .keys()
         .filter(|known| known.len() > path.len() && known.starts_with(path))
@@ -76,26 +119,37 @@ fn children(path: Path, inside: &BTreeMap<Path, Option<&OwnedValue>>) -> impl It
     children.into_iter()
 }
 
-/// A value's type and its JSON: whole and floating numbers travel as text, times as milliseconds.
-fn typed(value: &OwnedValue) -> (&'static str, Json) {
+fn type_name(value: &OwnedValue) -> &'static str {
     match value {
-        OwnedValue::String(text) => ("STRING", json!(text)),
-        OwnedValue::Integer(number) => ("INTEGER", json!(number.to_string())),
-        OwnedValue::UnsignedInteger(number) => ("UNSIGNED_INTEGER", json!(number.to_string())),
-        OwnedValue::Float(number) => ("FLOAT", json!(float_text(*number))),
-        OwnedValue::Boolean(on) => ("BOOLEAN", json!(on)),
-        OwnedValue::Opaque(bytes) => ("OPAQUE", json!(hex::encode(bytes))),
-        OwnedValue::Time(seconds) => ("TIME", json!(seconds.saturating_mul(1000))),
-        OwnedValue::ObjectLink(link) => {
-            ("OBJLNK", json!({"objectId": link.object, "objectInstanceId": link.instance}))
-        }
-        OwnedValue::CoreLink(text) => ("CORELINK", json!(text)),
+        OwnedValue::String(_) => "STRING",
+        OwnedValue::Integer(_) => "INTEGER",
+        OwnedValue::UnsignedInteger(_) => "UNSIGNED_INTEGER",
+        OwnedValue::Float(_) => "FLOAT",
+        OwnedValue::Boolean(_) => "BOOLEAN",
+        OwnedValue::Opaque(_) => "OPAQUE",
+        OwnedValue::Time(_) => "TIME",
+        OwnedValue::ObjectLink(_) => "OBJLNK",
+        OwnedValue::CoreLink(_) => "CORELINK",
     }
 }
 
-/// As Java writes it: always with a point.
-fn float_text(number: f64) -> String {
-    format!("{number:?}")
+impl Serialize for Content {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            OwnedValue::String(text) | OwnedValue::CoreLink(text) => serializer.serialize_str(text),
+            OwnedValue::Integer(number) => serializer.collect_str(number),
+            OwnedValue::UnsignedInteger(number) => serializer.collect_str(number),
+            // As Java writes it: always with a point.
+            OwnedValue::Float(number) => serializer.collect_str(&format_args!("{number:?}")),
+            OwnedValue::Boolean(on) => serializer.serialize_bool(*on),
+            OwnedValue::Opaque(bytes) => serializer.serialize_str(&hex::encode(bytes)),
+            OwnedValue::Time(seconds) => serializer.serialize_i64(seconds.saturating_mul(1000)),
+            OwnedValue::ObjectLink(link) => {
+                let link = json!({"objectId": link.object, "objectInstanceId": link.instance});
+                link.serialize(serializer)
+            }
+        }
+    }
 }
 
 /// The values of a node in a request. `path` is where the node belongs; the ids inside must agree with it.
@@ -293,22 +347,23 @@ mod tests {
             entry("/3/0/7/1", OwnedValue::Integer(5000)),
             entry("/3/0/13", OwnedValue::Time(1_795_466_474)),
         ];
+        let written = |path| serde_json::to_value(node(path, &entries).unwrap()).unwrap();
         assert_eq!(
-            node(Path::resource(3, 0, 9), &entries).unwrap(),
+            written(Path::resource(3, 0, 9)),
             json!({"kind": "singleResource", "id": 9, "type": "INTEGER", "value": "75"})
         );
         assert_eq!(
-            node(Path::resource(3, 0, 7), &entries).unwrap(),
+            written(Path::resource(3, 0, 7)),
             json!({"kind": "multiResource", "id": 7, "type": "INTEGER", "values": {"0": "3800", "1": "5000"}})
         );
         assert_eq!(
-            node(Path::resource(3, 0, 13), &entries).unwrap(),
+            written(Path::resource(3, 0, 13)),
             json!({"kind": "singleResource", "id": 13, "type": "TIME", "value": 1_795_466_474_000_i64})
         );
-        let object = node(Path::object(3), &entries).unwrap();
+        let object = written(Path::object(3));
         assert_eq!((&object["kind"], &object["instances"][0]["id"]), (&json!("obj"), &json!(0)));
         assert_eq!(object["instances"][0]["resources"].as_array().unwrap().len(), 3);
-        assert_eq!(node(Path::resource(3, 0, 77), &entries), None);
+        assert!(node(Path::resource(3, 0, 77), &entries).is_none());
     }
 
     #[test]
