@@ -73,7 +73,13 @@ impl Reader {
         loop {
             match connection.stream.read(&mut buffer) {
                 Ok(0) => bail!("the server closed the connection"),
-                Ok(length) => connection.answer.extend_from_slice(&buffer[..length]),
+                Ok(length) => {
+                    connection.answer.extend_from_slice(&buffer[..length]);
+                    // A short read has taken all that was there.
+                    if length < buffer.len() {
+                        break;
+                    }
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error.into()),
             }
