@@ -8,6 +8,11 @@ mod serve;
 
 use std::process::ExitCode;
 
+/// What one thread allocates another frees here, all the time: shards, journal and interfaces hand work on. jemalloc takes no lock for that.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     cli::run()
 }
