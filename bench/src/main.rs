@@ -43,7 +43,7 @@ const HANDSHAKES: usize = 10_000;
 const ECDHE_HANDSHAKES: usize = 4_000;
 /// How often an exchange is repeated with all devices, where that is to be long enough to measure.
 const ROUNDS: u32 = 2;
-const READS: u32 = 40_000;
+const READS: u32 = 100_000;
 const NOTIFICATIONS: u32 = 200_000;
 /// The stream of notifications begins at this rate a second, lasts so long, and is raised by this factor.
 const STREAM_FROM: f64 = 4_000.0;

@@ -99,7 +99,7 @@ mod tests {
             ObjectList::parse("</lwm2m>;rt=\"oma.lwm2m\";ct=\"60 112\",</lwm2m/3>;ver=1.2,</lwm2m/3/0>")
                 .unwrap();
         assert_eq!(list.root(), "/lwm2m");
-        assert_eq!(list.paths().collect::<Vec<_>>(), [Path::object(3), Path::object_instance(3, 0)]);
+        assert_eq!(list.paths().collect::<Vec<_>>(), [Path::object(3), Path::instance(3, 0)]);
         assert_eq!(list.version(3), Some(ObjectVersion { major: 1, minor: 2 }));
         assert_eq!(list.version(4), None);
         assert_eq!(list.content_formats(), [ContentFormat(60), ContentFormat::SENML_CBOR]);

@@ -9,7 +9,7 @@ mod register;
 mod report;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use buoy_coap::endpoint::{Due, HeapEndpoint, MessageIds, Parameters, Received, R
 use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::time::Instant;
 use buoy_coap::wire::MessageWriter;
+use hashbrown::HashMap;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 

@@ -2,7 +2,7 @@
 //! (queue mode, LwM2M Core 1.1 section 6.5).
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use buoy_coap::endpoint::{Delivery, Outgoing, Purpose, SendError, Token};
 use buoy_coap::observe::Freshness;
 use buoy_coap::time::Instant;
 use buoy_coap::wire::Message;
+use hashbrown::HashMap;
 
 use super::{Directory, Shard};
 use crate::observation::{Observation, ObservationId, ObservationView, Standing};
