@@ -298,11 +298,14 @@ fn int_260_discover_lists_resources_and_attributes() {
     let errors = world.read("/3/0/11", ContentFormat::LINK).text();
     assert!(errors.starts_with("</3/0/11>;dim=1"), "{errors}");
     let object = world.read("/3303", ContentFormat::LINK).text();
-    assert!(object.starts_with("</3303>,</3303/0>;pmin=10") && object.contains("</3303/1/5605>"), "{object}");
+    assert!(
+        object.starts_with("</3303>;ver=1.1,</3303/0>;pmin=10") && object.contains("</3303/1/5605>"),
+        "{object}"
+    );
     let depth = [(OptionNumber::URI_QUERY, &b"depth=1"[..]), (OptionNumber::ACCEPT, &[40])];
     assert_eq!(
         world.ask(Code::GET, "/3303", &depth, b"").text(),
-        "</3303>,</3303/0>;pmin=10;pmax=60,</3303/1>"
+        "</3303>;ver=1.1,</3303/0>;pmin=10;pmax=60,</3303/1>"
     );
 }
 

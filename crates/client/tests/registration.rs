@@ -17,7 +17,7 @@ fn int_101_a_device_registers_with_its_name_lifetime_version_binding_and_objects
     assert_eq!(register.format(), Some(ContentFormat::LINK));
     assert_eq!(
         register.text(),
-        "</>;rt=\"oma.lwm2m\";ct=\"60 110 112 11542\",</1>;ver=1.2,</1/0>,</3>;ver=1.1,</3/0>,</3303/0>,</3303/1>,</3311/0>"
+        "</>;rt=\"oma.lwm2m\";ct=\"60 110 112 11542\",</1>;ver=1.2,</1/0>,</3>;ver=1.1,</3/0>,</3303>;ver=1.1,</3303/0>,</3303/1>,</3311/0>"
     );
     world.accept_registration(FIRST, "5a3f");
     assert!(world.saw(Event::Registered(FIRST)));

@@ -35,7 +35,9 @@ static TEMPERATURE: ObjectDefinition = ObjectDefinition::new(
         Resource::read(5701, ValueType::String),
         Resource::read_write(5750, ValueType::String),
     ],
-);
+)
+// Since then there is an application type.
+.version(1, 1);
 
 impl<const N: usize> Temperature<N> {
     /// Sensors that measure `celsius` now, and can measure what lies in `range`.

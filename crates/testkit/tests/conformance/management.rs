@@ -280,9 +280,12 @@ fn int_260_discover_lists_what_is_there_with_attributes() {
     assert!(instance.starts_with("</3303/0>,</3303/0/5601>,"), "{instance}");
     assert!(instance.contains("</3303/0/5700>;pmin=10;pmax=60;gt=30.5,"), "{instance}");
     let object = discover("/3303", None);
-    assert!(object.starts_with("</3303>,</3303/0>,") && object.contains(",</3303/1/5605>,"), "{object}");
+    assert!(
+        object.starts_with("</3303>;ver=1.1,</3303/0>,") && object.contains(",</3303/1/5605>,"),
+        "{object}"
+    );
     assert_eq!(discover("/19/0/0", None), "</19/0/0>;dim=2,</19/0/0/0>,</19/0/0/1>");
-    assert_eq!(discover("/3303", Some(1)), "</3303>,</3303/0>,</3303/1>");
+    assert_eq!(discover("/3303", Some(1)), "</3303>;ver=1.1,</3303/0>,</3303/1>");
 }
 
 #[test]

@@ -17,7 +17,11 @@ fn int_101_a_device_registers_and_the_server_knows_what_it_said() {
     assert_eq!(created.line(), format!("2.01 Location-Path=rd Location-Path={id}"));
     let view = world.server.shard.registration("buoy-1").unwrap();
     assert_eq!((view.lifetime, view.version, view.queue_mode), (300, (1, 1), false));
-    assert!(view.objects.text().contains("</3>;ver=1.1,</3/0>,</3303/0>,</3303/1>"), "{:?}", view.objects);
+    assert!(
+        view.objects.text().contains("</3>;ver=1.1,</3/0>,</3303>;ver=1.1,</3303/0>,</3303/1>"),
+        "{:?}",
+        view.objects
+    );
     assert!(world.device().saw(Event::Registered(ONLY_SERVER)));
 }
 
