@@ -30,7 +30,7 @@ pub(crate) enum Node {
         id: u16,
         #[serde(rename = "type")]
         value_type: &'static str,
-        values: BTreeMap<u16, Content>,
+        values: BTreeMap<u16, NodeValue>,
     },
     #[serde(rename = "resourceInstance")]
     ResourceInstance(Single),
@@ -42,12 +42,12 @@ pub(crate) struct Single {
     id: u16,
     #[serde(rename = "type")]
     value_type: &'static str,
-    value: Content,
+    value: NodeValue,
 }
 
 /// A value: whole and floating numbers travel as text, times as milliseconds.
 #[derive(Debug)]
-pub(crate) struct Content(OwnedValue);
+pub(crate) struct NodeValue(OwnedValue);
 
 /// The node of each path; `null` for one of which nothing was said.
 pub(crate) type Composite = BTreeMap<String, Option<Node>>;
@@ -97,7 +97,7 @@ fn resource(path: Path, inside: &Inside<'_>) -> Option<Node> {
     for child in children(path, inside) {
         if let Some(Some(value)) = inside.get(&child) {
             value_type = Some(type_name(value));
-            values.insert(child.last_id()?, Content((*value).clone()));
+            values.insert(child.last_id()?, NodeValue((*value).clone()));
         }
     }
     let is_named = inside.contains_key(&path) || value_type.is_some();
@@ -106,7 +106,7 @@ fn resource(path: Path, inside: &Inside<'_>) -> Option<Node> {
 }
 
 fn single(path: Path, value: &OwnedValue) -> Option<Single> {
-    Some(Single { id: path.last_id()?, value_type: type_name(value), value: Content(value.clone()) })
+    Some(Single { id: path.last_id()?, value_type: type_name(value), value: NodeValue(value.clone()) })
 }
 
 fn children(path: Path, inside: &Inside<'_>) -> impl Iterator<Item = Path> {
@@ -133,7 +133,7 @@ fn type_name(value: &OwnedValue) -> &'static str {
     }
 }
 
-impl Serialize for Content {
+impl Serialize for NodeValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
             OwnedValue::String(text) | OwnedValue::CoreLink(text) => serializer.serialize_str(text),
