@@ -4,7 +4,7 @@
 //! clock whether answers come or not, and times count from when a request should have gone.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -24,7 +24,7 @@ const OBJECTS: &str = "</>;rt=\"oma.lwm2m\";ct=\"60 110 112 11542 11543\",</1/0>
 /// A request without an answer is sent again after this.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// So often, and then the measurement fails.
-const MOST_REPEATS: u64 = 10_000;
+const MOST_REPEATS: u64 = 50_000;
 /// At a rate, each device has so many turns.
 const ROUNDS_AT_RATE: usize = 4;
 /// At a rate, no more than this may be late.
@@ -74,6 +74,11 @@ impl Devices {
     pub(crate) fn new(server: SocketAddrV4, count: u32) -> Result<Self> {
         let all = vec![Device::default(); count as usize];
         Ok(Self { server, crowd: Crowd::bind()?, idle: (0..all.len()).collect(), all, prefix: PREFIX })
+    }
+
+    /// Of all their addresses.
+    pub(crate) fn port(&self) -> Result<u16> {
+        Ok(self.crowd.port()?)
     }
 
     /// From now on these are other devices, as far as their names go.
@@ -262,10 +267,10 @@ impl Devices {
     }
 
     fn answer_batch(&mut self) {
-        let mut answers: Vec<(Ipv4Addr, [u8; 128], usize)> = Vec::new();
-        for (to, _, datagram) in self.crowd.datagrams() {
+        let mut answers: Vec<(Ipv4Addr, SocketAddrV4, [u8; 128], usize)> = Vec::new();
+        for (to, asking, datagram) in self.crowd.datagrams() {
             let Some(device) = self.all.get_mut(Crowd::number(to) as usize) else { continue };
-            let Ok(request) = Message::parse(datagram) else { continue };
+            let (SocketAddr::V4(asking), Ok(request)) = (asking, Message::parse(datagram)) else { continue };
             if request.code() != Code::GET {
                 continue;
             }
@@ -286,10 +291,10 @@ impl Devices {
             }
             writer.content_format(ContentFormat::TEXT);
             let length = writer.payload(b"21.5").finish().unwrap_or(0);
-            answers.push((to, answer, length));
+            answers.push((to, asking, answer, length));
         }
-        for (from, answer, length) in answers {
-            self.crowd.send(from, self.server, |buffer| {
+        for (from, asking, answer, length) in answers {
+            self.crowd.send(from, asking, |buffer| {
                 buffer[..length].copy_from_slice(&answer[..length]);
                 length
             });

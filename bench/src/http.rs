@@ -10,16 +10,13 @@ use mio::{Events, Interest, Poll, Token};
 use crate::devices::endpoint;
 use crate::measured::Measured;
 
-/// As many reads are under way at once as other exchanges.
-const CONNECTIONS: usize = crate::WINDOW;
-
-/// Reads a resource of each device in turn, so many times in all. One thread has all connections, so that the load costs little.
-pub(crate) fn reads(server: SocketAddr, devices: u32, count: u32) -> Result<Measured> {
+/// Reads a resource of each device in turn, so many times in all, so many at once. One thread has all connections, so that the load costs little.
+pub(crate) fn reads(server: SocketAddr, window: usize, devices: u32, count: u32) -> Result<Measured> {
     let mut poll = Poll::new()?;
     let mut reader = Reader { devices, next: 0, count, measured: Measured::new() };
     let mut connections = Vec::new();
     let started = Instant::now();
-    for token in 0..CONNECTIONS {
+    for token in 0..window {
         let stream = TcpStream::connect(server)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
@@ -29,7 +26,7 @@ pub(crate) fn reads(server: SocketAddr, devices: u32, count: u32) -> Result<Meas
         reader.ask(&mut connection)?;
         connections.push(connection);
     }
-    let mut events = Events::with_capacity(CONNECTIONS);
+    let mut events = Events::with_capacity(window);
     while reader.measured.times.len() < u64::from(count) {
         poll.poll(&mut events, Some(Duration::from_secs(30)))?;
         ensure!(!events.is_empty(), "no answer for 30 s");

@@ -125,13 +125,7 @@ impl Leshan {
         let http = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let path = format!("{}:interop/leshan/target/libs/*", jar.display());
         let mut child = Command::new("java")
-            .args([
-                "-Xmx6g",
-                "-Dsun.net.httpserver.nodelay=true",
-                "-Dsun.net.httpserver.maxIdleConnections=1024",
-                "-cp",
-                &path,
-            ])
+            .args(["-Xmx12g", "-cp", &path])
             .args(["buoy.interop.LeshanServer", "--port", "0", "--bench", "--http", &http.port().to_string()])
             .args(arguments)
             .stdin(Stdio::piped())

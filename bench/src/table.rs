@@ -16,6 +16,7 @@ const END: &str = "<!-- end: cargo xtask bench -->";
 #[derive(Default)]
 pub(crate) struct Table {
     pub(crate) echo: Option<Measured>,
+    pub(crate) relay: Option<Measured>,
     pub(crate) buoy: Server,
     pub(crate) leshan: Server,
     pub(crate) start_seconds: Option<f64>,
@@ -81,6 +82,7 @@ impl Table {
             "\n| | a second | to Leshan | p50 ms | p99 ms | server's µs each | to Leshan | sent again |\n|---|---:|---:|---:|---:|---:|---:|---:|"
         );
         row(&mut text, "UDP echo, the limit", self.echo.as_ref(), None);
+        row(&mut text, "relay between HTTP and CoAP, the limit of reads", self.relay.as_ref(), None);
         for (name, buoy, leshan) in [
             ("Register", &self.buoy.register, &self.leshan.register),
             ("Update", &self.buoy.update, &self.leshan.update),

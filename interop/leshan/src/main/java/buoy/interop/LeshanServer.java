@@ -1,7 +1,6 @@
 package buoy.interop;
 
 import java.io.BufferedReader;
-import java.io.IOException;
 import java.io.InputStreamReader;
 import java.net.InetSocketAddress;
 import java.security.cert.X509Certificate;
@@ -15,7 +14,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicLong;
 
 import org.eclipse.californium.core.config.CoapConfig;
@@ -82,7 +80,6 @@ import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServe
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.sun.net.httpserver.HttpServer;
 
 /** A LwM2M server on Leshan's server library, moved by lines. The README beside this project tells them. */
 public final class LeshanServer {
@@ -112,7 +109,7 @@ public final class LeshanServer {
         }
         peer.server.start();
         if (options.has("--http")) {
-            peer.serveHttp(options.number("--http", 8080));
+            LeshanRest.serve(peer.server, options.number("--http", 8080), peer.timeoutMs);
         }
         StringBuilder ready = new StringBuilder("READY");
         peer.server.getEndpoints().forEach(endpoint -> ready.append(' ').append(endpoint.getURI().getPort()));
@@ -188,32 +185,6 @@ public final class LeshanServer {
             store.add(SecurityInfo.newPreSharedKeyInfo(endpoint, identity, key));
         }
         return store;
-    }
-
-    /** Read at {@code GET /api/clients/EP/PATH}, Observe at {@code POST /api/clients/EP/PATH/observe}. */
-    private void serveHttp(int port) throws IOException {
-        HttpServer http = HttpServer.create(new InetSocketAddress("127.0.0.1", port), 1024);
-        http.setExecutor(Executors.newCachedThreadPool());
-        http.createContext("/api/clients/", exchange -> {
-            Map<String, Object> answer = new LinkedHashMap<>();
-            try {
-                String[] parts = exchange.getRequestURI().getPath().substring("/api/clients/".length()).split("/", 2);
-                String path = "/" + parts[1];
-                if (path.endsWith("/observe")) {
-                    path = path.substring(0, path.length() - "/observe".length());
-                    answer = send(known(parts[0]), new ObserveRequest(null, path), new LwM2mPath(path));
-                } else {
-                    answer = send(known(parts[0]), new ReadRequest(null, path), new LwM2mPath(path));
-                }
-            } catch (Exception e) {
-                failed(answer, e.toString());
-            }
-            byte[] body = JSON.writeValueAsBytes(answer);
-            exchange.sendResponseHeaders(Boolean.TRUE.equals(answer.get("success")) ? 200 : 502, body.length);
-            exchange.getResponseBody().write(body);
-            exchange.close();
-        });
-        http.start();
     }
 
     private void obey(BufferedReader input) throws Exception {
