@@ -39,7 +39,7 @@ const FEW_DEVICES: u32 = 1000;
 /// Devices with sessions, for memory and start.
 const SESSIONS: usize = 100_000;
 /// Full handshakes with a server.
-const HANDSHAKES: usize = 10_000;
+const HANDSHAKES: usize = 20_000;
 /// Handshakes with raw public keys.
 const ECDHE_HANDSHAKES: usize = 2_000;
 /// How often an exchange is repeated with all devices, where that is to be long enough to measure.
