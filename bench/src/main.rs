@@ -152,9 +152,10 @@ fn typical(server: Process, mut measure: impl FnMut() -> Result<Measured>) -> Re
     Ok(typical)
 }
 
-/// The same for a full handshake of each of so many devices.
+/// The same for a full handshake of each of so many devices, which come again round by round.
 fn handshakes(server: Process, coaps: SocketAddrV4, count: usize, mode: Mode) -> Result<Measured> {
-    best(server, |window| SecureDevices::new(coaps, count)?.connect(mode, window))
+    let mut devices = SecureDevices::new(coaps, count)?;
+    best(server, |window| devices.connect(mode, window))
 }
 
 fn better(one: Measured, other: Measured) -> Measured {

@@ -342,6 +342,11 @@ fn a_backup_holds_what_was_committed(writer: &mut dyn Writer, reader: &dyn Reade
         batch.put_session(1, b"a session that goes on")?;
         batch.put_credential(&row)
     });
+    let unsettled = &mut |batch: &mut dyn Batch| {
+        batch.put_session(1, b"a session that goes on")?;
+        batch.put_session(2, b"a session that goes on")
+    };
+    writer.commit(unsettled).unwrap();
     let folder = std::env::temp_dir().join(format!("buoy-contract-{}-{:p}", std::process::id(), reader));
     reader.backup(&folder).unwrap();
     let copy = std::fs::read(&folder).unwrap();

@@ -80,7 +80,7 @@ pub trait Batch {
     fn set_credential_state(&mut self, id: u64, state: CredentialState) -> Result<(), StoreError>;
     /// Forgets a credential.
     fn remove_credential(&mut self, id: u64) -> Result<(), StoreError>;
-    /// Saves a session under its id.
+    /// Saves a session under its id. Readers see it once it is settled ([`Writer::settle`]).
     fn put_session(&mut self, id: u64, record: &[u8]) -> Result<(), StoreError>;
     /// Forgets a session.
     fn remove_session(&mut self, id: u64) -> Result<(), StoreError>;

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
+    include_str!("schema/5.sql"),
 ];
 
 /// How long a reader waits where it must.
@@ -286,11 +287,11 @@ impl Batch for SqliteBatch<'_> {
     }
 
     fn put_session(&mut self, id: u64, record: &[u8]) -> Result<(), StoreError> {
-        self.run("INSERT OR REPLACE INTO sessions (id, record) VALUES (?1, ?2)", params![id as i64, record])
+        self.pending.session(id, Some(record))
     }
 
     fn remove_session(&mut self, id: u64) -> Result<(), StoreError> {
-        self.run("DELETE FROM sessions WHERE id = ?1", [id as i64])
+        self.pending.session(id, None)
     }
 
     fn put_bootstrap_config(&mut self, config: &BootstrapConfigRow) -> Result<(), StoreError> {
@@ -525,12 +526,15 @@ impl Reader for SqliteReader {
     }
 
     fn backup(&self, target: &Path) -> Result<(), StoreError> {
-        let open = |cause: rusqlite::Error| StoreError::Open { path: target.to_owned(), cause: cause.into() };
-        let mut copy = Connection::open(target).map_err(open)?;
-        let backup = rusqlite::backup::Backup::new(&self.connection, &mut copy)?;
-        backup.run_to_completion(1024, Duration::ZERO, None)?;
-        drop(backup);
-        copy.execute_batch("PRAGMA secure_delete = ON; DELETE FROM sessions")?;
+        let fails = |cause: String| StoreError::Open { path: target.to_owned(), cause: cause.into() };
+        let open = |cause: rusqlite::Error| fails(cause.to_string());
+        let name = target.to_str().ok_or_else(|| fails("its name is not UTF-8".into()))?;
+        // A copy of the pages would hold those that are free as well, and sessions that have ended are in them.
+        self.connection.execute("VACUUM INTO ?1", [name]).map_err(open)?;
+        let copy = Connection::open(target).map_err(open)?;
+        copy.execute_batch(
+            "PRAGMA secure_delete = ON; DELETE FROM sessions; UPDATE batch SET sessions = x'' WHERE sessions <> x''",
+        )?;
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
-//! What devices change most, registrations and values over time, in two steps: a commit appends all of it as one row, and later many
-//! rows are sorted into their tables at once.
+//! What devices change most, registrations, sessions and values over time, in two steps: a commit appends all of it as one row, and later
+//! many rows are sorted into their tables at once.
 //!
 //! A value that went to its place at once would cost a page of its own: each commit would write as many pages as there are devices in
-//! it. Sorted by the ten thousand, a page takes many. A registration would cost a statement, and so costs some bytes.
+//! it. Sorted by the ten thousand, a page takes many. A registration or a session would cost a statement, and so costs some bytes.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ const MOST_ENDPOINTS: usize = 1_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Series {
     ids: HashMap<Box<str>, Vec<(Path, i64)>>,
-    /// Samples and registrations that are in batches yet.
+    /// Samples, registrations and sessions that are in batches yet.
     pub(super) unsettled: usize,
 }
 
@@ -32,13 +32,24 @@ pub(super) struct Series {
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     registrations: Vec<u8>,
+    sessions: Vec<u8>,
     samples: Vec<u8>,
     pub(super) count: usize,
 }
 
-/// One registration of a batch; without a record it is forgotten.
+/// A table of records by number, and the column of batches that has what is said of them.
+struct Records {
+    column: &'static str,
+    table: &'static str,
+    key: &'static str,
+}
+
+const REGISTRATIONS: Records = Records { column: "registrations", table: "registration", key: "key" };
+const SESSIONS: Records = Records { column: "sessions", table: "sessions", key: "id" };
+
+/// What a batch says of one record; without bytes it is forgotten.
 #[derive(Debug, Serialize, Deserialize)]
-struct Registration<'a> {
+struct Word<'a> {
     key: u64,
     #[serde(borrow)]
     record: Option<&'a Bytes>,
@@ -92,7 +103,12 @@ impl Series {
 impl Pending {
     pub(super) fn registration(&mut self, key: u64, record: Option<&[u8]>) -> Result<(), StoreError> {
         self.count += 1;
-        append(&mut self.registrations, &Registration { key, record: record.map(Bytes::new) })
+        append(&mut self.registrations, &Word { key, record: record.map(Bytes::new) })
+    }
+
+    pub(super) fn session(&mut self, id: u64, record: Option<&[u8]>) -> Result<(), StoreError> {
+        self.count += 1;
+        append(&mut self.sessions, &Word { key: id, record: record.map(Bytes::new) })
     }
 
     pub(super) fn sample(&mut self, series: i64, at: u64, value: Sample) -> Result<(), StoreError> {
@@ -103,8 +119,9 @@ impl Pending {
     /// Saves what a commit appends.
     pub(super) fn save(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
         if self.count > 0 {
-            let sql = "INSERT INTO batch (registrations, samples) VALUES (?1, ?2)";
-            transaction.prepare_cached(sql)?.execute(params![self.registrations, self.samples])?;
+            let sql = "INSERT INTO batch (registrations, sessions, samples) VALUES (?1, ?2, ?3)";
+            let columns = params![self.registrations, self.sessions, self.samples];
+            transaction.prepare_cached(sql)?.execute(columns)?;
         }
         Ok(())
     }
@@ -119,7 +136,7 @@ fn append(bytes: &mut Vec<u8>, entry: &impl Serialize) -> Result<(), StoreError>
 /// Sorts the oldest batches into their tables, so many bytes of them. How many entries these had; none if there is no batch.
 pub(super) fn settle(transaction: &Transaction<'_>, bytes: usize) -> Result<usize, StoreError> {
     let Some(last) = last_within(transaction, bytes)? else { return Ok(0) };
-    let registrations = settle_registrations(transaction, last)?;
+    let records = REGISTRATIONS.settle(transaction, last)? + SESSIONS.settle(transaction, last)?;
     let mut samples = Vec::new();
     let mut batches = transaction.prepare_cached("SELECT samples FROM batch WHERE id <= ?1 ORDER BY id")?;
     let mut rows = batches.query([last])?;
@@ -133,12 +150,12 @@ pub(super) fn settle(transaction: &Transaction<'_>, bytes: usize) -> Result<usiz
     }
     settle_samples(transaction, &mut samples)?;
     transaction.prepare_cached("DELETE FROM batch WHERE id <= ?1")?.execute([last])?;
-    Ok(samples.len() + registrations)
+    Ok(samples.len() + records)
 }
 
 /// The last of the oldest batches that have so many bytes together; one at least, if there is one.
 fn last_within(transaction: &Transaction<'_>, bytes: usize) -> Result<Option<i64>, StoreError> {
-    let sql = "SELECT id, length(registrations) + length(samples) FROM batch ORDER BY id";
+    let sql = "SELECT id, length(registrations) + length(sessions) + length(samples) FROM batch ORDER BY id";
     let mut batches = transaction.prepare_cached(sql)?;
     let mut rows = batches.query([])?;
     let (mut last, mut sum) = (None, 0);
@@ -151,54 +168,58 @@ fn last_within(transaction: &Transaction<'_>, bytes: usize) -> Result<Option<i64
     Ok(last)
 }
 
-/// The last word on a key counts, and only that is written: a device that registered again and again leaves one row.
-fn settle_registrations(transaction: &Transaction<'_>, last: i64) -> Result<usize, StoreError> {
-    let mut last_words = HashMap::new();
-    let mut count = 0;
-    each_registration(transaction, last, |number, Registration { key, .. }| {
-        last_words.insert(key, number);
-        count = number + 1;
-        Ok(())
-    })?;
-    let highest: Option<i64> =
-        transaction.query_row("SELECT max(key) FROM registration", [], |row| row.get(0))?;
-    let mut put =
-        transaction.prepare_cached("INSERT OR REPLACE INTO registration (key, record) VALUES (?1, ?2)")?;
-    let mut remove = transaction.prepare_cached("DELETE FROM registration WHERE key = ?1")?;
-    each_registration(transaction, last, |number, Registration { key, record }| {
-        if last_words.get(&key) != Some(&number) {
-            return Ok(());
-        }
-        match record {
-            Some(record) => put.execute(params![key as i64, &**record])?,
-            // One that came and went within these batches was never in the table.
-            None if Some(key as i64) > highest => 0,
-            None => remove.execute([key as i64])?,
-        };
-        Ok(())
-    })?;
-    Ok(count)
-}
-
-/// Hands out the registrations of the batches up to one, in the order in which they came, and each with its number.
-fn each_registration(
-    transaction: &Transaction<'_>,
-    last: i64,
-    mut each: impl FnMut(usize, Registration<'_>) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let sql = "SELECT registrations FROM batch WHERE id <= ?1 ORDER BY id";
-    let mut batches = transaction.prepare_cached(sql)?;
-    let mut rows = batches.query([last])?;
-    let mut number = 0;
-    while let Some(row) = rows.next()? {
-        let mut bytes = row.get_ref(0)?.as_blob().unwrap_or_default();
-        while let Ok((registration, rest)) = postcard::take_from_bytes(bytes) {
-            each(number, registration)?;
-            number += 1;
-            bytes = rest;
-        }
+impl Records {
+    /// The last word on a key counts, and only that is written: a device that registered again and again leaves one row.
+    fn settle(&self, transaction: &Transaction<'_>, last: i64) -> Result<usize, StoreError> {
+        let Self { table, key, .. } = self;
+        let mut last_words = HashMap::new();
+        let mut count = 0;
+        self.each_word(transaction, last, |number, Word { key, .. }| {
+            last_words.insert(key, number);
+            count = number + 1;
+            Ok(())
+        })?;
+        let highest: Option<i64> =
+            transaction.query_row(&format!("SELECT max({key}) FROM {table}"), [], |row| row.get(0))?;
+        let put = format!("INSERT OR REPLACE INTO {table} ({key}, record) VALUES (?1, ?2)");
+        let mut put = transaction.prepare_cached(&put)?;
+        let mut remove = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE {key} = ?1"))?;
+        self.each_word(transaction, last, |number, Word { key, record }| {
+            if last_words.get(&key) != Some(&number) {
+                return Ok(());
+            }
+            match record {
+                Some(record) => put.execute(params![key as i64, &**record])?,
+                // One that came and went within these batches was never in the table.
+                None if Some(key as i64) > highest => 0,
+                None => remove.execute([key as i64])?,
+            };
+            Ok(())
+        })?;
+        Ok(count)
     }
-    Ok(())
+
+    /// Hands out what the batches up to one say, in the order in which it came, and each with its number.
+    fn each_word(
+        &self,
+        transaction: &Transaction<'_>,
+        last: i64,
+        mut each: impl FnMut(usize, Word<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let sql = format!("SELECT {} FROM batch WHERE id <= ?1 ORDER BY id", self.column);
+        let mut batches = transaction.prepare_cached(&sql)?;
+        let mut rows = batches.query([last])?;
+        let mut number = 0;
+        while let Some(row) = rows.next()? {
+            let mut bytes = row.get_ref(0)?.as_blob().unwrap_or_default();
+            while let Ok((word, rest)) = postcard::take_from_bytes(bytes) {
+                each(number, word)?;
+                number += 1;
+                bytes = rest;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn settle_samples(transaction: &Transaction<'_>, samples: &mut [Entry]) -> Result<(), StoreError> {

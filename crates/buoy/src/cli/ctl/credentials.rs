@@ -223,6 +223,11 @@ fn revoke(client: &Client, out: Output, which: &Which) -> anyhow::Result<()> {
         let added =
             client.add_credential(&AddCredential { endpoint: which.endpoint.clone(), purpose, proof })?;
         all.push(added.credential);
+        eprintln!(
+            "{} had no credentials. Its name is refused from now on, also with a certificate of a trusted authority; \
+             `buoy ctl credentials remove {0}` takes that back",
+            which.endpoint
+        );
     }
     let revoked: Result<Vec<_>, _> = all.iter().map(|one| client.revoke_credential(one.id)).collect();
     let revoked = revoked?;

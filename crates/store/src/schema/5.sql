@@ -1,0 +1,1 @@
+ALTER TABLE batch ADD COLUMN sessions BLOB NOT NULL DEFAULT x'';
