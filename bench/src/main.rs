@@ -152,10 +152,9 @@ fn typical(server: Process, mut measure: impl FnMut() -> Result<Measured>) -> Re
     Ok(typical)
 }
 
-/// The same for a full handshake of each of so many devices, which come again round by round.
+/// The same for a full handshake of each of so many devices, which come from other addresses each time.
 fn handshakes(server: Process, coaps: SocketAddrV4, count: usize, mode: Mode) -> Result<Measured> {
-    let mut devices = SecureDevices::new(coaps, count)?;
-    best(server, |window| devices.connect(mode, window))
+    best(server, |window| SecureDevices::new(coaps, count)?.connect(mode, window))
 }
 
 fn better(one: Measured, other: Measured) -> Measured {
