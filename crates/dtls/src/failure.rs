@@ -63,7 +63,12 @@ pub enum Failure {
     RawPublicKeyRefused(crate::crypto::PublicKey),
     /// The certificates don't convince.
     #[cfg(feature = "x509")]
-    CertificateRefused(crate::x509::CertificateError),
+    CertificateRefused {
+        /// The common name in the peer's own certificate, if it has one that can be read. Nobody vouches for it.
+        name: Option<Box<str>>,
+        /// Why.
+        error: crate::x509::CertificateError,
+    },
     /// The peer is who it says, but may not come in.
     PeerRefused,
     /// Our own configuration can't do what it promises: a key that is none, or no key at all.
@@ -113,7 +118,7 @@ impl Failure {
             #[cfg(feature = "rpk")]
             Self::RawPublicKeyRefused(_) => Alert::BAD_CERTIFICATE,
             #[cfg(feature = "x509")]
-            Self::CertificateRefused(error) => error.alert(),
+            Self::CertificateRefused { error, .. } => error.alert(),
             Self::PeerRefused => Alert::ACCESS_DENIED,
             Self::OwnCredentialsUnusable => Alert::INTERNAL_ERROR,
         })
@@ -168,7 +173,11 @@ impl fmt::Display for Failure {
             #[cfg(feature = "rpk")]
             Self::RawPublicKeyRefused(key) => write!(f, "raw public key refused: {key:?}"),
             #[cfg(feature = "x509")]
-            Self::CertificateRefused(error) => write!(f, "certificate refused: {error}"),
+            Self::CertificateRefused { name: Some(name), error } => {
+                write!(f, "certificate of {} refused: {error}", Identity(name.as_bytes()))
+            }
+            #[cfg(feature = "x509")]
+            Self::CertificateRefused { name: None, error } => write!(f, "certificate refused: {error}"),
             Self::PeerRefused => f.write_str("the peer may not come in"),
             Self::OwnCredentialsUnusable => f.write_str("our own credentials can't be used"),
         }

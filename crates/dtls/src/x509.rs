@@ -93,8 +93,8 @@ impl fmt::Display for CertificateError {
             Self::UnknownAuthority => f.write_str("no trust anchor vouches for it"),
             Self::NotAnAuthority => f.write_str("it was signed by a certificate that may not sign others"),
             Self::BadSignature => f.write_str("its signature is wrong"),
-            Self::NotYetValid(from) => write!(f, "it is not valid before {from} (seconds since 1970)"),
-            Self::Expired(until) => write!(f, "it was valid until {until} (seconds since 1970)"),
+            Self::NotYetValid(from) => write!(f, "it is not valid before {}", der::Date(*from)),
+            Self::Expired(until) => write!(f, "it was valid until {}", der::Date(*until)),
             Self::TimeUnknown => f.write_str("the time is not known, so nor is whether it is valid"),
             Self::WrongPurpose => f.write_str("it is for another purpose"),
             Self::WrongName => f.write_str("it is for another name"),
@@ -396,6 +396,11 @@ pub fn check_client<P: Provider>(
     let clock = unix_time.map_or(Clock::Unknown, Clock::At);
     PathSearch::<P>::new(&intermediates, anchors, clock, Purpose::Client, None).check(&leaf)?;
     CertificateFacts::of::<P>(&leaf)
+}
+
+/// Whose certificate was shown first, for a person who reads why it was refused.
+pub(crate) fn shown_name(chain: &[&[u8]]) -> Option<Box<str>> {
+    Certificate::parse(chain.first()?).ok()?.common_name().map(Box::from)
 }
 
 fn parse_chain<'a>(chain: &[&'a [u8]]) -> Result<(Certificate<'a>, Vec<Certificate<'a>>), CertificateError> {

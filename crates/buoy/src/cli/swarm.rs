@@ -27,6 +27,8 @@ use report::Report;
 const BATCHES_PER_TURN: usize = 8;
 /// What is open at the end gets so long for its answer.
 const LAST_WAIT: Duration = Duration::from_secs(10);
+/// While devices register, standard error tells so often how far they are.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 /// The most devices: as many loopback addresses as there are.
 const MOST_DEVICES: u32 = 1_000_000;
 
@@ -173,6 +175,7 @@ impl<'a> Swarm<'a> {
 
     fn register_all(&mut self) -> anyhow::Result<()> {
         let started = self.clock.now();
+        let mut told = started;
         let mut next = 0;
         while next < self.machines.len() {
             while self.open < self.args.window && next < self.machines.len() {
@@ -183,13 +186,28 @@ impl<'a> Swarm<'a> {
                 next += 1;
             }
             self.turn(None)?;
+            self.tell_progress(&mut told);
         }
         let deadline = self.clock.now() + LAST_WAIT;
         while self.open > 0 && self.clock.now() < deadline {
             self.turn(Some(deadline))?;
+            self.tell_progress(&mut told);
         }
         self.report.registered_in(self.clock.now() - started);
         Ok(())
+    }
+
+    /// Nobody should wait for a server that isn't there and not know it.
+    fn tell_progress(&self, told: &mut Instant) {
+        let now = self.clock.now();
+        if now - *told < TELL_EVERY {
+            return;
+        }
+        *told = now;
+        match self.report.registrations() {
+            0 => eprintln!("no answer from {} so far; is a server there?", self.args.server),
+            count => eprintln!("{count} of {} are registered", self.machines.len()),
+        }
     }
 
     fn run_for(&mut self, duration: Duration) -> anyhow::Result<()> {

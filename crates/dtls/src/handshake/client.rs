@@ -535,7 +535,9 @@ fn certificate<P: Provider>(
         #[cfg(feature = "x509")]
         (ServerTrust::Certificate(trust), CertificateType::X509) => {
             let chain = message::certificate::parse_chain(arrived.body()).blame(arrived.message)?;
-            let facts = trust.check::<P>(&chain, context.unix_time).map_err(Failure::CertificateRefused)?;
+            let facts = trust.check::<P>(&chain, context.unix_time).map_err(|error| {
+                Failure::CertificateRefused { name: crate::x509::shown_name(&chain), error }
+            })?;
             let key = *facts.public_key();
             Ok(ServerIdentity::Key { key, peer: Peer::Certificate(Box::new(facts)) })
         }

@@ -545,8 +545,10 @@ fn certificate<P: Provider>(
         CertificateType::X509 => {
             let chain = message::certificate::parse_chain(arrived.body()).blame(arrived.message)?;
             let anchors = &environment.config.client_anchors;
-            let facts = crate::x509::check_client::<P>(&chain, anchors, context.unix_time)
-                .map_err(Failure::CertificateRefused)?;
+            let facts =
+                crate::x509::check_client::<P>(&chain, anchors, context.unix_time).map_err(|error| {
+                    Failure::CertificateRefused { name: crate::x509::shown_name(&chain), error }
+                })?;
             Ok(Shown::Key(Box::new(*facts.public_key()), Peer::Certificate(Box::new(facts))))
         }
         #[cfg(not(feature = "x509"))]

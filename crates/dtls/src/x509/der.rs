@@ -1,6 +1,8 @@
 //! As much of DER (ITU-T X.690) as certificates need: definite lengths in their shortest form, one-byte tags. Nothing recurses;
 //! how deep anything is read is how deep the calls are written.
 
+use core::fmt;
+
 use crate::wire::{Malformed, Reader};
 
 pub(super) const BOOLEAN: u8 = 0x01;
@@ -142,9 +144,51 @@ fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
     days.saturating_sub(719_469)
 }
 
+/// Seconds since 1970, as RFC 3339 writes them.
+pub(super) struct Date(pub(super) u64);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.0 / 86_400, self.0 % 86_400);
+        let (year, month, day) = date(days);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+/// The way back from [`days_since_1970`]. After 400 years the calendar repeats.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days.saturating_add(719_468);
+    let (eras, day) = (days / 146_097, days % 146_097);
+    let leap_days = (day / 1460).saturating_sub(day / 36_524).saturating_add(day / 146_096);
+    let year = day.saturating_sub(leap_days) / 365;
+    let days_of_years = year.saturating_mul(365).saturating_add(year / 4).saturating_sub(year / 100);
+    let day = day.saturating_sub(days_of_years);
+    let month = day.saturating_mul(5).saturating_add(2) / 153;
+    let day = day.saturating_sub(month.saturating_mul(153).saturating_add(2) / 5).saturating_add(1);
+    let year = year.saturating_add(eras.saturating_mul(400));
+    if month < 10 {
+        (year, month.saturating_add(3), day)
+    } else {
+        (year.saturating_add(1), month.saturating_sub(9), day)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_is_written_as_it_was_read() {
+        for text in
+            ["19700101000000Z", "20000229235959Z", "20261126031415Z", "21000301000000Z", "99991231235959Z"]
+        {
+            let seconds = time(GENERALIZED_TIME, text).unwrap();
+            let written = std::format!("{}", Date(seconds));
+            let digits: std::string::String = written.chars().filter(|c| c.is_ascii_digit()).collect();
+            assert_eq!(std::format!("{digits}Z"), text, "{written}");
+        }
+    }
 
     fn time(tag: u8, text: &str) -> Result<u64, Malformed> {
         unix_time(Value { tag, content: text.as_bytes(), whole: &[] })

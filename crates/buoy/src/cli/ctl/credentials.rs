@@ -21,6 +21,9 @@ use super::output::{Output, ago, pairs, table, time};
 use crate::certificates;
 use crate::hex;
 
+/// A pre-shared key that nobody guesses: as long as the cipher's.
+const SAFE_KEY_BYTES: usize = 16;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Adds a credential of a device.
@@ -196,12 +199,21 @@ fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<()> {
 fn rotate(client: &Client, out: Output, args: &Rotate) -> anyhow::Result<()> {
     let mut all = client.credentials(Some(&args.endpoint))?;
     all.retain(|one| {
-        one.state == CredentialState::Active
-            && args.kind.is_none_or(|kind| one.kind == kind.into())
+        args.kind.is_none_or(|kind| one.kind == kind.into())
             && args.purpose.is_none_or(|purpose| one.purpose == purpose.into())
     });
-    match all.as_slice() {
-        [old] => show_new(out, &client.rotate_credential(old.id, &args.proof.of(old.kind)?)?),
+    let (active, next): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .filter(|one| one.state != CredentialState::Revoked)
+        .partition(|one| one.state == CredentialState::Active);
+    match active.as_slice() {
+        [old] => {
+            let made = client.rotate_credential(old.id, &args.proof.of(old.kind)?)?;
+            if let Some(unused) = next.iter().find(|one| one.kind == old.kind && one.purpose == old.purpose) {
+                eprintln!("credential {}, made before and never used, is void now", unused.id);
+            }
+            show_new(out, &made)
+        }
         [] => bail!(
             "{} has no such active credential; `buoy ctl credentials list` shows what there is",
             args.endpoint
@@ -276,12 +288,14 @@ impl Proof {
                 "others on this machine can see a key on the command line, and the shell remembers it; prefer --key-file FILE, or \
                  --key-file - for standard input"
             );
+            warn_of_short_key(key);
             return Ok(Some(Secret::new(key.clone())));
         }
         let Some(path) = &self.key_file else { return Ok(None) };
         let bytes = Zeroizing::new(read(path)?);
         let digits = std::str::from_utf8(&bytes);
         let digits = digits.with_context(|| format!("{} has no hexadecimal digits", path.display()))?;
+        warn_of_short_key(digits.trim());
         Ok(Some(Secret::new(digits.trim().to_owned())))
     }
 }
@@ -345,6 +359,16 @@ fn kind_and_identity(one: &Credential) -> (&'static str, String) {
         }
     };
     (kind_name(one.kind), known_by.unwrap_or_else(|| "its name".into()))
+}
+
+/// A key that others can guess is none.
+fn warn_of_short_key(digits: &str) {
+    let bytes = digits.len() / 2;
+    if bytes < SAFE_KEY_BYTES {
+        eprintln!(
+            "a key of {bytes} bytes can be guessed; take {SAFE_KEY_BYTES} random ones: `openssl rand -hex {SAFE_KEY_BYTES}`"
+        );
+    }
 }
 
 const fn kind_name(kind: CredentialKind) -> &'static str {

@@ -58,6 +58,11 @@ impl Report {
         self.registered = duration;
     }
 
+    /// Register requests that were answered.
+    pub(super) fn registrations(&self) -> u64 {
+        self.exchanges[0].times.len()
+    }
+
     pub(super) fn failures(&self) -> u64 {
         self.failed.values().sum::<u64>() + self.unanswered().map(|(_, count)| count).sum::<u64>()
     }
@@ -154,7 +159,7 @@ impl Report {
 
     pub(super) fn print(&self) {
         let seconds = self.registered.as_secs_f64();
-        let count = self.exchanges[0].times.len();
+        let count = self.registrations();
         println!(
             "{count} of {} devices registered in {seconds:.2} s: {:.0}/s",
             self.devices,
