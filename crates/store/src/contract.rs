@@ -28,6 +28,8 @@ pub fn check(make: impl Fn() -> Fresh) {
         firmware_is_listed_newest_first,
         updates_are_found_while_they_are_open,
         samples_outlive_what_happens_before_they_are_settled,
+        a_sample_outlives_a_prune_in_the_same_commit,
+        much_in_one_commit_comes_back,
         an_idempotency_key_is_found_until_it_is_pruned,
         sessions_come_back_by_ascending_id,
         credentials_are_listed_newest_first,
@@ -287,6 +289,28 @@ fn samples_outlive_what_happens_before_they_are_settled(writer: &mut dyn Writer,
     while writer.settle().unwrap() > 0 {}
     assert_eq!(reader.samples("a", "/3303/0/5700", 0..9000, 9).unwrap(), [(7000, Sample::Integer(2))]);
     assert_eq!(reader.samples("a", "/3303/0/5701", 0..9000, 9).unwrap(), [(7001, Sample::Integer(4))]);
+}
+
+fn a_sample_outlives_a_prune_in_the_same_commit(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let (one, two) = (resource("/3303/0/5700"), resource("/3303/0/5701"));
+    commit(writer, |batch| batch.put_sample("a", one, 1000, Sample::Integer(1)));
+    commit(writer, |batch| {
+        // Of one series all that is in its place is old; the other begins.
+        batch.put_sample("a", one, 9000, Sample::Integer(2))?;
+        batch.put_sample("a", two, 9000, Sample::Integer(3))?;
+        batch.prune(5000)
+    });
+    commit(writer, |batch| batch.put_sample("b", one, 9000, Sample::Integer(4)));
+    assert_eq!(reader.samples("a", "/3303/0/5700", 0..9999, 9).unwrap(), [(9000, Sample::Integer(2))]);
+    assert_eq!(reader.samples("a", "/3303/0/5701", 0..9999, 9).unwrap(), [(9000, Sample::Integer(3))]);
+    assert_eq!(reader.samples("b", "/3303/0/5700", 0..9999, 9).unwrap(), [(9000, Sample::Integer(4))]);
+}
+
+fn much_in_one_commit_comes_back(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let record = |key: u64| key.to_be_bytes().repeat(64);
+    commit(writer, |batch| (1..3000).try_for_each(|key| batch.put_registration(key, &record(key))));
+    let expected: Vec<_> = (1..3000).map(|key| (key, record(key))).collect();
+    assert!(registrations(reader) == expected);
 }
 
 fn what_is_old_is_pruned_and_what_is_open_stays(writer: &mut dyn Writer, reader: &dyn Reader) {

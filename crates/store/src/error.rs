@@ -21,6 +21,15 @@ pub enum StoreError {
         /// The latest schema that this program knows.
         known: u32,
     },
+    /// The file was written by an earlier version of the program.
+    TooOld {
+        /// Which.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// The schema that this program has.
+        known: u32,
+    },
     /// The disk is full.
     DiskFull,
     /// The file cannot be written to.
@@ -43,6 +52,12 @@ impl fmt::Display for StoreError {
                 f,
                 "the database {} has schema {found}, and this program knows schemas up to {known}; use the newer program \
                  that wrote it, or restore a backup",
+                path.display()
+            ),
+            Self::TooOld { path, found, known } => write!(
+                f,
+                "the database {} has schema {found}, and this program has {known}; back it up with the program that serves it, or \
+                 let the server of this program run on it first",
                 path.display()
             ),
             Self::DiskFull => f.write_str("the disk is full; free some space, and what waits will be saved"),

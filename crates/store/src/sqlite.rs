@@ -29,6 +29,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/5.sql"),
 ];
 
+/// The schema of this program.
+const SCHEMA: u32 = MIGRATIONS.len() as u32;
+
 /// How long a reader waits where it must.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -48,6 +51,18 @@ impl Sqlite {
         let mut connection = store.connect(OpenFlags::default())?;
         migrate(&mut connection, path)?;
         Ok(store)
+    }
+
+    /// A file that is there, and stays as it is: a server may run on it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn open_to_read(path: &Path) -> Result<SqliteReader, StoreError> {
+        let reader = Self { path: path.to_owned() }.reader()?;
+        match schema(&reader.connection, path)? {
+            SCHEMA => Ok(reader),
+            found => Err(StoreError::TooOld { path: path.to_owned(), found, known: SCHEMA }),
+        }
     }
 
     /// The writer. There should be one.
@@ -96,17 +111,26 @@ impl Sqlite {
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let known = MIGRATIONS.len() as u32;
-    let transaction = connection.transaction()?;
-    let found: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if found > known {
-        return Err(StoreError::TooNew { path: path.to_owned(), found, known });
+    if schema(connection, path)? == SCHEMA {
+        return Ok(());
     }
+    // Another program may be at it.
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let found = schema(&transaction, path)?;
     for step in MIGRATIONS.iter().skip(found as usize) {
         transaction.execute_batch(step)?;
     }
-    transaction.pragma_update(None, "user_version", known)?;
+    transaction.pragma_update(None, "user_version", SCHEMA)?;
     Ok(transaction.commit()?)
+}
+
+/// That of a file: none that is newer than this program's.
+fn schema(connection: &Connection, path: &Path) -> Result<u32, StoreError> {
+    let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > SCHEMA {
+        return Err(StoreError::TooNew { path: path.to_owned(), found, known: SCHEMA });
+    }
+    Ok(found)
 }
 
 /// The one connection that writes.
@@ -163,7 +187,7 @@ impl SqliteWriter {
         let mut batch =
             SqliteBatch { transaction: &transaction, series, pending: batches::Pending::default() };
         apply(&mut batch)?;
-        let SqliteBatch { pending, .. } = batch;
+        let SqliteBatch { mut pending, .. } = batch;
         pending.save(&transaction)?;
         transaction.commit()?;
         series.unsettled += pending.count;
@@ -183,15 +207,21 @@ impl SqliteBatch<'_> {
         self.transaction.prepare_cached(sql)?.execute(parameters)?;
         Ok(())
     }
+
+    fn save_if_large(&mut self) -> Result<(), StoreError> {
+        if self.pending.is_large() { self.pending.save(self.transaction) } else { Ok(()) }
+    }
 }
 
 impl Batch for SqliteBatch<'_> {
     fn put_registration(&mut self, key: u64, record: &[u8]) -> Result<(), StoreError> {
-        self.pending.registration(key, Some(record))
+        self.pending.registration(key, Some(record))?;
+        self.save_if_large()
     }
 
     fn remove_registration(&mut self, key: u64) -> Result<(), StoreError> {
-        self.pending.registration(key, None)
+        self.pending.registration(key, None)?;
+        self.save_if_large()
     }
 
     fn put_operation(&mut self, operation: &OperationRow) -> Result<(), StoreError> {
@@ -210,11 +240,14 @@ impl Batch for SqliteBatch<'_> {
         value: Sample,
     ) -> Result<(), StoreError> {
         let series = self.series.id(self.transaction, endpoint, path)?;
-        self.pending.sample(series, at, value)
+        self.pending.sample(series, at, value)?;
+        self.save_if_large()
     }
 
     fn prune(&mut self, before: u64) -> Result<(), StoreError> {
         let before = before as i64;
+        // Of this commit as well: a series looks empty as long as its first value is not in its place.
+        self.pending.save(self.transaction)?;
         while batches::settle(self.transaction, batches::SETTLED_AT_ONCE)? > 0 {}
         self.series.forget();
         self.run("DELETE FROM sample WHERE series IN (SELECT id FROM series) AND at < ?1", [before])?;
@@ -287,11 +320,13 @@ impl Batch for SqliteBatch<'_> {
     }
 
     fn put_session(&mut self, id: u64, record: &[u8]) -> Result<(), StoreError> {
-        self.pending.session(id, Some(record))
+        self.pending.session(id, Some(record))?;
+        self.save_if_large()
     }
 
     fn remove_session(&mut self, id: u64) -> Result<(), StoreError> {
-        self.pending.session(id, None)
+        self.pending.session(id, None)?;
+        self.save_if_large()
     }
 
     fn put_bootstrap_config(&mut self, config: &BootstrapConfigRow) -> Result<(), StoreError> {
@@ -527,15 +562,21 @@ impl Reader for SqliteReader {
 
     fn backup(&self, target: &Path) -> Result<(), StoreError> {
         let fails = |cause: String| StoreError::Open { path: target.to_owned(), cause: cause.into() };
-        let open = |cause: rusqlite::Error| fails(cause.to_string());
-        let name = target.to_str().ok_or_else(|| fails("its name is not UTF-8".into()))?;
+        let open = |cause: rusqlite::Error| match StoreError::from(cause) {
+            StoreError::Database(cause) => fails(cause),
+            other => other,
+        };
+        // Until its sessions are out it has another name.
+        let part = target.with_extension("part");
+        let name = part.to_str().ok_or_else(|| fails("its name is not UTF-8".into()))?;
         // A copy of the pages would hold those that are free as well, and sessions that have ended are in them.
         self.connection.execute("VACUUM INTO ?1", [name]).map_err(open)?;
-        let copy = Connection::open(target).map_err(open)?;
+        let copy = Connection::open(&part).map_err(open)?;
         copy.execute_batch(
             "PRAGMA secure_delete = ON; DELETE FROM sessions; UPDATE batch SET sessions = x'' WHERE sessions <> x''",
         )?;
-        Ok(())
+        drop(copy);
+        std::fs::rename(&part, target).map_err(|error| fails(error.to_string()))
     }
 }
 

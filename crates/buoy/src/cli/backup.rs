@@ -21,8 +21,7 @@ pub(crate) struct Args {
 
 /// Copies the database as it is at one instant, the firmware that it speaks of, and the keys: without them its secrets are lost.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let source = serve::database(&args.data);
-    if !source.exists() {
+    if !serve::database(&args.data).exists() {
         bail!("there is no database in {}; name the server's folder with --data", args.data.display());
     }
     if args.target.exists() {
@@ -31,10 +30,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             args.target.display()
         );
     }
+    copy_all(args).inspect_err(|_| {
+        // Half a backup is none, and would be in the way of the next.
+        let _ = fs::remove_dir_all(&args.target);
+    })?;
+    println!("{}", args.target.display());
+    Ok(())
+}
+
+fn copy_all(args: &Args) -> anyhow::Result<()> {
     let firmware = args.target.join("firmware");
     crate::private_file::create_folder(&firmware)
         .with_context(|| format!("{} cannot be made", firmware.display()))?;
-    let reader = Sqlite::open(&source)?.reader()?;
+    let reader = Sqlite::open_to_read(&serve::database(&args.data))?;
     reader.backup(&serve::database(&args.target))?;
     for image in reader.firmware()? {
         copy(&args.data.join("firmware").join(&image.digest), &firmware.join(&image.digest))?;
@@ -46,7 +54,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             copy(&source, &args.target.join(file))?;
         }
     }
-    println!("{}", args.target.display());
     Ok(())
 }
 

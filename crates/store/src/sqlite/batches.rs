@@ -28,7 +28,7 @@ pub(super) struct Series {
     pub(super) unsettled: usize,
 }
 
-/// What one commit appends.
+/// What one commit appends: a row, or some if it is much.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     registrations: Vec<u8>,
@@ -116,13 +116,20 @@ impl Pending {
         append(&mut self.samples, &Entry { series, at, value })
     }
 
-    /// Saves what a commit appends.
-    pub(super) fn save(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        if self.count > 0 {
-            let sql = "INSERT INTO batch (registrations, sessions, samples) VALUES (?1, ?2, ?3)";
-            let columns = params![self.registrations, self.sessions, self.samples];
-            transaction.prepare_cached(sql)?.execute(columns)?;
+    /// Whether a row would be longer than what is sorted at once.
+    pub(super) fn is_large(&self) -> bool {
+        self.registrations.len() + self.sessions.len() + self.samples.len() >= SETTLED_AT_ONCE
+    }
+
+    /// Saves what has come so far as one row.
+    pub(super) fn save(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        let Self { registrations, sessions, samples, .. } = self;
+        if registrations.is_empty() && sessions.is_empty() && samples.is_empty() {
+            return Ok(());
         }
+        let sql = "INSERT INTO batch (registrations, sessions, samples) VALUES (?1, ?2, ?3)";
+        transaction.prepare_cached(sql)?.execute(params![*registrations, *sessions, *samples])?;
+        [registrations, sessions, samples].into_iter().for_each(Vec::clear);
         Ok(())
     }
 }
@@ -136,7 +143,19 @@ fn append(bytes: &mut Vec<u8>, entry: &impl Serialize) -> Result<(), StoreError>
 /// Sorts the oldest batches into their tables, so many bytes of them. How many entries these had; none if there is no batch.
 pub(super) fn settle(transaction: &Transaction<'_>, bytes: usize) -> Result<usize, StoreError> {
     let Some(last) = last_within(transaction, bytes)? else { return Ok(0) };
-    let records = REGISTRATIONS.settle(transaction, last)? + SESSIONS.settle(transaction, last)?;
+    let registrations = REGISTRATIONS.settle(transaction, last)?;
+    let sessions = SESSIONS.settle(transaction, last)?;
+    if sessions.are_damaged {
+        // What is older than the words that were lost must not come back: a record's number would be used a second time. A device
+        // without its session makes a new one.
+        transaction.execute("DELETE FROM sessions", [])?;
+    }
+    if registrations.are_damaged || sessions.are_damaged {
+        tracing::error!(
+            "registrations or sessions that were saved last cannot be read; the disk may be failing. Sessions are made anew, and devices \
+             that are missing come back with their next Register"
+        );
+    }
     let mut samples = Vec::new();
     let mut batches = transaction.prepare_cached("SELECT samples FROM batch WHERE id <= ?1 ORDER BY id")?;
     let mut rows = batches.query([last])?;
@@ -150,7 +169,7 @@ pub(super) fn settle(transaction: &Transaction<'_>, bytes: usize) -> Result<usiz
     }
     settle_samples(transaction, &mut samples)?;
     transaction.prepare_cached("DELETE FROM batch WHERE id <= ?1")?.execute([last])?;
-    Ok(samples.len() + records)
+    Ok(samples.len() + registrations.count + sessions.count)
 }
 
 /// The last of the oldest batches that have so many bytes together; one at least, if there is one.
@@ -168,15 +187,21 @@ fn last_within(transaction: &Transaction<'_>, bytes: usize) -> Result<Option<i64
     Ok(last)
 }
 
+/// What was said of records.
+#[derive(Default)]
+struct Words {
+    count: usize,
+    /// Some could not be read.
+    are_damaged: bool,
+}
+
 impl Records {
     /// The last word on a key counts, and only that is written: a device that registered again and again leaves one row.
-    fn settle(&self, transaction: &Transaction<'_>, last: i64) -> Result<usize, StoreError> {
+    fn settle(&self, transaction: &Transaction<'_>, last: i64) -> Result<Words, StoreError> {
         let Self { table, key, .. } = self;
         let mut last_words = HashMap::new();
-        let mut count = 0;
-        self.each_word(transaction, last, |number, Word { key, .. }| {
+        let words = self.each_word(transaction, last, |number, Word { key, .. }| {
             last_words.insert(key, number);
-            count = number + 1;
             Ok(())
         })?;
         let highest: Option<i64> =
@@ -196,7 +221,7 @@ impl Records {
             };
             Ok(())
         })?;
-        Ok(count)
+        Ok(words)
     }
 
     /// Hands out what the batches up to one say, in the order in which it came, and each with its number.
@@ -205,20 +230,21 @@ impl Records {
         transaction: &Transaction<'_>,
         last: i64,
         mut each: impl FnMut(usize, Word<'_>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Words, StoreError> {
         let sql = format!("SELECT {} FROM batch WHERE id <= ?1 ORDER BY id", self.column);
         let mut batches = transaction.prepare_cached(&sql)?;
         let mut rows = batches.query([last])?;
-        let mut number = 0;
+        let mut words = Words::default();
         while let Some(row) = rows.next()? {
             let mut bytes = row.get_ref(0)?.as_blob().unwrap_or_default();
             while let Ok((word, rest)) = postcard::take_from_bytes(bytes) {
-                each(number, word)?;
-                number += 1;
+                each(words.count, word)?;
+                words.count += 1;
                 bytes = rest;
             }
+            words.are_damaged |= !bytes.is_empty();
         }
-        Ok(())
+        Ok(words)
     }
 }
 
