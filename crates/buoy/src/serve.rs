@@ -117,8 +117,9 @@ impl Server {
             engines,
             &security,
             &endpoints,
-            |engine, plain, secure| Parts {
+            |(engine, outbox), plain, secure| Parts {
                 engine,
+                outbox,
                 plain,
                 secure,
                 directory: endpoints.clone(),
@@ -267,12 +268,15 @@ fn load_models(folder: Option<&Path>) -> anyhow::Result<Registry> {
 }
 
 /// Makes the shards, with all that the store knows.
+/// A shard, and what it has to save and to tell from the start.
+type Engine = (Shard<Endpoints>, Outbox);
+
 fn restore(
     reader: &impl Reader,
     endpoints: &Endpoints,
     clock: Clock,
     settings: &Settings,
-) -> anyhow::Result<Vec<Shard<Endpoints>>> {
+) -> anyhow::Result<Vec<Engine>> {
     let count = settings.shards;
     let config =
         ShardConfig { awake_time: settings.awake_time, shards: count as u8, ..ShardConfig::default() };
@@ -281,14 +285,14 @@ fn restore(
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)
             .map_err(|error| anyhow::anyhow!("the system has no random numbers: {error}"))?;
-        engines.push(Shard::new(number as u8, config, endpoints.clone(), seed));
+        engines.push((Shard::new(number as u8, config, endpoints.clone(), seed), Outbox::default()));
     }
     let now = clock.now();
     let mut damaged = 0;
     reader.registrations(&mut |key, record| {
         let key = RegistrationKey(key);
         // Keys may name shards of a time when there were more.
-        let engine = &mut engines[usize::from(key.shard()) % count];
+        let (engine, _) = &mut engines[usize::from(key.shard()) % count];
         if engine.restore(now, key, record).is_none() {
             damaged += 1;
         }
@@ -306,7 +310,8 @@ fn restore(
         };
         use buoy_server::Directory as _;
         let home = endpoints.claim(&record.endpoint, 0);
-        engines[usize::from(home) % count].restore_operation(now, record, &mut Outbox::default());
+        let (engine, outbox) = &mut engines[usize::from(home) % count];
+        engine.restore_operation(now, record, outbox);
     }
     Ok(engines)
 }
@@ -315,16 +320,16 @@ fn restore(
 fn start_shards(
     reader: &impl Reader,
     sockets: Vec<ShardSockets>,
-    engines: Vec<Shard<Endpoints>>,
+    engines: Vec<Engine>,
     security: &Security,
     endpoints: &Endpoints,
-    parts: impl Fn(Shard<Endpoints>, Option<UdpSocket>, Option<SecureParts>) -> Parts,
+    parts: impl Fn(Engine, Option<UdpSocket>, Option<SecureParts>) -> Parts,
 ) -> anyhow::Result<Vec<(ShardHandle, JoinHandle<()>)>> {
     let count = sockets.len();
     let mut sessions: Vec<Vec<(SessionId, Vec<u8>)>> = vec![Vec::new(); count];
     let mut last = engines
         .iter()
-        .flat_map(Shard::registrations)
+        .flat_map(|(engine, _)| engine.registrations())
         .filter_map(|registration| registration.session)
         .map(SessionId::counter)
         .max()
@@ -378,6 +383,8 @@ fn offer_firmware(app: &App, reader: &impl Reader) -> anyhow::Result<()> {
 async fn keep_house(app: Arc<App>, retention_days: u32) {
     let retention = u64::from(retention_days) * 24 * 60 * 60 * 1000;
     let mut tick = tokio::time::interval(HOUSEKEEPING);
+    // What was missed while the store could not be written is not done over and over after that.
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     tick.tick().await;
     loop {
         tick.tick().await;

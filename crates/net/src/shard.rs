@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -28,7 +30,11 @@ const BATCHES_PER_TURN: usize = 16;
 /// Outboxes that may wait for the journal. With more the thread stops reading its socket: the kernel then drops datagrams, and
 /// the peers try again.
 const MAX_IN_FLIGHT: usize = 64;
-/// How often the times of last contact are saved.
+/// Messages that are taken before sockets and timers get their turn.
+const MESSAGES_PER_TURN: usize = 1024;
+/// Datagrams that other shards read for this one and that may wait for it, so many at most: some megabytes.
+const MOST_FORWARDED: usize = 8192;
+/// The thread looks around at least so often.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The engine as it runs in a thread.
@@ -59,31 +65,47 @@ impl Done {
 
 /// The way to a shard. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct ShardHandle(Mailbox<Message>);
+pub struct ShardHandle {
+    mailbox: Mailbox<Message>,
+    /// Datagrams from strangers that wait in the mailbox: who reads them for another shard may be faster than that one.
+    forwarded: Arc<AtomicUsize>,
+}
 
 impl ShardHandle {
     /// Has something done in the shard's thread.
     pub fn run(&self, task: impl FnOnce(&mut ServerShard, Instant, &mut Outbox) + Send + 'static) {
-        self.0.send(Message::Run(Box::new(task)));
+        self.mailbox.send(Message::Run(Box::new(task)));
     }
 
     /// Ends the thread once everything that it has to save is saved and sent.
     pub fn stop(&self) {
-        self.0.send(Message::Stop);
+        self.mailbox.send(Message::Stop);
     }
 
     /// Ends a DTLS session.
     pub fn end_session(&self, session: SessionId) {
-        self.0.send(Message::EndSession(session));
+        self.mailbox.send(Message::EndSession(session));
     }
 
     /// Saves how far the sessions have come, so that less can be replayed to a server that crashed.
     pub fn save_sessions(&self) {
-        self.0.send(Message::SaveSessions);
+        self.mailbox.send(Message::SaveSessions);
     }
 
     fn forward(&self, from: Peer, datagram: Box<[u8]>) {
-        self.0.send(Message::Forwarded(from, datagram));
+        self.pass(|| Message::Forwarded(from, datagram));
+    }
+
+    fn forward_records(&self, from: SocketAddr, records: &[u8]) {
+        self.pass(|| Message::Records(from, records.into()));
+    }
+
+    /// Passes on what came by UDP, which may lose it, as UDP does, when too much waits already.
+    fn pass(&self, message: impl FnOnce() -> Message) {
+        if self.forwarded.load(Ordering::Relaxed) < MOST_FORWARDED {
+            self.forwarded.fetch_add(1, Ordering::Relaxed);
+            self.mailbox.send(message());
+        }
     }
 }
 
@@ -106,6 +128,8 @@ enum Message {
 pub struct Parts {
     /// The engine.
     pub engine: ServerShard,
+    /// What it has to save and to tell from the start.
+    pub outbox: Outbox,
     /// Its socket for plain CoAP, if that is spoken.
     pub plain: Option<mio::net::UdpSocket>,
     /// Its port for CoAP over DTLS, if that is spoken.
@@ -146,7 +170,7 @@ pub fn start(parts: Vec<Parts>) -> io::Result<Vec<(ShardHandle, JoinHandle<()>)>
     })?;
     let handles: Vec<ShardHandle> = threads.iter().map(|(handle, _)| handle.clone()).collect();
     for handle in &handles {
-        handle.0.send(Message::Meet(handles.clone()));
+        handle.mailbox.send(Message::Meet(handles.clone()));
     }
     Ok(threads)
 }
@@ -156,7 +180,7 @@ fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHa
     if let Some(socket) = &mut parts.plain {
         poll.registry().register(socket, PLAIN, Interest::READABLE)?;
     }
-    let mut outbox = Outbox::default();
+    let mut outbox = parts.outbox;
     let now = parts.clock.now();
     let secure = parts.secure.map(|mut secure| {
         poll.registry().register(&mut secure.socket, SECURE, Interest::READABLE)?;
@@ -164,6 +188,7 @@ fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHa
     });
     let secure = secure.transpose()?;
     let (messages, inbox) = mailbox(poll.registry(), WAKE)?;
+    let forwarded = Arc::<AtomicUsize>::default();
     let thread = Thread {
         number,
         engine: parts.engine,
@@ -175,6 +200,7 @@ fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHa
         poll,
         inbox,
         done: Done(messages.clone()),
+        forwarded: forwarded.clone(),
         shards: Vec::new(),
         // What is to be saved from the start goes with the first turn.
         spare: vec![outbox],
@@ -182,7 +208,7 @@ fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHa
         stopping: false,
     };
     let join = std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || thread.run())?;
-    Ok((ShardHandle(messages), join))
+    Ok((ShardHandle { mailbox: messages, forwarded }, join))
 }
 
 struct Thread {
@@ -195,6 +221,8 @@ struct Thread {
     clock: Clock,
     poll: Poll,
     inbox: Inbox<Message>,
+    /// Of its own handle.
+    forwarded: Arc<AtomicUsize>,
     done: Done,
     shards: Vec<ShardHandle>,
     spare: Vec<Outbox>,
@@ -203,18 +231,19 @@ struct Thread {
     stopping: bool,
 }
 
-/// Which sockets may have more to read.
+/// What may have more to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Unread {
     plain: bool,
     secure: bool,
+    messages: bool,
 }
 
 impl Thread {
     fn run(mut self) {
         let mut events = Events::with_capacity(8);
         let mut receiver = Receiver::default();
-        let mut unread = Unread { plain: true, secure: true };
+        let mut unread = Unread { plain: true, secure: true, messages: true };
         while !self.is_done() {
             let wait = self.wait(unread);
             if let Err(error) = self.poll.poll(&mut events, Some(wait))
@@ -225,7 +254,7 @@ impl Thread {
             unread.plain |= events.iter().any(|event| event.token() == PLAIN);
             unread.secure |= events.iter().any(|event| event.token() == SECURE);
             let mut outbox = self.spare.pop().unwrap_or_default();
-            self.take_messages(&mut outbox);
+            unread.messages = self.take_messages(&mut outbox);
             if self.may_read() {
                 unread.plain = unread.plain && self.receive_plain(&mut receiver, &mut outbox);
                 unread.secure = unread.secure && self.receive_secure(&mut receiver, &mut outbox);
@@ -256,7 +285,7 @@ impl Thread {
     }
 
     fn wait(&self, unread: Unread) -> Duration {
-        if self.may_read() && (unread.plain || unread.secure) {
+        if unread.messages || (self.may_read() && (unread.plain || unread.secure)) {
             return Duration::ZERO;
         }
         let secure = self.secure.as_ref().and_then(Secure::next_deadline);
@@ -278,8 +307,10 @@ impl Thread {
         }
     }
 
-    fn take_messages(&mut self, outbox: &mut Outbox) {
-        while let Some(message) = self.inbox.next() {
+    /// Takes messages; says whether there may be more. Sockets and timers get their turn however many come.
+    fn take_messages(&mut self, outbox: &mut Outbox) -> bool {
+        for _ in 0..MESSAGES_PER_TURN {
+            let Some(message) = self.inbox.next() else { return false };
             let now = self.clock.now();
             match message {
                 Message::Run(task) => task(&mut self.engine, now, outbox),
@@ -288,13 +319,17 @@ impl Thread {
                     self.release(saved);
                 }
                 Message::Forwarded(from, datagram) => {
+                    self.forwarded.fetch_sub(1, Ordering::Relaxed);
                     let before = outbox.events.len();
                     self.engine.handle_datagram(now, from, &datagram, outbox);
                     // What this shard doesn't know either belongs to nobody: it must not go round.
                     let lost = |event: &mut Event| matches!(event, Event::Misdirected { .. });
                     outbox.events.extract_if(before.., lost).for_each(drop);
                 }
-                Message::Records(from, mut records) => self.take_records(now, from, &mut records, outbox),
+                Message::Records(from, mut records) => {
+                    self.forwarded.fetch_sub(1, Ordering::Relaxed);
+                    self.take_records(now, from, &mut records, outbox);
+                }
                 // The session may be over by now: then nobody is to be told, least of all this shard again.
                 Message::Transmit(to, datagram) if self.has_session(to) => outbox.pass_on(to, &datagram),
                 Message::Transmit(..) => {}
@@ -316,6 +351,7 @@ impl Thread {
                 Message::Stop => self.stopping = true,
             }
         }
+        true
     }
 
     /// Takes datagrams of plain CoAP; says whether there may be more.
@@ -349,7 +385,7 @@ impl Thread {
     ) {
         let home = self.secure.as_ref().and_then(|secure| secure.home_of(from, records));
         match home.and_then(|shard| other_shard(&self.shards, self.number, shard)) {
-            Some(shard) => shard.0.send(Message::Records(from, (&*records).into())),
+            Some(shard) => shard.forward_records(from, records),
             None => self.take_records(now, from, records, outbox),
         }
     }
@@ -423,7 +459,7 @@ impl Thread {
             let Some(session) = peer.session.filter(|session| !secure.has(*session)) else { continue };
             let other = other_shard(&self.shards, self.number, session.shard());
             if let Some(shard) = other.filter(|_| !self.stopping) {
-                shard.0.send(Message::Transmit(peer, datagram.into()));
+                shard.mailbox.send(Message::Transmit(peer, datagram.into()));
             }
         }
         let (datagrams, bytes) = outbox.datagrams_mut();

@@ -22,7 +22,7 @@ pub use portable::{Receiver, send_batch};
 
 /// The most datagrams of a batch.
 pub const BATCH: usize = 64;
-/// The largest datagram that is received; a longer one is cut, and then no message.
+/// The largest datagram that is received; a longer one counts as empty, which is no message.
 pub const MAX_DATAGRAM: usize = 2048;
 /// Room in the kernel for what comes while the shard is busy.
 const RECEIVE_BUFFER: usize = 8 << 20;

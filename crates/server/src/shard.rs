@@ -56,6 +56,8 @@ pub struct Shard<D> {
     observations: HashMap<ObservationId, Index>,
     operations: Operations,
     uploads: HashMap<UploadKey, PartialUpload>,
+    /// When the oldest of them may have waited too long.
+    uploads_due: Option<Instant>,
     files: BTreeMap<Box<str>, Body>,
     /// Downloads that are followed, and how far they have come.
     downloads: HashMap<u64, usize>,
@@ -254,6 +256,7 @@ impl<D: Directory> Shard<D> {
             observations: HashMap::new(),
             operations: Operations::default(),
             uploads: HashMap::new(),
+            uploads_due: None,
             files: BTreeMap::new(),
             downloads: HashMap::new(),
             traced: HashMap::new(),
@@ -360,6 +363,7 @@ impl<D: Directory> Shard<D> {
             self.expiries.next_deadline(),
             self.naps.next_deadline(),
             self.operations.next_deadline(),
+            self.uploads_due,
         ]
         .into_iter()
         .flatten()

@@ -36,7 +36,7 @@ pub trait Writer: Send {
         &mut self,
         apply: &mut dyn FnMut(&mut dyn Batch) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
-    /// How many samples and registrations are durable, but not yet where readers look for them.
+    /// How many samples, registrations and sessions are durable, but not yet where readers look for them.
     fn unsettled(&self) -> usize;
     /// Puts some of what is unsettled where readers look for it; how much. Nothing is left when it says 0.
     ///
@@ -107,7 +107,7 @@ pub trait Reader: Send {
     fn operation(&self, id: u64) -> Result<Option<OperationRow>, StoreError>;
     /// Operations, the newest first, of ids below `before`.
     fn operations(&self, filter: &OperationFilter<'_>, page: Page) -> Result<Vec<OperationRow>, StoreError>;
-    /// The highest id of an operation.
+    /// The highest id of an operation, or of what an idempotency key speaks of: a crash may have come between the key and the operation.
     fn last_operation(&self) -> Result<u64, StoreError>;
     /// The paths of which there are values of a device.
     fn series(&self, endpoint: &str) -> Result<Vec<String>, StoreError>;

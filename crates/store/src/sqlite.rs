@@ -415,7 +415,7 @@ impl Reader for SqliteReader {
     }
 
     fn last_operation(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT coalesce(max(id), 0) FROM operation";
+        let sql = "SELECT max(coalesce((SELECT max(id) FROM operation), 0), coalesce((SELECT max(made) FROM idempotency_key), 0))";
         Ok(self.connection.query_row(sql, [], |row| row.get::<_, i64>(0))? as u64)
     }
 

@@ -148,7 +148,7 @@ impl App {
         Some((registration, performed))
     }
 
-    /// Submits an operation; the receiver tells how it ends.
+    /// Submits an operation on paths that are told without the root under which the device has its objects; the receiver tells how it ends.
     pub(crate) fn submit(
         &self,
         endpoint: &Arc<str>,
@@ -158,10 +158,19 @@ impl App {
         patience: Duration,
     ) -> (OperationId, oneshot::Receiver<Progress>) {
         let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
-        (id, self.submit_as(id, endpoint, request, intent, durability, patience))
+        let answer = self.hub.expect(id, Until::End);
+        let (endpoint, deadline) = (endpoint.clone(), self.clock.now() + patience);
+        let mut submission = Submission { id, endpoint, request, intent, deadline, durability };
+        self.home(&submission.endpoint.clone()).run(move |shard, now, outbox| {
+            if let Some(registration) = shard.registration(&submission.endpoint) {
+                put_under(registration.objects.root(), &mut submission.request);
+            }
+            shard.submit(now, submission, outbox);
+        });
+        (id, answer)
     }
 
-    /// The same under a name that was taken from [`App::next_operation`] before.
+    /// Submits an operation under a name that was taken from [`App::next_operation`] before, on paths as the device has them.
     pub(crate) fn submit_as(
         &self,
         id: OperationId,
@@ -221,6 +230,7 @@ impl App {
     /// good no more.
     pub(crate) fn credentials_changed(&self, endpoint: &str, ends_sessions: bool) {
         self.bootstrap.forget_prepared_for(endpoint);
+        self.end_unproved(endpoint);
         if !ends_sessions {
             return;
         }
@@ -231,6 +241,20 @@ impl App {
         if let Some(server) = &self.bootstrap_server {
             server.cancel(endpoint);
         }
+    }
+
+    /// Ends a registration over plain CoAP whose name has credentials by now: whoever made it may have been anybody.
+    fn end_unproved(&self, endpoint: &str) {
+        use buoy_server::Directory as _;
+        if self.endpoints.may_go_unproved(endpoint) {
+            return;
+        }
+        let name: Arc<str> = endpoint.into();
+        self.home(endpoint).run(move |shard, now, outbox| {
+            if shard.registration(&name).is_some_and(|registration| registration.session.is_none()) {
+                shard.evict(now, &name, outbox);
+            }
+        });
     }
 
     /// Asks the store, away from the threads that serve.

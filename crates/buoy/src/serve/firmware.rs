@@ -178,7 +178,7 @@ pub(crate) async fn remove(app: &Arc<App>, digest: &str) -> anyhow::Result<bool>
         return Ok(false);
     }
     let name = digest.to_owned();
-    app.journal.edit(move |batch| batch.remove_firmware(&name)).await?;
+    app.journal.edit_now(move |batch| batch.remove_firmware(&name)).await?;
     app.firmware.forget(digest);
     app.offer(&coap_path(digest), None);
     app.offer(&format!("{}.sig", coap_path(digest)), None);

@@ -21,7 +21,7 @@ use super::values::DeviceModels;
 
 /// Jobs of one commit.
 const MAX_GROUP: usize = 256;
-/// Samples and registrations are settled when nothing came for so long,
+/// Samples, registrations and sessions are settled when nothing came for so long,
 const IDLE: Duration = Duration::from_millis(100);
 /// when so many wait, or when somebody asks for them.
 const MOST_UNSETTLED: usize = 1 << 20;
@@ -81,11 +81,11 @@ impl JournalHandle {
         wait.await.map_err(|_| Stopped)
     }
 
-    /// Comes back when every sample is where readers look for it.
-    pub(crate) async fn settle(&self) -> Result<(), Stopped> {
+    /// Comes back when every sample is where readers look for it, or with the reason if the store cannot be written.
+    pub(crate) async fn settle(&self) -> Result<(), NotSaved> {
         let (done, wait) = oneshot::channel();
-        self.jobs.send(Job::Settle(done)).map_err(|_| Stopped)?;
-        wait.await.map_err(|_| Stopped)
+        self.jobs.send(Job::Settle(done)).map_err(|_| NotSaved::Stopped(Stopped))?;
+        self.unless_in_trouble(wait).await?.map_err(|_| NotSaved::Stopped(Stopped))
     }
 
     /// Why the store cannot be written at the moment.
@@ -282,7 +282,7 @@ pub(crate) fn operation_record(row: &OperationRow) -> Option<OperationRecord> {
     postcard::from_bytes(&row.record).ok()
 }
 
-/// Values that cannot be read are no reason to refuse the report: the event that goes with it carries them raw.
+/// Values that cannot be read are no reason to refuse the report or to lose the others: the event that goes with it carries them raw.
 fn save_report(batch: &mut dyn Batch, report: &Report, models: &Registry) -> Result<(), StoreError> {
     let base = match &report.source {
         ReportSource::Notification { paths, composite: false, .. } => {
@@ -290,10 +290,7 @@ fn save_report(batch: &mut dyn Batch, report: &Report, models: &Registry) -> Res
         }
         _ => Path::ROOT,
     };
-    let Ok(entries) = DeviceModels::of_any(models).decode(report.format, base, &report.payload) else {
-        return Ok(());
-    };
-    for entry in entries {
+    for entry in DeviceModels::of_any(models).decode_readable(report.format, base, &report.payload) {
         let Some(value) = entry.value else { continue };
         let at = entry.time.map_or(report.received_at, |time| {
             (time.resolve(report.received_at as f64 / 1000.0) * 1000.0).max(0.0) as u64

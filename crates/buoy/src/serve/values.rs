@@ -68,6 +68,25 @@ impl<'a> DeviceModels<'a> {
         self.registry.resource(path, self.version(path.object_id()?))
     }
 
+    /// Reads what can be read of a payload: a value that is not of its resource's type is taken for what it looks like, and one that cannot
+    /// be read at all is left out.
+    pub(crate) fn decode_readable(&self, format: ContentFormat, base: Path, payload: &[u8]) -> Vec<Entry> {
+        let Ok(items) = format::decode(format, base, payload) else { return Vec::new() };
+        let entries = items.map_while(Result::ok).filter_map(|item| {
+            let value = item.value.map(|raw| {
+                let mut scratch = vec![0; raw.scratch_len()];
+                let of_type = self.value_type(item.path).and_then(|it| raw.resolve(it, &mut scratch).ok());
+                let value = of_type.map(|value| value.to_owned());
+                value.or_else(|| raw.resolve(raw.guess(), &mut scratch).ok().map(|value| value.to_owned()))
+            });
+            match value {
+                Some(None) => None,
+                value => Some(Entry { path: item.path, value: value.flatten(), time: item.time }),
+            }
+        });
+        entries.collect()
+    }
+
     /// Reads a payload. Values of resources that no model describes are taken for what they look like.
     pub(crate) fn decode(
         &self,

@@ -64,7 +64,8 @@ impl Receiver {
         let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
         for (header, address) in headers.iter().zip(&self.addresses).take(count) {
             let from = socket_address(address).unwrap_or_else(unknown_address);
-            self.received.push((from, header.msg_len as usize));
+            let is_cut = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+            self.received.push((from, if is_cut { 0 } else { header.msg_len as usize }));
         }
         Ok(count)
     }

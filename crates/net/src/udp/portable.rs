@@ -8,13 +8,14 @@ use super::{BATCH, MAX_DATAGRAM};
 /// Memory for a batch of received datagrams.
 #[derive(Debug)]
 pub struct Receiver {
-    buffers: Vec<[u8; MAX_DATAGRAM]>,
+    /// A byte longer than what is taken, so that what is cut is seen.
+    buffers: Vec<[u8; MAX_DATAGRAM + 1]>,
     received: Vec<(SocketAddr, usize)>,
 }
 
 impl Default for Receiver {
     fn default() -> Self {
-        Self { buffers: vec![[0; MAX_DATAGRAM]; BATCH], received: Vec::with_capacity(BATCH) }
+        Self { buffers: vec![[0; MAX_DATAGRAM + 1]; BATCH], received: Vec::with_capacity(BATCH) }
     }
 }
 
@@ -27,7 +28,9 @@ impl Receiver {
         self.received.clear();
         for buffer in &mut self.buffers {
             match socket.recv_from(buffer) {
-                Ok((length, from)) => self.received.push((from, length)),
+                Ok((length, from)) => {
+                    self.received.push((from, if length > MAX_DATAGRAM { 0 } else { length }))
+                }
                 Err(error) if self.received.is_empty() => return Err(error),
                 Err(_) => break,
             }

@@ -136,7 +136,10 @@ impl<D: Directory> Shard<D> {
             deadline,
         };
         if let Some(failure) = self.reason_to_refuse(&operation) {
-            return end_event(id, &operation, Err(failure), outbox);
+            // What was to be durable has a record of its end as well.
+            self.operations.insert(id, operation);
+            self.end(now, id, Err(failure), outbox);
+            return;
         }
         let endpoint = operation.endpoint.clone();
         if durability != Durability::Transient {

@@ -141,7 +141,7 @@ impl<D: Directory> Shard<D> {
         let message = &request.message;
         let key = upload_key(request);
         let is_known = self.uploads.contains_key(&key);
-        if !is_known && self.uploads.len() >= self.config.max_uploads {
+        if !is_known && !self.has_room_for_upload(request.peer) {
             let busy = refusal(Code::SERVICE_UNAVAILABLE, "too many block-wise transfers are under way");
             return self.refuse(now, request, busy, outbox);
         }
@@ -152,6 +152,7 @@ impl<D: Directory> Shard<D> {
             touched: now,
         });
         upload.touched = now;
+        self.uploads_due.get_or_insert(now + UPLOAD_PATIENCE);
         let size1 = message.uint(OptionNumber::SIZE1);
         let assembled = upload.assembly.accept(block, message.payload().len(), size1);
         if block.offset() == 0 {
@@ -182,10 +183,23 @@ impl<D: Directory> Shard<D> {
         });
     }
 
-    pub(super) fn expire_uploads(&mut self, now: Instant) {
-        if !self.uploads.is_empty() {
-            self.uploads.retain(|_, upload| now.since(upload.touched) < UPLOAD_PATIENCE);
+    /// Strangers, who need no more than an address, can take half of the places.
+    fn has_room_for_upload(&self, peer: Peer) -> bool {
+        let most = self.config.max_uploads;
+        if peer.session.is_some() {
+            return self.uploads.len() < most;
         }
+        let of_strangers = self.uploads.keys().filter(|key| key.peer.session.is_none()).count();
+        self.uploads.len() < most && of_strangers < most.div_ceil(2)
+    }
+
+    pub(super) fn expire_uploads(&mut self, now: Instant) {
+        if self.uploads_due.is_none_or(|due| due > now) {
+            return;
+        }
+        self.uploads.retain(|_, upload| now.since(upload.touched) < UPLOAD_PATIENCE);
+        let oldest = self.uploads.values().map(|upload| upload.touched).min();
+        self.uploads_due = oldest.map(|touched| touched + UPLOAD_PATIENCE);
     }
 
     fn serve_whole(
@@ -301,7 +315,7 @@ impl<D: Directory> Shard<D> {
         outbox: &mut Outbox,
     ) -> Result<Answer, Refusal> {
         if register.lifetime == Some(0) {
-            return Err(refusal(Code::BAD_REQUEST, "the lifetime lt must be at least one second"));
+            return Err(no_lifetime());
         }
         let objects = self.take_objects(register.objects)?;
         let attributes = self.take_attributes(register);
@@ -395,6 +409,9 @@ impl<D: Directory> Shard<D> {
     ) -> Result<Answer, Refusal> {
         let unknown = || refusal(Code::NOT_FOUND, "no registration has this location; register again");
         let index = self.owned(peer, &update.location)?;
+        if update.lifetime == Some(0) {
+            return Err(no_lifetime());
+        }
         let objects = update.objects.map(|payload| self.take_objects(payload)).transpose()?;
         self.moved(now, index, peer);
         let registration = self.registrations.get_mut(index).ok_or_else(unknown)?;
@@ -547,6 +564,10 @@ impl<D: Directory> Shard<D> {
         outbox.events.push(Event::Deregistered(registration.view()));
         Some(registration.view())
     }
+}
+
+fn no_lifetime() -> Refusal {
+    refusal(Code::BAD_REQUEST, "the lifetime lt must be at least one second")
 }
 
 /// Blocks belong together if they come from one peer and differ in nothing but Block1 and Size1.

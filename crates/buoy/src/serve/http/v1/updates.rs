@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 
 use super::firmware::{coap_uri_for, http_uri, no_firmware};
 use super::idempotency::Key;
-use super::{Answer, JsonBody, Problem, Queries, Segments, check_store, limit, stopping};
+use super::{Answer, JsonBody, Problem, Queries, Segments, check_store, limit, not_saved, stopping};
 use crate::serve::app::App;
 use crate::serve::journal;
 use crate::serve::updates::StartError;
@@ -66,7 +66,8 @@ pub(super) async fn start(
         download: request.download_timeout.map_or(default.download, Duration::from_secs),
         ..default
     };
-    match app.updates.start(&request.endpoint, Goal { version, digest, delivery }, patience).await {
+    let started = app.updates.start(&request.endpoint, Goal { version, digest, delivery }, patience);
+    match app.journal.unless_in_trouble(started).await.map_err(not_saved)? {
         Ok(update) => {
             key.save(update.id()).await?;
             Ok((StatusCode::ACCEPTED, Json(update_json(&update))).into_response())
@@ -145,7 +146,7 @@ fn no_update(id: u64) -> Problem {
     )
 )]
 pub(super) async fn cancel(State(app): State<Arc<App>>, Segments(id): Segments<u64>) -> Answer<api::Update> {
-    match app.updates.cancel(id).await {
+    match app.journal.unless_in_trouble(app.updates.cancel(id)).await.map_err(not_saved)? {
         Some(update) => Ok(Json(update_json(&update))),
         None => Err(Problem::not_found(format!("there is no open update {id}"))),
     }
