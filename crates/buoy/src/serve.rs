@@ -159,9 +159,9 @@ impl Server {
             started_at: clock.now().as_millis(),
         });
         let told = Arc::downgrade(&app);
-        app.credentials.on_change(move |endpoint, ends_sessions| {
+        app.credentials.on_change(move |endpoint, change| {
             if let Some(app) = told.upgrade() {
-                app.credentials_changed(endpoint, ends_sessions);
+                app.credentials_changed(endpoint, change);
             }
         });
         offer_firmware(&app, &reader)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use buoy_coap::number::Code;
 use buoy_coap::wire::Message;
-use common::{Server, buoy, register_request};
+use common::{Server, buoy, register_request, wait_until};
 
 const DEVICES: usize = 10_000;
 /// Registrations that are under way at once.
@@ -51,6 +51,32 @@ fn register_and_kill(mut server: Server, first: usize, acknowledgements: usize) 
         acknowledged.push(u32::from_be_bytes(answer.token().try_into().unwrap()) as usize);
     }
     acknowledged
+}
+
+#[test]
+fn an_execute_that_was_under_way_when_the_server_died_has_an_end_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(&server.coap).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut buffer = [0; 256];
+    socket.send(&register(1)).unwrap();
+    socket.recv(&mut buffer).unwrap();
+    let request = buoy_api::Request::Execute { path: "/3/0/4".into(), arguments: None };
+    let operation = buoy_api::StartOperation { endpoint: name(1), request, deadline: None, wait: Some(0) };
+    let id = server.client().start_operation(&operation).unwrap().id;
+    // The device takes it, and does not answer.
+    let length = socket.recv(&mut buffer).unwrap();
+    assert_eq!(Message::parse(&buffer[..length]).unwrap().code(), Code::POST);
+    wait_until("it is sent", || server.client().operation(id).unwrap().state == "sent");
+    server.kill();
+    for life in 0..2 {
+        let mut server = Server::start(folder.path());
+        wait_until("it has an end", || server.client().operation(id).unwrap().ended);
+        assert_eq!(server.client().operation(id).unwrap().state, "failed", "life {life}");
+        server.kill();
+    }
 }
 
 #[test]

@@ -3,12 +3,16 @@
 mod common;
 
 use std::io::Write;
+use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use buoy_api::client::{Client, ClientError};
 use buoy_api::{Credential, CredentialState, NewCredential};
-use common::{Server, buoy};
+use buoy_coap::number::Code;
+use buoy_coap::wire::Message;
+use common::{Server, buoy, register_request, wait_until};
 use serde_json::{Value, json};
 
 const KEY: &str = "6b65796f6662756f7965696e7a776569";
@@ -52,6 +56,26 @@ fn refusal<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> (u16, String) 
 fn post<T: serde::de::DeserializeOwned>(client: &Client, path: &str, body: Value) -> Result<T, ClientError> {
     let body = body.to_string();
     client.call("POST".parse().unwrap(), path, "application/json", body.as_bytes())
+}
+
+#[test]
+fn a_registration_without_proof_ends_when_its_name_gets_credentials() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(&server.coap).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let ask = |number: u16, name: &str| {
+        let mut buffer = [0; 256];
+        socket.send(&register_request(name, number, &[1])).unwrap();
+        let length = socket.recv(&mut buffer).unwrap();
+        Message::parse(&buffer[..length]).unwrap().code()
+    };
+    assert_eq!([ask(1, "buoy-1"), ask(2, "buoy-2")], [Code::CREATED; 2]);
+    says(&server, &["add", "buoy-1", "--key", KEY]);
+    says(&server, &["revoke", "buoy-2"]);
+    wait_until("both are out", || server.devices().is_empty());
+    assert_eq!([ask(3, "buoy-1"), ask(4, "buoy-2")], [Code::FORBIDDEN; 2]);
 }
 
 #[test]

@@ -282,6 +282,42 @@ fn a_bad_registration_is_refused_with_a_reason() {
 }
 
 #[test]
+fn an_update_to_a_lifetime_of_nothing_is_refused_and_changes_nothing() {
+    let mut world = World::new();
+    let location = world.register(1000, "buoy-1", &["lt=300"]);
+    let options = [
+        (OptionNumber::URI_PATH, &b"rd"[..]),
+        (OptionNumber::URI_PATH, location.as_bytes()),
+        (OptionNumber::URI_QUERY, b"lt=0"),
+    ];
+    let answer = world.ask(1000, Code::POST, &options, b"");
+    assert_eq!(Message::parse(&answer).unwrap().code(), Code::BAD_REQUEST);
+    assert_eq!(world.server.shard.registration("buoy-1").unwrap().lifetime, 300);
+}
+
+#[test]
+fn strangers_cannot_take_all_places_for_blocks_and_what_they_left_is_forgotten() {
+    let config = ShardConfig { max_uploads: 4, ..ShardConfig::default() };
+    let mut world = World::with(config);
+    let begin = |world: &mut World, from: u16| {
+        let name = format!("ep=buoy-{from}");
+        let options = [
+            (OptionNumber::URI_PATH, &b"rd"[..]),
+            (OptionNumber::CONTENT_FORMAT, &[40]),
+            (OptionNumber::URI_QUERY, name.as_bytes()),
+            (OptionNumber::URI_QUERY, b"lwm2m=1.1"),
+            (OptionNumber::BLOCK1, &[0x08]),
+        ];
+        let answer = world.ask(from, Code::POST, &options, b"</1/0>,</3/0>,</");
+        Message::parse(&answer).unwrap().code()
+    };
+    let codes = [1, 2, 3].map(|from| begin(&mut world, from));
+    assert_eq!(codes, [Code::CONTINUE, Code::CONTINUE, Code::SERVICE_UNAVAILABLE]);
+    world.wait(600);
+    assert_eq!(begin(&mut world, 3), Code::CONTINUE);
+}
+
+#[test]
 fn a_register_in_blocks_is_put_together() {
     let mut world = World::new();
     let objects: String = (0..400).map(|n| format!("</{n}/0>")).collect::<Vec<_>>().join(",");
@@ -373,6 +409,23 @@ fn a_durable_operation_past_its_deadline_expires_and_one_can_be_cancelled() {
     assert_eq!(world.outcome(2), Some(Err(Failure::Cancelled)));
     assert_eq!(world.server.store.operations[&1].state, OperationState::Expired);
     assert_eq!(world.server.store.operations[&2].state, OperationState::Cancelled);
+}
+
+#[test]
+fn a_durable_operation_that_is_one_too_many_has_a_record_of_its_end() {
+    let mut world = World::new();
+    world.register(1000, "sleeper", &["lt=86400", "Q"]);
+    world.wait(120);
+    let most = ShardConfig::default().max_operations_per_device as u64;
+    for id in 1..=most + 1 {
+        world.submit(id, "sleeper", read(), Intent::Once, Durability::Durable);
+    }
+    assert_eq!(world.server.store.operations[&most].state, OperationState::Queued);
+    let refused = &world.server.store.operations[&(most + 1)];
+    assert_eq!(
+        (refused.state, &refused.failure),
+        (OperationState::Failed, &Some(Failure::TooManyOperations))
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ use buoy_store::sqlite::{Sqlite, SqliteReader};
 use tokio::sync::oneshot;
 
 use super::bootstrap::Bootstrap;
-use super::credentials::Credentials;
+use super::credentials::{CredentialChange, Credentials};
 use super::firmware::Library;
 use super::hub::{Hub, Progress, Until};
 use super::identity::Identity;
@@ -226,11 +226,12 @@ impl App {
         self.home(endpoint).run(move |shard, _, _| shard.trace(&name, on));
     }
 
-    /// The credentials of a device have changed: what was prepared for it is void, and its sessions end if they were made by what is
-    /// good no more.
-    pub(crate) fn credentials_changed(&self, endpoint: &str, ends_sessions: bool) {
-        self.bootstrap.forget_prepared_for(endpoint);
+    /// The credentials of a device have changed: nobody has its name without them, what was prepared for it is void if they are others,
+    /// and its sessions end if they were made by what is good no more.
+    pub(crate) fn credentials_changed(&self, endpoint: &str, change: CredentialChange) {
         self.end_unproved(endpoint);
+        let CredentialChange::Old { ends_sessions } = change else { return };
+        self.bootstrap.forget_prepared_for(endpoint);
         if !ends_sessions {
             return;
         }

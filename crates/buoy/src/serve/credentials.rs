@@ -49,7 +49,7 @@ struct Shared {
 }
 
 /// Who wants to know that the credentials of a device have changed, and whether its sessions must end.
-type Hook = Box<dyn Fn(&str, bool) + Send + Sync>;
+type Hook = Box<dyn Fn(&str, CredentialChange) + Send + Sync>;
 
 /// A credential and its device.
 type Used = (Arc<str>, u64);
@@ -133,6 +133,18 @@ struct Plan {
     ends_sessions: bool,
 }
 
+/// What has become of a device's credentials.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CredentialChange {
+    /// It has one more.
+    New,
+    /// Those that it had have changed or are gone.
+    Old {
+        /// Its sessions were made by what is good no more.
+        ends_sessions: bool,
+    },
+}
+
 /// A credential to be saved.
 struct Prepared {
     row: CredentialRow,
@@ -153,7 +165,9 @@ impl Plan {
         let gone = self.remove.iter().map(|(endpoint, _)| endpoint);
         let changed = self.states.iter().map(|(endpoint, ..)| endpoint);
         let endpoints: BTreeSet<&Arc<str>> = gone.chain(changed).collect();
-        endpoints.into_iter().for_each(|endpoint| hook(endpoint, self.ends_sessions));
+        let ends_sessions = self.ends_sessions;
+        endpoints.into_iter().for_each(|endpoint| hook(endpoint, CredentialChange::Old { ends_sessions }));
+        self.put.iter().for_each(|new| hook(&new.row.endpoint, CredentialChange::New));
     }
 
     /// Handshakes wait meanwhile: what is many is taken in pieces.
@@ -366,8 +380,8 @@ impl Credentials {
         prepared.map_err(anyhow::Error::from).and_then(|prepared| prepared).map_err(ChangeError::Failed)
     }
 
-    /// From now on, whenever the credentials of a device change, `hook` is told so, and whether its sessions must end.
-    pub(crate) fn on_change(&self, hook: impl Fn(&str, bool) + Send + Sync + 'static) {
+    /// From now on, whenever the credentials of a device change, `hook` is told so.
+    pub(crate) fn on_change(&self, hook: impl Fn(&str, CredentialChange) + Send + Sync + 'static) {
         // There is one server, and it says so once.
         let _ = self.0.hook.set(Box::new(hook));
     }
