@@ -91,7 +91,9 @@ impl Client {
     pub fn new(base: &str) -> Self {
         let config =
             Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build();
-        Self { agent: config.into(), base: base.trim_end_matches('/').to_owned() }
+        let base = base.trim_end_matches('/');
+        let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
+        Self { agent: config.into(), base }
     }
 
     /// The registered devices, page by page.

@@ -45,7 +45,16 @@ fn copy_all(args: &Args) -> anyhow::Result<()> {
     let reader = Sqlite::open_to_read(&serve::database(&args.data))?;
     reader.backup(&serve::database(&args.target))?;
     for image in reader.firmware()? {
-        copy(&args.data.join("firmware").join(&image.digest), &firmware.join(&image.digest))?;
+        let source = args.data.join("firmware").join(&image.digest);
+        if source.exists() {
+            copy(&source, &firmware.join(&image.digest))?;
+        } else {
+            eprintln!(
+                "the file of the image {} ({}) is missing, and so it is in the copy; upload it again",
+                image.name,
+                source.display()
+            );
+        }
     }
     for file in serve::KEY_FILES {
         let source = args.data.join(file);

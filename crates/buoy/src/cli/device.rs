@@ -89,6 +89,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         None => {
             // What is wrong with a key is told at once, and not by an image that crashes.
             args.account.accounts(&args.endpoint)?;
+            app::check_endpoint(&args.endpoint)?;
             boot_forever(&args, &parts)
         }
     }
@@ -125,7 +126,8 @@ fn open_flash(args: &Args) -> anyhow::Result<FileFlash> {
 }
 
 fn boot_forever(args: &Args, parts: &Parts) -> anyhow::Result<()> {
-    if !args.flash.exists() {
+    let is_empty = fs::metadata(&args.flash).is_ok_and(|flash| flash.len() == 0);
+    if is_empty || !args.flash.exists() {
         provision(args, parts)?;
     }
     // A second boot loader would use up the trials of the first one's image.
@@ -194,12 +196,15 @@ fn provision(args: &Args, parts: &Parts) -> anyhow::Result<()> {
     // Under another name until it is whole, so that a flash is either there or not.
     let part = args.flash.with_extension("part");
     let _ = fs::remove_file(&part);
-    let mut flash = FileFlash::open(&part, FLASH_LEN)?;
-    flash.flash_externally(buoy_ota::partition::TABLE_OFFSET, &PartitionTable::standard_4mb().to_bytes())?;
-    flash.flash_externally(region.image.offset(), &contents)?;
-    drop(flash);
-    fs::rename(&part, &args.flash)?;
-    Ok(())
+    let write = || -> anyhow::Result<()> {
+        let mut flash = FileFlash::open(&part, FLASH_LEN)?;
+        let table = PartitionTable::standard_4mb().to_bytes();
+        flash.flash_externally(buoy_ota::partition::TABLE_OFFSET, &table)?;
+        flash.flash_externally(region.image.offset(), &contents)?;
+        drop(flash);
+        Ok(fs::rename(&part, &args.flash)?)
+    };
+    write().with_context(|| format!("the flash {} cannot be made", args.flash.display()))
 }
 
 fn spawn(args: &Args, slot: Slot) -> anyhow::Result<Child> {

@@ -54,7 +54,7 @@ enum Command {
         /// The public key, or a certificate that holds it.
         #[arg(long, value_name = "PUBLIC_KEY_OR_CERT.pem")]
         key: PathBuf,
-        /// The detached signature; a container carries its own.
+        /// The detached signature [default: IMAGE.sig]; a container carries its own.
         #[arg(long, value_name = "FILE")]
         signature: Option<PathBuf>,
         /// The image.
@@ -141,7 +141,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
             let private =
                 PrivateKey::from_pem(&read_text(&key)?).with_context(|| format!("{}", key.display()))?;
             let bytes = read(&image)?;
-            let signature = if manifest || private.algorithm() == Algorithm::Ed25519 {
+            let with_manifest = manifest || private.algorithm() == Algorithm::Ed25519;
+            if sequence != 0 && !with_manifest {
+                bail!("--sequence is a part of the manifest; add --manifest");
+            }
+            let signature = if with_manifest {
                 host::sign_manifest(
                     &bytes,
                     &private,
@@ -178,6 +182,10 @@ fn write_signature(
         false => (".sig", signature),
     };
     let output = output.unwrap_or_else(|| with_suffix(image, suffix));
+    let is_image = || Some(fs::canonicalize(&output).ok()? == fs::canonicalize(image).ok()?);
+    if is_image() == Some(true) {
+        bail!("{} is the image itself, which would be lost; name another --output", output.display());
+    }
     fs::write(&output, content).with_context(|| format!("{} cannot be written", output.display()))?;
     println!("{}", output.display());
     Ok(())
@@ -185,8 +193,12 @@ fn write_signature(
 
 fn verify(key: &Path, signature: Option<&Path>, image: &Path) -> anyhow::Result<()> {
     let pem = read_text(key)?;
-    let signature = signature.map(read).transpose()?;
-    host::verify(&read(image)?, signature.as_deref(), &pem)
+    let bytes = read(image)?;
+    // Where `buoy fw sign` puts it.
+    let beside = with_suffix(image, ".sig");
+    let beside = (host::inspect(&bytes).proof.is_none() && beside.exists()).then_some(&*beside);
+    let signature = signature.or(beside).map(read).transpose()?;
+    host::verify(&bytes, signature.as_deref(), &pem)
         .with_context(|| format!("{} is NOT verified", image.display()))?;
     println!("{}: verified", image.display());
     Ok(())

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// Where devices are configured over plain CoAP: keys that are given so can be read by others [default: off]
     #[arg(long, env = "BUOY_BOOTSTRAP", value_name = "IP:PORT")]
     bootstrap: Option<Port>,
-    /// The name or address by which devices reach this machine, if not the one where it listens.
+    /// The name or address by which devices reach this machine, if not the one where it listens; loopback has no other.
     #[arg(long, env = "BUOY_PUBLIC_HOST", value_name = "HOST")]
     public_host: Option<String>,
     /// Where the REST interface is [default: 127.0.0.1:8080]

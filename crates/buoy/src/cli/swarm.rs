@@ -149,6 +149,9 @@ impl<'a> Swarm<'a> {
         let server: SocketAddrV4 = server.trim_end_matches('/').parse().with_context(|| {
             format!("--server {} is no coap[s]://IP:PORT of IPv4, which the swarm speaks", args.server)
         })?;
+        if !is_secured && args.keys.are_given() {
+            bail!("--server {} is plain CoAP, for which there are no keys; name it as coaps://", args.server);
+        }
         let keys = is_secured.then(|| args.keys.keys()).transpose()?;
         if !server.ip().is_loopback() {
             bail!("--server {server} is not on this machine, and the swarm burdens no other");

@@ -80,8 +80,8 @@ impl Library {
     /// Loads an image that the store knows.
     pub(crate) fn load(&self, row: FirmwareRow) -> anyhow::Result<Image> {
         let path = self.path(&row.digest);
-        let bytes =
-            fs::read(&path).with_context(|| format!("the image {} cannot be read", path.display()))?;
+        let bytes = fs::read(&path)
+            .with_context(|| format!("the image {} cannot be read; upload it again", path.display()))?;
         if digest_of(&bytes) != row.digest {
             bail!("the image {} is damaged: its digest is another; upload it again", path.display());
         }
@@ -102,7 +102,11 @@ impl Library {
             fs::rename(&part, &path)?;
             fs::File::open(&self.folder)?.sync_all()
         };
-        write().with_context(|| format!("the image cannot be written to {}", self.folder.display()))
+        let written = write().inspect_err(|_| {
+            // What is there of it takes room that is wanted now.
+            let _ = fs::remove_file(&part);
+        });
+        written.with_context(|| format!("the image cannot be written to {}", self.folder.display()))
     }
 
     fn forget(&self, digest: &str) -> Option<Image> {

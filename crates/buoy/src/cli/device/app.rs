@@ -128,6 +128,12 @@ enum Over {
     Server(ServerSlot),
 }
 
+/// The configuration of a client of this name, if it is one.
+pub(super) fn check_endpoint(endpoint: &str) -> anyhow::Result<ClientConfig> {
+    ClientConfig::new(endpoint)
+        .map_err(|_| anyhow::anyhow!("--endpoint {endpoint:?} is no endpoint name, which has 1 to 64 bytes"))
+}
+
 /// Runs the image in `slot`.
 pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> {
     end_with_the_boot_loader();
@@ -138,8 +144,7 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
     let version = image.info().descriptor.version;
     let (inputs, received) = channel();
 
-    let mut config = ClientConfig::new(&args.endpoint)
-        .map_err(|_| anyhow::anyhow!("the endpoint name must have 1 to 64 bytes"))?;
+    let mut config = check_endpoint(&args.endpoint)?;
     config.version = args.lwm2m;
     config.queue_mode = args.queue;
     config.awake = Duration::from_secs(args.awake);
@@ -374,6 +379,7 @@ impl Image<'_> {
         });
         for (slot, account) in wanted {
             if !self.links.iter().any(|(_, link)| link.slot() == slot) {
+                say(&format!("CONNECTING {}", account.uri));
                 match self.open_link(slot, &account, Keep::Session) {
                     Ok(opened) => self.links.push(opened),
                     Err(error) => tracing::warn!("{}: {error:#}", account.uri),

@@ -44,6 +44,18 @@ pub(super) struct KeyArgs {
     credentials: Option<PathBuf>,
 }
 
+impl KeyArgs {
+    /// Whether anything was said of keys.
+    pub(super) const fn are_given(&self) -> bool {
+        let Self { psk_secret, mode: _, server_public_key, server_certificate, ca, credentials } = self;
+        psk_secret.is_some()
+            || server_public_key.is_some()
+            || server_certificate.is_some()
+            || ca.is_some()
+            || credentials.is_some()
+    }
+}
+
 /// How devices prove themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Mode {

@@ -282,7 +282,23 @@ pub(crate) fn read_value(
     };
     // What the object's definition says counts: the device takes the bytes for that, whatever the caller calls them.
     let value_type = models.value_type(path).or(named).unwrap_or_else(|| look(value));
-    typed_value(value, value_type).ok_or_else(|| format!("{path}: {value} is no {}", value_type.name()))
+    typed_value(value, value_type)
+        .ok_or_else(|| format!("{path}: {value} is no {}, which {}", value_type.name(), form_of(value_type)))
+}
+
+/// How a request writes a value of a type.
+const fn form_of(value_type: ValueType) -> &'static str {
+    match value_type {
+        ValueType::String => "is a JSON string, in quotes",
+        ValueType::CoreLink => "is a JSON string of links as in </3/0>",
+        ValueType::Integer => "is a whole number",
+        ValueType::UnsignedInteger => "is a whole number from 0",
+        ValueType::Float => "is a number",
+        ValueType::Boolean => "is true or false",
+        ValueType::Opaque => "is a JSON string of hexadecimal digits",
+        ValueType::Time => "is in milliseconds since 1970",
+        ValueType::ObjectLink => "is a JSON string as in 3:0",
+    }
 }
 
 fn look(value: &Json) -> ValueType {

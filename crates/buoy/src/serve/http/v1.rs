@@ -15,6 +15,7 @@ mod values;
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::StatusCode;
@@ -23,6 +24,7 @@ use axum::routing::{delete, get, post, put};
 use axum::{Json, RequestExt, Router, middleware};
 use serde::de::DeserializeOwned;
 
+use super::MAX_BODY;
 use super::error::Problem;
 use crate::serve::app::App;
 use crate::serve::journal;
@@ -105,9 +107,29 @@ impl<T: DeserializeOwned + 'static, S: Send + Sync> axum::extract::FromRequest<S
         let Json(value) = request
             .extract::<Json<T>, _>()
             .await
-            .map_err(|error: JsonRejection| Problem::bad_request(error.body_text()))?;
+            .map_err(|error: JsonRejection| not_taken(error.status(), error.body_text()))?;
         Ok(Self(value))
     }
+}
+
+/// A body as it is.
+struct RawBody(Bytes);
+
+impl<S: Send + Sync> axum::extract::FromRequest<S> for RawBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: axum::extract::Request, _: &S) -> Result<Self, Problem> {
+        let bytes = request.extract::<Bytes, _>().await;
+        bytes.map(Self).map_err(|error| not_taken(error.status(), error.body_text()))
+    }
+}
+
+fn not_taken(status: StatusCode, reason: String) -> Problem {
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = format!("the body of a request may have {MAX_BODY} bytes");
+        return Problem::new(status, "The body is too large", detail);
+    }
+    Problem::bad_request(reason)
 }
 
 fn limit(asked: Option<usize>) -> Result<usize, Problem> {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +14,7 @@ use utoipa::IntoParams;
 use zeroize::Zeroizing;
 
 use super::idempotency::Key;
-use super::{Answer, JsonBody, Problem, Queries, Segments, check_store, limit, not_saved};
+use super::{Answer, JsonBody, Problem, Queries, RawBody, Segments, check_store, limit, not_saved};
 use crate::hex;
 use crate::serve::app::App;
 use crate::serve::credentials::{Added, ChangeError, NewCredential, Proof, parse_csv};
@@ -136,7 +135,7 @@ fn created(row: &CredentialRow, key: Option<api::Secret>) -> Response {
         (status = 409, description = "A line contradicts what there is; nothing was added", body = api::Problem),
     )
 )]
-pub(super) async fn import(State(app): State<Arc<App>>, body: Bytes) -> Answer<api::Imported> {
+pub(super) async fn import(State(app): State<Arc<App>>, RawBody(body): RawBody) -> Answer<api::Imported> {
     check_store(&app)?;
     let body = Zeroizing::new(Vec::from(body));
     let parsed = tokio::task::spawn_blocking(move || parse_csv(&body)).await;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +12,7 @@ use buoy_store::FirmwareRow;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Answer, Problem, Queries, Segments};
+use super::{Answer, Problem, Queries, RawBody, Segments};
 use crate::serve::app::App;
 use crate::serve::firmware::{self, AddError, MAX_SIGNATURE};
 
@@ -64,7 +63,7 @@ pub(super) async fn one(
 pub(super) async fn upload(
     State(app): State<Arc<App>>,
     Queries(query): Queries<UploadQuery>,
-    body: Bytes,
+    RawBody(body): RawBody,
 ) -> Result<Response, Problem> {
     // The same image again keeps the signature that it has.
     let known = app.firmware.get(&firmware::digest_of(&body));
@@ -96,7 +95,7 @@ fn not_added(error: AddError) -> Problem {
 pub(super) async fn upload_signature(
     State(app): State<Arc<App>>,
     Segments(digest): Segments<String>,
-    body: Bytes,
+    RawBody(body): RawBody,
 ) -> Answer<api::Firmware> {
     let image = app.firmware.get(&digest).ok_or_else(|| no_firmware(&digest))?;
     if body.is_empty() || body.len() > MAX_SIGNATURE {

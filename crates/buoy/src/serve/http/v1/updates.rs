@@ -12,6 +12,7 @@ use buoy_fleet::update::{self, End, Goal, Patience, Stage, Update};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::devices::no_device;
 use super::firmware::{coap_uri_for, http_uri, no_firmware};
 use super::idempotency::Key;
 use super::{Answer, JsonBody, Problem, Queries, Segments, check_store, limit, not_saved, stopping};
@@ -27,7 +28,7 @@ use crate::serve::updates::StartError;
         (status = 200, description = "The request with this Idempotency-Key was done before, and made this", body = api::Update),
         (status = 202, description = "It has started", body = api::Update),
         (status = 400, description = "The request is wrong", body = api::Problem),
-        (status = 404, description = "There is no such image", body = api::Problem),
+        (status = 404, description = "There is no such image, or no such device", body = api::Problem),
         (status = 409, description = "An update of the device is open", body = api::Problem),
         (status = 422, description = "The Idempotency-Key was used for another request", body = api::Problem),
     )
@@ -48,6 +49,9 @@ pub(super) async fn start(
         return Err(Problem::bad_request(
             "the image says no version; name the one that the device will report in \"version\"",
         ));
+    }
+    if app.registration(&request.endpoint).await.is_none() {
+        return Err(no_device(&request.endpoint));
     }
     let digest = image.row.digest.clone();
     let delivery = match request.delivery {
