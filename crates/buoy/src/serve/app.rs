@@ -227,14 +227,14 @@ impl App {
     }
 
     /// The credentials of a device have changed: nobody has its name without them, what was prepared for it is void if they are others,
-    /// and its sessions end if they were made by what is good no more.
+    /// and its sessions and its registration end if they were made by what is good no more.
     pub(crate) fn credentials_changed(&self, endpoint: &str, change: CredentialChange) {
-        self.end_unproved(endpoint);
-        let CredentialChange::Old { ends_sessions } = change else { return };
+        let CredentialChange::Old { ends_sessions } = change else { return self.end_unproved(endpoint) };
         self.bootstrap.forget_prepared_for(endpoint);
         if !ends_sessions {
-            return;
+            return self.end_unproved(endpoint);
         }
+        self.end_registration(endpoint, |_| true);
         if let Some(session) = self.endpoints.session_of(endpoint) {
             let shard = usize::from(session.shard()) % self.shards.len();
             self.shards[shard].end_session(session);
@@ -250,9 +250,13 @@ impl App {
         if self.endpoints.may_go_unproved(endpoint) {
             return;
         }
+        self.end_registration(endpoint, |registration| registration.session.is_none());
+    }
+
+    fn end_registration(&self, endpoint: &str, is_void: fn(&RegistrationView) -> bool) {
         let name: Arc<str> = endpoint.into();
         self.home(endpoint).run(move |shard, now, outbox| {
-            if shard.registration(&name).is_some_and(|registration| registration.session.is_none()) {
+            if shard.registration(&name).as_ref().is_some_and(is_void) {
                 shard.evict(now, &name, outbox);
             }
         });
