@@ -565,6 +565,10 @@ impl FailureLog {
         self.told += 1;
         match endpoint_of(failure, identities) {
             Some(endpoint) => tracing::warn!(%address, "device {endpoint}: {failure}"),
+            None if is_name_with_credentials(failure, identities) => tracing::warn!(
+                %address,
+                "a DTLS handshake failed: {failure}; a device of that name has credentials, which are revoked or others"
+            ),
             None => tracing::warn!(%address, "a DTLS handshake failed: {failure}"),
         }
     }
@@ -583,6 +587,12 @@ impl FailureLog {
     fn next_deadline(&self) -> Option<Instant> {
         (self.untold > 0).then(|| Instant::from_millis((self.second + 1) * 1000))
     }
+}
+
+/// Whether an identity that nobody has is the name of a device: its credentials may be revoked, or have another identity.
+fn is_name_with_credentials(failure: &Failure, identities: &dyn Identities) -> bool {
+    let Failure::UnknownPskIdentity(identity) = failure else { return false };
+    std::str::from_utf8(identity).is_ok_and(|name| identities.has(name))
 }
 
 /// Whose credentials were shown in a handshake that failed.

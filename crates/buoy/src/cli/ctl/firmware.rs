@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use buoy_api::client::{Client, encode};
+use buoy_api::client::{Client, ClientError, encode};
 use buoy_api::{Delivery, Firmware, StartUpdate, Update};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,6 +14,8 @@ use super::output::{Output, ago, pairs, table, time};
 
 /// How often an update is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// A server that starts anew is waited for so long.
+const PATIENCE_WITH_SERVER: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -174,6 +176,13 @@ pub(super) fn start(client: &Client, out: Output, args: &Start) -> anyhow::Resul
     if args.detach {
         return out.print(&update, || println!("update {} of {} has started", update.id, update.endpoint));
     }
+    eprintln!(
+        "update {0} of {1}: it goes on without this command; `buoy ctl updates` shows it, `buoy ctl cancel-update {0}` cancels it",
+        update.id, update.endpoint
+    );
+    if !image.signed {
+        eprintln!("the image has no signature: a device that believes no unsigned one will refuse it");
+    }
     let update = follow(client, out, &update, image.size)?;
     out.print(&update, || println!("{}: {}", update.endpoint, update.detail))?;
     match update.state.as_str() {
@@ -190,9 +199,21 @@ fn follow(client: &Client, out: Output, update: &Update, size: u64) -> anyhow::R
     };
     let style = "{elapsed_precise} [{bar:30}] {bytes}/{total_bytes} {msg}";
     bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
-    let mut told = 0;
+    let (mut told, mut unreachable) = (0, Duration::ZERO);
     loop {
-        let now = client.update(update.id)?;
+        let now = match client.update(update.id) {
+            // The server may be starting anew; the update is in its store.
+            Err(ClientError::Unreachable { .. }) if unreachable < PATIENCE_WITH_SERVER => {
+                if unreachable.is_zero() {
+                    bar.suspend(|| eprintln!("the server cannot be reached; trying again"));
+                }
+                unreachable += LOOK_EVERY;
+                std::thread::sleep(LOOK_EVERY);
+                continue;
+            }
+            now => now?,
+        };
+        unreachable = Duration::ZERO;
         for stage in now.history.iter().skip(told) {
             let line = format!("{}  {}", time(stage.at as i64), stage.detail);
             match out {
