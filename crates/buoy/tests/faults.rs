@@ -66,6 +66,17 @@ fn a_database_that_is_none_is_named() {
     assert!(said.contains("damaged") && said.contains("backup"), "{said}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_database_that_was_removed_takes_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    std::fs::remove_file(folder.path().join("buoy.db")).unwrap();
+    let said = server.refuses(&["credentials", "add", "buoy-1"]);
+    assert!(said.contains("has been removed") && said.contains("backup"), "{said}");
+    assert!(ready(&server).is_err_and(|said| said.contains("has been removed")));
+}
+
 #[test]
 fn settings_that_cannot_be_are_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -122,7 +133,6 @@ fn a_full_disk_stops_acknowledgements_and_not_the_server() {
     wait_until("the device", || server.devices().contains(&format!("buoy-{last}")));
 }
 
-#[cfg(target_os = "linux")]
 fn ready(server: &Server) -> Result<(), String> {
     let answer =
         ureq::get(&format!("{}/readyz", server.http)).config().http_status_as_error(false).build().call();

@@ -143,6 +143,27 @@ fn a_register_in_blocks_that_comes_in_elsewhere_is_put_together_at_home() {
 }
 
 #[test]
+fn what_is_handed_to_the_wrong_shard_is_given_back_with_the_right_one() {
+    let mut world = World::new();
+    assert_eq!(code_of(&world.register(1, 1)[0]), Code::CREATED);
+    let read = operation::Downlink::Read { path: "/3/0".parse().unwrap(), accept: None };
+    let submission = Submission {
+        id: OperationId(1),
+        endpoint: "buoy-1".into(),
+        request: Downlink::of(&read, ""),
+        intent: Intent::Once,
+        durability: Durability::Durable,
+        deadline: world.now + Duration::from_secs(60),
+    };
+    let mut outbox = Outbox::default();
+    let (home, submission) = world.shards[0].submit(world.now, submission, &mut outbox).unwrap();
+    assert!(outbox.is_empty() && home == 1);
+    assert!(world.shards[1].submit(world.now, submission, &mut outbox).is_none());
+    world.shards[1].flush(world.now, &mut outbox);
+    assert_eq!(outbox.datagrams().count(), 1);
+}
+
+#[test]
 fn what_waits_for_a_device_that_left_finds_it_wherever_it_comes_back() {
     let mut world = World::new();
     let location = location_of(&world.register(0, 1)[0]);

@@ -30,6 +30,8 @@ pub enum StoreError {
         /// The schema that this program has.
         known: u32,
     },
+    /// The file was removed while it was open: what is written is lost.
+    Gone(PathBuf),
     /// The disk is full.
     DiskFull,
     /// The file cannot be written to.
@@ -58,6 +60,11 @@ impl fmt::Display for StoreError {
                 f,
                 "the database {} has schema {found}, and this program has {known}; back it up with the program that serves it, or \
                  let the server of this program run on it first",
+                path.display()
+            ),
+            Self::Gone(path) => write!(
+                f,
+                "the database {} has been removed; stop the server and restore the last backup",
                 path.display()
             ),
             Self::DiskFull => f.write_str("the disk is full; free some space, and what waits will be saved"),

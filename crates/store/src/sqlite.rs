@@ -79,7 +79,8 @@ impl Sqlite {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.set_prepared_statement_cache_capacity(64);
         let checkpointer = Checkpointer::start(&mut connection, self.connect(OpenFlags::default())?, pace)?;
-        let mut writer = SqliteWriter { connection, checkpointer, series: batches::Series::default() };
+        let path = self.path.clone();
+        let mut writer = SqliteWriter { path, connection, checkpointer, series: batches::Series::default() };
         // What an earlier run left; nobody is served yet.
         while writer.settle_some(batches::SETTLED_AT_START)? > 0 {}
         Ok(writer)
@@ -136,6 +137,7 @@ fn schema(connection: &Connection, path: &Path) -> Result<u32, StoreError> {
 /// The one connection that writes.
 #[derive(Debug)]
 pub struct SqliteWriter {
+    path: PathBuf,
     connection: Connection,
     checkpointer: Checkpointer,
     series: batches::Series,
@@ -182,7 +184,11 @@ impl SqliteWriter {
         &mut self,
         apply: &mut dyn FnMut(&mut dyn Batch) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let Self { connection, checkpointer, series } = self;
+        let Self { path, connection, checkpointer, series } = self;
+        // The system goes on to write into a file that has no name any more.
+        if !path.exists() {
+            return Err(StoreError::Gone(path.clone()));
+        }
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let mut batch =
             SqliteBatch { transaction: &transaction, series, pending: batches::Pending::default() };

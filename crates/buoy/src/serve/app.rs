@@ -160,13 +160,8 @@ impl App {
         let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
         let answer = self.hub.expect(id, Until::End);
         let (endpoint, deadline) = (endpoint.clone(), self.clock.now() + patience);
-        let mut submission = Submission { id, endpoint, request, intent, deadline, durability };
-        self.home(&submission.endpoint.clone()).run(move |shard, now, outbox| {
-            if let Some(registration) = shard.registration(&submission.endpoint) {
-                put_under(registration.objects.root(), &mut submission.request);
-            }
-            shard.submit(now, submission, outbox);
-        });
+        let submission = Submission { id, endpoint, request, intent, deadline, durability };
+        self.hand_in(submission, PathsOf::Objects);
         (id, answer)
     }
 
@@ -184,8 +179,13 @@ impl App {
         let deadline = self.clock.now() + patience;
         let endpoint = endpoint.clone();
         let submission = Submission { id, endpoint: endpoint.clone(), request, intent, deadline, durability };
-        self.home(&endpoint).run(move |shard, now, outbox| shard.submit(now, submission, outbox));
+        self.hand_in(submission, PathsOf::Device);
         answer
+    }
+
+    fn hand_in(&self, submission: Submission, paths: PathsOf) {
+        let home = self.endpoints.shard_of(&submission.endpoint).unwrap_or(0);
+        hand_in(self.shards.clone(), home, submission, paths);
     }
 
     /// Cancels an operation. Says whether it was still open.
@@ -335,6 +335,28 @@ impl App {
         }
         all
     }
+}
+
+/// How the paths of an operation are told.
+#[derive(Clone, Copy)]
+enum PathsOf {
+    /// From an object on.
+    Objects,
+    /// As the device has them, below its root.
+    Device,
+}
+
+/// Gives an operation to the shard of its device, and on to another if the device has come back there meanwhile.
+fn hand_in(shards: Vec<ShardHandle>, home: u8, mut submission: Submission, paths: PathsOf) {
+    let handle = shards[usize::from(home) % shards.len()].clone();
+    handle.run(move |shard, now, outbox| {
+        if let (PathsOf::Objects, Some(registration)) = (paths, shard.registration(&submission.endpoint)) {
+            put_under(registration.objects.root(), &mut submission.request);
+        }
+        if let Some((home, submission)) = shard.submit(now, submission, outbox) {
+            hand_in(shards, home, submission, paths);
+        }
+    });
 }
 
 /// Puts the root below which a device has its objects before the path of a request.

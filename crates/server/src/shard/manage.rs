@@ -122,8 +122,21 @@ impl Operations {
 }
 
 impl<D: Directory> Shard<D> {
-    /// Takes an operation for a device. Its end, and for a sleeping device the wait, come as events.
-    pub fn submit(&mut self, now: Instant, submission: Submission, outbox: &mut Outbox) {
+    /// Takes an operation for a device. Its end, and for a sleeping device the wait, come as events. What is for a device of another
+    /// shard, and may wait for it, is given back with the number of that shard.
+    pub fn submit(
+        &mut self,
+        now: Instant,
+        submission: Submission,
+        outbox: &mut Outbox,
+    ) -> Option<(u8, Submission)> {
+        if submission.durability != Durability::Transient {
+            // So that the device finds it here when it comes back.
+            let home = self.directory.claim(&submission.endpoint, self.number);
+            if home != self.number && self.registrations.by_endpoint(&submission.endpoint).is_none() {
+                return Some((home, submission));
+            }
+        }
         let Submission { id, endpoint, request, intent, deadline, durability } = submission;
         let operation = Operation {
             endpoint,
@@ -139,13 +152,9 @@ impl<D: Directory> Shard<D> {
             // What was to be durable has a record of its end as well.
             self.operations.insert(id, operation);
             self.end(now, id, Err(failure), outbox);
-            return;
+            return None;
         }
         let endpoint = operation.endpoint.clone();
-        if durability != Durability::Transient {
-            // So that the device finds it here when it comes back.
-            self.directory.claim(&endpoint, self.number);
-        }
         self.operations.insert(id, operation);
         self.save_operation(now, id, OperationState::Queued, None, outbox);
         self.advance(now, &endpoint, outbox);
@@ -153,6 +162,7 @@ impl<D: Directory> Shard<D> {
             let asleep = !self.is_awake(&endpoint);
             outbox.events.push(Event::OperationQueued { id, endpoint, asleep });
         }
+        None
     }
 
     /// Takes over a durable operation from the store. One that was under way is sent again if that is safe.
