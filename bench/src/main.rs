@@ -55,62 +55,51 @@ const WARMER: f64 = 1.03;
 const WARM_AFTER: u32 = 2;
 const MOST_ROUNDS_TO_WARM: u32 = 12;
 
+/// What is measured, in this order: what is compared comes one right after the other, since a machine is not as fast at all times.
+const PARTS: [&str; 11] = [
+    "echo",
+    "rates",
+    "leshan-rates",
+    "talk",
+    "leshan-talk",
+    "sessions",
+    "handshakes",
+    "scandium",
+    "memory",
+    "firmware",
+    "records",
+];
+
 fn main() -> Result<()> {
     let buoy = PathBuf::from("target/release/buoy");
     ensure!(buoy.exists(), "{} is not there; run `cargo xtask bench`, which builds it", buoy.display());
     let only: Vec<String> = std::env::args().skip(1).collect();
-    let known = [
-        "echo",
-        "rates",
-        "talk",
-        "memory",
-        "firmware",
-        "records",
-        "sessions",
-        "handshakes",
-        "leshan",
-        "scandium",
-    ];
-    if let Some(unknown) = only.iter().find(|name| !known.contains(&name.as_str())) {
-        bail!("there is no part {unknown}; the parts are {}", known.join(", "));
+    if let Some(unknown) = only.iter().find(|name| !PARTS.contains(&name.as_str())) {
+        bail!("there is no part {unknown}; the parts are {}", PARTS.join(", "));
     }
-    let wants = |part: &str| only.is_empty() || only.iter().any(|name| name == part);
+    let jar = Leshan::jar();
+    if jar.is_none() {
+        println!("Leshan is left out: build it by `mvn -q -B -f interop/leshan/pom.xml package`");
+    }
     let mut table = Table::new();
-    if wants("echo") {
-        echo(&mut table)?;
-        relay(&mut table)?;
-    }
-    if wants("rates") {
-        rates_of_buoy(&buoy, &mut table)?;
-    }
-    if wants("talk") {
-        talk_with_buoy(&buoy, &mut table)?;
-    }
-    if wants("memory") {
-        memory_and_start_of_buoy(&buoy, &mut table)?;
-    }
-    if wants("firmware") {
-        firmware_of_buoy(&buoy, &mut table)?;
-    }
-    if wants("records") {
-        records(&mut table)?;
-    }
-    if wants("sessions") {
-        sessions_of_buoy(&buoy, &mut table)?;
-    }
-    if wants("handshakes") {
-        handshakes_of_buoy(&buoy, &mut table)?;
-    }
-    match Leshan::jar() {
-        Some(jar) => {
-            if wants("leshan") {
-                leshan(&jar, &mut table)?;
+    for part in PARTS.into_iter().filter(|part| only.is_empty() || only.iter().any(|name| name == part)) {
+        match (part, &jar) {
+            ("echo", _) => {
+                echo(&mut table)?;
+                relay(&mut table)?;
             }
-            if wants("scandium") {
-                scandium(&jar, &mut table)?;
-            }
+            ("rates", _) => rates_of_buoy(&buoy, &mut table)?,
+            ("leshan-rates", Some(jar)) => rates_of_leshan(jar, &mut table)?,
+            ("talk", _) => talk_with_buoy(&buoy, &mut table)?,
+            ("leshan-talk", Some(jar)) => talk_with_leshan(jar, &mut table)?,
+            ("sessions", _) => sessions_of_buoy(&buoy, &mut table)?,
+            ("handshakes", _) => handshakes_of_buoy(&buoy, &mut table)?,
+            ("scandium", Some(jar)) => scandium(jar, &mut table)?,
+            ("memory", _) => memory_and_start_of_buoy(&buoy, &mut table)?,
+            ("firmware", _) => firmware_of_buoy(&buoy, &mut table)?,
+            ("records", _) => records(&mut table)?,
+            _ => {}
         }
-        None => println!("Leshan is left out: build it by `mvn -q -B -f interop/leshan/pom.xml package`"),
     }
     table.print();
     // A part alone is no comparison.
@@ -219,7 +208,7 @@ fn talk_with_buoy(program: &Path, table: &mut Table) -> Result<()> {
     talk(server.process(), &mut table.buoy, server.coap, http, &mut || http::notifications(http))
 }
 
-fn leshan(jar: &Path, table: &mut Table) -> Result<()> {
+fn rates_of_leshan(jar: &Path, table: &mut Table) -> Result<()> {
     let mut server = Leshan::start(jar)?;
     let before = server.heap()?;
     let mut devices = Devices::new(server.coap, DEVICES)?;
@@ -230,8 +219,10 @@ fn leshan(jar: &Path, table: &mut Table) -> Result<()> {
     table.leshan.register = told(register_anew(server.process(), &mut devices)?);
     say("Leshan: Update");
     table.leshan.update = told(best(server.process(), |window| devices.update(window, ROUNDS))?);
-    drop((devices, server));
+    Ok(())
+}
 
+fn talk_with_leshan(jar: &Path, table: &mut Table) -> Result<()> {
     say("Leshan: Read through REST, and notifications");
     let mut server = Leshan::start(jar)?;
     let (process, coap, http) = (server.process(), server.coap, server.http);
