@@ -267,10 +267,10 @@ fn load_models(folder: Option<&Path>) -> anyhow::Result<Registry> {
     Ok(registry)
 }
 
-/// Makes the shards, with all that the store knows.
 /// A shard, and what it has to save and to tell from the start.
 type Engine = (Shard<Endpoints>, Outbox);
 
+/// Makes the shards, with all that the store knows.
 fn restore(
     reader: &impl Reader,
     endpoints: &Endpoints,

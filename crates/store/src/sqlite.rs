@@ -214,20 +214,22 @@ impl SqliteBatch<'_> {
         Ok(())
     }
 
-    fn save_if_large(&mut self) -> Result<(), StoreError> {
+    fn append(
+        &mut self,
+        append: impl FnOnce(&mut batches::Pending) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        append(&mut self.pending)?;
         if self.pending.is_large() { self.pending.save(self.transaction) } else { Ok(()) }
     }
 }
 
 impl Batch for SqliteBatch<'_> {
     fn put_registration(&mut self, key: u64, record: &[u8]) -> Result<(), StoreError> {
-        self.pending.registration(key, Some(record))?;
-        self.save_if_large()
+        self.append(|pending| pending.registration(key, Some(record)))
     }
 
     fn remove_registration(&mut self, key: u64) -> Result<(), StoreError> {
-        self.pending.registration(key, None)?;
-        self.save_if_large()
+        self.append(|pending| pending.registration(key, None))
     }
 
     fn put_operation(&mut self, operation: &OperationRow) -> Result<(), StoreError> {
@@ -246,8 +248,7 @@ impl Batch for SqliteBatch<'_> {
         value: Sample,
     ) -> Result<(), StoreError> {
         let series = self.series.id(self.transaction, endpoint, path)?;
-        self.pending.sample(series, at, value)?;
-        self.save_if_large()
+        self.append(|pending| pending.sample(series, at, value))
     }
 
     fn prune(&mut self, before: u64) -> Result<(), StoreError> {
@@ -326,13 +327,11 @@ impl Batch for SqliteBatch<'_> {
     }
 
     fn put_session(&mut self, id: u64, record: &[u8]) -> Result<(), StoreError> {
-        self.pending.session(id, Some(record))?;
-        self.save_if_large()
+        self.append(|pending| pending.session(id, Some(record)))
     }
 
     fn remove_session(&mut self, id: u64) -> Result<(), StoreError> {
-        self.pending.session(id, None)?;
-        self.save_if_large()
+        self.append(|pending| pending.session(id, None))
     }
 
     fn put_bootstrap_config(&mut self, config: &BootstrapConfigRow) -> Result<(), StoreError> {

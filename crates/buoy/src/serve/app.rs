@@ -158,11 +158,9 @@ impl App {
         patience: Duration,
     ) -> (OperationId, oneshot::Receiver<Progress>) {
         let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
-        let answer = self.hub.expect(id, Until::End);
-        let (endpoint, deadline) = (endpoint.clone(), self.clock.now() + patience);
-        let submission = Submission { id, endpoint, request, intent, deadline, durability };
-        self.hand_in(submission, PathsOf::Objects);
-        (id, answer)
+        let deadline = self.clock.now() + patience;
+        let submission = Submission { id, endpoint: endpoint.clone(), request, intent, deadline, durability };
+        (id, self.hand_in(submission, PathsOf::Objects))
     }
 
     /// Submits an operation under a name that was taken from [`App::next_operation`] before, on paths as the device has them.
@@ -175,17 +173,16 @@ impl App {
         durability: Durability,
         patience: Duration,
     ) -> oneshot::Receiver<Progress> {
-        let answer = self.hub.expect(id, Until::End);
         let deadline = self.clock.now() + patience;
-        let endpoint = endpoint.clone();
         let submission = Submission { id, endpoint: endpoint.clone(), request, intent, deadline, durability };
-        self.hand_in(submission, PathsOf::Device);
-        answer
+        self.hand_in(submission, PathsOf::Device)
     }
 
-    fn hand_in(&self, submission: Submission, paths: PathsOf) {
+    fn hand_in(&self, submission: Submission, paths: PathsOf) -> oneshot::Receiver<Progress> {
+        let answer = self.hub.expect(submission.id, Until::End);
         let home = self.endpoints.shard_of(&submission.endpoint).unwrap_or(0);
         hand_in(self.shards.clone(), home, submission, paths);
+        answer
     }
 
     /// Cancels an operation. Says whether it was still open.

@@ -48,7 +48,7 @@ struct Shared {
     hook: OnceLock<Hook>,
 }
 
-/// Who wants to know that the credentials of a device have changed, and whether its sessions must end.
+/// Who wants to know that the credentials of a device have changed.
 type Hook = Box<dyn Fn(&str, CredentialChange) + Send + Sync>;
 
 /// A credential and its device.
