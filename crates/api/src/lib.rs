@@ -454,6 +454,13 @@ pub enum Event {
         /// The values.
         values: Vec<PathValue>,
     },
+    /// A report of a device, or a part of it, can't be read or is not kept.
+    ReportProblem {
+        /// The device.
+        endpoint: String,
+        /// What, and why.
+        detail: String,
+    },
     /// A device no longer reports what it was observed for.
     ObservationEnded {
         /// The device.

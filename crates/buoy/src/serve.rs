@@ -2,7 +2,9 @@
 
 mod app;
 mod bootstrap;
+mod changes;
 mod credentials;
+mod failures;
 mod firmware;
 mod http;
 mod hub;
@@ -10,6 +12,9 @@ mod identity;
 mod journal;
 mod keyfile;
 mod listen;
+mod log_limit;
+mod notices;
+mod quota;
 mod refusals;
 mod security;
 mod updates;
@@ -30,6 +35,7 @@ use buoy_net::clock::Clock;
 use buoy_net::directory::Endpoints;
 use buoy_net::secure::SecureParts;
 use buoy_net::shard::{Parts, ShardHandle};
+use buoy_net::supervision::Supervisor;
 use buoy_net::udp::UdpSocket;
 use buoy_server::{Outbox, RegistrationKey, SessionId, Shard, ShardConfig};
 use buoy_store::sqlite::Sqlite;
@@ -38,8 +44,10 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use app::App;
+use failures::Failures;
 use hub::Hub;
 use listen::{Addresses, ShardSockets};
+use notices::Notices;
 use refusals::Refusals;
 use security::Security;
 
@@ -50,7 +58,7 @@ pub(crate) use listen::Listen;
 
 /// Of a data folder: what seals its secrets, and what the server shows to devices.
 pub(crate) const KEY_FILES: [&str; 3] = [keyfile::FILE, identity::KEY_FILE, identity::CERTIFICATE_FILE];
-/// How often old values are pruned and the times of last contact are saved.
+/// How often the times of last contact are saved, and how far sessions have come.
 const HOUSEKEEPING: Duration = Duration::from_secs(300);
 
 /// What `buoy serve` is told.
@@ -88,10 +96,24 @@ impl Server {
         let models = Arc::new(load_models(settings.models.as_deref())?);
         let (sockets, addresses) = listen::bind(&settings.listen, settings.shards).await?;
 
-        let (journal, journal_thread) = journal::start(store.writer()?, models.clone())?;
-        let (hub, events) = Hub::new();
-        let reader = store.reader()?;
+        let failures = Failures::none();
+        let supervisor = failures.supervisor();
         let clock = Clock::start();
+        let (hub, events) = Hub::new();
+        let (journal, journal_thread) = journal::start(
+            journal::Parts {
+                writer: store.writer()?,
+                models: models.clone(),
+                clock,
+                retention: Duration::from_secs(u64::from(settings.retention_days) * 24 * 60 * 60),
+                notify: Box::new({
+                    let mut notices = Notices::new(hub.clone());
+                    move |notice| notices.publish(notice)
+                }),
+            },
+            &supervisor,
+        )?;
+        let reader = store.reader()?;
         let keys = keyfile::Keys::open(&settings.data, &reader)?;
         let identity = identity::Identity::load(&settings.data, &settings.identity)?;
         let credentials =
@@ -132,9 +154,10 @@ impl Server {
                     }
                 }),
                 clock,
+                supervisor: supervisor.clone(),
             },
         )?;
-        let bootstrap_server = start_bootstrap(sockets.bootstrap, &security, &bootstrap, clock)?;
+        let bootstrap_server = start_bootstrap(sockets.bootstrap, &security, &bootstrap, clock, &supervisor)?;
 
         let (updates, commands) = updates::UpdatesHandle::new();
         let app = Arc::new(App {
@@ -142,6 +165,7 @@ impl Server {
             endpoints,
             hub,
             journal,
+            failures,
             models,
             clock,
             firmware: firmware::Library::open(settings.data.join("firmware"))?,
@@ -167,11 +191,18 @@ impl Server {
         offer_firmware(&app, &reader)?;
         let last_update =
             reader.updates(None, Page { before: u64::MAX, limit: 1 })?.first().map_or(0, |row| row.id);
-        tokio::spawn(updates::run(app.clone(), commands, events, reader.open_updates()?, last_update));
-        tokio::spawn(keep_house(app.clone(), settings.retention_days));
+        let open_updates = reader.open_updates()?;
+        app.failures.spawn("the updates", {
+            let updates = updates::run(app.clone(), commands, events, open_updates, last_update);
+            async move {
+                updates.await;
+                Ok(())
+            }
+        });
+        app.failures.spawn("the housekeeping", keep_house(app.clone()));
 
         let (stop_http, stopped) = oneshot::channel();
-        let http = tokio::spawn(serve_http(sockets.http, app.clone(), stopped));
+        let http = app.failures.spawn("the HTTP server", serve_http(sockets.http, app.clone(), stopped));
         for (name, uri) in app.addresses.listed() {
             tracing::info!("{name} at {uri}");
         }
@@ -189,6 +220,11 @@ impl Server {
     /// Where it can be reached.
     pub(crate) fn addresses(&self) -> &Addresses {
         &self.app.addresses
+    }
+
+    /// Comes back when a part of the server has failed. Then it is to be ended at once: no part is left to stop it well.
+    pub(crate) async fn failed(&self) -> buoy_net::supervision::Failure {
+        self.app.failures.wait().await
     }
 
     /// Saves what is to be saved, answers what is to be answered, and ends.
@@ -242,15 +278,18 @@ fn lock(data: &Path) -> anyhow::Result<File> {
     }
 }
 
-async fn serve_http(listener: TcpListener, app: Arc<App>, stopped: oneshot::Receiver<()>) {
+async fn serve_http(
+    listener: TcpListener,
+    app: Arc<App>,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(), String> {
     let stop = async {
         // The sender's end is a stop too.
         let _ = stopped.await;
     };
     let interface = http::interface(app).into_make_service();
-    if let Err(error) = axum::serve(listener, interface).with_graceful_shutdown(stop).await {
-        tracing::error!(%error, "the HTTP server ended");
-    }
+    let served = axum::serve(listener, interface).with_graceful_shutdown(stop).await;
+    served.map_err(|error| error.to_string())
 }
 
 fn load_models(folder: Option<&Path>) -> anyhow::Result<Registry> {
@@ -304,7 +343,7 @@ fn restore(
         );
     }
     for row in reader.open_operations()? {
-        let Some(record) = journal::operation_record(&row) else {
+        let Some(record) = changes::operation_record(&row) else {
             tracing::error!(id = row.id, "the record of an operation cannot be read; it is dropped");
             continue;
         };
@@ -353,6 +392,7 @@ fn start_bootstrap(
     security: &Security,
     bootstrap: &bootstrap::Bootstrap,
     clock: Clock,
+    supervisor: &Supervisor,
 ) -> anyhow::Result<Option<(BootstrapHandle, JoinHandle<()>)>> {
     if sockets.plain.is_none() && sockets.secure.is_none() {
         return Ok(None);
@@ -366,6 +406,7 @@ fn start_bootstrap(
         decide: Box::new(move |request, proved| decide.decide(request, proved)),
         publish: Box::new(move |event| publish.publish(event)),
         clock,
+        supervisor: supervisor.clone(),
     };
     Ok(Some(buoy_net::bootstrap::start(parts)?))
 }
@@ -380,8 +421,7 @@ fn offer_firmware(app: &App, reader: &impl Reader) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn keep_house(app: Arc<App>, retention_days: u32) {
-    let retention = u64::from(retention_days) * 24 * 60 * 60 * 1000;
+async fn keep_house(app: Arc<App>) -> Result<(), String> {
     let mut tick = tokio::time::interval(HOUSEKEEPING);
     // What was missed while the store could not be written is not done over and over after that.
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -390,9 +430,8 @@ async fn keep_house(app: Arc<App>, retention_days: u32) {
         tick.tick().await;
         save_last_contacts(&app);
         app.shards.iter().for_each(ShardHandle::save_sessions);
-        let before = app.now().saturating_sub(retention);
-        if app.journal.edit(move |batch| batch.prune(before)).await.is_err() {
-            return;
+        if app.journal.flush().await.is_err_and(|error| matches!(error, journal::NotSaved::Stopped)) {
+            return Ok(());
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::directory::Endpoints;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::secure::{Secure, SecureParts, seed};
+use crate::supervision::Supervisor;
 use crate::udp::{self, Part, Receiver};
 
 const PLAIN: Token = Token(0);
@@ -44,6 +45,8 @@ pub struct BootstrapParts {
     pub publish: Box<dyn FnMut(BootstrapEvent) + Send>,
     /// The clock.
     pub clock: Clock,
+    /// Is told if the thread fails.
+    pub supervisor: Supervisor,
 }
 
 impl std::fmt::Debug for BootstrapParts {
@@ -108,7 +111,7 @@ pub fn start(mut parts: BootstrapParts) -> io::Result<(BootstrapHandle, JoinHand
         outbox,
         answers: BootstrapOutbox::default(),
     };
-    let join = std::thread::Builder::new().name("bootstrap".into()).spawn(move || thread.run())?;
+    let join = parts.supervisor.spawn("bootstrap".into(), move || thread.run())?;
     Ok((BootstrapHandle(messages), join))
 }
 
@@ -148,7 +151,7 @@ impl BootstrapDirectory for ProvedDevices<'_> {
 }
 
 impl Thread {
-    fn run(mut self) {
+    fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(8);
         let mut receiver = Receiver::default();
         let mut more_to_read = true;
@@ -157,12 +160,12 @@ impl Thread {
             if let Err(error) = self.poll.poll(&mut events, Some(wait))
                 && error.kind() != io::ErrorKind::Interrupted
             {
-                return;
+                return Err(error);
             }
             while let Some(message) = self.inbox.next() {
                 match message {
                     Message::Cancel(endpoint) => self.cancel(&endpoint),
-                    Message::Stop => return,
+                    Message::Stop => return Ok(()),
                 }
             }
             // Both are asked: a wake-up that finds nothing is cheap here.

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::directory::Endpoints;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::secure::{Happening, Secure, SecureParts};
+use crate::supervision::Supervisor;
 use crate::udp::{self, Part, Receiver};
 
 const PLAIN: Token = Token(0);
@@ -142,6 +143,8 @@ pub struct Parts {
     pub publish: Publish,
     /// The clock, the same for all shards.
     pub clock: Clock,
+    /// Is told if the thread fails.
+    pub supervisor: Supervisor,
 }
 
 impl std::fmt::Debug for Parts {
@@ -207,7 +210,7 @@ fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHa
         in_flight: 0,
         stopping: false,
     };
-    let join = std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || thread.run())?;
+    let join = parts.supervisor.spawn(format!("shard-{number}"), move || thread.run())?;
     Ok((ShardHandle { mailbox: messages, forwarded }, join))
 }
 
@@ -240,7 +243,7 @@ struct Unread {
 }
 
 impl Thread {
-    fn run(mut self) {
+    fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(8);
         let mut receiver = Receiver::default();
         let mut unread = Unread { plain: true, secure: true, messages: true };
@@ -249,7 +252,7 @@ impl Thread {
             if let Err(error) = self.poll.poll(&mut events, Some(wait))
                 && error.kind() != io::ErrorKind::Interrupted
             {
-                return;
+                return Err(error);
             }
             unread.plain |= events.iter().any(|event| event.token() == PLAIN);
             unread.secure |= events.iter().any(|event| event.token() == SECURE);
@@ -263,6 +266,7 @@ impl Thread {
             self.engine.flush(self.clock.now(), &mut outbox);
             self.dispatch(outbox);
         }
+        Ok(())
     }
 
     /// Whether a thread that is to stop has nothing left to save or to send. What sessions took last is saved last, so that nothing can

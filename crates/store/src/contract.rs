@@ -1,13 +1,15 @@
 //! What every store must do, whatever it is built on.
 
 use std::any::Any;
+use std::time::Duration;
 
 use buoy_fleet::update::UpdateRecord;
 
 use crate::{
-    Batch, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind, CredentialRow,
-    CredentialState, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Purpose, Reader, Sample,
-    StoreError, Summary, Writer,
+    AuditFilter, AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange,
+    BootstrapConfigRow, Change, ChangeSet, CredentialChange, CredentialFilter, CredentialKind, CredentialRow,
+    CredentialState, FirmwareChange, FirmwareRow, KeyRow, LeftOut, MOST_SERIES, NewSample, OperationFilter,
+    OperationRow, Page, Purpose, Reader, RecordChange, Rejection, Retention, Sample, Summary, Writer,
 };
 
 /// An empty store: its writer, a reader, and what must be kept alive meanwhile.
@@ -21,20 +23,24 @@ pub fn check(make: impl Fn() -> Fresh) {
     for case in [
         registrations_come_back_by_ascending_key,
         the_last_word_on_a_registration_counts,
-        a_batch_that_fails_leaves_nothing,
+        a_set_that_is_refused_takes_no_other_with_it,
         operations_are_found_by_device_and_state,
         a_series_is_cut_by_time_and_summed_up,
-        what_is_old_is_pruned_and_what_is_open_stays,
+        what_is_old_is_removed_and_what_is_open_stays,
         firmware_is_listed_newest_first,
         updates_are_found_while_they_are_open,
-        samples_outlive_what_happens_before_they_are_settled,
-        a_sample_outlives_a_prune_in_the_same_commit,
+        a_reader_sees_what_is_committed_before_any_maintenance,
+        a_value_outlives_a_removal_that_comes_before_it_is_in_order,
+        a_device_has_no_more_series_than_it_may,
+        numbers_that_are_not_finite_do_not_spoil_a_summary,
+        maintenance_ends_within_its_budget_and_goes_on_later,
         much_in_one_commit_comes_back,
         an_idempotency_key_is_found_until_it_is_pruned,
         sessions_come_back_by_ascending_id,
         credentials_are_listed_newest_first,
         an_identity_has_one_credential,
         bootstrap_configurations_and_claims_are_kept_by_their_names,
+        the_audit_log_is_listed_newest_first,
         a_backup_holds_what_was_committed,
     ] {
         let (mut writer, reader, _kept) = make();
@@ -42,11 +48,42 @@ pub fn check(make: impl Fn() -> Fresh) {
     }
 }
 
-/// Commits, and puts everything where readers look for it.
-fn commit(writer: &mut dyn Writer, mut apply: impl FnMut(&mut dyn Batch) -> Result<(), StoreError>) {
-    writer.commit(&mut apply).unwrap();
-    while writer.settle().unwrap() > 0 {}
-    assert_eq!(writer.unsettled(), 0);
+/// Commits one set, which must not be refused, and does all maintenance.
+fn commit(writer: &mut dyn Writer, set: ChangeSet<'_>) {
+    append(writer, set);
+    maintain(writer, 0);
+}
+
+/// Commits one set, which must not be refused.
+fn append(writer: &mut dyn Writer, set: ChangeSet<'_>) {
+    let fates = writer.commit(&[set]).unwrap();
+    assert_eq!(fates.of(0), Ok(()));
+}
+
+/// Does all maintenance, and removes what is older than `since`.
+fn maintain(writer: &mut dyn Writer, since: u64) {
+    loop {
+        let left = writer.maintain(Retention { since }, Duration::from_secs(10)).unwrap();
+        if left.unsorted == 0 && !left.is_removing {
+            return;
+        }
+    }
+}
+
+fn put_registration(key: u64, record: &[u8]) -> Change<'_> {
+    Change::Registration(RecordChange::Put { key, record: record.into() })
+}
+
+fn put_session(key: u64, record: &[u8]) -> Change<'_> {
+    Change::Session(RecordChange::Put { key, record: record.into() })
+}
+
+fn put_credential(row: &CredentialRow) -> Change<'static> {
+    Change::Credential(CredentialChange::Put(row.clone()))
+}
+
+fn put_sample<'a>(endpoint: &'a str, path: &str, at: u64, value: Sample) -> Change<'a> {
+    Change::Sample(NewSample { endpoint: endpoint.into(), path: resource(path), at, value })
 }
 
 fn resource(path: &str) -> buoy_lwm2m::path::Path {
@@ -59,7 +96,7 @@ fn registrations(reader: &dyn Reader) -> Vec<(u64, Vec<u8>)> {
     all
 }
 
-/// Keys come, change and go over many batches, of which only some are settled before the next.
+/// Keys come, change and go over many batches, of which only some are in order before the next.
 fn the_last_word_on_a_registration_counts(writer: &mut dyn Writer, reader: &dyn Reader) {
     let mut expected = std::collections::BTreeMap::new();
     // A walk through all residues, the same in each run.
@@ -76,47 +113,45 @@ fn the_last_word_on_a_registration_counts(writer: &mut dyn Writer, reader: &dyn 
                 _ => expected.insert(*key, record.to_be_bytes().to_vec()),
             };
         }
-        let apply = &mut |batch: &mut dyn Batch| {
-            changes.iter().try_for_each(|(key, what, record)| match what {
-                0 => batch.remove_registration(*key),
-                _ => batch.put_registration(*key, &record.to_be_bytes()),
+        let set = changes.iter().map(|(key, what, record)| {
+            Change::Registration(match what {
+                0 => RecordChange::Remove { key: *key },
+                _ => RecordChange::Put { key: *key, record: record.to_be_bytes().to_vec().into() },
             })
-        };
-        writer.commit(apply).unwrap();
+        });
+        append(writer, set.collect());
         if next(10) == 0 {
-            commit(writer, |_| Ok(()));
+            maintain(writer, 0);
+        }
+        if next(5) == 0 {
             assert_eq!(registrations(reader), expected.clone().into_iter().collect::<Vec<_>>());
         }
     }
-    commit(writer, |_| Ok(()));
+    maintain(writer, 0);
     assert_eq!(registrations(reader), expected.into_iter().collect::<Vec<_>>());
 }
 
 fn an_idempotency_key_is_found_until_it_is_pruned(writer: &mut dyn Writer, reader: &dyn Reader) {
     let row = KeyRow { key: "operation a".into(), digest: vec![1, 2], made: 7, at: 1000 };
-    commit(writer, |batch| batch.put_idempotency_key(&row));
+    commit(writer, vec![Change::IdempotencyKey(row.clone())]);
     assert_eq!(reader.idempotency_key("operation a").unwrap().as_ref(), Some(&row));
     assert_eq!(reader.idempotency_key("operation b").unwrap(), None);
     // The operation itself may never have been saved: its number is taken all the same.
     assert_eq!(reader.last_operation().unwrap(), 7);
-    commit(writer, |batch| batch.prune(1001));
+    let again = writer.commit(&[vec![Change::IdempotencyKey(KeyRow { made: 8, ..row })]]).unwrap();
+    assert!(matches!(again.of(0), Err(Rejection::Conflict(_))), "a key is used once: {again:?}");
+    maintain(writer, 10_000_000);
     assert_eq!(reader.idempotency_key("operation a").unwrap(), None);
 }
 
 fn sessions_come_back_by_ascending_id(writer: &mut dyn Writer, reader: &dyn Reader) {
-    commit(writer, |batch| {
-        batch.put_session(u64::from(u32::MAX) << 8, b"large")?;
-        batch.put_session(2, b"two")?;
-        batch.put_session(5, b"five")
-    });
-    commit(writer, |batch| {
-        batch.put_session(2, b"zwei")?;
-        batch.remove_session(5)?;
-        batch.remove_session(77)
-    });
+    let high = u64::from(u32::MAX) << 8;
+    commit(writer, vec![put_session(high, b"large"), put_session(2, b"two"), put_session(5, b"five")]);
+    let remove = |key| Change::Session(RecordChange::Remove { key });
+    commit(writer, vec![put_session(2, b"zwei"), remove(5), remove(77)]);
     let mut all = Vec::new();
     reader.sessions(&mut |id, record| all.push((id, record.to_vec()))).unwrap();
-    assert_eq!(all, [(2, b"zwei".to_vec()), (u64::from(u32::MAX) << 8, b"large".to_vec())]);
+    assert_eq!(all, [(2, b"zwei".to_vec()), (high, b"large".to_vec())]);
 }
 
 fn credential(id: u64, endpoint: &str, kind: CredentialKind, identity: &[u8]) -> CredentialRow {
@@ -138,13 +173,17 @@ fn credentials_are_listed_newest_first(writer: &mut dyn Writer, reader: &dyn Rea
     let mut third = credential(3, "b", CredentialKind::X509, b"");
     let fourth = credential(4, "c", CredentialKind::X509, b"");
     let rows = [first.clone(), second.clone(), third.clone(), fourth.clone()];
-    commit(writer, |batch| rows.iter().try_for_each(|row| batch.put_credential(row)));
+    commit(writer, rows.iter().map(put_credential).collect());
     (third.state, third.sealed) = (CredentialState::Revoked, Vec::new());
-    commit(writer, |batch| {
-        batch.set_credential_state(3, CredentialState::Revoked)?;
-        batch.set_credential_state(1, CredentialState::Active)?;
-        batch.remove_credential(4)
-    });
+    let change = |change| Change::Credential(change);
+    commit(
+        writer,
+        vec![
+            change(CredentialChange::SetState { id: 3, state: CredentialState::Revoked }),
+            change(CredentialChange::SetState { id: 1, state: CredentialState::Active }),
+            change(CredentialChange::Remove { id: 4 }),
+        ],
+    );
     let list = |filter: CredentialFilter<'_>, page| reader.credentials(&filter, page).unwrap();
     let all = Page { before: u64::MAX, limit: 10 };
     assert_eq!(list(CredentialFilter::default(), all), [third.clone(), second.clone(), first.clone()]);
@@ -165,9 +204,10 @@ fn credentials_are_listed_newest_first(writer: &mut dyn Writer, reader: &dyn Rea
 
 fn an_identity_has_one_credential(writer: &mut dyn Writer, reader: &dyn Reader) {
     let first = credential(1, "a", CredentialKind::Psk, b"same");
-    commit(writer, |batch| batch.put_credential(&first));
+    commit(writer, vec![put_credential(&first)]);
     let other = credential(2, "b", CredentialKind::Psk, b"same");
-    assert!(writer.commit(&mut |batch| batch.put_credential(&other)).is_err());
+    let fates = writer.commit(&[vec![put_credential(&other)]]).unwrap();
+    assert!(matches!(fates.of(0), Err(Rejection::Conflict(_))), "{fates:?}");
     assert_eq!(reader.credential(1).unwrap(), Some(first));
     assert_eq!(reader.credential(2).unwrap(), None);
 }
@@ -185,43 +225,57 @@ fn bootstrap_configurations_and_claims_are_kept_by_their_names(writer: &mut dyn 
         last_asked: 2,
         accepted_at,
     };
-    commit(writer, |batch| {
-        batch.put_bootstrap_config(&config("buoy-*", 1))?;
-        batch.put_bootstrap_config(&config("a", 1))?;
-        batch.put_bootstrap_claim(&claim("b", None))?;
-        batch.put_bootstrap_claim(&claim("a", None))
-    });
-    commit(writer, |batch| {
-        batch.put_bootstrap_config(&config("buoy-*", 2))?;
-        batch.remove_bootstrap_config("a")?;
-        batch.put_bootstrap_claim(&claim("a", Some(9)))?;
-        batch.remove_bootstrap_claim("b")
-    });
+    let put_config = |pattern, at| Change::BootstrapConfig(BootstrapConfigChange::Put(config(pattern, at)));
+    let put_claim = |endpoint, at| Change::BootstrapClaim(BootstrapClaimChange::Put(claim(endpoint, at)));
+    commit(
+        writer,
+        vec![put_config("buoy-*", 1), put_config("a", 1), put_claim("b", None), put_claim("a", None)],
+    );
+    commit(
+        writer,
+        vec![
+            put_config("buoy-*", 2),
+            Change::BootstrapConfig(BootstrapConfigChange::Remove { pattern: "a".into() }),
+            put_claim("a", Some(9)),
+            Change::BootstrapClaim(BootstrapClaimChange::Remove { endpoint: "b".into() }),
+        ],
+    );
     assert_eq!(reader.bootstrap_configs().unwrap(), [config("buoy-*", 2)]);
     assert_eq!(reader.bootstrap_claims().unwrap(), [claim("a", Some(9))]);
 }
 
 fn registrations_come_back_by_ascending_key(writer: &mut dyn Writer, reader: &dyn Reader) {
-    commit(writer, |batch| {
-        batch.put_registration(9, b"nine")?;
-        batch.put_registration(2, b"two")?;
-        batch.put_registration(5, b"five")
-    });
-    commit(writer, |batch| {
-        batch.put_registration(2, b"zwei")?;
-        batch.remove_registration(5)?;
-        batch.remove_registration(77)
-    });
+    let set = vec![put_registration(9, b"nine"), put_registration(2, b"two"), put_registration(5, b"five")];
+    commit(writer, set);
+    let remove = |key| Change::Registration(RecordChange::Remove { key });
+    commit(writer, vec![put_registration(2, b"zwei"), remove(5), remove(77)]);
     assert_eq!(registrations(reader), [(2, b"zwei".to_vec()), (9, b"nine".to_vec())]);
 }
 
-fn a_batch_that_fails_leaves_nothing(writer: &mut dyn Writer, reader: &dyn Reader) {
-    let result = writer.commit(&mut |batch| {
-        batch.put_registration(1, b"x")?;
-        Err(StoreError::DiskFull)
-    });
-    assert!(matches!(result, Err(StoreError::DiskFull)));
-    assert_eq!(registrations(reader), []);
+fn a_set_that_is_refused_takes_no_other_with_it(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let row = credential(1, "a", CredentialKind::Psk, b"same");
+    commit(writer, vec![put_credential(&row)]);
+    let large = vec![7; 300_000];
+    let sets = [
+        vec![put_registration(1, b"one"), put_sample("a", "/3/0/9", 1, Sample::Integer(1))],
+        vec![
+            put_registration(2, &large),
+            put_sample("b", "/3/0/9", 1, Sample::Integer(1)),
+            Change::Operation(operation(7, "b", false)),
+            put_credential(&credential(2, "b", CredentialKind::Psk, b"same")),
+        ],
+        vec![put_registration(3, b"three"), put_sample("b", "/3/0/9", 2, Sample::Integer(2))],
+    ];
+    let fates = writer.commit(&sets).unwrap();
+    assert_eq!((fates.of(0), fates.of(2)), (Ok(()), Ok(())));
+    assert!(matches!(fates.of(1), Err(Rejection::Conflict(_))), "{fates:?}");
+    for _ in 0..2 {
+        assert_eq!(registrations(reader), [(1, b"one".to_vec()), (3, b"three".to_vec())]);
+        assert_eq!(reader.samples("a", "/3/0/9", 0..9, 9).unwrap(), [(1, Sample::Integer(1))]);
+        assert_eq!(reader.samples("b", "/3/0/9", 0..9, 9).unwrap(), [(2, Sample::Integer(2))]);
+        assert_eq!(reader.operation(7).unwrap(), None);
+        maintain(writer, 0);
+    }
 }
 
 fn operation(id: u64, endpoint: &str, ended: bool) -> OperationRow {
@@ -235,7 +289,7 @@ fn operations_are_found_by_device_and_state(writer: &mut dyn Writer, reader: &dy
         operation(3, "a", true),
         operation(4, "a", false),
     ];
-    commit(writer, |batch| rows.iter().try_for_each(|row| batch.put_operation(row)));
+    commit(writer, rows.iter().cloned().map(Change::Operation).collect());
     let ids = |filter: OperationFilter<'_>, page: Page| -> Vec<u64> {
         reader.operations(&filter, page).unwrap().iter().map(|row| row.id).collect()
     };
@@ -252,14 +306,12 @@ fn operations_are_found_by_device_and_state(writer: &mut dyn Writer, reader: &dy
 
 fn a_series_is_cut_by_time_and_summed_up(writer: &mut dyn Writer, reader: &dyn Reader) {
     let path = "/3303/0/5700";
-    commit(writer, |batch| {
-        for at in 0..10 {
-            batch.put_sample("a", resource(path), at * 1000, Sample::Float(at as f64))?;
-        }
-        batch.put_sample("a", resource(path), 3000, Sample::Integer(30))?;
-        batch.put_sample("a", resource("/3/0/0"), 5, Sample::Text("maker".into()))?;
-        batch.put_sample("b", resource(path), 5, Sample::Opaque(vec![1, 2]))
-    });
+    let mut set: Vec<_> =
+        (0..10).map(|at| put_sample("a", path, at * 1000, Sample::Float(at as f64))).collect();
+    set.push(put_sample("a", path, 3000, Sample::Integer(30)));
+    set.push(put_sample("a", "/3/0/0", 5, Sample::Text("maker".into())));
+    set.push(put_sample("b", path, 5, Sample::Opaque(vec![1, 2])));
+    commit(writer, set);
     assert_eq!(reader.series("a").unwrap(), ["/3/0/0", path]);
     let cut = reader.samples("a", path, 2000..4000, 10).unwrap();
     assert_eq!(cut, [(2000, Sample::Float(2.0)), (3000, Sample::Integer(30))]);
@@ -274,58 +326,168 @@ fn a_series_is_cut_by_time_and_summed_up(writer: &mut dyn Writer, reader: &dyn R
     assert_eq!(reader.summary("a", "/3/0/0", 0..9, 1).unwrap(), []);
 }
 
-fn samples_outlive_what_happens_before_they_are_settled(writer: &mut dyn Writer, reader: &dyn Reader) {
-    let (one, two) = (resource("/3303/0/5700"), resource("/3303/0/5701"));
-    let mut put =
-        |at, value| writer.commit(&mut |batch| batch.put_sample("a", one, at, Sample::Integer(value)));
-    put(7000, 1).unwrap();
-    put(7000, 2).unwrap();
-    let failed = writer.commit(&mut |batch| {
-        batch.put_sample("a", two, 7000, Sample::Integer(3))?;
-        Err(StoreError::DiskFull)
-    });
-    assert!(failed.is_err());
-    // A series whose beginning was rolled back begins anew.
-    writer.commit(&mut |batch| batch.put_sample("a", two, 7001, Sample::Integer(4))).unwrap();
-    writer.commit(&mut |batch| batch.prune(5000)).unwrap();
-    while writer.settle().unwrap() > 0 {}
-    assert_eq!(reader.samples("a", "/3303/0/5700", 0..9000, 9).unwrap(), [(7000, Sample::Integer(2))]);
-    assert_eq!(reader.samples("a", "/3303/0/5701", 0..9000, 9).unwrap(), [(7001, Sample::Integer(4))]);
+fn a_reader_sees_what_is_committed_before_any_maintenance(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let path = "/3303/0/5700";
+    let put = |at, value| put_sample("a", path, at, Sample::Integer(value));
+    commit(writer, vec![put(1000, 1), put(3000, 3), put(5000, 5)]);
+    append(writer, vec![put(3000, 30), put_registration(1, b"x"), put_session(1, b"y")]);
+    append(writer, vec![put(500, 0), put(4000, 4), put(9000, 9)]);
+    let all: Vec<_> = [(500, 0), (1000, 1), (3000, 30), (4000, 4), (5000, 5), (9000, 9)]
+        .map(|(at, value)| (at, Sample::Integer(value)))
+        .into();
+    let summary = Summary { at: 0, count: 6, min: 0.0, max: 30.0, mean: 49.0 / 6.0 };
+    for _ in 0..2 {
+        assert_eq!(reader.samples("a", path, 0..10_000, 9).unwrap(), all);
+        assert_eq!(reader.samples("a", path, 1000..9000, 2).unwrap(), all[1..3]);
+        let told = reader.summary("a", path, 0..10_000, 10_000).unwrap();
+        assert!(
+            matches!(told[..], [one] if one.count == 6 && (one.mean - summary.mean).abs() < 1e-9),
+            "{told:?}"
+        );
+        assert_eq!(registrations(reader), [(1, b"x".to_vec())]);
+        let mut sessions = Vec::new();
+        reader.sessions(&mut |id, record| sessions.push((id, record.to_vec()))).unwrap();
+        assert_eq!(sessions, [(1, b"y".to_vec())]);
+        maintain(writer, 0);
+    }
 }
 
-fn a_sample_outlives_a_prune_in_the_same_commit(writer: &mut dyn Writer, reader: &dyn Reader) {
-    let (one, two) = (resource("/3303/0/5700"), resource("/3303/0/5701"));
-    commit(writer, |batch| batch.put_sample("a", one, 1000, Sample::Integer(1)));
-    commit(writer, |batch| {
-        // Of one series all that is in its place is old; the other begins.
-        batch.put_sample("a", one, 9000, Sample::Integer(2))?;
-        batch.put_sample("a", two, 9000, Sample::Integer(3))?;
-        batch.prune(5000)
-    });
-    commit(writer, |batch| batch.put_sample("b", one, 9000, Sample::Integer(4)));
-    assert_eq!(reader.samples("a", "/3303/0/5700", 0..9999, 9).unwrap(), [(9000, Sample::Integer(2))]);
-    assert_eq!(reader.samples("a", "/3303/0/5701", 0..9999, 9).unwrap(), [(9000, Sample::Integer(3))]);
-    assert_eq!(reader.samples("b", "/3303/0/5700", 0..9999, 9).unwrap(), [(9000, Sample::Integer(4))]);
+fn a_value_outlives_a_removal_that_comes_before_it_is_in_order(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let (one, two) = ("/3303/0/5700", "/3303/0/5701");
+    commit(writer, vec![put_sample("a", one, 1000, Sample::Integer(1))]);
+    // Of one series all that is in order is old; the other begins.
+    append(writer, vec![put_sample("a", one, 9_000_000, Sample::Integer(2))]);
+    append(writer, vec![put_sample("a", two, 9_000_000, Sample::Integer(3))]);
+    maintain(writer, 5_000_000);
+    commit(writer, vec![put_sample("b", one, 9_000_000, Sample::Integer(4))]);
+    let all = |endpoint, path| reader.samples(endpoint, path, 0..u64::MAX, 9).unwrap();
+    assert_eq!(all("a", one), [(9_000_000, Sample::Integer(2))]);
+    assert_eq!(all("a", two), [(9_000_000, Sample::Integer(3))]);
+    maintain(writer, 20_000_000);
+    assert_eq!(reader.series("a").unwrap(), [""; 0]);
+    // A series that was removed begins anew.
+    commit(writer, vec![put_sample("a", one, 30_000_000, Sample::Integer(5))]);
+    assert_eq!(all("a", one), [(30_000_000, Sample::Integer(5))]);
+    assert_eq!(all("b", one), []);
+}
+
+fn a_device_has_no_more_series_than_it_may(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let put = |endpoint, number: usize| {
+        put_sample(endpoint, &format!("/33{}/{}/5700", number / 1000, number % 1000), 7, Sample::Integer(1))
+    };
+    let fates = writer.commit(&[(0..MOST_SERIES + 10).map(|number| put("a", number)).collect()]).unwrap();
+    assert_eq!(fates.left_out, [LeftOut { endpoint: "a".into(), values: 10 }]);
+    assert_eq!(reader.series("a").unwrap().len(), MOST_SERIES);
+    // Those that it has go on, and other devices are not concerned.
+    let fates = writer.commit(&[vec![put("a", 3), put("b", MOST_SERIES + 1)]]).unwrap();
+    assert_eq!(fates.left_out, []);
+    maintain(writer, 10_000_000);
+    append(writer, vec![put("a", MOST_SERIES + 1)]);
+    assert_eq!(reader.series("a").unwrap().len(), 1, "what was removed makes room");
+}
+
+fn numbers_that_are_not_finite_do_not_spoil_a_summary(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let path = "/3303/0/5700";
+    let numbers = [f64::INFINITY, 2.0, f64::NEG_INFINITY, f64::NAN, 4.0, f64::MAX, f64::MAX];
+    let numbers = numbers.into_iter().enumerate();
+    append(writer, numbers.map(|(at, it)| put_sample("a", path, at as u64, Sample::Float(it))).collect());
+    for _ in 0..2 {
+        let summary = reader.summary("a", path, 0..6, 100).unwrap();
+        assert!(matches!(summary[..], [Summary { count: 3, min: 2.0, max: f64::MAX, .. }]), "{summary:?}");
+        let summary = reader.summary("a", path, 5..7, 100).unwrap();
+        assert!(matches!(summary[..], [Summary { mean, .. }] if mean == f64::MAX), "{summary:?}");
+        let samples = reader.samples("a", path, 0..9, 9).unwrap();
+        assert_eq!(samples[0], (0, Sample::Float(f64::INFINITY)));
+        assert!(matches!(samples[3], (3, Sample::Float(number)) if number.is_nan()), "{samples:?}");
+        maintain(writer, 0);
+    }
+}
+
+fn maintenance_ends_within_its_budget_and_goes_on_later(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let endpoints: Vec<_> = (0..2000).map(|number| format!("device-{number}")).collect();
+    let put = |endpoint| put_sample(endpoint, "/3303/0/5700", 7, Sample::Integer(1));
+    append(writer, endpoints.iter().map(|endpoint| put(endpoint)).collect());
+    let mut steps = 0;
+    // A budget of nothing still does one step, so that it ends.
+    while writer.maintain(Retention { since: 1_000_000_000 }, Duration::ZERO).unwrap().is_removing {
+        steps += 1;
+        // Commits go on meanwhile.
+        append(writer, vec![put_registration(steps, b"x")]);
+    }
+    assert!(steps > 3, "{steps} steps");
+    maintain(writer, 2_000_000_000);
+    assert_eq!(registrations(reader).len() as u64, steps);
+    assert_eq!(reader.series("device-0").unwrap(), [""; 0]);
+    assert_eq!(reader.series("device-1999").unwrap(), [""; 0]);
+}
+
+fn the_audit_log_is_listed_newest_first(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let row = |id, principal: &str, action: &str, target: &str| AuditRow {
+        id,
+        at: id * 1000,
+        principal: principal.into(),
+        origin: "127.0.0.1".into(),
+        action: action.into(),
+        target: target.into(),
+        detail: String::new(),
+        result: "ok".into(),
+    };
+    let (one, two, three) = (
+        row(1, "ada", "credential.add", "a"),
+        row(2, "bob", "credential.revoke", "a"),
+        row(3, "ada", "credentials", "b"),
+    );
+    append(writer, vec![Change::Audit(one.clone()), Change::Audit(AuditRow { id: 0, ..two.clone() })]);
+    append(writer, vec![Change::Audit(AuditRow { id: 1, ..three.clone() })]);
+    maintain(writer, 1_000_000_000);
+    let all = Page { before: u64::MAX, limit: 10 };
+    let list = |filter: AuditFilter<'_>, page| reader.audit(&filter, page).unwrap();
+    let any = AuditFilter::default();
+    assert_eq!(list(any, all), [three.clone(), two.clone(), one.clone()]);
+    assert_eq!(list(any, Page { before: 3, limit: 1 }), [two.clone()]);
+    assert_eq!(list(AuditFilter { principal: Some("ada"), ..any }, all), [three, one.clone()]);
+    assert_eq!(list(AuditFilter { action: Some("credential"), ..any }, all), [two.clone(), one.clone()]);
+    assert_eq!(list(AuditFilter { target: Some("a"), action: Some("credential.add"), ..any }, all), [one]);
 }
 
 fn much_in_one_commit_comes_back(writer: &mut dyn Writer, reader: &dyn Reader) {
     let record = |key: u64| key.to_be_bytes().repeat(64);
-    commit(writer, |batch| (1..3000).try_for_each(|key| batch.put_registration(key, &record(key))));
+    let put = |key| Change::Registration(RecordChange::Put { key, record: record(key).into() });
+    commit(writer, (1..3000).map(put).collect());
     let expected: Vec<_> = (1..3000).map(|key| (key, record(key))).collect();
     assert!(registrations(reader) == expected);
 }
 
-fn what_is_old_is_pruned_and_what_is_open_stays(writer: &mut dyn Writer, reader: &dyn Reader) {
-    commit(writer, |batch| {
-        batch.put_sample("a", resource("/1"), 1000, Sample::Integer(1))?;
-        batch.put_sample("a", resource("/2"), 9000, Sample::Integer(2))?;
-        batch.put_operation(&operation(1, "a", true))?;
-        batch.put_operation(&operation(2, "a", false))
-    });
-    commit(writer, |batch| batch.prune(5000));
-    assert_eq!(reader.series("a").unwrap(), ["/2"]);
-    assert_eq!(reader.operation(1).unwrap(), None);
-    assert!(reader.operation(2).unwrap().is_some());
+fn what_is_old_is_removed_and_what_is_open_stays(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let (old, new) = (1000, 90_000_000);
+    let update = |id, ended, changed_at| {
+        let record = UpdateRecord { id, endpoint: "a".into(), ended, record: vec![1] };
+        Change::Update { record, changed_at }
+    };
+    let ended_lately = OperationRow { changed_at: new, ..operation(3, "a", true) };
+    commit(
+        writer,
+        vec![
+            put_sample("a", "/1", old, Sample::Integer(1)),
+            put_sample("a", "/2", new, Sample::Integer(2)),
+            put_sample("a", "/3", old, Sample::Integer(3)),
+            put_sample("a", "/3", new, Sample::Integer(4)),
+            Change::Operation(operation(1, "a", true)),
+            Change::Operation(operation(2, "a", false)),
+            Change::Operation(ended_lately),
+            update(1, true, old),
+            update(2, false, old),
+            update(3, true, new),
+        ],
+    );
+    maintain(writer, 10_000_000);
+    assert_eq!(reader.series("a").unwrap(), ["/2", "/3"]);
+    assert_eq!(reader.samples("a", "/3", 0..u64::MAX, 9).unwrap(), [(new, Sample::Integer(4))]);
+    let page = Page { before: u64::MAX, limit: 10 };
+    let operations = reader.operations(&OperationFilter::default(), page).unwrap();
+    assert_eq!(operations.iter().map(|row| row.id).collect::<Vec<_>>(), [3, 2]);
+    let updates = reader.updates(None, page).unwrap();
+    assert_eq!(updates.iter().map(|row| row.id).collect::<Vec<_>>(), [3, 2]);
 }
 
 fn firmware_is_listed_newest_first(writer: &mut dyn Writer, reader: &dyn Reader) {
@@ -339,22 +501,18 @@ fn firmware_is_listed_newest_first(writer: &mut dyn Writer, reader: &dyn Reader)
         signature: Some(vec![7; 512]),
     };
     let (old, new) = (image("aa", 1), image("bb", 2));
-    commit(writer, |batch| {
-        batch.put_firmware(&old)?;
-        batch.put_firmware(&new)
-    });
+    let put = |image: &FirmwareRow| Change::Firmware(FirmwareChange::Put(image.clone()));
+    commit(writer, vec![put(&old), put(&new)]);
     assert_eq!(reader.firmware().unwrap(), [new.clone(), old]);
-    commit(writer, |batch| batch.remove_firmware("aa"));
+    commit(writer, vec![Change::Firmware(FirmwareChange::Remove { digest: "aa".into() })]);
     assert_eq!(reader.firmware().unwrap(), [new]);
 }
 
 fn updates_are_found_while_they_are_open(writer: &mut dyn Writer, reader: &dyn Reader) {
     let update =
         |id, endpoint: &str, ended| UpdateRecord { id, endpoint: endpoint.into(), ended, record: vec![1] };
-    commit(writer, |batch| {
-        batch.put_update(&update(1, "a", true))?;
-        batch.put_update(&update(2, "b", false))
-    });
+    let put = |record| Change::Update { record, changed_at: 1 };
+    commit(writer, vec![put(update(1, "a", true)), put(update(2, "b", false))]);
     assert_eq!(reader.open_updates().unwrap(), [update(2, "b", false)]);
     let all = Page { before: u64::MAX, limit: 10 };
     assert_eq!(reader.updates(None, all).unwrap(), [update(2, "b", false), update(1, "a", true)]);
@@ -363,20 +521,13 @@ fn updates_are_found_while_they_are_open(writer: &mut dyn Writer, reader: &dyn R
 
 fn a_backup_holds_what_was_committed(writer: &mut dyn Writer, reader: &dyn Reader) {
     let row = credential(1, "a", CredentialKind::Psk, b"identity of the backup");
-    commit(writer, |batch| {
-        batch.put_registration(1, b"x")?;
-        batch.put_session(1, b"a session that goes on")?;
-        batch.put_credential(&row)
-    });
-    let unsettled = &mut |batch: &mut dyn Batch| {
-        batch.put_session(1, b"a session that goes on")?;
-        batch.put_session(2, b"a session that goes on")
-    };
-    writer.commit(unsettled).unwrap();
+    let session = b"a session that goes on";
+    commit(writer, vec![put_registration(1, b"x"), put_session(1, session), put_credential(&row)]);
+    append(writer, vec![put_session(1, session), put_session(2, session)]);
     let folder = std::env::temp_dir().join(format!("buoy-contract-{}-{:p}", std::process::id(), reader));
     reader.backup(&folder).unwrap();
     let copy = std::fs::read(&folder).unwrap();
     let has = |text: &[u8]| copy.windows(text.len()).any(|bytes| bytes == text);
-    assert!(has(&row.identity) && !has(b"a session that goes on"));
+    assert!(has(&row.identity) && !has(session));
     std::fs::remove_file(folder).unwrap();
 }

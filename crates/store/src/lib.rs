@@ -1,14 +1,16 @@
-//! What must survive: registrations, operations, values over time, firmware and its updates, credentials and sessions.
+//! What must survive: registrations, operations, values over time, firmware and its updates, credentials, sessions, the audit log.
 //!
-//! A [`Writer`] commits batches: either all of a batch is durable when [`Writer::commit`] returns, or nothing is. [`Reader`]s look
-//! at what was committed, beside the writer and beside each other. [`sqlite`] is the store of one machine; another engine must
-//! pass the same `contract` suite.
+//! A [`Writer`] commits [`ChangeSet`]s: values that say what changes. All sets of a commit are durable when [`Writer::commit`] returns, but
+//! for those that it names as refused. [`Reader`]s look at what was committed, beside the writer and beside each other. [`sqlite`] is the
+//! store of one machine; another engine must pass the same `contract` suite.
 //!
 //! The hot table is that of registrations: keyed by a number that grows, with no other index, since a first insert under a random
 //! key costs ten times as much (see `docs/performance.md`).
 #![forbid(unsafe_code)]
 
+mod audit;
 mod bootstrap;
+mod change;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod credential;
@@ -17,81 +19,53 @@ pub mod sqlite;
 
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use buoy_fleet::update::UpdateRecord;
-use buoy_lwm2m::path::Path as ResourcePath;
 use serde::{Deserialize, Serialize};
 
+pub use audit::{AuditFilter, AuditRow};
 pub use bootstrap::{BootstrapClaimRow, BootstrapConfigRow};
+pub use change::{
+    BootstrapClaimChange, BootstrapConfigChange, Change, ChangeSet, CredentialChange, Fates, FirmwareChange,
+    LeftOut, NewSample, RecordChange, Rejection,
+};
 pub use credential::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Purpose};
 pub use error::StoreError;
 
-/// Commits batches of changes. There is one writer.
+/// Series that one device may have: what invents new paths for ever fills no disk.
+pub const MOST_SERIES: usize = 4096;
+
+/// Commits changes. There is one writer.
 pub trait Writer: Send {
-    /// Makes durable, all or nothing, what `apply` does to the batch.
+    /// Makes the sets durable in one transaction. A set that is refused for its own reasons is left out whole, and named; the others
+    /// hold.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing of the batch was kept.
-    fn commit(
-        &mut self,
-        apply: &mut dyn FnMut(&mut dyn Batch) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError>;
-    /// How many samples, registrations and sessions are durable, but not yet where readers look for them.
-    fn unsettled(&self) -> usize;
-    /// Puts some of what is unsettled where readers look for it; how much. Nothing is left when it says 0.
+    /// [`StoreError`]; nothing was kept, and the same sets can be tried again.
+    fn commit(&mut self, sets: &[ChangeSet<'_>]) -> Result<Fates, StoreError>;
+    /// Does some of the work that has to be done now and then, for about `budget`: brings what was appended into order, and removes
+    /// what is too old. What [`Reader`]s see does not depend on it, but for what is removed.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing has changed.
-    fn settle(&mut self) -> Result<usize, StoreError>;
+    /// [`StoreError`]; it can be tried again later.
+    fn maintain(&mut self, keep: Retention, budget: Duration) -> Result<Maintenance, StoreError>;
 }
 
-/// The changes of one commit.
-pub trait Batch {
-    /// Saves a registration under its key. Readers see it once it is settled ([`Writer::settle`]), as all is when a writer is made.
-    ///
-    /// # Errors
-    /// [`StoreError`], here and below.
-    fn put_registration(&mut self, key: u64, record: &[u8]) -> Result<(), StoreError>;
-    /// Forgets a registration.
-    fn remove_registration(&mut self, key: u64) -> Result<(), StoreError>;
-    /// Saves an operation.
-    fn put_operation(&mut self, operation: &OperationRow) -> Result<(), StoreError>;
-    /// Saves one value of a time series. One of the same time gives way. Readers see it once it is settled ([`Writer::settle`]).
-    fn put_sample(
-        &mut self,
-        endpoint: &str,
-        path: ResourcePath,
-        at: u64,
-        value: Sample,
-    ) -> Result<(), StoreError>;
-    /// Forgets values and idempotency keys older than `before` (milliseconds since the epoch), and operations that ended before it.
-    fn prune(&mut self, before: u64) -> Result<(), StoreError>;
-    /// Saves the description of a firmware image.
-    fn put_firmware(&mut self, firmware: &FirmwareRow) -> Result<(), StoreError>;
-    /// Forgets the description of a firmware image.
-    fn remove_firmware(&mut self, digest: &str) -> Result<(), StoreError>;
-    /// Saves a firmware update of a device.
-    fn put_update(&mut self, update: &UpdateRecord) -> Result<(), StoreError>;
-    /// Saves what a request with an idempotency key made.
-    fn put_idempotency_key(&mut self, key: &KeyRow) -> Result<(), StoreError>;
-    /// Saves a credential under its id.
-    fn put_credential(&mut self, credential: &CredentialRow) -> Result<(), StoreError>;
-    /// Changes whether a credential is believed. The secret of one that is revoked is forgotten.
-    fn set_credential_state(&mut self, id: u64, state: CredentialState) -> Result<(), StoreError>;
-    /// Forgets a credential.
-    fn remove_credential(&mut self, id: u64) -> Result<(), StoreError>;
-    /// Saves a session under its id. Readers see it once it is settled ([`Writer::settle`]).
-    fn put_session(&mut self, id: u64, record: &[u8]) -> Result<(), StoreError>;
-    /// Forgets a session.
-    fn remove_session(&mut self, id: u64) -> Result<(), StoreError>;
-    /// Saves a bootstrap configuration under its pattern.
-    fn put_bootstrap_config(&mut self, config: &BootstrapConfigRow) -> Result<(), StoreError>;
-    /// Forgets a bootstrap configuration.
-    fn remove_bootstrap_config(&mut self, pattern: &str) -> Result<(), StoreError>;
-    /// Saves that a device waits for a person's yes, or has it.
-    fn put_bootstrap_claim(&mut self, claim: &BootstrapClaimRow) -> Result<(), StoreError>;
-    /// Forgets that.
-    fn remove_bootstrap_claim(&mut self, endpoint: &str) -> Result<(), StoreError>;
+/// What is kept, and what is too old.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Values, idempotency keys, and operations and updates that ended, of before this are removed; milliseconds since the epoch.
+    pub since: u64,
+}
+
+/// How much maintenance is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Entries that were appended and are not in order yet. The more there are, the longer reads of series take.
+    pub unsorted: usize,
+    /// Whether the removal of what is too old has more to do.
+    pub is_removing: bool,
 }
 
 /// Looks at what was committed.
@@ -119,7 +93,8 @@ pub trait Reader: Send {
         range: Range<u64>,
         limit: usize,
     ) -> Result<Vec<(u64, Sample)>, StoreError>;
-    /// The numeric values of a time range, one row for each `step` milliseconds in which there are any.
+    /// The numbers of a time range, one row for each `step` milliseconds in which there are any. What is no number, or not finite, does
+    /// not count.
     fn summary(
         &self,
         endpoint: &str,
@@ -151,6 +126,8 @@ pub trait Reader: Send {
     fn bootstrap_configs(&self) -> Result<Vec<BootstrapConfigRow>, StoreError>;
     /// The devices that wait for a person's yes, or have it, by their names.
     fn bootstrap_claims(&self) -> Result<Vec<BootstrapClaimRow>, StoreError>;
+    /// Entries of the audit log, the newest first, of ids below `before`.
+    fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError>;
     /// Copies everything, as it is at one instant, into a new file, while the writer goes on. Sessions are left out: those go on
     /// here, and a record's number must not be used a second time by who restores the copy.
     fn backup(&self, target: &Path) -> Result<(), StoreError>;

@@ -155,7 +155,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         for (name, uri) in server.addresses().listed() {
             println!("{name:<10} {uri}");
         }
-        stop_signal().await?;
+        tokio::select! {
+            signal = stop_signal() => signal?,
+            failure = server.failed() => {
+                // Nothing is lost: what was acknowledged is saved.
+                bail!("{failure}; the server ends, since without this part it would serve nobody well. Start it again, and report this")
+            }
+        }
         tracing::info!("stopping");
         tokio::select! {
             stopped = server.stop() => stopped,

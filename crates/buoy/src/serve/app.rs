@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::bootstrap::Bootstrap;
 use super::credentials::{CredentialChange, Credentials};
+use super::failures::Failures;
 use super::firmware::Library;
 use super::hub::{Hub, Progress, Until};
 use super::identity::Identity;
@@ -38,6 +39,7 @@ pub(crate) struct App {
     pub(crate) endpoints: Endpoints,
     pub(crate) hub: Hub,
     pub(crate) journal: JournalHandle,
+    pub(crate) failures: Failures,
     pub(crate) models: Arc<Registry>,
     pub(crate) clock: Clock,
     pub(crate) store: Sqlite,

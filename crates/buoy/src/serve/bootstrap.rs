@@ -18,8 +18,8 @@ use buoy_net::clock::Clock;
 use buoy_server::{BootstrapConfig, BootstrapEvent, BootstrapRequest, BootstrapVerdict};
 use buoy_store::sqlite::Sqlite;
 use buoy_store::{
-    Batch, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind, CredentialState, Page,
-    Purpose, Reader, StoreError,
+    BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow, Change,
+    CredentialFilter, CredentialKind, CredentialState, Page, Purpose, Reader,
 };
 
 use compile::Minted;
@@ -28,7 +28,7 @@ use pattern::Pattern;
 
 use super::credentials::{Credentials, Gate, NewCredential, Proof};
 use super::hub::Hub;
-use super::journal::{JournalHandle, NotSaved, Stopped};
+use super::journal::{JournalHandle, NotSaved};
 use super::keyfile::Sealer;
 use crate::hex;
 
@@ -157,7 +157,7 @@ impl Bootstrap {
             drop(configs);
             this.forget_prepared();
         };
-        let saved = self.change(move |batch| batch.put_bootstrap_config(&row), apply).await;
+        let saved = self.change(Change::BootstrapConfig(BootstrapConfigChange::Put(row)), apply).await;
         saved.map_err(PutError::NotSaved)
     }
 
@@ -174,28 +174,29 @@ impl Bootstrap {
             drop(configs);
             this.forget_prepared();
         };
-        self.change(move |batch| batch.remove_bootstrap_config(&name), apply).await?;
+        let removal = BootstrapConfigChange::Remove { pattern: name };
+        self.change(Change::BootstrapConfig(removal), apply).await?;
         Ok(true)
     }
 
     /// Saves a change, and only then lets it count; whether whoever asked still waits or not.
     async fn change(
         &self,
-        save: impl FnMut(&mut dyn Batch) -> Result<(), StoreError> + Send + 'static,
+        change: Change<'static>,
         apply: impl FnOnce(&Self) + Send + 'static,
     ) -> Result<(), NotSaved> {
         let (this, journal) = (self.clone(), self.0.journal.clone());
         let saving = tokio::spawn(async move {
             let _turn = this.0.changes.clone().lock_owned().await;
-            let saved = this.0.journal.edit(save).await;
+            let saved = this.0.journal.commit(vec![change]).await;
             if saved.is_ok() {
                 apply(&this);
             }
             saved
         });
         match journal.unless_in_trouble(saving).await? {
-            Ok(saved) => saved.map_err(NotSaved::Stopped),
-            Err(_) => Err(NotSaved::Stopped(Stopped)),
+            Ok(saved) => saved,
+            Err(_) => Err(NotSaved::Stopped),
         }
     }
 
@@ -221,7 +222,7 @@ impl Bootstrap {
         let apply = move |this: &Self| {
             this.claims_locked().insert(accepted.endpoint.clone(), accepted);
         };
-        self.change(move |batch| batch.put_bootstrap_claim(&row), apply).await?;
+        self.change(Change::BootstrapClaim(BootstrapClaimChange::Put(row)), apply).await?;
         Ok(claim_json(&claim))
     }
 
@@ -231,7 +232,10 @@ impl Bootstrap {
         let (name, gone) = (endpoint.to_owned(), endpoint.to_owned());
         let apply = move |this: &Self| drop(this.claims_locked().remove(&gone));
         match claim.accepted_at {
-            Some(_) => self.change(move |batch| batch.remove_bootstrap_claim(&name), apply).await?,
+            Some(_) => {
+                let removal = BootstrapClaimChange::Remove { endpoint: name };
+                self.change(Change::BootstrapClaim(removal), apply).await?;
+            }
             // Who only waits is in memory alone.
             None => apply(self),
         }

@@ -15,7 +15,10 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 use buoy_dtls::Peer;
 use buoy_dtls::config::{Authority, PskKey};
-use buoy_store::{Batch, CredentialKind, CredentialRow, CredentialState, Purpose, Reader, StoreError};
+use buoy_store::{
+    Change, ChangeSet, CredentialChange as Stored, CredentialKind, CredentialRow, CredentialState, Purpose,
+    Reader,
+};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use zeroize::Zeroizing;
 
@@ -24,7 +27,7 @@ use book::{Admitted, Book, Entry};
 pub(crate) use import::parse as parse_csv;
 pub(crate) use proof::{NewCredential, Proof};
 
-use super::journal::{JournalHandle, NotSaved, Stopped};
+use super::journal::{JournalHandle, NotSaved};
 use super::keyfile::{Keys, Sealer};
 
 /// New credentials that are put into memory while handshakes wait.
@@ -152,11 +155,12 @@ struct Prepared {
 }
 
 impl Plan {
-    fn save(&self, batch: &mut dyn Batch) -> Result<(), StoreError> {
-        // First what goes: what comes may have its identity.
-        self.remove.iter().try_for_each(|(_, id)| batch.remove_credential(*id))?;
-        self.states.iter().try_for_each(|(_, id, state)| batch.set_credential_state(*id, *state))?;
-        self.put.iter().try_for_each(|prepared| batch.put_credential(&prepared.row))
+    /// First what goes: what comes may have its identity.
+    fn changes(&self) -> ChangeSet<'static> {
+        let gone = self.remove.iter().map(|(_, id)| Stored::Remove { id: *id });
+        let changed = self.states.iter().map(|(_, id, state)| Stored::SetState { id: *id, state: *state });
+        let put = self.put.iter().map(|prepared| Stored::Put(prepared.row.clone()));
+        gone.chain(changed).chain(put).map(Change::Credential).collect()
     }
 
     /// Tells of the devices whose credentials went or changed. New ones alone are nothing to anybody.
@@ -400,8 +404,7 @@ impl Credentials {
         let (done, saved) = oneshot::channel();
         // Goes on when the caller has gone or was told of trouble: what is saved in the end must count too.
         tokio::spawn(async move {
-            let edit = plan.clone();
-            let result = shared.journal.edit(move |batch| edit.save(batch)).await;
+            let result = shared.journal.commit(plan.changes()).await;
             if result.is_ok() {
                 plan.apply(&shared.book);
                 plan.tell(&shared);
@@ -411,8 +414,8 @@ impl Credentials {
         });
         match self.0.journal.unless_in_trouble(saved).await.map_err(ChangeError::NotSaved)? {
             Ok(Ok(())) => Ok(answer),
-            Ok(Err(stopped)) => Err(ChangeError::NotSaved(NotSaved::Stopped(stopped))),
-            Err(_) => Err(ChangeError::NotSaved(NotSaved::Stopped(Stopped))),
+            Ok(Err(error)) => Err(ChangeError::NotSaved(error)),
+            Err(_) => Err(ChangeError::NotSaved(NotSaved::Stopped)),
         }
     }
 

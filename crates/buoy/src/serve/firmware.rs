@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use buoy_ota::container::Proof;
 use buoy_ota::host::inspect;
 use buoy_server::Body;
-use buoy_store::FirmwareRow;
+use buoy_store::{Change, FirmwareChange, FirmwareRow};
 use sha2::{Digest, Sha256};
 
 use super::app::App;
@@ -159,8 +159,7 @@ pub(crate) async fn add(
     let library = app.clone();
     let written = tokio::task::spawn_blocking(move || library.firmware.write(&digest, &bytes));
     written.await.context("the image could not be written").flatten().map_err(AddError::Storage)?;
-    let saved = row.clone();
-    let saved = app.journal.edit_now(move |batch| batch.put_firmware(&saved)).await;
+    let saved = app.journal.commit_now(vec![Change::Firmware(FirmwareChange::Put(row.clone()))]).await;
     saved.map_err(|error| AddError::Storage(error.into()))?;
     let image = app.firmware.load(row).map_err(AddError::Storage)?;
     offer(app, &image);
@@ -181,8 +180,8 @@ pub(crate) async fn remove(app: &Arc<App>, digest: &str) -> anyhow::Result<bool>
     if app.firmware.get(digest).is_none() {
         return Ok(false);
     }
-    let name = digest.to_owned();
-    app.journal.edit_now(move |batch| batch.remove_firmware(&name)).await?;
+    let removal = FirmwareChange::Remove { digest: digest.to_owned() };
+    app.journal.commit_now(vec![Change::Firmware(removal)]).await?;
     app.firmware.forget(digest);
     app.offer(&coap_path(digest), None);
     app.offer(&format!("{}.sig", coap_path(digest)), None);

@@ -13,6 +13,8 @@ use buoy_fleet::update::Update;
 use buoy_server::{BootstrapEvent, Event, Failure, OperationId, Outcome};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use super::notices::Notice;
+
 /// Events that a slow reader of a stream may be behind, and that are kept for one who comes back.
 const BACKLOG: usize = 8192;
 /// How long events are kept after the last reader has gone.
@@ -72,6 +74,8 @@ pub(crate) enum AppEvent {
     Update(Arc<Update>),
     /// A device was, or wants to be, configured.
     Bootstrap(Arc<BootstrapEvent>),
+    /// Something of a device's reports could not be kept.
+    Notice(Arc<Notice>),
 }
 
 /// A reader's place in the stream.
@@ -144,6 +148,11 @@ impl Hub {
     /// Tells what happened at the bootstrap port.
     pub(crate) fn publish_bootstrap(&self, event: BootstrapEvent) {
         self.tell(|| AppEvent::Bootstrap(Arc::new(event)));
+    }
+
+    /// Tells what could not be kept of a device's reports.
+    pub(crate) fn publish_notice(&self, notice: Notice) {
+        self.tell(|| AppEvent::Notice(Arc::new(notice)));
     }
 
     /// Tells how many updates want to know of their devices.

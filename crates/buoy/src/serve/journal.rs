@@ -1,8 +1,9 @@
 //! The one thread that writes to the store: group commit of all that came while the last commit was made.
 //!
-//! What a shard wants saved and what the interfaces for people want saved go through one queue, so their order holds. If the store
-//! fails, nothing is given back and nothing is lost: the commit is tried again, `/readyz` says why the server is not ready, and the
-//! shards stop taking what they could not save.
+//! What a shard wants saved and what operators want saved go through one queue, so their order holds. Each is a set of changes that is
+//! durable whole or not at all, and one that is refused takes no other with it. Acknowledgements leave first; maintenance comes after
+//! them, in slices. If the store fails, nothing is given back and nothing is lost: the commit is tried again, `/readyz` says why the
+//! server is not ready, and the shards stop taking what they could not save.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,31 +11,37 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use buoy_lwm2m::model::Registry;
-use buoy_lwm2m::path::Path;
-use buoy_lwm2m::value::OwnedValue;
+use buoy_net::clock::Clock;
 use buoy_net::shard::{Done, Journal};
-use buoy_server::{Change, OperationRecord, OperationState, Outbox, Report, ReportSource};
-use buoy_store::{Batch, OperationRow, Sample, StoreError, Writer};
+use buoy_net::supervision::Supervisor;
+use buoy_server::Outbox;
+use buoy_store::{ChangeSet, Fates, Maintenance, Rejection, Retention, StoreError, Writer};
 use tokio::sync::oneshot;
 
-use super::values::DeviceModels;
+use super::changes::of_outbox;
+use super::notices::{Notice, NoticeKind};
+use super::quota::SampleQuota;
 
 /// Jobs of one commit.
 const MAX_GROUP: usize = 256;
-/// Samples, registrations and sessions are settled when nothing came for so long,
+/// What was appended is brought into order when nothing came for so long,
 const IDLE: Duration = Duration::from_millis(100);
-/// when so many wait, or when somebody asks for them.
-const MOST_UNSETTLED: usize = 1 << 20;
+/// when so much of it waits,
+const MOST_UNSORTED: usize = 1 << 19;
+/// and in any case this often.
+const SLICE_EVERY: Duration = Duration::from_millis(500);
+/// How long one slice of maintenance may take.
+const SLICE: Duration = Duration::from_millis(5);
+/// When there was nothing to do, it is looked again after this.
+const LOOK_FOR_OLD: Duration = Duration::from_secs(60);
 /// Before a commit that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// A change that an interface for people asks for.
-pub(crate) type Edit = Box<dyn FnMut(&mut dyn Batch) -> Result<(), StoreError> + Send>;
+/// While somebody waits for a change, the store is asked so often whether it has trouble.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 enum Job {
     Shard(Outbox, Done),
-    Edit(Edit, oneshot::Sender<()>),
-    Settle(oneshot::Sender<()>),
+    Commit(ChangeSet<'static>, oneshot::Sender<Result<(), Rejection>>),
     Stop,
 }
 
@@ -46,13 +53,22 @@ pub(crate) struct JournalHandle {
 }
 
 impl JournalHandle {
-    /// Makes a change durable for somebody who waits: comes back when it is, or with the reason if the store cannot be written. Then
-    /// the change is made as soon as it can.
-    pub(crate) async fn edit_now(
-        &self,
-        edit: impl FnMut(&mut dyn Batch) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), NotSaved> {
-        self.unless_in_trouble(self.edit(edit)).await?.map_err(NotSaved::Stopped)
+    /// Makes changes durable, all or none, for somebody who waits: comes back when they are, or with the reason why not. While the store
+    /// cannot be written that comes at once, and the changes are made as soon as it can be.
+    pub(crate) async fn commit_now(&self, set: ChangeSet<'static>) -> Result<(), NotSaved> {
+        self.unless_in_trouble(self.commit(set)).await?
+    }
+
+    /// Makes changes durable, all or none; comes back when they are.
+    pub(crate) async fn commit(&self, set: ChangeSet<'static>) -> Result<(), NotSaved> {
+        let (done, wait) = oneshot::channel();
+        self.jobs.send(Job::Commit(set, done)).map_err(|_| NotSaved::Stopped)?;
+        wait.await.map_err(|_| NotSaved::Stopped)?.map_err(NotSaved::Rejected)
+    }
+
+    /// Comes back when all that was asked before is durable.
+    pub(crate) async fn flush(&self) -> Result<(), NotSaved> {
+        self.commit_now(ChangeSet::new()).await
     }
 
     /// Waits for what needs the store, but no longer than that can be written.
@@ -71,23 +87,6 @@ impl JournalHandle {
         self.trouble().map_or(Ok(()), |trouble| Err(NotSaved::Trouble(trouble)))
     }
 
-    /// Makes a change durable; comes back when it is.
-    pub(crate) async fn edit(
-        &self,
-        edit: impl FnMut(&mut dyn Batch) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), Stopped> {
-        let (done, wait) = oneshot::channel();
-        self.jobs.send(Job::Edit(Box::new(edit), done)).map_err(|_| Stopped)?;
-        wait.await.map_err(|_| Stopped)
-    }
-
-    /// Comes back when every sample is where readers look for it, or with the reason if the store cannot be written.
-    pub(crate) async fn settle(&self) -> Result<(), NotSaved> {
-        let (done, wait) = oneshot::channel();
-        self.jobs.send(Job::Settle(done)).map_err(|_| NotSaved::Stopped(Stopped))?;
-        self.unless_in_trouble(wait).await?.map_err(|_| NotSaved::Stopped(Stopped))
-    }
-
     /// Why the store cannot be written at the moment.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -99,40 +98,28 @@ impl JournalHandle {
     }
 }
 
-/// While somebody waits for a change, the store is asked so often whether it has trouble.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
-
-/// Why a change is not durable yet.
+/// Why a change is not durable.
 #[derive(Debug)]
 pub(crate) enum NotSaved {
     /// The server is stopping.
-    Stopped(Stopped),
-    /// The store cannot be written.
+    Stopped,
+    /// The store cannot be written at the moment.
     Trouble(String),
+    /// The store will never take the change.
+    Rejected(Rejection),
 }
 
 impl std::fmt::Display for NotSaved {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Stopped(stopped) => stopped.fmt(f),
+            Self::Stopped => f.write_str("the server is stopping"),
             Self::Trouble(trouble) => f.write_str(trouble),
+            Self::Rejected(rejection) => rejection.fmt(f),
         }
     }
 }
 
 impl std::error::Error for NotSaved {}
-
-/// The server is stopping.
-#[derive(Debug)]
-pub(crate) struct Stopped;
-
-impl std::fmt::Display for Stopped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the server is stopping")
-    }
-}
-
-impl std::error::Error for Stopped {}
 
 impl Journal for JournalHandle {
     fn save(&mut self, outbox: Outbox, done: &Done) {
@@ -141,176 +128,164 @@ impl Journal for JournalHandle {
     }
 }
 
+/// What the thread is made of.
+pub(crate) struct Parts<W> {
+    pub(crate) writer: W,
+    pub(crate) models: Arc<Registry>,
+    pub(crate) clock: Clock,
+    /// How long what has ended, and what was measured, is kept.
+    pub(crate) retention: Duration,
+    /// Where it tells what it could not save of what devices reported.
+    pub(crate) notify: Box<dyn FnMut(Notice) + Send>,
+}
+
 /// Starts the thread.
 pub(crate) fn start(
-    writer: impl Writer + 'static,
-    models: Arc<Registry>,
+    parts: Parts<impl Writer + 'static>,
+    supervisor: &Supervisor,
 ) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
     let (jobs, queue) = channel();
     let handle = JournalHandle { jobs, trouble: Arc::default() };
-    let thread = Thread { writer, models, queue, trouble: handle.trouble.clone() };
-    let join = std::thread::Builder::new().name("journal".into()).spawn(move || thread.run())?;
+    let thread = Thread { parts, queue, trouble: handle.trouble.clone(), quota: SampleQuota::default() };
+    let join = supervisor.spawn("journal".into(), move || {
+        thread.run();
+        Ok(())
+    })?;
     Ok((handle, join))
 }
 
 struct Thread<W> {
-    writer: W,
-    models: Arc<Registry>,
+    parts: Parts<W>,
     queue: Receiver<Job>,
     trouble: Arc<Mutex<Option<String>>>,
+    quota: SampleQuota,
 }
 
 impl<W: Writer> Thread<W> {
     fn run(mut self) {
         let mut group = Vec::with_capacity(MAX_GROUP);
+        let mut left = Maintenance { is_removing: true, ..Maintenance::default() };
         let mut pause = IDLE;
+        let mut last_slice = Instant::now();
         loop {
-            let longest = if self.writer.unsettled() == 0 { Duration::MAX } else { pause };
-            match self.queue.recv_timeout(longest) {
+            let is_busy = match self.queue.recv_timeout(pause) {
                 Ok(job) => {
-                    pause = IDLE;
                     group.push(job);
+                    true
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    let began = Instant::now();
-                    let is_more = self.settle_some();
-                    // For as long again the processor is left to those who answer devices.
-                    pause = if is_more { began.elapsed() } else { IDLE };
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if is_busy {
+                group.extend(self.queue.try_iter().take(MAX_GROUP - 1));
+                let stops = group.iter().any(|job| matches!(job, Job::Stop));
+                left.unsorted += self.commit_and_give_back(&mut group);
+                if stops {
+                    return;
+                }
+                pause = IDLE;
+                if left.unsorted < MOST_UNSORTED && last_slice.elapsed() < SLICE_EVERY {
                     continue;
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
             }
-            group.extend(self.queue.try_iter().take(MAX_GROUP - 1));
-            let stops = group.iter().any(|job| matches!(job, Job::Stop));
-            self.commit_until_it_holds(&mut group);
-            let wants_samples = group.iter().any(|job| matches!(job, Job::Settle(_)));
-            while (wants_samples || self.writer.unsettled() > MOST_UNSETTLED) && self.settle_some() {}
-            group.drain(..).for_each(give_back);
-            if stops {
-                return;
-            }
+            let began = Instant::now();
+            left = self.maintain(left);
+            last_slice = Instant::now();
+            // For as long again the processor is left to those who answer devices.
+            pause = match left {
+                Maintenance { unsorted: 0, is_removing: false } => LOOK_FOR_OLD,
+                _ if is_busy => IDLE,
+                _ => began.elapsed(),
+            };
         }
     }
 
-    /// Whether there may be more. What cannot be done now can be done later: all of it is safe.
-    fn settle_some(&mut self) -> bool {
-        if self.writer.unsettled() == 0 {
-            return false;
-        }
-        match self.writer.settle() {
-            Ok(count) => count > 0,
-            Err(error) => {
-                tracing::warn!(%error, "what was saved cannot be sorted now");
-                false
-            }
-        }
+    /// What cannot be done now can be done later: all of it is safe.
+    fn maintain(&mut self, left: Maintenance) -> Maintenance {
+        let retention = u64::try_from(self.parts.retention.as_millis()).unwrap_or(u64::MAX);
+        let since = self.parts.clock.now().as_millis().saturating_sub(retention);
+        self.parts.writer.maintain(Retention { since }, SLICE).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the store can't be maintained now");
+            std::thread::sleep(IDLE);
+            left
+        })
     }
 
-    fn commit_until_it_holds(&mut self, group: &mut [Job]) {
+    /// Makes a group durable, and gives it back. How many changes it had.
+    fn commit_and_give_back(&mut self, group: &mut Vec<Job>) -> usize {
+        let now = self.parts.clock.now().as_millis();
+        let mut sets: Vec<ChangeSet<'_>> = Vec::with_capacity(group.len());
+        let of_shards: Vec<bool> = group.iter().map(|job| matches!(job, Job::Shard(..))).collect();
+        for job in group.iter_mut() {
+            sets.push(match job {
+                Job::Shard(outbox, _) => {
+                    of_outbox(outbox, &self.parts.models, now, &mut self.quota, &mut self.parts.notify)
+                }
+                Job::Commit(set, _) => std::mem::take(set),
+                Job::Stop => ChangeSet::new(),
+            });
+        }
+        let count = sets.iter().map(Vec::len).sum();
+        let fates = self.commit_until_it_holds(&sets);
+        for (place, rejection) in &fates.rejected {
+            if of_shards.get(*place) == Some(&true)
+                && let Some(set) = sets.get_mut(*place)
+            {
+                let set = std::mem::take(set);
+                self.commit_one_by_one(set, rejection);
+            }
+        }
+        drop(sets);
+        let mut rejected = fates.rejected.into_iter().peekable();
+        for (place, job) in group.drain(..).enumerate() {
+            let rejection = rejected.next_if(|(rejected, _)| *rejected == place);
+            give_back(job, rejection.map_or(Ok(()), |(_, rejection)| Err(rejection)));
+        }
+        count
+    }
+
+    /// What an engine did has happened: of its changes all hold that the store can hold.
+    fn commit_one_by_one(&mut self, set: ChangeSet<'_>, rejection: &Rejection) {
+        tracing::error!(%rejection, "the store refuses a change of a device's state; what it holds is kept");
+        let alone: Vec<ChangeSet<'_>> = set.into_iter().map(|change| vec![change]).collect();
+        self.commit_until_it_holds(&alone);
+    }
+
+    fn commit_until_it_holds(&mut self, sets: &[ChangeSet<'_>]) -> Fates {
         loop {
-            let models = &self.models;
-            let result = self
-                .writer
-                .commit(&mut |batch| group.iter_mut().try_for_each(|job| apply(batch, job, models)));
-            let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-            match result {
-                Ok(()) => {
-                    *trouble = None;
-                    return;
+            match self.parts.writer.commit(sets) {
+                Ok(fates) => {
+                    self.set_trouble(None);
+                    for left_out in &fates.left_out {
+                        (self.parts.notify)(Notice {
+                            endpoint: left_out.endpoint.as_str().into(),
+                            kind: NoticeKind::TooManySeries(left_out.values),
+                        });
+                    }
+                    return fates;
                 }
                 Err(error) => {
                     tracing::error!(%error, "the store cannot be written; trying again every second");
-                    *trouble = Some(error.to_string());
-                    drop(trouble);
+                    self.set_trouble(Some(error));
                     std::thread::sleep(RETRY);
                 }
             }
         }
     }
+
+    fn set_trouble(&self, error: Option<StoreError>) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        *trouble = error.map(|error| error.to_string());
+    }
 }
 
-fn give_back(job: Job) {
+fn give_back(job: Job, fate: Result<(), Rejection>) {
     match job {
         Job::Shard(outbox, done) => done.saved(outbox),
-        Job::Edit(_, done) | Job::Settle(done) => {
+        Job::Commit(_, done) => {
             // Whoever asked may have gone.
-            let _ = done.send(());
+            let _ = done.send(fate);
         }
         Job::Stop => {}
-    }
-}
-
-fn apply(batch: &mut dyn Batch, job: &mut Job, models: &Registry) -> Result<(), StoreError> {
-    match job {
-        Job::Shard(outbox, _) => {
-            outbox.changes.iter().try_for_each(|change| save(batch, outbox, change, models))
-        }
-        Job::Edit(edit, _) => edit(batch),
-        Job::Settle(_) | Job::Stop => Ok(()),
-    }
-}
-
-fn save(
-    batch: &mut dyn Batch,
-    outbox: &Outbox,
-    change: &Change,
-    models: &Registry,
-) -> Result<(), StoreError> {
-    match change {
-        Change::PutRegistration { key, record } => batch.put_registration(key.0, outbox.record(record)),
-        Change::RemoveRegistration { key } => batch.remove_registration(key.0),
-        Change::PutOperation(record) => batch.put_operation(&operation_row(record)),
-        Change::PutReport(report) => save_report(batch, report, models),
-        Change::PutSession { session, record } => batch.put_session(session.number(), record),
-        Change::RemoveSession { session } => batch.remove_session(session.number()),
-    }
-}
-
-/// An operation as the store keeps it.
-pub(crate) fn operation_row(record: &OperationRecord) -> OperationRow {
-    OperationRow {
-        id: record.id.0,
-        endpoint: record.endpoint.to_string(),
-        ended: !matches!(record.state, OperationState::Queued | OperationState::Sent),
-        changed_at: record.changed_at,
-        record: postcard::to_stdvec(record).unwrap_or_default(),
-    }
-}
-
-/// The engine's record of a stored operation; `None` if it is damaged.
-pub(crate) fn operation_record(row: &OperationRow) -> Option<OperationRecord> {
-    postcard::from_bytes(&row.record).ok()
-}
-
-/// Values that cannot be read are no reason to refuse the report or to lose the others: the event that goes with it carries them raw.
-fn save_report(batch: &mut dyn Batch, report: &Report, models: &Registry) -> Result<(), StoreError> {
-    let base = match &report.source {
-        ReportSource::Notification { paths, composite: false, .. } => {
-            paths.first().copied().unwrap_or(Path::ROOT)
-        }
-        _ => Path::ROOT,
-    };
-    for entry in DeviceModels::of_any(models).decode_readable(report.format, base, &report.payload) {
-        let Some(value) = entry.value else { continue };
-        let at = entry.time.map_or(report.received_at, |time| {
-            (time.resolve(report.received_at as f64 / 1000.0) * 1000.0).max(0.0) as u64
-        });
-        batch.put_sample(&report.endpoint, entry.path, at, sample(value))?;
-    }
-    Ok(())
-}
-
-fn sample(value: OwnedValue) -> Sample {
-    match value {
-        OwnedValue::String(text) | OwnedValue::CoreLink(text) => Sample::Text(text),
-        OwnedValue::Integer(number) | OwnedValue::Time(number) => Sample::Integer(number),
-        OwnedValue::UnsignedInteger(number) => match i64::try_from(number) {
-            Ok(number) => Sample::Integer(number),
-            Err(_) => Sample::Float(number as f64),
-        },
-        OwnedValue::Float(number) => Sample::Float(number),
-        OwnedValue::Boolean(on) => Sample::Integer(i64::from(on)),
-        OwnedValue::Opaque(bytes) => Sample::Opaque(bytes),
-        OwnedValue::ObjectLink(link) => Sample::Text(link.to_string()),
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use buoy_store::sqlite::Sqlite;
-use buoy_store::{Reader, StoreError, Writer};
+use buoy_store::{BootstrapConfigChange, Change, ChangeSet, CredentialChange, Reader, Writer};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
@@ -252,49 +252,36 @@ fn add_key(data: &Path) -> anyhow::Result<Keys> {
     Ok(keys)
 }
 
-/// The second: all rows in one transaction.
+/// The second: all rows in one transaction. A row that cannot be opened ends it before anything is written.
 fn seal_again(store: &Sqlite, keys: &Keys) -> anyhow::Result<usize> {
     let (reader, sealer) = (store.reader()?, keys.sealer());
-    let (mut count, mut trouble) = (0, None);
-    let committed = store.writer()?.commit(&mut |batch| {
-        count = 0;
-        for mut row in reader.bootstrap_configs()? {
-            let name = bootstrap::name_of(&row.pattern);
-            let what = || format!("the bootstrap configuration of {}", row.pattern);
-            row.sealed =
-                sealer.again(&name, &row.sealed).or_else(|error| give_up(&mut trouble, error, &what))?;
-            batch.put_bootstrap_config(&row)?;
-            count += 1;
+    let mut set = ChangeSet::new();
+    for mut row in reader.bootstrap_configs()? {
+        let sealed = sealer.again(&bootstrap::name_of(&row.pattern), &row.sealed);
+        row.sealed = sealed.with_context(|| format!("the bootstrap configuration of {}", row.pattern))?;
+        set.push(Change::BootstrapConfig(BootstrapConfigChange::Put(row)));
+    }
+    let mut trouble = None;
+    reader.each_credential(&mut |mut row| {
+        if trouble.is_some() || row.sealed.is_empty() {
+            return;
         }
-        let mut result = Ok(());
-        reader.each_credential(&mut |mut row| {
-            if result.is_err() || row.sealed.is_empty() {
+        match sealer.again(&credentials::name_of(&row), &row.sealed) {
+            Ok(sealed) => row.sealed = sealed,
+            Err(error) => {
+                trouble = Some(error.context(format!("the secret of credential {}", row.id)));
                 return;
             }
-            let what = || format!("the secret of credential {}", row.id);
-            let sealed = sealer.again(&credentials::name_of(&row), &row.sealed);
-            result = sealed.or_else(|error| give_up(&mut trouble, error, &what)).and_then(|sealed| {
-                row.sealed = sealed;
-                batch.put_credential(&row)
-            });
-            count += 1;
-        })?;
-        result
-    });
-    match trouble {
-        Some(trouble) => Err(trouble),
-        None => Ok(committed.map(|()| count)?),
+        }
+        set.push(Change::Credential(CredentialChange::Put(row)));
+    })?;
+    if let Some(trouble) = trouble {
+        return Err(trouble);
     }
-}
-
-/// Ends the transaction; why is kept for the operator.
-fn give_up(
-    trouble: &mut Option<anyhow::Error>,
-    error: anyhow::Error,
-    what: &dyn Fn() -> String,
-) -> Result<Vec<u8>, StoreError> {
-    *trouble = Some(error.context(what()));
-    Err(StoreError::Database("a secret cannot be opened".into()))
+    let sets = [set];
+    let fates = store.writer()?.commit(&sets)?;
+    fates.of(0).map_err(|rejection| anyhow::anyhow!("{rejection}"))?;
+    Ok(sets.iter().map(Vec::len).sum())
 }
 
 /// The third: nothing is sealed by them any more.
@@ -340,7 +327,7 @@ mod tests {
                 if let Some(secret) = secret {
                     row.sealed = keys.sealer().seal(&credentials::name_of(&row), secret).unwrap();
                 }
-                writer.commit(&mut |batch| batch.put_credential(&row)).unwrap();
+                writer.commit(&[vec![Change::Credential(CredentialChange::Put(row))]]).unwrap();
             }
             Self { folder, store }
         }

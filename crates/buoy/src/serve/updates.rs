@@ -14,6 +14,7 @@ use buoy_lwm2m::operation::{Content, Downlink as Typed, WriteMode};
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::OwnedValue;
 use buoy_server::{Downlink, Durability, Event, Failure, Intent, Outcome, Report, ReportSource};
+use buoy_store::Change;
 use tokio::sync::{mpsc, oneshot};
 
 use super::app::App;
@@ -275,8 +276,8 @@ impl Driver {
 
     /// Saves an update, and then does what it wants done.
     async fn keep(&mut self, update: Update, actions: Vec<Action>) {
-        let record = update.record();
-        if self.app.journal.edit(move |batch| batch.put_update(&record)).await.is_err() {
+        let change = Change::Update { record: update.record(), changed_at: self.app.now() };
+        if self.app.journal.commit(vec![change]).await.is_err() {
             return;
         }
         self.app.hub.tell_update(&update);

@@ -21,6 +21,14 @@ pub(crate) struct Entry {
     pub(crate) time: Option<format::Timestamp>,
 }
 
+/// What could be read of a payload.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Readable {
+    pub(crate) entries: Vec<Entry>,
+    /// What could not be read, and why.
+    pub(crate) problem: Option<String>,
+}
+
 /// The object models as one device's versions select them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DeviceModels<'a> {
@@ -69,22 +77,44 @@ impl<'a> DeviceModels<'a> {
     }
 
     /// Reads what can be read of a payload: a value that is not of its resource's type is taken for what it looks like, and one that cannot
-    /// be read at all is left out.
-    pub(crate) fn decode_readable(&self, format: ContentFormat, base: Path, payload: &[u8]) -> Vec<Entry> {
-        let Ok(items) = format::decode(format, base, payload) else { return Vec::new() };
-        let entries = items.map_while(Result::ok).filter_map(|item| {
-            let value = item.value.map(|raw| {
-                let mut scratch = vec![0; raw.scratch_len()];
-                let of_type = self.value_type(item.path).and_then(|it| raw.resolve(it, &mut scratch).ok());
-                let value = of_type.map(|value| value.to_owned());
-                value.or_else(|| raw.resolve(raw.guess(), &mut scratch).ok().map(|value| value.to_owned()))
-            });
-            match value {
-                Some(None) => None,
-                value => Some(Entry { path: item.path, value: value.flatten(), time: item.time }),
+    /// be read at all is left out, and said.
+    pub(crate) fn decode_readable(&self, format: ContentFormat, base: Path, payload: &[u8]) -> Readable {
+        let mut readable = Readable::default();
+        let items = match format::decode(format, base, payload) {
+            Ok(items) => items,
+            Err(error) => {
+                readable.problem = Some(error.to_string());
+                return readable;
             }
-        });
-        entries.collect()
+        };
+        for item in items {
+            let item = match item {
+                Ok(item) => item,
+                Err(error) => {
+                    // Where the next value would begin is not known.
+                    readable.problem = Some(error.to_string());
+                    break;
+                }
+            };
+            let Some(raw) = item.value else {
+                readable.entries.push(Entry { path: item.path, value: None, time: item.time });
+                continue;
+            };
+            let mut scratch = vec![0; raw.scratch_len()];
+            let of_type = self.value_type(item.path).and_then(|it| raw.resolve(it, &mut scratch).ok());
+            let of_type = of_type.map(|value| value.to_owned());
+            let value = match of_type {
+                Some(value) => Ok(value),
+                None => raw.resolve(raw.guess(), &mut scratch).map(|value| value.to_owned()),
+            };
+            match value {
+                Ok(value) => {
+                    readable.entries.push(Entry { path: item.path, value: Some(value), time: item.time });
+                }
+                Err(error) => readable.problem = Some(format!("{}: {error}", item.path)),
+            }
+        }
+        readable
     }
 
     /// Reads a payload. Values of resources that no model describes are taken for what they look like.

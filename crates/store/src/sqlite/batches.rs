@@ -1,33 +1,22 @@
-//! What devices change most, registrations, sessions and values over time, in two steps: a commit appends all of it as one row, and later
-//! many rows are sorted into their tables at once.
+//! What devices change most, registrations, sessions and values over time, in two steps: a commit appends all of it as one row, a batch,
+//! and later many batches are sorted into their tables at once. Readers look into both.
 //!
 //! A value that went to its place at once would cost a page of its own: each commit would write as many pages as there are devices in
 //! it. Sorted by the ten thousand, a page takes many. A registration or a session would cost a statement, and so costs some bytes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
-use buoy_lwm2m::path::Path;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
 
 use crate::{Sample, StoreError};
 
 /// Bytes that are sorted in one commit: some thousand registrations, or some ten thousand samples.
-pub(super) const SETTLED_AT_ONCE: usize = 1 << 18;
+pub(super) const SORTED_AT_ONCE: usize = 1 << 18;
 /// The same while nobody is served yet.
-pub(super) const SETTLED_AT_START: usize = 64 << 20;
-/// Endpoints whose series are remembered.
-const MOST_ENDPOINTS: usize = 1_000_000;
-
-/// What the writer knows of the series.
-#[derive(Debug, Default)]
-pub(super) struct Series {
-    ids: HashMap<Box<str>, Vec<(Path, i64)>>,
-    /// Samples, registrations and sessions that are in batches yet.
-    pub(super) unsettled: usize,
-}
-
+pub(super) const SORTED_AT_START: usize = 64 << 20;
 /// What one commit appends: a row, or some if it is much.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
@@ -38,14 +27,15 @@ pub(super) struct Pending {
 }
 
 /// A table of records by number, and the column of batches that has what is said of them.
-struct Records {
+pub(super) struct Records {
     column: &'static str,
     table: &'static str,
     key: &'static str,
 }
 
-const REGISTRATIONS: Records = Records { column: "registrations", table: "registration", key: "key" };
-const SESSIONS: Records = Records { column: "sessions", table: "sessions", key: "id" };
+pub(super) const REGISTRATIONS: Records =
+    Records { column: "registrations", table: "registration", key: "key" };
+pub(super) const SESSIONS: Records = Records { column: "sessions", table: "sessions", key: "id" };
 
 /// What a batch says of one record; without bytes it is forgotten.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,48 +46,11 @@ struct Word<'a> {
 }
 
 /// One sample of a batch.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Entry {
     series: i64,
     at: u64,
     value: Sample,
-}
-
-impl Series {
-    /// To be called when a commit failed, or series were deleted: what is remembered may not be there.
-    pub(super) fn forget(&mut self) {
-        self.ids.clear();
-    }
-
-    /// The number of a series, which begins with this if it is new.
-    pub(super) fn id(
-        &mut self,
-        transaction: &Transaction<'_>,
-        endpoint: &str,
-        path: Path,
-    ) -> Result<i64, StoreError> {
-        let known = self.ids.get(endpoint).and_then(|all| all.iter().find(|(known, _)| *known == path));
-        if let Some((_, id)) = known {
-            return Ok(*id);
-        }
-        let text = path.to_string();
-        let find = "SELECT id FROM series WHERE endpoint = ?1 AND path = ?2";
-        let found =
-            transaction.prepare_cached(find)?.query_row([endpoint, &text], |row| row.get(0)).optional()?;
-        let id = match found {
-            Some(id) => id,
-            None => {
-                let sql = "INSERT INTO series (endpoint, path) VALUES (?1, ?2)";
-                transaction.prepare_cached(sql)?.execute([endpoint, &text])?;
-                transaction.last_insert_rowid()
-            }
-        };
-        if self.ids.len() >= MOST_ENDPOINTS {
-            self.ids.clear();
-        }
-        self.ids.entry(endpoint.into()).or_default().push((path, id));
-        Ok(id)
-    }
 }
 
 impl Pending {
@@ -111,14 +64,20 @@ impl Pending {
         append(&mut self.sessions, &Word { key: id, record: record.map(Bytes::new) })
     }
 
-    pub(super) fn sample(&mut self, series: i64, at: u64, value: Sample) -> Result<(), StoreError> {
+    pub(super) fn sample(&mut self, series: i64, at: u64, value: &Sample) -> Result<(), StoreError> {
         self.count += 1;
-        append(&mut self.samples, &Entry { series, at, value })
+        // The fields of an [`Entry`], in their order.
+        append(&mut self.samples, &(series, at, value))
     }
 
     /// Whether a row would be longer than what is sorted at once.
     pub(super) fn is_large(&self) -> bool {
-        self.registrations.len() + self.sessions.len() + self.samples.len() >= SETTLED_AT_ONCE
+        self.registrations.len() + self.sessions.len() + self.samples.len() >= SORTED_AT_ONCE
+    }
+
+    /// Forgets what came since the last row was saved, when there were so many entries.
+    pub(super) fn forget_back_to(&mut self, count: usize) {
+        *self = Self { count, ..Self::default() };
     }
 
     /// Saves what has come so far as one row.
@@ -141,10 +100,10 @@ fn append(bytes: &mut Vec<u8>, entry: &impl Serialize) -> Result<(), StoreError>
 }
 
 /// Sorts the oldest batches into their tables, so many bytes of them. How many entries these had; none if there is no batch.
-pub(super) fn settle(transaction: &Transaction<'_>, bytes: usize) -> Result<usize, StoreError> {
+pub(super) fn sort(transaction: &Transaction<'_>, bytes: usize) -> Result<usize, StoreError> {
     let Some(last) = last_within(transaction, bytes)? else { return Ok(0) };
-    let registrations = REGISTRATIONS.settle(transaction, last)?;
-    let sessions = SESSIONS.settle(transaction, last)?;
+    let registrations = REGISTRATIONS.sort(transaction, last)?;
+    let sessions = SESSIONS.sort(transaction, last)?;
     if sessions.are_damaged {
         // What is older than the words that were lost must not come back: a record's number would be used a second time. A device
         // without its session makes a new one.
@@ -157,19 +116,40 @@ pub(super) fn settle(transaction: &Transaction<'_>, bytes: usize) -> Result<usiz
         );
     }
     let mut samples = Vec::new();
-    let mut batches = transaction.prepare_cached("SELECT samples FROM batch WHERE id <= ?1 ORDER BY id")?;
+    each_sample(transaction, last, |entry| samples.push(entry))?;
+    sort_samples(transaction, &mut samples)?;
+    transaction.prepare_cached("DELETE FROM batch WHERE id <= ?1")?.execute([last])?;
+    Ok(samples.len() + registrations.count + sessions.count)
+}
+
+/// Hands out the samples of the batches up to one, in the order in which they came. A damaged batch costs its own samples only.
+fn each_sample(connection: &Connection, last: i64, mut each: impl FnMut(Entry)) -> Result<(), StoreError> {
+    let sql = "SELECT samples FROM batch WHERE id <= ?1 AND length(samples) > 0 ORDER BY id";
+    let mut batches = connection.prepare_cached(sql)?;
     let mut rows = batches.query([last])?;
     while let Some(row) = rows.next()? {
         let mut bytes = row.get_ref(0)?.as_blob().unwrap_or_default();
-        // A damaged batch costs its own samples only.
         while let Ok((entry, rest)) = postcard::take_from_bytes::<Entry>(bytes) {
-            samples.push(entry);
+            each(entry);
             bytes = rest;
         }
     }
-    settle_samples(transaction, &mut samples)?;
-    transaction.prepare_cached("DELETE FROM batch WHERE id <= ?1")?.execute([last])?;
-    Ok(samples.len() + registrations.count + sessions.count)
+    Ok(())
+}
+
+/// What batches have of one series in a range of time: the last value of each instant.
+pub(super) fn unsorted_samples(
+    connection: &Connection,
+    series: i64,
+    range: &Range<u64>,
+) -> Result<BTreeMap<u64, Sample>, StoreError> {
+    let mut samples = BTreeMap::new();
+    each_sample(connection, i64::MAX, |entry| {
+        if entry.series == series && range.contains(&entry.at) {
+            samples.insert(entry.at, entry.value);
+        }
+    })?;
+    Ok(samples)
 }
 
 /// The last of the oldest batches that have so many bytes together; one at least, if there is one.
@@ -197,7 +177,7 @@ struct Words {
 
 impl Records {
     /// The last word on a key counts, and only that is written: a device that registered again and again leaves one row.
-    fn settle(&self, transaction: &Transaction<'_>, last: i64) -> Result<Words, StoreError> {
+    fn sort(&self, transaction: &Transaction<'_>, last: i64) -> Result<Words, StoreError> {
         let Self { table, key, .. } = self;
         let mut last_words = HashMap::new();
         let words = self.each_word(transaction, last, |number, Word { key, .. }| {
@@ -224,15 +204,47 @@ impl Records {
         Ok(words)
     }
 
+    /// Hands out each record, by ascending key: those of the table, and in their place what batches say.
+    pub(super) fn each(
+        &self,
+        connection: &Connection,
+        each: &mut dyn FnMut(u64, &[u8]),
+    ) -> Result<(), StoreError> {
+        let mut unsorted = BTreeMap::new();
+        self.each_word(connection, i64::MAX, |_, Word { key, record }| {
+            unsorted.insert(key, record.map(|record| record.to_vec()));
+            Ok(())
+        })?;
+        let mut unsorted = unsorted.into_iter().peekable();
+        let Self { table, key, .. } = self;
+        let mut statement =
+            connection.prepare(&format!("SELECT {key}, record FROM {table} ORDER BY {key}"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let key = row.get::<_, i64>(0)? as u64;
+            while let Some((key, record)) = unsorted.next_if(|(first, _)| *first < key) {
+                record.iter().for_each(|record| each(key, record));
+            }
+            match unsorted.next_if(|(first, _)| *first == key) {
+                Some((_, record)) => record.iter().for_each(|record| each(key, record)),
+                None => each(key, row.get_ref(1)?.as_blob().unwrap_or_default()),
+            }
+        }
+        for (key, record) in unsorted {
+            record.iter().for_each(|record| each(key, record));
+        }
+        Ok(())
+    }
+
     /// Hands out what the batches up to one say, in the order in which it came, and each with its number.
     fn each_word(
         &self,
-        transaction: &Transaction<'_>,
+        connection: &Connection,
         last: i64,
         mut each: impl FnMut(usize, Word<'_>) -> Result<(), StoreError>,
     ) -> Result<Words, StoreError> {
         let sql = format!("SELECT {} FROM batch WHERE id <= ?1 ORDER BY id", self.column);
-        let mut batches = transaction.prepare_cached(&sql)?;
+        let mut batches = connection.prepare_cached(&sql)?;
         let mut rows = batches.query([last])?;
         let mut words = Words::default();
         while let Some(row) = rows.next()? {
@@ -248,7 +260,7 @@ impl Records {
     }
 }
 
-fn settle_samples(transaction: &Transaction<'_>, samples: &mut [Entry]) -> Result<(), StoreError> {
+fn sort_samples(transaction: &Transaction<'_>, samples: &mut [Entry]) -> Result<(), StoreError> {
     // Stable: of two samples of one time the later one comes later, and stays.
     samples.sort_by_key(|entry| (entry.series, entry.at));
     let mut insert = transaction

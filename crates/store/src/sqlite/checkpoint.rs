@@ -130,7 +130,7 @@ fn copy(connection: &Connection, shared: &Shared) {
 mod tests {
     use super::*;
     use crate::sqlite::Sqlite;
-    use crate::{Reader as _, Writer as _};
+    use crate::{Change, Reader as _, RecordChange, Writer as _};
 
     const PACE: Pace = Pace { step: 20, limit: 100, rest: 10 };
     const PAGE: u64 = 4096;
@@ -139,7 +139,8 @@ mod tests {
     fn commit(store: &Sqlite, keys: std::ops::Range<u64>) -> u64 {
         let mut writer = store.writer_at(PACE).unwrap();
         for key in keys {
-            writer.commit(&mut |batch| batch.put_registration(key, &[7; PAGE as usize])).unwrap();
+            let record = vec![7; PAGE as usize].into();
+            writer.commit(&[vec![Change::Registration(RecordChange::Put { key, record })]]).unwrap();
         }
         std::fs::metadata(store.path.with_file_name("buoy.db-wal")).unwrap().len()
     }
@@ -167,10 +168,10 @@ mod tests {
         let store = Sqlite::open(&folder.path().join("buoy.db")).unwrap();
         commit(&store, 0..10);
         let reader = store.reader().unwrap();
-        reader.connection.execute_batch("BEGIN; SELECT count(*) FROM registration").unwrap();
+        reader.connection().execute_batch("BEGIN; SELECT count(*) FROM registration").unwrap();
         let grown = commit(&store, 10..400);
         assert!(grown > 400 * PAGE, "the log has {} pages", grown / PAGE);
-        reader.connection.execute_batch("COMMIT").unwrap();
+        reader.connection().execute_batch("COMMIT").unwrap();
         let length = commit(&store, 400..2000);
         assert!(length < grown + 1500 * PAGE, "the log has {} pages", length / PAGE);
         drop(store.writer().unwrap());

@@ -41,6 +41,7 @@ fn line(event: &Event) -> String {
         Event::Sleeping { endpoint } => format!("{endpoint} sleeps"),
         Event::Notification { endpoint, values, .. } => format!("{endpoint} notified {}", list(values)),
         Event::Send { endpoint, values } => format!("{endpoint} sent {}", list(values)),
+        Event::ReportProblem { endpoint, detail } => format!("{endpoint}: {detail}"),
         Event::ObservationEnded { endpoint } => format!("{endpoint} ended an observation"),
         Event::Refused { endpoint, address, code, reason } => {
             let who = if endpoint.is_empty() { address } else { endpoint };

@@ -1,16 +1,18 @@
 //! Who is admitted, and what may change.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use buoy_dtls::crypto::{PublicKey, RustCrypto};
 use buoy_dtls::x509::{Anchor, check_client};
 use buoy_lwm2m::model::Registry;
+use buoy_net::clock::Clock;
+use buoy_net::supervision::Supervisor;
 use buoy_store::sqlite::Sqlite;
 use x509_cert::der::Encode;
 
 use super::*;
 use crate::certificates::{self, Issuer, Subject, Use};
-use crate::serve::journal;
+use crate::serve::journal::{self, JournalHandle};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 
@@ -31,9 +33,19 @@ impl Folder {
     fn load(&self, unlisted: Unlisted) -> Credentials {
         let reader = self.store.reader().unwrap();
         let keys = Keys::open(self.folder.path(), &reader).unwrap();
-        let (journal, _) =
-            journal::start(self.store.writer().unwrap(), Arc::new(Registry::standard())).unwrap();
+        let journal = self.journal();
         Credentials::load(&reader, keys, journal, unlisted).unwrap()
+    }
+
+    fn journal(&self) -> JournalHandle {
+        let parts = journal::Parts {
+            writer: self.store.writer().unwrap(),
+            models: Arc::new(Registry::standard()),
+            clock: Clock::start(),
+            retention: Duration::from_secs(3600),
+            notify: Box::new(|_| ()),
+        };
+        journal::start(parts, &Supervisor::new(|failure| panic!("{failure}"))).unwrap().0
     }
 
     fn rows(&self) -> Vec<CredentialRow> {
@@ -255,8 +267,7 @@ async fn a_key_file_of_another_folder_is_named_with_what_it_does_not_open() {
     add(&folder.load(Unlisted::Refused), psk("buoy-1", "one")).await;
     other.load(Unlisted::Refused);
     let foreign = Keys::open(other.folder.path(), &other.store.reader().unwrap()).unwrap();
-    let models = Arc::new(Registry::standard());
-    let (journal, _) = journal::start(folder.store.writer().unwrap(), models).unwrap();
+    let journal = folder.journal();
     let loaded = Credentials::load(&folder.store.reader().unwrap(), foreign, journal, Unlisted::Refused);
     let error = format!("{:#}", loaded.unwrap_err());
     assert!(error.contains("credential 1 of buoy-1") && error.contains("bring back the file"), "{error}");

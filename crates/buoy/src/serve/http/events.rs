@@ -63,7 +63,7 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
     let event = match event {
         AppEvent::Device(event) => event,
         AppEvent::Delayed(event) => return late_answer(app, event, wanted),
-        AppEvent::Update(_) => return None,
+        AppEvent::Update(_) | AppEvent::Notice(_) => return None,
         AppEvent::Bootstrap(event) => return bootstrap(event, wanted),
     };
     match &**event {

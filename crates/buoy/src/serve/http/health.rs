@@ -20,6 +20,9 @@ pub(super) fn routes() -> Router<Arc<App>> {
 
 /// 200 when devices can register: the store takes writes, and the shards answer.
 async fn ready(State(app): State<Arc<App>>) -> Response {
+    if let Some(failure) = app.failures.first() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {failure}\n")).into_response();
+    }
     if let Some(trouble) = app.journal.trouble() {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {trouble}\n")).into_response();
     }

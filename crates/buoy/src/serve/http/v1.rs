@@ -141,7 +141,13 @@ fn limit(asked: Option<usize>) -> Result<usize, Problem> {
 
 fn not_saved(error: journal::NotSaved) -> Problem {
     match error {
-        journal::NotSaved::Stopped(stopped) => stopping(stopped),
+        journal::NotSaved::Stopped => {
+            let detail = "the server is stopping; try again later";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Stopping", detail)
+        }
+        journal::NotSaved::Rejected(rejection) => {
+            Problem::new(StatusCode::CONFLICT, "The store refused the change", rejection.to_string())
+        }
         journal::NotSaved::Trouble(trouble) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The store failed", trouble)
         }
@@ -151,8 +157,4 @@ fn not_saved(error: journal::NotSaved) -> Problem {
 /// What would have to wait for the store is refused while that fails.
 fn check_store(app: &App) -> Result<(), Problem> {
     app.journal.trouble().map_or(Ok(()), |trouble| Err(not_saved(journal::NotSaved::Trouble(trouble))))
-}
-
-fn stopping(_: journal::Stopped) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Stopping", "the server is stopping; try again later")
 }

@@ -12,7 +12,7 @@ use buoy_store::Sample;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Answer, Problem, Queries, Segments, limit, not_saved};
+use super::{Answer, Problem, Queries, Segments, limit};
 use crate::hex;
 use crate::serve::app::App;
 
@@ -129,7 +129,6 @@ pub(super) async fn series(
     State(app): State<Arc<App>>,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<String>> {
-    app.journal.settle().await.map_err(not_saved)?;
     let items = app.read(move |store| store.series(&endpoint)).await?;
     Ok(Json(api::Page { items, next: None }))
 }
@@ -165,7 +164,6 @@ pub(super) async fn samples(
     let range = query.from.unwrap_or(0)..query.to.unwrap_or(u64::MAX);
     let path = format!("/{path}");
     path.parse::<Lwm2mPath>().map_err(|error| Problem::bad_request(format!("{path}: {error}")))?;
-    app.journal.settle().await.map_err(not_saved)?;
     if let Some(step) = query.step {
         if step == 0 {
             return Err(Problem::bad_request("step must be more than 0"));

@@ -26,7 +26,7 @@ use crate::serve::hub::{AppEvent, Numbered};
 use crate::serve::refusals;
 use crate::serve::values::DeviceModels;
 
-const TYPES: [&str; 14] = [
+const TYPES: [&str; 15] = [
     "registered",
     "updated",
     "deregistered",
@@ -35,6 +35,7 @@ const TYPES: [&str; 14] = [
     "sleeping",
     "notification",
     "send",
+    "report_problem",
     "observation_ended",
     "refused",
     "bootstrap",
@@ -123,6 +124,7 @@ fn type_name(event: &api::Event) -> &'static str {
         api::Event::Sleeping { .. } => "sleeping",
         api::Event::Notification { .. } => "notification",
         api::Event::Send { .. } => "send",
+        api::Event::ReportProblem { .. } => "report_problem",
         api::Event::ObservationEnded { .. } => "observation_ended",
         api::Event::Refused { .. } => "refused",
         api::Event::Bootstrap { .. } => "bootstrap",
@@ -167,6 +169,13 @@ impl Reader {
                 let (endpoint, phase, detail) = bootstrap_words(event);
                 let endpoint = self.is_wanted(endpoint).then(|| endpoint.to_owned())?;
                 return Some(api::Event::Bootstrap { endpoint, phase: phase.to_owned(), detail });
+            }
+            AppEvent::Notice(notice) => {
+                let is_wanted = self.is_wanted(&notice.endpoint);
+                return is_wanted.then(|| api::Event::ReportProblem {
+                    endpoint: notice.endpoint.to_string(),
+                    detail: notice.kind.to_string(),
+                });
             }
         };
         if let Event::Refused { peer, code, reason } = &**event {
@@ -220,8 +229,9 @@ impl Reader {
             ReportSource::Notification { paths, composite: true, .. } => (Path::ROOT, Some(paths)),
             ReportSource::Notification { paths, .. } => (*paths.first()?, Some(paths)),
         };
-        let values =
-            values::decode(&models, report.format, base, &report.payload, report.received_at).ok()?;
+        // What can't be read comes as an event of its own.
+        let readable = models.decode_readable(report.format, base, &report.payload);
+        let values = values::listed(readable.entries, report.received_at);
         Some(match paths {
             None => api::Event::Send { endpoint, values },
             Some(paths) => {

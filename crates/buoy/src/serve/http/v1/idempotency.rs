@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::{HeaderMap, StatusCode};
-use buoy_store::KeyRow;
+use buoy_store::{Change, KeyRow};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -79,6 +79,6 @@ impl Key {
     pub(super) async fn save(&self, made: u64) -> Result<(), Problem> {
         let Self::New(new) = self else { return Ok(()) };
         let row = KeyRow { made, ..new.row.clone() };
-        new.app.journal.edit_now(move |batch| batch.put_idempotency_key(&row)).await.map_err(not_saved)
+        new.app.journal.commit_now(vec![Change::IdempotencyKey(row)]).await.map_err(not_saved)
     }
 }

@@ -21,7 +21,7 @@ use super::idempotency::Key;
 use super::request::Target;
 use super::{Answer, JsonBody, Problem, Queries, Segments, check_store, limit, not_saved, values};
 use crate::serve::app::{App, SLEEPER_PATIENCE};
-use crate::serve::journal;
+use crate::serve::changes;
 use crate::serve::values::DeviceModels;
 
 const DEFAULT_WAIT: u64 = 5;
@@ -86,7 +86,7 @@ pub(super) async fn start(
     let end = app.submit_as(id, &registration.endpoint, downlink, intent, Durability::Durable, patience);
     // Whatever it is by then is in the store.
     let _ = tokio::time::timeout(wait, end).await;
-    app.journal.edit_now(|_| Ok(())).await.map_err(not_saved)?;
+    app.journal.flush().await.map_err(not_saved)?;
     let operation = operation_json(&app, &stored(&app, id.0).await?).await;
     let status = if operation.ended { StatusCode::OK } else { StatusCode::ACCEPTED };
     let location = [(header::LOCATION, format!("/api/v1/operations/{}", id.0))];
@@ -120,7 +120,7 @@ pub(super) async fn list(
         .read(move |store| store.operations(&OperationFilter { endpoint: endpoint.as_deref(), ended }, page))
         .await?;
     let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.id.to_string());
-    let items = rows.iter().filter_map(journal::operation_record).map(|record| summary(&record)).collect();
+    let items = rows.iter().filter_map(changes::operation_record).map(|record| summary(&record)).collect();
     Ok(Json(api::Page { items, next }))
 }
 
@@ -154,14 +154,14 @@ pub(super) async fn cancel(
         let detail = format!("operation {id} has ended already");
         return Err(Problem::new(StatusCode::CONFLICT, "Too late", detail));
     }
-    // The end is saved by the same journal, after what was asked before; so an empty edit waits for it.
-    app.journal.edit_now(|_| Ok(())).await.map_err(not_saved)?;
+    // The end is saved by the same journal, after what was asked before; so it is waited for.
+    app.journal.flush().await.map_err(not_saved)?;
     Ok(Json(operation_json(&app, &stored(&app, id).await?).await))
 }
 
 async fn stored(app: &Arc<App>, id: u64) -> Result<OperationRecord, Problem> {
     let row = app.read(move |store| store.operation(id)).await?;
-    let record = row.as_ref().and_then(journal::operation_record);
+    let record = row.as_ref().and_then(changes::operation_record);
     record.ok_or_else(|| Problem::not_found(format!("there is no operation {id}")))
 }
 

@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 use super::devices::no_device;
 use super::firmware::{coap_uri_for, http_uri, no_firmware};
 use super::idempotency::Key;
-use super::{Answer, JsonBody, Problem, Queries, Segments, check_store, limit, not_saved, stopping};
+use super::{Answer, JsonBody, Problem, Queries, Segments, check_store, limit, not_saved};
 use crate::serve::app::App;
 use crate::serve::journal;
 use crate::serve::updates::StartError;
@@ -80,7 +80,7 @@ pub(super) async fn start(
             let detail = format!("update {id} of {} is open; cancel it first", request.endpoint);
             Err(Problem::new(StatusCode::CONFLICT, "An update is open", detail))
         }
-        Err(StartError::Stopping) => Err(stopping(journal::Stopped)),
+        Err(StartError::Stopping) => Err(not_saved(journal::NotSaved::Stopped)),
     }
 }
 

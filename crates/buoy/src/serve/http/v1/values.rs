@@ -23,7 +23,12 @@ pub(super) fn decode(
     received_at: u64,
 ) -> Result<Vec<PathValue>, String> {
     let entries = models.decode(format, base, payload).map_err(|error| error.to_string())?;
-    Ok(entries.into_iter().filter_map(|entry| path_value(entry, received_at)).collect())
+    Ok(listed(entries, received_at))
+}
+
+/// Values that were read of a payload which came at `received_at`, in milliseconds since the epoch.
+pub(super) fn listed(entries: Vec<Entry>, received_at: u64) -> Vec<PathValue> {
+    entries.into_iter().filter_map(|entry| path_value(entry, received_at)).collect()
 }
 
 fn path_value(entry: Entry, received_at: u64) -> Option<PathValue> {

@@ -1,0 +1,402 @@
+//! Connections that read, beside the writer.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use buoy_fleet::update::UpdateRecord;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{batches, bound};
+use crate::{
+    AuditFilter, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind,
+    CredentialRow, CredentialState, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Purpose,
+    Reader, Sample, StoreError, Summary,
+};
+
+/// A connection that reads.
+#[derive(Debug)]
+pub struct SqliteReader {
+    connection: Connection,
+}
+
+impl SqliteReader {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Asks several questions about one state of the database.
+    fn at_one_instant<T>(
+        &self,
+        ask: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let transaction = self.connection.unchecked_transaction()?;
+        ask(&transaction)
+    }
+
+    /// Hands out the values of a series in a range, the oldest first, until `each` has had enough.
+    fn each_sample(
+        &self,
+        endpoint: &str,
+        path: &str,
+        range: &Range<u64>,
+        mut each: impl FnMut(u64, Sample) -> Wants,
+    ) -> Result<(), StoreError> {
+        self.at_one_instant(|connection| {
+            let find = "SELECT id FROM series WHERE endpoint = ?1 AND path = ?2";
+            let mut find = connection.prepare_cached(find)?;
+            let series: Option<i64> = find.query_row([endpoint, path], |row| row.get(0)).optional()?;
+            let Some(series) = series else { return Ok(()) };
+            let mut unsorted = batches::unsorted_samples(connection, series, range)?.into_iter().peekable();
+            let sql = "SELECT at, value FROM sample WHERE series = ?1 AND at >= ?2 AND at < ?3 ORDER BY at";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params![series, bound(range.start), bound(range.end)])?;
+            while let Some(row) = rows.next()? {
+                let at = row.get::<_, i64>(0)? as u64;
+                while let Some((at, value)) = unsorted.next_if(|(first, _)| *first < at) {
+                    if each(at, value) == Wants::NoMore {
+                        return Ok(());
+                    }
+                }
+                // What came later of the same instant is what counts.
+                let value = match unsorted.next_if(|(first, _)| *first == at) {
+                    Some((_, value)) => value,
+                    None => sample(row.get_ref(1)?),
+                };
+                if each(at, value) == Wants::NoMore {
+                    return Ok(());
+                }
+            }
+            for (at, value) in unsorted {
+                if each(at, value) == Wants::NoMore {
+                    return Ok(());
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn list<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(parameters, read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Whether who goes through a series wants more of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wants {
+    More,
+    NoMore,
+}
+
+impl Reader for SqliteReader {
+    fn registrations(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
+        self.at_one_instant(|connection| batches::REGISTRATIONS.each(connection, each))
+    }
+
+    fn open_operations(&self) -> Result<Vec<OperationRow>, StoreError> {
+        self.list(&format!("{OPERATION} WHERE NOT ended ORDER BY id"), [], operation_row)
+    }
+
+    fn operation(&self, id: u64) -> Result<Option<OperationRow>, StoreError> {
+        Ok(self.list(&format!("{OPERATION} WHERE id = ?1"), [id as i64], operation_row)?.pop())
+    }
+
+    fn operations(&self, filter: &OperationFilter<'_>, page: Page) -> Result<Vec<OperationRow>, StoreError> {
+        self.list(
+            &format!(
+                "{OPERATION} WHERE id < ?1 AND (?2 IS NULL OR endpoint = ?2) AND (?3 IS NULL OR ended = ?3) \
+                 ORDER BY id DESC LIMIT ?4"
+            ),
+            params![bound(page.before), filter.endpoint, filter.ended, page.limit as i64],
+            operation_row,
+        )
+    }
+
+    fn last_operation(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT max(coalesce((SELECT max(id) FROM operation), 0), coalesce((SELECT max(made) FROM idempotency_key), 0))";
+        Ok(self.connection.query_row(sql, [], |row| row.get::<_, i64>(0))? as u64)
+    }
+
+    fn series(&self, endpoint: &str) -> Result<Vec<String>, StoreError> {
+        self.list("SELECT path FROM series WHERE endpoint = ?1 ORDER BY path", [endpoint], |row| row.get(0))
+    }
+
+    fn samples(
+        &self,
+        endpoint: &str,
+        path: &str,
+        range: Range<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, Sample)>, StoreError> {
+        let mut samples = Vec::new();
+        if limit == 0 {
+            return Ok(samples);
+        }
+        self.each_sample(endpoint, path, &range, |at, value| {
+            samples.push((at, value));
+            if samples.len() < limit { Wants::More } else { Wants::NoMore }
+        })?;
+        Ok(samples)
+    }
+
+    fn summary(
+        &self,
+        endpoint: &str,
+        path: &str,
+        range: Range<u64>,
+        step: u64,
+    ) -> Result<Vec<Summary>, StoreError> {
+        let step = step.max(1);
+        let mut sums = BTreeMap::<u64, Sum>::new();
+        self.each_sample(endpoint, path, &range, |at, value| {
+            let number = match value {
+                Sample::Integer(number) => number as f64,
+                Sample::Float(number) => number,
+                Sample::Text(_) | Sample::Opaque(_) => return Wants::More,
+            };
+            if number.is_finite() {
+                sums.entry(at / step * step).or_default().add(number);
+            }
+            Wants::More
+        })?;
+        Ok(sums.into_iter().map(|(at, sum)| sum.summary(at)).collect())
+    }
+
+    fn firmware(&self) -> Result<Vec<FirmwareRow>, StoreError> {
+        let sql = "SELECT digest, name, version, project, size, uploaded_at, signature FROM firmware \
+                   ORDER BY uploaded_at DESC, digest";
+        self.list(sql, [], |row| {
+            Ok(FirmwareRow {
+                digest: row.get(0)?,
+                name: row.get(1)?,
+                version: row.get(2)?,
+                project: row.get(3)?,
+                size: row.get::<_, i64>(4)? as u64,
+                uploaded_at: row.get::<_, i64>(5)? as u64,
+                signature: row.get(6)?,
+            })
+        })
+    }
+
+    fn open_updates(&self) -> Result<Vec<UpdateRecord>, StoreError> {
+        self.list(&format!("{UPDATE} WHERE NOT ended ORDER BY id"), [], update_row)
+    }
+
+    fn updates(&self, endpoint: Option<&str>, page: Page) -> Result<Vec<UpdateRecord>, StoreError> {
+        self.list(
+            &format!("{UPDATE} WHERE id < ?1 AND (?2 IS NULL OR endpoint = ?2) ORDER BY id DESC LIMIT ?3"),
+            params![bound(page.before), endpoint, page.limit as i64],
+            update_row,
+        )
+    }
+
+    fn idempotency_key(&self, key: &str) -> Result<Option<KeyRow>, StoreError> {
+        let sql = "SELECT key, digest, made, at FROM idempotency_key WHERE key = ?1";
+        let read = |row: &Row<'_>| {
+            let (made, at) = (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
+            Ok(KeyRow { key: row.get(0)?, digest: row.get(1)?, made, at })
+        };
+        Ok(self.list(sql, [key], read)?.pop())
+    }
+
+    fn each_credential(&self, each: &mut dyn FnMut(CredentialRow)) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(&format!("{CREDENTIAL} ORDER BY id"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            each(credential_row(row)?);
+        }
+        Ok(())
+    }
+
+    fn credential(&self, id: u64) -> Result<Option<CredentialRow>, StoreError> {
+        Ok(self.list(&format!("{CREDENTIAL} WHERE id = ?1"), [bound(id)], credential_row)?.pop())
+    }
+
+    fn credentials(
+        &self,
+        filter: &CredentialFilter<'_>,
+        page: Page,
+    ) -> Result<Vec<CredentialRow>, StoreError> {
+        self.list(
+            &format!(
+                "{CREDENTIAL} WHERE id < ?1 AND (?2 IS NULL OR endpoint = ?2) AND (?3 IS NULL OR purpose = ?3) \
+                 ORDER BY id DESC LIMIT ?4"
+            ),
+            params![
+                bound(page.before),
+                filter.endpoint,
+                filter.purpose.map(Purpose::as_str),
+                page.limit as i64
+            ],
+            credential_row,
+        )
+    }
+
+    fn sessions(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
+        self.at_one_instant(|connection| batches::SESSIONS.each(connection, each))
+    }
+
+    fn bootstrap_configs(&self) -> Result<Vec<BootstrapConfigRow>, StoreError> {
+        self.list("SELECT pattern, sealed, changed_at FROM bootstrap_config ORDER BY pattern", [], |row| {
+            Ok(BootstrapConfigRow {
+                pattern: row.get(0)?,
+                sealed: row.get(1)?,
+                changed_at: row.get::<_, i64>(2)? as u64,
+            })
+        })
+    }
+
+    fn bootstrap_claims(&self) -> Result<Vec<BootstrapClaimRow>, StoreError> {
+        let sql = "SELECT endpoint, address, first_asked, last_asked, accepted_at FROM bootstrap_claim \
+                   ORDER BY endpoint";
+        self.list(sql, [], |row| {
+            Ok(BootstrapClaimRow {
+                endpoint: row.get(0)?,
+                address: row.get(1)?,
+                first_asked: row.get::<_, i64>(2)? as u64,
+                last_asked: row.get::<_, i64>(3)? as u64,
+                accepted_at: row.get::<_, Option<i64>>(4)?.map(|at| at as u64),
+            })
+        })
+    }
+
+    fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError> {
+        let sql = "SELECT id, at, principal, origin, action, target, detail, result FROM audit \
+                   WHERE id < ?1 AND (?2 IS NULL OR principal = ?2) \
+                   AND (?3 IS NULL OR action = ?3 OR substr(action, 1, length(?3) + 1) = ?3 || '.') \
+                   AND (?4 IS NULL OR target = ?4) ORDER BY id DESC LIMIT ?5";
+        let AuditFilter { principal, action, target } = filter;
+        let parameters = params![bound(page.before), principal, action, target, page.limit as i64];
+        self.list(sql, parameters, |row| {
+            Ok(AuditRow {
+                id: row.get::<_, i64>(0)? as u64,
+                at: row.get::<_, i64>(1)? as u64,
+                principal: row.get(2)?,
+                origin: row.get(3)?,
+                action: row.get(4)?,
+                target: row.get(5)?,
+                detail: row.get(6)?,
+                result: row.get(7)?,
+            })
+        })
+    }
+
+    fn backup(&self, target: &Path) -> Result<(), StoreError> {
+        let fails = |cause: String| StoreError::Open { path: target.to_owned(), cause: cause.into() };
+        let open = |cause: rusqlite::Error| match StoreError::from(cause) {
+            StoreError::Database(cause) => fails(cause),
+            other => other,
+        };
+        // Until its sessions are out it has another name.
+        let part = target.with_extension("part");
+        let name = part.to_str().ok_or_else(|| fails("its name is not UTF-8".into()))?;
+        // A copy of the pages would hold those that are free as well, and sessions that have ended are in them.
+        self.connection.execute("VACUUM INTO ?1", [name]).map_err(open)?;
+        let copy = Connection::open(&part).map_err(open)?;
+        copy.execute_batch(
+            "PRAGMA secure_delete = ON; DELETE FROM sessions; UPDATE batch SET sessions = x'' WHERE sessions <> x''",
+        )?;
+        drop(copy);
+        std::fs::rename(&part, target).map_err(|error| fails(error.to_string()))
+    }
+}
+
+const OPERATION: &str = "SELECT id, endpoint, ended, changed_at, record FROM operation";
+const CREDENTIAL: &str =
+    "SELECT id, purpose, endpoint, kind, identity, sealed, created_at, state FROM credential";
+const UPDATE: &str = "SELECT id, endpoint, ended, record FROM firmware_update";
+
+fn operation_row(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
+    Ok(OperationRow {
+        id: row.get::<_, i64>(0)? as u64,
+        endpoint: row.get(1)?,
+        ended: row.get(2)?,
+        changed_at: row.get::<_, i64>(3)? as u64,
+        record: row.get(4)?,
+    })
+}
+
+fn update_row(row: &Row<'_>) -> rusqlite::Result<UpdateRecord> {
+    Ok(UpdateRecord {
+        id: row.get::<_, i64>(0)? as u64,
+        endpoint: row.get(1)?,
+        ended: row.get(2)?,
+        record: row.get(3)?,
+    })
+}
+
+fn credential_row(row: &Row<'_>) -> rusqlite::Result<CredentialRow> {
+    Ok(CredentialRow {
+        id: row.get::<_, i64>(0)? as u64,
+        purpose: word(row, 1, Purpose::parse)?,
+        endpoint: row.get(2)?,
+        kind: word(row, 3, CredentialKind::parse)?,
+        identity: row.get(4)?,
+        sealed: row.get(5)?,
+        created_at: row.get::<_, i64>(6)? as u64,
+        state: word(row, 7, CredentialState::parse)?,
+    })
+}
+
+/// One of the words that a column may hold.
+fn word<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    parse(text).ok_or_else(|| {
+        let reason = format!("{text} is not a word of this column");
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, reason.into())
+    })
+}
+
+/// The numbers of one stretch of time.
+#[derive(Clone, Copy, Debug)]
+struct Sum {
+    count: u64,
+    min: f64,
+    max: f64,
+    mean: f64,
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self { count: 0, min: f64::INFINITY, max: f64::NEG_INFINITY, mean: 0.0 }
+    }
+}
+
+impl Sum {
+    /// The mean is carried along, since a sum of large numbers may be infinite.
+    fn add(&mut self, number: f64) {
+        self.count += 1;
+        self.min = self.min.min(number);
+        self.max = self.max.max(number);
+        let count = self.count as f64;
+        self.mean += number / count - self.mean / count;
+    }
+
+    fn summary(self, at: u64) -> Summary {
+        let Self { count, min, max, mean } = self;
+        Summary { at, count, min, max, mean }
+    }
+}
+
+/// SQLite has no NaN: it keeps NULL in its place.
+fn sample(value: ValueRef<'_>) -> Sample {
+    match value {
+        ValueRef::Null => Sample::Float(f64::NAN),
+        ValueRef::Integer(value) => Sample::Integer(value),
+        ValueRef::Real(value) => Sample::Float(value),
+        ValueRef::Text(text) => Sample::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Sample::Opaque(bytes.to_vec()),
+    }
+}
