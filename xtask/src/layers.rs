@@ -11,7 +11,10 @@ use crate::outcome::Outcome;
 
 /// The edges that are allowed. A new one needs a decision record in docs/adr.
 const EDGES: &[(&str, &[&str])] = &[
-    ("buoy", &["api", "net", "store", "fleet", "server", "client", "ota", "dtls", "lwm2m", "coap"]),
+    ("buoy", &["services", "http", "api", "net", "store", "client", "ota", "dtls", "lwm2m", "coap"]),
+    // The types of the engines go through: handlers translate them.
+    ("http", &["services", "api", "store", "fleet", "server", "dtls", "lwm2m", "coap"]),
+    ("services", &["server", "fleet", "store", "net", "dtls", "ota", "lwm2m", "coap", "api"]),
     ("net", &["server", "client", "dtls", "coap"]),
     ("store", &["lwm2m", "fleet"]),
     ("fleet", &["lwm2m"]),

@@ -293,7 +293,11 @@ pub struct Firmware {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coap_uri: Option<String>,
     /// Where devices fetch it by HTTP.
-    pub http_uri: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_uri: Option<String>,
+    /// Where devices fetch it by HTTPS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https_uri: Option<String>,
 }
 
 /// How an image gets to a device.
@@ -305,6 +309,8 @@ pub enum Delivery {
     PullCoap,
     /// The device fetches it by HTTP.
     PullHttp,
+    /// The device fetches it by HTTPS.
+    PullHttps,
     /// The server sends it in CoAP blocks.
     Push,
 }

@@ -77,7 +77,7 @@ pub(crate) fn run() -> ExitCode {
             Ok(())
         }
         Command::Openapi => {
-            print!("{}", crate::serve::openapi_document());
+            print!("{}", buoy_http::openapi_document());
             Ok(())
         }
         #[cfg(target_os = "linux")]

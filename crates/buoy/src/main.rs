@@ -1,10 +1,7 @@
 //! Buoy in one program: see `buoy help`.
 
-mod certificates;
 mod cli;
-mod hex;
-mod private_file;
-mod serve;
+mod server;
 
 use std::process::ExitCode;
 

@@ -104,7 +104,7 @@ fn an_update_is_followed_to_its_end_be_it_good_or_bad() {
     let workshop = Workshop::new();
     let factory = workshop.release("1.0.0", "good");
     let (good, bad) = (workshop.release("1.1.0", "good"), workshop.release("1.2.0", "fail-self-test"));
-    let server = Server::start(&workshop.path("data"));
+    let server = Server::start_with(&workshop.path("data"), &["--files", "127.0.0.1:0"]);
     let _device = workshop.device(&server, "buoy-1", &factory, &[]);
     for image in [&good, &bad] {
         server.says(&["firmware", "upload", image.to_str().unwrap()]);

@@ -26,6 +26,8 @@ const OBJECTS: &[u8] = b"</1/0>,</3/0>,</3303/0>";
 fn start(data: &Path, coaps: &str) -> Server {
     let mut command = buoy();
     command.args(["serve", "--shards", "2", "--coaps", coaps, "--http", "127.0.0.1:0", "--data"]).arg(data);
+    // The devices report values of years ago.
+    command.args(["--retention-days", "36500"]);
     Server::spawn(&mut command)
 }
 

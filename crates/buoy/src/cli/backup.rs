@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use buoy_store::Reader;
 use buoy_store::sqlite::Sqlite;
 
-use crate::serve;
+use buoy_services::server::{KEY_FILES, database};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 
 /// Copies the database as it is at one instant, the firmware that it speaks of, and the keys: without them its secrets are lost.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    if !serve::database(&args.data).exists() {
+    if !database(&args.data).exists() {
         bail!("there is no database in {}; name the server's folder with --data", args.data.display());
     }
     if args.target.exists() {
@@ -40,10 +40,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn copy_all(args: &Args) -> anyhow::Result<()> {
     let firmware = args.target.join("firmware");
-    crate::private_file::create_folder(&firmware)
+    buoy_services::private_file::create_folder(&firmware)
         .with_context(|| format!("{} cannot be made", firmware.display()))?;
-    let reader = Sqlite::open_to_read(&serve::database(&args.data))?;
-    reader.backup(&serve::database(&args.target))?;
+    let reader = Sqlite::open_to_read(&database(&args.data))?;
+    reader.backup(&database(&args.target))?;
     for image in reader.firmware()? {
         let source = args.data.join("firmware").join(&image.digest);
         if source.exists() {
@@ -56,7 +56,7 @@ fn copy_all(args: &Args) -> anyhow::Result<()> {
             );
         }
     }
-    for file in serve::KEY_FILES {
+    for file in KEY_FILES {
         let source = args.data.join(file);
         if source.exists() {
             // With its permissions.

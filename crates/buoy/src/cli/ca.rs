@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 
-use crate::certificates::{self, Issuer, Subject, Use};
-use crate::private_file;
+use buoy_services::certificates::{self, Issuer, Subject, Use};
+use buoy_services::private_file;
 
 /// An authority lives as long as the devices that were told of it.
 const AUTHORITY_DAYS: u32 = 20 * 365;

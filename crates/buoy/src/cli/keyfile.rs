@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::serve;
+use buoy_services::keyfile;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -25,7 +25,7 @@ enum Command {
 /// Does what was asked.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let Command::Rotate { data } = &args.command;
-    let count = serve::rotate_key(data)?;
-    println!("a new key is in {}; secrets sealed by it: {count}", serve::key_file(data).display());
+    let count = keyfile::rotate(data)?;
+    println!("a new key is in {}; secrets sealed by it: {count}", keyfile::path(data).display());
     Ok(())
 }

@@ -8,7 +8,7 @@ use buoy_dtls::crypto::PublicKey;
 use p256::pkcs8::{DecodePublicKey, EncodePublicKey};
 use x509_cert::der::Encode;
 
-use crate::certificates;
+use buoy_services::certificates;
 
 /// A text file.
 pub(crate) fn read(path: &Path) -> anyhow::Result<String> {

@@ -9,7 +9,11 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use super::logging::{self, LogFormat};
-use crate::serve::{IdentityFiles, Listen, Server, Settings};
+use buoy_services::identity::Files as IdentityFiles;
+use buoy_services::listen::Listen;
+use buoy_services::server::Settings;
+
+use crate::server::{HttpPorts, Server};
 
 /// Settings; each can also stand in the environment, or in the configuration file.
 #[derive(Debug, clap::Args)]
@@ -35,6 +39,21 @@ pub(crate) struct Args {
     /// The name or address by which devices reach this machine, if not the one where it listens; loopback has no other.
     #[arg(long, env = "BUOY_PUBLIC_HOST", value_name = "HOST")]
     public_host: Option<String>,
+    /// Where devices fetch firmware by HTTP; nothing else is served there [default: off]
+    #[arg(long, env = "BUOY_FILES", value_name = "IP:PORT")]
+    files: Option<SocketAddr>,
+    /// Where devices fetch firmware by HTTPS [default: off]
+    #[arg(long, env = "BUOY_FILES_TLS", value_name = "IP:PORT")]
+    files_tls: Option<SocketAddr>,
+    /// The certificate for HTTPS, and those between it and its authority (PEM) [default: the server's]
+    #[arg(long, env = "BUOY_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, env = "BUOY_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// The URL by which devices reach the files, if a proxy stands before this machine, as in https://files.example.org
+    #[arg(long, env = "BUOY_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
     /// Where the REST interface is [default: 127.0.0.1:8080]
     #[arg(long, env = "BUOY_HTTP", value_name = "IP:PORT")]
     http: Option<SocketAddr>,
@@ -113,6 +132,11 @@ struct File {
     bootstrap: Option<Port>,
     public_host: Option<String>,
     http: Option<SocketAddr>,
+    files: Option<SocketAddr>,
+    files_tls: Option<SocketAddr>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    public_url: Option<String>,
     shards: Option<usize>,
     models: Option<PathBuf>,
     retention_days: Option<u32>,
@@ -134,8 +158,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
             coap: args.coap.or(file.coap).and_then(Port::address),
             bootstraps: args.bootstraps.or(file.bootstraps).and_then(Port::address),
             bootstrap: args.bootstrap.or(file.bootstrap).and_then(Port::address),
-            http: args.http.or(file.http).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            files: None,
+            files_tls: None,
             public_host: args.public_host.or(file.public_host),
+            public_url: args.public_url.or(file.public_url).map(public_url).transpose()?,
         },
         shards: args.shards.or(file.shards).unwrap_or_else(cores),
         models: args.models.or(file.models),
@@ -147,17 +173,26 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
             client_authorities: args.client_ca.or(file.client_ca),
         },
     };
-    check(&settings)?;
+    let identity = &settings.identity;
+    let own = identity.certificate.clone().zip(identity.key.clone());
+    let ports = HttpPorts {
+        interface: args.http.or(file.http).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+        files: args.files.or(file.files),
+        files_tls: args.files_tls.or(file.files_tls),
+        tls: args.tls_cert.or(file.tls_cert).zip(args.tls_key.or(file.tls_key)).or(own),
+    };
+    check(&settings, ports.interface)?;
     run_threads_in_batches();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let server = Server::start(settings).await?;
-        for (name, uri) in server.addresses().listed() {
+        let server = Server::start(settings, &ports).await?;
+        for (name, uri) in server.addresses() {
+            tracing::info!("{name} at {uri}");
             println!("{name:<10} {uri}");
         }
         tokio::select! {
             signal = stop_signal() => signal?,
-            failure = server.failed() => {
+            failure = server.running().failed() => {
                 // Nothing is lost: what was acknowledged is saved.
                 bail!("{failure}; the server ends, since without this part it would serve nobody well. Start it again, and report this")
             }
@@ -200,8 +235,19 @@ fn run_threads_in_batches() {
 #[cfg(not(target_os = "linux"))]
 fn run_threads_in_batches() {}
 
-fn check(settings: &Settings) -> anyhow::Result<()> {
-    let Listen { coap, coaps, bootstrap, bootstraps, http, .. } = &settings.listen;
+/// A URL under which files are found: without a slash at its end.
+fn public_url(text: String) -> anyhow::Result<String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let host = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>".contains(&byte));
+    if host.is_empty() || !is_plain {
+        bail!("--public-url {text:?} is no URL of files; write it as in https://files.example.org/buoy");
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+fn check(settings: &Settings, http: SocketAddr) -> anyhow::Result<()> {
+    let Listen { coap, coaps, bootstrap, bootstraps, .. } = &settings.listen;
     // The REST interface has no log-in yet.
     if !http.ip().is_loopback() {
         bail!(

@@ -18,8 +18,8 @@ use x509_cert::der::Encode;
 use zeroize::Zeroizing;
 
 use super::output::{Output, ago, pairs, table, time};
-use crate::certificates;
-use crate::hex;
+use buoy_services::certificates;
+use buoy_services::hex;
 
 /// A pre-shared key that nobody guesses: as long as the cipher's.
 const SAFE_KEY_BYTES: usize = 16;

@@ -116,7 +116,8 @@ fn show(out: Output, image: &Firmware) -> anyhow::Result<()> {
             ("uploaded", time(image.uploaded_at as i64)),
             ("CoAPS", image.coaps_uri.clone().unwrap_or_else(|| "off".into())),
             ("CoAP", image.coap_uri.clone().unwrap_or_else(|| "off".into())),
-            ("HTTP", image.http_uri.clone()),
+            ("HTTP", image.http_uri.clone().unwrap_or_else(|| "off".into())),
+            ("HTTPS", image.https_uri.clone().unwrap_or_else(|| "off".into())),
         ]);
     })
 }
@@ -155,6 +156,8 @@ enum Way {
     PullCoap,
     /// The device fetches it by HTTP.
     PullHttp,
+    /// The device fetches it by HTTPS.
+    PullHttps,
     /// The server sends it in CoAP blocks.
     Push,
 }
@@ -167,6 +170,7 @@ pub(super) fn start(client: &Client, out: Output, args: &Start) -> anyhow::Resul
         delivery: match args.delivery {
             Way::PullCoap => Delivery::PullCoap,
             Way::PullHttp => Delivery::PullHttp,
+            Way::PullHttps => Delivery::PullHttps,
             Way::Push => Delivery::Push,
         },
         version: args.expect.clone(),

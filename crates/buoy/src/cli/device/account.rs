@@ -17,9 +17,9 @@ use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
 use sha2::{Digest, Sha256};
 use x509_cert::der::Encode;
 
-use crate::certificates;
 use crate::cli::keys::{read, read_public_key};
-use crate::hex;
+use buoy_services::certificates;
+use buoy_services::hex;
 
 /// An account on this machine, with room for certificates.
 pub(super) type Account = Security<HOST_KEY_MAX>;

@@ -14,9 +14,9 @@ use buoy_dtls::x509::{CertificateUsage, Pinned, ServerCertificateTrust};
 use p256::SecretKey;
 use x509_cert::der::Encode;
 
-use crate::certificates::{self, Issuer, Subject, Use};
 use crate::cli::keys::{read, read_public_key};
-use crate::hex;
+use buoy_services::certificates::{self, Issuer, Subject, Use};
+use buoy_services::hex;
 
 /// A swarm's certificates are made anew whenever it starts.
 const CERTIFICATE_DAYS: u32 = 2;

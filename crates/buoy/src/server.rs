@@ -1,0 +1,119 @@
+//! The server with its faces: engines and services, and the HTTP listeners before them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use buoy_http::TlsListener;
+use buoy_services::identity;
+use buoy_services::server::{Opened, Running, Settings};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// How long requests that are under way may go on at a stop. Event streams never end by themselves.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
+/// Where HTTP is spoken.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpPorts {
+    /// To people and their programs.
+    pub(crate) interface: SocketAddr,
+    /// To devices, which fetch files.
+    pub(crate) files: Option<SocketAddr>,
+    /// To devices, over TLS.
+    pub(crate) files_tls: Option<SocketAddr>,
+    /// The certificate and the key for TLS, if not the server's own.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// A server that runs.
+pub(crate) struct Server {
+    running: Running,
+    interface: SocketAddr,
+    listeners: Vec<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+impl Server {
+    /// Starts everything; devices can register when this returns.
+    pub(crate) async fn start(mut settings: Settings, ports: &HttpPorts) -> anyhow::Result<Self> {
+        let interface = bind("HTTP", ports.interface).await?;
+        let files = bind_some("file", ports.files).await?;
+        let files_tls = bind_some("HTTPS file", ports.files_tls).await?;
+        settings.listen.files = files.as_ref().map(TcpListener::local_addr).transpose()?;
+        settings.listen.files_tls = files_tls.as_ref().map(TcpListener::local_addr).transpose()?;
+        let own = (settings.data.join(identity::CERTIFICATE_FILE), settings.data.join(identity::KEY_FILE));
+        let running = Opened::open(settings)?.bind()?.start()?;
+        let app = running.app().clone();
+        let mut server = Self { interface: interface.local_addr()?, running, listeners: Vec::new() };
+        let failures = app.failures.clone();
+        let mut serve = |part, stop, served: ServedBy| {
+            let task = failures.spawn(part, async move { served.await.map_err(|error| error.to_string()) });
+            server.listeners.push((stop, task));
+        };
+        if let Some(files) = files {
+            let (stop, stopped) = oneshot::channel();
+            serve("the file server", stop, Box::pin(buoy_http::serve_files(files, app.clone(), stopped)));
+        }
+        if let Some(files) = files_tls {
+            let (certificate, key) = ports.tls.clone().unwrap_or(own);
+            let files = TlsListener::new(files, &certificate, &key)?;
+            let (stop, stopped) = oneshot::channel();
+            serve(
+                "the HTTPS file server",
+                stop,
+                Box::pin(buoy_http::serve_files(files, app.clone(), stopped)),
+            );
+        }
+        let (stop, stopped) = oneshot::channel();
+        serve("the HTTP server", stop, Box::pin(buoy_http::serve_interface(interface, app, stopped)));
+        Ok(server)
+    }
+
+    /// Each port with its name and its URI.
+    pub(crate) fn addresses(&self) -> Vec<(&'static str, String)> {
+        let mut all = self.running.app().addresses.listed();
+        all.push(("REST", format!("http://{}", self.interface)));
+        all
+    }
+
+    /// The parts that run.
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Saves what is to be saved, answers what is to be answered, and ends.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        let tasks: Vec<_> = self
+            .listeners
+            .into_iter()
+            .map(|(stop, task)| {
+                // One that has ended needs no word.
+                let _ = stop.send(());
+                task
+            })
+            .collect();
+        let all = async {
+            for task in tasks {
+                let _ = task.await;
+            }
+        };
+        let _ = tokio::time::timeout(LAST_REQUESTS, all).await;
+        self.running.stop().await
+    }
+}
+
+type ServedBy = std::pin::Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
+
+async fn bind_some(what: &str, address: Option<SocketAddr>) -> anyhow::Result<Option<TcpListener>> {
+    match address {
+        Some(address) => bind(what, address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| buoy_services::listen::in_use(what, address))
+}

@@ -1,0 +1,64 @@
+//! Errors as problem documents (RFC 9457).
+
+use axum::Json;
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// An error of `/api/v1`.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    title: &'static str,
+    detail: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, title, detail: detail.into() }
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Bad request", detail)
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Not found", detail)
+    }
+
+    pub(crate) fn store(error: &buoy_store::StoreError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "The store failed", error.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
+    }
+}
+
+impl From<buoy_store::StoreError> for Problem {
+    fn from(error: buoy_store::StoreError) -> Self {
+        Self::store(&error)
+    }
+}
+
+pub(super) async fn not_found(uri: Uri) -> Problem {
+    Problem::not_found(format!("nothing is at {}; the interfaces are under /api and /api/v1", uri.path()))
+}
+
+/// At the listener for devices.
+pub(super) async fn no_file(uri: Uri) -> Problem {
+    Problem::not_found(format!("there is no file {}", uri.path()))
+}
+
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{method} does nothing at {}; the header Allow says what does", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", detail)
+}

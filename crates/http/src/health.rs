@@ -1,0 +1,69 @@
+//! `/healthz`, `/readyz` and `/metrics`: for supervisors and for Prometheus.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use buoy_services::app::App;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+}
+
+/// 200 when devices can register: the store takes writes, and the shards answer.
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    if let Some(failure) = app.failures.first() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {failure}\n")).into_response();
+    }
+    if let Some(trouble) = app.journal.trouble() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {trouble}\n")).into_response();
+    }
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(2), app.counters());
+    match answer.await {
+        Ok(counters) if counters.len() == app.shards.len() => "ready\n".into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready: a shard does not answer\n").into_response(),
+    }
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let shards = app.counters().await;
+    let mut page = String::new();
+    let mut metric = |name: &str, kind: &str, help: &str, value: &dyn Fn(usize) -> u64| {
+        let _ = writeln!(page, "# HELP buoy_{name} {help}\n# TYPE buoy_{name} {kind}");
+        for shard in 0..shards.len() {
+            let _ = writeln!(page, "buoy_{name}{{shard=\"{shard}\"}} {}", value(shard));
+        }
+    };
+    metric("registered_devices", "gauge", "Devices registered now.", &|n| shards[n].0 as u64);
+    let mut counter = |name: &str, help: &str, value: fn(&buoy_server::Counters) -> u64| {
+        metric(name, "counter", help, &|n| value(&shards[n].1));
+    };
+    counter("datagrams_received_total", "Datagrams received.", |c| c.datagrams_received);
+    counter("registrations_total", "Register requests accepted.", |c| c.registered);
+    counter("registration_updates_total", "Updates accepted.", |c| c.updated);
+    counter("deregistrations_total", "Deregistrations.", |c| c.deregistered);
+    counter("registrations_expired_total", "Registrations that ran out.", |c| c.expired);
+    counter("notifications_total", "Notifications taken.", |c| c.notifications);
+    counter("notifications_dropped_total", "Notifications nobody wanted or that came too late.", |c| {
+        c.notifications_dropped
+    });
+    counter("sends_total", "Send operations taken.", |c| c.sends);
+    counter("requests_refused_total", "Requests refused with 4.xx or 5.xx.", |c| c.refused);
+    counter("datagrams_ignored_total", "Datagrams that meant nothing.", |c| c.ignored);
+    counter("operations_sent_total", "Operations sent to devices.", |c| c.operations_sent);
+    counter("operations_failed_total", "Operations that ended without an answer.", |c| c.operations_failed);
+    let _ = writeln!(
+        page,
+        "# HELP buoy_store_failing Whether the store cannot be written.\n# TYPE buoy_store_failing gauge"
+    );
+    let _ = writeln!(page, "buoy_store_failing {}", u8::from(app.journal.trouble().is_some()));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
+}

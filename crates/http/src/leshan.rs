@@ -1,0 +1,662 @@
+//! The REST interface of Leshan's demo server, so that the scripts that people have go on working: `/api/clients`, `/api/event`,
+//! `/api/objectspecs`, `/api/security`, `/api/server`, `/api/bootstrap`.
+//!
+//! Where Leshan is poor this is better rather than the same: a value of the wrong type is 400 and not 500, an unknown format or
+//! time-out is 400 and not ignored.
+
+mod bootstrap;
+mod events;
+mod security;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path as UrlPath, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use buoy_coap::number::{Code, ContentFormat};
+use buoy_lwm2m::attributes::{AttributeUpdate, Attributes};
+use buoy_lwm2m::link::Links;
+use buoy_lwm2m::operation::{self, Downlink, WriteMode};
+use buoy_lwm2m::path::{Level, Path};
+use buoy_server::{Failure, Intent, Outcome, RegistrationView};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use crate::nodes::{self, Composite, Node};
+use buoy_services::app::{App, Performed};
+use buoy_services::values::{self, DeviceModels};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+const LONGEST_TIMEOUT: u64 = 600;
+const MAX_PATHS: usize = 256;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/clients", get(clients))
+        .route("/api/clients/{endpoint}", get(client))
+        .route("/api/clients/{endpoint}/{*path}", get(read).put(write).post(execute).delete(delete))
+        .route("/api/event", get(event))
+        .route("/api/objectspecs/{endpoint}", get(object_specs))
+        .route("/api/server/endpoint", get(server_endpoint))
+        .route("/api/server/security", get(security::server))
+        .route("/api/security/clients", get(security::clients).put(security::put))
+        .route("/api/security/clients/{endpoint}", get(security::client).delete(security::delete))
+        .route("/api/security/server", get(security::server))
+        .merge(bootstrap::routes())
+}
+
+/// A refusal in Leshan's manner: a status and a line of text.
+struct Plain(StatusCode, String);
+
+impl IntoResponse for Plain {
+    fn into_response(self) -> Response {
+        (self.0, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], self.1).into_response()
+    }
+}
+
+fn bad_request(reason: impl std::fmt::Display) -> Plain {
+    Plain(StatusCode::BAD_REQUEST, format!("Invalid request: {reason}"))
+}
+
+type Answer = Result<Response, Plain>;
+type Parameters = HashMap<String, String>;
+
+/// What a path below a client asks for.
+enum Target {
+    Node(Path),
+    Discover(Path),
+    Attributes(Path),
+    Observe(Path),
+    Composite,
+    ObserveComposite,
+}
+
+impl Target {
+    fn parse(text: &str) -> Result<Self, Plain> {
+        let path = |text: &str| format!("/{text}").parse::<Path>().map_err(bad_request);
+        Ok(match text.trim_end_matches('/').rsplit_once('/') {
+            None if text == "composite" => Self::Composite,
+            Some(("composite", "observe")) => Self::ObserveComposite,
+            Some((node, "discover")) => Self::Discover(path(node)?),
+            Some((node, "attributes")) => Self::Attributes(path(node)?),
+            Some((node, "observe")) => Self::Observe(path(node)?),
+            _ => Self::Node(path(text.trim_end_matches('/'))?),
+        })
+    }
+}
+
+/// A request on a device: who, what, and how long to wait.
+struct Call {
+    app: Arc<App>,
+    endpoint: String,
+    parameters: Parameters,
+    timeout: Duration,
+}
+
+impl Call {
+    fn open(app: Arc<App>, endpoint: &str, parameters: Parameters) -> Result<Self, Plain> {
+        let timeout = match parameters.get("timeout") {
+            None => DEFAULT_TIMEOUT,
+            Some(text) => match text.parse() {
+                Ok(seconds @ 1..=LONGEST_TIMEOUT) => Duration::from_secs(seconds),
+                _ => return Err(bad_request(format!("timeout must be 1 to {LONGEST_TIMEOUT} seconds"))),
+            },
+        };
+        Ok(Self { app, endpoint: endpoint.to_owned(), parameters, timeout })
+    }
+
+    /// The device, for requests whose payload depends on it.
+    async fn registration(&self) -> Result<RegistrationView, Plain> {
+        registered(&self.app, &self.endpoint).await
+    }
+
+    fn models<'a>(&'a self, registration: &'a RegistrationView) -> DeviceModels<'a> {
+        DeviceModels::of(&self.app.models, &registration.objects)
+    }
+
+    fn format(&self, name: &str) -> Result<Option<ContentFormat>, Plain> {
+        self.parameters.get(name).map(|text| values::parse_format(text).map_err(bad_request)).transpose()
+    }
+
+    fn composite_paths(&self) -> Result<Vec<Path>, Plain> {
+        let text = self.parameters.get("paths").ok_or_else(|| bad_request("the query paths is missing"))?;
+        let paths: Result<Vec<Path>, _> = text.split(',').map(str::trim).map(str::parse).collect();
+        match paths.map_err(bad_request)? {
+            paths if paths.len() > MAX_PATHS => Err(bad_request(format!("more than {MAX_PATHS} paths"))),
+            paths => Ok(paths),
+        }
+    }
+
+    /// Carries a request out and answers with what `content` makes of the device's answer.
+    ///
+    /// What the request borrows is not held while the device is waited for.
+    fn answer<'a, F>(
+        &'a self,
+        path: Path,
+        request: &Downlink<'_>,
+        intent: Intent,
+        content: F,
+    ) -> impl Future<Output = Answer> + use<'a, F>
+    where
+        F: FnOnce(&DeviceModels<'_>, &Outcome) -> Answered,
+    {
+        let request = buoy_server::Downlink::of(request, "/");
+        async move {
+            if let Some(trouble) = self.app.journal.trouble() {
+                return Err(Plain(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format!("The store cannot be written: {trouble}"),
+                ));
+            }
+            let performed = self.app.perform(&self.endpoint, request, intent, self.timeout).await;
+            let Some((registration, performed)) = performed else { return Err(unknown(&self.endpoint)) };
+            match performed {
+                Performed::Delayed(id) => Ok(Json(json!({
+                    "ep": self.endpoint, "path": path.to_string(), "requestId": request_id(id.0), "delayed": true,
+                }))
+                .into_response()),
+                Performed::Ended(Err(failure)) => Err(failed(failure)),
+                Performed::Ended(Ok(outcome)) => match content(&self.models(&registration), &outcome) {
+                    Ok(content) => Ok(Json(DeviceResponse::new(&outcome, content)).into_response()),
+                    Err(reason) => Err(Plain(
+                        StatusCode::BAD_GATEWAY,
+                        format!("The device's answer cannot be read: {reason}"),
+                    )),
+                },
+            }
+        }
+    }
+}
+
+/// What the answer to a request that was carried out has besides its status, or why it cannot be read.
+type Answered = Result<Option<Content>, String>;
+
+/// The answer's content as a node.
+fn read_node(path: Path, models: &DeviceModels<'_>, outcome: &Outcome) -> Answered {
+    if !outcome.code.is_success() {
+        return Ok(None);
+    }
+    let format = outcome.format.unwrap_or(ContentFormat::TEXT);
+    let entries = models.decode(format, path, &outcome.payload).map_err(|error| error.to_string())?;
+    Ok(nodes::node(path, &entries).map(Content::Node))
+}
+
+fn read_composite(paths: &[Path], models: &DeviceModels<'_>, outcome: &Outcome) -> Answered {
+    if !outcome.code.is_success() {
+        return Ok(None);
+    }
+    let format = outcome.format.unwrap_or(ContentFormat::SENML_CBOR);
+    let entries = models.decode(format, Path::ROOT, &outcome.payload).map_err(|error| error.to_string())?;
+    Ok(Some(Content::Composite(nodes::composite(paths, &entries))))
+}
+
+/// For requests whose answer is their status.
+fn nothing(_: &DeviceModels<'_>, _: &Outcome) -> Answered {
+    Ok(None)
+}
+
+/// What a device answered, as a response of Leshan.
+#[derive(Debug, Serialize)]
+pub(super) struct DeviceResponse {
+    #[serde(serialize_with = "status")]
+    status: Code,
+    valid: bool,
+    success: bool,
+    failure: bool,
+    #[serde(rename = "errormessage", skip_serializing_if = "Option::is_none")]
+    error_message: Option<String>,
+    #[serde(flatten)]
+    content: Option<Content>,
+}
+
+/// What it has besides its status.
+#[derive(Debug, Serialize)]
+pub(super) enum Content {
+    #[serde(rename = "content")]
+    Node(Node),
+    #[serde(rename = "content")]
+    Composite(Composite),
+    #[serde(rename = "objectLinks")]
+    Links(Value),
+    #[serde(rename = "location")]
+    Location(String),
+}
+
+impl DeviceResponse {
+    pub(super) fn new(outcome: &Outcome, content: Option<Content>) -> Self {
+        let success = outcome.code.is_success();
+        let is_explained = !success && !outcome.payload.is_empty();
+        Self {
+            status: outcome.code,
+            valid: true,
+            success,
+            failure: !success,
+            error_message: is_explained.then(|| String::from_utf8_lossy(&outcome.payload).into_owned()),
+            content,
+        }
+    }
+}
+
+/// As in `METHOD_NOT_ALLOWED(405)`.
+fn status<S: Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut name = code.name().unwrap_or("UNKNOWN").replace([' ', '-'], "_");
+    name.make_ascii_uppercase();
+    serializer.collect_str(&format_args!("{name}({}{:02})", code.class(), code.detail()))
+}
+
+/// The name of an operation, in the form of a UUID as Leshan's scripts expect it.
+pub(super) fn request_id(id: u64) -> String {
+    format!("{:08x}-{:04x}-8000-8000-{:012x}", id >> 32, (id >> 16) & 0xffff, id & 0xffff_ffff_ffff)
+}
+
+fn failed(failure: Failure) -> Plain {
+    match failure {
+        Failure::TimedOut | Failure::Expired => Plain(StatusCode::GATEWAY_TIMEOUT, "Request timeout".into()),
+        Failure::TooManyOperations => Plain(StatusCode::SERVICE_UNAVAILABLE, failure.to_string()),
+        Failure::NotRegistered | Failure::NoSuchObservation | Failure::RequestTooLarge => {
+            bad_request(failure)
+        }
+        _ => Plain(StatusCode::BAD_GATEWAY, failure.to_string()),
+    }
+}
+
+async fn registered(app: &App, endpoint: &str) -> Result<RegistrationView, Plain> {
+    app.registration(endpoint).await.ok_or_else(|| unknown(endpoint))
+}
+
+fn unknown(endpoint: &str) -> Plain {
+    Plain(StatusCode::BAD_REQUEST, format!("No registered client with id '{endpoint}'"))
+}
+
+async fn clients(State(app): State<Arc<App>>) -> Json<Value> {
+    Json(app.registrations().await.iter().map(registration_json).collect())
+}
+
+async fn client(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>) -> Answer {
+    Ok(Json(registration_json(&registered(&app, &endpoint).await?)).into_response())
+}
+
+/// A registration in Leshan's shape.
+pub(super) fn registration_json(registration: &RegistrationView) -> Value {
+    let mut instances: HashMap<String, Vec<u16>> = HashMap::new();
+    for path in registration.objects.paths() {
+        let Some(object) = path.object_id() else { continue };
+        let known = instances.entry(object.to_string()).or_default();
+        known.extend(path.instance_id());
+    }
+    let extra: Map<_, _> =
+        registration.attributes.others.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
+    let (major, minor) = registration.version;
+    let mut body = json!({
+        "endpoint": &*registration.endpoint,
+        "registrationId": registration.id(),
+        "registrationDate": registration.registered_at,
+        "lastUpdate": registration.last_contact,
+        "address": registration.address.to_string(),
+        "lwM2mVersion": format!("{major}.{minor}"),
+        "lifetime": registration.lifetime,
+        "bindingMode": binding(registration),
+        "rootPath": registration.objects.root(),
+        "objectLinks": links_json(registration.objects.text()),
+        "secure": registration.session.is_some(),
+        "additionalRegistrationAttributes": extra,
+        "queuemode": registration.queue_mode,
+        "availableInstances": instances,
+    });
+    if let Some(sms) = &registration.attributes.sms {
+        body["smsNumber"] = json!(sms);
+    }
+    if registration.queue_mode {
+        body["sleeping"] = json!(registration.asleep);
+    }
+    body
+}
+
+fn binding(registration: &RegistrationView) -> String {
+    let binding = &registration.attributes.binding;
+    let needs_flag = registration.queue_mode && !binding.contains('Q');
+    if needs_flag { format!("{binding}Q") } else { binding.to_string() }
+}
+
+/// Links as Leshan shows them: attribute values as they were written, quotes and all.
+pub(super) fn links_json(text: &str) -> Value {
+    let links = Links::of_text(text).filter_map(Result::ok).map(|link| {
+        let attributes: Map<_, _> = link
+            .attributes()
+            .map(|attribute| {
+                let value = attribute.raw().unwrap_or_default();
+                let value = if attribute.is_quoted() { format!("\"{value}\"") } else { value.to_owned() };
+                (attribute.name.to_owned(), json!(value))
+            })
+            .collect();
+        json!({"url": link.target, "attributes": attributes})
+    });
+    links.collect()
+}
+
+async fn read(
+    State(app): State<Arc<App>>,
+    UrlPath((endpoint, path)): UrlPath<(String, String)>,
+    Query(parameters): Query<Parameters>,
+) -> Answer {
+    let call = Call::open(app, &endpoint, parameters)?;
+    match Target::parse(&path)? {
+        Target::Node(path) => {
+            let accept = call.format("format")?;
+            if accept == Some(ContentFormat::LINK) {
+                return Err(bad_request("values are not read as links; ask at …/discover for those"));
+            }
+            let request = Downlink::Read { path, accept };
+            call.answer(path, &request, Intent::Once, |models, outcome| read_node(path, models, outcome))
+                .await
+        }
+        Target::Discover(path) => {
+            let request = Downlink::Discover { path, depth: None };
+            let links = |_: &DeviceModels<'_>, outcome: &Outcome| {
+                let text = String::from_utf8_lossy(&outcome.payload);
+                Ok(outcome.code.is_success().then(|| Content::Links(links_json(&text))))
+            };
+            call.answer(path, &request, Intent::Once, links).await
+        }
+        Target::Composite => {
+            let paths = call.composite_paths()?;
+            let payload = composite_payload(&call, &paths)?;
+            let content = operation::Content { format: payload.0, payload: &payload.1 };
+            let accept = call.format("nodeformat")?.or(Some(payload.0));
+            let request = Downlink::ReadComposite { paths: content, accept };
+            call.answer(Path::ROOT, &request, Intent::Once, |models, outcome| {
+                read_composite(&paths, models, outcome)
+            })
+            .await
+        }
+        _ => Err(method_not_allowed()),
+    }
+}
+
+fn method_not_allowed() -> Plain {
+    Plain(StatusCode::METHOD_NOT_ALLOWED, "This method does nothing here".into())
+}
+
+fn composite_payload(call: &Call, paths: &[Path]) -> Result<(ContentFormat, Vec<u8>), Plain> {
+    let format = call.format("pathformat")?.unwrap_or(ContentFormat::SENML_CBOR);
+    Ok((format, values::encode_paths(format, paths).map_err(bad_request)?))
+}
+
+async fn write(
+    State(app): State<Arc<App>>,
+    UrlPath((endpoint, path)): UrlPath<(String, String)>,
+    Query(parameters): Query<Parameters>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let target = Target::parse(&path)?;
+    if let Target::Attributes(path) = target {
+        return write_attributes(app, &endpoint, path, parameters).await;
+    }
+    let call = Call::open(app, &endpoint, parameters)?;
+    match target {
+        Target::Node(path) => {
+            let mode = match call.parameters.get("replace").map(String::as_str) {
+                None | Some("true") => WriteMode::Replace,
+                Some("false") => WriteMode::PartialUpdate,
+                Some(_) => return Err(bad_request("replace must be true or false")),
+            };
+            let registration = call.registration().await?;
+            let models = call.models(&registration);
+            let values = written_values(&models, path, &headers, &body)?;
+            let format = call.format("format")?.unwrap_or_else(|| models.preferred_format());
+            let payload = values::encode(format, path, &values).map_err(bad_request)?;
+            let request =
+                Downlink::Write { path, mode, content: operation::Content { format, payload: &payload } };
+            call.answer(path, &request, Intent::Once, nothing).await
+        }
+        Target::Composite => {
+            let registration = call.registration().await?;
+            let values = composite_values(&call.models(&registration), &body)?;
+            let format = call.format("nodeformat")?.unwrap_or(ContentFormat::SENML_CBOR);
+            let payload = values::encode(format, Path::ROOT, &values).map_err(bad_request)?;
+            let request =
+                Downlink::WriteComposite { content: operation::Content { format, payload: &payload } };
+            call.answer(Path::ROOT, &request, Intent::Once, nothing).await
+        }
+        _ => Err(method_not_allowed()),
+    }
+}
+
+/// The values in a request's body: a node, or plain text for one text resource.
+fn written_values(
+    models: &DeviceModels<'_>,
+    path: Path,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<nodes::Values, Plain> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if content_type.starts_with("text/plain") {
+        let text = std::str::from_utf8(body).map_err(|_| bad_request("the body is not UTF-8 text"))?;
+        let value = nodes::read_value(path, &json!(text), None, models).map_err(bad_request)?;
+        return Ok(vec![(path, Some(value))]);
+    }
+    nodes::parse(path, &parse_json(body)?, models).map_err(bad_request)
+}
+
+fn composite_values(models: &DeviceModels<'_>, body: &[u8]) -> Result<nodes::Values, Plain> {
+    let body = parse_json(body)?;
+    let nodes = body.as_object().ok_or_else(|| bad_request("the body must be an object of path to node"))?;
+    let mut values = nodes::Values::new();
+    for (path, node) in nodes {
+        let path: Path = path.parse().map_err(|error| bad_request(format!("{path}: {error}")))?;
+        values.extend(nodes::parse(path, node, models).map_err(bad_request)?);
+    }
+    values.sort_by_key(|(path, _)| *path);
+    Ok(values)
+}
+
+fn parse_json(body: &[u8]) -> Result<Value, Plain> {
+    serde_json::from_slice(body).map_err(|error| bad_request(format!("the body is no JSON: {error}")))
+}
+
+async fn write_attributes(app: Arc<App>, endpoint: &str, path: Path, mut parameters: Parameters) -> Answer {
+    let timeout = parameters.remove("timeout").map(|timeout| ("timeout".to_owned(), timeout));
+    let queries: Vec<String> = parameters
+        .into_iter()
+        .map(|(name, value)| if value.is_empty() { name } else { format!("{name}={value}") })
+        .collect();
+    let update = AttributeUpdate::parse(queries.iter().map(String::as_str)).map_err(bad_request)?;
+    if update.is_empty() {
+        return Err(bad_request(
+            "no attribute is named; pmin, pmax, gt, lt, st, epmin, epmax, con, edge or hqmax",
+        ));
+    }
+    let call = Call::open(app, endpoint, timeout.into_iter().collect())?;
+    let request = Downlink::WriteAttributes { path, update };
+    call.answer(path, &request, Intent::Once, nothing).await
+}
+
+async fn execute(
+    State(app): State<Arc<App>>,
+    UrlPath((endpoint, path)): UrlPath<(String, String)>,
+    Query(parameters): Query<Parameters>,
+    body: Bytes,
+) -> Answer {
+    let call = Call::open(app, &endpoint, parameters)?;
+    match Target::parse(&path)? {
+        Target::Node(path) if path.level() == Level::Object => create(&call, path, &body).await,
+        Target::Node(path) if path.level() == Level::Resource => {
+            let arguments =
+                std::str::from_utf8(&body).map_err(|_| bad_request("the arguments are not UTF-8 text"))?;
+            let request = Downlink::Execute { path, arguments };
+            call.answer(path, &request, Intent::Once, nothing).await
+        }
+        Target::Node(_) => Err(bad_request("POST creates at an object and executes at a resource")),
+        Target::Observe(path) => {
+            let accept = call.format("format")?;
+            let request = Downlink::Observe { path, accept, attributes: Attributes::default() };
+            let intent = Intent::Observe { paths: Arc::from([path]), composite: false };
+            call.answer(path, &request, intent, |models, outcome| read_node(path, models, outcome)).await
+        }
+        Target::ObserveComposite => {
+            let paths = call.composite_paths()?;
+            let payload = composite_payload(&call, &paths)?;
+            let content = operation::Content { format: payload.0, payload: &payload.1 };
+            let accept = call.format("nodeformat")?.or(Some(payload.0));
+            let request =
+                Downlink::ObserveComposite { paths: content, accept, attributes: Attributes::default() };
+            let intent = Intent::Observe { paths: paths.as_slice().into(), composite: true };
+            call.answer(Path::ROOT, &request, intent, |models, outcome| {
+                read_composite(&paths, models, outcome)
+            })
+            .await
+        }
+        _ => Err(method_not_allowed()),
+    }
+}
+
+/// Create: with an instance id in the node, or without, and then the device chooses.
+async fn create(call: &Call, path: Path, body: &[u8]) -> Answer {
+    let mut node = parse_json(body)?;
+    let has_id = node.get("id").is_some_and(|id| !id.is_null());
+    if !has_id {
+        node["id"] = json!(0);
+    }
+    let registration = call.registration().await?;
+    let models = call.models(&registration);
+    let values = nodes::parse(path, &node, &models).map_err(bad_request)?;
+    let format = call.format("format")?.unwrap_or_else(|| models.preferred_format());
+    if !has_id && format != ContentFormat::TLV {
+        return Err(bad_request(
+            "only in TLV can an instance be without \"id\"; name one, or leave out format",
+        ));
+    }
+    // Without an id the payload speaks of the resources alone.
+    let base = if has_id { path } else { path.child(0).unwrap_or(path) };
+    let payload = values::encode(format, base, &values).map_err(bad_request)?;
+    let request = Downlink::Create { path, content: operation::Content { format, payload: &payload } };
+    let location = |_: &DeviceModels<'_>, outcome: &Outcome| {
+        let is_told = outcome.code.is_success() && !outcome.location.is_empty();
+        Ok(is_told.then(|| Content::Location(outcome.location.clone())))
+    };
+    call.answer(path, &request, Intent::Once, location).await
+}
+
+async fn delete(
+    State(app): State<Arc<App>>,
+    UrlPath((endpoint, path)): UrlPath<(String, String)>,
+    Query(parameters): Query<Parameters>,
+) -> Answer {
+    let call = Call::open(app, &endpoint, parameters)?;
+    match Target::parse(&path)? {
+        Target::Node(path) => {
+            let request = Downlink::Delete { path };
+            call.answer(path, &request, Intent::Once, nothing).await
+        }
+        Target::Observe(path) => cancel(&call, &[path], false).await,
+        Target::ObserveComposite => {
+            let paths = call.composite_paths()?;
+            cancel(&call, &paths, true).await
+        }
+        _ => Err(method_not_allowed()),
+    }
+}
+
+/// Ends an observation: by forgetting it, or, with `active`, by telling the device.
+async fn cancel(call: &Call, paths: &[Path], composite: bool) -> Answer {
+    let endpoint = &call.endpoint;
+    call.registration().await?;
+    let all = call.app.observations(endpoint).await;
+    let known = all.into_iter().find(|known| known.composite == composite && *known.paths == *paths);
+    let active = call.parameters.get("active").is_some_and(|value| value != "false");
+    let Some(observation) = known else {
+        return Err(Plain(StatusCode::NOT_FOUND, "There is no such observation".into()));
+    };
+    if !active {
+        call.app.forget_observation(endpoint, observation.id).await;
+        return Ok(StatusCode::OK.into_response());
+    }
+    let intent = Intent::Cancel(observation.id);
+    match (composite, paths) {
+        (false, [path]) => {
+            let request = Downlink::CancelObserve { path: *path, accept: None };
+            call.answer(*path, &request, intent, |models, outcome| read_node(*path, models, outcome)).await
+        }
+        _ => {
+            let payload = composite_payload(call, paths)?;
+            let content = operation::Content { format: payload.0, payload: &payload.1 };
+            let request = Downlink::CancelObserveComposite { paths: content, accept: Some(payload.0) };
+            call.answer(Path::ROOT, &request, intent, |models, outcome| {
+                read_composite(paths, models, outcome)
+            })
+            .await
+        }
+    }
+}
+
+async fn event(
+    State(app): State<Arc<App>>,
+    Query(parameters): Query<Parameters>,
+    headers: HeaderMap,
+) -> Answer {
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if !accepts.contains("text/event-stream") {
+        let reason = "This is an event stream: ask with the header Accept: text/event-stream";
+        return Err(Plain(StatusCode::METHOD_NOT_ALLOWED, reason.into()));
+    }
+    Ok(events::leshan_stream(app, parameters.get("ep").cloned()).into_response())
+}
+
+/// The object models that a device's versions select.
+async fn object_specs(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>) -> Answer {
+    let registration = registered(&app, &endpoint).await?;
+    let models = DeviceModels::of(&app.models, &registration.objects);
+    let mut objects: Vec<u16> = registration.objects.paths().filter_map(|path| path.object_id()).collect();
+    objects.sort_unstable();
+    objects.dedup();
+    let models = objects.into_iter().filter_map(|id| app.models.select(id, models.version(id)));
+    Ok(Json(models.map(model_json).collect::<Value>()).into_response())
+}
+
+fn model_json(model: &buoy_lwm2m::model::ObjectModel) -> Value {
+    let resources: Vec<Value> = model
+        .resources
+        .values()
+        .map(|resource| {
+            json!({
+                "id": resource.id,
+                "name": resource.name,
+                "operations": resource.operations.as_str(),
+                "instancetype": if resource.multiple { "multiple" } else { "single" },
+                "mandatory": resource.mandatory,
+                "type": resource.value_type.map_or("none", |kind| kind.name()),
+                "range": resource.range,
+                "units": resource.units,
+            })
+        })
+        .collect();
+    json!({
+        "name": model.name,
+        "id": model.id,
+        "instancetype": if model.multiple { "multiple" } else { "single" },
+        "mandatory": model.mandatory,
+        "version": model.version.to_string(),
+        "description": model.description,
+        "resourcedefs": resources,
+    })
+}
+
+async fn server_endpoint(State(app): State<Arc<App>>) -> Json<Value> {
+    let mut endpoints = Vec::new();
+    if let Some(uri) = app.addresses.coap_uri() {
+        endpoints.push(json!({
+            "uri": uri, "protocol": "coap", "description": "CoAP over UDP, without security"
+        }));
+    }
+    if let Some(uri) = app.addresses.coaps_uri() {
+        endpoints.push(json!({ "uri": uri, "protocol": "coaps", "description": "CoAP over DTLS" }));
+    }
+    Json(Value::Array(endpoints))
+}

@@ -1,0 +1,86 @@
+//! The HTTP side of a Buoy server: translators around the services, and nothing more.
+//!
+//! [`interface`] is for people and their programs: `/api/v1`, Leshan's dialect, health and metrics. [`device_files`] is for devices, on an
+//! address of its own: firmware and its signatures, and nothing else. [`serve`] runs either on a socket.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod files;
+mod guard;
+mod health;
+mod leshan;
+mod nodes;
+mod tls;
+mod v1;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::serve::Listener;
+use axum::{Router, ServiceExt as _};
+use buoy_services::app::App;
+use buoy_services::firmware::{MAX_IMAGE, MAX_SIGNATURE};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tower::Layer;
+
+pub use tls::TlsListener;
+pub use v1::document as openapi_document;
+
+/// Room for the other parts of an upload, in text.
+const MAX_BODY: usize = (MAX_IMAGE + MAX_SIGNATURE) + (1 << 20);
+
+/// What answers people and their programs.
+pub type Interface = guard::Guarded<<DefaultBodyLimit as Layer<Router>>::Service>;
+
+/// All that is served to people and their programs.
+pub fn interface(app: Arc<App>) -> Interface {
+    let routes = Router::new()
+        .merge(health::routes())
+        .merge(leshan::routes())
+        .merge(v1::routes())
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .with_state(app);
+    guard::Guarded(DefaultBodyLimit::max(MAX_BODY).layer(routes))
+}
+
+/// All that is served to devices.
+pub fn device_files(app: Arc<App>) -> Router {
+    files::routes()
+        .fallback(error::no_file)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(DefaultBodyLimit::max(0))
+        .with_state(app)
+}
+
+/// Serves people until it is told to stop.
+///
+/// # Errors
+/// If the system fails.
+pub async fn serve_interface(
+    listener: TcpListener,
+    app: Arc<App>,
+    stopped: oneshot::Receiver<()>,
+) -> std::io::Result<()> {
+    let service = interface(app).into_make_service();
+    axum::serve(listener, service).with_graceful_shutdown(until(stopped)).await
+}
+
+/// Serves files to devices, over TCP or TLS, until it is told to stop.
+///
+/// # Errors
+/// If the system fails.
+pub async fn serve_files<L>(listener: L, app: Arc<App>, stopped: oneshot::Receiver<()>) -> std::io::Result<()>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+{
+    axum::serve(listener, device_files(app)).with_graceful_shutdown(until(stopped)).await
+}
+
+async fn until(stopped: oneshot::Receiver<()>) {
+    // The sender's end is a stop too.
+    let _ = stopped.await;
+}

@@ -1,0 +1,412 @@
+//! The JSON of nodes in Leshan's dialect: objects, instances, resources and resource instances, to and from values.
+
+use std::collections::BTreeMap;
+
+use buoy_lwm2m::path::{Level, Path};
+use buoy_lwm2m::value::{ObjectLink, OwnedValue, ValueType};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value as Json, json};
+
+use buoy_services::hex;
+use buoy_services::values::{DeviceModels, Entry};
+
+/// The values of a node, by path.
+pub(crate) type Values = Vec<(Path, Option<OwnedValue>)>;
+
+/// A node as Leshan writes it.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind")]
+pub(crate) enum Node {
+    #[serde(rename = "root")]
+    Root { objects: Vec<Node> },
+    #[serde(rename = "obj")]
+    Object { id: u16, instances: Vec<Node> },
+    #[serde(rename = "instance")]
+    Instance { id: u16, resources: Vec<Node> },
+    #[serde(rename = "singleResource")]
+    SingleResource(Single),
+    #[serde(rename = "multiResource")]
+    MultiResource {
+        id: u16,
+        #[serde(rename = "type")]
+        value_type: &'static str,
+        values: BTreeMap<u16, NodeValue>,
+    },
+    #[serde(rename = "resourceInstance")]
+    ResourceInstance(Single),
+}
+
+/// A node that has one value.
+#[derive(Debug, Serialize)]
+pub(crate) struct Single {
+    id: u16,
+    #[serde(rename = "type")]
+    value_type: &'static str,
+    value: NodeValue,
+}
+
+/// A value: whole and floating numbers travel as text, times as milliseconds.
+#[derive(Debug)]
+pub(crate) struct NodeValue(OwnedValue);
+
+/// The node of each path; `null` for one of which nothing was said.
+pub(crate) type Composite = BTreeMap<String, Option<Node>>;
+
+/// What a payload said of several paths.
+pub(crate) fn composite(paths: &[Path], entries: &[Entry]) -> Composite {
+    paths.iter().map(|path| (path.to_string(), node(*path, entries))).collect()
+}
+
+/// The node at `path`, made of what a payload said; `None` if it said nothing of it.
+pub(crate) fn node(path: Path, entries: &[Entry]) -> Option<Node> {
+    let inside: Inside<'_> = entries
+        .iter()
+        .filter(|entry| entry.path.starts_with(path) || path.starts_with(entry.path))
+        .map(|entry| (entry.path, entry.value.as_ref()))
+        .collect();
+    match path.level() {
+        Level::Root => {
+            let objects = children(path, &inside).filter_map(|child| node(child, entries)).collect();
+            Some(Node::Root { objects })
+        }
+        Level::Object => {
+            let instances = children(path, &inside).filter_map(|child| instance(child, &inside)).collect();
+            Some(Node::Object { id: path.last_id()?, instances })
+        }
+        Level::ObjectInstance => instance(path, &inside),
+        Level::Resource => resource(path, &inside),
+        Level::ResourceInstance => Some(Node::ResourceInstance(single(path, (*inside.get(&path)?)?)?)),
+    }
+}
+
+/// The part of a payload that concerns a node.
+type Inside<'a> = BTreeMap<Path, Option<&'a OwnedValue>>;
+
+fn instance(path: Path, inside: &Inside<'_>) -> Option<Node> {
+    let resources = children(path, inside).filter_map(|child| resource(child, inside)).collect();
+    let is_named = inside.keys().any(|known| known.starts_with(path));
+    is_named.then_some(Node::Instance { id: path.last_id()?, resources })
+}
+
+fn resource(path: Path, inside: &Inside<'_>) -> Option<Node> {
+    if let Some(Some(value)) = inside.get(&path) {
+        return Some(Node::SingleResource(single(path, value)?));
+    }
+    let mut values = BTreeMap::new();
+    let mut value_type = None;
+    for child in children(path, inside) {
+        if let Some(Some(value)) = inside.get(&child) {
+            value_type = Some(type_name(value));
+            values.insert(child.last_id()?, NodeValue((*value).clone()));
+        }
+    }
+    let is_named = inside.contains_key(&path) || value_type.is_some();
+    let value_type = value_type.unwrap_or("STRING");
+    is_named.then_some(Node::MultiResource { id: path.last_id()?, value_type, values })
+}
+
+fn single(path: Path, value: &OwnedValue) -> Option<Single> {
+    Some(Single { id: path.last_id()?, value_type: type_name(value), value: NodeValue(value.clone()) })
+}
+
+fn children(path: Path, inside: &Inside<'_>) -> impl Iterator<Item = Path> {
+    let mut children: Vec<Path> = inside
+        .keys()
+        .filter(|known| known.len() > path.len() && known.starts_with(path))
+        .map(|known| known.truncated(path.len() + 1))
+        .collect();
+    children.dedup();
+    children.into_iter()
+}
+
+fn type_name(value: &OwnedValue) -> &'static str {
+    match value {
+        OwnedValue::String(_) => "STRING",
+        OwnedValue::Integer(_) => "INTEGER",
+        OwnedValue::UnsignedInteger(_) => "UNSIGNED_INTEGER",
+        OwnedValue::Float(_) => "FLOAT",
+        OwnedValue::Boolean(_) => "BOOLEAN",
+        OwnedValue::Opaque(_) => "OPAQUE",
+        OwnedValue::Time(_) => "TIME",
+        OwnedValue::ObjectLink(_) => "OBJLNK",
+        OwnedValue::CoreLink(_) => "CORELINK",
+    }
+}
+
+impl Serialize for NodeValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            OwnedValue::String(text) | OwnedValue::CoreLink(text) => serializer.serialize_str(text),
+            OwnedValue::Integer(number) => serializer.collect_str(number),
+            OwnedValue::UnsignedInteger(number) => serializer.collect_str(number),
+            // As Java writes it: always with a point.
+            OwnedValue::Float(number) => serializer.collect_str(&format_args!("{number:?}")),
+            OwnedValue::Boolean(on) => serializer.serialize_bool(*on),
+            OwnedValue::Opaque(bytes) => serializer.serialize_str(&hex::encode(bytes)),
+            OwnedValue::Time(seconds) => serializer.serialize_i64(seconds.saturating_mul(1000)),
+            OwnedValue::ObjectLink(link) => {
+                let link = json!({"objectId": link.object, "objectInstanceId": link.instance});
+                link.serialize(serializer)
+            }
+        }
+    }
+}
+
+/// The values of a node in a request. `path` is where the node belongs; the ids inside must agree with it.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn parse(path: Path, node: &Json, models: &DeviceModels<'_>) -> Result<Values, String> {
+    let mut values = Values::new();
+    let object = node.as_object().ok_or("the body must be a JSON object with \"kind\"")?;
+    let kind = object.get("kind").and_then(Json::as_str).unwrap_or("");
+    match (kind, path.level()) {
+        ("instance", Level::Object | Level::ObjectInstance) => {
+            parse_instance(instance_path(path, object)?, object, models, &mut values)?;
+        }
+        ("obj", Level::Object) => {
+            for instance in list(object, "instances")? {
+                let instance = instance.as_object().ok_or("each of \"instances\" must be an object")?;
+                parse_instance(instance_path(path, instance)?, instance, models, &mut values)?;
+            }
+        }
+        ("singleResource" | "multiResource", Level::Resource) => {
+            check_id(path, object)?;
+            parse_resource(path, object, models, &mut values)?;
+        }
+        ("resourceInstance", Level::ResourceInstance) => {
+            check_id(path, object)?;
+            values.push((path, Some(value_of(path, object.get("value"), object.get("type"), models)?)));
+        }
+        ("", _) => {
+            return Err(
+                "\"kind\" is missing: one of obj, instance, singleResource, multiResource, resourceInstance"
+                    .into(),
+            );
+        }
+        (kind, _) => return Err(format!("a node of kind \"{kind}\" cannot be written to {path}")),
+    }
+    values.sort_by_key(|(path, _)| *path);
+    Ok(values)
+}
+
+fn parse_instance(
+    path: Path,
+    object: &Map<String, Json>,
+    models: &DeviceModels<'_>,
+    values: &mut Values,
+) -> Result<(), String> {
+    let resources = list(object, "resources")?;
+    if resources.is_empty() {
+        values.push((path, None));
+    }
+    for resource in resources {
+        let resource = resource.as_object().ok_or("each of \"resources\" must be an object")?;
+        let child = path.child(id_of(resource)?).ok_or("\"id\" must be 0 to 65534")?;
+        parse_resource(child, resource, models, values)?;
+    }
+    Ok(())
+}
+
+fn parse_resource(
+    path: Path,
+    object: &Map<String, Json>,
+    models: &DeviceModels<'_>,
+    values: &mut Values,
+) -> Result<(), String> {
+    let kind = object.get("type");
+    match object.get("values") {
+        None => values.push((path, Some(value_of(path, object.get("value"), kind, models)?))),
+        Some(Json::Object(all)) => {
+            if all.is_empty() {
+                values.push((path, None));
+            }
+            for (id, value) in all {
+                let id = id.parse().map_err(|_| format!("\"{id}\" is no resource instance id"))?;
+                let child = path.child(id).ok_or("a resource instance id must be 0 to 65534")?;
+                values.push((child, Some(value_of(child, Some(value), kind, models)?)));
+            }
+        }
+        Some(_) => return Err("\"values\" must be an object of id to value".into()),
+    }
+    Ok(())
+}
+
+fn list<'a>(object: &'a Map<String, Json>, name: &str) -> Result<&'a [Json], String> {
+    let list = object.get(name).and_then(Json::as_array);
+    list.map(Vec::as_slice).ok_or_else(|| format!("\"{name}\" must be a list"))
+}
+
+fn instance_path(path: Path, object: &Map<String, Json>) -> Result<Path, String> {
+    match path.level() {
+        Level::Object => Ok(path.child(id_of(object)?).ok_or("\"id\" must be 0 to 65534")?),
+        _ => check_id(path, object).map(|()| path),
+    }
+}
+
+fn id_of(object: &Map<String, Json>) -> Result<u16, String> {
+    let id = object.get("id").and_then(Json::as_u64).and_then(|id| u16::try_from(id).ok());
+    id.ok_or_else(|| "\"id\" is missing or not 0 to 65534".to_owned())
+}
+
+fn check_id(path: Path, object: &Map<String, Json>) -> Result<(), String> {
+    match object.get("id") {
+        None => Ok(()),
+        Some(_) if Some(id_of(object)?) == path.last_id() => Ok(()),
+        Some(_) => Err(format!("the \"id\" of the node is not that of {path}")),
+    }
+}
+
+fn value_of(
+    path: Path,
+    value: Option<&Json>,
+    kind: Option<&Json>,
+    models: &DeviceModels<'_>,
+) -> Result<OwnedValue, String> {
+    read_value(path, value.ok_or("\"value\" is missing")?, kind.and_then(Json::as_str), models)
+}
+
+/// A value in a request: of the type that the model knows, or that the caller names, or that it looks like.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn read_value(
+    path: Path,
+    value: &Json,
+    kind: Option<&str>,
+    models: &DeviceModels<'_>,
+) -> Result<OwnedValue, String> {
+    let named = match kind {
+        Some(name) => Some(name.parse().map_err(|_| format!("\"{name}\" is no type of a value"))?),
+        None => None,
+    };
+    // What the object's definition says counts: the device takes the bytes for that, whatever the caller calls them.
+    let value_type = models.value_type(path).or(named).unwrap_or_else(|| look(value));
+    typed_value(value, value_type)
+        .ok_or_else(|| format!("{path}: {value} is no {}, which {}", value_type.name(), form_of(value_type)))
+}
+
+/// How a request writes a value of a type.
+const fn form_of(value_type: ValueType) -> &'static str {
+    match value_type {
+        ValueType::String => "is a JSON string, in quotes",
+        ValueType::CoreLink => "is a JSON string of links as in </3/0>",
+        ValueType::Integer => "is a whole number",
+        ValueType::UnsignedInteger => "is a whole number from 0",
+        ValueType::Float => "is a number",
+        ValueType::Boolean => "is true or false",
+        ValueType::Opaque => "is a JSON string of hexadecimal digits",
+        ValueType::Time => "is in milliseconds since 1970",
+        ValueType::ObjectLink => "is a JSON string as in 3:0",
+    }
+}
+
+fn look(value: &Json) -> ValueType {
+    match value {
+        Json::Bool(_) => ValueType::Boolean,
+        Json::Number(number) if number.is_i64() => ValueType::Integer,
+        Json::Number(_) => ValueType::Float,
+        _ => ValueType::String,
+    }
+}
+
+fn typed_value(value: &Json, value_type: ValueType) -> Option<OwnedValue> {
+    Some(match value_type {
+        ValueType::String => OwnedValue::String(value.as_str()?.to_owned()),
+        ValueType::CoreLink => OwnedValue::CoreLink(value.as_str()?.to_owned()),
+        ValueType::Integer => OwnedValue::Integer(number(value, Json::as_i64)?),
+        ValueType::UnsignedInteger => OwnedValue::UnsignedInteger(number(value, Json::as_u64)?),
+        ValueType::Float => {
+            OwnedValue::Float(number(value, Json::as_f64).filter(|number| number.is_finite())?)
+        }
+        ValueType::Boolean => OwnedValue::Boolean(boolean(value)?),
+        ValueType::Opaque => OwnedValue::Opaque(hex::decode(value.as_str()?)?),
+        ValueType::Time => OwnedValue::Time(number(value, Json::as_i64)?.div_euclid(1000)),
+        ValueType::ObjectLink => OwnedValue::ObjectLink(object_link(value)?),
+    })
+}
+
+/// Numbers come as JSON numbers or as text.
+fn number<T: std::str::FromStr>(value: &Json, read: fn(&Json) -> Option<T>) -> Option<T> {
+    value.as_str().map_or_else(|| read(value), |text| text.parse().ok())
+}
+
+fn boolean(value: &Json) -> Option<bool> {
+    match value {
+        Json::String(text) => text.parse().ok(),
+        other => other.as_bool(),
+    }
+}
+
+fn object_link(value: &Json) -> Option<ObjectLink> {
+    if let Some(text) = value.as_str() {
+        return text.parse().ok();
+    }
+    let id = |name| u16::try_from(value.get(name)?.as_u64()?).ok();
+    Some(ObjectLink { object: id("objectId")?, instance: id("objectInstanceId")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buoy_lwm2m::model::Registry;
+
+    fn entry(path: &str, value: OwnedValue) -> Entry {
+        Entry { path: path.parse().unwrap(), value: Some(value), time: None }
+    }
+
+    #[test]
+    fn nodes_have_the_documented_shapes() {
+        let entries = [
+            entry("/3/0/9", OwnedValue::Integer(75)),
+            entry("/3/0/7/0", OwnedValue::Integer(3800)),
+            entry("/3/0/7/1", OwnedValue::Integer(5000)),
+            entry("/3/0/13", OwnedValue::Time(1_795_466_474)),
+        ];
+        let written = |path| serde_json::to_value(node(path, &entries).unwrap()).unwrap();
+        assert_eq!(
+            written(Path::resource(3, 0, 9)),
+            json!({"kind": "singleResource", "id": 9, "type": "INTEGER", "value": "75"})
+        );
+        assert_eq!(
+            written(Path::resource(3, 0, 7)),
+            json!({"kind": "multiResource", "id": 7, "type": "INTEGER", "values": {"0": "3800", "1": "5000"}})
+        );
+        assert_eq!(
+            written(Path::resource(3, 0, 13)),
+            json!({"kind": "singleResource", "id": 13, "type": "TIME", "value": 1_795_466_474_000_i64})
+        );
+        let object = written(Path::object(3));
+        assert_eq!((&object["kind"], &object["instances"][0]["id"]), (&json!("obj"), &json!(0)));
+        assert_eq!(object["instances"][0]["resources"].as_array().unwrap().len(), 3);
+        assert!(node(Path::resource(3, 0, 77), &entries).is_none());
+    }
+
+    #[test]
+    fn what_is_written_is_typed_by_the_node_or_by_the_model() {
+        let registry = Registry::standard();
+        let models = DeviceModels::of_any(&registry);
+        let light = Path::resource(3311, 0, 5850);
+        let read = |body: Json| parse(light, &body, &models);
+        let on = vec![(light, Some(OwnedValue::Boolean(true)))];
+        assert_eq!(
+            read(json!({"kind": "singleResource", "id": 5850, "type": "boolean", "value": true})),
+            Ok(on.clone())
+        );
+        assert_eq!(read(json!({"kind": "singleResource", "id": 5850, "value": "true"})), Ok(on));
+        assert!(
+            read(json!({"kind": "singleResource", "id": 5850, "value": "maybe"}))
+                .unwrap_err()
+                .contains("/3311/0/5850")
+        );
+        assert!(read(json!({"kind": "singleResource", "id": 1, "value": true})).is_err());
+        assert!(read(json!({"value": true})).unwrap_err().contains("kind"));
+        assert!(read(json!([1])).is_err());
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_read_strictly() {
+        assert_eq!(hex::decode("00ff"), Some(vec![0, 255]));
+        assert_eq!((hex::decode("0"), hex::decode("+1"), hex::decode("zz")), (None, None, None));
+    }
+}

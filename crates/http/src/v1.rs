@@ -1,0 +1,159 @@
+//! Buoy's own REST interface, `/api/v1`: lists in pages, errors as problem documents, long work as resources with a state.
+
+mod bootstrap;
+mod conditional;
+mod credentials;
+mod devices;
+mod events;
+mod firmware;
+mod idempotency;
+mod openapi;
+mod operations;
+mod request;
+mod updates;
+mod values;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::routing::{delete, get, post, put};
+use axum::{Json, RequestExt, Router, middleware};
+use serde::de::DeserializeOwned;
+
+use super::MAX_BODY;
+use super::error::Problem;
+use buoy_services::app::App;
+use buoy_services::journal;
+
+pub(super) use events::bootstrap_words;
+pub use openapi::document;
+
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/v1/openapi.json", get(openapi::openapi))
+        .route("/api/v1/devices", get(devices::list))
+        .route("/api/v1/devices/{endpoint}", get(devices::one))
+        .route("/api/v1/devices/{endpoint}/observations", get(devices::observations))
+        .route("/api/v1/devices/{endpoint}/series", get(devices::series))
+        .route("/api/v1/devices/{endpoint}/series/{*path}", get(devices::samples))
+        .route("/api/v1/operations", get(operations::list).post(operations::start))
+        .route("/api/v1/operations/{id}", get(operations::one).delete(operations::cancel))
+        .route("/api/v1/firmware", get(firmware::list).post(firmware::upload))
+        .route("/api/v1/firmware/{digest}", get(firmware::one).delete(firmware::remove))
+        .route("/api/v1/firmware/{digest}/signature", put(firmware::upload_signature))
+        .route("/api/v1/credentials", get(credentials::list).post(credentials::add))
+        .route("/api/v1/credentials/import", post(credentials::import))
+        .route("/api/v1/credentials/{id}", get(credentials::one).delete(credentials::remove))
+        .route("/api/v1/credentials/{id}/rotate", post(credentials::rotate))
+        .route("/api/v1/credentials/{id}/revoke", post(credentials::revoke))
+        .route("/api/v1/updates", get(updates::list).post(updates::start))
+        .route("/api/v1/updates/{id}", get(updates::one))
+        .route("/api/v1/updates/{id}", delete(updates::cancel))
+        .route("/api/v1/bootstrap/configs", get(bootstrap::configs).put(bootstrap::put_config))
+        .route("/api/v1/bootstrap/configs/{pattern}", get(bootstrap::config).delete(bootstrap::remove_config))
+        .route("/api/v1/bootstrap/claims", get(bootstrap::claims))
+        .route("/api/v1/bootstrap/claims/{endpoint}", delete(bootstrap::forget))
+        .route("/api/v1/bootstrap/claims/{endpoint}/accept", post(bootstrap::accept))
+        .layer(middleware::from_fn(conditional::answer))
+        // Beside the layer: an event stream has no end that a tag could be made of.
+        .route("/api/v1/events", get(events::stream))
+}
+
+type Answer<T> = Result<Json<T>, Problem>;
+
+/// A query whose errors are problem documents.
+struct Queries<T>(T);
+
+impl<T: DeserializeOwned + 'static, S: Send + Sync> FromRequestParts<S> for Queries<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(value) = Query::<T>::from_request_parts(parts, state)
+            .await
+            .map_err(|error: QueryRejection| Problem::bad_request(error.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
+/// Parts of the path whose errors are problem documents.
+struct Segments<T>(T);
+
+impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> FromRequestParts<S> for Segments<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(value) = Path::<T>::from_request_parts(parts, state)
+            .await
+            .map_err(|error: PathRejection| Problem::bad_request(error.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
+/// A JSON body whose errors are problem documents.
+struct JsonBody<T>(T);
+
+impl<T: DeserializeOwned + 'static, S: Send + Sync> axum::extract::FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: axum::extract::Request, _: &S) -> Result<Self, Problem> {
+        let Json(value) = request
+            .extract::<Json<T>, _>()
+            .await
+            .map_err(|error: JsonRejection| not_taken(error.status(), error.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
+/// A body as it is.
+struct RawBody(Bytes);
+
+impl<S: Send + Sync> axum::extract::FromRequest<S> for RawBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: axum::extract::Request, _: &S) -> Result<Self, Problem> {
+        let bytes = request.extract::<Bytes, _>().await;
+        bytes.map(Self).map_err(|error| not_taken(error.status(), error.body_text()))
+    }
+}
+
+fn not_taken(status: StatusCode, reason: String) -> Problem {
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = format!("the body of a request may have {MAX_BODY} bytes");
+        return Problem::new(status, "The body is too large", detail);
+    }
+    Problem::bad_request(reason)
+}
+
+fn limit(asked: Option<usize>) -> Result<usize, Problem> {
+    match asked.unwrap_or(DEFAULT_LIMIT) {
+        limit @ 1..=MAX_LIMIT => Ok(limit),
+        other => Err(Problem::bad_request(format!("limit is {other}, and must be 1 to {MAX_LIMIT}"))),
+    }
+}
+
+fn not_saved(error: journal::NotSaved) -> Problem {
+    match error {
+        journal::NotSaved::Stopped => {
+            let detail = "the server is stopping; try again later";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Stopping", detail)
+        }
+        journal::NotSaved::Rejected(rejection) => {
+            Problem::new(StatusCode::CONFLICT, "The store refused the change", rejection.to_string())
+        }
+        journal::NotSaved::Trouble(trouble) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The store failed", trouble)
+        }
+    }
+}
+
+/// What would have to wait for the store is refused while that fails.
+fn check_store(app: &App) -> Result<(), Problem> {
+    app.journal.trouble().map_or(Ok(()), |trouble| Err(not_saved(journal::NotSaved::Trouble(trouble))))
+}

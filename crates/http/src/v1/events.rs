@@ -1,0 +1,292 @@
+//! `GET /api/v1/events`: what happens, as server-sent events that a reader can take up again by `Last-Event-ID`.
+//!
+//! An event's id is the start of this server and the event's number. While somebody reads, and for five minutes after, the last 8192
+//! events are kept; who comes back later, or after a restart of the server, is told `missed`.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Sse;
+use axum::response::sse::{Event as SseEvent, KeepAlive};
+use buoy_api as api;
+use buoy_lwm2m::path::Path;
+use buoy_server::{BootstrapEvent, Event, Report, ReportSource};
+use futures_util::stream::{self, Stream, StreamExt};
+use serde::Deserialize;
+use tokio_stream::wrappers::BroadcastStream;
+use utoipa::IntoParams;
+
+use super::devices::device_json;
+use super::updates::update_json;
+use super::{Problem, Queries, values};
+use buoy_services::app::App;
+use buoy_services::hub::{AppEvent, Numbered};
+use buoy_services::refusals;
+use buoy_services::values::DeviceModels;
+
+const TYPES: [&str; 15] = [
+    "registered",
+    "updated",
+    "deregistered",
+    "expired",
+    "awake",
+    "sleeping",
+    "notification",
+    "send",
+    "report_problem",
+    "observation_ended",
+    "refused",
+    "bootstrap",
+    "operation",
+    "firmware_update",
+    "missed",
+];
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventQuery {
+    /// Only events of this device.
+    endpoint: Option<String>,
+    /// Only events of these types, separated by commas.
+    types: Option<String>,
+}
+
+/// What happens from now on, or from after the event that `Last-Event-ID` names.
+#[utoipa::path(
+    get, path = "/api/v1/events", tag = "events",
+    params(EventQuery, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
+    responses(
+        (status = 200, description = "Server-sent events; the data of each is an Event", content_type = "text/event-stream", body = api::Event),
+        (status = 400, description = "A query is wrong", body = api::Problem),
+    )
+)]
+pub(super) async fn stream(
+    State(app): State<Arc<App>>,
+    Queries(query): Queries<EventQuery>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Problem> {
+    let wanted = query.types.iter().flat_map(|types| types.split(','));
+    if let Some(unknown) = wanted.map(str::trim).find(|name| !TYPES.contains(name)) {
+        let detail = format!("there is no type {unknown:?}; the types are {}", TYPES.join(", "));
+        return Err(Problem::bad_request(detail));
+    }
+    let last = match headers.get("last-event-id") {
+        None => None,
+        Some(id) => Some(place(&app, id.to_str().unwrap_or_default())?),
+    };
+    let subscription = app.hub.subscribe_after(last);
+    let gap = subscription.has_gap.then(|| missed("events were missed while the stream was broken"));
+    let kept = stream::iter(subscription.kept.into_iter().map(Ok));
+    let live = BroadcastStream::new(subscription.live).map(|event| event.map_err(|_| ()));
+    let reader = Reader { app, query };
+    let events = kept.chain(live).filter_map(move |event| {
+        let told = match event {
+            Ok(event) => reader.tell(&event),
+            Err(()) => Some(missed("this reader was too slow, and events were missed")),
+        };
+        std::future::ready(told)
+    });
+    Ok(Sse::new(stream::iter(gap).chain(events).map(Ok)).keep_alive(KeepAlive::default()))
+}
+
+/// The number in an event's id; of another run of the server, one that is surely no longer kept.
+fn place(app: &App, id: &str) -> Result<u64, Problem> {
+    let parts = id.split_once('-').and_then(|(start, number)| {
+        Some((u64::from_str_radix(start, 16).ok()?, number.parse::<u64>().ok()?))
+    });
+    match parts {
+        Some((start, number)) if start == app.started_at => Ok(number),
+        Some(_) => Ok(u64::MAX - 1),
+        None => Err(Problem::bad_request(format!("Last-Event-ID {id:?} is none of this server's"))),
+    }
+}
+
+fn missed(why: &str) -> SseEvent {
+    let detail = format!("{why}; read the lists anew");
+    sse(&api::Event::Missed { detail })
+}
+
+fn sse(event: &api::Event) -> SseEvent {
+    let data = serde_json::to_string(event).unwrap_or_default();
+    SseEvent::default().event(type_name(event)).data(data)
+}
+
+fn type_name(event: &api::Event) -> &'static str {
+    match event {
+        api::Event::Registered { .. } => "registered",
+        api::Event::Updated { .. } => "updated",
+        api::Event::Deregistered { .. } => "deregistered",
+        api::Event::Expired { .. } => "expired",
+        api::Event::Awake { .. } => "awake",
+        api::Event::Sleeping { .. } => "sleeping",
+        api::Event::Notification { .. } => "notification",
+        api::Event::Send { .. } => "send",
+        api::Event::ReportProblem { .. } => "report_problem",
+        api::Event::ObservationEnded { .. } => "observation_ended",
+        api::Event::Refused { .. } => "refused",
+        api::Event::Bootstrap { .. } => "bootstrap",
+        api::Event::Operation { .. } => "operation",
+        api::Event::FirmwareUpdate { .. } => "firmware_update",
+        _ => "missed",
+    }
+}
+
+/// One who reads the stream.
+struct Reader {
+    app: Arc<App>,
+    query: EventQuery,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.app.hub.left();
+    }
+}
+
+impl Reader {
+    fn tell(&self, (number, event): &Numbered) -> Option<SseEvent> {
+        let event = self.event(event)?;
+        let name = type_name(&event);
+        let is_wanted = |types: &str| types.split(',').any(|wanted| wanted.trim() == name);
+        if !self.query.types.as_deref().is_none_or(is_wanted) {
+            return None;
+        }
+        Some(sse(&event).id(format!("{:x}-{number}", self.app.started_at)))
+    }
+
+    /// The event as the interface has it; `None` if it has none for it, or if another device is asked for.
+    fn event(&self, event: &AppEvent) -> Option<api::Event> {
+        let event = match event {
+            AppEvent::Device(event) | AppEvent::Delayed(event) => event,
+            AppEvent::Update(update) => {
+                let is_wanted = self.is_wanted(update.endpoint());
+                return is_wanted.then(|| api::Event::FirmwareUpdate { update: update_json(update) });
+            }
+            AppEvent::Bootstrap(event) => {
+                let (endpoint, phase, detail) = bootstrap_words(event);
+                let endpoint = self.is_wanted(endpoint).then(|| endpoint.to_owned())?;
+                return Some(api::Event::Bootstrap { endpoint, phase: phase.to_owned(), detail });
+            }
+            AppEvent::Notice(notice) => {
+                let is_wanted = self.is_wanted(&notice.endpoint);
+                return is_wanted.then(|| api::Event::ReportProblem {
+                    endpoint: notice.endpoint.to_string(),
+                    detail: notice.kind.to_string(),
+                });
+            }
+        };
+        if let Event::Refused { peer, code, reason } = &**event {
+            let endpoint = refusals::name_of(&self.app.endpoints, *peer);
+            let (address, code) = (peer.address.to_string(), code.to_string());
+            let is_wanted = self.is_wanted(&endpoint);
+            return is_wanted.then(|| api::Event::Refused {
+                endpoint,
+                address,
+                code,
+                reason: reason.to_string(),
+            });
+        }
+        let endpoint = endpoint_of(event)?;
+        if !self.is_wanted(endpoint) {
+            return None;
+        }
+        let endpoint = endpoint.to_owned();
+        let operation = |id: u64, state: &str| {
+            Some(api::Event::Operation { id, endpoint: endpoint.clone(), state: state.to_owned() })
+        };
+        match &**event {
+            Event::Registered { registration, .. } => {
+                Some(api::Event::Registered { device: device_json(registration) })
+            }
+            Event::Updated { registration, .. } => {
+                Some(api::Event::Updated { device: device_json(registration) })
+            }
+            Event::Deregistered(_) => Some(api::Event::Deregistered { endpoint }),
+            Event::Expired(_) => Some(api::Event::Expired { endpoint }),
+            Event::Awake(_) => Some(api::Event::Awake { endpoint }),
+            Event::Sleeping(_) => Some(api::Event::Sleeping { endpoint }),
+            Event::OperationQueued { id, .. } => operation(id.0, "queued"),
+            Event::OperationSent { id, .. } => operation(id.0, "sent"),
+            Event::OperationEnded { id, outcome, .. } => operation(id.0, end_name(outcome)),
+            Event::ObservationEnded { .. } => Some(api::Event::ObservationEnded { endpoint }),
+            Event::Reported(report) => self.reported(report),
+            _ => None,
+        }
+    }
+
+    fn is_wanted(&self, endpoint: &str) -> bool {
+        self.query.endpoint.as_deref().is_none_or(|wanted| wanted == endpoint)
+    }
+
+    fn reported(&self, report: &Report) -> Option<api::Event> {
+        let models = DeviceModels::of_any(&self.app.models);
+        let endpoint = report.endpoint.to_string();
+        let (base, paths) = match &report.source {
+            ReportSource::Send => (Path::ROOT, None),
+            ReportSource::Notification { paths, composite: true, .. } => (Path::ROOT, Some(paths)),
+            ReportSource::Notification { paths, .. } => (*paths.first()?, Some(paths)),
+        };
+        // What can't be read comes as an event of its own.
+        let readable = models.decode_readable(report.format, base, &report.payload);
+        let values = values::listed(readable.entries, report.received_at);
+        Some(match paths {
+            None => api::Event::Send { endpoint, values },
+            Some(paths) => {
+                let paths = paths.iter().map(Path::to_string).collect();
+                api::Event::Notification { endpoint, paths, values }
+            }
+        })
+    }
+}
+
+/// Which device, how far it is, and what was done or why it failed.
+pub(crate) fn bootstrap_words(event: &BootstrapEvent) -> (&str, &'static str, String) {
+    match event {
+        BootstrapEvent::Started { endpoint, peer } => (endpoint, "started", peer.address.to_string()),
+        BootstrapEvent::StepDone { endpoint, step, code, .. } => {
+            (endpoint, "step", format!("{step}: {code}"))
+        }
+        BootstrapEvent::Finished { endpoint, peer } => (endpoint, "finished", peer.address.to_string()),
+        BootstrapEvent::PackSent { endpoint, peer } => (endpoint, "pack_sent", peer.address.to_string()),
+        BootstrapEvent::Failed { endpoint, step, reason, .. } => {
+            (endpoint, "failed", format!("{step}: {reason}"))
+        }
+        BootstrapEvent::Pending { endpoint, peer } => {
+            (endpoint.as_deref().unwrap_or_default(), "pending", peer.address.to_string())
+        }
+        BootstrapEvent::Refused { endpoint, code, reason, .. } => {
+            (endpoint.as_deref().unwrap_or_default(), "refused", format!("{code}: {reason}"))
+        }
+    }
+}
+
+/// As [`api::Operation::state`].
+fn end_name(outcome: &Result<buoy_server::Outcome, buoy_server::Failure>) -> &'static str {
+    use buoy_server::Failure;
+    match outcome {
+        Ok(outcome) if outcome.code.is_success() => "succeeded",
+        Ok(_) => "failed",
+        Err(Failure::Expired) => "expired",
+        Err(Failure::Cancelled) => "cancelled",
+        Err(_) => "failed",
+    }
+}
+
+fn endpoint_of(event: &Event) -> Option<&str> {
+    match event {
+        Event::Registered { registration, .. } | Event::Updated { registration, .. } => {
+            Some(&registration.endpoint)
+        }
+        Event::Deregistered(registration) | Event::Expired(registration) => Some(&registration.endpoint),
+        Event::Awake(endpoint) | Event::Sleeping(endpoint) => Some(endpoint),
+        Event::OperationQueued { endpoint, .. }
+        | Event::OperationSent { endpoint, .. }
+        | Event::OperationEnded { endpoint, .. }
+        | Event::ObservationEnded { endpoint, .. } => Some(endpoint),
+        Event::Reported(report) => Some(&report.endpoint),
+        _ => None,
+    }
+}

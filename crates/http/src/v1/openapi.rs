@@ -1,0 +1,78 @@
+//! The description of `/api/v1` (OpenAPI 3.1), made from the code. `crates/api/openapi.json` is a copy, which a test keeps up to date.
+
+use axum::Json;
+use utoipa::OpenApi;
+
+use super::{bootstrap, credentials, devices, events, firmware, operations, updates};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Buoy",
+        description = "Manages fleets of small connected devices by LwM2M. Times are milliseconds since the epoch. A list comes in \
+            pages: pass `next` of one as `after` of the next. Errors are problem documents (RFC 9457). A GET carries an entity tag; a \
+            POST may carry an `Idempotency-Key`, and is then done once however often it is sent."
+    ),
+    paths(
+        openapi,
+        devices::list,
+        devices::one,
+        devices::observations,
+        devices::series,
+        devices::samples,
+        operations::list,
+        operations::start,
+        operations::one,
+        operations::cancel,
+        firmware::list,
+        firmware::upload,
+        firmware::one,
+        firmware::remove,
+        firmware::upload_signature,
+        credentials::list,
+        credentials::add,
+        credentials::import,
+        credentials::one,
+        credentials::remove,
+        credentials::rotate,
+        credentials::revoke,
+        updates::list,
+        updates::start,
+        updates::one,
+        updates::cancel,
+        bootstrap::configs,
+        bootstrap::put_config,
+        bootstrap::config,
+        bootstrap::remove_config,
+        bootstrap::claims,
+        bootstrap::accept,
+        bootstrap::forget,
+        events::stream,
+    )
+)]
+struct Description;
+
+/// The description as it is checked in.
+pub fn document() -> String {
+    let mut text = Description::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// This description.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "about", responses((status = 200, description = "OpenAPI 3.1")))]
+pub(super) async fn openapi() -> Json<utoipa::openapi::OpenApi> {
+    Json(Description::openapi())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_description_that_is_checked_in_is_that_of_the_code() {
+        let checked_in = include_str!("../../../../../api/openapi.json");
+        assert!(
+            checked_in == super::document(),
+            "crates/api/openapi.json is stale; run `cargo run -- openapi > crates/api/openapi.json`"
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! From an operation as `/api/v1` says it to the request that a device gets.
+
+use std::sync::Arc;
+
+use buoy_api::{PathValue, Request, WriteMode};
+use buoy_coap::number::ContentFormat;
+use buoy_lwm2m::attributes::{AttributeUpdate, Attributes};
+use buoy_lwm2m::operation::{self, Content, Downlink as Typed};
+use buoy_lwm2m::path::{Level, Path};
+use buoy_server::{Downlink, Intent, ObservationView};
+
+use super::values;
+use buoy_services::values::{DeviceModels, encode, encode_paths, parse_format};
+
+const MAX_PATHS: usize = 256;
+const ATTRIBUTES: &str = "pmin, pmax, gt, lt, st, epmin, epmax, con, edge and hqmax";
+
+/// A device, as far as its requests depend on it.
+pub(super) struct Target<'a> {
+    pub(super) models: DeviceModels<'a>,
+    pub(super) observations: Vec<ObservationView>,
+}
+
+impl Target<'_> {
+    /// The request, and what its answer means.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub(super) fn request(&self, request: &Request) -> Result<(Downlink, Intent), String> {
+        match request {
+            Request::Read { path, format } => {
+                self.once(&Typed::Read { path: parse(path)?, accept: accept(format)? })
+            }
+            Request::Discover { path } => self.once(&Typed::Discover { path: parse(path)?, depth: None }),
+            Request::Write { path, values, mode, format } => self.write(path, values, *mode, format),
+            Request::WriteAttributes { path, attributes } => {
+                let queries: Vec<String> = attributes
+                    .iter()
+                    .map(|(name, value)| match value {
+                        Some(value) => format!("{name}={value}"),
+                        None => name.clone(),
+                    })
+                    .collect();
+                let update = AttributeUpdate::parse(queries.iter().map(String::as_str));
+                let update = update.map_err(|error| {
+                    let names: Vec<_> = attributes.keys().map(String::as_str).collect();
+                    format!("{}: {error}; attributes are {ATTRIBUTES}", names.join(", "))
+                })?;
+                if update.is_empty() {
+                    return Err(format!("\"attributes\" names none of {ATTRIBUTES}"));
+                }
+                self.once(&Typed::WriteAttributes { path: parse(path)?, update })
+            }
+            Request::Execute { path, arguments } => {
+                let path = parse_at(path, &[Level::Resource], "Execute runs a resource, as in /3/0/4")?;
+                self.once(&Typed::Execute { path, arguments: arguments.as_deref().unwrap_or_default() })
+            }
+            Request::Create { path, instance, values, format } => {
+                self.create(path, *instance, values, format)
+            }
+            Request::Delete { path } => self.once(&Typed::Delete { path: parse(path)? }),
+            Request::Observe { path, format } => {
+                let path = parse(path)?;
+                let typed =
+                    Typed::Observe { path, accept: accept(format)?, attributes: Attributes::default() };
+                let intent = Intent::Observe { paths: Arc::from([path]), composite: false };
+                Ok((self.send(&typed), intent))
+            }
+            Request::CancelObserve { path } => {
+                let path = parse(path)?;
+                let intent = self.observed(&[path], false)?;
+                Ok((self.send(&Typed::CancelObserve { path, accept: None }), intent))
+            }
+            Request::ReadComposite { paths, format } => {
+                let (format, payload, _) = composite(paths, format)?;
+                let paths = Content { format, payload: &payload };
+                self.once(&Typed::ReadComposite { paths, accept: Some(format) })
+            }
+            Request::WriteComposite { values, format } => {
+                let format = accept(format)?.unwrap_or(ContentFormat::SENML_CBOR);
+                let values = values::parse(Path::ROOT, values, &self.models)?;
+                let payload = encode(format, Path::ROOT, &values).map_err(|error| error.to_string())?;
+                self.once(&Typed::WriteComposite { content: Content { format, payload: &payload } })
+            }
+            Request::ObserveComposite { paths, format } => {
+                let (format, payload, paths) = composite(paths, format)?;
+                let content = Content { format, payload: &payload };
+                let attributes = Attributes::default();
+                let typed = Typed::ObserveComposite { paths: content, accept: Some(format), attributes };
+                Ok((self.send(&typed), Intent::Observe { paths: paths.into(), composite: true }))
+            }
+            Request::CancelObserveComposite { paths } => {
+                let (format, payload, paths) = composite(paths, &None)?;
+                let intent = self.observed(&paths, true)?;
+                let content = Content { format, payload: &payload };
+                let typed = Typed::CancelObserveComposite { paths: content, accept: Some(format) };
+                Ok((self.send(&typed), intent))
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        path: &str,
+        values: &[PathValue],
+        mode: WriteMode,
+        format: &Option<String>,
+    ) -> Result<(Downlink, Intent), String> {
+        let path = parse(path)?;
+        let values = values::parse(path, values, &self.models)?;
+        let format = accept(format)?.unwrap_or_else(|| self.models.preferred_format());
+        let payload = encode(format, path, &values).map_err(|error| error.to_string())?;
+        // A partial update is an operation on instances; a single resource is replaced by its new value either way.
+        let mode = match mode {
+            WriteMode::Update if path.level() == Level::ObjectInstance => operation::WriteMode::PartialUpdate,
+            _ => operation::WriteMode::Replace,
+        };
+        self.once(&Typed::Write { path, mode, content: Content { format, payload: &payload } })
+    }
+
+    fn create(
+        &self,
+        path: &str,
+        instance: Option<u16>,
+        values: &[PathValue],
+        format: &Option<String>,
+    ) -> Result<(Downlink, Intent), String> {
+        let object = parse_at(path, &[Level::Object], "Create makes an instance of an object, as in /3303")?;
+        let new = object.child(instance.unwrap_or(0)).ok_or("an instance id is 0 to 65534")?;
+        let values: Vec<PathValue> = values
+            .iter()
+            .map(|value| PathValue {
+                path: format!("{new}/{}", value.path.trim_start_matches('/')),
+                ..value.clone()
+            })
+            .collect();
+        let values = values::parse(new, &values, &self.models)?;
+        let format = accept(format)?.unwrap_or_else(|| self.models.preferred_format());
+        // Without an id the payload speaks of the resources alone.
+        let base = if instance.is_some() { object } else { new };
+        let payload = encode(format, base, &values).map_err(|error| error.to_string())?;
+        self.once(&Typed::Create { path: object, content: Content { format, payload: &payload } })
+    }
+
+    fn observed(&self, paths: &[Path], composite: bool) -> Result<Intent, String> {
+        let known = self.observations.iter();
+        let known = known.filter(|known| known.composite == composite && *known.paths == *paths);
+        let observation = known.map(|known| known.id).next();
+        observation.map(Intent::Cancel).ok_or_else(|| "the device is not observed there".into())
+    }
+
+    fn once(&self, typed: &Typed<'_>) -> Result<(Downlink, Intent), String> {
+        Ok((self.send(typed), Intent::Once))
+    }
+
+    fn send(&self, typed: &Typed<'_>) -> Downlink {
+        Downlink::of(typed, self.models.root())
+    }
+}
+
+fn composite(
+    paths: &[String],
+    format: &Option<String>,
+) -> Result<(ContentFormat, Vec<u8>, Vec<Path>), String> {
+    if paths.is_empty() || paths.len() > MAX_PATHS {
+        return Err(format!("\"paths\" has {} entries, and must have 1 to {MAX_PATHS}", paths.len()));
+    }
+    let paths: Vec<Path> = paths.iter().map(|path| parse(path)).collect::<Result<_, _>>()?;
+    let format = accept(format)?.unwrap_or(ContentFormat::SENML_CBOR);
+    let payload = encode_paths(format, &paths).map_err(|error| error.to_string())?;
+    Ok((format, payload, paths))
+}
+
+fn parse(text: &str) -> Result<Path, String> {
+    text.parse().map_err(|error| format!("{text}: {error}"))
+}
+
+fn parse_at(text: &str, levels: &[Level], otherwise: &str) -> Result<Path, String> {
+    let path = parse(text)?;
+    if levels.contains(&path.level()) { Ok(path) } else { Err(format!("{text}: {otherwise}")) }
+}
+
+fn accept(format: &Option<String>) -> Result<Option<ContentFormat>, String> {
+    format.as_deref().map(parse_format).transpose()
+}

@@ -1,0 +1,413 @@
+//! The running server as its interfaces see it: devices, operations on them, events, history.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use buoy_coap::number::OptionNumber;
+use buoy_coap::time::Instant;
+use buoy_lwm2m::model::Registry;
+use buoy_net::bootstrap::BootstrapHandle;
+use buoy_net::clock::Clock;
+use buoy_net::directory::Endpoints;
+use buoy_net::shard::{ServerShard, ShardHandle};
+use buoy_server::{
+    Body, Counters, Downlink, Durability, Failure, Intent, ObservationId, ObservationView, OperationId,
+    Outbox, Outcome, RegistrationView, Submission,
+};
+use buoy_store::Reader;
+use buoy_store::sqlite::{Sqlite, SqliteReader};
+use tokio::sync::oneshot;
+
+use crate::bootstrap::Bootstrap;
+use crate::credentials::{ChangedCredentials, CredentialChange, Credentials};
+use crate::failures::Failures;
+use crate::firmware::Library;
+use crate::hub::{Hub, Progress, Until};
+use crate::identity::Identity;
+use crate::journal::JournalHandle;
+use crate::listen::Addresses;
+
+/// How long an operation for a sleeping device is kept.
+pub const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Readers of the store that are kept for the next question.
+const SPARE_READERS: usize = 4;
+
+/// Shared by all interfaces.
+pub struct App {
+    /// The ways to the shards, by their numbers.
+    pub shards: Vec<ShardHandle>,
+    /// Which shard, and which session, an endpoint has.
+    pub endpoints: Endpoints,
+    /// Where events meet those who wait for them.
+    pub hub: Hub,
+    /// What makes changes durable.
+    pub journal: JournalHandle,
+    /// Which part has failed.
+    pub failures: Failures,
+    /// The object definitions.
+    pub models: Arc<Registry>,
+    /// The time.
+    pub clock: Clock,
+    /// The store.
+    pub store: Sqlite,
+    /// Readers of the store for the next questions.
+    pub readers: Mutex<Vec<SqliteReader>>,
+    /// By what devices prove who they are.
+    pub credentials: Credentials,
+    /// What the server shows to devices.
+    pub identity: Identity,
+    /// The firmware library.
+    pub firmware: Library,
+    /// The id of the next operation.
+    pub next_operation: AtomicU64,
+    /// What devices are configured with.
+    pub bootstrap: Bootstrap,
+    /// The way to the bootstrap server, if it runs.
+    pub bootstrap_server: Option<BootstrapHandle>,
+    /// Where devices reach the server.
+    pub addresses: Addresses,
+    /// The way to the firmware updates.
+    pub updates: crate::updates::UpdatesHandle,
+    /// How far devices have come in fetching their images.
+    pub downloads: crate::downloads::Downloads,
+    /// Idempotency keys whose requests are under way.
+    pub keys_in_use: crate::keys_in_use::KeysInUse,
+    /// Names this run of the server; milliseconds since the epoch.
+    pub started_at: u64,
+}
+
+/// What became of an operation by the time that the caller wanted to know.
+#[derive(Debug)]
+pub enum Performed {
+    /// The device answered, or the operation failed.
+    Ended(Result<Outcome, Failure>),
+    /// The device sleeps; the operation waits for it.
+    Delayed(OperationId),
+}
+
+impl App {
+    /// The registration of an endpoint.
+    pub async fn registration(&self, endpoint: &str) -> Option<RegistrationView> {
+        let name = endpoint.to_owned();
+        self.ask(endpoint, move |shard| shard.registration(&name)).await?
+    }
+
+    /// All registrations, by endpoint name.
+    pub async fn registrations(&self) -> Vec<RegistrationView> {
+        let parts = self.ask_all(|shard| shard.registrations().collect::<Vec<_>>()).await;
+        let mut all: Vec<_> = parts.into_iter().flatten().collect();
+        all.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
+        all
+    }
+
+    /// The observations of a device.
+    pub async fn observations(&self, endpoint: &str) -> Vec<ObservationView> {
+        let name = endpoint.to_owned();
+        self.ask(endpoint, move |shard| shard.observations(&name)).await.unwrap_or_default()
+    }
+
+    /// Devices, and what was counted, of each shard.
+    pub async fn counters(&self) -> Vec<(usize, Counters)> {
+        self.ask_all(|shard| (shard.len(), shard.counters())).await
+    }
+
+    /// Forgets an observation without telling the device.
+    pub async fn forget_observation(&self, endpoint: &str, id: ObservationId) -> Option<ObservationView> {
+        self.change(endpoint, move |shard, _, outbox| shard.forget_observation(id, outbox)).await?
+    }
+
+    /// Carries an operation out, or leaves it waiting if the device sleeps. The request's path is that of the object, wherever the
+    /// device has its objects. `None` if no device of this name is registered.
+    ///
+    /// All that the shard has to say comes with the end: the caller is woken once.
+    pub async fn perform(
+        &self,
+        endpoint: &str,
+        mut request: Downlink,
+        intent: Intent,
+        timeout: Duration,
+    ) -> Option<(RegistrationView, Performed)> {
+        let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
+        let mut answer = self.hub.expect(id, Until::EndOrSleep);
+        let (tell, mut told) = oneshot::channel();
+        let (name, hub, now) = (Arc::<str>::from(endpoint), self.hub.clone(), self.clock.now());
+        self.home(endpoint).run(move |shard, _, outbox| {
+            let Some(registration) = shard.registration(&name) else { return hub.forget(id) };
+            put_under(registration.objects.root(), &mut request);
+            let (durability, patience) = match registration.queue_mode {
+                true => (Durability::Durable, SLEEPER_PATIENCE),
+                false => (Durability::Transient, timeout),
+            };
+            // The caller may have gone.
+            let _ = tell.send((registration, durability));
+            let deadline = now + patience;
+            shard.submit(
+                now,
+                Submission { id, endpoint: name, request, intent, deadline, durability },
+                outbox,
+            );
+        });
+        // The engine keeps the deadline of what is not durable; the margin is for its answer to get here.
+        let end = tokio::time::timeout(timeout + Duration::from_millis(500), &mut answer).await;
+        let (registration, durability) = told.try_recv().ok()?;
+        let can_wait = durability == Durability::Durable && self.hub.delay(id);
+        let performed = match end {
+            Ok(Ok(Progress::Ended(result))) => Performed::Ended(result),
+            Ok(Ok(Progress::Delayed)) => Performed::Delayed(id),
+            Err(_) if can_wait => Performed::Delayed(id),
+            // It ended in this very moment.
+            _ => match answer.try_recv() {
+                Ok(Progress::Ended(result)) => Performed::Ended(result),
+                _ => Performed::Ended(Err(Failure::TimedOut)),
+            },
+        };
+        Some((registration, performed))
+    }
+
+    /// Submits an operation on paths that are told without the root under which the device has its objects; the receiver tells how it ends.
+    pub fn submit(
+        &self,
+        endpoint: &Arc<str>,
+        request: Downlink,
+        intent: Intent,
+        durability: Durability,
+        patience: Duration,
+    ) -> (OperationId, oneshot::Receiver<Progress>) {
+        let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
+        let deadline = self.clock.now() + patience;
+        let submission = Submission { id, endpoint: endpoint.clone(), request, intent, deadline, durability };
+        (id, self.hand_in(submission, PathsOf::Objects))
+    }
+
+    /// Submits an operation under a name that was taken from [`App::next_operation`] before, on paths as the device has them.
+    pub fn submit_as(
+        &self,
+        id: OperationId,
+        endpoint: &Arc<str>,
+        request: Downlink,
+        intent: Intent,
+        durability: Durability,
+        patience: Duration,
+    ) -> oneshot::Receiver<Progress> {
+        let deadline = self.clock.now() + patience;
+        let submission = Submission { id, endpoint: endpoint.clone(), request, intent, deadline, durability };
+        self.hand_in(submission, PathsOf::Device)
+    }
+
+    fn hand_in(&self, submission: Submission, paths: PathsOf) -> oneshot::Receiver<Progress> {
+        let answer = self.hub.expect(submission.id, Until::End);
+        let home = self.endpoints.shard_of(&submission.endpoint).unwrap_or(0);
+        hand_in(self.shards.clone(), home, submission, paths);
+        answer
+    }
+
+    /// Cancels an operation. Says whether it was still open.
+    pub async fn cancel(&self, endpoint: &str, id: OperationId) -> bool {
+        self.change(endpoint, move |shard, now, outbox| shard.cancel(now, id, outbox)).await.unwrap_or(false)
+    }
+
+    /// Offers a body over CoAP on all shards, or takes it back.
+    pub fn offer(&self, path: &str, body: Option<&Body>) {
+        for shard in &self.shards {
+            let (path, body) = (path.to_owned(), body.cloned());
+            shard.run(move |shard, _, _| shard.set_file(&path, body));
+        }
+    }
+
+    /// Starts or stops to follow the download of an update.
+    pub fn follow_download(&self, update: u64, on: bool) {
+        self.downloads.follow(update, on);
+        for shard in &self.shards {
+            shard.run(move |shard, _, _| shard.follow_download(update, on));
+        }
+    }
+
+    /// How many bytes of its image the device of an open update has been sent.
+    pub async fn downloaded(&self, update: u64) -> Option<usize> {
+        let followed = self.downloads.get(update)?;
+        let by_http = followed.reached.load(Ordering::Relaxed);
+        let by_coap = self.ask_all(move |shard| {
+            let pushed = followed.push.and_then(|push| shard.progress(push)).map(|(sent, _)| sent);
+            pushed.or(shard.downloaded(update))
+        });
+        by_coap.await.into_iter().flatten().chain([by_http]).max()
+    }
+
+    /// Starts or stops telling the CoAP messages of a device.
+    pub fn trace(&self, endpoint: &str, on: bool) {
+        let name: Arc<str> = endpoint.into();
+        self.home(endpoint).run(move |shard, _, _| shard.trace(&name, on));
+    }
+
+    /// Draws the consequences of all changes of credentials, until the server stops.
+    pub(crate) async fn follow_credentials(
+        self: Arc<Self>,
+        mut changed: ChangedCredentials,
+    ) -> Result<(), String> {
+        while let Some((endpoint, change)) = changed.recv().await {
+            self.credentials_changed(&endpoint, change);
+        }
+        Ok(())
+    }
+
+    /// The credentials of a device have changed: nobody has its name without them, what was prepared for it is void if they are others,
+    /// and its sessions and its registration end if they were made by what is good no more.
+    fn credentials_changed(&self, endpoint: &str, change: CredentialChange) {
+        let CredentialChange::Old { ends_sessions } = change else { return self.end_unproved(endpoint) };
+        self.bootstrap.forget_prepared_for(endpoint);
+        if !ends_sessions {
+            return self.end_unproved(endpoint);
+        }
+        self.end_registration(endpoint, |_| true);
+        if let Some(session) = self.endpoints.session_of(endpoint) {
+            let shard = usize::from(session.shard()) % self.shards.len();
+            self.shards[shard].end_session(session);
+        }
+        if let Some(server) = &self.bootstrap_server {
+            server.cancel(endpoint);
+        }
+    }
+
+    /// Ends a registration over plain CoAP whose name has credentials by now: whoever made it may have been anybody.
+    fn end_unproved(&self, endpoint: &str) {
+        use buoy_server::Directory as _;
+        if self.endpoints.may_go_unproved(endpoint) {
+            return;
+        }
+        self.end_registration(endpoint, |registration| registration.session.is_none());
+    }
+
+    fn end_registration(&self, endpoint: &str, is_void: fn(&RegistrationView) -> bool) {
+        let name: Arc<str> = endpoint.into();
+        self.home(endpoint).run(move |shard, now, outbox| {
+            if shard.registration(&name).as_ref().is_some_and(is_void) {
+                shard.evict(now, &name, outbox);
+            }
+        });
+    }
+
+    /// Asks the store, away from the threads that serve.
+    pub async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&dyn Reader) -> Result<T, buoy_store::StoreError> + Send + 'static,
+    ) -> Result<T, buoy_store::StoreError> {
+        let app = self.clone();
+        let answer = tokio::task::spawn_blocking(move || {
+            let spare = app.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let reader = match spare {
+                Some(reader) => reader,
+                None => app.store.reader()?,
+            };
+            let answer = question(&reader);
+            let mut readers = app.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            if readers.len() < SPARE_READERS {
+                readers.push(reader);
+            }
+            answer
+        });
+        answer.await.unwrap_or_else(|error| Err(buoy_store::StoreError::Database(error.to_string())))
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn now(&self) -> u64 {
+        self.clock.now().as_millis()
+    }
+
+    /// The shard of an endpoint; one that is not registered is looked after by the first.
+    fn home(&self, endpoint: &str) -> &ShardHandle {
+        let number = self.endpoints.shard_of(endpoint).map_or(0, usize::from);
+        &self.shards[number % self.shards.len()]
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        endpoint: &str,
+        question: impl FnOnce(&ServerShard) -> T + Send + 'static,
+    ) -> Option<T> {
+        self.change(endpoint, move |shard, _, _| question(shard)).await
+    }
+
+    async fn change<T: Send + 'static>(
+        &self,
+        endpoint: &str,
+        change: impl FnOnce(&mut ServerShard, Instant, &mut Outbox) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, wait) = oneshot::channel();
+        self.home(endpoint).run(move |shard, now, outbox| {
+            // The caller may have gone.
+            let _ = answer.send(change(shard, now, outbox));
+        });
+        wait.await.ok()
+    }
+
+    async fn ask_all<T: Send + 'static>(
+        &self,
+        question: impl Fn(&ServerShard) -> T + Clone + Send + 'static,
+    ) -> Vec<T> {
+        let mut answers = Vec::new();
+        for shard in &self.shards {
+            let (answer, wait) = oneshot::channel();
+            let question = question.clone();
+            shard.run(move |shard, _, _| {
+                let _ = answer.send(question(shard));
+            });
+            answers.push(wait);
+        }
+        let mut all = Vec::new();
+        for answer in answers {
+            all.extend(answer.await.ok());
+        }
+        all
+    }
+}
+
+/// How the paths of an operation are told.
+#[derive(Clone, Copy)]
+enum PathsOf {
+    /// From an object on.
+    Objects,
+    /// As the device has them, below its root.
+    Device,
+}
+
+/// Gives an operation to the shard of its device, and on to another if the device has come back there meanwhile.
+fn hand_in(shards: Vec<ShardHandle>, home: u8, mut submission: Submission, paths: PathsOf) {
+    let handle = shards[usize::from(home) % shards.len()].clone();
+    handle.run(move |shard, now, outbox| {
+        if let (PathsOf::Objects, Some(registration)) = (paths, shard.registration(&submission.endpoint)) {
+            put_under(registration.objects.root(), &mut submission.request);
+        }
+        if let Some((home, submission)) = shard.submit(now, submission, outbox) {
+            hand_in(shards, home, submission, paths);
+        }
+    });
+}
+
+/// Puts the root below which a device has its objects before the path of a request.
+fn put_under(root: &str, request: &mut Downlink) {
+    let segments = root.split('/').filter(|segment| !segment.is_empty());
+    let segments = segments.map(|segment| (OptionNumber::URI_PATH, Box::from(segment.as_bytes())));
+    let place = request.options.partition_point(|(number, _)| *number < OptionNumber::URI_PATH);
+    request.options.splice(place..place, segments);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buoy_lwm2m::path::Path;
+
+    #[test]
+    fn a_request_goes_to_where_the_device_has_its_objects() {
+        let read = buoy_lwm2m::operation::Downlink::Observe {
+            path: Path::resource(3, 0, 9),
+            accept: None,
+            attributes: buoy_lwm2m::attributes::Attributes::default(),
+        };
+        for root in ["/", "/lwm2m", "/a/b"] {
+            let mut request = Downlink::of(&read, "/");
+            put_under(root, &mut request);
+            assert_eq!(request.options, Downlink::of(&read, root).options, "{root}");
+        }
+    }
+}

@@ -1,0 +1,501 @@
+//! The bootstrap server's mind: which device gets which configuration, which keys are made for it, and who waits for a person.
+//!
+//! A device that proves itself by its bootstrap credentials gets the configuration that its name fits. One that proves nothing,
+//! over plain CoAP, gets only what names it and no other, or what a person has said yes to.
+
+mod compile;
+mod pattern;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use buoy_api as api;
+use buoy_net::clock::Clock;
+use buoy_server::{BootstrapConfig, BootstrapEvent, BootstrapRequest, BootstrapVerdict};
+use buoy_store::sqlite::Sqlite;
+use buoy_store::{
+    BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow, Change,
+    CredentialFilter, CredentialKind, CredentialState, Page, Purpose, Reader,
+};
+
+use compile::Minted;
+pub use compile::Own;
+use pattern::Pattern;
+
+use crate::credentials::{Credentials, Gate, NewCredential, Proof};
+use crate::hex;
+use crate::hub::Hub;
+use crate::journal::{JournalHandle, NotSaved};
+use crate::keyfile::Sealer;
+
+/// Devices that wait for a person's yes. Beyond that the one that was silent the longest is forgotten; it asks again.
+const MAX_CLAIMS: usize = 2000;
+/// The same for those of one IP address, behind which there may be a NAT.
+const MAX_CLAIMS_OF_SOURCE: usize = 200;
+/// How long a yes is good.
+const YES_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long what was prepared for a device is kept for its next request, so that it isn't made twice.
+const PREPARED_FOR: Duration = Duration::from_secs(600);
+
+/// Cheap to clone; the clones are one.
+#[derive(Clone)]
+pub struct Bootstrap(Arc<Shared>);
+
+struct Shared {
+    configs: RwLock<Vec<Config>>,
+    claims: Mutex<BTreeMap<String, BootstrapClaimRow>>,
+    prepared: Mutex<HashMap<Arc<str>, Prepared>>,
+    /// Counts the changes of configurations.
+    generation: AtomicU64,
+    /// One change at a time, so that memory and store never differ.
+    changes: Arc<tokio::sync::Mutex<()>>,
+    store: Sqlite,
+    credentials: Credentials,
+    gate: Gate,
+    sealer: Sealer,
+    journal: JournalHandle,
+    hub: Hub,
+    own: Own,
+    clock: Clock,
+    runtime: tokio::runtime::Handle,
+}
+
+/// What it is made of.
+pub struct Parts {
+    /// For what it has to look up.
+    pub store: Sqlite,
+    /// Seals the secrets of configurations.
+    pub sealer: Sealer,
+    /// Where minted keys go.
+    pub credentials: Credentials,
+    /// What makes changes durable.
+    pub journal: JournalHandle,
+    /// Where events go.
+    pub hub: Hub,
+    /// What devices are told of the LwM2M server.
+    pub own: Own,
+    /// The time.
+    pub clock: Clock,
+}
+
+#[derive(Clone)]
+struct Config {
+    pattern: Pattern,
+    config: Arc<api::BootstrapConfig>,
+}
+
+/// What a device gets, until it has it.
+struct Prepared {
+    config: Arc<BootstrapConfig>,
+    at: u64,
+}
+
+/// Why a configuration was not taken.
+#[derive(Debug)]
+pub enum PutError {
+    /// It can't be, for this reason.
+    Refused(String),
+    /// It can't be saved.
+    NotSaved(NotSaved),
+    /// The system failed.
+    Failed(anyhow::Error),
+}
+
+impl Bootstrap {
+    /// Loads all that the store has. To be called where tasks can be started.
+    pub fn load(reader: &impl Reader, parts: Parts) -> anyhow::Result<Self> {
+        let Parts { store, sealer, credentials, journal, hub, own, clock } = parts;
+        let configs = reader.bootstrap_configs()?;
+        let configs = configs.into_iter().map(|row| open(&sealer, &row)).collect::<anyhow::Result<_>>()?;
+        let claims = reader.bootstrap_claims()?;
+        let shared = Shared {
+            configs: RwLock::new(configs),
+            claims: Mutex::new(claims.into_iter().map(|claim| (claim.endpoint.clone(), claim)).collect()),
+            prepared: Mutex::default(),
+            generation: AtomicU64::new(0),
+            changes: Arc::default(),
+            store,
+            gate: credentials.gate(Purpose::Bootstrap),
+            credentials,
+            sealer,
+            journal,
+            hub,
+            own,
+            clock,
+            runtime: tokio::runtime::Handle::current(),
+        };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// All configurations, without their secrets, by their patterns.
+    pub fn configs(&self) -> Vec<api::BootstrapConfig> {
+        let configs = self.0.configs.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = configs.iter().map(|config| public(&config.config)).collect();
+        all.sort_by(|a, b| a.pattern.cmp(&b.pattern));
+        all
+    }
+
+    /// The configuration of a pattern, without its secrets.
+    pub fn config(&self, pattern: &str) -> Option<api::BootstrapConfig> {
+        let configs = self.0.configs.read().unwrap_or_else(PoisonError::into_inner);
+        configs.iter().find(|config| config.config.pattern == pattern).map(|config| public(&config.config))
+    }
+
+    /// Takes a configuration, in place of the one of the same pattern.
+    pub async fn put_config(&self, mut config: api::BootstrapConfig) -> Result<(), PutError> {
+        let pattern = Pattern::new(&config.pattern).map_err(PutError::Refused)?;
+        config.changed_at = Some(self.now());
+        compile::check(&config, &self.0.own).map_err(PutError::Refused)?;
+        let text = serde_json::to_vec(&config).context("the configuration").map_err(PutError::Failed)?;
+        let sealed = self.0.sealer.seal(&name_of(&config.pattern), &text).map_err(PutError::Failed)?;
+        let row = BootstrapConfigRow {
+            pattern: config.pattern.clone(),
+            sealed,
+            changed_at: config.changed_at.unwrap_or_default(),
+        };
+        let apply = move |this: &Self| {
+            let mut configs = this.0.configs.write().unwrap_or_else(PoisonError::into_inner);
+            configs.retain(|other| other.config.pattern != config.pattern);
+            configs.push(Config { pattern, config: Arc::new(config) });
+            drop(configs);
+            this.forget_prepared();
+        };
+        let saved = self.change(Change::BootstrapConfig(BootstrapConfigChange::Put(row)), apply).await;
+        saved.map_err(PutError::NotSaved)
+    }
+
+    /// Forgets a configuration; whether it was there.
+    pub async fn remove_config(&self, pattern: &str) -> Result<bool, NotSaved> {
+        if self.config(pattern).is_none() {
+            return Ok(false);
+        }
+        let name = pattern.to_owned();
+        let gone = name.clone();
+        let apply = move |this: &Self| {
+            let mut configs = this.0.configs.write().unwrap_or_else(PoisonError::into_inner);
+            configs.retain(|other| other.config.pattern != gone);
+            drop(configs);
+            this.forget_prepared();
+        };
+        let removal = BootstrapConfigChange::Remove { pattern: name };
+        self.change(Change::BootstrapConfig(removal), apply).await?;
+        Ok(true)
+    }
+
+    /// Saves a change, and only then lets it count; whether whoever asked still waits or not.
+    async fn change(
+        &self,
+        change: Change<'static>,
+        apply: impl FnOnce(&Self) + Send + 'static,
+    ) -> Result<(), NotSaved> {
+        let (this, journal) = (self.clone(), self.0.journal.clone());
+        let saving = tokio::spawn(async move {
+            let _turn = this.0.changes.clone().lock_owned().await;
+            let saved = this.0.journal.commit(vec![change]).await;
+            if saved.is_ok() {
+                apply(&this);
+            }
+            saved
+        });
+        match journal.unless_in_trouble(saving).await? {
+            Ok(saved) => saved,
+            Err(_) => Err(NotSaved::Stopped),
+        }
+    }
+
+    /// The devices that wait for a person's yes, or have it.
+    pub fn claims(&self) -> Vec<api::BootstrapClaim> {
+        self.claims_locked().values().map(claim_json).collect()
+    }
+
+    /// Says yes to a device, which need not have asked yet. Its next request is granted.
+    pub async fn accept(&self, endpoint: &str) -> Result<api::BootstrapClaim, NotSaved> {
+        let now = self.now();
+        let known = self.claims_locked().get(endpoint).cloned();
+        let mut claim = known.unwrap_or_else(|| BootstrapClaimRow {
+            endpoint: endpoint.to_owned(),
+            address: String::new(),
+            first_asked: 0,
+            last_asked: 0,
+            accepted_at: None,
+        });
+        claim.accepted_at = Some(now);
+        let row = claim.clone();
+        let accepted = claim.clone();
+        let apply = move |this: &Self| {
+            this.claims_locked().insert(accepted.endpoint.clone(), accepted);
+        };
+        self.change(Change::BootstrapClaim(BootstrapClaimChange::Put(row)), apply).await?;
+        Ok(claim_json(&claim))
+    }
+
+    /// Forgets that a device waits, or that it was said yes to; whether there was anything to forget.
+    pub async fn forget_claim(&self, endpoint: &str) -> Result<bool, NotSaved> {
+        let Some(claim) = self.claims_locked().get(endpoint).cloned() else { return Ok(false) };
+        let (name, gone) = (endpoint.to_owned(), endpoint.to_owned());
+        let apply = move |this: &Self| drop(this.claims_locked().remove(&gone));
+        match claim.accepted_at {
+            Some(_) => {
+                let removal = BootstrapClaimChange::Remove { endpoint: name };
+                self.change(Change::BootstrapClaim(removal), apply).await?;
+            }
+            // Who only waits is in memory alone.
+            None => apply(self),
+        }
+        Ok(true)
+    }
+
+    /// What becomes of a device that asks. Runs in the bootstrap server's thread, and may wait there for the store.
+    pub fn decide(&self, request: &BootstrapRequest<'_>, proved: Option<Arc<str>>) -> BootstrapVerdict {
+        let refused = |reason: &'static str| BootstrapVerdict::Refused(reason.into());
+        let name: Arc<str> = match (&proved, request.endpoint) {
+            (Some(proved), Some(named)) if **proved != *named => {
+                return refused("the credentials of this session are those of another endpoint");
+            }
+            (Some(proved), _) => proved.clone(),
+            (None, Some(named)) if named.chars().any(char::is_control) => {
+                return refused("the endpoint name has control characters");
+            }
+            (None, Some(named)) if !named.is_empty() => named.into(),
+            (None, _) => return refused("the query ep (endpoint name) is missing or empty"),
+        };
+        if proved.is_none() && self.0.gate.has(&name) {
+            return refused("this endpoint has bootstrap credentials; ask over coaps");
+        }
+        let found = self.config_for(&name);
+        match found {
+            Some(found) if proved.is_some() || found.pattern.is_exact() || self.is_accepted(&name) => {
+                self.configure(name, &found)
+            }
+            _ => {
+                if self.wait_for_a_yes(&name, request) {
+                    let (address, proved) = (request.peer.address, proved.is_some());
+                    match proved {
+                        true => {
+                            tracing::warn!(endpoint = &*name, %address, "no bootstrap configuration fits this name; add one")
+                        }
+                        false => {
+                            tracing::info!(endpoint = &*name, %address, "a device waits to be configured; accept or refuse it")
+                        }
+                    }
+                }
+                BootstrapVerdict::Pending
+            }
+        }
+    }
+
+    fn configure(&self, name: Arc<str>, found: &Config) -> BootstrapVerdict {
+        let (now, generation) = (self.now(), self.0.generation.load(Ordering::Acquire));
+        let mut prepared = self.prepared_locked();
+        prepared.retain(|_, it| now.saturating_sub(it.at) < PREPARED_FOR.as_millis() as u64);
+        if let Some(prepared) = prepared.get(&name) {
+            return BootstrapVerdict::Configure { endpoint: name, config: prepared.config.clone() };
+        }
+        // Not while it is locked: a key that is made waits for the store, and others for this.
+        drop(prepared);
+        match self.prepare(&name, &found.config) {
+            Ok(config) => {
+                let config = Arc::new(config);
+                // What was changed meanwhile counts from the next request on.
+                if self.0.generation.load(Ordering::Acquire) == generation {
+                    let prepared = Prepared { config: config.clone(), at: now };
+                    self.prepared_locked().insert(name.clone(), prepared);
+                }
+                BootstrapVerdict::Configure { endpoint: name, config }
+            }
+            Err(error) => {
+                tracing::error!(endpoint = &*name, "no configuration could be made: {error:#}");
+                BootstrapVerdict::Refused("the server could make no configuration; ask its operator".into())
+            }
+        }
+    }
+
+    fn prepare(&self, name: &Arc<str>, config: &api::BootstrapConfig) -> anyhow::Result<BootstrapConfig> {
+        let minted = if compile::mints(config) { Some(self.mint(name)?) } else { None };
+        compile::compile(name, config, minted.as_ref(), &self.0.own).map_err(anyhow::Error::msg)
+    }
+
+    /// A key for the device, which the LwM2M server knows from now on. The one before stays good until this one is used.
+    fn mint(&self, name: &Arc<str>) -> anyhow::Result<Minted> {
+        // A name that was never used: an identity belongs to one key.
+        let mut suffix = [0; 4];
+        getrandom::fill(&mut suffix).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+        let identity = format!("{name}.{}", hex::encode(&suffix));
+        let proof = Proof::random_psk(&identity).map_err(anyhow::Error::msg)?;
+        let Proof::Psk { identity, key } = &proof else { unreachable!("a random PSK is a PSK") };
+        let minted = Minted { identity: identity.clone(), key: key.clone() };
+        let filter = CredentialFilter { endpoint: Some(name), purpose: Some(Purpose::Lwm2m) };
+        let page = Page { before: u64::MAX, limit: 16 };
+        let known = self.0.store.reader()?.credentials(&filter, page)?;
+        let keys = || known.iter().filter(|row| row.kind == CredentialKind::Psk);
+        let good = keys().find(|row| row.state != CredentialState::Revoked);
+        if good.is_none() && keys().next().is_some() {
+            bail!("its credentials are revoked; remove them to let it in again");
+        }
+        let saved = match good {
+            Some(good) => {
+                self.0.runtime.block_on(self.0.credentials.rotate(good, proof, self.now())).map(drop)
+            }
+            None => {
+                let new = NewCredential::new(Purpose::Lwm2m, name, proof).map_err(anyhow::Error::msg)?;
+                self.0.runtime.block_on(self.0.credentials.add(vec![new], self.now())).map(drop)
+            }
+        };
+        saved.map_err(|error| anyhow::anyhow!("the new key cannot be kept: {error:?}"))?;
+        Ok(minted)
+    }
+
+    /// Something happened at the bootstrap port.
+    pub fn publish(&self, event: BootstrapEvent) {
+        match &event {
+            BootstrapEvent::Finished { endpoint, peer } => {
+                tracing::info!(%endpoint, address = %peer.address, "bootstrapped");
+                self.done(endpoint);
+            }
+            BootstrapEvent::PackSent { endpoint, peer } => {
+                tracing::info!(%endpoint, address = %peer.address, "bootstrapped by a Bootstrap-Pack");
+                self.done(endpoint);
+            }
+            BootstrapEvent::Failed { endpoint, peer, step, reason } => {
+                tracing::warn!(%endpoint, address = %peer.address, step, "the bootstrap failed: {reason}");
+            }
+            BootstrapEvent::Refused { endpoint, peer, code, reason } => {
+                let endpoint = endpoint.as_deref().unwrap_or("");
+                tracing::warn!(%endpoint, address = %peer.address, %code, "a bootstrap was refused: {reason}");
+            }
+            BootstrapEvent::Started { .. }
+            | BootstrapEvent::StepDone { .. }
+            | BootstrapEvent::Pending { .. } => {}
+        }
+        self.0.hub.publish_bootstrap(event);
+    }
+
+    /// The device has what was prepared for it, and the yes is used up.
+    fn done(&self, endpoint: &Arc<str>) {
+        self.prepared_locked().remove(endpoint);
+        let bootstrap = self.clone();
+        let endpoint = endpoint.clone();
+        self.0.runtime.spawn(async move {
+            if let Err(error) = bootstrap.forget_claim(&endpoint).await {
+                tracing::warn!(%endpoint, "that the device was said yes to stays, until the store works: {error}");
+            }
+        });
+    }
+
+    fn forget_prepared(&self) {
+        self.0.generation.fetch_add(1, Ordering::AcqRel);
+        self.prepared_locked().clear();
+    }
+
+    /// What was prepared for a device is void: its credentials have changed.
+    pub fn forget_prepared_for(&self, endpoint: &str) {
+        self.prepared_locked().remove(endpoint);
+    }
+
+    fn prepared_locked(&self) -> MutexGuard<'_, HashMap<Arc<str>, Prepared>> {
+        self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The configuration that a name fits best.
+    fn config_for(&self, name: &str) -> Option<Config> {
+        let configs = self.0.configs.read().unwrap_or_else(PoisonError::into_inner);
+        let fitting = configs.iter().filter(|config| config.pattern.fits(name));
+        fitting.max_by_key(|config| config.pattern.weight()).cloned()
+    }
+
+    fn is_accepted(&self, name: &str) -> bool {
+        let accepted_at = self.claims_locked().get(name).and_then(|claim| claim.accepted_at);
+        accepted_at.is_some_and(|at| self.now().saturating_sub(at) < YES_FOR.as_millis() as u64)
+    }
+
+    /// Lists a device that waits; whether it is new.
+    fn wait_for_a_yes(&self, name: &str, request: &BootstrapRequest<'_>) -> bool {
+        let now = self.now();
+        let (source, address) = (request.peer.address.ip(), request.peer.address.to_string());
+        let mut claims = self.claims_locked();
+        if let Some(claim) = claims.get_mut(name) {
+            (claim.last_asked, claim.address) = (now, address);
+            if claim.first_asked == 0 {
+                claim.first_asked = now;
+            }
+            return false;
+        }
+        let is_from_there = |claim: &BootstrapClaimRow| {
+            claim.address.parse::<SocketAddr>().is_ok_and(|address| address.ip() == source)
+        };
+        let waiting = || claims.values().filter(|claim| claim.accepted_at.is_none());
+        // Who floods the list pushes out what he put there himself.
+        let oldest = if waiting().filter(|claim| is_from_there(claim)).count() >= MAX_CLAIMS_OF_SOURCE {
+            waiting().filter(|claim| is_from_there(claim)).min_by_key(|claim| claim.last_asked)
+        } else if claims.len() >= MAX_CLAIMS {
+            waiting().min_by_key(|claim| claim.last_asked)
+        } else {
+            None
+        };
+        let oldest = oldest.map(|claim| claim.endpoint.clone());
+        let is_flood = oldest.is_some();
+        oldest.and_then(|oldest| claims.remove(&oldest));
+        let claim = BootstrapClaimRow {
+            endpoint: name.to_owned(),
+            address,
+            first_asked: now,
+            last_asked: now,
+            accepted_at: None,
+        };
+        claims.insert(name.to_owned(), claim);
+        !is_flood
+    }
+
+    fn claims_locked(&self) -> MutexGuard<'_, BTreeMap<String, BootstrapClaimRow>> {
+        self.0.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        self.0.clock.now().as_millis()
+    }
+}
+
+impl std::fmt::Debug for Bootstrap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bootstrap").finish_non_exhaustive()
+    }
+}
+
+fn open(sealer: &Sealer, row: &BootstrapConfigRow) -> anyhow::Result<Config> {
+    let what = || format!("the bootstrap configuration of {}", row.pattern);
+    let text =
+        sealer.open(&name_of(&row.pattern), &row.sealed).map_err(anyhow::Error::new).with_context(what)?;
+    let config: api::BootstrapConfig = serde_json::from_slice(&text).with_context(what)?;
+    let pattern = Pattern::new(&config.pattern).map_err(anyhow::Error::msg).with_context(what)?;
+    Ok(Config { pattern, config: Arc::new(config) })
+}
+
+/// What a configuration is sealed under.
+pub fn name_of(pattern: &str) -> Vec<u8> {
+    [b"bootstrap configuration ", pattern.as_bytes()].concat()
+}
+
+fn public(config: &api::BootstrapConfig) -> api::BootstrapConfig {
+    let mut public = config.clone();
+    for server in &mut public.servers {
+        server.credentials = server.credentials.public();
+    }
+    if let Some(account) = &mut public.bootstrap_server {
+        account.credentials = account.credentials.public();
+    }
+    public
+}
+
+fn claim_json(claim: &BootstrapClaimRow) -> api::BootstrapClaim {
+    api::BootstrapClaim {
+        endpoint: claim.endpoint.clone(),
+        address: claim.address.clone(),
+        first_asked: claim.first_asked,
+        last_asked: claim.last_asked,
+        accepted_at: claim.accepted_at,
+    }
+}

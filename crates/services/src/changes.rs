@@ -1,0 +1,130 @@
+//! What the engines want saved, as changes of the store.
+
+use std::borrow::Cow;
+
+use buoy_lwm2m::model::Registry;
+use buoy_lwm2m::path::Path;
+use buoy_lwm2m::value::OwnedValue;
+use buoy_server::{Change as EngineChange, OperationRecord, OperationState, Outbox, Report, ReportSource};
+use buoy_store::{Change, ChangeSet, NewSample, OperationRow, RecordChange, Sample};
+
+use crate::notices::{Notice, NoticeKind};
+use crate::quota::SampleQuota;
+use crate::values::{DeviceModels, Entry};
+
+/// A value that was measured later than this after it came, in milliseconds, was not: the device's clock is wrong.
+const AHEAD: u64 = 24 * 60 * 60 * 1000;
+
+/// The changes of a shard's outbox.
+pub(super) fn of_outbox<'a>(
+    outbox: &'a Outbox,
+    models: &Registry,
+    now: u64,
+    quota: &mut SampleQuota,
+    notify: &mut dyn FnMut(Notice),
+) -> ChangeSet<'a> {
+    let mut set = ChangeSet::with_capacity(outbox.changes.len());
+    for change in &outbox.changes {
+        set.push(match change {
+            EngineChange::PutRegistration { key, record } => Change::Registration(RecordChange::Put {
+                key: key.0,
+                record: Cow::Borrowed(outbox.record(record)),
+            }),
+            EngineChange::RemoveRegistration { key } => {
+                Change::Registration(RecordChange::Remove { key: key.0 })
+            }
+            EngineChange::PutOperation(record) => Change::Operation(operation_row(record)),
+            EngineChange::PutSession { session, record } => {
+                Change::Session(RecordChange::Put { key: session.number(), record: Cow::Borrowed(record) })
+            }
+            EngineChange::RemoveSession { session } => {
+                Change::Session(RecordChange::Remove { key: session.number() })
+            }
+            EngineChange::PutReport(report) => {
+                samples(report, models, now, quota, notify, &mut set);
+                continue;
+            }
+        });
+    }
+    set
+}
+
+/// An operation as the store keeps it.
+pub fn operation_row(record: &OperationRecord) -> OperationRow {
+    OperationRow {
+        id: record.id.0,
+        endpoint: record.endpoint.to_string(),
+        ended: !matches!(record.state, OperationState::Queued | OperationState::Sent),
+        changed_at: record.changed_at,
+        record: postcard::to_stdvec(record).unwrap_or_default(),
+    }
+}
+
+/// The engine's record of a stored operation; `None` if it is damaged.
+pub fn operation_record(row: &OperationRow) -> Option<OperationRecord> {
+    postcard::from_bytes(&row.record).ok()
+}
+
+/// Values that cannot be read are no reason to refuse the report or to lose the others.
+fn samples<'a>(
+    report: &'a Report,
+    models: &Registry,
+    now: u64,
+    quota: &mut SampleQuota,
+    notify: &mut dyn FnMut(Notice),
+    set: &mut ChangeSet<'a>,
+) {
+    let base = base_of(report);
+    let readable = DeviceModels::of_any(models).decode_readable(report.format, base, &report.payload);
+    if let Some(reason) = readable.problem {
+        let kind = NoticeKind::Unreadable { format: report.format, reason };
+        notify(Notice { endpoint: report.endpoint.clone(), kind });
+    }
+    let values = readable.entries.iter().filter(|entry| entry.value.is_some()).count();
+    let granted = quota.grant(now, &report.endpoint, values);
+    if granted < values {
+        let kind = NoticeKind::TooManyValues(values - granted);
+        notify(Notice { endpoint: report.endpoint.clone(), kind });
+    }
+    let with_value = readable.entries.into_iter().filter_map(|entry| {
+        let Entry { path, value, time } = entry;
+        value.map(|value| (path, value, time))
+    });
+    for (path, value, time) in with_value.take(granted) {
+        let measured =
+            time.map(|time| (time.resolve(report.received_at as f64 / 1000.0) * 1000.0).max(0.0) as u64);
+        // What can't be is not believed: a value of the year 2100 would stay for ever.
+        let at = measured.filter(|at| *at <= report.received_at.saturating_add(AHEAD));
+        set.push(Change::Sample(NewSample {
+            endpoint: Cow::Borrowed(&report.endpoint),
+            path,
+            at: at.unwrap_or(report.received_at),
+            value: sample(value),
+        }));
+    }
+}
+
+/// Below which path the payload of a report speaks.
+pub fn base_of(report: &Report) -> Path {
+    match &report.source {
+        ReportSource::Notification { paths, composite: false, .. } => {
+            paths.first().copied().unwrap_or(Path::ROOT)
+        }
+        _ => Path::ROOT,
+    }
+}
+
+fn sample(value: OwnedValue) -> Sample {
+    match value {
+        OwnedValue::String(text) | OwnedValue::CoreLink(text) => Sample::Text(text),
+        OwnedValue::Integer(number) | OwnedValue::Time(number) => Sample::Integer(number),
+        OwnedValue::UnsignedInteger(number) => match i64::try_from(number) {
+            Ok(number) => Sample::Integer(number),
+            Err(_) => Sample::Float(number as f64),
+        },
+        OwnedValue::Float(number) => Sample::Float(number),
+        OwnedValue::Boolean(on) => Sample::Integer(i64::from(on)),
+        OwnedValue::Opaque(bytes) => Sample::Opaque(bytes),
+        OwnedValue::ObjectLink(link) => Sample::Text(link.to_string()),
+    }
+}

@@ -1,0 +1,628 @@
+//! By what devices prove who they are: which credentials there are, whom they admit, and how they change.
+//!
+//! A change is durable before it counts. A device may have two credentials of a kind, the active one and the next one: both are
+//! good, and the first session with the next one makes it the active one, so that keys roll over without a moment at which the device
+//! is locked out.
+
+mod book;
+mod import;
+mod loader;
+mod proof;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+
+use buoy_dtls::Peer;
+use buoy_dtls::config::{Authority, PskKey};
+use buoy_store::{
+    Change, ChangeSet, CredentialChange as Stored, CredentialKind, CredentialRow, CredentialState, Purpose,
+    Reader,
+};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use zeroize::Zeroizing;
+
+pub use book::Unlisted;
+use book::{Admitted, Book, Entry};
+pub use import::parse as parse_csv;
+pub use proof::{NewCredential, Proof};
+
+use crate::journal::{JournalHandle, NotSaved};
+use crate::keyfile::{Keys, Sealer};
+
+/// New credentials that are put into memory while handshakes wait.
+const INSERTED_AT_ONCE: usize = 500;
+
+/// All credentials. Cheap to clone; the clones are one.
+#[derive(Clone)]
+pub struct Credentials(Arc<Shared>);
+
+struct Shared {
+    book: RwLock<Book>,
+    unlisted: Unlisted,
+    keys: Keys,
+    sealer: Sealer,
+    journal: JournalHandle,
+    /// One change at a time: each is judged by what those before it left.
+    changes: Arc<Mutex<()>>,
+    next_id: AtomicU64,
+    /// Credentials that were waiting for their first use, and had it.
+    used: mpsc::UnboundedSender<Used>,
+    changed: mpsc::UnboundedSender<(Arc<str>, CredentialChange)>,
+}
+
+/// The devices whose credentials have changed, one after the other.
+pub type ChangedCredentials = mpsc::UnboundedReceiver<(Arc<str>, CredentialChange)>;
+
+/// A credential and its device.
+type Used = (Arc<str>, u64);
+
+/// What came of adding a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is new.
+    New(CredentialRow),
+    /// The very same was there already.
+    Known(u64),
+}
+
+/// Why a change was not made.
+#[derive(Debug)]
+pub enum ChangeError {
+    /// It contradicts what there is. Of several that were to be added, the one of this index does.
+    Refused {
+        /// Its place among those that were to be added.
+        index: usize,
+        /// What it contradicts.
+        refusal: Refusal,
+    },
+    /// There is no credential of this id.
+    NoSuchCredential,
+    /// It cannot be saved.
+    NotSaved(NotSaved),
+    /// The system failed.
+    Failed(anyhow::Error),
+}
+
+/// What a change contradicts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The device has a credential of this kind.
+    Has {
+        /// The device.
+        endpoint: Arc<str>,
+        /// The kind of credential.
+        kind: CredentialKind,
+        /// The credential.
+        id: u64,
+    },
+    /// What it is known by belongs to another credential.
+    Taken {
+        /// The device.
+        endpoint: Arc<str>,
+        /// The kind of credential.
+        kind: CredentialKind,
+        /// The credential.
+        id: u64,
+        /// Its state.
+        state: CredentialState,
+    },
+    /// It is in the same request twice.
+    Twice {
+        /// The device.
+        endpoint: String,
+        /// The kind of credential.
+        kind: CredentialKind,
+    },
+    /// The credential is revoked.
+    Revoked {
+        /// The device.
+        endpoint: Arc<str>,
+        /// The credential.
+        id: u64,
+    },
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Has { endpoint, kind, id } => write!(
+                f,
+                "{endpoint} has {} already (credential {id}); rotate it, or remove it first",
+                proof::kind_name(*kind)
+            ),
+            Self::Taken { endpoint, kind, id, state } => {
+                let state = if *state == CredentialState::Revoked { ", which is revoked" } else { "" };
+                let what = match kind {
+                    CredentialKind::Psk => "PSK identity",
+                    CredentialKind::Rpk => "public key",
+                    CredentialKind::X509 => "certificate",
+                };
+                write!(
+                    f,
+                    "this {what} belongs to credential {id} of {endpoint}{state}; use another one, or remove that first"
+                )
+            }
+            Self::Twice { endpoint, kind } => {
+                write!(
+                    f,
+                    "{} of {endpoint} is there a second time, or its identity is",
+                    proof::kind_name(*kind)
+                )
+            }
+            Self::Revoked { endpoint, id } => {
+                write!(f, "credential {id} of {endpoint} is revoked; add a new one instead")
+            }
+        }
+    }
+}
+
+/// What one change does, all or nothing.
+#[derive(Default)]
+struct Plan {
+    remove: Vec<(Arc<str>, u64)>,
+    states: Vec<(Arc<str>, u64, CredentialState)>,
+    put: Vec<Prepared>,
+    /// The devices' sessions were made by what is good no more.
+    ends_sessions: bool,
+}
+
+/// What has become of a device's credentials.
+#[derive(Clone, Copy, Debug)]
+pub enum CredentialChange {
+    /// It has one more.
+    New,
+    /// Those that it had have changed or are gone.
+    Old {
+        /// Its sessions were made by what is good no more.
+        ends_sessions: bool,
+    },
+}
+
+/// A credential to be saved.
+struct Prepared {
+    row: CredentialRow,
+    secret: Zeroizing<Vec<u8>>,
+}
+
+impl Plan {
+    /// First what goes: what comes may have its identity.
+    fn changes(&self) -> ChangeSet<'static> {
+        let gone = self.remove.iter().map(|(_, id)| Stored::Remove { id: *id });
+        let changed = self.states.iter().map(|(_, id, state)| Stored::SetState { id: *id, state: *state });
+        let put = self.put.iter().map(|prepared| Stored::Put(prepared.row.clone()));
+        gone.chain(changed).chain(put).map(Change::Credential).collect()
+    }
+
+    /// Tells of the devices whose credentials went or changed. New ones alone are nothing to anybody.
+    fn tell(&self, shared: &Shared) {
+        let gone = self.remove.iter().map(|(endpoint, _)| endpoint);
+        let changed = self.states.iter().map(|(endpoint, ..)| endpoint);
+        let endpoints: BTreeSet<&Arc<str>> = gone.chain(changed).collect();
+        let ends_sessions = self.ends_sessions;
+        let old = endpoints.into_iter().map(|it| (it.clone(), CredentialChange::Old { ends_sessions }));
+        let new = self.put.iter().map(|new| (new.row.endpoint.as_str().into(), CredentialChange::New));
+        for changed in old.chain(new) {
+            // While the server stops nobody draws consequences any more; at the next start they are drawn from what is saved.
+            let _ = shared.changed.send(changed);
+        }
+    }
+
+    /// Handshakes wait meanwhile: what is many is taken in pieces.
+    fn apply(&self, book: &RwLock<Book>) {
+        let write = || book.write().unwrap_or_else(PoisonError::into_inner);
+        let insert = |book: &mut Book, put: &[Prepared]| {
+            for Prepared { row, secret } in put {
+                book.insert(Entry::new(row, row.endpoint.as_str().into(), secret));
+            }
+        };
+        let (first, rest) = self.put.split_at(self.put.len().min(INSERTED_AT_ONCE));
+        let mut locked = write();
+        self.remove.iter().for_each(|(endpoint, id)| locked.remove(endpoint, *id));
+        self.states.iter().for_each(|(endpoint, id, state)| locked.set_state(endpoint, *id, *state));
+        insert(&mut locked, first);
+        drop(locked);
+        rest.chunks(INSERTED_AT_ONCE).for_each(|chunk| insert(&mut write(), chunk));
+    }
+}
+
+impl Credentials {
+    /// Loads all that the store has. To be called where tasks can be started.
+    ///
+    /// # Errors
+    /// If the store fails, or a secret cannot be opened.
+    pub fn load(
+        reader: &impl Reader,
+        keys: Keys,
+        journal: JournalHandle,
+        unlisted: Unlisted,
+    ) -> anyhow::Result<(Self, ChangedCredentials)> {
+        let sealer = keys.sealer();
+        let (book, last) = loader::load(reader, &sealer)?;
+        let (used, first_uses) = mpsc::unbounded_channel();
+        let (changed, changes) = mpsc::unbounded_channel();
+        let credentials = Self(Arc::new(Shared {
+            book: RwLock::new(book),
+            unlisted,
+            keys,
+            sealer,
+            journal,
+            changes: Arc::default(),
+            next_id: AtomicU64::new(last + 1),
+            used,
+            changed,
+        }));
+        tokio::spawn(roll_over(Arc::downgrade(&credentials.0), first_uses));
+        Ok((credentials, changes))
+    }
+
+    /// What is asked by the sessions of a server.
+    pub fn gate(&self, purpose: Purpose) -> Gate {
+        Gate { credentials: self.clone(), purpose }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.look(Book::len)
+    }
+
+    /// Tells two secrets of requests apart without saying anything about them.
+    pub fn digest(&self, secret: &[u8]) -> anyhow::Result<[u8; 32]> {
+        self.0.keys.digest(secret)
+    }
+
+    /// Adds credentials, all or none.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn add(&self, all: Vec<NewCredential>, now: u64) -> Result<Vec<Added>, ChangeError> {
+        let prepared = self.prepare(all, CredentialState::Active, now).await?;
+        self.change(move |book| {
+            let (mut plan, mut added, mut seen) =
+                (Plan::default(), Vec::with_capacity(prepared.len()), Seen::default());
+            for (index, prepared) in prepared.into_iter().enumerate() {
+                let row = &prepared.row;
+                let refused = |refusal| ChangeError::Refused { index, refusal };
+                if let Some(id) = same(book, &prepared) {
+                    added.push(Added::Known(id));
+                    continue;
+                }
+                if let Some(has) = book
+                    .of(row.purpose, &row.endpoint)
+                    .find(|entry| entry.kind == row.kind && entry.is_good())
+                {
+                    let (endpoint, kind, id) = (has.endpoint.clone(), row.kind, has.id);
+                    return Err(refused(Refusal::Has { endpoint, kind, id }));
+                }
+                check_identity(book, row, &[]).map_err(refused)?;
+                seen.take(row).map_err(refused)?;
+                added.push(Added::New(row.clone()));
+                plan.put.push(prepared);
+            }
+            Ok((plan, added))
+        })
+        .await
+    }
+
+    /// Puts a credential in place of all that a device has for a server.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn replace(&self, new: NewCredential, now: u64) -> Result<(), ChangeError> {
+        let mut prepared = self.prepare(vec![new], CredentialState::Active, now).await?;
+        self.change(move |book| {
+            let Some(prepared) = prepared.pop() else { return Ok((Plan::default(), ())) };
+            let row = &prepared.row;
+            let old = book.of(row.purpose, &row.endpoint);
+            let remove: Vec<_> = old.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
+            check_identity(book, row, &remove)
+                .map_err(|refusal| ChangeError::Refused { index: 0, refusal })?;
+            Ok((Plan { remove, put: vec![prepared], ends_sessions: true, ..Plan::default() }, ()))
+        })
+        .await
+    }
+
+    /// Adds the credential that comes after this one. A next one that was never used gives way.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn rotate(
+        &self,
+        old: &CredentialRow,
+        proof: Proof,
+        now: u64,
+    ) -> Result<CredentialRow, ChangeError> {
+        let new = NewCredential { purpose: old.purpose, endpoint: old.endpoint.clone(), proof };
+        let mut prepared = self.prepare(vec![new], CredentialState::Next, now).await?;
+        let id = old.id;
+        self.change(move |book| {
+            let prepared = prepared.pop().ok_or(ChangeError::NoSuchCredential)?;
+            let row = prepared.row.clone();
+            let entry = find(book, &row.endpoint, row.purpose, id)?;
+            if !entry.is_good() {
+                let refusal = Refusal::Revoked { endpoint: entry.endpoint.clone(), id };
+                return Err(ChangeError::Refused { index: 0, refusal });
+            }
+            let unused = book.of(row.purpose, &row.endpoint);
+            let unused =
+                unused.filter(|entry| entry.kind == row.kind && entry.state == CredentialState::Next);
+            let remove: Vec<_> = unused.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
+            check_identity(book, &row, &remove)
+                .map_err(|refusal| ChangeError::Refused { index: 0, refusal })?;
+            Ok((Plan { remove, put: vec![prepared], ..Plan::default() }, row))
+        })
+        .await
+    }
+
+    /// Believes a credential no more. It stays, without its secret, so that its device is refused.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn revoke(&self, row: &CredentialRow) -> Result<(), ChangeError> {
+        let (endpoint, purpose, id) = (Arc::<str>::from(row.endpoint.as_str()), row.purpose, row.id);
+        self.change(move |book| {
+            find(book, &endpoint, purpose, id)?;
+            Ok((
+                Plan {
+                    states: vec![(endpoint, id, CredentialState::Revoked)],
+                    ends_sessions: true,
+                    ..Plan::default()
+                },
+                (),
+            ))
+        })
+        .await
+    }
+
+    /// Forgets a credential.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn remove(&self, row: &CredentialRow) -> Result<(), ChangeError> {
+        let (endpoint, purpose, id) = (Arc::<str>::from(row.endpoint.as_str()), row.purpose, row.id);
+        self.change(move |book| {
+            find(book, &endpoint, purpose, id)?;
+            Ok((Plan { remove: vec![(endpoint, id)], ends_sessions: true, ..Plan::default() }, ()))
+        })
+        .await
+    }
+
+    /// Forgets all that a device has for a server. Whether it had any.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn remove_all(&self, purpose: Purpose, endpoint: &str) -> Result<bool, ChangeError> {
+        let endpoint = Arc::<str>::from(endpoint);
+        self.change(move |book| {
+            let remove: Vec<_> =
+                book.of(purpose, &endpoint).map(|entry| (entry.endpoint.clone(), entry.id)).collect();
+            let had_any = !remove.is_empty();
+            Ok((Plan { remove, ends_sessions: true, ..Plan::default() }, had_any))
+        })
+        .await
+    }
+
+    /// Seals secrets and gives out ids, away from the threads that serve.
+    async fn prepare(
+        &self,
+        all: Vec<NewCredential>,
+        state: CredentialState,
+        now: u64,
+    ) -> Result<Vec<Prepared>, ChangeError> {
+        let shared = self.0.clone();
+        let first = shared.next_id.fetch_add(all.len() as u64, Ordering::Relaxed);
+        let seal = move || -> anyhow::Result<Vec<Prepared>> {
+            let ids = first..;
+            ids.zip(all).map(|(id, new)| new.prepare(id, state, now, &shared.sealer)).collect()
+        };
+        let prepared = tokio::task::spawn_blocking(seal).await;
+        prepared.map_err(anyhow::Error::from).and_then(|prepared| prepared).map_err(ChangeError::Failed)
+    }
+
+    /// Plans a change by what there is, saves it, and only then lets it count.
+    async fn change<T: Send + 'static>(
+        &self,
+        plan: impl FnOnce(&Book) -> Result<(Plan, T), ChangeError> + Send,
+    ) -> Result<T, ChangeError> {
+        let shared = self.0.clone();
+        shared.journal.check().map_err(ChangeError::NotSaved)?;
+        let turn = shared.journal.unless_in_trouble(shared.changes.clone().lock_owned()).await;
+        let turn = turn.map_err(ChangeError::NotSaved)?;
+        let (plan, answer) = shared.look(plan)?;
+        let plan = Arc::new(plan);
+        let (done, saved) = oneshot::channel();
+        // Goes on when the caller has gone or was told of trouble: what is saved in the end must count too.
+        tokio::spawn(async move {
+            let result = shared.journal.commit(plan.changes()).await;
+            if result.is_ok() {
+                plan.apply(&shared.book);
+                plan.tell(&shared);
+            }
+            drop(turn);
+            let _ = done.send(result);
+        });
+        match self.0.journal.unless_in_trouble(saved).await.map_err(ChangeError::NotSaved)? {
+            Ok(Ok(())) => Ok(answer),
+            Ok(Err(error)) => Err(ChangeError::NotSaved(error)),
+            Err(_) => Err(ChangeError::NotSaved(NotSaved::Stopped)),
+        }
+    }
+
+    /// The first use of a credential that was to come next: those before it go.
+    async fn has_been_used(&self, endpoint: Arc<str>, id: u64) -> Result<(), ChangeError> {
+        let name = endpoint.clone();
+        let rolled = self.change(move |book| {
+            let both = [Purpose::Lwm2m, Purpose::Bootstrap];
+            let next = both.iter().find_map(|purpose| find(book, &endpoint, *purpose, id).ok());
+            // It was used twice at once, or is gone.
+            let Some(next) = next.filter(|entry| entry.state == CredentialState::Next) else {
+                return Ok((Plan::default(), false));
+            };
+            let old = book.of(next.purpose, &endpoint);
+            let old = old.filter(|entry| entry.kind == next.kind && entry.state == CredentialState::Active);
+            let remove = old.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
+            Ok((
+                Plan { remove, states: vec![(endpoint, id, CredentialState::Active)], ..Plan::default() },
+                true,
+            ))
+        });
+        if rolled.await? {
+            tracing::info!(
+                endpoint = &*name,
+                credential = id,
+                "the device uses its new credential; the old one is forgotten"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn look<T>(&self, question: impl FnOnce(&Book) -> T) -> T {
+        question(&self.book.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credentials({} redacted)", self.len())
+    }
+}
+
+async fn roll_over(shared: Weak<Shared>, mut first_uses: mpsc::UnboundedReceiver<Used>) {
+    while let Some((endpoint, id)) = first_uses.recv().await {
+        let Some(shared) = shared.upgrade() else { return };
+        if let Err(error) = Credentials(shared).has_been_used(endpoint, id).await {
+            tracing::warn!(
+                credential = id,
+                ?error,
+                "a new credential was used, and could not take the place of the old one; it will at its next use"
+            );
+        }
+    }
+}
+
+/// What the sessions of one server ask: who a peer is, and whether it may come in.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    credentials: Credentials,
+    purpose: Purpose,
+}
+
+impl Gate {
+    /// The device that a peer proved to be; `None` if it is not, or no longer, admitted.
+    pub fn endpoint_of(&self, peer: &Peer) -> Option<Arc<str>> {
+        let unlisted = self.credentials.0.unlisted;
+        self.credentials
+            .0
+            .look(|book| book.admitting(self.purpose, peer, unlisted).map(|admitted| admitted.endpoint()))
+    }
+
+    /// Whether a device has credentials, be they revoked: then it is not believed without any.
+    pub fn has(&self, endpoint: &str) -> bool {
+        self.credentials.0.look(|book| book.of(self.purpose, endpoint).next().is_some())
+    }
+
+    /// To be called when a session connects. Never waits.
+    pub fn used(&self, peer: &Peer) {
+        let Shared { unlisted, used, .. } = &*self.credentials.0;
+        self.credentials.0.look(|book| {
+            if let Some(Admitted::By(entry)) = book.admitting(self.purpose, peer, *unlisted)
+                && entry.state == CredentialState::Next
+            {
+                // Nobody listens any more when the server stops; it is used again.
+                let _ = used.send((entry.endpoint.clone(), entry.id));
+            }
+        });
+    }
+}
+
+impl Authority for Gate {
+    fn psk(&self, identity: &[u8]) -> Option<PskKey> {
+        self.credentials.0.look(|book| book.psk(self.purpose, identity))
+    }
+
+    fn admits(&self, peer: &Peer) -> bool {
+        self.endpoint_of(peer).is_some()
+    }
+}
+
+/// The credentials of one request, so that none contradicts another.
+#[derive(Default)]
+struct Seen {
+    identities: HashMap<(CredentialKind, Vec<u8>), String>,
+    devices: HashMap<String, Vec<(Purpose, CredentialKind)>>,
+}
+
+impl Seen {
+    fn take(&mut self, row: &CredentialRow) -> Result<(), Refusal> {
+        let twice = || Refusal::Twice { endpoint: row.endpoint.clone(), kind: row.kind };
+        let kinds = self.devices.entry(row.endpoint.clone()).or_default();
+        if kinds.contains(&(row.purpose, row.kind)) {
+            return Err(twice());
+        }
+        kinds.push((row.purpose, row.kind));
+        if !row.identity.is_empty() {
+            let owner = self
+                .identities
+                .entry((row.kind, row.identity.clone()))
+                .or_insert_with(|| row.endpoint.clone());
+            if *owner != row.endpoint {
+                return Err(twice());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a secret is sealed under: what it belongs to, each part with its length.
+pub fn name_of(row: &CredentialRow) -> Vec<u8> {
+    let (purpose, kind) = (row.purpose.as_str(), row.kind.as_str());
+    let parts = [purpose.as_bytes(), kind.as_bytes(), row.endpoint.as_bytes(), &row.identity];
+    let mut name = Vec::with_capacity(parts.iter().map(|part| 4 + part.len()).sum());
+    for part in parts {
+        name.extend_from_slice(&(part.len() as u32).to_be_bytes());
+        name.extend_from_slice(part);
+    }
+    name
+}
+
+fn find<'a>(book: &'a Book, endpoint: &str, purpose: Purpose, id: u64) -> Result<&'a Entry, ChangeError> {
+    book.of(purpose, endpoint).find(|entry| entry.id == id).ok_or(ChangeError::NoSuchCredential)
+}
+
+/// The credential that is the same in all that counts.
+fn same(book: &Book, new: &Prepared) -> Option<u64> {
+    let row = &new.row;
+    let is_same = |entry: &&Entry| {
+        entry.kind == row.kind
+            && entry.state == CredentialState::Active
+            && entry.identity() == row.identity
+            && entry.has_secret(&new.secret)
+    };
+    book.of(row.purpose, &row.endpoint).find(is_same).map(|entry| entry.id)
+}
+
+/// An identity belongs to one device, and to one credential of each server. What is going is not in the way.
+fn check_identity(book: &Book, row: &CredentialRow, going: &[Used]) -> Result<(), Refusal> {
+    let is_in_the_way = |entry: &&Entry| {
+        let is_own = *entry.endpoint == *row.endpoint;
+        let is_going = going.iter().any(|(_, id)| *id == entry.id);
+        !is_going && (!is_own || entry.purpose == row.purpose)
+    };
+    if row.identity.is_empty() {
+        return Ok(());
+    }
+    match book.with_identity(row.kind, &row.identity).find(is_in_the_way) {
+        Some(entry) => Err(Refusal::Taken {
+            endpoint: entry.endpoint.clone(),
+            kind: entry.kind,
+            id: entry.id,
+            state: entry.state,
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

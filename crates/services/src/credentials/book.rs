@@ -1,0 +1,253 @@
+//! The credentials in memory: what a handshake looks up.
+//!
+//! One table of entries with two indexes of four bytes each, so that a million devices take under 200 MB.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use buoy_dtls::Peer;
+use buoy_dtls::config::PskKey;
+use buoy_store::{CredentialKind, CredentialRow, CredentialState, Purpose};
+use hashbrown::HashTable;
+use zeroize::Zeroize;
+
+/// Whether certificates of the authority that the operator named are good without a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unlisted {
+    /// Those of devices that have no credential are.
+    Admitted,
+    /// Only what is listed is good.
+    Refused,
+}
+
+/// Everything that is looked up during handshakes.
+#[derive(Default)]
+pub(super) struct Book {
+    entries: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    by_identity: HashTable<u32>,
+    by_endpoint: HashTable<u32>,
+    hasher: RandomState,
+}
+
+/// One credential.
+pub(super) struct Entry {
+    pub(super) id: u64,
+    pub(super) endpoint: Arc<str>,
+    /// Identity and secret in one piece.
+    bytes: Box<[u8]>,
+    identity_length: u16,
+    pub(super) purpose: Purpose,
+    pub(super) kind: CredentialKind,
+    pub(super) state: CredentialState,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
+impl Entry {
+    pub(super) fn new(row: &CredentialRow, endpoint: Arc<str>, secret: &[u8]) -> Self {
+        Self {
+            id: row.id,
+            endpoint,
+            bytes: [&row.identity, secret].concat().into(),
+            identity_length: row.identity.len() as u16,
+            purpose: row.purpose,
+            kind: row.kind,
+            state: row.state,
+        }
+    }
+
+    pub(super) fn identity(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.identity_length)]
+    }
+
+    fn secret(&self) -> &[u8] {
+        &self.bytes[usize::from(self.identity_length)..]
+    }
+
+    pub(super) fn has_secret(&self, secret: &[u8]) -> bool {
+        self.secret() == secret
+    }
+
+    pub(super) fn is_good(&self) -> bool {
+        self.state != CredentialState::Revoked
+    }
+
+    fn is_of(&self, purpose: Purpose, endpoint: &str) -> bool {
+        self.purpose == purpose && *self.endpoint == *endpoint
+    }
+}
+
+impl Book {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    pub(super) fn insert(&mut self, mut entry: Entry) {
+        // A device's credentials share its name.
+        let (by_identity, by_endpoint) = (self.hash_of_identity(&entry), self.hash_of_endpoint(&entry));
+        let known = self.with_endpoint_hash(by_endpoint).find(|known| known.endpoint == entry.endpoint);
+        if let Some(known) = known.map(|known| known.endpoint.clone()) {
+            entry.endpoint = known;
+        }
+        let has_identity = entry.identity_length > 0;
+        let place = match self.free.pop() {
+            Some(place) => place,
+            None => {
+                self.entries.push(None);
+                self.entries.len() as u32 - 1
+            }
+        };
+        self.entries[place as usize] = Some(entry);
+        let Self { entries, by_identity: identities, by_endpoint: endpoints, hasher, .. } = self;
+        let entry = |place: &u32| entries[*place as usize].as_ref();
+        if has_identity {
+            let hash = |place: &u32| {
+                entry(place).map_or(0, |entry| identity_hash(hasher, entry.kind, entry.identity()))
+            };
+            identities.insert_unique(by_identity, place, hash);
+        }
+        let hash = |place: &u32| entry(place).map_or(0, |entry| endpoint_hash(hasher, &entry.endpoint));
+        endpoints.insert_unique(by_endpoint, place, hash);
+    }
+
+    pub(super) fn remove(&mut self, endpoint: &str, id: u64) {
+        let Some(place) = self.place(endpoint, id) else { return };
+        let Some(entry) = self.entries[place as usize].take() else { return };
+        let (by_identity, by_endpoint) = (self.hash_of_identity(&entry), self.hash_of_endpoint(&entry));
+        for (index, hash) in [(&mut self.by_identity, by_identity), (&mut self.by_endpoint, by_endpoint)] {
+            if let Ok(found) = index.find_entry(hash, |known| *known == place) {
+                found.remove();
+            }
+        }
+        self.free.push(place);
+    }
+
+    pub(super) fn set_state(&mut self, endpoint: &str, id: u64, state: CredentialState) {
+        let Some(place) = self.place(endpoint, id) else { return };
+        if let Some(entry) = &mut self.entries[place as usize] {
+            entry.state = state;
+            if state == CredentialState::Revoked {
+                let identity = entry.identity().into();
+                entry.bytes.zeroize();
+                entry.bytes = identity;
+            }
+        }
+    }
+
+    /// The credentials of a device for a server.
+    pub(super) fn of(&self, purpose: Purpose, endpoint: &str) -> impl Iterator<Item = &Entry> {
+        self.with_endpoint_hash(endpoint_hash(&self.hasher, endpoint))
+            .filter(move |entry| entry.is_of(purpose, endpoint))
+    }
+
+    /// What has this identity, for whichever server.
+    pub(super) fn with_identity(
+        &self,
+        kind: CredentialKind,
+        identity: &[u8],
+    ) -> impl Iterator<Item = &Entry> {
+        let hash = identity_hash(&self.hasher, kind, identity);
+        let entries =
+            self.by_identity.iter_hash(hash).filter_map(|place| self.entries[*place as usize].as_ref());
+        entries.filter(move |entry| entry.kind == kind && entry.identity() == identity)
+    }
+
+    /// The key of a PSK identity.
+    pub(super) fn psk(&self, purpose: Purpose, identity: &[u8]) -> Option<PskKey> {
+        PskKey::new(self.good(purpose, CredentialKind::Psk, identity)?.secret())
+    }
+
+    /// The credential by which a peer is admitted, or the name of one that needs none.
+    pub(super) fn admitting(
+        &self,
+        purpose: Purpose,
+        peer: &Peer,
+        unlisted: Unlisted,
+    ) -> Option<Admitted<'_>> {
+        match peer {
+            Peer::Psk(identity) => self.good(purpose, CredentialKind::Psk, identity).map(Admitted::By),
+            Peer::RawPublicKey(key) => self.good(purpose, CredentialKind::Rpk, key.point()).map(Admitted::By),
+            Peer::Certificate(facts) => {
+                self.certificate(purpose, facts.common_name()?, facts.fingerprint(), unlisted)
+            }
+            _ => None,
+        }
+    }
+
+    /// A certificate is good if one of its device's credentials says so and none that is revoked names it; without any credential of
+    /// its device, if the operator believes the authority.
+    fn certificate(
+        &self,
+        purpose: Purpose,
+        name: &str,
+        fingerprint: &[u8; 32],
+        unlisted: Unlisted,
+    ) -> Option<Admitted<'_>> {
+        let is_named = |entry: &&Entry| entry.identity() == fingerprint;
+        let is_x509 = |entry: &&Entry| entry.kind == CredentialKind::X509;
+        let mut listed = false;
+        let mut any = None;
+        for entry in self.of(purpose, name).inspect(|_| listed = true).filter(is_x509) {
+            if is_named(&entry) {
+                return entry.is_good().then_some(Admitted::By(entry));
+            }
+            if entry.identity_length == 0 && entry.is_good() {
+                any = Some(Admitted::By(entry));
+            }
+        }
+        if !listed && unlisted == Unlisted::Admitted { Some(Admitted::Unlisted(name.into())) } else { any }
+    }
+
+    fn good(&self, purpose: Purpose, kind: CredentialKind, identity: &[u8]) -> Option<&Entry> {
+        self.with_identity(kind, identity).find(|entry| entry.purpose == purpose && entry.is_good())
+    }
+
+    /// Those of a device, and perhaps of others.
+    fn with_endpoint_hash(&self, hash: u64) -> impl Iterator<Item = &Entry> {
+        self.by_endpoint.iter_hash(hash).filter_map(|place| self.entries[*place as usize].as_ref())
+    }
+
+    fn place(&self, endpoint: &str, id: u64) -> Option<u32> {
+        let hash = endpoint_hash(&self.hasher, endpoint);
+        let is_it = |place: &u32| self.entries[*place as usize].as_ref().is_some_and(|entry| entry.id == id);
+        self.by_endpoint.find(hash, is_it).copied()
+    }
+
+    fn hash_of_identity(&self, entry: &Entry) -> u64 {
+        identity_hash(&self.hasher, entry.kind, entry.identity())
+    }
+
+    fn hash_of_endpoint(&self, entry: &Entry) -> u64 {
+        endpoint_hash(&self.hasher, &entry.endpoint)
+    }
+}
+
+/// Why a peer may come in.
+pub(super) enum Admitted<'a> {
+    /// By its credential.
+    By(&'a Entry),
+    /// A device of this name has none, and its authority is believed.
+    Unlisted(Arc<str>),
+}
+
+impl Admitted<'_> {
+    pub(super) fn endpoint(&self) -> Arc<str> {
+        match self {
+            Self::By(entry) => entry.endpoint.clone(),
+            Self::Unlisted(name) => name.clone(),
+        }
+    }
+}
+
+fn identity_hash(hasher: &RandomState, kind: CredentialKind, identity: &[u8]) -> u64 {
+    hasher.hash_one((kind, identity))
+}
+
+fn endpoint_hash(hasher: &RandomState, endpoint: &str) -> u64 {
+    hasher.hash_one(endpoint)
+}

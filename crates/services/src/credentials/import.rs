@@ -1,0 +1,160 @@
+//! Credentials in a CSV file (RFC 4180): `endpoint,kind,identity,key` and, if there are any for it, `purpose`.
+//!
+//! The key is that of a psk, the SubjectPublicKeyInfo of an rpk, or the SHA-256 of the only good certificate of an x509, in hexadecimal
+//! digits. An empty identity is the endpoint's name, an empty purpose `lwm2m`.
+
+use buoy_api::Secret;
+use buoy_store::{CredentialKind, Purpose};
+use serde::Deserialize;
+
+use super::proof::check_endpoint;
+use super::{NewCredential, Proof};
+
+/// Lines that are wrong are named up to so many.
+const MOST_COMPLAINTS: usize = 10;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    endpoint: String,
+    kind: String,
+    #[serde(default)]
+    identity: String,
+    #[serde(default)]
+    key: Secret,
+    #[serde(default)]
+    purpose: String,
+}
+
+/// Credentials of a file, and the line of each.
+pub struct Import {
+    pub lines: Vec<u64>,
+    pub credentials: Vec<NewCredential>,
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// What is wrong with it, with the lines; never a key.
+pub fn parse(bytes: &[u8]) -> Result<Import, String> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).comment(Some(b'#')).from_reader(bytes);
+    let headers = reader.headers().map_err(|error| wrong_shape(&error))?.clone();
+    for name in ["endpoint", "kind"] {
+        if !headers.iter().any(|header| header == name) {
+            return Err(format!(
+                "line 1 names the columns, as in endpoint,kind,identity,key,purpose; it has no {name}"
+            ));
+        }
+    }
+    let (mut import, mut complaints) = (Import { lines: Vec::new(), credentials: Vec::new() }, Vec::new());
+    let mut record = csv::StringRecord::new();
+    loop {
+        match reader.read_record(&mut record) {
+            Ok(false) => break,
+            Ok(true) => {}
+            Err(error) => return Err(wrong_shape(&error)),
+        }
+        let number = record.position().map_or(0, |position| line_of(bytes, position));
+        // The deserializer's own words might quote a key.
+        let line = record.deserialize::<Line>(Some(&headers));
+        let line = line.map_err(|_| {
+            "the columns are endpoint, kind, identity, key and purpose, and no others".to_owned()
+        });
+        match line.and_then(Line::credential) {
+            Ok(credential) => {
+                import.lines.push(number);
+                import.credentials.push(credential);
+            }
+            Err(complaint) => complaints.push(format!("line {number}: {complaint}")),
+        }
+        if complaints.len() == MOST_COMPLAINTS {
+            break;
+        }
+    }
+    if complaints.is_empty() { Ok(import) } else { Err(complaints.join("\n")) }
+}
+
+/// The line on which a record stands; its position is that of the empty lines and comments before it.
+fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
+    let mut line = position.line();
+    let mut rest = bytes.get(position.byte() as usize..).unwrap_or_default();
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let (first, after) = rest.split_at(end + 1);
+        if !matches!(first, [b'\n'] | [b'\r', b'\n'] | [b'#', ..]) {
+            break;
+        }
+        rest = after;
+        line += 1;
+    }
+    line
+}
+
+fn wrong_shape(error: &csv::Error) -> String {
+    let line = error.position().map_or(1, csv::Position::line);
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("line {line}: it has {len} columns, and line 1 names {expected_len}")
+        }
+        csv::ErrorKind::Utf8 { .. } => format!("line {line}: it is not UTF-8"),
+        _ => format!("line {line}: it is no CSV"),
+    }
+}
+
+impl Line {
+    fn credential(self) -> Result<NewCredential, String> {
+        let Self { endpoint, kind, identity, key, purpose } = self;
+        check_endpoint(&endpoint)?;
+        let purpose = if purpose.is_empty() { Some(Purpose::Lwm2m) } else { Purpose::parse(&purpose) };
+        let purpose = purpose.ok_or("the purpose is lwm2m or bootstrap")?;
+        let kind = CredentialKind::parse(&kind).ok_or("the kind is psk, rpk or x509")?;
+        if kind != CredentialKind::Psk && !identity.is_empty() {
+            return Err("only a psk has an identity".into());
+        }
+        let proof = match kind {
+            CredentialKind::Psk => {
+                Proof::psk(if identity.is_empty() { &endpoint } else { &identity }, key.reveal())?
+            }
+            CredentialKind::Rpk => Proof::rpk(key.reveal())?,
+            CredentialKind::X509 => Proof::x509(Some(key.reveal()))?,
+        };
+        NewCredential::new(purpose, &endpoint, proof)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "000102030405060708090a0b0c0d0e0f";
+
+    #[test]
+    fn a_file_is_read_with_or_without_what_has_a_default() {
+        let file = format!(
+            "endpoint,kind,identity,key,purpose\nbuoy-1,psk,,{KEY},\n\n# factory keys\n\"buoy,2\",psk,two,{KEY},bootstrap\nbuoy-3,x509,,,\n"
+        );
+        let import = parse(file.as_bytes()).unwrap();
+        assert_eq!(import.lines, [2, 5, 6]);
+        assert_eq!(parse(file.replace('\n', "\r\n").as_bytes()).unwrap().lines, [2, 5, 6]);
+        let [one, two, three] = &import.credentials[..] else { panic!("{}", import.credentials.len()) };
+        assert!(matches!(&one.proof, Proof::Psk { identity, .. } if identity == b"buoy-1"));
+        assert_eq!((two.endpoint.as_str(), two.purpose), ("buoy,2", Purpose::Bootstrap));
+        assert!(matches!(three.proof, Proof::X509 { fingerprint: None }));
+        assert_eq!(parse(b"kind,endpoint\nx509,buoy-1").unwrap().credentials.len(), 1);
+    }
+
+    #[test]
+    fn a_bad_line_is_named_and_no_key_is_told() {
+        let file = format!(
+            "endpoint,kind,identity,key\nbuoy-1,psk,,{KEY}\nbuoy-2,psk,,{KEY}x\n,psk,,{KEY}\nbuoy-4,oscore,,{KEY}\nbuoy-5,rpk,,{KEY}\n"
+        );
+        let said = parse(file.as_bytes()).err().unwrap();
+        for line in ["line 3: the key", "line 4: an endpoint", "line 5: the kind", "line 6: a public key"] {
+            assert!(said.contains(line), "{line} in {said}");
+        }
+        assert!(!said.contains("line 2") && !said.contains(KEY), "{said}");
+        assert!(parse(b"buoy-1,psk,,00\n").err().unwrap().contains("names the columns"));
+        let short = parse(b"endpoint,kind\nbuoy-1,x509\nbuoy-2\n").err().unwrap();
+        assert!(short.contains("line 3: it has 1 columns"), "{short}");
+        assert!(parse(b"endpoint,kind,secret\na,x509,b\n").err().unwrap().contains("line 2"));
+    }
+}

@@ -1,0 +1,170 @@
+//! What a device proves itself by, checked before it is kept.
+
+use buoy_dtls::config::{MAX_PSK_IDENTITY_LENGTH, MAX_PSK_LENGTH};
+use buoy_dtls::crypto::PublicKey;
+use buoy_store::{CredentialKind, CredentialRow, CredentialState, Purpose};
+use zeroize::Zeroizing;
+
+use super::{Prepared, name_of};
+use crate::hex;
+use crate::keyfile::Sealer;
+
+/// Endpoint names are bounded in a Register too.
+const MAX_ENDPOINT: usize = 255;
+/// Bytes of a key that the server makes.
+const NEW_KEY_LENGTH: usize = 16;
+
+/// A credential that is to be added.
+#[derive(Debug)]
+pub struct NewCredential {
+    /// For which server.
+    pub purpose: Purpose,
+    /// The device.
+    pub endpoint: String,
+    /// By what it proves itself.
+    pub proof: Proof,
+}
+
+/// What a device proves itself by.
+pub enum Proof {
+    /// A key that both have.
+    Psk {
+        /// By which the key is found.
+        identity: Vec<u8>,
+        /// The key.
+        key: Zeroizing<Vec<u8>>,
+    },
+    /// A key of its own.
+    Rpk(PublicKey),
+    /// A certificate: this one, or any of its name.
+    X509 {
+        /// The SHA-256 of the certificate; none for any of the name.
+        fingerprint: Option<[u8; 32]>,
+    },
+}
+
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Proof({} redacted)", self.kind().as_str())
+    }
+}
+
+impl NewCredential {
+    /// # Errors
+    /// What is wrong with the name.
+    pub fn new(purpose: Purpose, endpoint: &str, proof: Proof) -> Result<Self, String> {
+        check_endpoint(endpoint)?;
+        Ok(Self { purpose, endpoint: endpoint.to_owned(), proof })
+    }
+
+    pub(super) fn prepare(
+        self,
+        id: u64,
+        state: CredentialState,
+        created_at: u64,
+        sealer: &Sealer,
+    ) -> anyhow::Result<Prepared> {
+        let Self { purpose, endpoint, proof } = self;
+        let (kind, sealed) = (proof.kind(), Vec::new());
+        let (identity, secret) = match proof {
+            Proof::Psk { identity, key } => (identity, key),
+            Proof::Rpk(key) => (key.point().to_vec(), Zeroizing::default()),
+            Proof::X509 { fingerprint } => {
+                (fingerprint.map(Vec::from).unwrap_or_default(), Zeroizing::default())
+            }
+        };
+        let mut row = CredentialRow { id, purpose, endpoint, kind, identity, sealed, created_at, state };
+        if !secret.is_empty() {
+            row.sealed = sealer.seal(&name_of(&row), &secret)?;
+        }
+        Ok(Prepared { row, secret })
+    }
+}
+
+impl Proof {
+    /// Of which kind it is.
+    pub fn kind(&self) -> CredentialKind {
+        match self {
+            Self::Psk { .. } => CredentialKind::Psk,
+            Self::Rpk(_) => CredentialKind::Rpk,
+            Self::X509 { .. } => CredentialKind::X509,
+        }
+    }
+
+    /// A pre-shared key in hexadecimal digits.
+    ///
+    /// # Errors
+    /// What is wrong with it; the key is not in the words.
+    pub fn psk(identity: &str, key: &str) -> Result<Self, String> {
+        let key = hex::decode(key.trim()).map(Zeroizing::new);
+        let key = key.ok_or("the key of a psk is hexadecimal digits, two for each byte")?;
+        if !(1..=MAX_PSK_LENGTH).contains(&key.len()) {
+            return Err(format!(
+                "the key of a psk has 1 to {MAX_PSK_LENGTH} bytes, and this one has {}",
+                key.len()
+            ));
+        }
+        check_psk_identity(identity)?;
+        Ok(Self::Psk { identity: identity.as_bytes().to_vec(), key })
+    }
+
+    /// A pre-shared key of random bytes.
+    ///
+    /// # Errors
+    /// What is wrong with the identity, or that there are no random numbers.
+    pub fn random_psk(identity: &str) -> Result<Self, String> {
+        check_psk_identity(identity)?;
+        let mut key = Zeroizing::new(vec![0; NEW_KEY_LENGTH]);
+        getrandom::fill(&mut key).map_err(|error| format!("the system has no random numbers: {error}"))?;
+        Ok(Self::Psk { identity: identity.as_bytes().to_vec(), key })
+    }
+
+    /// A raw public key: a DER `SubjectPublicKeyInfo` in hexadecimal digits.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn rpk(spki: &str) -> Result<Self, String> {
+        const FORM: &str = "a public key is the DER SubjectPublicKeyInfo of a P-256 key in hexadecimal digits, as from \
+                            `openssl pkey -pubout -outform DER | xxd -p -c0`";
+        let key = hex::decode(spki.trim()).and_then(|spki| PublicKey::from_spki(&spki)).ok_or(FORM)?;
+        if p256::PublicKey::from_sec1_bytes(key.point()).is_err() {
+            return Err("this public key is no point of P-256".into());
+        }
+        Ok(Self::Rpk(key))
+    }
+
+    /// Any certificate of the device's name, or the one of this SHA-256 in hexadecimal digits, with or without colons.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn x509(fingerprint: Option<&str>) -> Result<Self, String> {
+        let fingerprint = fingerprint.map(str::trim).filter(|text| !text.is_empty()).map(|text| {
+            let bytes = hex::decode(&text.replace(':', "")).and_then(|bytes| bytes.try_into().ok());
+            bytes.ok_or("a fingerprint is the SHA-256 of the certificate: 64 hexadecimal digits")
+        });
+        Ok(Self::X509 { fingerprint: fingerprint.transpose()? })
+    }
+}
+
+pub(super) fn check_endpoint(endpoint: &str) -> Result<(), String> {
+    if endpoint.is_empty() || endpoint.len() > MAX_ENDPOINT || endpoint.chars().any(char::is_control) {
+        return Err(format!("an endpoint name has 1 to {MAX_ENDPOINT} bytes, without control characters"));
+    }
+    Ok(())
+}
+
+fn check_psk_identity(identity: &str) -> Result<(), String> {
+    if identity.is_empty() || identity.len() > MAX_PSK_IDENTITY_LENGTH {
+        return Err(format!("a PSK identity has 1 to {MAX_PSK_IDENTITY_LENGTH} bytes"));
+    }
+    Ok(())
+}
+
+/// The kind in words, with its article.
+pub(super) const fn kind_name(kind: CredentialKind) -> &'static str {
+    match kind {
+        CredentialKind::Psk => "a pre-shared key",
+        CredentialKind::Rpk => "a raw public key",
+        CredentialKind::X509 => "a certificate",
+    }
+}

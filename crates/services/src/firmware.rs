@@ -1,0 +1,234 @@
+//! The firmware library: images as files named by their digest, what is known of them in the store, and both offered to devices by
+//! HTTP (with ranges) and by CoAP (in blocks).
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use anyhow::{Context, bail};
+use buoy_ota::container::Proof;
+use buoy_ota::host::inspect;
+use buoy_server::Body;
+use buoy_store::{Change, FirmwareChange, FirmwareRow};
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::listen::FileScheme;
+
+/// The largest image.
+pub const MAX_IMAGE: usize = 64 << 20;
+/// The largest detached signature.
+pub const MAX_SIGNATURE: usize = 4096;
+
+/// The images on disk; those that are offered are in memory once, however many devices fetch them.
+#[derive(Debug)]
+pub struct Library {
+    folder: PathBuf,
+    offered: Mutex<HashMap<String, Image>>,
+}
+
+/// An image that is offered.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// What the store knows of it.
+    pub row: Arc<FirmwareRow>,
+    /// Its bytes.
+    pub body: Body,
+    /// It is a container, with its signature inside.
+    carries_proof: bool,
+    /// The image with its signature in one file, for devices that are sent it; made when the first one is.
+    container: Arc<OnceLock<Body>>,
+}
+
+impl Image {
+    /// Whether devices find a signature in it or beside it.
+    pub fn is_signed(&self) -> bool {
+        self.carries_proof || self.row.signature.is_some()
+    }
+
+    /// What is pushed to a device: the image, in a container if its signature lies beside it.
+    pub fn package(&self) -> Body {
+        let Some(signature) = &self.row.signature else { return self.body.clone() };
+        let packed = || match buoy_ota::host::container(self.body.bytes(), signature) {
+            Ok(container) => Body::new(container),
+            // The device will refuse it, and say why.
+            Err(_) => self.body.clone(),
+        };
+        self.container.get_or_init(packed).clone()
+    }
+}
+
+impl Library {
+    /// The library in a folder, which is made if it isn't there.
+    pub fn open(folder: PathBuf) -> anyhow::Result<Self> {
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("the firmware folder {} cannot be made", folder.display()))?;
+        Ok(Self { folder, offered: Mutex::default() })
+    }
+
+    /// An image by its digest.
+    pub fn get(&self, digest: &str) -> Option<Image> {
+        self.lock().get(digest).cloned()
+    }
+
+    /// All images, the newest first.
+    pub fn list(&self) -> Vec<Arc<FirmwareRow>> {
+        let mut rows: Vec<_> = self.lock().values().map(|image| image.row.clone()).collect();
+        rows.sort_by(|a, b| b.uploaded_at.cmp(&a.uploaded_at).then_with(|| a.digest.cmp(&b.digest)));
+        rows
+    }
+
+    /// Loads an image that the store knows.
+    pub fn load(&self, row: FirmwareRow) -> anyhow::Result<Image> {
+        let path = self.path(&row.digest);
+        let bytes = fs::read(&path)
+            .with_context(|| format!("the image {} cannot be read; upload it again", path.display()))?;
+        if digest_of(&bytes) != row.digest {
+            bail!("the image {} is damaged: its digest is another; upload it again", path.display());
+        }
+        let carries_proof = inspect(&bytes).proof.is_some();
+        let body = Body::new(bytes);
+        let image = Image { row: Arc::new(row), body, carries_proof, container: Arc::default() };
+        self.lock().insert(image.row.digest.clone(), image.clone());
+        Ok(image)
+    }
+
+    /// Writes an image to the disk, whole or not at all.
+    fn write(&self, digest: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let (path, part) = (self.path(digest), self.path(&format!("{digest}.part")));
+        let write = || -> std::io::Result<()> {
+            let mut file = fs::File::create(&part)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&part, &path)?;
+            fs::File::open(&self.folder)?.sync_all()
+        };
+        let written = write().inspect_err(|_| {
+            // What is there of it takes room that is wanted now.
+            let _ = fs::remove_file(&part);
+        });
+        written.with_context(|| format!("the image cannot be written to {}", self.folder.display()))
+    }
+
+    fn forget(&self, digest: &str) -> Option<Image> {
+        let image = self.lock().remove(digest)?;
+        if let Err(error) = fs::remove_file(self.path(digest)) {
+            tracing::warn!(%error, digest, "the file of a deleted image cannot be removed");
+        }
+        Some(image)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(Path::new(name).file_name().unwrap_or_default())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Image>> {
+        self.offered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes an image into the library, and offers it. The same image again changes its name and signature.
+pub async fn add(
+    app: &Arc<App>,
+    name: Option<String>,
+    bytes: Vec<u8>,
+    signature: Option<Vec<u8>>,
+) -> Result<Arc<FirmwareRow>, AddError> {
+    if bytes.is_empty() || bytes.len() > MAX_IMAGE {
+        let size = format!("an image has 1 to {MAX_IMAGE} bytes, and this one has {}", bytes.len());
+        return Err(AddError::Image(size));
+    }
+    let facts = inspect(&bytes);
+    if let Some(Err(damage)) = &facts.image_sound {
+        return Err(AddError::Image(format!("the image is damaged: {damage}; build or copy it anew")));
+    }
+    if let Some(signature) = &signature
+        && let Err(error) = Proof::recognise(signature)
+    {
+        return Err(AddError::Image(format!("this is no signature that devices know: {error}")));
+    }
+    let digest = digest_of(&bytes);
+    let row = FirmwareRow {
+        name: name.unwrap_or_else(|| format!("{} {}", text(&facts.project), text(&facts.version))),
+        version: text(&facts.version),
+        project: text(&facts.project),
+        size: bytes.len() as u64,
+        uploaded_at: app.now(),
+        signature,
+        digest: digest.clone(),
+    };
+    let library = app.clone();
+    let written = tokio::task::spawn_blocking(move || library.firmware.write(&digest, &bytes));
+    written.await.context("the image could not be written").flatten().map_err(AddError::Storage)?;
+    let saved = app.journal.commit_now(vec![Change::Firmware(FirmwareChange::Put(row.clone()))]).await;
+    saved.map_err(|error| AddError::Storage(error.into()))?;
+    let image = app.firmware.load(row).map_err(AddError::Storage)?;
+    offer(app, &image);
+    Ok(image.row)
+}
+
+/// Why an image is not in the library.
+#[derive(Debug)]
+pub enum AddError {
+    /// It is none, or its signature is none.
+    Image(String),
+    /// It cannot be kept.
+    Storage(anyhow::Error),
+}
+
+/// Removes an image.
+pub async fn remove(app: &Arc<App>, digest: &str) -> anyhow::Result<bool> {
+    if app.firmware.get(digest).is_none() {
+        return Ok(false);
+    }
+    let removal = FirmwareChange::Remove { digest: digest.to_owned() };
+    app.journal.commit_now(vec![Change::Firmware(removal)]).await?;
+    app.firmware.forget(digest);
+    app.offer(&coap_path(digest), None);
+    app.offer(&format!("{}.sig", coap_path(digest)), None);
+    Ok(true)
+}
+
+/// Offers an image, and its signature beside it, over CoAP.
+pub fn offer(app: &App, image: &Image) {
+    let path = coap_path(&image.row.digest);
+    app.offer(&path, Some(&image.body));
+    let signature = image.row.signature.clone().map(Body::new);
+    app.offer(&format!("{path}.sig"), signature.as_ref());
+}
+
+/// Where an image is offered over CoAP: short, since a Package URI of a device may have at most 255 bytes.
+pub fn coap_path(digest: &str) -> String {
+    format!("fw/{}", digest.get(..16).unwrap_or(digest))
+}
+
+/// Where an image is offered over CoAP, at a port of this URI.
+pub fn coap_uri(base: Option<String>, digest: &str) -> Option<String> {
+    base.map(|base| format!("{base}/{}", coap_path(digest)))
+}
+
+/// Where a device fetches an image by CoAP: over DTLS if it is registered so.
+pub async fn coap_uri_for(app: &App, endpoint: &str, digest: &str) -> Option<String> {
+    let (secure, plain) = (app.addresses.coaps_uri(), app.addresses.coap_uri());
+    let is_secure = match app.registration(endpoint).await {
+        Some(registration) => registration.session.is_some(),
+        None => plain.is_none(),
+    };
+    coap_uri(if is_secure { secure.or(plain) } else { plain.or(secure) }, digest)
+}
+
+/// Where devices fetch an image by HTTP or HTTPS, if they can.
+pub fn file_uri(app: &App, scheme: FileScheme, digest: &str) -> Option<String> {
+    app.addresses.files_uri(scheme).map(|base| format!("{base}/fw/{digest}"))
+}
+
+/// SHA-256 in hexadecimal digits.
+pub fn digest_of(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn text(fact: &Option<String>) -> String {
+    fact.clone().unwrap_or_default()
+}

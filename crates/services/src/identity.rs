@@ -1,0 +1,161 @@
+//! What the server itself shows to devices, and whose certificates it believes.
+//!
+//! Without files of the operator it makes a key and a certificate that vouches for itself, once, in the data folder: devices are told
+//! the key or the certificate when they are given their credentials.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use buoy_dtls::config::OwnKey;
+use buoy_dtls::crypto::RustCrypto;
+use buoy_dtls::x509::Anchor;
+use x509_cert::der::Encode;
+
+use crate::certificates::{self, Subject, Use};
+use crate::credentials::Unlisted;
+use crate::private_file;
+
+/// In the data folder: the private key.
+pub const KEY_FILE: &str = "server.key";
+/// In the data folder: the certificate.
+pub const CERTIFICATE_FILE: &str = "server.crt";
+/// Devices that pin it have it for their life.
+const SELF_SIGNED_DAYS: u32 = 20 * 365;
+
+/// The operator's own files.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// The server's private key; goes with `certificate`.
+    pub key: Option<PathBuf>,
+    /// Its certificate, and those between it and its authority.
+    pub certificate: Option<PathBuf>,
+    /// The authorities whose certificates are good for devices.
+    pub client_authorities: Option<PathBuf>,
+}
+
+/// What the server shows, and whom it believes.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The server's key, with its certificate.
+    pub own: OwnKey,
+    /// The certificate of the key.
+    pub certificate: Box<[u8]>,
+    /// Whose certificates are good for devices.
+    pub client_anchors: Box<[Anchor]>,
+}
+
+impl Identity {
+    /// Reads the operator's files, or what lies in the data folder, and makes what is missing there.
+    ///
+    /// # Errors
+    /// If a file is missing, damaged, or not for the others.
+    pub fn load(data: &Path, files: &Files) -> anyhow::Result<Self> {
+        let (key, certificate) = match (&files.key, &files.certificate) {
+            (Some(key), Some(certificate)) => (key.clone(), certificate.clone()),
+            (None, None) => own_files(data)?,
+            _ => bail!("--server-key and --server-cert go together; give both, or none"),
+        };
+        let number = zeroize::Zeroizing::new(<[u8; 32]>::from(certificates::read_key(&key)?.to_bytes()));
+        let chain = ders(&certificate)?;
+        let slices: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
+        let own = OwnKey::certificate::<RustCrypto>(&number, &slices).with_context(|| {
+            format!(
+                "the certificate {} cannot be shown with the key {}",
+                certificate.display(),
+                key.display()
+            )
+        })?;
+        let client_anchors = match &files.client_authorities {
+            Some(path) => anchors(path)?,
+            None => Box::default(),
+        };
+        let certificate = chain.into_iter().next().unwrap_or_default().into();
+        Ok(Self { own, certificate, client_anchors })
+    }
+
+    /// Whether devices without a credential are admitted by their certificate.
+    pub fn unlisted(&self) -> Unlisted {
+        if self.client_anchors.is_empty() { Unlisted::Refused } else { Unlisted::Admitted }
+    }
+}
+
+/// The files in the data folder.
+fn own_files(data: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let (key, certificate) = (data.join(KEY_FILE), data.join(CERTIFICATE_FILE));
+    if !key.exists() {
+        if certificate.exists() {
+            bail!(
+                "{} is missing, and {} is its certificate; bring it back, or move that away",
+                key.display(),
+                certificate.display()
+            );
+        }
+        private_file::create(&key, certificates::key_pem(&certificates::new_key()?)?.as_bytes())?;
+    }
+    if !certificate.exists() {
+        let subject = Subject { name: "buoy", usage: Use::Server, alternatives: &[], days: SELF_SIGNED_DAYS };
+        let made = certificates::self_signed(&subject, &certificates::read_key(&key)?)?;
+        private_file::replace(&certificate, certificates::certificate_pem(&made)?.as_bytes())?;
+    }
+    Ok((key, certificate))
+}
+
+fn ders(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
+    let all = certificates::read_certificates(path)?;
+    all.iter().map(|certificate| Ok(certificate.to_der()?)).collect()
+}
+
+fn anchors(path: &Path) -> anyhow::Result<Box<[Anchor]>> {
+    let anchor = |der: Vec<u8>| {
+        Anchor::new(&der).with_context(|| format!("{} has an authority that cannot be used", path.display()))
+    };
+    ders(path)?.into_iter().map(anchor).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_makes_its_key_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Identity::load(folder.path(), &Files::default()).unwrap();
+        let again = Identity::load(folder.path(), &Files::default()).unwrap();
+        assert_eq!(first.own.public(), again.own.public());
+        assert_eq!(first.certificate, again.certificate);
+        assert_eq!(first.unlisted(), Unlisted::Refused);
+        // A first start that was cut between the two files.
+        std::fs::remove_file(folder.path().join("server.crt")).unwrap();
+        assert_eq!(
+            Identity::load(folder.path(), &Files::default()).unwrap().own.public(),
+            first.own.public()
+        );
+        std::fs::remove_file(folder.path().join("server.key")).unwrap();
+        assert!(
+            Identity::load(folder.path(), &Files::default()).is_err(),
+            "a new key would lock devices out"
+        );
+    }
+
+    #[test]
+    fn files_of_the_operator_must_belong_together() {
+        let (mine, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for folder in [&mine, &other] {
+            Identity::load(folder.path(), &Files::default()).unwrap();
+        }
+        let file = |folder: &tempfile::TempDir, name: &str| Some(folder.path().join(name));
+        let good = Files {
+            key: file(&mine, "server.key"),
+            certificate: file(&mine, "server.crt"),
+            client_authorities: file(&other, "server.crt"),
+        };
+        let identity = Identity::load(other.path(), &good).unwrap();
+        assert_eq!((identity.client_anchors.len(), identity.unlisted()), (1, Unlisted::Admitted));
+        let mixed = Files { key: file(&other, "server.key"), ..good.clone() };
+        assert!(format!("{:#}", Identity::load(mine.path(), &mixed).unwrap_err()).contains("server.crt"));
+        let half = Files { key: None, ..good.clone() };
+        assert!(Identity::load(mine.path(), &half).unwrap_err().to_string().contains("go together"));
+        let none = Files { client_authorities: file(&other, "server.key"), ..good };
+        assert!(Identity::load(mine.path(), &none).unwrap_err().to_string().contains("no certificate"));
+    }
+}

@@ -1,0 +1,294 @@
+//! The one thread that writes to the store: group commit of all that came while the last commit was made.
+//!
+//! What a shard wants saved and what operators want saved go through one queue, so their order holds. Each is a set of changes that is
+//! durable whole or not at all, and one that is refused takes no other with it. Acknowledgements leave first; maintenance comes after
+//! them, in slices. If the store fails, nothing is given back and nothing is lost: the commit is tried again, `/readyz` says why the
+//! server is not ready, and the shards stop taking what they could not save.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use buoy_lwm2m::model::Registry;
+use buoy_net::clock::Clock;
+use buoy_net::shard::{Done, Journal};
+use buoy_net::supervision::Supervisor;
+use buoy_server::Outbox;
+use buoy_store::{ChangeSet, Fates, Maintenance, Rejection, Retention, StoreError, Writer};
+use tokio::sync::oneshot;
+
+use crate::changes::of_outbox;
+use crate::notices::{Notice, NoticeKind};
+use crate::quota::SampleQuota;
+
+/// Jobs of one commit.
+const MAX_GROUP: usize = 256;
+/// What was appended is brought into order when nothing came for so long,
+const IDLE: Duration = Duration::from_millis(100);
+/// when so much of it waits,
+const MOST_UNSORTED: usize = 1 << 19;
+/// and in any case this often.
+const SLICE_EVERY: Duration = Duration::from_millis(500);
+/// How long one slice of maintenance may take.
+const SLICE: Duration = Duration::from_millis(5);
+/// When there was nothing to do, it is looked again after this.
+const LOOK_FOR_OLD: Duration = Duration::from_secs(60);
+/// Before a commit that failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// While somebody waits for a change, the store is asked so often whether it has trouble.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+enum Job {
+    Shard(Outbox, Done),
+    Commit(ChangeSet<'static>, oneshot::Sender<Result<(), Rejection>>),
+    Stop,
+}
+
+/// The way to the journal. Cheap to clone.
+#[derive(Clone)]
+pub struct JournalHandle {
+    jobs: Sender<Job>,
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+impl JournalHandle {
+    /// Makes changes durable, all or none, for somebody who waits: comes back when they are, or with the reason why not. While the store
+    /// cannot be written that comes at once, and the changes are made as soon as it can be.
+    pub async fn commit_now(&self, set: ChangeSet<'static>) -> Result<(), NotSaved> {
+        self.unless_in_trouble(self.commit(set)).await?
+    }
+
+    /// Makes changes durable, all or none; comes back when they are.
+    pub async fn commit(&self, set: ChangeSet<'static>) -> Result<(), NotSaved> {
+        let (done, wait) = oneshot::channel();
+        self.jobs.send(Job::Commit(set, done)).map_err(|_| NotSaved::Stopped)?;
+        wait.await.map_err(|_| NotSaved::Stopped)?.map_err(NotSaved::Rejected)
+    }
+
+    /// Comes back when all that was asked before is durable.
+    pub async fn flush(&self) -> Result<(), NotSaved> {
+        self.commit_now(ChangeSet::new()).await
+    }
+
+    /// Waits for what needs the store, but no longer than that can be written.
+    pub async fn unless_in_trouble<T>(&self, what: impl Future<Output = T>) -> Result<T, NotSaved> {
+        tokio::pin!(what);
+        loop {
+            if let Ok(done) = tokio::time::timeout(LOOK_AGAIN, &mut what).await {
+                return Ok(done);
+            }
+            self.check()?;
+        }
+    }
+
+    /// Whether the store can be written at the moment.
+    pub fn check(&self) -> Result<(), NotSaved> {
+        self.trouble().map_or(Ok(()), |trouble| Err(NotSaved::Trouble(trouble)))
+    }
+
+    /// Why the store cannot be written at the moment.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends the thread once all jobs before are done.
+    pub fn stop(&self) {
+        let _ = self.jobs.send(Job::Stop);
+    }
+}
+
+/// Why a change is not durable.
+#[derive(Debug)]
+pub enum NotSaved {
+    /// The server is stopping.
+    Stopped,
+    /// The store cannot be written at the moment.
+    Trouble(String),
+    /// The store will never take the change.
+    Rejected(Rejection),
+}
+
+impl std::fmt::Display for NotSaved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("the server is stopping"),
+            Self::Trouble(trouble) => f.write_str(trouble),
+            Self::Rejected(rejection) => rejection.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NotSaved {}
+
+impl Journal for JournalHandle {
+    fn save(&mut self, outbox: Outbox, done: &Done) {
+        // After the stop nobody reads the answer, and unsaved things must not be sent.
+        let _ = self.jobs.send(Job::Shard(outbox, done.clone()));
+    }
+}
+
+/// What the thread is made of.
+pub struct Parts<W> {
+    /// The store.
+    pub writer: W,
+    /// The object definitions, by which reports are read.
+    pub models: Arc<Registry>,
+    /// The time.
+    pub clock: Clock,
+    /// How long what has ended, and what was measured, is kept.
+    pub retention: Duration,
+    /// Where it tells what it could not save of what devices reported.
+    pub notify: Box<dyn FnMut(Notice) + Send>,
+}
+
+/// Starts the thread.
+pub fn start(
+    parts: Parts<impl Writer + 'static>,
+    supervisor: &Supervisor,
+) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
+    let (jobs, queue) = channel();
+    let handle = JournalHandle { jobs, trouble: Arc::default() };
+    let thread = Thread { parts, queue, trouble: handle.trouble.clone(), quota: SampleQuota::default() };
+    let join = supervisor.spawn("journal".into(), move || {
+        thread.run();
+        Ok(())
+    })?;
+    Ok((handle, join))
+}
+
+struct Thread<W> {
+    parts: Parts<W>,
+    queue: Receiver<Job>,
+    trouble: Arc<Mutex<Option<String>>>,
+    quota: SampleQuota,
+}
+
+impl<W: Writer> Thread<W> {
+    fn run(mut self) {
+        let mut group = Vec::with_capacity(MAX_GROUP);
+        let mut left = Maintenance { is_removing: true, ..Maintenance::default() };
+        let mut pause = IDLE;
+        let mut last_slice = Instant::now();
+        loop {
+            let is_busy = match self.queue.recv_timeout(pause) {
+                Ok(job) => {
+                    group.push(job);
+                    true
+                }
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            if is_busy {
+                group.extend(self.queue.try_iter().take(MAX_GROUP - 1));
+                let stops = group.iter().any(|job| matches!(job, Job::Stop));
+                left.unsorted += self.commit_and_give_back(&mut group);
+                if stops {
+                    return;
+                }
+                pause = IDLE;
+                if left.unsorted < MOST_UNSORTED && last_slice.elapsed() < SLICE_EVERY {
+                    continue;
+                }
+            }
+            let began = Instant::now();
+            left = self.maintain(left);
+            last_slice = Instant::now();
+            // For as long again the processor is left to those who answer devices.
+            pause = match left {
+                Maintenance { unsorted: 0, is_removing: false } => LOOK_FOR_OLD,
+                _ if is_busy => IDLE,
+                _ => began.elapsed(),
+            };
+        }
+    }
+
+    /// What cannot be done now can be done later: all of it is safe.
+    fn maintain(&mut self, left: Maintenance) -> Maintenance {
+        let retention = u64::try_from(self.parts.retention.as_millis()).unwrap_or(u64::MAX);
+        let since = self.parts.clock.now().as_millis().saturating_sub(retention);
+        self.parts.writer.maintain(Retention { since }, SLICE).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the store can't be maintained now");
+            std::thread::sleep(IDLE);
+            left
+        })
+    }
+
+    /// Makes a group durable, and gives it back. How many changes it had.
+    fn commit_and_give_back(&mut self, group: &mut Vec<Job>) -> usize {
+        let now = self.parts.clock.now().as_millis();
+        let mut sets: Vec<ChangeSet<'_>> = Vec::with_capacity(group.len());
+        let of_shards: Vec<bool> = group.iter().map(|job| matches!(job, Job::Shard(..))).collect();
+        for job in group.iter_mut() {
+            sets.push(match job {
+                Job::Shard(outbox, _) => {
+                    of_outbox(outbox, &self.parts.models, now, &mut self.quota, &mut self.parts.notify)
+                }
+                Job::Commit(set, _) => std::mem::take(set),
+                Job::Stop => ChangeSet::new(),
+            });
+        }
+        let count = sets.iter().map(Vec::len).sum();
+        let fates = self.commit_until_it_holds(&sets);
+        for (place, rejection) in &fates.rejected {
+            if of_shards.get(*place) == Some(&true)
+                && let Some(set) = sets.get_mut(*place)
+            {
+                let set = std::mem::take(set);
+                self.commit_one_by_one(set, rejection);
+            }
+        }
+        drop(sets);
+        let mut rejected = fates.rejected.into_iter().peekable();
+        for (place, job) in group.drain(..).enumerate() {
+            let rejection = rejected.next_if(|(rejected, _)| *rejected == place);
+            give_back(job, rejection.map_or(Ok(()), |(_, rejection)| Err(rejection)));
+        }
+        count
+    }
+
+    /// What an engine did has happened: of its changes all hold that the store can hold.
+    fn commit_one_by_one(&mut self, set: ChangeSet<'_>, rejection: &Rejection) {
+        tracing::error!(%rejection, "the store refuses a change of a device's state; what it holds is kept");
+        let alone: Vec<ChangeSet<'_>> = set.into_iter().map(|change| vec![change]).collect();
+        self.commit_until_it_holds(&alone);
+    }
+
+    fn commit_until_it_holds(&mut self, sets: &[ChangeSet<'_>]) -> Fates {
+        loop {
+            match self.parts.writer.commit(sets) {
+                Ok(fates) => {
+                    self.set_trouble(None);
+                    for left_out in &fates.left_out {
+                        (self.parts.notify)(Notice {
+                            endpoint: left_out.endpoint.as_str().into(),
+                            kind: NoticeKind::TooManySeries(left_out.values),
+                        });
+                    }
+                    return fates;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the store cannot be written; trying again every second");
+                    self.set_trouble(Some(error));
+                    std::thread::sleep(RETRY);
+                }
+            }
+        }
+    }
+
+    fn set_trouble(&self, error: Option<StoreError>) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        *trouble = error.map(|error| error.to_string());
+    }
+}
+
+fn give_back(job: Job, fate: Result<(), Rejection>) {
+    match job {
+        Job::Shard(outbox, done) => done.saved(outbox),
+        Job::Commit(_, done) => {
+            // Whoever asked may have gone.
+            let _ = done.send(fate);
+        }
+        Job::Stop => {}
+    }
+}

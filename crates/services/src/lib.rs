@@ -1,0 +1,31 @@
+//! What an operator can do with a Buoy server, as commands; and the running engines, journal and event log behind them.
+//!
+//! Between the engines and the faces (HTTP, page, command line) stands this crate, and it is the only way in. It knows no HTTP, no
+//! command line and no SQL. [`server`] starts everything in stages; [`app`] is what a face holds.
+
+#![forbid(unsafe_code)]
+
+pub mod app;
+pub mod bootstrap;
+pub mod certificates;
+pub mod changes;
+pub mod credentials;
+pub mod downloads;
+pub mod failures;
+pub mod firmware;
+pub mod hex;
+pub mod hub;
+pub mod identity;
+pub mod journal;
+pub mod keyfile;
+pub mod keys_in_use;
+pub mod listen;
+mod log_limit;
+pub mod notices;
+pub mod private_file;
+mod quota;
+pub mod refusals;
+mod security;
+pub mod server;
+pub mod updates;
+pub mod values;

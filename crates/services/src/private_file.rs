@@ -1,0 +1,120 @@
+//! Files that only their owner may read: keys. Written whole or not at all, even if the power goes.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use zeroize::Zeroizing;
+
+/// Writes a file that must not be there yet.
+pub fn create(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    match write_new(path, bytes) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            bail!(
+                "{} is there already, and is not overwritten; move it away, or choose another place",
+                path.display()
+            )
+        }
+        result => result.with_context(|| format!("{} cannot be written", path.display())),
+    }
+}
+
+/// Writes a file in place of what is there: a reader sees either the old one or the new one.
+pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let replaced = || {
+        // What an earlier run left when it was interrupted.
+        if let Err(error) = fs::remove_file(&beside)
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        write_new(&beside, bytes)?;
+        fs::rename(&beside, path)?;
+        // The new name, too, must outlive a power cut.
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    replaced().with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Makes a folder that only its owner may look into, and those above it. One that is there stays as it is.
+pub fn create_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Reads a file, unless others may read it too.
+pub fn read(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let bytes = Zeroizing::new(bytes);
+    check_private(path)?;
+    Ok(bytes)
+}
+
+#[cfg(unix)]
+fn check_private(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        bail!(
+            "{} holds a secret, and others may read it (its mode is {mode:o}); run `chmod 600 {}`, and make a new key if somebody \
+             may have read this one",
+            path.display(),
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_private(_: &Path) -> anyhow::Result<()> {
+    Ok(())
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_written_for_its_owner_alone_and_never_over_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        create(&path, b"one").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(create(&path, b"two").unwrap_err().to_string().contains("not overwritten"));
+        assert_eq!(*read(&path).unwrap(), b"one");
+        // An interrupted replacement left its half beside.
+        fs::write(folder.path().join("key.new"), b"ha").unwrap();
+        replace(&path, b"three").unwrap();
+        assert_eq!(*read(&path).unwrap(), b"three");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_secret_that_others_may_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, b"one").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("640") && error.contains("chmod 600"), "{error}");
+    }
+}

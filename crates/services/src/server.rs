@@ -1,0 +1,451 @@
+//! The running server, started in stages: the data folder is opened, the ports are bound, the engines run.
+//!
+//! Each stage owns what the one before it made, so nothing can be used before it is there, and nothing is hooked up afterwards.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use buoy_lwm2m::model::{Registry, xml};
+use buoy_net::bootstrap::{BootstrapHandle, BootstrapParts};
+use buoy_net::clock::Clock;
+use buoy_net::directory::Endpoints;
+use buoy_net::secure::SecureParts;
+use buoy_net::shard::{Parts, ShardHandle};
+use buoy_net::supervision::{Failure, Supervisor};
+use buoy_net::udp::UdpSocket;
+use buoy_server::{Outbox, RegistrationKey, SessionId, Shard, ShardConfig};
+use buoy_store::sqlite::Sqlite;
+use buoy_store::{Page, Purpose, Reader};
+
+use crate::app::App;
+use crate::changes;
+use crate::credentials::{ChangedCredentials, Credentials};
+use crate::downloads::Downloads;
+use crate::failures::Failures;
+use crate::firmware::{self, Library};
+use crate::hub::Hub;
+use crate::identity::{self, Identity};
+use crate::journal::{self, JournalHandle};
+use crate::keyfile::{self, Keys};
+use crate::keys_in_use::KeysInUse;
+use crate::listen::{self, Addresses, Listen, ShardSockets, Sockets};
+use crate::notices::Notices;
+use crate::refusals::Refusals;
+use crate::security::Security;
+use crate::{bootstrap, updates};
+
+/// Of a data folder: what seals its secrets, and what the server shows to devices.
+pub const KEY_FILES: [&str; 3] = [keyfile::FILE, identity::KEY_FILE, identity::CERTIFICATE_FILE];
+/// How often the times of last contact are saved, and how far sessions have come.
+const HOUSEKEEPING: Duration = Duration::from_secs(300);
+
+/// What a server is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The ports.
+    pub listen: Listen,
+    /// Threads that serve devices.
+    pub shards: usize,
+    /// A folder of object definitions in OMA's XML.
+    pub models: Option<PathBuf>,
+    /// How long values, and what has ended, are kept.
+    pub retention_days: u32,
+    /// How long a device in queue mode is taken to listen after a contact.
+    pub awake_time: Duration,
+    /// The operator's own keys and certificates.
+    pub identity: identity::Files,
+}
+
+/// The first stage: the data folder is ours, and its store is open.
+#[derive(Debug)]
+pub struct Opened {
+    settings: Settings,
+    store: Sqlite,
+    models: Arc<Registry>,
+    /// Held as long as the server runs.
+    lock: File,
+}
+
+/// The second stage: the ports are ours.
+pub struct Bound {
+    opened: Opened,
+    sockets: Sockets,
+    addresses: Addresses,
+}
+
+/// The last stage: devices are served.
+pub struct Running {
+    app: Arc<App>,
+    shards: Vec<(ShardHandle, JoinHandle<()>)>,
+    bootstrap: Option<(BootstrapHandle, JoinHandle<()>)>,
+    journal: JoinHandle<()>,
+    _lock: File,
+}
+
+impl Opened {
+    /// Opens a data folder, and makes it if there is none.
+    ///
+    /// # Errors
+    /// If it can't be used, or another server runs on it.
+    pub fn open(settings: Settings) -> anyhow::Result<Self> {
+        crate::private_file::create_folder(&settings.data).with_context(|| {
+            format!("the data folder {} cannot be made; choose another --data", settings.data.display())
+        })?;
+        let lock = lock(&settings.data)?;
+        let store = Sqlite::open(&database(&settings.data))?;
+        let models = Arc::new(load_models(settings.models.as_deref())?);
+        Ok(Self { settings, store, models, lock })
+    }
+
+    /// Binds all ports for devices.
+    ///
+    /// # Errors
+    /// If one can't be had.
+    pub fn bind(self) -> anyhow::Result<Bound> {
+        let (sockets, addresses) = listen::bind(&self.settings.listen, self.settings.shards)?;
+        Ok(Bound { opened: self, sockets, addresses })
+    }
+}
+
+impl Bound {
+    /// Starts all threads and tasks; devices can register when this returns. To be called where tasks can be started.
+    ///
+    /// # Errors
+    /// If the store fails, or the system refuses threads.
+    pub fn start(self) -> anyhow::Result<Running> {
+        let Self { opened, sockets, addresses } = self;
+        let Opened { settings, store, models, lock } = opened;
+        let failures = Failures::none();
+        let supervisor = failures.supervisor();
+        let clock = Clock::start();
+        let (hub, events) = Hub::new();
+        let (journal, journal_thread) = start_journal(&settings, &store, &models, clock, &hub, &supervisor)?;
+        let reader = store.reader()?;
+        let keys = Keys::open(&settings.data, &reader)?;
+        let identity = Identity::load(&settings.data, &settings.identity)?;
+        let (credentials, changed_credentials) =
+            Credentials::load(&reader, keys.clone(), journal.clone(), identity.unlisted())?;
+        let security = Security::new(&identity, &keys, &credentials)?;
+        let bootstrap = bootstrap::Bootstrap::load(
+            &reader,
+            bootstrap::Parts {
+                store: store.clone(),
+                sealer: keys.sealer(),
+                credentials: credentials.clone(),
+                journal: journal.clone(),
+                hub: hub.clone(),
+                own: security.own(&addresses),
+                clock,
+            },
+        )?;
+        let endpoints = Endpoints::new(security.identities(Purpose::Lwm2m));
+        let engines = restore(&reader, &endpoints, clock, &settings)?;
+        let shards = start_shards(
+            &reader,
+            sockets.shards,
+            engines,
+            &security,
+            &endpoints,
+            |(engine, outbox), plain, secure| Parts {
+                engine,
+                outbox,
+                plain,
+                secure,
+                directory: endpoints.clone(),
+                journal: Box::new(journal.clone()),
+                publish: Box::new({
+                    let (hub, mut refusals) = (hub.clone(), Refusals::new(endpoints.clone()));
+                    move |events| {
+                        refusals.tell(events);
+                        hub.publish(events);
+                    }
+                }),
+                clock,
+                supervisor: supervisor.clone(),
+            },
+        )?;
+        let bootstrap_server = start_bootstrap(sockets.bootstrap, &security, &bootstrap, clock, &supervisor)?;
+        let (updates, commands) = updates::UpdatesHandle::new();
+        let app = Arc::new(App {
+            shards: shards.iter().map(|(handle, _)| handle.clone()).collect(),
+            endpoints,
+            hub,
+            journal,
+            failures,
+            models,
+            clock,
+            firmware: Library::open(settings.data.join("firmware"))?,
+            next_operation: AtomicU64::new(reader.last_operation()? + 1),
+            store,
+            readers: Mutex::default(),
+            credentials,
+            identity,
+            bootstrap,
+            bootstrap_server: bootstrap_server.as_ref().map(|(handle, _)| handle.clone()),
+            addresses,
+            updates,
+            downloads: Downloads::default(),
+            keys_in_use: KeysInUse::default(),
+            started_at: clock.now().as_millis(),
+        });
+        offer_firmware(&app, &reader)?;
+        start_tasks(&app, &reader, changed_credentials, commands, events)?;
+        Ok(Running { app, shards, bootstrap: bootstrap_server, journal: journal_thread, _lock: lock })
+    }
+}
+
+impl Running {
+    /// What the faces of the server hold.
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Comes back when a part of the server has failed. Then it is to be ended at once: no part is left to stop it well.
+    pub async fn failed(&self) -> Failure {
+        self.app.failures.wait().await
+    }
+
+    /// Saves what is to be saved, answers what is to be answered, and ends.
+    ///
+    /// # Errors
+    /// If a thread had failed.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        save_last_contacts(&self.app);
+        if let Some((handle, thread)) = self.bootstrap {
+            handle.stop();
+            join("the bootstrap server", thread).await?;
+        }
+        for (handle, thread) in self.shards {
+            handle.stop();
+            join("a shard", thread).await?;
+        }
+        self.app.journal.stop();
+        join("the journal", self.journal).await
+    }
+}
+
+async fn join(part: &str, thread: JoinHandle<()>) -> anyhow::Result<()> {
+    if tokio::task::spawn_blocking(move || thread.join()).await?.is_err() {
+        bail!("the thread of {part} had failed");
+    }
+    Ok(())
+}
+
+fn start_journal(
+    settings: &Settings,
+    store: &Sqlite,
+    models: &Arc<Registry>,
+    clock: Clock,
+    hub: &Hub,
+    supervisor: &Supervisor,
+) -> anyhow::Result<(JournalHandle, JoinHandle<()>)> {
+    let mut notices = Notices::new(hub.clone());
+    let parts = journal::Parts {
+        writer: store.writer()?,
+        models: models.clone(),
+        clock,
+        retention: Duration::from_secs(u64::from(settings.retention_days) * 24 * 60 * 60),
+        notify: Box::new(move |notice| notices.publish(notice)),
+    };
+    Ok(journal::start(parts, supervisor)?)
+}
+
+fn start_tasks(
+    app: &Arc<App>,
+    reader: &impl Reader,
+    changed_credentials: ChangedCredentials,
+    commands: updates::Commands,
+    events: updates::Events,
+) -> anyhow::Result<()> {
+    let last_update =
+        reader.updates(None, Page { before: u64::MAX, limit: 1 })?.first().map_or(0, |row| row.id);
+    let updates = updates::run(app.clone(), commands, events, reader.open_updates()?, last_update);
+    app.failures.spawn("the updates", async move {
+        updates.await;
+        Ok(())
+    });
+    app.failures.spawn("the credentials", app.clone().follow_credentials(changed_credentials));
+    app.failures.spawn("the housekeeping", keep_house(app.clone()));
+    Ok(())
+}
+
+/// The database in a data folder.
+pub fn database(data: &Path) -> PathBuf {
+    data.join("buoy.db")
+}
+
+/// A data folder has one server: two would give out the same names twice.
+pub(crate) fn lock(data: &Path) -> anyhow::Result<File> {
+    let path = data.join("lock");
+    let file = File::options().create(true).write(true).truncate(false).open(&path);
+    let file =
+        file.with_context(|| format!("{} cannot be written; choose another --data", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another `buoy serve` runs on the data folder {}; stop it, or choose another --data",
+            data.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("{} cannot be locked", path.display()))
+        }
+    }
+}
+
+fn load_models(folder: Option<&Path>) -> anyhow::Result<Registry> {
+    let mut registry = Registry::standard();
+    if let Some(folder) = folder {
+        let report = xml::load_folder(&mut registry, folder).with_context(|| {
+            format!("the folder of object definitions {} cannot be read", folder.display())
+        })?;
+        for bad in report.skipped {
+            tracing::warn!(file = %bad.file.display(), error = %bad.error, "an object definition was skipped");
+        }
+        tracing::info!(count = report.loaded.len(), "object definitions loaded");
+    }
+    Ok(registry)
+}
+
+/// A shard, and what it has to save and to tell from the start.
+type Engine = (Shard<Endpoints>, Outbox);
+
+/// Makes the shards, with all that the store knows.
+fn restore(
+    reader: &impl Reader,
+    endpoints: &Endpoints,
+    clock: Clock,
+    settings: &Settings,
+) -> anyhow::Result<Vec<Engine>> {
+    let count = settings.shards;
+    let config =
+        ShardConfig { awake_time: settings.awake_time, shards: count as u8, ..ShardConfig::default() };
+    let mut engines = Vec::with_capacity(count);
+    for number in 0..count {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)
+            .map_err(|error| anyhow::anyhow!("the system has no random numbers: {error}"))?;
+        engines.push((Shard::new(number as u8, config, endpoints.clone(), seed), Outbox::default()));
+    }
+    let now = clock.now();
+    let mut damaged = 0;
+    reader.registrations(&mut |key, record| {
+        let key = RegistrationKey(key);
+        // Keys may name shards of a time when there were more.
+        let (engine, _) = &mut engines[usize::from(key.shard()) % count];
+        if engine.restore(now, key, record).is_none() {
+            damaged += 1;
+        }
+    })?;
+    if damaged > 0 {
+        tracing::error!(
+            damaged,
+            "records of registrations cannot be read; those devices will register again"
+        );
+    }
+    for row in reader.open_operations()? {
+        let Some(record) = changes::operation_record(&row) else {
+            tracing::error!(id = row.id, "the record of an operation cannot be read; it is dropped");
+            continue;
+        };
+        use buoy_server::Directory as _;
+        let home = endpoints.claim(&record.endpoint, 0);
+        let (engine, outbox) = &mut engines[usize::from(home) % count];
+        engine.restore_operation(now, record, outbox);
+    }
+    Ok(engines)
+}
+
+/// Starts the shards, each with its sockets and with the sessions that it had.
+fn start_shards(
+    reader: &impl Reader,
+    sockets: Vec<ShardSockets>,
+    engines: Vec<Engine>,
+    security: &Security,
+    endpoints: &Endpoints,
+    parts: impl Fn(Engine, Option<UdpSocket>, Option<SecureParts>) -> Parts,
+) -> anyhow::Result<Vec<(ShardHandle, JoinHandle<()>)>> {
+    let count = sockets.len();
+    let mut sessions: Vec<Vec<(SessionId, Vec<u8>)>> = vec![Vec::new(); count];
+    let mut last = engines
+        .iter()
+        .flat_map(|(engine, _)| engine.registrations())
+        .filter_map(|registration| registration.session)
+        .map(SessionId::counter)
+        .max()
+        .unwrap_or(0);
+    reader.sessions(&mut |id, record| {
+        let Some(session) = SessionId::from_number(id) else { return };
+        last = last.max(session.counter());
+        // Names may carry numbers of a time when there were more shards.
+        sessions[usize::from(session.shard()) % count].push((session, record.to_vec()));
+    })?;
+    endpoints.named_up_to(last);
+    let parts = sockets.into_iter().zip(engines).zip(sessions).map(|((sockets, engine), sessions)| {
+        let secure = sockets.secure.map(|socket| security.parts(Purpose::Lwm2m, socket, sessions));
+        parts(engine, sockets.plain, secure)
+    });
+    Ok(buoy_net::shard::start(parts.collect())?)
+}
+
+fn start_bootstrap(
+    sockets: ShardSockets,
+    security: &Security,
+    bootstrap: &bootstrap::Bootstrap,
+    clock: Clock,
+    supervisor: &Supervisor,
+) -> anyhow::Result<Option<(BootstrapHandle, JoinHandle<()>)>> {
+    if sockets.plain.is_none() && sockets.secure.is_none() {
+        return Ok(None);
+    }
+    let (decide, publish) = (bootstrap.clone(), bootstrap.clone());
+    let secure = sockets.secure.map(|socket| security.parts(Purpose::Bootstrap, socket, Vec::new()));
+    let parts = BootstrapParts {
+        plain: sockets.plain,
+        secure,
+        directory: Endpoints::new(security.identities(Purpose::Bootstrap)),
+        decide: Box::new(move |request, proved| decide.decide(request, proved)),
+        publish: Box::new(move |event| publish.publish(event)),
+        clock,
+        supervisor: supervisor.clone(),
+    };
+    Ok(Some(buoy_net::bootstrap::start(parts)?))
+}
+
+fn offer_firmware(app: &App, reader: &impl Reader) -> anyhow::Result<()> {
+    for row in reader.firmware()? {
+        match app.firmware.load(row) {
+            Ok(image) => firmware::offer(app, &image),
+            Err(error) => tracing::error!("{error:#}"),
+        }
+    }
+    Ok(())
+}
+
+async fn keep_house(app: Arc<App>) -> Result<(), String> {
+    let mut tick = tokio::time::interval(HOUSEKEEPING);
+    // What was missed while the store could not be written is not done over and over after that.
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    tick.tick().await;
+    loop {
+        tick.tick().await;
+        save_last_contacts(&app);
+        app.shards.iter().for_each(ShardHandle::save_sessions);
+        if app.journal.flush().await.is_err_and(|error| matches!(error, journal::NotSaved::Stopped)) {
+            return Ok(());
+        }
+    }
+}
+
+fn save_last_contacts(app: &App) {
+    for shard in &app.shards {
+        shard.run(|shard, _, outbox| shard.save_last_contacts(outbox));
+    }
+}
