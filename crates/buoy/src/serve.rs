@@ -52,6 +52,8 @@ pub(crate) use listen::Listen;
 pub(crate) const KEY_FILES: [&str; 3] = [keyfile::FILE, identity::KEY_FILE, identity::CERTIFICATE_FILE];
 /// How often old values are pruned and the times of last contact are saved.
 const HOUSEKEEPING: Duration = Duration::from_secs(300);
+/// Times of last contact that each shard saves in a second: half a million devices take no more than five minutes.
+const CONTACTS_A_SLICE: usize = 2000;
 
 /// What `buoy serve` is told.
 #[derive(Clone, Debug)]
@@ -169,6 +171,7 @@ impl Server {
             reader.updates(None, Page { before: u64::MAX, limit: 1 })?.first().map_or(0, |row| row.id);
         tokio::spawn(updates::run(app.clone(), commands, events, reader.open_updates()?, last_update));
         tokio::spawn(keep_house(app.clone(), settings.retention_days));
+        tokio::spawn(save_contacts_in_slices(app.clone()));
 
         let (stop_http, stopped) = oneshot::channel();
         let http = tokio::spawn(serve_http(sockets.http, app.clone(), stopped));
@@ -193,7 +196,7 @@ impl Server {
 
     /// Saves what is to be saved, answers what is to be answered, and ends.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
-        save_last_contacts(&self.app);
+        save_last_contacts(&self.app, usize::MAX);
         let _ = self.stop_http.send(());
         // Event streams never end by themselves.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.http).await;
@@ -388,7 +391,6 @@ async fn keep_house(app: Arc<App>, retention_days: u32) {
     tick.tick().await;
     loop {
         tick.tick().await;
-        save_last_contacts(&app);
         app.shards.iter().for_each(ShardHandle::save_sessions);
         let before = app.now().saturating_sub(retention);
         if app.journal.edit(move |batch| batch.prune(before)).await.is_err() {
@@ -397,8 +399,20 @@ async fn keep_house(app: Arc<App>, retention_days: u32) {
     }
 }
 
-fn save_last_contacts(app: &App) {
+/// Saves when devices were heard, in slices so small that no answer waits for one.
+async fn save_contacts_in_slices(app: Arc<App>) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        save_last_contacts(&app, CONTACTS_A_SLICE);
+    }
+}
+
+fn save_last_contacts(app: &App, most: usize) {
     for shard in &app.shards {
-        shard.run(|shard, _, outbox| shard.save_last_contacts(outbox));
+        shard.run(move |shard, _, outbox| {
+            shard.save_last_contacts(most, outbox);
+        });
     }
 }

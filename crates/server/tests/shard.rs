@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use buoy_coap::endpoint::acknowledge;
+use buoy_coap::endpoint::{acknowledge, reject};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
 use buoy_coap::wire::{Header, Kind, Message};
@@ -19,6 +19,8 @@ struct World {
     now: Instant,
     next_id: u16,
     sent: Vec<(Peer, Vec<u8>)>,
+    /// Whether devices are at the addresses that they claim, so that they answer pings.
+    answers_pings: bool,
 }
 
 fn peer(port: u16) -> Peer {
@@ -36,6 +38,7 @@ impl World {
             now: Instant::from_millis(1_000_000),
             next_id: 1,
             sent: Vec::new(),
+            answers_pings: true,
         }
     }
 
@@ -46,7 +49,15 @@ impl World {
     }
 
     fn settle(&mut self) {
-        self.sent.extend(self.server.settle(self.now));
+        let sent = self.server.settle(self.now);
+        let is_answered = |datagram: &[u8]| self.answers_pings && is_ping(datagram);
+        let (pings, others): (Vec<_>, Vec<_>) =
+            sent.into_iter().partition(|(_, datagram)| is_answered(datagram));
+        self.sent.extend(others);
+        for (peer, ping) in pings {
+            let reset = reject(Message::parse(&ping).unwrap().message_id());
+            self.deliver(peer.address.port(), &reset);
+        }
     }
 
     fn wait(&mut self, seconds: u64) {
@@ -124,6 +135,10 @@ impl World {
     fn outcome(&self, id: u64) -> Option<Result<Code, Failure>> {
         self.server.outcome_code(id)
     }
+}
+
+fn is_ping(datagram: &[u8]) -> bool {
+    matches!(datagram, [0x40, 0, _, _])
 }
 
 fn read() -> Downlink {
@@ -265,7 +280,6 @@ fn a_bad_registration_is_refused_with_a_reason() {
         (vec![], &b"</1/0>"[..], Code::BAD_REQUEST),
         (vec!["ep="], b"</1/0>", Code::BAD_REQUEST),
         (vec!["ep=a", "lt=x"], b"</1/0>", Code::BAD_REQUEST),
-        (vec!["ep=a", "lt=0"], b"</1/0>", Code::BAD_REQUEST),
         (vec!["ep=a", "lwm2m=9.9"], b"</1/0>", Code::PRECONDITION_FAILED),
         (vec!["ep=a"], b"</1/0", Code::BAD_REQUEST),
         (vec!["ep=a"], b"\xff", Code::BAD_REQUEST),
@@ -282,17 +296,55 @@ fn a_bad_registration_is_refused_with_a_reason() {
 }
 
 #[test]
-fn an_update_to_a_lifetime_of_nothing_is_refused_and_changes_nothing() {
+fn a_lifetime_of_zero_never_ends_neither_by_register_nor_by_update_nor_after_a_restart() {
+    const TEN_YEARS: u64 = 10 * 365 * 86_400;
     let mut world = World::new();
-    let location = world.register(1000, "buoy-1", &["lt=300"]);
-    let options = [
-        (OptionNumber::URI_PATH, &b"rd"[..]),
-        (OptionNumber::URI_PATH, location.as_bytes()),
-        (OptionNumber::URI_QUERY, b"lt=0"),
-    ];
-    let answer = world.ask(1000, Code::POST, &options, b"");
-    assert_eq!(Message::parse(&answer).unwrap().code(), Code::BAD_REQUEST);
-    assert_eq!(world.server.shard.registration("buoy-1").unwrap().lifetime, 300);
+    let endless = world.register(1000, "endless", &["lt=0"]);
+    let location = world.register(1001, "later-endless", &["lt=300"]);
+    let options = |location: &str, query: &str| {
+        let request = [
+            (OptionNumber::URI_PATH, b"rd".to_vec()),
+            (OptionNumber::URI_PATH, location.as_bytes().to_vec()),
+            (OptionNumber::URI_QUERY, query.as_bytes().to_vec()),
+        ];
+        request.map(|(number, value)| (number, &*value.leak()))
+    };
+    let answer = world.ask(1001, Code::POST, &options(&location, "lt=0"), b"");
+    assert_eq!(Message::parse(&answer).unwrap().code(), Code::CHANGED);
+    assert_eq!(world.update(1000, &endless), Code::CHANGED);
+    assert_eq!(world.server.shard.next_deadline(), None, "no timer runs for what never ends");
+    world.wait(TEN_YEARS);
+    assert_eq!(world.server.shard.len(), 2);
+
+    let mut world = world.restarted();
+    assert_eq!(world.server.shard.next_deadline(), None);
+    world.wait(TEN_YEARS);
+    for endpoint in ["endless", "later-endless"] {
+        assert_eq!(world.server.shard.registration(endpoint).unwrap().lifetime, 0);
+    }
+    // And back: an end that is said counts again.
+    let answer = world.ask(1000, Code::POST, &options(&endless, "lt=60"), b"");
+    assert_eq!(Message::parse(&answer).unwrap().code(), Code::CHANGED);
+    world.wait(70);
+    assert_eq!(world.server.shard.len(), 1);
+}
+
+#[test]
+fn a_registration_has_one_appointment_however_often_its_device_registers_or_changes_its_lifetime() {
+    let mut world = World::new();
+    let mut location = String::new();
+    for _ in 0..50 {
+        location = world.register(1000, "restless", &["lt=4294967295", "Q"]);
+    }
+    for lifetime in (0..50).map(|n| if n % 2 == 0 { "lt=4294967294" } else { "lt=60" }) {
+        let options = [
+            (OptionNumber::URI_PATH, &b"rd"[..]),
+            (OptionNumber::URI_PATH, location.as_bytes()),
+            (OptionNumber::URI_QUERY, lifetime.as_bytes()),
+        ];
+        world.ask(1000, Code::POST, &options, b"");
+    }
+    assert_eq!(world.server.shard.appointments(), 2, "its expiry and its nap");
 }
 
 #[test]
@@ -591,4 +643,259 @@ fn what_a_silent_device_may_have_done_is_done_again_only_if_that_is_safe() {
         world.update(1000, &location);
         assert_eq!(world.sent.len(), if is_safe { 2 } else { 1 }, "{line}");
     }
+}
+
+/// Something that is done to a world, and what it is called.
+type Case<T> = (&'static str, fn(&mut World, T));
+
+/// Bytes that the server sent to an address.
+fn bytes_to(world: &World, port: u16) -> usize {
+    world.sent.iter().filter(|(to, _)| *to == peer(port)).map(|(_, datagram)| datagram.len()).sum()
+}
+
+/// The shortest Register of an endpoint.
+fn short_register(message_id: u16, endpoint: &str) -> Vec<u8> {
+    let header = Header { kind: Kind::Confirmable, code: Code::POST, message_id, token: b"" };
+    let endpoint = format!("ep={endpoint}");
+    let options = [
+        (OptionNumber::URI_PATH, &b"rd"[..]),
+        (OptionNumber::URI_QUERY, endpoint.as_bytes()),
+        (OptionNumber::URI_QUERY, b"lwm2m=1.0"),
+    ];
+    message(header, &options, b"")
+}
+
+#[test]
+fn an_address_that_is_only_claimed_gets_at_most_three_times_what_came_from_it_whatever_waits() {
+    let large = || request(Code::PUT, &[(OptionNumber::CONTENT_FORMAT, &[42])], &[7; 900]);
+    let waiting: [Case<Downlink>; 4] = [
+        ("a large write", |world, large| {
+            world.submit(1, "sleeper", large, Intent::Once, Durability::Durable);
+        }),
+        ("reads", |world, _| {
+            (1..40).for_each(|id| world.submit(id, "sleeper", read(), Intent::Once, Durability::Durable));
+        }),
+        ("observations", |world, _| {
+            for id in 1..10 {
+                let paths = Arc::from([Path::resource(3303, id, 5700)]);
+                let intent = Intent::Observe { paths, composite: false };
+                let observe = request(Code::GET, &[(OptionNumber::OBSERVE, b"")], b"");
+                world.submit(u64::from(id), "sleeper", observe, intent, Durability::Patient);
+                world.answer(1000, Code::CONTENT, &[(OptionNumber::OBSERVE, b"\x01")], b"20");
+            }
+        }),
+        ("nothing", |_, _| {}),
+    ];
+    for (name, wait_for_it) in waiting {
+        let mut world = World::new();
+        world.register(1000, "sleeper", &["lt=0", "Q"]);
+        if name != "observations" {
+            world.wait(120);
+        }
+        wait_for_it(&mut world, large());
+        let mut world = world.restarted();
+        world.answers_pings = false;
+        for register in 1..4 {
+            let forged = short_register(register, "sleeper");
+            world.sent.clear();
+            world.deliver(4000, &forged);
+            // Its duplicates, and all repetitions of ours.
+            world.deliver(4000, &forged);
+            world.wait(600);
+            let limit = 2 * 3 * forged.len();
+            assert!(bytes_to(&world, 4000) <= limit, "{name}: {} of {limit} bytes", bytes_to(&world, 4000));
+        }
+    }
+}
+
+#[test]
+fn what_is_too_large_for_a_claimed_address_goes_out_when_the_address_is_proved_by_whatever_means() {
+    let large = || request(Code::PUT, &[(OptionNumber::CONTENT_FORMAT, &[42])], &[7; 900]);
+    let is_sent = |world: &World| world.sent.iter().any(|(_, datagram)| datagram.len() > 900);
+    let proofs: [Case<String>; 3] = [
+        ("the answer to a ping", |world, _| {
+            let ping = world.sent.iter().rev().find(|(_, datagram)| is_ping(datagram)).unwrap().1.clone();
+            let reset = reject(Message::parse(&ping).unwrap().message_id());
+            world.deliver(1000, &reset);
+        }),
+        ("a request for the location that was told to the address", |world, location| {
+            world.update(1000, &location);
+        }),
+        ("an Echo value", |world, _| {
+            let path = [(OptionNumber::URI_PATH, &b"fw"[..])];
+            let answer = world.ask(1000, Code::GET, &path, b"");
+            let echo = Message::parse(&answer).unwrap().value(OptionNumber::ECHO).unwrap().to_vec();
+            let options = [path[0], (OptionNumber::ECHO, &echo)];
+            world.ask(1000, Code::GET, &options, b"");
+            world.wait(3);
+        }),
+    ];
+    for (name, prove) in proofs {
+        let mut world = World::new();
+        world.answers_pings = false;
+        world.server.shard.set_file("fw", Some(Body::new(vec![5u8; 3000])));
+        let location = world.register(1000, "buoy-1", &["lt=300"]);
+        world.submit(1, "buoy-1", large(), Intent::Once, Durability::Patient);
+        assert!(!is_sent(&world), "{name}");
+        prove(&mut world, location);
+        assert!(is_sent(&world), "{name}");
+    }
+}
+
+#[test]
+fn a_device_that_forges_its_address_cannot_prove_it_by_what_it_knows_from_its_own() {
+    let large = || request(Code::PUT, &[(OptionNumber::CONTENT_FORMAT, &[42])], &[7; 900]);
+    let mut world = World::new();
+    let location = world.register(1000, "insider", &["lt=300"]);
+    // It knows the request that is under way, with its token, and its location.
+    world.submit(1, "insider", read(), Intent::Once, Durability::Patient);
+    let under_way = world.last_request().token().to_vec();
+    let message_id = world.last_request().message_id();
+    world.submit(2, "insider", large(), Intent::Once, Durability::Patient);
+    world.answers_pings = false;
+    world.sent.clear();
+    let mut received = 0;
+    for id in 1..4 {
+        let header = Header { kind: Kind::NonConfirmable, code: Code::POST, message_id: id, token: b"" };
+        let options = [(OptionNumber::URI_PATH, &b"rd"[..]), (OptionNumber::URI_PATH, location.as_bytes())];
+        let update = message(header, &options, b"");
+        world.deliver(4000, &update);
+        received += update.len();
+    }
+    let header = Header { kind: Kind::Acknowledgement, code: Code::CONTENT, message_id, token: &under_way };
+    let answer = message(header, &[], b"1");
+    world.deliver(4000, &answer);
+    received += answer.len();
+    world.wait(200);
+    assert!(bytes_to(&world, 4000) <= 3 * received, "{} of {received}", bytes_to(&world, 4000));
+}
+
+#[test]
+fn the_newest_registration_has_an_address_and_the_older_one_waits_until_it_is_heard_again() {
+    let mut world = World::new();
+    let older = world.register(1000, "older", &["lt=3600"]);
+    world.submit(1, "older", read(), Intent::Once, Durability::Patient);
+    world.submit(2, "older", read(), Intent::Once, Durability::Patient);
+    let stale = world.last_request().token().to_vec();
+    world.register(1000, "newer", &["lt=3600"]);
+    world.sent.clear();
+    world.submit(3, "older", read(), Intent::Once, Durability::Patient);
+    world.wait(200);
+    assert!(world.sent.is_empty(), "nothing for the older one goes to the newer one's address");
+    // What the newer one says is its own, and its answer to a request of the older one's counts for nobody.
+    let options = [(OptionNumber::URI_PATH, &b"dp"[..]), (OptionNumber::CONTENT_FORMAT, &[110])];
+    world.ask(1000, Code::POST, &options, br#"[{"bn":"/3303/0/5700","v":21.5}]"#);
+    let reporters: Vec<_> = world.server.store.reports.iter().map(|report| &*report.endpoint).collect();
+    assert_eq!(reporters, ["newer"]);
+    let header = Header { kind: Kind::NonConfirmable, code: Code::CONTENT, message_id: 1, token: &stale };
+    world.deliver(1000, &message(header, &[], b"66"));
+    assert_eq!(world.outcome(1), None);
+    // After a restart it is the same.
+    let mut world = world.restarted();
+    world.sent.clear();
+    world.submit(4, "older", read(), Intent::Once, Durability::Patient);
+    world.submit(5, "newer", read(), Intent::Once, Durability::Patient);
+    assert_eq!(world.sent.iter().map(|(to, _)| *to).collect::<Vec<_>>(), [peer(1000)]);
+    world.answer(1000, Code::CONTENT, &[], b"5");
+    assert_eq!((world.outcome(4), world.outcome(5)), (None, Some(Ok(Code::CONTENT))));
+    // It speaks from another address, and gets what waited.
+    assert_eq!(world.update(2000, &older), Code::CHANGED);
+    assert_eq!(world.sent.last().unwrap().0, peer(2000));
+    world.answer(2000, Code::CONTENT, &[], b"4");
+    assert_eq!(world.outcome(4), Some(Ok(Code::CONTENT)));
+}
+
+#[test]
+fn whoever_was_heard_last_with_its_own_location_has_a_shared_address() {
+    let mut world = World::new();
+    let first = world.register(1000, "first", &["lt=3600"]);
+    world.register(1000, "second", &["lt=3600"]);
+    assert_eq!(world.update(1000, &first), Code::CHANGED);
+    let options = [(OptionNumber::URI_PATH, &b"dp"[..]), (OptionNumber::CONTENT_FORMAT, &[110])];
+    world.ask(1000, Code::POST, &options, br#"[{"bn":"/3303/0/5700","v":21.5}]"#);
+    assert_eq!(&*world.server.store.reports[0].endpoint, "first");
+}
+
+#[test]
+fn a_sleeping_device_gets_what_is_in_its_back_off_at_the_moment_it_wakes() {
+    // A device that listens for three seconds, at each of the waits between the repetitions.
+    for asleep_for in [5, 12, 25, 40, 60] {
+        let mut world = World::new();
+        let location = world.register(1000, "sleeper", &["lt=86400", "Q"]);
+        world.submit(1, "sleeper", read(), Intent::Once, Durability::Durable);
+        world.wait(asleep_for);
+        world.sent.clear();
+        assert_eq!(world.update(1000, &location), Code::CHANGED);
+        assert_eq!(world.sent.len(), 2, "after {asleep_for} s: the answer, and the request once more");
+        world.answer(1000, Code::CONTENT, &[], b"1");
+        assert_eq!(world.outcome(1), Some(Ok(Code::CONTENT)));
+    }
+}
+
+#[test]
+fn unproved_registrations_have_a_quota_and_a_longest_lifetime_and_proved_ones_have_not() {
+    let config = ShardConfig { max_unproved: 3, ..ShardConfig::default() };
+    let mut world = World::with(config);
+    world.register(1000, "proved", &["lt=4294967295"]);
+    world.answers_pings = false;
+    for port in 1..4 {
+        world.register(port, &format!("forged-{port}"), &["lt=4294967295"]);
+    }
+    let before = world.server.store.registrations.len();
+    let register = |world: &mut World, echo: Option<&[u8]>| {
+        let mut options = vec![
+            (OptionNumber::URI_PATH, &b"rd"[..]),
+            (OptionNumber::CONTENT_FORMAT, &[40]),
+            (OptionNumber::URI_QUERY, b"ep=late"),
+            (OptionNumber::URI_QUERY, b"lwm2m=1.1"),
+        ];
+        options.extend(echo.map(|echo| (OptionNumber::ECHO, echo)));
+        world.ask(4, Code::POST, &options, b"</1/0>")
+    };
+    let answer = register(&mut world, None);
+    let answer = Message::parse(&answer).unwrap();
+    assert_eq!(answer.code(), Code::UNAUTHORIZED);
+    assert_eq!(world.server.store.registrations.len(), before, "nothing is kept for it");
+    let echo = answer.value(OptionNumber::ECHO).unwrap().to_vec();
+    let answer = register(&mut world, Some(&echo));
+    assert_eq!(Message::parse(&answer).unwrap().code(), Code::CREATED);
+    let mut world = world.restarted();
+    world.wait(2 * 86_400);
+    let left: Vec<_> = world.server.shard.registrations().map(|it| it.endpoint.to_string()).collect();
+    assert_eq!(left, ["proved"], "after two days without a word");
+}
+
+#[test]
+fn last_contacts_are_saved_a_slice_at_a_time_and_only_where_they_changed() {
+    let mut world = World::new();
+    let locations: Vec<_> =
+        (0..100).map(|n| world.register(1000 + n, &format!("buoy-{n}"), &["lt=86400"])).collect();
+    let save = |world: &mut World, most: usize| {
+        let shard = &mut world.server.shard;
+        let more = shard.save_last_contacts(most, &mut world.server.outbox);
+        let saved = world.server.outbox.changes.len();
+        world.settle();
+        (saved, more)
+    };
+    while save(&mut world, 1000).1 {}
+    assert_eq!(save(&mut world, 1000), (0, false), "nothing has changed");
+    world.wait(600);
+    for (port, location) in (1000..).zip(&locations).take(50) {
+        world.update(port, location);
+    }
+    let (mut saved, mut slices) = (0, 0);
+    loop {
+        let (slice, more) = save(&mut world, 7);
+        assert!(slice <= 7);
+        (saved, slices) = (saved + slice, slices + 1);
+        if !more {
+            break;
+        }
+    }
+    assert_eq!((saved, save(&mut world, 1000)), (50, (0, false)));
+    assert!(slices > 7);
+    let now = world.now.as_millis();
+    let world = world.restarted();
+    let heard = world.server.shard.registrations().filter(|it| it.last_contact == now).count();
+    assert_eq!(heard, 50);
 }

@@ -90,7 +90,7 @@ pub enum SecurityMode {
 pub struct ServerConfig {
     /// The short id, 1 to 65534.
     pub short_server_id: u16,
-    /// Lifetime of a registration in seconds.
+    /// Lifetime of a registration in seconds; 0 is for ever (Server object 1.2, resource 1).
     pub lifetime: u32,
     /// `pmin` where none is set, in seconds.
     #[serde(default)]
@@ -181,8 +181,6 @@ pub enum ConfigProblem {
     MissingKey(u16),
     /// More than one bootstrap server.
     TwoBootstrapServers,
-    /// The lifetime of this instance of object 1 is no time at all.
-    NoLifetime(u16),
     /// The binding of this instance of object 1 is none.
     BadBinding(u16),
     /// This instance of object 2 speaks of servers that aren't there, of objects 0 or 2, or of rights that don't exist.
@@ -229,9 +227,6 @@ impl BootstrapConfig {
             }
             if !servers.insert(short_id) {
                 return Err(ConfigProblem::DuplicateShortId(short_id));
-            }
-            if server.lifetime == 0 {
-                return Err(ConfigProblem::NoLifetime(*id));
             }
             server.binding.parse::<Binding>().map_err(|_| ConfigProblem::BadBinding(*id))?;
         }
@@ -499,7 +494,6 @@ impl fmt::Display for ConfigProblem {
             ),
             Self::MissingKey(id) => write!(f, "security {id} lacks an identity or key for its mode"),
             Self::TwoBootstrapServers => f.write_str("there can be one bootstrap server in `security`"),
-            Self::NoLifetime(id) => write!(f, "the lifetime of server {id} has to be at least one second"),
             Self::BadBinding(id) => write!(f, "the binding of server {id} has to be as in U or UQ"),
             Self::BadAcl(id) => write!(
                 f,
@@ -560,6 +554,9 @@ mod tests {
             config.servers.get_mut(&0).unwrap()
         }
         assert_eq!(config().check(), Ok(()));
+        let mut endless = config();
+        server(&mut endless).lifetime = 0;
+        assert_eq!(endless.check(), Ok(()), "a lifetime without an end");
         for uri in ["coaps://[2001:db8::1]:5684", "coaps://lwm2m.example.org", "coaps://h:1/"] {
             let mut config = config();
             security(&mut config).uri = uri.into();
@@ -577,7 +574,6 @@ mod tests {
             (problem(|it| security(it).uri = "coaps://h:99999".into()), ConfigProblem::BadUri(1)),
             (problem(|it| security(it).uri = "coaps://[::1".into()), ConfigProblem::BadUri(1)),
             (problem(|it| security(it).uri = "coaps://a b:1".into()), ConfigProblem::BadUri(1)),
-            (problem(|it| server(it).lifetime = 0), ConfigProblem::NoLifetime(0)),
             (problem(|it| security(it).mode = SecurityMode::None), ConfigProblem::BadUri(1)),
             (problem(|it| security(it).identity.clear()), ConfigProblem::MissingKey(1)),
             (problem(|it| security(it).mode = SecurityMode::Rpk), ConfigProblem::MissingKey(1)),

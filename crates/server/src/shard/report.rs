@@ -34,8 +34,7 @@ impl<D: Directory> Shard<D> {
             self.send_reply(now, peer, length, outbox);
         }
         // Over plain CoAP only the device knows the token, so the device it is, wherever it speaks from now.
-        self.moved(now, index, peer);
-        self.prove_address(peer);
+        self.moved(now, index, peer, message.datagram().len(), outbox);
         if !message.code().is_success() {
             self.observation_refused(index, id, outbox);
         } else if self.is_news(now, index, id, message) {
@@ -180,7 +179,7 @@ impl<D: Directory> Shard<D> {
         };
         outbox.changes.push(Change::PutReport(Box::new(report.clone())));
         outbox.events.push(Event::Reported(report));
-        self.contacted(now, index, outbox);
-        Ok(Answer::plain(Code::CHANGED))
+        self.awake(now, index, outbox);
+        Ok(Answer::of(index, Code::CHANGED))
     }
 }
