@@ -15,6 +15,7 @@ mod observation;
 mod operation;
 mod outbox;
 mod peer;
+mod ping;
 mod registration;
 mod registrations;
 mod shard;

@@ -11,6 +11,8 @@ use buoy_lwm2m::path::{Level, Path};
 use buoy_lwm2m::value::Value;
 use serde::{Deserialize, Serialize};
 
+use super::session::Accounts;
+
 /// The most bytes of one request's payload.
 const LARGEST_PAYLOAD: usize = 16 * 1024;
 
@@ -313,10 +315,16 @@ impl BootstrapConfig {
         encode(format, Path::ROOT, &values).map(|(_, payload)| payload)
     }
 
-    /// The same with the bootstrap server's account at the instance where the device has it, and the others beside it.
-    pub(crate) fn with_security_beside(&self, bootstrap: Option<u16>) -> Self {
-        let mut free = (0..u16::MAX).filter(|id| Some(*id) != bootstrap);
-        let place = |security: &SecurityConfig| match bootstrap.filter(|_| security.bootstrap) {
+    /// Whether it deletes all accounts but that of the bootstrap server.
+    pub(super) fn deletes_security(&self) -> bool {
+        self.delete.iter().any(|path| path == "/" || path == "/0")
+    }
+
+    /// The same with the bootstrap server's account at the instance where the device has it, and the others beside it and beside all
+    /// that may be it.
+    pub(super) fn with_security_beside(&self, accounts: &Accounts) -> Self {
+        let mut free = (0..u16::MAX).filter(|id| !accounts.may_be(*id));
+        let place = |security: &SecurityConfig| match accounts.own().filter(|_| security.bootstrap) {
             Some(own) => Some(own),
             None => free.next(),
         };
@@ -595,9 +603,9 @@ mod tests {
 
     #[test]
     fn accounts_are_placed_beside_the_bootstrap_server_s_own() {
-        let placed = config().with_security_beside(Some(0));
-        assert_eq!(placed.security.keys().collect::<Vec<_>>(), [&1]);
-        let placed = config().with_security_beside(Some(1));
-        assert_eq!(placed.security.keys().collect::<Vec<_>>(), [&0]);
+        for (accounts, expected) in [(vec![0], 1), (vec![1], 0), (vec![0, 1, 3], 2), (vec![], 0)] {
+            let placed = config().with_security_beside(&Accounts::of(accounts));
+            assert_eq!(placed.security.keys().collect::<Vec<_>>(), [&expected]);
+        }
     }
 }

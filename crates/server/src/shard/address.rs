@@ -8,25 +8,22 @@
 use buoy_coap::endpoint::Request;
 use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::time::Instant;
-use buoy_coap::wire::{Header, Kind, MessageWriter};
 
 use super::{Directory, Shard};
 use crate::operation::{Failure, OperationId};
 use crate::outbox::{Event, MTU, Outbox};
 use crate::peer::Peer;
+use crate::ping;
 use crate::registration::{Claim, Proof};
 use crate::registrations::Index;
 
-/// The names of pings, behind those of all operations: with the index of the registration.
-const PING: u64 = 3 << 62;
-
 /// The registration that a ping is for.
 pub(super) fn ping_of(tag: u64) -> Option<Index> {
-    (tag & PING == PING).then_some(Index(tag as u32))
+    ping::target(tag).map(|index| Index(index as u32))
 }
 
 const fn tag_of_ping(index: Index) -> u64 {
-    PING | index.0 as u64
+    ping::tag(index.0 as u64)
 }
 
 /// Where a request comes from.
@@ -85,12 +82,8 @@ impl<D: Directory> Shard<D> {
         let Some(registration) = self.registrations.get(index) else { return false };
         let Proof::Claimed(Claim { allowance, .. }) = registration.proof else { return true };
         let Some(operation) = self.operations.get(id) else { return false };
-        let mut buffer = [0; MTU];
-        let header = Header { kind: Kind::Confirmable, code: Code::GET, message_id: 0, token: &[0; 8] };
-        let mut writer = MessageWriter::new(&mut buffer, header);
-        operation.transfer.write(&mut writer);
         // What doesn't fit a message at all is refused where it is sent.
-        writer.finish().map_or(true, |length| length <= allowance)
+        operation.transfer.next_length().is_none_or(|length| length <= allowance)
     }
 
     /// Asks a device whose address is only claimed for a sign of life from there.
