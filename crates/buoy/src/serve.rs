@@ -295,8 +295,8 @@ fn restore(
     reader.registrations(&mut |key, record| {
         let key = RegistrationKey(key);
         // Keys may name shards of a time when there were more.
-        let (engine, _) = &mut engines[usize::from(key.shard()) % count];
-        if engine.restore(now, key, record).is_none() {
+        let (engine, outbox) = &mut engines[usize::from(key.shard()) % count];
+        if engine.restore(now, key, record, outbox).is_none() {
             damaged += 1;
         }
     })?;

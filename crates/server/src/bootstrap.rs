@@ -27,6 +27,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::echo::EchoKey;
+use crate::name;
 use crate::operation::{Failure, Reply};
 use crate::outbox::Outbox;
 use crate::peer::Peer;
@@ -396,6 +397,11 @@ impl BootstrapShard {
         outbox: &mut BootstrapOutbox,
     ) {
         let message = &request.message;
+        if [OptionNumber::PROXY_URI, OptionNumber::PROXY_SCHEME].iter().any(|it| message.value(*it).is_some())
+        {
+            let refusal = refusal(None, Code::PROXYING_NOT_SUPPORTED, "this is no proxy");
+            return self.refuse(request, refusal, outbox);
+        }
         let served = match Uplink::parse(message.code(), message.options(), message.payload()) {
             Ok(Uplink::BootstrapRequest { endpoint, preferred_format }) => {
                 let endpoint = endpoint.map(|name| name.as_str());
@@ -421,6 +427,12 @@ impl BootstrapShard {
         directory: &mut impl BootstrapDirectory,
     ) -> Result<(Arc<str>, Arc<BootstrapConfig>), Refusal<'a>> {
         let peer = request.peer;
+        // A name that a session proves is compared with this one, and was typed by an operator.
+        if peer.session.is_none()
+            && let Some(flaw) = endpoint.and_then(name::flaw)
+        {
+            return Err(refusal(None, Code::BAD_REQUEST, flaw));
+        }
         match directory.look_up(&BootstrapRequest { endpoint, peer }) {
             BootstrapVerdict::Configure { endpoint, config } => Ok((endpoint, config)),
             BootstrapVerdict::Pending => Err(Refusal {

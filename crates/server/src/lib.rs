@@ -10,6 +10,7 @@
 mod bootstrap;
 mod echo;
 mod files;
+mod name;
 mod objects;
 mod observation;
 mod operation;
@@ -36,5 +37,5 @@ pub use operation::{
 };
 pub use outbox::{Change, Event, Outbox, Report, ReportSource, UpdatedFields};
 pub use peer::{Peer, SessionId};
-pub use registration::{Attributes, RegistrationKey, RegistrationView};
+pub use registration::{Attributes, RegistrationKey, RegistrationNotice, RegistrationView};
 pub use shard::{Counters, Directory, Shard, ShardConfig, Unclaimed};

@@ -24,8 +24,7 @@ impl ObjectList {
     /// [`LinkError`] if it is no list of links in CoRE link format.
     pub fn parse(text: &str) -> Result<Self, LinkError> {
         Links::of_text(text).try_for_each(|link| link.map(drop))?;
-        let mut list =
-            Self { text: text.into(), root: "/".into(), entries: Box::default(), formats: Box::default() };
+        let mut list = Self { text: text.into(), ..Self::default() };
         // Of a list with two roots only the text counts.
         if let Ok(links) = ObjectLinks::parse(text.as_bytes()) {
             list.root = links.root().into();
@@ -52,6 +51,12 @@ impl ObjectList {
         self.entries.iter().map(|(path, _)| *path)
     }
 
+    /// Whether the device said that it has an object, or an instance of it. Of a list that makes no sense nothing is known.
+    #[must_use]
+    pub fn may_have(&self, object: u16) -> bool {
+        self.entries.is_empty() || self.paths().any(|path| path.object_id() == Some(object))
+    }
+
     /// The version of an object, if the device says one.
     #[must_use]
     pub fn version(&self, object: u16) -> Option<ObjectVersion> {
@@ -65,6 +70,13 @@ impl ObjectList {
     #[must_use]
     pub fn content_formats(&self) -> &[ContentFormat] {
         &self.formats
+    }
+}
+
+impl Default for ObjectList {
+    /// The list of a device that has nothing.
+    fn default() -> Self {
+        Self { text: "".into(), root: "/".into(), entries: Box::default(), formats: Box::default() }
     }
 }
 

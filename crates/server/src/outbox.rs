@@ -8,12 +8,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use buoy_coap::number::{Code, ContentFormat};
+use buoy_lwm2m::format::FormatError;
 use buoy_lwm2m::path::Path;
 
 use crate::observation::ObservationId;
 use crate::operation::{Failure, OperationId, OperationRecord, Outcome};
 use crate::peer::{Peer, SessionId};
-use crate::registration::{RegistrationKey, RegistrationView};
+use crate::registration::{RegistrationKey, RegistrationNotice};
 
 /// The largest datagram that the engine writes.
 pub(crate) const MTU: usize = 1280;
@@ -106,21 +107,21 @@ pub enum Event {
     /// A device registered. A registration that it replaced comes along.
     Registered {
         /// The registration.
-        registration: RegistrationView,
+        registration: RegistrationNotice,
         /// The key of the registration that it replaced.
         replaced: Option<RegistrationKey>,
     },
     /// A device updated its registration.
     Updated {
         /// The registration as it is now.
-        registration: RegistrationView,
+        registration: RegistrationNotice,
         /// What the update changed.
         changed: UpdatedFields,
     },
     /// A device deregistered.
-    Deregistered(RegistrationView),
+    Deregistered(RegistrationNotice),
     /// A registration ran out.
-    Expired(RegistrationView),
+    Expired(RegistrationNotice),
     /// A device in queue mode is taken to be awake.
     Awake(Arc<str>),
     /// A device in queue mode is taken to sleep.
@@ -161,6 +162,18 @@ pub enum Event {
     },
     /// A device reported values.
     Reported(Report),
+    /// A device reported something that can't be read, from some place on or from the beginning. What can be read before it is told and
+    /// saved as [`Event::Reported`].
+    Unreadable {
+        /// The device.
+        endpoint: Arc<str>,
+        /// How it came.
+        source: ReportSource,
+        /// How it is encoded, as the device says.
+        format: ContentFormat,
+        /// What is wrong.
+        reason: FormatError,
+    },
     /// A CoAP message went by, of a device that is traced.
     Traced {
         /// The device.

@@ -1,7 +1,7 @@
 //! One device's registration (LwM2M Core 1.1 section 6.2): what is kept of it in memory, and as a durable record.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use buoy_coap::endpoint::MessageIds;
@@ -231,6 +231,25 @@ impl Registration {
         }
     }
 
+    pub(crate) fn notice(&self) -> RegistrationNotice {
+        let Self { endpoint, key, .. } = self;
+        RegistrationNotice {
+            endpoint: endpoint.clone(),
+            key: *key,
+            location: self.location().to_text(),
+            address: self.peer.address,
+            session: self.peer.session,
+            registered_at: self.registered_at.as_millis(),
+            last_contact: self.last_contact.as_millis(),
+            lifetime: self.lifetime,
+            version: self.version,
+            queue_mode: self.queue_mode,
+            asleep: self.asleep,
+            objects: Arc::downgrade(&self.objects),
+            attributes: Arc::downgrade(&self.attributes),
+        }
+    }
+
     pub(crate) fn write_record(&self, out: &mut Vec<u8>) {
         let record = RegistrationRecord {
             endpoint: &self.endpoint,
@@ -353,6 +372,65 @@ impl RegistrationView {
     #[must_use]
     pub fn id(&self) -> &str {
         std::str::from_utf8(&self.location).unwrap_or_default()
+    }
+}
+
+/// A registration in an event. It names everything and holds nothing large: what lies in a log of events or waits for a slow reader
+/// must not keep the object lists that a device sends alive.
+#[derive(Clone, Debug)]
+pub struct RegistrationNotice {
+    /// The endpoint name.
+    pub endpoint: Arc<str>,
+    /// The durable key.
+    pub key: RegistrationKey,
+    location: [u8; LOCATION_LENGTH],
+    /// Where the device was last heard from.
+    pub address: SocketAddr,
+    /// The DTLS session over which it speaks; `None` if it speaks plain CoAP.
+    pub session: Option<SessionId>,
+    /// Milliseconds since the epoch.
+    pub registered_at: u64,
+    /// Milliseconds since the epoch.
+    pub last_contact: u64,
+    /// Seconds; 0 is for ever.
+    pub lifetime: u32,
+    /// The LwM2M version, major and minor.
+    pub version: (u8, u8),
+    /// Whether the device sleeps and must not be spoken to then.
+    pub queue_mode: bool,
+    /// Whether it was taken to sleep then.
+    pub asleep: bool,
+    /// What it has, while a registration has it.
+    pub objects: Weak<ObjectList>,
+    /// Binding and further attributes, while a registration has them.
+    pub attributes: Weak<Attributes>,
+}
+
+impl RegistrationNotice {
+    /// The registration's id: what stands behind `/rd/` in its location.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        std::str::from_utf8(&self.location).unwrap_or_default()
+    }
+
+    /// The whole registration, as it was told. Object list and attributes are empty if no registration has them any more.
+    #[must_use]
+    pub fn view(&self) -> RegistrationView {
+        RegistrationView {
+            endpoint: self.endpoint.clone(),
+            key: self.key,
+            location: self.location,
+            address: self.address,
+            session: self.session,
+            registered_at: self.registered_at,
+            last_contact: self.last_contact,
+            lifetime: self.lifetime,
+            version: self.version,
+            queue_mode: self.queue_mode,
+            asleep: self.asleep,
+            objects: self.objects.upgrade().unwrap_or_default(),
+            attributes: self.attributes.upgrade().unwrap_or_default(),
+        }
     }
 }
 

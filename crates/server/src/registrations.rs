@@ -184,6 +184,17 @@ impl<T: Hash + Eq> Interner<T> {
         self.known.find(self.hasher.hash_one(value), is_it).cloned()
     }
 
+    /// Its owner gives a shared copy up: if nobody else has it, it is forgotten here too.
+    pub(crate) fn release(&mut self, value: &Arc<T>) {
+        // One here, and the owner's own.
+        if Arc::strong_count(value) <= 2
+            && let Ok(entry) =
+                self.known.find_entry(self.hasher.hash_one(&**value), |known| Arc::ptr_eq(known, value))
+        {
+            entry.remove();
+        }
+    }
+
     /// The shared copy; `value` becomes it if there is none.
     pub(crate) fn intern(&mut self, value: Arc<T>) -> Arc<T> {
         if let Some(known) = self.get(&*value) {

@@ -18,7 +18,7 @@ use buoy_coap::block::{Assembly, Block, BlockSize};
 use buoy_coap::endpoint::{Due, HeapEndpoint, MessageIds, Parameters, Received, Request};
 use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::time::Instant;
-use buoy_coap::wire::MessageWriter;
+use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
 use hashbrown::HashMap;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -33,6 +33,7 @@ use crate::registration::{Attributes, RegistrationKey, RegistrationView};
 use crate::registrations::{Index, Interner, Registrations};
 use crate::wheel::Wheel;
 use address::ping_of;
+use host::FollowedDownload;
 use manage::Operations;
 
 /// A part of the fleet.
@@ -65,8 +66,8 @@ pub struct Shard<D> {
     /// When the oldest of them may have waited too long.
     uploads_due: Option<Instant>,
     files: BTreeMap<Box<str>, Body>,
-    /// Downloads that are followed, and how far they have come.
-    downloads: HashMap<u64, usize>,
+    /// Downloads that are followed.
+    downloads: HashMap<u64, FollowedDownload>,
     traced: HashMap<Arc<str>, u32>,
     counters: Counters,
 }
@@ -194,7 +195,7 @@ pub struct Counters {
     pub expired: u64,
     /// Notifications taken.
     pub notifications: u64,
-    /// Notifications of observations that nobody holds, or that were overtaken.
+    /// Notifications of observations that nobody holds, or that were overtaken by others.
     pub notifications_dropped: u64,
     /// Send operations taken.
     pub sends: u64,
@@ -358,6 +359,35 @@ impl<D: Directory> Shard<D> {
             Received::Nothing => self.not_for_us(peer, datagram, outbox),
             Received::ResetOf(_) => {}
         }
+    }
+
+    /// Refuses a datagram that is longer than the shell takes, of which this is the beginning: the sender has to send its body in blocks
+    /// (RFC 7959 section 2.9.3).
+    pub fn refuse_oversized(&mut self, now: Instant, peer: Peer, beginning: &[u8], outbox: &mut Outbox) {
+        self.counters.datagrams_received += 1;
+        self.counters.refused += 1;
+        let (code, reason) = refusal(
+            Code::REQUEST_ENTITY_TOO_LARGE,
+            "the datagram is too long; send the body in blocks (Block1)",
+        );
+        if let Ok(message) = Message::parse(beginning)
+            && message.code().is_request()
+            && message.kind() == Kind::Confirmable
+        {
+            let header = Header {
+                kind: Kind::Acknowledgement,
+                code,
+                message_id: message.message_id(),
+                token: message.token(),
+            };
+            let hint = Block::at(0, false, self.blocks_for(peer)).map_or(0, Block::to_uint);
+            let mut writer = MessageWriter::new(outbox.room(), header);
+            writer.uint(OptionNumber::BLOCK1, hint);
+            writer.uint(OptionNumber::SIZE1, self.config.max_upload as u32);
+            let length = writer.finish().unwrap_or(0);
+            self.send_reply(now, peer, length, outbox);
+        }
+        outbox.events.push(Event::Refused { peer, code, reason });
     }
 
     /// Sends what is due. To be called after each batch of inputs.

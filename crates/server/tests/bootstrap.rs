@@ -295,7 +295,7 @@ fn asked_after_discover(config: BootstrapConfig, code: Code, links: &str) -> (Ve
     assert_eq!(world.request(), "GET /0 Accept=40", "before anything is changed");
     world.answer(1, code, links);
     let mut asked = Vec::new();
-    while world.server.shard.len() > 0 {
+    while !world.server.shard.is_empty() {
         let line = world.request();
         let code = if line.starts_with("DELETE") { Code::DELETED } else { Code::CHANGED };
         asked.push(line.split(" Content").next().unwrap().to_owned());

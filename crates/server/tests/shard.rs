@@ -899,3 +899,318 @@ fn last_contacts_are_saved_a_slice_at_a_time_and_only_where_they_changed() {
     let heard = world.server.shard.registrations().filter(|it| it.last_contact == now).count();
     assert_eq!(heard, 50);
 }
+
+/// The token of an observation that the device has taken up.
+fn observed(world: &mut World) -> Vec<u8> {
+    let (downlink, intent) = observe();
+    world.submit(900, "buoy-1", downlink, intent, Durability::Transient);
+    let token = world.last_request().token().to_vec();
+    world.answer(1000, Code::CONTENT, &[(OptionNumber::OBSERVE, b"\x01")], b"20");
+    token
+}
+
+fn notify(world: &mut World, token: &[u8], number: u16, options: &[(OptionNumber, &[u8])], payload: &[u8]) {
+    let number = number.to_be_bytes();
+    let mut all = vec![(OptionNumber::OBSERVE, &number[..])];
+    all.extend_from_slice(options);
+    let message_id = 2000 + u16::from_be_bytes(number);
+    let header = Header { kind: Kind::NonConfirmable, code: Code::CONTENT, message_id, token };
+    world.deliver(1000, &message(header, &all, payload));
+}
+
+#[test]
+fn of_an_observation_one_fetch_of_the_rest_waits_however_many_notifications_come() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &["lt=3600"]);
+    let token = observed(&mut world);
+    let letter = |number: u16| b'a' + (number % 26) as u8;
+    for number in 2..1000 {
+        notify(&mut world, &token, number, &[(OptionNumber::BLOCK2, &[0x08])], &[letter(number); 16]);
+    }
+    // The fetch under way with its message, and the one that waits.
+    assert_eq!(world.server.shard.outstanding(), 3);
+    assert_eq!(world.server.shard.counters().notifications_dropped, 996);
+    // What was under way fails, for the value has changed; the one that waits is the newest.
+    let rest = &[(OptionNumber::BLOCK2, &[0x10][..])];
+    world.answer(1000, Code::CONTENT, rest, b"old");
+    world.answer(1000, Code::CONTENT, rest, b"new");
+    let last = world.server.store.reports.last().unwrap();
+    assert_eq!(&last.payload[..16], &[letter(999); 16]);
+    assert_eq!(&last.payload[16..], b"new");
+    assert_eq!(world.server.shard.outstanding(), 0);
+}
+
+#[test]
+fn operations_that_ended_leave_no_deadline_behind() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &["lt=0"]);
+    for id in 1..200 {
+        world.submit(id, "buoy-1", read(), Intent::Once, Durability::Patient);
+        world.answer(1000, Code::CONTENT, &[], b"1");
+    }
+    assert_eq!(world.server.shard.next_deadline(), None);
+}
+
+#[test]
+fn a_large_write_that_the_device_ends_after_its_first_block_is_no_success() {
+    for code in [Code::CHANGED, Code::CONTENT, Code::CONTINUE] {
+        let mut world = World::new();
+        world.register(1000, "buoy-1", &[]);
+        let downlink = request(Code::PUT, &[(OptionNumber::CONTENT_FORMAT, &[42])], &[7; 2500]);
+        world.submit(1, "buoy-1", downlink, Intent::Once, Durability::Durable);
+        world.answer(1000, code, &[], b"");
+        assert_eq!(world.outcome(1), Some(Err(Failure::BadTransfer)), "{code}");
+        assert_eq!(world.server.store.operations[&1].state, OperationState::Failed);
+    }
+}
+
+#[test]
+fn a_device_that_keeps_nothing_of_a_body_takes_it_block_by_block() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &[]);
+    let payload: Vec<u8> = (0..2500).map(|n| n as u8).collect();
+    let downlink = request(Code::PUT, &[(OptionNumber::CONTENT_FORMAT, &[42])], &payload);
+    world.submit(1, "buoy-1", downlink, Intent::Once, Durability::Transient);
+    let mut received = Vec::new();
+    while world.outcome(1).is_none() {
+        received.extend_from_slice(world.last_request().payload());
+        // 2.04 with M=0 for each block (RFC 7959 figure 8).
+        let block = world.last_request().uint(OptionNumber::BLOCK1).unwrap() & !8;
+        let block = (block as u16).to_be_bytes();
+        world.answer(1000, Code::CHANGED, &[(OptionNumber::BLOCK1, &block)], b"");
+    }
+    assert_eq!(received, payload);
+    assert_eq!(world.outcome(1), Some(Ok(Code::CHANGED)));
+}
+
+#[test]
+fn one_device_takes_a_few_places_for_blocks_and_its_oldest_body_gives_way() {
+    let config = ShardConfig { max_uploads: 64, ..ShardConfig::default() };
+    let mut world = World::with(config);
+    let begin = |world: &mut World, from: u16, tag: u8| {
+        let options = [
+            (OptionNumber::URI_PATH, &b"dp"[..]),
+            (OptionNumber::CONTENT_FORMAT, &[110]),
+            (OptionNumber::BLOCK1, &[0x08]),
+            (OptionNumber::REQUEST_TAG, &[tag]),
+        ];
+        let answer = world.ask(from, Code::POST, &options, b"[{\"bn\":\"/3/0/9\",");
+        Message::parse(&answer).unwrap().code()
+    };
+    for tag in 0..200 {
+        assert_eq!(begin(&mut world, 1000, tag), Code::CONTINUE);
+    }
+    assert_eq!(world.server.shard.outstanding(), 4);
+    assert_eq!(begin(&mut world, 1001, 0), Code::CONTINUE, "another device has places too");
+    // One with many ports has no more than an eighth of the places.
+    let taken = (2000..2100).filter(|port| begin(&mut world, *port, 0) == Code::CONTINUE).count();
+    assert!(taken <= 64 / 8, "{taken}");
+}
+
+#[test]
+fn int_108_in_lwm2m_1_0_the_binding_of_an_update_replaces_the_one_before() {
+    let mut world = World::new();
+    let register = |world: &mut World, version: &[u8], queries: &[&[u8]]| {
+        let mut options: Vec<(OptionNumber, &[u8])> = vec![
+            (OptionNumber::URI_PATH, b"rd"),
+            (OptionNumber::CONTENT_FORMAT, &[40]),
+            (OptionNumber::URI_QUERY, b"ep=buoy-1"),
+            (OptionNumber::URI_QUERY, version),
+        ];
+        options.extend(queries.iter().map(|query| (OptionNumber::URI_QUERY, *query)));
+        let answer = world.ask(1000, Code::POST, &options, b"</1/0>,</3/0>");
+        let answer = Message::parse(&answer).unwrap();
+        answer.values(OptionNumber::LOCATION_PATH).nth(1).unwrap().to_vec()
+    };
+    let update = |world: &mut World, location: &[u8], binding: &[u8]| {
+        let options = [
+            (OptionNumber::URI_PATH, &b"rd"[..]),
+            (OptionNumber::URI_PATH, location),
+            (OptionNumber::URI_QUERY, binding),
+        ];
+        world.ask(1000, Code::POST, &options, b"");
+        world.server.shard.registration("buoy-1").unwrap().queue_mode
+    };
+    let location = register(&mut world, b"lwm2m=1.0", &[b"b=UQ"]);
+    assert!(world.server.shard.registration("buoy-1").unwrap().queue_mode);
+    assert!(!update(&mut world, &location, b"b=U"), "queue mode has ended");
+    world.wait(200);
+    assert!(!world.server.shard.registration("buoy-1").unwrap().asleep);
+    world.submit(1, "buoy-1", read(), Intent::Once, Durability::Transient);
+    world.answer(1000, Code::CONTENT, &[], b"1");
+    assert_eq!(world.outcome(1), Some(Ok(Code::CONTENT)));
+    assert!(update(&mut world, &location, b"b=UQ"));
+    world.wait(200);
+    assert!(world.server.shard.registration("buoy-1").unwrap().asleep, "it sleeps again");
+    // Since 1.1 Register alone says so, by Q, and a binding says nothing of it.
+    let location = register(&mut world, b"lwm2m=1.1", &[b"Q"]);
+    assert!(update(&mut world, &location, b"b=U"));
+}
+
+#[test]
+fn int_306_a_send_is_of_objects_that_were_registered_and_has_values() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &[]);
+    for (format, payload, code) in [
+        (110, &br#"[{"bn":"/3303/0/5700","v":21.5}]"#[..], Code::CHANGED),
+        (110, br#"[{"n":"/3303/9/5700","v":1}]"#, Code::CHANGED),
+        (110, br#"[{"n":"/3304/0/5700","v":1}]"#, Code::NOT_FOUND),
+        (110, br#"[{"n":"/3303/0/5700","v":1},{"n":"/5/0/3","v":1}]"#, Code::NOT_FOUND),
+        (110, b"[]", Code::BAD_REQUEST),
+        (112, &[0x80], Code::BAD_REQUEST),
+        (110, br#"[{"n":"/3303/0/5700"}]"#, Code::BAD_REQUEST),
+        (110, br#"[{"n":"/3303/0/5700","v":1},{"n":"#, Code::BAD_REQUEST),
+        (110, b"", Code::BAD_REQUEST),
+        (99, b"1", Code::UNSUPPORTED_CONTENT_FORMAT),
+    ] {
+        let before = world.server.store.reports.len();
+        let options = [(OptionNumber::URI_PATH, &b"dp"[..]), (OptionNumber::CONTENT_FORMAT, &[format])];
+        let answer = world.ask(1000, Code::POST, &options, payload);
+        let answer = Message::parse(&answer).unwrap();
+        assert_eq!(answer.code(), code, "{}", String::from_utf8_lossy(payload));
+        assert_eq!(world.server.store.reports.len() > before, code == Code::CHANGED);
+    }
+}
+
+#[test]
+fn a_notification_that_cannot_be_read_is_told_and_its_good_values_are_kept() {
+    let unreadable = |world: &World| {
+        world.server.events.iter().filter(|it| matches!(it, Event::Unreadable { .. })).count()
+    };
+    for (format, payload, kept) in [
+        (&[110][..], &br#"[{"n":"/3303/0/5700","v":1},{"n":"#[..], 1),
+        (&[110], br#"[{"n":"#, 0),
+        (&[0x27, 0x0f], b"1", 0),
+        (&[112], &[0xff], 0),
+    ] {
+        let mut world = World::new();
+        world.register(1000, "buoy-1", &[]);
+        let token = observed(&mut world);
+        world.server.store.reports.clear();
+        notify(&mut world, &token, 2, &[(OptionNumber::CONTENT_FORMAT, format)], payload);
+        assert_eq!((unreadable(&world), world.server.store.reports.len()), (1, kept));
+        notify(&mut world, &token, 3, &[(OptionNumber::CONTENT_FORMAT, &[])], b"21.5");
+        assert_eq!((unreadable(&world), world.server.store.reports.len()), (1, kept + 1));
+    }
+}
+
+#[test]
+fn names_that_look_like_others_are_refused() {
+    let mut world = World::new();
+    for (name, code) in [
+        ("buoy-1", Code::CREATED),
+        ("Büro", Code::CREATED),
+        ("buoy-1 ", Code::BAD_REQUEST),
+        (" buoy-1", Code::BAD_REQUEST),
+        ("buoy-1\u{200b}", Code::BAD_REQUEST),
+        ("\u{202e}1-youb", Code::BAD_REQUEST),
+        ("buoy\u{1b}[31m", Code::BAD_REQUEST),
+    ] {
+        let endpoint = format!("ep={name}");
+        let options = [
+            (OptionNumber::URI_PATH, &b"rd"[..]),
+            (OptionNumber::CONTENT_FORMAT, &[40]),
+            (OptionNumber::URI_QUERY, endpoint.as_bytes()),
+            (OptionNumber::URI_QUERY, b"lwm2m=1.1"),
+        ];
+        let answer = world.ask(1000, Code::POST, &options, b"</1/0>");
+        assert_eq!(Message::parse(&answer).unwrap().code(), code, "{name:?}");
+    }
+}
+
+#[test]
+fn a_datagram_over_the_limit_is_answered_and_told() {
+    let mut world = World::new();
+    let list = "</3303/0>,".repeat(400);
+    let header = Header { kind: Kind::Confirmable, code: Code::POST, message_id: 7, token: b"abcd" };
+    let options = [
+        (OptionNumber::URI_PATH, &b"rd"[..]),
+        (OptionNumber::CONTENT_FORMAT, &[40]),
+        (OptionNumber::URI_QUERY, b"ep=large"),
+        (OptionNumber::URI_QUERY, b"lwm2m=1.1"),
+    ];
+    let datagram = message(header, &options, list.as_bytes());
+    for cut in [2048, 1000, 40] {
+        world.sent.clear();
+        world.server.events.clear();
+        let Server { shard, outbox, .. } = &mut world.server;
+        shard.refuse_oversized(world.now, peer(1000), &datagram[..cut], outbox);
+        world.settle();
+        let answer = Message::parse(&world.sent[0].1).unwrap();
+        assert_eq!((answer.code(), answer.token()), (Code::REQUEST_ENTITY_TOO_LARGE, &b"abcd"[..]));
+        assert!(answer.value(OptionNumber::BLOCK1).is_some() && answer.value(OptionNumber::SIZE1).is_some());
+        assert!(matches!(world.server.events[..], [Event::Refused { .. }]));
+    }
+    assert!(world.server.shard.is_empty());
+}
+
+#[test]
+fn a_log_of_events_keeps_no_object_lists_alive() {
+    let mut world = World::new();
+    for round in 0..50 {
+        let list = format!("</3303/{round}>,{}", "</3304/0>,".repeat(1000));
+        let queries = ["ep=large", "lwm2m=1.1", "lt=300"];
+        for (number, chunk) in list.trim_end_matches(',').as_bytes().chunks(1024).enumerate() {
+            let more = (number + 1) * 1024 < list.len() - 1;
+            let block = ((number as u16) << 4 | u16::from(more) << 3 | 6).to_be_bytes();
+            let mut options =
+                vec![(OptionNumber::URI_PATH, &b"rd"[..]), (OptionNumber::CONTENT_FORMAT, &[40])];
+            options.extend(queries.iter().map(|query| (OptionNumber::URI_QUERY, query.as_bytes())));
+            options.push((OptionNumber::BLOCK1, &block));
+            world.ask(1000, Code::POST, &options, chunk);
+        }
+    }
+    let alive = world.server.events.iter().filter(|event| match event {
+        Event::Registered { registration, .. } => registration.objects.upgrade().is_some(),
+        _ => false,
+    });
+    assert_eq!((alive.count(), world.server.shard.counters().registered), (1, 50));
+    // What is told is whole while the registration is.
+    let last = world.server.events.iter().rev().find_map(|event| match event {
+        Event::Registered { registration, .. } => Some(registration.view()),
+        _ => None,
+    });
+    assert_eq!(last.unwrap().objects, world.server.shard.registration("large").unwrap().objects);
+}
+
+#[test]
+fn another_device_does_not_move_the_progress_of_a_download() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &["lt=3600"]);
+    world.server.shard.set_file("fw/x", Some(Body::new(vec![5u8; 3000])));
+    world.server.shard.follow_download(17, "buoy-1".into());
+    let fetch = |world: &mut World, ip: [u8; 4], id: u16, block: u8| {
+        let header = Header { kind: Kind::Confirmable, code: Code::GET, message_id: id, token: b"t" };
+        let block = [block];
+        let options = [
+            (OptionNumber::URI_PATH, &b"fw"[..]),
+            (OptionNumber::URI_PATH, b"x"),
+            (OptionNumber::URI_PATH, b"17"),
+            (OptionNumber::BLOCK2, &block),
+        ];
+        let from = Peer::plain((ip, 7777).into());
+        let Server { shard, outbox, .. } = &mut world.server;
+        shard.handle_datagram(world.now, from, &message(header, &options, b""), outbox);
+        world.settle();
+        world.server.shard.downloaded(17)
+    };
+    // A socket of its own, at the device's address.
+    assert_eq!(fetch(&mut world, [127, 0, 0, 1], 1, 0x00), Some(16));
+    assert_eq!(fetch(&mut world, [192, 0, 2, 9], 1, 0x50), Some(16), "a stranger's block");
+    assert_eq!(fetch(&mut world, [127, 0, 0, 1], 2, 0x10), Some(32));
+    world.server.shard.forget_download(17);
+    assert_eq!(world.server.shard.downloaded(17), None);
+}
+
+#[test]
+fn of_two_records_of_one_endpoint_the_older_is_removed_for_good() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &["lt=3600"]);
+    let (key, record) = world.server.store.registrations.pop_first().unwrap();
+    world.register(1000, "buoy-1", &["lt=3600"]);
+    // The removal of the first was lost in a crash.
+    world.server.store.registrations.insert(key, record);
+    let world = world.restarted();
+    let younger = world.server.shard.registration("buoy-1").unwrap().key;
+    assert_eq!(world.server.store.registrations.keys().collect::<Vec<_>>(), [&younger.0]);
+}

@@ -198,11 +198,20 @@ impl App {
         }
     }
 
-    /// Starts or stops to follow the download of an update.
-    pub(crate) fn follow_download(&self, update: u64, on: bool) {
-        self.downloads.follow(update, on);
+    /// Starts to follow the download of a device's update.
+    pub(crate) fn follow_download(&self, update: u64, endpoint: &str) {
+        self.downloads.follow(update, true);
         for shard in &self.shards {
-            shard.run(move |shard, _, _| shard.follow_download(update, on));
+            let endpoint: Arc<str> = endpoint.into();
+            shard.run(move |shard, _, _| shard.follow_download(update, endpoint));
+        }
+    }
+
+    /// Follows the download of an update no longer.
+    pub(crate) fn forget_download(&self, update: u64) {
+        self.downloads.follow(update, false);
+        for shard in &self.shards {
+            shard.run(move |shard, _, _| shard.forget_download(update));
         }
     }
 

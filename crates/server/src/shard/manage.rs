@@ -1,8 +1,7 @@
 //! Operations on devices: one at a time for each, in the order in which they were asked for, and none while the device sleeps
 //! (queue mode, LwM2M Core 1.1 section 6.5).
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +31,8 @@ pub(super) struct Operations {
     by_id: HashMap<OperationId, Operation>,
     /// For each device, its operations in order; the first may be under way.
     queues: HashMap<Arc<str>, VecDeque<OperationId>>,
-    deadlines: BinaryHeap<Reverse<(Instant, OperationId)>>,
+    /// Of those that are there alone: what ended leaves nothing behind.
+    deadlines: BTreeSet<(Instant, OperationId)>,
     next_own: u64,
 }
 
@@ -88,17 +88,18 @@ impl Operations {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.peek().map(|Reverse((at, _))| *at)
+        self.deadlines.first().map(|(at, _)| *at)
     }
 
     fn insert(&mut self, id: OperationId, operation: Operation) {
         self.queues.entry(operation.endpoint.clone()).or_default().push_back(id);
-        self.deadlines.push(Reverse((operation.deadline, id)));
+        self.deadlines.insert((operation.deadline, id));
         self.by_id.insert(id, operation);
     }
 
     fn remove(&mut self, id: OperationId) -> Option<Operation> {
         let operation = self.by_id.remove(&id)?;
+        self.deadlines.remove(&(operation.deadline, id));
         if let Some(queue) = self.queues.get_mut(&operation.endpoint) {
             queue.retain(|other| *other != id);
             if queue.is_empty() {
@@ -123,6 +124,17 @@ impl Operations {
             let aim = self.by_id.get(id).map(|operation| &operation.aim);
             matches!(aim, Some(Aim::Resume(resumed)) if resumed.id == observation)
         })
+    }
+
+    /// The fetch of the rest of a notification that waits for its turn.
+    fn waiting_fetch(&mut self, endpoint: &str, observation: ObservationId) -> Option<&mut Operation> {
+        let is_it = |operation: &Operation| {
+            operation.progress == Progress::Waiting
+                && matches!(operation.aim, Aim::Complete(completed) if completed == observation)
+        };
+        let mut ids = self.queues.get(endpoint).into_iter().flatten();
+        let id = ids.find(|id| self.by_id.get(*id).is_some_and(is_it))?;
+        self.by_id.get_mut(id)
     }
 
     /// Whether the operation that is under way to a device began with that token.
@@ -446,7 +458,8 @@ impl<D: Directory> Shard<D> {
         self.plan_own(now, endpoint, (transfer, aim, token), Durability::Patient);
     }
 
-    /// Fetches the rest of a notification whose first block came.
+    /// Fetches the rest of a notification whose first block came. A device may notify faster than that can be done, or sleep meanwhile:
+    /// of an observation one fetch waits at the most, for the newest notification.
     pub(super) fn fetch_rest(
         &mut self,
         now: Instant,
@@ -455,8 +468,15 @@ impl<D: Directory> Shard<D> {
         transfer: Transfer,
         outbox: &mut Outbox,
     ) {
-        let token = Token::random(&mut self.rng);
-        self.plan_own(now, endpoint, (transfer, Aim::Complete(id), token), Durability::Transient);
+        if let Some(older) = self.operations.waiting_fetch(endpoint, id) {
+            older.transfer = transfer;
+            self.counters.notifications_dropped += 1;
+        } else if self.operations.len() >= self.config.max_operations {
+            self.counters.notifications_dropped += 1;
+        } else {
+            let token = Token::random(&mut self.rng);
+            self.plan_own(now, endpoint, (transfer, Aim::Complete(id), token), Durability::Transient);
+        }
         self.advance(now, endpoint, outbox);
     }
 
@@ -548,11 +568,11 @@ impl<D: Directory> Shard<D> {
     }
 
     pub(super) fn expire_operations(&mut self, now: Instant, outbox: &mut Outbox) {
-        while let Some(Reverse((deadline, id))) = self.operations.deadlines.peek().copied() {
+        while let Some((deadline, id)) = self.operations.deadlines.first().copied() {
             if deadline > now {
                 return;
             }
-            self.operations.deadlines.pop();
+            self.operations.deadlines.pop_first();
             let Some(operation) = self.operations.by_id.get(&id) else { continue };
             let failure = match operation.progress {
                 Progress::Waiting => Failure::Expired,

@@ -12,6 +12,7 @@ use buoy_lwm2m::operation::{self, Binding, LwM2mVersion, Uplink};
 
 use super::address::Origin;
 use super::{Answer, Directory, PartialUpload, Refusal, Shard, UploadKey, fresh_key, refusal};
+use crate::name;
 use crate::objects::ObjectList;
 use crate::observation::Observation;
 use crate::operation::Failure;
@@ -33,18 +34,28 @@ impl<D: Directory> Shard<D> {
     /// Takes over a registration from the store. Returns its view, or `None` if the record cannot be read.
     ///
     /// Registrations are restored before the first datagram. The lifetime of each runs anew, so that a restart expires nobody.
-    pub fn restore(&mut self, now: Instant, key: RegistrationKey, record: &[u8]) -> Option<Arc<str>> {
+    pub fn restore(
+        &mut self,
+        now: Instant,
+        key: RegistrationKey,
+        record: &[u8],
+        outbox: &mut Outbox,
+    ) -> Option<Arc<str>> {
         let (reach, record) = RegistrationRecord::parse(record)?;
         let mut registration = self.revive(now, key, reach, record)?;
         self.next_counter = self.next_counter.max(key.counter() + 1);
         let endpoint = registration.endpoint.clone();
-        self.directory.claim(&endpoint, self.number);
-        // Of two records of one endpoint, which a crash can leave, the younger holds.
+        if self.directory.claim(&endpoint, self.number) != self.number {
+            outbox.changes.push(Change::RemoveRegistration { key });
+            return Some(endpoint);
+        }
+        // Of two records of one endpoint, which a crash can leave, the younger holds. The other one would come back when that ends.
         match self.registrations.by_endpoint(&endpoint) {
             Some(old) if self.registrations.get(old).is_some_and(|old| old.key > key) => {
+                outbox.changes.push(Change::RemoveRegistration { key });
                 return Some(endpoint);
             }
-            Some(old) => drop(self.take_out(now, old)),
+            Some(old) => drop(self.unregister(now, old, outbox)),
             None => {}
         }
         let tokens: Vec<_> = registration.observations.iter().map(|observation| observation.id).collect();
@@ -162,6 +173,9 @@ impl<D: Directory> Shard<D> {
         let message = &request.message;
         let key = upload_key(request);
         let is_known = self.uploads.contains_key(&key);
+        if !is_known {
+            self.make_room_for_upload(request.peer);
+        }
         if !is_known && !self.has_room_for_upload(request.peer) {
             let busy = refusal(Code::SERVICE_UNAVAILABLE, "too many block-wise transfers are under way");
             return self.refuse(now, request, busy, outbox);
@@ -204,14 +218,27 @@ impl<D: Directory> Shard<D> {
         });
     }
 
-    /// Strangers, who need no more than an address, can take half of the places.
+    /// A device has a few places, however many bodies it begins; its oldest one gives way.
+    fn make_room_for_upload(&mut self, peer: Peer) {
+        let of_peer = || self.uploads.iter().filter(|(key, _)| key.peer == peer);
+        if of_peer().count() < self.config.max_uploads_per_peer {
+            return;
+        }
+        let oldest = of_peer().min_by_key(|(_, upload)| upload.touched).map(|(key, _)| key.clone());
+        oldest.and_then(|oldest| self.uploads.remove(&oldest));
+    }
+
+    /// Strangers, who need no more than an address, can take half of the places, and those of one IP address an eighth.
     fn has_room_for_upload(&self, peer: Peer) -> bool {
         let most = self.config.max_uploads;
         if peer.session.is_some() {
             return self.uploads.len() < most;
         }
-        let of_strangers = self.uploads.keys().filter(|key| key.peer.session.is_none()).count();
-        self.uploads.len() < most && of_strangers < most.div_ceil(2)
+        let strangers = || self.uploads.keys().filter(|key| key.peer.session.is_none());
+        let neighbours = strangers().filter(|key| key.peer.address.ip() == peer.address.ip()).count();
+        self.uploads.len() < most
+            && strangers().count() < most.div_ceil(2)
+            && neighbours < most.div_ceil(8).max(self.config.max_uploads_per_peer)
     }
 
     pub(super) fn expire_uploads(&mut self, now: Instant) {
@@ -267,17 +294,13 @@ impl<D: Directory> Shard<D> {
     fn name_of(&self, peer: Peer, register: &operation::Register<'_>) -> Result<Arc<str>, Refusal> {
         let named = register.endpoint.map(|name| name.as_str());
         let Some(session) = peer.session else {
-            return match named {
-                None | Some("") => {
-                    Err(refusal(Code::BAD_REQUEST, "the query ep (endpoint name) is missing or empty"))
-                }
-                Some(name) if name.chars().any(char::is_control) => {
-                    Err(refusal(Code::BAD_REQUEST, "the endpoint name has control characters"))
-                }
-                Some(name) if !self.directory.may_go_unproved(name) => {
+            let name = named.unwrap_or_default();
+            return match name::flaw(name) {
+                Some(flaw) => Err(refusal(Code::BAD_REQUEST, flaw)),
+                None if !self.directory.may_go_unproved(name) => {
                     Err(refusal(Code::FORBIDDEN, "this endpoint has credentials; register over coaps"))
                 }
-                Some(name) => Ok(name.into()),
+                None => Ok(name.into()),
             };
         };
         let proved = self.directory.proved(session).ok_or_else(|| {
@@ -393,7 +416,7 @@ impl<D: Directory> Shard<D> {
 
     fn announce(&mut self, index: Index, replaced: Option<RegistrationKey>, outbox: &mut Outbox) {
         if let Some(registration) = self.registrations.get(index) {
-            outbox.events.push(Event::Registered { registration: registration.view(), replaced });
+            outbox.events.push(Event::Registered { registration: registration.notice(), replaced });
         }
     }
 
@@ -443,12 +466,18 @@ impl<D: Directory> Shard<D> {
         }
         if let Some(objects) = objects {
             changed.objects = true;
-            registration.objects = objects;
+            let old = std::mem::replace(&mut registration.objects, objects);
+            self.objects.release(&old);
         }
         if update.binding.is_some() || update.sms.is_some() {
             let mut attributes = (*registration.attributes).clone();
             if let Some(binding) = update.binding {
-                registration.queue_mode |= binding.has_queue_flag();
+                // Since 1.1 a binding says nothing of queue mode, which Register alone can set.
+                if registration.version == (1, 0) {
+                    registration.queue_mode = binding.has_queue_flag();
+                } else {
+                    registration.queue_mode |= binding.has_queue_flag();
+                }
                 attributes.binding = binding.to_string().into();
             }
             attributes.sms = update.sms.map(|number| number.as_str().into()).or(attributes.sms);
@@ -464,7 +493,7 @@ impl<D: Directory> Shard<D> {
             self.save(index, outbox);
         }
         if let Some(registration) = self.registrations.get(index) {
-            outbox.events.push(Event::Updated { registration: registration.view(), changed });
+            outbox.events.push(Event::Updated { registration: registration.notice(), changed });
         }
         Ok(Answer::of(index, Code::CHANGED))
     }
@@ -500,7 +529,7 @@ impl<D: Directory> Shard<D> {
         if let Some(registration) = self.unregister(now, index, outbox) {
             self.counters.deregistered += 1;
             self.gone(now, &registration, outbox);
-            outbox.events.push(Event::Deregistered(registration.view()));
+            outbox.events.push(Event::Deregistered(registration.notice()));
         }
         Ok(Answer { code: Code::DELETED, location: None, heard: None })
     }
@@ -527,6 +556,8 @@ impl<D: Directory> Shard<D> {
         for observation in &registration.observations {
             self.observations.remove(&observation.id);
         }
+        self.objects.release(&registration.objects);
+        self.attributes.release(&registration.attributes);
         Some(registration)
     }
 
@@ -553,8 +584,10 @@ impl<D: Directory> Shard<D> {
         let Some(registration) = self.registrations.get_mut(index) else { return };
         registration.is_dirty |= registration.last_contact != now;
         registration.last_contact = now;
-        if registration.queue_mode && registration.asleep {
+        if registration.queue_mode && registration.nap_slot == Slot::NONE {
             self.naps.schedule(&mut registration.nap_slot, now + self.config.awake_time, index.0);
+        }
+        if registration.queue_mode && registration.asleep {
             outbox.events.push(Event::Awake(registration.endpoint.clone()));
         }
         registration.asleep = false;
@@ -611,7 +644,7 @@ impl<D: Directory> Shard<D> {
             } else if let Some(registration) = self.unregister(now, index, outbox) {
                 self.counters.expired += 1;
                 self.gone(now, &registration, outbox);
-                outbox.events.push(Event::Expired(registration.view()));
+                outbox.events.push(Event::Expired(registration.notice()));
             }
         }
     }
@@ -621,7 +654,7 @@ impl<D: Directory> Shard<D> {
         let index = self.registrations.by_endpoint(endpoint)?;
         let registration = self.unregister(now, index, outbox)?;
         self.gone(now, &registration, outbox);
-        outbox.events.push(Event::Deregistered(registration.view()));
+        outbox.events.push(Event::Deregistered(registration.notice()));
         Some(registration.view())
     }
 }
