@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use buoy_coap::number::{Code, ContentFormat};
-use buoy_lwm2m::format::FormatError;
+use buoy_lwm2m::format::{FormatError, Item, Moment, decode, moments};
 use buoy_lwm2m::path::Path;
 
 use crate::observation::ObservationId;
@@ -83,6 +83,29 @@ pub struct Report {
     pub format: ContentFormat,
     /// The values.
     pub payload: Arc<[u8]>,
+}
+
+impl Report {
+    /// The path that its payload is read below: that of an observation, or the root.
+    #[must_use]
+    pub fn base(&self) -> Path {
+        match &self.source {
+            ReportSource::Notification { paths, composite: false, .. } => {
+                paths.first().copied().unwrap_or(Path::ROOT)
+            }
+            ReportSource::Notification { .. } | ReportSource::Send => Path::ROOT,
+        }
+    }
+
+    /// What can be read of it, with the time at which each value held and whether it is the present one: the latest of its path,
+    /// wherever it stands. Nothing follows what can't be read.
+    #[must_use]
+    pub fn items(&self) -> Vec<(Item<'_>, Moment)> {
+        let Ok(items) = decode(self.format, self.base(), &self.payload) else { return Vec::new() };
+        let items: Vec<_> = items.map_while(Result::ok).collect();
+        let moments = moments(items.iter().map(|item| (item.path, item.time)), self.received_at);
+        items.into_iter().zip(moments).collect()
+    }
 }
 
 /// How reported values came.

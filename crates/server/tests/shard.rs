@@ -1214,3 +1214,16 @@ fn of_two_records_of_one_endpoint_the_older_is_removed_for_good() {
     let younger = world.server.shard.registration("buoy-1").unwrap().key;
     assert_eq!(world.server.store.registrations.keys().collect::<Vec<_>>(), [&younger.0]);
 }
+
+#[test]
+fn of_several_times_in_one_report_the_latest_is_the_present_value() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &[]);
+    let payload = br#"[{"bn":"/3303/0/5700","t":-60,"v":1},{"v":2},{"t":-120,"v":3}]"#;
+    let options = [(OptionNumber::URI_PATH, &b"dp"[..]), (OptionNumber::CONTENT_FORMAT, &[110])];
+    world.ask(1000, Code::POST, &options, payload);
+    let items = world.server.store.reports[0].items();
+    let now = world.now.as_millis();
+    let found: Vec<_> = items.iter().map(|(_, moment)| (moment.at, moment.is_present)).collect();
+    assert_eq!(found, [(now - 60_000, false), (now, true), (now - 120_000, false)]);
+}

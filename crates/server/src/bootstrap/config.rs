@@ -355,9 +355,11 @@ fn is_authority(text: &str) -> bool {
 
 impl SecurityConfig {
     fn check(&self, id: u16) -> Result<(), ConfigProblem> {
-        let is_secured = match self.uri.split_once("://") {
-            Some(("coap", authority)) if is_authority(authority) => false,
-            Some(("coaps", authority)) if is_authority(authority) => true,
+        // A scheme is the same in any case (RFC 3986 section 3.1).
+        let (scheme, authority) = self.uri.split_once("://").ok_or(ConfigProblem::BadUri(id))?;
+        let is_secured = match scheme.to_ascii_lowercase().as_str() {
+            "coap" if is_authority(authority) => false,
+            "coaps" if is_authority(authority) => true,
             _ => return Err(ConfigProblem::BadUri(id)),
         };
         if is_secured != (self.mode != SecurityMode::None) {
@@ -565,7 +567,7 @@ mod tests {
         let mut endless = config();
         server(&mut endless).lifetime = 0;
         assert_eq!(endless.check(), Ok(()), "a lifetime without an end");
-        for uri in ["coaps://[2001:db8::1]:5684", "coaps://lwm2m.example.org", "coaps://h:1/"] {
+        for uri in ["coaps://[2001:db8::1]:5684", "coaps://lwm2m.example.org", "CoAPS://h", "coaps://h:1/"] {
             let mut config = config();
             security(&mut config).uri = uri.into();
             assert_eq!(config.check(), Ok(()), "{uri}");
