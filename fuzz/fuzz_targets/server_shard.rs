@@ -327,7 +327,7 @@ impl World {
     fn restart(&mut self) {
         self.shard = shard(2);
         for (key, record) in &self.registrations {
-            let restored = self.shard.restore(self.now, RegistrationKey(*key), record);
+            let restored = self.shard.restore(self.now, RegistrationKey(*key), record, &mut self.outbox);
             assert!(restored.is_some(), "what was saved can be restored");
         }
         let is_open = |record: &&buoy_server::OperationRecord| {

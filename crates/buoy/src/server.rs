@@ -49,7 +49,7 @@ impl Server {
         let mut server = Self { interface: interface.local_addr()?, running, listeners: Vec::new() };
         let failures = app.failures.clone();
         let mut serve = |part, stop, served: ServedBy| {
-            let task = failures.spawn(part, async move { served.await.map_err(|error| error.to_string()) });
+            let task = failures.spawn(part, served);
             server.listeners.push((stop, task));
         };
         if let Some(files) = files {

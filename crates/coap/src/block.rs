@@ -124,8 +124,10 @@ pub enum BadBlock {
     TooLarge,
     /// The body changed between two blocks: another ETag.
     BodyChanged,
-    /// The peer refused, or answered something that has no place in a transfer.
+    /// The peer refused.
     Refused(Code),
+    /// The peer's answer, though none of refusal, doesn't say that it has taken the block.
+    NotContinued(Code),
 }
 
 impl BadBlock {
@@ -136,9 +138,11 @@ impl BadBlock {
             Self::OutOfOrder => Code::REQUEST_ENTITY_INCOMPLETE,
             Self::TooLarge => Code::REQUEST_ENTITY_TOO_LARGE,
             Self::Refused(code) => code,
-            Self::ReservedSize | Self::BehindTheEnd | Self::WrongLength | Self::BodyChanged => {
-                Code::BAD_REQUEST
-            }
+            Self::ReservedSize
+            | Self::BehindTheEnd
+            | Self::WrongLength
+            | Self::BodyChanged
+            | Self::NotContinued(_) => Code::BAD_REQUEST,
         }
     }
 }
@@ -153,6 +157,7 @@ impl core::fmt::Display for BadBlock {
             Self::TooLarge => f.write_str("the body is too large"),
             Self::BodyChanged => f.write_str("the body changed during the transfer"),
             Self::Refused(code) => write!(f, "the peer answered {code} to a block"),
+            Self::NotContinued(code) => write!(f, "the peer answered {code} to a block without taking it"),
         }
     }
 }
@@ -199,32 +204,40 @@ impl Upload {
 
     /// Takes the answer to the block that was sent. A receiver may ask for smaller blocks, in 2.31 or in 4.13.
     ///
+    /// A success that is not 2.31 is the answer to the whole request only if the block was the last one. Before that it goes on if
+    /// it names the block: the receiver keeps nothing and has carried this block out alone (RFC 7959 section 2.3 and figure 8).
+    /// Without Block1 the receiver took the block for the whole body (section 2.9.1 has no such answer), which must never pass for
+    /// success.
+    ///
     /// # Errors
-    /// [`BadBlock::Refused`] if it refused a block, [`BadBlock::OutOfOrder`] if it acknowledged another one.
+    /// [`BadBlock::Refused`] if it refused a block, [`BadBlock::OutOfOrder`] if it acknowledged another one,
+    /// [`BadBlock::NotContinued`] if it acknowledged none.
     pub fn answered(&mut self, answer: &Message<'_>) -> Result<UploadStep, BadBlock> {
         let answer_block = block_option(answer, OptionNumber::BLOCK1)?;
         match (answer.code(), answer_block) {
-            (Code::CONTINUE, Some(block)) => self.continued(block),
             (Code::REQUEST_ENTITY_TOO_LARGE, Some(block)) if block.size < self.size => {
                 self.size = block.size;
                 self.offset = 0;
                 Ok(UploadStep::Next)
             }
-            (Code::CONTINUE, None) => Err(BadBlock::Refused(Code::CONTINUE)),
-            (code, _) if code.is_success() && self.is_last() => Ok(UploadStep::Done),
-            (code, _) => Err(BadBlock::Refused(code)),
+            (code, _) if !code.is_success() => Err(BadBlock::Refused(code)),
+            (_, Some(block)) if !self.is_ours(block) => Err(BadBlock::OutOfOrder),
+            (Code::CONTINUE, Some(_)) if self.is_last() => Err(BadBlock::OutOfOrder),
+            (code, None) if code == Code::CONTINUE || !self.is_last() => Err(BadBlock::NotContinued(code)),
+            (_, Some(block)) if !self.is_last() => {
+                self.offset = self.offset.saturating_add(self.size.bytes());
+                self.size = self.size.min(block.size);
+                Ok(UploadStep::Next)
+            }
+            _ => Ok(UploadStep::Done),
         }
     }
 
-    fn continued(&mut self, block: Block) -> Result<UploadStep, BadBlock> {
-        // A smaller size is for the blocks to come: the block that was sent is acknowledged by its own number.
-        let is_ours = block.number == (self.offset >> self.size.shift()) as u32;
-        if !is_ours || self.is_last() {
-            return Err(BadBlock::OutOfOrder);
-        }
-        self.offset = self.offset.saturating_add(self.size.bytes());
-        self.size = self.size.min(block.size);
-        Ok(UploadStep::Next)
+    /// Whether an answer speaks of the block that was sent. A smaller size in it is for the blocks to come: the block that was sent is
+    /// acknowledged by its own number, though some receivers count it in blocks of the new size.
+    fn is_ours(&self, block: Block) -> bool {
+        block.number == (self.offset >> self.size.shift()) as u32
+            || (block.size <= self.size && block.offset() == self.offset)
     }
 
     const fn is_last(&self) -> bool {
@@ -465,6 +478,47 @@ mod tests {
             upload.answered(&Message::parse(&smaller).unwrap()),
             Err(BadBlock::Refused(Code::REQUEST_ENTITY_TOO_LARGE))
         );
+    }
+
+    #[test]
+    fn an_upload_goes_on_after_a_block_only_if_the_answer_names_that_block() {
+        let size = BlockSize::at_most(128);
+        let first = |more| Block::at(0, more, size).unwrap();
+        let with = |code, block| block1(code, block);
+        let without = |code| response(code, &[], &[], &[]);
+        for (answer, expected) in [
+            (with(Code::CONTINUE, first(true)), Ok(UploadStep::Next)),
+            // A receiver that keeps nothing has carried the block out alone (RFC 7959 figure 8).
+            (with(Code::CHANGED, first(false)), Ok(UploadStep::Next)),
+            (with(Code::CREATED, first(false)), Ok(UploadStep::Next)),
+            (with(Code::CONTINUE, first(false)), Ok(UploadStep::Next)),
+            (without(Code::CHANGED), Err(BadBlock::NotContinued(Code::CHANGED))),
+            (without(Code::CONTENT), Err(BadBlock::NotContinued(Code::CONTENT))),
+            (without(Code::CONTINUE), Err(BadBlock::NotContinued(Code::CONTINUE))),
+            (with(Code::CHANGED, Block::at(128, false, size).unwrap()), Err(BadBlock::OutOfOrder)),
+            (without(Code::FORBIDDEN), Err(BadBlock::Refused(Code::FORBIDDEN))),
+        ] {
+            let mut upload = Upload::new(300, size);
+            let answer = Message::parse(&answer).unwrap();
+            assert_eq!(upload.answered(&answer), expected, "{} {:?}", answer.code(), answer.payload());
+            assert_eq!(upload.sent(), if expected.is_ok() { 128 } else { 0 });
+        }
+    }
+
+    #[test]
+    fn the_last_block_s_answer_is_the_answer_to_the_whole_request_unless_it_says_continue() {
+        let size = BlockSize::at_most(128);
+        let only = Block::at(0, false, size).unwrap();
+        for (answer, expected) in [
+            (block1(Code::CHANGED, only), Ok(UploadStep::Done)),
+            (response(Code::CHANGED, &[], &[], &[]), Ok(UploadStep::Done)),
+            (block1(Code::CONTINUE, only), Err(BadBlock::OutOfOrder)),
+            (response(Code::CONTINUE, &[], &[], &[]), Err(BadBlock::NotContinued(Code::CONTINUE))),
+            (block1(Code::CHANGED, Block::at(128, false, size).unwrap()), Err(BadBlock::OutOfOrder)),
+        ] {
+            let answer = Message::parse(&answer).unwrap();
+            assert_eq!(Upload::new(100, size).answered(&answer), expected, "{}", answer.code());
+        }
     }
 
     #[test]

@@ -256,8 +256,9 @@ enum State {
     Queued,
     /// To be sent now, without an acknowledgement.
     Unsent,
-    /// Confirmable and not acknowledged; sent so many times, the next time after `timeout`.
-    Unacknowledged { transmissions: u8, timeout: Duration },
+    /// Confirmable and not acknowledged; sent so many times by the schedule, the next time after `timeout`, and besides so many times
+    /// because the peer was heard.
+    Unacknowledged { transmissions: u8, timeout: Duration, prompted: u8 },
     /// The peer has it; only the response is missing.
     AwaitingResponse { acknowledged: bool },
 }
@@ -316,6 +317,18 @@ where
             }
             Err(_) => return Received::Nothing,
         };
+        let received = self.classify(now, peer, message, out);
+        self.repeat_unacknowledged(now, peer);
+        received
+    }
+
+    fn classify<'d>(
+        &mut self,
+        now: Instant,
+        peer: P,
+        message: Message<'d>,
+        out: &mut [u8],
+    ) -> Received<'d, P> {
         match (message.kind(), message.code()) {
             (Kind::Confirmable, Code::EMPTY) => answered(out, &reject(message.message_id())),
             (Kind::NonConfirmable, Code::EMPTY) => Received::Nothing,
@@ -324,6 +337,11 @@ where
             (Kind::Confirmable | Kind::NonConfirmable, code) if code.is_request() => {
                 self.request(now, peer, message, out)
             }
+            // RFC 7252 section 5.4.1: a response with a critical option that isn't processed here is rejected.
+            (Kind::Confirmable, code) if code.is_response() && asks_too_much(&message) => {
+                answered(out, &reject(message.message_id()))
+            }
+            (_, code) if code.is_response() && asks_too_much(&message) => Received::Nothing,
             (Kind::Acknowledgement, code) if code.is_response() => self.piggybacked(now, peer, message),
             (Kind::Confirmable | Kind::NonConfirmable, code) if code.is_response() => {
                 self.separate(now, peer, message, out)
@@ -415,6 +433,33 @@ where
         Ok(())
     }
 
+    /// Asks a peer for a sign of life: an empty confirmable message, which is answered by a Reset (RFC 7252 section 4.3). It doesn't wait
+    /// for its turn (NSTART), because what is under way may wait for it. An answer comes as [`Received::Reset`] or
+    /// [`Received::Delivered`].
+    ///
+    /// # Errors
+    /// [`SendError`], and nothing is sent.
+    pub fn ping(
+        &mut self,
+        now: Instant,
+        rng: &mut impl Rng,
+        peer: P,
+        message_id: u16,
+        tag: u64,
+    ) -> Result<(), SendError> {
+        let mut datagram = B::default();
+        if !datagram.store(&wire::empty_message(Kind::Confirmable, message_id)) {
+            return Err(SendError::Write(WriteError::BufferTooSmall));
+        }
+        let state = self.first_transmission(rng);
+        self.order = self.order.wrapping_add(1);
+        let (token, purpose) = (Token::default(), Purpose::Response);
+        let exchange = Exchange { peer, tag, token, message_id, purpose, order: self.order, state, datagram };
+        let hash = self.hash(&peer, 0);
+        self.exchanges.insert(hash, now, exchange).map_err(|_| SendError::TooManyExchanges)?;
+        Ok(())
+    }
+
     /// Forgets an exchange; a response that still comes is unmatched.
     pub fn cancel(&mut self, now: Instant, peer: P, tag: u64) -> bool {
         let hash = self.hash(&peer, 0);
@@ -482,11 +527,11 @@ where
             State::Unsent => {
                 Some((State::AwaitingResponse { acknowledged: false }, self.parameters.response_timeout))
             }
-            State::Unacknowledged { transmissions, timeout } => {
+            State::Unacknowledged { transmissions, timeout, prompted } => {
                 (transmissions <= self.parameters.max_retransmit).then(|| {
                     let doubled = timeout.saturating_mul(2);
                     let transmissions = transmissions.saturating_add(1);
-                    (State::Unacknowledged { transmissions, timeout: doubled }, timeout)
+                    (State::Unacknowledged { transmissions, timeout: doubled, prompted }, timeout)
                 })
             }
         }
@@ -511,7 +556,39 @@ where
         State::Unacknowledged {
             transmissions: 0,
             timeout: Duration::from_millis(base.saturating_add(jitter)),
+            prompted: 0,
         }
+    }
+
+    /// Repeats at once what the peer, who was heard just now, has not acknowledged: it listens, and may be asleep again before the next
+    /// repetition is due.
+    ///
+    /// The schedule goes on where it was, one wait later. So that a talkative peer isn't flooded, and that no repetition comes when the
+    /// peer may have forgotten the message id (EXCHANGE_LIFETIME, RFC 7252 section 4.8.2), there are at most [`MAX_PROMPTED`] of
+    /// these, and none sooner after the last transmission than half of ACK_TIMEOUT: the acknowledgement may be under way.
+    fn repeat_unacknowledged(&mut self, now: Instant, peer: P) {
+        if self.exchanges.is_empty() {
+            return;
+        }
+        let patience = half(self.parameters.ack_timeout);
+        let is_overdue = |(slot, exchange): (Slot, &Exchange<P, B>)| {
+            let State::Unacknowledged { transmissions: 1.., timeout, prompted } = exchange.state else {
+                return None;
+            };
+            let wait = half(timeout);
+            let since_sent = wait.saturating_sub(self.exchanges.deadline(slot)?.since(now));
+            let is_due = exchange.peer == peer && prompted < MAX_PROMPTED && since_sent >= patience;
+            is_due.then_some(slot)
+        };
+        let Some(slot) = self.exchanges.chain(self.hash(&peer, 0)).find_map(is_overdue) else { return };
+        if let Some(exchange) = self.exchanges.get_mut(slot)
+            && let State::Unacknowledged { transmissions, timeout, prompted } = &mut exchange.state
+        {
+            *transmissions = transmissions.saturating_sub(1);
+            *timeout = half(*timeout);
+            *prompted = prompted.saturating_add(1);
+        }
+        self.exchanges.set_deadline(slot, now);
     }
 
     fn is_busy(&self, peer: P) -> bool {
@@ -558,7 +635,7 @@ where
         }
         let slot = self.remember(now, peer, message_id, Answer::Pending);
         let request = Request { peer, message, slot };
-        match message.check_critical(|number| number.definition().is_some()) {
+        match message.check_critical(is_processed) {
             Ok(()) => Received::Request(request),
             Err(number) => self.refuse_option(&request, number, out),
         }
@@ -773,14 +850,31 @@ fn is_idempotent(method: Code) -> bool {
     matches!(method, Code::GET | Code::PUT | Code::DELETE | Code::FETCH | Code::IPATCH)
 }
 
+fn half(duration: Duration) -> Duration {
+    duration.checked_div(2).unwrap_or_default()
+}
+
+/// How often a message is repeated out of turn because its peer was heard.
+const MAX_PROMPTED: u8 = 3;
+
+/// Whether the layers above do what an option asks for. OSCORE (RFC 8613) and EDHOC (RFC 9668) are known by name only: whoever sets
+/// them relies on a protection that isn't there.
+fn is_processed(number: OptionNumber) -> bool {
+    number.definition().is_some() && !matches!(number, OptionNumber::OSCORE | OptionNumber::EDHOC)
+}
+
+fn asks_too_much(message: &Message<'_>) -> bool {
+    message.check_critical(is_processed).is_err()
+}
+
 /// Bytes of a message's fixed header and its payload marker.
 const HEADER: usize = 5;
 
 /// What a refused option is called in the diagnostic payload.
 fn option_name(number: OptionNumber) -> &'static [u8] {
     match number.definition() {
-        Some(_) => b"an option has a bad value or stands twice",
-        None => b"a critical option is not known here",
+        Some(_) if is_processed(number) => b"an option has a bad value or stands twice",
+        _ => b"a critical option is not known here",
     }
 }
 

@@ -159,6 +159,12 @@ impl<T, M: Cells<T>> Table<T, M> {
         self.entry(index).map(|entry| (Slot(index), entry.deadline))
     }
 
+    /// An entry's deadline.
+    #[must_use]
+    pub fn deadline(&self, slot: Slot) -> Option<Instant> {
+        self.entry(slot.0).map(|entry| entry.deadline)
+    }
+
     /// Changes an entry's deadline.
     pub fn set_deadline(&mut self, slot: Slot, deadline: Instant) {
         let Some(entry) = self.entry_mut(slot.0) else {

@@ -8,6 +8,7 @@
 //! | [`link`] | CoRE link lists of Register, Update and Discover |
 //! | [`attributes`] | notification attributes: `pmin`, `gt` … |
 //! | [`operation`] | every request and response, to and from CoAP codes and options |
+//! | [`text`] | foreign text made harmless to show |
 //! | `model` | what the objects and their resources are (feature `alloc`) |
 //!
 //! Nothing here knows sockets, clocks, tokens or retransmission, and nothing but the registry of `model` needs an
@@ -58,4 +59,5 @@ pub mod model;
 pub mod operation;
 mod output;
 pub mod path;
+pub mod text;
 pub mod value;

@@ -97,6 +97,19 @@ impl<'a> Links<'a> {
         Self { rest: text, place: Place::First }
     }
 
+    /// The links of an answer to Bootstrap-Discover. LwM2M 1.0 puts its version in front of them, which is no link:
+    /// `lwm2m="1.0",</0/0>,</0/1>;ssid=101` (TS 1.0 section 5.2.7.3; some devices do so with later versions too).
+    ///
+    /// # Errors
+    /// [`LinkError::PeerSentNotUtf8`]
+    pub fn of_bootstrap(payload: &'a [u8]) -> Result<Self, LinkError> {
+        let links = Self::new(payload)?;
+        Ok(match links.rest.trim_ascii_start().strip_prefix("lwm2m=") {
+            Some(version) => Self::of_text(version.split_once(',').map_or("", |(_, links)| links)),
+            None => links,
+        })
+    }
+
     fn read(&mut self) -> Result<Option<Link<'a>>, LinkError> {
         self.rest = self.rest.trim_ascii_start();
         match self.place {

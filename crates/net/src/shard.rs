@@ -367,6 +367,9 @@ impl Thread {
             Part::Datagram(from, datagram) => {
                 engine.handle_datagram(now, Peer::plain(from), datagram, outbox);
             }
+            Part::TooLong(from, beginning) => {
+                engine.refuse_oversized(now, Peer::plain(from), beginning, outbox);
+            }
         })
     }
 
@@ -377,6 +380,10 @@ impl Thread {
         receiver.receive_some(&socket, BATCHES_PER_TURN, |part| match part {
             Part::Batch => now = self.clock.now(),
             Part::Datagram(from, records) => self.take_or_forward_records(now, from, records, outbox),
+            // What is cut can't be decrypted, so nobody can be answered.
+            Part::TooLong(from, _) => {
+                tracing::debug!(address = %from, "a DTLS datagram over {} bytes is dropped", udp::MAX_DATAGRAM);
+            }
         })
     }
 

@@ -34,6 +34,8 @@ pub enum Part<'a> {
     Batch,
     /// A datagram of it, to be decrypted where it stands.
     Datagram(SocketAddr, &'a mut [u8]),
+    /// The beginning of one that is longer than [`MAX_DATAGRAM`].
+    TooLong(SocketAddr, &'a [u8]),
 }
 
 impl Receiver {
@@ -49,6 +51,7 @@ impl Receiver {
                 Ok(count) => {
                     take(Part::Batch);
                     self.datagrams_mut().for_each(|(from, datagram)| take(Part::Datagram(from, datagram)));
+                    self.beginnings().for_each(|(from, datagram)| take(Part::TooLong(from, datagram)));
                     // Fewer than asked for: the socket is empty, and the next datagram wakes the poller.
                     if count < BATCH {
                         return false;
@@ -95,6 +98,25 @@ fn bind_one(address: SocketAddr, shared: bool) -> io::Result<mio::net::UdpSocket
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_datagram_that_is_too_long_is_handed_out_as_such() {
+        let socket = bind(([127, 0, 0, 1], 0).into(), 1).unwrap().remove(0);
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        for length in [3, MAX_DATAGRAM, MAX_DATAGRAM + 1, 5000] {
+            sender.send_to(&vec![7; length], socket.local_addr().unwrap()).unwrap();
+        }
+        let (mut whole, mut cut) = (Vec::new(), Vec::new());
+        Receiver::default().receive_some(&socket, 1, |part| match part {
+            Part::Batch => {}
+            Part::Datagram(_, datagram) => whole.push(datagram.len()),
+            Part::TooLong(from, beginning) => {
+                assert_eq!((from, beginning), (sender.local_addr().unwrap(), &[7; MAX_DATAGRAM][..]));
+                cut.push(beginning.len());
+            }
+        });
+        assert_eq!((whole, cut), (vec![3, MAX_DATAGRAM, 0, 0], vec![MAX_DATAGRAM; 2]));
+    }
 
     #[test]
     fn an_address_is_shared_by_the_sockets_of_one_call_only() {

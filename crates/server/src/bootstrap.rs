@@ -5,6 +5,7 @@
 //! outlives a restart: a device whose session breaks off asks again.
 
 mod config;
+mod packs;
 mod session;
 
 use std::borrow::Cow;
@@ -26,9 +27,12 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::echo::EchoKey;
+use crate::name;
 use crate::operation::{Failure, Reply};
 use crate::outbox::Outbox;
 use crate::peer::Peer;
+use crate::ping;
+use crate::registration::{Claim, Proof};
 use crate::shard::blocks_within;
 use crate::transfer::Step as TransferStep;
 
@@ -36,6 +40,7 @@ pub use config::{
     AclConfig, BootstrapConfig, ConfigProblem, ConfigValue, ResourceWrite, SecurityConfig, SecurityMode,
     ServerConfig,
 };
+use packs::{Pack, Packs};
 use session::{Next, Session};
 
 /// When a device that waits for a person's yes may ask again, in seconds.
@@ -57,6 +62,7 @@ pub struct BootstrapShard {
     by_endpoint: HashMap<Arc<str>, u64>,
     by_peer: HashMap<Peer, u64>,
     by_source: HashMap<IpAddr, usize>,
+    packs: Packs,
     deadlines: BTreeSet<(Instant, u64)>,
     next_session: u64,
 }
@@ -223,6 +229,9 @@ pub enum BootstrapFailure {
     Cancelled,
     /// The configuration can't be sent.
     Config(ConfigProblem),
+    /// The device's list of its accounts doesn't say which is the one of this bootstrap server, so that no other can be written
+    /// without the danger of taking its place. Nothing was changed.
+    NoAccount,
 }
 
 /// What a bootstrap port wants done: datagrams to send, events to tell.
@@ -283,6 +292,7 @@ impl BootstrapShard {
             by_endpoint: HashMap::new(),
             by_peer: HashMap::new(),
             by_source: HashMap::new(),
+            packs: Packs::default(),
             deadlines: BTreeSet::new(),
             next_session: 1,
         }
@@ -322,14 +332,15 @@ impl BootstrapShard {
                 outbox.datagrams.send(peer, answer);
                 self.answered(now, tag, &message, outbox);
             }
-            Received::Reset(tag) => {
-                self.fail(now, tag, BootstrapFailure::Exchange(Failure::Reset), outbox);
-            }
+            Received::Reset(tag) | Received::Delivered(tag) => match ping::target(tag) {
+                Some(id) => self.ping_answered(now, id, outbox),
+                None => self.fail(now, tag, BootstrapFailure::Exchange(Failure::Reset), outbox),
+            },
             Received::Unmatched(message) if message.kind() == Kind::Confirmable => {
                 let length = outbox.datagrams.write(&reject(message.message_id()));
                 outbox.datagrams.send(peer, length);
             }
-            Received::Unmatched(_) | Received::Nothing | Received::Delivered(_) | Received::ResetOf(_) => {}
+            Received::Unmatched(_) | Received::Nothing | Received::ResetOf(_) => {}
         }
     }
 
@@ -340,10 +351,15 @@ impl BootstrapShard {
                 None => return,
                 Some(Due::Transmit { peer, datagram }) => {
                     let length = outbox.datagrams.write(datagram);
-                    outbox.datagrams.send(peer, length);
+                    let id = self.by_peer.get(&peer);
+                    let session = id.and_then(|id| self.sessions.get_mut(id));
+                    // An address that is only claimed gets three times what came from it, repetitions included.
+                    if session.is_none_or(|session| session.proof.spend(length)) {
+                        outbox.datagrams.send(peer, length);
+                    }
                     continue;
                 }
-                Some(Due::TimedOut { tag, .. }) => tag,
+                Some(Due::TimedOut { tag, .. }) => ping::target(tag).unwrap_or(tag),
             };
             self.fail(now, timed_out, BootstrapFailure::Exchange(Failure::TimedOut), outbox);
         }
@@ -354,6 +370,7 @@ impl BootstrapShard {
         while let Some((_, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
             self.fail(now, id, BootstrapFailure::TooSlow, outbox);
         }
+        self.packs.expire(now);
         self.flush(now, outbox);
     }
 
@@ -361,11 +378,12 @@ impl BootstrapShard {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let session = self.deadlines.first().map(|(at, _)| *at);
-        self.coap.next_deadline().into_iter().chain(session).min()
+        [self.coap.next_deadline(), session, self.packs.next_deadline()].into_iter().flatten().min()
     }
 
     /// Calls the session of a device off, because its configuration is another now.
     pub fn cancel(&mut self, now: Instant, endpoint: &str, outbox: &mut BootstrapOutbox) {
+        self.packs.forget(endpoint);
         if let Some(id) = self.by_endpoint.get(endpoint).copied() {
             self.fail(now, id, BootstrapFailure::Cancelled, outbox);
         }
@@ -379,6 +397,11 @@ impl BootstrapShard {
         outbox: &mut BootstrapOutbox,
     ) {
         let message = &request.message;
+        if [OptionNumber::PROXY_URI, OptionNumber::PROXY_SCHEME].iter().any(|it| message.value(*it).is_some())
+        {
+            let refusal = refusal(None, Code::PROXYING_NOT_SUPPORTED, "this is no proxy");
+            return self.refuse(request, refusal, outbox);
+        }
         let served = match Uplink::parse(message.code(), message.options(), message.payload()) {
             Ok(Uplink::BootstrapRequest { endpoint, preferred_format }) => {
                 let endpoint = endpoint.map(|name| name.as_str());
@@ -404,6 +427,12 @@ impl BootstrapShard {
         directory: &mut impl BootstrapDirectory,
     ) -> Result<(Arc<str>, Arc<BootstrapConfig>), Refusal<'a>> {
         let peer = request.peer;
+        // A name that a session proves is compared with this one, and was typed by an operator.
+        if peer.session.is_none()
+            && let Some(flaw) = endpoint.and_then(name::flaw)
+        {
+            return Err(refusal(None, Code::BAD_REQUEST, flaw));
+        }
         match directory.look_up(&BootstrapRequest { endpoint, peer }) {
             BootstrapVerdict::Configure { endpoint, config } => Ok((endpoint, config)),
             BootstrapVerdict::Pending => Err(Refusal {
@@ -448,11 +477,16 @@ impl BootstrapShard {
         }
         let blocks = self.blocks_for(peer, directory);
         let deadline = now + self.limits.session_time;
-        let session = Session::new(name.clone(), peer, config, format, blocks, deadline)
+        let proof = match self.is_proved(now, request) {
+            true => Proof::Proved,
+            false => Proof::Claimed(Claim::after(request.message.datagram().len())),
+        };
+        let mut session = Session::new(name.clone(), (peer, proof), config, format, blocks, deadline)
             .map_err(|problem| unsendable(endpoint, &problem))?;
-        self.reply(request, outbox, |writer| {
+        let answered = self.reply(request, outbox, |writer| {
             writer.code(Code::CHANGED);
         });
+        session.proof.charge(answered);
         let id = self.insert(session);
         outbox.events.push(BootstrapEvent::Started { endpoint: name, peer });
         self.go_on(now, id, outbox);
@@ -483,7 +517,22 @@ impl BootstrapShard {
         }
         self.deadlines.remove(&(session.deadline, id));
         self.coap.cancel(now, session.peer, id);
+        self.coap.cancel(now, session.peer, ping::tag(id));
         Some(session)
+    }
+
+    /// Whether the sender of a request receives what is sent to its address: a handshake proved it, or it shows an Echo value.
+    fn is_proved(&self, now: Instant, request: &Request<'_, Peer>) -> bool {
+        let echo = request.message.value(OptionNumber::ECHO);
+        request.peer.session.is_some() || echo.is_some_and(|echo| self.echo.proves(now, request.peer, echo))
+    }
+
+    /// The device is where it claims to be: what was too large to be sent on its word follows.
+    fn ping_answered(&mut self, now: Instant, id: u64, outbox: &mut BootstrapOutbox) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.proof = Proof::Proved;
+            self.go_on(now, id, outbox);
+        }
     }
 
     fn blocks_for(&self, peer: Peer, directory: &impl BootstrapDirectory) -> BlockSize {
@@ -494,8 +543,18 @@ impl BootstrapShard {
     fn go_on(&mut self, now: Instant, id: u64, outbox: &mut BootstrapOutbox) {
         let tag = id as u32;
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let peer = session.peer;
+        let (peer, proof) = (session.peer, session.proof);
         let Some(transfer) = session.transfer(tag) else { return };
+        let is_too_large = |allowance| transfer.next_length().is_some_and(|length| length > allowance);
+        if let Proof::Claimed(Claim { allowance, .. }) = proof
+            && is_too_large(allowance)
+        {
+            let message_id = rand_core::Rng::next_u32(&mut self.rng) as u16;
+            if self.coap.ping(now, &mut self.rng, peer, message_id, ping::tag(id)).is_err() {
+                self.fail(now, id, BootstrapFailure::Exchange(Failure::TooManyOperations), outbox);
+            }
+            return;
+        }
         let outgoing = Outgoing {
             peer,
             purpose: Purpose::Request,
@@ -513,6 +572,7 @@ impl BootstrapShard {
     fn answered(&mut self, now: Instant, id: u64, message: &Message<'_>, outbox: &mut BootstrapOutbox) {
         let limit = self.limits.max_body;
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.proof = Proof::Proved;
         let reply = match session.take_answer(message, limit) {
             Ok(TransferStep::Again) => return self.go_on(now, id, outbox),
             Ok(TransferStep::Done { reply, .. }) => reply,
@@ -546,7 +606,7 @@ impl BootstrapShard {
         outbox.events.push(BootstrapEvent::Failed { endpoint, peer, step, reason });
     }
 
-    /// Answers a Bootstrap-Pack-Request: the whole configuration, in blocks for which nothing is kept.
+    /// Answers a Bootstrap-Pack-Request: the whole configuration, in blocks.
     fn serve_pack<'a>(
         &mut self,
         now: Instant,
@@ -566,18 +626,8 @@ impl BootstrapShard {
                 "a Bootstrap-Pack is in SenML or LwM2M CBOR",
             ));
         }
-        let (name, config) = Self::look_up(request, endpoint, directory)?;
-        let body = config.pack(format).map_err(|problem| unsendable(endpoint, &problem))?;
-        let message = &request.message;
-        let bad_block = |bad: buoy_coap::block::BadBlock| because(endpoint, bad.code(), bad.to_string());
-        let asked = block_option(message, OptionNumber::BLOCK2).map_err(bad_block)?;
-        let (block, range) =
-            slice(asked, self.blocks_for(request.peer, directory), body.len()).map_err(bad_block)?;
-        // Keys and kilobytes go to nobody who only claims an address (RFC 9175 section 2.3).
-        let echo = message.value(OptionNumber::ECHO);
-        let is_proved = request.peer.session.is_some()
-            || echo.is_some_and(|echo| self.echo.proves(now, request.peer, echo));
-        if !is_proved {
+        // Keys are made, and kilobytes sent, for nobody who only claims an address (RFC 9175 section 2.3).
+        if !self.is_proved(now, request) {
             let value = self.echo.value(now, request.peer);
             self.reply(request, outbox, |writer| {
                 writer.code(Code::UNAUTHORIZED);
@@ -585,6 +635,23 @@ impl BootstrapShard {
             });
             return Ok(());
         }
+        let bad_block = |bad: buoy_coap::block::BadBlock| because(endpoint, bad.code(), bad.to_string());
+        let asked = block_option(&request.message, OptionNumber::BLOCK2).map_err(bad_block)?;
+        let is_first = asked.is_none_or(|block| block.offset() == 0);
+        // The same for all blocks, so that keys are made once.
+        let begun = self.packs.get(request.peer, format).filter(|_| !is_first);
+        let Pack { endpoint: name, body, .. } = match begun {
+            Some(pack) => pack,
+            None => {
+                let (name, config) = Self::look_up(request, endpoint, directory)?;
+                let body = config.pack(format).map_err(|problem| unsendable(endpoint, &problem))?;
+                let pack = Pack { endpoint: name, format, body: body.into() };
+                self.packs.insert(now, request.peer, pack.clone(), self.limits.max_sessions);
+                pack
+            }
+        };
+        let (block, range) =
+            slice(asked, self.blocks_for(request.peer, directory), body.len()).map_err(bad_block)?;
         let in_blocks = block.more() || block.offset() > 0;
         let etag = body
             .iter()
@@ -600,7 +667,7 @@ impl BootstrapShard {
             }
             writer.payload(&body[range]);
         });
-        if !block.more() {
+        if !block.more() && self.packs.is_sent_first_time(request.peer) {
             outbox.events.push(BootstrapEvent::PackSent { endpoint: name, peer: request.peer });
         }
         Ok(())
@@ -631,9 +698,10 @@ impl BootstrapShard {
         request: &Request<'_, Peer>,
         outbox: &mut BootstrapOutbox,
         write: impl FnOnce(&mut MessageWriter<'_>),
-    ) {
+    ) -> usize {
         let length = self.coap.reply(request, &mut self.message_ids, outbox.datagrams.room(), write);
         outbox.datagrams.send(request.peer, length);
+        length
     }
 }
 
@@ -673,6 +741,10 @@ impl std::fmt::Display for BootstrapFailure {
             Self::DeviceRestarted => f.write_str("the device began a new bootstrap"),
             Self::Cancelled => f.write_str("the configuration was changed meanwhile"),
             Self::Config(problem) => write!(f, "{problem}"),
+            Self::NoAccount => f.write_str(
+                "the device's list of accounts doesn't say which one is this bootstrap server's; nothing was changed, \
+                 give the ids of the accounts in the configuration",
+            ),
         }
     }
 }

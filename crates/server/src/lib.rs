@@ -10,11 +10,13 @@
 mod bootstrap;
 mod echo;
 mod files;
+mod name;
 mod objects;
 mod observation;
 mod operation;
 mod outbox;
 mod peer;
+mod ping;
 mod registration;
 mod registrations;
 mod shard;
@@ -35,5 +37,5 @@ pub use operation::{
 };
 pub use outbox::{Change, Event, Outbox, Report, ReportSource, UpdatedFields};
 pub use peer::{Peer, SessionId};
-pub use registration::{Attributes, RegistrationKey, RegistrationView};
+pub use registration::{Attributes, RegistrationKey, RegistrationNotice, RegistrationView};
 pub use shard::{Counters, Directory, Shard, ShardConfig, Unclaimed};

@@ -1,6 +1,7 @@
 //! The object list of a device (LwM2M Core 1.1 section 6.2.1), read once for all devices that have the same.
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
 use buoy_coap::number::ContentFormat;
@@ -24,12 +25,19 @@ impl ObjectList {
     /// [`LinkError`] if it is no list of links in CoRE link format.
     pub fn parse(text: &str) -> Result<Self, LinkError> {
         Links::of_text(text).try_for_each(|link| link.map(drop))?;
-        let mut list =
-            Self { text: text.into(), root: "/".into(), entries: Box::default(), formats: Box::default() };
+        let mut list = Self { text: text.into(), ..Self::default() };
         // Of a list with two roots only the text counts.
         if let Ok(links) = ObjectLinks::parse(text.as_bytes()) {
             list.root = links.root().into();
-            list.entries = links.iter().map(|entry| (entry.path, entry.version)).collect();
+            // What is named twice is there once; the version may stand at either.
+            let mut entries = BTreeMap::<Path, (usize, Option<ObjectVersion>)>::new();
+            for (place, entry) in links.iter().enumerate() {
+                let (_, version) = entries.entry(entry.path).or_insert((place, None));
+                *version = version.or(entry.version);
+            }
+            let mut entries: Vec<_> = entries.into_iter().collect();
+            entries.sort_by_key(|(_, (place, _))| *place);
+            list.entries = entries.into_iter().map(|(path, (_, version))| (path, version)).collect();
             list.formats = links.content_formats().collect();
         }
         Ok(list)
@@ -52,6 +60,12 @@ impl ObjectList {
         self.entries.iter().map(|(path, _)| *path)
     }
 
+    /// Whether the device said that it has an object, or an instance of it. Of a list that makes no sense nothing is known.
+    #[must_use]
+    pub fn may_have(&self, object: u16) -> bool {
+        self.entries.is_empty() || self.paths().any(|path| path.object_id() == Some(object))
+    }
+
     /// The version of an object, if the device says one.
     #[must_use]
     pub fn version(&self, object: u16) -> Option<ObjectVersion> {
@@ -65,6 +79,13 @@ impl ObjectList {
     #[must_use]
     pub fn content_formats(&self) -> &[ContentFormat] {
         &self.formats
+    }
+}
+
+impl Default for ObjectList {
+    /// The list of a device that has nothing.
+    fn default() -> Self {
+        Self { text: "".into(), root: "/".into(), entries: Box::default(), formats: Box::default() }
     }
 }
 
@@ -103,6 +124,14 @@ mod tests {
         assert_eq!(list.version(3), Some(ObjectVersion { major: 1, minor: 2 }));
         assert_eq!(list.version(4), None);
         assert_eq!(list.content_formats(), [ContentFormat(60), ContentFormat::SENML_CBOR]);
+    }
+
+    #[test]
+    fn what_is_named_twice_is_there_once() {
+        let list = ObjectList::parse("</3/0>,</1/0>,</3/0>,</3>,</3>;ver=1.2,</1/0>").unwrap();
+        let paths = [Path::instance(3, 0), Path::instance(1, 0), Path::object(3)];
+        assert_eq!(list.paths().collect::<Vec<_>>(), paths);
+        assert_eq!(list.version(3), Some(ObjectVersion { major: 1, minor: 2 }));
     }
 
     #[test]

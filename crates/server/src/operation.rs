@@ -133,7 +133,7 @@ impl fmt::Display for Failure {
                 "the server was restarted after the request was sent; it is not known whether the device carried it out"
             }
             Self::TooManyOperations => "too many operations wait already; try again later",
-            Self::BadTransfer => "the device broke the block-wise transfer off or changed its body on the way",
+            Self::BadTransfer => "the device broke the block-wise transfer off, took a part of it for the whole, or changed its body on the way",
             Self::RequestTooLarge => "the request's path and query do not fit a message",
             Self::NoSuchObservation => "there is no such observation",
         })

@@ -8,12 +8,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use buoy_coap::number::{Code, ContentFormat};
+use buoy_lwm2m::format::{FormatError, Item, Moment, decode, moments};
 use buoy_lwm2m::path::Path;
 
 use crate::observation::ObservationId;
 use crate::operation::{Failure, OperationId, OperationRecord, Outcome};
 use crate::peer::{Peer, SessionId};
-use crate::registration::{RegistrationKey, RegistrationView};
+use crate::registration::{RegistrationKey, RegistrationNotice};
 
 /// The largest datagram that the engine writes.
 pub(crate) const MTU: usize = 1280;
@@ -84,6 +85,29 @@ pub struct Report {
     pub payload: Arc<[u8]>,
 }
 
+impl Report {
+    /// The path that its payload is read below: that of an observation, or the root.
+    #[must_use]
+    pub fn base(&self) -> Path {
+        match &self.source {
+            ReportSource::Notification { paths, composite: false, .. } => {
+                paths.first().copied().unwrap_or(Path::ROOT)
+            }
+            ReportSource::Notification { .. } | ReportSource::Send => Path::ROOT,
+        }
+    }
+
+    /// What can be read of it, with the time at which each value held and whether it is the present one: the latest of its path,
+    /// wherever it stands. Nothing follows what can't be read.
+    #[must_use]
+    pub fn items(&self) -> Vec<(Item<'_>, Moment)> {
+        let Ok(items) = decode(self.format, self.base(), &self.payload) else { return Vec::new() };
+        let items: Vec<_> = items.map_while(Result::ok).collect();
+        let moments = moments(items.iter().map(|item| (item.path, item.time)), self.received_at);
+        items.into_iter().zip(moments).collect()
+    }
+}
+
 /// How reported values came.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReportSource {
@@ -106,21 +130,21 @@ pub enum Event {
     /// A device registered. A registration that it replaced comes along.
     Registered {
         /// The registration.
-        registration: RegistrationView,
+        registration: RegistrationNotice,
         /// The key of the registration that it replaced.
         replaced: Option<RegistrationKey>,
     },
     /// A device updated its registration.
     Updated {
         /// The registration as it is now.
-        registration: RegistrationView,
+        registration: RegistrationNotice,
         /// What the update changed.
         changed: UpdatedFields,
     },
     /// A device deregistered.
-    Deregistered(RegistrationView),
+    Deregistered(RegistrationNotice),
     /// A registration ran out.
-    Expired(RegistrationView),
+    Expired(RegistrationNotice),
     /// A device in queue mode is taken to be awake.
     Awake(Arc<str>),
     /// A device in queue mode is taken to sleep.
@@ -161,6 +185,18 @@ pub enum Event {
     },
     /// A device reported values.
     Reported(Report),
+    /// A device reported something that can't be read, from some place on or from the beginning. What can be read before it is told and
+    /// saved as [`Event::Reported`].
+    Unreadable {
+        /// The device.
+        endpoint: Arc<str>,
+        /// How it came.
+        source: ReportSource,
+        /// How it is encoded, as the device says.
+        format: ContentFormat,
+        /// What is wrong.
+        reason: FormatError,
+    },
     /// A CoAP message went by, of a device that is traced.
     Traced {
         /// The device.

@@ -1,7 +1,7 @@
 //! One device's registration (LwM2M Core 1.1 section 6.2): what is kept of it in memory, and as a durable record.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use buoy_coap::endpoint::MessageIds;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::objects::ObjectList;
 use crate::observation::{Observation, ObservationRecord, Standing};
 use crate::peer::{Peer, SessionId};
+use crate::wheel::Slot;
 
 /// The durable name of a registration: it grows with time, and its lowest byte is the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,23 +75,96 @@ pub(crate) struct Registration {
     /// When it was taken over from the store, whose times of last contact lag behind: the device may have been heard until
     /// the server ended.
     pub(crate) restored_at: Instant,
-    /// Seconds.
+    /// Seconds; 0 is for ever.
     pub(crate) lifetime: u32,
     pub(crate) message_ids: MessageIds,
     pub(crate) version: (u8, u8),
     pub(crate) queue_mode: bool,
-    /// The peer answered something that it could not have guessed: its address is its own.
-    pub(crate) address_proved: bool,
+    /// Whether the address that it spoke from is its own.
+    pub(crate) proof: Proof,
+    /// Whether nothing newer speaks from its peer's address. A registration that lost its address has none until its device is heard
+    /// again, and what waits for it must not go to the stranger who has it now.
+    pub(crate) has_address: bool,
+    /// The record in the store is older than the last contact.
+    pub(crate) is_dirty: bool,
     /// A device in queue mode that was not heard for a while.
     pub(crate) asleep: bool,
-    /// The slot of the wheel in which its expiry is looked at.
-    pub(crate) expiry_slot: u64,
+    /// Where its expiry is looked at.
+    pub(crate) expiry_slot: Slot,
+    /// Where it is looked at whether the device sleeps.
+    pub(crate) nap_slot: Slot,
     /// The object list as the device sent it; devices of one model share one.
     pub(crate) objects: Arc<ObjectList>,
     /// Binding and further attributes as the device sent them; shared likewise.
     pub(crate) attributes: Arc<Attributes>,
     pub(crate) observations: Vec<Observation>,
 }
+
+/// Whether a device is known to receive what is sent to its address, which in plain CoAP anybody can write into a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// A handshake proved it, or an answer to something that only a receiver at that address can know.
+    Proved,
+    /// It is only claimed.
+    Claimed(Claim),
+}
+
+/// What a device may be sent that only claims its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// So many bytes, the messages' repetitions included: three times what came from there, less what was sent (RFC 9175 section 2.3).
+    pub(crate) allowance: usize,
+    /// The registration was answered at this very address: who knows its location receives there.
+    pub(crate) knows_location: bool,
+    /// A ping is under way that is to prove it.
+    pub(crate) is_pinged: bool,
+}
+
+impl Claim {
+    /// Of an address from which so many bytes came.
+    pub(crate) fn after(received: usize) -> Self {
+        Self { allowance: received.saturating_mul(3), knows_location: false, is_pinged: false }
+    }
+}
+
+impl Proof {
+    pub(crate) const fn is_proved(self) -> bool {
+        matches!(self, Self::Proved)
+    }
+
+    /// Counts bytes that came.
+    pub(crate) fn earn(&mut self, received: usize) {
+        if let Self::Claimed(claim) = self {
+            claim.allowance = claim.allowance.saturating_add(received.saturating_mul(3)).min(MOST_ALLOWED);
+        }
+    }
+
+    /// Counts the bytes of an answer, which is owed to whoever asked.
+    pub(crate) fn charge(&mut self, bytes: usize) {
+        if let Self::Claimed(claim) = self {
+            claim.allowance = claim.allowance.saturating_sub(bytes);
+        }
+    }
+
+    /// Counts bytes that are to be sent; says no if they are too many.
+    pub(crate) fn spend(&mut self, bytes: usize) -> bool {
+        match self {
+            Self::Proved => true,
+            Self::Claimed(claim) => match claim.allowance.checked_sub(bytes) {
+                Some(left) => {
+                    claim.allowance = left;
+                    true
+                }
+                None => false,
+            },
+        }
+    }
+}
+
+/// What is earned is not saved up for ever.
+const MOST_ALLOWED: usize = 1 << 14;
+/// What an unproved address may be sent after a restart, which forgets what was earned: a ping with its repetitions.
+const ALLOWED_AFTER_RESTART: usize = 32;
 
 /// The rarely read parts of a Register request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -120,8 +194,23 @@ impl Registration {
         observations
     }
 
-    pub(crate) fn expires_at(&self) -> Instant {
-        self.last_contact.max(self.restored_at) + Duration::from_secs(u64::from(self.lifetime))
+    /// When it ends if nothing is heard; [`Instant::NEVER`] with a lifetime of 0 (Server object 1.2, resource 1). One whose address
+    /// is only claimed lives for `unproved` at the longest.
+    pub(crate) fn expires_at(&self, unproved: Duration) -> Instant {
+        let lifetime = if self.proof.is_proved() { self.lifetime() } else { self.lifetime().min(unproved) };
+        self.last_contact.max(self.restored_at) + lifetime
+    }
+
+    fn lifetime(&self) -> Duration {
+        match self.lifetime {
+            0 => Duration::MAX,
+            seconds => Duration::from_secs(u64::from(seconds)),
+        }
+    }
+
+    /// Whether its lifetime is longer than this.
+    pub(crate) fn outlives(&self, lifetime: Duration) -> bool {
+        self.lifetime() > lifetime
     }
 
     pub(crate) fn view(&self) -> RegistrationView {
@@ -139,6 +228,25 @@ impl Registration {
             asleep: self.asleep,
             objects: self.objects.clone(),
             attributes: self.attributes.clone(),
+        }
+    }
+
+    pub(crate) fn notice(&self) -> RegistrationNotice {
+        let Self { endpoint, key, .. } = self;
+        RegistrationNotice {
+            endpoint: endpoint.clone(),
+            key: *key,
+            location: self.location().to_text(),
+            address: self.peer.address,
+            session: self.peer.session,
+            registered_at: self.registered_at.as_millis(),
+            last_contact: self.last_contact.as_millis(),
+            lifetime: self.lifetime,
+            version: self.version,
+            queue_mode: self.queue_mode,
+            asleep: self.asleep,
+            objects: Arc::downgrade(&self.objects),
+            attributes: Arc::downgrade(&self.attributes),
         }
     }
 
@@ -160,15 +268,30 @@ impl Registration {
         };
         out.push(RECORD_VERSION);
         out.extend_from_slice(&self.peer.session.map_or(0, SessionId::number).to_le_bytes());
+        let lost = if self.has_address { 0 } else { FLAG_ADDRESS_LOST };
+        out.push(lost | if self.proof.is_proved() { FLAG_PROVED } else { 0 });
         // Writing to a vector fails only where a length cannot be told beforehand, and here all can.
         postcard::to_io(&record, out).expect("a record of known lengths can be written");
     }
 }
 
-/// The first byte of a record. The session follows, then the rest.
-const RECORD_VERSION: u8 = 3;
-/// Records of this version have no session.
+/// The first byte of a record. The session follows, then the flags, then the rest.
+const RECORD_VERSION: u8 = 4;
+/// Records of this version have no flags, and are from when each address was believed.
+const RECORD_VERSION_BELIEVED: u8 = 3;
+/// Records of this version have no session either.
 const RECORD_VERSION_PLAIN: u8 = 2;
+
+const FLAG_PROVED: u8 = 1;
+const FLAG_ADDRESS_LOST: u8 = 2;
+
+/// How the device of a record speaks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reach {
+    pub(crate) session: Option<SessionId>,
+    pub(crate) proof: Proof,
+    pub(crate) has_address: bool,
+}
 
 /// A registration as it lies in the store.
 #[derive(Debug, Serialize, Deserialize)]
@@ -190,18 +313,27 @@ pub(crate) struct RegistrationRecord<'a> {
 }
 
 impl<'a> RegistrationRecord<'a> {
-    /// Reads a record, and the session over which the device spoke; `None` if it is damaged or of another version.
-    pub(crate) fn parse(bytes: &'a [u8]) -> Option<(Option<SessionId>, Self)> {
+    /// Reads a record, and how its device speaks; `None` if it is damaged or of another version.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<(Reach, Self)> {
         let (version, body) = bytes.split_first()?;
         let (session, body) = match *version {
-            RECORD_VERSION => {
+            RECORD_VERSION | RECORD_VERSION_BELIEVED => {
                 let (session, body) = body.split_first_chunk()?;
                 (SessionId::from_number(u64::from_le_bytes(*session)), body)
             }
             RECORD_VERSION_PLAIN => (None, body),
             _ => return None,
         };
-        Some((session, postcard::from_bytes(body).ok()?))
+        let (flags, body) = match *version {
+            RECORD_VERSION => body.split_first().map(|(flags, body)| (*flags, body))?,
+            _ => (FLAG_PROVED, body),
+        };
+        let claim = Claim { knows_location: true, ..Claim::after(0) };
+        let claim = Claim { allowance: ALLOWED_AFTER_RESTART, ..claim };
+        let is_proved = flags & FLAG_PROVED != 0 || session.is_some();
+        let proof = if is_proved { Proof::Proved } else { Proof::Claimed(claim) };
+        let reach = Reach { session, proof, has_address: flags & FLAG_ADDRESS_LOST == 0 };
+        Some((reach, postcard::from_bytes(body).ok()?))
     }
 }
 
@@ -221,7 +353,7 @@ pub struct RegistrationView {
     pub registered_at: u64,
     /// Milliseconds since the epoch.
     pub last_contact: u64,
-    /// Seconds.
+    /// Seconds; 0 is for ever.
     pub lifetime: u32,
     /// The LwM2M version, major and minor.
     pub version: (u8, u8),
@@ -240,6 +372,65 @@ impl RegistrationView {
     #[must_use]
     pub fn id(&self) -> &str {
         std::str::from_utf8(&self.location).unwrap_or_default()
+    }
+}
+
+/// A registration in an event. It names everything and holds nothing large: what lies in a log of events or waits for a slow reader
+/// must not keep the object lists that a device sends alive.
+#[derive(Clone, Debug)]
+pub struct RegistrationNotice {
+    /// The endpoint name.
+    pub endpoint: Arc<str>,
+    /// The durable key.
+    pub key: RegistrationKey,
+    location: [u8; LOCATION_LENGTH],
+    /// Where the device was last heard from.
+    pub address: SocketAddr,
+    /// The DTLS session over which it speaks; `None` if it speaks plain CoAP.
+    pub session: Option<SessionId>,
+    /// Milliseconds since the epoch.
+    pub registered_at: u64,
+    /// Milliseconds since the epoch.
+    pub last_contact: u64,
+    /// Seconds; 0 is for ever.
+    pub lifetime: u32,
+    /// The LwM2M version, major and minor.
+    pub version: (u8, u8),
+    /// Whether the device sleeps and must not be spoken to then.
+    pub queue_mode: bool,
+    /// Whether it was taken to sleep then.
+    pub asleep: bool,
+    /// What it has, while a registration has it.
+    pub objects: Weak<ObjectList>,
+    /// Binding and further attributes, while a registration has them.
+    pub attributes: Weak<Attributes>,
+}
+
+impl RegistrationNotice {
+    /// The registration's id: what stands behind `/rd/` in its location.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        std::str::from_utf8(&self.location).unwrap_or_default()
+    }
+
+    /// The whole registration, as it was told. Object list and attributes are empty if no registration has them any more.
+    #[must_use]
+    pub fn view(&self) -> RegistrationView {
+        RegistrationView {
+            endpoint: self.endpoint.clone(),
+            key: self.key,
+            location: self.location,
+            address: self.address,
+            session: self.session,
+            registered_at: self.registered_at,
+            last_contact: self.last_contact,
+            lifetime: self.lifetime,
+            version: self.version,
+            queue_mode: self.queue_mode,
+            asleep: self.asleep,
+            objects: self.objects.upgrade().unwrap_or_default(),
+            attributes: self.attributes.upgrade().unwrap_or_default(),
+        }
     }
 }
 

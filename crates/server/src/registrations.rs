@@ -10,7 +10,7 @@ use std::sync::Arc;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::peer::Peer;
-use crate::registration::{Location, Registration, RegistrationKey};
+use crate::registration::{Claim, Location, Proof, Registration, RegistrationKey};
 
 /// Where a registration lies; valid until it is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,7 +35,14 @@ impl Registrations {
         self.slots.get(index.0 as usize)?.as_ref()
     }
 
-    /// The registration, to change anything but its endpoint, key and peer.
+    /// The registration in a slot, or the first behind it.
+    pub(crate) fn next_from(&self, index: Index) -> Option<Index> {
+        let rest = self.slots.get(index.0 as usize..)?;
+        let distance = rest.iter().position(Option::is_some)?;
+        Some(Index(index.0 + distance as u32))
+    }
+
+    /// The registration, to change anything but its endpoint, key, peer and address.
     pub(crate) fn get_mut(&mut self, index: Index) -> Option<&mut Registration> {
         self.slots.get_mut(index.0 as usize)?.as_mut()
     }
@@ -63,8 +70,8 @@ impl Registrations {
         self.by_peer.find(hash, |index| self.at(*index).peer == peer).copied().map(Index)
     }
 
-    /// Adds a registration of an endpoint that has none here.
-    pub(crate) fn insert(&mut self, registration: Registration) -> Index {
+    /// Adds a registration of an endpoint that has none here. What had its address comes along: it has none from now on.
+    pub(crate) fn insert(&mut self, registration: Registration) -> (Index, Option<Index>) {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             (self.slots.len() - 1) as u32
@@ -74,8 +81,8 @@ impl Registrations {
         let registration = at(slots, index);
         insert(by_endpoint, hasher, index, &*registration.endpoint, |i| &*at(slots, i).endpoint);
         insert(by_key, hasher, index, registration.key, |i| at(slots, i).key);
-        self.index_peer(index);
-        Index(index)
+        let displaced = self.index_peer(index);
+        (Index(index), displaced)
     }
 
     pub(crate) fn remove(&mut self, index: Index) -> Option<Registration> {
@@ -89,20 +96,37 @@ impl Registrations {
         self.slots[index.0 as usize].take()
     }
 
-    /// Records that the device now speaks as `peer`.
-    pub(crate) fn set_peer(&mut self, index: Index, peer: Peer) {
+    /// Records that the device now speaks as `peer`, from where so many bytes came. What had that address comes along: it has none from
+    /// now on.
+    pub(crate) fn set_peer(&mut self, index: Index, peer: Peer, received: usize) -> Option<Index> {
         self.unindex_peer(index.0);
         if let Some(registration) = self.get_mut(index) {
             registration.peer = peer;
-            registration.address_proved = false;
+            registration.has_address = true;
+            registration.proof = match peer.session {
+                Some(_) => Proof::Proved,
+                None => Proof::Claimed(Claim::after(received)),
+            };
         }
-        self.index_peer(index.0);
+        self.index_peer(index.0)
     }
 
-    fn index_peer(&mut self, index: u32) {
+    /// Enters a registration under its peer, unless it has no address.
+    fn index_peer(&mut self, index: u32) -> Option<Index> {
+        if !self.at(index).has_address {
+            return None;
+        }
+        let displaced = self.by_peer(self.at(index).peer);
+        if let Some(old) = displaced {
+            self.unindex_peer(old.0);
+            if let Some(old) = self.get_mut(old) {
+                old.has_address = false;
+            }
+        }
         let Self { slots, hasher, by_peer, .. } = self;
         let peer = at(slots, index).peer;
         insert(by_peer, hasher, index, peer, |i| at(slots, i).peer);
+        displaced
     }
 
     fn unindex_peer(&mut self, index: u32) {
@@ -127,7 +151,6 @@ fn insert<'a, K: Hash + 'a>(
     key: K,
     key_of: impl Fn(u32) -> K,
 ) {
-    // The newest comes first: an index of the same key that is there already stays behind it.
     table.insert_unique(hasher.hash_one(&key), index, |other| hasher.hash_one(key_of(*other)));
 }
 
@@ -159,6 +182,17 @@ impl<T: Hash + Eq> Interner<T> {
     {
         let is_it = |known: &Arc<T>| Borrow::<Q>::borrow(&**known) == value;
         self.known.find(self.hasher.hash_one(value), is_it).cloned()
+    }
+
+    /// Its owner gives a shared copy up: if nobody else has it, it is forgotten here too.
+    pub(crate) fn release(&mut self, value: &Arc<T>) {
+        // One here, and the owner's own.
+        if Arc::strong_count(value) <= 2
+            && let Ok(entry) =
+                self.known.find_entry(self.hasher.hash_one(&**value), |known| Arc::ptr_eq(known, value))
+        {
+            entry.remove();
+        }
     }
 
     /// The shared copy; `value` becomes it if there is none.

@@ -1,8 +1,9 @@
 //! The engine of one shard: what comes in finds its device, what is due goes out.
 //!
 //! `register` has the registration interface, `manage` the operations on devices, `report` what devices tell by themselves,
-//! and `host` what they may fetch from the server.
+//! `host` what they may fetch from the server, and `address` what may be sent to whom before he proved his address.
 
+mod address;
 mod host;
 mod manage;
 mod register;
@@ -13,11 +14,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use buoy_coap::block::{Assembly, BlockSize};
+use buoy_coap::block::{Assembly, Block, BlockSize};
 use buoy_coap::endpoint::{Due, HeapEndpoint, MessageIds, Parameters, Received, Request};
 use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::time::Instant;
-use buoy_coap::wire::MessageWriter;
+use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
 use hashbrown::HashMap;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -31,6 +32,8 @@ use crate::peer::{Peer, SessionId};
 use crate::registration::{Attributes, RegistrationKey, RegistrationView};
 use crate::registrations::{Index, Interner, Registrations};
 use crate::wheel::Wheel;
+use address::ping_of;
+use host::FollowedDownload;
 use manage::Operations;
 
 /// A part of the fleet.
@@ -48,6 +51,10 @@ pub struct Shard<D> {
     /// For peers that are not registered.
     message_ids: MessageIds,
     registrations: Registrations,
+    /// How many of them only claim their address.
+    unproved: usize,
+    /// Up to where [`Shard::save_last_contacts`] has come.
+    swept: Index,
     next_counter: u64,
     objects: Interner<ObjectList>,
     attributes: Interner<Attributes>,
@@ -59,8 +66,8 @@ pub struct Shard<D> {
     /// When the oldest of them may have waited too long.
     uploads_due: Option<Instant>,
     files: BTreeMap<Box<str>, Body>,
-    /// Downloads that are followed, and how far they have come.
-    downloads: HashMap<u64, usize>,
+    /// Downloads that are followed.
+    downloads: HashMap<u64, FollowedDownload>,
     traced: HashMap<Arc<str>, u32>,
     counters: Counters,
 }
@@ -86,12 +93,19 @@ pub struct ShardConfig {
     pub max_upload: usize,
     /// Bodies that may be half received at once.
     pub max_uploads: usize,
+    /// The same for one device, whose oldest one gives way to the next.
+    pub max_uploads_per_peer: usize,
     /// Operations that may wait for one device.
     pub max_operations_per_device: usize,
     /// Operations that may wait in all.
     pub max_operations: usize,
     /// The most devices.
     pub max_registrations: usize,
+    /// The most devices whose addresses are only claimed, as plain CoAP allows. Beyond that a Register has to show an Echo value (RFC
+    /// 9175); from half of it on each new device is pinged, which proves its address without Echo.
+    pub max_unproved: usize,
+    /// The longest lifetime of their registrations, whatever they ask for.
+    pub unproved_lifetime: Duration,
     /// The size of the blocks that are sent.
     pub block_size: BlockSize,
     /// How many shards there are. Locations may name shards of a time when there were more.
@@ -110,9 +124,12 @@ impl Default for ShardConfig {
             max_body: 1 << 20,
             max_upload: 1 << 16,
             max_uploads: 1024,
+            max_uploads_per_peer: 4,
             max_operations_per_device: 256,
             max_operations: 1_000_000,
             max_registrations: 10_000_000,
+            max_unproved: 100_000,
+            unproved_lifetime: Duration::from_secs(86_400),
             block_size: BlockSize::MAX,
             shards: 1,
         }
@@ -178,12 +195,14 @@ pub struct Counters {
     pub expired: u64,
     /// Notifications taken.
     pub notifications: u64,
-    /// Notifications of observations that nobody holds, or that were overtaken.
+    /// Notifications of observations that nobody holds, or that were overtaken by others.
     pub notifications_dropped: u64,
     /// Send operations taken.
     pub sends: u64,
     /// Requests refused with 4.xx or 5.xx.
     pub refused: u64,
+    /// Register requests that were asked to prove their address first (4.01 with Echo).
+    pub challenged: u64,
     /// Datagrams that were no CoAP messages or made no sense.
     pub ignored: u64,
     /// Operations sent to devices.
@@ -225,11 +244,13 @@ pub(crate) fn blocks_within(longest_message: usize) -> BlockSize {
 struct Answer {
     code: Code,
     location: Option<crate::registration::Location>,
+    /// Whose device was heard: what waits for it goes behind the answer.
+    heard: Option<Index>,
 }
 
 impl Answer {
-    const fn plain(code: Code) -> Self {
-        Self { code, location: None }
+    const fn of(index: Index, code: Code) -> Self {
+        Self { code, location: None, heard: Some(index) }
     }
 }
 
@@ -248,6 +269,8 @@ impl<D: Directory> Shard<D> {
             message_ids: MessageIds::random(&mut rng),
             rng,
             registrations: Registrations::default(),
+            unproved: 0,
+            swept: Index(0),
             next_counter: 1,
             objects: Interner::default(),
             attributes: Interner::default(),
@@ -293,6 +316,12 @@ impl<D: Directory> Shard<D> {
         self.counters
     }
 
+    /// How many looks at registrations are planned: one at most for the expiry of each, and one for its sleep.
+    #[must_use]
+    pub fn appointments(&self) -> usize {
+        self.expiries.len() + self.naps.len()
+    }
+
     /// How much is under way or waits: messages, operations, and bodies that are half received.
     #[must_use]
     pub fn outstanding(&self) -> usize {
@@ -320,14 +349,45 @@ impl<D: Directory> Shard<D> {
             Received::Request(request) => self.serve(now, &request, outbox),
             Received::Response { tag, message, answer } => {
                 self.send_reply(now, peer, answer, outbox);
-                self.prove_address(peer);
                 self.operation_answered(now, tag, &message, outbox);
             }
             Received::Unmatched(message) => self.reported(now, peer, &message, outbox),
-            Received::Reset(tag) => self.operation_reset(now, tag, outbox),
+            Received::Reset(tag) | Received::Delivered(tag) => match ping_of(tag) {
+                Some(index) => self.ping_answered(now, peer, index, outbox),
+                None => self.operation_reset(now, tag, outbox),
+            },
             Received::Nothing => self.not_for_us(peer, datagram, outbox),
-            Received::Delivered(_) | Received::ResetOf(_) => {}
+            Received::ResetOf(_) => {}
         }
+    }
+
+    /// Refuses a datagram that is longer than the shell takes, of which this is the beginning: the sender has to send its body in blocks
+    /// (RFC 7959 section 2.9.3).
+    pub fn refuse_oversized(&mut self, now: Instant, peer: Peer, beginning: &[u8], outbox: &mut Outbox) {
+        self.counters.datagrams_received += 1;
+        self.counters.refused += 1;
+        let (code, reason) = refusal(
+            Code::REQUEST_ENTITY_TOO_LARGE,
+            "the datagram is too long; send the body in blocks (Block1)",
+        );
+        if let Ok(message) = Message::parse(beginning)
+            && message.code().is_request()
+            && message.kind() == Kind::Confirmable
+        {
+            let header = Header {
+                kind: Kind::Acknowledgement,
+                code,
+                message_id: message.message_id(),
+                token: message.token(),
+            };
+            let hint = Block::at(0, false, self.blocks_for(peer)).map_or(0, Block::to_uint);
+            let mut writer = MessageWriter::new(outbox.room(), header);
+            writer.uint(OptionNumber::BLOCK1, hint);
+            writer.uint(OptionNumber::SIZE1, self.config.max_upload as u32);
+            let length = writer.finish().unwrap_or(0);
+            self.send_reply(now, peer, length, outbox);
+        }
+        outbox.events.push(Event::Refused { peer, code, reason });
     }
 
     /// Sends what is due. To be called after each batch of inputs.
@@ -337,12 +397,17 @@ impl<D: Directory> Shard<D> {
                 None => return,
                 Some(Due::Transmit { peer, datagram }) => {
                     let length = outbox.write(datagram);
-                    self.send_reply(now, peer, length, outbox);
+                    if self.may_send(peer, length) {
+                        self.send_reply(now, peer, length, outbox);
+                    }
                     continue;
                 }
                 Some(Due::TimedOut { tag, .. }) => tag,
             };
-            self.operation_timed_out(now, timed_out, outbox);
+            match ping_of(timed_out) {
+                Some(index) => self.ping_timed_out(now, index, outbox),
+                None => self.operation_timed_out(now, timed_out, outbox),
+            }
         }
     }
 
@@ -372,11 +437,7 @@ impl<D: Directory> Shard<D> {
 
     fn serve(&mut self, now: Instant, request: &Request<'_, Peer>, outbox: &mut Outbox) {
         let message = &request.message;
-        if let Some(echo) = message.value(OptionNumber::ECHO)
-            && self.echo.proves(now, request.peer, echo)
-        {
-            self.prove_address(request.peer);
-        }
+        self.count_received(now, request, outbox);
         if message.value(OptionNumber::PROXY_URI).is_some()
             || message.value(OptionNumber::PROXY_SCHEME).is_some()
         {
@@ -394,15 +455,29 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Answers a request by a code, and a location for a new registration.
-    fn answer(&mut self, now: Instant, request: &Request<'_, Peer>, answer: &Answer, outbox: &mut Outbox) {
+    /// Answers a request by a code, a location for a new registration, and the last block of its body; then sends the device what waits
+    /// for it, which comes second because the answer is owed.
+    fn answer(
+        &mut self,
+        now: Instant,
+        request: &Request<'_, Peer>,
+        answer: &Answer,
+        block: Option<Block>,
+        outbox: &mut Outbox,
+    ) {
         self.reply(now, request, outbox, |writer| {
             writer.code(answer.code);
             if let Some(location) = answer.location {
                 writer.option(OptionNumber::LOCATION_PATH, b"rd");
                 writer.option(OptionNumber::LOCATION_PATH, &location.to_text());
             }
+            if let Some(block) = block {
+                writer.uint(OptionNumber::BLOCK1, block.to_uint());
+            }
         });
+        if let Some(index) = answer.heard {
+            self.send_what_waits(now, index, outbox);
+        }
     }
 
     /// Refuses a request, and counts and tells it. The reason goes along as the diagnostic payload, unless it would make the
@@ -443,39 +518,22 @@ impl<D: Directory> Shard<D> {
         write: impl FnOnce(&mut MessageWriter<'_>),
     ) {
         let index = self.registrations.by_peer(request.peer);
-        let ids = match index.and_then(|index| self.registrations.get_mut(index)) {
-            Some(registration) => &mut registration.message_ids,
-            None => &mut self.message_ids,
+        let registration = index.and_then(|index| self.registrations.get_mut(index));
+        let length = match registration {
+            Some(registration) => {
+                let length = self.coap.reply(request, &mut registration.message_ids, outbox.room(), write);
+                registration.proof.charge(length);
+                length
+            }
+            None => self.coap.reply(request, &mut self.message_ids, outbox.room(), write),
         };
-        let length = self.coap.reply(request, ids, outbox.room(), write);
         self.send_reply(now, request.peer, length, outbox);
-    }
-
-    /// How many bytes an answer may have: an address that nobody proved gets at most three times what came from it.
-    fn budget(&self, now: Instant, request: &Request<'_, Peer>) -> usize {
-        let echo = request.message.value(OptionNumber::ECHO);
-        // A handshake proves an address by a cookie.
-        let proved = request.peer.session.is_some()
-            || self
-                .registrations
-                .by_peer(request.peer)
-                .and_then(|index| self.registrations.get(index))
-                .is_some_and(|registration| registration.address_proved)
-            || echo.is_some_and(|echo| self.echo.proves(now, request.peer, echo));
-        if proved { crate::outbox::MTU } else { 3 * request.message.datagram().len() }
     }
 
     /// The largest blocks for a peer: a session may take short records alone (RFC 6066 section 4, RFC 8449).
     fn blocks_for(&self, peer: Peer) -> BlockSize {
         let longest = peer.session.map_or(usize::MAX, |session| self.directory.longest_message(session));
         blocks_within(longest).min(self.config.block_size)
-    }
-
-    fn prove_address(&mut self, peer: Peer) {
-        let index = self.registrations.by_peer(peer);
-        if let Some(registration) = index.and_then(|index| self.registrations.get_mut(index)) {
-            registration.address_proved = true;
-        }
     }
 
     fn send_reply(&mut self, now: Instant, peer: Peer, length: usize, outbox: &mut Outbox) {

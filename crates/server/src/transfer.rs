@@ -2,9 +2,10 @@
 
 use buoy_coap::block::{BadBlock, Block, BlockSize, Download, Upload, UploadStep, block_option};
 use buoy_coap::number::{Code, OptionNumber};
-use buoy_coap::wire::{Message, MessageWriter};
+use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
 
 use crate::operation::{Downlink, Failure, Reply};
+use crate::outbox::MTU;
 
 /// Bodies up to this many bytes go in one message.
 const WHOLE_BODY: usize = 1024;
@@ -94,6 +95,16 @@ impl Transfer {
             self.size = size;
             self.restart();
         }
+    }
+
+    /// Bytes of the next message; `None` if it fits none.
+    pub(crate) fn next_length(&self) -> Option<usize> {
+        let mut buffer = [0; MTU];
+        let header =
+            Header { kind: Kind::Confirmable, code: self.request.code, message_id: 0, token: &[0; 8] };
+        let mut writer = MessageWriter::new(&mut buffer, header);
+        self.write(&mut writer);
+        writer.finish().ok()
     }
 
     /// Writes options and payload of the next message.

@@ -277,3 +277,209 @@ fn a_configuration_that_can_t_be_written_is_an_error_of_the_server_s() {
     assert_eq!(world.begin(1, "buoy-1"), Code::INTERNAL_SERVER_ERROR);
     world.assert_nothing_is_left();
 }
+
+/// A configuration whose accounts are put where the device has room.
+fn auto_ids(delete: &[&str]) -> BootstrapConfig {
+    BootstrapConfig {
+        auto_security_ids: true,
+        delete: delete.iter().map(|path| (*path).to_owned()).collect(),
+        ..one_server(101)
+    }
+}
+
+/// What is asked of a device that answers a Discover of object 0 in this way, up to the end of the session.
+fn asked_after_discover(config: BootstrapConfig, code: Code, links: &str) -> (Vec<String>, World) {
+    let mut world = World::new();
+    world.server.configure("buoy-1", config);
+    world.begin(1, "buoy-1");
+    assert_eq!(world.request(), "GET /0 Accept=40", "before anything is changed");
+    world.answer(1, code, links);
+    let mut asked = Vec::new();
+    while !world.server.shard.is_empty() {
+        let line = world.request();
+        let code = if line.starts_with("DELETE") { Code::DELETED } else { Code::CHANGED };
+        asked.push(line.split(" Content").next().unwrap().to_owned());
+        world.answer(1, code, "");
+    }
+    (asked, world)
+}
+
+#[test]
+fn accounts_are_written_beside_the_bootstrap_server_s_own_however_the_device_lists_them() {
+    for (links, written) in [
+        ("</>;lwm2m=1.1,</0/0>,</0/1>;ssid=101", "PUT /0/1"),
+        ("lwm2m=\"1.1\",</0/0>,</0/1>;ssid=0", "PUT /0/1"),
+        ("lwm2m=\"1.0\",</0/0>;ssid=101,</0/1>", "PUT /0/0"),
+        ("</0/0>,</0/1>", "PUT /0/2"),
+    ] {
+        let (asked, world) = asked_after_discover(auto_ids(&["/"]), Code::CONTENT, links);
+        assert_eq!(asked, ["DELETE /", written, "PUT /1/0", "POST /bs"], "{links}");
+        assert_eq!(world.server.finished(), 1);
+    }
+}
+
+#[test]
+fn a_device_that_does_not_say_where_its_account_is_keeps_what_it_has() {
+    for (delete, code, links) in [
+        (&["/"][..], Code::CONTENT, ""),
+        (&["/"], Code::CONTENT, "</0/0>;ssid=101"),
+        (&["/"], Code::CONTENT, "</0/0>,<"),
+        (&["/"], Code::CONTENT, "\u{1}"),
+        (&["/"], Code::UNAUTHORIZED, ""),
+        (&["/"], Code::INTERNAL_SERVER_ERROR, ""),
+        // Nothing frees the instance at which its account may be.
+        (&[], Code::METHOD_NOT_ALLOWED, ""),
+        (&["/0/1", "/1"], Code::NOT_FOUND, ""),
+    ] {
+        let (asked, world) = asked_after_discover(auto_ids(delete), code, links);
+        assert_eq!(asked, Vec::<String>::new(), "{code} {links}");
+        assert_eq!(world.failure().unwrap().0, "Bootstrap-Discover /0");
+    }
+}
+
+#[test]
+fn a_device_without_discover_gets_ids_from_0_after_all_accounts_were_deleted() {
+    for code in [Code::NOT_FOUND, Code::METHOD_NOT_ALLOWED, Code::NOT_IMPLEMENTED] {
+        for delete in ["/", "/0"] {
+            let (asked, world) = asked_after_discover(auto_ids(&[delete]), code, "");
+            assert_eq!(asked, [&format!("DELETE {delete}"), "PUT /0/0", "PUT /1/0", "POST /bs"], "{code}");
+            assert_eq!(world.server.finished(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_configuration_for_the_bootstrap_server_s_account_needs_to_know_which_one_it_is() {
+    let mut config = auto_ids(&["/"]);
+    let bootstrap = buoy_server::SecurityConfig {
+        bootstrap: true,
+        short_server_id: None,
+        ..config.security.values().next().unwrap().clone()
+    };
+    config.security.insert(7, bootstrap);
+    let (asked, _) = asked_after_discover(config.clone(), Code::CONTENT, "</0/0>;ssid=1,</0/4>");
+    assert_eq!(asked, ["DELETE /", "PUT /0/0", "PUT /0/4", "PUT /1/0", "POST /bs"]);
+    let (asked, world) = asked_after_discover(config, Code::CONTENT, "</0/0>,</0/4>");
+    assert_eq!(asked, Vec::<String>::new());
+    assert_eq!(world.failure().unwrap().1, &BootstrapFailure::NoAccount);
+}
+
+#[test]
+fn a_write_in_blocks_that_the_device_ends_after_the_first_is_no_success() {
+    for code in [Code::CHANGED, Code::CREATED, Code::CONTINUE] {
+        let mut world = World::new();
+        world.server.longest_message = 136;
+        world.begin(1, "buoy-1");
+        world.answer(1, Code::DELETED, "");
+        assert!(world.request().starts_with("PUT /0/1"));
+        world.answer(1, code, "");
+        let failure = BootstrapFailure::Exchange(Failure::BadTransfer);
+        assert_eq!(world.failure(), Some(("Bootstrap-Write /0/1", &failure)), "{code}");
+    }
+}
+
+fn is_ping(datagram: &[u8]) -> bool {
+    matches!(datagram, [0x40, 0, _, _])
+}
+
+/// The shortest Bootstrap-Request.
+fn short_request(message_id: u16) -> Vec<u8> {
+    let header = Header { kind: Kind::Confirmable, code: Code::POST, message_id, token: b"" };
+    let options = [(OptionNumber::URI_PATH, &b"bs"[..]), (OptionNumber::URI_QUERY, b"ep=buoy-1")];
+    message(header, &options, b"")
+}
+
+#[test]
+fn a_claimed_address_gets_no_more_than_three_times_what_came_from_it_and_no_keys() {
+    let configs = [
+        one_server(101),
+        BootstrapConfig { delete: Vec::new(), ..one_server(101) },
+        BootstrapConfig { discover: true, read: vec!["/1".into()], ..one_server(101) },
+        auto_ids(&["/"]),
+    ];
+    for config in configs {
+        let mut world = World::new();
+        world.server.configure("buoy-1", config);
+        for id in 1..4 {
+            let forged = short_request(id);
+            world.sent.clear();
+            world.deliver(1, &forged);
+            world.wait(400);
+            let sent: usize = world.sent.iter().map(|(_, datagram)| datagram.len()).sum();
+            assert!(sent <= 3 * forged.len(), "{sent} of {} bytes", 3 * forged.len());
+            assert!(world.sent.iter().all(|(_, datagram)| datagram.len() < 40));
+        }
+        world.assert_nothing_is_left();
+    }
+}
+
+#[test]
+fn a_write_that_is_too_large_for_a_claimed_address_follows_the_answer_to_a_ping() {
+    let mut world = World::new();
+    world.server.configure("buoy-1", BootstrapConfig { delete: Vec::new(), ..one_server(101) });
+    world.deliver(1, &short_request(1));
+    let ping = world.sent.last().unwrap().1.clone();
+    assert!(is_ping(&ping));
+    let reset = buoy_coap::endpoint::reject(Message::parse(&ping).unwrap().message_id());
+    world.deliver(1, &reset);
+    assert!(world.request().starts_with("PUT /0/1"));
+    // One who doesn't answer is given up.
+    world.deliver(2, &short_request(1));
+    world.wait(400);
+    assert_eq!(world.server.shard.len(), 0);
+}
+
+#[test]
+fn a_pack_is_made_after_the_proof_and_once_for_all_its_blocks() {
+    let mut shard = buoy_server::BootstrapShard::new(BootstrapLimits::default(), [7; 32]);
+    let mut outbox = buoy_server::BootstrapOutbox::default();
+    let mut made = 0_u8;
+    let mut now = Instant::from_millis(1_000_000);
+    let mut ask = |made: &mut u8, id: u16, echo: &[u8], block: u8| {
+        now = now + Duration::from_secs(1);
+        let mut directory = |_: &buoy_server::BootstrapRequest<'_>| {
+            *made += 1;
+            let mut config = one_server(101);
+            // Each is another, as with keys that are made for the device.
+            config.security.get_mut(&1).unwrap().uri = format!("coap://192.0.2.{made}");
+            BootstrapVerdict::Configure { endpoint: "buoy-1".into(), config: config.into() }
+        };
+        let header = Header { kind: Kind::Confirmable, code: Code::GET, message_id: id, token: b"t" };
+        let block = [block];
+        let mut options = vec![
+            (OptionNumber::URI_PATH, &b"bspack"[..]),
+            (OptionNumber::URI_QUERY, b"ep=buoy-1"),
+            (OptionNumber::BLOCK2, &block),
+        ];
+        if !echo.is_empty() {
+            options.push((OptionNumber::ECHO, echo));
+        }
+        shard.handle_datagram(now, peer(1), &message(header, &options, b""), &mut directory, &mut outbox);
+        let answer = outbox.datagrams().next().unwrap().1.to_vec();
+        let told = outbox.events.drain(..).filter(|it| matches!(it, BootstrapEvent::PackSent { .. })).count();
+        outbox.clear();
+        (answer, told)
+    };
+    let (challenge, _) = ask(&mut made, 1, b"", 1);
+    assert_eq!(made, 0, "nothing is made before the proof");
+    let echo = Message::parse(&challenge).unwrap().value(OptionNumber::ECHO).unwrap().to_vec();
+    let (mut body, mut etags, mut sent) = (Vec::new(), Vec::new(), 0);
+    for number in 0.. {
+        let (answer, told) = ask(&mut made, 10 + u16::from(number), &echo, number << 4 | 1);
+        let answer = Message::parse(&answer).unwrap();
+        body.extend_from_slice(answer.payload());
+        etags.push(answer.value(OptionNumber::ETAG).unwrap().to_vec());
+        sent += told;
+        if answer.uint(OptionNumber::BLOCK2).unwrap() & 8 == 0 {
+            // The answer was lost.
+            sent += ask(&mut made, 100, &echo, number << 4 | 1).1;
+            break;
+        }
+    }
+    assert_eq!((made, sent), (1, 1));
+    etags.dedup();
+    assert_eq!(etags.len(), 1);
+    assert!(body.windows(9).any(|text| text == b"192.0.2.1"));
+    ask(&mut made, 200, &echo, 1);
+    assert_eq!(made, 2, "who begins anew gets what is good now");
+}

@@ -208,7 +208,10 @@ fn a_restarted_server_knows_over_which_session_a_device_speaks() {
     let saved = std::mem::take(&mut world.registrations);
     world.shard = Shard::new(0, ShardConfig::default(), world.sessions.clone(), [8; 32]);
     for (key, record) in saved {
-        assert_eq!(world.shard.restore(world.now, key, &record).as_deref(), Some("buoy-1"));
+        assert_eq!(
+            world.shard.restore(world.now, key, &record, &mut world.outbox).as_deref(),
+            Some("buoy-1")
+        );
     }
     assert_eq!(world.read(1, "buoy-1"), Some(buoy));
     assert_eq!(world.update(at(5, None), &location), Code::FORBIDDEN);

@@ -193,7 +193,7 @@ fn a_name_is_free_again_when_its_register_was_refused() {
         (OptionNumber::URI_PATH, b"rd"),
         (OptionNumber::URI_QUERY, b"ep=buoy-1"),
         (OptionNumber::URI_QUERY, b"lwm2m=1.1"),
-        (OptionNumber::URI_QUERY, b"lt=0"),
+        (OptionNumber::URI_QUERY, b"lt=x"),
     ];
     assert_eq!(code_of(&world.ask(0, 1, Code::POST, &options, b"")[0]), Code::BAD_REQUEST);
     assert_eq!(world.homes.home("buoy-1"), None);

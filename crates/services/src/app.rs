@@ -215,11 +215,20 @@ impl App {
         }
     }
 
-    /// Starts or stops to follow the download of an update.
-    pub fn follow_download(&self, update: u64, on: bool) {
-        self.downloads.follow(update, on);
+    /// Starts to follow the download of a device's update.
+    pub fn follow_download(&self, update: u64, endpoint: &str) {
+        self.downloads.follow(update, true);
         for shard in &self.shards {
-            shard.run(move |shard, _, _| shard.follow_download(update, on));
+            let endpoint: Arc<str> = endpoint.into();
+            shard.run(move |shard, _, _| shard.follow_download(update, endpoint));
+        }
+    }
+
+    /// Follows the download of an update no longer.
+    pub fn forget_download(&self, update: u64) {
+        self.downloads.follow(update, false);
+        for shard in &self.shards {
+            shard.run(move |shard, _, _| shard.forget_download(update));
         }
     }
 
@@ -244,7 +253,7 @@ impl App {
     pub(crate) async fn follow_credentials(
         self: Arc<Self>,
         mut changed: ChangedCredentials,
-    ) -> Result<(), String> {
+    ) -> Result<(), std::convert::Infallible> {
         while let Some((endpoint, change)) = changed.recv().await {
             self.credentials_changed(&endpoint, change);
         }

@@ -46,13 +46,13 @@ impl Failures {
     pub fn spawn(
         &self,
         part: &'static str,
-        body: impl Future<Output = Result<(), String>> + Send + 'static,
+        body: impl Future<Output = Result<(), impl std::fmt::Display + Send + 'static>> + Send + 'static,
     ) -> tokio::task::JoinHandle<()> {
         let this = self.clone();
         tokio::spawn(async move {
             let reason = match AssertUnwindSafe(body).catch_unwind().await {
                 Ok(Ok(())) => return,
-                Ok(Err(reason)) => reason,
+                Ok(Err(error)) => error.to_string(),
                 Err(panic) => words_of(&*panic).to_owned(),
             };
             this.report(Failure { part: part.to_owned(), reason });
@@ -73,14 +73,16 @@ impl Failures {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
 
     #[tokio::test]
     async fn the_first_failure_of_threads_and_tasks_is_told() {
         let failures = Failures::none();
-        failures.spawn("quiet", async { Ok(()) }).await.unwrap();
+        failures.spawn("quiet", async { Ok::<_, Infallible>(()) }).await.unwrap();
         assert_eq!(failures.first(), None);
-        failures.spawn("updates", async { panic!("no more") }).await.unwrap();
+        failures.spawn("updates", async { panic!("no more") as Result<(), Infallible> }).await.unwrap();
         let waited = failures.wait().await;
         assert_eq!(waited.to_string(), "updates failed: no more");
         failures.supervisor().report("journal", "too late");

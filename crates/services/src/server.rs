@@ -2,6 +2,7 @@
 //!
 //! Each stage owns what the one before it made, so nothing can be used before it is there, and nothing is hooked up afterwards.
 
+use std::convert::Infallible;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -43,6 +44,8 @@ use crate::{bootstrap, updates};
 pub const KEY_FILES: [&str; 3] = [keyfile::FILE, identity::KEY_FILE, identity::CERTIFICATE_FILE];
 /// How often the times of last contact are saved, and how far sessions have come.
 const HOUSEKEEPING: Duration = Duration::from_secs(300);
+/// Times of last contact that each shard saves in a second: half a million devices take no more than five minutes.
+const CONTACTS_A_SLICE: usize = 2000;
 
 /// What a server is told.
 #[derive(Clone, Debug)]
@@ -218,7 +221,7 @@ impl Running {
     /// # Errors
     /// If a thread had failed.
     pub async fn stop(self) -> anyhow::Result<()> {
-        save_last_contacts(&self.app);
+        save_last_contacts(&self.app, usize::MAX);
         if let Some((handle, thread)) = self.bootstrap {
             handle.stop();
             join("the bootstrap server", thread).await?;
@@ -270,10 +273,11 @@ fn start_tasks(
     let updates = updates::run(app.clone(), commands, events, reader.open_updates()?, last_update);
     app.failures.spawn("the updates", async move {
         updates.await;
-        Ok(())
+        Ok::<_, Infallible>(())
     });
     app.failures.spawn("the credentials", app.clone().follow_credentials(changed_credentials));
     app.failures.spawn("the housekeeping", keep_house(app.clone()));
+    app.failures.spawn("the times of last contact", save_contacts_in_slices(app.clone()));
     Ok(())
 }
 
@@ -339,8 +343,8 @@ fn restore(
     reader.registrations(&mut |key, record| {
         let key = RegistrationKey(key);
         // Keys may name shards of a time when there were more.
-        let (engine, _) = &mut engines[usize::from(key.shard()) % count];
-        if engine.restore(now, key, record).is_none() {
+        let (engine, outbox) = &mut engines[usize::from(key.shard()) % count];
+        if engine.restore(now, key, record, outbox).is_none() {
             damaged += 1;
         }
     })?;
@@ -429,14 +433,13 @@ fn offer_firmware(app: &App, reader: &impl Reader) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn keep_house(app: Arc<App>) -> Result<(), String> {
+async fn keep_house(app: Arc<App>) -> Result<(), Infallible> {
     let mut tick = tokio::time::interval(HOUSEKEEPING);
     // What was missed while the store could not be written is not done over and over after that.
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     tick.tick().await;
     loop {
         tick.tick().await;
-        save_last_contacts(&app);
         app.shards.iter().for_each(ShardHandle::save_sessions);
         if app.journal.flush().await.is_err_and(|error| matches!(error, journal::NotSaved::Stopped)) {
             return Ok(());
@@ -444,8 +447,20 @@ async fn keep_house(app: Arc<App>) -> Result<(), String> {
     }
 }
 
-fn save_last_contacts(app: &App) {
+/// Saves when devices were heard, in slices so small that no answer waits for one.
+async fn save_contacts_in_slices(app: Arc<App>) -> Result<(), Infallible> {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        save_last_contacts(&app, CONTACTS_A_SLICE);
+    }
+}
+
+fn save_last_contacts(app: &App, most: usize) {
     for shard in &app.shards {
-        shard.run(|shard, _, outbox| shard.save_last_contacts(outbox));
+        shard.run(move |shard, _, outbox| {
+            shard.save_last_contacts(most, outbox);
+        });
     }
 }

@@ -146,7 +146,7 @@ impl Driver {
                 continue;
             };
             let actions = update.resume(self.app.now());
-            self.app.follow_download(update.id(), true);
+            self.app.follow_download(update.id(), update.endpoint());
             self.keep(update, actions).await;
         }
     }
@@ -175,7 +175,7 @@ impl Driver {
         }
         let id = self.next_id;
         self.next_id += 1;
-        self.app.follow_download(id, true);
+        self.app.follow_download(id, &endpoint);
         let (update, actions) = Update::start(self.app.now(), id, &endpoint, goal, patience);
         self.keep(update.clone(), actions).await;
         Ok(update)
@@ -291,7 +291,7 @@ impl Driver {
             for action in actions {
                 self.perform(&update, &endpoint, action);
             }
-            self.app.follow_download(update.id(), false);
+            self.app.forget_download(update.id());
         } else {
             for action in actions {
                 self.perform(&update, &endpoint, action);

@@ -69,7 +69,9 @@ impl Server {
         self.committing.clear();
         self.events.clear();
         for (key, record) in &self.store.registrations {
-            self.shard.restore(now, RegistrationKey(*key), record).expect("a record of our own");
+            self.shard
+                .restore(now, RegistrationKey(*key), record, &mut self.outbox)
+                .expect("a record of our own");
         }
         for operation in self.store.operations.values() {
             if matches!(operation.state, OperationState::Queued | OperationState::Sent) {

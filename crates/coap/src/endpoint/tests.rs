@@ -91,6 +91,113 @@ fn a_confirmable_message_is_sent_five_times_with_doubling_waits_and_then_times_o
 }
 
 #[test]
+fn what_a_peer_has_not_acknowledged_is_repeated_at_once_when_it_is_heard() {
+    let notification = message(Kind::NonConfirmable, Code::CONTENT, 77, b"other");
+    let request = message(Kind::NonConfirmable, Code::POST, 78, b"");
+    let stray = message(Kind::Acknowledgement, Code::EMPTY, 7, b"");
+    for heard in [notification, request, stray] {
+        let mut fixture = Fixture::new();
+        fixture.send(1, Delivery::Confirmable);
+        let (first, _) = fixture.drain();
+        // The device was asleep for the first four transmissions, and wakes in the last wait but one.
+        for _ in 0..3 {
+            fixture.now = fixture.endpoint.next_deadline().unwrap();
+            fixture.drain();
+        }
+        let due = fixture.endpoint.next_deadline().unwrap();
+        fixture.now = fixture.now + Duration::from_secs(5);
+        fixture.receive(&heard);
+        assert_eq!(fixture.drain(), (first, vec![]));
+        assert!(fixture.endpoint.next_deadline().unwrap() > due, "the schedule goes on");
+    }
+}
+
+#[test]
+fn a_peer_that_is_heard_in_the_last_wait_gets_the_message_once_more() {
+    let mut fixture = Fixture::new();
+    fixture.send(1, Delivery::Confirmable);
+    let (first, _) = fixture.drain();
+    for _ in 0..4 {
+        fixture.now = fixture.endpoint.next_deadline().unwrap();
+        fixture.drain();
+    }
+    fixture.now = fixture.now + Duration::from_secs(20);
+    fixture.receive(&message(Kind::NonConfirmable, Code::POST, 78, b""));
+    assert_eq!(fixture.drain(), (first, vec![]));
+    fixture.now = fixture.endpoint.next_deadline().unwrap();
+    assert_eq!(fixture.drain(), (vec![], vec![1]));
+}
+
+#[test]
+fn a_talkative_peer_gets_three_repetitions_out_of_turn_and_none_while_the_answer_may_be_under_way() {
+    let mut fixture = Fixture::new();
+    fixture.send(1, Delivery::Confirmable);
+    assert_eq!(fixture.drain().0.len(), 1);
+    let (mut sent, mut last) = (0, fixture.now);
+    for id in 0..400 {
+        fixture.now = fixture.now + Duration::from_millis(250);
+        fixture.receive(&message(Kind::NonConfirmable, Code::POST, id, b""));
+        for _ in fixture.drain().0 {
+            assert!(fixture.now.since(last) >= Duration::from_secs(1));
+            (sent, last) = (sent + 1, fixture.now);
+        }
+    }
+    // Four by the schedule, three because it was heard.
+    assert_eq!(sent, 7);
+    assert!(last.as_millis() < 247_000 - 100_000, "EXCHANGE_LIFETIME less MAX_LATENCY");
+}
+
+#[test]
+fn another_peer_s_message_repeats_nothing() {
+    let mut fixture = Fixture::new();
+    fixture.send(1, Delivery::Confirmable);
+    fixture.drain();
+    fixture.now = fixture.now + Duration::from_millis(1900);
+    let stranger = message(Kind::NonConfirmable, Code::POST, 5, b"");
+    fixture.endpoint.receive(fixture.now, PEER + 1, &stranger, &mut [0; 128]);
+    assert_eq!(fixture.drain(), (vec![], vec![]));
+}
+
+#[test]
+fn a_peer_is_pinged_while_a_request_to_it_is_under_way_and_its_reset_is_told() {
+    let mut fixture = Fixture::new();
+    fixture.send(1, Delivery::Confirmable);
+    fixture.drain();
+    fixture.endpoint.ping(fixture.now, &mut fixture.rng, PEER, 4711, 9).unwrap();
+    let (sent, _) = fixture.drain();
+    assert_eq!(sent, [vec![0x40, 0, 0x12, 0x67]]);
+    assert!(matches!(fixture.receive(&reject(4712)).0, Received::ResetOf(4712)));
+    assert!(matches!(fixture.receive(&reject(4711)).0, Received::Reset(9)));
+    assert_eq!(fixture.endpoint.outstanding(), 1);
+}
+
+#[test]
+fn options_that_ask_for_a_protection_that_is_not_there_are_refused() {
+    for number in [OptionNumber::OSCORE, OptionNumber::EDHOC] {
+        let with_option = |kind, code, id, token: &[u8]| {
+            let mut buffer = [0; 64];
+            let mut writer = MessageWriter::new(&mut buffer, Header { kind, code, message_id: id, token });
+            writer.option(number, b"");
+            let length = writer.finish().unwrap();
+            buffer[..length].to_vec()
+        };
+        let mut fixture = Fixture::new();
+        let (_, answer) = fixture.receive(&with_option(Kind::Confirmable, Code::POST, 1, b"t"));
+        assert_eq!(Message::parse(&answer).unwrap().code(), Code::BAD_OPTION, "{number:?}");
+        let request = with_option(Kind::NonConfirmable, Code::POST, 2, b"t");
+        assert!(matches!(fixture.receive(&request).0, Received::Nothing));
+        let id = fixture.send(7, Delivery::Confirmable);
+        fixture.drain();
+        let token = 7u64.to_be_bytes();
+        let response = with_option(Kind::Acknowledgement, Code::CONTENT, id, &token);
+        assert!(matches!(fixture.receive(&response).0, Received::Nothing));
+        let (_, answer) = fixture.receive(&with_option(Kind::Confirmable, Code::CONTENT, 3, &token));
+        assert_eq!(answer, reject(3));
+        assert_eq!(fixture.endpoint.outstanding(), 1);
+    }
+}
+
+#[test]
 fn a_piggybacked_response_ends_the_exchange() {
     let mut fixture = Fixture::new();
     let id = fixture.send(7, Delivery::Confirmable);

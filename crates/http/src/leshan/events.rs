@@ -68,9 +68,10 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
     };
     match &**event {
         Event::Registered { registration, .. } if wanted(&registration.endpoint) => {
-            Some(("REGISTRATION", leshan::registration_json(registration)))
+            Some(("REGISTRATION", leshan::registration_json(&registration.view())))
         }
         Event::Updated { registration, changed } if wanted(&registration.endpoint) => {
+            let registration = &registration.view();
             let mut update = json!({
                 "registrationId": registration.id(),
                 "address": registration.address.to_string(),
@@ -91,7 +92,7 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
         Event::Deregistered(registration) | Event::Expired(registration)
             if wanted(&registration.endpoint) =>
         {
-            Some(("DEREGISTRATION", leshan::registration_json(registration)))
+            Some(("DEREGISTRATION", leshan::registration_json(&registration.view())))
         }
         Event::Awake(endpoint) if wanted(endpoint) => Some(("AWAKE", json!({"ep": &**endpoint}))),
         Event::Sleeping(endpoint) if wanted(endpoint) => Some(("SLEEPING", json!({"ep": &**endpoint}))),

@@ -199,10 +199,10 @@ impl Reader {
         };
         match &**event {
             Event::Registered { registration, .. } => {
-                Some(api::Event::Registered { device: device_json(registration) })
+                Some(api::Event::Registered { device: device_json(&registration.view()) })
             }
             Event::Updated { registration, .. } => {
-                Some(api::Event::Updated { device: device_json(registration) })
+                Some(api::Event::Updated { device: device_json(&registration.view()) })
             }
             Event::Deregistered(_) => Some(api::Event::Deregistered { endpoint }),
             Event::Expired(_) => Some(api::Event::Expired { endpoint }),

@@ -79,8 +79,8 @@ impl<'b> Encoder<'b> {
             Kind::Cbor => Writer::Single(Single::Cbor),
             Kind::Tlv => Writer::Tlv(tlv::Writer::new(base)),
             Kind::Lwm2mJson => Writer::Lwm2mJson(Naming::new(base)),
-            Kind::SenmlJson => Writer::SenmlJson(Naming::new(base)),
-            Kind::SenmlCbor => Writer::SenmlCbor { naming: Naming::new(base), records: 0 },
+            Kind::SenmlJson(_) => Writer::SenmlJson(Naming::new(base)),
+            Kind::SenmlCbor(_) => Writer::SenmlCbor { naming: Naming::new(base), records: 0 },
             Kind::Lwm2mCbor => Writer::Lwm2mCbor(lwm2m_cbor::Writer::new()),
         };
         Ok(Self { format, base, output: Output::new(buffer), writer, last: None, failed: None })

@@ -38,6 +38,8 @@ pub enum FormatError {
         /// The path that the request named.
         base: Path,
     },
+    /// The value of a record is null, which only a patch may say (RFC 8790).
+    PeerSentNull,
     /// A record has several values, or the same field twice.
     PeerSentSeveralValues,
     /// A record demands an extension that is unknown here (RFC 8428, section 4.4), or a later SenML version.
@@ -100,6 +102,7 @@ impl fmt::Display for FormatError {
             Self::PeerSentBadPath => f.write_str("a record's name is no path such as /3/0/9"),
             Self::PeerSentBadId => f.write_str("an id is not a number from 0 to 65534"),
             Self::PeerSentPathOutsideBase { path, base } => write!(f, "{path} lies outside of {base}"),
+            Self::PeerSentNull => f.write_str("a record's value is null, which only a patch may say"),
             Self::PeerSentSeveralValues => f.write_str("a record has more than one value, or a field twice"),
             Self::PeerSentUnknownExtension => {
                 f.write_str("a record demands an extension that is not known here")

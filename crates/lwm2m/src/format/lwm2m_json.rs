@@ -3,7 +3,7 @@
 use super::base64::Alphabet;
 use super::json::{Json, Place};
 use super::number::parse_float;
-use super::record::{Base, Record, set_once};
+use super::record::{Base, Null, Record, set_once};
 use super::senml_json::Labels;
 use super::text::Text;
 use super::{FormatError, Item, RawValue};
@@ -96,8 +96,8 @@ fn read_entry<'a>(json: &mut Json<'a>) -> Result<Record<'a>, FormatError> {
         match json.key()?.as_str() {
             Some("n") => set_once(&mut record.name, json.string()?)?,
             Some("t") => set_once(&mut record.time, parse_float(json.number()?)?)?,
-            Some("v" | "sv" | "bv") => record.set_value(json.scalar()?)?,
-            Some("ov") => record.set_value(Some(RawValue::ObjectLink(json.string()?)))?,
+            Some("v" | "sv" | "bv") => record.set_value(json.scalar()?, Null::Refused)?,
+            Some("ov") => record.set_value(Some(RawValue::ObjectLink(json.string()?)), Null::Refused)?,
             _ => json.skip_value()?,
         }
     }

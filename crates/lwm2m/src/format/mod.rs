@@ -31,6 +31,8 @@ mod error;
 mod json;
 mod lwm2m_cbor;
 mod lwm2m_json;
+#[cfg(feature = "alloc")]
+mod moments;
 mod number;
 mod paths;
 mod raw;
@@ -45,10 +47,14 @@ mod tests;
 
 pub use encoder::Encoder;
 pub use error::FormatError;
+#[cfg(feature = "alloc")]
+pub use moments::{Moment, moments};
 pub use paths::{Paths, decode_paths, encode_paths};
 pub use raw::RawValue;
 pub use text::Text;
 pub use tlv::created_instance;
+
+use record::Null;
 
 use crate::path::{Level, Path};
 use buoy_coap::number::ContentFormat;
@@ -136,8 +142,8 @@ impl<'a> Source<'a> {
             Kind::Cbor => Self::Single(cbor::single_value(payload)?),
             Kind::Tlv => Self::Tlv(tlv::Reader::new(base, payload)),
             Kind::Lwm2mJson => Self::Lwm2mJson(lwm2m_json::Reader::new(base, utf8(payload)?)?),
-            Kind::SenmlJson => Self::SenmlJson(senml_json::Reader::new(utf8(payload)?)?),
-            Kind::SenmlCbor => Self::SenmlCbor(senml_cbor::Reader::new(payload)?),
+            Kind::SenmlJson(null) => Self::SenmlJson(senml_json::Reader::new(utf8(payload)?, null)?),
+            Kind::SenmlCbor(null) => Self::SenmlCbor(senml_cbor::Reader::new(payload, null)?),
             Kind::Lwm2mCbor => Self::Lwm2mCbor(lwm2m_cbor::Reader::new(payload)?),
         })
     }
@@ -194,8 +200,8 @@ enum Kind {
     Cbor,
     Tlv,
     Lwm2mJson,
-    SenmlJson,
-    SenmlCbor,
+    SenmlJson(Null),
+    SenmlCbor(Null),
     Lwm2mCbor,
 }
 
@@ -207,8 +213,10 @@ impl Kind {
             ContentFormat::CBOR => Self::Cbor,
             ContentFormat::TLV => Self::Tlv,
             ContentFormat::LWM2M_JSON => Self::Lwm2mJson,
-            ContentFormat::SENML_JSON | ContentFormat::SENML_ETCH_JSON => Self::SenmlJson,
-            ContentFormat::SENML_CBOR | ContentFormat::SENML_ETCH_CBOR => Self::SenmlCbor,
+            ContentFormat::SENML_JSON => Self::SenmlJson(Null::Refused),
+            ContentFormat::SENML_ETCH_JSON => Self::SenmlJson(Null::Removes),
+            ContentFormat::SENML_CBOR => Self::SenmlCbor(Null::Refused),
+            ContentFormat::SENML_ETCH_CBOR => Self::SenmlCbor(Null::Removes),
             ContentFormat::LWM2M_CBOR => Self::Lwm2mCbor,
             _ => return None,
         })
@@ -219,7 +227,7 @@ impl Kind {
         let reaches = match self {
             Self::Text | Self::Opaque | Self::Cbor => base.level() >= Level::Resource,
             Self::Tlv => base.level() >= Level::Object,
-            Self::Lwm2mJson | Self::SenmlJson | Self::SenmlCbor | Self::Lwm2mCbor => true,
+            Self::Lwm2mJson | Self::SenmlJson(_) | Self::SenmlCbor(_) | Self::Lwm2mCbor => true,
         };
         if reaches { Ok(()) } else { Err(FormatError::UnsupportedPath { path: base, format }) }
     }

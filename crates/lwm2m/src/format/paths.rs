@@ -1,6 +1,7 @@
 //! Payloads that name paths and no values: what Read-Composite and Observe-Composite ask for (Core 1.1, section 6.3.9).
 
-use super::{Encoder, FormatError, Items, Kind, decode, lwm2m_cbor};
+use super::record::Null;
+use super::{Encoder, FormatError, Items, Kind, Source, lwm2m_cbor};
 use crate::output::Output;
 use crate::path::Path;
 use buoy_coap::number::ContentFormat;
@@ -22,8 +23,8 @@ use buoy_coap::number::ContentFormat;
 /// [`FormatError::UnsupportedFormat`] unless it is SenML (also its ETCH form) or the CBOR of LwM2M 1.2; and what is
 /// seen to be wrong before the first path.
 pub fn decode_paths(format: ContentFormat, payload: &[u8]) -> Result<Paths<'_>, FormatError> {
-    check(format)?;
-    Ok(Paths { items: decode(format, Path::ROOT, payload)? })
+    let source = Source::open(check(format)?, Path::ROOT, payload)?;
+    Ok(Paths { items: Items { base: Path::ROOT, source } })
 }
 
 /// The paths of a composite request; nothing follows an error.
@@ -62,7 +63,10 @@ pub fn encode_paths(
 
 fn check(format: ContentFormat) -> Result<Kind, FormatError> {
     match Kind::of(format) {
-        Some(kind @ (Kind::SenmlJson | Kind::SenmlCbor | Kind::Lwm2mCbor)) => Ok(kind),
+        // Values don't count here, so null is as good as none.
+        Some(Kind::SenmlJson(_)) => Ok(Kind::SenmlJson(Null::Removes)),
+        Some(Kind::SenmlCbor(_)) => Ok(Kind::SenmlCbor(Null::Removes)),
+        Some(Kind::Lwm2mCbor) => Ok(Kind::Lwm2mCbor),
         _ => Err(FormatError::UnsupportedFormat(format)),
     }
 }

@@ -6,6 +6,14 @@ use super::text::Text;
 use super::{FormatError, Item, Timestamp};
 use crate::path::Path;
 
+/// Whether the value of a record may be null: in a patch it removes the record (RFC 8790 section 3.2), elsewhere a value is a number, a
+/// text, a flag or bytes (RFC 8428 section 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Null {
+    Removes,
+    Refused,
+}
+
 /// The fields of one record.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Record<'a> {
@@ -18,10 +26,13 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Takes the record's value; a second one is an error.
-    pub(crate) fn set_value(&mut self, value: Option<RawValue<'a>>) -> Result<(), FormatError> {
+    /// Takes the record's value; a second one is an error, and so is null where it has no meaning.
+    pub(crate) fn set_value(&mut self, value: Option<RawValue<'a>>, null: Null) -> Result<(), FormatError> {
         if self.value.is_some() {
             return Err(FormatError::PeerSentSeveralValues);
+        }
+        if value.is_none() && null == Null::Refused {
+            return Err(FormatError::PeerSentNull);
         }
         self.value = value;
         Ok(())

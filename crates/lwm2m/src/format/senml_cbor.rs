@@ -1,7 +1,7 @@
 //! SenML in CBOR (RFC 8428, section 6), with the field `vlo` of LwM2M.
 
 use super::cbor::{Cbor, Count, Element};
-use super::record::{Base, Record, set_once};
+use super::record::{Base, Null, Record, set_once};
 use super::senml_json::check_version;
 use super::{FormatError, Item, RawValue};
 
@@ -26,15 +26,16 @@ pub(crate) struct Reader<'a> {
     cbor: Cbor<'a>,
     left: Count,
     base: Base<'a>,
+    null: Null,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(payload: &'a [u8]) -> Result<Self, FormatError> {
+    pub(crate) fn new(payload: &'a [u8], null: Null) -> Result<Self, FormatError> {
         let mut cbor = Cbor::new(payload);
         let Element::Array(left) = cbor.element()? else {
             return Err(FormatError::PeerSentBadCbor);
         };
-        Ok(Self { cbor, left, base: Base::default() })
+        Ok(Self { cbor, left, base: Base::default(), null })
     }
 
     pub(crate) fn next_item(&mut self) -> Result<Option<Item<'a>>, FormatError> {
@@ -42,22 +43,22 @@ impl<'a> Reader<'a> {
             self.cbor.end()?;
             return Ok(None);
         }
-        let record = read_record(&mut self.cbor)?;
+        let record = read_record(&mut self.cbor, self.null)?;
         self.base.apply(record).map(Some)
     }
 }
 
-fn read_record<'a>(cbor: &mut Cbor<'a>) -> Result<Record<'a>, FormatError> {
+fn read_record<'a>(cbor: &mut Cbor<'a>, null: Null) -> Result<Record<'a>, FormatError> {
     let Element::Map(mut left) = cbor.element()? else {
         return Err(FormatError::PeerSentBadCbor);
     };
     let mut record = Record::default();
     while cbor.next_member(&mut left)? {
         match cbor.element()? {
-            Element::Integer(label) => read_field(label, &mut record, cbor)?,
+            Element::Integer(label) => read_field(label, &mut record, null, cbor)?,
             Element::Text(label::OBJECT_LINK_VALUE) => {
                 let link = cbor.text()?;
-                record.set_value(Some(RawValue::ObjectLink(link)))?;
+                record.set_value(Some(RawValue::ObjectLink(link)), null)?;
             }
             Element::Text(label) if label.ends_with('_') => {
                 return Err(FormatError::PeerSentUnknownExtension);
@@ -69,7 +70,12 @@ fn read_record<'a>(cbor: &mut Cbor<'a>) -> Result<Record<'a>, FormatError> {
     Ok(record)
 }
 
-fn read_field<'a>(label: i128, record: &mut Record<'a>, cbor: &mut Cbor<'a>) -> Result<(), FormatError> {
+fn read_field<'a>(
+    label: i128,
+    record: &mut Record<'a>,
+    null: Null,
+    cbor: &mut Cbor<'a>,
+) -> Result<(), FormatError> {
     match i64::try_from(label).unwrap_or(i64::MAX) {
         label::BASE_VERSION => check_version(cbor.number()?),
         label::BASE_NAME => set_once(&mut record.base_name, cbor.text()?),
@@ -78,7 +84,7 @@ fn read_field<'a>(label: i128, record: &mut Record<'a>, cbor: &mut Cbor<'a>) -> 
         label::NAME => set_once(&mut record.name, cbor.text()?),
         label::TIME => set_once(&mut record.time, cbor.number()?),
         label::VALUE | label::STRING_VALUE | label::BOOLEAN_VALUE | label::DATA_VALUE => {
-            record.set_value(cbor.scalar()?)
+            record.set_value(cbor.scalar()?, null)
         }
         _ => cbor.skip_value(),
     }

@@ -3,7 +3,7 @@
 use super::base64::{self, Alphabet};
 use super::json::{Json, Place};
 use super::number::{parse_float, write_float};
-use super::record::{Base, Record, set_once};
+use super::record::{Base, Null, Record, set_once};
 use super::{FormatError, Item, RawValue};
 use crate::output::Output;
 use crate::value::Value;
@@ -27,13 +27,14 @@ pub(crate) struct Reader<'a> {
     json: Json<'a>,
     place: Place,
     base: Base<'a>,
+    null: Null,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(payload: &'a str) -> Result<Self, FormatError> {
+    pub(crate) fn new(payload: &'a str, null: Null) -> Result<Self, FormatError> {
         let mut json = Json::new(payload);
         json.expect(b'[')?;
-        Ok(Self { json, place: Place::First, base: Base::default() })
+        Ok(Self { json, place: Place::First, base: Base::default(), null })
     }
 
     pub(crate) fn next_item(&mut self) -> Result<Option<Item<'a>>, FormatError> {
@@ -41,12 +42,12 @@ impl<'a> Reader<'a> {
             self.json.end()?;
             return Ok(None);
         }
-        let record = read_record(&mut self.json)?;
+        let record = read_record(&mut self.json, self.null)?;
         self.base.apply(record).map(Some)
     }
 }
 
-fn read_record<'a>(json: &mut Json<'a>) -> Result<Record<'a>, FormatError> {
+fn read_record<'a>(json: &mut Json<'a>, null: Null) -> Result<Record<'a>, FormatError> {
     let mut record = Record::default();
     let mut place = Place::First;
     json.expect(b'{')?;
@@ -59,9 +60,9 @@ fn read_record<'a>(json: &mut Json<'a>) -> Result<Record<'a>, FormatError> {
             Some("bver") => check_version(parse_float(json.number()?)?)?,
             Some("n") => set_once(&mut record.name, json.string()?)?,
             Some("t") => set_once(&mut record.time, parse_float(json.number()?)?)?,
-            Some("v" | "vs" | "vb") => record.set_value(json.scalar()?)?,
-            Some("vd") => record.set_value(Some(RawValue::Base64(json.string()?)))?,
-            Some("vlo") => record.set_value(Some(RawValue::ObjectLink(json.string()?)))?,
+            Some("v" | "vs" | "vb") => record.set_value(json.scalar()?, null)?,
+            Some("vd") => record.set_value(Some(RawValue::Base64(json.string()?)), null)?,
+            Some("vlo") => record.set_value(Some(RawValue::ObjectLink(json.string()?)), null)?,
             _ if key.ends_with_underscore() => return Err(FormatError::PeerSentUnknownExtension),
             _ => json.skip_value()?,
         }

@@ -506,8 +506,27 @@ mod senml_json {
 
     #[test]
     fn a_record_without_a_value_is_a_path() {
-        let payload = br#"[{"n":"/3/0"},{"n":"/1/0/1","v":null}]"#;
+        let payload = br#"[{"n":"/3/0"},{"n":"/1/0/1"}]"#;
         assert_eq!(items(FORMAT, "/", payload).unwrap(), [("/3/0".into(), None), ("/1/0/1".into(), None)]);
+    }
+
+    #[test]
+    fn a_value_of_null_removes_in_a_patch_and_is_none_elsewhere() {
+        let json = br#"[{"n":"/3/0/9","v":null}]"#;
+        let cbor = [0x81, 0xa2, 0, 0x66, b'/', b'3', b'/', b'0', b'/', b'9', 2, 0xf6];
+        let removed = || Ok(vec![("/3/0/9".to_owned(), None)]);
+        assert_eq!(items(ContentFormat::SENML_ETCH_JSON, "/", json), removed());
+        assert_eq!(items(ContentFormat::SENML_ETCH_CBOR, "/", &cbor), removed());
+        for field in ["v", "vs", "vb"] {
+            let json = format!(r#"[{{"n":"/3/0/9","{field}":null}}]"#);
+            assert_eq!(items(FORMAT, "/", json.as_bytes()), Err(FormatError::PeerSentNull), "{field}");
+        }
+        assert_eq!(items(ContentFormat::SENML_CBOR, "/", &cbor), Err(FormatError::PeerSentNull));
+        let old = br#"{"bn":"/3/0/","e":[{"n":"9","v":null}]}"#;
+        assert_eq!(items(ContentFormat::LWM2M_JSON, "/3/0", old), Err(FormatError::PeerSentNull));
+        // Where only paths are named, it says nothing.
+        let paths: Vec<Path> = decode_paths(FORMAT, json).unwrap().map(Result::unwrap).collect();
+        assert_eq!(paths, [Path::resource(3, 0, 9)]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::operation::ObjectVersion;
 use core::fmt;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -130,8 +131,8 @@ pub fn parse(document: &[u8]) -> Result<Vec<ObjectModel>, XmlError> {
     if document.len() as u64 > MAX_FILE_LEN {
         return Err(XmlError::TooLarge);
     }
-    let text = core::str::from_utf8(document).map_err(|_| XmlError::NotUtf8)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = decoded(document)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut reader = Reader::from_str(text);
     let mut builder = Builder::default();
     loop {
@@ -146,6 +147,18 @@ pub fn parse(document: &[u8]) -> Result<Vec<ObjectModel>, XmlError> {
         }
     }
     if builder.objects.is_empty() { Err(XmlError::NoObject) } else { Ok(builder.objects) }
+}
+
+/// The text of a document: UTF-8, or UTF-16 with its byte order mark (XML 1.0 section 4.3.3).
+fn decoded(document: &[u8]) -> Result<Cow<'_, str>, XmlError> {
+    let (order, units): (fn([u8; 2]) -> u16, _) = match document {
+        [0xff, 0xfe, units @ ..] => (u16::from_le_bytes, units),
+        [0xfe, 0xff, units @ ..] => (u16::from_be_bytes, units),
+        _ => return core::str::from_utf8(document).map(Cow::Borrowed).map_err(|_| XmlError::NotUtf8),
+    };
+    let (units, rest) = units.as_chunks::<2>();
+    let text: Result<String, _> = char::decode_utf16(units.iter().map(|unit| order(*unit))).collect();
+    text.ok().filter(|_| rest.is_empty()).map(Cow::Owned).ok_or(XmlError::NotUtf8)
 }
 
 fn line_of(text: &str, position: u64) -> usize {
@@ -356,6 +369,21 @@ mod tests {
     </Resources>
   </Object>
 </LWM2M>"#;
+
+    #[test]
+    fn a_definition_in_utf_16_is_read() {
+        let text = THING.replace("Thing", "Größe 温度");
+        for (mark, order) in
+            [([0xff, 0xfe], u16::to_le_bytes as fn(u16) -> [u8; 2]), ([0xfe, 0xff], u16::to_be_bytes)]
+        {
+            let mut document = mark.to_vec();
+            document.extend(text.encode_utf16().flat_map(order));
+            assert_eq!(parse(&document).unwrap()[0].name, "Größe 温度 & more");
+            document.push(0);
+            assert!(matches!(parse(&document), Err(XmlError::NotUtf8)), "half a character");
+        }
+        assert!(matches!(parse(&[0xff, 0xfe, 0x00, 0xd8]), Err(XmlError::NotUtf8)), "half a pair");
+    }
 
     #[test]
     fn a_definition_of_oma_is_read() {

@@ -16,6 +16,8 @@ pub struct Receiver {
     buffers: Box<[[u8; MAX_DATAGRAM]]>,
     addresses: Box<[libc::sockaddr_storage]>,
     received: Vec<(SocketAddr, usize)>,
+    /// Those of them that were too long.
+    cut: Vec<usize>,
 }
 
 impl std::fmt::Debug for Receiver {
@@ -31,6 +33,7 @@ impl Default for Receiver {
             // SAFETY: an address of all zeros is a valid value of this plain C structure.
             addresses: vec![unsafe { MaybeUninit::zeroed().assume_init() }; BATCH].into(),
             received: Vec::with_capacity(BATCH),
+            cut: Vec::new(),
         }
     }
 }
@@ -42,6 +45,7 @@ impl Receiver {
     /// [`io::ErrorKind::WouldBlock`] if nothing is there.
     pub fn receive(&mut self, socket: &mio::net::UdpSocket) -> io::Result<usize> {
         self.received.clear();
+        self.cut.clear();
         let mut slices = self.buffers.each_mut_slice();
         // SAFETY: headers of all zeros are valid values of this plain C structure.
         let mut headers: [libc::mmsghdr; BATCH] = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -65,6 +69,9 @@ impl Receiver {
         for (header, address) in headers.iter().zip(&self.addresses).take(count) {
             let from = socket_address(address).unwrap_or_else(unknown_address);
             let is_cut = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+            if is_cut {
+                self.cut.push(self.received.len());
+            }
             self.received.push((from, if is_cut { 0 } else { header.msg_len as usize }));
         }
         Ok(count)
@@ -79,6 +86,12 @@ impl Receiver {
     /// What was received.
     pub fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
         self.received.iter().zip(&self.buffers).map(|((from, length), buffer)| (*from, &buffer[..*length]))
+    }
+
+    /// The beginnings of those that were too long, which count as empty above.
+    pub(super) fn beginnings(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+        let cut = self.cut.iter().map(|place| (&self.received[*place], &self.buffers[*place]));
+        cut.map(|((from, _), buffer)| (*from, &buffer[..MAX_DATAGRAM]))
     }
 }
 

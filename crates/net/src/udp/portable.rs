@@ -11,11 +11,17 @@ pub struct Receiver {
     /// A byte longer than what is taken, so that what is cut is seen.
     buffers: Vec<[u8; MAX_DATAGRAM + 1]>,
     received: Vec<(SocketAddr, usize)>,
+    /// Those of them that were too long.
+    cut: Vec<usize>,
 }
 
 impl Default for Receiver {
     fn default() -> Self {
-        Self { buffers: vec![[0; MAX_DATAGRAM + 1]; BATCH], received: Vec::with_capacity(BATCH) }
+        Self {
+            buffers: vec![[0; MAX_DATAGRAM + 1]; BATCH],
+            received: Vec::with_capacity(BATCH),
+            cut: Vec::new(),
+        }
     }
 }
 
@@ -26,10 +32,15 @@ impl Receiver {
     /// [`io::ErrorKind::WouldBlock`] if nothing is there.
     pub fn receive(&mut self, socket: &mio::net::UdpSocket) -> io::Result<usize> {
         self.received.clear();
+        self.cut.clear();
         for buffer in &mut self.buffers {
             match socket.recv_from(buffer) {
                 Ok((length, from)) => {
-                    self.received.push((from, if length > MAX_DATAGRAM { 0 } else { length }))
+                    let is_cut = length > MAX_DATAGRAM;
+                    if is_cut {
+                        self.cut.push(self.received.len());
+                    }
+                    self.received.push((from, if is_cut { 0 } else { length }));
                 }
                 Err(error) if self.received.is_empty() => return Err(error),
                 Err(_) => break,
@@ -47,6 +58,12 @@ impl Receiver {
     /// What was received.
     pub fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
         self.received.iter().zip(&self.buffers).map(|((from, length), buffer)| (*from, &buffer[..*length]))
+    }
+
+    /// The beginnings of those that were too long, which count as empty above.
+    pub(super) fn beginnings(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+        let cut = self.cut.iter().map(|place| (&self.received[*place], &self.buffers[*place]));
+        cut.map(|((from, _), buffer)| (*from, &buffer[..MAX_DATAGRAM]))
     }
 }
 

@@ -11,6 +11,8 @@ use buoy_lwm2m::path::{Level, Path};
 use buoy_lwm2m::value::Value;
 use serde::{Deserialize, Serialize};
 
+use super::session::Accounts;
+
 /// The most bytes of one request's payload.
 const LARGEST_PAYLOAD: usize = 16 * 1024;
 
@@ -90,7 +92,7 @@ pub enum SecurityMode {
 pub struct ServerConfig {
     /// The short id, 1 to 65534.
     pub short_server_id: u16,
-    /// Lifetime of a registration in seconds.
+    /// Lifetime of a registration in seconds; 0 is for ever (Server object 1.2, resource 1).
     pub lifetime: u32,
     /// `pmin` where none is set, in seconds.
     #[serde(default)]
@@ -181,8 +183,6 @@ pub enum ConfigProblem {
     MissingKey(u16),
     /// More than one bootstrap server.
     TwoBootstrapServers,
-    /// The lifetime of this instance of object 1 is no time at all.
-    NoLifetime(u16),
     /// The binding of this instance of object 1 is none.
     BadBinding(u16),
     /// This instance of object 2 speaks of servers that aren't there, of objects 0 or 2, or of rights that don't exist.
@@ -229,9 +229,6 @@ impl BootstrapConfig {
             }
             if !servers.insert(short_id) {
                 return Err(ConfigProblem::DuplicateShortId(short_id));
-            }
-            if server.lifetime == 0 {
-                return Err(ConfigProblem::NoLifetime(*id));
             }
             server.binding.parse::<Binding>().map_err(|_| ConfigProblem::BadBinding(*id))?;
         }
@@ -318,10 +315,16 @@ impl BootstrapConfig {
         encode(format, Path::ROOT, &values).map(|(_, payload)| payload)
     }
 
-    /// The same with the bootstrap server's account at the instance where the device has it, and the others beside it.
-    pub(crate) fn with_security_beside(&self, bootstrap: Option<u16>) -> Self {
-        let mut free = (0..u16::MAX).filter(|id| Some(*id) != bootstrap);
-        let place = |security: &SecurityConfig| match bootstrap.filter(|_| security.bootstrap) {
+    /// Whether it deletes all accounts but that of the bootstrap server.
+    pub(super) fn deletes_security(&self) -> bool {
+        self.delete.iter().any(|path| path == "/" || path == "/0")
+    }
+
+    /// The same with the bootstrap server's account at the instance where the device has it, and the others beside it and beside all
+    /// that may be it.
+    pub(super) fn with_security_beside(&self, accounts: &Accounts) -> Self {
+        let mut free = (0..u16::MAX).filter(|id| !accounts.may_be(*id));
+        let place = |security: &SecurityConfig| match accounts.own().filter(|_| security.bootstrap) {
             Some(own) => Some(own),
             None => free.next(),
         };
@@ -352,9 +355,11 @@ fn is_authority(text: &str) -> bool {
 
 impl SecurityConfig {
     fn check(&self, id: u16) -> Result<(), ConfigProblem> {
-        let is_secured = match self.uri.split_once("://") {
-            Some(("coap", authority)) if is_authority(authority) => false,
-            Some(("coaps", authority)) if is_authority(authority) => true,
+        // A scheme is the same in any case (RFC 3986 section 3.1).
+        let (scheme, authority) = self.uri.split_once("://").ok_or(ConfigProblem::BadUri(id))?;
+        let is_secured = match scheme.to_ascii_lowercase().as_str() {
+            "coap" if is_authority(authority) => false,
+            "coaps" if is_authority(authority) => true,
             _ => return Err(ConfigProblem::BadUri(id)),
         };
         if is_secured != (self.mode != SecurityMode::None) {
@@ -499,7 +504,6 @@ impl fmt::Display for ConfigProblem {
             ),
             Self::MissingKey(id) => write!(f, "security {id} lacks an identity or key for its mode"),
             Self::TwoBootstrapServers => f.write_str("there can be one bootstrap server in `security`"),
-            Self::NoLifetime(id) => write!(f, "the lifetime of server {id} has to be at least one second"),
             Self::BadBinding(id) => write!(f, "the binding of server {id} has to be as in U or UQ"),
             Self::BadAcl(id) => write!(
                 f,
@@ -560,7 +564,10 @@ mod tests {
             config.servers.get_mut(&0).unwrap()
         }
         assert_eq!(config().check(), Ok(()));
-        for uri in ["coaps://[2001:db8::1]:5684", "coaps://lwm2m.example.org", "coaps://h:1/"] {
+        let mut endless = config();
+        server(&mut endless).lifetime = 0;
+        assert_eq!(endless.check(), Ok(()), "a lifetime without an end");
+        for uri in ["coaps://[2001:db8::1]:5684", "coaps://lwm2m.example.org", "CoAPS://h", "coaps://h:1/"] {
             let mut config = config();
             security(&mut config).uri = uri.into();
             assert_eq!(config.check(), Ok(()), "{uri}");
@@ -577,7 +584,6 @@ mod tests {
             (problem(|it| security(it).uri = "coaps://h:99999".into()), ConfigProblem::BadUri(1)),
             (problem(|it| security(it).uri = "coaps://[::1".into()), ConfigProblem::BadUri(1)),
             (problem(|it| security(it).uri = "coaps://a b:1".into()), ConfigProblem::BadUri(1)),
-            (problem(|it| server(it).lifetime = 0), ConfigProblem::NoLifetime(0)),
             (problem(|it| security(it).mode = SecurityMode::None), ConfigProblem::BadUri(1)),
             (problem(|it| security(it).identity.clear()), ConfigProblem::MissingKey(1)),
             (problem(|it| security(it).mode = SecurityMode::Rpk), ConfigProblem::MissingKey(1)),
@@ -599,9 +605,9 @@ mod tests {
 
     #[test]
     fn accounts_are_placed_beside_the_bootstrap_server_s_own() {
-        let placed = config().with_security_beside(Some(0));
-        assert_eq!(placed.security.keys().collect::<Vec<_>>(), [&1]);
-        let placed = config().with_security_beside(Some(1));
-        assert_eq!(placed.security.keys().collect::<Vec<_>>(), [&0]);
+        for (accounts, expected) in [(vec![0], 1), (vec![1], 0), (vec![0, 1, 3], 2), (vec![], 0)] {
+            let placed = config().with_security_beside(&Accounts::of(accounts));
+            assert_eq!(placed.security.keys().collect::<Vec<_>>(), [&expected]);
+        }
     }
 }

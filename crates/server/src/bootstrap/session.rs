@@ -14,6 +14,7 @@ use buoy_lwm2m::path::{Level, Path};
 use super::{BootstrapConfig, BootstrapFailure, ConfigProblem};
 use crate::operation::{Downlink, Failure, Reply};
 use crate::peer::Peer;
+use crate::registration::Proof;
 use crate::transfer::{Step as TransferStep, Transfer};
 
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Session {
     pub(super) endpoint: Arc<str>,
     pub(super) peer: Peer,
     pub(super) deadline: Instant,
+    /// Whether the device receives what is sent to its address.
+    pub(super) proof: Proof,
     config: Arc<BootstrapConfig>,
     format: ContentFormat,
     blocks: BlockSize,
@@ -50,7 +53,7 @@ pub(super) enum Next {
 impl Session {
     pub(super) fn new(
         endpoint: Arc<str>,
-        peer: Peer,
+        (peer, proof): (Peer, Proof),
         config: Arc<BootstrapConfig>,
         format: ContentFormat,
         blocks: BlockSize,
@@ -61,13 +64,15 @@ impl Session {
             steps.push_back(Step::Discover);
         }
         steps.extend(config.to_read()?.into_iter().map(Step::Read));
-        steps.extend(config.to_delete()?.into_iter().map(Step::Delete));
+        // Before anything is deleted: a device that can't say where its account is stays as it was.
         if config.auto_security_ids {
             steps.push_back(Step::FindAccount);
-        } else {
+        }
+        steps.extend(config.to_delete()?.into_iter().map(Step::Delete));
+        if !config.auto_security_ids {
             plan_writes(&config, format, &mut steps)?;
         }
-        Ok(Self { endpoint, peer, deadline, config, format, blocks, steps, transfer: None })
+        Ok(Self { endpoint, peer, deadline, proof, config, format, blocks, steps, transfer: None })
     }
 
     /// The step under way, as in `Bootstrap-Write /0/1`.
@@ -101,20 +106,47 @@ impl Session {
     /// Goes on to the next step, if the device did this one or it doesn't matter.
     pub(super) fn step_done(&mut self, reply: &Reply) -> Result<Next, BootstrapFailure> {
         let Some(step) = self.steps.front() else { return Ok(Next::Finished) };
-        if !step.may_go_on(reply.code) {
-            let words = String::from_utf8_lossy(&reply.payload).into();
-            return Err(BootstrapFailure::DeviceRefused { code: reply.code, words });
-        }
         if *step == Step::FindAccount {
-            let config = self.config.with_security_beside(account_in(&reply.payload));
-            self.steps.pop_front();
+            let accounts = self.accounts(reply)?;
+            let config = self.config.with_security_beside(&accounts);
             plan_writes(&config, self.format, &mut self.steps).map_err(BootstrapFailure::Config)?;
-        } else {
-            self.steps.pop_front();
+        } else if !step.may_go_on(reply.code) {
+            return Err(refused(reply));
         }
+        self.steps.pop_front();
         self.transfer = None;
         Ok(if self.steps.is_empty() { Next::Finished } else { Next::Step })
     }
+}
+
+impl Session {
+    /// Where the device has its account of this bootstrap server, by its answer to a Discover of object 0.
+    ///
+    /// A device that has no Discover can't say. It is believed to have none besides that account, where the configuration deletes all
+    /// others; then ids are counted from 0.
+    fn accounts(&self, reply: &Reply) -> Result<Accounts, BootstrapFailure> {
+        match reply.code {
+            Code::CONTENT => {
+                let accounts = Accounts::parse(&reply.payload).ok_or(BootstrapFailure::NoAccount)?;
+                let rewrites = self.config.security.values().any(|security| security.bootstrap);
+                match accounts.own() {
+                    None if rewrites => Err(BootstrapFailure::NoAccount),
+                    _ => Ok(accounts),
+                }
+            }
+            Code::NOT_FOUND | Code::METHOD_NOT_ALLOWED | Code::NOT_IMPLEMENTED
+                if self.config.deletes_security() =>
+            {
+                Ok(Accounts::default())
+            }
+            _ => Err(refused(reply)),
+        }
+    }
+}
+
+fn refused(reply: &Reply) -> BootstrapFailure {
+    let words = String::from_utf8_lossy(&reply.payload).into();
+    BootstrapFailure::DeviceRefused { code: reply.code, words }
 }
 
 impl Step {
@@ -137,7 +169,8 @@ impl Step {
         match self {
             Self::Delete(_) => code == Code::DELETED || code == Code::NOT_FOUND,
             Self::Discover | Self::Read(_) => true,
-            Self::FindAccount => code == Code::CONTENT,
+            // Its answer is read where it is taken.
+            Self::FindAccount => true,
             Self::Write(..) | Self::Finish => code == Code::CHANGED,
         }
     }
@@ -153,12 +186,72 @@ fn plan_writes(
     Ok(())
 }
 
-/// The instance of object 0 without a short server id: the bootstrap server's.
-fn account_in(links: &[u8]) -> Option<u16> {
-    let links = Links::new(links).ok()?.flatten();
-    let mut accounts = links.filter(|link| link.short_server_id().is_none());
-    accounts.find_map(|link| {
-        let path = link.path("/")?;
-        (path.level() == Level::ObjectInstance && path.object_id() == Some(0)).then(|| path.instance_id())?
-    })
+/// The instances of object 0 that may be the device's account of this bootstrap server.
+#[derive(Debug, Default)]
+pub(super) struct Accounts(Vec<u16>);
+
+impl Accounts {
+    /// Reads the links of object 0; `None` if they can't be read, or none of them may be that account.
+    ///
+    /// It is the instance without a short server id (Core 1.1.1 section 6.1.7.3). Some devices name the two ids that no server has.
+    fn parse(payload: &[u8]) -> Option<Self> {
+        let links: Vec<_> = Links::of_bootstrap(payload).ok()?.collect::<Result<_, _>>().ok()?;
+        let instances = || {
+            links.iter().filter_map(|link| {
+                let path = link.path("/").filter(|path| path.level() == Level::ObjectInstance)?;
+                let id = path.instance_id().filter(|_| path.object_id() == Some(0))?;
+                Some((id, link.short_server_id()))
+            })
+        };
+        let unnamed: Vec<u16> =
+            instances().filter(|(_, server)| server.is_none()).map(|(id, _)| id).collect();
+        let nobodys = instances().filter(|(_, server)| matches!(server, Some(0 | u16::MAX)));
+        let accounts = if unnamed.is_empty() { nobodys.map(|(id, _)| id).collect() } else { unnamed };
+        (!accounts.is_empty()).then_some(Self(accounts))
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(accounts: Vec<u16>) -> Self {
+        Self(accounts)
+    }
+
+    /// The account, if it is certain which one it is.
+    pub(super) fn own(&self) -> Option<u16> {
+        match *self.0 {
+            [own] => Some(own),
+            _ => None,
+        }
+    }
+
+    pub(super) fn may_be(&self, id: u16) -> bool {
+        self.0.contains(&id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_of_the_bootstrap_server_is_found_in_every_form_of_the_list() {
+        for (links, accounts) in [
+            ("</>;lwm2m=1.1,</0/0>,</0/1>;ssid=101", Some(vec![0])),
+            ("lwm2m=\"1.1\",</0/0>,</0/1>;ssid=0", Some(vec![0])),
+            ("lwm2m=\"1.0\",</0>,</0/1>;ssid=101,</0/2>", Some(vec![2])),
+            (" lwm2m=1.0 , </0/3>", Some(vec![3])),
+            ("</0/0>;ssid=65535,</0/1>;ssid=101", Some(vec![0])),
+            ("</0/0>;ssid=0", Some(vec![0])),
+            ("</0/0>,</0/1>,</0/2>;ssid=1", Some(vec![0, 1])),
+            ("</0/0>;ssid=101", None),
+            ("</0>", None),
+            ("", None),
+            ("lwm2m=\"1.0\"", None),
+            ("</0/0>,<", None),
+            ("</1/0>,</3/0>", None),
+        ] {
+            let found = Accounts::parse(links.as_bytes()).map(|accounts| accounts.0);
+            assert_eq!(found, accounts, "{links}");
+        }
+        assert!(Accounts::parse(b"</0/0>,\xff").is_none());
+    }
 }

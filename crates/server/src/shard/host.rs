@@ -4,6 +4,8 @@
 //! far each device has come.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use buoy_coap::block::{BlockSize, block_option, slice};
 use buoy_coap::endpoint::Request;
@@ -14,6 +16,16 @@ use super::{Directory, Shard, refusal};
 use crate::files::Body;
 use crate::outbox::Outbox;
 use crate::peer::Peer;
+
+/// A device's download that is followed.
+#[derive(Debug)]
+pub(super) struct FollowedDownload {
+    endpoint: Arc<str>,
+    /// From where it is fetched, of a device that isn't registered here.
+    source: Option<IpAddr>,
+    /// Up to which byte.
+    reached: usize,
+}
 
 const WELL_KNOWN: &str = r#"</rd>;rt="core.rd";ct=40,</dp>;rt="oma.lwm2m""#;
 /// What an answer takes besides its block: header, token, ETag, Content-Format, Block2, Size2, Echo and the marker.
@@ -28,19 +40,43 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Starts or stops to follow how much of a file is fetched under a path that ends with this number.
-    pub fn follow_download(&mut self, download: u64, on: bool) {
-        if on {
-            self.downloads.insert(download, 0);
-        } else {
-            self.downloads.remove(&download);
-        }
+    /// Follows how much of a file a device fetches under a path that ends with this number.
+    pub fn follow_download(&mut self, download: u64, endpoint: Arc<str>) {
+        self.downloads.insert(download, FollowedDownload { endpoint, source: None, reached: 0 });
+    }
+
+    /// Follows a download no longer.
+    pub fn forget_download(&mut self, download: u64) {
+        self.downloads.remove(&download);
     }
 
     /// How far a download has come that is followed.
     #[must_use]
     pub fn downloaded(&self, download: u64) -> Option<usize> {
-        self.downloads.get(&download).copied()
+        self.downloads.get(&download).map(|download| download.reached)
+    }
+
+    /// A block went to a peer; it counts if the peer is the device whose download this is, wherever else the path is known.
+    ///
+    /// A session names its device. Over plain CoAP a device fetches from the IP address at which it is registered; one that another shard
+    /// knows is the first that asks.
+    fn count_download(&mut self, download: u64, peer: Peer, reached: usize) {
+        let Some(followed) = self.downloads.get_mut(&download) else { return };
+        let is_device = match peer.session {
+            Some(session) => self.directory.proved(session).is_some_and(|it| it == followed.endpoint),
+            None => {
+                let index = self.registrations.by_endpoint(&followed.endpoint);
+                let registered = index.and_then(|index| self.registrations.get(index));
+                let source = match registered {
+                    Some(registration) => registration.peer.address.ip(),
+                    None => *followed.source.get_or_insert(peer.address.ip()),
+                };
+                source == peer.address.ip()
+            }
+        };
+        if is_device {
+            followed.reached = reached;
+        }
     }
 
     /// Takes the number of a download that is followed out of a path.
@@ -102,8 +138,8 @@ impl<D: Directory> Shard<D> {
                 writer.code(Code::VALID).option(OptionNumber::ETAG, &etag);
             });
         }
-        if let Some(reached) = download.and_then(|download| self.downloads.get_mut(&download)) {
-            *reached = range.end;
+        if let Some(download) = download {
+            self.count_download(download, request.peer, range.end);
         }
         let echo = (largest < blocks).then(|| self.echo.value(now, request.peer));
         self.reply(now, request, outbox, |writer| {

@@ -1,8 +1,7 @@
 //! Operations on devices: one at a time for each, in the order in which they were asked for, and none while the device sleeps
 //! (queue mode, LwM2M Core 1.1 section 6.5).
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,14 +31,15 @@ pub(super) struct Operations {
     by_id: HashMap<OperationId, Operation>,
     /// For each device, its operations in order; the first may be under way.
     queues: HashMap<Arc<str>, VecDeque<OperationId>>,
-    deadlines: BinaryHeap<Reverse<(Instant, OperationId)>>,
+    /// Of those that are there alone: what ended leaves nothing behind.
+    deadlines: BTreeSet<(Instant, OperationId)>,
     next_own: u64,
 }
 
 #[derive(Debug)]
-struct Operation {
+pub(super) struct Operation {
     endpoint: Arc<str>,
-    transfer: Transfer,
+    pub(super) transfer: Transfer,
     aim: Aim,
     /// Of its first message: the name of the observation that it may start.
     token: Token,
@@ -64,7 +64,18 @@ enum Aim {
 enum Progress {
     Waiting,
     /// A message of it is under way.
-    Sent(Peer),
+    Sent {
+        peer: Peer,
+        /// It was written for this peer's address, so only who receives there can answer it.
+        proves: bool,
+    },
+}
+
+impl Operation {
+    /// Whether somebody waits for its end.
+    pub(super) fn is_impatient(&self) -> bool {
+        self.durability == Durability::Transient
+    }
 }
 
 impl Operations {
@@ -77,17 +88,18 @@ impl Operations {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.peek().map(|Reverse((at, _))| *at)
+        self.deadlines.first().map(|(at, _)| *at)
     }
 
     fn insert(&mut self, id: OperationId, operation: Operation) {
         self.queues.entry(operation.endpoint.clone()).or_default().push_back(id);
-        self.deadlines.push(Reverse((operation.deadline, id)));
+        self.deadlines.insert((operation.deadline, id));
         self.by_id.insert(id, operation);
     }
 
     fn remove(&mut self, id: OperationId) -> Option<Operation> {
         let operation = self.by_id.remove(&id)?;
+        self.deadlines.remove(&(operation.deadline, id));
         if let Some(queue) = self.queues.get_mut(&operation.endpoint) {
             queue.retain(|other| *other != id);
             if queue.is_empty() {
@@ -95,6 +107,10 @@ impl Operations {
             }
         }
         Some(operation)
+    }
+
+    pub(super) fn get(&self, id: OperationId) -> Option<&Operation> {
+        self.by_id.get(&id)
     }
 
     pub(super) fn first(&self, endpoint: &str) -> Option<OperationId> {
@@ -108,6 +124,17 @@ impl Operations {
             let aim = self.by_id.get(id).map(|operation| &operation.aim);
             matches!(aim, Some(Aim::Resume(resumed)) if resumed.id == observation)
         })
+    }
+
+    /// The fetch of the rest of a notification that waits for its turn.
+    fn waiting_fetch(&mut self, endpoint: &str, observation: ObservationId) -> Option<&mut Operation> {
+        let is_it = |operation: &Operation| {
+            operation.progress == Progress::Waiting
+                && matches!(operation.aim, Aim::Complete(completed) if completed == observation)
+        };
+        let mut ids = self.queues.get(endpoint).into_iter().flatten();
+        let id = ids.find(|id| self.by_id.get(*id).is_some_and(is_it))?;
+        self.by_id.get_mut(id)
     }
 
     /// Whether the operation that is under way to a device began with that token.
@@ -218,7 +245,7 @@ impl<D: Directory> Shard<D> {
     fn is_awake(&self, endpoint: &str) -> bool {
         let index = self.registrations.by_endpoint(endpoint);
         let registration = index.and_then(|index| self.registrations.get(index));
-        registration.is_some_and(|registration| !registration.queue_mode || !registration.asleep)
+        registration.is_some_and(|it| it.has_address && !(it.queue_mode && it.asleep))
     }
 
     fn reason_to_refuse(&self, operation: &Operation) -> Option<Failure> {
@@ -242,7 +269,7 @@ impl<D: Directory> Shard<D> {
             let Some(registration) = self.registrations.get(index) else { return };
             let Some(operation) = self.operations.by_id.get(&id) else { return };
             let is_asleep = registration.queue_mode && registration.asleep;
-            if is_asleep || operation.progress != Progress::Waiting {
+            if is_asleep || !registration.has_address || operation.progress != Progress::Waiting {
                 return;
             }
             if self.is_void(operation) {
@@ -253,6 +280,9 @@ impl<D: Directory> Shard<D> {
             let blocks = self.blocks_for(registration.peer);
             if let Some(operation) = self.operations.by_id.get_mut(&id) {
                 operation.transfer.limit_blocks(blocks);
+            }
+            if !self.may_transmit(id, index) {
+                return self.ping(now, index);
             }
             match self.transmit(now, id, index) {
                 Ok(()) => {
@@ -297,7 +327,7 @@ impl<D: Directory> Shard<D> {
             tag: id.0,
         };
         coap.send(now, rng, outgoing, |writer| operation.transfer.write(writer))?;
-        operation.progress = Progress::Sent(registration.peer);
+        operation.progress = Progress::Sent { peer: registration.peer, proves: true };
         Ok(())
     }
 
@@ -312,8 +342,12 @@ impl<D: Directory> Shard<D> {
         let limit = self.config.max_body;
         let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
         let endpoint = operation.endpoint.clone();
+        let proves = matches!(operation.progress, Progress::Sent { proves: true, .. });
         let step = operation.transfer.answered(message, limit);
         let Some(index) = self.registrations.by_endpoint(&endpoint) else { return };
+        if proves {
+            self.prove_address(now, index, outbox);
+        }
         self.contacted(now, index, outbox);
         match step {
             Ok(Step::Again) => {
@@ -424,7 +458,8 @@ impl<D: Directory> Shard<D> {
         self.plan_own(now, endpoint, (transfer, aim, token), Durability::Patient);
     }
 
-    /// Fetches the rest of a notification whose first block came.
+    /// Fetches the rest of a notification whose first block came. A device may notify faster than that can be done, or sleep meanwhile:
+    /// of an observation one fetch waits at the most, for the newest notification.
     pub(super) fn fetch_rest(
         &mut self,
         now: Instant,
@@ -433,8 +468,15 @@ impl<D: Directory> Shard<D> {
         transfer: Transfer,
         outbox: &mut Outbox,
     ) {
-        let token = Token::random(&mut self.rng);
-        self.plan_own(now, endpoint, (transfer, Aim::Complete(id), token), Durability::Transient);
+        if let Some(older) = self.operations.waiting_fetch(endpoint, id) {
+            older.transfer = transfer;
+            self.counters.notifications_dropped += 1;
+        } else if self.operations.len() >= self.config.max_operations {
+            self.counters.notifications_dropped += 1;
+        } else {
+            let token = Token::random(&mut self.rng);
+            self.plan_own(now, endpoint, (transfer, Aim::Complete(id), token), Durability::Transient);
+        }
         self.advance(now, endpoint, outbox);
     }
 
@@ -486,20 +528,38 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// The device speaks from another address or over another session: what is under way to it goes there from now on.
-    pub(super) fn moved(&mut self, now: Instant, index: Index, peer: Peer) {
+    /// The device speaks from another address or over another session: what is under way to it goes there from now on. `received` bytes
+    /// came from there.
+    pub(super) fn moved(
+        &mut self,
+        now: Instant,
+        index: Index,
+        peer: Peer,
+        received: usize,
+        outbox: &mut Outbox,
+    ) {
         let Some(registration) = self.registrations.get_mut(index) else { return };
-        if registration.peer == peer {
+        if registration.peer == peer && registration.has_address {
             registration.peer.address = peer.address;
             return;
         }
         let endpoint = registration.endpoint.clone();
-        self.registrations.set_peer(index, peer);
+        let was_proved = registration.proof.is_proved();
+        self.forget_ping(now, index);
+        let displaced = self.registrations.set_peer(index, peer, received);
+        self.unproved -= usize::from(!was_proved);
+        self.unproved += usize::from(peer.session.is_none());
+        self.lost_address(now, displaced, outbox);
+        self.reschedule_expiry(index);
         let Some(id) = self.operations.first(&endpoint) else { return };
         let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
-        if let Progress::Sent(old) = operation.progress {
-            operation.progress = Progress::Sent(peer);
+        if let Progress::Sent { peer: old, .. } = operation.progress {
+            // Whoever knew the message at the old address proves nothing by answering it from the new one.
+            operation.progress = Progress::Sent { peer, proves: false };
             self.coap.redirect(now, old, id.0, peer);
+            if !self.may_transmit(id, index) {
+                self.ping(now, index);
+            }
         }
     }
 
@@ -508,32 +568,38 @@ impl<D: Directory> Shard<D> {
     }
 
     pub(super) fn expire_operations(&mut self, now: Instant, outbox: &mut Outbox) {
-        while let Some(Reverse((deadline, id))) = self.operations.deadlines.peek().copied() {
+        while let Some((deadline, id)) = self.operations.deadlines.first().copied() {
             if deadline > now {
                 return;
             }
-            self.operations.deadlines.pop();
+            self.operations.deadlines.pop_first();
             let Some(operation) = self.operations.by_id.get(&id) else { continue };
             let failure = match operation.progress {
                 Progress::Waiting => Failure::Expired,
-                Progress::Sent(_) => Failure::TimedOut,
+                Progress::Sent { .. } => Failure::TimedOut,
             };
             self.end(now, id, Err(failure), outbox);
         }
     }
 
-    /// The device registered anew: what it was sent before is lost with its old life. It is sent again if that is safe; whether an
-    /// Execute was carried out nobody knows, and it may have been what made the device restart.
-    pub(super) fn take_back_sent_operation(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) {
+    /// The device registered anew, or its address is another's: what it was sent before is lost. It is sent again if that is safe; whether
+    /// an Execute was carried out nobody knows, and it may have been what made the device restart.
+    pub(super) fn take_back_sent_operation(
+        &mut self,
+        now: Instant,
+        endpoint: &str,
+        failure: Failure,
+        outbox: &mut Outbox,
+    ) {
         let Some(id) = self.operations.first(endpoint) else { return };
         let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
-        let Progress::Sent(peer) = operation.progress else { return };
+        let Progress::Sent { peer, .. } = operation.progress else { return };
         if operation.transfer.request().is_idempotent() {
             operation.progress = Progress::Waiting;
             operation.transfer.restart();
             self.coap.cancel(now, peer, id.0);
         } else {
-            self.end(now, id, Err(Failure::Deregistered), outbox);
+            self.end(now, id, Err(failure), outbox);
         }
     }
 
@@ -544,7 +610,7 @@ impl<D: Directory> Shard<D> {
             let Some(operation) = self.operations.by_id.get_mut(&id) else { continue };
             if operation.durability == Durability::Transient || id.0 & OWN != 0 {
                 self.end(now, id, Err(Failure::Deregistered), outbox);
-            } else if let Progress::Sent(peer) = operation.progress {
+            } else if let Progress::Sent { peer, .. } = operation.progress {
                 operation.progress = Progress::Waiting;
                 operation.transfer.restart();
                 self.coap.cancel(now, peer, id.0);
@@ -554,7 +620,7 @@ impl<D: Directory> Shard<D> {
     }
 
     /// Ends an operation, tells how, and lets the device's next one go.
-    fn end(
+    pub(super) fn end(
         &mut self,
         now: Instant,
         id: OperationId,
@@ -563,7 +629,7 @@ impl<D: Directory> Shard<D> {
     ) -> bool {
         self.save_operation(now, id, end_state(&result), Some(&result), outbox);
         let Some(operation) = self.operations.remove(id) else { return false };
-        if let Progress::Sent(peer) = operation.progress {
+        if let Progress::Sent { peer, .. } = operation.progress {
             self.coap.cancel(now, peer, id.0);
         }
         if result.is_err() {

@@ -10,16 +10,23 @@ use buoy_coap::time::Instant;
 use buoy_coap::wire::Message;
 use buoy_lwm2m::operation::{self, Binding, LwM2mVersion, Uplink};
 
+use super::address::Origin;
 use super::{Answer, Directory, PartialUpload, Refusal, Shard, UploadKey, fresh_key, refusal};
+use crate::name;
 use crate::objects::ObjectList;
 use crate::observation::Observation;
+use crate::operation::Failure;
 use crate::outbox::{Change, Event, Outbox, UpdatedFields};
 use crate::peer::Peer;
 use crate::registration::{
-    Attributes, Location, Registration, RegistrationKey, RegistrationRecord, RegistrationView,
+    Attributes, Claim, Location, Proof, Reach, Registration, RegistrationKey, RegistrationRecord,
+    RegistrationView,
 };
 use crate::registrations::Index;
+use crate::wheel::Slot;
 
+/// Of so many registrations one at the least needs to be saved, or the rest waits for the next call.
+const LOOKS_FOR_EACH_SAVED: usize = 16;
 /// How long a half received body is kept.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(247);
 
@@ -27,48 +34,70 @@ impl<D: Directory> Shard<D> {
     /// Takes over a registration from the store. Returns its view, or `None` if the record cannot be read.
     ///
     /// Registrations are restored before the first datagram. The lifetime of each runs anew, so that a restart expires nobody.
-    pub fn restore(&mut self, now: Instant, key: RegistrationKey, record: &[u8]) -> Option<Arc<str>> {
-        let (session, record) = RegistrationRecord::parse(record)?;
-        let peer = Peer { address: record.address, session };
-        let registration = self.revive(now, key, peer, record)?;
+    pub fn restore(
+        &mut self,
+        now: Instant,
+        key: RegistrationKey,
+        record: &[u8],
+        outbox: &mut Outbox,
+    ) -> Option<Arc<str>> {
+        let (reach, record) = RegistrationRecord::parse(record)?;
+        let mut registration = self.revive(now, key, reach, record)?;
         self.next_counter = self.next_counter.max(key.counter() + 1);
         let endpoint = registration.endpoint.clone();
-        self.directory.claim(&endpoint, self.number);
-        // Of two records of one endpoint, which a crash can leave, the younger holds.
+        if self.directory.claim(&endpoint, self.number) != self.number {
+            outbox.changes.push(Change::RemoveRegistration { key });
+            return Some(endpoint);
+        }
+        // Of two records of one endpoint, which a crash can leave, the younger holds. The other one would come back when that ends.
         match self.registrations.by_endpoint(&endpoint) {
             Some(old) if self.registrations.get(old).is_some_and(|old| old.key > key) => {
+                outbox.changes.push(Change::RemoveRegistration { key });
                 return Some(endpoint);
             }
-            Some(old) => drop(self.registrations.remove(old)),
+            Some(old) => drop(self.unregister(now, old, outbox)),
             None => {}
         }
         let tokens: Vec<_> = registration.observations.iter().map(|observation| observation.id).collect();
         let to_resume: Vec<_> = registration.observations_to_resume().cloned().collect();
-        let expires_at = registration.expires_at() + self.config.grace;
-        let index = self.registrations.insert(registration);
+        // Of two that spoke from one address, the one that was heard last has it.
+        let other = self.registrations.by_peer(registration.peer);
+        let other = other.and_then(|other| self.registrations.get(other));
+        registration.has_address &= other.is_none_or(|it| it.last_contact <= registration.last_contact);
+        self.unproved += usize::from(!registration.proof.is_proved());
+        let (index, _) = self.registrations.insert(registration);
         self.observations.extend(tokens.into_iter().map(|token| (token, index)));
-        let slot = self.expiries.schedule(expires_at, index.0);
-        if let Some(registration) = self.registrations.get_mut(index) {
-            registration.expiry_slot = slot;
-        }
+        self.reschedule_expiry(index);
         for observation in to_resume {
             self.plan_to_resume(now, &endpoint, observation);
         }
         Some(endpoint)
     }
 
-    /// Saves the times of last contact, which Updates move without a record of their own.
-    pub fn save_last_contacts(&self, outbox: &mut Outbox) {
-        for registration in self.registrations.iter() {
-            outbox.put_registration(registration.key, |out| registration.write_record(out));
+    /// Saves the times of last contact, which Updates move without a record of their own: of `most` registrations at the most, going on
+    /// where the last call ended. Says whether there may be more to save in this round.
+    pub fn save_last_contacts(&mut self, most: usize, outbox: &mut Outbox) -> bool {
+        let (mut saved, mut looked_at) = (0, 0);
+        while let Some(index) = self.registrations.next_from(self.swept) {
+            if saved >= most || looked_at >= most.saturating_mul(LOOKS_FOR_EACH_SAVED) {
+                return true;
+            }
+            self.swept = Index(index.0 + 1);
+            looked_at += 1;
+            if self.registrations.get(index).is_some_and(|registration| registration.is_dirty) {
+                self.save(index, outbox);
+                saved += 1;
+            }
         }
+        self.swept = Index(0);
+        false
     }
 
     fn revive(
         &mut self,
         now: Instant,
         key: RegistrationKey,
-        peer: Peer,
+        reach: Reach,
         record: RegistrationRecord<'_>,
     ) -> Option<Registration> {
         let objects = self.take_objects(record.objects.as_bytes()).ok()?;
@@ -82,7 +111,7 @@ impl<D: Directory> Shard<D> {
             endpoint: record.endpoint.into(),
             key,
             nonce: record.nonce,
-            peer,
+            peer: Peer { address: record.address, session: reach.session },
             registered_at: Instant::from_millis(record.registered_at),
             last_contact: Instant::from_millis(record.last_contact),
             restored_at: now,
@@ -90,9 +119,12 @@ impl<D: Directory> Shard<D> {
             message_ids: MessageIds::random(&mut self.rng),
             version: record.version,
             queue_mode: record.queue_mode,
-            address_proved: false,
+            proof: reach.proof,
+            has_address: reach.has_address,
+            is_dirty: false,
             asleep: record.queue_mode,
-            expiry_slot: 0,
+            expiry_slot: Slot::NONE,
+            nap_slot: Slot::NONE,
             objects,
             attributes: self.attributes.intern(Arc::new(attributes)),
             observations: record.observations.into_iter().map(Observation::restore).collect(),
@@ -141,6 +173,9 @@ impl<D: Directory> Shard<D> {
         let message = &request.message;
         let key = upload_key(request);
         let is_known = self.uploads.contains_key(&key);
+        if !is_known {
+            self.make_room_for_upload(request.peer);
+        }
         if !is_known && !self.has_room_for_upload(request.peer) {
             let busy = refusal(Code::SERVICE_UNAVAILABLE, "too many block-wise transfers are under way");
             return self.refuse(now, request, busy, outbox);
@@ -183,14 +218,27 @@ impl<D: Directory> Shard<D> {
         });
     }
 
-    /// Strangers, who need no more than an address, can take half of the places.
+    /// A device has a few places, however many bodies it begins; its oldest one gives way.
+    fn make_room_for_upload(&mut self, peer: Peer) {
+        let of_peer = || self.uploads.iter().filter(|(key, _)| key.peer == peer);
+        if of_peer().count() < self.config.max_uploads_per_peer {
+            return;
+        }
+        let oldest = of_peer().min_by_key(|(_, upload)| upload.touched).map(|(key, _)| key.clone());
+        oldest.and_then(|oldest| self.uploads.remove(&oldest));
+    }
+
+    /// Strangers, who need no more than an address, can take half of the places, and those of one IP address an eighth.
     fn has_room_for_upload(&self, peer: Peer) -> bool {
         let most = self.config.max_uploads;
         if peer.session.is_some() {
             return self.uploads.len() < most;
         }
-        let of_strangers = self.uploads.keys().filter(|key| key.peer.session.is_none()).count();
-        self.uploads.len() < most && of_strangers < most.div_ceil(2)
+        let strangers = || self.uploads.keys().filter(|key| key.peer.session.is_none());
+        let neighbours = strangers().filter(|key| key.peer.address.ip() == peer.address.ip()).count();
+        self.uploads.len() < most
+            && strangers().count() < most.div_ceil(2)
+            && neighbours < most.div_ceil(8).max(self.config.max_uploads_per_peer)
     }
 
     pub(super) fn expire_uploads(&mut self, now: Instant) {
@@ -211,35 +259,32 @@ impl<D: Directory> Shard<D> {
         outbox: &mut Outbox,
     ) {
         let message = &request.message;
+        let origin = self.origin(now, request);
         let result = match Uplink::parse(message.code(), options_of(message), payload) {
             Err(bad) => Err((bad.code(), bad.to_string().into())),
             Ok(Uplink::Register(register)) => match self.name_of(request.peer, &register) {
                 Err(refusal) => Err(refusal),
                 Ok(name) => match self.claimed_elsewhere(&name) {
                     Some(shard) => return self.forward(shard, request, outbox),
+                    None if self.must_prove_first(origin, &name) => {
+                        self.release_if_unused(&name);
+                        return self.challenge(now, request, outbox);
+                    }
                     None => {
-                        let result = self.register(now, request.peer, &name, &register, outbox);
+                        let result = self.register(now, origin, &name, &register, outbox);
                         self.release_if_unused(&name);
                         result
                     }
                 },
             },
-            Ok(Uplink::Update(update)) => self.update(now, request.peer, &update, outbox),
+            Ok(Uplink::Update(update)) => self.update(now, origin, &update, outbox),
             Ok(Uplink::Deregister { location }) => self.deregister(now, request.peer, &location, outbox),
             Ok(Uplink::Send { content }) => self.take_send(now, request.peer, &content, outbox),
             Ok(_) => Err(refusal(Code::METHOD_NOT_ALLOWED, "this is no bootstrap server")),
         };
-        match (result, block) {
-            (Ok(answer), None) => self.answer(now, request, &answer, outbox),
-            (Ok(answer), Some(block)) => self.reply(now, request, outbox, |writer| {
-                writer.code(answer.code);
-                if let Some(location) = answer.location {
-                    writer.option(OptionNumber::LOCATION_PATH, b"rd");
-                    writer.option(OptionNumber::LOCATION_PATH, &location.to_text());
-                }
-                writer.uint(OptionNumber::BLOCK1, block.to_uint());
-            }),
-            (Err(refusal), _) => self.refuse(now, request, refusal, outbox),
+        match result {
+            Ok(answer) => self.answer(now, request, &answer, block, outbox),
+            Err(refusal) => self.refuse(now, request, refusal, outbox),
         }
     }
 
@@ -249,17 +294,13 @@ impl<D: Directory> Shard<D> {
     fn name_of(&self, peer: Peer, register: &operation::Register<'_>) -> Result<Arc<str>, Refusal> {
         let named = register.endpoint.map(|name| name.as_str());
         let Some(session) = peer.session else {
-            return match named {
-                None | Some("") => {
-                    Err(refusal(Code::BAD_REQUEST, "the query ep (endpoint name) is missing or empty"))
-                }
-                Some(name) if name.chars().any(char::is_control) => {
-                    Err(refusal(Code::BAD_REQUEST, "the endpoint name has control characters"))
-                }
-                Some(name) if !self.directory.may_go_unproved(name) => {
+            let name = named.unwrap_or_default();
+            return match name::flaw(name) {
+                Some(flaw) => Err(refusal(Code::BAD_REQUEST, flaw)),
+                None if !self.directory.may_go_unproved(name) => {
                     Err(refusal(Code::FORBIDDEN, "this endpoint has credentials; register over coaps"))
                 }
-                Some(name) => Ok(name.into()),
+                None => Ok(name.into()),
             };
         };
         let proved = self.directory.proved(session).ok_or_else(|| {
@@ -309,14 +350,12 @@ impl<D: Directory> Shard<D> {
     fn register(
         &mut self,
         now: Instant,
-        peer: Peer,
+        origin: Origin,
         endpoint: &Arc<str>,
         register: &operation::Register<'_>,
         outbox: &mut Outbox,
     ) -> Result<Answer, Refusal> {
-        if register.lifetime == Some(0) {
-            return Err(no_lifetime());
-        }
+        let peer = origin.peer;
         let objects = self.take_objects(register.objects)?;
         let attributes = self.take_attributes(register);
         let old = self.registrations.by_endpoint(endpoint);
@@ -327,7 +366,9 @@ impl<D: Directory> Shard<D> {
         if old.is_none() && self.registrations.len() >= self.config.max_registrations {
             return Err(refusal(Code::SERVICE_UNAVAILABLE, "no further device is taken"));
         }
-        let old = old.and_then(|index| self.unregister(index, outbox));
+        let old = old.and_then(|index| self.unregister(now, index, outbox));
+        let proof = proof_of_register(origin, old.as_ref());
+        self.unproved += usize::from(!proof.is_proved());
         let key = fresh_key(&mut self.next_counter, self.number);
         let registration = Registration {
             endpoint: old.as_ref().map_or_else(|| endpoint.clone(), |old| old.endpoint.clone()),
@@ -344,33 +385,38 @@ impl<D: Directory> Shard<D> {
             },
             version: version_of(register.version),
             queue_mode: register.is_queue_mode(),
-            address_proved: false,
+            proof,
+            has_address: true,
+            is_dirty: false,
             // So that the first contact wakes it.
             asleep: register.is_queue_mode(),
-            expiry_slot: 0,
+            expiry_slot: Slot::NONE,
+            nap_slot: Slot::NONE,
             objects,
             attributes,
             observations: old.as_ref().map_or_else(Vec::new, Registration::observations_of_next_life),
         };
         let location = registration.location();
         let tokens: Vec<_> = registration.observations.iter().map(|observation| observation.id).collect();
-        let index = self.registrations.insert(registration);
+        let (index, displaced) = self.registrations.insert(registration);
         self.observations.extend(tokens.into_iter().map(|token| (token, index)));
+        self.lost_address(now, displaced, outbox);
         self.counters.registered += 1;
         self.reschedule_expiry(index);
         self.save(index, outbox);
         self.announce(index, old.as_ref().map(|old| old.key), outbox);
         if let Some(old) = old {
-            self.take_back_sent_operation(now, &old.endpoint, outbox);
+            self.take_back_sent_operation(now, &old.endpoint, Failure::Deregistered, outbox);
             self.observe_again(now, index);
         }
-        self.contacted(now, index, outbox);
-        Ok(Answer { code: Code::CREATED, location: Some(location) })
+        self.awake(now, index, outbox);
+        self.ping_if_it_matters(now, index);
+        Ok(Answer { code: Code::CREATED, location: Some(location), heard: Some(index) })
     }
 
     fn announce(&mut self, index: Index, replaced: Option<RegistrationKey>, outbox: &mut Outbox) {
         if let Some(registration) = self.registrations.get(index) {
-            outbox.events.push(Event::Registered { registration: registration.view(), replaced });
+            outbox.events.push(Event::Registered { registration: registration.notice(), replaced });
         }
     }
 
@@ -403,17 +449,15 @@ impl<D: Directory> Shard<D> {
     fn update(
         &mut self,
         now: Instant,
-        peer: Peer,
+        origin: Origin,
         update: &operation::Update<'_>,
         outbox: &mut Outbox,
     ) -> Result<Answer, Refusal> {
         let unknown = || refusal(Code::NOT_FOUND, "no registration has this location; register again");
-        let index = self.owned(peer, &update.location)?;
-        if update.lifetime == Some(0) {
-            return Err(no_lifetime());
-        }
+        let index = self.owned(origin.peer, &update.location)?;
         let objects = update.objects.map(|payload| self.take_objects(payload)).transpose()?;
-        self.moved(now, index, peer);
+        self.moved(now, index, origin.peer, origin.received, outbox);
+        self.knows_location(now, index, outbox);
         let registration = self.registrations.get_mut(index).ok_or_else(unknown)?;
         let mut changed = UpdatedFields::default();
         if let Some(lifetime) = update.lifetime {
@@ -422,12 +466,18 @@ impl<D: Directory> Shard<D> {
         }
         if let Some(objects) = objects {
             changed.objects = true;
-            registration.objects = objects;
+            let old = std::mem::replace(&mut registration.objects, objects);
+            self.objects.release(&old);
         }
         if update.binding.is_some() || update.sms.is_some() {
             let mut attributes = (*registration.attributes).clone();
             if let Some(binding) = update.binding {
-                registration.queue_mode |= binding.has_queue_flag();
+                // Since 1.1 a binding says nothing of queue mode, which Register alone can set.
+                if registration.version == (1, 0) {
+                    registration.queue_mode = binding.has_queue_flag();
+                } else {
+                    registration.queue_mode |= binding.has_queue_flag();
+                }
                 attributes.binding = binding.to_string().into();
             }
             attributes.sms = update.sms.map(|number| number.as_str().into()).or(attributes.sms);
@@ -438,14 +488,33 @@ impl<D: Directory> Shard<D> {
         if changed.lifetime {
             self.reschedule_expiry(index);
         }
-        self.contacted(now, index, outbox);
+        self.awake(now, index, outbox);
         if changed != UpdatedFields::default() {
             self.save(index, outbox);
         }
         if let Some(registration) = self.registrations.get(index) {
-            outbox.events.push(Event::Updated { registration: registration.view(), changed });
+            outbox.events.push(Event::Updated { registration: registration.notice(), changed });
         }
-        Ok(Answer::plain(Code::CHANGED))
+        Ok(Answer::of(index, Code::CHANGED))
+    }
+
+    /// The device shows its registration's location: if that was told to this address, it receives there.
+    fn knows_location(&mut self, now: Instant, index: Index, outbox: &mut Outbox) {
+        let proof = self.registrations.get(index).map(|registration| registration.proof);
+        if matches!(proof, Some(Proof::Claimed(Claim { knows_location: true, .. }))) {
+            self.prove_address(now, index, outbox);
+        }
+    }
+
+    /// Another device speaks from this one's address (section 6.2.1: the newest registration has it). What is under way must not be
+    /// answered by that one. It waits until the device is heard again, unless it must not be carried out twice.
+    pub(super) fn lost_address(&mut self, now: Instant, index: Option<Index>, outbox: &mut Outbox) {
+        let Some(index) = index else { return };
+        self.forget_ping(now, index);
+        let Some(registration) = self.registrations.get_mut(index) else { return };
+        registration.is_dirty = true;
+        let endpoint = registration.endpoint.clone();
+        self.take_back_sent_operation(now, &endpoint, Failure::TimedOut, outbox);
     }
 
     /// Deregister (section 6.2.3).
@@ -457,12 +526,12 @@ impl<D: Directory> Shard<D> {
         outbox: &mut Outbox,
     ) -> Result<Answer, Refusal> {
         let index = self.owned(peer, location)?;
-        if let Some(registration) = self.unregister(index, outbox) {
+        if let Some(registration) = self.unregister(now, index, outbox) {
             self.counters.deregistered += 1;
             self.gone(now, &registration, outbox);
-            outbox.events.push(Event::Deregistered(registration.view()));
+            outbox.events.push(Event::Deregistered(registration.notice()));
         }
-        Ok(Answer::plain(Code::DELETED))
+        Ok(Answer { code: Code::DELETED, location: None, heard: None })
     }
 
     fn by_location(&self, location: &operation::Location<'_>) -> Option<Index> {
@@ -471,12 +540,24 @@ impl<D: Directory> Shard<D> {
     }
 
     /// Takes a registration out of memory and store; its operations stay.
-    fn unregister(&mut self, index: Index, outbox: &mut Outbox) -> Option<Registration> {
-        let registration = self.registrations.remove(index)?;
+    fn unregister(&mut self, now: Instant, index: Index, outbox: &mut Outbox) -> Option<Registration> {
+        let registration = self.take_out(now, index)?;
+        outbox.changes.push(Change::RemoveRegistration { key: registration.key });
+        Some(registration)
+    }
+
+    /// Takes a registration out of memory, with its appointments and the tokens of its observations.
+    fn take_out(&mut self, now: Instant, index: Index) -> Option<Registration> {
+        self.forget_ping(now, index);
+        let mut registration = self.registrations.remove(index)?;
+        self.unproved -= usize::from(!registration.proof.is_proved());
+        self.expiries.cancel(&mut registration.expiry_slot, index.0);
+        self.naps.cancel(&mut registration.nap_slot, index.0);
         for observation in &registration.observations {
             self.observations.remove(&observation.id);
         }
-        outbox.changes.push(Change::RemoveRegistration { key: registration.key });
+        self.objects.release(&registration.objects);
+        self.attributes.release(&registration.attributes);
         Some(registration)
     }
 
@@ -495,63 +576,75 @@ impl<D: Directory> Shard<D> {
 
     /// The device was heard: it lives, and for a while it listens.
     pub(super) fn contacted(&mut self, now: Instant, index: Index, outbox: &mut Outbox) {
+        self.awake(now, index, outbox);
+        self.send_what_waits(now, index, outbox);
+    }
+
+    pub(super) fn awake(&mut self, now: Instant, index: Index, outbox: &mut Outbox) {
         let Some(registration) = self.registrations.get_mut(index) else { return };
+        registration.is_dirty |= registration.last_contact != now;
         registration.last_contact = now;
+        if registration.queue_mode && registration.nap_slot == Slot::NONE {
+            self.naps.schedule(&mut registration.nap_slot, now + self.config.awake_time, index.0);
+        }
         if registration.queue_mode && registration.asleep {
-            self.naps.schedule(now + self.config.awake_time, index.0);
             outbox.events.push(Event::Awake(registration.endpoint.clone()));
         }
         registration.asleep = false;
-        if !self.operations.is_empty() {
+    }
+
+    pub(super) fn send_what_waits(&mut self, now: Instant, index: Index, outbox: &mut Outbox) {
+        if self.operations.is_empty() {
+            return;
+        }
+        if let Some(registration) = self.registrations.get(index) {
             let endpoint = registration.endpoint.clone();
             self.advance(now, &endpoint, outbox);
         }
     }
 
     pub(super) fn put_to_sleep(&mut self, now: Instant, outbox: &mut Outbox) {
-        while let Some((_, due)) = self.naps.due(now) {
-            for index in due {
-                let Some(registration) = self.registrations.get_mut(Index(index)) else { continue };
-                let sleeps_at = registration.last_contact + self.config.awake_time;
-                if registration.asleep || !registration.queue_mode {
-                    continue;
-                }
-                if sleeps_at > now {
-                    self.naps.schedule(sleeps_at, index);
-                } else {
-                    registration.asleep = true;
-                    outbox.events.push(Event::Sleeping(registration.endpoint.clone()));
-                }
+        while let Some(index) = self.naps.due(now) {
+            let Some(registration) = self.registrations.get_mut(Index(index)) else { continue };
+            registration.nap_slot = Slot::NONE;
+            let sleeps_at = registration.last_contact + self.config.awake_time;
+            if registration.asleep || !registration.queue_mode {
+                continue;
+            }
+            if sleeps_at > now {
+                self.naps.schedule(&mut registration.nap_slot, sleeps_at, index);
+            } else {
+                registration.asleep = true;
+                outbox.events.push(Event::Sleeping(registration.endpoint.clone()));
             }
         }
     }
 
     pub(super) fn save(&mut self, index: Index, outbox: &mut Outbox) {
-        if let Some(registration) = self.registrations.get(index) {
+        if let Some(registration) = self.registrations.get_mut(index) {
+            registration.is_dirty = false;
             outbox.put_registration(registration.key, |out| registration.write_record(out));
         }
     }
 
-    /// Looks at a registration again when it is due; any earlier appointment is void.
-    fn reschedule_expiry(&mut self, index: Index) {
+    /// Looks at a registration again when it is due, and at one without an end never.
+    pub(super) fn reschedule_expiry(&mut self, index: Index) {
         if let Some(registration) = self.registrations.get_mut(index) {
-            let at = registration.expires_at() + self.config.grace;
-            registration.expiry_slot = self.expiries.schedule(at, index.0);
+            let at = registration.expires_at(self.config.unproved_lifetime) + self.config.grace;
+            self.expiries.schedule(&mut registration.expiry_slot, at, index.0);
         }
     }
 
     pub(super) fn expire_registrations(&mut self, now: Instant, outbox: &mut Outbox) {
-        while let Some((slot, due)) = self.expiries.due(now) {
-            for index in due.into_iter().map(Index) {
-                let appointed = self.registrations.get(index).filter(|it| it.expiry_slot == slot);
-                let Some(registration) = appointed else { continue };
-                if registration.expires_at() + self.config.grace > now {
-                    self.reschedule_expiry(index);
-                } else if let Some(registration) = self.unregister(index, outbox) {
-                    self.counters.expired += 1;
-                    self.gone(now, &registration, outbox);
-                    outbox.events.push(Event::Expired(registration.view()));
-                }
+        while let Some(index) = self.expiries.due(now).map(Index) {
+            let Some(registration) = self.registrations.get_mut(index) else { continue };
+            registration.expiry_slot = Slot::NONE;
+            if registration.expires_at(self.config.unproved_lifetime) + self.config.grace > now {
+                self.reschedule_expiry(index);
+            } else if let Some(registration) = self.unregister(now, index, outbox) {
+                self.counters.expired += 1;
+                self.gone(now, &registration, outbox);
+                outbox.events.push(Event::Expired(registration.notice()));
             }
         }
     }
@@ -559,15 +652,21 @@ impl<D: Directory> Shard<D> {
     /// Ends a registration as if the device had deregistered. Returns it, if it was there.
     pub fn evict(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) -> Option<RegistrationView> {
         let index = self.registrations.by_endpoint(endpoint)?;
-        let registration = self.unregister(index, outbox)?;
+        let registration = self.unregister(now, index, outbox)?;
         self.gone(now, &registration, outbox);
-        outbox.events.push(Event::Deregistered(registration.view()));
+        outbox.events.push(Event::Deregistered(registration.notice()));
         Some(registration.view())
     }
 }
 
-fn no_lifetime() -> Refusal {
-    refusal(Code::BAD_REQUEST, "the lifetime lt must be at least one second")
+/// What a Register says of its sender's address. One that was proved stays so while the device speaks from there.
+fn proof_of_register(origin: Origin, old: Option<&Registration>) -> Proof {
+    let was_proved = |old: &Registration| old.has_address && old.proof.is_proved() && old.peer == origin.peer;
+    if origin.is_proved || old.is_some_and(was_proved) {
+        return Proof::Proved;
+    }
+    // The answer to it tells the location.
+    Proof::Claimed(Claim { knows_location: true, ..Claim::after(origin.received) })
 }
 
 /// Blocks belong together if they come from one peer and differ in nothing but Block1 and Size1.

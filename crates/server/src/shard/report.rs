@@ -6,10 +6,12 @@ use buoy_coap::endpoint::{acknowledge, reject};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
 use buoy_coap::wire::{Kind, Message};
+use buoy_lwm2m::format::{FormatError, decode};
 use buoy_lwm2m::operation::Content;
 use buoy_lwm2m::path::Path;
 
 use super::{Answer, Directory, Refusal, Shard, refusal};
+use crate::objects::ObjectList;
 use crate::observation::ObservationId;
 use crate::operation::Reply;
 use crate::outbox::{Change, Event, Outbox, Report, ReportSource};
@@ -34,8 +36,7 @@ impl<D: Directory> Shard<D> {
             self.send_reply(now, peer, length, outbox);
         }
         // Over plain CoAP only the device knows the token, so the device it is, wherever it speaks from now.
-        self.moved(now, index, peer);
-        self.prove_address(peer);
+        self.moved(now, index, peer, message.datagram().len(), outbox);
         if !message.code().is_success() {
             self.observation_refused(index, id, outbox);
         } else if self.is_news(now, index, id, message) {
@@ -129,11 +130,22 @@ impl<D: Directory> Shard<D> {
         payload: &[u8],
         outbox: &mut Outbox,
     ) {
+        let format = format.unwrap_or(ContentFormat::TEXT);
+        let base = if composite { Path::ROOT } else { paths.first().copied().unwrap_or(Path::ROOT) };
+        let source = ReportSource::Notification { observation, paths, composite };
+        let (readable, flaw) = readable(format, base, payload);
+        if let Some(reason) = flaw {
+            let (endpoint, source) = (endpoint.clone(), source.clone());
+            outbox.events.push(Event::Unreadable { endpoint, source, format, reason });
+        }
+        if readable == 0 && flaw.is_some() {
+            return;
+        }
         let report = Report {
             endpoint: endpoint.clone(),
-            source: ReportSource::Notification { observation, paths, composite },
+            source,
             received_at: now.as_millis(),
-            format: format.unwrap_or(ContentFormat::TEXT),
+            format,
             payload: payload.into(),
         };
         outbox.changes.push(Change::PutReport(Box::new(report.clone())));
@@ -164,12 +176,9 @@ impl<D: Directory> Shard<D> {
     ) -> Result<Answer, Refusal> {
         let unknown = || refusal(Code::NOT_FOUND, "no device is registered from here; register first");
         let index = self.registrations.by_peer(peer).ok_or_else(unknown)?;
-        let endpoint = self.registrations.get(index).ok_or_else(unknown)?.endpoint.clone();
-        let readable = buoy_lwm2m::format::decode(content.format, Path::ROOT, content.payload)
-            .is_ok_and(|mut items| items.all(|item| item.is_ok()));
-        if !readable {
-            return Err(refusal(Code::BAD_REQUEST, "the payload is not of its Content-Format"));
-        }
+        let registration = self.registrations.get(index).ok_or_else(unknown)?;
+        check_send(content, &registration.objects)?;
+        let endpoint = registration.endpoint.clone();
         self.counters.sends += 1;
         let report = Report {
             endpoint,
@@ -180,7 +189,50 @@ impl<D: Directory> Shard<D> {
         };
         outbox.changes.push(Change::PutReport(Box::new(report.clone())));
         outbox.events.push(Event::Reported(report));
-        self.contacted(now, index, outbox);
-        Ok(Answer::plain(Code::CHANGED))
+        self.awake(now, index, outbox);
+        Ok(Answer::of(index, Code::CHANGED))
     }
+}
+
+/// How many items of a payload can be read, and what is wrong with the next one.
+fn readable(format: ContentFormat, base: Path, payload: &[u8]) -> (usize, Option<FormatError>) {
+    let mut count = 0;
+    match decode(format, base, payload) {
+        Err(flaw) => (0, Some(flaw)),
+        Ok(items) => {
+            for item in items {
+                match item {
+                    Ok(_) => count += 1,
+                    Err(flaw) => return (count, Some(flaw)),
+                }
+            }
+            (count, None)
+        }
+    }
+}
+
+/// Whether a Send is one: values, in a format that has paths, of objects that the device has registered (Core 1.1.1 section 6.4.5).
+fn check_send(content: &Content<'_>, objects: &ObjectList) -> Result<(), Refusal> {
+    let flawed = |flaw: FormatError| match flaw {
+        FormatError::UnsupportedFormat(_) => {
+            refusal(Code::UNSUPPORTED_CONTENT_FORMAT, "values can't be sent in this Content-Format")
+        }
+        flaw => (Code::BAD_REQUEST, format!("the payload is not of its Content-Format: {flaw}").into()),
+    };
+    let mut values = 0;
+    for item in decode(content.format, Path::ROOT, content.payload).map_err(flawed)? {
+        let item = item.map_err(flawed)?;
+        match item.path.object_id() {
+            Some(object) if !objects.may_have(object) => {
+                return Err((
+                    Code::NOT_FOUND,
+                    format!("object {object} is not in the list of objects that the device registered")
+                        .into(),
+                ));
+            }
+            Some(_) if item.value.is_some() => values += 1,
+            _ => {}
+        }
+    }
+    if values == 0 { Err(refusal(Code::BAD_REQUEST, "the payload has no values")) } else { Ok(()) }
 }

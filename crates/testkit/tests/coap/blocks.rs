@@ -4,6 +4,7 @@ use buoy_client::ClientConfig;
 use buoy_client::firmware::{FirmwareUpdate, Protocol, State};
 use buoy_coap::block::BlockSize;
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
+use buoy_coap::wire::Kind;
 use buoy_lwm2m::operation::{Downlink, WriteMode};
 use buoy_server::ShardConfig;
 use buoy_testkit::{Container, DEVICE, Datagram, Server, Shelf, World};
@@ -59,6 +60,20 @@ fn a_large_write_goes_in_blocks_with_its_size_in_the_first() {
     assert_eq!(write.request.line(), "PUT /19/0/0/0 Content-Format=42 Block1=0/1/1024 Size1=2500");
     assert_eq!(blocks(world.from_server(), "Block1"), ["0/1/1024", "1/1/1024", "2/0/1024"]);
     assert_eq!(blocks(world.from_device(), "Block1"), ["0/1/1024", "1/1/1024", "2/0/1024"]);
+}
+
+#[test]
+fn rfc_9175_a_large_write_waits_until_the_device_has_answered_from_its_address() {
+    fn is_ping(datagram: &Datagram) -> bool {
+        datagram.kind() == Kind::Confirmable && datagram.code() == Code::EMPTY
+    }
+    let mut world = world(1024, 1024);
+    assert_eq!(world.write(LARGE, WriteMode::Replace, OPAQUE, &body(700)).code(), Code::CHANGED);
+    let sent: Vec<_> = world.from_server().map(is_ping).collect();
+    assert_eq!(sent, [true, false]);
+    // Once proved, it stays so.
+    assert_eq!(world.write(LARGE, WriteMode::Replace, OPAQUE, &body(600)).code(), Code::CHANGED);
+    assert!(!world.from_server().any(is_ping));
 }
 
 #[test]

@@ -223,8 +223,8 @@ fn int_6_the_sequence_is_discover_read_delete_write_and_finish() {
     let steps = [
         "2.05 Bootstrap-Discover /",
         "2.05 Bootstrap-Read /1",
-        "2.02 Bootstrap-Delete /",
         "2.05 Bootstrap-Discover /0",
+        "2.02 Bootstrap-Delete /",
         "2.04 Bootstrap-Write /0/0",
         "2.04 Bootstrap-Write /1/0",
         "2.04 Bootstrap-Write /3/0/14",

@@ -1,0 +1,181 @@
+//! Proof that a device receives what is sent to its address, and what one may be sent that has not proved it (RFC 9175 section 2.3).
+//!
+//! Anybody can write any sender into a datagram of plain CoAP. So that nobody is flooded in another's name, an address that is only
+//! claimed gets at most three times the bytes that came from it, repetitions included. What is larger waits until the address is
+//! proved: by the answer to a request or to a ping, by an Echo value, or by a request for the registration's location, which was
+//! told to that address alone. Few devices can do Echo, so a ping asks first.
+
+use buoy_coap::endpoint::Request;
+use buoy_coap::number::{Code, OptionNumber};
+use buoy_coap::time::Instant;
+
+use super::{Directory, Shard};
+use crate::operation::{Failure, OperationId};
+use crate::outbox::{Event, MTU, Outbox};
+use crate::peer::Peer;
+use crate::ping;
+use crate::registration::{Claim, Proof};
+use crate::registrations::Index;
+
+/// The registration that a ping is for.
+pub(super) fn ping_of(tag: u64) -> Option<Index> {
+    ping::target(tag).map(|index| Index(index as u32))
+}
+
+const fn tag_of_ping(index: Index) -> u64 {
+    ping::tag(index.0 as u64)
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) peer: Peer,
+    /// Bytes of the datagram.
+    pub(super) received: usize,
+    /// It shows an Echo value that was lately sent to this address, or comes over a session, whose handshake proved the address.
+    pub(super) is_proved: bool,
+}
+
+impl<D: Directory> Shard<D> {
+    pub(super) fn origin(&self, now: Instant, request: &Request<'_, Peer>) -> Origin {
+        let (peer, message) = (request.peer, &request.message);
+        let echo = message.value(OptionNumber::ECHO);
+        let is_proved = peer.session.is_some() || echo.is_some_and(|echo| self.echo.proves(now, peer, echo));
+        Origin { peer, received: message.datagram().len(), is_proved }
+    }
+
+    /// A request came, whatever it asks: counts its bytes for the address that it came from.
+    pub(super) fn count_received(&mut self, now: Instant, request: &Request<'_, Peer>, outbox: &mut Outbox) {
+        if request.peer.session.is_some() {
+            return;
+        }
+        let Some(index) = self.registrations.by_peer(request.peer) else { return };
+        let origin = self.origin(now, request);
+        if origin.is_proved {
+            self.prove_address(now, index, outbox);
+        } else if let Some(registration) = self.registrations.get_mut(index) {
+            registration.proof.earn(origin.received);
+        }
+    }
+
+    /// How many bytes an answer may have.
+    pub(super) fn budget(&self, now: Instant, request: &Request<'_, Peer>) -> usize {
+        let origin = self.origin(now, request);
+        let index = self.registrations.by_peer(request.peer);
+        let registration = index.and_then(|index| self.registrations.get(index));
+        let is_proved = origin.is_proved || registration.is_some_and(|it| it.proof.is_proved());
+        if is_proved { MTU } else { 3 * origin.received }
+    }
+
+    /// Whether a message of ours may go out, which then is counted.
+    pub(super) fn may_send(&mut self, peer: Peer, length: usize) -> bool {
+        if peer.session.is_some() {
+            return true;
+        }
+        let index = self.registrations.by_peer(peer);
+        let registration = index.and_then(|index| self.registrations.get_mut(index));
+        registration.is_none_or(|registration| registration.proof.spend(length))
+    }
+
+    /// Whether the next message of an operation is small enough for the device's address.
+    pub(super) fn may_transmit(&self, id: OperationId, index: Index) -> bool {
+        let Some(registration) = self.registrations.get(index) else { return false };
+        let Proof::Claimed(Claim { allowance, .. }) = registration.proof else { return true };
+        let Some(operation) = self.operations.get(id) else { return false };
+        // What doesn't fit a message at all is refused where it is sent.
+        operation.transfer.next_length().is_none_or(|length| length <= allowance)
+    }
+
+    /// Asks a device whose address is only claimed for a sign of life from there.
+    pub(super) fn ping(&mut self, now: Instant, index: Index) {
+        let Self { registrations, coap, rng, .. } = self;
+        let Some(registration) = registrations.get_mut(index) else { return };
+        let Proof::Claimed(claim) = &mut registration.proof else { return };
+        if claim.is_pinged || !registration.has_address {
+            return;
+        }
+        // Not the next message id: a device that forges its address knows that one.
+        let message_id = rand_core::Rng::next_u32(rng) as u16;
+        let sent = coap.ping(now, rng, registration.peer, message_id, tag_of_ping(index));
+        claim.is_pinged = sent.is_ok();
+    }
+
+    /// Forgets that a ping is under way, whose answer would prove nothing any more.
+    pub(super) fn forget_ping(&mut self, now: Instant, index: Index) {
+        let Some(registration) = self.registrations.get_mut(index) else { return };
+        if let Proof::Claimed(claim) = &mut registration.proof
+            && std::mem::take(&mut claim.is_pinged)
+        {
+            self.coap.cancel(now, registration.peer, tag_of_ping(index));
+        }
+    }
+
+    pub(super) fn ping_answered(&mut self, now: Instant, peer: Peer, index: Index, outbox: &mut Outbox) {
+        if self.registrations.by_peer(peer) == Some(index) {
+            self.prove_address(now, index, outbox);
+            self.contacted(now, index, outbox);
+        }
+    }
+
+    /// Nobody answered. What somebody waits for fails, as it would have if it had been sent.
+    pub(super) fn ping_timed_out(&mut self, now: Instant, index: Index, outbox: &mut Outbox) {
+        self.forget_ping(now, index);
+        let Some(registration) = self.registrations.get_mut(index) else { return };
+        let endpoint = registration.endpoint.clone();
+        if registration.queue_mode && !registration.asleep {
+            registration.asleep = true;
+            outbox.events.push(Event::Sleeping(endpoint.clone()));
+        }
+        if !registration.queue_mode
+            && let Some(id) = self.operations.first(&endpoint)
+            && self.operations.get(id).is_some_and(|operation| operation.is_impatient())
+        {
+            self.end(now, id, Err(Failure::TimedOut), outbox);
+        }
+    }
+
+    /// The device receives what is sent to its address. That is saved at once only if its registration's end depends on it.
+    pub(super) fn prove_address(&mut self, now: Instant, index: Index, outbox: &mut Outbox) {
+        if self.registrations.get(index).is_none_or(|registration| registration.proof.is_proved()) {
+            return;
+        }
+        self.forget_ping(now, index);
+        let longest = self.config.unproved_lifetime;
+        let Some(registration) = self.registrations.get_mut(index) else { return };
+        registration.proof = Proof::Proved;
+        registration.is_dirty = true;
+        self.unproved = self.unproved.saturating_sub(1);
+        if registration.outlives(longest) {
+            self.save(index, outbox);
+            self.reschedule_expiry(index);
+        }
+    }
+
+    /// Whether a Register is to show an Echo value before anything is kept for it: too many devices are registered already whose
+    /// addresses are only claimed.
+    pub(super) fn must_prove_first(&self, origin: Origin, endpoint: &str) -> bool {
+        let old = self.registrations.by_endpoint(endpoint).and_then(|index| self.registrations.get(index));
+        let is_known = old.is_some_and(|old| old.has_address && old.peer == origin.peer);
+        !origin.is_proved && !is_known && self.unproved >= self.config.max_unproved
+    }
+
+    /// Answers 4.01 with an Echo value for the device to show (RFC 9175 section 2.2).
+    pub(super) fn challenge(&mut self, now: Instant, request: &Request<'_, Peer>, outbox: &mut Outbox) {
+        self.counters.challenged += 1;
+        let echo = self.echo.value(now, request.peer);
+        self.reply(now, request, outbox, |writer| {
+            writer.code(Code::UNAUTHORIZED).option(OptionNumber::ECHO, &echo);
+        });
+    }
+
+    /// A device whose address is only claimed is asked to prove it if much depends on it: a lifetime longer than such a registration
+    /// may have, or room for others.
+    pub(super) fn ping_if_it_matters(&mut self, now: Instant, index: Index) {
+        let Some(registration) = self.registrations.get(index) else { return };
+        if registration.outlives(self.config.unproved_lifetime)
+            || self.unproved > self.config.max_unproved / 2
+        {
+            self.ping(now, index);
+        }
+    }
+}
