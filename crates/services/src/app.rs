@@ -15,8 +15,7 @@ use buoy_server::{
     Body, Counters, Downlink, Durability, Failure, Intent, ObservationId, ObservationView, OperationId,
     Outbox, Outcome, RegistrationView, Submission,
 };
-use buoy_store::Reader;
-use buoy_store::sqlite::{Sqlite, SqliteReader};
+use buoy_store::{Reader, Store};
 use tokio::sync::oneshot;
 
 use crate::bootstrap::Bootstrap;
@@ -50,9 +49,9 @@ pub struct App {
     /// The time.
     pub clock: Clock,
     /// The store.
-    pub store: Sqlite,
+    pub store: Arc<dyn Store>,
     /// Readers of the store for the next questions.
-    pub readers: Mutex<Vec<SqliteReader>>,
+    pub readers: Mutex<Vec<Box<dyn Reader>>>,
     /// By what devices prove who they are.
     pub credentials: Credentials,
     /// What the server shows to devices.
@@ -308,7 +307,7 @@ impl App {
                 Some(reader) => reader,
                 None => app.store.reader()?,
             };
-            let answer = question(&reader);
+            let answer = question(&*reader);
             let mut readers = app.readers.lock().unwrap_or_else(PoisonError::into_inner);
             if readers.len() < SPARE_READERS {
                 readers.push(reader);

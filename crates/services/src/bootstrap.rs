@@ -16,10 +16,9 @@ use anyhow::{Context, bail};
 use buoy_api as api;
 use buoy_net::clock::Clock;
 use buoy_server::{BootstrapConfig, BootstrapEvent, BootstrapRequest, BootstrapVerdict};
-use buoy_store::sqlite::Sqlite;
 use buoy_store::{
     BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow, Change,
-    CredentialFilter, CredentialKind, CredentialState, Page, Purpose, Reader,
+    CredentialFilter, CredentialKind, CredentialState, Page, Purpose, Reader, Store,
 };
 
 use compile::Minted;
@@ -53,7 +52,7 @@ struct Shared {
     generation: AtomicU64,
     /// One change at a time, so that memory and store never differ.
     changes: Arc<tokio::sync::Mutex<()>>,
-    store: Sqlite,
+    store: Arc<dyn Store>,
     credentials: Credentials,
     gate: Gate,
     sealer: Sealer,
@@ -67,7 +66,7 @@ struct Shared {
 /// What it is made of.
 pub struct Parts {
     /// For what it has to look up.
-    pub store: Sqlite,
+    pub store: Arc<dyn Store>,
     /// Seals the secrets of configurations.
     pub sealer: Sealer,
     /// Where minted keys go.
@@ -107,7 +106,7 @@ pub enum PutError {
 
 impl Bootstrap {
     /// Loads all that the store has. To be called where tasks can be started.
-    pub fn load(reader: &impl Reader, parts: Parts) -> anyhow::Result<Self> {
+    pub fn load(reader: &dyn Reader, parts: Parts) -> anyhow::Result<Self> {
         let Parts { store, sealer, credentials, journal, hub, own, clock } = parts;
         let configs = reader.bootstrap_configs()?;
         let configs = configs.into_iter().map(|row| open(&sealer, &row)).collect::<anyhow::Result<_>>()?;

@@ -232,7 +232,7 @@ impl Credentials {
     /// # Errors
     /// If the store fails, or a secret cannot be opened.
     pub fn load(
-        reader: &impl Reader,
+        reader: &dyn Reader,
         keys: Keys,
         journal: JournalHandle,
         unlisted: Unlisted,

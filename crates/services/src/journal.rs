@@ -129,9 +129,9 @@ impl Journal for JournalHandle {
 }
 
 /// What the thread is made of.
-pub struct Parts<W> {
+pub struct Parts {
     /// The store.
-    pub writer: W,
+    pub writer: Box<dyn Writer>,
     /// The object definitions, by which reports are read.
     pub models: Arc<Registry>,
     /// The time.
@@ -143,10 +143,7 @@ pub struct Parts<W> {
 }
 
 /// Starts the thread.
-pub fn start(
-    parts: Parts<impl Writer + 'static>,
-    supervisor: &Supervisor,
-) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
+pub fn start(parts: Parts, supervisor: &Supervisor) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
     let (jobs, queue) = channel();
     let handle = JournalHandle { jobs, trouble: Arc::default() };
     let thread = Thread { parts, queue, trouble: handle.trouble.clone(), quota: SampleQuota::default() };
@@ -157,14 +154,14 @@ pub fn start(
     Ok((handle, join))
 }
 
-struct Thread<W> {
-    parts: Parts<W>,
+struct Thread {
+    parts: Parts,
     queue: Receiver<Job>,
     trouble: Arc<Mutex<Option<String>>>,
     quota: SampleQuota,
 }
 
-impl<W: Writer> Thread<W> {
+impl Thread {
     fn run(mut self) {
         let mut group = Vec::with_capacity(MAX_GROUP);
         let mut left = Maintenance { is_removing: true, ..Maintenance::default() };

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use buoy_store::sqlite::Sqlite;
-use buoy_store::{BootstrapConfigChange, Change, ChangeSet, CredentialChange, Reader, Writer};
+use buoy_store::{BootstrapConfigChange, Change, ChangeSet, CredentialChange, Reader, Store};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
@@ -68,7 +68,7 @@ impl std::fmt::Debug for Keys {
 
 impl Keys {
     /// Reads the key file of a data folder, and makes it if there is none. Not for a folder that has secrets already.
-    pub fn open(data: &Path, reader: &impl Reader) -> anyhow::Result<Self> {
+    pub fn open(data: &Path, reader: &dyn Reader) -> anyhow::Result<Self> {
         let path = path(data);
         if path.exists() {
             return Self::read(&path);
@@ -254,7 +254,7 @@ fn add_key(data: &Path) -> anyhow::Result<Keys> {
 }
 
 /// The second: all rows in one transaction. A row that cannot be opened ends it before anything is written.
-fn seal_again(store: &Sqlite, keys: &Keys) -> anyhow::Result<usize> {
+fn seal_again(store: &dyn Store, keys: &Keys) -> anyhow::Result<usize> {
     let (reader, sealer) = (store.reader()?, keys.sealer());
     let mut set = ChangeSet::new();
     for mut row in reader.bootstrap_configs()? {
@@ -296,7 +296,7 @@ impl std::error::Error for OpenError {}
 
 #[cfg(test)]
 mod tests {
-    use buoy_store::{CredentialKind, CredentialRow, CredentialState, Purpose};
+    use buoy_store::{CredentialKind, CredentialRow, CredentialState, Purpose, Writer as _};
 
     use super::*;
 

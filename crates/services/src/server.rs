@@ -21,7 +21,7 @@ use buoy_net::supervision::{Failure, Supervisor};
 use buoy_net::udp::UdpSocket;
 use buoy_server::{Outbox, RegistrationKey, SessionId, Shard, ShardConfig};
 use buoy_store::sqlite::Sqlite;
-use buoy_store::{Page, Purpose, Reader};
+use buoy_store::{Page, Purpose, Reader, Store};
 
 use crate::app::App;
 use crate::changes;
@@ -70,7 +70,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Opened {
     settings: Settings,
-    store: Sqlite,
+    store: Arc<dyn Store>,
     models: Arc<Registry>,
     /// Held as long as the server runs.
     lock: File,
@@ -102,7 +102,7 @@ impl Opened {
             format!("the data folder {} cannot be made; choose another --data", settings.data.display())
         })?;
         let lock = lock(&settings.data)?;
-        let store = Sqlite::open(&database(&settings.data))?;
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&database(&settings.data))?);
         let models = Arc::new(load_models(settings.models.as_deref())?);
         Ok(Self { settings, store, models, lock })
     }
@@ -131,13 +131,14 @@ impl Bound {
         let (hub, events) = Hub::new();
         let (journal, journal_thread) = start_journal(&settings, &store, &models, clock, &hub, &supervisor)?;
         let reader = store.reader()?;
-        let keys = Keys::open(&settings.data, &reader)?;
+        let reader = &*reader;
+        let keys = Keys::open(&settings.data, reader)?;
         let identity = Identity::load(&settings.data, &settings.identity)?;
         let (credentials, changed_credentials) =
-            Credentials::load(&reader, keys.clone(), journal.clone(), identity.unlisted())?;
+            Credentials::load(reader, keys.clone(), journal.clone(), identity.unlisted())?;
         let security = Security::new(&identity, &keys, &credentials)?;
         let bootstrap = bootstrap::Bootstrap::load(
-            &reader,
+            reader,
             bootstrap::Parts {
                 store: store.clone(),
                 sealer: keys.sealer(),
@@ -149,9 +150,9 @@ impl Bound {
             },
         )?;
         let endpoints = Endpoints::new(security.identities(Purpose::Lwm2m));
-        let engines = restore(&reader, &endpoints, clock, &settings)?;
+        let engines = restore(reader, &endpoints, clock, &settings)?;
         let shards = start_shards(
-            &reader,
+            reader,
             sockets.shards,
             engines,
             &security,
@@ -198,8 +199,8 @@ impl Bound {
             keys_in_use: KeysInUse::default(),
             started_at: clock.now().as_millis(),
         });
-        offer_firmware(&app, &reader)?;
-        start_tasks(&app, &reader, changed_credentials, commands, events)?;
+        offer_firmware(&app, reader)?;
+        start_tasks(&app, reader, changed_credentials, commands, events)?;
         Ok(Running { app, shards, bootstrap: bootstrap_server, journal: journal_thread, _lock: lock })
     }
 }
@@ -244,7 +245,7 @@ async fn join(part: &str, thread: JoinHandle<()>) -> anyhow::Result<()> {
 
 fn start_journal(
     settings: &Settings,
-    store: &Sqlite,
+    store: &Arc<dyn Store>,
     models: &Arc<Registry>,
     clock: Clock,
     hub: &Hub,
@@ -263,7 +264,7 @@ fn start_journal(
 
 fn start_tasks(
     app: &Arc<App>,
-    reader: &impl Reader,
+    reader: &dyn Reader,
     changed_credentials: ChangedCredentials,
     commands: updates::Commands,
     events: updates::Events,
@@ -323,7 +324,7 @@ type Engine = (Shard<Endpoints>, Outbox);
 
 /// Makes the shards, with all that the store knows.
 fn restore(
-    reader: &impl Reader,
+    reader: &dyn Reader,
     endpoints: &Endpoints,
     clock: Clock,
     settings: &Settings,
@@ -369,7 +370,7 @@ fn restore(
 
 /// Starts the shards, each with its sockets and with the sessions that it had.
 fn start_shards(
-    reader: &impl Reader,
+    reader: &dyn Reader,
     sockets: Vec<ShardSockets>,
     engines: Vec<Engine>,
     security: &Security,
@@ -423,7 +424,7 @@ fn start_bootstrap(
     Ok(Some(buoy_net::bootstrap::start(parts)?))
 }
 
-fn offer_firmware(app: &App, reader: &impl Reader) -> anyhow::Result<()> {
+fn offer_firmware(app: &App, reader: &dyn Reader) -> anyhow::Result<()> {
     for row in reader.firmware()? {
         match app.firmware.load(row) {
             Ok(image) => firmware::offer(app, &image),

@@ -36,6 +36,20 @@ pub use error::StoreError;
 /// Series that one device may have: what invents new paths for ever fills no disk.
 pub const MOST_SERIES: usize = 4096;
 
+/// A database, whatever holds it.
+pub trait Store: Send + Sync + std::fmt::Debug {
+    /// The writer. There should be one.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn writer(&self) -> Result<Box<dyn Writer>, StoreError>;
+    /// A reader: as many as are wanted.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn reader(&self) -> Result<Box<dyn Reader>, StoreError>;
+}
+
 /// Commits changes. There is one writer.
 pub trait Writer: Send {
     /// Makes the sets durable in one transaction. A set that is refused for its own reasons is left out whole, and named; the others

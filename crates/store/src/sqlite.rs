@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use checkpoint::Pace;
 
-use crate::StoreError;
+use crate::{Reader, Store, StoreError, Writer};
 
 pub use reader::SqliteReader;
 pub use writer::SqliteWriter;
@@ -100,6 +100,16 @@ impl Sqlite {
             error @ (StoreError::Corrupt(_) | StoreError::ReadOnly | StoreError::DiskFull) => error,
             other => StoreError::Open { path: self.path.clone(), cause: other.to_string().into() },
         })
+    }
+}
+
+impl Store for Sqlite {
+    fn writer(&self) -> Result<Box<dyn Writer>, StoreError> {
+        Ok(Box::new(self.writer()?))
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
+        Ok(Box::new(self.reader()?))
     }
 }
 

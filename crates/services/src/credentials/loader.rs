@@ -20,7 +20,7 @@ const MOST_THREADS: usize = 8;
 ///
 /// # Errors
 /// If the store fails, or a secret cannot be opened.
-pub(super) fn load(reader: &impl Reader, sealer: &Sealer) -> anyhow::Result<(Book, u64)> {
+pub(super) fn load(reader: &dyn Reader, sealer: &Sealer) -> anyhow::Result<(Book, u64)> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let loading = Loading { sealer, book: Mutex::default(), trouble: Mutex::default() };
     let (rows, waiting) = sync_channel(threads);

@@ -39,7 +39,7 @@ impl Folder {
 
     fn journal(&self) -> JournalHandle {
         let parts = journal::Parts {
-            writer: self.store.writer().unwrap(),
+            writer: Box::new(self.store.writer().unwrap()),
             models: Arc::new(Registry::standard()),
             clock: Clock::start(),
             retention: Duration::from_secs(3600),
