@@ -69,7 +69,7 @@ pub(super) async fn openapi() -> Json<utoipa::openapi::OpenApi> {
 mod tests {
     #[test]
     fn the_description_that_is_checked_in_is_that_of_the_code() {
-        let checked_in = include_str!("../../../../../api/openapi.json");
+        let checked_in = include_str!("../../../api/openapi.json");
         assert!(
             checked_in == super::document(),
             "crates/api/openapi.json is stale; run `cargo run -- openapi > crates/api/openapi.json`"
