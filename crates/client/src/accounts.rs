@@ -5,7 +5,7 @@
 
 use core::fmt::Write as _;
 
-use buoy_lwm2m::operation::Binding;
+use buoy_lwm2m::operation::{Binding, LwM2mVersion};
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
@@ -23,6 +23,10 @@ pub const SERVER_NAME_MAX: usize = 64;
 pub const SUITES_MAX: usize = 4;
 /// The most bytes of an identity, a public key or a secret key on a chip: pre-shared and raw public keys.
 pub const KEY_MAX: usize = 96;
+
+/// The most bytes of one server in the record of object 1: its place, id, flags, binding, ten numbers and instance. A client has room
+/// for as many as it has servers, so that whatever a server writes to its account can be stored.
+pub(crate) const RECORD_OF_SERVER_MAX: usize = 1 + 3 + 1 + 17 + 10 * 5 + 3;
 
 /// How to reach a server, and what proves who is who: an instance of object 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -213,13 +217,15 @@ pub(crate) struct ServerObject<const N: usize> {
     pub(crate) instances: [Option<Server>; N],
     /// One for each place of `instances`.
     pub(crate) wishes: [Wish; N],
+    /// With which the device registers.
+    pub(crate) version: LwM2mVersion,
 }
 
 impl<const N: usize, const KEY: usize> Accounts<N, KEY> {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn new(version: LwM2mVersion) -> Self {
         Self {
             security: SecurityObject { bootstrap: None, instances: [None; N] },
-            servers: ServerObject { instances: [None; N], wishes: [Wish::Nothing; N] },
+            servers: ServerObject { instances: [None; N], wishes: [Wish::Nothing; N], version },
         }
     }
 
@@ -238,6 +244,47 @@ impl<const N: usize, const KEY: usize> Accounts<N, KEY> {
         *self.security.instances.get_mut(index)? =
             Some(Security { short_server_id: id, instance: secured, ..security });
         Some(ServerSlot(slot))
+    }
+
+    /// Takes stored records in place of the accounts of the factory: both or, with the object whose record is at fault, neither. An
+    /// empty record of object 0 is at fault too, since a device without any account is saved by nobody. An account of object 1 without
+    /// one of object 0 leads nowhere.
+    pub(crate) fn read_records(&mut self, security: &[u8], servers: &[u8]) -> Result<(), u16> {
+        let mut read = Self::new(self.servers.version);
+        read.security.read_record(security).ok_or(0u16)?;
+        read.servers.read_record(servers).ok_or(1u16)?;
+        let pairs = read.security.instances.iter().zip(&read.servers.instances);
+        let is_whole = pairs.clone().all(|(security, server)| security.is_some() == server.is_some());
+        if !is_whole {
+            return Err(1);
+        }
+        (self.security, self.servers.instances) = (read.security, read.servers.instances);
+        Ok(())
+    }
+
+    /// Puts back what was at a place before an [`Accounts::add`].
+    pub(crate) fn put_back(&mut self, slot: ServerSlot, before: Option<(Security<KEY>, Server)>) {
+        let index = usize::from(slot.0);
+        if let Some(place) = self.security.instances.get_mut(index) {
+            *place = before.map(|(security, _)| security);
+        }
+        if let Some(place) = self.servers.instances.get_mut(index) {
+            *place = before.map(|(_, server)| server);
+        }
+    }
+
+    /// The account of a short server id.
+    pub(crate) fn with_id(&self, id: u16) -> Option<(Security<KEY>, Server)> {
+        let mut pairs = self.security.instances.iter().zip(&self.servers.instances);
+        pairs.find_map(|(security, server)| {
+            let server = (*server).filter(|server| server.short_server_id == id)?;
+            Some(((*security)?, server))
+        })
+    }
+
+    /// Whether the record of object 0 can be stored; that of object 1 always can, see [`RECORD_OF_SERVER_MAX`].
+    pub(crate) fn fit(&self, scratch: &mut [u8]) -> bool {
+        self.security.save(scratch).is_some()
     }
 
     /// Sets the account of the bootstrap server, in place of the one before.
@@ -266,6 +313,22 @@ impl<const N: usize, const KEY: usize> Accounts<N, KEY> {
 }
 
 impl<const N: usize, const KEY: usize> SecurityObject<N, KEY> {
+    /// Takes what [`SecurityObject::write`] wrote; `None`, and nothing is changed, if it cannot be read whole or holds no account.
+    pub(crate) fn read_record(&mut self, record: &[u8]) -> Option<()> {
+        let (mut bootstrap, mut instances) = (None, [None; N]);
+        let mut reader = RecordReader(record);
+        while let Some(index) = reader.byte() {
+            let security = Security::load(u16::from(index), &mut reader)?;
+            match index {
+                u8::MAX => bootstrap = Some(security),
+                _ => *instances.get_mut(usize::from(index))? = Some(security),
+            }
+        }
+        let has_account = bootstrap.is_some() || instances.iter().any(Option::is_some);
+        *self = Self { bootstrap, instances };
+        has_account.then_some(())
+    }
+
     fn ids(&self) -> impl Iterator<Item = u16> {
         self.instances.iter().chain([&self.bootstrap]).flatten().map(|security| security.instance)
     }
@@ -288,6 +351,18 @@ impl<const N: usize, const KEY: usize> SecurityObject<N, KEY> {
 }
 
 impl<const N: usize> ServerObject<N> {
+    /// Takes what [`ServerObject::write`] wrote; `None`, and nothing is changed, if it cannot be read whole.
+    pub(crate) fn read_record(&mut self, record: &[u8]) -> Option<()> {
+        let mut instances = [None; N];
+        let mut reader = RecordReader(record);
+        while let Some(index) = reader.byte() {
+            let place = instances.get_mut(usize::from(index))?;
+            *place = Some(Server::load(u16::from(index), &mut reader)?);
+        }
+        self.instances = instances;
+        Some(())
+    }
+
     fn free_instance(&self) -> Option<u16> {
         let mut ids = 0..u16::MAX;
         ids.find(|id| self.instances.iter().flatten().all(|known| known.instance != *id))
@@ -328,24 +403,10 @@ impl<const N: usize, const KEY: usize> Object for SecurityObject<N, KEY> {
         Err(Refusal::UNAUTHORIZED)
     }
 
-    fn save(&self, record: &mut [u8]) -> usize {
+    fn save(&self, record: &mut [u8]) -> Option<usize> {
         let mut writer = Record::new(record);
         self.write(&mut writer);
-        writer.finish()
-    }
-
-    /// What is stored holds in place of the accounts of the factory.
-    fn load(&mut self, record: &[u8]) {
-        *self = Self { bootstrap: None, instances: [None; N] };
-        let mut reader = RecordReader(record);
-        while let Some(index) = reader.byte() {
-            let Some(security) = Security::load(u16::from(index), &mut reader) else { return };
-            if index == u8::MAX {
-                self.bootstrap = Some(security);
-            } else if let Some(place) = self.instances.get_mut(usize::from(index)) {
-                *place = Some(security);
-            }
-        }
+        writer.fitting()
     }
 }
 
@@ -593,7 +654,7 @@ impl<const N: usize> Object for ServerObject<N> {
     }
 
     fn check(&self, at: At, _: Option<u16>, value: &Value<'_>) -> Result<(), Refusal> {
-        self.get(at.instance)?.with(at.resource, value).map(|_| ())
+        self.get(at.instance)?.with(at.resource, value, self.version).map(|_| ())
     }
 
     fn write(
@@ -603,8 +664,9 @@ impl<const N: usize> Object for ServerObject<N> {
         _: Option<u16>,
         value: &Value<'_>,
     ) -> Result<(), Refusal> {
+        let version = self.version;
         let server = self.get_mut(at.instance)?;
-        *server = server.with(at.resource, value)?;
+        *server = server.with(at.resource, value, version)?;
         context.changed(Path::resource(SERVER.id, at.instance, at.resource));
         context.persist(SERVER.id);
         Ok(())
@@ -628,28 +690,21 @@ impl<const N: usize> Object for ServerObject<N> {
         Ok(())
     }
 
-    fn save(&self, record: &mut [u8]) -> usize {
+    fn save(&self, record: &mut [u8]) -> Option<usize> {
         let mut writer = Record::new(record);
         self.write(&mut writer);
-        writer.finish()
-    }
-
-    /// What is stored holds in place of the accounts of the factory.
-    fn load(&mut self, record: &[u8]) {
-        self.instances = [None; N];
-        let mut reader = RecordReader(record);
-        while let Some(index) = reader.byte() {
-            let Some(server) = Server::load(u16::from(index), &mut reader) else { return };
-            if let Some(place) = self.instances.get_mut(usize::from(index)) {
-                *place = Some(server);
-            }
-        }
+        writer.fitting()
     }
 }
 
 impl Server {
     /// The same account with another value of one resource, as a bootstrap server may set it.
-    pub(crate) fn configured(mut self, resource: u16, value: &Value<'_>) -> Result<Self, Refusal> {
+    pub(crate) fn configured(
+        mut self,
+        resource: u16,
+        value: &Value<'_>,
+        version: LwM2mVersion,
+    ) -> Result<Self, Refusal> {
         match resource {
             0 => {
                 let id = seconds(value)?;
@@ -658,15 +713,15 @@ impl Server {
             13 => self.priority = Some(seconds(value)?),
             15 => self.failure_blocks = flag(value)?,
             16 => self.bootstrap_on_failure = flag(value)?,
-            _ => return self.with(resource, value),
+            _ => return self.with(resource, value, version),
         }
         Ok(self)
     }
 
     /// The same account with another value of one resource, as a server may set it.
-    fn with(mut self, resource: u16, value: &Value<'_>) -> Result<Self, Refusal> {
+    fn with(mut self, resource: u16, value: &Value<'_>, version: LwM2mVersion) -> Result<Self, Refusal> {
         match resource {
-            1 => self.lifetime = seconds(value)?,
+            1 => self.lifetime = lifetime(value, version)?,
             2 => self.default_pmin = seconds(value)?,
             3 => self.default_pmax = seconds(value)?,
             5 => self.disable_timeout = seconds(value)?,
@@ -760,6 +815,16 @@ fn seconds(value: &Value<'_>) -> Result<u32, Refusal> {
     number.ok_or(Refusal::bad_value("the number is negative or too large"))
 }
 
+/// A lifetime of 0 is infinite since version 1.2 of object 1. Before, servers refuse it, and the device would be lost to them.
+fn lifetime(value: &Value<'_>, version: LwM2mVersion) -> Result<u32, Refusal> {
+    match seconds(value)? {
+        0 if version < LwM2mVersion::V1_2 => {
+            Err(Refusal::bad_value("a lifetime of 0 (infinite) is known since LwM2M 1.2"))
+        }
+        seconds => Ok(seconds),
+    }
+}
+
 fn at_most(value: &Value<'_>, most: u8, refusal: Refusal) -> Result<u8, Refusal> {
     u8::try_from(seconds(value)?).ok().filter(|number| *number <= most).ok_or(refusal)
 }
@@ -838,11 +903,6 @@ impl<'a> Record<'a> {
             (Ok(length), Some(room)) if room.len() == 2 => room.copy_from_slice(&length.to_be_bytes()),
             _ => self.overflow = true,
         }
-    }
-
-    /// How many bytes there are; none if they didn't fit.
-    pub(crate) fn finish(self) -> usize {
-        self.fitting().unwrap_or(0)
     }
 
     /// How many bytes there are, if they fit.

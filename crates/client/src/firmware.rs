@@ -836,7 +836,7 @@ impl<T: FirmwareTarget> Object for FirmwareUpdate<T> {
     }
 
     /// Keeps what a download needs to go on after a power cut: the URI and the ETag; and what servers wrote.
-    fn save(&self, record: &mut [u8]) -> usize {
+    fn save(&self, record: &mut [u8]) -> Option<usize> {
         let mut writer = Record::new(record);
         writer.byte(match self.phase {
             Phase::Pulling { .. } => PULLING,
@@ -847,7 +847,7 @@ impl<T: FirmwareTarget> Object for FirmwareUpdate<T> {
         writer.bytes(self.etag.as_slice());
         writer.byte(self.severity);
         writer.uint(u64::from(self.max_defer));
-        writer.finish()
+        writer.fitting()
     }
 
     /// A download that a reboot interrupted goes on: [`FirmwareUpdate::download`] names it. A package that was whole is

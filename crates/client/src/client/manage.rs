@@ -819,7 +819,7 @@ impl<const N: usize, const KEY: usize> Listing<'_, '_, '_, '_, N, KEY> {
     fn link(&mut self, path: Path, attributes: &Attributes) -> Result<(), LinkError> {
         let dimension = self.dimension(path);
         let version = match path.ids() {
-            [object] => self.tree.get(*object).map(|object| object.definition().version),
+            [object] => self.tree.get(*object).map(|object| self.tree.said_version(object)),
             _ => None,
         };
         self.links.path(path)?;

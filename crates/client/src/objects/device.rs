@@ -291,11 +291,11 @@ impl Object for Device {
         Ok(())
     }
 
-    fn save(&self, record: &mut [u8]) -> usize {
+    fn save(&self, record: &mut [u8]) -> Option<usize> {
         let mut writer = Record::new(record);
         writer.bytes(self.utc_offset.as_str().as_bytes());
         writer.bytes(self.timezone.as_str().as_bytes());
-        writer.finish()
+        writer.fitting()
     }
 
     fn load(&mut self, record: &[u8]) {

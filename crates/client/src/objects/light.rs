@@ -146,13 +146,13 @@ impl<const N: usize> Object for LightControl<N> {
     }
 
     /// Keeps the dimmers and the application types; whether a lamp is on is not for a reboot to decide, so it is off.
-    fn save(&self, record: &mut [u8]) -> usize {
+    fn save(&self, record: &mut [u8]) -> Option<usize> {
         let mut writer = Record::new(record);
         for lamp in &self.lamps {
             writer.byte(lamp.dimmer);
             writer.bytes(lamp.application.as_str().as_bytes());
         }
-        writer.finish()
+        writer.fitting()
     }
 
     fn load(&mut self, record: &[u8]) {
