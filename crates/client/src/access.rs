@@ -7,10 +7,10 @@ use buoy_coap::number::Code;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
-use crate::accounts::{Record, RecordReader};
 use crate::object::{
     At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
 };
+use crate::record::{Record, RecordReader};
 
 /// Instances of object 2.
 pub const ACCESS_MAX: usize = 8;

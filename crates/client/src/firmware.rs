@@ -23,11 +23,11 @@ use buoy_coap::time::Instant;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
-use crate::accounts::{Record, RecordReader};
 use crate::effects::{Event, RebootReason};
 use crate::object::{
     At, Clock, Context, Object, ObjectDefinition, Piece, Refusal, ResourceDefinition as Resource, Sink,
 };
+use crate::record::{Record, RecordReader};
 use crate::text::{Bytes, Text};
 
 /// The most bytes of a package's URI.

@@ -21,6 +21,7 @@ mod effects;
 pub mod firmware;
 pub mod object;
 pub mod objects;
+mod record;
 mod staging;
 pub mod storage;
 pub mod text;

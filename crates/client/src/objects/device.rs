@@ -3,11 +3,11 @@
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
-use crate::accounts::{Record, RecordReader};
 use crate::effects::{Event, RebootReason};
 use crate::object::{
     At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
 };
+use crate::record::{Record, RecordReader};
 use crate::text::Text;
 
 /// Errors that are kept.

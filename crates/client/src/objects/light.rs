@@ -7,10 +7,10 @@ use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
 use super::temperature::{application_type, next_of};
-use crate::accounts::{Record, RecordReader};
 use crate::object::{
     At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
 };
+use crate::record::{Record, RecordReader};
 use crate::text::Text;
 
 /// `N` lamps, numbered from 0. The shell looks at [`LightControl::level`] after each call into the client.

@@ -1,6 +1,8 @@
 //! From the order to install to the end.
 
-use buoy_fleet::update::{Action, Delivery, End, FIRMWARE_VERSION, Stage};
+use std::time::Duration;
+
+use buoy_fleet::update::{Action, Delivery, End, FIRMWARE_VERSION, Patience, Stage};
 
 use super::world::{
     Device, HEARD, HOUR, MINUTE, Move, NEW, OLD, RESULTS, Reply, SECOND, World, failures, heard_as, installs,
@@ -263,6 +265,22 @@ fn every_wait_ends_and_says_what_the_device_said_last() {
         World::new(Device { is_away: true, ..Device::new() }).run().end(),
         End::TimedOut { .. }
     ));
+}
+
+#[test]
+fn a_short_time_ends_shortly_whether_the_device_answers_or_not() {
+    for is_away in [false, true] {
+        let mut device = Device::new();
+        device.on_execute = vec![(0, Move::State(3))];
+        if is_away {
+            device.on_execute.push((0, Move::Away));
+        }
+        let patience = Patience { install: Duration::from_secs(3), ..Patience::default() };
+        let mut world = World::with_patience(device, NEW, Delivery::Pull("coap://h/fw".into()), patience);
+        assert!(matches!(world.run().end(), End::TimedOut { .. }));
+        let ended_at = world.update().history().last().unwrap().at;
+        assert!(ended_at - world.moved_at <= 10 * SECOND, "away: {is_away}");
+    }
 }
 
 #[test]

@@ -147,6 +147,15 @@ impl World {
     }
 
     pub(crate) fn with_goal(device: Device, version: &str, delivery: Delivery) -> Self {
+        Self::with_patience(device, version, delivery, Patience::default())
+    }
+
+    pub(crate) fn with_patience(
+        device: Device,
+        version: &str,
+        delivery: Delivery,
+        patience: Patience,
+    ) -> Self {
         let mut world = Self {
             now: HOUR,
             device,
@@ -164,7 +173,7 @@ impl World {
         };
         let goal = Goal { version: version.into(), digest: "ab".into(), delivery };
         let endpoint: Arc<str> = NAME.into();
-        let id = world.engine.start(world.now, &endpoint, goal, Patience::default(), &mut world.outbox);
+        let id = world.engine.start(world.now, &endpoint, goal, patience, &mut world.outbox);
         assert_eq!(id, Ok(1));
         world
     }
