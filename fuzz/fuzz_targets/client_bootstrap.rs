@@ -127,7 +127,7 @@ impl World {
     fn new(version: LwM2mVersion) -> Self {
         let mut client = engine(version);
         client.add_server(Security::none("coap://192.0.2.1").unwrap(), Server::new(101, 300)).unwrap();
-        client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap());
+        client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap()).unwrap();
         let mut world = Self {
             client,
             device: Device::new("Buoy", "Mark 1", "0001", "1.0.0"),
@@ -161,10 +161,7 @@ impl World {
     fn persist(&mut self) {
         let (client, storage) = (&mut self.client, &mut self.storage);
         let objects: &mut [&mut dyn Object] = &mut [&mut self.device, &mut self.temperature];
-        match client.persist(objects, storage) {
-            Ok(()) => {}
-            Err(never) => match never {},
-        }
+        client.persist(objects, storage).expect("what was acknowledged can be stored");
     }
 
     fn settle(&mut self) {

@@ -350,8 +350,8 @@ pub struct Update {
     /// What the device ran before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old_version: Option<String>,
-    /// inspecting, ordering, downloading, executing, installing, confirming; or how it ended: updated, already_running, rolled_back,
-    /// refused, failed, timed_out, cancelled.
+    /// inspecting, ordering, downloading, executing, installing, deferred, confirming; or how it ended: updated, already_running,
+    /// rolled_back, unexpected_version, refused, failed, timed_out, cancelled.
     pub state: String,
     /// The state in words, with the device's codes.
     pub detail: String,

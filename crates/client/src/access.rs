@@ -7,15 +7,17 @@ use buoy_coap::number::Code;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
-use crate::accounts::{Record, RecordReader};
 use crate::object::{
     At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
 };
+use crate::record::{Record, RecordReader};
 
 /// Instances of object 2.
 pub const ACCESS_MAX: usize = 8;
 /// Entries of one access control list.
 const ENTRIES: usize = 4;
+/// The most bytes of the record of object 2: place, three ids, a count, and each entry's server and rights.
+pub(crate) const RECORD_OF_ACCESS_MAX: usize = ACCESS_MAX * (1 + 3 * 3 + 1 + ENTRIES * (3 + 1));
 /// The owner's or target's "none", and the target instance by which Create is ruled.
 const NONE: u16 = u16::MAX;
 
@@ -204,6 +206,18 @@ impl AccessObject {
         }
     }
 
+    /// Takes what [`AccessObject::write_record`] wrote; `None`, and nothing is changed, if it cannot be read whole: an instance that is
+    /// lost would be open to every server.
+    pub(crate) fn read_record(&mut self, record: &[u8]) -> Option<()> {
+        let mut read = Self::new();
+        let mut reader = RecordReader(record);
+        while let Some(index) = reader.byte() {
+            *read.instances.get_mut(usize::from(index))? = Some(load_one(&mut reader)?);
+        }
+        *self = read;
+        Some(())
+    }
+
     fn get(&self, instance: u16) -> Result<&AccessControl, Refusal> {
         self.instances.get(usize::from(instance)).and_then(Option::as_ref).ok_or(Refusal::NOT_FOUND)
     }
@@ -287,21 +301,10 @@ impl Object for AccessObject {
         }
     }
 
-    fn save(&self, record: &mut [u8]) -> usize {
+    fn save(&self, record: &mut [u8]) -> Option<usize> {
         let mut writer = Record::new(record);
         self.write_record(&mut writer);
-        writer.finish()
-    }
-
-    fn load(&mut self, record: &[u8]) {
-        *self = Self::new();
-        let mut reader = RecordReader(record);
-        while let Some(index) = reader.byte() {
-            let Some(access) = load_one(&mut reader) else { return };
-            if let Some(place) = self.instances.get_mut(usize::from(index)) {
-                *place = Some(access);
-            }
-        }
+        writer.fitting()
     }
 }
 

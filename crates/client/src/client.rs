@@ -3,6 +3,7 @@
 mod bootstrap;
 mod exchange;
 mod history;
+mod location;
 mod manage;
 mod observation;
 mod register;
@@ -21,17 +22,18 @@ use buoy_lwm2m::operation::LwM2mVersion;
 use buoy_lwm2m::path::Path;
 use rand_core::Rng;
 
-use crate::access::{AccessControl, AccessObject};
-use crate::accounts::{Accounts, KEY_MAX, Security, Server};
+use crate::access::{AccessControl, AccessObject, RECORD_OF_ACCESS_MAX};
+use crate::accounts::{Accounts, KEY_MAX, RECORD_OF_SERVER_MAX, Security, Server};
 use crate::effects::{Changed, Effects, Event, ServerSlot};
 use crate::object::{Clock, Context, Object};
 use crate::storage::Storage;
 use crate::text::{Text, TooLong};
 use crate::tree::Tree;
 
+pub use location::RegistrationLocation;
 pub use register::SendRefused;
 
-use bootstrap::Bootstrap;
+use bootstrap::{Bootstrap, Journal};
 use exchange::{Exchange, Tag};
 use history::History;
 use observation::Observation;
@@ -114,6 +116,20 @@ pub enum ConfigError {
     TooManyServers,
     /// There are as many access rights as there is memory for.
     TooManyAccessRights,
+    /// The accounts together are longer than the longest record that can be stored.
+    AccountsTooLarge,
+}
+
+/// Why the records of a device could not be read or saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordError<E> {
+    /// The storage failed.
+    Storage(E),
+    /// The record of this object is empty or damaged where it must not be. The accounts are those that the client was made with.
+    Damaged(u16),
+    /// What this object wants saved is longer than the longest record; the record before is still there.
+    TooLarge(u16),
 }
 
 /// A datagram to send: the first `length` bytes of the buffer that was passed in.
@@ -170,13 +186,14 @@ impl<
 {
     /// A device without server accounts, which does nothing until [`Client::start`].
     pub fn new(config: ClientConfig, mut rng: R) -> Self {
+        const { assert!(SERVERS * RECORD_OF_SERVER_MAX <= BODY && RECORD_OF_ACCESS_MAX <= BODY) };
         // Room for the header, the token and the options of the longest message, a Register.
         let block_size = config.block_size.min(BlockSize::at_most(MTU.saturating_sub(200).max(16)));
         let endpoint = FixedEndpoint::fixed(config.parameters, &mut rng);
         Self {
             config: ClientConfig { block_size, ..config },
             endpoint,
-            accounts: Accounts::new(),
+            accounts: Accounts::new(config.version),
             access: AccessObject::new(),
             sessions: core::array::from_fn(|_| Session::new(MessageIds::random(&mut rng))),
             observations: [const { None }; OBSERVATIONS],
@@ -196,9 +213,14 @@ impl<
     /// Adds a server account, or replaces that of the same short server id, and says where it is.
     ///
     /// # Errors
-    /// [`ConfigError::TooManyServers`]
+    /// [`ConfigError::TooManyServers`], or [`ConfigError::AccountsTooLarge`]; nothing is changed then.
     pub fn add_server(&mut self, security: Security<KEY>, server: Server) -> Result<ServerSlot, ConfigError> {
+        let before = self.accounts.with_id(server.short_server_id);
         let slot = self.accounts.add(security, server).ok_or(ConfigError::TooManyServers)?;
+        if !self.accounts.fit(&mut [0; BODY]) {
+            self.accounts.put_back(slot, before);
+            return Err(ConfigError::AccountsTooLarge);
+        }
         self.effects.persist(0);
         self.effects.persist(1);
         Ok(slot)
@@ -206,9 +228,18 @@ impl<
 
     /// Sets the account of the bootstrap server. A device without server accounts goes there by itself, and one that can't
     /// reach its servers does so if their accounts say that it should. Its socket is that of [`ServerSlot::BOOTSTRAP`].
-    pub fn set_bootstrap_server(&mut self, security: Security<KEY>) {
+    ///
+    /// # Errors
+    /// [`ConfigError::AccountsTooLarge`]; the account before stays.
+    pub fn set_bootstrap_server(&mut self, security: Security<KEY>) -> Result<(), ConfigError> {
+        let before = self.accounts.security.bootstrap;
         self.accounts.set_bootstrap(security);
+        if !self.accounts.fit(&mut [0; BODY]) {
+            self.accounts.security.bootstrap = before;
+            return Err(ConfigError::AccountsTooLarge);
+        }
         self.effects.persist(0);
+        Ok(())
     }
 
     /// The account of the bootstrap server.
@@ -240,25 +271,59 @@ impl<
         &self.config
     }
 
-    /// Takes what survived the reboot: server accounts, access rights, and what the objects saved.
+    /// Takes what survived the reboot: server accounts, access rights, and what the objects saved. Where there are no records of
+    /// accounts, those that the client was made with hold.
     ///
     /// # Errors
-    /// The storage failed.
+    /// The storage failed; or, with [`RecordError::Damaged`], the records of the accounts or of their access rights can't be used, and all
+    /// others are restored.
     pub fn restore<S: Storage>(
         &mut self,
         objects: &mut [&mut dyn Object],
         storage: &mut S,
-    ) -> Result<(), S::Error> {
+    ) -> Result<(), RecordError<S::Error>> {
         let mut record = [0; BODY];
         let mut tree = tree(&mut self.accounts, &mut self.access, objects);
-        let mut next = tree.object_after(None);
+        let mut next = tree.object_after(Some(2));
         while let Some(id) = next {
-            if let (Some(length), Some(object)) = (storage.load(id, &mut record)?, tree.get_mut(id)) {
+            let length = storage.load(id, &mut record).map_err(RecordError::Storage)?;
+            if let (Some(length), Some(object)) = (length, tree.get_mut(id)) {
                 object.load(record.get(..length).unwrap_or_default());
             }
             next = tree.object_after(Some(id));
         }
-        self.restore_journal(objects, storage)
+        let accounts = self.restore_accounts(storage);
+        match self.restore_journal(objects, storage)? {
+            // A whole configuration takes the place of what is damaged.
+            Journal::Restored => Ok(()),
+            Journal::Empty => accounts,
+        }
+    }
+
+    fn restore_accounts<S: Storage>(&mut self, storage: &mut S) -> Result<(), RecordError<S::Error>> {
+        let (mut security, mut servers) = ([0; BODY], [0; BODY]);
+        let lengths = (
+            storage.load(0, &mut security).map_err(RecordError::Storage)?,
+            storage.load(1, &mut servers).map_err(RecordError::Storage)?,
+        );
+        // A device that was made to be bootstrapped has no object 1 yet.
+        let (security, servers) = match lengths {
+            (None, None) => return self.restore_access(storage),
+            (None, Some(_)) => return Err(RecordError::Damaged(0)),
+            (Some(security_length), servers_length) => (
+                security.get(..security_length).unwrap_or_default(),
+                servers.get(..servers_length.unwrap_or(0)).unwrap_or_default(),
+            ),
+        };
+        self.accounts.read_records(security, servers).map_err(RecordError::Damaged)?;
+        self.restore_access(storage)
+    }
+
+    fn restore_access<S: Storage>(&mut self, storage: &mut S) -> Result<(), RecordError<S::Error>> {
+        let mut record = [0; BODY];
+        let Some(length) = storage.load(2, &mut record).map_err(RecordError::Storage)? else { return Ok(()) };
+        let record = record.get(..length).unwrap_or_default();
+        self.access.read_record(record).ok_or(RecordError::Damaged(2))
     }
 
     /// Whether [`Client::persist`] has something to save.
@@ -270,12 +335,12 @@ impl<
     /// Saves what has changed; to be called before an answer is sent, so that nothing is acknowledged that isn't safe.
     ///
     /// # Errors
-    /// The storage failed; the records are still to be saved.
+    /// The storage failed, or a record is too large for it; the records are still to be saved.
     pub fn persist<S: Storage>(
         &mut self,
         objects: &mut [&mut dyn Object],
         storage: &mut S,
-    ) -> Result<(), S::Error> {
+    ) -> Result<(), RecordError<S::Error>> {
         if !self.effects.wants_persist() {
             return Ok(());
         }
@@ -285,8 +350,9 @@ impl<
         let mut next = tree.object_after(None);
         while let Some(id) = next {
             if let (true, Some(object)) = (self.effects.is_to_persist(id), tree.get(id)) {
-                let length = object.save(&mut record);
-                storage.save(id, record.get(..length).unwrap_or_default())?;
+                let length = object.save(&mut record).ok_or(RecordError::TooLarge(id))?;
+                let record = record.get(..length).unwrap_or_default();
+                storage.save(id, record).map_err(RecordError::Storage)?;
             }
             next = tree.object_after(Some(id));
         }
@@ -490,10 +556,8 @@ impl<
 
     /// Where a registration is, as in `/rd/5a3f`.
     #[must_use]
-    pub fn location(&self, server: ServerSlot) -> Option<&str> {
-        self.session(server)
-            .filter(|session| session.is_registered())
-            .map(|session| session.location.as_str())
+    pub fn location(&self, server: ServerSlot) -> Option<&RegistrationLocation> {
+        self.session(server).filter(|session| session.is_registered()).map(|session| &session.location)
     }
 
     /// Message ids that the client itself does not use at this server for as long as any is remembered: for others in the same
@@ -603,8 +667,25 @@ impl core::fmt::Display for ConfigError {
             Self::EndpointName => "an endpoint name has 1 to 64 bytes",
             Self::TooManyServers => "there are as many server accounts as there is memory for",
             Self::TooManyAccessRights => "there are as many access rights as there is memory for",
+            Self::AccountsTooLarge => {
+                "the server accounts together are longer than the longest record of the device"
+            }
         })
     }
 }
+
+impl<E: core::fmt::Display> core::fmt::Display for RecordError<E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Storage(error) => error.fmt(f),
+            Self::Damaged(object) => write!(f, "the record of object {object} is empty or damaged"),
+            Self::TooLarge(object) => {
+                write!(f, "what object {object} wants saved is longer than the longest record of the device")
+            }
+        }
+    }
+}
+
+impl<E: core::fmt::Debug + core::fmt::Display> core::error::Error for RecordError<E> {}
 
 impl core::error::Error for ConfigError {}

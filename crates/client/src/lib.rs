@@ -21,6 +21,7 @@ mod effects;
 pub mod firmware;
 pub mod object;
 pub mod objects;
+mod record;
 mod staging;
 pub mod storage;
 pub mod text;
@@ -28,8 +29,8 @@ mod tree;
 
 pub use accounts::{Security, SecurityMode, Server, TlsSettings};
 pub use client::{
-    ChipClient, Client, ClientConfig, ConfigError, ENDPOINT_MAX, HOST_KEY_MAX, HostClient, SendRefused,
-    Transmit,
+    ChipClient, Client, ClientConfig, ConfigError, ENDPOINT_MAX, HOST_KEY_MAX, HostClient, RecordError,
+    RegistrationLocation, SendRefused, Transmit,
 };
 pub use effects::{BootstrapFailure, Event, RebootReason, RegistrationFailure, ServerSlot};
 pub use object::{Context, Object};

@@ -123,10 +123,10 @@ pub trait Object {
         let _ = context;
     }
 
-    /// Writes what must survive a reboot into `record` and says how many bytes it is; 0 if there is nothing.
-    fn save(&self, record: &mut [u8]) -> usize {
+    /// Writes what must survive a reboot into `record` and says how many bytes it is: 0 if there is nothing, `None` if it does not fit.
+    fn save(&self, record: &mut [u8]) -> Option<usize> {
         let _ = record;
-        0
+        Some(0)
     }
 
     /// Takes what [`Object::save`] wrote before the reboot; what can't be understood is passed over.

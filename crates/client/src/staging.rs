@@ -7,7 +7,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use buoy_coap::number::{Code, ContentFormat};
 use buoy_lwm2m::format::{Item, decode};
-use buoy_lwm2m::operation::Content;
+use buoy_lwm2m::operation::{Content, LwM2mVersion};
 use buoy_lwm2m::path::{Level, Path};
 
 use crate::access::{AccessControl, AccessObject};
@@ -41,6 +41,7 @@ pub(crate) struct StagedAccounts<const N: usize, const KEY: usize> {
     others: [Option<StagedSecurity<KEY>>; N],
     pub(crate) servers: [Option<Server>; N],
     pub(crate) access: AccessObject,
+    version: LwM2mVersion,
 }
 
 /// An instance of object 0.
@@ -69,6 +70,7 @@ impl<const N: usize, const KEY: usize> StagedAccounts<N, KEY> {
             others: accounts.security.instances.map(|place| place.map(staged(false))),
             servers: accounts.servers.instances,
             access: *access,
+            version: accounts.servers.version,
         }
     }
 
@@ -169,8 +171,9 @@ impl<const N: usize, const KEY: usize> StagedAccounts<N, KEY> {
                 place.security = place.security.with(at.resource, &value)?;
             }
             1 => {
+                let version = self.version;
                 let place = self.server_mut(at.instance)?;
-                *place = place.configured(at.resource, &value)?;
+                *place = place.configured(at.resource, &value, version)?;
             }
             _ => self.access.configure(at, index, &value)?,
         }
@@ -266,7 +269,7 @@ impl<const N: usize, const KEY: usize> StagedAccounts<N, KEY> {
 
     /// The configuration that [`StagedAccounts::check`] has passed, each server in the place that it had before.
     pub(crate) fn settle(&self, before: &Accounts<N, KEY>) -> (Accounts<N, KEY>, AccessObject) {
-        let mut accounts = Accounts::new();
+        let mut accounts = Accounts::new(self.version);
         let bootstrap = self.security().find(|it| it.is_bootstrap);
         accounts.security.bootstrap = bootstrap.map(|it| Security { short_server_id: 0, ..it.security });
         let (known, new) = (self.placed(before, true), self.placed(before, false));

@@ -12,7 +12,7 @@ use buoy_lwm2m::value::Value;
 
 use crate::access::{AccessObject, Rights};
 use crate::accounts::Accounts;
-use crate::object::{At, Clock, Context, Object, Refusal, ResourceDefinition, Sink};
+use crate::object::{At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition, Sink};
 
 pub(crate) const SECURITY: u16 = 0;
 
@@ -280,9 +280,23 @@ impl<const N: usize, const KEY: usize> Tree<'_, '_, N, KEY> {
         Ok(links.finish())
     }
 
+    /// The version that the device says of an object: those of the enabler itself follow the version of LwM2M that it registers
+    /// with, since a server of that version knows no later ones.
+    pub(crate) fn said_version(&self, object: &dyn Object) -> ObjectVersion {
+        let ObjectDefinition { id, version, .. } = *object.definition();
+        if !is_of_enabler(id) {
+            return version;
+        }
+        version.min(match self.accounts.servers.version {
+            LwM2mVersion::V1_0 => ObjectVersion::V1_0,
+            LwM2mVersion::V1_1 => ObjectVersion::new(1, 1),
+            LwM2mVersion::V1_2 => ObjectVersion::new(1, 2),
+        })
+    }
+
     pub(crate) fn write_object_link(&self, object: u16, links: &mut LinkWriter<'_>) -> Result<(), LinkError> {
         let Some(found) = self.get(object) else { return Ok(()) };
-        let version = found.definition().version;
+        let version = self.said_version(found);
         let mut instance = found.instance_after(None);
         if object == 2 && instance.is_none() {
             return Ok(());
@@ -529,6 +543,11 @@ pub(crate) struct Reading {
     pub(crate) format: ContentFormat,
     pub(crate) base: Path,
     pub(crate) missing: Missing,
+}
+
+/// Whether Core defines the object itself (Core 1.2, appendix E, and OSCORE and COSE).
+const fn is_of_enabler(object: u16) -> bool {
+    matches!(object, 0..=7 | 21 | 23)
 }
 
 enum Asked {

@@ -23,7 +23,7 @@ const LWM2M_CBOR: ContentFormat = ContentFormat::LWM2M_CBOR;
 /// 0/1 for the bootstrap server.
 fn asked() -> World {
     let mut world = World::registered();
-    world.device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap());
+    world.device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap()).unwrap();
     world.execute("/1/0/9");
     let request = world.request().clone();
     assert_eq!(request.queries(), "ep=buoy-1&pct=112");
@@ -164,7 +164,7 @@ fn a_finish_without_anything_before_it_leaves_the_configuration_as_it_is() {
 #[test]
 fn the_first_request_may_overtake_the_answer_to_the_bootstrap_request() {
     let mut world = World::registered();
-    world.device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap());
+    world.device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap()).unwrap();
     world.execute("/1/0/9");
     assert_eq!(world.request().path(), "bs");
     [Step::Delete, Step::Security, Step::Server].iter().for_each(|step| take(&mut world, *step));
@@ -510,7 +510,7 @@ fn a_configuration_larger_than_the_device_s_memory_is_refused_whole() {
 fn asked_for_a_pack() -> (World, Sent) {
     let config = ClientConfig { version: LwM2mVersion::V1_2, ..ClientConfig::new("buoy-1").unwrap() };
     let mut world = World::with(config, &[]);
-    world.device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap());
+    world.device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap()).unwrap();
     world.start();
     let request = world.request().clone();
     assert_eq!((request.code(), request.path()), (Code::GET, "bspack".to_owned()));
@@ -556,4 +556,25 @@ fn int_9_a_pack_that_makes_no_sense_changes_nothing() {
     let (mut world, request) = asked_for_a_pack();
     answer_with(&mut world, &request, b"[{");
     assert!(servers(&world).is_empty() && !world.device.client.is_bootstrapping());
+}
+
+#[test]
+fn a_bootstrap_server_can_set_an_infinite_lifetime_where_the_version_knows_one() {
+    let lifetime = [("/1/0/1", Value::Integer(0))];
+    let mut world = asked();
+    assert_eq!(write(&mut world, TLV, "/1/0", &lifetime), Code::BAD_REQUEST);
+
+    let config = ClientConfig { version: LwM2mVersion::V1_2, ..ClientConfig::new("buoy-1").unwrap() };
+    let mut world = World::with(config, &[buoy_client::Server::new(101, 300)]);
+    world.start();
+    world.accept_registration(FIRST, "5a3f");
+    world.device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap()).unwrap();
+    world.execute("/1/0/9");
+    let request = world.request().clone();
+    assert_eq!(request.path(), "bspack");
+    world.sent.clear();
+    world.answer(&request, Code::NOT_FOUND, &[]);
+    let request = world.request().clone();
+    world.answer(&request, Code::CHANGED, &[]);
+    assert_eq!(write(&mut world, TLV, "/1/0/1", &lifetime), Code::CHANGED);
 }

@@ -1,19 +1,33 @@
 //! The firmware update of one device (LwM2M Core 1.1 appendix E.6, Object 5).
 //!
-//! 1. The device is asked for its version (3/0/3) and its update state (5/0/3). One that runs the version already is done.
-//! 2. An update that was left half done is cancelled by an empty Package URI; state and result (5/0/5) are observed.
-//! 3. The Package URI is written to 5/0/1, or the image is pushed to 5/0/0. The device downloads and verifies.
-//! 4. When its state is Downloaded, 5/0/2 is executed. The device switches and reboots.
-//! 5. When it has *registered again*, it is asked anew, until it reports Idle: then it has confirmed the new image or gone back to
-//!    the old one, and the version that it names decides. No earlier sign counts, least of all our own command.
+//! 1. The device is asked for its state (5/0/3), its result (5/0/5) and its version (3/0/3). One that runs the version already is done.
+//! 2. A package that is in the device already is dropped by an empty Package URI; who refuses that is not updated.
+//! 3. State and result are observed, and the Package URI is written to 5/0/1, or the package is pushed to 5/0/0.
+//! 4. When the state is Downloaded, 5/0/2 is executed. The device switches and reboots.
+//! 5. The version that the device reports when it is Idle again decides. Our own command decides nothing.
 //!
-//! Each stage has a time limit. Every change of stage is to be saved; after a restart [`Update::resume`] goes on.
+//! What a device's answers mean is the table in [`verdict`](crate::verdict); this module asks and acts. One operation is under way at a time, so an
+//! update needs a bounded place in memory and in the device's queue. A notification, a contact and the passing of time lead to a new
+//! round of questions: a lost notification costs minutes, not the update. Every change is to be saved; after a restart
+//! [`Update::resume`] goes on.
 
+mod answers;
+mod record;
+mod rounds;
+
+use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use buoy_lwm2m::path::Path;
 use serde::{Deserialize, Serialize};
+
+use crate::verdict::{Running, Said, Since, result_name, state_name};
+use crate::version::Version;
+
+pub use record::UpdateRecord;
+use rounds::{MAX_EXECUTES, MAX_ORDERS};
 
 /// 3/0/3: Firmware Version
 pub const FIRMWARE_VERSION: Path = Path::resource(3, 0, 3);
@@ -28,46 +42,90 @@ pub const STATE: Path = Path::resource(5, 0, 3);
 /// 5/0/5: Update Result
 pub const RESULT: Path = Path::resource(5, 0, 5);
 
-const IDLE: i64 = 0;
-const DOWNLOADING: i64 = 1;
-const DOWNLOADED: i64 = 2;
-const UPDATING: i64 = 3;
-const RESULT_INITIAL: i64 = 0;
-const RESULT_SUCCESS: i64 = 1;
-
-/// How often a device that is still trying its new image is asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(10);
-
-/// An update in the store: what is searched for, and the record of [`Update`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpdateRecord {
-    /// Ids grow.
-    pub id: u64,
-    /// The device.
-    pub endpoint: String,
-    /// Whether nothing more will come of it.
-    pub ended: bool,
-    /// The update itself.
-    pub record: Vec<u8>,
-}
+/// After a step the device is asked again so soon, then after twice the time, and so on,
+const ASK_SOON: Duration = Duration::from_secs(10);
+/// up to this.
+const ASK_LATE: Duration = Duration::from_secs(300);
+/// Stages that are kept, so that a device that flaps does not fill the store.
+const MAX_HISTORY: usize = 64;
 
 /// A firmware update of one device.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Update {
+    facts: Facts,
+    work: Work,
+}
+
+/// What is saved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Facts {
     id: u64,
-    endpoint: String,
+    endpoint: Arc<str>,
     goal: Goal,
     patience: Patience,
     stage: Stage,
     history: Vec<Entry>,
+    /// When the time for this stage ends.
+    limit_at: u64,
     /// What the device ran before.
     old_version: Option<String>,
-    /// What the device has said since it was last asked.
+    since: Since,
+    orders: u8,
+    executes: u8,
+}
+
+/// What is asked again after a restart.
+#[derive(Clone, Debug, Default)]
+struct Work {
+    /// The one operation that is under way.
+    outstanding: Option<(u64, Action)>,
+    tokens: u64,
+    /// What is to be done after it.
+    agenda: VecDeque<Action>,
+    round: Option<Round>,
+    /// What the last round, whole or not, told.
     said: Said,
-    /// When the device is to be asked again.
-    ask_again_at: Option<u64>,
+    /// Something happened while an operation was under way: what a question brings may be of before.
+    ask_anew: bool,
+    /// The device registered while the order to install was under way.
+    registered_meanwhile: bool,
+    asked_at: u64,
+    ask_at: Option<u64>,
+    /// Doubles with each round that brings nothing.
+    pause: Duration,
+    /// When the device that is asked for the last time must have answered.
+    last_words_until: Option<u64>,
+    /// When the device was first seen to do nothing of what it was told, or to have stopped.
+    at_rest_since: Option<u64>,
+    resets: u8,
+    is_observed: bool,
     /// Why the device did not take the order, until it has told its state.
     refusal: Option<String>,
+    change: Change,
+}
+
+/// What is to be saved, and to be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Change {
+    /// Nothing.
+    #[default]
+    None,
+    /// What was noted of the device.
+    Facts,
+    /// The stage.
+    Stage,
+}
+
+/// A round of questions.
+#[derive(Clone, Debug, Default)]
+struct Round {
+    said: Said,
+    asked_state: bool,
+    asked_result: bool,
+    asked_version: bool,
+    asked_state_again: bool,
+    /// The device could not be asked, or has rebooted in between.
+    is_void: bool,
 }
 
 /// What the device shall run, and how it gets it.
@@ -84,7 +142,7 @@ pub struct Goal {
 /// How an image gets to a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Delivery {
-    /// The device fetches it from this URI.
+    /// The device fetches it from this URI, with the number of the update behind it.
     Pull(String),
     /// The server sends it in blocks.
     Push,
@@ -125,6 +183,8 @@ pub enum Stage {
     Executing,
     /// The device switches and reboots.
     Installing,
+    /// The device has put the installation off (result 11).
+    Deferred,
     /// The device has registered again, and tries the new image.
     Confirming,
     /// Nothing more will come.
@@ -134,7 +194,7 @@ pub enum Stage {
 /// How an update ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
-    /// The device reported the new version after its reboot and its confirmation.
+    /// The device reported the new version, and Idle: it has confirmed it.
     Updated,
     /// The device ran that version already.
     AlreadyRunning,
@@ -142,8 +202,15 @@ pub enum End {
     RolledBack {
         /// The version that it reports.
         running: String,
-        /// The Update Result that it reports.
-        result: i64,
+        /// The Update Result that it reports, raw.
+        result: Option<i64>,
+    },
+    /// The device says that its update succeeded, and runs something else.
+    UnexpectedVersion {
+        /// The version that it reports.
+        running: String,
+        /// That of the order.
+        expected: String,
     },
     /// The device didn't take the image: the Update Result of Object 5.
     Refused {
@@ -159,6 +226,8 @@ pub enum End {
     TimedOut {
         /// Which.
         stage: Box<Stage>,
+        /// What the device said last.
+        said: Said,
     },
     /// Somebody cancelled it.
     Cancelled,
@@ -173,412 +242,355 @@ pub struct Entry {
     pub stage: Stage,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Said {
-    version: Option<String>,
-    state: Option<i64>,
-    result: Option<i64>,
-}
-
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input<'a> {
     /// The device registered.
     Registered,
-    /// The device said its version (3/0/3).
-    Version(&'a str),
-    /// The device said its update state (5/0/3).
-    State(i64),
-    /// The device said its update result (5/0/5).
-    Result(i64),
-    /// The device took an action.
-    Done(Action),
-    /// An action failed.
-    Failed(Action, &'a str),
+    /// The device updated its registration.
+    Contact,
+    /// The device notified a value.
+    Said(Value<'a>),
+    /// An operation ended.
+    Answered(u64, Answer<'a>),
     /// Somebody cancels the update.
     Cancel,
     /// The time of [`Update::deadline`] has come.
     Timeout,
 }
 
+/// A value that the device said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// 3/0/3
+    Version(&'a str),
+    /// 5/0/3
+    State(i64),
+    /// 5/0/5
+    Result(i64),
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Answer<'a> {
+    /// With success.
+    Done,
+    /// With success, and a value.
+    Value(Value<'a>),
+    /// The device answered with an error.
+    Refused {
+        /// The response code, as its byte (RFC 7252 section 3).
+        code: u8,
+        /// The code, and what the device says of it.
+        reason: &'a str,
+    },
+    /// Without an answer: whether the device carried it out is not known.
+    Unanswered {
+        /// Why.
+        reason: &'a str,
+    },
+}
+
 /// What is to be done on the device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Read a resource.
-    Read([u16; 3]),
+    Read(Path),
     /// Observe a resource.
-    Observe([u16; 3]),
+    Observe(Path),
+    /// Write an empty Package URI: the device drops its package.
+    Reset,
     /// Write the Package URI.
     WriteUri(String),
-    /// Send the image.
-    Push,
+    /// Send the image with this digest.
+    Push(String),
     /// Execute 5/0/2.
     Execute,
 }
 
 impl Action {
-    fn read(path: Path) -> Self {
-        Self::Read(ids(path))
-    }
-
-    fn observe(path: Path) -> Self {
-        Self::Observe(ids(path))
-    }
-
     /// The resource that the action is about.
     #[must_use]
     pub fn path(&self) -> Path {
         match self {
-            Self::Read([object, instance, resource]) | Self::Observe([object, instance, resource]) => {
-                Path::resource(*object, *instance, *resource)
-            }
-            Self::WriteUri(_) => PACKAGE_URI,
-            Self::Push => PACKAGE,
+            Self::Read(path) | Self::Observe(path) => *path,
+            Self::Reset | Self::WriteUri(_) => PACKAGE_URI,
+            Self::Push(_) => PACKAGE,
             Self::Execute => UPDATE,
         }
     }
 }
 
-fn ids(path: Path) -> [u16; 3] {
-    path.ids().try_into().unwrap_or_default()
+/// What an update asks of the one who drives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Carry this out, and bring the answer under the token.
+    Submit(u64, Action),
+    /// The operation of the token is not wanted any more. No answer is needed.
+    Withdraw(u64),
 }
 
 impl Update {
     /// Starts an update.
     #[must_use]
-    pub fn start(now: u64, id: u64, endpoint: &str, goal: Goal, patience: Patience) -> (Self, Vec<Action>) {
-        let update = Self {
-            id,
-            endpoint: endpoint.into(),
-            goal,
-            patience,
-            stage: Stage::Inspecting,
-            history: vec![Entry { at: now, stage: Stage::Inspecting }],
-            old_version: None,
-            said: Said::default(),
-            ask_again_at: None,
-            refusal: None,
+    pub fn start(
+        now: u64,
+        id: u64,
+        endpoint: Arc<str>,
+        goal: Goal,
+        patience: Patience,
+        steps: &mut Vec<Step>,
+    ) -> Self {
+        let mut update = Self {
+            facts: Facts {
+                id,
+                endpoint,
+                goal,
+                patience,
+                stage: Stage::Inspecting,
+                history: vec![Entry { at: now, stage: Stage::Inspecting }],
+                limit_at: now.saturating_add(millis(patience.contact)),
+                old_version: None,
+                since: Since::default(),
+                orders: 0,
+                executes: 0,
+            },
+            work: Work { change: Change::Stage, ..Work::default() },
         };
-        (update, vec![Action::read(FIRMWARE_VERSION), Action::read(STATE)])
+        update.begin_round(now);
+        update.go_on(now, steps);
+        update
+    }
+
+    /// An update of which only its end is known.
+    pub(crate) fn ended(now: u64, id: u64, endpoint: Arc<str>, end: End) -> Self {
+        let goal = Goal { version: String::new(), digest: String::new(), delivery: Delivery::Push };
+        let mut update = Self::start(now, id, endpoint, goal, Patience::default(), &mut Vec::new());
+        update.end(now, end);
+        update
     }
 
     /// The name.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.id
+        self.facts.id
     }
 
     /// The device.
     #[must_use]
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
+    pub fn endpoint(&self) -> &Arc<str> {
+        &self.facts.endpoint
     }
 
     /// What the device shall run.
     #[must_use]
     pub fn goal(&self) -> &Goal {
-        &self.goal
+        &self.facts.goal
     }
 
     /// Where it is.
     #[must_use]
     pub fn stage(&self) -> &Stage {
-        &self.stage
+        &self.facts.stage
     }
 
     /// What the device ran before, if it told.
     #[must_use]
     pub fn old_version(&self) -> Option<&str> {
-        self.old_version.as_deref()
+        self.facts.old_version.as_deref()
     }
 
     /// The stages so far.
     #[must_use]
     pub fn history(&self) -> &[Entry] {
-        &self.history
+        &self.facts.history
     }
 
     /// Whether nothing more will come.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        matches!(self.stage, Stage::Ended(_))
+        matches!(self.facts.stage, Stage::Ended(_))
     }
 
     /// When [`Input::Timeout`] is due (milliseconds since the epoch).
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
-        let limit = self.time_limit()?;
-        Some(self.ask_again_at.map_or(limit, |at| at.min(limit)))
+        if self.has_ended() {
+            return None;
+        }
+        let limit = self.work.last_words_until.unwrap_or(self.facts.limit_at);
+        Some(self.work.ask_at.map_or(limit, |at| at.min(limit)))
     }
 
-    /// Takes what happened, and returns what is to be done on the device. The update is then to be saved.
-    pub fn handle(&mut self, now: u64, input: Input<'_>) -> Vec<Action> {
+    /// What has changed since this was last asked.
+    pub(crate) fn take_change(&mut self) -> Change {
+        std::mem::take(&mut self.work.change)
+    }
+
+    /// Takes what happened, and says what is to be done.
+    pub fn handle(&mut self, now: u64, input: Input<'_>, steps: &mut Vec<Step>) {
         if self.has_ended() {
-            return Vec::new();
+            return;
         }
         match input {
-            Input::Cancel => self.cancelled(now),
-            Input::Timeout => self.timed_out(now),
+            Input::Cancel => self.cancelled(now, steps),
+            Input::Timeout => self.timed_out(now, steps),
             Input::Registered => self.registered(now),
-            Input::Version(version) => {
-                self.said.version = Some(version.into());
-                self.listen(now)
-            }
-            Input::State(state) => {
-                self.said.state = Some(state);
-                self.listen(now)
-            }
-            Input::Result(result) => {
-                self.said.result = Some(result);
-                self.listen(now)
-            }
-            Input::Done(action) => self.done(now, &action),
-            Input::Failed(action, reason) => self.failed(now, &action, reason),
+            Input::Contact => self.contacted(now),
+            Input::Said(value) => self.notified(now, value),
+            Input::Answered(token, answer) => self.answered(now, token, answer),
         }
+        self.go_on(now, steps);
     }
 
     /// Goes on after a restart of the server: asks again what may have been missed.
-    pub fn resume(&mut self, now: u64) -> Vec<Action> {
-        self.said = Said::default();
-        match self.stage {
-            Stage::Inspecting => vec![Action::read(FIRMWARE_VERSION), Action::read(STATE)],
-            Stage::Ordering => self.order(now),
-            Stage::Downloading => vec![Action::read(STATE), Action::read(RESULT)],
-            Stage::Executing | Stage::Installing | Stage::Confirming => self.ask(),
-            Stage::Ended(_) => Vec::new(),
+    ///
+    /// Whether the last order left is not known. So the device says first what it does, and is told again only if it does nothing.
+    pub fn resume(&mut self, now: u64, steps: &mut Vec<Step>) {
+        match self.facts.stage {
+            Stage::Downloading => self.observe(),
+            // What the restart cost is not the device's failure.
+            Stage::Ordering => self.facts.orders = self.facts.orders.min(MAX_ORDERS - 1),
+            Stage::Executing => self.facts.executes = self.facts.executes.min(MAX_EXECUTES - 1),
+            _ => {}
+        }
+        self.begin_round(now);
+        self.go_on(now, steps);
+    }
+
+    fn running(&self, said: &Said) -> Running {
+        let Some(version) = said.version.as_deref().map(Version::of) else { return Running::Unknown };
+        let old = self.facts.old_version.as_deref().map(Version::of);
+        match old {
+            _ if version.is_same_release(Version::of(&self.facts.goal.version)) => Running::New,
+            Some(old) if !version.is_same_release(old) => Running::Other,
+            _ => Running::Old,
         }
     }
 
-    /// The record to save.
-    #[must_use]
-    pub fn record(&self) -> UpdateRecord {
-        UpdateRecord {
-            id: self.id,
-            endpoint: self.endpoint.clone(),
-            ended: self.has_ended(),
-            record: postcard::to_stdvec(self).unwrap_or_default(),
+    fn is_after_execute(&self) -> bool {
+        use Stage::{Confirming, Deferred, Executing, Installing};
+        matches!(self.facts.stage, Executing | Installing | Deferred | Confirming)
+    }
+
+    fn is_busy_with(&self, action: &Action) -> bool {
+        self.work.outstanding.as_ref().is_some_and(|(_, outstanding)| outstanding == action)
+    }
+
+    fn saw_state(&mut self, state: i64) {
+        let mut since = self.facts.since;
+        match self.facts.stage {
+            Stage::Ordering | Stage::Downloading => since.saw_state_of_download(state),
+            _ if self.is_after_execute() => since.saw_state_of_install(state),
+            _ => {}
+        }
+        self.set_since(since);
+    }
+
+    fn set_since(&mut self, since: Since) {
+        if self.facts.since != since {
+            self.facts_mut().since = since;
         }
     }
 
-    /// Reads a record; `None` if it is damaged.
-    #[must_use]
-    pub fn restore(record: &UpdateRecord) -> Option<Self> {
-        postcard::from_bytes(&record.record).ok()
+    fn facts_mut(&mut self) -> &mut Facts {
+        self.work.change = self.work.change.max(Change::Facts);
+        &mut self.facts
     }
 
-    fn listen(&mut self, now: u64) -> Vec<Action> {
-        match self.stage {
-            Stage::Inspecting => self.inspected(now),
-            Stage::Ordering => self.order_was_refused(now),
-            Stage::Downloading => self.download_report(now),
-            Stage::Confirming => self.verdict(now),
-            _ => Vec::new(),
+    fn observe(&mut self) {
+        self.work.is_observed = true;
+        self.work.agenda.retain(|action| !matches!(action, Action::Observe(_)));
+        self.work.agenda.push_back(Action::Observe(STATE));
+        self.work.agenda.push_back(Action::Observe(RESULT));
+    }
+
+    fn begin_round(&mut self, now: u64) {
+        self.work.round = Some(Round::default());
+        self.work.asked_at = now;
+        self.work.ask_at = None;
+    }
+
+    fn void_round(&mut self) {
+        if let Some(round) = &mut self.work.round {
+            round.is_void = true;
         }
     }
 
-    fn inspected(&mut self, now: u64) -> Vec<Action> {
-        let (Some(version), Some(state)) = (self.said.version.clone(), self.said.state) else {
-            return Vec::new();
-        };
-        if version == self.goal.version && state == IDLE {
-            return self.end(now, End::AlreadyRunning);
-        }
-        self.old_version = Some(version);
-        let mut actions = vec![Action::observe(STATE), Action::observe(RESULT)];
-        if matches!(state, DOWNLOADING | DOWNLOADED) {
-            actions.push(Action::WriteUri(String::new()));
-        }
-        actions.extend(self.order(now));
-        actions
-    }
-
-    fn order(&mut self, now: u64) -> Vec<Action> {
-        self.enter(now, Stage::Ordering);
-        vec![match &self.goal.delivery {
-            Delivery::Pull(uri) => Action::WriteUri(uri.clone()),
-            Delivery::Push => Action::Push,
-        }]
-    }
-
-    fn done(&mut self, now: u64, action: &Action) -> Vec<Action> {
-        match (&self.stage, action) {
-            (Stage::Ordering, Action::WriteUri(uri)) if !uri.is_empty() => self.ordered(now),
-            (Stage::Ordering, Action::Push) => self.ordered(now),
-            (Stage::Executing, Action::Execute) => {
-                self.enter(now, Stage::Installing);
-                Vec::new()
-            }
-            _ => Vec::new(),
+    fn ask_now_or_after(&mut self, now: u64) {
+        self.work.ask_at = None;
+        match self.work.outstanding {
+            None => self.begin_round(now),
+            Some(_) => self.work.ask_anew = true,
         }
     }
 
-    /// The device may have downloaded, or refused, before it answered; so it is asked, beside being observed.
-    fn ordered(&mut self, now: u64) -> Vec<Action> {
-        self.said = Said::default();
-        self.enter(now, Stage::Downloading);
-        vec![Action::read(STATE), Action::read(RESULT)]
+    fn ask_later(&mut self, now: u64) {
+        self.work.pause = (self.work.pause * 2).clamp(ASK_SOON, ASK_LATE);
+        self.work.ask_at = Some(now.saturating_add(millis(self.work.pause)));
     }
 
-    fn download_report(&mut self, now: u64) -> Vec<Action> {
-        match (self.said.state, self.said.result) {
-            (Some(DOWNLOADED), _) => {
-                self.enter(now, Stage::Executing);
-                vec![Action::Execute]
-            }
-            (Some(IDLE), Some(result)) if result != RESULT_INITIAL => self.end(now, End::Refused { result }),
-            _ => Vec::new(),
+    fn next_token(&mut self) -> u64 {
+        self.work.tokens += 1;
+        self.work.tokens
+    }
+
+    fn withdraw(&mut self, steps: &mut Vec<Step>) {
+        if let Some((token, _)) = self.work.outstanding.take() {
+            steps.push(Step::Withdraw(token));
         }
     }
 
-    /// Only a registration after the order to switch tells of the reboot. The answer to that order may have been lost.
-    fn registered(&mut self, now: u64) -> Vec<Action> {
-        match self.stage {
-            Stage::Executing | Stage::Installing | Stage::Confirming => {
-                self.enter(now, Stage::Confirming);
-                self.ask()
-            }
-            // The device may have lost its observations, or rebooted, in between.
-            Stage::Downloading => {
-                vec![
-                    Action::observe(STATE),
-                    Action::observe(RESULT),
-                    Action::read(STATE),
-                    Action::read(RESULT),
-                ]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn ask(&mut self) -> Vec<Action> {
-        self.said = Said::default();
-        self.ask_again_at = None;
-        vec![Action::read(FIRMWARE_VERSION), Action::read(RESULT), Action::read(STATE)]
-    }
-
-    fn verdict(&mut self, now: u64) -> Vec<Action> {
-        let (Some(version), Some(state), Some(result)) =
-            (self.said.version.clone(), self.said.state, self.said.result)
-        else {
-            return Vec::new();
-        };
-        let is_new = version == self.goal.version;
-        match (state, result) {
-            (IDLE, RESULT_INITIAL | RESULT_SUCCESS) if is_new => self.end(now, End::Updated),
-            (IDLE, result) if !is_new => self.end(now, End::RolledBack { running: version, result }),
-            // The device took the order to switch, and then declined.
-            (DOWNLOADED, result) if result > RESULT_SUCCESS => self.end(now, End::Refused { result }),
-            (IDLE, result) => self.end(now, End::Refused { result }),
-            (UPDATING, _) | (DOWNLOADING, _) | (DOWNLOADED, _) => self.wait_and_ask(now),
-            (state, _) => {
-                let reason = format!("the device reports the unknown update state {state}");
-                self.end(now, End::Failed { reason })
-            }
-        }
-    }
-
-    fn wait_and_ask(&mut self, now: u64) -> Vec<Action> {
-        self.ask_again_at = Some(now + ASK_AGAIN.as_millis() as u64);
-        Vec::new()
-    }
-
-    fn failed(&mut self, now: u64, action: &Action, reason: &str) -> Vec<Action> {
-        match (&self.stage, action) {
-            // A device need not let its state be observed; it is asked too.
-            (_, Action::Observe(_)) => Vec::new(),
-            // The device may have rebooted before its answer got through, or be busy booting.
-            (Stage::Executing | Stage::Installing | Stage::Confirming, _) => self.wait_and_ask(now),
-            // The answer that says so may be the second, to an order that the device took the first time.
-            (Stage::Ordering, Action::Push | Action::WriteUri(_)) if self.refusal.is_none() => {
-                self.refusal = Some(format!("{}: {reason}", action.path()));
-                self.said = Said::default();
-                vec![Action::read(STATE), Action::read(RESULT)]
-            }
-            (_, action) => {
-                let reason = self.refusal.take().unwrap_or_else(|| format!("{}: {reason}", action.path()));
-                self.end(now, End::Failed { reason })
-            }
-        }
-    }
-
-    /// The device refused the order, and then told its state: what counts is that.
-    fn order_was_refused(&mut self, now: u64) -> Vec<Action> {
-        let (Some(reason), Some(state), Some(result)) =
-            (self.refusal.clone(), self.said.state, self.said.result)
-        else {
-            return Vec::new();
-        };
-        match (state, result) {
-            (DOWNLOADING | DOWNLOADED, _) => {
-                self.refusal = None;
-                self.enter(now, Stage::Downloading);
-                self.download_report(now)
-            }
-            (IDLE, result) if result > RESULT_SUCCESS => self.end(now, End::Refused { result }),
-            _ => self.end(now, End::Failed { reason }),
-        }
-    }
-
-    /// A device that has the order is told to forget it: an empty URI takes it back in every version of the object.
-    fn cancelled(&mut self, now: u64) -> Vec<Action> {
-        let has_order = matches!(self.stage, Stage::Ordering | Stage::Downloading);
-        self.end(now, End::Cancelled);
-        if has_order { vec![Action::WriteUri(String::new())] } else { Vec::new() }
-    }
-
-    fn timed_out(&mut self, now: u64) -> Vec<Action> {
-        if self.time_limit().is_some_and(|limit| limit <= now) {
-            let stage = Box::new(self.stage.clone());
-            return self.end(now, End::TimedOut { stage });
-        }
-        if self.ask_again_at.is_some_and(|at| at <= now) { self.ask() } else { Vec::new() }
-    }
-
-    fn time_limit(&self) -> Option<u64> {
-        let patience = match self.stage {
-            Stage::Inspecting | Stage::Ordering | Stage::Executing => self.patience.contact,
-            Stage::Downloading => self.patience.download,
-            Stage::Installing | Stage::Confirming => self.patience.install,
-            Stage::Ended(_) => return None,
-        };
-        let since = self.history.last().map_or(0, |entry| entry.at);
-        Some(since.saturating_add(patience.as_millis() as u64))
-    }
-
-    fn end(&mut self, now: u64, end: End) -> Vec<Action> {
+    fn end(&mut self, now: u64, end: End) {
+        self.work.agenda.clear();
+        self.work.round = None;
         self.enter(now, Stage::Ended(end));
-        Vec::new()
+    }
+
+    fn end_as_timed_out(&mut self, now: u64) {
+        let (stage, said) = (Box::new(self.facts.stage.clone()), self.work.said.clone());
+        self.end(now, End::TimedOut { stage, said });
     }
 
     fn enter(&mut self, now: u64, stage: Stage) {
-        if self.stage != stage {
-            self.ask_again_at = None;
-            self.history.push(Entry { at: now, stage: stage.clone() });
-            self.stage = stage;
+        if self.facts.stage == stage {
+            return;
+        }
+        if let Some(patience) = self.patience_of(&stage) {
+            self.facts.limit_at = now.saturating_add(millis(patience));
+        }
+        self.work.last_words_until = None;
+        self.work.at_rest_since = None;
+        self.work.pause = Duration::ZERO;
+        self.work.ask_at = None;
+        self.work.change = Change::Stage;
+        let facts = &mut self.facts;
+        facts.stage = stage.clone();
+        if facts.history.len() >= MAX_HISTORY {
+            facts.history.pop();
+        }
+        facts.history.push(Entry { at: now, stage });
+    }
+
+    /// A device that registers again and again gets no more time by that.
+    fn patience_of(&self, stage: &Stage) -> Option<Duration> {
+        let Patience { contact, download, install } = self.facts.patience;
+        let installs_already = matches!(self.facts.stage, Stage::Deferred | Stage::Confirming);
+        match stage {
+            Stage::Inspecting | Stage::Ordering | Stage::Executing => Some(contact),
+            Stage::Downloading => Some(download),
+            Stage::Installing | Stage::Confirming if !installs_already => Some(install),
+            _ => None,
         }
     }
 }
 
-/// The name of an Update Result code; codes that nobody knows are shown as they are.
-#[must_use]
-pub fn result_name(result: i64) -> &'static str {
-    match result {
-        0 => "initial value",
-        1 => "updated successfully",
-        2 => "not enough flash memory",
-        3 => "out of RAM",
-        4 => "connection lost during the download",
-        5 => "integrity check failed",
-        6 => "unsupported package type",
-        7 => "invalid URI",
-        8 => "update failed",
-        9 => "unsupported protocol",
-        10 => "cancelled",
-        11 => "deferred",
-        12 => "conflicting state",
-        13 => "dependency error",
-        _ => "unknown code",
-    }
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn told_state(state: Option<i64>) -> String {
+    state.map_or_else(|| "no state".into(), |state| format!("state {state}, {}", state_name(state)))
 }
 
 impl fmt::Display for Stage {
@@ -589,6 +601,7 @@ impl fmt::Display for Stage {
             Self::Downloading => f.write_str("downloading"),
             Self::Executing => f.write_str("executing"),
             Self::Installing => f.write_str("installing"),
+            Self::Deferred => f.write_str("deferred by the device"),
             Self::Confirming => f.write_str("confirming"),
             Self::Ended(end) => end.fmt(f),
         }
@@ -600,185 +613,35 @@ impl fmt::Display for End {
         match self {
             Self::Updated => f.write_str("updated"),
             Self::AlreadyRunning => f.write_str("already running this version"),
-            Self::RolledBack { running, result } => {
+            Self::RolledBack { running, result: Some(result) } => {
                 write!(f, "rolled back to {running} (result {result}, {})", result_name(*result))
+            }
+            Self::RolledBack { running, result: None } => {
+                write!(f, "rolled back to {running} (no result told)")
+            }
+            Self::UnexpectedVersion { running, expected } => {
+                write!(f, "the device runs {running}, not the expected {expected}, and says success")
             }
             Self::Refused { result } => write!(f, "refused (result {result}, {})", result_name(*result)),
             Self::Failed { reason } => write!(f, "failed: {reason}"),
-            Self::TimedOut { stage } => write!(f, "timed out while {stage}"),
+            Self::TimedOut { stage, said } => {
+                write!(f, "timed out while {stage}")?;
+                said.fmt(f)
+            }
             Self::Cancelled => f.write_str("cancelled"),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OLD: &str = "1.0.0";
-    const NEW: &str = "1.1.0";
-
-    fn goal() -> Goal {
-        Goal { version: NEW.into(), digest: "ab".into(), delivery: Delivery::Pull("coap://h/fw".into()) }
-    }
-
-    fn start() -> Update {
-        Update::start(0, 1, "buoy-1", goal(), Patience::default()).0
-    }
-
-    /// An update whose device has just been told to switch.
-    fn installing() -> Update {
-        let mut update = start();
-        update.handle(1, Input::Version(OLD));
-        let actions = update.handle(2, Input::State(IDLE));
-        assert_eq!(actions.last(), Some(&Action::WriteUri("coap://h/fw".into())));
-        update.handle(3, Input::Done(actions.last().unwrap().clone()));
-        update.handle(4, Input::State(DOWNLOADING));
-        assert_eq!(update.handle(5, Input::State(DOWNLOADED)), [Action::Execute]);
-        update.handle(6, Input::Done(Action::Execute));
-        assert_eq!(update.stage(), &Stage::Installing);
-        update
-    }
-
-    fn ended(update: &Update) -> &End {
-        match update.stage() {
-            Stage::Ended(end) => end,
-            other => panic!("{other}"),
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::default() {
+            return Ok(());
         }
-    }
-
-    #[test]
-    fn a_device_is_updated_when_it_reports_the_new_version_idle_after_its_reboot() {
-        let mut update = installing();
-        update.handle(7, Input::Registered);
-        update.handle(8, Input::Version(NEW));
-        update.handle(8, Input::Result(RESULT_SUCCESS));
-        update.handle(8, Input::State(IDLE));
-        assert_eq!(ended(&update), &End::Updated);
-    }
-
-    #[test]
-    fn success_reported_before_the_reboot_is_no_update() {
-        let mut update = installing();
-        update.handle(7, Input::Version(NEW));
-        update.handle(8, Input::Result(RESULT_SUCCESS));
-        update.handle(8, Input::State(IDLE));
-        assert_eq!(update.stage(), &Stage::Installing);
-    }
-
-    #[test]
-    fn a_device_that_still_tries_its_image_is_asked_again_and_may_yet_go_back() {
-        let mut update = installing();
-        update.handle(7, Input::Registered);
-        update.handle(8, Input::Version(NEW));
-        update.handle(8, Input::Result(RESULT_INITIAL));
-        update.handle(8, Input::State(UPDATING));
-        assert_eq!(update.stage(), &Stage::Confirming);
-        let again = update.deadline().unwrap();
-        assert_eq!(update.handle(again, Input::Timeout).len(), 3);
-        update.handle(again, Input::Registered);
-        update.handle(again, Input::Version(OLD));
-        update.handle(again, Input::Result(8));
-        update.handle(again, Input::State(IDLE));
-        assert_eq!(ended(&update), &End::RolledBack { running: OLD.into(), result: 8 });
-    }
-
-    #[test]
-    fn an_image_that_the_device_refuses_is_told_with_its_code() {
-        let mut update = start();
-        update.handle(1, Input::Version(OLD));
-        let actions = update.handle(2, Input::State(IDLE));
-        update.handle(3, Input::Done(actions.last().unwrap().clone()));
-        update.handle(4, Input::Result(5));
-        update.handle(4, Input::State(IDLE));
-        assert_eq!(ended(&update), &End::Refused { result: 5 });
-        assert!(update.stage().to_string().contains("integrity"));
-    }
-
-    #[test]
-    fn a_device_that_runs_the_version_already_is_left_alone() {
-        let mut update = start();
-        update.handle(1, Input::State(IDLE));
-        assert_eq!(update.handle(2, Input::Version(NEW)), []);
-        assert_eq!(ended(&update), &End::AlreadyRunning);
-    }
-
-    #[test]
-    fn a_version_that_only_starts_alike_is_another_version() {
-        let mut update = start();
-        update.handle(1, Input::State(IDLE));
-        update.handle(2, Input::Version("1.1.01"));
-        assert!(!update.has_ended());
-    }
-
-    #[test]
-    fn an_update_left_half_done_is_cancelled_first() {
-        let mut update = start();
-        update.handle(1, Input::Version(OLD));
-        let actions = update.handle(2, Input::State(DOWNLOADED));
-        assert!(actions.contains(&Action::WriteUri(String::new())));
-        update.handle(3, Input::Done(Action::WriteUri(String::new())));
-        assert_eq!(update.stage(), &Stage::Ordering);
-    }
-
-    #[test]
-    fn every_stage_has_a_time_limit() {
-        let mut update = start();
-        update.handle(update.deadline().unwrap(), Input::Timeout);
-        assert_eq!(ended(&update), &End::TimedOut { stage: Box::new(Stage::Inspecting) });
-        let mut update = installing();
-        update.handle(update.deadline().unwrap(), Input::Timeout);
-        assert_eq!(ended(&update), &End::TimedOut { stage: Box::new(Stage::Installing) });
-        assert_eq!(update.deadline(), None);
-    }
-
-    #[test]
-    fn an_update_goes_on_after_a_restart_of_the_server() {
-        let update = installing();
-        let mut update = Update::restore(&update.record()).unwrap();
-        assert_eq!(update.resume(9).len(), 3);
-        update.handle(10, Input::Registered);
-        update.handle(11, Input::Version(NEW));
-        update.handle(11, Input::Result(RESULT_SUCCESS));
-        update.handle(11, Input::State(IDLE));
-        assert_eq!(ended(&update), &End::Updated);
-    }
-
-    #[test]
-    fn a_lost_answer_to_the_order_to_switch_does_not_end_the_update() {
-        let mut update = start();
-        update.handle(1, Input::Version(OLD));
-        let actions = update.handle(2, Input::State(IDLE));
-        update.handle(3, Input::Done(actions.last().unwrap().clone()));
-        update.handle(5, Input::State(DOWNLOADED));
-        update.handle(6, Input::Failed(Action::Execute, "no answer"));
-        assert!(!update.has_ended());
-        update.handle(7, Input::Registered);
-        assert_eq!(update.stage(), &Stage::Confirming);
-    }
-
-    #[test]
-    fn an_order_whose_first_answer_was_lost_is_taken_all_the_same() {
-        let mut update = start();
-        update.handle(1, Input::Version(OLD));
-        let actions = update.handle(2, Input::State(IDLE));
-        update.handle(3, Input::Failed(actions.last().unwrap().clone(), "4.05 Method Not Allowed"));
-        update.handle(4, Input::Result(0));
-        let actions = update.handle(5, Input::State(DOWNLOADED));
-        assert_eq!(actions, [Action::Execute]);
-        assert_eq!(update.stage(), &Stage::Executing);
-    }
-
-    #[test]
-    fn a_write_that_the_device_denies_ends_the_update_with_its_words() {
-        let mut update = start();
-        update.handle(1, Input::Version(OLD));
-        let actions = update.handle(2, Input::State(IDLE));
-        let asked =
-            update.handle(3, Input::Failed(actions.last().unwrap().clone(), "4.05 Method Not Allowed"));
-        assert_eq!(asked, [Action::read(STATE), Action::read(RESULT)]);
-        update.handle(4, Input::State(IDLE));
-        update.handle(5, Input::Result(0));
-        assert_eq!(ended(&update), &End::Failed { reason: "/5/0/1: 4.05 Method Not Allowed".into() });
+        write!(f, "; the device said last: {}", told_state(self.state))?;
+        if let Some(result) = self.result {
+            write!(f, ", result {result}, {}", result_name(result))?;
+        }
+        self.version.as_deref().map_or(Ok(()), |version| write!(f, ", version {version}"))
     }
 }

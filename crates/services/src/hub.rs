@@ -260,5 +260,5 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn concerns_updates(event: &Event) -> bool {
-    matches!(event, Event::Registered { .. } | Event::Reported(_))
+    matches!(event, Event::Registered { .. } | Event::Updated { .. } | Event::Reported(_))
 }

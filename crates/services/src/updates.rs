@@ -1,30 +1,34 @@
-//! Carries firmware updates out: turns what [`Update`] wants into operations on its device, and what the device says into its input.
+//! Drives the firmware updates: turns what [`Updates`] wants into operations on devices, and what devices say into its events.
 //!
-//! One task has all open updates. Each new stage is in the store before the next action leaves, so a restart of the server finds every
-//! update where it was.
+//! One task drains what came, hands it to the engine, makes all records of the batch durable in one commit, and then submits and tells.
+//! So a restart of the server finds every update where it was.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
-use buoy_fleet::update::{self, Action, Goal, Input, Patience, Update, UpdateRecord};
+use buoy_fleet::update::{self, Action, Answer, Goal, Patience, Step, Update, UpdateRecord, Value};
+use buoy_fleet::updates::{AlreadyOpen, Event as FleetEvent, Operation, Outbox, Updates};
 use buoy_lwm2m::attributes::Attributes;
 use buoy_lwm2m::operation::{Content, Downlink as Typed, WriteMode};
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::OwnedValue;
-use buoy_server::{Downlink, Durability, Event, Failure, Intent, Outcome, Report, ReportSource};
+use buoy_server::{Downlink, Durability, Event, Failure, Intent, OperationId, Outcome, Report};
 use buoy_store::Change;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::App;
+use crate::changes::base_of;
 use crate::hub::Progress;
-use crate::values::DeviceModels;
+use crate::values::{DeviceModels, Entry};
 
 /// How long one question to a device may wait for it; the stages have limits of their own.
 const ACTION_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// When nothing is due.
 const IDLE_WAIT: Duration = Duration::from_secs(3600);
+/// What goes into one commit.
+const BATCH: usize = 1024;
 
 /// The way to the updates.
 #[derive(Debug)]
@@ -45,7 +49,8 @@ enum Command {
     },
     Performed {
         id: u64,
-        action: Action,
+        token: u64,
+        path: Path,
         result: Result<Outcome, Failure>,
     },
 }
@@ -109,23 +114,35 @@ pub async fn run(
     let mut driver = Driver {
         app,
         results: commands.commands,
-        open: HashMap::new(),
-        by_endpoint: HashMap::new(),
-        next_id: last_id + 1,
+        engine: Updates::new(last_id),
+        outbox: Outbox::default(),
+        waiting: Vec::new(),
+        submitted: HashMap::new(),
     };
-    driver.resume(open).await;
+    if driver.resume(&open).await.is_err() {
+        return;
+    }
+    let (mut some_commands, mut some_events) = (Vec::new(), Vec::new());
     loop {
         let wait = driver.wait();
         tokio::select! {
-            command = commands.queue.recv() => match command {
-                Some(command) => driver.command(command).await,
-                None => return,
-            },
-            event = events.recv() => match event {
-                Some(event) => driver.event(&event).await,
-                None => return,
-            },
-            () = tokio::time::sleep(wait) => driver.time_out().await,
+            // An answer tells of a time before the registration that may follow it.
+            biased;
+            count = commands.queue.recv_many(&mut some_commands, BATCH) => if count == 0 { return },
+            count = events.recv_many(&mut some_events, BATCH) => if count == 0 { return },
+            () = tokio::time::sleep(wait) => {}
+        }
+        while some_events.len() < BATCH
+            && let Ok(event) = events.try_recv()
+        {
+            some_events.push(event);
+        }
+        some_commands.drain(..).for_each(|command| driver.command(command));
+        some_events.drain(..).for_each(|event| driver.event(&event));
+        let now = driver.app.now();
+        driver.engine.handle_timeout(now, BATCH, &mut driver.outbox);
+        if driver.flush().await.is_err() {
+            return;
         }
     }
 }
@@ -133,209 +150,208 @@ pub async fn run(
 struct Driver {
     app: Arc<App>,
     results: mpsc::UnboundedSender<Command>,
-    open: HashMap<u64, Update>,
-    by_endpoint: HashMap<Arc<str>, u64>,
-    next_id: u64,
+    engine: Updates,
+    outbox: Outbox,
+    /// Who wants to know what became of a command, once that is durable.
+    waiting: Vec<Waiting>,
+    /// The operation that is under way for each update, under its token.
+    submitted: HashMap<u64, (u64, OperationId)>,
 }
 
+/// Whoever asked may have gone; the update goes on.
+enum Waiting {
+    Started(u64, oneshot::Sender<Result<Update, StartError>>),
+    Cancelled(u64, oneshot::Sender<Option<Update>>),
+}
+
+/// The server is stopping.
+struct Stopped;
+
 impl Driver {
-    async fn resume(&mut self, open: Vec<UpdateRecord>) {
-        for record in open {
-            let Some(mut update) = Update::restore(&record) else {
-                tracing::error!(id = record.id, "the record of an update is damaged; the update is dropped");
-                continue;
-            };
-            let actions = update.resume(self.app.now());
-            self.app.follow_download(update.id(), update.endpoint());
-            self.keep(update, actions).await;
+    async fn resume(&mut self, open: &[UpdateRecord]) -> Result<(), Stopped> {
+        let now = self.app.now();
+        for records in open.chunks(BATCH) {
+            for record in records {
+                self.app.follow_download(record.id, &record.endpoint);
+                self.engine.restore(now, record, &mut self.outbox);
+            }
+            self.flush().await?;
         }
+        Ok(())
     }
 
-    async fn command(&mut self, command: Command) {
+    fn command(&mut self, command: Command) {
+        let now = self.app.now();
         match command {
             Command::Start { endpoint, goal, patience, answer } => {
-                // Whoever asked may have gone; the update goes on.
-                let _ = answer.send(self.start(endpoint, goal, patience).await);
+                match self.engine.start(now, &endpoint, goal, patience, &mut self.outbox) {
+                    Ok(id) => {
+                        self.app.follow_download(id, &endpoint);
+                        self.waiting.push(Waiting::Started(id, answer));
+                    }
+                    Err(AlreadyOpen(id)) => {
+                        let _ = answer.send(Err(StartError::AlreadyOpen(id)));
+                    }
+                }
             }
             Command::Cancel { id, answer } => {
-                let _ = answer.send(self.input(id, Input::Cancel).await);
+                if self.engine.cancel(now, id, &mut self.outbox) {
+                    self.waiting.push(Waiting::Cancelled(id, answer));
+                }
             }
-            Command::Performed { id, action, result } => self.performed(id, action, result).await,
+            Command::Performed { id, token, path, result } => self.performed(id, token, path, result),
         }
     }
 
-    async fn start(
-        &mut self,
-        endpoint: Arc<str>,
-        goal: Goal,
-        patience: Patience,
-    ) -> Result<Update, StartError> {
-        if let Some(id) = self.by_endpoint.get(&endpoint) {
-            return Err(StartError::AlreadyOpen(*id));
-        }
-        let id = self.next_id;
-        self.next_id += 1;
-        self.app.follow_download(id, &endpoint);
-        let (update, actions) = Update::start(self.app.now(), id, &endpoint, goal, patience);
-        self.keep(update.clone(), actions).await;
-        Ok(update)
-    }
-
-    async fn event(&mut self, event: &Event) {
+    fn event(&mut self, event: &Event) {
+        let now = self.app.now();
         match event {
             Event::Registered { registration, .. } => {
-                if let Some(id) = self.by_endpoint.get(&registration.endpoint) {
-                    self.input(*id, Input::Registered).await;
-                }
+                let event = FleetEvent::Registered(&registration.endpoint);
+                self.engine.handle_event(now, &event, &mut self.outbox);
             }
-            Event::Reported(report) => {
-                if let Some(id) = self.by_endpoint.get(&report.endpoint).copied() {
-                    self.reported(id, report).await;
-                }
+            Event::Updated { registration, .. } => {
+                let event = FleetEvent::Contact(&registration.endpoint);
+                self.engine.handle_event(now, &event, &mut self.outbox);
+            }
+            Event::Reported(report) if self.engine.cares_for(&report.endpoint).is_some() => {
+                self.reported(now, report);
             }
             _ => {}
         }
     }
 
-    async fn reported(&mut self, id: u64, report: &Report) {
-        let base = match &report.source {
-            ReportSource::Notification { paths, composite: false, .. } => {
-                paths.first().copied().unwrap_or(Path::ROOT)
-            }
-            _ => Path::ROOT,
-        };
-        self.said(id, report.format, base, &report.payload).await;
+    fn reported(&mut self, now: u64, report: &Report) {
+        let models = DeviceModels::of_any(&self.app.models);
+        let readable = models.decode_readable(report.format, base_of(report), &report.payload);
+        for value in readable.entries.iter().filter_map(value_of) {
+            self.engine.handle_event(now, &FleetEvent::Said(&report.endpoint, value), &mut self.outbox);
+        }
     }
 
-    async fn performed(&mut self, id: u64, action: Action, result: Result<Outcome, Failure>) {
-        match result {
+    fn performed(&mut self, update: u64, token: u64, path: Path, result: Result<Outcome, Failure>) {
+        let (entries, reason);
+        let answer = match result {
             Ok(reply) if reply.code.is_success() => {
                 let format = reply.format.unwrap_or(ContentFormat::TEXT);
-                if matches!(action, Action::Read(_) | Action::Observe(_)) {
-                    self.said(id, format, action.path(), &reply.payload).await;
-                }
-                self.input(id, Input::Done(action)).await;
+                let models = DeviceModels::of_any(&self.app.models);
+                entries = models.decode(format, path, &reply.payload).unwrap_or_default();
+                let value = entries.iter().filter(|entry| entry.path == path).find_map(value_of);
+                value.map_or(Answer::Done, Answer::Value)
             }
             Ok(reply) => {
-                let words = String::from_utf8_lossy(&reply.payload);
-                let name = reply.code.name().unwrap_or("unknown code");
-                let reason = match words.is_empty() {
-                    true => format!("{} {name}", reply.code),
-                    false => format!("{} {name}: {words}", reply.code),
-                };
-                self.input(id, Input::Failed(action, &reason)).await;
+                reason = told(&reply);
+                Answer::Refused { code: reply.code.to_byte(), reason: &reason }
             }
             Err(failure) => {
-                self.input(id, Input::Failed(action, &failure.to_string())).await;
+                reason = failure.to_string();
+                Answer::Unanswered { reason: &reason }
             }
+        };
+        if self.submitted.get(&update).is_some_and(|(submitted, _)| *submitted == token) {
+            self.submitted.remove(&update);
         }
-    }
-
-    /// Takes values that the device said, in an answer or by itself.
-    async fn said(&mut self, id: u64, format: ContentFormat, base: Path, payload: &[u8]) {
-        let app = self.app.clone();
-        let Ok(entries) = DeviceModels::of_any(&app.models).decode(format, base, payload) else { return };
-        for entry in entries {
-            let input = match (entry.path, &entry.value) {
-                (update::FIRMWARE_VERSION, Some(OwnedValue::String(version))) => Input::Version(version),
-                (update::STATE, Some(OwnedValue::Integer(state))) => Input::State(*state),
-                (update::RESULT, Some(OwnedValue::Integer(result))) => Input::Result(*result),
-                _ => continue,
-            };
-            self.input(id, input).await;
-        }
-    }
-
-    async fn time_out(&mut self) {
-        let now = self.app.now();
-        let due = |update: &&Update| update.deadline().is_some_and(|at| at <= now);
-        let ids: Vec<_> = self.open.values().filter(due).map(Update::id).collect();
-        for id in ids {
-            self.input(id, Input::Timeout).await;
-        }
+        let event = FleetEvent::Answered { update, token, answer };
+        self.engine.handle_event(self.app.now(), &event, &mut self.outbox);
     }
 
     fn wait(&self) -> Duration {
         let now = self.app.now();
-        let next = self.open.values().filter_map(Update::deadline).min();
-        next.map_or(IDLE_WAIT, |at| Duration::from_millis(at.saturating_sub(now) + 1)).min(IDLE_WAIT)
+        let next = self.engine.poll_timeout();
+        next.map_or(IDLE_WAIT, |at| Duration::from_millis(at.saturating_sub(now))).min(IDLE_WAIT)
     }
 
-    async fn input(&mut self, id: u64, input: Input<'_>) -> Option<Update> {
-        let mut update = self.open.remove(&id)?;
-        let stage = update.stage().clone();
-        let actions = update.handle(self.app.now(), input);
-        if *update.stage() == stage && actions.is_empty() {
-            self.open.insert(id, update.clone());
-        } else {
-            self.keep(update.clone(), actions).await;
+    /// Makes a batch durable, and then does what it wants done.
+    async fn flush(&mut self) -> Result<(), Stopped> {
+        self.engine.end_batch(&mut self.outbox);
+        let Outbox { records, operations, progress, .. } = std::mem::take(&mut self.outbox);
+        if !records.is_empty() {
+            let changed_at = self.app.now();
+            let changes = records.into_iter().map(|record| Change::Update { record, changed_at });
+            self.app.journal.commit(changes.collect()).await.map_err(|_| Stopped)?;
         }
-        Some(update)
+        self.app.hub.set_open_updates(self.engine.len());
+        for operation in operations {
+            self.carry_out(operation).await;
+        }
+        for update in &progress {
+            self.tell(update);
+        }
+        for waiting in std::mem::take(&mut self.waiting) {
+            self.answer(waiting, &progress);
+        }
+        Ok(())
     }
 
-    /// Saves an update, and then does what it wants done.
-    async fn keep(&mut self, update: Update, actions: Vec<Action>) {
-        let change = Change::Update { record: update.record(), changed_at: self.app.now() };
-        if self.app.journal.commit(vec![change]).await.is_err() {
-            return;
-        }
-        self.app.hub.tell_update(&update);
-        let endpoint: Arc<str> = update.endpoint().into();
+    fn tell(&mut self, update: &Update) {
+        self.app.hub.tell_update(update);
         if update.has_ended() {
-            tracing::info!(device = %endpoint, update = update.id(), end = %update.stage(), "firmware update ended");
-            self.by_endpoint.remove(&endpoint);
-            if let Some(push) = self.app.downloads.get(update.id()).and_then(|followed| followed.push) {
-                // One that is done is not there any more.
-                self.app.cancel(&endpoint, push).await;
-            }
-            for action in actions {
-                self.perform(&update, &endpoint, action);
-            }
+            tracing::info!(device = %update.endpoint(), update = update.id(), end = %update.stage(), "firmware update ended");
+            self.submitted.remove(&update.id());
             self.app.forget_download(update.id());
-        } else {
-            for action in actions {
-                self.perform(&update, &endpoint, action);
-            }
-            self.by_endpoint.insert(endpoint, update.id());
-            self.open.insert(update.id(), update);
         }
-        self.app.hub.set_open_updates(self.open.len());
     }
 
-    fn perform(&self, update: &Update, endpoint: &Arc<str>, action: Action) {
-        let (id, results) = (update.id(), self.results.clone());
-        let Some((request, intent)) = self.request(update, &action) else {
+    fn answer(&self, waiting: Waiting, progress: &[Update]) {
+        let find = |id| progress.iter().find(|update| update.id() == id).cloned();
+        match waiting {
+            Waiting::Started(id, answer) => {
+                let _ = answer.send(find(id).ok_or(StartError::Stopping));
+            }
+            Waiting::Cancelled(id, answer) => {
+                let _ = answer.send(find(id));
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, operation: Operation) {
+        let Operation { update, endpoint, step } = operation;
+        match step {
+            Step::Submit(token, action) => self.submit(update, &endpoint, token, &action),
+            Step::Withdraw(token) => {
+                let submitted = self.submitted.remove(&update).filter(|(submitted, _)| *submitted == token);
+                if let Some((_, operation)) = submitted {
+                    // One that is done is not there any more.
+                    self.app.cancel(&endpoint, operation).await;
+                }
+            }
+        }
+    }
+
+    fn submit(&mut self, id: u64, endpoint: &Arc<str>, token: u64, action: &Action) {
+        let (path, results) = (action.path(), self.results.clone());
+        let Some((request, intent)) = self.request(action) else {
             let result = Err(Failure::Cancelled);
-            let _ = results.send(Command::Performed { id, action, result });
+            let _ = results.send(Command::Performed { id, token, path, result });
             return;
         };
         let (operation, end) =
             self.app.submit(endpoint, request, intent, Durability::Patient, ACTION_PATIENCE);
-        if action == Action::Push {
+        self.submitted.insert(id, (token, operation));
+        if matches!(action, Action::Push(_)) {
             self.app.downloads.pushed_by(id, operation);
         }
         tokio::spawn(async move {
             if let Ok(Progress::Ended(result)) = end.await {
                 // After the stop nobody listens.
-                let _ = results.send(Command::Performed { id, action, result });
+                let _ = results.send(Command::Performed { id, token, path, result });
             }
         });
     }
 
-    fn request(&self, update: &Update, action: &Action) -> Option<(Downlink, Intent)> {
+    fn request(&self, action: &Action) -> Option<(Downlink, Intent)> {
         let path = action.path();
-        let uri;
+        let write = |uri| {
+            let content = Content { format: ContentFormat::TEXT, payload: uri };
+            Typed::Write { path, mode: WriteMode::Replace, content }
+        };
         let typed = match action {
             Action::Read(_) => Typed::Read { path, accept: None },
             Action::Observe(_) => Typed::Observe { path, accept: None, attributes: Attributes::default() },
-            Action::WriteUri(base) => {
-                // A path of its own tells how far this device has come. An empty one takes the order back.
-                uri = if base.is_empty() { String::new() } else { format!("{base}/{}", update.id()) };
-                let content = Content { format: ContentFormat::TEXT, payload: uri.as_bytes() };
-                Typed::Write { path, mode: WriteMode::Replace, content }
-            }
+            Action::Reset => write(b""),
+            Action::WriteUri(uri) => write(uri.as_bytes()),
             Action::Execute => Typed::Execute { path, arguments: "" },
-            Action::Push => return self.push(update.goal()),
+            Action::Push(digest) => return self.push(digest),
         };
         let intent = match action {
             Action::Observe(_) => Intent::Observe { paths: Arc::from([path]), composite: false },
@@ -345,11 +361,30 @@ impl Driver {
     }
 
     /// The write of the whole image: its bytes are shared by all devices that are sent it.
-    fn push(&self, goal: &Goal) -> Option<(Downlink, Intent)> {
-        let image = self.app.firmware.get(&goal.digest)?;
+    fn push(&self, digest: &str) -> Option<(Downlink, Intent)> {
+        let image = self.app.firmware.get(digest)?;
         let segments = ["5", "0", "0"].map(|segment| (OptionNumber::URI_PATH, Box::from(segment.as_bytes())));
         let mut options = Vec::from(segments);
         options.push((OptionNumber::CONTENT_FORMAT, Box::from([ContentFormat::OCTET_STREAM.0 as u8])));
         Some((Downlink { code: Code::PUT, options, payload: image.package() }, Intent::Once))
+    }
+}
+
+fn told(reply: &Outcome) -> String {
+    let words = String::from_utf8_lossy(&reply.payload);
+    let name = reply.code.name().unwrap_or("unknown code");
+    match words.is_empty() {
+        true => format!("{} {name}", reply.code),
+        false => format!("{} {name}: {words}", reply.code),
+    }
+}
+
+/// What an update wants to know of a value.
+fn value_of(entry: &Entry) -> Option<Value<'_>> {
+    match (entry.path, entry.value.as_ref()?) {
+        (update::FIRMWARE_VERSION, OwnedValue::String(version)) => Some(Value::Version(version)),
+        (update::STATE, OwnedValue::Integer(state)) => Some(Value::State(*state)),
+        (update::RESULT, OwnedValue::Integer(result)) => Some(Value::Result(*result)),
+        _ => None,
     }
 }

@@ -72,7 +72,10 @@ impl Device {
     #[must_use]
     pub fn blank(config: ClientConfig, seed: u64) -> Self {
         let mut device = Self::new(config, &[], seed);
-        device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").expect("a short URI"));
+        device
+            .client
+            .set_bootstrap_server(Security::none("coap://192.0.2.2").expect("a short URI"))
+            .expect("a short record");
         device
     }
 
@@ -89,10 +92,7 @@ impl Device {
         self.fetch = None;
         self.client = SimClient::new(self.config, fork(&mut self.rng));
         let (client, storage) = (&mut self.client, &mut self.storage);
-        self.objects.with(|objects| match client.restore(objects, storage) {
-            Ok(()) => {}
-            Err(never) => match never {},
-        });
+        self.objects.with(|objects| client.restore(objects, storage).expect("records of its own"));
         self.start(now);
     }
 
@@ -133,10 +133,7 @@ impl Device {
 
     fn persist(&mut self) {
         let (client, storage) = (&mut self.client, &mut self.storage);
-        self.objects.with(|objects| match client.persist(objects, storage) {
-            Ok(()) => {}
-            Err(never) => match never {},
-        });
+        self.objects.with(|objects| client.persist(objects, storage).expect("records that fit"));
     }
 
     fn heed(&mut self, event: Event) {

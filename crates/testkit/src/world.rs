@@ -178,7 +178,10 @@ impl World {
         let device = &self.devices[0].device;
         let view = self.server.shard.registration(device.client.config().endpoint.as_str());
         view.is_some_and(|view| {
-            device.client.location(ONLY_SERVER).is_some_and(|location| location.ends_with(view.id()))
+            device
+                .client
+                .location(ONLY_SERVER)
+                .is_some_and(|location| location.to_string().ends_with(view.id()))
         })
     }
 

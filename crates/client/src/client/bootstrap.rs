@@ -20,12 +20,14 @@ use buoy_lwm2m::path::Path;
 use rand_core::Rng;
 
 use super::exchange::{Exchange, Tag};
+use super::register::spread;
 use super::session::Session;
-use super::{Client, Link, tree};
+use super::{Client, Link, RecordError, tree};
 use crate::access::AccessObject;
-use crate::accounts::{Accounts, Record, RecordReader};
+use crate::accounts::Accounts;
 use crate::effects::{BootstrapFailure, Event, ServerSlot};
 use crate::object::{Clock, Context, Object, Refusal};
+use crate::record::{Record, RecordReader};
 use crate::staging::{Log, Staged};
 use crate::storage::Storage;
 use crate::text::Bytes;
@@ -66,6 +68,12 @@ enum Phase {
     Open {
         touched: Instant,
     },
+}
+
+/// What was found in the place of a configuration that is not stored whole yet.
+pub(super) enum Journal {
+    Empty,
+    Restored,
 }
 
 /// Why the device wants to be configured.
@@ -416,9 +424,7 @@ impl<
         self.bootstrap.echo = Bytes::EMPTY;
         let pause =
             FIRST_PAUSE.saturating_mul(2u64.saturating_pow(self.bootstrap.failures)).min(LONGEST_PAUSE);
-        // Devices that failed together don't come back together.
-        let spread = u64::from(self.rng.next_u32()).checked_rem(pause.saturating_mul(250)).unwrap_or(0);
-        let pause = Duration::from_millis(pause.saturating_mul(1000).saturating_add(spread));
+        let pause = spread(pause, self.rng.next_u32());
         self.bootstrap.failures = self.bootstrap.failures.saturating_add(1);
         self.bootstrap.phase = Phase::Waiting { until: now.after(pause) };
         self.effects.emit(Event::BootstrapFailed(reason));
@@ -450,17 +456,18 @@ impl<
     }
 
     /// Saves a new configuration as one record, so that after a power cut there is all of it or nothing.
-    pub(super) fn open_journal<S: Storage>(&mut self, storage: &mut S) -> Result<(), S::Error> {
+    pub(super) fn open_journal<S: Storage>(&mut self, storage: &mut S) -> Result<(), RecordError<S::Error>> {
         let Staging::Committing(log) = &self.bootstrap.staging else { return Ok(()) };
         let mut record = [0; BODY];
-        let length = write_journal(&self.accounts, &self.access, log, &mut record).unwrap_or(0);
-        storage.save(JOURNAL, record.get(..length).unwrap_or_default())
+        let length = write_journal(&self.accounts, &self.access, log, &mut record);
+        let length = length.ok_or(RecordError::TooLarge(JOURNAL))?;
+        storage.save(JOURNAL, record.get(..length).unwrap_or_default()).map_err(RecordError::Storage)
     }
 
     /// Says that every record of the new configuration is in its place.
-    pub(super) fn close_journal<S: Storage>(&mut self, storage: &mut S) -> Result<(), S::Error> {
+    pub(super) fn close_journal<S: Storage>(&mut self, storage: &mut S) -> Result<(), RecordError<S::Error>> {
         if let Staging::Committing(_) = self.bootstrap.staging {
-            storage.save(JOURNAL, &[])?;
+            storage.save(JOURNAL, &[]).map_err(RecordError::Storage)?;
             self.bootstrap.staging = Staging::Nothing;
         }
         Ok(())
@@ -471,16 +478,20 @@ impl<
         &mut self,
         objects: &mut [&mut dyn Object],
         storage: &mut S,
-    ) -> Result<(), S::Error> {
+    ) -> Result<Journal, RecordError<S::Error>> {
         let mut record = [0; BODY];
-        let length = storage.load(JOURNAL, &mut record)?.unwrap_or(0);
+        let length = storage.load(JOURNAL, &mut record).map_err(RecordError::Storage)?.unwrap_or(0);
+        if length == 0 {
+            return Ok(Journal::Empty);
+        }
         let mut reader = RecordReader(record.get(..length).unwrap_or_default());
         let parts = (reader.nested(), reader.nested(), reader.nested(), reader.nested());
-        let (Some(security), Some(servers), Some(access), Some(others)) = parts else { return Ok(()) };
-        self.accounts.security.load(security);
-        self.accounts.servers.load(servers);
-        self.access.load(access);
-        let log = Log { bytes: Bytes::new(others).unwrap_or_default() };
+        let (Some(security), Some(servers), Some(access), Some(others)) = parts else {
+            return Err(RecordError::Damaged(JOURNAL));
+        };
+        self.accounts.read_records(security, servers).map_err(|_| RecordError::Damaged(JOURNAL))?;
+        self.access.read_record(access).ok_or(RecordError::Damaged(JOURNAL))?;
+        let log = Log { bytes: Bytes::new(others).map_err(|_| RecordError::Damaged(JOURNAL))? };
         [0, 1, 2].into_iter().for_each(|object| self.effects.persist(object));
         let mut context = Context::new(Clock::default(), &mut self.effects);
         let mut scratch = [0; BODY];
@@ -488,7 +499,7 @@ impl<
         let _carried_out =
             tree(&mut self.accounts, &mut self.access, objects).replay(&mut context, &log, &mut scratch);
         self.bootstrap.staging = Staging::Committing(log);
-        Ok(())
+        Ok(Journal::Restored)
     }
 }
 

@@ -8,19 +8,20 @@ use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
 use buoy_coap::wire::{Message, MessageWriter};
 use buoy_lwm2m::operation::{
-    Content, Location, LwM2mVersion, Operation, Register, Response, ShortText, Update, Uplink,
+    BadResponse, Content, Location, LwM2mVersion, Operation, Register, Response, ShortText, Update, Uplink,
 };
 use buoy_lwm2m::path::Path;
 use rand_core::Rng;
 
 use super::bootstrap::Reason;
 use super::exchange::{Exchange, Tag};
+use super::location::RegistrationLocation;
 use super::session::{Phase, Reported, Sending, Session};
 use super::{Client, Link, digest, tree};
 use crate::accounts::{Server, Wish};
 use crate::effects::{Event, RegistrationFailure, ServerSlot};
 use crate::object::Object;
-use crate::text::{Bytes, Text};
+use crate::text::Bytes;
 use crate::tree::{Missing, Reading};
 
 /// When something can't be sent because too much is under way.
@@ -274,11 +275,10 @@ impl<
         let Some(server) = self.accounts.server(slot).copied() else { return };
         let (version, sleeps) = (self.config.version, self.sleeps(&server));
         let Some(session) = self.session(slot) else { return };
-        let (text, reported) = (session.location, session.reported);
-        let Some(location) = Location::parse(text.as_str()) else { return };
+        let reported = session.reported;
         let Some((block, range)) = sending.upload.block() else { return };
         let update = Update {
-            location,
+            location: ITS_OWN,
             lifetime: (reported.lifetime != server.lifetime).then_some(server.lifetime),
             binding: (reported.binding != Some(server.binding)).then(|| said_binding(version, sleeps)),
             sms: None,
@@ -303,10 +303,9 @@ impl<
             self.set_phase(slot, until.map_or(Phase::Off, |until| Phase::Waiting { until }));
             return;
         }
-        let text = session.location;
-        let Some(location) = Location::parse(text.as_str()) else { return };
         self.endpoint.cancel(now, slot, Tag::from(Exchange::Update(slot)).0);
-        self.transmit(now, Exchange::Deregister(slot), slot, &Uplink::Deregister { location }, None);
+        let deregister = Uplink::Deregister { location: ITS_OWN };
+        self.transmit(now, Exchange::Deregister(slot), slot, &deregister, None);
         self.set_phase(slot, Phase::Deregistering { until });
     }
 
@@ -342,10 +341,10 @@ impl<
             message_id: session.ids.next_id(),
             tag: Tag::from(exchange).0,
         };
-        let echo = session.echo;
-        let sent = self
-            .endpoint
-            .send(now, &mut self.rng, outgoing, |writer| write_uplink(writer, uplink, part, echo.as_slice()));
+        let (echo, location) = (session.echo, &session.location);
+        let sent = self.endpoint.send(now, &mut self.rng, outgoing, |writer| {
+            write_uplink(writer, uplink, location, part, echo.as_slice());
+        });
         sent.is_ok()
     }
 
@@ -393,8 +392,9 @@ impl<
         let options = message.options();
         let response = Response::parse(Operation::Register, message.code(), options, message.payload());
         match response {
-            Ok(Response { code: Code::CREATED, location: Some(location), .. }) => {
-                self.registered(now, slot, &location, sending.objects);
+            // Any location will do: whatever it is made of, it is only sent back.
+            Ok(Response { code: Code::CREATED, .. }) | Err(BadResponse::PeerSentBadLocation) => {
+                self.registered(now, slot, message, sending.objects);
             }
             Ok(response) => self.fail(now, slot, RegistrationFailure::ServerRefused(response.code)),
             Err(_) => self.fail(now, slot, RegistrationFailure::ServerSentNonsense),
@@ -431,14 +431,13 @@ impl<
         }
     }
 
-    fn registered(&mut self, now: Instant, slot: ServerSlot, location: &Location<'_>, objects: u32) {
-        let mut text = Text::EMPTY;
-        if core::fmt::Write::write_fmt(&mut text, format_args!("{location}")).is_err() {
+    fn registered(&mut self, now: Instant, slot: ServerSlot, message: &Message<'_>, objects: u32) {
+        let (Ok(location), Code::CREATED) = (RegistrationLocation::of(message), message.code()) else {
             self.fail(now, slot, RegistrationFailure::ServerSentNonsense);
             return;
-        }
+        };
         let Some(session) = self.session_mut(slot) else { return };
-        session.location = text;
+        session.location = location;
         session.attempts = 0;
         session.sequences = 0;
         session.exhausted = false;
@@ -552,18 +551,19 @@ impl<
     fn fail(&mut self, now: Instant, slot: ServerSlot, reason: RegistrationFailure) {
         self.effects.emit(Event::RegistrationFailed(slot, reason));
         let Some(server) = self.accounts.server(slot).copied() else { return };
+        let chance = self.rng.next_u32();
         let Some(session) = self.session_mut(slot) else { return };
         let failed_before = session.attempts;
         session.attempts = failed_before.saturating_add(1);
         if session.attempts < server.retry_count {
             let factor = 2u64.saturating_pow(failed_before);
-            let pause = Duration::from_secs(u64::from(server.retry_timer).saturating_mul(factor));
+            let pause = spread(u64::from(server.retry_timer).saturating_mul(factor), chance);
             session.phase = Phase::Waiting { until: now.after(pause) };
             return;
         }
         session.attempts = 0;
         session.sequences = session.sequences.saturating_add(1);
-        let pause = Duration::from_secs(u64::from(server.sequence_delay));
+        let pause = spread(u64::from(server.sequence_delay), chance);
         session.phase = Phase::Waiting { until: now.after(pause) };
         if session.sequences >= server.sequence_retry_count {
             session.sequences = 0;
@@ -634,14 +634,43 @@ struct Part {
     tag: u32,
 }
 
+/// A pause of so many seconds and up to a quarter more, by chance: devices that lost their server together don't come back together.
+pub(super) fn spread(seconds: u64, chance: u32) -> Duration {
+    let more = u64::from(chance).checked_rem(seconds.saturating_mul(250)).unwrap_or(0);
+    Duration::from_millis(seconds.saturating_mul(1000).saturating_add(more))
+}
+
 /// LwM2M 1.0 says in the binding that the device sleeps; later versions have the query `Q`.
 fn said_binding(version: LwM2mVersion, sleeps: bool) -> buoy_lwm2m::operation::Binding {
     let plain = buoy_lwm2m::operation::Binding::UDP;
     if sleeps && version == LwM2mVersion::V1_0 { plain.with_queue_flag() } else { plain }
 }
 
-fn write_uplink(writer: &mut MessageWriter<'_>, uplink: &Uplink<'_>, part: Option<Part>, echo: &[u8]) {
-    for (number, value) in uplink.options() {
+/// Stands for the location of a request, which [`write_uplink`] writes as the server said it.
+const ITS_OWN: Location<'static> = Location::of_path(Path::ROOT);
+
+/// Options have to ascend: the queries of the location come before those of the request, both behind its content format.
+fn write_uplink(
+    writer: &mut MessageWriter<'_>,
+    uplink: &Uplink<'_>,
+    location: &RegistrationLocation,
+    part: Option<Part>,
+    echo: &[u8],
+) {
+    let is_at_location = matches!(uplink, Uplink::Update(_) | Uplink::Deregister { .. });
+    let location = is_at_location.then_some(location);
+    if let Some(location) = location {
+        location.write_path(writer);
+    }
+    let (before, behind) =
+        (|number| number < OptionNumber::URI_QUERY, |number| number >= OptionNumber::URI_QUERY);
+    for (number, value) in uplink.options().filter(|(number, _)| before(*number)) {
+        writer.option(number, &value);
+    }
+    if let Some(location) = location {
+        location.write_query(writer);
+    }
+    for (number, value) in uplink.options().filter(|(number, _)| behind(*number)) {
         writer.option(number, &value);
     }
     if let Some(part) = part {

@@ -4,16 +4,14 @@ use buoy_coap::block::Upload;
 use buoy_coap::endpoint::MessageIds;
 use buoy_coap::time::Instant;
 
-use crate::text::{Bytes, Text};
-
-/// The most bytes of a registration's location.
-pub(crate) const LOCATION_MAX: usize = 64;
+use super::location::RegistrationLocation;
+use crate::text::Bytes;
 
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) phase: Phase,
     pub(crate) ids: MessageIds,
-    pub(crate) location: Text<LOCATION_MAX>,
+    pub(crate) location: RegistrationLocation,
     pub(crate) pending: Pending,
     pub(crate) reported: Reported,
     /// What the server wants to see again (RFC 9175, section 2.3).
@@ -80,7 +78,7 @@ impl Session {
         Self {
             phase: Phase::Queued,
             ids,
-            location: Text::EMPTY,
+            location: RegistrationLocation::NONE,
             pending: Pending::default(),
             reported: Reported::default(),
             echo: Bytes::EMPTY,

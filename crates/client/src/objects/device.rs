@@ -3,11 +3,11 @@
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
-use crate::accounts::{Record, RecordReader};
 use crate::effects::{Event, RebootReason};
 use crate::object::{
     At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
 };
+use crate::record::{Record, RecordReader};
 use crate::text::Text;
 
 /// Errors that are kept.
@@ -291,11 +291,11 @@ impl Object for Device {
         Ok(())
     }
 
-    fn save(&self, record: &mut [u8]) -> usize {
+    fn save(&self, record: &mut [u8]) -> Option<usize> {
         let mut writer = Record::new(record);
         writer.bytes(self.utc_offset.as_str().as_bytes());
         writer.bytes(self.timezone.as_str().as_bytes());
-        writer.finish()
+        writer.fitting()
     }
 
     fn load(&mut self, record: &[u8]) {

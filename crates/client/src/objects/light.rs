@@ -7,10 +7,10 @@ use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
 use super::temperature::{application_type, next_of};
-use crate::accounts::{Record, RecordReader};
 use crate::object::{
     At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
 };
+use crate::record::{Record, RecordReader};
 use crate::text::Text;
 
 /// `N` lamps, numbered from 0. The shell looks at [`LightControl::level`] after each call into the client.
@@ -146,13 +146,13 @@ impl<const N: usize> Object for LightControl<N> {
     }
 
     /// Keeps the dimmers and the application types; whether a lamp is on is not for a reboot to decide, so it is off.
-    fn save(&self, record: &mut [u8]) -> usize {
+    fn save(&self, record: &mut [u8]) -> Option<usize> {
         let mut writer = Record::new(record);
         for lamp in &self.lamps {
             writer.byte(lamp.dimmer);
             writer.bytes(lamp.application.as_str().as_bytes());
         }
-        writer.finish()
+        writer.fitting()
     }
 
     fn load(&mut self, record: &[u8]) {

@@ -121,6 +121,12 @@ impl World {
         self.answer(&request, Code::CHANGED, &[]);
     }
 
+    pub fn accept_update_at_any_path(&mut self) {
+        let request = self.request().clone();
+        self.sent.clear();
+        self.answer(&request, Code::CHANGED, &[]);
+    }
+
     pub fn accept_update_at(&mut self, path: &str) {
         let request = self.request().clone();
         assert_eq!(request.path(), path);

@@ -173,7 +173,7 @@ pub(crate) fn update_json(update: &Update) -> api::Update {
     let history = history.map(|entry| api::UpdateStage { at: entry.at, detail: entry.stage.to_string() });
     api::Update {
         id: update.id(),
-        endpoint: update.endpoint().to_owned(),
+        endpoint: update.endpoint().to_string(),
         firmware: update.goal().digest.clone(),
         version: update.goal().version.clone(),
         old_version: update.old_version().map(str::to_owned),
@@ -192,10 +192,12 @@ fn state_name(stage: &Stage) -> &'static str {
         Stage::Downloading => "downloading",
         Stage::Executing => "executing",
         Stage::Installing => "installing",
+        Stage::Deferred => "deferred",
         Stage::Confirming => "confirming",
         Stage::Ended(End::Updated) => "updated",
         Stage::Ended(End::AlreadyRunning) => "already_running",
         Stage::Ended(End::RolledBack { .. }) => "rolled_back",
+        Stage::Ended(End::UnexpectedVersion { .. }) => "unexpected_version",
         Stage::Ended(End::Refused { .. }) => "refused",
         Stage::Ended(End::Failed { .. }) => "failed",
         Stage::Ended(End::TimedOut { .. }) => "timed_out",

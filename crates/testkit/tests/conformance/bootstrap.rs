@@ -21,7 +21,7 @@ fn blank() -> World {
 /// A registered device that also knows the bootstrap server.
 fn registered() -> World {
     let mut world = World::new(7);
-    world.device().client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap());
+    world.device().client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap()).unwrap();
     world.bootstrap.configure(DEVICE, one_server(101));
     world.start();
     world.network.log.clear();
@@ -58,7 +58,7 @@ fn int_0_a_blank_device_asks_for_its_configuration_and_registers_with_it() {
 #[test]
 fn int_0_a_device_that_leaves_the_factory_with_accounts_needs_no_bootstrap() {
     let mut world = World::new(7);
-    world.device().client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap());
+    world.device().client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap()).unwrap();
     world.start();
     world.wait(3600);
     assert!(world.bootstrap_lines().is_empty());
@@ -68,7 +68,7 @@ fn int_0_a_device_that_leaves_the_factory_with_accounts_needs_no_bootstrap() {
 fn int_0_the_hold_off_time_passes_before_the_device_asks() {
     let mut world = blank();
     let account = Security { hold_off: 500, ..Security::none("coap://192.0.2.2").unwrap() };
-    world.device().client.set_bootstrap_server(account);
+    world.device().client.set_bootstrap_server(account).unwrap();
     world.start_all();
     world.wait(499);
     assert!(world.bootstrap_lines().is_empty());
@@ -262,7 +262,7 @@ fn int_7_a_device_that_cannot_register_falls_back_to_bootstrap() {
     let account = Server { retry_count: 2, retry_timer: 10, ..Server::new(101, 300) };
     let device = world.device();
     device.client.add_server(Security::none("coap://192.0.2.1").unwrap(), account).unwrap();
-    device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap());
+    device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap()).unwrap();
     world.bootstrap.configure(DEVICE, one_server(102));
     world.server.unreachable = true;
     world.start_all();
@@ -279,7 +279,7 @@ fn int_7_an_account_that_forbids_it_causes_no_bootstrap() {
         Server { retry_count: 2, retry_timer: 10, bootstrap_on_failure: false, ..Server::new(101, 300) };
     let device = world.device();
     device.client.add_server(Security::none("coap://192.0.2.1").unwrap(), account).unwrap();
-    device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap());
+    device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap()).unwrap();
     world.bootstrap.configure(DEVICE, one_server(102));
     world.server.unreachable = true;
     world.start_all();
@@ -364,7 +364,7 @@ fn a_server_is_refused_while_the_bootstrap_goes_on() {
 fn the_bootstrap_server_s_account_goes_when_its_time_has_come() {
     let mut world = blank();
     let account = Security { account_timeout: 1000, ..Security::none("coap://192.0.2.2").unwrap() };
-    world.device().client.set_bootstrap_server(account);
+    world.device().client.set_bootstrap_server(account).unwrap();
     world.start();
     world.wait(900);
     assert!(world.device().client.bootstrap_server().is_some());

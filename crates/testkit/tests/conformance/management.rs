@@ -234,7 +234,7 @@ fn int_237_a_read_without_accept_is_answered_in_a_format_of_the_device_s_version
 #[test]
 fn int_241_a_reboot_is_acknowledged_and_then_the_device_registers_anew() {
     let mut world = World::registered();
-    let old = world.device().client.location(buoy_testkit::ONLY_SERVER).unwrap().to_owned();
+    let old = world.device().client.location(buoy_testkit::ONLY_SERVER).unwrap().to_string();
     let reboot = world.execute("/3/0/4");
     assert_eq!(reboot.lines(), both("POST /3/0/4", "2.04"));
     assert!(world.device().saw(Event::Reboot(RebootReason::Requested)));
@@ -242,7 +242,7 @@ fn int_241_a_reboot_is_acknowledged_and_then_the_device_registers_anew() {
     assert!(world.is_registered());
     let device = world.device();
     assert_eq!(device.reboots, 1);
-    assert_ne!(device.client.location(buoy_testkit::ONLY_SERVER).unwrap(), old);
+    assert_ne!(device.client.location(buoy_testkit::ONLY_SERVER).unwrap().to_string(), old);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn int_101_a_device_registers_and_the_server_knows_what_it_said() {
 #[test]
 fn int_102_the_registration_is_updated_before_it_ends() {
     let mut world = World::registered();
-    let location = world.device().client.location(ONLY_SERVER).unwrap().to_owned();
+    let location = world.device().client.location(ONLY_SERVER).unwrap().to_string();
     world.network.log.clear();
     world.wait(3600);
     let updates: Vec<_> = world.from_device().map(|sent| sent.line()).collect();
@@ -43,7 +43,7 @@ fn int_102_the_registration_is_updated_before_it_ends() {
 #[test]
 fn int_103_a_device_deregisters_and_the_server_forgets_it() {
     let mut world = World::registered();
-    let location = world.device().client.location(ONLY_SERVER).unwrap().to_owned();
+    let location = world.device().client.location(ONLY_SERVER).unwrap().to_string();
     world.network.log.clear();
     let now = world.now;
     let device = world.device();
@@ -57,7 +57,7 @@ fn int_103_a_device_deregisters_and_the_server_forgets_it() {
 #[test]
 fn int_104_the_server_triggers_an_update() {
     let mut world = World::registered();
-    let location = world.device().client.location(ONLY_SERVER).unwrap().to_owned();
+    let location = world.device().client.location(ONLY_SERVER).unwrap().to_string();
     let trigger = world.execute("/1/0/8");
     assert_eq!(trigger.lines(), both("POST /1/0/8", "2.04"));
     world.wait(1);

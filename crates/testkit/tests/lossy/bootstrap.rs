@@ -70,7 +70,7 @@ fn a_blank_device_is_configured_in_the_end() {
 fn with_accounts(seed: u64) -> World {
     let mut world = World::with(seed, config(LwM2mVersion::V1_1));
     let device = world.device();
-    device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap());
+    device.client.set_bootstrap_server(Security::none("coap://192.0.2.2").unwrap()).unwrap();
     world.bootstrap.configure(DEVICE, large());
     world.start();
     world

@@ -15,7 +15,7 @@ use buoy_client::objects::{
     Time,
 };
 use buoy_client::text::Text;
-use buoy_client::{ClientConfig, Event, HostClient, Object, Server, ServerSlot, Storage};
+use buoy_client::{ClientConfig, Event, HostClient, Object, RecordError, Server, ServerSlot, Storage};
 use buoy_coap::block::BlockSize;
 use buoy_coap::time::Instant;
 use buoy_net::clock::Clock;
@@ -154,7 +154,8 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
         add_server(&mut client, account, Server::new(SHORT_SERVER_ID, args.lifetime))?;
     }
     if let Some(account) = accounts.bootstrap {
-        client.set_bootstrap_server(account);
+        let set = client.set_bootstrap_server(account);
+        set.map_err(|error| anyhow::anyhow!("the bootstrap account cannot be made: {error}"))?;
     }
     let storage = Folder::beside(&args.flash).context("the state beside the flash cannot be kept")?;
     let mut rng = rng()?;
@@ -271,7 +272,13 @@ macro_rules! with_objects {
 
 impl Image<'_> {
     fn start(&mut self, accounts: Accounts) -> anyhow::Result<()> {
-        with_objects!(self, |client, objects, storage| client.restore(objects, storage))?;
+        match with_objects!(self, |client, objects, storage| client.restore(objects, storage)) {
+            Err(RecordError::Damaged(object)) => tracing::error!(
+                object,
+                "the stored record of this object is damaged; what the command line says holds in its place"
+            ),
+            other => other.context("the state beside the flash cannot be read")?,
+        }
         self.follow_flags(accounts)?;
         self.persist()?;
         self.open_links();
@@ -508,7 +515,10 @@ impl Image<'_> {
     fn event(&mut self, now: Instant, event: Event) -> anyhow::Result<()> {
         match event {
             Event::Registered(slot) => {
-                say(&format!("REGISTERED {}", self.client.location(slot).unwrap_or("")));
+                say(&format!(
+                    "REGISTERED {}",
+                    self.client.location(slot).map(ToString::to_string).unwrap_or_default()
+                ));
                 self.prove(now)?;
             }
             Event::RegistrationUpdated(_) => say("UPDATED"),

@@ -166,7 +166,7 @@ impl<
         let clock = self.clock(now);
         let format = self.reading(path, accept).format;
         let Staging::Open(staged) = &self.bootstrap.staging else { return Err(Refusal::METHOD_NOT_ALLOWED) };
-        let mut accounts = Accounts::<SERVERS, KEY>::new();
+        let mut accounts = Accounts::<SERVERS, KEY>::new(self.config.version);
         accounts.servers.instances = staged.accounts.servers;
         let mut access = staged.accounts.access;
         let tree = tree(&mut accounts, &mut access, &mut []);
