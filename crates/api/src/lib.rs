@@ -32,6 +32,27 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// An entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AuditEntry {
+    /// Ids grow.
+    pub id: u64,
+    /// When.
+    pub at: u64,
+    /// Who.
+    pub principal: String,
+    /// From which address; empty for the server itself.
+    pub origin: String,
+    /// What was done, as in "credential.revoke".
+    pub action: String,
+    /// On what: an endpoint name, a digest, a pattern.
+    pub target: String,
+    /// More about it.
+    pub detail: String,
+    /// "ok", or why it was refused.
+    pub result: String,
+}
+
 /// A registered device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Device {

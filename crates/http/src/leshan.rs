@@ -30,6 +30,7 @@ use serde_json::{Map, Value, json};
 
 use crate::nodes::{self, Composite, Node};
 use buoy_services::app::{App, Performed};
+use buoy_services::path_values::{Values, read_value};
 use buoy_services::values::{self, DeviceModels};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -435,20 +436,20 @@ fn written_values(
     path: Path,
     headers: &HeaderMap,
     body: &[u8],
-) -> Result<nodes::Values, Plain> {
+) -> Result<Values, Plain> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     if content_type.starts_with("text/plain") {
         let text = std::str::from_utf8(body).map_err(|_| bad_request("the body is not UTF-8 text"))?;
-        let value = nodes::read_value(path, &json!(text), None, models).map_err(bad_request)?;
+        let value = read_value(path, &json!(text), None, models).map_err(bad_request)?;
         return Ok(vec![(path, Some(value))]);
     }
     nodes::parse(path, &parse_json(body)?, models).map_err(bad_request)
 }
 
-fn composite_values(models: &DeviceModels<'_>, body: &[u8]) -> Result<nodes::Values, Plain> {
+fn composite_values(models: &DeviceModels<'_>, body: &[u8]) -> Result<Values, Plain> {
     let body = parse_json(body)?;
     let nodes = body.as_object().ok_or_else(|| bad_request("the body must be an object of path to node"))?;
-    let mut values = nodes::Values::new();
+    let mut values = Values::new();
     for (path, node) in nodes {
         let path: Path = path.parse().map_err(|error| bad_request(format!("{path}: {error}")))?;
         values.extend(nodes::parse(path, node, models).map_err(bad_request)?);

@@ -14,6 +14,7 @@ mod nodes;
 mod tls;
 mod v1;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
@@ -64,7 +65,7 @@ pub async fn serve_interface(
     app: Arc<App>,
     stopped: oneshot::Receiver<()>,
 ) -> std::io::Result<()> {
-    let service = interface(app).into_make_service();
+    let service = interface(app).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(until(stopped)).await
 }
 

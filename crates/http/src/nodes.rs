@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 
 use buoy_lwm2m::path::{Level, Path};
-use buoy_lwm2m::value::{ObjectLink, OwnedValue, ValueType};
+use buoy_lwm2m::value::OwnedValue;
+use buoy_services::hex;
+use buoy_services::path_values::{Values, read_value};
+use buoy_services::values::{DeviceModels, Entry};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json, json};
-
-use buoy_services::hex;
-use buoy_services::values::{DeviceModels, Entry};
-
-/// The values of a node, by path.
-pub(crate) type Values = Vec<(Path, Option<OwnedValue>)>;
 
 /// A node as Leshan writes it.
 #[derive(Debug, Serialize)]
@@ -264,86 +261,6 @@ fn value_of(
     models: &DeviceModels<'_>,
 ) -> Result<OwnedValue, String> {
     read_value(path, value.ok_or("\"value\" is missing")?, kind.and_then(Json::as_str), models)
-}
-
-/// A value in a request: of the type that the model knows, or that the caller names, or that it looks like.
-///
-/// # Errors
-/// What is wrong, in words.
-pub(crate) fn read_value(
-    path: Path,
-    value: &Json,
-    kind: Option<&str>,
-    models: &DeviceModels<'_>,
-) -> Result<OwnedValue, String> {
-    let named = match kind {
-        Some(name) => Some(name.parse().map_err(|_| format!("\"{name}\" is no type of a value"))?),
-        None => None,
-    };
-    // What the object's definition says counts: the device takes the bytes for that, whatever the caller calls them.
-    let value_type = models.value_type(path).or(named).unwrap_or_else(|| look(value));
-    typed_value(value, value_type)
-        .ok_or_else(|| format!("{path}: {value} is no {}, which {}", value_type.name(), form_of(value_type)))
-}
-
-/// How a request writes a value of a type.
-const fn form_of(value_type: ValueType) -> &'static str {
-    match value_type {
-        ValueType::String => "is a JSON string, in quotes",
-        ValueType::CoreLink => "is a JSON string of links as in </3/0>",
-        ValueType::Integer => "is a whole number",
-        ValueType::UnsignedInteger => "is a whole number from 0",
-        ValueType::Float => "is a number",
-        ValueType::Boolean => "is true or false",
-        ValueType::Opaque => "is a JSON string of hexadecimal digits",
-        ValueType::Time => "is in milliseconds since 1970",
-        ValueType::ObjectLink => "is a JSON string as in 3:0",
-    }
-}
-
-fn look(value: &Json) -> ValueType {
-    match value {
-        Json::Bool(_) => ValueType::Boolean,
-        Json::Number(number) if number.is_i64() => ValueType::Integer,
-        Json::Number(_) => ValueType::Float,
-        _ => ValueType::String,
-    }
-}
-
-fn typed_value(value: &Json, value_type: ValueType) -> Option<OwnedValue> {
-    Some(match value_type {
-        ValueType::String => OwnedValue::String(value.as_str()?.to_owned()),
-        ValueType::CoreLink => OwnedValue::CoreLink(value.as_str()?.to_owned()),
-        ValueType::Integer => OwnedValue::Integer(number(value, Json::as_i64)?),
-        ValueType::UnsignedInteger => OwnedValue::UnsignedInteger(number(value, Json::as_u64)?),
-        ValueType::Float => {
-            OwnedValue::Float(number(value, Json::as_f64).filter(|number| number.is_finite())?)
-        }
-        ValueType::Boolean => OwnedValue::Boolean(boolean(value)?),
-        ValueType::Opaque => OwnedValue::Opaque(hex::decode(value.as_str()?)?),
-        ValueType::Time => OwnedValue::Time(number(value, Json::as_i64)?.div_euclid(1000)),
-        ValueType::ObjectLink => OwnedValue::ObjectLink(object_link(value)?),
-    })
-}
-
-/// Numbers come as JSON numbers or as text.
-fn number<T: std::str::FromStr>(value: &Json, read: fn(&Json) -> Option<T>) -> Option<T> {
-    value.as_str().map_or_else(|| read(value), |text| text.parse().ok())
-}
-
-fn boolean(value: &Json) -> Option<bool> {
-    match value {
-        Json::String(text) => text.parse().ok(),
-        other => other.as_bool(),
-    }
-}
-
-fn object_link(value: &Json) -> Option<ObjectLink> {
-    if let Some(text) = value.as_str() {
-        return text.parse().ok();
-    }
-    let id = |name| u16::try_from(value.get(name)?.as_u64()?).ok();
-    Some(ObjectLink { object: id("objectId")?, instance: id("objectInstanceId")? })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Buoy's own REST interface, `/api/v1`: lists in pages, errors as problem documents, long work as resources with a state.
 
+mod audit;
 mod bootstrap;
 mod conditional;
 mod credentials;
@@ -9,15 +10,14 @@ mod firmware;
 mod idempotency;
 mod openapi;
 mod operations;
-mod request;
 mod updates;
-mod values;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::routing::{delete, get, post, put};
@@ -28,6 +28,7 @@ use super::MAX_BODY;
 use super::error::Problem;
 use buoy_services::app::App;
 use buoy_services::journal;
+use buoy_services::principal::Principal;
 
 pub(super) use events::bootstrap_words;
 pub use openapi::document;
@@ -56,6 +57,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/updates", get(updates::list).post(updates::start))
         .route("/api/v1/updates/{id}", get(updates::one))
         .route("/api/v1/updates/{id}", delete(updates::cancel))
+        .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/bootstrap/configs", get(bootstrap::configs).put(bootstrap::put_config))
         .route("/api/v1/bootstrap/configs/{pattern}", get(bootstrap::config).delete(bootstrap::remove_config))
         .route("/api/v1/bootstrap/claims", get(bootstrap::claims))
@@ -67,6 +69,18 @@ pub(super) fn routes() -> Router<Arc<App>> {
 }
 
 type Answer<T> = Result<Json<T>, Problem>;
+
+/// Who sent a request. While there is no sign-in: whoever uses this machine.
+pub(crate) struct Author(pub(crate) Principal);
+
+impl<S: Send + Sync> FromRequestParts<S> for Author {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let origin = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self(Principal::local(origin.map(|ConnectInfo(address)| address.ip()))))
+    }
+}
 
 /// A query whose errors are problem documents.
 struct Queries<T>(T);

@@ -432,7 +432,7 @@ impl Thread {
         self.prepare_sessions(&mut outbox);
         if outbox.is_empty() {
             self.spare.push(outbox);
-        } else if outbox.changes.is_empty() && self.in_flight == 0 {
+        } else if !outbox.has_changes() && self.in_flight == 0 {
             self.release(outbox);
         } else {
             self.in_flight += 1;

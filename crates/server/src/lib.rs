@@ -32,10 +32,10 @@ pub use files::Body;
 pub use objects::ObjectList;
 pub use observation::{ObservationId, ObservationView};
 pub use operation::{
-    Downlink, Durability, Failure, Intent, OperationId, OperationRecord, OperationState, Outcome, Reply,
-    Submission,
+    AnswerRecord, Downlink, Durability, Failure, Intent, OperationId, OperationRecord, OperationState,
+    Outcome, Reply, Submission,
 };
-pub use outbox::{Change, Event, Outbox, Report, ReportSource, UpdatedFields};
+pub use outbox::{Change, Companion, Event, Outbox, Report, ReportSource, UpdatedFields};
 pub use peer::{Peer, SessionId};
 pub use registration::{Attributes, RegistrationKey, RegistrationNotice, RegistrationView};
 pub use shard::{Counters, Directory, Shard, ShardConfig, Unclaimed};

@@ -42,6 +42,8 @@ pub enum Durability {
     Transient,
     /// Kept in memory, and tried at every contact of the device before the deadline. Whoever asked asks again after a restart.
     Patient,
+    /// As patient; and a record of how it ended is in the store. For what can be asked again without harm.
+    Recorded,
     /// A record in the store, delivered whenever the device can be reached before the deadline.
     Durable,
 }
@@ -208,7 +210,9 @@ pub struct AnswerRecord {
 }
 
 impl AnswerRecord {
-    pub(crate) fn of(reply: &Reply) -> Self {
+    /// The record of an answer.
+    #[must_use]
+    pub fn of(reply: &Reply) -> Self {
         Self {
             code: reply.code.to_byte(),
             format: reply.format.map(|format| format.0),
@@ -293,7 +297,9 @@ impl Downlink {
         Self { code: Code::EMPTY, options: Vec::new(), payload: Body::new([0u8; 0]) }
     }
 
-    pub(crate) fn option_records(&self) -> Vec<(u16, Box<[u8]>)> {
+    /// The options as records have them.
+    #[must_use]
+    pub fn option_records(&self) -> Vec<(u16, Box<[u8]>)> {
         self.options.iter().map(|(number, value)| (number.0, value.clone())).collect()
     }
 

@@ -33,9 +33,14 @@ pub struct Outbox {
     pub flights: Vec<(SocketAddr, Box<[u8]>)>,
     /// To be made durable before anything else here leaves.
     pub changes: Vec<Change>,
+    /// What the shell wants made durable together with the changes. The engine neither makes nor reads it.
+    pub companions: Vec<Companion>,
     /// To be told once the changes are durable.
     pub events: Vec<Event>,
 }
+
+/// Something of the shell's that goes with an outbox.
+pub type Companion = Box<dyn std::any::Any + Send>;
 
 /// A change of durable state.
 #[derive(Debug)]
@@ -246,10 +251,13 @@ impl Outbox {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.datagrams.is_empty()
-            && self.flights.is_empty()
-            && self.changes.is_empty()
-            && self.events.is_empty()
+        self.datagrams.is_empty() && self.flights.is_empty() && !self.has_changes() && self.events.is_empty()
+    }
+
+    /// Whether something is to be made durable before the rest leaves.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        !self.changes.is_empty() || !self.companions.is_empty()
     }
 
     /// Forgets everything but the memory.
@@ -259,6 +267,7 @@ impl Outbox {
         self.flights.clear();
         self.records.clear();
         self.changes.clear();
+        self.companions.clear();
         self.events.clear();
     }
 

@@ -176,29 +176,10 @@ impl App {
         let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
         let deadline = self.clock.now() + patience;
         let submission = Submission { id, endpoint: endpoint.clone(), request, intent, deadline, durability };
-        (id, self.hand_in(submission, PathsOf::Objects))
-    }
-
-    /// Submits an operation under a name that was taken from [`App::next_operation`] before, on paths as the device has them.
-    pub fn submit_as(
-        &self,
-        id: OperationId,
-        endpoint: &Arc<str>,
-        request: Downlink,
-        intent: Intent,
-        durability: Durability,
-        patience: Duration,
-    ) -> oneshot::Receiver<Progress> {
-        let deadline = self.clock.now() + patience;
-        let submission = Submission { id, endpoint: endpoint.clone(), request, intent, deadline, durability };
-        self.hand_in(submission, PathsOf::Device)
-    }
-
-    fn hand_in(&self, submission: Submission, paths: PathsOf) -> oneshot::Receiver<Progress> {
-        let answer = self.hub.expect(submission.id, Until::End);
-        let home = self.endpoints.shard_of(&submission.endpoint).unwrap_or(0);
-        hand_in(self.shards.clone(), home, submission, paths);
-        answer
+        let answer = self.hub.expect(id, Until::End);
+        let home = self.endpoints.shard_of(endpoint).unwrap_or(0);
+        hand_in(self.shards.clone(), home, submission);
+        (id, answer)
     }
 
     /// Cancels an operation. Says whether it was still open.
@@ -323,7 +304,7 @@ impl App {
     }
 
     /// The shard of an endpoint; one that is not registered is looked after by the first.
-    fn home(&self, endpoint: &str) -> &ShardHandle {
+    pub(crate) fn home(&self, endpoint: &str) -> &ShardHandle {
         let number = self.endpoints.shard_of(endpoint).map_or(0, usize::from);
         &self.shards[number % self.shards.len()]
     }
@@ -336,7 +317,7 @@ impl App {
         self.change(endpoint, move |shard, _, _| question(shard)).await
     }
 
-    async fn change<T: Send + 'static>(
+    pub(crate) async fn change<T: Send + 'static>(
         &self,
         endpoint: &str,
         change: impl FnOnce(&mut ServerShard, Instant, &mut Outbox) -> T + Send + 'static,
@@ -370,24 +351,15 @@ impl App {
     }
 }
 
-/// How the paths of an operation are told.
-#[derive(Clone, Copy)]
-enum PathsOf {
-    /// From an object on.
-    Objects,
-    /// As the device has them, below its root.
-    Device,
-}
-
 /// Gives an operation to the shard of its device, and on to another if the device has come back there meanwhile.
-fn hand_in(shards: Vec<ShardHandle>, home: u8, mut submission: Submission, paths: PathsOf) {
+fn hand_in(shards: Vec<ShardHandle>, home: u8, mut submission: Submission) {
     let handle = shards[usize::from(home) % shards.len()].clone();
     handle.run(move |shard, now, outbox| {
-        if let (PathsOf::Objects, Some(registration)) = (paths, shard.registration(&submission.endpoint)) {
+        if let Some(registration) = shard.registration(&submission.endpoint) {
             put_under(registration.objects.root(), &mut submission.request);
         }
         if let Some((home, submission)) = shard.submit(now, submission, outbox) {
-            hand_in(shards, home, submission, paths);
+            hand_in(shards, home, submission);
         }
     });
 }

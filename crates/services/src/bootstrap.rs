@@ -17,7 +17,7 @@ use buoy_api as api;
 use buoy_net::clock::Clock;
 use buoy_server::{BootstrapConfig, BootstrapEvent, BootstrapRequest, BootstrapVerdict};
 use buoy_store::{
-    BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow, Change,
+    BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow, Change, ChangeSet,
     CredentialFilter, CredentialKind, CredentialState, Page, Purpose, Reader, Store,
 };
 
@@ -30,6 +30,7 @@ use crate::hex;
 use crate::hub::Hub;
 use crate::journal::{JournalHandle, NotSaved};
 use crate::keyfile::Sealer;
+use crate::principal::Principal;
 
 /// Devices that wait for a person's yes. Beyond that the one that was silent the longest is forgotten; it asks again.
 const MAX_CLAIMS: usize = 2000;
@@ -145,7 +146,11 @@ impl Bootstrap {
     }
 
     /// Takes a configuration, in place of the one of the same pattern.
-    pub async fn put_config(&self, mut config: api::BootstrapConfig) -> Result<(), PutError> {
+    pub async fn put_config(
+        &self,
+        principal: &Principal,
+        mut config: api::BootstrapConfig,
+    ) -> Result<(), PutError> {
         let pattern = Pattern::new(&config.pattern).map_err(PutError::Refused)?;
         config.changed_at = Some(self.now());
         compile::check(&config, &self.0.own).map_err(PutError::Refused)?;
@@ -163,12 +168,16 @@ impl Bootstrap {
             drop(configs);
             this.forget_prepared();
         };
-        let saved = self.change(Change::BootstrapConfig(BootstrapConfigChange::Put(row)), apply).await;
+        let saved = {
+            let audit = principal.audit(self.now(), "bootstrap_config.put", &row.pattern, "");
+            self.change(vec![Change::BootstrapConfig(BootstrapConfigChange::Put(row)), audit], apply)
+        }
+        .await;
         saved.map_err(PutError::NotSaved)
     }
 
     /// Forgets a configuration; whether it was there.
-    pub async fn remove_config(&self, pattern: &str) -> Result<bool, NotSaved> {
+    pub async fn remove_config(&self, principal: &Principal, pattern: &str) -> Result<bool, NotSaved> {
         if self.config(pattern).is_none() {
             return Ok(false);
         }
@@ -181,20 +190,21 @@ impl Bootstrap {
             this.forget_prepared();
         };
         let removal = BootstrapConfigChange::Remove { pattern: name };
-        self.change(Change::BootstrapConfig(removal), apply).await?;
+        let audit = principal.audit(self.now(), "bootstrap_config.remove", pattern, "");
+        self.change(vec![Change::BootstrapConfig(removal), audit], apply).await?;
         Ok(true)
     }
 
     /// Saves a change, and only then lets it count; whether whoever asked still waits or not.
     async fn change(
         &self,
-        change: Change<'static>,
+        changes: ChangeSet<'static>,
         apply: impl FnOnce(&Self) + Send + 'static,
     ) -> Result<(), NotSaved> {
         let (this, journal) = (self.clone(), self.0.journal.clone());
         let saving = tokio::spawn(async move {
             let _turn = this.0.changes.clone().lock_owned().await;
-            let saved = this.0.journal.commit(vec![change]).await;
+            let saved = this.0.journal.commit(changes).await;
             if saved.is_ok() {
                 apply(&this);
             }
@@ -212,7 +222,11 @@ impl Bootstrap {
     }
 
     /// Says yes to a device, which need not have asked yet. Its next request is granted.
-    pub async fn accept(&self, endpoint: &str) -> Result<api::BootstrapClaim, NotSaved> {
+    pub async fn accept(
+        &self,
+        principal: &Principal,
+        endpoint: &str,
+    ) -> Result<api::BootstrapClaim, NotSaved> {
         let now = self.now();
         let known = self.claims_locked().get(endpoint).cloned();
         let mut claim = known.unwrap_or_else(|| BootstrapClaimRow {
@@ -228,19 +242,27 @@ impl Bootstrap {
         let apply = move |this: &Self| {
             this.claims_locked().insert(accepted.endpoint.clone(), accepted);
         };
-        self.change(Change::BootstrapClaim(BootstrapClaimChange::Put(row)), apply).await?;
+        self.change(
+            vec![
+                Change::BootstrapClaim(BootstrapClaimChange::Put(row)),
+                principal.audit(now, "bootstrap_claim.accept", endpoint, ""),
+            ],
+            apply,
+        )
+        .await?;
         Ok(claim_json(&claim))
     }
 
     /// Forgets that a device waits, or that it was said yes to; whether there was anything to forget.
-    pub async fn forget_claim(&self, endpoint: &str) -> Result<bool, NotSaved> {
+    pub async fn forget_claim(&self, principal: &Principal, endpoint: &str) -> Result<bool, NotSaved> {
         let Some(claim) = self.claims_locked().get(endpoint).cloned() else { return Ok(false) };
         let (name, gone) = (endpoint.to_owned(), endpoint.to_owned());
         let apply = move |this: &Self| drop(this.claims_locked().remove(&gone));
         match claim.accepted_at {
             Some(_) => {
                 let removal = BootstrapClaimChange::Remove { endpoint: name };
-                self.change(Change::BootstrapClaim(removal), apply).await?;
+                let audit = principal.audit(self.now(), "bootstrap_claim.forget", endpoint, "");
+                self.change(vec![Change::BootstrapClaim(removal), audit], apply).await?;
             }
             // Who only waits is in memory alone.
             None => apply(self),
@@ -335,13 +357,19 @@ impl Bootstrap {
         if good.is_none() && keys().next().is_some() {
             bail!("its credentials are revoked; remove them to let it in again");
         }
+        let server = Principal::server();
         let saved = match good {
-            Some(good) => {
-                self.0.runtime.block_on(self.0.credentials.rotate(good, proof, self.now())).map(drop)
-            }
+            Some(good) => self
+                .0
+                .runtime
+                .block_on(self.0.credentials.rotate(&server, good, proof, None, self.now()))
+                .map(drop),
             None => {
                 let new = NewCredential::new(Purpose::Lwm2m, name, proof).map_err(anyhow::Error::msg)?;
-                self.0.runtime.block_on(self.0.credentials.add(vec![new], self.now())).map(drop)
+                self.0
+                    .runtime
+                    .block_on(self.0.credentials.add(&server, vec![new], None, self.now()))
+                    .map(drop)
             }
         };
         saved.map_err(|error| anyhow::anyhow!("the new key cannot be kept: {error:?}"))?;
@@ -379,7 +407,7 @@ impl Bootstrap {
         let bootstrap = self.clone();
         let endpoint = endpoint.clone();
         self.0.runtime.spawn(async move {
-            if let Err(error) = bootstrap.forget_claim(&endpoint).await {
+            if let Err(error) = bootstrap.forget_claim(&Principal::server(), &endpoint).await {
                 tracing::warn!(%endpoint, "that the device was said yes to stays, until the store works: {error}");
             }
         });

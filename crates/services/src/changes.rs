@@ -24,6 +24,12 @@ pub(super) fn of_outbox<'a>(
     notify: &mut dyn FnMut(Notice),
 ) -> ChangeSet<'a> {
     let mut set = ChangeSet::with_capacity(outbox.changes.len());
+    for companion in &outbox.companions {
+        // Services put nothing else there.
+        if let Some(changes) = companion.downcast_ref::<ChangeSet<'static>>() {
+            set.extend(changes.iter().cloned());
+        }
+    }
     for change in &outbox.changes {
         set.push(match change {
             EngineChange::PutRegistration { key, record } => Change::Registration(RecordChange::Put {

@@ -15,9 +15,10 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use buoy_dtls::Peer;
 use buoy_dtls::config::{Authority, PskKey};
+use buoy_net::clock::Clock;
 use buoy_store::{
-    Change, ChangeSet, CredentialChange as Stored, CredentialKind, CredentialRow, CredentialState, Purpose,
-    Reader,
+    Change, ChangeSet, CredentialChange as Stored, CredentialKind, CredentialRow, CredentialState, KeyRow,
+    Purpose, Reader,
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 use zeroize::Zeroizing;
@@ -29,6 +30,7 @@ pub use proof::{NewCredential, Proof};
 
 use crate::journal::{JournalHandle, NotSaved};
 use crate::keyfile::{Keys, Sealer};
+use crate::principal::Principal;
 
 /// New credentials that are put into memory while handshakes wait.
 const INSERTED_AT_ONCE: usize = 500;
@@ -163,6 +165,10 @@ struct Plan {
     remove: Vec<(Arc<str>, u64)>,
     states: Vec<(Arc<str>, u64, CredentialState)>,
     put: Vec<Prepared>,
+    /// What the audit log says of it.
+    action: Option<&'static str>,
+    /// The idempotency key of the request.
+    key: Option<KeyRow>,
     /// The devices' sessions were made by what is good no more.
     ends_sessions: bool,
 }
@@ -186,12 +192,37 @@ struct Prepared {
 }
 
 impl Plan {
+    fn of(action: &'static str) -> Self {
+        Self { action: Some(action), ..Self::default() }
+    }
+
     /// First what goes: what comes may have its identity.
-    fn changes(&self) -> ChangeSet<'static> {
+    fn changes(&self, principal: &Principal, now: u64) -> ChangeSet<'static> {
         let gone = self.remove.iter().map(|(_, id)| Stored::Remove { id: *id });
         let changed = self.states.iter().map(|(_, id, state)| Stored::SetState { id: *id, state: *state });
         let put = self.put.iter().map(|prepared| Stored::Put(prepared.row.clone()));
-        gone.chain(changed).chain(put).map(Change::Credential).collect()
+        let mut set: ChangeSet<'_> = gone.chain(changed).chain(put).map(Change::Credential).collect();
+        if let Some(action) = self.action.filter(|_| !set.is_empty()) {
+            set.push(self.audit(principal, now, action));
+        }
+        set.extend(self.key.clone().map(Change::IdempotencyKey));
+        set
+    }
+
+    /// One entry for a change, however many credentials it concerns.
+    fn audit(&self, principal: &Principal, now: u64, action: &str) -> Change<'static> {
+        let old = self.remove.iter().map(|(endpoint, id)| (&**endpoint, *id));
+        let changed = self.states.iter().map(|(endpoint, id, _)| (&**endpoint, *id));
+        let new = self.put.iter().map(|new| (&*new.row.endpoint, new.row.id));
+        let mut concerned = changed.chain(new).chain(old);
+        let (endpoint, id) = concerned.next().unwrap_or_default();
+        match concerned.count() {
+            0 => principal.audit(now, action, endpoint, format!("credential {id}")),
+            more => {
+                let detail = format!("credential {id} of {endpoint}, and {more} more");
+                principal.audit(now, action, endpoint, detail)
+            }
+        }
     }
 
     /// Tells of the devices whose credentials went or changed. New ones alone are nothing to anybody.
@@ -236,6 +267,7 @@ impl Credentials {
         keys: Keys,
         journal: JournalHandle,
         unlisted: Unlisted,
+        clock: Clock,
     ) -> anyhow::Result<(Self, ChangedCredentials)> {
         let sealer = keys.sealer();
         let (book, last) = loader::load(reader, &sealer)?;
@@ -252,7 +284,7 @@ impl Credentials {
             used,
             changed,
         }));
-        tokio::spawn(roll_over(Arc::downgrade(&credentials.0), first_uses));
+        tokio::spawn(roll_over(Arc::downgrade(&credentials.0), clock, first_uses));
         Ok((credentials, changes))
     }
 
@@ -271,15 +303,21 @@ impl Credentials {
         self.0.keys.digest(secret)
     }
 
-    /// Adds credentials, all or none.
+    /// Adds credentials, all or none. The idempotency key of the request is saved with them, and names the first.
     ///
     /// # Errors
     /// See [`ChangeError`].
-    pub async fn add(&self, all: Vec<NewCredential>, now: u64) -> Result<Vec<Added>, ChangeError> {
+    pub async fn add(
+        &self,
+        principal: &Principal,
+        all: Vec<NewCredential>,
+        key: Option<KeyRow>,
+        now: u64,
+    ) -> Result<Vec<Added>, ChangeError> {
         let prepared = self.prepare(all, CredentialState::Active, now).await?;
-        self.change(move |book| {
+        self.change(principal, now, move |book| {
             let (mut plan, mut added, mut seen) =
-                (Plan::default(), Vec::with_capacity(prepared.len()), Seen::default());
+                (Plan::of("credential.add"), Vec::with_capacity(prepared.len()), Seen::default());
             for (index, prepared) in prepared.into_iter().enumerate() {
                 let row = &prepared.row;
                 let refused = |refusal| ChangeError::Refused { index, refusal };
@@ -299,6 +337,11 @@ impl Credentials {
                 added.push(Added::New(row.clone()));
                 plan.put.push(prepared);
             }
+            let first = added.first().map(|added| match added {
+                Added::New(row) => row.id,
+                Added::Known(id) => *id,
+            });
+            plan.key = key.zip(first).map(|(key, made)| KeyRow { made, ..key });
             Ok((plan, added))
         })
         .await
@@ -308,16 +351,24 @@ impl Credentials {
     ///
     /// # Errors
     /// See [`ChangeError`].
-    pub async fn replace(&self, new: NewCredential, now: u64) -> Result<(), ChangeError> {
+    pub async fn replace(
+        &self,
+        principal: &Principal,
+        new: NewCredential,
+        now: u64,
+    ) -> Result<(), ChangeError> {
         let mut prepared = self.prepare(vec![new], CredentialState::Active, now).await?;
-        self.change(move |book| {
+        self.change(principal, now, move |book| {
             let Some(prepared) = prepared.pop() else { return Ok((Plan::default(), ())) };
             let row = &prepared.row;
             let old = book.of(row.purpose, &row.endpoint);
             let remove: Vec<_> = old.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
             check_identity(book, row, &remove)
                 .map_err(|refusal| ChangeError::Refused { index: 0, refusal })?;
-            Ok((Plan { remove, put: vec![prepared], ends_sessions: true, ..Plan::default() }, ()))
+            Ok((
+                Plan { remove, put: vec![prepared], ends_sessions: true, ..Plan::of("credential.replace") },
+                (),
+            ))
         })
         .await
     }
@@ -328,14 +379,16 @@ impl Credentials {
     /// See [`ChangeError`].
     pub async fn rotate(
         &self,
+        principal: &Principal,
         old: &CredentialRow,
         proof: Proof,
+        key: Option<KeyRow>,
         now: u64,
     ) -> Result<CredentialRow, ChangeError> {
         let new = NewCredential { purpose: old.purpose, endpoint: old.endpoint.clone(), proof };
         let mut prepared = self.prepare(vec![new], CredentialState::Next, now).await?;
         let id = old.id;
-        self.change(move |book| {
+        self.change(principal, now, move |book| {
             let prepared = prepared.pop().ok_or(ChangeError::NoSuchCredential)?;
             let row = prepared.row.clone();
             let entry = find(book, &row.endpoint, row.purpose, id)?;
@@ -349,7 +402,8 @@ impl Credentials {
             let remove: Vec<_> = unused.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
             check_identity(book, &row, &remove)
                 .map_err(|refusal| ChangeError::Refused { index: 0, refusal })?;
-            Ok((Plan { remove, put: vec![prepared], ..Plan::default() }, row))
+            let key = key.map(|key| KeyRow { made: row.id, ..key });
+            Ok((Plan { remove, put: vec![prepared], key, ..Plan::of("credential.rotate") }, row))
         })
         .await
     }
@@ -358,15 +412,20 @@ impl Credentials {
     ///
     /// # Errors
     /// See [`ChangeError`].
-    pub async fn revoke(&self, row: &CredentialRow) -> Result<(), ChangeError> {
+    pub async fn revoke(
+        &self,
+        principal: &Principal,
+        row: &CredentialRow,
+        now: u64,
+    ) -> Result<(), ChangeError> {
         let (endpoint, purpose, id) = (Arc::<str>::from(row.endpoint.as_str()), row.purpose, row.id);
-        self.change(move |book| {
+        self.change(principal, now, move |book| {
             find(book, &endpoint, purpose, id)?;
             Ok((
                 Plan {
                     states: vec![(endpoint, id, CredentialState::Revoked)],
                     ends_sessions: true,
-                    ..Plan::default()
+                    ..Plan::of("credential.revoke")
                 },
                 (),
             ))
@@ -378,11 +437,19 @@ impl Credentials {
     ///
     /// # Errors
     /// See [`ChangeError`].
-    pub async fn remove(&self, row: &CredentialRow) -> Result<(), ChangeError> {
+    pub async fn remove(
+        &self,
+        principal: &Principal,
+        row: &CredentialRow,
+        now: u64,
+    ) -> Result<(), ChangeError> {
         let (endpoint, purpose, id) = (Arc::<str>::from(row.endpoint.as_str()), row.purpose, row.id);
-        self.change(move |book| {
+        self.change(principal, now, move |book| {
             find(book, &endpoint, purpose, id)?;
-            Ok((Plan { remove: vec![(endpoint, id)], ends_sessions: true, ..Plan::default() }, ()))
+            Ok((
+                Plan { remove: vec![(endpoint, id)], ends_sessions: true, ..Plan::of("credential.remove") },
+                (),
+            ))
         })
         .await
     }
@@ -391,13 +458,19 @@ impl Credentials {
     ///
     /// # Errors
     /// See [`ChangeError`].
-    pub async fn remove_all(&self, purpose: Purpose, endpoint: &str) -> Result<bool, ChangeError> {
+    pub async fn remove_all(
+        &self,
+        principal: &Principal,
+        purpose: Purpose,
+        endpoint: &str,
+        now: u64,
+    ) -> Result<bool, ChangeError> {
         let endpoint = Arc::<str>::from(endpoint);
-        self.change(move |book| {
+        self.change(principal, now, move |book| {
             let remove: Vec<_> =
                 book.of(purpose, &endpoint).map(|entry| (entry.endpoint.clone(), entry.id)).collect();
             let had_any = !remove.is_empty();
-            Ok((Plan { remove, ends_sessions: true, ..Plan::default() }, had_any))
+            Ok((Plan { remove, ends_sessions: true, ..Plan::of("credential.remove") }, had_any))
         })
         .await
     }
@@ -422,6 +495,8 @@ impl Credentials {
     /// Plans a change by what there is, saves it, and only then lets it count.
     async fn change<T: Send + 'static>(
         &self,
+        principal: &Principal,
+        now: u64,
         plan: impl FnOnce(&Book) -> Result<(Plan, T), ChangeError> + Send,
     ) -> Result<T, ChangeError> {
         let shared = self.0.clone();
@@ -429,11 +504,11 @@ impl Credentials {
         let turn = shared.journal.unless_in_trouble(shared.changes.clone().lock_owned()).await;
         let turn = turn.map_err(ChangeError::NotSaved)?;
         let (plan, answer) = shared.look(plan)?;
-        let plan = Arc::new(plan);
+        let changes = plan.changes(principal, now);
         let (done, saved) = oneshot::channel();
         // Goes on when the caller has gone or was told of trouble: what is saved in the end must count too.
         tokio::spawn(async move {
-            let result = shared.journal.commit(plan.changes()).await;
+            let result = shared.journal.commit(changes).await;
             if result.is_ok() {
                 plan.apply(&shared.book);
                 plan.tell(&shared);
@@ -449,9 +524,10 @@ impl Credentials {
     }
 
     /// The first use of a credential that was to come next: those before it go.
-    async fn has_been_used(&self, endpoint: Arc<str>, id: u64) -> Result<(), ChangeError> {
+    async fn has_been_used(&self, endpoint: Arc<str>, id: u64, now: u64) -> Result<(), ChangeError> {
         let name = endpoint.clone();
-        let rolled = self.change(move |book| {
+        let server = Principal::server();
+        let rolled = self.change(&server, now, move |book| {
             let both = [Purpose::Lwm2m, Purpose::Bootstrap];
             let next = both.iter().find_map(|purpose| find(book, &endpoint, *purpose, id).ok());
             // It was used twice at once, or is gone.
@@ -461,10 +537,8 @@ impl Credentials {
             let old = book.of(next.purpose, &endpoint);
             let old = old.filter(|entry| entry.kind == next.kind && entry.state == CredentialState::Active);
             let remove = old.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
-            Ok((
-                Plan { remove, states: vec![(endpoint, id, CredentialState::Active)], ..Plan::default() },
-                true,
-            ))
+            let states = vec![(endpoint, id, CredentialState::Active)];
+            Ok((Plan { remove, states, ..Plan::of("credential.first_use") }, true))
         });
         if rolled.await? {
             tracing::info!(
@@ -489,10 +563,10 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-async fn roll_over(shared: Weak<Shared>, mut first_uses: mpsc::UnboundedReceiver<Used>) {
+async fn roll_over(shared: Weak<Shared>, clock: Clock, mut first_uses: mpsc::UnboundedReceiver<Used>) {
     while let Some((endpoint, id)) = first_uses.recv().await {
         let Some(shared) = shared.upgrade() else { return };
-        if let Err(error) = Credentials(shared).has_been_used(endpoint, id).await {
+        if let Err(error) = Credentials(shared).has_been_used(endpoint, id, clock.now().as_millis()).await {
             tracing::warn!(
                 credential = id,
                 ?error,

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::listen::FileScheme;
+use crate::principal::Principal;
 
 /// The largest image.
 pub const MAX_IMAGE: usize = 64 << 20;
@@ -132,6 +133,7 @@ impl Library {
 /// Takes an image into the library, and offers it. The same image again changes its name and signature.
 pub async fn add(
     app: &Arc<App>,
+    principal: &Principal,
     name: Option<String>,
     bytes: Vec<u8>,
     signature: Option<Vec<u8>>,
@@ -162,7 +164,9 @@ pub async fn add(
     let library = app.clone();
     let written = tokio::task::spawn_blocking(move || library.firmware.write(&digest, &bytes));
     written.await.context("the image could not be written").flatten().map_err(AddError::Storage)?;
-    let saved = app.journal.commit_now(vec![Change::Firmware(FirmwareChange::Put(row.clone()))]).await;
+    let audit = principal.audit(app.now(), "firmware.add", &row.digest, row.name.clone());
+    let changes = vec![Change::Firmware(FirmwareChange::Put(row.clone())), audit];
+    let saved = app.journal.commit_now(changes).await;
     saved.map_err(|error| AddError::Storage(error.into()))?;
     let image = app.firmware.load(row).map_err(AddError::Storage)?;
     offer(app, &image);
@@ -179,12 +183,13 @@ pub enum AddError {
 }
 
 /// Removes an image.
-pub async fn remove(app: &Arc<App>, digest: &str) -> anyhow::Result<bool> {
+pub async fn remove(app: &Arc<App>, principal: &Principal, digest: &str) -> anyhow::Result<bool> {
     if app.firmware.get(digest).is_none() {
         return Ok(false);
     }
     let removal = FirmwareChange::Remove { digest: digest.to_owned() };
-    app.journal.commit_now(vec![Change::Firmware(removal)]).await?;
+    let audit = principal.audit(app.now(), "firmware.remove", digest, "");
+    app.journal.commit_now(vec![Change::Firmware(removal), audit]).await?;
     app.firmware.forget(digest);
     app.offer(&coap_path(digest), None);
     app.offer(&format!("{}.sig", coap_path(digest)), None);

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod audit;
 pub mod bootstrap;
 pub mod certificates;
 pub mod changes;
@@ -22,9 +23,13 @@ pub mod keys_in_use;
 pub mod listen;
 mod log_limit;
 pub mod notices;
+pub mod operations;
+pub mod path_values;
+pub mod principal;
 pub mod private_file;
 mod quota;
 pub mod refusals;
+pub mod request;
 mod security;
 pub mod server;
 pub mod updates;

@@ -135,7 +135,7 @@ impl Bound {
         let keys = Keys::open(&settings.data, reader)?;
         let identity = Identity::load(&settings.data, &settings.identity)?;
         let (credentials, changed_credentials) =
-            Credentials::load(reader, keys.clone(), journal.clone(), identity.unlisted())?;
+            Credentials::load(reader, keys.clone(), journal.clone(), identity.unlisted(), clock)?;
         let security = Security::new(&identity, &keys, &credentials)?;
         let bootstrap = bootstrap::Bootstrap::load(
             reader,

@@ -15,12 +15,13 @@ use buoy_lwm2m::operation::{Content, Downlink as Typed, WriteMode};
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::OwnedValue;
 use buoy_server::{Downlink, Durability, Event, Failure, Intent, OperationId, Outcome, Report};
-use buoy_store::Change;
+use buoy_store::{Change, ChangeSet, KeyRow};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::App;
 use crate::changes::base_of;
 use crate::hub::Progress;
+use crate::principal::Principal;
 use crate::values::{DeviceModels, Entry};
 
 /// How long one question to a device may wait for it; the stages have limits of their own.
@@ -38,12 +39,15 @@ pub struct UpdatesHandle {
 
 enum Command {
     Start {
+        principal: Principal,
         endpoint: Arc<str>,
         goal: Goal,
         patience: Patience,
+        key: Option<KeyRow>,
         answer: oneshot::Sender<Result<Update, StartError>>,
     },
     Cancel {
+        principal: Principal,
         id: u64,
         answer: oneshot::Sender<Option<Update>>,
     },
@@ -71,18 +75,26 @@ impl UpdatesHandle {
         (Self { commands: commands.clone() }, Commands { commands, queue })
     }
 
-    /// Starts an update.
-    pub async fn start(&self, endpoint: &str, goal: Goal, patience: Patience) -> Result<Update, StartError> {
+    /// Starts an update. The idempotency key of the request is saved with it; what it made is filled in.
+    pub async fn start(
+        &self,
+        principal: &Principal,
+        endpoint: &str,
+        goal: Goal,
+        patience: Patience,
+        key: Option<KeyRow>,
+    ) -> Result<Update, StartError> {
         let (answer, wait) = oneshot::channel();
-        let command = Command::Start { endpoint: endpoint.into(), goal, patience, answer };
+        let (principal, endpoint) = (principal.clone(), endpoint.into());
+        let command = Command::Start { principal, endpoint, goal, patience, key, answer };
         self.commands.send(command).map_err(|_| StartError::Stopping)?;
         wait.await.map_err(|_| StartError::Stopping)?
     }
 
     /// Cancels an open update.
-    pub async fn cancel(&self, id: u64) -> Option<Update> {
+    pub async fn cancel(&self, principal: &Principal, id: u64) -> Option<Update> {
         let (answer, wait) = oneshot::channel();
-        self.commands.send(Command::Cancel { id, answer }).ok()?;
+        self.commands.send(Command::Cancel { principal: principal.clone(), id, answer }).ok()?;
         wait.await.ok()?
     }
 }
@@ -116,6 +128,7 @@ pub async fn run(
         results: commands.commands,
         engine: Updates::new(last_id),
         outbox: Outbox::default(),
+        companions: ChangeSet::new(),
         waiting: Vec::new(),
         submitted: HashMap::new(),
     };
@@ -152,6 +165,8 @@ struct Driver {
     results: mpsc::UnboundedSender<Command>,
     engine: Updates,
     outbox: Outbox,
+    /// What is to be saved with the records of the batch.
+    companions: ChangeSet<'static>,
     /// Who wants to know what became of a command, once that is durable.
     waiting: Vec<Waiting>,
     /// The operation that is under way for each update, under its token.
@@ -183,10 +198,14 @@ impl Driver {
     fn command(&mut self, command: Command) {
         let now = self.app.now();
         match command {
-            Command::Start { endpoint, goal, patience, answer } => {
+            Command::Start { principal, endpoint, goal, patience, key, answer } => {
+                let detail = format!("version {}, image {}", goal.version, goal.digest);
                 match self.engine.start(now, &endpoint, goal, patience, &mut self.outbox) {
                     Ok(id) => {
                         self.app.follow_download(id, &endpoint);
+                        self.companions.push(principal.audit(now, "update.start", &endpoint, detail));
+                        let key = key.map(|key| Change::IdempotencyKey(KeyRow { made: id, ..key }));
+                        self.companions.extend(key);
                         self.waiting.push(Waiting::Started(id, answer));
                     }
                     Err(AlreadyOpen(id)) => {
@@ -194,8 +213,10 @@ impl Driver {
                     }
                 }
             }
-            Command::Cancel { id, answer } => {
+            Command::Cancel { principal, id, answer } => {
                 if self.engine.cancel(now, id, &mut self.outbox) {
+                    let detail = format!("update {id}");
+                    self.companions.push(principal.audit(now, "update.cancel", "", detail));
                     self.waiting.push(Waiting::Cancelled(id, answer));
                 }
             }
@@ -265,10 +286,11 @@ impl Driver {
     async fn flush(&mut self) -> Result<(), Stopped> {
         self.engine.end_batch(&mut self.outbox);
         let Outbox { records, operations, progress, .. } = std::mem::take(&mut self.outbox);
-        if !records.is_empty() {
+        let companions = std::mem::take(&mut self.companions);
+        if !records.is_empty() || !companions.is_empty() {
             let changed_at = self.app.now();
             let changes = records.into_iter().map(|record| Change::Update { record, changed_at });
-            self.app.journal.commit(changes.collect()).await.map_err(|_| Stopped)?;
+            self.app.journal.commit(changes.chain(companions).collect()).await.map_err(|_| Stopped)?;
         }
         self.app.hub.set_open_updates(self.engine.len());
         for operation in operations {

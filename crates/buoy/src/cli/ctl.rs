@@ -3,6 +3,7 @@
 //! Tables are for people; `--json` gives what the server said, one document or one line an event, for scripts. Exit codes: 0 it was
 //! done, 1 it was not (the device or the server refused, or the update did not end well), 2 the command line is wrong.
 
+mod audit;
 mod bootstrap;
 mod credentials;
 mod devices;
@@ -81,6 +82,8 @@ enum Verb {
     /// With what the bootstrap server configures devices, and which of them wait for a yes.
     #[command(subcommand)]
     Bootstrap(bootstrap::Verb),
+    /// Shows who changed what, the newest first.
+    Audit(audit::Args),
     /// Follows what happens, until Ctrl-C.
     Events(events::Args),
 }
@@ -111,6 +114,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Verb::Updates(args) => firmware::list(&client, out, args),
         Verb::CancelUpdate(args) => firmware::cancel(&client, out, args),
         Verb::Bootstrap(verb) => bootstrap::run(&client, out, verb),
+        Verb::Audit(args) => audit::list(&client, out, args),
         Verb::Events(args) => events::follow(&client, out, args),
     }
 }

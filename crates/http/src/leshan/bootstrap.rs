@@ -16,6 +16,8 @@ use buoy_api::{BootstrapAccount, BootstrapAcl, BootstrapConfig, BootstrapCredent
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::v1::Author;
+
 use super::{Answer, Plain, bad_request};
 use buoy_services::app::App;
 use buoy_services::bootstrap::PutError;
@@ -33,14 +35,19 @@ async fn all(State(app): State<Arc<App>>) -> Json<Value> {
     Json(Value::Object(named.collect()))
 }
 
-async fn put(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>, body: Bytes) -> Answer {
+async fn put(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    UrlPath(endpoint): UrlPath<String>,
+    body: Bytes,
+) -> Answer {
     // Its own words might quote a key.
     let said: Said = serde_json::from_slice(&body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         bad_request(format!("line {line}, column {column}: this is no bootstrap configuration"))
     })?;
     let config = said.config(endpoint).map_err(bad_request)?;
-    match app.bootstrap.put_config(config).await {
+    match app.bootstrap.put_config(&principal, config).await {
         Ok(()) => Ok(StatusCode::OK.into_response()),
         Err(PutError::Refused(reason)) => Err(bad_request(reason)),
         Err(PutError::NotSaved(error)) => Err(Plain(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
@@ -48,8 +55,12 @@ async fn put(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>, bo
     }
 }
 
-async fn remove(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>) -> Answer {
-    match app.bootstrap.remove_config(&endpoint).await {
+async fn remove(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    UrlPath(endpoint): UrlPath<String>,
+) -> Answer {
+    match app.bootstrap.remove_config(&principal, &endpoint).await {
         Ok(true) => Ok(StatusCode::NO_CONTENT.into_response()),
         Ok(false) => Err(Plain(StatusCode::NOT_FOUND, format!("no configuration of {endpoint}"))),
         Err(error) => Err(Plain(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),

@@ -17,6 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::v1::Author;
+
 use super::{Answer, Plain, bad_request};
 use buoy_services::app::App;
 use buoy_services::credentials::{ChangeError, NewCredential, Proof};
@@ -118,7 +120,7 @@ pub(super) async fn client(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPa
 }
 
 /// `PUT /api/security/clients`: in place of all that the device had.
-pub(super) async fn put(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+pub(super) async fn put(State(app): State<Arc<App>>, Author(principal): Author, body: Bytes) -> Answer {
     let body = Zeroizing::new(Vec::from(body));
     // Its own words might quote a key.
     let info: SecurityInfo = serde_json::from_slice(&body).map_err(|error| {
@@ -129,13 +131,22 @@ pub(super) async fn put(State(app): State<Arc<App>>, body: Bytes) -> Answer {
         ))
     })?;
     let new = info.credential().map_err(bad_request)?;
-    app.credentials.replace(new, app.now()).await.map_err(not_changed)?;
+    app.credentials.replace(&principal, new, app.now()).await.map_err(not_changed)?;
     Ok(StatusCode::OK.into_response())
 }
 
 /// `DELETE /api/security/clients/{endpoint}`
-pub(super) async fn delete(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>) -> Answer {
-    if !app.credentials.remove_all(Purpose::Lwm2m, &endpoint).await.map_err(not_changed)? {
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    UrlPath(endpoint): UrlPath<String>,
+) -> Answer {
+    if !app
+        .credentials
+        .remove_all(&principal, Purpose::Lwm2m, &endpoint, app.now())
+        .await
+        .map_err(not_changed)?
+    {
         return Ok(not_found());
     }
     Ok(StatusCode::OK.into_response())

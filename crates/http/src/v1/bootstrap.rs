@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use buoy_api as api;
 
-use super::{Answer, JsonBody, Problem, Segments, not_saved};
+use super::{Answer, Author, JsonBody, Problem, Segments, not_saved};
 use buoy_services::app::App;
 use buoy_services::bootstrap::PutError;
 
@@ -31,10 +31,11 @@ pub(super) async fn configs(State(app): State<Arc<App>>) -> Json<api::Page<api::
 )]
 pub(super) async fn put_config(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     JsonBody(config): JsonBody<api::BootstrapConfig>,
 ) -> Answer<api::BootstrapConfig> {
     let pattern = config.pattern.clone();
-    app.bootstrap.put_config(config).await.map_err(not_put)?;
+    app.bootstrap.put_config(&principal, config).await.map_err(not_put)?;
     Ok(Json(app.bootstrap.config(&pattern).ok_or_else(|| no_config(&pattern))?))
 }
 
@@ -63,9 +64,10 @@ pub(super) async fn config(
 )]
 pub(super) async fn remove_config(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(pattern): Segments<String>,
 ) -> Result<StatusCode, Problem> {
-    match app.bootstrap.remove_config(&pattern).await.map_err(not_saved)? {
+    match app.bootstrap.remove_config(&principal, &pattern).await.map_err(not_saved)? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(no_config(&pattern)),
     }
@@ -90,9 +92,10 @@ pub(super) async fn claims(State(app): State<Arc<App>>) -> Json<api::Page<api::B
 )]
 pub(super) async fn accept(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::BootstrapClaim> {
-    Ok(Json(app.bootstrap.accept(&endpoint).await.map_err(not_saved)?))
+    Ok(Json(app.bootstrap.accept(&principal, &endpoint).await.map_err(not_saved)?))
 }
 
 /// Forgets that a device waits, or that it was said yes to.
@@ -105,9 +108,10 @@ pub(super) async fn accept(
 )]
 pub(super) async fn forget(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Result<StatusCode, Problem> {
-    match app.bootstrap.forget_claim(&endpoint).await.map_err(not_saved)? {
+    match app.bootstrap.forget_claim(&principal, &endpoint).await.map_err(not_saved)? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::not_found(format!("{endpoint} does not wait to be configured"))),
     }

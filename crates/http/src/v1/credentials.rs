@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 use zeroize::Zeroizing;
 
 use super::idempotency::Key;
-use super::{Answer, JsonBody, Problem, Queries, RawBody, Segments, check_store, limit, not_saved};
+use super::{Answer, Author, JsonBody, Problem, Queries, RawBody, Segments, check_store, limit, not_saved};
 use buoy_services::app::App;
 use buoy_services::credentials::{Added, ChangeError, NewCredential, Proof, parse_csv};
 use buoy_services::hex;
@@ -93,6 +93,7 @@ fn without_secret(app: &App, asked: &api::CredentialProof) -> Result<api::Creden
 )]
 pub(super) async fn add(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     headers: HeaderMap,
     JsonBody(request): JsonBody<api::AddCredential>,
 ) -> Result<Response, Problem> {
@@ -105,15 +106,9 @@ pub(super) async fn add(
     let asked = Asked::new(&request.proof, &request.endpoint).map_err(Problem::bad_request)?;
     let new = NewCredential::new(purpose_of(request.purpose), &request.endpoint, asked.proof);
     let new = new.map_err(Problem::bad_request)?;
-    match app.credentials.add(vec![new], app.now()).await.map_err(not_changed)?.pop() {
-        Some(Added::New(row)) => {
-            key.save(row.id).await?;
-            Ok(created(&row, asked.made))
-        }
-        Some(Added::Known(id)) => {
-            key.save(id).await?;
-            Ok(Json(new_json(&stored(&app, id).await?, None)).into_response())
-        }
+    match app.credentials.add(&principal, vec![new], key.row(), app.now()).await.map_err(not_changed)?.pop() {
+        Some(Added::New(row)) => Ok(created(&row, asked.made)),
+        Some(Added::Known(id)) => Ok(Json(new_json(&stored(&app, id).await?, None)).into_response()),
         None => Err(Problem::not_found("nothing was added")),
     }
 }
@@ -135,19 +130,26 @@ fn created(row: &CredentialRow, key: Option<api::Secret>) -> Response {
         (status = 409, description = "A line contradicts what there is; nothing was added", body = api::Problem),
     )
 )]
-pub(super) async fn import(State(app): State<Arc<App>>, RawBody(body): RawBody) -> Answer<api::Imported> {
+pub(super) async fn import(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    RawBody(body): RawBody,
+) -> Answer<api::Imported> {
     check_store(&app)?;
     let body = Zeroizing::new(Vec::from(body));
     let parsed = tokio::task::spawn_blocking(move || parse_csv(&body)).await;
     let import = parsed.map_err(|error| not_changed(ChangeError::Failed(error.into())))?;
     let import = import.map_err(Problem::bad_request)?;
-    let added = app.credentials.add(import.credentials, app.now()).await.map_err(|error| match error {
-        ChangeError::Refused { index, refusal } => {
-            let line = import.lines.get(index).copied().unwrap_or_default();
-            Problem::new(StatusCode::CONFLICT, "In the way", format!("line {line}: {refusal}"))
-        }
-        other => not_changed(other),
-    })?;
+    let added =
+        app.credentials.add(&principal, import.credentials, None, app.now()).await.map_err(|error| {
+            match error {
+                ChangeError::Refused { index, refusal } => {
+                    let line = import.lines.get(index).copied().unwrap_or_default();
+                    Problem::new(StatusCode::CONFLICT, "In the way", format!("line {line}: {refusal}"))
+                }
+                other => not_changed(other),
+            }
+        })?;
     let unchanged = added.iter().filter(|added| matches!(added, Added::Known(_))).count();
     Ok(Json(api::Imported { added: added.len() - unchanged, unchanged }))
 }
@@ -212,10 +214,11 @@ pub(super) async fn one(State(app): State<Arc<App>>, Segments(id): Segments<u64>
 )]
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(id): Segments<u64>,
 ) -> Result<StatusCode, Problem> {
     let row = stored(&app, id).await?;
-    app.credentials.remove(&row).await.map_err(not_changed)?;
+    app.credentials.remove(&principal, &row, app.now()).await.map_err(not_changed)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -235,6 +238,7 @@ pub(super) async fn remove(
 )]
 pub(super) async fn rotate(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(id): Segments<u64>,
     headers: HeaderMap,
     JsonBody(request): JsonBody<api::CredentialProof>,
@@ -255,8 +259,11 @@ pub(super) async fn rotate(
         );
         return Err(Problem::bad_request(detail));
     }
-    let row = app.credentials.rotate(&old, asked.proof, app.now()).await.map_err(not_changed)?;
-    key.save(row.id).await?;
+    let row = app
+        .credentials
+        .rotate(&principal, &old, asked.proof, key.row(), app.now())
+        .await
+        .map_err(not_changed)?;
     Ok(created(&row, asked.made))
 }
 
@@ -277,10 +284,11 @@ fn next_identity(endpoint: &str) -> Result<String, String> {
 )]
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(id): Segments<u64>,
 ) -> Answer<api::Credential> {
     let row = stored(&app, id).await?;
-    app.credentials.revoke(&row).await.map_err(not_changed)?;
+    app.credentials.revoke(&principal, &row, app.now()).await.map_err(not_changed)?;
     Ok(Json(json(&CredentialRow { state: CredentialState::Revoked, ..row })))
 }
 

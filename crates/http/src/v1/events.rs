@@ -20,11 +20,11 @@ use utoipa::IntoParams;
 
 use super::devices::device_json;
 use super::updates::update_json;
-use super::{Problem, Queries, values};
+use super::{Problem, Queries};
 use buoy_services::app::App;
 use buoy_services::hub::{AppEvent, Numbered};
-use buoy_services::refusals;
 use buoy_services::values::DeviceModels;
+use buoy_services::{path_values, refusals};
 
 const TYPES: [&str; 15] = [
     "registered",
@@ -231,7 +231,7 @@ impl Reader {
         };
         // What can't be read comes as an event of its own.
         let readable = models.decode_readable(report.format, base, &report.payload);
-        let values = values::listed(readable.entries, report.received_at);
+        let values = path_values::listed(readable.entries, report.received_at);
         Some(match paths {
             None => api::Event::Send { endpoint, values },
             Some(paths) => {

@@ -12,7 +12,7 @@ use buoy_store::FirmwareRow;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Answer, Problem, Queries, RawBody, Segments};
+use super::{Answer, Author, Problem, Queries, RawBody, Segments};
 use buoy_services::app::App;
 use buoy_services::firmware::{self, AddError, MAX_SIGNATURE};
 use buoy_services::listen::FileScheme;
@@ -63,13 +63,14 @@ pub(super) async fn one(
 )]
 pub(super) async fn upload(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<UploadQuery>,
     RawBody(body): RawBody,
 ) -> Result<Response, Problem> {
     // The same image again keeps the signature that it has.
     let known = app.firmware.get(&firmware::digest_of(&body));
     let signature = known.and_then(|image| image.row.signature.clone());
-    let row = firmware::add(&app, query.name, body.into(), signature).await.map_err(not_added)?;
+    let row = firmware::add(&app, &principal, query.name, body.into(), signature).await.map_err(not_added)?;
     Ok((StatusCode::CREATED, Json(firmware_json(&app, &row))).into_response())
 }
 
@@ -95,6 +96,7 @@ fn not_added(error: AddError) -> Problem {
 )]
 pub(super) async fn upload_signature(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(digest): Segments<String>,
     RawBody(body): RawBody,
 ) -> Answer<api::Firmware> {
@@ -104,7 +106,7 @@ pub(super) async fn upload_signature(
         return Err(Problem::bad_request(detail));
     }
     let bytes = image.body.bytes().to_vec();
-    let row = firmware::add(&app, Some(image.row.name.clone()), bytes, Some(body.into()))
+    let row = firmware::add(&app, &principal, Some(image.row.name.clone()), bytes, Some(body.into()))
         .await
         .map_err(not_added)?;
     Ok(Json(firmware_json(&app, &row)))
@@ -121,6 +123,7 @@ pub(super) async fn upload_signature(
 )]
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(digest): Segments<String>,
 ) -> Result<StatusCode, Problem> {
     let open = app.read(|store| store.open_updates()).await?;
@@ -130,7 +133,7 @@ pub(super) async fn remove(
             format!("update {} of {} needs this image; cancel it first", update.id(), update.endpoint());
         return Err(Problem::new(StatusCode::CONFLICT, "In use", detail));
     }
-    match firmware::remove(&app, &digest).await {
+    match firmware::remove(&app, &principal, &digest).await {
         Ok(true) => Ok(StatusCode::NO_CONTENT),
         Ok(false) => Err(no_firmware(&digest)),
         Err(error) => {

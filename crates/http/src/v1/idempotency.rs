@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode};
-use buoy_store::{Change, KeyRow};
+use buoy_store::KeyRow;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Problem, not_saved};
+use super::Problem;
 use buoy_services::app::App;
 
 const HEADER: &str = "idempotency-key";
@@ -69,10 +69,11 @@ impl Key {
         }
     }
 
-    /// Makes durable what the request makes.
-    pub(super) async fn save(&self, made: u64) -> Result<(), Problem> {
-        let Self::New(new) = self else { return Ok(()) };
-        let row = KeyRow { made, ..new.row.clone() };
-        new.app.journal.commit_now(vec![Change::IdempotencyKey(row)]).await.map_err(not_saved)
+    /// What is to be saved with what the request makes.
+    pub(super) fn row(&self) -> Option<KeyRow> {
+        match self {
+            Self::New(new) => Some(new.row.clone()),
+            Self::None | Self::Known(_) => None,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{bootstrap, credentials, devices, events, firmware, operations, updates};
+use super::{audit, bootstrap, credentials, devices, events, firmware, operations, updates};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -40,6 +40,7 @@ use super::{bootstrap, credentials, devices, events, firmware, operations, updat
         updates::start,
         updates::one,
         updates::cancel,
+        audit::list,
         bootstrap::configs,
         bootstrap::put_config,
         bootstrap::config,

@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 use super::devices::no_device;
 use super::firmware::no_firmware;
 use super::idempotency::Key;
-use super::{Answer, JsonBody, Problem, Queries, Segments, check_store, limit, not_saved};
+use super::{Answer, Author, JsonBody, Problem, Queries, Segments, check_store, limit, not_saved};
 use buoy_services::app::App;
 use buoy_services::firmware;
 use buoy_services::journal;
@@ -37,6 +37,7 @@ use buoy_services::updates::StartError;
 )]
 pub(super) async fn start(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     headers: HeaderMap,
     JsonBody(request): JsonBody<api::StartUpdate>,
 ) -> Result<Response, Problem> {
@@ -77,12 +78,10 @@ pub(super) async fn start(
         download: request.download_timeout.map_or(default.download, Duration::from_secs),
         ..default
     };
-    let started = app.updates.start(&request.endpoint, Goal { version, digest, delivery }, patience);
+    let goal = Goal { version, digest, delivery };
+    let started = app.updates.start(&principal, &request.endpoint, goal, patience, key.row());
     match app.journal.unless_in_trouble(started).await.map_err(not_saved)? {
-        Ok(update) => {
-            key.save(update.id()).await?;
-            Ok((StatusCode::ACCEPTED, Json(update_json(&update))).into_response())
-        }
+        Ok(update) => Ok((StatusCode::ACCEPTED, Json(update_json(&update))).into_response()),
         Err(StartError::AlreadyOpen(id)) => {
             let detail = format!("update {id} of {} is open; cancel it first", request.endpoint);
             Err(Problem::new(StatusCode::CONFLICT, "An update is open", detail))
@@ -160,8 +159,12 @@ fn no_update(id: u64) -> Problem {
         (status = 404, description = "No update of this id is open", body = api::Problem),
     )
 )]
-pub(super) async fn cancel(State(app): State<Arc<App>>, Segments(id): Segments<u64>) -> Answer<api::Update> {
-    match app.journal.unless_in_trouble(app.updates.cancel(id)).await.map_err(not_saved)? {
+pub(super) async fn cancel(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(id): Segments<u64>,
+) -> Answer<api::Update> {
+    match app.journal.unless_in_trouble(app.updates.cancel(&principal, id)).await.map_err(not_saved)? {
         Some(update) => Ok(Json(update_json(&update))),
         None => Err(Problem::not_found(format!("there is no open update {id}"))),
     }

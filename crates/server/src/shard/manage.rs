@@ -192,6 +192,18 @@ impl<D: Directory> Shard<D> {
         None
     }
 
+    /// Makes an operation durable that was to be recorded at its end only. Whether it is still open.
+    pub fn make_durable(&mut self, now: Instant, id: OperationId, outbox: &mut Outbox) -> bool {
+        let Some(operation) = self.operations.by_id.get_mut(&id) else { return false };
+        operation.durability = Durability::Durable;
+        let state = match operation.progress {
+            Progress::Waiting => OperationState::Queued,
+            _ => OperationState::Sent,
+        };
+        self.save_operation(now, id, state, None, outbox);
+        true
+    }
+
     /// Takes over a durable operation from the store. One that was under way is sent again if that is safe.
     pub fn restore_operation(&mut self, now: Instant, record: OperationRecord, outbox: &mut Outbox) {
         let OperationRecord { id, endpoint, intent, code, options, payload, .. } = record;
@@ -655,8 +667,11 @@ impl<D: Directory> Shard<D> {
     ) {
         let Some(operation) = self.operations.by_id.get(&id) else { return };
         let Aim::Asked(intent) = &operation.aim else { return };
-        if operation.durability != Durability::Durable {
-            return;
+        let has_ended = !matches!(state, OperationState::Queued | OperationState::Sent);
+        match operation.durability {
+            Durability::Durable => {}
+            Durability::Recorded if has_ended => {}
+            Durability::Recorded | Durability::Patient | Durability::Transient => return,
         }
         let request = operation.transfer.request();
         let (answer, failure) = match result {

@@ -16,6 +16,10 @@ use crate::journal::{self, JournalHandle};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 
+fn someone() -> Principal {
+    Principal::local(None)
+}
+
 /// A data folder.
 struct Folder {
     folder: tempfile::TempDir,
@@ -34,7 +38,7 @@ impl Folder {
         let reader = self.store.reader().unwrap();
         let keys = Keys::open(self.folder.path(), &reader).unwrap();
         let journal = self.journal();
-        Credentials::load(&reader, keys, journal, unlisted).unwrap().0
+        Credentials::load(&reader, keys, journal, unlisted, Clock::start()).unwrap().0
     }
 
     fn journal(&self) -> JournalHandle {
@@ -89,14 +93,14 @@ fn with_identity(identity: &str) -> Peer {
 }
 
 async fn add(credentials: &Credentials, new: NewCredential) -> CredentialRow {
-    match credentials.add(vec![new], 7).await.unwrap().pop() {
+    match credentials.add(&someone(), vec![new], None, 7).await.unwrap().pop() {
         Some(Added::New(row)) => row,
         other => panic!("{other:?}"),
     }
 }
 
 async fn refusal(credentials: &Credentials, new: NewCredential) -> Refusal {
-    match credentials.add(vec![new], 7).await {
+    match credentials.add(&someone(), vec![new], None, 7).await {
         Err(ChangeError::Refused { refusal, .. }) => refusal,
         other => panic!("{other:?}"),
     }
@@ -136,7 +140,7 @@ async fn an_identity_or_a_key_belongs_to_one_device_and_a_device_has_one_of_a_ki
     let credentials = folder.load(Unlisted::Refused);
     let first = add(&credentials, psk("buoy-1", "one")).await;
 
-    let again = credentials.add(vec![psk("buoy-1", "one")], 8).await.unwrap();
+    let again = credentials.add(&someone(), vec![psk("buoy-1", "one")], None, 8).await.unwrap();
     assert_eq!(again, [Added::Known(first.id)], "the very same is no error");
     assert!(
         matches!(refusal(&credentials, psk("buoy-2", "one")).await, Refusal::Taken { id, .. } if id == first.id)
@@ -164,11 +168,14 @@ async fn of_several_all_are_added_or_none() {
         vec![psk("buoy-2", "two"), psk("buoy-3", "two")],
         vec![psk("buoy-2", "two"), psk("buoy-2", "three")],
     ] {
-        assert!(matches!(credentials.add(bad, 7).await, Err(ChangeError::Refused { index: 1, .. })));
+        assert!(matches!(
+            credentials.add(&someone(), bad, None, 7).await,
+            Err(ChangeError::Refused { index: 1, .. })
+        ));
     }
     assert_eq!((credentials.len(), folder.rows().len()), (1, 1));
     let many = (2..1502).map(|number| psk(&format!("buoy-{number}"), &format!("{number}"))).collect();
-    credentials.add(many, 7).await.unwrap();
+    credentials.add(&someone(), many, None, 7).await.unwrap();
     assert_eq!((credentials.len(), folder.load(Unlisted::Refused).len()), (1501, 1501));
 }
 
@@ -178,11 +185,13 @@ async fn both_keys_are_good_until_the_next_one_is_used() {
     let credentials = folder.load(Unlisted::Refused);
     let gate = credentials.gate(Purpose::Lwm2m);
     let old = add(&credentials, psk("buoy-1", "old")).await;
-    let unused = credentials.rotate(&old, Proof::psk("unused", KEY).unwrap(), 8).await.unwrap();
-    let next = credentials.rotate(&old, Proof::psk("next", KEY).unwrap(), 9).await.unwrap();
+    let unused =
+        credentials.rotate(&someone(), &old, Proof::psk("unused", KEY).unwrap(), None, 8).await.unwrap();
+    let next = credentials.rotate(&someone(), &old, Proof::psk("next", KEY).unwrap(), None, 9).await.unwrap();
     assert!(gate.psk(unused.identity.as_slice()).is_none(), "it gave way");
-    let next = credentials.rotate(&next, Proof::psk("next", KEY).unwrap(), 9).await.unwrap();
-    let same = credentials.rotate(&old, Proof::psk("old", KEY).unwrap(), 9).await;
+    let next =
+        credentials.rotate(&someone(), &next, Proof::psk("next", KEY).unwrap(), None, 9).await.unwrap();
+    let same = credentials.rotate(&someone(), &old, Proof::psk("old", KEY).unwrap(), None, 9).await;
     assert!(
         matches!(same, Err(ChangeError::Refused { refusal: Refusal::Taken { .. }, .. })),
         "keys need two names"
@@ -201,7 +210,7 @@ async fn both_keys_are_good_until_the_next_one_is_used() {
     let rows = folder.rows();
     let [row] = &rows[..] else { panic!("{rows:?}") };
     assert_eq!((row.id, row.state), (next.id, CredentialState::Active));
-    assert!(matches!(credentials.revoke(&old).await, Err(ChangeError::NoSuchCredential)));
+    assert!(matches!(credentials.revoke(&someone(), &old, 9).await, Err(ChangeError::NoSuchCredential)));
 }
 
 #[tokio::test]
@@ -209,7 +218,7 @@ async fn what_is_revoked_is_refused_and_its_secret_is_gone() {
     let folder = Folder::new();
     let credentials = folder.load(Unlisted::Admitted);
     let row = add(&credentials, psk("buoy-1", "one")).await;
-    credentials.revoke(&row).await.unwrap();
+    credentials.revoke(&someone(), &row, 9).await.unwrap();
 
     for credentials in [credentials.clone(), folder.load(Unlisted::Admitted)] {
         let gate = credentials.gate(Purpose::Lwm2m);
@@ -218,14 +227,14 @@ async fn what_is_revoked_is_refused_and_its_secret_is_gone() {
         assert!(!gate.admits(&certified("buoy-1").0), "nor by a certificate");
     }
     assert!(folder.rows()[0].sealed.is_empty());
-    let rotated = credentials.rotate(&row, Proof::psk("two", KEY).unwrap(), 8).await;
+    let rotated = credentials.rotate(&someone(), &row, Proof::psk("two", KEY).unwrap(), None, 8).await;
     assert!(matches!(rotated, Err(ChangeError::Refused { refusal: Refusal::Revoked { .. }, .. })));
     assert!(refusal(&credentials, psk("buoy-2", "one")).await.to_string().contains("revoked"));
     // A new key lets it in again, and only by that.
     add(&credentials, psk("buoy-1", "two")).await;
     let gate = credentials.gate(Purpose::Lwm2m);
     assert!(gate.admits(&with_identity("two")) && !gate.admits(&with_identity("one")));
-    credentials.remove(&row).await.unwrap();
+    credentials.remove(&someone(), &row, 9).await.unwrap();
     assert_eq!(folder.rows().len(), 1);
 }
 
@@ -244,20 +253,20 @@ async fn a_certificate_is_good_if_it_is_listed_or_its_device_is_not_and_the_auth
     // Who has a key of another kind comes in by that alone.
     let key = add(&credentials, psk("buoy-1", "one")).await;
     assert!(!gate.admits(&certificate));
-    credentials.remove(&key).await.unwrap();
+    credentials.remove(&someone(), &key, 9).await.unwrap();
     // One certificate alone.
     let pinned = add(&credentials, x509("buoy-1", Some(&fingerprint))).await;
     assert!(gate.admits(&certificate) && !gate.admits(&certified("buoy-1").0));
     // Any but that one.
-    credentials.revoke(&pinned).await.unwrap();
+    credentials.revoke(&someone(), &pinned, 9).await.unwrap();
     add(&credentials, x509("buoy-1", None)).await;
     assert!(!gate.admits(&certificate) && gate.admits(&certified("buoy-1").0));
     // Leshan's way: one in place of all.
-    credentials.replace(psk("buoy-1", "one"), 9).await.unwrap();
+    credentials.replace(&someone(), psk("buoy-1", "one"), 9).await.unwrap();
     assert!(!gate.admits(&certified("buoy-1").0) && gate.admits(&with_identity("one")));
-    credentials.replace(psk("buoy-1", "one"), 9).await.unwrap();
-    assert!(credentials.remove_all(Purpose::Lwm2m, "buoy-1").await.unwrap());
-    assert!(!credentials.remove_all(Purpose::Lwm2m, "buoy-1").await.unwrap());
+    credentials.replace(&someone(), psk("buoy-1", "one"), 9).await.unwrap();
+    assert!(credentials.remove_all(&someone(), Purpose::Lwm2m, "buoy-1", 9).await.unwrap());
+    assert!(!credentials.remove_all(&someone(), Purpose::Lwm2m, "buoy-1", 9).await.unwrap());
     assert!(folder.rows().is_empty() && !gate.has("buoy-1"));
 }
 
@@ -268,7 +277,13 @@ async fn a_key_file_of_another_folder_is_named_with_what_it_does_not_open() {
     other.load(Unlisted::Refused);
     let foreign = Keys::open(other.folder.path(), &other.store.reader().unwrap()).unwrap();
     let journal = folder.journal();
-    let loaded = Credentials::load(&folder.store.reader().unwrap(), foreign, journal, Unlisted::Refused);
+    let loaded = Credentials::load(
+        &folder.store.reader().unwrap(),
+        foreign,
+        journal,
+        Unlisted::Refused,
+        Clock::start(),
+    );
     let error = format!("{:#}", loaded.unwrap_err());
     assert!(error.contains("credential 1 of buoy-1") && error.contains("bring back the file"), "{error}");
 }

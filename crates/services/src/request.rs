@@ -9,24 +9,43 @@ use buoy_lwm2m::operation::{self, Content, Downlink as Typed};
 use buoy_lwm2m::path::{Level, Path};
 use buoy_server::{Downlink, Intent, ObservationView};
 
-use super::values;
-use buoy_services::values::{DeviceModels, encode, encode_paths, parse_format};
+use crate::path_values as values;
+use crate::values::{DeviceModels, encode, encode_paths, parse_format};
 
 const MAX_PATHS: usize = 256;
 const ATTRIBUTES: &str = "pmin, pmax, gt, lt, st, epmin, epmax, con, edge and hqmax";
 
 /// A device, as far as its requests depend on it.
-pub(super) struct Target<'a> {
-    pub(super) models: DeviceModels<'a>,
-    pub(super) observations: Vec<ObservationView>,
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// How values are written and read.
+    pub models: DeviceModels<'a>,
+    /// What it is observed for.
+    pub observations: Vec<ObservationView>,
 }
+
+/// What is wrong with a request, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestError(String);
+
+impl std::fmt::Display for RequestError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RequestError {}
 
 impl Target<'_> {
     /// The request, and what its answer means.
     ///
     /// # Errors
-    /// What is wrong with it, in words.
-    pub(super) fn request(&self, request: &Request) -> Result<(Downlink, Intent), String> {
+    /// What is wrong with it.
+    pub fn request(&self, request: &Request) -> Result<(Downlink, Intent), RequestError> {
+        self.compose(request).map_err(RequestError)
+    }
+
+    fn compose(&self, request: &Request) -> Result<(Downlink, Intent), String> {
         match request {
             Request::Read { path, format } => {
                 self.once(&Typed::Read { path: parse(path)?, accept: accept(format)? })

@@ -1,0 +1,48 @@
+//! Who changed what.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use buoy_api as api;
+use buoy_services::app::App;
+use buoy_services::audit;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{Answer, Problem, Queries, limit};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AuditQuery {
+    /// Only what this principal did.
+    principal: Option<String>,
+    /// Only this action, or all that begin with it, as in `credential` for `credential.revoke`.
+    action: Option<String>,
+    /// Only what was done to this: an endpoint name, a digest, a pattern.
+    target: Option<String>,
+    /// The `next` of the page before.
+    after: Option<u64>,
+    /// 1 to 1000; 100 unless told.
+    limit: Option<usize>,
+}
+
+/// The audit log: each change that somebody made, the newest first.
+#[utoipa::path(
+    get, path = "/api/v1/audit", tag = "audit", params(AuditQuery),
+    responses(
+        (status = 200, description = "A page", body = api::Page<api::AuditEntry>),
+        (status = 400, description = "A query is wrong", body = api::Problem),
+    )
+)]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Queries(query): Queries<AuditQuery>,
+) -> Answer<api::Page<api::AuditEntry>> {
+    let AuditQuery { principal, action, target, after, limit: asked } = query;
+    let filter = audit::Filter { principal, action, target };
+    let page =
+        audit::list(&app, filter, after, limit(asked)?).await.map_err(|error| Problem::store(&error))?;
+    Ok(Json(page))
+}
