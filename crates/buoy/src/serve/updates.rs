@@ -106,7 +106,7 @@ impl std::fmt::Debug for Command {
 pub(crate) async fn run(
     app: Arc<App>,
     mut commands: Commands,
-    mut events: mpsc::UnboundedReceiver<Arc<Event>>,
+    mut events: mpsc::Receiver<Arc<Event>>,
     open: Vec<UpdateRecord>,
     last_id: u64,
 ) {
@@ -171,7 +171,7 @@ impl Driver {
         let now = self.app.now();
         for records in open.chunks(BATCH) {
             for record in records {
-                self.app.follow_download(record.id, true);
+                self.follow(record.id, &record.endpoint);
                 self.engine.restore(now, record, &mut self.outbox);
             }
             self.flush().await?;
@@ -185,7 +185,7 @@ impl Driver {
             Command::Start { endpoint, goal, patience, answer } => {
                 match self.engine.start(now, &endpoint, goal, patience, &mut self.outbox) {
                     Ok(id) => {
-                        self.app.follow_download(id, true);
+                        self.follow(id, &endpoint);
                         self.waiting.push(Waiting::Started(id, answer));
                     }
                     Err(AlreadyOpen(id)) => {
@@ -277,7 +277,6 @@ impl Driver {
                 .edit(move |batch| records.iter().try_for_each(|record| batch.put_update(record)));
             saved.await.map_err(|_| Stopped)?;
         }
-        self.app.hub.set_open_updates(self.engine.len());
         for operation in operations {
             self.carry_out(operation).await;
         }
@@ -296,7 +295,14 @@ impl Driver {
             tracing::info!(device = %update.endpoint(), update = update.id(), end = %update.stage(), "firmware update ended");
             self.submitted.remove(&update.id());
             self.app.follow_download(update.id(), false);
+            self.app.hub.interest().remove(update.endpoint());
         }
+    }
+
+    /// Before the first question leaves, so that nothing that follows it is missed. [`Driver::tell`] ends it.
+    fn follow(&self, id: u64, endpoint: &str) {
+        self.app.follow_download(id, true);
+        self.app.hub.interest().add(endpoint);
     }
 
     fn answer(&self, waiting: Waiting, progress: &[Update]) {
