@@ -148,7 +148,7 @@ fn requests_to_a_device_that_is_awake_wait_in_line() {
 fn composites_go_by_path() {
     let world = World::new(&[]);
     let maker = json!({"kind": "singleResource", "id": 0, "type": "STRING", "value": "Buoy"});
-    let lifetime = json!({"kind": "singleResource", "id": 1, "type": "UNSIGNED_INTEGER", "value": "300"});
+    let lifetime = json!({"kind": "singleResource", "id": 1, "type": "INTEGER", "value": "300"});
     let both = content(&json!({"/3/0/0": maker, "/1/0/1": lifetime}));
     let read = "clients/buoy-1/composite?paths=/3/0/0,/1/0/1";
     assert_eq!(world.get(read), both);

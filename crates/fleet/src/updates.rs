@@ -157,7 +157,11 @@ impl Updates {
     pub fn restore(&mut self, now: u64, record: &UpdateRecord, outbox: &mut Outbox) {
         self.next_id = self.next_id.max(record.id.saturating_add(1));
         match Update::restore(record) {
-            Some(update) if update.has_ended() => {}
+            // It was saved as open by mistake.
+            Some(update) if update.has_ended() => {
+                outbox.records.push(update.record());
+                outbox.progress.push(update);
+            }
             Some(mut update) => {
                 update.resume(now, &mut self.steps);
                 self.insert(update, outbox);

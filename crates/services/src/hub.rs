@@ -5,10 +5,11 @@
 //! it was.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use buoy_fleet::interest::Interest;
 use buoy_fleet::update::Update;
 use buoy_server::{BootstrapEvent, Event, Failure, OperationId, Outcome};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -17,6 +18,8 @@ use crate::notices::Notice;
 
 /// Events that a slow reader of a stream may be behind, and that are kept for one who comes back.
 const BACKLOG: usize = 8192;
+/// Events that the updates may be behind.
+const UPDATES_BEHIND: usize = 1 << 16;
 /// How long events are kept after the last reader has gone.
 const MEMORY: Duration = Duration::from_secs(300);
 
@@ -26,8 +29,8 @@ pub struct Hub {
     waiters: Arc<Mutex<HashMap<OperationId, Waiter>>>,
     stream: broadcast::Sender<Numbered>,
     log: Arc<Mutex<Log>>,
-    updates: mpsc::UnboundedSender<Arc<Event>>,
-    open_updates: Arc<AtomicUsize>,
+    updates: mpsc::Sender<Arc<Event>>,
+    interest: Arc<Interest>,
     /// Whether events are kept for a reader who left.
     remembers: Arc<AtomicBool>,
 }
@@ -100,14 +103,14 @@ pub enum Progress {
 
 impl Hub {
     /// A hub, and the events that updates want to know.
-    pub fn new() -> (Self, mpsc::UnboundedReceiver<Arc<Event>>) {
-        let (updates, for_updates) = mpsc::unbounded_channel();
+    pub fn new() -> (Self, mpsc::Receiver<Arc<Event>>) {
+        let (updates, for_updates) = mpsc::channel(UPDATES_BEHIND);
         let hub = Self {
             waiters: Arc::default(),
             stream: broadcast::channel(BACKLOG).0,
             log: Arc::default(),
             updates,
-            open_updates: Arc::default(),
+            interest: Arc::default(),
             remembers: Arc::default(),
         };
         (hub, for_updates)
@@ -156,9 +159,9 @@ impl Hub {
         self.tell(|| AppEvent::Notice(Arc::new(notice)));
     }
 
-    /// Tells how many updates want to know of their devices.
-    pub fn set_open_updates(&self, count: usize) {
-        self.open_updates.store(count, Ordering::Relaxed);
+    /// Whose events the updates want.
+    pub fn interest(&self) -> &Interest {
+        &self.interest
     }
 
     /// Hands events on.
@@ -172,13 +175,13 @@ impl Hub {
                 }
                 _ => false,
             };
-            let for_updates = self.open_updates.load(Ordering::Relaxed) > 0 && concerns_updates(&event);
+            let for_updates = of_updates(&event).is_some_and(|endpoint| self.interest.may_want(endpoint));
             let for_streams = self.has_readers();
             if for_updates || for_streams {
                 let event = Arc::new(event);
                 if for_updates {
-                    // Nobody may be left to listen.
-                    let _ = self.updates.send(event.clone());
+                    // Updates that are so far behind read what they have missed; at the stop nobody is left to listen.
+                    let _ = self.updates.try_send(event.clone());
                 }
                 self.tell(|| if delayed { AppEvent::Delayed(event) } else { AppEvent::Device(event) });
             }
@@ -259,6 +262,13 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn concerns_updates(event: &Event) -> bool {
-    matches!(event, Event::Registered { .. } | Event::Updated { .. } | Event::Reported(_))
+/// The device of an event that an update may want.
+fn of_updates(event: &Event) -> Option<&str> {
+    match event {
+        Event::Registered { registration, .. } | Event::Updated { registration, .. } => {
+            Some(&registration.endpoint)
+        }
+        Event::Reported(report) => Some(&report.endpoint),
+        _ => None,
+    }
 }

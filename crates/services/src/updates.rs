@@ -100,7 +100,7 @@ impl UpdatesHandle {
 }
 
 /// What happens to devices that are updated.
-pub type Events = mpsc::UnboundedReceiver<Arc<Event>>;
+pub type Events = mpsc::Receiver<Arc<Event>>;
 
 /// The other end of an [`UpdatesHandle`].
 #[derive(Debug)]
@@ -187,7 +187,7 @@ impl Driver {
         let now = self.app.now();
         for records in open.chunks(BATCH) {
             for record in records {
-                self.app.follow_download(record.id, &record.endpoint);
+                self.follow(record.id, &record.endpoint);
                 self.engine.restore(now, record, &mut self.outbox);
             }
             self.flush().await?;
@@ -202,7 +202,7 @@ impl Driver {
                 let detail = format!("version {}, image {}", goal.version, goal.digest);
                 match self.engine.start(now, &endpoint, goal, patience, &mut self.outbox) {
                     Ok(id) => {
-                        self.app.follow_download(id, &endpoint);
+                        self.follow(id, &endpoint);
                         self.companions.push(principal.audit(now, "update.start", &endpoint, detail));
                         let key = key.map(|key| Change::IdempotencyKey(KeyRow { made: id, ..key }));
                         self.companions.extend(key);
@@ -292,7 +292,6 @@ impl Driver {
             let changes = records.into_iter().map(|record| Change::Update { record, changed_at });
             self.app.journal.commit(changes.chain(companions).collect()).await.map_err(|_| Stopped)?;
         }
-        self.app.hub.set_open_updates(self.engine.len());
         for operation in operations {
             self.carry_out(operation).await;
         }
@@ -311,7 +310,14 @@ impl Driver {
             tracing::info!(device = %update.endpoint(), update = update.id(), end = %update.stage(), "firmware update ended");
             self.submitted.remove(&update.id());
             self.app.forget_download(update.id());
+            self.app.hub.interest().remove(update.endpoint());
         }
+    }
+
+    /// Before the first question leaves, so that nothing that follows it is missed. [`Driver::tell`] ends it.
+    fn follow(&self, id: u64, endpoint: &str) {
+        self.app.follow_download(id, endpoint);
+        self.app.hub.interest().add(endpoint);
     }
 
     fn answer(&self, waiting: Waiting, progress: &[Update]) {

@@ -4,5 +4,6 @@ mod batches;
 mod downloads;
 mod installs;
 mod orders;
+mod random;
 mod restarts;
 mod world;

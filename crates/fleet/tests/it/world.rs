@@ -129,6 +129,8 @@ pub(crate) struct World {
     pub(crate) has_our_package: bool,
     /// Kills the server at this commit, counted from one, before what was to follow it leaves; or after.
     pub(crate) kill: Option<(usize, Kill)>,
+    /// The device as it was when its update ended.
+    pub(crate) device_at_end: Option<Device>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -170,6 +172,7 @@ impl World {
             count: 0,
             has_our_package: false,
             kill: None,
+            device_at_end: None,
         };
         let goal = Goal { version: version.into(), digest: "ab".into(), delivery };
         let endpoint: Arc<str> = NAME.into();
@@ -213,6 +216,9 @@ impl World {
                 return;
             }
             let Outbox { records, operations, .. } = std::mem::take(&mut self.outbox);
+            if records.iter().any(|record| record.ended) {
+                self.device_at_end = Some(self.device.clone());
+            }
             let has_records = !records.is_empty();
             self.store.extend(records.into_iter().map(|record| (record.id, record)));
             self.commits += usize::from(has_records);
