@@ -26,6 +26,9 @@ const fn tag_of_ping(index: Index) -> u64 {
     ping::tag(index.0 as u64)
 }
 
+/// Devices without a session that are remembered to belong to other shards.
+const MOST_FOREIGN: usize = 1 << 16;
+
 /// Where a request comes from.
 #[derive(Clone, Copy)]
 pub(super) struct Origin {
@@ -148,6 +151,41 @@ impl<D: Directory> Shard<D> {
         if registration.outlives(longest) {
             self.save(index, outbox);
             self.reschedule_expiry(index);
+        }
+    }
+
+    /// A device without a session whose datagrams come in here belongs to another shard: it has its address now, and whoever had it before
+    /// has it no more.
+    pub(super) fn passes_to(&mut self, now: Instant, shard: u8, peer: Peer, outbox: &mut Outbox) {
+        if peer.session.is_some() {
+            return;
+        }
+        self.release_address(now, peer, outbox);
+        if self.foreign.len() >= MOST_FOREIGN && !self.foreign.contains_key(&peer.address) {
+            // They are learned again from what the devices send next.
+            self.foreign.clear();
+        }
+        let before = self.foreign.insert(peer.address, shard);
+        if let Some(before) = before.filter(|before| *before != shard) {
+            outbox.events.push(Event::AddressTaken { shard: before, peer });
+        }
+    }
+
+    /// A device of this shard has an address: a device of another shard that spoke from there is told to that one.
+    pub(super) fn took_address(&mut self, peer: Peer, outbox: &mut Outbox) {
+        if peer.session.is_none()
+            && let Some(shard) = self.foreign.remove(&peer.address)
+        {
+            outbox.events.push(Event::AddressTaken { shard, peer });
+        }
+    }
+
+    /// Another device speaks from an address, on another shard.
+    pub fn release_address(&mut self, now: Instant, peer: Peer, outbox: &mut Outbox) {
+        if let Some(index) = self.registrations.by_peer(peer) {
+            self.forget_ping(now, index);
+            self.registrations.lose_address(index);
+            self.lost_address(now, Some(index), outbox);
         }
     }
 

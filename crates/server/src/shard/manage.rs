@@ -550,6 +550,7 @@ impl<D: Directory> Shard<D> {
         self.unproved -= usize::from(!was_proved);
         self.unproved += usize::from(peer.session.is_none());
         self.lost_address(now, displaced, outbox);
+        self.took_address(peer, outbox);
         self.reschedule_expiry(index);
         let Some(id) = self.operations.first(&endpoint) else { return };
         let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
