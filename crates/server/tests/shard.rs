@@ -1227,3 +1227,18 @@ fn of_several_times_in_one_report_the_latest_is_the_present_value() {
     let found: Vec<_> = items.iter().map(|(_, moment)| (moment.at, moment.is_present)).collect();
     assert_eq!(found, [(now - 60_000, false), (now, true), (now - 120_000, false)]);
 }
+
+#[test]
+fn the_history_in_the_answer_to_an_observe_is_kept() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &[]);
+    let (downlink, intent) = observe();
+    world.submit(1, "buoy-1", downlink, intent, Durability::Transient);
+    let options = [(OptionNumber::OBSERVE, &b"\x01"[..]), (OptionNumber::CONTENT_FORMAT, &[110])];
+    let payload = br#"[{"bn":"/3303/0/5700","t":-60,"v":1},{"v":2}]"#;
+    world.answer(1000, Code::CONTENT, &options, payload);
+    assert_eq!(world.outcome(1), Some(Ok(Code::CONTENT)));
+    let [report] = &world.server.store.reports[..] else { panic!("one report") };
+    assert_eq!(report.items().len(), 2);
+    assert!(!world.server.events.iter().any(|event| matches!(event, Event::Reported(_))), "no notification");
+}

@@ -11,6 +11,7 @@ use buoy_coap::time::Instant;
 use buoy_coap::wire::Message;
 use hashbrown::HashMap;
 
+use super::report::save_history;
 use super::{Directory, Shard};
 use crate::observation::{Observation, ObservationId, ObservationView, Standing};
 use crate::operation::{
@@ -382,6 +383,8 @@ impl<D: Directory> Shard<D> {
                 {
                     let request = operation.transfer.request().clone();
                     let freshness = Freshness::starting_with(now, number);
+                    let observed = (observation, paths.clone(), composite);
+                    save_history(now, &endpoint, observed, &reply, outbox);
                     let observation = Observation {
                         id: observation,
                         paths,
