@@ -545,9 +545,8 @@ impl BootstrapShard {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let (peer, proof) = (session.peer, session.proof);
         let Some(transfer) = session.transfer(tag) else { return };
-        let is_too_large = |allowance| transfer.next_length().is_some_and(|length| length > allowance);
-        if let Proof::Claimed(Claim { allowance, .. }) = proof
-            && is_too_large(allowance)
+        if let Proof::Claimed(claim) = proof
+            && transfer.next_length().is_some_and(|length| !claim.covers(length))
         {
             let message_id = rand_core::Rng::next_u32(&mut self.rng) as u16;
             if self.coap.ping(now, &mut self.rng, peer, message_id, ping::tag(id)).is_err() {

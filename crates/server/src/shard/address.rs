@@ -14,7 +14,7 @@ use crate::operation::{Failure, OperationId};
 use crate::outbox::{Event, MTU, Outbox};
 use crate::peer::Peer;
 use crate::ping;
-use crate::registration::{Claim, Proof};
+use crate::registration::Proof;
 use crate::registrations::Index;
 
 /// The registration that a ping is for.
@@ -83,10 +83,10 @@ impl<D: Directory> Shard<D> {
     /// Whether the next message of an operation is small enough for the device's address.
     pub(super) fn may_transmit(&self, id: OperationId, index: Index) -> bool {
         let Some(registration) = self.registrations.get(index) else { return false };
-        let Proof::Claimed(Claim { allowance, .. }) = registration.proof else { return true };
+        let Proof::Claimed(claim) = registration.proof else { return true };
         let Some(operation) = self.operations.get(id) else { return false };
         // What doesn't fit a message at all is refused where it is sent.
-        operation.transfer.next_length().is_none_or(|length| length <= allowance)
+        operation.transfer.next_length().is_none_or(|length| claim.covers(length))
     }
 
     /// Asks a device whose address is only claimed for a sign of life from there.
