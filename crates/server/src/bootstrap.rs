@@ -330,7 +330,11 @@ impl BootstrapShard {
             Received::Request(request) => self.serve(now, &request, directory, outbox),
             Received::Response { tag, message, answer } => {
                 outbox.datagrams.send(peer, answer);
-                self.answered(now, tag, &message, outbox);
+                match ping::target(tag) {
+                    // Some devices take a ping for a request, and refuse it.
+                    Some(id) => self.ping_answered(now, id, outbox),
+                    None => self.answered(now, tag, &message, outbox),
+                }
             }
             Received::Reset(tag) | Received::Delivered(tag) => match ping::target(tag) {
                 Some(id) => self.ping_answered(now, id, outbox),

@@ -353,7 +353,11 @@ impl<D: Directory> Shard<D> {
             Received::Request(request) => self.serve(now, &request, outbox),
             Received::Response { tag, message, answer } => {
                 self.send_reply(now, peer, answer, outbox);
-                self.operation_answered(now, tag, &message, outbox);
+                match ping_of(tag) {
+                    // Some devices take a ping for a request, and refuse it.
+                    Some(index) => self.ping_answered(now, peer, index, outbox),
+                    None => self.operation_answered(now, tag, &message, outbox),
+                }
             }
             Received::Unmatched(message) => self.reported(now, peer, &message, outbox),
             Received::Reset(tag) | Received::Delivered(tag) => match ping_of(tag) {

@@ -132,6 +132,12 @@ impl World {
         Message::parse(&self.sent.last().expect("a request").1).unwrap()
     }
 
+    /// The message id of the last ping.
+    fn ping(&self) -> u16 {
+        let ping = self.sent.iter().rev().find(|(_, datagram)| is_ping(datagram));
+        Message::parse(&ping.expect("a ping").1).unwrap().message_id()
+    }
+
     fn outcome(&self, id: u64) -> Option<Result<Code, Failure>> {
         self.server.outcome_code(id)
     }
@@ -712,11 +718,19 @@ fn an_address_that_is_only_claimed_gets_at_most_three_times_what_came_from_it_wh
 fn what_is_too_large_for_a_claimed_address_goes_out_when_the_address_is_proved_by_whatever_means() {
     let large = || request(Code::PUT, &[(OptionNumber::CONTENT_FORMAT, &[42])], &[7; 900]);
     let is_sent = |world: &World| world.sent.iter().any(|(_, datagram)| datagram.len() > 900);
-    let proofs: [Case<String>; 3] = [
-        ("the answer to a ping", |world, _| {
-            let ping = world.sent.iter().rev().find(|(_, datagram)| is_ping(datagram)).unwrap().1.clone();
-            let reset = reject(Message::parse(&ping).unwrap().message_id());
+    let proofs: [Case<String>; 5] = [
+        ("the Reset of a ping", |world, _| {
+            let reset = reject(world.ping());
             world.deliver(1000, &reset);
+        }),
+        ("its acknowledgement, as Wakaama sends", |world, _| {
+            let acknowledgement = acknowledge(world.ping());
+            world.deliver(1000, &acknowledgement);
+        }),
+        ("its refusal", |world, _| {
+            let (kind, code) = (Kind::Acknowledgement, Code::METHOD_NOT_ALLOWED);
+            let header = Header { kind, code, message_id: world.ping(), token: b"" };
+            world.deliver(1000, &message(header, &[], b""));
         }),
         ("a request for the location that was told to the address", |world, location| {
             world.update(1000, &location);
