@@ -479,8 +479,17 @@ impl Thread {
 
     fn forward_misdirected(&mut self, outbox: &mut Outbox) {
         if self.shards.len() < 2 {
-            outbox.events.retain(|event| !matches!(event, Event::Misdirected { .. }));
+            let is_for_others =
+                |event: &Event| matches!(event, Event::Misdirected { .. } | Event::AddressTaken { .. });
+            outbox.events.retain(|event| !is_for_others(event));
             return;
+        }
+        let taken = outbox.events.extract_if(.., |event| matches!(event, Event::AddressTaken { .. }));
+        for event in taken {
+            let Event::AddressTaken { shard, peer } = event else { continue };
+            if let Some(other) = other_shard(&self.shards, self.number, shard) {
+                other.run(move |engine, now, outbox| engine.release_address(now, peer, outbox));
+            }
         }
         let misdirected: VecDeque<_> =
             outbox.events.extract_if(.., |event| matches!(event, Event::Misdirected { .. })).collect();

@@ -330,7 +330,11 @@ impl BootstrapShard {
             Received::Request(request) => self.serve(now, &request, directory, outbox),
             Received::Response { tag, message, answer } => {
                 outbox.datagrams.send(peer, answer);
-                self.answered(now, tag, &message, outbox);
+                match ping::target(tag) {
+                    // Some devices take a ping for a request, and refuse it.
+                    Some(id) => self.ping_answered(now, id, outbox),
+                    None => self.answered(now, tag, &message, outbox),
+                }
             }
             Received::Reset(tag) | Received::Delivered(tag) => match ping::target(tag) {
                 Some(id) => self.ping_answered(now, id, outbox),
@@ -545,9 +549,8 @@ impl BootstrapShard {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let (peer, proof) = (session.peer, session.proof);
         let Some(transfer) = session.transfer(tag) else { return };
-        let is_too_large = |allowance| transfer.next_length().is_some_and(|length| length > allowance);
-        if let Proof::Claimed(Claim { allowance, .. }) = proof
-            && is_too_large(allowance)
+        if let Proof::Claimed(claim) = proof
+            && transfer.next_length().is_some_and(|length| !claim.covers(length))
         {
             let message_id = rand_core::Rng::next_u32(&mut self.rng) as u16;
             if self.coap.ping(now, &mut self.rng, peer, message_id, ping::tag(id)).is_err() {

@@ -222,6 +222,14 @@ pub enum Event {
         /// The datagram.
         datagram: Box<[u8]>,
     },
+    /// A device speaks from an address now from which another one spoke, whose datagrams were passed to that shard: it is to be told, by
+    /// [`Shard::release_address`](crate::Shard::release_address).
+    AddressTaken {
+        /// Which one.
+        shard: u8,
+        /// The address.
+        peer: Peer,
+    },
     /// A request was refused.
     Refused {
         /// Whose.

@@ -113,7 +113,7 @@ pub(crate) enum Proof {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     /// So many bytes, the messages' repetitions included: three times what came from there, less what was sent (RFC 9175 section 2.3).
-    pub(crate) allowance: usize,
+    pub(crate) allowance: u32,
     /// The registration was answered at this very address: who knows its location receives there.
     pub(crate) knows_location: bool,
     /// A ping is under way that is to prove it.
@@ -123,7 +123,12 @@ pub(crate) struct Claim {
 impl Claim {
     /// Of an address from which so many bytes came.
     pub(crate) fn after(received: usize) -> Self {
-        Self { allowance: received.saturating_mul(3), knows_location: false, is_pinged: false }
+        Self { allowance: thrice(received), knows_location: false, is_pinged: false }
+    }
+
+    /// Whether a message of so many bytes may be sent.
+    pub(crate) const fn covers(self, length: usize) -> bool {
+        length <= self.allowance as usize
     }
 }
 
@@ -135,14 +140,14 @@ impl Proof {
     /// Counts bytes that came.
     pub(crate) fn earn(&mut self, received: usize) {
         if let Self::Claimed(claim) = self {
-            claim.allowance = claim.allowance.saturating_add(received.saturating_mul(3)).min(MOST_ALLOWED);
+            claim.allowance = claim.allowance.saturating_add(thrice(received)).min(MOST_ALLOWED);
         }
     }
 
     /// Counts the bytes of an answer, which is owed to whoever asked.
     pub(crate) fn charge(&mut self, bytes: usize) {
         if let Self::Claimed(claim) = self {
-            claim.allowance = claim.allowance.saturating_sub(bytes);
+            claim.allowance = claim.allowance.saturating_sub(saturated(bytes));
         }
     }
 
@@ -150,7 +155,7 @@ impl Proof {
     pub(crate) fn spend(&mut self, bytes: usize) -> bool {
         match self {
             Self::Proved => true,
-            Self::Claimed(claim) => match claim.allowance.checked_sub(bytes) {
+            Self::Claimed(claim) => match claim.allowance.checked_sub(saturated(bytes)) {
                 Some(left) => {
                     claim.allowance = left;
                     true
@@ -161,10 +166,18 @@ impl Proof {
     }
 }
 
+fn saturated(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+fn thrice(bytes: usize) -> u32 {
+    saturated(bytes).saturating_mul(3).min(MOST_ALLOWED)
+}
+
 /// What is earned is not saved up for ever.
-const MOST_ALLOWED: usize = 1 << 14;
+const MOST_ALLOWED: u32 = 1 << 14;
 /// What an unproved address may be sent after a restart, which forgets what was earned: a ping with its repetitions.
-const ALLOWED_AFTER_RESTART: usize = 32;
+const ALLOWED_AFTER_RESTART: u32 = 32;
 
 /// The rarely read parts of a Register request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -111,6 +111,14 @@ impl Registrations {
         self.index_peer(index.0)
     }
 
+    /// Records that nobody knows where the device is.
+    pub(crate) fn lose_address(&mut self, index: Index) {
+        self.unindex_peer(index.0);
+        if let Some(registration) = self.get_mut(index) {
+            registration.has_address = false;
+        }
+    }
+
     /// Enters a registration under its peer, unless it has no address.
     fn index_peer(&mut self, index: u32) -> Option<Index> {
         if !self.at(index).has_address {

@@ -11,6 +11,7 @@ mod report;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub struct Shard<D> {
     uploads: HashMap<UploadKey, PartialUpload>,
     /// When the oldest of them may have waited too long.
     uploads_due: Option<Instant>,
+    /// The shards to which devices without a session belong whose datagrams come in here.
+    foreign: HashMap<SocketAddr, u8>,
     files: BTreeMap<Box<str>, Body>,
     /// Downloads that are followed.
     downloads: HashMap<u64, FollowedDownload>,
@@ -280,6 +283,7 @@ impl<D: Directory> Shard<D> {
             operations: Operations::default(),
             uploads: HashMap::new(),
             uploads_due: None,
+            foreign: HashMap::new(),
             files: BTreeMap::new(),
             downloads: HashMap::new(),
             traced: HashMap::new(),
@@ -349,7 +353,11 @@ impl<D: Directory> Shard<D> {
             Received::Request(request) => self.serve(now, &request, outbox),
             Received::Response { tag, message, answer } => {
                 self.send_reply(now, peer, answer, outbox);
-                self.operation_answered(now, tag, &message, outbox);
+                match ping_of(tag) {
+                    // Some devices take a ping for a request, and refuse it.
+                    Some(index) => self.ping_answered(now, peer, index, outbox),
+                    None => self.operation_answered(now, tag, &message, outbox),
+                }
             }
             Received::Unmatched(message) => self.reported(now, peer, &message, outbox),
             Received::Reset(tag) | Received::Delivered(tag) => match ping_of(tag) {
@@ -576,8 +584,9 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    fn forward(&mut self, shard: u8, request: &Request<'_, Peer>, outbox: &mut Outbox) {
+    fn forward(&mut self, now: Instant, shard: u8, request: &Request<'_, Peer>, outbox: &mut Outbox) {
         self.coap.disown(request);
+        self.passes_to(now, shard, request.peer, outbox);
         let datagram = request.message.datagram().into();
         outbox.events.push(Event::Misdirected { shard: Some(shard), peer: request.peer, datagram });
     }

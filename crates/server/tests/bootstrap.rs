@@ -415,14 +415,27 @@ fn a_claimed_address_gets_no_more_than_three_times_what_came_from_it_and_no_keys
 
 #[test]
 fn a_write_that_is_too_large_for_a_claimed_address_follows_the_answer_to_a_ping() {
+    type Answer = fn(u16) -> Vec<u8>;
+    let answers: [Answer; 3] = [
+        |id| buoy_coap::endpoint::reject(id).to_vec(),
+        |id| buoy_coap::endpoint::acknowledge(id).to_vec(),
+        |id| {
+            let (kind, code) = (Kind::Acknowledgement, Code::METHOD_NOT_ALLOWED);
+            message(Header { kind, code, message_id: id, token: b"" }, &[], b"")
+        },
+    ];
+    let config = || BootstrapConfig { delete: Vec::new(), ..one_server(101) };
+    for answer in answers {
+        let mut world = World::new();
+        world.server.configure("buoy-1", config());
+        world.deliver(1, &short_request(1));
+        let ping = world.sent.last().unwrap().1.clone();
+        assert!(is_ping(&ping));
+        world.deliver(1, &answer(Message::parse(&ping).unwrap().message_id()));
+        assert!(world.request().starts_with("PUT /0/1"));
+    }
     let mut world = World::new();
-    world.server.configure("buoy-1", BootstrapConfig { delete: Vec::new(), ..one_server(101) });
-    world.deliver(1, &short_request(1));
-    let ping = world.sent.last().unwrap().1.clone();
-    assert!(is_ping(&ping));
-    let reset = buoy_coap::endpoint::reject(Message::parse(&ping).unwrap().message_id());
-    world.deliver(1, &reset);
-    assert!(world.request().starts_with("PUT /0/1"));
+    world.server.configure("buoy-1", config());
     // One who doesn't answer is given up.
     world.deliver(2, &short_request(1));
     world.wait(400);

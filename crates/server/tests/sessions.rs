@@ -260,3 +260,22 @@ fn a_device_that_takes_short_records_gets_short_blocks() {
     assert!(request.len() <= 256, "{}", request.len());
     assert_eq!(Message::parse(request).unwrap().payload().len(), 128);
 }
+
+#[test]
+fn what_waits_in_its_back_off_is_repeated_when_the_device_is_heard_over_its_session_from_elsewhere() {
+    let mut world = World::new();
+    let buoy = world.connect(1, "buoy-1");
+    let (_, location) = world.register(buoy, "ep=buoy-1");
+    assert_eq!(world.read(1, "buoy-1"), Some(buoy));
+    let request = world.outbox.datagrams().last().unwrap().1.to_vec();
+    for _ in 0..3 {
+        world.now = world.shard.next_deadline().unwrap();
+        world.shard.handle_timeout(world.now, &mut world.outbox);
+    }
+    // The next repetition is sixteen seconds away; the device is heard after five, by its connection ID.
+    world.now = world.now + Duration::from_secs(5);
+    let moved = Peer { address: ([127, 0, 0, 1], 999).into(), ..buoy };
+    assert_eq!(world.update(moved, &location), Code::CHANGED);
+    let repeated = world.outbox.datagrams().last().unwrap();
+    assert_eq!((repeated.0, repeated.1), (moved, &request[..]));
+}

@@ -132,6 +132,12 @@ impl World {
         Message::parse(&self.sent.last().expect("a request").1).unwrap()
     }
 
+    /// The message id of the last ping.
+    fn ping(&self) -> u16 {
+        let ping = self.sent.iter().rev().find(|(_, datagram)| is_ping(datagram));
+        Message::parse(&ping.expect("a ping").1).unwrap().message_id()
+    }
+
     fn outcome(&self, id: u64) -> Option<Result<Code, Failure>> {
         self.server.outcome_code(id)
     }
@@ -712,11 +718,19 @@ fn an_address_that_is_only_claimed_gets_at_most_three_times_what_came_from_it_wh
 fn what_is_too_large_for_a_claimed_address_goes_out_when_the_address_is_proved_by_whatever_means() {
     let large = || request(Code::PUT, &[(OptionNumber::CONTENT_FORMAT, &[42])], &[7; 900]);
     let is_sent = |world: &World| world.sent.iter().any(|(_, datagram)| datagram.len() > 900);
-    let proofs: [Case<String>; 3] = [
-        ("the answer to a ping", |world, _| {
-            let ping = world.sent.iter().rev().find(|(_, datagram)| is_ping(datagram)).unwrap().1.clone();
-            let reset = reject(Message::parse(&ping).unwrap().message_id());
+    let proofs: [Case<String>; 5] = [
+        ("the Reset of a ping", |world, _| {
+            let reset = reject(world.ping());
             world.deliver(1000, &reset);
+        }),
+        ("its acknowledgement, as Wakaama sends", |world, _| {
+            let acknowledgement = acknowledge(world.ping());
+            world.deliver(1000, &acknowledgement);
+        }),
+        ("its refusal", |world, _| {
+            let (kind, code) = (Kind::Acknowledgement, Code::METHOD_NOT_ALLOWED);
+            let header = Header { kind, code, message_id: world.ping(), token: b"" };
+            world.deliver(1000, &message(header, &[], b""));
         }),
         ("a request for the location that was told to the address", |world, location| {
             world.update(1000, &location);
@@ -1226,4 +1240,19 @@ fn of_several_times_in_one_report_the_latest_is_the_present_value() {
     let now = world.now.as_millis();
     let found: Vec<_> = items.iter().map(|(_, moment)| (moment.at, moment.is_present)).collect();
     assert_eq!(found, [(now - 60_000, false), (now, true), (now - 120_000, false)]);
+}
+
+#[test]
+fn the_history_in_the_answer_to_an_observe_is_kept() {
+    let mut world = World::new();
+    world.register(1000, "buoy-1", &[]);
+    let (downlink, intent) = observe();
+    world.submit(1, "buoy-1", downlink, intent, Durability::Transient);
+    let options = [(OptionNumber::OBSERVE, &b"\x01"[..]), (OptionNumber::CONTENT_FORMAT, &[110])];
+    let payload = br#"[{"bn":"/3303/0/5700","t":-60,"v":1},{"v":2}]"#;
+    world.answer(1000, Code::CONTENT, &options, payload);
+    assert_eq!(world.outcome(1), Some(Ok(Code::CONTENT)));
+    let [report] = &world.server.store.reports[..] else { panic!("one report") };
+    assert_eq!(report.items().len(), 2);
+    assert!(!world.server.events.iter().any(|event| matches!(event, Event::Reported(_))), "no notification");
 }

@@ -67,6 +67,10 @@ impl World {
         self.shards[shard].flush(self.now, &mut outbox);
         let mut sent: Vec<Vec<u8>> = outbox.datagrams().map(|(_, datagram)| datagram.to_vec()).collect();
         for event in std::mem::take(&mut outbox.events) {
+            if let Event::AddressTaken { shard, peer } = event {
+                self.shards[usize::from(shard)].release_address(self.now, peer, &mut Outbox::default());
+                continue;
+            }
             if let Event::Misdirected { shard: Some(home), peer, datagram } = event {
                 let mut outbox = Outbox::default();
                 let home = &mut self.shards[usize::from(home) % 2];
@@ -93,10 +97,14 @@ impl World {
     }
 
     fn register(&mut self, shard: usize, port: u16) -> Vec<Vec<u8>> {
+        self.register_as("ep=buoy-1", shard, port)
+    }
+
+    fn register_as(&mut self, endpoint: &str, shard: usize, port: u16) -> Vec<Vec<u8>> {
         let options: [(OptionNumber, &[u8]); 4] = [
             (OptionNumber::URI_PATH, b"rd"),
             (OptionNumber::CONTENT_FORMAT, &[40]),
-            (OptionNumber::URI_QUERY, b"ep=buoy-1"),
+            (OptionNumber::URI_QUERY, endpoint.as_bytes()),
             (OptionNumber::URI_QUERY, b"lwm2m=1.1"),
         ];
         self.ask(shard, port, Code::POST, &options, b"</1/0>,</3/0>")
@@ -209,4 +217,50 @@ fn a_location_of_a_shard_that_is_no_more_is_answered() {
         let sent = world.ask(shard, 1, Code::POST, &update, b"");
         assert_eq!(sent.iter().map(|datagram| code_of(datagram)).collect::<Vec<_>>(), [Code::NOT_FOUND]);
     }
+}
+
+#[test]
+fn what_a_device_sends_unasked_finds_its_shard_wherever_it_comes_in() {
+    let mut world = World::new();
+    world.register(0, 1);
+    // Its new port belongs to the other shard.
+    assert_eq!(code_of(&world.register(1, 2)[0]), Code::CREATED);
+    let options = [(OptionNumber::URI_PATH, &b"dp"[..]), (OptionNumber::CONTENT_FORMAT, &[110])];
+    let sent = world.ask(1, 2, Code::POST, &options, br#"[{"n":"/3/0/9","v":1}]"#);
+    assert_eq!(code_of(&sent[0]), Code::CHANGED);
+    assert_eq!(world.shards[0].counters().sends, 1);
+}
+
+#[test]
+fn the_newest_registration_has_an_address_whichever_shards_the_devices_live_on() {
+    let can_be_read = |world: &mut World, shard: usize, endpoint: &str| {
+        let read = operation::Downlink::Read { path: "/3/0".parse().unwrap(), accept: None };
+        let submission = Submission {
+            id: OperationId(world.next_id.into()),
+            endpoint: endpoint.into(),
+            request: Downlink::of(&read, "/"),
+            intent: Intent::Once,
+            durability: Durability::Transient,
+            deadline: world.now + Duration::from_secs(60),
+        };
+        world.next_id += 1;
+        let mut outbox = Outbox::default();
+        world.shards[shard].submit(world.now, submission, &mut outbox);
+        world.shards[shard].flush(world.now, &mut outbox);
+        outbox.datagrams().count() > 0
+    };
+    // buoy-1 lives on shard 0, and speaks from a port of shard 1.
+    let mut world = World::new();
+    world.register(0, 1);
+    world.register(1, 2);
+    assert!(can_be_read(&mut world, 0, "buoy-1"));
+    // A device of shard 1 registers from there.
+    world.register_as("ep=buoy-2", 1, 2);
+    assert!(!can_be_read(&mut world, 0, "buoy-1") && can_be_read(&mut world, 1, "buoy-2"));
+    // And one that belongs to shard 0 again.
+    world.register_as("ep=buoy-3", 0, 3);
+    world.register_as("ep=buoy-3", 1, 2);
+    assert!(!can_be_read(&mut world, 1, "buoy-2") && can_be_read(&mut world, 0, "buoy-3"));
+    let codes: Vec<_> = world.register(1, 4).iter().map(|sent| code_of(sent)).collect();
+    assert_eq!(codes, [Code::CREATED, Code::GET], "the first one gets what waited for it");
 }

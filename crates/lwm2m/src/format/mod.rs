@@ -113,6 +113,10 @@ pub const fn is_supported(format: ContentFormat) -> bool {
 pub fn decode(format: ContentFormat, base: Path, payload: &[u8]) -> Result<Items<'_>, FormatError> {
     let kind = Kind::of(format).ok_or(FormatError::UnsupportedFormat(format))?;
     kind.check(format, base)?;
+    // An empty instance has no elements; a resource has its own, even if it has no instances.
+    if kind == Kind::Tlv && payload.is_empty() && base.level() >= Level::Resource {
+        return Err(FormatError::PeerSentTruncated);
+    }
     Ok(Items { base, source: Source::open(kind, base, payload)? })
 }
 

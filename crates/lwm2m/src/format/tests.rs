@@ -184,6 +184,15 @@ mod tlv {
     }
 
     #[test]
+    fn a_resource_without_an_element_is_no_value_and_an_instance_without_any_is_empty() {
+        assert_eq!(items(ContentFormat::TLV, "/3/0/9", &[]), Err(FormatError::PeerSentTruncated));
+        assert_eq!(items(ContentFormat::TLV, "/3/0/11/0", &[]), Err(FormatError::PeerSentTruncated));
+        assert_eq!(items(ContentFormat::TLV, "/3/0", &[]), Ok(vec![]));
+        // A multiple resource that has no instances.
+        assert_eq!(items(ContentFormat::TLV, "/3/0/11", &[0x80, 0x0b]), Ok(vec![("/3/0/11".into(), None)]));
+    }
+
+    #[test]
     fn int_203_the_example_of_the_specification_is_written_and_read() {
         let mut values = example_values().to_vec();
         values.push(("/3/0/16", Value::String("U")));

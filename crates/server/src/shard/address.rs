@@ -14,7 +14,7 @@ use crate::operation::{Failure, OperationId};
 use crate::outbox::{Event, MTU, Outbox};
 use crate::peer::Peer;
 use crate::ping;
-use crate::registration::{Claim, Proof};
+use crate::registration::Proof;
 use crate::registrations::Index;
 
 /// The registration that a ping is for.
@@ -25,6 +25,9 @@ pub(super) fn ping_of(tag: u64) -> Option<Index> {
 const fn tag_of_ping(index: Index) -> u64 {
     ping::tag(index.0 as u64)
 }
+
+/// Devices without a session that are remembered to belong to other shards.
+const MOST_FOREIGN: usize = 1 << 16;
 
 /// Where a request comes from.
 #[derive(Clone, Copy)]
@@ -80,10 +83,10 @@ impl<D: Directory> Shard<D> {
     /// Whether the next message of an operation is small enough for the device's address.
     pub(super) fn may_transmit(&self, id: OperationId, index: Index) -> bool {
         let Some(registration) = self.registrations.get(index) else { return false };
-        let Proof::Claimed(Claim { allowance, .. }) = registration.proof else { return true };
+        let Proof::Claimed(claim) = registration.proof else { return true };
         let Some(operation) = self.operations.get(id) else { return false };
         // What doesn't fit a message at all is refused where it is sent.
-        operation.transfer.next_length().is_none_or(|length| length <= allowance)
+        operation.transfer.next_length().is_none_or(|length| claim.covers(length))
     }
 
     /// Asks a device whose address is only claimed for a sign of life from there.
@@ -148,6 +151,41 @@ impl<D: Directory> Shard<D> {
         if registration.outlives(longest) {
             self.save(index, outbox);
             self.reschedule_expiry(index);
+        }
+    }
+
+    /// A device without a session whose datagrams come in here belongs to another shard: it has its address now, and whoever had it before
+    /// has it no more.
+    pub(super) fn passes_to(&mut self, now: Instant, shard: u8, peer: Peer, outbox: &mut Outbox) {
+        if peer.session.is_some() {
+            return;
+        }
+        self.release_address(now, peer, outbox);
+        if self.foreign.len() >= MOST_FOREIGN && !self.foreign.contains_key(&peer.address) {
+            // They are learned again from what the devices send next.
+            self.foreign.clear();
+        }
+        let before = self.foreign.insert(peer.address, shard);
+        if let Some(before) = before.filter(|before| *before != shard) {
+            outbox.events.push(Event::AddressTaken { shard: before, peer });
+        }
+    }
+
+    /// A device of this shard has an address: a device of another shard that spoke from there is told to that one.
+    pub(super) fn took_address(&mut self, peer: Peer, outbox: &mut Outbox) {
+        if peer.session.is_none()
+            && let Some(shard) = self.foreign.remove(&peer.address)
+        {
+            outbox.events.push(Event::AddressTaken { shard, peer });
+        }
+    }
+
+    /// Another device speaks from an address, on another shard.
+    pub fn release_address(&mut self, now: Instant, peer: Peer, outbox: &mut Outbox) {
+        if let Some(index) = self.registrations.by_peer(peer) {
+            self.forget_ping(now, index);
+            self.registrations.lose_address(index);
+            self.lost_address(now, Some(index), outbox);
         }
     }
 

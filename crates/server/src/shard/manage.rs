@@ -11,6 +11,7 @@ use buoy_coap::time::Instant;
 use buoy_coap::wire::Message;
 use hashbrown::HashMap;
 
+use super::report::save_history;
 use super::{Directory, Shard};
 use crate::observation::{Observation, ObservationId, ObservationView, Standing};
 use crate::operation::{
@@ -394,6 +395,8 @@ impl<D: Directory> Shard<D> {
                 {
                     let request = operation.transfer.request().clone();
                     let freshness = Freshness::starting_with(now, number);
+                    let observed = (observation, paths.clone(), composite);
+                    save_history(now, &endpoint, observed, &reply, outbox);
                     let observation = Observation {
                         id: observation,
                         paths,
@@ -562,6 +565,7 @@ impl<D: Directory> Shard<D> {
         self.unproved -= usize::from(!was_proved);
         self.unproved += usize::from(peer.session.is_none());
         self.lost_address(now, displaced, outbox);
+        self.took_address(peer, outbox);
         self.reschedule_expiry(index);
         let Some(id) = self.operations.first(&endpoint) else { return };
         let Some(operation) = self.operations.by_id.get_mut(&id) else { return };

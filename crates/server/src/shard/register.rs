@@ -135,13 +135,16 @@ impl<D: Directory> Shard<D> {
     pub(super) fn serve_device(&mut self, now: Instant, request: &Request<'_, Peer>, outbox: &mut Outbox) {
         let message = &request.message;
         if let Some(shard) = self.home_of(message) {
-            return self.forward(shard, request, outbox);
+            return self.forward(now, shard, request, outbox);
+        }
+        if let Some(shard) = self.home_of_sender(request) {
+            return self.forward(now, shard, request, outbox);
         }
         match block_option(message, OptionNumber::BLOCK1) {
             Err(bad) => self.refuse(now, request, (bad.code(), bad.to_string().into()), outbox),
             Ok(None) => self.serve_whole(now, request, message.payload(), None, outbox),
             Ok(Some(block)) => match self.home_of_register(request) {
-                Some(shard) => self.forward(shard, request, outbox),
+                Some(shard) => self.forward(now, shard, request, outbox),
                 None => self.take_block(now, request, block, outbox),
             },
         }
@@ -154,6 +157,19 @@ impl<D: Directory> Shard<D> {
         let is_here =
             shard == self.number || self.registrations.by_location(Location::parse(segment)?).is_some();
         (!is_here).then_some(shard)
+    }
+
+    /// The shard of the device that sends values, which names neither itself nor its registration, if it is another one.
+    fn home_of_sender(&self, request: &Request<'_, Peer>) -> Option<u8> {
+        let is_send = request.message.values(OptionNumber::URI_PATH).next() == Some(b"dp");
+        if !is_send || self.config.shards < 2 || self.registrations.by_peer(request.peer).is_some() {
+            return None;
+        }
+        let home = match request.peer.session {
+            Some(session) => self.directory.home(&self.directory.proved(session)?)?,
+            None => *self.foreign.get(&request.peer.address)?,
+        };
+        (home != self.number).then_some(home)
     }
 
     /// The shard on which a Register in blocks belongs from its first block on, if it is another one.
@@ -265,7 +281,7 @@ impl<D: Directory> Shard<D> {
             Ok(Uplink::Register(register)) => match self.name_of(request.peer, &register) {
                 Err(refusal) => Err(refusal),
                 Ok(name) => match self.claimed_elsewhere(&name) {
-                    Some(shard) => return self.forward(shard, request, outbox),
+                    Some(shard) => return self.forward(now, shard, request, outbox),
                     None if self.must_prove_first(origin, &name) => {
                         self.release_if_unused(&name);
                         return self.challenge(now, request, outbox);
@@ -401,6 +417,7 @@ impl<D: Directory> Shard<D> {
         let (index, displaced) = self.registrations.insert(registration);
         self.observations.extend(tokens.into_iter().map(|token| (token, index)));
         self.lost_address(now, displaced, outbox);
+        self.took_address(peer, outbox);
         self.counters.registered += 1;
         self.reschedule_expiry(index);
         self.save(index, outbox);

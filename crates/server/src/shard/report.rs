@@ -194,6 +194,26 @@ impl<D: Directory> Shard<D> {
     }
 }
 
+/// Saves what the answer to an Observe says of the past: the caller is given the answer, but only reports make history.
+pub(super) fn save_history(
+    now: Instant,
+    endpoint: &Arc<str>,
+    (observation, paths, composite): Observed,
+    reply: &Reply,
+    outbox: &mut Outbox,
+) {
+    let report = Report {
+        endpoint: endpoint.clone(),
+        source: ReportSource::Notification { observation, paths, composite },
+        received_at: now.as_millis(),
+        format: reply.format.unwrap_or(ContentFormat::TEXT),
+        payload: reply.payload.as_slice().into(),
+    };
+    if report.items().iter().any(|(_, moment)| !moment.is_present) {
+        outbox.changes.push(Change::PutReport(Box::new(report)));
+    }
+}
+
 /// How many items of a payload can be read, and what is wrong with the next one.
 fn readable(format: ContentFormat, base: Path, payload: &[u8]) -> (usize, Option<FormatError>) {
     let mut count = 0;
