@@ -1,4 +1,5 @@
-//! `cargo xtask layers`: which of our crates may depend on which (ARCHITECTURE.md), and what may come from elsewhere.
+//! `cargo xtask layers`: which of our crates may depend on which (ARCHITECTURE.md), that no files import each other in a circle, and what
+//! may come from elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -6,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Package};
 
+use crate::circles;
 use crate::licence::is_allowed;
 use crate::outcome::Outcome;
 
@@ -53,6 +55,7 @@ pub(crate) fn step() -> Result<Outcome> {
         crates += metadata.workspace_members.len();
         packages += metadata.packages.len() - metadata.workspace_members.len();
     }
+    complaints.extend(circles::complaints(Path::new("crates"))?);
     Ok(if complaints.is_empty() {
         Outcome::passed(format!("{crates} crates of ours, {packages} from elsewhere"))
     } else {

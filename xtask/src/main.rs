@@ -1,6 +1,7 @@
 //! The project's own tasks. `cargo xtask help` says which.
 
 mod cargo_test;
+mod circles;
 mod command;
 mod coverage_map;
 mod footprint;
@@ -24,7 +25,7 @@ const HELP: &str = "\
 cargo xtask TASK
 
   test [STEP…]   runs every step, or those named; the last line counts what passed, failed and was skipped
-  layers         which crate may depend on which, and the licences of what they depend on
+  layers         which crate may depend on which, that no files import each other in a circle, and licences
   interop        other people's implementations against ours; the same as `test interop`
   embedded       builds for bare targets; the same as `test no_std`
   bench [ARG…]   measures against peers, and writes docs/performance.md

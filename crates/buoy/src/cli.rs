@@ -31,7 +31,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the server.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Copies all state of a server, which may be running, to a new folder.
     Backup(backup::Args),
     /// The key that seals the secrets of a data folder.
@@ -65,7 +65,7 @@ pub(crate) fn run() -> ExitCode {
         end_with_the_reader();
     }
     let result = match command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(*args),
         Command::Backup(args) => backup::run(&args),
         Command::Keyfile(args) => keyfile::run(&args),
         Command::Ca(args) => ca::run(&args),

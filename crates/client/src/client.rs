@@ -3,6 +3,7 @@
 mod bootstrap;
 mod exchange;
 mod history;
+mod jitter;
 mod location;
 mod manage;
 mod observation;

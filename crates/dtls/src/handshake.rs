@@ -24,9 +24,6 @@ use crate::handshake::transcript::Transcript;
 use crate::resumption::{Remembered, Resumption};
 use crate::session::Session;
 
-/// Bytes of a handshake message's header.
-pub(crate) const MESSAGE_HEADER_LENGTH: usize = 12;
-
 /// A flight is sent again so often because the peer repeats its own, beside what the timer does.
 const MAX_REPETITIONS: u8 = 10;
 

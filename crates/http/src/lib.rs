@@ -1,7 +1,7 @@
 //! The HTTP side of a Buoy server: translators around the services, and nothing more.
 //!
 //! [`interface`] is for people and their programs: `/api/v1`, Leshan's dialect, health and metrics. [`device_files`] is for devices, on an
-//! address of its own: firmware and its signatures, and nothing else. [`serve`] runs either on a socket.
+//! address of its own: firmware and its signatures, and nothing else. [`serve_interface`] and [`serve_files`] run them on sockets.
 
 #![forbid(unsafe_code)]
 

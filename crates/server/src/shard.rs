@@ -6,6 +6,7 @@
 mod address;
 mod host;
 mod manage;
+mod operations;
 mod register;
 mod report;
 
@@ -35,7 +36,7 @@ use crate::registrations::{Index, Interner, Registrations};
 use crate::wheel::Wheel;
 use address::ping_of;
 use host::FollowedDownload;
-use manage::Operations;
+use operations::Operations;
 
 /// A part of the fleet.
 ///

@@ -29,7 +29,7 @@ use crate::credentials::{Credentials, Gate, NewCredential, Proof};
 use crate::hex;
 use crate::hub::Hub;
 use crate::journal::{JournalHandle, NotSaved};
-use crate::keyfile::Sealer;
+use crate::keyfile::{Sealer, name_of_config};
 use crate::principal::Principal;
 
 /// Devices that wait for a person's yes. Beyond that the one that was silent the longest is forgotten; it asks again.
@@ -155,7 +155,7 @@ impl Bootstrap {
         config.changed_at = Some(self.now());
         compile::check(&config, &self.0.own).map_err(PutError::Refused)?;
         let text = serde_json::to_vec(&config).context("the configuration").map_err(PutError::Failed)?;
-        let sealed = self.0.sealer.seal(&name_of(&config.pattern), &text).map_err(PutError::Failed)?;
+        let sealed = self.0.sealer.seal(&name_of_config(&config.pattern), &text).map_err(PutError::Failed)?;
         let row = BootstrapConfigRow {
             pattern: config.pattern.clone(),
             sealed,
@@ -494,16 +494,13 @@ impl std::fmt::Debug for Bootstrap {
 
 fn open(sealer: &Sealer, row: &BootstrapConfigRow) -> anyhow::Result<Config> {
     let what = || format!("the bootstrap configuration of {}", row.pattern);
-    let text =
-        sealer.open(&name_of(&row.pattern), &row.sealed).map_err(anyhow::Error::new).with_context(what)?;
+    let text = sealer
+        .open(&name_of_config(&row.pattern), &row.sealed)
+        .map_err(anyhow::Error::new)
+        .with_context(what)?;
     let config: api::BootstrapConfig = serde_json::from_slice(&text).with_context(what)?;
     let pattern = Pattern::new(&config.pattern).map_err(anyhow::Error::msg).with_context(what)?;
     Ok(Config { pattern, config: Arc::new(config) })
-}
-
-/// What a configuration is sealed under.
-pub fn name_of(pattern: &str) -> Vec<u8> {
-    [b"bootstrap configuration ", pattern.as_bytes()].concat()
 }
 
 fn public(config: &api::BootstrapConfig) -> api::BootstrapConfig {

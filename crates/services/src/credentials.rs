@@ -294,7 +294,7 @@ impl Credentials {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.look(Book::len)
     }
 
@@ -559,7 +559,7 @@ impl Shared {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Credentials({} redacted)", self.len())
+        write!(f, "Credentials({} redacted)", self.count())
     }
 }
 
@@ -647,18 +647,6 @@ impl Seen {
         }
         Ok(())
     }
-}
-
-/// What a secret is sealed under: what it belongs to, each part with its length.
-pub fn name_of(row: &CredentialRow) -> Vec<u8> {
-    let (purpose, kind) = (row.purpose.as_str(), row.kind.as_str());
-    let parts = [purpose.as_bytes(), kind.as_bytes(), row.endpoint.as_bytes(), &row.identity];
-    let mut name = Vec::with_capacity(parts.iter().map(|part| 4 + part.len()).sum());
-    for part in parts {
-        name.extend_from_slice(&(part.len() as u32).to_be_bytes());
-        name.extend_from_slice(part);
-    }
-    name
 }
 
 fn find<'a>(book: &'a Book, endpoint: &str, purpose: Purpose, id: u64) -> Result<&'a Entry, ChangeError> {

@@ -10,17 +10,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use buoy_store::sqlite::Sqlite;
-use buoy_store::{BootstrapConfigChange, Change, ChangeSet, CredentialChange, Reader, Store};
+use buoy_store::{BootstrapConfigChange, Change, ChangeSet, CredentialChange, CredentialRow, Reader, Store};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::data_folder::{database, lock};
 use crate::hex;
 use crate::private_file;
-use crate::server::{database, lock};
-use crate::{bootstrap, credentials};
 
 pub(super) const FILE: &str = "key";
 const ABOUT: &str = "# Seals the secrets in this folder's database: who has both has every device's key.\n\
@@ -258,7 +257,7 @@ fn seal_again(store: &dyn Store, keys: &Keys) -> anyhow::Result<usize> {
     let (reader, sealer) = (store.reader()?, keys.sealer());
     let mut set = ChangeSet::new();
     for mut row in reader.bootstrap_configs()? {
-        let sealed = sealer.again(&bootstrap::name_of(&row.pattern), &row.sealed);
+        let sealed = sealer.again(&name_of_config(&row.pattern), &row.sealed);
         row.sealed = sealed.with_context(|| format!("the bootstrap configuration of {}", row.pattern))?;
         set.push(Change::BootstrapConfig(BootstrapConfigChange::Put(row)));
     }
@@ -267,7 +266,7 @@ fn seal_again(store: &dyn Store, keys: &Keys) -> anyhow::Result<usize> {
         if trouble.is_some() || row.sealed.is_empty() {
             return;
         }
-        match sealer.again(&credentials::name_of(&row), &row.sealed) {
+        match sealer.again(&name_of_credential(&row), &row.sealed) {
             Ok(sealed) => row.sealed = sealed,
             Err(error) => {
                 trouble = Some(error.context(format!("the secret of credential {}", row.id)));
@@ -292,6 +291,23 @@ fn forget_old_keys(data: &Path, mut keys: Keys) -> anyhow::Result<()> {
     keys.save(&path(data))
 }
 
+/// What a secret is sealed under: what it belongs to, each part with its length.
+pub(crate) fn name_of_credential(row: &CredentialRow) -> Vec<u8> {
+    let (purpose, kind) = (row.purpose.as_str(), row.kind.as_str());
+    let parts = [purpose.as_bytes(), kind.as_bytes(), row.endpoint.as_bytes(), &row.identity];
+    let mut name = Vec::with_capacity(parts.iter().map(|part| 4 + part.len()).sum());
+    for part in parts {
+        name.extend_from_slice(&(part.len() as u32).to_be_bytes());
+        name.extend_from_slice(part);
+    }
+    name
+}
+
+/// What a configuration is sealed under.
+pub(crate) fn name_of_config(pattern: &str) -> Vec<u8> {
+    [b"bootstrap configuration ", pattern.as_bytes()].concat()
+}
+
 impl std::error::Error for OpenError {}
 
 #[cfg(test)]
@@ -309,7 +325,7 @@ mod tests {
         /// With a key file and two credentials.
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let store = Sqlite::open(&crate::server::database(folder.path())).unwrap();
+            let store = Sqlite::open(&crate::data_folder::database(folder.path())).unwrap();
             let keys = Keys::open(folder.path(), &store.reader().unwrap()).unwrap();
             let mut writer = store.writer().unwrap();
             for (id, kind, secret) in
@@ -326,7 +342,7 @@ mod tests {
                     state: CredentialState::Active,
                 };
                 if let Some(secret) = secret {
-                    row.sealed = keys.sealer().seal(&credentials::name_of(&row), secret).unwrap();
+                    row.sealed = keys.sealer().seal(&name_of_credential(&row), secret).unwrap();
                 }
                 writer.commit(&[vec![Change::Credential(CredentialChange::Put(row))]]).unwrap();
             }
@@ -341,7 +357,7 @@ mod tests {
             let reader = self.store.reader().unwrap();
             let keys = Keys::open(self.path(), &reader).unwrap();
             let row = reader.credential(1).unwrap().unwrap();
-            keys.sealer().open(&credentials::name_of(&row), &row.sealed)
+            keys.sealer().open(&name_of_credential(&row), &row.sealed)
         }
 
         fn key_numbers(&self) -> Vec<u32> {

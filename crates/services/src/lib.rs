@@ -11,6 +11,7 @@ pub mod bootstrap;
 pub mod certificates;
 pub mod changes;
 pub mod credentials;
+pub mod data_folder;
 pub mod downloads;
 pub mod failures;
 pub mod firmware;

@@ -3,7 +3,7 @@
 //! Each stage owns what the one before it made, so nothing can be used before it is there, and nothing is hooked up afterwards.
 
 use std::convert::Infallible;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -26,6 +26,7 @@ use buoy_store::{Page, Purpose, Reader, Store};
 use crate::app::App;
 use crate::changes;
 use crate::credentials::{ChangedCredentials, Credentials};
+use crate::data_folder::{database, lock};
 use crate::downloads::Downloads;
 use crate::failures::Failures;
 use crate::firmware::{self, Library};
@@ -280,29 +281,6 @@ fn start_tasks(
     app.failures.spawn("the housekeeping", keep_house(app.clone()));
     app.failures.spawn("the times of last contact", save_contacts_in_slices(app.clone()));
     Ok(())
-}
-
-/// The database in a data folder.
-pub fn database(data: &Path) -> PathBuf {
-    data.join("buoy.db")
-}
-
-/// A data folder has one server: two would give out the same names twice.
-pub(crate) fn lock(data: &Path) -> anyhow::Result<File> {
-    let path = data.join("lock");
-    let file = File::options().create(true).write(true).truncate(false).open(&path);
-    let file =
-        file.with_context(|| format!("{} cannot be written; choose another --data", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!(
-            "another `buoy serve` runs on the data folder {}; stop it, or choose another --data",
-            data.display()
-        ),
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("{} cannot be locked", path.display()))
-        }
-    }
 }
 
 fn load_models(folder: Option<&Path>) -> anyhow::Result<Registry> {

@@ -7,7 +7,8 @@ use anyhow::{Context, bail};
 use buoy_store::Reader;
 use buoy_store::sqlite::Sqlite;
 
-use buoy_services::server::{KEY_FILES, database};
+use buoy_services::data_folder::database;
+use buoy_services::server::KEY_FILES;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -51,7 +51,7 @@ pub(crate) struct Args {
     /// Its private key (PEM)
     #[arg(long, env = "BUOY_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// The URL by which devices reach the files, if a proxy stands before this machine, as in https://files.example.org
+    /// The URL by which devices reach the files, if a proxy stands before this machine, as in `https://files.example.org`
     #[arg(long, env = "BUOY_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
     /// Where the REST interface is [default: 127.0.0.1:8080]

@@ -3,6 +3,7 @@
 //! They are the engines that run on chips, so what they do to a server is what devices do: they register, renew, sleep, answer, and notify
 //! what they are observed for, in the clear or by DTLS. At the end stand rates, percentiles and failures; the exit code is 1 if there were any.
 
+mod args;
 mod keys;
 mod machine;
 mod report;
@@ -19,7 +20,8 @@ use buoy_net::udp::crowd::Crowd;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use keys::KeyArgs;
+pub(crate) use args::Args;
+use args::Command;
 use machine::{Machine, State};
 use report::Report;
 
@@ -31,72 +33,6 @@ const LAST_WAIT: Duration = Duration::from_secs(10);
 const TELL_EVERY: Duration = Duration::from_secs(5);
 /// The most devices: as many loopback addresses as there are.
 const MOST_DEVICES: u32 = 1_000_000;
-
-#[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Option<Command>,
-    /// The server.
-    #[arg(long, value_name = "coap[s]://IP:PORT", default_value = "coap://127.0.0.1:5683")]
-    server: String,
-    #[command(flatten)]
-    names: Names,
-    #[command(flatten)]
-    keys: KeyArgs,
-    /// Seconds for which they run once the last has started to register.
-    #[arg(long, default_value_t = 10)]
-    seconds: u64,
-    /// Registrations that may be under way at once.
-    #[arg(long, default_value_t = 256)]
-    window: usize,
-    /// Seconds: the registrations' lifetime. A device renews before it ends.
-    #[arg(long, default_value_t = 60)]
-    lifetime: u32,
-    /// The devices sleep between their contacts (queue mode).
-    #[arg(long)]
-    queue: bool,
-    /// Seconds between changes of each device's temperature; observed devices notify them.
-    #[arg(long, default_value_t = 10)]
-    measure: u64,
-    /// Lets each device forget its session once all have registered, and resume it with an Update.
-    #[arg(long)]
-    resume: bool,
-    /// Leaves the devices registered at the end.
-    #[arg(long)]
-    keep: bool,
-    /// Prints the report as JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-/// Which devices there are.
-#[derive(Debug, clap::Args)]
-struct Names {
-    /// How many devices.
-    #[arg(long, default_value_t = 1000)]
-    devices: u32,
-    /// Their names start so.
-    #[arg(long, default_value = "swarm")]
-    prefix: String,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Command {
-    /// Prints the keys of a swarm as lines for `buoy ctl credentials import`.
-    Credentials {
-        #[command(flatten)]
-        names: Names,
-        #[command(flatten)]
-        keys: KeyArgs,
-    },
-}
-
-impl Names {
-    fn all(&self) -> impl Iterator<Item = String> {
-        (0..self.devices).map(|number| format!("{}-{number:06}", self.prefix))
-    }
-}
 
 /// Runs the swarm to its end.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

@@ -20,7 +20,7 @@ use buoy_lwm2m::path::Path;
 use rand_core::Rng;
 
 use super::exchange::{Exchange, Tag};
-use super::register::spread;
+use super::jitter::spread;
 use super::session::Session;
 use super::{Client, Link, RecordError, tree};
 use crate::access::AccessObject;

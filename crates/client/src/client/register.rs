@@ -15,6 +15,7 @@ use rand_core::Rng;
 
 use super::bootstrap::Reason;
 use super::exchange::{Exchange, Tag};
+use super::jitter::spread;
 use super::location::RegistrationLocation;
 use super::session::{Phase, Reported, Sending, Session};
 use super::{Client, Link, digest, tree};
@@ -632,12 +633,6 @@ struct Part {
     total: usize,
     /// The body's digest, so that blocks of two bodies are never taken for those of one (RFC 9175 section 3).
     tag: u32,
-}
-
-/// A pause of so many seconds and up to a quarter more, by chance: devices that lost their server together don't come back together.
-pub(super) fn spread(seconds: u64, chance: u32) -> Duration {
-    let more = u64::from(chance).checked_rem(seconds.saturating_mul(250)).unwrap_or(0);
-    Duration::from_millis(seconds.saturating_mul(1000).saturating_add(more))
 }
 
 /// LwM2M 1.0 says in the binding that the device sleeps; later versions have the query `Q`.

@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use alloc::vec::Vec;
 
-use super::inbox::put_message_header;
-use super::{MESSAGE_HEADER_LENGTH, SMALLEST_RECORD_LIMIT};
+use super::SMALLEST_RECORD_LIMIT;
+use super::inbox::{MESSAGE_HEADER_LENGTH, put_message_header};
 use crate::crypto::Provider;
 use crate::failure::Message;
 use crate::record::{ContentType, HEADER_LENGTH, MAX_PLAINTEXT, OuterType, put_header};

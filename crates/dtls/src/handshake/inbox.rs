@@ -4,9 +4,11 @@
 
 use alloc::vec::Vec;
 
-use super::MESSAGE_HEADER_LENGTH;
 use crate::failure::{Failure, Message};
 use crate::wire::{Malformed, Put, Reader};
+
+/// Bytes of a handshake message's header.
+pub(super) const MESSAGE_HEADER_LENGTH: usize = 12;
 
 /// Messages that may have begun to arrive. A server's longest flight has five.
 const AHEAD: u16 = 6;

@@ -1,7 +1,6 @@
 //! Operations on devices: one at a time for each, in the order in which they were asked for, and none while the device sleeps
 //! (queue mode, LwM2M Core 1.1 section 6.5).
 
-use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use buoy_coap::endpoint::{Delivery, Outgoing, Purpose, SendError, Token};
 use buoy_coap::observe::Freshness;
 use buoy_coap::time::Instant;
 use buoy_coap::wire::Message;
-use hashbrown::HashMap;
 
+use super::operations::{Aim, Operation, Progress};
 use super::report::save_history;
 use super::{Directory, Shard};
 use crate::observation::{Observation, ObservationId, ObservationView, Standing};
@@ -25,129 +24,6 @@ use crate::transfer::{Step, Transfer};
 
 /// Operations of the engine's own, such as fetching the rest of a notification, have names from here on.
 const OWN: u64 = 1 << 63;
-
-/// The operations that wait or are under way.
-#[derive(Debug, Default)]
-pub(super) struct Operations {
-    by_id: HashMap<OperationId, Operation>,
-    /// For each device, its operations in order; the first may be under way.
-    queues: HashMap<Arc<str>, VecDeque<OperationId>>,
-    /// Of those that are there alone: what ended leaves nothing behind.
-    deadlines: BTreeSet<(Instant, OperationId)>,
-    next_own: u64,
-}
-
-#[derive(Debug)]
-pub(super) struct Operation {
-    endpoint: Arc<str>,
-    pub(super) transfer: Transfer,
-    aim: Aim,
-    /// Of its first message: the name of the observation that it may start.
-    token: Token,
-    progress: Progress,
-    durability: Durability,
-    created_at: Instant,
-    deadline: Instant,
-}
-
-/// What becomes of the answer.
-#[derive(Clone, Debug)]
-enum Aim {
-    /// Somebody asked for it.
-    Asked(Intent),
-    /// The device registered anew: an observation is to go on.
-    Resume(Observation),
-    /// It is the rest of a notification.
-    Complete(ObservationId),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Waiting,
-    /// A message of it is under way.
-    Sent {
-        peer: Peer,
-        /// It was written for this peer's address, so only who receives there can answer it.
-        proves: bool,
-    },
-}
-
-impl Operation {
-    /// Whether somebody waits for its end.
-    pub(super) fn is_impatient(&self) -> bool {
-        self.durability == Durability::Transient
-    }
-}
-
-impl Operations {
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
-    }
-
-    fn insert(&mut self, id: OperationId, operation: Operation) {
-        self.queues.entry(operation.endpoint.clone()).or_default().push_back(id);
-        self.deadlines.insert((operation.deadline, id));
-        self.by_id.insert(id, operation);
-    }
-
-    fn remove(&mut self, id: OperationId) -> Option<Operation> {
-        let operation = self.by_id.remove(&id)?;
-        self.deadlines.remove(&(operation.deadline, id));
-        if let Some(queue) = self.queues.get_mut(&operation.endpoint) {
-            queue.retain(|other| *other != id);
-            if queue.is_empty() {
-                self.queues.remove(&operation.endpoint);
-            }
-        }
-        Some(operation)
-    }
-
-    pub(super) fn get(&self, id: OperationId) -> Option<&Operation> {
-        self.by_id.get(&id)
-    }
-
-    pub(super) fn first(&self, endpoint: &str) -> Option<OperationId> {
-        self.queues.get(endpoint)?.front().copied()
-    }
-
-    /// Whether an observation is to be taken up again already.
-    fn resumes(&self, endpoint: &str, observation: ObservationId) -> bool {
-        let mut ids = self.queues.get(endpoint).into_iter().flatten();
-        ids.any(|id| {
-            let aim = self.by_id.get(id).map(|operation| &operation.aim);
-            matches!(aim, Some(Aim::Resume(resumed)) if resumed.id == observation)
-        })
-    }
-
-    /// The fetch of the rest of a notification that waits for its turn.
-    fn waiting_fetch(&mut self, endpoint: &str, observation: ObservationId) -> Option<&mut Operation> {
-        let is_it = |operation: &Operation| {
-            operation.progress == Progress::Waiting
-                && matches!(operation.aim, Aim::Complete(completed) if completed == observation)
-        };
-        let mut ids = self.queues.get(endpoint).into_iter().flatten();
-        let id = ids.find(|id| self.by_id.get(*id).is_some_and(is_it))?;
-        self.by_id.get_mut(id)
-    }
-
-    /// Whether the operation that is under way to a device began with that token.
-    pub(super) fn has_under_way(&self, endpoint: &str, token: &[u8]) -> bool {
-        let operation = self.first(endpoint).and_then(|id| self.by_id.get(&id));
-        operation.is_some_and(|it| it.progress != Progress::Waiting && it.token.as_slice() == token)
-    }
-
-    fn waiting_for(&self, endpoint: &str) -> usize {
-        self.queues.get(endpoint).map_or(0, VecDeque::len)
-    }
-}
 
 impl<D: Directory> Shard<D> {
     /// Takes an operation for a device. Its end, and for a sleeping device the wait, come as events. What is for a device of another

@@ -8,8 +8,7 @@ use buoy_store::{CredentialRow, Reader};
 use zeroize::Zeroizing;
 
 use super::book::{Book, Entry};
-use super::name_of;
-use crate::keyfile::{OpenError, Sealer};
+use crate::keyfile::{OpenError, Sealer, name_of_credential};
 
 /// Rows that are handed over at once.
 const CHUNK: usize = 1024;
@@ -70,7 +69,7 @@ impl Loading<'_> {
     fn open(&self, row: CredentialRow) -> Option<Entry> {
         let secret = match row.sealed.as_slice() {
             [] => Ok(Zeroizing::default()),
-            sealed => self.sealer.open(&name_of(&row), sealed),
+            sealed => self.sealer.open(&name_of_credential(&row), sealed),
         };
         match secret {
             Ok(secret) => Some(Entry::new(&row, row.endpoint.as_str().into(), &secret)),

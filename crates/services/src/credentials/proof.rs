@@ -5,9 +5,9 @@ use buoy_dtls::crypto::PublicKey;
 use buoy_store::{CredentialKind, CredentialRow, CredentialState, Purpose};
 use zeroize::Zeroizing;
 
-use super::{Prepared, name_of};
+use super::Prepared;
 use crate::hex;
-use crate::keyfile::Sealer;
+use crate::keyfile::{Sealer, name_of_credential};
 
 /// Endpoint names are bounded in a Register too.
 const MAX_ENDPOINT: usize = 255;
@@ -75,7 +75,7 @@ impl NewCredential {
         };
         let mut row = CredentialRow { id, purpose, endpoint, kind, identity, sealed, created_at, state };
         if !secret.is_empty() {
-            row.sealed = sealer.seal(&name_of(&row), &secret)?;
+            row.sealed = sealer.seal(&name_of_credential(&row), &secret)?;
         }
         Ok(Prepared { row, secret })
     }

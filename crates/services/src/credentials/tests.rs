@@ -29,7 +29,7 @@ struct Folder {
 impl Folder {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Sqlite::open(&crate::server::database(folder.path())).unwrap();
+        let store = Sqlite::open(&crate::data_folder::database(folder.path())).unwrap();
         Self { folder, store }
     }
 
@@ -129,7 +129,7 @@ async fn a_device_comes_in_by_its_credential_under_its_own_name_and_at_its_own_s
         assert!(gate.has("buoy-1") && !gate.has("buoy-4"));
         assert!(bootstrap.psk(b"one").is_none() && bootstrap.psk(b"four").is_some());
     }
-    let bytes = std::fs::read(crate::server::database(folder.folder.path())).unwrap();
+    let bytes = std::fs::read(crate::data_folder::database(folder.folder.path())).unwrap();
     let secret: Vec<u8> = (0..16).collect();
     assert!(!bytes.windows(16).any(|window| window == secret), "a key lies open in the database");
 }
@@ -173,10 +173,10 @@ async fn of_several_all_are_added_or_none() {
             Err(ChangeError::Refused { index: 1, .. })
         ));
     }
-    assert_eq!((credentials.len(), folder.rows().len()), (1, 1));
+    assert_eq!((credentials.count(), folder.rows().len()), (1, 1));
     let many = (2..1502).map(|number| psk(&format!("buoy-{number}"), &format!("{number}"))).collect();
     credentials.add(&someone(), many, None, 7).await.unwrap();
-    assert_eq!((credentials.len(), folder.load(Unlisted::Refused).len()), (1501, 1501));
+    assert_eq!((credentials.count(), folder.load(Unlisted::Refused).count()), (1501, 1501));
 }
 
 #[tokio::test]

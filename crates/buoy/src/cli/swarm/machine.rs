@@ -10,7 +10,7 @@ use buoy_dtls::Context;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::Args;
+use super::args::Args;
 use super::keys::Keys;
 use super::report::Report;
 use crate::cli::tunnel::{News, Tunnel, dtls_time};

@@ -1,0 +1,69 @@
+//! What `buoy swarm` is told.
+
+use super::keys::KeyArgs;
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    /// The server.
+    #[arg(long, value_name = "coap[s]://IP:PORT", default_value = "coap://127.0.0.1:5683")]
+    pub(super) server: String,
+    #[command(flatten)]
+    pub(super) names: Names,
+    #[command(flatten)]
+    pub(super) keys: KeyArgs,
+    /// Seconds for which they run once the last has started to register.
+    #[arg(long, default_value_t = 10)]
+    pub(super) seconds: u64,
+    /// Registrations that may be under way at once.
+    #[arg(long, default_value_t = 256)]
+    pub(super) window: usize,
+    /// Seconds: the registrations' lifetime. A device renews before it ends.
+    #[arg(long, default_value_t = 60)]
+    pub(super) lifetime: u32,
+    /// The devices sleep between their contacts (queue mode).
+    #[arg(long)]
+    pub(super) queue: bool,
+    /// Seconds between changes of each device's temperature; observed devices notify them.
+    #[arg(long, default_value_t = 10)]
+    pub(super) measure: u64,
+    /// Lets each device forget its session once all have registered, and resume it with an Update.
+    #[arg(long)]
+    pub(super) resume: bool,
+    /// Leaves the devices registered at the end.
+    #[arg(long)]
+    pub(super) keep: bool,
+    /// Prints the report as JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Which devices there are.
+#[derive(Debug, clap::Args)]
+pub(super) struct Names {
+    /// How many devices.
+    #[arg(long, default_value_t = 1000)]
+    pub(super) devices: u32,
+    /// Their names start so.
+    #[arg(long, default_value = "swarm")]
+    pub(super) prefix: String,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Prints the keys of a swarm as lines for `buoy ctl credentials import`.
+    Credentials {
+        #[command(flatten)]
+        names: Names,
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
+}
+
+impl Names {
+    pub(super) fn all(&self) -> impl Iterator<Item = String> {
+        (0..self.devices).map(|number| format!("{}-{number:06}", self.prefix))
+    }
+}

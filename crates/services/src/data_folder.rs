@@ -1,0 +1,29 @@
+//! The folder in which a server keeps all that it has.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+/// The database in a data folder.
+pub fn database(data: &Path) -> PathBuf {
+    data.join("buoy.db")
+}
+
+/// A data folder has one server: two would give out the same names twice.
+pub(crate) fn lock(data: &Path) -> anyhow::Result<File> {
+    let path = data.join("lock");
+    let file = File::options().create(true).write(true).truncate(false).open(&path);
+    let file =
+        file.with_context(|| format!("{} cannot be written; choose another --data", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another `buoy serve` runs on the data folder {}; stop it, or choose another --data",
+            data.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("{} cannot be locked", path.display()))
+        }
+    }
+}
