@@ -117,3 +117,68 @@ async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     bound.with_context(|| buoy_services::listen::in_use(what, address))
 }
+
+#[cfg(test)]
+mod tests {
+    use buoy_services::listen::Listen;
+
+    use super::*;
+
+    async fn start(data: &std::path::Path) -> Server {
+        let any = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let settings = Settings {
+            data: data.to_owned(),
+            listen: Listen {
+                coap: any,
+                coaps: None,
+                bootstrap: any,
+                bootstraps: None,
+                files: None,
+                files_tls: None,
+                public_host: None,
+                public_url: None,
+            },
+            shards: 2,
+            models: None,
+            retention_days: 1,
+            awake_time: Duration::from_secs(93),
+            identity: identity::Files::default(),
+        };
+        let interface = SocketAddr::from(([127, 0, 0, 1], 0));
+        let ports = HttpPorts { interface, files: None, files_tls: None, tls: None };
+        Server::start(settings, &ports).await.unwrap()
+    }
+
+    /// The status of `/readyz`, and what it says.
+    async fn ready(server: &Server) -> (u16, String) {
+        let uri = format!("http://{}/readyz", server.interface);
+        let ask = move || {
+            let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+            let mut answer = agent.get(uri).call().unwrap();
+            (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+        };
+        tokio::task::spawn_blocking(ask).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_of_which_a_thread_has_died_is_not_ready_and_says_which() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = start(folder.path()).await;
+        assert_eq!(ready(&server).await, (200, "ready\n".to_owned()));
+        server.running().app().shards[1].run(|_, _, _| panic!("killed by a test"));
+        let failure = server.running().failed().await;
+        assert_eq!(failure.to_string(), "shard-1 failed: killed by a test");
+        let (status, text) = ready(&server).await;
+        assert_eq!(status, 503);
+        assert!(text.contains("shard-1"), "{text}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_whose_parts_were_stopped_has_not_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = start(folder.path()).await;
+        let failures = server.running().app().failures.clone();
+        server.stop().await.unwrap();
+        assert_eq!(failures.first(), None);
+    }
+}

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path as UrlPath, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -25,17 +25,21 @@ use buoy_lwm2m::link::Links;
 use buoy_lwm2m::operation::{self, Downlink, WriteMode};
 use buoy_lwm2m::path::{Level, Path};
 use buoy_server::{Failure, Intent, Outcome, RegistrationView};
+use futures_util::stream;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::nodes::{self, Composite, Node};
 use buoy_services::app::{App, Performed};
+use buoy_services::devices::{self, DeviceQuery};
 use buoy_services::path_values::{Values, read_value};
 use buoy_services::values::{self, DeviceModels};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const LONGEST_TIMEOUT: u64 = 600;
 const MAX_PATHS: usize = 256;
+/// Clients that are read and written at once.
+const CLIENTS_AT_ONCE: usize = 200;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -275,8 +279,29 @@ fn unknown(endpoint: &str) -> Plain {
     Plain(StatusCode::BAD_REQUEST, format!("No registered client with id '{endpoint}'"))
 }
 
-async fn clients(State(app): State<Arc<App>>) -> Json<Value> {
-    Json(app.registrations().await.iter().map(registration_json).collect())
+/// All clients, written as they are read: of a large fleet only a page is ever in memory.
+async fn clients(State(app): State<Arc<App>>) -> Response {
+    let first = DeviceQuery { limit: CLIENTS_AT_ONCE, ..DeviceQuery::default() };
+    let pages = stream::unfold((app, Some(first)), |(app, query)| async move {
+        let query = query?;
+        let (clients, has_more) = devices::page(&app, &query).await;
+        let is_first = query.after.is_none();
+        let next = clients.last().filter(|_| has_more).map(|last| DeviceQuery {
+            after: Some(last.endpoint.to_string()),
+            limit: CLIENTS_AT_ONCE,
+            ..DeviceQuery::default()
+        });
+        let mut text = String::from(if is_first { "[" } else { "" });
+        for (place, client) in clients.iter().enumerate() {
+            text += if is_first && place == 0 { "" } else { "," };
+            text += &registration_json(client).to_string();
+        }
+        if next.is_none() {
+            text.push(']');
+        }
+        Some((Ok::<_, std::convert::Infallible>(text), (app, next)))
+    });
+    ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(pages)).into_response()
 }
 
 async fn client(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>) -> Answer {

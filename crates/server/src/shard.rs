@@ -298,6 +298,11 @@ impl<D: Directory> Shard<D> {
         Some(self.registrations.get(self.registrations.by_endpoint(endpoint)?)?.view())
     }
 
+    /// The names of all that are registered, in no order.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.registrations.iter().map(|registration| &registration.endpoint)
+    }
+
     /// All registrations, in no order.
     pub fn registrations(&self) -> impl Iterator<Item = RegistrationView> {
         self.registrations.iter().map(|registration| registration.view())

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::bootstrap::Bootstrap;
 use crate::credentials::{ChangedCredentials, CredentialChange, Credentials};
+use crate::devices::DeviceNames;
 use crate::failures::Failures;
 use crate::firmware::Library;
 use crate::hub::{Hub, Progress, Until};
@@ -38,6 +39,8 @@ pub struct App {
     pub shards: Vec<ShardHandle>,
     /// Which shard, and which session, an endpoint has.
     pub endpoints: Endpoints,
+    /// The names of the registered devices, in order.
+    pub device_names: DeviceNames,
     /// Where events meet those who wait for them.
     pub hub: Hub,
     /// What makes changes durable.
@@ -90,14 +93,6 @@ impl App {
     pub async fn registration(&self, endpoint: &str) -> Option<RegistrationView> {
         let name = endpoint.to_owned();
         self.ask(endpoint, move |shard| shard.registration(&name)).await?
-    }
-
-    /// All registrations, by endpoint name.
-    pub async fn registrations(&self) -> Vec<RegistrationView> {
-        let parts = self.ask_all(|shard| shard.registrations().collect::<Vec<_>>()).await;
-        let mut all: Vec<_> = parts.into_iter().flatten().collect();
-        all.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
-        all
     }
 
     /// The observations of a device.

@@ -12,6 +12,7 @@ pub mod certificates;
 pub mod changes;
 pub mod credentials;
 pub mod data_folder;
+pub mod devices;
 pub mod downloads;
 pub mod failures;
 pub mod firmware;

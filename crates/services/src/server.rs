@@ -27,6 +27,7 @@ use crate::app::App;
 use crate::changes;
 use crate::credentials::{ChangedCredentials, Credentials};
 use crate::data_folder::{database, lock};
+use crate::devices::DeviceNames;
 use crate::downloads::Downloads;
 use crate::failures::Failures;
 use crate::firmware::{self, Library};
@@ -151,7 +152,9 @@ impl Bound {
             },
         )?;
         let endpoints = Endpoints::new(security.identities(Purpose::Lwm2m));
+        let device_names = DeviceNames::new(endpoints.clone());
         let engines = restore(reader, &endpoints, clock, &settings)?;
+        start_device_names(&device_names, &engines, &supervisor)?;
         let shards = start_shards(
             reader,
             sockets.shards,
@@ -167,8 +170,10 @@ impl Bound {
                 journal: Box::new(journal.clone()),
                 publish: Box::new({
                     let (hub, mut refusals) = (hub.clone(), Refusals::new(endpoints.clone()));
+                    let device_names = device_names.clone();
                     move |events| {
                         refusals.tell(events);
+                        device_names.follow(events);
                         hub.publish(events);
                     }
                 }),
@@ -181,6 +186,7 @@ impl Bound {
         let app = Arc::new(App {
             shards: shards.iter().map(|(handle, _)| handle.clone()).collect(),
             endpoints,
+            device_names,
             hub,
             journal,
             failures,
@@ -241,6 +247,21 @@ async fn join(part: &str, thread: JoinHandle<()>) -> anyhow::Result<()> {
     if tokio::task::spawn_blocking(move || thread.join()).await?.is_err() {
         bail!("the thread of {part} had failed");
     }
+    Ok(())
+}
+
+/// Gives the names of the saved registrations to the list of devices, beside all else.
+fn start_device_names(
+    names: &DeviceNames,
+    engines: &[Engine],
+    supervisor: &Supervisor,
+) -> anyhow::Result<()> {
+    let engines = engines.iter().flat_map(|(engine, _)| engine.endpoints());
+    let (list, known) = (names.clone(), engines.cloned().collect());
+    supervisor.spawn("device-names".into(), move || {
+        list.start(known);
+        Ok(())
+    })?;
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use utoipa::IntoParams;
 
 use super::{Answer, Problem, Queries, Segments, limit};
 use buoy_services::app::App;
+use buoy_services::devices;
 use buoy_services::hex;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -45,21 +46,12 @@ pub(super) async fn list(
     Queries(query): Queries<DeviceQuery>,
 ) -> Answer<api::Page<api::Device>> {
     let limit = limit(query.limit)?;
-    let matches = |device: &&RegistrationView| {
-        let starts = query.prefix.as_deref().is_none_or(|prefix| device.endpoint.starts_with(prefix));
-        let sleeps = query.asleep.is_none_or(|asleep| device.asleep == asleep);
-        let after = query.after.as_deref().is_none_or(|after| &*device.endpoint > after);
-        starts && sleeps && after && query.object.is_none_or(|object| has_object(device, object))
-    };
-    let all = app.registrations().await;
-    let mut items: Vec<_> = all.iter().filter(matches).take(limit + 1).map(device_json).collect();
-    let next = (items.len() > limit).then(|| items.pop()).flatten().and_then(|_| items.last());
-    let next = next.map(|last| last.endpoint.clone());
+    let DeviceQuery { prefix, object, asleep, after, .. } = query;
+    let query = devices::DeviceQuery { after, prefix, object, asleep, limit };
+    let (found, has_more) = devices::page(&app, &query).await;
+    let items: Vec<_> = found.iter().map(device_json).collect();
+    let next = items.last().filter(|_| has_more).map(|last| last.endpoint.clone());
     Ok(Json(api::Page { items, next }))
-}
-
-fn has_object(device: &RegistrationView, object: u16) -> bool {
-    device.objects.paths().any(|path| path.object_id() == Some(object))
 }
 
 /// One device.
