@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::State;
@@ -60,6 +61,16 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     counter("datagrams_ignored_total", "Datagrams that meant nothing.", |c| c.ignored);
     counter("operations_sent_total", "Operations sent to devices.", |c| c.operations_sent);
     counter("operations_failed_total", "Operations that ended without an answer.", |c| c.operations_failed);
+    let journal = app.journal.counters();
+    for (name, help, counter) in [
+        ("commits_total", "Transactions of the store.", &journal.commits),
+        ("changes_total", "Changes that were committed.", &journal.changes),
+        ("rejected_total", "Sets of changes that the store refused.", &journal.rejected),
+    ] {
+        let value = counter.load(Ordering::Relaxed);
+        let _ = writeln!(page, "# HELP buoy_store_{name} {help}\n# TYPE buoy_store_{name} counter");
+        let _ = writeln!(page, "buoy_store_{name} {value}");
+    }
     let _ = writeln!(
         page,
         "# HELP buoy_store_failing Whether the store cannot be written.\n# TYPE buoy_store_failing gauge"

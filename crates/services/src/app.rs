@@ -19,13 +19,14 @@ use buoy_store::{Reader, Store};
 use tokio::sync::oneshot;
 
 use crate::bootstrap::Bootstrap;
+use crate::changes::Companion;
 use crate::credentials::{ChangedCredentials, CredentialChange, Credentials};
 use crate::devices::DeviceNames;
 use crate::failures::Failures;
 use crate::firmware::Library;
 use crate::hub::{Hub, Progress, Until};
 use crate::identity::Identity;
-use crate::journal::JournalHandle;
+use crate::journal::{JournalHandle, NotSaved};
 use crate::listen::Addresses;
 
 /// How long an operation for a sleeping device is kept.
@@ -310,6 +311,23 @@ impl App {
         question: impl FnOnce(&ServerShard) -> T + Send + 'static,
     ) -> Option<T> {
         self.change(endpoint, move |shard, _, _| question(shard)).await
+    }
+
+    /// Changes something in the shard of an endpoint, and comes back when that is durable.
+    pub(crate) async fn change_durably<T: Send + 'static>(
+        &self,
+        endpoint: &str,
+        change: impl FnOnce(&mut ServerShard, Instant, &mut Outbox) -> T + Send + 'static,
+    ) -> Result<T, NotSaved> {
+        let (told, saved) = oneshot::channel();
+        let changed = self.change(endpoint, move |shard, now, outbox| {
+            let answer = change(shard, now, outbox);
+            Companion::WhenSaved(told).accompany(outbox);
+            answer
+        });
+        let answer = changed.await.ok_or(NotSaved::Stopped)?;
+        self.journal.unless_in_trouble(saved).await?.map_err(|_| NotSaved::Stopped)?;
+        Ok(answer)
     }
 
     pub(crate) async fn change<T: Send + 'static>(

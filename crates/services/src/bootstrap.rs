@@ -30,6 +30,7 @@ use crate::hex;
 use crate::hub::Hub;
 use crate::journal::{JournalHandle, NotSaved};
 use crate::keyfile::{Sealer, name_of_config};
+use crate::log_limit::LogLimit;
 use crate::principal::Principal;
 
 /// Devices that wait for a person's yes. Beyond that the one that was silent the longest is forgotten; it asks again.
@@ -61,6 +62,7 @@ struct Shared {
     hub: Hub,
     own: Own,
     clock: Clock,
+    log_limit: Mutex<LogLimit>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -126,6 +128,7 @@ impl Bootstrap {
             hub,
             own,
             clock,
+            log_limit: Mutex::default(),
             runtime: tokio::runtime::Handle::current(),
         };
         Ok(Self(Arc::new(shared)))
@@ -387,18 +390,26 @@ impl Bootstrap {
                 tracing::info!(%endpoint, address = %peer.address, "bootstrapped by a Bootstrap-Pack");
                 self.done(endpoint);
             }
-            BootstrapEvent::Failed { endpoint, peer, step, reason } => {
+            BootstrapEvent::Failed { endpoint, peer, step, reason } if self.may_log() => {
                 tracing::warn!(%endpoint, address = %peer.address, step, "the bootstrap failed: {reason}");
             }
-            BootstrapEvent::Refused { endpoint, peer, code, reason } => {
+            BootstrapEvent::Refused { endpoint, peer, code, reason } if self.may_log() => {
                 let endpoint = endpoint.as_deref().unwrap_or("");
                 tracing::warn!(%endpoint, address = %peer.address, %code, "a bootstrap was refused: {reason}");
             }
-            BootstrapEvent::Started { .. }
+            BootstrapEvent::Failed { .. }
+            | BootstrapEvent::Refused { .. }
+            | BootstrapEvent::Started { .. }
             | BootstrapEvent::StepDone { .. }
             | BootstrapEvent::Pending { .. } => {}
         }
         self.0.hub.publish_bootstrap(event);
+    }
+
+    /// Whether one more device that went wrong may have a line in the log.
+    fn may_log(&self) -> bool {
+        let mut limit = self.0.log_limit.lock().unwrap_or_else(PoisonError::into_inner);
+        limit.may_log(|count| tracing::warn!(count, "further bootstraps were refused or failed"))
     }
 
     /// The device has what was prepared for it, and the yes is used up.

@@ -7,6 +7,7 @@ use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::OwnedValue;
 use buoy_server::{Change as EngineChange, OperationRecord, OperationState, Outbox, Report, ReportSource};
 use buoy_store::{Change, ChangeSet, NewSample, OperationRow, RecordChange, Sample};
+use tokio::sync::oneshot;
 
 use crate::notices::{Notice, NoticeKind};
 use crate::quota::SampleQuota;
@@ -14,6 +15,34 @@ use crate::values::{DeviceModels, Entry};
 
 /// A value that was measured later than this after it came, in milliseconds, was not: the device's clock is wrong.
 const AHEAD: u64 = 24 * 60 * 60 * 1000;
+
+/// What services give to the journal with a shard's outbox.
+#[derive(Debug)]
+pub(crate) enum Companion {
+    /// To be made durable with it.
+    Changes(ChangeSet<'static>),
+    /// To be told once it is durable.
+    WhenSaved(oneshot::Sender<()>),
+}
+
+impl Companion {
+    /// Puts it into an outbox.
+    pub(crate) fn accompany(self, outbox: &mut Outbox) {
+        outbox.companions.push(Box::new(self));
+    }
+}
+
+/// Tells those who wait for an outbox that it is durable.
+pub(crate) fn tell_saved(outbox: &mut Outbox) {
+    for companion in outbox.companions.drain(..) {
+        if let Ok(companion) = companion.downcast::<Companion>()
+            && let Companion::WhenSaved(told) = *companion
+        {
+            // Whoever asked may have gone.
+            let _ = told.send(());
+        }
+    }
+}
 
 /// The changes of a shard's outbox.
 pub(super) fn of_outbox<'a>(
@@ -26,7 +55,7 @@ pub(super) fn of_outbox<'a>(
     let mut set = ChangeSet::with_capacity(outbox.changes.len());
     for companion in &outbox.companions {
         // Services put nothing else there.
-        if let Some(changes) = companion.downcast_ref::<ChangeSet<'static>>() {
+        if let Some(Companion::Changes(changes)) = companion.downcast_ref() {
             set.extend(changes.iter().cloned());
         }
     }

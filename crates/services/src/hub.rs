@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use buoy_fleet::interest::Interest;
@@ -16,6 +16,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::notices::Notice;
 
+/// Locks of those who wait for operations.
+const STRIPES: usize = 16;
 /// Events that a slow reader of a stream may be behind, and that are kept for one who comes back.
 const BACKLOG: usize = 8192;
 /// Events that the updates may be behind.
@@ -26,7 +28,8 @@ const MEMORY: Duration = Duration::from_secs(300);
 /// Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Hub {
-    waiters: Arc<Mutex<HashMap<OperationId, Waiter>>>,
+    /// Striped by id, so that callers of different operations don't wait for each other.
+    waiters: Arc<[Mutex<HashMap<OperationId, Waiter>>; STRIPES]>,
     stream: broadcast::Sender<Numbered>,
     log: Arc<Mutex<Log>>,
     updates: mpsc::Sender<Arc<Event>>,
@@ -119,13 +122,18 @@ impl Hub {
     /// Waits for an operation that is about to be submitted.
     pub fn expect(&self, id: OperationId, until: Until) -> oneshot::Receiver<Progress> {
         let (answer, receiver) = oneshot::channel();
-        lock(&self.waiters).insert(id, Waiter { answer: Some(answer), until, delayed: false });
+        self.waiters(id).insert(id, Waiter { answer: Some(answer), until, delayed: false });
         receiver
+    }
+
+    fn waiters(&self, id: OperationId) -> MutexGuard<'_, HashMap<OperationId, Waiter>> {
+        // Ids are given out one after the other.
+        lock(&self.waiters[(id.0 % STRIPES as u64) as usize])
     }
 
     /// Nothing will come of an operation; who waits for it is told so by the end of the channel.
     pub fn forget(&self, id: OperationId) {
-        lock(&self.waiters).remove(&id);
+        self.waiters(id).remove(&id);
     }
 
     /// All events from now on.
@@ -231,7 +239,7 @@ impl Hub {
 
     /// Says whether the caller was told that the end would come as an event.
     fn ended(&self, id: OperationId, outcome: &Result<Outcome, Failure>) -> bool {
-        let Some(waiter) = lock(&self.waiters).remove(&id) else { return false };
+        let Some(waiter) = self.waiters(id).remove(&id) else { return false };
         if let Some(answer) = waiter.answer {
             // The caller may have gone.
             let _ = answer.send(Progress::Ended(outcome.clone()));
@@ -240,7 +248,7 @@ impl Hub {
     }
 
     fn device_sleeps(&self, id: OperationId) {
-        let mut waiters = lock(&self.waiters);
+        let mut waiters = self.waiters(id);
         let Some(waiter) = waiters.get_mut(&id).filter(|waiter| waiter.until == Until::EndOrSleep) else {
             return;
         };
@@ -252,13 +260,13 @@ impl Hub {
 
     /// The caller is told that the end will come as an event. False if the operation has ended.
     pub fn delay(&self, id: OperationId) -> bool {
-        let mut waiters = lock(&self.waiters);
+        let mut waiters = self.waiters(id);
         let waiter = waiters.get_mut(&id);
         waiter.map(|waiter| waiter.delayed = true).is_some()
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

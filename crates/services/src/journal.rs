@@ -5,6 +5,7 @@
 //! them, in slices. If the store fails, nothing is given back and nothing is lost: the commit is tried again, `/readyz` says why the
 //! server is not ready, and the shards stop taking what they could not save.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -18,7 +19,7 @@ use buoy_server::Outbox;
 use buoy_store::{ChangeSet, Fates, Maintenance, Rejection, Retention, StoreError, Writer};
 use tokio::sync::oneshot;
 
-use crate::changes::of_outbox;
+use crate::changes::{of_outbox, tell_saved};
 use crate::notices::{Notice, NoticeKind};
 use crate::quota::SampleQuota;
 
@@ -50,9 +51,27 @@ enum Job {
 pub struct JournalHandle {
     jobs: Sender<Job>,
     trouble: Arc<Mutex<Option<String>>>,
+    counters: Arc<JournalCounters>,
+}
+
+/// What was committed since the start.
+#[derive(Debug, Default)]
+pub struct JournalCounters {
+    /// Transactions.
+    pub commits: AtomicU64,
+    /// Changes in them.
+    pub changes: AtomicU64,
+    /// Sets that the store refused.
+    pub rejected: AtomicU64,
 }
 
 impl JournalHandle {
+    /// What was committed since the start.
+    #[must_use]
+    pub fn counters(&self) -> &JournalCounters {
+        &self.counters
+    }
+
     /// Makes changes durable, all or none, for somebody who waits: comes back when they are, or with the reason why not. While the store
     /// cannot be written that comes at once, and the changes are made as soon as it can be.
     pub async fn commit_now(&self, set: ChangeSet<'static>) -> Result<(), NotSaved> {
@@ -145,8 +164,9 @@ pub struct Parts {
 /// Starts the thread.
 pub fn start(parts: Parts, supervisor: &Supervisor) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
     let (jobs, queue) = channel();
-    let handle = JournalHandle { jobs, trouble: Arc::default() };
-    let thread = Thread { parts, queue, trouble: handle.trouble.clone(), quota: SampleQuota::default() };
+    let handle = JournalHandle { jobs, trouble: Arc::default(), counters: Arc::default() };
+    let (trouble, counters) = (handle.trouble.clone(), handle.counters.clone());
+    let thread = Thread { parts, queue, trouble, counters, quota: SampleQuota::default() };
     let join = supervisor.spawn("journal".into(), move || {
         thread.run();
         Ok(())
@@ -158,6 +178,7 @@ struct Thread {
     parts: Parts,
     queue: Receiver<Job>,
     trouble: Arc<Mutex<Option<String>>>,
+    counters: Arc<JournalCounters>,
     quota: SampleQuota,
 }
 
@@ -252,10 +273,18 @@ impl Thread {
     }
 
     fn commit_until_it_holds(&mut self, sets: &[ChangeSet<'_>]) -> Fates {
+        let changes: usize = sets.iter().map(Vec::len).sum();
+        // Whoever only waits for those before.
+        if changes == 0 {
+            return Fates::default();
+        }
         loop {
             match self.parts.writer.commit(sets) {
                 Ok(fates) => {
                     self.set_trouble(None);
+                    self.counters.commits.fetch_add(1, Ordering::Relaxed);
+                    self.counters.changes.fetch_add(changes as u64, Ordering::Relaxed);
+                    self.counters.rejected.fetch_add(fates.rejected.len() as u64, Ordering::Relaxed);
                     for left_out in &fates.left_out {
                         (self.parts.notify)(Notice {
                             endpoint: left_out.endpoint.as_str().into(),
@@ -281,7 +310,10 @@ impl Thread {
 
 fn give_back(job: Job, fate: Result<(), Rejection>) {
     match job {
-        Job::Shard(outbox, done) => done.saved(outbox),
+        Job::Shard(mut outbox, done) => {
+            tell_saved(&mut outbox);
+            done.saved(outbox);
+        }
         Job::Commit(_, done) => {
             // Whoever asked may have gone.
             let _ = done.send(fate);

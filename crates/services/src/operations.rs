@@ -22,7 +22,7 @@ use buoy_store::{Change, ChangeSet, KeyRow, OperationFilter, Page, StoreError};
 use tokio::sync::oneshot;
 
 use crate::app::{App, SLEEPER_PATIENCE};
-use crate::changes::operation_record;
+use crate::changes::{Companion, operation_record};
 use crate::hub::{Progress, Until};
 use crate::journal::NotSaved;
 use crate::path_values;
@@ -109,7 +109,7 @@ pub async fn start(
     let end = app.hub.expect(id, Until::End);
     let wait = command.wait;
     let order = Order { id, command, principal: principal.clone(), models: app.models.clone() };
-    let accepted = match submit(app, order).await {
+    let mut accepted = match submit(app, order).await {
         Ok(accepted) => accepted,
         Err(error) => {
             app.hub.forget(id);
@@ -120,17 +120,19 @@ pub async fn start(
     if let Ok(Ok(Progress::Ended(result))) = tokio::time::timeout(wait, &mut end).await {
         return Ok(ended(app, accepted, &result));
     }
-    if accepted.durability == Durability::Recorded {
-        let endpoint = accepted.record.endpoint.clone();
-        let goes_on = app.change(&endpoint, move |shard, now, outbox| shard.make_durable(now, id, outbox));
-        if goes_on.await == Some(false)
-            && let Ok(Progress::Ended(result)) = end.await
-        {
-            return Ok(ended(app, accepted, &result));
+    // The caller waits no longer: from here on the operation is found under its id.
+    match accepted.saved.take() {
+        Some(saved) => app.journal.unless_in_trouble(saved).await?.map_err(|_| NotSaved::Stopped)?,
+        None => {
+            let endpoint = accepted.record.endpoint.clone();
+            let keep =
+                move |shard: &mut ServerShard, now, outbox: &mut Outbox| shard.make_durable(now, id, outbox);
+            let goes_on = app.change_durably(&endpoint, keep).await?;
+            if !goes_on && let Ok(Progress::Ended(result)) = end.await {
+                return Ok(ended(app, accepted, &result));
+            }
         }
     }
-    // Saved by the same journal: whatever it is by now is in the store then.
-    app.journal.flush().await?;
     one(app, id.0).await
 }
 
@@ -138,7 +140,8 @@ pub async fn start(
 struct Accepted {
     record: OperationRecord,
     registration: RegistrationView,
-    durability: Durability,
+    /// Tells when it is durable, if it is before its end.
+    saved: Option<oneshot::Receiver<()>>,
 }
 
 /// An operation on its way to a shard.
@@ -218,12 +221,17 @@ impl Order {
             companions.push(principal.audit(now.as_millis(), "operation.start", &order.endpoint, detail));
         }
         if !companions.is_empty() {
-            outbox.companions.push(Box::new(companions));
+            Companion::Changes(companions).accompany(outbox);
         }
         let endpoint = registration.endpoint.clone();
         let submission = Submission { id: *id, endpoint, request, intent, deadline, durability };
         shard.submit(now, submission, outbox);
-        Ok(Accepted { record, registration, durability })
+        let saved = (durability == Durability::Durable).then(|| {
+            let (told, saved) = oneshot::channel();
+            Companion::WhenSaved(told).accompany(outbox);
+            saved
+        });
+        Ok(Accepted { record, registration, saved })
     }
 }
 
@@ -295,20 +303,18 @@ pub async fn cancel(
     let record = stored(app, id).await?;
     let target: Arc<str> = record.endpoint;
     let (name, author) = (target.clone(), principal.clone());
-    let cancelled = app.change(&target, move |shard, now, outbox| {
+    let cancelled = app.change_durably(&target, move |shard, now, outbox| {
         let was_open = shard.cancel(now, OperationId(id), outbox);
         if was_open {
             let detail = format!("operation {id}");
             let audit = author.audit(now.as_millis(), "operation.cancel", &name, detail);
-            outbox.companions.push(Box::new(vec![audit] as ChangeSet<'static>));
+            Companion::Changes(vec![audit]).accompany(outbox);
         }
         was_open
     });
-    if cancelled.await != Some(true) {
+    if !cancelled.await? {
         return Err(OperationError::HasEnded(id));
     }
-    // The end is saved by the same journal, after what was asked before; so it is waited for.
-    app.journal.flush().await?;
     one(app, id).await
 }
 

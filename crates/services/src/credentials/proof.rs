@@ -115,7 +115,13 @@ impl Proof {
     pub fn random_psk(identity: &str) -> Result<Self, String> {
         check_psk_identity(identity)?;
         let mut key = Zeroizing::new(vec![0; NEW_KEY_LENGTH]);
-        getrandom::fill(&mut key).map_err(|error| format!("the system has no random numbers: {error}"))?;
+        loop {
+            getrandom::fill(&mut key)
+                .map_err(|error| format!("the system has no random numbers: {error}"))?;
+            if is_same_in_both_alphabets(&key) {
+                break;
+            }
+        }
         Ok(Self::Psk { identity: identity.as_bytes().to_vec(), key })
     }
 
@@ -166,5 +172,34 @@ pub(super) const fn kind_name(kind: CredentialKind) -> &'static str {
         CredentialKind::Psk => "a pre-shared key",
         CredentialKind::Rpk => "a raw public key",
         CredentialKind::X509 => "a certificate",
+    }
+}
+
+/// Whether bytes are the same text in base64 and base64url (RFC 4648): SenML JSON writes the latter, and some devices decode the former. It
+/// costs one bit of a random key of 16 bytes.
+fn is_same_in_both_alphabets(bytes: &[u8]) -> bool {
+    let bit = |place: usize| bytes.get(place / 8).is_some_and(|byte| byte & (0x80 >> (place % 8)) != 0);
+    // The digits 62 and 63 differ, whose first five bits are set.
+    (0..bytes.len() * 8).step_by(6).all(|digit| !(digit..digit + 5).all(bit))
+}
+
+#[cfg(test)]
+mod alphabet_tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_some_devices_would_read_wrongly_are_not_made() {
+        for (bytes, is_same) in [
+            (&[0xf8, 0, 0][..], false),
+            (&[0xfc, 0, 0], false),
+            (&[0xf7, 0, 0], true),
+            (&[0, 0, 0x3e], false),
+        ] {
+            assert_eq!(is_same_in_both_alphabets(bytes), is_same, "{bytes:02x?}");
+        }
+        for _ in 0..50 {
+            let Ok(Proof::Psk { key, .. }) = Proof::random_psk("a") else { panic!("no key") };
+            assert!(is_same_in_both_alphabets(&key));
+        }
     }
 }
