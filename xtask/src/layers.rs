@@ -24,8 +24,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("server", &["lwm2m", "coap"]),
     ("client", &["lwm2m", "coap", "ota"]),
     ("lwm2m", &["coap"]),
-    ("coap", &[]),
-    ("dtls", &[]),
+    ("coap", &["time"]),
+    ("dtls", &["time"]),
+    ("time", &[]),
     ("ota", &[]),
     ("embedded", &["client", "dtls", "ota"]),
     // For tests: it pairs engines, and any crate's tests may use it.

@@ -16,5 +16,6 @@ pub mod endpoint;
 pub mod number;
 pub mod observe;
 pub mod table;
-pub mod time;
 pub mod wire;
+
+pub use buoy_time as time;

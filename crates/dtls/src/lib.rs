@@ -114,10 +114,11 @@ mod record;
 pub mod resumption;
 mod session;
 pub mod suite;
-pub mod time;
 mod wire;
 #[cfg(feature = "x509")]
 pub mod x509;
+
+pub use buoy_time as time;
 
 pub use connection::{Connected, Connection, Event};
 pub use context::Context;

@@ -126,7 +126,7 @@ impl Tunnel {
     /// The time of [`Tunnel::next_timeout`] has come.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if let Some(connection) = &mut self.connection {
-            connection.handle_timeout(dtls_time(now));
+            connection.handle_timeout(now);
         }
         self.take_events();
     }
@@ -240,11 +240,6 @@ impl Tunnel {
     }
 }
 
-/// The same time as `dtls` counts it.
-pub(crate) fn dtls_time(now: Instant) -> buoy_dtls::time::Instant {
-    buoy_dtls::time::Instant::from_millis(now.as_millis())
-}
-
 /// Whether a CoAP message waits for an acknowledgement.
 fn is_confirmable(message: &[u8]) -> bool {
     message.first().is_some_and(|first| first & 0x30 == 0)
@@ -311,7 +306,7 @@ mod tests {
         }
 
         fn send(&mut self, message: &[u8]) {
-            let mut context = Context::new(dtls_time(self.now), &mut self.rng);
+            let mut context = Context::new(self.now, &mut self.rng);
             self.tunnel.send(self.now, &self.config, &mut context, message);
             self.settle();
         }
@@ -328,7 +323,7 @@ mod tests {
                 }
                 let mut out = [0; 1500];
                 let mut replies = Vec::new();
-                let mut context = Context::new(dtls_time(self.now), &mut self.rng);
+                let mut context = Context::new(self.now, &mut self.rng);
                 let mut datagram = Datagram::new(&mut buffer[..length]);
                 while let Some(received) =
                     self.server.receive(environment, &mut context, address, &mut datagram)
@@ -341,7 +336,7 @@ mod tests {
                     replies.push(out[..length].to_vec());
                 }
                 for mut reply in replies {
-                    let mut context = Context::new(dtls_time(self.now), &mut self.rng);
+                    let mut context = Context::new(self.now, &mut self.rng);
                     let back = &mut self.back;
                     let take = |data: &[u8]| back.push(data.to_vec());
                     self.tunnel.receive(&self.config, &mut context, &mut reply, take);

@@ -14,7 +14,7 @@ use buoy_dtls::{Context, Reserve};
 use super::account::{Account, TrustStore, authority, client_config, is_secured};
 use super::app::{MTU, Rng, say};
 use super::vault::Vault;
-use crate::cli::tunnel::{News, Tunnel, dtls_time};
+use crate::cli::tunnel::{News, Tunnel};
 
 /// How often a thread that listens looks whether its link is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -186,7 +186,7 @@ impl Link {
 }
 
 fn context(now: Instant, rng: &mut Rng) -> Context<'_> {
-    let mut context = Context::new(dtls_time(now), rng);
+    let mut context = Context::new(now, rng);
     // The device's clock counts from 1970.
     context.unix_time = Some(now.as_millis() / 1000);
     context

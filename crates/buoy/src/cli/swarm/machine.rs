@@ -13,7 +13,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use super::args::Args;
 use super::keys::Keys;
 use super::report::Report;
-use crate::cli::tunnel::{News, Tunnel, dtls_time};
+use crate::cli::tunnel::{News, Tunnel};
 
 /// The largest datagram of a device.
 pub(super) const MTU: usize = 720;
@@ -152,7 +152,7 @@ impl Machine {
             Way::Secured(secured) => {
                 let Secured { config, tunnel, .. } = &mut **secured;
                 let mut messages = Vec::new();
-                let mut context = Context::new(dtls_time(now), rng);
+                let mut context = Context::new(now, rng);
                 tunnel.receive(config, &mut context, datagram, |data| messages.push(data.to_vec()));
                 messages.iter().for_each(|message| self.take_message(now, rng, message, report));
             }
@@ -177,7 +177,7 @@ impl Machine {
             Way::Plain(waiting) => waiting.push_back(message.into()),
             Way::Secured(secured) => {
                 let Secured { config, tunnel, .. } = &mut **secured;
-                tunnel.send(now, config, &mut Context::new(dtls_time(now), rng), message);
+                tunnel.send(now, config, &mut Context::new(now, rng), message);
             }
         }
     }
