@@ -13,7 +13,7 @@ use crate::command::Run;
 use crate::outcome::Outcome;
 
 /// The crates that a device runs, and their features. One that is not written yet is left out.
-const BUILDS: [(&str, &str); 6] = [
+const BUILDS: [(&str, &str); 7] = [
     ("buoy-time", ""),
     ("buoy-coap", ""),
     // With pre-shared keys alone, and with everything but what needs an operating system.

@@ -47,9 +47,18 @@ fn check(headers: &HeaderMap) -> Result<(), &'static str> {
             "the Host header has to be localhost or a loopback address: the interface is for this machine alone",
         );
     }
-    let origin = text("origin").map(|origin| origin.split_once("://").map_or("", |(_, host)| host));
-    if origin.is_some_and(|origin| !is_this_machine(origin)) || text("sec-fetch-site") == Some("cross-site") {
-        return Err("the request comes from the page of another site, which must not use the interface");
+    // A page on another port of this machine is another site too, and a browser says where each POST, PUT and DELETE of a page comes from.
+    let is_own = |origin: &str| {
+        let host = origin.split_once("://").map(|(_, host)| host);
+        host.is_some_and(|host| text("host").is_some_and(|own| own.eq_ignore_ascii_case(host)))
+    };
+    let is_of_own_page = text("origin").is_none_or(is_own);
+    let is_asked_by_own_page =
+        text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+    if !is_of_own_page || !is_asked_by_own_page {
+        return Err(
+            "the request comes from the page of another site (a page on another port is one), which must not use the interface",
+        );
     }
     Ok(())
 }
@@ -98,5 +107,19 @@ mod tests {
         assert!(!is_let_in(&[("host", "127.0.0.1:1"), ("origin", "http://evil.com")]));
         assert!(!is_let_in(&[("host", "127.0.0.1:1"), ("origin", "null")]));
         assert!(!is_let_in(&[("host", "127.0.0.1:1"), ("sec-fetch-site", "cross-site")]));
+    }
+
+    #[test]
+    fn a_page_on_another_port_of_this_machine_is_another_site() {
+        let host = ("host", "localhost:8080");
+        assert!(is_let_in(&[host, ("origin", "http://LOCALHOST:8080")]));
+        for origin in
+            ["http://localhost:3000", "http://localhost", "http://127.0.0.1:8080", "localhost:8080", ""]
+        {
+            assert!(!is_let_in(&[host, ("origin", origin)]), "{origin}");
+        }
+        assert!(!is_let_in(&[("origin", "http://localhost:8080")]), "without a host nothing is its own page");
+        assert!(!is_let_in(&[host, ("sec-fetch-site", "same-site")]));
+        assert!(is_let_in(&[host, ("sec-fetch-site", "none")]));
     }
 }

@@ -256,6 +256,7 @@ impl Thread {
             }
             unread.plain |= events.iter().any(|event| event.token() == PLAIN);
             unread.secure |= events.iter().any(|event| event.token() == SECURE);
+            self.engine.set_calendar(self.clock.calendar());
             let mut outbox = self.spare.pop().unwrap_or_default();
             unread.messages = self.take_messages(&mut outbox);
             if self.may_read() {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use buoy_coap::endpoint::MessageIds;
-use buoy_coap::time::Instant;
+use buoy_coap::time::{Calendar, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::objects::ObjectList;
@@ -226,15 +226,15 @@ impl Registration {
         self.lifetime() > lifetime
     }
 
-    pub(crate) fn view(&self) -> RegistrationView {
+    pub(crate) fn view(&self, calendar: Calendar) -> RegistrationView {
         RegistrationView {
             endpoint: self.endpoint.clone(),
             key: self.key,
             location: self.location().to_text(),
             address: self.peer.address,
             session: self.peer.session,
-            registered_at: self.registered_at.as_millis(),
-            last_contact: self.last_contact.as_millis(),
+            registered_at: calendar.date_of(self.registered_at),
+            last_contact: calendar.date_of(self.last_contact),
             lifetime: self.lifetime,
             version: self.version,
             queue_mode: self.queue_mode,
@@ -244,7 +244,7 @@ impl Registration {
         }
     }
 
-    pub(crate) fn notice(&self) -> RegistrationNotice {
+    pub(crate) fn notice(&self, calendar: Calendar) -> RegistrationNotice {
         let Self { endpoint, key, .. } = self;
         RegistrationNotice {
             endpoint: endpoint.clone(),
@@ -252,8 +252,8 @@ impl Registration {
             location: self.location().to_text(),
             address: self.peer.address,
             session: self.peer.session,
-            registered_at: self.registered_at.as_millis(),
-            last_contact: self.last_contact.as_millis(),
+            registered_at: calendar.date_of(self.registered_at),
+            last_contact: calendar.date_of(self.last_contact),
             lifetime: self.lifetime,
             version: self.version,
             queue_mode: self.queue_mode,
@@ -263,13 +263,13 @@ impl Registration {
         }
     }
 
-    pub(crate) fn write_record(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write_record(&self, calendar: Calendar, out: &mut Vec<u8>) {
         let record = RegistrationRecord {
             endpoint: &self.endpoint,
             nonce: self.nonce,
             address: self.peer.address,
-            registered_at: self.registered_at.as_millis(),
-            last_contact: self.last_contact.as_millis(),
+            registered_at: calendar.date_of(self.registered_at),
+            last_contact: calendar.date_of(self.last_contact),
             lifetime: self.lifetime,
             version: self.version,
             queue_mode: self.queue_mode,

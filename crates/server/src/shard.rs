@@ -19,7 +19,7 @@ use std::time::Duration;
 use buoy_coap::block::{Assembly, Block, BlockSize};
 use buoy_coap::endpoint::{Due, HeapEndpoint, MessageIds, Parameters, Received, Request};
 use buoy_coap::number::{Code, OptionNumber};
-use buoy_coap::time::Instant;
+use buoy_coap::time::{Calendar, Instant};
 use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
 use hashbrown::HashMap;
 use rand_chacha::ChaCha12Rng;
@@ -74,6 +74,7 @@ pub struct Shard<D> {
     downloads: HashMap<u64, FollowedDownload>,
     traced: HashMap<Arc<str>, u32>,
     counters: Counters,
+    calendar: Calendar,
 }
 
 /// What a shard allows.
@@ -289,13 +290,14 @@ impl<D: Directory> Shard<D> {
             downloads: HashMap::new(),
             traced: HashMap::new(),
             counters: Counters::default(),
+            calendar: Calendar::default(),
         }
     }
 
     /// The registration of an endpoint.
     #[must_use]
     pub fn registration(&self, endpoint: &str) -> Option<RegistrationView> {
-        Some(self.registrations.get(self.registrations.by_endpoint(endpoint)?)?.view())
+        Some(self.registrations.get(self.registrations.by_endpoint(endpoint)?)?.view(self.calendar))
     }
 
     /// The names of all that are registered, in no order.
@@ -305,7 +307,18 @@ impl<D: Directory> Shard<D> {
 
     /// All registrations, in no order.
     pub fn registrations(&self) -> impl Iterator<Item = RegistrationView> {
-        self.registrations.iter().map(|registration| registration.view())
+        self.registrations.iter().map(|registration| registration.view(self.calendar))
+    }
+
+    /// How the calendar stands to the time of this engine from now on.
+    pub fn set_calendar(&mut self, calendar: Calendar) {
+        self.calendar = calendar;
+    }
+
+    /// How the calendar stands to the time of this engine.
+    #[must_use]
+    pub fn calendar(&self) -> Calendar {
+        self.calendar
     }
 
     /// How many devices are registered.
@@ -574,7 +587,7 @@ impl<D: Directory> Shard<D> {
         if self.traced.contains_key(&registration.endpoint) {
             outbox.events.push(Event::Traced {
                 endpoint: registration.endpoint.clone(),
-                at: now.as_millis(),
+                at: self.calendar.date_of(now),
                 incoming: direction == Direction::Incoming,
                 datagram: datagram.into(),
             });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use buoy_coap::endpoint::{acknowledge, reject};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
-use buoy_coap::time::Instant;
+use buoy_coap::time::{Calendar, Instant};
 use buoy_coap::wire::{Header, Kind, Message};
 use buoy_lwm2m::path::Path;
 use buoy_server::{
@@ -333,6 +333,29 @@ fn a_lifetime_of_zero_never_ends_neither_by_register_nor_by_update_nor_after_a_r
     assert_eq!(Message::parse(&answer).unwrap().code(), Code::CHANGED);
     world.wait(70);
     assert_eq!(world.server.shard.len(), 1);
+}
+
+#[test]
+fn a_clock_that_is_set_moves_dates_and_no_lifetimes() {
+    const FIFTY_YEARS: i64 = 50 * 365 * 86_400 * 1000;
+    let mut world = World::new();
+    let location = world.register(1000, "buoy-1", &["lt=300"]);
+    let before = world.server.shard.registration("buoy-1").unwrap();
+    // The machine learns what time it is.
+    world.server.shard.set_calendar(Calendar::ahead_by(FIFTY_YEARS));
+    world.wait(250);
+    let after = world.server.shard.registration("buoy-1").unwrap();
+    assert_eq!(after.registered_at, before.registered_at + FIFTY_YEARS as u64);
+    assert_eq!(world.update(1000, &location), Code::CHANGED);
+    world.wait(310 + 60);
+    assert_eq!(world.server.shard.len(), 0, "and its lifetime ends when it would have");
+
+    // What was saved in the time to come is of now at the latest, so that nobody stays for years.
+    world.register(1000, "buoy-1", &["lt=300"]);
+    let mut world = world.restarted();
+    assert_eq!(world.server.shard.len(), 1);
+    world.wait(1000);
+    assert_eq!(world.server.shard.len(), 0);
 }
 
 #[test]

@@ -294,8 +294,13 @@ impl App {
         answer.await.unwrap_or_else(|error| Err(buoy_store::StoreError::Database(error.to_string())))
     }
 
-    /// Milliseconds since the epoch.
+    /// The date: milliseconds since the epoch.
     pub fn now(&self) -> u64 {
+        self.clock.date()
+    }
+
+    /// The steady time, by which limits are kept; milliseconds.
+    pub(crate) fn steady_now(&self) -> u64 {
         self.clock.now().as_millis()
     }
 

@@ -566,7 +566,7 @@ impl std::fmt::Debug for Credentials {
 async fn roll_over(shared: Weak<Shared>, clock: Clock, mut first_uses: mpsc::UnboundedReceiver<Used>) {
     while let Some((endpoint, id)) = first_uses.recv().await {
         let Some(shared) = shared.upgrade() else { return };
-        if let Err(error) = Credentials(shared).has_been_used(endpoint, id, clock.now().as_millis()).await {
+        if let Err(error) = Credentials(shared).has_been_used(endpoint, id, clock.date()).await {
             tracing::warn!(
                 credential = id,
                 ?error,

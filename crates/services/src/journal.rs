@@ -224,7 +224,7 @@ impl Thread {
     /// What cannot be done now can be done later: all of it is safe.
     fn maintain(&mut self, left: Maintenance) -> Maintenance {
         let retention = u64::try_from(self.parts.retention.as_millis()).unwrap_or(u64::MAX);
-        let since = self.parts.clock.now().as_millis().saturating_sub(retention);
+        let since = self.parts.clock.date().saturating_sub(retention);
         self.parts.writer.maintain(Retention { since }, SLICE).unwrap_or_else(|error| {
             tracing::warn!(%error, "the store can't be maintained now");
             std::thread::sleep(IDLE);
@@ -234,7 +234,7 @@ impl Thread {
 
     /// Makes a group durable, and gives it back. How many changes it had.
     fn commit_and_give_back(&mut self, group: &mut Vec<Job>) -> usize {
-        let now = self.parts.clock.now().as_millis();
+        let now = self.parts.clock.date();
         let mut sets: Vec<ChangeSet<'_>> = Vec::with_capacity(group.len());
         let of_shards: Vec<bool> = group.iter().map(|job| matches!(job, Job::Shard(..))).collect();
         for job in group.iter_mut() {

@@ -202,9 +202,9 @@ impl Order {
             id: *id,
             endpoint: registration.endpoint.clone(),
             state: OperationState::Queued,
-            created_at: now.as_millis(),
-            deadline: deadline.as_millis(),
-            changed_at: now.as_millis(),
+            created_at: shard.calendar().date_of(now),
+            deadline: shard.calendar().date_of(deadline),
+            changed_at: shard.calendar().date_of(now),
             intent: intent.clone(),
             code: request.code.to_byte(),
             options: request.option_records(),
@@ -218,7 +218,7 @@ impl Order {
         }
         if !is_read {
             let detail = format!("{} {}, operation {}", method_of(&record), path_of(&record), id.0);
-            companions.push(principal.audit(now.as_millis(), "operation.start", &order.endpoint, detail));
+            companions.push(principal.audit(record.created_at, "operation.start", &order.endpoint, detail));
         }
         if !companions.is_empty() {
             Companion::Changes(companions).accompany(outbox);
@@ -307,7 +307,7 @@ pub async fn cancel(
         let was_open = shard.cancel(now, OperationId(id), outbox);
         if was_open {
             let detail = format!("operation {id}");
-            let audit = author.audit(now.as_millis(), "operation.cancel", &name, detail);
+            let audit = author.audit(shard.calendar().date_of(now), "operation.cancel", &name, detail);
             Companion::Changes(vec![audit]).accompany(outbox);
         }
         was_open

@@ -49,6 +49,9 @@ const HOUSEKEEPING: Duration = Duration::from_secs(300);
 /// Times of last contact that each shard saves in a second: half a million devices take no more than five minutes.
 const CONTACTS_A_SLICE: usize = 2000;
 
+/// Registrations over plain CoAP whose address has not proved itself, in all shards: some hundred megabytes.
+const MOST_UNPROVED: usize = 1 << 20;
+
 /// What a server is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -329,8 +332,12 @@ fn restore(
     settings: &Settings,
 ) -> anyhow::Result<Vec<Engine>> {
     let count = settings.shards;
-    let config =
-        ShardConfig { awake_time: settings.awake_time, shards: count as u8, ..ShardConfig::default() };
+    let config = ShardConfig {
+        awake_time: settings.awake_time,
+        shards: count as u8,
+        max_unproved: MOST_UNPROVED / count,
+        ..ShardConfig::default()
+    };
     let mut engines = Vec::with_capacity(count);
     for number in 0..count {
         let mut seed = [0; 32];

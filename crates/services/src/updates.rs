@@ -152,7 +152,7 @@ pub async fn run(
         }
         some_commands.drain(..).for_each(|command| driver.command(command));
         some_events.drain(..).for_each(|event| driver.event(&event));
-        let now = driver.app.now();
+        let now = driver.app.steady_now();
         driver.engine.handle_timeout(now, BATCH, &mut driver.outbox);
         if driver.flush().await.is_err() {
             return;
@@ -184,7 +184,7 @@ struct Stopped;
 
 impl Driver {
     async fn resume(&mut self, open: &[UpdateRecord]) -> Result<(), Stopped> {
-        let now = self.app.now();
+        let now = self.app.steady_now();
         for records in open.chunks(BATCH) {
             for record in records {
                 self.follow(record.id, &record.endpoint);
@@ -196,14 +196,19 @@ impl Driver {
     }
 
     fn command(&mut self, command: Command) {
-        let now = self.app.now();
+        let now = self.app.steady_now();
         match command {
             Command::Start { principal, endpoint, goal, patience, key, answer } => {
                 let detail = format!("version {}, image {}", goal.version, goal.digest);
                 match self.engine.start(now, &endpoint, goal, patience, &mut self.outbox) {
                     Ok(id) => {
                         self.follow(id, &endpoint);
-                        self.companions.push(principal.audit(now, "update.start", &endpoint, detail));
+                        self.companions.push(principal.audit(
+                            self.app.now(),
+                            "update.start",
+                            &endpoint,
+                            detail,
+                        ));
                         let key = key.map(|key| Change::IdempotencyKey(KeyRow { made: id, ..key }));
                         self.companions.extend(key);
                         self.waiting.push(Waiting::Started(id, answer));
@@ -216,7 +221,7 @@ impl Driver {
             Command::Cancel { principal, id, answer } => {
                 if self.engine.cancel(now, id, &mut self.outbox) {
                     let detail = format!("update {id}");
-                    self.companions.push(principal.audit(now, "update.cancel", "", detail));
+                    self.companions.push(principal.audit(self.app.now(), "update.cancel", "", detail));
                     self.waiting.push(Waiting::Cancelled(id, answer));
                 }
             }
@@ -225,7 +230,7 @@ impl Driver {
     }
 
     fn event(&mut self, event: &Event) {
-        let now = self.app.now();
+        let now = self.app.steady_now();
         match event {
             Event::Registered { registration, .. } => {
                 let event = FleetEvent::Registered(&registration.endpoint);
@@ -273,11 +278,11 @@ impl Driver {
             self.submitted.remove(&update);
         }
         let event = FleetEvent::Answered { update, token, answer };
-        self.engine.handle_event(self.app.now(), &event, &mut self.outbox);
+        self.engine.handle_event(self.app.steady_now(), &event, &mut self.outbox);
     }
 
     fn wait(&self) -> Duration {
-        let now = self.app.now();
+        let now = self.app.steady_now();
         let next = self.engine.poll_timeout();
         next.map_or(IDLE_WAIT, |at| Duration::from_millis(at.saturating_sub(now))).min(IDLE_WAIT)
     }

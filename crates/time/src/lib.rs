@@ -61,3 +61,48 @@ impl Sub for Instant {
         self.since(earlier)
     }
 }
+
+/// How the engines' time stands to the calendar.
+///
+/// The engines' time runs steadily. The calendar may be set meanwhile, as when a machine learns the time only after its start: what has a
+/// date, as a value or a record, is told by it, and what lasts, as a lifetime, is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calendar {
+    /// Milliseconds.
+    ahead: i64,
+}
+
+impl Calendar {
+    /// A calendar that is so many milliseconds ahead of the engines' time.
+    #[must_use]
+    pub const fn ahead_by(millis: i64) -> Self {
+        Self { ahead: millis }
+    }
+
+    /// An instant by the calendar: milliseconds since 1970.
+    #[must_use]
+    pub const fn date_of(self, instant: Instant) -> u64 {
+        instant.as_millis().saturating_add_signed(self.ahead)
+    }
+
+    /// The instant of a date: milliseconds since 1970.
+    #[must_use]
+    pub const fn instant_of(self, date: u64) -> Instant {
+        Instant::from_millis(date.saturating_add_signed(self.ahead.saturating_neg()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_calendar_that_is_set_moves_dates_and_no_instants() {
+        let now = Instant::from_millis(5_000);
+        let set = Calendar::ahead_by(1_000_000);
+        assert_eq!((Calendar::default().date_of(now), set.date_of(now)), (5_000, 1_005_000));
+        assert_eq!(set.instant_of(set.date_of(now)), now);
+        assert_eq!(Calendar::ahead_by(-9_000).date_of(now), 0);
+        assert_eq!(Calendar::ahead_by(i64::MIN).date_of(now), 0);
+    }
+}

@@ -93,8 +93,8 @@ impl<D: Directory> Shard<D> {
             token: Token::random(&mut self.rng),
             progress: Progress::Waiting,
             durability: Durability::Durable,
-            created_at: Instant::from_millis(record.created_at),
-            deadline: Instant::from_millis(record.deadline),
+            created_at: self.calendar.instant_of(record.created_at),
+            deadline: self.calendar.instant_of(record.deadline),
         };
         self.operations.insert(id, operation);
         if !is_safe {
@@ -272,7 +272,7 @@ impl<D: Directory> Shard<D> {
                     let request = operation.transfer.request().clone();
                     let freshness = Freshness::starting_with(now, number);
                     let observed = (observation, paths.clone(), composite);
-                    save_history(now, &endpoint, observed, &reply, outbox);
+                    save_history(self.calendar.date_of(now), &endpoint, observed, &reply, outbox);
                     let observation = Observation {
                         id: observation,
                         paths,
@@ -563,9 +563,9 @@ impl<D: Directory> Shard<D> {
             id,
             endpoint: operation.endpoint.clone(),
             state,
-            created_at: operation.created_at.as_millis(),
-            deadline: operation.deadline.as_millis(),
-            changed_at: now.as_millis(),
+            created_at: self.calendar.date_of(operation.created_at),
+            deadline: self.calendar.date_of(operation.deadline),
+            changed_at: self.calendar.date_of(now),
             intent: intent.clone(),
             code: request.code.to_byte(),
             options: request.option_records(),

@@ -112,8 +112,9 @@ impl<D: Directory> Shard<D> {
             key,
             nonce: record.nonce,
             peer: Peer { address: record.address, session: reach.session },
-            registered_at: Instant::from_millis(record.registered_at),
-            last_contact: Instant::from_millis(record.last_contact),
+            registered_at: self.calendar.instant_of(record.registered_at).min(now),
+            // A clock that was wrong when it was saved makes nobody stay for years.
+            last_contact: self.calendar.instant_of(record.last_contact).min(now),
             restored_at: now,
             lifetime: record.lifetime,
             message_ids: MessageIds::random(&mut self.rng),
@@ -433,7 +434,9 @@ impl<D: Directory> Shard<D> {
 
     fn announce(&mut self, index: Index, replaced: Option<RegistrationKey>, outbox: &mut Outbox) {
         if let Some(registration) = self.registrations.get(index) {
-            outbox.events.push(Event::Registered { registration: registration.notice(), replaced });
+            outbox
+                .events
+                .push(Event::Registered { registration: registration.notice(self.calendar), replaced });
         }
     }
 
@@ -510,7 +513,7 @@ impl<D: Directory> Shard<D> {
             self.save(index, outbox);
         }
         if let Some(registration) = self.registrations.get(index) {
-            outbox.events.push(Event::Updated { registration: registration.notice(), changed });
+            outbox.events.push(Event::Updated { registration: registration.notice(self.calendar), changed });
         }
         Ok(Answer::of(index, Code::CHANGED))
     }
@@ -546,7 +549,7 @@ impl<D: Directory> Shard<D> {
         if let Some(registration) = self.unregister(now, index, outbox) {
             self.counters.deregistered += 1;
             self.gone(now, &registration, outbox);
-            outbox.events.push(Event::Deregistered(registration.notice()));
+            outbox.events.push(Event::Deregistered(registration.notice(self.calendar)));
         }
         Ok(Answer { code: Code::DELETED, location: None, heard: None })
     }
@@ -640,7 +643,8 @@ impl<D: Directory> Shard<D> {
     pub(super) fn save(&mut self, index: Index, outbox: &mut Outbox) {
         if let Some(registration) = self.registrations.get_mut(index) {
             registration.is_dirty = false;
-            outbox.put_registration(registration.key, |out| registration.write_record(out));
+            let calendar = self.calendar;
+            outbox.put_registration(registration.key, |out| registration.write_record(calendar, out));
         }
     }
 
@@ -661,7 +665,7 @@ impl<D: Directory> Shard<D> {
             } else if let Some(registration) = self.unregister(now, index, outbox) {
                 self.counters.expired += 1;
                 self.gone(now, &registration, outbox);
-                outbox.events.push(Event::Expired(registration.notice()));
+                outbox.events.push(Event::Expired(registration.notice(self.calendar)));
             }
         }
     }
@@ -671,8 +675,8 @@ impl<D: Directory> Shard<D> {
         let index = self.registrations.by_endpoint(endpoint)?;
         let registration = self.unregister(now, index, outbox)?;
         self.gone(now, &registration, outbox);
-        outbox.events.push(Event::Deregistered(registration.notice()));
-        Some(registration.view())
+        outbox.events.push(Event::Deregistered(registration.notice(self.calendar)));
+        Some(registration.view(self.calendar))
     }
 }
 

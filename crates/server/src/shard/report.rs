@@ -144,7 +144,7 @@ impl<D: Directory> Shard<D> {
         let report = Report {
             endpoint: endpoint.clone(),
             source,
-            received_at: now.as_millis(),
+            received_at: self.calendar.date_of(now),
             format,
             payload: payload.into(),
         };
@@ -183,7 +183,7 @@ impl<D: Directory> Shard<D> {
         let report = Report {
             endpoint,
             source: ReportSource::Send,
-            received_at: now.as_millis(),
+            received_at: self.calendar.date_of(now),
             format: content.format,
             payload: content.payload.into(),
         };
@@ -196,7 +196,7 @@ impl<D: Directory> Shard<D> {
 
 /// Saves what the answer to an Observe says of the past: the caller is given the answer, but only reports make history.
 pub(super) fn save_history(
-    now: Instant,
+    received_at: u64,
     endpoint: &Arc<str>,
     (observation, paths, composite): Observed,
     reply: &Reply,
@@ -205,7 +205,7 @@ pub(super) fn save_history(
     let report = Report {
         endpoint: endpoint.clone(),
         source: ReportSource::Notification { observation, paths, composite },
-        received_at: now.as_millis(),
+        received_at,
         format: reply.format.unwrap_or(ContentFormat::TEXT),
         payload: reply.payload.as_slice().into(),
     };
