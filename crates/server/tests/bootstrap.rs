@@ -151,6 +151,33 @@ fn a_device_s_refusal_ends_the_session_and_is_told_in_its_words() {
 }
 
 #[test]
+fn a_device_that_can_t_read_the_format_that_it_asked_for_gets_the_rest_in_tlv() {
+    for code in [Code::BAD_REQUEST, Code::UNSUPPORTED_CONTENT_FORMAT] {
+        let mut world = World::new();
+        assert_eq!(world.ask(1, Code::POST, "bs", &["ep=buoy-1", "pct=110"]), Code::CHANGED);
+        let expected = [
+            ("DELETE /", Code::DELETED),
+            ("PUT /0/1 Content-Format=110", Code::CHANGED),
+            ("PUT /1/0 Content-Format=110", code),
+            ("PUT /1/0 Content-Format=11542", Code::CHANGED),
+            ("POST /bs", Code::CHANGED),
+        ];
+        for (line, code) in expected {
+            assert_eq!(world.request(), line);
+            world.answer(1, code, "");
+        }
+        assert_eq!(world.server.finished(), 1);
+    }
+    // TLV is the last that is tried.
+    let mut world = World::new();
+    world.ask(1, Code::POST, "bs", &["ep=buoy-1", "pct=110"]);
+    for code in [Code::DELETED, Code::BAD_REQUEST, Code::BAD_REQUEST] {
+        world.answer(1, code, "no");
+    }
+    assert!(matches!(world.failure(), Some(("Bootstrap-Write /0/1", _))), "{:?}", world.failure());
+}
+
+#[test]
 fn what_is_not_there_need_not_be_deleted() {
     let mut world = World::new();
     world.begin(1, "buoy-1");

@@ -110,6 +110,10 @@ impl Session {
             let accounts = self.accounts(reply)?;
             let config = self.config.with_security_beside(&accounts);
             plan_writes(&config, self.format, &mut self.steps).map_err(BootstrapFailure::Config)?;
+            self.config = Arc::new(config);
+        } else if step.may_read_another_format(reply.code) && self.format != ContentFormat::TLV {
+            self.go_on_in_tlv().map_err(BootstrapFailure::Config)?;
+            return Ok(Next::Step);
         } else if !step.may_go_on(reply.code) {
             return Err(refused(reply));
         }
@@ -120,6 +124,20 @@ impl Session {
 }
 
 impl Session {
+    /// Writes what is left in the format that every version of LwM2M has. Some devices ask for a text format and can't read all of it, as
+    /// the base64url of a key.
+    fn go_on_in_tlv(&mut self) -> Result<(), ConfigProblem> {
+        let is_write = |step: &&Step| matches!(step, Step::Write(..));
+        let left = self.steps.iter().filter(is_write).count();
+        let payloads = self.config.payloads(ContentFormat::TLV)?;
+        let done = payloads.len().saturating_sub(left);
+        let writes = payloads.into_iter().skip(done).map(|(path, payload)| Step::Write(path, payload));
+        self.steps = writes.chain([Step::Finish]).collect();
+        self.format = ContentFormat::TLV;
+        self.transfer = None;
+        Ok(())
+    }
+
     /// Where the device has its account of this bootstrap server, by its answer to a Discover of object 0.
     ///
     /// A device that has no Discover can't say. It is believed to have none besides that account, where the configuration deletes all
@@ -162,6 +180,13 @@ impl Step {
             Self::Finish => BootstrapDownlink::Finish,
         };
         Downlink::of_bootstrap(&request)
+    }
+
+    /// Whether the device may take the same values in another format.
+    fn may_read_another_format(&self, code: Code) -> bool {
+        let is_of_format =
+            [Code::BAD_REQUEST, Code::NOT_ACCEPTABLE, Code::UNSUPPORTED_CONTENT_FORMAT].contains(&code);
+        matches!(self, Self::Write(..)) && is_of_format
     }
 
     /// What isn't there is deleted, and what a device of LwM2M 1.0 can't be asked, or has nothing to say to, isn't needed.
