@@ -14,6 +14,7 @@ pub mod credentials;
 pub mod data_folder;
 pub mod devices;
 pub mod downloads;
+pub mod event_log;
 pub mod failures;
 pub mod firmware;
 pub mod hex;

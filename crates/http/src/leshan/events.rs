@@ -11,12 +11,11 @@ use buoy_lwm2m::path::Path;
 use buoy_server::{BootstrapEvent, Event, Outcome, Report, ReportSource};
 use futures_util::stream::{Stream, StreamExt};
 use serde_json::{Value, json};
-use tokio_stream::wrappers::BroadcastStream;
 
 use crate::{leshan, nodes, v1};
 use buoy_services::app::App;
+use buoy_services::event_log::AppEvent;
 use buoy_services::hex;
-use buoy_services::hub::AppEvent;
 use buoy_services::values::DeviceModels;
 
 /// Leshan's event stream: of one device, with its CoAP messages, or of all.
@@ -25,7 +24,7 @@ pub(super) fn leshan_stream(
     endpoint: Option<String>,
 ) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>>> {
     let trace = endpoint.as_ref().map(|endpoint| Trace::start(app.clone(), endpoint));
-    let events = BroadcastStream::new(app.hub.subscribe());
+    let events = app.hub.events().follow(None);
     let stream = events.filter_map(move |event| {
         // The trace ends with the stream.
         let _trace = &trace;

@@ -13,16 +13,15 @@ use axum::response::sse::{Event as SseEvent, KeepAlive};
 use buoy_api as api;
 use buoy_lwm2m::path::Path;
 use buoy_server::{BootstrapEvent, Event, Report, ReportSource};
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{Stream, StreamExt};
 use serde::Deserialize;
-use tokio_stream::wrappers::BroadcastStream;
 use utoipa::IntoParams;
 
 use super::devices::device_json;
 use super::updates::update_json;
 use super::{Problem, Queries};
 use buoy_services::app::App;
-use buoy_services::hub::{AppEvent, Numbered};
+use buoy_services::event_log::{AppEvent, Missed, Numbered};
 use buoy_services::values::DeviceModels;
 use buoy_services::{path_values, refusals};
 
@@ -77,19 +76,16 @@ pub(super) async fn stream(
         None => None,
         Some(id) => Some(place(&app, id.to_str().unwrap_or_default())?),
     };
-    let subscription = app.hub.subscribe_after(last);
-    let gap = subscription.has_gap.then(|| missed("events were missed while the stream was broken"));
-    let kept = stream::iter(subscription.kept.into_iter().map(Ok));
-    let live = BroadcastStream::new(subscription.live).map(|event| event.map_err(|_| ()));
+    let events = app.hub.events().follow(last);
     let reader = Reader { app, query };
-    let events = kept.chain(live).filter_map(move |event| {
+    let events = events.filter_map(move |event| {
         let told = match event {
             Ok(event) => reader.tell(&event),
-            Err(()) => Some(missed("this reader was too slow, and events were missed")),
+            Err(Missed) => Some(missed()),
         };
-        std::future::ready(told)
+        std::future::ready(told.map(Ok))
     });
-    Ok(Sse::new(stream::iter(gap).chain(events).map(Ok)).keep_alive(KeepAlive::default()))
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
 /// The number in an event's id; of another run of the server, one that is surely no longer kept.
@@ -104,9 +100,10 @@ fn place(app: &App, id: &str) -> Result<u64, Problem> {
     }
 }
 
-fn missed(why: &str) -> SseEvent {
-    let detail = format!("{why}; read the lists anew");
-    sse(&api::Event::Missed { detail })
+fn missed() -> SseEvent {
+    let why =
+        "events were missed, since the stream was broken for long or is read too slowly; read the lists anew";
+    sse(&api::Event::Missed { detail: why.to_owned() })
 }
 
 fn sse(event: &api::Event) -> SseEvent {
@@ -138,12 +135,6 @@ fn type_name(event: &api::Event) -> &'static str {
 struct Reader {
     app: Arc<App>,
     query: EventQuery,
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.app.hub.left();
-    }
 }
 
 impl Reader {

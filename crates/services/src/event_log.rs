@@ -1,0 +1,266 @@
+//! The last events, for those who follow them and for those who come back.
+//!
+//! There is one copy of each event, in a log that is bounded by count and by bytes: readers hold a number and no events, so a slow one costs
+//! nothing, and is told that it missed some. While nobody reads, and nobody has left a moment ago, nothing is kept.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use buoy_fleet::update::Update;
+use buoy_server::{BootstrapEvent, Event};
+use futures_util::stream::{self, Stream};
+use tokio::sync::watch;
+
+use crate::notices::Notice;
+
+/// Events that are kept.
+const MOST_EVENTS: usize = 8192;
+/// Bytes that they may have: a device can put 64 kB into one.
+const MOST_BYTES: usize = 16 << 20;
+/// What an event is taken to have beside its payload.
+const EVENT_BYTES: usize = 256;
+/// Events that a reader takes at once.
+const AT_ONCE: usize = 64;
+/// How long events are kept after the last reader has gone.
+const MEMORY: Duration = Duration::from_secs(300);
+
+/// An event of the stream, and its number: they count from one, without a gap.
+pub type Numbered = (u64, AppEvent);
+
+/// Something that a stream of events may tell.
+#[derive(Clone, Debug)]
+pub enum AppEvent {
+    /// Of a device.
+    Device(Arc<Event>),
+    /// An operation ended whose caller was told to wait for this.
+    Delayed(Arc<Event>),
+    /// A firmware update went on.
+    Update(Arc<Update>),
+    /// A device was, or wants to be, configured.
+    Bootstrap(Arc<BootstrapEvent>),
+    /// Something of a device's reports could not be kept.
+    Notice(Arc<Notice>),
+}
+
+impl AppEvent {
+    /// About how much memory it takes.
+    fn bytes(&self) -> usize {
+        let payload = match self {
+            Self::Device(event) | Self::Delayed(event) => match &**event {
+                Event::Reported(report) => report.payload.len(),
+                Event::Traced { datagram, .. } => datagram.len(),
+                Event::OperationEnded { outcome: Ok(reply), .. } => reply.payload.len(),
+                _ => 0,
+            },
+            Self::Update(_) | Self::Bootstrap(_) | Self::Notice(_) => EVENT_BYTES,
+        };
+        EVENT_BYTES + payload
+    }
+}
+
+/// A reader has missed events: it was too slow, or came back too late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missed;
+
+/// Cheap to clone; the clones are one.
+#[derive(Clone, Debug)]
+pub struct EventLog {
+    log: Arc<Mutex<Log>>,
+    /// The number of the last event.
+    last: watch::Sender<u64>,
+    /// Whether events are kept for a reader who left.
+    remembers: Arc<AtomicBool>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    last: u64,
+    kept: VecDeque<(AppEvent, usize)>,
+    bytes: usize,
+    /// When the last reader was seen.
+    read_at: Option<Instant>,
+}
+
+impl EventLog {
+    pub(crate) fn new() -> Self {
+        Self { log: Arc::default(), last: watch::Sender::new(0), remembers: Arc::default() }
+    }
+
+    /// Numbers an event, keeps it, and wakes all readers; nothing if there are none.
+    pub(crate) fn append(&self, event: impl FnOnce() -> AppEvent) {
+        if !self.has_readers() {
+            return;
+        }
+        let mut log = self.lock();
+        log.append(event());
+        let last = log.last;
+        drop(log);
+        self.last.send_replace(last);
+    }
+
+    /// Whether somebody reads, or did so a moment ago and may come back.
+    pub(crate) fn has_readers(&self) -> bool {
+        if self.last.receiver_count() > 0 {
+            return true;
+        }
+        if !self.remembers.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut log = self.lock();
+        let is_recent = log.read_at.is_some_and(|at| at.elapsed() < MEMORY);
+        if !is_recent {
+            log.kept.clear();
+            log.bytes = 0;
+            // A number that nobody gets: who comes back later sees the gap.
+            log.last += 1;
+            self.remembers.store(false, Ordering::Relaxed);
+        }
+        is_recent
+    }
+
+    /// All events after number `after`, as far as they are kept, and from then on; without a number from now on.
+    pub fn follow(&self, after: Option<u64>) -> impl Stream<Item = Result<Numbered, Missed>> + Send + use<> {
+        let wake = self.last.subscribe();
+        let mut log = self.lock();
+        log.read_at = Some(Instant::now());
+        let (last, is_of_another_run) = match after {
+            Some(after) if after <= log.last => (after, false),
+            Some(_) => (log.last, true),
+            None => (log.last, false),
+        };
+        drop(log);
+        let first = is_of_another_run.then_some(Err(Missed));
+        let reader = Reader { log: self.clone(), wake, last, taken: first.into_iter().collect() };
+        stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log {
+    fn append(&mut self, event: AppEvent) {
+        let bytes = event.bytes();
+        self.last += 1;
+        self.bytes += bytes;
+        self.kept.push_back((event, bytes));
+        while self.kept.len() > MOST_EVENTS || (self.bytes > MOST_BYTES && self.kept.len() > 1) {
+            let Some((_, bytes)) = self.kept.pop_front() else { return };
+            self.bytes -= bytes;
+        }
+    }
+
+    /// The number of the first that is kept.
+    fn first(&self) -> u64 {
+        self.last + 1 - self.kept.len() as u64
+    }
+}
+
+/// A place in the log.
+struct Reader {
+    log: EventLog,
+    wake: watch::Receiver<u64>,
+    /// The number of the last event that was taken.
+    last: u64,
+    taken: VecDeque<Result<Numbered, Missed>>,
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<Result<Numbered, Missed>> {
+        loop {
+            if let Some(next) = self.taken.pop_front() {
+                return Some(next);
+            }
+            self.wake.borrow_and_update();
+            self.take();
+            if self.taken.is_empty() && self.wake.changed().await.is_err() {
+                return None;
+            }
+        }
+    }
+
+    fn take(&mut self) {
+        let log = self.log.lock();
+        let first = log.first();
+        if self.last + 1 < first {
+            self.taken.push_back(Err(Missed));
+            self.last = first - 1;
+        }
+        let known = (self.last + 1 - first) as usize;
+        for (event, _) in log.kept.iter().skip(known).take(AT_ONCE) {
+            self.last += 1;
+            self.taken.push_back(Ok((self.last, event.clone())));
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // It may come back.
+        self.log.lock().read_at = Some(Instant::now());
+        self.log.remembers.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use buoy_coap::number::ContentFormat;
+    use buoy_server::{Report, ReportSource};
+    use futures_util::{FutureExt, StreamExt};
+
+    use super::*;
+
+    fn report(bytes: usize) -> AppEvent {
+        AppEvent::Device(Arc::new(Event::Reported(Report {
+            endpoint: "a".into(),
+            source: ReportSource::Send,
+            received_at: 0,
+            format: ContentFormat::TEXT,
+            payload: vec![0; bytes].into(),
+        })))
+    }
+
+    fn append(log: &EventLog, count: usize) {
+        (0..count).for_each(|_| log.append(|| report(1)));
+    }
+
+    /// The numbers that are there now; 0 for a gap.
+    fn numbers(reader: &mut (impl Stream<Item = Result<Numbered, Missed>> + Unpin)) -> Vec<u64> {
+        let next = || reader.next().now_or_never().flatten();
+        std::iter::from_fn(next).map(|event| event.map_or(0, |(number, _)| number)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_comes_back_goes_on_where_it_was() {
+        let log = EventLog::new();
+        append(&log, 3);
+        let mut first = Box::pin(log.follow(None));
+        append(&log, 3);
+        assert_eq!(numbers(&mut first), [1, 2, 3], "what nobody followed has no number");
+        drop(first);
+        append(&log, 2);
+        assert_eq!(numbers(&mut Box::pin(log.follow(Some(2)))), [3, 4, 5]);
+        assert_eq!(numbers(&mut Box::pin(log.follow(Some(99)))), [0], "a number of another run");
+        assert_eq!(numbers(&mut Box::pin(log.follow(None))), [0; 0]);
+    }
+
+    #[tokio::test]
+    async fn the_log_is_bounded_by_count_and_by_bytes_and_a_slow_reader_is_told() {
+        let log = EventLog::new();
+        let mut slow = Box::pin(log.follow(None));
+        append(&log, MOST_EVENTS + 5);
+        let seen = numbers(&mut slow);
+        assert_eq!((seen.len(), seen[..2].to_vec()), (MOST_EVENTS + 1, vec![0, 6]));
+        for _ in 0..1000 {
+            log.append(|| report(64 << 10));
+        }
+        assert!(log.lock().bytes <= MOST_BYTES);
+        let seen = numbers(&mut slow);
+        assert!(seen.len() < 260 && seen[0] == 0, "{}", seen.len());
+        log.append(|| report(2 * MOST_BYTES));
+        assert_eq!(numbers(&mut slow).len(), 1, "one event is always told");
+    }
+}
