@@ -1,6 +1,6 @@
 //! The command line: one module a subcommand.
 //!
-//! Exit codes: 0 done, 1 it failed and standard error says why, 2 the command line is wrong.
+//! Exit codes: 0 done, 1 it failed and standard error says why, 2 the command line is wrong; `buoy ctl` has further ones (`ctl::exit`).
 
 mod backup;
 mod ca;
@@ -18,6 +18,7 @@ mod tunnel;
 
 use std::process::ExitCode;
 
+use buoy_lwm2m::text::harmless;
 use clap::{CommandFactory, Parser, Subcommand};
 
 /// Manages small connected devices by LwM2M: server, firmware host, REST interface and simulator in one program.
@@ -31,7 +32,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the server.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Copies all state of a server, which may be running, to a new folder.
     Backup(backup::Args),
     /// The key that seals the secrets of a data folder.
@@ -65,7 +66,7 @@ pub(crate) fn run() -> ExitCode {
         end_with_the_reader();
     }
     let result = match command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(*args),
         Command::Backup(args) => backup::run(&args),
         Command::Keyfile(args) => keyfile::run(&args),
         Command::Ca(args) => ca::run(&args),
@@ -87,8 +88,9 @@ pub(crate) fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("buoy: {error:#}");
-            ExitCode::FAILURE
+            // Devices and servers have their words in it.
+            eprintln!("buoy: {}", harmless(&format!("{error:#}")));
+            ctl::Exit::of(&error).into()
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use buoy_fleet::interest::Interest;
 use buoy_fleet::update::Update;
+use buoy_net::clock::Clock;
 use buoy_server::{BootstrapEvent, Event, Failure, OperationId, Outcome};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -31,6 +32,7 @@ pub struct Hub {
     log: Arc<Mutex<Log>>,
     updates: mpsc::Sender<Arc<Event>>,
     interest: Arc<Interest>,
+    clock: Clock,
     /// Whether events are kept for a reader who left.
     remembers: Arc<AtomicBool>,
 }
@@ -54,8 +56,16 @@ pub enum Until {
     EndOrSleep,
 }
 
-/// An event of the stream, and its number: they count from one, without a gap.
-pub type Numbered = (u64, AppEvent);
+/// An event of the stream.
+#[derive(Clone, Debug)]
+pub struct Numbered {
+    /// Numbers count from one, without a gap.
+    pub number: u64,
+    /// When it was told, in milliseconds since the epoch.
+    pub at: u64,
+    /// What.
+    pub event: AppEvent,
+}
 
 /// The last events.
 #[derive(Debug, Default)]
@@ -88,6 +98,8 @@ pub struct Subscription {
     pub kept: Vec<Numbered>,
     /// Whether more was missed than is kept.
     pub has_gap: bool,
+    /// The number of the last event before those that come from now on.
+    pub before: u64,
     /// What comes from now on.
     pub live: broadcast::Receiver<Numbered>,
 }
@@ -103,7 +115,7 @@ pub enum Progress {
 
 impl Hub {
     /// A hub, and the events that updates want to know.
-    pub fn new() -> (Self, mpsc::Receiver<Arc<Event>>) {
+    pub fn new(clock: Clock) -> (Self, mpsc::Receiver<Arc<Event>>) {
         let (updates, for_updates) = mpsc::channel(UPDATES_BEHIND);
         let hub = Self {
             waiters: Arc::default(),
@@ -111,6 +123,7 @@ impl Hub {
             log: Arc::default(),
             updates,
             interest: Arc::default(),
+            clock,
             remembers: Arc::default(),
         };
         (hub, for_updates)
@@ -138,10 +151,13 @@ impl Hub {
         let mut log = lock(&self.log);
         log.read_at = Some(Instant::now());
         let live = self.stream.subscribe();
-        let Some(last) = last else { return Subscription { kept: Vec::new(), has_gap: false, live } };
-        let kept: Vec<_> = log.kept.iter().filter(|(number, _)| *number > last).cloned().collect();
-        let first = kept.first().map_or(log.last + 1, |(number, _)| *number);
-        Subscription { has_gap: last > log.last || first > last + 1, kept, live }
+        let before = log.last;
+        let Some(last) = last else {
+            return Subscription { kept: Vec::new(), has_gap: false, before, live };
+        };
+        let kept: Vec<_> = log.kept.iter().filter(|it| it.number > last).cloned().collect();
+        let first = kept.first().map_or(log.last + 1, |it| it.number);
+        Subscription { has_gap: last > log.last || first > last + 1, kept, before, live }
     }
 
     /// Tells that a firmware update went on.
@@ -195,7 +211,7 @@ impl Hub {
         }
         let mut log = lock(&self.log);
         log.last += 1;
-        let numbered = (log.last, event());
+        let numbered = Numbered { number: log.last, at: self.clock.now().as_millis(), event: event() };
         if log.kept.len() == BACKLOG {
             log.kept.pop_front();
         }

@@ -58,6 +58,8 @@ pub struct Settings {
     pub shards: usize,
     /// A folder of object definitions in OMA's XML.
     pub models: Option<PathBuf>,
+    /// Public keys of releases (PEM): signatures that none of them verifies are refused. Without any they are carried as they come.
+    pub release_keys: Vec<PathBuf>,
     /// How long values, and what has ended, are kept.
     pub retention_days: u32,
     /// How long a device in queue mode is taken to listen after a contact.
@@ -102,6 +104,7 @@ impl Opened {
             format!("the data folder {} cannot be made; choose another --data", settings.data.display())
         })?;
         let lock = lock(&settings.data)?;
+        check_database(&database(&settings.data))?;
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&database(&settings.data))?);
         let models = Arc::new(load_models(settings.models.as_deref())?);
         Ok(Self { settings, store, models, lock })
@@ -128,7 +131,7 @@ impl Bound {
         let failures = Failures::none();
         let supervisor = failures.supervisor();
         let clock = Clock::start();
-        let (hub, events) = Hub::new();
+        let (hub, events) = Hub::new(clock);
         let (journal, journal_thread) = start_journal(&settings, &store, &models, clock, &hub, &supervisor)?;
         let reader = store.reader()?;
         let reader = &*reader;
@@ -166,8 +169,10 @@ impl Bound {
                 journal: Box::new(journal.clone()),
                 publish: Box::new({
                     let (hub, mut refusals) = (hub.clone(), Refusals::new(endpoints.clone()));
+                    let mut notices = Notices::new(hub.clone());
                     move |events| {
                         refusals.tell(events);
+                        notices.publish_unreadable(events);
                         hub.publish(events);
                     }
                 }),
@@ -185,7 +190,7 @@ impl Bound {
             failures,
             models,
             clock,
-            firmware: Library::open(settings.data.join("firmware"))?,
+            firmware: Library::open(settings.data.join("firmware"), &settings.release_keys)?,
             next_operation: AtomicU64::new(reader.last_operation()? + 1),
             store,
             readers: Mutex::default(),
@@ -285,6 +290,17 @@ fn start_tasks(
 /// The database in a data folder.
 pub fn database(data: &Path) -> PathBuf {
     data.join("buoy.db")
+}
+
+/// A database of no bytes is one that was lost, as by a full disk or a careless copy: an empty fleet in its place would hide that.
+fn check_database(path: &Path) -> anyhow::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        bail!(
+            "the database {} is empty, so its devices and keys are lost; put a backup in its place, or remove it to start anew",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 /// A data folder has one server: two would give out the same names twice.
