@@ -37,6 +37,11 @@ const CHECKS: &[Check] = &[
         command: &[PYTHON, "interop/buoy.py", "target/debug/buoy"],
     },
     Check {
+        name: "Buoy's REST interface as scripts for Leshan use it, bootstrap credentials included",
+        needs: &[Need::Buoy, Need::Python],
+        command: &[PYTHON, "interop/leshan_scripts.py", "target/debug/buoy"],
+    },
+    Check {
         name: "Buoy's device in the hands of a bootstrap server scripted with aiocoap",
         needs: &[Need::Buoy, Need::Python],
         command: &[PYTHON, "interop/aiocoap/bootstrap.py", "target/debug/buoy"],

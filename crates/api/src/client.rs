@@ -1,22 +1,34 @@
 //! A blocking client for both interfaces of a Buoy server.
 
 use std::io::{BufRead, BufReader, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{Method, Request, Response};
-use ureq::{Body, SendBody};
+use ureq::{AsSendBody, Body, SendBody};
 
 use crate::{
-    AddCredential, Credential, CredentialProof, Device, Event, Firmware, Imported, NewCredential, Operation,
-    Page, Problem, StartOperation, StartUpdate, Update,
+    AddCredential, Credential, CredentialProof, Device, Firmware, Imported, NewCredential, Operation, Page,
+    Problem, StartOperation, StartUpdate, TimedEvent, Update,
 };
 
-/// Beyond what the server itself waits for a device.
-const TIMEOUT: Duration = Duration::from_secs(630);
+/// A server that does not accept a connection in this time is not there.
+const CONNECT: Duration = Duration::from_secs(10);
+/// An answer that takes longer, beyond what the server was asked to wait for a device, does not come.
+const ANSWER: Duration = Duration::from_secs(30);
+/// What the server waits for a device, unless it is told.
+const DEFAULT_WAIT: u64 = 5;
+/// A stream is taken up anew after so long: the only way to notice a server that hangs without closing it.
+const STREAM: Duration = Duration::from_secs(60);
+/// The longest that a server waits for a device.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// What is said of an answer in another language.
+const NO_BUOY: &str = "this is no answer of a Buoy server; is --server right?";
+/// A stream that lasted so long did not fail when it broke.
+const HEALTHY: Duration = Duration::from_secs(30);
 /// The largest answer that is read.
 const MAX_ANSWER: u64 = 256 << 20;
 
@@ -24,11 +36,22 @@ const MAX_ANSWER: u64 = 256 << 20;
 const RECONNECTS: u32 = 5;
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
-/// One server-sent event.
+/// One server-sent event. Without data it only says where the stream is.
 struct Message<'a> {
     name: &'a str,
     id: Option<String>,
     data: &'a str,
+}
+
+/// One call.
+struct Call<'a> {
+    method: Method,
+    path: &'a str,
+    kind: &'a str,
+    body: &'a [u8],
+    header: Option<(&'a str, String)>,
+    /// How long its answer may take.
+    patience: Duration,
 }
 
 /// Why a stream of events ended.
@@ -59,6 +82,8 @@ pub enum ClientError {
     Refused {
         /// The HTTP status.
         status: u16,
+        /// The kind of refusal, as in [`Problem::title`]; empty if it named none.
+        title: String,
         /// What it said.
         detail: String,
     },
@@ -83,6 +108,14 @@ impl std::fmt::Display for ClientError {
 
 impl std::error::Error for ClientError {}
 
+impl ClientError {
+    /// Whether the server knows no device of the name.
+    #[must_use]
+    pub fn is_unknown_device(&self) -> bool {
+        matches!(self, Self::Refused { title, .. } if title == Problem::NO_SUCH_DEVICE)
+    }
+}
+
 type Result<T> = std::result::Result<T, ClientError>;
 
 impl Client {
@@ -90,7 +123,7 @@ impl Client {
     #[must_use]
     pub fn new(base: &str) -> Self {
         let config =
-            Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build();
+            Agent::config_builder().http_status_as_error(false).timeout_connect(Some(CONNECT)).build();
         let base = base.trim_end_matches('/');
         let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
         Self { agent: config.into(), base }
@@ -111,7 +144,10 @@ impl Client {
 
     /// Asks a device for something, and waits a while for its answer.
     pub fn start_operation(&self, operation: &StartOperation) -> Result<Operation> {
-        self.send_json(Method::POST, "/api/v1/operations", operation)
+        let wait = Duration::from_secs(operation.wait.unwrap_or(DEFAULT_WAIT));
+        let body = to_json(operation)?;
+        let call = Call::json(Method::POST, "/api/v1/operations", &body);
+        read(self.run(Call { patience: ANSWER.saturating_add(wait), ..call })?)
     }
 
     /// One operation, with what the device answered.
@@ -229,7 +265,7 @@ impl Client {
         &self,
         endpoint: Option<&str>,
         types: Option<&str>,
-        mut each: impl FnMut(Event) -> bool,
+        mut each: impl FnMut(TimedEvent) -> bool,
     ) -> Result<()> {
         let mut query = String::from("/api/v1/events?");
         for (name, value) in [("endpoint", endpoint), ("types", types)] {
@@ -240,20 +276,24 @@ impl Client {
         let mut last: Option<String> = None;
         let mut failures = 0;
         loop {
+            let started = Instant::now();
             let followed = self.follow_after(&query, last.clone(), |message| {
-                failures = 0;
                 last = message.id.or(last.take());
                 // What a newer server tells is passed over.
                 serde_json::from_str(message.data).map_or(true, &mut each)
             });
+            if started.elapsed() >= HEALTHY {
+                failures = 0;
+            }
             match followed {
                 Ok(Ended::ByReader) => return Ok(()),
                 Err(error @ ClientError::Refused { .. }) => return Err(error),
                 Err(error) if failures == RECONNECTS => return Err(error),
-                Ok(Ended::ByServer) | Err(_) => {
+                Ok(Ended::ByServer) | Err(_) if started.elapsed() < HEALTHY => {
                     failures += 1;
                     std::thread::sleep(RECONNECT_AFTER);
                 }
+                Ok(Ended::ByServer) | Err(_) => {}
             }
         }
     }
@@ -270,9 +310,11 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T> {
-        let body = serde_json::to_vec(body).map_err(|error| ClientError::Unreadable(error.to_string()))?;
-        let key = Some(("Idempotency-Key", key.to_owned()));
-        read(self.run_with(Method::POST, path, "application/json", &body, "application/json", key)?)
+        let body = to_json(body)?;
+        let header = Some(("Idempotency-Key", key.to_owned()));
+        // What it makes may be an operation, which is waited for.
+        let patience = ANSWER.saturating_add(LONGEST_WAIT);
+        read(self.run(Call { header, patience, ..Call::json(Method::POST, path, &body) })?)
     }
 
     /// Any call with a JSON body.
@@ -282,8 +324,7 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T> {
-        let body = serde_json::to_vec(body).map_err(|error| ClientError::Unreadable(error.to_string()))?;
-        self.call(method, path, "application/json", &body)
+        self.call(method, path, "application/json", &to_json(body)?)
     }
 
     /// Any call.
@@ -294,12 +335,13 @@ impl Client {
         kind: &str,
         body: &[u8],
     ) -> Result<T> {
-        read(self.run_with(method, path, kind, body, "application/json", None)?)
+        read(self.run(Call { kind, ..Call::json(method, path, body) })?)
     }
 
     /// Follows a stream of server-sent events: `each` gets name and data, and ends the stream by `false`.
     pub fn follow(&self, path: &str, mut each: impl FnMut(&str, &str) -> bool) -> Result<()> {
-        self.follow_after(path, None, |message| each(message.name, message.data)).map(drop)
+        let told = |message: Message<'_>| message.data.is_empty() || each(message.name, message.data);
+        self.follow_after(path, None, told).map(drop)
     }
 
     fn follow_after(
@@ -308,8 +350,9 @@ impl Client {
         last: Option<String>,
         mut each: impl FnMut(Message<'_>) -> bool,
     ) -> Result<Ended> {
-        let last = last.map(|id| ("Last-Event-ID", id));
-        let response = self.run_with(Method::GET, path, "", &[], "text/event-stream", last)?;
+        let header = last.map(|id| ("Last-Event-ID", id));
+        let call = Call { header, kind: "", ..Call::json(Method::GET, path, &[]) };
+        let response = self.request(&call, "text/event-stream", Some(STREAM))?;
         let reader = BufReader::new(response.into_body().into_with_config().limit(u64::MAX).reader());
         let (mut name, mut id, mut data) = (String::new(), None, String::new());
         for line in reader.lines() {
@@ -318,8 +361,8 @@ impl Client {
                 Some(("event", value)) => value.clone_into(&mut name),
                 Some(("id", value)) => id = Some(value.to_owned()),
                 Some(("data", value)) => data.push_str(value),
-                // An empty line ends the event.
-                None if line.is_empty() && !data.is_empty() => {
+                // An empty line ends the event; one that has an id alone says where the stream is.
+                None if line.is_empty() && !(data.is_empty() && id.is_none()) => {
                     if !each(Message { name: &name, id: id.take(), data: &data }) {
                         return Ok(Ended::ByReader);
                     }
@@ -331,58 +374,91 @@ impl Client {
         Ok(Ended::ByServer)
     }
 
-    fn run_with(
-        &self,
-        method: Method,
-        path: &str,
-        kind: &str,
-        body: &[u8],
-        accept: &str,
-        header: Option<(&str, String)>,
-    ) -> Result<Response<Body>> {
-        let mut request =
-            Request::builder().method(method).uri(format!("{}{path}", self.base)).header("Accept", accept);
+    fn run(&self, call: Call<'_>) -> Result<Response<Body>> {
+        self.request(&call, "application/json", None)
+    }
+
+    /// `lasting` is how long the body may take.
+    fn request(&self, call: &Call<'_>, accept: &str, lasting: Option<Duration>) -> Result<Response<Body>> {
+        let Call { method, path, kind, body, header, patience } = call;
+        let uri = format!("{}{path}", self.base);
+        let mut request = Request::builder().method(method.clone()).uri(uri).header("Accept", accept);
         if !kind.is_empty() {
-            request = request.header("Content-Type", kind);
+            request = request.header("Content-Type", *kind);
         }
         if let Some((name, value)) = header {
-            request = request.header(name, value);
+            request = request.header(*name, value);
         }
         let unreadable = |error: ureq::http::Error| ClientError::Unreadable(error.to_string());
-        let mut reader = body;
+        let mut reader = *body;
         let sent = if body.is_empty() {
-            self.agent.run(request.body(()).map_err(unreadable)?)
+            self.send(request.body(()).map_err(unreadable)?, *patience, lasting)
         } else {
             request = request.header("Content-Length", body.len());
-            self.agent.run(request.body(SendBody::from_reader(&mut reader)).map_err(unreadable)?)
+            let body = SendBody::from_reader(&mut reader);
+            self.send(request.body(body).map_err(unreadable)?, *patience, lasting)
         };
         let response = sent
             .map_err(|cause| ClientError::Unreachable { base: self.base.clone(), cause: Box::new(cause) })?;
         if response.status().is_success() { Ok(response) } else { Err(refused(response)) }
     }
+
+    fn send<B: AsSendBody>(
+        &self,
+        request: Request<B>,
+        patience: Duration,
+        lasting: Option<Duration>,
+    ) -> std::result::Result<Response<Body>, ureq::Error> {
+        let request = self.agent.configure_request(request).timeout_recv_response(Some(patience));
+        self.agent.run(request.timeout_recv_body(lasting).build())
+    }
+}
+
+impl<'a> Call<'a> {
+    fn json(method: Method, path: &'a str, body: &'a [u8]) -> Self {
+        Self { method, path, kind: "application/json", body, header: None, patience: ANSWER }
+    }
+}
+
+fn to_json(body: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(body).map_err(|error| ClientError::Unreadable(error.to_string()))
 }
 
 fn read<T: DeserializeOwned>(mut response: Response<Body>) -> Result<T> {
+    let is_json = has_kind(&response, "json");
     let text = response
         .body_mut()
         .with_config()
         .limit(MAX_ANSWER)
         .read_to_string()
         .map_err(|error| ClientError::Unreadable(error.to_string()))?;
+    if !text.is_empty() && !is_json {
+        return Err(ClientError::Unreadable(NO_BUOY.to_owned()));
+    }
     let text = if text.is_empty() { "null" } else { &text };
     serde_json::from_str(text).map_err(|error| ClientError::Unreadable(error.to_string()))
 }
 
+fn has_kind(response: &Response<Body>, wanted: &str) -> bool {
+    let kind = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.contains(wanted))
+}
+
 fn refused(mut response: Response<Body>) -> ClientError {
     let status = response.status().as_u16();
+    if has_kind(&response, "html") {
+        let detail = format!("it answered {status}: {NO_BUOY}");
+        return ClientError::Refused { status, title: String::new(), detail };
+    }
     let mut text = String::new();
     let mut reader = response.body_mut().as_reader().take(64 << 10);
-    let detail = match reader.read_to_string(&mut text) {
-        Ok(_) => serde_json::from_str::<Problem>(&text).map_or(text, |problem| problem.detail),
-        Err(error) => error.to_string(),
-    };
+    let is_read = reader.read_to_string(&mut text).is_ok();
+    let problem = serde_json::from_str(&text).ok().filter(|_| is_read);
+    // Leshan's dialect answers with a line of text.
+    let Problem { title, detail, .. } =
+        problem.unwrap_or_else(|| Problem { title: String::new(), status, detail: text });
     let detail = if detail.is_empty() { format!("the server answered {status}") } else { detail };
-    ClientError::Refused { status, detail }
+    ClientError::Refused { status, title, detail }
 }
 
 fn cursor(after: Option<&str>) -> String {

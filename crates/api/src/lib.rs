@@ -270,9 +270,12 @@ pub struct Operation {
     /// The device's words with an error, or why there is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// The values that the device answered; only where one operation is asked for.
+    /// The values that the device answered, as they are now; only where one operation is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<PathValue>>,
+    /// What the values were before, as far as the device answered that, each with its time (RFC 8428 section 4.5.3).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PathValue>,
     /// The links that the device answered; only where one operation is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub links: Option<Vec<Link>>,
@@ -394,28 +397,22 @@ pub struct UpdateStage {
     pub detail: String,
 }
 
-/// One value of a time series.
+/// One value of a time series; or, where stretches of time are asked for, the numeric values of one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Sample {
-    /// When.
+    /// When; or when the stretch starts.
     pub at: u64,
-    /// A number, text, or hexadecimal digits.
+    /// A number, text, or hexadecimal digits; of a stretch, the mean. What JSON has no number for is text: "inf", "-inf", "NaN".
     pub value: serde_json::Value,
-}
-
-/// The numeric values of a stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Summary {
-    /// When the stretch starts.
-    pub at: u64,
-    /// How many values.
-    pub count: u64,
-    /// The smallest.
-    pub min: f64,
-    /// The largest.
-    pub max: f64,
-    /// Their mean.
-    pub mean: f64,
+    /// Of a stretch: how many values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// Of a stretch: the smallest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<serde_json::Value>,
+    /// Of a stretch: the largest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<serde_json::Value>,
 }
 
 /// An error (RFC 9457).
@@ -428,6 +425,21 @@ pub struct Problem {
     /// What happened, why, and what to do next.
     #[serde(default)]
     pub detail: String,
+}
+
+impl Problem {
+    /// The title of the refusal that no device of the name is registered.
+    pub const NO_SUCH_DEVICE: &'static str = "No such device";
+}
+
+/// Something that happened, and when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TimedEvent {
+    /// When the server told of it.
+    pub at: u64,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
 }
 
 /// Something that happened, as `/api/v1/events` tells it. The name of the server-sent event is `type`.
@@ -471,15 +483,21 @@ pub enum Event {
         endpoint: String,
         /// What was observed.
         paths: Vec<String>,
-        /// The values.
+        /// The values that hold now.
         values: Vec<PathValue>,
+        /// Those that held before, each with its time.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        history: Vec<PathValue>,
     },
     /// A device sent values unasked.
     Send {
         /// The device.
         endpoint: String,
-        /// The values.
+        /// The values that hold now.
         values: Vec<PathValue>,
+        /// Those that held before, each with its time.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        history: Vec<PathValue>,
     },
     /// A report of a device, or a part of it, can't be read or is not kept.
     ReportProblem {

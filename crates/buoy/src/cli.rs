@@ -1,6 +1,6 @@
 //! The command line: one module a subcommand.
 //!
-//! Exit codes: 0 done, 1 it failed and standard error says why, 2 the command line is wrong.
+//! Exit codes: 0 done, 1 it failed and standard error says why, 2 the command line is wrong; `buoy ctl` has further ones (`ctl::exit`).
 
 mod backup;
 mod ca;
@@ -18,6 +18,7 @@ mod tunnel;
 
 use std::process::ExitCode;
 
+use buoy_lwm2m::text::harmless;
 use clap::{CommandFactory, Parser, Subcommand};
 
 /// Manages small connected devices by LwM2M: server, firmware host, REST interface and simulator in one program.
@@ -87,8 +88,9 @@ pub(crate) fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("buoy: {error:#}");
-            ExitCode::FAILURE
+            // Devices and servers have their words in it.
+            eprintln!("buoy: {}", harmless(&format!("{error:#}")));
+            ctl::Exit::of(&error).into()
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use buoy_http::TlsListener;
 use buoy_services::identity;
+use buoy_services::listen::ListedPort;
 use buoy_services::server::{Opened, Running, Settings};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -20,6 +21,8 @@ const LAST_REQUESTS: Duration = Duration::from_secs(1);
 pub(crate) struct HttpPorts {
     /// To people and their programs.
     pub(crate) interface: SocketAddr,
+    /// The same in Leshan's dialect for the bootstrap server.
+    pub(crate) bootstrap: Option<SocketAddr>,
     /// To devices, which fetch files.
     pub(crate) files: Option<SocketAddr>,
     /// To devices, over TLS.
@@ -32,6 +35,7 @@ pub(crate) struct HttpPorts {
 pub(crate) struct Server {
     running: Running,
     interface: SocketAddr,
+    bootstrap: Option<SocketAddr>,
     listeners: Vec<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -39,6 +43,7 @@ impl Server {
     /// Starts everything; devices can register when this returns.
     pub(crate) async fn start(mut settings: Settings, ports: &HttpPorts) -> anyhow::Result<Self> {
         let interface = bind("HTTP", ports.interface).await?;
+        let bootstrap = bind_some("bootstrap HTTP", ports.bootstrap).await?;
         let files = bind_some("file", ports.files).await?;
         let files_tls = bind_some("HTTPS file", ports.files_tls).await?;
         settings.listen.files = files.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -46,7 +51,12 @@ impl Server {
         let own = (settings.data.join(identity::CERTIFICATE_FILE), settings.data.join(identity::KEY_FILE));
         let running = Opened::open(settings)?.bind()?.start()?;
         let app = running.app().clone();
-        let mut server = Self { interface: interface.local_addr()?, running, listeners: Vec::new() };
+        let mut server = Self {
+            interface: interface.local_addr()?,
+            bootstrap: bootstrap.as_ref().map(TcpListener::local_addr).transpose()?,
+            running,
+            listeners: Vec::new(),
+        };
         let failures = app.failures.clone();
         let mut serve = |part, stop, served: ServedBy| {
             let task = failures.spawn(part, served);
@@ -66,16 +76,27 @@ impl Server {
                 Box::pin(buoy_http::serve_files(files, app.clone(), stopped)),
             );
         }
+        if let Some(listener) = bootstrap {
+            let (stop, stopped) = oneshot::channel();
+            let routes = buoy_http::bootstrap_interface(app.clone());
+            let served = buoy_http::serve_interface(listener, routes, stopped);
+            serve("the HTTP server for bootstrap", stop, Box::pin(served));
+        }
         let (stop, stopped) = oneshot::channel();
-        serve("the HTTP server", stop, Box::pin(buoy_http::serve_interface(interface, app, stopped)));
+        let served = buoy_http::serve_interface(interface, buoy_http::interface(app), stopped);
+        serve("the HTTP server", stop, Box::pin(served));
         Ok(server)
     }
 
-    /// Each port with its name and its URI.
-    pub(crate) fn addresses(&self) -> Vec<(&'static str, String)> {
-        let mut all = self.running.app().addresses.listed();
-        all.push(("REST", format!("http://{}", self.interface)));
-        all
+    /// The ports for devices, and what they are told of them.
+    pub(crate) fn ports(&self) -> Vec<ListedPort> {
+        self.running.app().addresses.listed()
+    }
+
+    /// The ports for people, each with its name and its URI.
+    pub(crate) fn interfaces(&self) -> Vec<(&'static str, String)> {
+        let bootstrap = self.bootstrap.map(|address| ("BootREST", format!("http://{address}")));
+        bootstrap.into_iter().chain([("REST", format!("http://{}", self.interface))]).collect()
     }
 
     /// The parts that run.
@@ -143,9 +164,10 @@ mod tests {
             retention_days: 1,
             awake_time: Duration::from_secs(93),
             identity: identity::Files::default(),
+            release_keys: Vec::new(),
         };
         let interface = SocketAddr::from(([127, 0, 0, 1], 0));
-        let ports = HttpPorts { interface, files: None, files_tls: None, tls: None };
+        let ports = HttpPorts { interface, bootstrap: None, files: None, files_tls: None, tls: None };
         Server::start(settings, &ports).await.unwrap()
     }
 

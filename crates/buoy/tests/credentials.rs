@@ -48,7 +48,7 @@ fn fail(command: &mut Command) -> String {
 
 fn refusal<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> (u16, String) {
     match answer {
-        Err(ClientError::Refused { status, detail }) => (status, detail),
+        Err(ClientError::Refused { status, detail, .. }) => (status, detail),
         other => panic!("{other:?}"),
     }
 }
@@ -100,8 +100,9 @@ fn credentials_are_managed_by_verbs_and_outlive_a_kill() {
 
     assert!(refuses(&server, &["add", "buoy-1"]).contains("rotate it, or remove it first"));
     assert!(refuses(&server, &["add", "buoy-4", "--identity", "two"]).contains("belongs to credential"));
-    assert!(refuses(&server, &["add", "buoy-4", "--public-key", "x"]).contains("say which by --kind"));
-    assert!(refuses(&server, &["add", "buoy-4", "--kind", "rpk"]).contains("--public-key FILE"));
+    let misused = |flags: &[&str]| server.fails(2, &[&["credentials", "add", "buoy-4"], flags].concat());
+    assert!(misused(&["--public-key", "x"]).contains("say which by --kind"));
+    assert!(misused(&["--kind", "rpk"]).contains("--public-key FILE"));
     assert!(refuses(&server, &["add", "buoy-4", "--key", "xyz"]).contains("hexadecimal digits"));
     assert!(refuses(&server, &["rotate", "buoy-3"]).contains("say which by --kind"));
     assert!(refuses(&server, &["remove", "buoy-9"]).contains("no credentials"));

@@ -50,13 +50,11 @@ fn what_cannot_be_is_refused_in_words() {
     let _device = workshop.device(&server, "buoy-1", &factory, &[]);
 
     for (arguments, words) in [
-        (&["read", "nobody", "/3"][..], "no device named nobody"),
-        (&["read", "buoy-1", "/9/9"], "4.04"),
+        (&["read", "buoy-1", "/9/9"][..], "4.04"),
         (&["read", "buoy-1", "/3/x"], "/3/x"),
         (&["read", "buoy-1", "/3/0", "--format", "XML"], "XML is no content format"),
         (&["write", "buoy-1", "/3/0/0=x"], "4.05"),
         (&["write", "buoy-1", "/3311/0/5850=maybe"], "Boolean"),
-        (&["write", "buoy-1", "/3311/0/5850"], "PATH=VALUE"),
         (&["execute", "buoy-1", "/3"], "Execute runs a resource"),
         (&["attributes", "buoy-1", "/3303/0/5700", "pmox=3"], "pmox"),
         (&["unobserve", "buoy-1", "/3303/0/5700"], "not observed"),
@@ -68,7 +66,21 @@ fn what_cannot_be_is_refused_in_words() {
         let said = server.refuses(arguments);
         assert!(said.contains(words), "{arguments:?}: {said}");
     }
+    for (code, arguments, words) in [
+        (4, &["read", "nobody", "/3"][..], "no device named nobody"),
+        (4, &["device", "nobody"], "no device named nobody"),
+        (4, &["operations", "--endpoint", "nobody"], "no device named nobody"),
+        (4, &["updates", "--endpoint", "nobody"], "no device named nobody"),
+        (4, &["series", "nobody"], "no device named nobody"),
+        (2, &["write", "buoy-1", "/3311/0/5850"], "PATH=VALUE"),
+        (2, &["observe", "buoy-1", "/3/0/9", "--count", "0"], "--count"),
+        (2, &["series", "buoy-1", "/3/0/9", "--step", "0"], "--step"),
+        (2, &["operations", "--limit", "0"], "--limit"),
+    ] {
+        assert!(server.fails(code, arguments).contains(words), "{arguments:?}");
+    }
     let output = common::buoy().args(["ctl", "--server", "http://127.0.0.1:1", "devices"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("http://127.0.0.1:1 cannot be reached") && said.contains("buoy serve"), "{said}");
 }
@@ -83,10 +95,12 @@ fn an_operation_for_a_sleeping_device_outlives_a_kill_of_the_server_and_can_be_c
     let _device =
         workshop.device(&server, "buoy-1", &factory, &["--queue", "--awake", "1", "--lifetime", "12"]);
     wait_until("sleep", || server.client().device("buoy-1").is_ok_and(|device| device.asleep));
-    let queued = server.says(&["read", "buoy-1", "/3/0/0", "--wait", "0"]);
-    assert!(queued.starts_with("queued as operation"), "{queued}");
-    let second: Value =
-        serde_json::from_str(&server.says(&["--json", "read", "buoy-1", "/3/0/1", "--wait", "0"])).unwrap();
+    let queued = server.ctl(&["read", "buoy-1", "/3/0/0", "--wait", "0"]);
+    assert_eq!((queued.status.code(), queued.stdout.as_slice()), (Some(3), &b""[..]), "a value or nothing");
+    assert!(String::from_utf8_lossy(&queued.stderr).contains("is queued until"));
+    let second = server.ctl(&["--json", "read", "buoy-1", "/3/0/1", "--wait", "0"]);
+    assert_eq!(second.status.code(), Some(3));
+    let second: Value = serde_json::from_slice(&second.stdout).unwrap();
     let id = second["id"].to_string();
 
     server.kill();
@@ -130,33 +144,35 @@ fn a_stream_of_events_goes_on_where_it_was() {
         deadline: None,
         wait: None,
     };
-    let (heard, told) = std::sync::mpsc::channel();
     let client = server.client();
     let follower = std::thread::spawn(move || {
-        let mut left = 2;
-        client.events(Some("buoy-1"), Some("operation"), |event| {
-            heard.send(event).unwrap();
-            left -= 1;
-            left > 0
-        })
+        let mut told = Vec::new();
+        let followed = client.events(Some("buoy-1"), Some("operation"), |event| {
+            told.push(event);
+            told.len() < 2
+        });
+        followed.map(|()| told)
     });
-    // The stream may begin a moment after the thread.
-    let first = loop {
-        let operation = server.client().start_operation(&read).unwrap();
-        if let Ok(Event::Operation { id, .. }) = told.recv_timeout(std::time::Duration::from_millis(200)) {
-            break (operation.id, id);
-        }
-    };
-    assert_eq!(first.0, first.1);
-    // The first that it heard may have been the end of an operation: then the second is of another.
+    // Until the stream has begun, which may be in the midst of an operation, and has told two events.
+    let (started, mut made) = (buoy_now(), Vec::new());
     while !follower.is_finished() {
-        server.client().start_operation(&read).unwrap();
+        made.push(server.client().start_operation(&read).unwrap().id);
     }
-    follower.join().unwrap().unwrap();
+    for told in follower.join().unwrap().unwrap() {
+        assert!(matches!(told.event, Event::Operation { id, .. } if made.contains(&id)), "{told:?}");
+        assert!((started..=buoy_now()).contains(&told.at), "{told:?}");
+    }
+    let start = curl(&server, "/api/v1/events", &[]);
+    assert!(start.contains("\nid: "), "a reader knows from the start where it is: {start}");
     let again = curl(&server, "/api/v1/events", &[("Last-Event-ID", "0-7")]);
     assert!(again.contains("event: missed"), "{again}");
     let wrong = curl(&server, "/api/v1/events", &[("Last-Event-ID", "yesterday")]);
     assert!(wrong.contains("\"status\":400"), "{wrong}");
+}
+
+fn buoy_now() -> u64 {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    since_epoch.as_millis() as u64
 }
 
 /// What a stream says in its first moment.

@@ -205,7 +205,9 @@ fn observations_bring_events_until_they_are_cancelled() {
     let cancelled = world.call("DELETE", "clients/buoy-1/3303/0/5700/observe?active", "", "");
     assert_eq!((cancelled.0, &cancelled.1["status"]), (200, &json!("CONTENT(205)")));
     let again = world.call("DELETE", "clients/buoy-1/3303/0/5700/observe", "", "");
-    assert_eq!(again.0, 404);
+    assert_eq!(again.0, 200, "there is nothing to forget");
+    let active = world.call("DELETE", "clients/buoy-1/3303/0/5700/observe?active", "", "");
+    assert_eq!(active.0, 404, "the device can't be told of it");
     let (code, problem) = world.call("PATCH", "clients", "", "");
     assert_eq!((code, &problem["title"]), (405, &json!("Method not allowed")));
 }
@@ -245,7 +247,7 @@ fn what_makes_no_sense_is_400_with_the_reason() {
         ("GET", "clients/buoy-1/3/0/0?timeout=soon", "", "timeout must be"),
         ("GET", "clients/buoy-1/composite", "", "paths is missing"),
         ("PUT", "clients/buoy-1/3311/0/5850", "{", "no JSON"),
-        ("PUT", "clients/buoy-1/3311/0/5850", "{}", "\"kind\" is missing"),
+        ("PUT", "clients/buoy-1/3311/0/5850", "{}", "none of \"kind\""),
         (
             "PUT",
             "clients/buoy-1/3311/0/5850",
@@ -282,4 +284,100 @@ fn what_makes_no_sense_is_400_with_the_reason() {
             .iter()
             .any(|model| model["id"] == 3303 && !model["resourcedefs"].as_array().unwrap().is_empty())
     );
+}
+
+#[test]
+fn what_zephyr_s_scripts_send_is_taken() {
+    let world = World::new(&[]);
+    let on = json!({"id": "5850", "kind": "singleResource", "value": true, "type": "boolean"});
+    assert_eq!(world.send("PUT", "clients/buoy-1/3311/0/5850", &on), status("CHANGED(204)"));
+    let bare = json!({"id": 5850, "value": false});
+    assert_eq!(world.send("PUT", "clients/buoy-1/3311/0/5850", &bare), status("CHANGED(204)"));
+    let instance = json!({"id": 0, "resources": [{"id": 5850, "value": true}]});
+    assert_eq!(world.send("PUT", "clients/buoy-1/3311/0?replace=false", &instance), status("CHANGED(204)"));
+
+    for path in ["security/clients/", "clients/", "clients/buoy-1/", "server/security/", "server/endpoint/"] {
+        assert_eq!(world.get(path).0, 200, "{path}");
+    }
+    assert_eq!(world.get("clients/buoy-1/3/0/0/").1["content"]["value"], json!("Buoy"));
+
+    let (_, composite) = world.get("clients/buoy-1/composite?paths=3/0/0,/3/0/77,/42,");
+    assert_eq!(
+        composite["content"].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["/3/0/0"],
+        "{composite}"
+    );
+    let observed = "clients/buoy-1/composite/observe?paths=/3/0/0,/42";
+    let (_, first) = world.call("POST", observed, "", "");
+    assert_eq!(first["content"].as_object().unwrap().keys().collect::<Vec<_>>(), ["/3/0/0"], "{first}");
+    assert_eq!(world.call("DELETE", observed, "", "").0, 200);
+
+    let (_, specs) = world.get("objectspecs/buoy-1");
+    let device = specs.as_array().unwrap().iter().find(|model| model["id"] == json!(3)).unwrap();
+    assert!(device["urn"].as_str().unwrap().starts_with("urn:oma:lwm2m:oma:3"), "{device}");
+    assert!(device.get("description2").is_some() && device.get("lwm2mversion").is_some());
+}
+
+#[test]
+fn a_bootstrap_credential_and_a_configuration_are_given_at_an_address_of_their_own() {
+    let workshop = Workshop::new();
+    let factory = workshop.release("1.0.0", "good");
+    let mut command = common::buoy();
+    command.args(["serve", "--shards", "1", "--http", "127.0.0.1:0", "--bootstrap-http", "127.0.0.1:0"]);
+    command.args(["--coaps", "127.0.0.1:0", "--bootstraps", "127.0.0.1:0", "--data"]);
+    let server = Server::spawn(command.arg(workshop.path("data")));
+    let call = |base: &str, method: &str, path: &str, body: &str| {
+        let request =
+            ureq::http::Request::builder().method(method).uri(format!("{}/api/{path}", server.uri(base)));
+        let request = request.header("content-type", "application/json").body(body.to_owned()).unwrap();
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut response = agent.run(request).unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    };
+    let psk = |key: &str| {
+        format!(r#"{{"endpoint":"z","tls":{{"mode":"psk","details":{{"identity":"z","key":"{key}"}} }} }}"#)
+    };
+    let (bootstrap_key, key) = ("62".repeat(16), "6c".repeat(16));
+    assert_eq!(
+        call("BootREST", "PUT", "security/clients/?timeout=10&format=SENML_CBOR", &psk(&bootstrap_key)).0,
+        200
+    );
+    assert_eq!(call("REST", "PUT", "security/clients/", &psk(&key)).0, 200);
+    assert!(!call("REST", "GET", "security/clients", "").1.contains(&bootstrap_key));
+    let secret = vec!["108"; 16].join(",");
+    let config = format!(
+        r#"{{"servers":{{"0":{{"binding":"U","defaultMinPeriod":1,"lifetime":86400,"notifIfDisabled":false,"shortId":1}}}},
+        "security":{{"1":{{"bootstrapServer":false,"clientOldOffTime":1,"publicKeyOrId":[122],"secretKey":[{secret}],
+        "securityMode":"PSK","serverId":1,"serverSmsNumber":"","smsBindingKeyParam":[],"smsBindingKeySecret":[],
+        "smsSecurityMode":"NO_SEC","uri":"{}"}}}},"oscore":{{}},"toDelete":["/0","/1"]}}"#,
+        server.uri("CoAPS")
+    );
+    assert_eq!(call("BootREST", "POST", "bootstrap/z?timeout=10", &config).0, 200);
+    let mut child = common::buoy()
+        .args([
+            "device",
+            "--endpoint",
+            "z",
+            "--bootstrap",
+            server.uri("BootstrapS"),
+            "--psk-key",
+            &bootstrap_key,
+        ])
+        .arg("--trust")
+        .arg(workshop.path("release.pub.pem"))
+        .arg("--factory")
+        .arg(&factory)
+        .arg("--flash")
+        .arg(workshop.path("z.flash"))
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("the bootstrapped device", || server.client().device("z").is_ok());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(call("BootREST", "DELETE", "security/clients/z", "").0, 200);
+    assert_eq!(call("BootREST", "DELETE", "bootstrap/z", "").0, 204);
+    assert!(call("BootREST", "GET", "security/clients", "").1.starts_with("[]"));
+    assert!(call("REST", "GET", "security/clients", "").1.contains("\"z\""), "the other server's is another");
+    assert_eq!(call("BootREST", "GET", "clients", "").0, 404);
 }

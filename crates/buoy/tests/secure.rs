@@ -82,7 +82,7 @@ fn an_operator_is_told_who_was_refused_and_why() {
     let told = std::thread::spawn(move || {
         let mut told = None;
         let seen = client.events(None, Some("refused"), |event| {
-            told = Some(event);
+            told = Some(event.event);
             false
         });
         seen.unwrap();

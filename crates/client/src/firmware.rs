@@ -6,7 +6,7 @@
 //! - Push: a server writes 5/0/0 in blocks, and each goes straight to the target.
 //! - Pull: a server writes 5/0/1, the client tells the shell ([`Event::DownloadRequested`]), and the shell fetches what
 //!   [`FirmwareUpdate::download`] says and hands it over by [`FirmwareUpdate::download_chunk`]. If the image has no signature
-//!   in it, the file of the same name with `.sig` behind it is asked for next.
+//!   in it, it is looked for beside the package under the names of [`SignatureName`].
 //!
 //! Update (5/0/2) makes the new image the next one to start and asks the shell to reboot. After the reboot the target
 //! knows what became of it, and [`FirmwareUpdate::confirm`], called once the device has tested itself and registered,
@@ -33,7 +33,7 @@ use crate::object::{
 use crate::record::{Record, RecordReader};
 use crate::text::{Bytes, Text};
 
-pub use download::{Download, DownloadError, Fetch, Part, Protocol, SIGNATURE_SUFFIX};
+pub use download::{Download, DownloadError, FILE_URI_MAX, Fetch, Part, Protocol, SignatureName};
 pub use result::UpdateResult;
 pub use target::{FirmwareTarget, Outcome, Package};
 

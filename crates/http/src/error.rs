@@ -26,6 +26,10 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "Not found", detail)
     }
 
+    pub(crate) fn no_device(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, buoy_api::Problem::NO_SUCH_DEVICE, detail)
+    }
+
     pub(crate) fn store(error: &buoy_store::StoreError) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "The store failed", error.to_string())
     }

@@ -1,6 +1,6 @@
 //! Firmware for devices by HTTP: `GET /fw/{digest}` with one range (RFC 9110 section 14) and a strong ETag, so that a download that
-//! broke off goes on where it stopped, or starts anew if the image changed. The signature is at `/fw/{digest}.sig`. A device that is being
-//! updated is given `/fw/{digest}/{update}`, so that it is known how far it has come.
+//! broke off goes on where it stopped, or starts anew if the image changed. The signature is at `/fw/{digest}.sig`, and as `.signature` for
+//! devices that look for that. A device that is being updated is given `/fw/{digest}/{update}`, so that it is known how far it has come.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ use buoy_services::downloads::Reached;
 
 /// A download that is followed is read in pieces of so many bytes.
 const PIECE: usize = 16 << 10;
+/// What is behind an image's name in its signature's.
+const SIGNATURES: [&str; 2] = [".sig", ".signature"];
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route("/fw/{name}", get(file)).route("/fw/{digest}/{update}", get(file_of_update))
@@ -30,7 +32,8 @@ async fn file(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    serve(&app, &name, None, &headers)
+    let (digest, wanted) = Wanted::parse(&name);
+    serve(&app, digest, wanted, None, &headers)
 }
 
 async fn file_of_update(
@@ -38,27 +41,49 @@ async fn file_of_update(
     Path((digest, update)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let number = update.strip_suffix(".sig").unwrap_or(&update);
+    let (number, wanted) = Wanted::parse(&update);
     let number = number.parse().map_err(|_| Problem::not_found(format!("there is no update {number}")))?;
-    match update.ends_with(".sig") {
-        true => serve(&app, &format!("{digest}.sig"), None, &headers),
-        false => serve(&app, &digest, Some(number), &headers),
+    serve(&app, &digest, wanted, Some(number), &headers)
+}
+
+/// Which file of an image.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Image,
+    Signature,
+}
+
+impl Wanted {
+    /// What a name begins with, and what its end says.
+    fn parse(name: &str) -> (&str, Self) {
+        let stem = SIGNATURES.iter().find_map(|suffix| name.strip_suffix(suffix));
+        stem.map_or((name, Self::Image), |stem| (stem, Self::Signature))
     }
 }
 
-fn serve(app: &Arc<App>, name: &str, update: Option<u64>, headers: &HeaderMap) -> Result<Response, Problem> {
-    let digest = name.strip_suffix(".sig").unwrap_or(name);
-    let missing = || Problem::not_found(format!("there is no firmware {name}"));
-    let image = app.firmware.get(digest).ok_or_else(missing)?;
-    let (body, etag) = if name == digest {
-        // Devices keep it in 32 bytes, quotes and all.
-        (image.body, format!("\"{}\"", digest.get(..28).unwrap_or(digest)))
-    } else {
-        let signature = image.row.signature.clone().ok_or_else(missing)?;
-        (Body::new(signature), format!("\"{}.s\"", digest.get(..28).unwrap_or(digest)))
-    };
+fn serve(
+    app: &Arc<App>,
+    digest: &str,
+    wanted: Wanted,
+    update: Option<u64>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let image = app.firmware.get(digest);
+    let image = image.ok_or_else(|| Problem::not_found(format!("there is no firmware {digest}")))?;
+    // Devices keep it in 32 bytes, quotes and all.
+    let tag = digest.get(..28).unwrap_or(digest);
+    if wanted == Wanted::Signature {
+        let signature = image.row.signature.clone();
+        let missing = || Problem::not_found(format!("there is no signature of firmware {digest}"));
+        return Ok(answer(
+            &Body::new(signature.ok_or_else(missing)?),
+            &format!("\"{tag}.s\""),
+            headers,
+            None,
+        ));
+    }
     let reached = update.and_then(|update| app.downloads.get(update)).map(|followed| followed.reached);
-    Ok(answer(&body, &etag, headers, reached))
+    Ok(answer(&image.body, &format!("\"{tag}\""), headers, reached))
 }
 
 fn answer(body: &Body, etag: &str, headers: &HeaderMap, reached: Option<Reached>) -> Response {
@@ -75,8 +100,13 @@ fn answer(body: &Body, etag: &str, headers: &HeaderMap, reached: Option<Reached>
         (header::ETAG, etag.to_owned()),
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
     ];
+    // Said of pieces too, so that a device knows at the start how much room it needs.
+    let length = |range: &Range<usize>| [(header::CONTENT_LENGTH, range.len().to_string())];
     match range {
-        None => (common, content(body, 0..total, reached)).into_response(),
+        None => {
+            let all = 0..total;
+            (common, length(&all), content(body, all, reached)).into_response()
+        }
         Some(None) => {
             let whole = format!("bytes */{total}");
             (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, whole)]).into_response()
@@ -84,7 +114,8 @@ fn answer(body: &Body, etag: &str, headers: &HeaderMap, reached: Option<Reached>
         Some(Some(range)) => {
             let named = format!("bytes {}-{}/{total}", range.start, range.end - 1);
             let part = [(header::CONTENT_RANGE, named)];
-            (StatusCode::PARTIAL_CONTENT, common, part, content(body, range, reached)).into_response()
+            let length = length(&range);
+            (StatusCode::PARTIAL_CONTENT, common, part, length, content(body, range, reached)).into_response()
         }
     }
 }
@@ -128,6 +159,13 @@ fn parse_range(text: &str, total: usize) -> Option<Option<Range<usize>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signature_has_two_names() {
+        let is = |name| Wanted::parse(name).1 == Wanted::Signature;
+        assert!(is("ab12.sig") && is("ab12.signature") && !is("ab12"));
+        assert_eq!(Wanted::parse("ab12.signature").0, "ab12");
+    }
 
     #[test]
     fn ranges_are_read_as_rfc_9110_says() {

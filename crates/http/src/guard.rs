@@ -12,6 +12,7 @@ use futures_util::future::Either;
 use tower::Service;
 
 use super::error::Problem;
+use super::slash;
 
 /// A service for this machine alone. It stands before all routes at once: as a layer of each it would cost two boxes a request.
 #[derive(Clone, Debug)]
@@ -29,7 +30,8 @@ where
         self.0.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        slash::remove_last(request.uri_mut());
         match check(request.headers()) {
             Ok(()) => Either::Right(self.0.call(request)),
             Err(reason) => {

@@ -1,6 +1,9 @@
 //! The REST interface of Leshan's demo server, so that the scripts that people have go on working: `/api/clients`, `/api/event`,
 //! `/api/objectspecs`, `/api/security`, `/api/server`, `/api/bootstrap`.
 //!
+//! A slash at the end of a path is passed over before it gets here (`slash`). Leshan's bootstrap server has the same interface on a port of
+//! its own, with its own credentials: [`bootstrap_routes`].
+//!
 //! Where Leshan is poor this is better rather than the same: a value of the wrong type is 400 and not 500, an unknown format or
 //! time-out is 400 and not ignored.
 
@@ -24,15 +27,19 @@ use buoy_lwm2m::attributes::{AttributeUpdate, Attributes};
 use buoy_lwm2m::link::Links;
 use buoy_lwm2m::operation::{self, Downlink, WriteMode};
 use buoy_lwm2m::path::{Level, Path};
+use buoy_lwm2m::text::harmless;
 use buoy_server::{Failure, Intent, Outcome, RegistrationView};
+use buoy_store::Purpose;
 use futures_util::stream;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::nodes::{self, Composite, Node};
+use crate::v1::Author;
 use buoy_services::app::{App, Performed};
 use buoy_services::devices::{self, DeviceQuery};
 use buoy_services::path_values::{Values, read_value};
+use buoy_services::principal::Principal;
 use buoy_services::values::{self, DeviceModels};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,20 +47,34 @@ const LONGEST_TIMEOUT: u64 = 600;
 const MAX_PATHS: usize = 256;
 /// Clients that are read and written at once.
 const CLIENTS_AT_ONCE: usize = 200;
+/// Since which version of LwM2M an object is meant for; definitions that don't say it mean this one.
+const LWM2M_OF_MODELS: &str = "1.0";
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/clients", get(clients))
         .route("/api/clients/{endpoint}", get(client))
         .route("/api/clients/{endpoint}/{*path}", get(read).put(write).post(execute).delete(delete))
-        .route("/api/event", get(event))
         .route("/api/objectspecs/{endpoint}", get(object_specs))
         .route("/api/server/endpoint", get(server_endpoint))
-        .route("/api/server/security", get(security::server))
-        .route("/api/security/clients", get(security::clients).put(security::put))
-        .route("/api/security/clients/{endpoint}", get(security::client).delete(security::delete))
-        .route("/api/security/server", get(security::server))
+        .merge(common_routes(Purpose::Lwm2m))
         .merge(bootstrap::routes())
+}
+
+/// What Leshan's bootstrap server has on its port.
+pub(super) fn bootstrap_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/server/endpoint", get(bootstrap_endpoint))
+        .merge(common_routes(Purpose::Bootstrap))
+        .merge(bootstrap::routes())
+}
+
+/// What both servers have, each with its own credentials.
+fn common_routes(purpose: Purpose) -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/event", get(event))
+        .route("/api/server/security", get(security::server))
+        .merge(security::routes(purpose))
 }
 
 /// A refusal in Leshan's manner: a status and a line of text.
@@ -61,7 +82,9 @@ struct Plain(StatusCode, String);
 
 impl IntoResponse for Plain {
     fn into_response(self) -> Response {
-        (self.0, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], self.1).into_response()
+        // It may quote a device, and is read on a terminal.
+        let text = harmless(&self.1).to_string();
+        (self.0, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
     }
 }
 
@@ -99,13 +122,19 @@ impl Target {
 /// A request on a device: who, what, and how long to wait.
 struct Call {
     app: Arc<App>,
+    principal: Principal,
     endpoint: String,
     parameters: Parameters,
     timeout: Duration,
 }
 
 impl Call {
-    fn open(app: Arc<App>, endpoint: &str, parameters: Parameters) -> Result<Self, Plain> {
+    fn open(
+        app: Arc<App>,
+        principal: Principal,
+        endpoint: &str,
+        parameters: Parameters,
+    ) -> Result<Self, Plain> {
         let timeout = match parameters.get("timeout") {
             None => DEFAULT_TIMEOUT,
             Some(text) => match text.parse() {
@@ -113,7 +142,7 @@ impl Call {
                 _ => return Err(bad_request(format!("timeout must be 1 to {LONGEST_TIMEOUT} seconds"))),
             },
         };
-        Ok(Self { app, endpoint: endpoint.to_owned(), parameters, timeout })
+        Ok(Self { app, principal, endpoint: endpoint.to_owned(), parameters, timeout })
     }
 
     /// The device, for requests whose payload depends on it.
@@ -131,8 +160,10 @@ impl Call {
 
     fn composite_paths(&self) -> Result<Vec<Path>, Plain> {
         let text = self.parameters.get("paths").ok_or_else(|| bad_request("the query paths is missing"))?;
-        let paths: Result<Vec<Path>, _> = text.split(',').map(str::trim).map(str::parse).collect();
-        match paths.map_err(bad_request)? {
+        let named = text.split(',').map(str::trim).filter(|path| !path.is_empty());
+        let paths: Result<Vec<Path>, Plain> = named.map(composite_path).collect();
+        match paths? {
+            paths if paths.is_empty() => Err(bad_request("the query paths names no path")),
             paths if paths.len() > MAX_PATHS => Err(bad_request(format!("more than {MAX_PATHS} paths"))),
             paths => Ok(paths),
         }
@@ -149,7 +180,7 @@ impl Call {
         content: F,
     ) -> impl Future<Output = Answer> + use<'a, F>
     where
-        F: FnOnce(&DeviceModels<'_>, &Outcome) -> Answered,
+        F: FnOnce(&Reply<'_>) -> Answered,
     {
         let request = buoy_server::Downlink::of(request, "/");
         async move {
@@ -159,7 +190,8 @@ impl Call {
                     format!("The store cannot be written: {trouble}"),
                 ));
             }
-            let performed = self.app.perform(&self.endpoint, request, intent, self.timeout).await;
+            let performed =
+                self.app.perform(&self.principal, &self.endpoint, request, intent, self.timeout).await;
             let Some((registration, performed)) = performed else { return Err(unknown(&self.endpoint)) };
             match performed {
                 Performed::Delayed(id) => Ok(Json(json!({
@@ -167,7 +199,11 @@ impl Call {
                 }))
                 .into_response()),
                 Performed::Ended(Err(failure)) => Err(failed(failure)),
-                Performed::Ended(Ok(outcome)) => match content(&self.models(&registration), &outcome) {
+                Performed::Ended(Ok(outcome)) => match content(&Reply {
+                    models: self.models(&registration),
+                    outcome: &outcome,
+                    received_at: self.app.now(),
+                }) {
                     Ok(content) => Ok(Json(DeviceResponse::new(&outcome, content)).into_response()),
                     Err(reason) => Err(Plain(
                         StatusCode::BAD_GATEWAY,
@@ -179,30 +215,49 @@ impl Call {
     }
 }
 
+/// A path of a composite operation; its first slash may be left out.
+fn composite_path(text: &str) -> Result<Path, Plain> {
+    let path = if text.starts_with('/') { text.parse() } else { format!("/{text}").parse() };
+    path.map_err(|error| bad_request(format!("{text}: {error}")))
+}
+
+/// What a device answered.
+struct Reply<'a> {
+    models: DeviceModels<'a>,
+    outcome: &'a Outcome,
+    /// In milliseconds since the epoch.
+    received_at: u64,
+}
+
+impl Reply<'_> {
+    /// The values that hold now: Leshan's nodes have no place for others. `None` if the device refused.
+    fn present(&self, otherwise: ContentFormat, base: Path) -> Result<Option<Vec<values::Entry>>, String> {
+        if !self.outcome.code.is_success() {
+            return Ok(None);
+        }
+        let format = self.outcome.format.unwrap_or(otherwise);
+        let entries = self.models.decode(format, base, &self.outcome.payload);
+        let entries = entries.map_err(|error| error.to_string())?;
+        Ok(Some(values::present(values::timed(entries, self.received_at))))
+    }
+}
+
 /// What the answer to a request that was carried out has besides its status, or why it cannot be read.
 type Answered = Result<Option<Content>, String>;
 
 /// The answer's content as a node.
-fn read_node(path: Path, models: &DeviceModels<'_>, outcome: &Outcome) -> Answered {
-    if !outcome.code.is_success() {
-        return Ok(None);
-    }
-    let format = outcome.format.unwrap_or(ContentFormat::TEXT);
-    let entries = models.decode(format, path, &outcome.payload).map_err(|error| error.to_string())?;
-    Ok(nodes::node(path, &entries).map(Content::Node))
+fn read_node(path: Path, reply: &Reply<'_>) -> Answered {
+    let entries = reply.present(ContentFormat::TEXT, path)?;
+    Ok(entries.and_then(|entries| nodes::node(path, &entries)).map(Content::Node))
 }
 
-fn read_composite(paths: &[Path], models: &DeviceModels<'_>, outcome: &Outcome) -> Answered {
-    if !outcome.code.is_success() {
-        return Ok(None);
-    }
-    let format = outcome.format.unwrap_or(ContentFormat::SENML_CBOR);
-    let entries = models.decode(format, Path::ROOT, &outcome.payload).map_err(|error| error.to_string())?;
-    Ok(Some(Content::Composite(nodes::composite(paths, &entries))))
+fn read_composite(paths: &[Path], reply: &Reply<'_>) -> Answered {
+    let entries = reply.present(ContentFormat::SENML_CBOR, Path::ROOT)?;
+    Ok(entries.map(|entries| Content::Composite(nodes::composite(paths, &entries))))
 }
 
 /// For requests whose answer is their status.
-fn nothing(_: &DeviceModels<'_>, _: &Outcome) -> Answered {
+fn nothing(_: &Reply<'_>) -> Answered {
     Ok(None)
 }
 
@@ -239,7 +294,7 @@ impl DeviceResponse {
         let is_explained = !success && !outcome.payload.is_empty();
         Self {
             status: outcome.code,
-            valid: true,
+            valid: known_name(outcome.code).is_some(),
             success,
             failure: !success,
             error_message: is_explained.then(|| String::from_utf8_lossy(&outcome.payload).into_owned()),
@@ -250,9 +305,30 @@ impl DeviceResponse {
 
 /// As in `METHOD_NOT_ALLOWED(405)`.
 fn status<S: Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut name = code.name().unwrap_or("UNKNOWN").replace([' ', '-'], "_");
-    name.make_ascii_uppercase();
+    let name = known_name(*code).unwrap_or("UNKNOWN");
     serializer.collect_str(&format_args!("{name}({}{:02})", code.class(), code.detail()))
+}
+
+/// Leshan's name of a code, if it is one of LwM2M.
+fn known_name(code: Code) -> Option<&'static str> {
+    Some(match (code.class(), code.detail()) {
+        (2, 1) => "CREATED",
+        (2, 2) => "DELETED",
+        (2, 4) => "CHANGED",
+        (2, 5) => "CONTENT",
+        (4, 0) => "BAD_REQUEST",
+        (4, 1) => "UNAUTHORIZED",
+        (4, 3) => "FORBIDDEN",
+        (4, 4) => "NOT_FOUND",
+        (4, 5) => "METHOD_NOT_ALLOWED",
+        (4, 6) => "NOT_ACCEPTABLE",
+        (4, 8) => "REQUEST_ENTITY_INCOMPLETE",
+        (4, 12) => "PRECONDITION_FAILED",
+        (4, 13) => "REQUEST_ENTITY_TOO_LARGE",
+        (4, 15) => "UNSUPPORTED_CONTENT_FORMAT",
+        (5, 0) => "INTERNAL_SERVER_ERROR",
+        _ => return None,
+    })
 }
 
 /// The name of an operation, in the form of a UUID as Leshan's scripts expect it.
@@ -368,10 +444,11 @@ pub(super) fn links_json(text: &str) -> Value {
 
 async fn read(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     UrlPath((endpoint, path)): UrlPath<(String, String)>,
     Query(parameters): Query<Parameters>,
 ) -> Answer {
-    let call = Call::open(app, &endpoint, parameters)?;
+    let call = Call::open(app, principal, &endpoint, parameters)?;
     match Target::parse(&path)? {
         Target::Node(path) => {
             let accept = call.format("format")?;
@@ -379,12 +456,11 @@ async fn read(
                 return Err(bad_request("values are not read as links; ask at …/discover for those"));
             }
             let request = Downlink::Read { path, accept };
-            call.answer(path, &request, Intent::Once, |models, outcome| read_node(path, models, outcome))
-                .await
+            call.answer(path, &request, Intent::Once, |reply| read_node(path, reply)).await
         }
         Target::Discover(path) => {
             let request = Downlink::Discover { path, depth: None };
-            let links = |_: &DeviceModels<'_>, outcome: &Outcome| {
+            let links = |Reply { outcome, .. }: &Reply<'_>| {
                 let text = String::from_utf8_lossy(&outcome.payload);
                 Ok(outcome.code.is_success().then(|| Content::Links(links_json(&text))))
             };
@@ -396,10 +472,7 @@ async fn read(
             let content = operation::Content { format: payload.0, payload: &payload.1 };
             let accept = call.format("nodeformat")?.or(Some(payload.0));
             let request = Downlink::ReadComposite { paths: content, accept };
-            call.answer(Path::ROOT, &request, Intent::Once, |models, outcome| {
-                read_composite(&paths, models, outcome)
-            })
-            .await
+            call.answer(Path::ROOT, &request, Intent::Once, |reply| read_composite(&paths, reply)).await
         }
         _ => Err(method_not_allowed()),
     }
@@ -416,6 +489,7 @@ fn composite_payload(call: &Call, paths: &[Path]) -> Result<(ContentFormat, Vec<
 
 async fn write(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     UrlPath((endpoint, path)): UrlPath<(String, String)>,
     Query(parameters): Query<Parameters>,
     headers: HeaderMap,
@@ -423,9 +497,9 @@ async fn write(
 ) -> Answer {
     let target = Target::parse(&path)?;
     if let Target::Attributes(path) = target {
-        return write_attributes(app, &endpoint, path, parameters).await;
+        return write_attributes(app, principal, &endpoint, path, parameters).await;
     }
-    let call = Call::open(app, &endpoint, parameters)?;
+    let call = Call::open(app, principal, &endpoint, parameters)?;
     match target {
         Target::Node(path) => {
             let mode = match call.parameters.get("replace").map(String::as_str) {
@@ -476,7 +550,7 @@ fn composite_values(models: &DeviceModels<'_>, body: &[u8]) -> Result<Values, Pl
     let nodes = body.as_object().ok_or_else(|| bad_request("the body must be an object of path to node"))?;
     let mut values = Values::new();
     for (path, node) in nodes {
-        let path: Path = path.parse().map_err(|error| bad_request(format!("{path}: {error}")))?;
+        let path = composite_path(path)?;
         values.extend(nodes::parse(path, node, models).map_err(bad_request)?);
     }
     values.sort_by_key(|(path, _)| *path);
@@ -487,7 +561,13 @@ fn parse_json(body: &[u8]) -> Result<Value, Plain> {
     serde_json::from_slice(body).map_err(|error| bad_request(format!("the body is no JSON: {error}")))
 }
 
-async fn write_attributes(app: Arc<App>, endpoint: &str, path: Path, mut parameters: Parameters) -> Answer {
+async fn write_attributes(
+    app: Arc<App>,
+    principal: Principal,
+    endpoint: &str,
+    path: Path,
+    mut parameters: Parameters,
+) -> Answer {
     let timeout = parameters.remove("timeout").map(|timeout| ("timeout".to_owned(), timeout));
     let queries: Vec<String> = parameters
         .into_iter()
@@ -499,18 +579,19 @@ async fn write_attributes(app: Arc<App>, endpoint: &str, path: Path, mut paramet
             "no attribute is named; pmin, pmax, gt, lt, st, epmin, epmax, con, edge or hqmax",
         ));
     }
-    let call = Call::open(app, endpoint, timeout.into_iter().collect())?;
+    let call = Call::open(app, principal, endpoint, timeout.into_iter().collect())?;
     let request = Downlink::WriteAttributes { path, update };
     call.answer(path, &request, Intent::Once, nothing).await
 }
 
 async fn execute(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     UrlPath((endpoint, path)): UrlPath<(String, String)>,
     Query(parameters): Query<Parameters>,
     body: Bytes,
 ) -> Answer {
-    let call = Call::open(app, &endpoint, parameters)?;
+    let call = Call::open(app, principal, &endpoint, parameters)?;
     match Target::parse(&path)? {
         Target::Node(path) if path.level() == Level::Object => create(&call, path, &body).await,
         Target::Node(path) if path.level() == Level::Resource => {
@@ -524,7 +605,7 @@ async fn execute(
             let accept = call.format("format")?;
             let request = Downlink::Observe { path, accept, attributes: Attributes::default() };
             let intent = Intent::Observe { paths: Arc::from([path]), composite: false };
-            call.answer(path, &request, intent, |models, outcome| read_node(path, models, outcome)).await
+            call.answer(path, &request, intent, |reply| read_node(path, reply)).await
         }
         Target::ObserveComposite => {
             let paths = call.composite_paths()?;
@@ -534,10 +615,7 @@ async fn execute(
             let request =
                 Downlink::ObserveComposite { paths: content, accept, attributes: Attributes::default() };
             let intent = Intent::Observe { paths: paths.as_slice().into(), composite: true };
-            call.answer(Path::ROOT, &request, intent, |models, outcome| {
-                read_composite(&paths, models, outcome)
-            })
-            .await
+            call.answer(Path::ROOT, &request, intent, |reply| read_composite(&paths, reply)).await
         }
         _ => Err(method_not_allowed()),
     }
@@ -553,17 +631,20 @@ async fn create(call: &Call, path: Path, body: &[u8]) -> Answer {
     let registration = call.registration().await?;
     let models = call.models(&registration);
     let values = nodes::parse(path, &node, &models).map_err(bad_request)?;
-    let format = call.format("format")?.unwrap_or_else(|| models.preferred_format());
+    let asked = call.format("format")?;
+    let format = asked.unwrap_or_else(|| models.preferred_format());
     if !has_id && format != ContentFormat::TLV {
-        return Err(bad_request(
-            "only in TLV can an instance be without \"id\"; name one, or leave out format",
-        ));
+        let why = match asked {
+            Some(_) => "name one, or leave out format",
+            None => "this device reads no TLV, so name one",
+        };
+        return Err(bad_request(format!("only in TLV can an instance be without \"id\"; {why}")));
     }
     // Without an id the payload speaks of the resources alone.
     let base = if has_id { path } else { path.child(0).unwrap_or(path) };
     let payload = values::encode(format, base, &values).map_err(bad_request)?;
     let request = Downlink::Create { path, content: operation::Content { format, payload: &payload } };
-    let location = |_: &DeviceModels<'_>, outcome: &Outcome| {
+    let location = |Reply { outcome, .. }: &Reply<'_>| {
         let is_told = outcome.code.is_success() && !outcome.location.is_empty();
         Ok(is_told.then(|| Content::Location(outcome.location.clone())))
     };
@@ -572,10 +653,11 @@ async fn create(call: &Call, path: Path, body: &[u8]) -> Answer {
 
 async fn delete(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     UrlPath((endpoint, path)): UrlPath<(String, String)>,
     Query(parameters): Query<Parameters>,
 ) -> Answer {
-    let call = Call::open(app, &endpoint, parameters)?;
+    let call = Call::open(app, principal, &endpoint, parameters)?;
     match Target::parse(&path)? {
         Target::Node(path) => {
             let request = Downlink::Delete { path };
@@ -598,7 +680,11 @@ async fn cancel(call: &Call, paths: &[Path], composite: bool) -> Answer {
     let known = all.into_iter().find(|known| known.composite == composite && *known.paths == *paths);
     let active = call.parameters.get("active").is_some_and(|value| value != "false");
     let Some(observation) = known else {
-        return Err(Plain(StatusCode::NOT_FOUND, "There is no such observation".into()));
+        // There is nothing to forget; but the device can't be told of what the server doesn't know.
+        return match active {
+            false => Ok(StatusCode::OK.into_response()),
+            true => Err(Plain(StatusCode::NOT_FOUND, "There is no such observation".into())),
+        };
     };
     if !active {
         call.app.forget_observation(endpoint, observation.id).await;
@@ -608,16 +694,13 @@ async fn cancel(call: &Call, paths: &[Path], composite: bool) -> Answer {
     match (composite, paths) {
         (false, [path]) => {
             let request = Downlink::CancelObserve { path: *path, accept: None };
-            call.answer(*path, &request, intent, |models, outcome| read_node(*path, models, outcome)).await
+            call.answer(*path, &request, intent, |reply| read_node(*path, reply)).await
         }
         _ => {
             let payload = composite_payload(call, paths)?;
             let content = operation::Content { format: payload.0, payload: &payload.1 };
             let request = Downlink::CancelObserveComposite { paths: content, accept: Some(payload.0) };
-            call.answer(Path::ROOT, &request, intent, |models, outcome| {
-                read_composite(paths, models, outcome)
-            })
-            .await
+            call.answer(Path::ROOT, &request, intent, |reply| read_composite(paths, reply)).await
         }
     }
 }
@@ -646,6 +729,18 @@ async fn object_specs(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<St
     Ok(Json(models.map(model_json).collect::<Value>()).into_response())
 }
 
+/// The name under which OMA registers an object: its version stands in it if it is not 1.0.
+fn urn(model: &buoy_lwm2m::model::ObjectModel) -> String {
+    let registry = match model.id {
+        0..=1023 => "oma",
+        1024..=10_240 => "ext",
+        _ => "x",
+    };
+    let version = model.version.to_string();
+    let suffix = if version == "1.0" { String::new() } else { format!(":{version}") };
+    format!("urn:oma:lwm2m:{registry}:{}{suffix}", model.id)
+}
+
 fn model_json(model: &buoy_lwm2m::model::ObjectModel) -> Value {
     let resources: Vec<Value> = model
         .resources
@@ -669,19 +764,30 @@ fn model_json(model: &buoy_lwm2m::model::ObjectModel) -> Value {
         "instancetype": if model.multiple { "multiple" } else { "single" },
         "mandatory": model.mandatory,
         "version": model.version.to_string(),
+        "lwm2mversion": LWM2M_OF_MODELS,
+        "urn": urn(model),
         "description": model.description,
+        "description2": "",
         "resourcedefs": resources,
     })
 }
 
 async fn server_endpoint(State(app): State<Arc<App>>) -> Json<Value> {
+    endpoints(app.addresses.coap_uri(), app.addresses.coaps_uri())
+}
+
+async fn bootstrap_endpoint(State(app): State<Arc<App>>) -> Json<Value> {
+    endpoints(app.addresses.bootstrap_uri(), app.addresses.bootstraps_uri())
+}
+
+fn endpoints(plain: Option<String>, secure: Option<String>) -> Json<Value> {
     let mut endpoints = Vec::new();
-    if let Some(uri) = app.addresses.coap_uri() {
+    if let Some(uri) = plain {
         endpoints.push(json!({
             "uri": uri, "protocol": "coap", "description": "CoAP over UDP, without security"
         }));
     }
-    if let Some(uri) = app.addresses.coaps_uri() {
+    if let Some(uri) = secure {
         endpoints.push(json!({ "uri": uri, "protocol": "coaps", "description": "CoAP over DTLS" }));
     }
     Json(Value::Array(endpoints))

@@ -1,7 +1,8 @@
 //! The HTTP side of a Buoy server: translators around the services, and nothing more.
 //!
-//! [`interface`] is for people and their programs: `/api/v1`, Leshan's dialect, health and metrics. [`device_files`] is for devices, on an
-//! address of its own: firmware and its signatures, and nothing else. [`serve_interface`] and [`serve_files`] run them on sockets.
+//! [`interface`] is for people and their programs: `/api/v1`, Leshan's dialect, health and metrics; [`bootstrap_interface`] is Leshan's
+//! dialect for the bootstrap server. [`device_files`] is for devices, on an address of its own: firmware and its signatures, and nothing
+//! else. [`serve_interface`] and [`serve_files`] run them on a socket.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +12,7 @@ mod guard;
 mod health;
 mod leshan;
 mod nodes;
+mod slash;
 mod tls;
 mod v1;
 
@@ -47,6 +49,16 @@ pub fn interface(app: Arc<App>) -> Interface {
     guard::Guarded(DefaultBodyLimit::max(MAX_BODY).layer(routes))
 }
 
+/// Leshan's dialect for the bootstrap server, which has a port of its own there.
+pub fn bootstrap_interface(app: Arc<App>) -> Interface {
+    let routes = Router::new()
+        .merge(leshan::bootstrap_routes())
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .with_state(app);
+    guard::Guarded(DefaultBodyLimit::max(MAX_BODY).layer(routes))
+}
+
 /// All that is served to devices.
 pub fn device_files(app: Arc<App>) -> Router {
     files::routes()
@@ -62,10 +74,10 @@ pub fn device_files(app: Arc<App>) -> Router {
 /// If the system fails.
 pub async fn serve_interface(
     listener: TcpListener,
-    app: Arc<App>,
+    interface: Interface,
     stopped: oneshot::Receiver<()>,
 ) -> std::io::Result<()> {
-    let service = interface(app).into_make_service_with_connect_info::<SocketAddr>();
+    let service = interface.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(until(stopped)).await
 }
 

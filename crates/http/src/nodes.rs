@@ -42,16 +42,22 @@ pub(crate) struct Single {
     value: NodeValue,
 }
 
+/// Both ids of a link that leads nowhere (Core 1.1.1 appendix C).
+const NO_OBJECT: u16 = 65_535;
+
 /// A value: whole and floating numbers travel as text, times as milliseconds.
 #[derive(Debug)]
 pub(crate) struct NodeValue(OwnedValue);
 
-/// The node of each path; `null` for one of which nothing was said.
-pub(crate) type Composite = BTreeMap<String, Option<Node>>;
+/// The node of each path; one of which nothing was said is left out, as Leshan does.
+pub(crate) type Composite = BTreeMap<String, Node>;
 
 /// What a payload said of several paths.
 pub(crate) fn composite(paths: &[Path], entries: &[Entry]) -> Composite {
-    paths.iter().map(|path| (path.to_string(), node(*path, entries))).collect()
+    let is_said = |path: &&Path| entries.iter().any(|entry| entry.path.starts_with(**path));
+    let nodes =
+        paths.iter().filter(is_said).filter_map(|path| Some((path.to_string(), node(*path, entries)?)));
+    nodes.collect()
 }
 
 /// The node at `path`, made of what a payload said; `None` if it said nothing of it.
@@ -142,7 +148,11 @@ impl Serialize for NodeValue {
             OwnedValue::Opaque(bytes) => serializer.serialize_str(&hex::encode(bytes)),
             OwnedValue::Time(seconds) => serializer.serialize_i64(seconds.saturating_mul(1000)),
             OwnedValue::ObjectLink(link) => {
-                let link = json!({"objectId": link.object, "objectInstanceId": link.instance});
+                let link = json!({
+                    "objectId": link.object,
+                    "objectInstanceId": link.instance,
+                    "nullLink": link.object == NO_OBJECT && link.instance == NO_OBJECT,
+                });
                 link.serialize(serializer)
             }
         }
@@ -155,13 +165,14 @@ impl Serialize for NodeValue {
 /// What is wrong, in words.
 pub(crate) fn parse(path: Path, node: &Json, models: &DeviceModels<'_>) -> Result<Values, String> {
     let mut values = Values::new();
-    let object = node.as_object().ok_or("the body must be a JSON object with \"kind\"")?;
-    let kind = object.get("kind").and_then(Json::as_str).unwrap_or("");
+    let object = node.as_object().ok_or("the body must be a JSON object, a node of LwM2M")?;
+    let kind = kind_of(path, object)?;
     match (kind, path.level()) {
         ("instance", Level::Object | Level::ObjectInstance) => {
             parse_instance(instance_path(path, object)?, object, models, &mut values)?;
         }
         ("obj", Level::Object) => {
+            check_id(path, object)?;
             for instance in list(object, "instances")? {
                 let instance = instance.as_object().ok_or("each of \"instances\" must be an object")?;
                 parse_instance(instance_path(path, instance)?, instance, models, &mut values)?;
@@ -175,16 +186,24 @@ pub(crate) fn parse(path: Path, node: &Json, models: &DeviceModels<'_>) -> Resul
             check_id(path, object)?;
             values.push((path, Some(value_of(path, object.get("value"), object.get("type"), models)?)));
         }
-        ("", _) => {
-            return Err(
-                "\"kind\" is missing: one of obj, instance, singleResource, multiResource, resourceInstance"
-                    .into(),
-            );
-        }
         (kind, _) => return Err(format!("a node of kind \"{kind}\" cannot be written to {path}")),
     }
     values.sort_by_key(|(path, _)| *path);
     Ok(values)
+}
+
+/// What a node is: as it says, or, since the clients of Leshan 1 say nothing, as it looks.
+fn kind_of(path: Path, object: &Map<String, Json>) -> Result<&str, String> {
+    if let Some(kind) = object.get("kind") {
+        return kind.as_str().ok_or_else(|| "\"kind\" must be a string".to_owned());
+    }
+    let value = if path.level() == Level::ResourceInstance { "resourceInstance" } else { "singleResource" };
+    let looks =
+        [("instances", "obj"), ("resources", "instance"), ("values", "multiResource"), ("value", value)];
+    let found = looks.into_iter().find(|(member, _)| object.contains_key(*member));
+    found.map(|(_, kind)| kind).ok_or_else(|| {
+        "the node has none of \"kind\", \"instances\", \"resources\", \"values\" and \"value\"".to_owned()
+    })
 }
 
 fn parse_instance(
@@ -242,7 +261,11 @@ fn instance_path(path: Path, object: &Map<String, Json>) -> Result<Path, String>
 }
 
 fn id_of(object: &Map<String, Json>) -> Result<u16, String> {
-    let id = object.get("id").and_then(Json::as_u64).and_then(|id| u16::try_from(id).ok());
+    // Scripts that cut the id out of a path send it as text.
+    let id = object.get("id").and_then(|id| match id {
+        Json::String(text) => text.parse().ok(),
+        number => number.as_u64().and_then(|id| u16::try_from(id).ok()),
+    });
     id.ok_or_else(|| "\"id\" is missing or not 0 to 65534".to_owned())
 }
 
@@ -317,8 +340,61 @@ mod tests {
                 .contains("/3311/0/5850")
         );
         assert!(read(json!({"kind": "singleResource", "id": 1, "value": true})).is_err());
-        assert!(read(json!({"value": true})).unwrap_err().contains("kind"));
+        assert!(read(json!({"id": 5850})).unwrap_err().contains("kind"));
         assert!(read(json!([1])).is_err());
+    }
+
+    #[test]
+    fn an_id_may_be_text_at_every_level() {
+        let registry = Registry::standard();
+        let models = DeviceModels::of_any(&registry);
+        let light = Path::resource(3311, 0, 5850);
+        let on = Ok(vec![(light, Some(OwnedValue::Boolean(true)))]);
+        let resource = json!({"kind": "singleResource", "id": "5850", "value": true});
+        let instance = json!({"kind": "instance", "id": "0", "resources": [resource]});
+        let object = json!({"kind": "obj", "id": "3311", "instances": [instance]});
+        assert_eq!(parse(light, &resource, &models), on);
+        assert_eq!(parse(Path::instance(3311, 0), &instance, &models), on);
+        assert_eq!(parse(Path::object(3311), &object, &models), on);
+        for wrong in [json!("5851"), json!("x"), json!(""), json!("-1"), json!(65_536), json!(1.5)] {
+            let resource = json!({"kind": "singleResource", "id": wrong, "value": true});
+            assert!(parse(light, &resource, &models).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_node_without_kind_is_what_it_looks_like() {
+        let registry = Registry::standard();
+        let models = DeviceModels::of_any(&registry);
+        let (voltage, first) = (Path::resource(3, 0, 7), "/3/0/7/0".parse::<Path>().unwrap());
+        let volts = |path| Ok(vec![(path, Some(OwnedValue::Integer(3800)))]);
+        let light = json!({"id": 5850, "value": true});
+        let on = Ok(vec![(Path::resource(3311, 0, 5850), Some(OwnedValue::Boolean(true)))]);
+        assert_eq!(parse(Path::resource(3311, 0, 5850), &light, &models), on);
+        assert_eq!(parse(first, &json!({"id": 0, "value": 3800}), &models), volts(first));
+        assert_eq!(parse(voltage, &json!({"id": 7, "values": {"0": 3800}}), &models), volts(first));
+        let instance = json!({"id": 0, "resources": [light]});
+        assert_eq!(parse(Path::instance(3311, 0), &instance, &models), on);
+        assert_eq!(parse(Path::object(3311), &json!({"instances": [instance]}), &models), on);
+    }
+
+    #[test]
+    fn a_composite_leaves_out_the_paths_of_which_nothing_was_said() {
+        let entries =
+            [entry("/3/0/9", OwnedValue::Integer(75)), entry("/3303/0/5700", OwnedValue::Float(1.5))];
+        let paths = ["/3/0/9", "/3/0/77", "/5", "/3303/7", "/3303/0", "/1/0/1/0"];
+        let paths = paths.map(|path| path.parse::<Path>().unwrap());
+        let said = composite(&paths, &entries);
+        assert_eq!(said.keys().map(String::as_str).collect::<Vec<_>>(), ["/3/0/9", "/3303/0"]);
+    }
+
+    #[test]
+    fn a_link_says_whether_it_leads_nowhere() {
+        let link = |object, instance| {
+            let link = buoy_lwm2m::value::ObjectLink { object, instance };
+            serde_json::to_value(NodeValue(OwnedValue::ObjectLink(link))).unwrap()["nullLink"].clone()
+        };
+        assert_eq!((link(3, 0), link(65_535, 65_535)), (json!(false), json!(true)));
     }
 
     #[test]

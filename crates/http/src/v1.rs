@@ -8,6 +8,7 @@ mod devices;
 mod events;
 mod firmware;
 mod idempotency;
+mod json_words;
 mod openapi;
 mod operations;
 mod updates;
@@ -16,10 +17,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Query};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, RequestExt, Router, middleware};
 use serde::de::DeserializeOwned;
@@ -89,9 +90,10 @@ impl<T: DeserializeOwned + 'static, S: Send + Sync> FromRequestParts<S> for Quer
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(value) = Query::<T>::from_request_parts(parts, state)
-            .await
-            .map_err(|error: QueryRejection| Problem::bad_request(error.body_text()))?;
+        let Query(value) =
+            Query::<T>::from_request_parts(parts, state).await.map_err(|error: QueryRejection| {
+                Problem::bad_request(json_words::of_query(&error.body_text()))
+            })?;
         Ok(Self(value))
     }
 }
@@ -110,31 +112,63 @@ impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> FromRequestParts<S> f
     }
 }
 
-/// A JSON body whose errors are problem documents.
+/// A JSON body whose errors are problem documents, in words of the interface.
 struct JsonBody<T>(T);
 
 impl<T: DeserializeOwned + 'static, S: Send + Sync> axum::extract::FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: axum::extract::Request, _: &S) -> Result<Self, Problem> {
-        let Json(value) = request
-            .extract::<Json<T>, _>()
-            .await
-            .map_err(|error: JsonRejection| not_taken(error.status(), error.body_text()))?;
-        Ok(Self(value))
+        check_type(request.headers(), "application/json")?;
+        let bytes = request.extract::<Bytes, _>().await;
+        let bytes = bytes.map_err(|error| not_taken(error.status(), error.body_text()))?;
+        json_words::parse(&bytes).map(Self).map_err(Problem::bad_request)
     }
 }
 
-/// A body as it is.
-struct RawBody(Bytes);
+/// A body of bytes.
+struct BytesBody(Bytes);
 
-impl<S: Send + Sync> axum::extract::FromRequest<S> for RawBody {
+impl<S: Send + Sync> axum::extract::FromRequest<S> for BytesBody {
     type Rejection = Problem;
 
     async fn from_request(request: axum::extract::Request, _: &S) -> Result<Self, Problem> {
-        let bytes = request.extract::<Bytes, _>().await;
-        bytes.map(Self).map_err(|error| not_taken(error.status(), error.body_text()))
+        check_type(request.headers(), "application/octet-stream")?;
+        raw(request).await.map(Self)
     }
+}
+
+/// A table as text.
+struct CsvBody(Bytes);
+
+impl<S: Send + Sync> axum::extract::FromRequest<S> for CsvBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: axum::extract::Request, _: &S) -> Result<Self, Problem> {
+        check_type(request.headers(), "text/csv")?;
+        raw(request).await.map(Self)
+    }
+}
+
+async fn raw(request: axum::extract::Request) -> Result<Bytes, Problem> {
+    let bytes = request.extract::<Bytes, _>().await;
+    bytes.map_err(|error| not_taken(error.status(), error.body_text()))
+}
+
+/// A body of another type is refused: it is a slip, or a form of another site's page, which can send a few types without asking (the
+/// Fetch standard calls those requests simple).
+fn check_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+    let told = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = told.split(';').next().unwrap_or_default().trim();
+    let is_json = |kind: &str| {
+        wanted == "application/json" && kind.starts_with("application/") && kind.ends_with("+json")
+    };
+    if kind.eq_ignore_ascii_case(wanted) || is_json(kind) {
+        return Ok(());
+    }
+    let told = if kind.is_empty() { "none".to_owned() } else { format!("{kind:?}") };
+    let detail = format!("the header Content-Type has to be {wanted} here, and is {told}");
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", detail))
 }
 
 fn not_taken(status: StatusCode, reason: String) -> Problem {

@@ -183,6 +183,17 @@ impl<'a> Proof<'a> {
         }
     }
 
+    /// Verifies the signature of a file whose form isn't known here, for people: no device starts such a file.
+    ///
+    /// # Errors
+    /// [`ProofError`]; for a manifest always, since it speaks of an image.
+    #[cfg(feature = "host")]
+    pub(crate) fn verify_file(&self, trust: &TrustStore, file: &[u8]) -> Result<Provenance, ProofError> {
+        let Self::Detached(signature) = self else { return Err(SignatureError::Malformed.into()) };
+        let key_id = trust.verify_detached(&crate::image::Digest::of(file), *signature)?;
+        Ok(Provenance { key_id, manifest: None, counter: SecurityCounter::default() })
+    }
+
     /// The bytes as they stand in a file.
     pub fn as_bytes(&self) -> &'a [u8] {
         self.parts().1

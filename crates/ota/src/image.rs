@@ -15,7 +15,7 @@ use crate::version::{Name, SecurityCounter, Version};
 /// Segments that an image may have.
 pub const SEGMENTS_MAX: usize = 16;
 
-const MAGIC: u8 = 0xE9;
+pub(crate) const MAGIC: u8 = 0xE9;
 const HEADER: usize = 24;
 const SEGMENT_HEADER: usize = 8;
 const DESCRIPTOR: usize = 256;

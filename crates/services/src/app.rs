@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use buoy_coap::number::OptionNumber;
+use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::time::Instant;
 use buoy_lwm2m::model::Registry;
 use buoy_net::bootstrap::BootstrapHandle;
@@ -15,7 +15,7 @@ use buoy_server::{
     Body, Counters, Downlink, Durability, Failure, Intent, ObservationId, ObservationView, OperationId,
     Outbox, Outcome, RegistrationView, Submission,
 };
-use buoy_store::{Reader, Store};
+use buoy_store::{ChangeSet, Reader, Store};
 use tokio::sync::oneshot;
 
 use crate::bootstrap::Bootstrap;
@@ -28,6 +28,7 @@ use crate::hub::{Hub, Progress, Until};
 use crate::identity::Identity;
 use crate::journal::{JournalHandle, NotSaved};
 use crate::listen::Addresses;
+use crate::principal::Principal;
 
 /// How long an operation for a sleeping device is kept.
 pub const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -115,9 +116,10 @@ impl App {
     /// Carries an operation out, or leaves it waiting if the device sleeps. The request's path is that of the object, wherever the
     /// device has its objects. `None` if no device of this name is registered.
     ///
-    /// All that the shard has to say comes with the end: the caller is woken once.
+    /// All that the shard has to say comes with the end: the caller is woken once. What is no mere read is saved with its audit entry.
     pub async fn perform(
         &self,
+        principal: &Principal,
         endpoint: &str,
         mut request: Downlink,
         intent: Intent,
@@ -127,6 +129,12 @@ impl App {
         let mut answer = self.hub.expect(id, Until::EndOrSleep);
         let (tell, mut told) = oneshot::channel();
         let (name, hub, now) = (Arc::<str>::from(endpoint), self.hub.clone(), self.clock.now());
+        let is_read = matches!(request.code, Code::GET | Code::FETCH) && intent == Intent::Once;
+        let audit = (!is_read).then(|| {
+            let method = request.code.name().unwrap_or("?");
+            let detail = format!("{method} {}, operation {}", request.path(), id.0);
+            principal.audit(now.as_millis(), "operation.start", endpoint, detail)
+        });
         self.home(endpoint).run(move |shard, _, outbox| {
             let Some(registration) = shard.registration(&name) else { return hub.forget(id) };
             put_under(registration.objects.root(), &mut request);
@@ -137,6 +145,9 @@ impl App {
             // The caller may have gone.
             let _ = tell.send((registration, durability));
             let deadline = now + patience;
+            if let Some(audit) = audit {
+                outbox.companions.push(Box::new(vec![audit] as ChangeSet<'static>));
+            }
             shard.submit(
                 now,
                 Submission { id, endpoint: name, request, intent, deadline, durability },

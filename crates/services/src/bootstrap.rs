@@ -224,6 +224,11 @@ impl Bootstrap {
         self.claims_locked().values().map(claim_json).collect()
     }
 
+    /// Whether a configuration fits a name: without one a yes to it means nothing.
+    pub fn has_config_for(&self, endpoint: &str) -> bool {
+        self.config_for(endpoint).is_some()
+    }
+
     /// Says yes to a device, which need not have asked yet. Its next request is granted.
     pub async fn accept(
         &self,

@@ -3,18 +3,14 @@
 use std::borrow::Cow;
 
 use buoy_lwm2m::model::Registry;
-use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::OwnedValue;
-use buoy_server::{Change as EngineChange, OperationRecord, OperationState, Outbox, Report, ReportSource};
+use buoy_server::{Change as EngineChange, OperationRecord, OperationState, Outbox, Report};
 use buoy_store::{Change, ChangeSet, NewSample, OperationRow, RecordChange, Sample};
 use tokio::sync::oneshot;
 
 use crate::notices::{Notice, NoticeKind};
 use crate::quota::SampleQuota;
-use crate::values::{DeviceModels, Entry};
-
-/// A value that was measured later than this after it came, in milliseconds, was not: the device's clock is wrong.
-const AHEAD: u64 = 24 * 60 * 60 * 1000;
+use crate::values::DeviceModels;
 
 /// What services give to the journal with a shard's outbox.
 #[derive(Debug)]
@@ -109,43 +105,24 @@ fn samples<'a>(
     notify: &mut dyn FnMut(Notice),
     set: &mut ChangeSet<'a>,
 ) {
-    let base = base_of(report);
-    let readable = DeviceModels::of_any(models).decode_readable(report.format, base, &report.payload);
-    if let Some(reason) = readable.problem {
+    let read = DeviceModels::of_any(models).read_report(report);
+    if let Some(reason) = read.problem {
         let kind = NoticeKind::Unreadable { format: report.format, reason };
         notify(Notice { endpoint: report.endpoint.clone(), kind });
     }
-    let values = readable.entries.iter().filter(|entry| entry.value.is_some()).count();
+    let values = read.values.iter().filter(|timed| timed.entry.value.is_some()).count();
     let granted = quota.grant(now, &report.endpoint, values);
     if granted < values {
         let kind = NoticeKind::TooManyValues(values - granted);
         notify(Notice { endpoint: report.endpoint.clone(), kind });
     }
-    let with_value = readable.entries.into_iter().filter_map(|entry| {
-        let Entry { path, value, time } = entry;
-        value.map(|value| (path, value, time))
+    let with_value = read.values.into_iter().filter_map(|timed| {
+        let (path, at) = (timed.entry.path, timed.at);
+        timed.entry.value.map(|value| (path, value, at))
     });
-    for (path, value, time) in with_value.take(granted) {
-        let measured =
-            time.map(|time| (time.resolve(report.received_at as f64 / 1000.0) * 1000.0).max(0.0) as u64);
-        // What can't be is not believed: a value of the year 2100 would stay for ever.
-        let at = measured.filter(|at| *at <= report.received_at.saturating_add(AHEAD));
-        set.push(Change::Sample(NewSample {
-            endpoint: Cow::Borrowed(&report.endpoint),
-            path,
-            at: at.unwrap_or(report.received_at),
-            value: sample(value),
-        }));
-    }
-}
-
-/// Below which path the payload of a report speaks.
-pub fn base_of(report: &Report) -> Path {
-    match &report.source {
-        ReportSource::Notification { paths, composite: false, .. } => {
-            paths.first().copied().unwrap_or(Path::ROOT)
-        }
-        _ => Path::ROOT,
+    for (path, value, at) in with_value.take(granted) {
+        let endpoint = Cow::Borrowed(&*report.endpoint);
+        set.push(Change::Sample(NewSample { endpoint, path, at, value: sample(value) }));
     }
 }
 

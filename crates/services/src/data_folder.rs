@@ -10,6 +10,17 @@ pub fn database(data: &Path) -> PathBuf {
     data.join("buoy.db")
 }
 
+/// A database of no bytes is one that was lost, as by a full disk or a careless copy: an empty fleet in its place would hide that.
+pub(crate) fn check_database(path: &Path) -> anyhow::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        bail!(
+            "the database {} is empty, so its devices and keys are lost; put a backup in its place, or remove it to start anew",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
 /// A data folder has one server: two would give out the same names twice.
 pub(crate) fn lock(data: &Path) -> anyhow::Result<File> {
     let path = data.join("lock");

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use buoy_fleet::update::Update;
+use buoy_net::clock::Clock;
 use buoy_server::{BootstrapEvent, Event};
 use futures_util::stream::{self, Stream};
 use tokio::sync::watch;
@@ -26,8 +27,24 @@ const AT_ONCE: usize = 64;
 /// How long events are kept after the last reader has gone.
 const MEMORY: Duration = Duration::from_secs(300);
 
-/// An event of the stream, and its number: they count from one, without a gap.
-pub type Numbered = (u64, AppEvent);
+/// An event of the stream.
+#[derive(Clone, Debug)]
+pub struct Numbered {
+    /// Numbers count from one, without a gap.
+    pub number: u64,
+    /// When it was told, in milliseconds since the epoch.
+    pub at: u64,
+    /// What.
+    pub event: AppEvent,
+}
+
+/// The events that somebody follows.
+pub struct Following<S> {
+    /// The number of the last event that is not in the stream.
+    pub before: u64,
+    /// The events.
+    pub stream: S,
+}
 
 /// Something that a stream of events may tell.
 #[derive(Clone, Debug)]
@@ -68,6 +85,7 @@ pub struct Missed;
 #[derive(Clone, Debug)]
 pub struct EventLog {
     log: Arc<Mutex<Log>>,
+    clock: Clock,
     /// The number of the last event.
     last: watch::Sender<u64>,
     /// Whether events are kept for a reader who left.
@@ -77,15 +95,16 @@ pub struct EventLog {
 #[derive(Debug, Default)]
 struct Log {
     last: u64,
-    kept: VecDeque<(AppEvent, usize)>,
+    /// With the bytes of each.
+    kept: VecDeque<(Numbered, usize)>,
     bytes: usize,
     /// When the last reader was seen.
     read_at: Option<Instant>,
 }
 
 impl EventLog {
-    pub(crate) fn new() -> Self {
-        Self { log: Arc::default(), last: watch::Sender::new(0), remembers: Arc::default() }
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { log: Arc::default(), clock, last: watch::Sender::new(0), remembers: Arc::default() }
     }
 
     /// Numbers an event, keeps it, and wakes all readers; nothing if there are none.
@@ -94,7 +113,7 @@ impl EventLog {
             return;
         }
         let mut log = self.lock();
-        log.append(event());
+        log.append(self.clock.date(), event());
         let last = log.last;
         drop(log);
         self.last.send_replace(last);
@@ -121,7 +140,10 @@ impl EventLog {
     }
 
     /// All events after number `after`, as far as they are kept, and from then on; without a number from now on.
-    pub fn follow(&self, after: Option<u64>) -> impl Stream<Item = Result<Numbered, Missed>> + Send + use<> {
+    pub fn follow(
+        &self,
+        after: Option<u64>,
+    ) -> Following<impl Stream<Item = Result<Numbered, Missed>> + Send + use<>> {
         let wake = self.last.subscribe();
         let mut log = self.lock();
         log.read_at = Some(Instant::now());
@@ -133,7 +155,8 @@ impl EventLog {
         drop(log);
         let first = is_of_another_run.then_some(Err(Missed));
         let reader = Reader { log: self.clone(), wake, last, taken: first.into_iter().collect() };
-        stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) })
+        let stream = stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) });
+        Following { before: last, stream }
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
@@ -142,11 +165,11 @@ impl EventLog {
 }
 
 impl Log {
-    fn append(&mut self, event: AppEvent) {
+    fn append(&mut self, at: u64, event: AppEvent) {
         let bytes = event.bytes();
         self.last += 1;
         self.bytes += bytes;
-        self.kept.push_back((event, bytes));
+        self.kept.push_back((Numbered { number: self.last, at, event }, bytes));
         while self.kept.len() > MOST_EVENTS || (self.bytes > MOST_BYTES && self.kept.len() > 1) {
             let Some((_, bytes)) = self.kept.pop_front() else { return };
             self.bytes -= bytes;
@@ -191,8 +214,8 @@ impl Reader {
         }
         let known = (self.last + 1 - first) as usize;
         for (event, _) in log.kept.iter().skip(known).take(AT_ONCE) {
-            self.last += 1;
-            self.taken.push_back(Ok((self.last, event.clone())));
+            self.last = event.number;
+            self.taken.push_back(Ok(event.clone()));
         }
     }
 }
@@ -230,27 +253,27 @@ mod tests {
     /// The numbers that are there now; 0 for a gap.
     fn numbers(reader: &mut (impl Stream<Item = Result<Numbered, Missed>> + Unpin)) -> Vec<u64> {
         let next = || reader.next().now_or_never().flatten();
-        std::iter::from_fn(next).map(|event| event.map_or(0, |(number, _)| number)).collect()
+        std::iter::from_fn(next).map(|event| event.map_or(0, |event| event.number)).collect()
     }
 
     #[tokio::test]
     async fn a_reader_that_comes_back_goes_on_where_it_was() {
-        let log = EventLog::new();
+        let log = EventLog::new(Clock::start());
         append(&log, 3);
-        let mut first = Box::pin(log.follow(None));
+        let mut first = Box::pin(log.follow(None).stream);
         append(&log, 3);
         assert_eq!(numbers(&mut first), [1, 2, 3], "what nobody followed has no number");
         drop(first);
         append(&log, 2);
-        assert_eq!(numbers(&mut Box::pin(log.follow(Some(2)))), [3, 4, 5]);
-        assert_eq!(numbers(&mut Box::pin(log.follow(Some(99)))), [0], "a number of another run");
-        assert_eq!(numbers(&mut Box::pin(log.follow(None))), [0; 0]);
+        assert_eq!(numbers(&mut Box::pin(log.follow(Some(2)).stream)), [3, 4, 5]);
+        assert_eq!(numbers(&mut Box::pin(log.follow(Some(99)).stream)), [0], "a number of another run");
+        assert_eq!(numbers(&mut Box::pin(log.follow(None).stream)), [0; 0]);
     }
 
     #[tokio::test]
     async fn the_log_is_bounded_by_count_and_by_bytes_and_a_slow_reader_is_told() {
-        let log = EventLog::new();
-        let mut slow = Box::pin(log.follow(None));
+        let log = EventLog::new(Clock::start());
+        let mut slow = Box::pin(log.follow(None).stream);
         append(&log, MOST_EVENTS + 5);
         let seen = numbers(&mut slow);
         assert_eq!((seen.len(), seen[..2].to_vec()), (MOST_EVENTS + 1, vec![0, 6]));

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, bail};
+use buoy_lwm2m::text::{harmless, is_harmless};
 use buoy_ota::container::Proof;
-use buoy_ota::host::inspect;
+use buoy_ota::host::{self, inspect};
 use buoy_server::Body;
 use buoy_store::{Change, FirmwareChange, FirmwareRow};
 use sha2::{Digest, Sha256};
@@ -22,11 +23,15 @@ use crate::principal::Principal;
 pub const MAX_IMAGE: usize = 64 << 20;
 /// The largest detached signature.
 pub const MAX_SIGNATURE: usize = 4096;
+/// The longest name of an image.
+const MAX_NAME: usize = 128;
 
 /// The images on disk; those that are offered are in memory once, however many devices fetch them.
 #[derive(Debug)]
 pub struct Library {
     folder: PathBuf,
+    /// Public keys of releases, in PEM.
+    release_keys: Vec<String>,
     offered: Mutex<HashMap<String, Image>>,
 }
 
@@ -63,10 +68,37 @@ impl Image {
 
 impl Library {
     /// The library in a folder, which is made if it isn't there.
-    pub fn open(folder: PathBuf) -> anyhow::Result<Self> {
+    /// Signatures of images are verified with `release_keys` (files in PEM), if there are any.
+    ///
+    /// # Errors
+    /// If the folder can't be made, or a file holds no key.
+    pub fn open(folder: PathBuf, release_keys: &[PathBuf]) -> anyhow::Result<Self> {
         fs::create_dir_all(&folder)
             .with_context(|| format!("the firmware folder {} cannot be made", folder.display()))?;
-        Ok(Self { folder, offered: Mutex::default() })
+        let key = |path: &PathBuf| {
+            let pem = fs::read_to_string(path)
+                .with_context(|| format!("the release key {} cannot be read", path.display()))?;
+            host::public_key_from_pem(&pem).with_context(|| {
+                format!("{} is no public key or certificate of a release", path.display())
+            })?;
+            Ok(pem)
+        };
+        let release_keys = release_keys.iter().map(key).collect::<anyhow::Result<_>>()?;
+        Ok(Self { folder, release_keys, offered: Mutex::default() })
+    }
+
+    /// Refuses a signature, beside the image or inside it, that none of the release keys verifies.
+    fn verify(&self, image: &[u8], signature: Option<&[u8]>, carries_proof: bool) -> Result<(), AddError> {
+        if self.release_keys.is_empty() || (signature.is_none() && !carries_proof) {
+            return Ok(());
+        }
+        let verifies = |key: &String| host::verify(image, signature, key);
+        match self.release_keys.iter().map(verifies).reduce(Result::or) {
+            Some(Err(error)) => Err(AddError::Image(format!(
+                "no release key of this server verifies the signature ({error}); sign this image with the right key"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// An image by its digest.
@@ -130,7 +162,7 @@ impl Library {
     }
 }
 
-/// Takes an image into the library, and offers it. The same image again changes its name and signature.
+/// Takes an image into the library, and offers it. The same image again keeps its name, and gets the signature.
 pub async fn add(
     app: &Arc<App>,
     principal: &Principal,
@@ -151,9 +183,16 @@ pub async fn add(
     {
         return Err(AddError::Image(format!("this is no signature that devices know: {error}")));
     }
+    app.firmware.verify(&bytes, signature.as_deref(), facts.proof.is_some())?;
     let digest = digest_of(&bytes);
+    // The same bytes keep the name by which people know them.
+    let name = match (app.firmware.get(&digest), name) {
+        (Some(known), _) => known.row.name.clone(),
+        (None, Some(name)) => checked_name(name)?,
+        (None, None) => default_name(&facts),
+    };
     let row = FirmwareRow {
-        name: name.unwrap_or_else(|| format!("{} {}", text(&facts.project), text(&facts.version))),
+        name,
         version: text(&facts.version),
         project: text(&facts.project),
         size: bytes.len() as u64,
@@ -171,6 +210,23 @@ pub async fn add(
     let image = app.firmware.load(row).map_err(AddError::Storage)?;
     offer(app, &image);
     Ok(image.row)
+}
+
+/// A name that a person can type and a table can show.
+fn checked_name(name: String) -> Result<String, AddError> {
+    let is_plain = is_harmless(&name) && name.trim() == name && !name.contains(['/', '\\']);
+    if name.is_empty() || name.len() > MAX_NAME || !is_plain || name.chars().all(|letter| letter == '.') {
+        return Err(AddError::Image(format!(
+            "{name:?} is no name of an image: it has 1 to {MAX_NAME} bytes, no slashes, no control characters, and no blanks around it"
+        )));
+    }
+    Ok(name)
+}
+
+fn default_name(facts: &host::Inspection) -> String {
+    let name = format!("{} {}", text(&facts.project), text(&facts.version));
+    let shown = harmless(name.trim()).to_string();
+    if shown.is_empty() { "unnamed".to_owned() } else { shown }
 }
 
 /// Why an image is not in the library.

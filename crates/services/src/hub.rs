@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use buoy_fleet::interest::Interest;
 use buoy_fleet::update::Update;
+use buoy_net::clock::Clock;
 use buoy_server::{BootstrapEvent, Event, Failure, OperationId, Outcome};
 use tokio::sync::{mpsc, oneshot};
 
@@ -58,10 +59,10 @@ pub enum Progress {
 
 impl Hub {
     /// A hub, and the events that updates want to know.
-    pub fn new() -> (Self, mpsc::Receiver<Arc<Event>>) {
+    pub fn new(clock: Clock) -> (Self, mpsc::Receiver<Arc<Event>>) {
         let (updates, for_updates) = mpsc::channel(UPDATES_BEHIND);
         let hub =
-            Self { waiters: Arc::default(), events: EventLog::new(), updates, interest: Arc::default() };
+            Self { waiters: Arc::default(), events: EventLog::new(clock), updates, interest: Arc::default() };
         (hub, for_updates)
     }
 

@@ -1,5 +1,6 @@
 //! Where the server listens, and how devices reach it there.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket};
 
 use anyhow::Context;
@@ -21,9 +22,106 @@ pub struct Listen {
     /// The same by HTTPS.
     pub files_tls: Option<SocketAddr>,
     /// The name or address by which devices reach this machine.
-    pub public_host: Option<String>,
+    pub public_host: Option<PublicHost>,
     /// The URL by which devices reach the files, if something stands before this machine: without a slash at its end.
     pub public_url: Option<String>,
+}
+
+/// The name or address by which devices reach this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicHost {
+    /// As it stands in a URI: an IPv6 address in brackets (RFC 3986 section 3.2.2).
+    host: String,
+    is_loopback: bool,
+}
+
+impl PublicHost {
+    /// A name (RFC 1123 section 2.1) or an address that a device can connect to.
+    ///
+    /// # Errors
+    /// Why no device could reach it, and what to write.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong =
+            |why: &str| Err(format!("{text:?} {why}; write a name or an address, as in buoy.example.org"));
+        let address = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        if let Ok(address) = address.parse::<IpAddr>() {
+            let is_broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
+            if address.is_unspecified() || address.is_multicast() || is_broadcast {
+                return wrong("is no address of one machine");
+            }
+            let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
+            return Ok(Self { host, is_loopback: address.is_loopback() });
+        }
+        if text.contains("://") || text.contains('/') {
+            return wrong("is a URL and no host");
+        }
+        if text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+            return wrong("has a port, and the ports are those of --coaps, --coap and --files");
+        }
+        let is_label = |label: &str| {
+            let bytes = label.as_bytes();
+            (1..=63).contains(&bytes.len())
+                && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+                && bytes.first() != Some(&b'-')
+                && bytes.last() != Some(&b'-')
+        };
+        let labels = text.strip_suffix('.').unwrap_or(text);
+        // A name whose last label is a number is an address that was mistyped.
+        let is_number =
+            labels.rsplit('.').next().is_some_and(|last| last.bytes().all(|it| it.is_ascii_digit()));
+        if labels.len() > 253 || !labels.split('.').all(is_label) || is_number {
+            return wrong("is neither a name nor an address");
+        }
+        let is_loopback = labels.eq_ignore_ascii_case("localhost");
+        Ok(Self { host: text.to_owned(), is_loopback })
+    }
+}
+
+impl fmt::Display for PublicHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host)
+    }
+}
+
+/// A port, and what devices are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedPort {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it is bound, as a URI.
+    pub bound: String,
+    /// By which URI devices are told to reach it: for firmware, and by the bootstrap server for good.
+    pub told: String,
+    /// Why they may not reach it there.
+    pub caution: Option<Caution>,
+}
+
+/// Why devices may not reach a port where they are told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caution {
+    /// It is on loopback: nothing but this machine reaches it.
+    Loopback,
+    /// The host that the operator named is this machine for everyone who asks.
+    LoopbackName,
+    /// The address is a guess: the one of this machine's addresses that leads outside.
+    Guess,
+    /// No address of this machine leads outside.
+    NoWay,
+}
+
+impl fmt::Display for Caution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loopback => "only this machine reaches it",
+            Self::LoopbackName => "for a device this name is the device itself; name another --public-host",
+            Self::Guess => {
+                "the address is a guess among those of this machine; if devices are in another network, name it by --public-host"
+            }
+            Self::NoWay => {
+                "this machine has no address that leads outside; name the one that devices reach by --public-host"
+            }
+        })
+    }
 }
 
 /// The sockets of all ports.
@@ -54,7 +152,7 @@ pub struct Addresses {
     pub files: Option<SocketAddr>,
     /// Files by HTTPS.
     pub files_tls: Option<SocketAddr>,
-    public_host: Option<String>,
+    public_host: Option<PublicHost>,
     public_url: Option<String>,
 }
 
@@ -77,8 +175,8 @@ impl FileScheme {
 }
 
 impl Addresses {
-    /// Each port with its name and its URI.
-    pub fn listed(&self) -> Vec<(&'static str, String)> {
+    /// All ports, and what devices are told of them.
+    pub fn listed(&self) -> Vec<ListedPort> {
         let ports = [
             ("CoAP", "coap", self.coap),
             ("CoAPS", "coaps", self.coaps),
@@ -87,10 +185,31 @@ impl Addresses {
             ("Files", "http", self.files),
             ("FilesTLS", "https", self.files_tls),
         ];
-        let named = |(name, scheme, address): (_, &str, Option<SocketAddr>)| {
-            address.map(|address| (name, format!("{scheme}://{address}")))
+        let listed = |(name, scheme, address): (_, &str, Option<SocketAddr>)| {
+            let address = address?;
+            let of_url = match scheme {
+                "http" => self.public_url(FileScheme::Http),
+                "https" => self.public_url(FileScheme::Https),
+                _ => None,
+            };
+            // What stands before this machine is the operator's own business.
+            let caution = if of_url.is_some() { None } else { self.caution(address) };
+            let told = of_url.unwrap_or_else(|| self.uri(scheme, address));
+            Some(ListedPort { name, bound: format!("{scheme}://{address}"), told, caution })
         };
-        ports.into_iter().filter_map(named).collect()
+        ports.into_iter().filter_map(listed).collect()
+    }
+
+    fn caution(&self, address: SocketAddr) -> Option<Caution> {
+        if address.ip().is_loopback() {
+            return Some(Caution::Loopback);
+        }
+        match &self.public_host {
+            Some(host) => host.is_loopback.then_some(Caution::LoopbackName),
+            None if !address.ip().is_unspecified() => None,
+            None if outward_address().is_loopback() => Some(Caution::NoWay),
+            None => Some(Caution::Guess),
+        }
     }
 
     /// Where devices find plain CoAP.
@@ -103,17 +222,31 @@ impl Addresses {
         self.coaps.map(|address| self.uri("coaps", address))
     }
 
+    /// Where devices are configured over plain CoAP.
+    pub fn bootstrap_uri(&self) -> Option<String> {
+        self.bootstrap.map(|address| self.uri("coap", address))
+    }
+
+    /// Where devices are configured over DTLS.
+    pub fn bootstraps_uri(&self) -> Option<String> {
+        self.bootstraps.map(|address| self.uri("coaps", address))
+    }
+
     /// Where devices find files, without a slash at the end; `None` if they are not served by this protocol.
     pub fn files_uri(&self, scheme: FileScheme) -> Option<String> {
-        let has_scheme = |url: &&String| url.split_once("://").is_some_and(|(name, _)| name == scheme.name());
-        if let Some(url) = self.public_url.as_ref().filter(has_scheme) {
-            return Some(url.clone());
+        if let Some(url) = self.public_url(scheme) {
+            return Some(url);
         }
         let address = match scheme {
             FileScheme::Http => self.files,
             FileScheme::Https => self.files_tls,
         };
         address.map(|address| self.uri(scheme.name(), address))
+    }
+
+    fn public_url(&self, scheme: FileScheme) -> Option<String> {
+        let has_scheme = |url: &&String| url.split_once("://").is_some_and(|(name, _)| name == scheme.name());
+        self.public_url.as_ref().filter(has_scheme).cloned()
     }
 
     /// A port as devices reach it: by the name that the operator said, or by the address itself, or, where that is any of the
@@ -188,6 +321,73 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_public_host_is_a_name_or_an_address_of_one_machine() {
+        for (text, host) in [
+            ("buoy.example.org", "buoy.example.org"),
+            ("localhost", "localhost"),
+            ("192.0.2.7", "192.0.2.7"),
+            ("2001:db8::1", "[2001:db8::1]"),
+            ("[2001:db8::1]", "[2001:db8::1]"),
+        ] {
+            assert_eq!(PublicHost::parse(text).unwrap().to_string(), host);
+        }
+        for text in [
+            "",
+            " ",
+            "0.0.0.0",
+            "::",
+            "[::]",
+            "255.255.255.255",
+            "224.0.0.1",
+            "coaps://buoy.example.org",
+            "buoy/x",
+            "buoy.example.org:5684",
+            "192.0.2.7:5684",
+            "[2001:db8::1]:5684",
+            "buoy example",
+            "-a.example",
+            "a..b",
+            "192.0.2.999",
+            "1.2.3",
+            "b\u{fc}oy.example",
+            "a\nb",
+            "user@host",
+        ] {
+            let refused = PublicHost::parse(text).unwrap_err();
+            assert!(refused.contains("buoy.example.org"), "{text:?}: {refused}");
+        }
+    }
+
+    #[test]
+    fn what_devices_are_told_and_may_not_reach_is_said() {
+        let mut addresses = Addresses {
+            coap: Some(([127, 0, 0, 1], 5683).into()),
+            coaps: Some(([0, 0, 0, 0], 5684).into()),
+            bootstrap: None,
+            bootstraps: Some(([192, 0, 2, 7], 5694).into()),
+            files: Some(([0, 0, 0, 0], 8081).into()),
+            files_tls: None,
+            public_host: None,
+            public_url: Some("http://files.example.org".to_owned()),
+        };
+        let cautions = |addresses: &Addresses| {
+            addresses.listed().iter().map(|port| (port.name, port.caution)).collect::<Vec<_>>()
+        };
+        let guess = cautions(&addresses)[1].1;
+        assert!(matches!(guess, Some(Caution::Guess | Caution::NoWay)), "{guess:?}");
+        addresses.public_host = Some(PublicHost::parse("192.0.2.9").unwrap());
+        assert_eq!(
+            cautions(&addresses),
+            [("CoAP", Some(Caution::Loopback)), ("CoAPS", None), ("BootstrapS", None), ("Files", None)]
+        );
+        let listed = addresses.listed();
+        assert_eq!(listed[1].told, "coaps://192.0.2.9:5684");
+        assert_eq!(listed[3].told, "http://files.example.org");
+        addresses.public_host = Some(PublicHost::parse("localhost").unwrap());
+        assert_eq!(cautions(&addresses)[1].1, Some(Caution::LoopbackName));
+    }
+
+    #[test]
     fn devices_are_told_an_address_that_they_can_reach() {
         let mut addresses = Addresses {
             coap: Some(([127, 0, 0, 1], 5683).into()),
@@ -201,7 +401,7 @@ mod tests {
         };
         assert_eq!(addresses.coap_uri().unwrap(), "coap://127.0.0.1:5683");
         assert!(!addresses.coaps_uri().unwrap().contains("0.0.0.0"));
-        addresses.public_host = Some("buoy.example.org".to_owned());
+        addresses.public_host = Some(PublicHost::parse("buoy.example.org").unwrap());
         assert_eq!(addresses.coaps_uri().unwrap(), "coaps://buoy.example.org:5684");
         assert_eq!(addresses.files_uri(FileScheme::Http).unwrap(), "http://buoy.example.org:8081");
         assert_eq!(addresses.files_uri(FileScheme::Https), None);

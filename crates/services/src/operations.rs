@@ -339,7 +339,7 @@ fn described(record: &OperationRecord, models: &DeviceModels<'_>) -> api::Operat
         let base = lwm2m_path(&operation.path).unwrap_or(Path::ROOT);
         let format = format.unwrap_or(ContentFormat::TEXT);
         match path_values::decode(models, format, base, &answer.payload, record.changed_at) {
-            Ok(values) => operation.values = Some(values),
+            Ok(listed) => (operation.values, operation.history) = (Some(listed.values), listed.history),
             Err(error) => operation.detail = Some(format!("the device's answer cannot be read: {error}")),
         }
     }
@@ -370,6 +370,7 @@ fn summary(record: &OperationRecord) -> api::Operation {
         code: record.answer.as_ref().map(|answer| Code::from_byte(answer.code).to_string()),
         detail: record.failure.map(|failure| failure.to_string()).or(words).filter(|text| !text.is_empty()),
         values: None,
+        history: Vec::new(),
         links: None,
         location: None,
     }

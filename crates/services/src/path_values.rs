@@ -8,10 +8,19 @@ use buoy_lwm2m::value::{ObjectLink, OwnedValue, ValueType};
 use serde_json::{Value as Json, json};
 
 use crate::hex;
-use crate::values::{DeviceModels, Entry};
+use crate::values::{DeviceModels, TimedEntry, timed};
 
 /// Values to write, by their paths; without a value a path only is named.
 pub type Values = Vec<(Path, Option<OwnedValue>)>;
+
+/// Values that came together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listed {
+    /// Those that hold now.
+    pub values: Vec<PathValue>,
+    /// Those that held before, each with its time.
+    pub history: Vec<PathValue>,
+}
 
 /// What a payload says. `received_at` is when it came, in milliseconds since the epoch.
 ///
@@ -23,25 +32,35 @@ pub fn decode(
     base: Path,
     payload: &[u8],
     received_at: u64,
-) -> Result<Vec<PathValue>, String> {
+) -> Result<Listed, String> {
     let entries = models.decode(format, base, payload).map_err(|error| error.to_string())?;
-    Ok(listed(entries, received_at))
+    Ok(listed(timed(entries, received_at)))
 }
 
-/// Values that were read of a payload which came at `received_at`, in milliseconds since the epoch.
-pub fn listed(entries: Vec<Entry>, received_at: u64) -> Vec<PathValue> {
-    entries.into_iter().filter_map(|entry| path_value(entry, received_at)).collect()
+/// Values in the shape of `/api/v1`: the history has the oldest first.
+pub fn listed(mut entries: Vec<TimedEntry>) -> Listed {
+    let mut listed = Listed::default();
+    let values = entries.extract_if(.., |timed| timed.is_present);
+    listed.values = values.filter_map(path_value).collect();
+    entries.sort_by_key(|timed| timed.at);
+    listed.history = entries.into_iter().filter_map(path_value).collect();
+    listed
 }
 
-fn path_value(entry: Entry, received_at: u64) -> Option<PathValue> {
+fn path_value(timed: TimedEntry) -> Option<PathValue> {
+    let TimedEntry { entry, at, is_present } = timed;
     let value = entry.value?;
-    let at = entry.time.map(|time| time.resolve(received_at as f64 / 1000.0) * 1000.0);
     Some(PathValue {
         path: entry.path.to_string(),
         kind: Some(type_name(value.value_type()).into()),
         value: json_of(value),
-        at: at.map(|at| at.max(0.0) as u64),
+        at: (entry.time.is_some() || !is_present).then_some(at),
     })
+}
+
+/// A number as JSON has it, which has no word for what is not finite: that is text.
+pub fn json_of_float(number: f64) -> Json {
+    if number.is_finite() { json!(number) } else { json!(number.to_string()) }
 }
 
 /// A value as JSON has it.
@@ -50,9 +69,7 @@ fn json_of(value: OwnedValue) -> Json {
         OwnedValue::String(text) | OwnedValue::CoreLink(text) => json!(text),
         OwnedValue::Integer(number) => json!(number),
         OwnedValue::UnsignedInteger(number) => json!(number),
-        // JSON has no word for what is not a number.
-        OwnedValue::Float(number) if number.is_finite() => json!(number),
-        OwnedValue::Float(number) => json!(number.to_string()),
+        OwnedValue::Float(number) => json_of_float(number),
         OwnedValue::Boolean(on) => json!(on),
         OwnedValue::Opaque(bytes) => json!(hex::encode(&bytes)),
         OwnedValue::Time(seconds) => json!(seconds.saturating_mul(1000)),
@@ -140,7 +157,7 @@ const fn form_of(value_type: ValueType) -> &'static str {
         ValueType::Float => "is a number",
         ValueType::Boolean => "is true or false",
         ValueType::Opaque => "is a JSON string of hexadecimal digits",
-        ValueType::Time => "is in milliseconds since 1970",
+        ValueType::Time => "is a number of milliseconds since 1970, or text as in 2026-11-30T12:00:00Z",
         ValueType::ObjectLink => "is a JSON string as in 3:0",
     }
 }
@@ -165,7 +182,7 @@ fn typed_value(value: &Json, value_type: ValueType) -> Option<OwnedValue> {
         }
         ValueType::Boolean => OwnedValue::Boolean(boolean(value)?),
         ValueType::Opaque => OwnedValue::Opaque(hex::decode(value.as_str()?)?),
-        ValueType::Time => OwnedValue::Time(number(value, Json::as_i64)?.div_euclid(1000)),
+        ValueType::Time => OwnedValue::Time(time(value)?),
         ValueType::ObjectLink => OwnedValue::ObjectLink(object_link(value)?),
     })
 }
@@ -173,6 +190,13 @@ fn typed_value(value: &Json, value_type: ValueType) -> Option<OwnedValue> {
 /// Numbers come as JSON numbers or as text.
 fn number<T: std::str::FromStr>(value: &Json, read: fn(&Json) -> Option<T>) -> Option<T> {
     value.as_str().map_or_else(|| read(value), |text| text.parse().ok())
+}
+
+/// Seconds since 1970: written as milliseconds, or as `buoy ctl` shows a time (RFC 3339).
+fn time(value: &Json) -> Option<i64> {
+    let written = value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let millis = || number(value, Json::as_i64);
+    written.map(jiff::Timestamp::as_second).or_else(|| Some(millis()?.div_euclid(1000)))
 }
 
 fn boolean(value: &Json) -> Option<bool> {
@@ -188,4 +212,47 @@ fn object_link(value: &Json) -> Option<ObjectLink> {
     }
     let id = |name| u16::try_from(value.get(name)?.as_u64()?).ok();
     Some(ObjectLink { object: id("objectId")?, instance: id("objectInstanceId")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buoy_lwm2m::model::Registry;
+
+    const NOW: u64 = 1_800_000_000_000;
+
+    #[test]
+    fn the_latest_value_is_the_present_one_and_the_others_are_history() {
+        let registry = Registry::standard();
+        let models = DeviceModels::of_any(&registry);
+        let payload = br#"[{"bn":"/3303/0/5700","t":-60,"v":20.5},{"v":21.5},{"t":-120,"v":19.5}]"#;
+        let Listed { values, history } =
+            decode(&models, ContentFormat::SENML_JSON, Path::ROOT, payload, NOW).unwrap();
+        let numbers =
+            |all: &[PathValue]| all.iter().map(|one| (one.value.clone(), one.at)).collect::<Vec<_>>();
+        assert_eq!(numbers(&values), [(json!(21.5), None)]);
+        assert_eq!(
+            numbers(&history),
+            [(json!(19.5), Some(NOW - 120_000)), (json!(20.5), Some(NOW - 60_000))]
+        );
+    }
+
+    #[test]
+    fn a_time_is_written_as_milliseconds_or_as_it_is_shown() {
+        let registry = Registry::standard();
+        let models = DeviceModels::of_any(&registry);
+        let read = |value: Json| read_value(Path::resource(3, 0, 13), &value, None, &models);
+        let time = Ok(OwnedValue::Time(1_795_466_474));
+        assert_eq!(read(json!(1_795_466_474_000_i64)), time);
+        assert_eq!(read(json!("2026-11-23T20:41:14Z")), time);
+        assert_eq!(read(json!("2026-11-23T21:41:14+01:00")), time);
+        assert!(read(json!("tomorrow")).unwrap_err().contains("2026-11-30T12:00:00Z"));
+    }
+
+    #[test]
+    fn what_is_not_finite_is_text() {
+        assert_eq!(json_of_float(f64::INFINITY), json!("inf"));
+        assert_eq!(json_of_float(f64::NEG_INFINITY), json!("-inf"));
+        assert_eq!(json_of_float(1.5), json!(1.5));
+    }
 }

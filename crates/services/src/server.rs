@@ -26,7 +26,7 @@ use buoy_store::{Page, Purpose, Reader, Store};
 use crate::app::App;
 use crate::changes;
 use crate::credentials::{ChangedCredentials, Credentials};
-use crate::data_folder::{database, lock};
+use crate::data_folder::{check_database, database, lock};
 use crate::devices::DeviceNames;
 use crate::downloads::Downloads;
 use crate::failures::Failures;
@@ -63,6 +63,8 @@ pub struct Settings {
     pub shards: usize,
     /// A folder of object definitions in OMA's XML.
     pub models: Option<PathBuf>,
+    /// Public keys of releases (PEM): signatures that none of them verifies are refused. Without any they are carried as they come.
+    pub release_keys: Vec<PathBuf>,
     /// How long values, and what has ended, are kept.
     pub retention_days: u32,
     /// How long a device in queue mode is taken to listen after a contact.
@@ -107,6 +109,7 @@ impl Opened {
             format!("the data folder {} cannot be made; choose another --data", settings.data.display())
         })?;
         let lock = lock(&settings.data)?;
+        check_database(&database(&settings.data))?;
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&database(&settings.data))?);
         let models = Arc::new(load_models(settings.models.as_deref())?);
         Ok(Self { settings, store, models, lock })
@@ -133,7 +136,7 @@ impl Bound {
         let failures = Failures::none();
         let supervisor = failures.supervisor();
         let clock = Clock::start();
-        let (hub, events) = Hub::new();
+        let (hub, events) = Hub::new(clock);
         let (journal, journal_thread) = start_journal(&settings, &store, &models, clock, &hub, &supervisor)?;
         let reader = store.reader()?;
         let reader = &*reader;
@@ -173,9 +176,11 @@ impl Bound {
                 journal: Box::new(journal.clone()),
                 publish: Box::new({
                     let (hub, mut refusals) = (hub.clone(), Refusals::new(endpoints.clone()));
+                    let mut notices = Notices::new(hub.clone());
                     let device_names = device_names.clone();
                     move |events| {
                         refusals.tell(events);
+                        notices.publish_unreadable(events);
                         device_names.follow(events);
                         hub.publish(events);
                     }
@@ -195,7 +200,7 @@ impl Bound {
             failures,
             models,
             clock,
-            firmware: Library::open(settings.data.join("firmware"))?,
+            firmware: Library::open(settings.data.join("firmware"), &settings.release_keys)?,
             next_operation: AtomicU64::new(reader.last_operation()? + 1),
             store,
             readers: Mutex::default(),

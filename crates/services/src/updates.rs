@@ -19,10 +19,9 @@ use buoy_store::{Change, ChangeSet, KeyRow};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::App;
-use crate::changes::base_of;
 use crate::hub::Progress;
 use crate::principal::Principal;
-use crate::values::{DeviceModels, Entry};
+use crate::values::{DeviceModels, Entry, present, timed};
 
 /// How long one question to a device may wait for it; the stages have limits of their own.
 const ACTION_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -249,8 +248,7 @@ impl Driver {
 
     fn reported(&mut self, now: u64, report: &Report) {
         let models = DeviceModels::of_any(&self.app.models);
-        let readable = models.decode_readable(report.format, base_of(report), &report.payload);
-        for value in readable.entries.iter().filter_map(value_of) {
+        for value in present(models.read_report(report).values).iter().filter_map(value_of) {
             self.engine.handle_event(now, &FleetEvent::Said(&report.endpoint, value), &mut self.outbox);
         }
     }
@@ -261,7 +259,8 @@ impl Driver {
             Ok(reply) if reply.code.is_success() => {
                 let format = reply.format.unwrap_or(ContentFormat::TEXT);
                 let models = DeviceModels::of_any(&self.app.models);
-                entries = models.decode(format, path, &reply.payload).unwrap_or_default();
+                let decoded = models.decode(format, path, &reply.payload).unwrap_or_default();
+                entries = present(timed(decoded, self.app.now()));
                 let value = entries.iter().filter(|entry| entry.path == path).find_map(value_of);
                 value.map_or(Answer::Done, Answer::Value)
             }

@@ -6,7 +6,7 @@ use buoy_lwm2m::model::Registry;
 use buoy_lwm2m::operation::ObjectVersion;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{OwnedValue, ValueType};
-use buoy_server::ObjectList;
+use buoy_server::{ObjectList, Report};
 
 /// The largest payload that is written to a device in one operation, firmware aside.
 const MAX_PAYLOAD: usize = 1 << 20;
@@ -22,13 +22,40 @@ pub struct Entry {
     pub time: Option<format::Timestamp>,
 }
 
-/// What could be read of a payload.
+/// A value, and when it held.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TimedEntry {
+    /// What, and where.
+    pub entry: Entry,
+    /// When, in milliseconds since the epoch: the device's word as far as it can be believed, else when it came.
+    pub at: u64,
+    /// Whether no later value of the path came with it (RFC 8428 section 4.5.3). The others are history.
+    pub is_present: bool,
+}
+
+/// What could be read of a report.
 #[derive(Clone, Debug, Default)]
-pub struct Readable {
-    /// The values.
-    pub entries: Vec<Entry>,
-    /// What could not be read, and why.
+pub struct ReadReport {
+    /// The values, in the report's order.
+    pub values: Vec<TimedEntry>,
+    /// Which value is of a wrong type, if one is. That the payload is damaged is told by the engine's `Event::Unreadable`.
     pub problem: Option<String>,
+}
+
+/// When each value held that came at `received_at`, in milliseconds since the epoch.
+pub fn timed(entries: Vec<Entry>, received_at: u64) -> Vec<TimedEntry> {
+    let moments = format::moments(entries.iter().map(|entry| (entry.path, entry.time)), received_at);
+    let timed = |(entry, moment): (_, format::Moment)| TimedEntry {
+        entry,
+        at: moment.at,
+        is_present: moment.is_present,
+    };
+    entries.into_iter().zip(moments).map(timed).collect()
+}
+
+/// The values that hold now, of those that came.
+pub fn present(entries: Vec<TimedEntry>) -> Vec<Entry> {
+    entries.into_iter().filter(|timed| timed.is_present).map(|timed| timed.entry).collect()
 }
 
 /// The object models as one device's versions select them.
@@ -80,45 +107,32 @@ impl<'a> DeviceModels<'a> {
         self.registry.resource(path, self.version(path.object_id()?))
     }
 
-    /// Reads what can be read of a payload: a value that is not of its resource's type is taken for what it looks like, and one that cannot
+    /// Reads what can be read of a report: a value that is not of its resource's type is taken for what it looks like, and one that cannot
     /// be read at all is left out, and said.
-    pub fn decode_readable(&self, format: ContentFormat, base: Path, payload: &[u8]) -> Readable {
-        let mut readable = Readable::default();
-        let items = match format::decode(format, base, payload) {
-            Ok(items) => items,
-            Err(error) => {
-                readable.problem = Some(error.to_string());
-                return readable;
-            }
-        };
-        for item in items {
-            let item = match item {
-                Ok(item) => item,
-                Err(error) => {
-                    // Where the next value would begin is not known.
-                    readable.problem = Some(error.to_string());
-                    break;
-                }
-            };
-            let Some(raw) = item.value else {
-                readable.entries.push(Entry { path: item.path, value: None, time: item.time });
-                continue;
-            };
-            let mut scratch = vec![0; raw.scratch_len()];
-            let of_type = self.value_type(item.path).and_then(|it| raw.resolve(it, &mut scratch).ok());
-            let of_type = of_type.map(|value| value.to_owned());
-            let value = match of_type {
-                Some(value) => Ok(value),
-                None => raw.resolve(raw.guess(), &mut scratch).map(|value| value.to_owned()),
-            };
-            match value {
-                Ok(value) => {
-                    readable.entries.push(Entry { path: item.path, value: Some(value), time: item.time });
-                }
-                Err(error) => readable.problem = Some(format!("{}: {error}", item.path)),
+    pub fn read_report(&self, report: &Report) -> ReadReport {
+        let mut read = ReadReport::default();
+        for (item, moment) in report.items() {
+            match self.resolve(&item) {
+                Ok(value) => read.values.push(TimedEntry {
+                    entry: Entry { path: item.path, value, time: item.time },
+                    at: moment.at,
+                    is_present: moment.is_present,
+                }),
+                Err(error) => read.problem = Some(format!("{}: {error}", item.path)),
             }
         }
-        readable
+        read
+    }
+
+    /// The value of an item: of its resource's type, or else of the one that it looks like.
+    fn resolve(&self, item: &format::Item<'_>) -> Result<Option<OwnedValue>, FormatError> {
+        let Some(raw) = item.value else { return Ok(None) };
+        let mut scratch = vec![0; raw.scratch_len()];
+        let of_type = self.value_type(item.path).and_then(|it| raw.resolve(it, &mut scratch).ok());
+        if let Some(value) = of_type {
+            return Ok(Some(value.to_owned()));
+        }
+        raw.resolve(raw.guess(), &mut scratch).map(|value| Some(value.to_owned()))
     }
 
     /// Reads a payload. Values of resources that no model describes are taken for what they look like.

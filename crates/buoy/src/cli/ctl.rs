@@ -1,13 +1,16 @@
 //! `buoy ctl`: every call of the REST interface as a verb.
 //!
-//! Tables are for people; `--json` gives what the server said, one document or one line an event, for scripts. Exit codes: 0 it was
-//! done, 1 it was not (the device or the server refused, or the update did not end well), 2 the command line is wrong.
+//! Tables are for people; `--json` gives what the server said, one document or one line an event, for scripts. Standard output has values
+//! and lists alone; what else there is to say goes to standard error.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod audit;
 mod bootstrap;
 mod credentials;
 mod devices;
 mod events;
+mod exit;
 mod firmware;
 mod operations;
 mod output;
@@ -15,9 +18,23 @@ mod output;
 use buoy_api::client::Client;
 use clap::Subcommand;
 
+pub(super) use exit::Exit;
 use output::Output;
 
+/// Shown below the help.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it was done
+  1  the device or the server refused, or an update did not end well
+  2  the command line is wrong
+  3  the device has not answered: its operation is queued, or was given up
+  4  no device of this name is known
+  5  the server cannot be reached, or is no Buoy server
+
+Values of devices are shown with control characters and other characters that act on a terminal escaped; --json is exact.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
 pub(crate) struct Args {
     /// The server.
     #[arg(
@@ -90,6 +107,11 @@ enum Verb {
 
 /// Does what the command line says.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    if args.server.contains(char::is_whitespace) || args.server.is_empty() {
+        let reason =
+            format!("--server {:?} is no address of a server, as in http://127.0.0.1:8080", args.server);
+        return Err(exit::NotDone::error(Exit::WrongUse, reason));
+    }
     let client = Client::new(&args.server);
     let out = if args.json { Output::Json } else { Output::Table };
     match &args.verb {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use buoy_api::client::{Client, ClientError};
 use buoy_api::{Delivery, Firmware, StartUpdate, Update};
+use buoy_lwm2m::text::harmless;
 use serde_json::{Value, json};
 
 use cast::{Cast, Device};
@@ -118,13 +119,13 @@ impl Story<'_> {
         println!("\n{}. {name}", self.steps);
         let outcome =
             act(self.client).with_context(|| format!("step {} did not hold: {name}", self.steps))?;
-        println!("   ok: {outcome}");
+        println!("   ok: {}", harmless(&outcome));
         Ok(())
     }
 }
 
 fn say(line: &str) {
-    println!("{line}");
+    println!("{}", harmless(line));
 }
 
 /// Tries until there is an answer.
@@ -243,7 +244,7 @@ fn follow(client: &Client, id: u64) -> anyhow::Result<Update> {
     wait_for("the update", || {
         let update = client.update(id)?;
         for stage in update.history.iter().skip(told) {
-            println!("   … {}", stage.detail);
+            println!("   … {}", harmless(&stage.detail));
         }
         told = update.history.len();
         Ok(update.ended.then_some(update))

@@ -16,13 +16,14 @@ mod vault;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use buoy_lwm2m::operation::LwM2mVersion;
+use buoy_lwm2m::text::harmless;
 use buoy_ota::boot::{self, Attempts, BootReason};
 use buoy_ota::container::Proof;
 use buoy_ota::device::{Device, Identity};
@@ -34,6 +35,8 @@ use buoy_ota::simflash::FileFlash;
 use buoy_ota::slots::{Layout, Slot};
 
 pub(crate) use app::Behaviour;
+
+use super::fw::signature_names;
 
 /// The flash of the common modules.
 const FLASH_LEN: u32 = 4 << 20;
@@ -61,7 +64,7 @@ pub(crate) struct Args {
     /// The image that a new flash leaves the factory with.
     #[arg(long, value_name = "IMAGE")]
     factory: Option<PathBuf>,
-    /// Its detached signature [default: IMAGE.sig]
+    /// Its detached signature [default: IMAGE.sig, or IMAGE with .signature or .sig in place of its extension]
     #[arg(long, value_name = "FILE")]
     factory_signature: Option<PathBuf>,
     /// Seconds.
@@ -84,6 +87,8 @@ pub(crate) struct Args {
 /// Runs the device until it is ended.
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let parts = Parts::load(&args)?;
+    // What libraries have to say, as of certificates, is said once: by the image that runs.
+    super::logging::start(super::logging::LogFormat::Text, "warn");
     match &args.run_slot {
         Some(slot) => app::run(&args, &parts, parse_slot(slot)?),
         None => {
@@ -145,7 +150,10 @@ fn boot_forever(args: &Args, parts: &Parts) -> anyhow::Result<()> {
             boot::decide(&mut flash, &parts.device(), Attempts::DEFAULT)?
         };
         let version = decision.image.info().descriptor.version;
-        println!("BOOT {} {:?} {}", version.as_str(), decision.image.slot(), reason(&decision.reason));
+        // The version is what the image says, and may be anything.
+        let line =
+            format!("BOOT {} {:?} {}", version.as_str(), decision.image.slot(), reason(&decision.reason));
+        println!("{}", harmless(&line));
         let on_trial = matches!(decision.reason, BootReason::Trial { .. });
         match watch(spawn(args, decision.image.slot())?)? {
             Ended::Reboot => println!("REBOOT"),
@@ -184,11 +192,17 @@ fn provision(args: &Args, parts: &Parts) -> anyhow::Result<()> {
             args.flash.display()
         );
     };
-    let signature_path = args.factory_signature.clone().unwrap_or_else(|| {
-        let mut name = image_path.as_os_str().to_owned();
-        name.push(".sig");
-        name.into()
-    });
+    let names = signature_names(image_path);
+    let beside = || {
+        let listed: Vec<_> = names.iter().map(|name| name.display().to_string()).collect();
+        names.iter().find(|name| name.exists()).cloned().with_context(|| {
+            format!(
+                "no signature of the factory image was found at any of {}; name it by --factory-signature",
+                listed.join(", ")
+            )
+        })
+    };
+    let signature_path = args.factory_signature.clone().map_or_else(beside, Ok)?;
     let read = |path: &PathBuf| fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
     let (image, signature) = (read(image_path)?, read(&signature_path)?);
     let region = parts.layout.slot(Slot::Factory).context("the layout has no factory slot")?;
@@ -202,7 +216,9 @@ fn provision(args: &Args, parts: &Parts) -> anyhow::Result<()> {
         flash.flash_externally(buoy_ota::partition::TABLE_OFFSET, &table)?;
         flash.flash_externally(region.image.offset(), &contents)?;
         drop(flash);
-        Ok(fs::rename(&part, &args.flash)?)
+        fs::rename(&part, &args.flash)?;
+        let folder = args.flash.parent().filter(|folder| !folder.as_os_str().is_empty());
+        Ok(storage::sync_folder(folder.unwrap_or(Path::new(".")))?)
     };
     write().with_context(|| format!("the flash {} cannot be made", args.flash.display()))
 }
@@ -256,7 +272,7 @@ fn watch(mut child: Child) -> anyhow::Result<Ended> {
     loop {
         match received.recv_timeout(WATCHDOG) {
             Ok(line) if line == app::HEARTBEAT => {}
-            Ok(line) => println!("{line}"),
+            Ok(line) => println!("{}", harmless(&line)),
             Err(RecvTimeoutError::Timeout) => {
                 child.kill()?;
                 child.wait()?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use buoy_lwm2m::text::harmless;
 use buoy_ota::host::{self, ImageBuilder, PrivateKey};
 use buoy_ota::signature::Algorithm;
 use clap::{Subcommand, ValueEnum};
@@ -54,7 +55,8 @@ enum Command {
         /// The public key, or a certificate that holds it.
         #[arg(long, value_name = "PUBLIC_KEY_OR_CERT.pem")]
         key: PathBuf,
-        /// The detached signature [default: IMAGE.sig]; a container carries its own.
+        /// The detached signature [default: IMAGE.sig, or IMAGE with .signature or .sig in place of its extension]; a container carries its
+        /// own.
         #[arg(long, value_name = "FILE")]
         signature: Option<PathBuf>,
         /// The image.
@@ -145,6 +147,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
             if sequence != 0 && !with_manifest {
                 bail!("--sequence is a part of the manifest; add --manifest");
             }
+            if with_manifest && host::inspect(&bytes).kind != host::PackageKind::Image {
+                bail!(
+                    "{} is no ESP32 image: a manifest says what the image says of itself; sign this file with an RSA or P-256 key, without --manifest",
+                    image.display()
+                );
+            }
             let signature = if with_manifest {
                 host::sign_manifest(
                     &bytes,
@@ -195,13 +203,48 @@ fn verify(key: &Path, signature: Option<&Path>, image: &Path) -> anyhow::Result<
     let pem = read_text(key)?;
     let bytes = read(image)?;
     // Where `buoy fw sign` puts it.
-    let beside = with_suffix(image, ".sig");
-    let beside = (host::inspect(&bytes).proof.is_none() && beside.exists()).then_some(&*beside);
-    let signature = signature.or(beside).map(read).transpose()?;
+    let names = signature_names(image);
+    let beside = names.iter().find(|name| name.exists()).filter(|_| host::inspect(&bytes).proof.is_none());
+    let signature = signature.or(beside.map(PathBuf::as_path)).map(read).transpose()?;
     host::verify(&bytes, signature.as_deref(), &pem)
         .with_context(|| format!("{} is NOT verified", image.display()))?;
     println!("{}: verified", image.display());
     Ok(())
+}
+
+/// Where a signature may lie beside an image, in the order in which it is looked for: where `buoy fw sign` puts it, and as `openssl dgst`
+/// is told in most guides.
+pub(crate) fn signature_names(image: &Path) -> Vec<PathBuf> {
+    let mut names = vec![with_suffix(image, ".sig")];
+    for extension in ["signature", "sig"] {
+        let name = image.with_extension(extension);
+        if name != image && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn kind_of(kind: host::PackageKind) -> &'static str {
+    match kind {
+        host::PackageKind::Image => "Image",
+        host::PackageKind::Container => "Container",
+        host::PackageKind::Signature => "Signature",
+        host::PackageKind::Manifest => "Manifest",
+        host::PackageKind::McubootImage => "McubootImage",
+        host::PackageKind::Unknown => "Unknown",
+    }
+}
+
+fn format_of(kind: host::PackageKind) -> Option<&'static str> {
+    match kind {
+        host::PackageKind::Image => Some("ESP32"),
+        host::PackageKind::McubootImage => Some("MCUboot"),
+        host::PackageKind::Unknown => {
+            Some("unknown: it can be signed and carried; an update has to be told its version (--expect)")
+        }
+        _ => None,
+    }
 }
 
 fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
@@ -211,7 +254,8 @@ fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
         Err(error) => format!("damaged: {error}"),
     });
     let rows = [
-        ("kind", Some(format!("{:?}", facts.kind))),
+        ("kind", Some(kind_of(facts.kind).to_owned())),
+        ("format", format_of(facts.kind).map(str::to_owned)),
         ("bytes", Some(facts.file_len.to_string())),
         ("sha256", Some(facts.sha256.0.iter().map(|byte| format!("{byte:02x}")).collect())),
         ("project", facts.project),
@@ -228,7 +272,8 @@ fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
             known.map(|(name, value)| (name.replace(' ', "_"), serde_json::Value::from(value))).collect();
         println!("{}", serde_json::to_string_pretty(&object)?);
     } else {
-        known.for_each(|(name, value)| println!("{name:18}{value}"));
+        // Whoever built the image chose these texts.
+        known.for_each(|(name, value)| println!("{name:18}{}", harmless(&value)));
     }
     if let Some(Err(error)) = facts.image_sound {
         bail!("{} is damaged: {error}", file.display());
@@ -275,4 +320,19 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 fn read_text(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("{} cannot be read as text", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_looked_for_under_three_names() {
+        let names = |image: &str| {
+            let names = signature_names(Path::new(image));
+            names.iter().map(|name| name.display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("a/firmware.bin"), ["a/firmware.bin.sig", "a/firmware.signature", "a/firmware.sig"]);
+        assert_eq!(names("firmware"), ["firmware.sig", "firmware.signature"]);
+    }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::logging::{self, LogFormat};
 use buoy_services::identity::Files as IdentityFiles;
-use buoy_services::listen::Listen;
+use buoy_services::listen::{ListedPort, Listen, PublicHost};
 use buoy_services::server::Settings;
 
 use crate::server::{HttpPorts, Server};
@@ -57,6 +57,13 @@ pub(crate) struct Args {
     /// Where the REST interface is [default: 127.0.0.1:8080]
     #[arg(long, env = "BUOY_HTTP", value_name = "IP:PORT")]
     http: Option<SocketAddr>,
+    /// Where Leshan's REST interface for the bootstrap server is, with the credentials of that server [default: off]
+    #[arg(long, env = "BUOY_BOOTSTRAP_HTTP", value_name = "IP:PORT")]
+    bootstrap_http: Option<SocketAddr>,
+    /// A public key of your releases, or a certificate that holds it (PEM): a signature that it doesn't verify is refused at the upload.
+    /// May be given several times.
+    #[arg(long, env = "BUOY_RELEASE_KEY", value_name = "FILE")]
+    release_key: Vec<PathBuf>,
     /// Shards: threads that serve devices [default: one per core]
     #[arg(long, env = "BUOY_SHARDS", value_name = "N")]
     shards: Option<usize>,
@@ -132,6 +139,9 @@ struct File {
     bootstrap: Option<Port>,
     public_host: Option<String>,
     http: Option<SocketAddr>,
+    bootstrap_http: Option<SocketAddr>,
+    #[serde(default)]
+    release_key: Vec<PathBuf>,
     files: Option<SocketAddr>,
     files_tls: Option<SocketAddr>,
     tls_cert: Option<PathBuf>,
@@ -160,11 +170,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
             bootstrap: args.bootstrap.or(file.bootstrap).and_then(Port::address),
             files: None,
             files_tls: None,
-            public_host: args.public_host.or(file.public_host),
+            public_host: args.public_host.or(file.public_host).map(public_host).transpose()?,
             public_url: args.public_url.or(file.public_url).map(public_url).transpose()?,
         },
         shards: args.shards.or(file.shards).unwrap_or_else(cores),
         models: args.models.or(file.models),
+        release_keys: if args.release_key.is_empty() { file.release_key } else { args.release_key },
         retention_days: args.retention_days.or(file.retention_days).unwrap_or(30),
         awake_time: Duration::from_secs(args.awake_time.or(file.awake_time).unwrap_or(93)),
         identity: IdentityFiles {
@@ -177,16 +188,20 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let own = identity.certificate.clone().zip(identity.key.clone());
     let ports = HttpPorts {
         interface: args.http.or(file.http).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+        bootstrap: args.bootstrap_http.or(file.bootstrap_http),
         files: args.files.or(file.files),
         files_tls: args.files_tls.or(file.files_tls),
         tls: args.tls_cert.or(file.tls_cert).zip(args.tls_key.or(file.tls_key)).or(own),
     };
-    check(&settings, ports.interface)?;
+    check(&settings, &ports)?;
     run_threads_in_batches();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let server = Server::start(settings, &ports).await?;
-        for (name, uri) in server.addresses() {
+        for port in server.ports() {
+            announce(&port);
+        }
+        for (name, uri) in server.interfaces() {
             tracing::info!("{name} at {uri}");
             println!("{name:<10} {uri}");
         }
@@ -204,6 +219,24 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
             _ = stop_signal() => bail!("ended at the second signal; what the store could not save is lost"),
         }
     })
+}
+
+/// Says where a port is and what devices are told of it, which the bootstrap server gives them for good.
+fn announce(port: &ListedPort) {
+    let ListedPort { name, bound, told, caution } = port;
+    if told == bound {
+        println!("{name:<10} {bound}");
+    } else {
+        println!("{name:<10} {bound} (devices are told {told})");
+    }
+    match caution {
+        Some(caution) => tracing::warn!("{name} at {bound}: devices are told {told}; {caution}"),
+        None => tracing::info!("{name} at {bound}: devices are told {told}"),
+    }
+}
+
+fn public_host(text: String) -> anyhow::Result<PublicHost> {
+    PublicHost::parse(&text).map_err(|reason| anyhow::anyhow!("--public-host {reason}"))
 }
 
 fn cores() -> usize {
@@ -246,13 +279,16 @@ fn public_url(text: String) -> anyhow::Result<String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-fn check(settings: &Settings, http: SocketAddr) -> anyhow::Result<()> {
+fn check(settings: &Settings, ports: &HttpPorts) -> anyhow::Result<()> {
     let Listen { coap, coaps, bootstrap, bootstraps, .. } = &settings.listen;
     // The REST interface has no log-in yet.
-    if !http.ip().is_loopback() {
-        bail!(
-            "--http {http} is not a loopback address: without log-in the REST interface must not be reached from outside; use 127.0.0.1 or [::1]"
-        );
+    let interfaces = [("--http", Some(ports.interface)), ("--bootstrap-http", ports.bootstrap)];
+    for (flag, address) in interfaces {
+        if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
+            bail!(
+                "{flag} {address} is not a loopback address: without log-in the REST interface must not be reached from outside; use 127.0.0.1 or [::1]"
+            );
+        }
     }
     if coap.is_none() && coaps.is_none() && bootstrap.is_none() && bootstraps.is_none() {
         bail!("there is no port for devices; give --coaps, --coap, --bootstraps or --bootstrap");
@@ -272,10 +308,14 @@ fn check(settings: &Settings, http: SocketAddr) -> anyhow::Result<()> {
 
 #[cfg(unix)]
 async fn stop_signal() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    // A terminal that is closed ends the server as a stop does: nothing that was asked for is cut off.
+    let mut hang_up = signal(SignalKind::hangup())?;
     tokio::select! {
         result = tokio::signal::ctrl_c() => result,
         _ = terminate.recv() => Ok(()),
+        _ = hang_up.recv() => Ok(()),
     }
 }
 

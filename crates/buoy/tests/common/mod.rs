@@ -55,9 +55,21 @@ impl Server {
         PathBuf::from(format!("/proc/{}/root{}", self.child.id(), data.display()))
     }
 
+    /// Starts a server whose log goes to a file.
+    pub(crate) fn start_logged(data: &Path, log: &Path, extra: &[&str]) -> Self {
+        let mut command = buoy();
+        command.args(["serve", "--coaps", "off", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]);
+        let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
+        Self::spawn_with(command.arg(data).args(extra), log.into())
+    }
+
     /// Starts a server with ports of these flags alone, and reads where it is.
     pub(crate) fn spawn(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Self::spawn_with(command, Stdio::null())
+    }
+
+    fn spawn_with(command: &mut Command, log: Stdio) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut addresses = HashMap::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         while !addresses.contains_key("REST") {
@@ -117,9 +129,15 @@ impl Server {
 
     /// What a verb says on standard error; it must fail with exit code 1.
     pub(crate) fn refuses(&self, arguments: &[&str]) -> String {
+        self.fails(1, arguments)
+    }
+
+    /// What a verb says on standard error; it must fail with this exit code.
+    pub(crate) fn fails(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.ctl(arguments);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-        String::from_utf8_lossy(&output.stderr).into_owned()
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        said
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.

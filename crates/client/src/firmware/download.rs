@@ -5,8 +5,8 @@ use crate::effects::Event;
 use crate::object::Context;
 use crate::text::{Bytes, Text};
 
-/// What is behind an image's name in its signature's.
-pub const SIGNATURE_SUFFIX: &str = ".sig";
+/// The longest URI of a file: an extension may be replaced by a longer one.
+pub const FILE_URI_MAX: usize = PACKAGE_URI_MAX + 10;
 /// The largest signature or manifest beside an image.
 pub(super) const SIGNATURE_MAX: usize = 1024;
 
@@ -52,15 +52,44 @@ impl Protocol {
 pub enum Part {
     /// The package.
     Package,
-    /// The signature beside it.
+    /// The signature beside it, under one of its names.
+    Signature(SignatureName),
+}
+
+/// How a signature is named that lies beside an image, in the order in which a device looks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureName {
+    /// As in `firmware.bin.sig`, where `buoy fw sign` puts it.
+    Appended,
+    /// As in `firmware.signature`, as `openssl dgst` is often told.
     Signature,
+    /// As in `firmware.sig`.
+    Sig,
+}
+
+impl SignatureName {
+    /// The name to look for if there is no file of this one.
+    const fn next(self) -> Option<Self> {
+        match self {
+            Self::Appended => Some(Self::Signature),
+            Self::Signature => Some(Self::Sig),
+            Self::Sig => None,
+        }
+    }
+
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Appended | Self::Sig => ".sig",
+            Self::Signature => ".signature",
+        }
+    }
 }
 
 /// What the shell is to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Download {
     /// From where.
-    pub uri: Text<{ PACKAGE_URI_MAX + 4 }>,
+    pub uri: Text<FILE_URI_MAX>,
     /// From which byte on: ask for the rest only (Range, Block2), and only if the ETag is the same.
     pub offset: u32,
     /// The ETag of what has been fetched; empty if there is none.
@@ -97,8 +126,8 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
     pub fn download(&self) -> Option<Download> {
         let Phase::Pulling { offset, part, .. } = &self.phase else { return None };
         let mut uri = Text::clipped(self.uri.as_str());
-        if *part == Part::Signature {
-            signature_uri(self.uri.as_str(), &mut uri);
+        if let Part::Signature(name) = *part {
+            signature_uri(self.uri.as_str(), name, &mut uri);
         }
         let is_package = *part == Part::Package;
         Some(Download {
@@ -113,7 +142,7 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
     /// when a download goes on after a reboot.
     pub fn download_begin(&mut self, context: &mut Context<'_>, etag: &[u8], length: Option<u32>) -> Fetch {
         let Phase::Pulling { offset, part, begun, .. } = &mut self.phase else { return Fetch::Stop };
-        if *part == Part::Signature {
+        if matches!(part, Part::Signature(_)) {
             self.signature = Bytes::EMPTY;
             *offset = 0;
             return Fetch::From(0);
@@ -158,7 +187,7 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
         let news = bytes.get(skip as usize..).unwrap_or_default();
         let taken = match part {
             Part::Package => self.target.chunk(*offset, news),
-            Part::Signature => self.signature.extend(news).map_err(|_| UpdateResult::IntegrityCheckFailed),
+            Part::Signature(_) => self.signature.extend(news).map_err(|_| UpdateResult::IntegrityCheckFailed),
         };
         *offset = offset.saturating_add(u32::try_from(news.len()).unwrap_or(u32::MAX));
         if let Err(result) = taken {
@@ -172,13 +201,11 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
         let Phase::Pulling { part, .. } = &self.phase else { return };
         match part {
             Part::Package if self.target.needs_signature() => {
-                self.signature = Bytes::EMPTY;
-                self.phase = Phase::Pulling { offset: 0, part: Part::Signature, begun: true };
-                context.emit(Event::DownloadRequested);
+                self.look_for_signature(context, SignatureName::Appended);
                 return;
             }
             Part::Package => {}
-            Part::Signature => {
+            Part::Signature(_) => {
                 if let Err(result) = self.target.signature(self.signature.as_slice()) {
                     self.fail(context, result);
                     return;
@@ -188,11 +215,25 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
         self.finish(context);
     }
 
-    /// Says that the file can't be fetched. A shell tries again by itself while that makes sense.
+    fn look_for_signature(&mut self, context: &mut Context<'_>, name: SignatureName) {
+        self.signature = Bytes::EMPTY;
+        self.phase = Phase::Pulling { offset: 0, part: Part::Signature(name), begun: true };
+        context.emit(Event::DownloadRequested);
+    }
+
+    /// Says that the file can't be fetched. A shell tries again by itself while that makes sense. A signature that is not there is looked for
+    /// under its next name: see [`FirmwareUpdate::download`].
     pub fn download_failed(&mut self, context: &mut Context<'_>, error: DownloadError) {
         let Phase::Pulling { part, .. } = &self.phase else { return };
+        let part = *part;
+        if let (Part::Signature(name), DownloadError::InvalidUri) = (part, error)
+            && let Some(next) = name.next()
+        {
+            self.look_for_signature(context, next);
+            return;
+        }
         let result = match (part, error) {
-            (Part::Signature, DownloadError::InvalidUri) => UpdateResult::IntegrityCheckFailed,
+            (Part::Signature(_), DownloadError::InvalidUri) => UpdateResult::IntegrityCheckFailed,
             (_, DownloadError::ConnectionLost) => UpdateResult::ConnectionLost,
             (_, DownloadError::InvalidUri) => UpdateResult::InvalidUri,
             (_, DownloadError::UnsupportedProtocol) => UpdateResult::UnsupportedProtocol,
@@ -202,11 +243,52 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
     }
 }
 
-/// The name of the signature beside a package: the suffix stands before a query.
-fn signature_uri(package: &str, uri: &mut Text<{ PACKAGE_URI_MAX + 4 }>) {
+/// The name of the signature beside a package: it stands before a query.
+fn signature_uri(package: &str, name: SignatureName, uri: &mut Text<FILE_URI_MAX>) {
     let end = package.find(['?', '#']).unwrap_or(package.len());
     let (path, query) = package.split_at_checked(end).unwrap_or((package, ""));
-    let parts = [path, SIGNATURE_SUFFIX, query];
+    let stem = if name == SignatureName::Appended { path } else { without_extension(path) };
+    let parts = [stem, name.suffix(), query];
     *uri = Text::EMPTY;
     let _fits = parts.iter().try_for_each(|part| uri.push_str(part));
+}
+
+/// A path without the extension of its last segment, if that has one.
+fn without_extension(path: &str) -> &str {
+    let file = path.rfind('/').map_or(0, |slash| slash.saturating_add(1));
+    match path.rfind('.') {
+        Some(dot) if dot > file => path.get(..dot).unwrap_or(path),
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_has_three_names() {
+        let named = |package: &str, name| {
+            let mut uri = Text::EMPTY;
+            signature_uri(package, name, &mut uri);
+            uri.as_str().to_owned()
+        };
+        for (package, names) in [
+            (
+                "http://h/firmware.bin",
+                ["http://h/firmware.bin.sig", "http://h/firmware.signature", "http://h/firmware.sig"],
+            ),
+            (
+                "coap://h/fw/ab?x=1.2",
+                ["coap://h/fw/ab.sig?x=1.2", "coap://h/fw/ab.signature?x=1.2", "coap://h/fw/ab.sig?x=1.2"],
+            ),
+            (
+                "http://h.org/v1.2/fw",
+                ["http://h.org/v1.2/fw.sig", "http://h.org/v1.2/fw.signature", "http://h.org/v1.2/fw.sig"],
+            ),
+        ] {
+            let all = [SignatureName::Appended, SignatureName::Signature, SignatureName::Sig];
+            assert_eq!(all.map(|name| named(package, name)), names);
+        }
+    }
 }

@@ -14,7 +14,7 @@ use buoy_coap::time::Instant;
 use buoy_coap::wire::{Kind, Message, MessageWriter};
 use rand_core::Rng;
 
-use super::{Download, DownloadError, Fetch, FirmwareTarget, FirmwareUpdate, PACKAGE_URI_MAX};
+use super::{Download, DownloadError, FILE_URI_MAX, Fetch, FirmwareTarget, FirmwareUpdate};
 use crate::object::Context;
 use crate::text::{Bytes, Text};
 
@@ -30,7 +30,7 @@ pub struct CoapFetch<R> {
     endpoint: FixedEndpoint<(), 1, REQUEST, 2, 8>,
     rng: R,
     ids: MessageIds,
-    uri: Text<{ PACKAGE_URI_MAX + 4 }>,
+    uri: Text<FILE_URI_MAX>,
     blocks: Blocks,
     size: BlockSize,
     /// The ETag that the firmware object knows, once it has been asked.

@@ -13,7 +13,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use buoy_api::{BootstrapAccount, BootstrapAcl, BootstrapConfig, BootstrapCredentials, BootstrapServer};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use crate::v1::Author;
@@ -84,11 +84,15 @@ struct Said {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SaidServer {
+    #[serde(deserialize_with = "number")]
     short_id: u16,
-    #[serde(default = "a_day")]
+    #[serde(default = "a_day", deserialize_with = "number")]
     lifetime: u32,
+    #[serde(default, deserialize_with = "some_number")]
     default_min_period: Option<u32>,
+    #[serde(default, deserialize_with = "some_number")]
     default_max_period: Option<u32>,
+    #[serde(default, deserialize_with = "some_number")]
     disable_timeout: Option<u32>,
     notif_if_disabled: Option<bool>,
     binding: Option<SaidBinding>,
@@ -119,9 +123,28 @@ struct SaidSecurity {
     server_public_key: Vec<u8>,
     #[serde(default)]
     secret_key: Vec<u8>,
+    #[serde(default, deserialize_with = "some_number")]
     server_id: Option<u16>,
+    #[serde(default, deserialize_with = "some_number")]
     client_old_off_time: Option<u32>,
+    #[serde(default, deserialize_with = "some_number")]
     bootstrap_server_account_timeout: Option<u32>,
+}
+
+/// A number, which scripts also write as text.
+fn number<'de, D: Deserializer<'de>, T: std::str::FromStr>(deserializer: D) -> Result<T, D::Error> {
+    some_number(deserializer)?.ok_or_else(|| serde::de::Error::custom("a number is missing"))
+}
+
+fn some_number<'de, D: Deserializer<'de>, T: std::str::FromStr>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let text = match Value::deserialize(deserializer)? {
+        Value::Null => return Ok(None),
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    text.parse().map(Some).map_err(|_| serde::de::Error::custom("a number is out of range"))
 }
 
 impl std::fmt::Debug for SaidSecurity {
@@ -329,6 +352,19 @@ mod tests {
         assert_eq!(shown["security"]["1"]["secretKey"], Value::Null);
         assert_eq!(shown["servers"]["0"]["binding"], json!(["U", "Q"]));
         assert_eq!(shown["acls"]["0"]["acl"], json!({"123": 3}));
+    }
+
+    #[test]
+    fn numbers_may_be_text_and_a_binding_may_be_one_text() {
+        let config = said(json!({
+            "servers": {"0": {"shortId": "1", "lifetime": "300", "defaultMinPeriod": "1", "binding": "UQ"}},
+            "security": {"1": {"uri": "coap://192.0.2.1:5683", "securityMode": "NO_SEC", "serverId": "1"}},
+        }))
+        .unwrap();
+        let server = &config.servers[0];
+        assert_eq!((server.short_server_id, server.lifetime, server.default_pmin), (1, 300, Some(1)));
+        assert_eq!(server.binding, "UQ");
+        assert!(said(json!({"servers": {"0": {"shortId": "one"}}})).is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{leshan, nodes, v1};
 use buoy_services::app::App;
 use buoy_services::event_log::AppEvent;
 use buoy_services::hex;
-use buoy_services::values::DeviceModels;
+use buoy_services::values::{DeviceModels, present, timed};
 
 /// Leshan's event stream: of one device, with its CoAP messages, or of all.
 pub(super) fn leshan_stream(
@@ -24,12 +24,12 @@ pub(super) fn leshan_stream(
     endpoint: Option<String>,
 ) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>>> {
     let trace = endpoint.as_ref().map(|endpoint| Trace::start(app.clone(), endpoint));
-    let events = app.hub.events().follow(None);
+    let events = app.hub.events().follow(None).stream;
     let stream = events.filter_map(move |event| {
         // The trace ends with the stream.
         let _trace = &trace;
         // A reader that was too slow misses events, and goes on with the next.
-        let told = event.ok().and_then(|(_, event)| tell(&app, &event, endpoint.as_deref()));
+        let told = event.ok().and_then(|it| tell(&app, &it.event, endpoint.as_deref()));
         std::future::ready(
             told.map(|(name, data)| Ok(SseEvent::default().event(name).data(data.to_string()))),
         )
@@ -138,20 +138,21 @@ fn late_content(app: &App, path: &str, outcome: &Outcome) -> Option<leshan::Cont
         return Some(leshan::Content::Links(leshan::links_json(&text)));
     }
     let entries = DeviceModels::of_any(&app.models).decode(format, path, &outcome.payload).ok()?;
+    let entries = present(timed(entries, app.now()));
     nodes::node(path, &entries).map(leshan::Content::Node)
 }
 
 fn reported(app: &App, report: &Report) -> Option<(&'static str, Value)> {
     let models = DeviceModels::of_any(&app.models);
     let endpoint = &*report.endpoint;
+    // What can't be read of it is told elsewhere, and takes nothing from the rest.
+    let entries = present(models.read_report(report).values);
     match &report.source {
         ReportSource::Send => {
-            let entries = models.decode(report.format, Path::ROOT, &report.payload).ok()?;
             let paths: Vec<Path> = entries.iter().map(|entry| resource_of(entry.path)).collect();
             Some(("SEND", json!({"ep": endpoint, "val": nodes::composite(&paths, &entries)})))
         }
         ReportSource::Notification { paths, composite: true, .. } => {
-            let entries = models.decode(report.format, Path::ROOT, &report.payload).ok()?;
             let names: Vec<String> = paths.iter().map(Path::to_string).collect();
             let values = nodes::composite(paths, &entries);
             Some((
@@ -161,7 +162,6 @@ fn reported(app: &App, report: &Report) -> Option<(&'static str, Value)> {
         }
         ReportSource::Notification { paths, .. } => {
             let path = *paths.first()?;
-            let entries = models.decode(report.format, path, &report.payload).ok()?;
             let value = nodes::node(path, &entries)?;
             Some((
                 "NOTIFICATION",

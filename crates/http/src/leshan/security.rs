@@ -1,15 +1,17 @@
-//! Leshan's `/api/security`: credentials for the LwM2M server, and what the server itself shows.
+//! Leshan's `/api/security`: credentials for the LwM2M server or for the bootstrap server, each at its own address; and what the server
+//! itself shows.
 //!
 //! Leshan gives pre-shared keys back to whoever asks; here a key that was written is never read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path as UrlPath, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Json, Router};
 use base64ct::{Base64, Encoding};
 use buoy_dtls::crypto::PublicKey;
 use buoy_store::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Page, Purpose};
@@ -26,6 +28,15 @@ use buoy_services::hex;
 
 /// Leshan's list has no pages.
 const MOST: usize = 10_000;
+
+/// For the credentials of one of the two servers.
+pub(super) fn routes(purpose: Purpose) -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/security/clients", get(clients).put(put))
+        .route("/api/security/clients/{endpoint}", get(client).delete(delete))
+        .route("/api/security/server", get(server))
+        .layer(Extension(purpose))
+}
 
 /// A client's security as Leshan writes it.
 #[derive(Deserialize)]
@@ -44,7 +55,7 @@ enum Tls {
 }
 
 impl SecurityInfo {
-    fn credential(self) -> Result<NewCredential, String> {
+    fn credential(self, purpose: Purpose) -> Result<NewCredential, String> {
         if self.oscore.is_some() {
             return Err("OSCORE is not spoken here".into());
         }
@@ -53,7 +64,7 @@ impl SecurityInfo {
             Tls::Rpk { key } => Proof::rpk(&key)?,
             Tls::X509 => Proof::x509(None)?,
         };
-        NewCredential::new(Purpose::Lwm2m, &self.endpoint, proof)
+        NewCredential::new(purpose, &self.endpoint, proof)
     }
 }
 
@@ -67,9 +78,13 @@ fn not_changed(error: ChangeError) -> Plain {
 }
 
 /// Those of one device, or of all.
-async fn rows(app: &Arc<App>, endpoint: Option<String>) -> Result<Vec<CredentialRow>, Plain> {
+async fn rows(
+    app: &Arc<App>,
+    purpose: Purpose,
+    endpoint: Option<String>,
+) -> Result<Vec<CredentialRow>, Plain> {
     let read = move |store: &dyn buoy_store::Reader| {
-        let filter = CredentialFilter { endpoint: endpoint.as_deref(), purpose: Some(Purpose::Lwm2m) };
+        let filter = CredentialFilter { endpoint: endpoint.as_deref(), purpose: Some(purpose) };
         store.credentials(&filter, Page { before: u64::MAX, limit: MOST })
     };
     let rows =
@@ -105,14 +120,18 @@ fn security_json(row: &CredentialRow) -> Value {
 }
 
 /// `GET /api/security/clients`
-pub(super) async fn clients(State(app): State<Arc<App>>) -> Answer {
-    let all = by_endpoint(rows(&app, None).await?);
+async fn clients(State(app): State<Arc<App>>, Extension(purpose): Extension<Purpose>) -> Answer {
+    let all = by_endpoint(rows(&app, purpose, None).await?);
     Ok(Json(all.values().map(security_json).collect::<Value>()).into_response())
 }
 
 /// `GET /api/security/clients/{endpoint}`
-pub(super) async fn client(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>) -> Answer {
-    let all = by_endpoint(rows(&app, Some(endpoint)).await?);
+async fn client(
+    State(app): State<Arc<App>>,
+    Extension(purpose): Extension<Purpose>,
+    UrlPath(endpoint): UrlPath<String>,
+) -> Answer {
+    let all = by_endpoint(rows(&app, purpose, Some(endpoint)).await?);
     match all.values().next() {
         Some(row) => Ok(Json(security_json(row)).into_response()),
         None => Ok(not_found()),
@@ -120,7 +139,12 @@ pub(super) async fn client(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPa
 }
 
 /// `PUT /api/security/clients`: in place of all that the device had.
-pub(super) async fn put(State(app): State<Arc<App>>, Author(principal): Author, body: Bytes) -> Answer {
+async fn put(
+    State(app): State<Arc<App>>,
+    Extension(purpose): Extension<Purpose>,
+    Author(principal): Author,
+    body: Bytes,
+) -> Answer {
     let body = Zeroizing::new(Vec::from(body));
     // Its own words might quote a key.
     let info: SecurityInfo = serde_json::from_slice(&body).map_err(|error| {
@@ -130,23 +154,19 @@ pub(super) async fn put(State(app): State<Arc<App>>, Author(principal): Author, 
              {{\"endpoint\":\"…\",\"tls\":{{\"mode\":\"psk\",\"details\":{{\"identity\":\"…\",\"key\":\"hex\"}}}}}}"
         ))
     })?;
-    let new = info.credential().map_err(bad_request)?;
+    let new = info.credential(purpose).map_err(bad_request)?;
     app.credentials.replace(&principal, new, app.now()).await.map_err(not_changed)?;
     Ok(StatusCode::OK.into_response())
 }
 
 /// `DELETE /api/security/clients/{endpoint}`
-pub(super) async fn delete(
+async fn delete(
     State(app): State<Arc<App>>,
+    Extension(purpose): Extension<Purpose>,
     Author(principal): Author,
     UrlPath(endpoint): UrlPath<String>,
 ) -> Answer {
-    if !app
-        .credentials
-        .remove_all(&principal, Purpose::Lwm2m, &endpoint, app.now())
-        .await
-        .map_err(not_changed)?
-    {
+    if !app.credentials.remove_all(&principal, purpose, &endpoint, app.now()).await.map_err(not_changed)? {
         return Ok(not_found());
     }
     Ok(StatusCode::OK.into_response())

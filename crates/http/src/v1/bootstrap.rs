@@ -87,6 +87,7 @@ pub(super) async fn claims(State(app): State<Arc<App>>) -> Json<api::Page<api::B
     post, path = "/api/v1/bootstrap/claims/{endpoint}/accept", tag = "bootstrap", params(("endpoint" = String, Path)),
     responses(
         (status = 200, description = "It may come", body = api::BootstrapClaim),
+        (status = 409, description = "No configuration fits its name", body = api::Problem),
         (status = 503, description = "It cannot be saved now", body = api::Problem),
     )
 )]
@@ -95,6 +96,12 @@ pub(super) async fn accept(
     Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::BootstrapClaim> {
+    if !app.bootstrap.has_config_for(&endpoint) {
+        let detail = format!(
+            "no bootstrap configuration fits the name {endpoint}, so there is nothing to give it; add one first"
+        );
+        return Err(Problem::new(StatusCode::CONFLICT, "No configuration", detail));
+    }
     Ok(Json(app.bootstrap.accept(&principal, &endpoint).await.map_err(not_saved)?))
 }
 

@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 use zeroize::Zeroizing;
 
 use super::idempotency::Key;
-use super::{Answer, Author, JsonBody, Problem, Queries, RawBody, Segments, check_store, limit, not_saved};
+use super::{Answer, Author, CsvBody, JsonBody, Problem, Queries, Segments, check_store, limit, not_saved};
 use buoy_services::app::App;
 use buoy_services::credentials::{Added, ChangeError, NewCredential, Proof, parse_csv};
 use buoy_services::hex;
@@ -133,7 +133,7 @@ fn created(row: &CredentialRow, key: Option<api::Secret>) -> Response {
 pub(super) async fn import(
     State(app): State<Arc<App>>,
     Author(principal): Author,
-    RawBody(body): RawBody,
+    CsvBody(body): CsvBody,
 ) -> Answer<api::Imported> {
     check_store(&app)?;
     let body = Zeroizing::new(Vec::from(body));

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use buoy_api as api;
 use buoy_lwm2m::path::Path as Lwm2mPath;
 use buoy_server::RegistrationView;
@@ -16,6 +15,7 @@ use super::{Answer, Problem, Queries, Segments, limit};
 use buoy_services::app::App;
 use buoy_services::devices;
 use buoy_services::hex;
+use buoy_services::path_values::json_of_float;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -71,7 +71,7 @@ pub(super) async fn one(
 }
 
 pub(super) fn no_device(endpoint: &str) -> Problem {
-    Problem::not_found(format!("no device named {endpoint} is registered"))
+    Problem::no_device(format!("no device named {endpoint} is registered"))
 }
 
 pub(super) fn device_json(device: &RegistrationView) -> api::Device {
@@ -152,7 +152,7 @@ pub(super) async fn samples(
     State(app): State<Arc<App>>,
     Segments((endpoint, path)): Segments<(String, String)>,
     Queries(query): Queries<SampleQuery>,
-) -> Result<Response, Problem> {
+) -> Answer<api::Page<api::Sample>> {
     let range = query.from.unwrap_or(0)..query.to.unwrap_or(u64::MAX);
     let path = format!("/{path}");
     path.parse::<Lwm2mPath>().map_err(|error| Problem::bad_request(format!("{path}: {error}")))?;
@@ -161,31 +161,28 @@ pub(super) async fn samples(
             return Err(Problem::bad_request("step must be more than 0"));
         }
         let rows = app.read(move |store| store.summary(&endpoint, &path, range, step)).await?;
-        let items: Vec<_> = rows
-            .into_iter()
-            .map(|row| api::Summary {
-                at: row.at,
-                count: row.count,
-                min: row.min,
-                max: row.max,
-                mean: row.mean,
-            })
-            .collect();
-        return Ok(Json(api::Page { items, next: None }).into_response());
+        let items = rows.into_iter().map(|row| api::Sample {
+            at: row.at,
+            value: json_of_float(row.mean),
+            count: Some(row.count),
+            min: Some(json_of_float(row.min)),
+            max: Some(json_of_float(row.max)),
+        });
+        return Ok(Json(api::Page { items: items.collect(), next: None }));
     }
     let limit = limit(query.limit)?;
     let mut rows = app.read(move |store| store.samples(&endpoint, &path, range, limit + 1)).await?;
     // The next page starts with the first value that is not on this one.
     let next = (rows.len() > limit).then(|| rows.pop()).flatten().map(|(at, _)| at.to_string());
-    let items: Vec<_> =
-        rows.into_iter().map(|(at, value)| api::Sample { at, value: sample_json(value) }).collect();
-    Ok(Json(api::Page { items, next }).into_response())
+    let sample =
+        |(at, value)| api::Sample { at, value: sample_json(value), count: None, min: None, max: None };
+    Ok(Json(api::Page { items: rows.into_iter().map(sample).collect(), next }))
 }
 
 fn sample_json(value: Sample) -> serde_json::Value {
     match value {
         Sample::Integer(number) => number.into(),
-        Sample::Float(number) => number.into(),
+        Sample::Float(number) => json_of_float(number),
         Sample::Text(text) => text.into(),
         Sample::Opaque(bytes) => hex::encode(&bytes).into(),
     }

@@ -13,7 +13,7 @@ use axum::response::sse::{Event as SseEvent, KeepAlive};
 use buoy_api as api;
 use buoy_lwm2m::path::Path;
 use buoy_server::{BootstrapEvent, Event, Report, ReportSource};
-use futures_util::stream::{Stream, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -58,7 +58,7 @@ pub(super) struct EventQuery {
     get, path = "/api/v1/events", tag = "events",
     params(EventQuery, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
     responses(
-        (status = 200, description = "Server-sent events; the data of each is an Event", content_type = "text/event-stream", body = api::Event),
+        (status = 200, description = "Server-sent events; the data of each is a TimedEvent", content_type = "text/event-stream", body = api::TimedEvent),
         (status = 400, description = "A query is wrong", body = api::Problem),
     )
 )]
@@ -76,16 +76,18 @@ pub(super) async fn stream(
         None => None,
         Some(id) => Some(place(&app, id.to_str().unwrap_or_default())?),
     };
-    let events = app.hub.events().follow(last);
+    let following = app.hub.events().follow(last);
+    // Without an event so far, a reader has to know where it is all the same, to go on from there.
+    let start = last.is_none().then(|| SseEvent::default().id(id_of(&app, following.before)));
     let reader = Reader { app, query };
-    let events = events.filter_map(move |event| {
+    let events = following.stream.filter_map(move |event| {
         let told = match event {
             Ok(event) => reader.tell(&event),
-            Err(Missed) => Some(missed()),
+            Err(Missed) => Some(missed(reader.app.now())),
         };
         std::future::ready(told.map(Ok))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+    Ok(Sse::new(stream::iter(start.map(Ok)).chain(events)).keep_alive(KeepAlive::default()))
 }
 
 /// The number in an event's id; of another run of the server, one that is surely no longer kept.
@@ -100,15 +102,20 @@ fn place(app: &App, id: &str) -> Result<u64, Problem> {
     }
 }
 
-fn missed() -> SseEvent {
-    let why =
-        "events were missed, since the stream was broken for long or is read too slowly; read the lists anew";
-    sse(&api::Event::Missed { detail: why.to_owned() })
+/// Names an event of this run of the server.
+fn id_of(app: &App, number: u64) -> String {
+    format!("{:x}-{number}", app.started_at)
 }
 
-fn sse(event: &api::Event) -> SseEvent {
-    let data = serde_json::to_string(event).unwrap_or_default();
-    SseEvent::default().event(type_name(event)).data(data)
+fn missed(at: u64) -> SseEvent {
+    let why =
+        "events were missed, since the stream was broken for long or is read too slowly; read the lists anew";
+    sse(&api::TimedEvent { at, event: api::Event::Missed { detail: why.to_owned() } })
+}
+
+fn sse(told: &api::TimedEvent) -> SseEvent {
+    let data = serde_json::to_string(told).unwrap_or_default();
+    SseEvent::default().event(type_name(&told.event)).data(data)
 }
 
 fn type_name(event: &api::Event) -> &'static str {
@@ -138,14 +145,15 @@ struct Reader {
 }
 
 impl Reader {
-    fn tell(&self, (number, event): &Numbered) -> Option<SseEvent> {
-        let event = self.event(event)?;
+    fn tell(&self, numbered: &Numbered) -> Option<SseEvent> {
+        let event = self.event(&numbered.event)?;
         let name = type_name(&event);
         let is_wanted = |types: &str| types.split(',').any(|wanted| wanted.trim() == name);
         if !self.query.types.as_deref().is_none_or(is_wanted) {
             return None;
         }
-        Some(sse(&event).id(format!("{:x}-{number}", self.app.started_at)))
+        let told = api::TimedEvent { at: numbered.at, event };
+        Some(sse(&told).id(id_of(&self.app, numbered.number)))
     }
 
     /// The event as the interface has it; `None` if it has none for it, or if another device is asked for.
@@ -203,7 +211,7 @@ impl Reader {
             Event::OperationSent { id, .. } => operation(id.0, "sent"),
             Event::OperationEnded { id, outcome, .. } => operation(id.0, end_name(outcome)),
             Event::ObservationEnded { .. } => Some(api::Event::ObservationEnded { endpoint }),
-            Event::Reported(report) => self.reported(report),
+            Event::Reported(report) => Some(self.reported(report)),
             _ => None,
         }
     }
@@ -212,24 +220,18 @@ impl Reader {
         self.query.endpoint.as_deref().is_none_or(|wanted| wanted == endpoint)
     }
 
-    fn reported(&self, report: &Report) -> Option<api::Event> {
+    fn reported(&self, report: &Report) -> api::Event {
         let models = DeviceModels::of_any(&self.app.models);
         let endpoint = report.endpoint.to_string();
-        let (base, paths) = match &report.source {
-            ReportSource::Send => (Path::ROOT, None),
-            ReportSource::Notification { paths, composite: true, .. } => (Path::ROOT, Some(paths)),
-            ReportSource::Notification { paths, .. } => (*paths.first()?, Some(paths)),
-        };
         // What can't be read comes as an event of its own.
-        let readable = models.decode_readable(report.format, base, &report.payload);
-        let values = path_values::listed(readable.entries, report.received_at);
-        Some(match paths {
-            None => api::Event::Send { endpoint, values },
-            Some(paths) => {
+        let path_values::Listed { values, history } = path_values::listed(models.read_report(report).values);
+        match &report.source {
+            ReportSource::Send => api::Event::Send { endpoint, values, history },
+            ReportSource::Notification { paths, .. } => {
                 let paths = paths.iter().map(Path::to_string).collect();
-                api::Event::Notification { endpoint, paths, values }
+                api::Event::Notification { endpoint, paths, values, history }
             }
-        })
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use buoy_store::FirmwareRow;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Answer, Author, Problem, Queries, RawBody, Segments};
+use super::{Answer, Author, BytesBody, Problem, Queries, Segments};
 use buoy_services::app::App;
 use buoy_services::firmware::{self, AddError, MAX_SIGNATURE};
 use buoy_services::listen::FileScheme;
@@ -51,13 +51,14 @@ pub(super) async fn one(
     Ok(Json(firmware_json(&app, &image.row)))
 }
 
-/// Uploads an image. The same bytes are one image, however often they come.
+/// Uploads an image. The same bytes are one image, however often they come, and keep their first name.
 #[utoipa::path(
     post, path = "/api/v1/firmware", tag = "firmware", params(UploadQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 201, description = "It is in the library", body = api::Firmware),
         (status = 400, description = "It is empty, too large or damaged", body = api::Problem),
+        (status = 415, description = "Its Content-Type is not application/octet-stream", body = api::Problem),
         (status = 507, description = "It cannot be kept", body = api::Problem),
     )
 )]
@@ -65,7 +66,7 @@ pub(super) async fn upload(
     State(app): State<Arc<App>>,
     Author(principal): Author,
     Queries(query): Queries<UploadQuery>,
-    RawBody(body): RawBody,
+    BytesBody(body): BytesBody,
 ) -> Result<Response, Problem> {
     // The same image again keeps the signature that it has.
     let known = app.firmware.get(&firmware::digest_of(&body));
@@ -90,7 +91,7 @@ fn not_added(error: AddError) -> Problem {
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "It lies beside the image", body = api::Firmware),
-        (status = 400, description = "It is no signature", body = api::Problem),
+        (status = 400, description = "It is no signature, or none of the server's release keys verifies it", body = api::Problem),
         (status = 404, description = "There is no such image", body = api::Problem),
     )
 )]
@@ -98,7 +99,7 @@ pub(super) async fn upload_signature(
     State(app): State<Arc<App>>,
     Author(principal): Author,
     Segments(digest): Segments<String>,
-    RawBody(body): RawBody,
+    BytesBody(body): BytesBody,
 ) -> Answer<api::Firmware> {
     let image = app.firmware.get(&digest).ok_or_else(|| no_firmware(&digest))?;
     if body.is_empty() || body.len() > MAX_SIGNATURE {

@@ -126,7 +126,8 @@ impl From<OperationError> for Problem {
     fn from(error: OperationError) -> Self {
         let detail = error.to_string();
         match error {
-            OperationError::NoSuchDevice(_) | OperationError::NoSuchOperation(_) => Self::not_found(detail),
+            OperationError::NoSuchDevice(_) => Self::no_device(detail),
+            OperationError::NoSuchOperation(_) => Self::not_found(detail),
             OperationError::HasEnded(_) => Self::new(StatusCode::CONFLICT, "Too late", detail),
             OperationError::NotSaved(error) => not_saved(error),
             OperationError::Store(error) => error.into(),

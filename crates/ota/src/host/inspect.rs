@@ -47,6 +47,8 @@ pub enum PackageKind {
     Signature,
     /// A signed manifest alone.
     Manifest,
+    /// An image for MCUboot, as Zephyr's; only its header is read.
+    McubootImage,
     /// None of these.
     Unknown,
 }
@@ -96,6 +98,12 @@ fn inspect_single(bytes: &[u8]) -> Inspection {
         inspection.describe_image(bytes);
         return inspection;
     }
+    if let Some(header) = McubootHeader::parse(bytes) {
+        let mut inspection = Inspection::empty(PackageKind::McubootImage, bytes.len(), digest);
+        inspection.version = Some(header.version);
+        inspection.image_len = Some(header.image_len);
+        return inspection;
+    }
     match Proof::recognise(bytes) {
         Ok(proof) => {
             let kind = match proof {
@@ -107,6 +115,30 @@ fn inspect_single(bytes: &[u8]) -> Inspection {
             inspection
         }
         Err(_) => Inspection::empty(PackageKind::Unknown, bytes.len(), digest),
+    }
+}
+
+/// The header of an MCUboot image (`struct image_header` in MCUboot's `image.h`): little-endian numbers.
+struct McubootHeader {
+    version: String,
+    image_len: u32,
+}
+
+impl McubootHeader {
+    const MAGIC: u32 = 0x96f3_b83d;
+
+    /// `None` if the file does not begin with one.
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let word = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        let half = |at: usize| Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        if word(0)? != Self::MAGIC {
+            return None;
+        }
+        let (major, minor, revision, build) = (*bytes.get(20)?, *bytes.get(21)?, half(22)?, word(24)?);
+        // As imgtool writes it.
+        let build = if build == 0 { String::new() } else { format!("+{build}") };
+        let version = format!("{major}.{minor}.{revision}{build}");
+        Some(Self { version, image_len: word(12)? })
     }
 }
 
@@ -188,4 +220,23 @@ impl ProofSummary {
 
 fn chip_name(chip: image::ChipId) -> String {
     chip.name().map_or_else(|| format!("chip-{}", chip.0), Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_of_an_mcuboot_image_says_its_version() {
+        let mut image = vec![0; 64];
+        image[..4].copy_from_slice(&0x96f3_b83d_u32.to_le_bytes());
+        image[12..16].copy_from_slice(&32_u32.to_le_bytes());
+        image[20..28].copy_from_slice(&[1, 2, 44, 1, 5, 0, 0, 0]);
+        let inspection = inspect(&image);
+        assert_eq!(inspection.kind, PackageKind::McubootImage);
+        assert_eq!((inspection.version.as_deref(), inspection.image_len), (Some("1.2.300+5"), Some(32)));
+        for length in 0..28 {
+            assert_ne!(inspect(&image[..length]).kind, PackageKind::McubootImage, "{length} bytes");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use sha2::Sha256;
 
 use super::keys::{KeyFileError, PrivateKey, public_key_from_pem};
 use crate::container::{ENVELOPE_MAX, Envelope, EnvelopeError, Proof, ProofError, Provenance};
-use crate::image::{self, Digest, ImageError};
+use crate::image::{self, Digest, ImageError, ImageInfo};
 use crate::manifest::{
     self, Manifest, ManifestError, PAYLOAD_MAX, SIGNED_MAX, TO_BE_SIGNED_MAX, encode_protected,
     encode_signed, encode_to_be_signed,
@@ -60,12 +60,12 @@ pub enum VerifyError {
     Proof(ProofError),
 }
 
-/// Signs the bytes of an image: 512 bytes for RSA-4096, DER for P-256, as `openssl dgst -sha256 -sign` writes them.
+/// Signs the bytes of an image, or of any other file: 512 bytes for RSA-4096, DER for P-256, as `openssl dgst -sha256 -sign` writes them.
 ///
 /// # Errors
 /// [`SignError`].
 pub fn sign_detached(image: &[u8], key: &PrivateKey) -> Result<Vec<u8>, SignError> {
-    image::check(image)?;
+    check_if_known(image)?;
     let digest = Digest::of(image);
     match key {
         PrivateKey::Rsa4096(key) => rsa_signature(key, &digest),
@@ -74,7 +74,13 @@ pub fn sign_detached(image: &[u8], key: &PrivateKey) -> Result<Vec<u8>, SignErro
     }
 }
 
-/// Writes and signs a manifest for an image.
+/// What a file of this crate's image format says. A file of another format, as an MCUboot image, is carried as it is: only its own
+/// device can tell whether it is sound.
+fn check_if_known(file: &[u8]) -> Result<Option<ImageInfo>, ImageError> {
+    if file.first() == Some(&image::MAGIC) { image::check(file).map(Some) } else { Ok(None) }
+}
+
+/// Writes and signs a manifest for an image, which has to be of this crate's format: the manifest says what the image says.
 ///
 /// # Errors
 /// [`SignError`].
@@ -107,10 +113,11 @@ pub fn sign_manifest(image: &[u8], key: &PrivateKey, facts: &ReleaseFacts) -> Re
 /// # Errors
 /// [`SignError`].
 pub fn container(image: &[u8], proof: &[u8]) -> Result<Vec<u8>, SignError> {
-    let info = image::check(image)?;
+    check_if_known(image)?;
+    let image_len = u32::try_from(image.len()).map_err(|_| SignError::Container(EnvelopeError::Malformed))?;
     let proof = Proof::recognise(proof).map_err(|_| SignError::Container(EnvelopeError::Malformed))?;
     let mut buffer = [0; ENVELOPE_MAX];
-    let envelope = Envelope { image_len: info.file_len, proof };
+    let envelope = Envelope { image_len, proof };
     let mut container = envelope.encode(&mut buffer).map_err(SignError::Container)?.to_vec();
     container.extend(image);
     Ok(container)
@@ -147,8 +154,11 @@ fn verify_with_key(
         (Err(EnvelopeError::NotAContainer), None) => return Err(VerifyError::NoSignature),
         (Err(error), _) => return Err(VerifyError::Container(error)),
     };
-    let info = image::check(image).map_err(VerifyError::Image)?;
-    proof.verify(&trust, &info).map_err(VerifyError::Proof)
+    let provenance = match check_if_known(image).map_err(VerifyError::Image)? {
+        Some(info) => proof.verify(&trust, &info),
+        None => proof.verify_file(&trust, image),
+    };
+    provenance.map_err(VerifyError::Proof)
 }
 
 fn message_signature(key: &PrivateKey, message: &[u8]) -> Result<Vec<u8>, SignError> {

@@ -12,7 +12,8 @@ use buoy_api::{
 use serde_json::Value;
 use ureq::http::Method;
 
-use super::output::{Output, ago, table};
+use super::operations::check;
+use super::output::{Output, ago, line, table};
 
 const CONFIGS: &str = "/api/v1/bootstrap/configs";
 const CLAIMS: &str = "/api/v1/bootstrap/claims";
@@ -64,9 +65,9 @@ pub(super) struct Add {
     /// As in U, or UQ for devices that sleep.
     #[arg(long, default_value = "U")]
     binding: String,
-    /// The devices ask to be configured anew when they can't register.
-    #[arg(long)]
-    bootstrap_on_failure: bool,
+    /// Whether the devices ask to be configured anew when they can't register [default: yes, as LwM2M has it]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    bootstrap_on_failure: Option<bool>,
     /// No keys: the devices register over plain CoAP.
     #[arg(long)]
     without_security: bool,
@@ -92,25 +93,24 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
         Verb::List => list(client, out),
         Verb::Show(Pattern { pattern }) => {
             let config: Value = client.get(&config_path(pattern))?;
-            println!("{}", serde_json::to_string_pretty(&config)?);
-            Ok(())
+            Output::Json.print(&config, || {})
         }
         Verb::Add(add) => put(client, out, &add.config()),
         Verb::Put(from) => put(client, out, &from.read()?),
         Verb::Remove(Pattern { pattern }) => {
             client.call::<Value>(Method::DELETE, &config_path(pattern), "", &[])?;
-            out.print(&Value::Null, || println!("{pattern} is forgotten"))
+            out.print(&Value::Null, || line(format_args!("{pattern} is forgotten")))
         }
         Verb::Pending => pending(client, out),
         Verb::Accept(Endpoint { endpoint }) => {
             let path = format!("{CLAIMS}/{}/accept", encode(endpoint));
             let claim: BootstrapClaim = client.call(Method::POST, &path, "", &[])?;
-            out.print(&claim, || println!("{endpoint} may come within a day"))
+            out.print(&claim, || line(format_args!("{endpoint} may come within a day")))
         }
         Verb::Refuse(Endpoint { endpoint }) => {
             let path = format!("{CLAIMS}/{}", encode(endpoint));
             client.call::<Value>(Method::DELETE, &path, "", &[])?;
-            out.print(&Value::Null, || println!("{endpoint} is forgotten"))
+            out.print(&Value::Null, || line(format_args!("{endpoint} is forgotten")))
         }
         Verb::Trigger(args) => trigger(client, out, args),
     }
@@ -146,7 +146,7 @@ fn credentials_name(credentials: &BootstrapCredentials) -> &'static str {
 
 fn put(client: &Client, out: Output, config: &BootstrapConfig) -> anyhow::Result<()> {
     let config: BootstrapConfig = client.send_json(Method::PUT, CONFIGS, config)?;
-    out.print(&config, || println!("{} is configured from now on", config.pattern))
+    out.print(&config, || line(format_args!("{} is configured from now on", config.pattern)))
 }
 
 impl Add {
@@ -165,7 +165,7 @@ impl Add {
             default_pmax: None,
             disable_timeout: None,
             store_notifications: None,
-            bootstrap_on_failure: self.bootstrap_on_failure.then_some(true),
+            bootstrap_on_failure: self.bootstrap_on_failure,
         };
         BootstrapConfig {
             pattern: self.pattern.clone(),
@@ -219,7 +219,8 @@ fn trigger(client: &Client, out: Output, args: &Trigger) -> anyhow::Result<()> {
         deadline: None,
         wait: None,
     })?;
-    out.print(&operation, || println!("{}: {}", args.endpoint, operation.state))
+    check(&operation)?;
+    out.print(&operation, || line(format_args!("{}: {}", args.endpoint, operation.state)))
 }
 
 fn config_path(pattern: &str) -> String {

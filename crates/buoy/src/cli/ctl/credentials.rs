@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 use x509_cert::der::Encode;
 use zeroize::Zeroizing;
 
-use super::output::{Output, ago, pairs, table, time};
+use super::exit::{Exit, NotDone};
+use super::output::{Output, ago, line, note, pairs, table, time};
 use buoy_services::certificates;
 use buoy_services::hex;
 
@@ -160,7 +161,7 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
         Verb::Import { file } => {
             let imported = client.import_credentials(&read(file)?)?;
             out.print(&imported, || {
-                println!("added {}, there already {}", imported.added, imported.unchanged)
+                line(format_args!("added {}, there already {}", imported.added, imported.unchanged));
             })
         }
         Verb::Rotate(args) => rotate(client, out, args),
@@ -171,7 +172,7 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
                 bail!("{} has no credentials", which.endpoint);
             }
             all.iter().try_for_each(|one| client.remove_credential(one.id).map(drop))?;
-            out.print(&all, || println!("removed {} of {}", ids(&all), which.endpoint))
+            out.print(&all, || line(format_args!("removed {} of {}", ids(&all), which.endpoint)))
         }
     }
 }
@@ -210,7 +211,7 @@ fn rotate(client: &Client, out: Output, args: &Rotate) -> anyhow::Result<()> {
         [old] => {
             let made = client.rotate_credential(old.id, &args.proof.of(old.kind)?)?;
             if let Some(unused) = next.iter().find(|one| one.kind == old.kind && one.purpose == old.purpose) {
-                eprintln!("credential {}, made before and never used, is void now", unused.id);
+                note(format_args!("credential {}, made before and never used, is void now", unused.id));
             }
             show_new(out, &made)
         }
@@ -235,15 +236,15 @@ fn revoke(client: &Client, out: Output, which: &Which) -> anyhow::Result<()> {
         let added =
             client.add_credential(&AddCredential { endpoint: which.endpoint.clone(), purpose, proof })?;
         all.push(added.credential);
-        eprintln!(
+        note(format_args!(
             "{} had no credentials. Its name is refused from now on, also with a certificate of a trusted authority; \
              `buoy ctl credentials remove {0}` takes that back",
             which.endpoint
-        );
+        ));
     }
     let revoked: Result<Vec<_>, _> = all.iter().map(|one| client.revoke_credential(one.id)).collect();
     let revoked = revoked?;
-    out.print(&revoked, || println!("revoked {} of {}", ids(&revoked), which.endpoint))
+    out.print(&revoked, || line(format_args!("revoked {} of {}", ids(&revoked), which.endpoint)))
 }
 
 impl Which {
@@ -265,15 +266,18 @@ impl Proof {
             ("--certificate", self.certificate.is_some(), x509),
         ];
         if let Some((flag, _, right)) = given.into_iter().find(|(_, is_given, of)| *is_given && *of != kind) {
-            bail!("{flag} is for {}, and this is {}; say which by --kind", kind_name(right), kind_name(kind));
+            let (right, kind) = (kind_name(right), kind_name(kind));
+            let reason = format!("{flag} is for {right}, and this is {kind}; say which by --kind");
+            return Err(NotDone::error(Exit::WrongUse, reason));
         }
         Ok(match kind {
             CredentialKind::Psk => {
                 CredentialProof::Psk { identity: self.identity.clone(), key: self.secret()? }
             }
             CredentialKind::Rpk => {
-                let path =
-                    self.public_key.as_deref().context("an rpk needs the device's key: --public-key FILE")?;
+                let needs = "an rpk needs the device's key: --public-key FILE";
+                let path = self.public_key.as_deref();
+                let path = path.ok_or_else(|| NotDone::error(Exit::WrongUse, needs))?;
                 CredentialProof::Rpk { public_key: read_public_key(path)? }
             }
             CredentialKind::X509 => CredentialProof::X509 {
@@ -284,10 +288,10 @@ impl Proof {
 
     fn secret(&self) -> anyhow::Result<Option<Secret>> {
         if let Some(key) = &self.key {
-            eprintln!(
+            note(format_args!(
                 "others on this machine can see a key on the command line, and the shell remembers it; prefer --key-file FILE, or \
                  --key-file - for standard input"
-            );
+            ));
             warn_of_short_key(key);
             return Ok(Some(Secret::new(key.clone())));
         }
@@ -340,7 +344,7 @@ fn show_new(out: Output, made: &NewCredential) -> anyhow::Result<()> {
         ]);
         if let Some(key) = &made.key {
             pairs([("key", key.reveal().to_owned())]);
-            eprintln!("the key is told this once: put it into the device now");
+            note(format_args!("the key is told this once: put it into the device now"));
         }
     })
 }
@@ -365,9 +369,9 @@ fn kind_and_identity(one: &Credential) -> (&'static str, String) {
 fn warn_of_short_key(digits: &str) {
     let bytes = digits.len() / 2;
     if bytes < SAFE_KEY_BYTES {
-        eprintln!(
+        note(format_args!(
             "a key of {bytes} bytes can be guessed; take {SAFE_KEY_BYTES} random ones: `openssl rand -hex {SAFE_KEY_BYTES}`"
-        );
+        ));
     }
 }
 

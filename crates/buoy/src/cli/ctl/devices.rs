@@ -1,10 +1,11 @@
 //! Devices and their values over time.
 
 use buoy_api::client::{Client, encode};
-use buoy_api::{Device, Observation, Page, Sample, Summary};
-use serde_json::json;
+use buoy_api::{Device, Observation, Page, Sample};
+use serde_json::{Value, json};
 
-use super::output::{Output, ago, pairs, plain, table, time};
+use super::operations::check_known;
+use super::output::{Output, ago, line, note, pairs, plain, table, time};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
@@ -97,7 +98,7 @@ pub(super) struct Series {
     #[arg(long)]
     to: Option<u64>,
     /// Least, mean and greatest of each so many seconds.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     step: Option<u64>,
 }
 
@@ -105,26 +106,37 @@ pub(super) fn series(client: &Client, out: Output, args: &Series) -> anyhow::Res
     let base = format!("/api/v1/devices/{}/series", encode(&args.endpoint));
     let Some(path) = &args.path else {
         let paths = client.get::<Page<String>>(&base)?.items;
-        return out.print(&paths, || paths.iter().for_each(|path| println!("{path}")));
+        if paths.is_empty() {
+            check_known(client, Some(&args.endpoint))?;
+        }
+        return out.print(&paths, || paths.iter().for_each(line));
     };
     let (from, to) = (args.from.unwrap_or(0), args.to.unwrap_or(i64::MAX as u64));
     let range = format!("{base}/{}?from={from}&to={to}", path.trim_start_matches('/'));
-    if let Some(step) = args.step {
-        let url = format!("{range}&step={}", step.saturating_mul(1000));
-        let rows = client.get::<Page<Summary>>(&url)?.items;
-        return out.print(&rows, || {
-            let cells = rows.iter().map(|row| {
-                let numbers = [row.min, row.mean, row.max].map(|number| format!("{number:.3}"));
-                [vec![time(row.at as i64), row.count.to_string()], numbers.to_vec()].concat()
-            });
-            table(&["FROM", "COUNT", "LEAST", "MEAN", "GREATEST"], cells);
-        });
+    let step = args.step.map(|step| format!("&step={}", step.saturating_mul(1000)));
+    let page = client.get::<Page<Sample>>(&format!("{range}{}", step.as_deref().unwrap_or("&limit=1000")))?;
+    if page.items.is_empty() {
+        check_known(client, Some(&args.endpoint))?;
     }
-    let page = client.get::<Page<Sample>>(&format!("{range}&limit=1000"))?;
     out.print(&page, || {
-        table(&["AT", "VALUE"], page.items.iter().map(|row| [time(row.at as i64), plain(&row.value)]));
+        match step {
+            Some(_) => table(&["FROM", "COUNT", "LEAST", "MEAN", "GREATEST"], page.items.iter().map(stretch)),
+            None => {
+                table(&["AT", "VALUE"], page.items.iter().map(|row| [time(row.at as i64), plain(&row.value)]))
+            }
+        }
         if let Some(next) = &page.next {
-            println!("more: --from {next}");
+            note(format_args!("more: --from {next}"));
         }
     })
+}
+
+fn stretch(row: &Sample) -> [String; 5] {
+    let number = |value: Option<&Value>| match value {
+        Some(Value::Number(number)) => number.as_f64().map_or_else(String::new, |it| format!("{it:.3}")),
+        Some(other) => plain(other),
+        None => String::new(),
+    };
+    let count = row.count.unwrap_or_default().to_string();
+    [time(row.at as i64), count, number(row.min.as_ref()), number(Some(&row.value)), number(row.max.as_ref())]
 }

@@ -11,27 +11,27 @@ pub(super) struct Args {
     #[arg(long)]
     endpoint: Option<String>,
     /// Only of these types, separated by commas: registered, updated, deregistered, expired, awake, sleeping, notification, send,
-    /// observation_ended, refused, bootstrap, operation, firmware_update.
+    /// report_problem, observation_ended, refused, bootstrap, operation, firmware_update.
     #[arg(long)]
     types: Option<String>,
     /// Ends after so many.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 }
 
 pub(super) fn follow(client: &Client, out: Output, args: &Args) -> anyhow::Result<()> {
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut failure = None;
-    client.events(args.endpoint.as_deref(), args.types.as_deref(), |event| {
-        let now = time(jiff::Timestamp::now().as_millisecond());
-        failure = out.print_line(&event, || format!("{now}  {}", line(&event))).err();
+    client.events(args.endpoint.as_deref(), args.types.as_deref(), |told| {
+        let lines = || vec![format!("{}  {}", time(told.at as i64), words(&told.event))];
+        failure = out.print_line(&told, lines).err();
         left -= 1;
         left > 0 && failure.is_none()
     })?;
     failure.map_or(Ok(()), Err)
 }
 
-fn line(event: &Event) -> String {
+fn words(event: &Event) -> String {
     match event {
         Event::Registered { device } => format!("{} registered from {}", device.endpoint, device.address),
         Event::Updated { device } => format!("{} updated its registration", device.endpoint),
@@ -40,7 +40,7 @@ fn line(event: &Event) -> String {
         Event::Awake { endpoint } => format!("{endpoint} is awake"),
         Event::Sleeping { endpoint } => format!("{endpoint} sleeps"),
         Event::Notification { endpoint, values, .. } => format!("{endpoint} notified {}", list(values)),
-        Event::Send { endpoint, values } => format!("{endpoint} sent {}", list(values)),
+        Event::Send { endpoint, values, .. } => format!("{endpoint} sent {}", list(values)),
         Event::ReportProblem { endpoint, detail } => format!("{endpoint}: {detail}"),
         Event::ObservationEnded { endpoint } => format!("{endpoint} ended an observation"),
         Event::Refused { endpoint, address, code, reason } => {

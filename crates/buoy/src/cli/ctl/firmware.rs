@@ -10,7 +10,12 @@ use buoy_api::{Delivery, Firmware, StartUpdate, Update};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::output::{Output, ago, pairs, table, time};
+use crate::cli::fw::signature_names;
+
+use super::exit::{Exit, NotDone};
+use super::operations::check_known;
+use super::output::{Output, ago, line, note, pairs, table, time};
+use buoy_lwm2m::text::harmless;
 
 /// How often an update is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -33,7 +38,7 @@ pub(super) enum Verb {
 pub(super) struct Upload {
     /// The image.
     image: PathBuf,
-    /// Its signature [default: IMAGE.sig, if it is there]
+    /// Its signature [default: IMAGE.sig, or IMAGE with .signature or .sig in place of its extension, whichever is there]
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
     /// What to call it [default: the file's name]
@@ -71,33 +76,48 @@ pub(super) fn library(client: &Client, out: Output, verb: &Verb) -> anyhow::Resu
         Verb::Delete(which) => {
             let image = find(client, &which.firmware)?;
             client.delete_firmware(&image.digest)?;
-            out.print(&image, || println!("deleted {}", image.digest))
+            out.print(&image, || line(format_args!("deleted {}", image.digest)))
         }
     }
 }
 
 fn upload(client: &Client, out: Output, args: &Upload) -> anyhow::Result<()> {
     let image = read(&args.image)?;
-    let beside = {
-        let mut name = args.image.as_os_str().to_owned();
-        name.push(".sig");
-        PathBuf::from(name)
-    };
-    let signature = match &args.signature {
-        Some(path) => Some(read(path)?),
-        None => beside.exists().then(|| read(&beside)).transpose()?,
-    };
+    let beside = signature_names(&args.image);
+    let path = args.signature.as_ref().or_else(|| beside.iter().find(|path| path.exists()));
+    let signature = path.map(|path| read(path)).transpose()?;
+    if let Some(signature) = &signature {
+        check_signature(signature)?;
+    }
     let file_name = args.image.file_name().map(|name| name.to_string_lossy().into_owned());
     let mut firmware = client.upload_firmware(args.name.as_deref().or(file_name.as_deref()), &image)?;
     match signature {
         Some(signature) => firmware = client.upload_signature(&firmware.digest, &signature)?,
-        None if !firmware.signed => eprintln!(
-            "no signature lies beside it: devices refuse it until one does (--signature, or {})",
-            beside.display()
-        ),
+        None if !firmware.signed => note(format_args!(
+            "no signature lies beside it: devices refuse it until one does (--signature FILE, or one of {})",
+            names(&beside)
+        )),
         None => {}
     }
+    if let Some(wanted) = args.name.as_ref().filter(|wanted| **wanted != firmware.name) {
+        note(format_args!(
+            "the same bytes are in the library already, as {}; {wanted} is not used",
+            firmware.name
+        ));
+    }
     show(out, &firmware)
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Before the image is sent: a file that is no signature is a slip of the command line.
+fn check_signature(bytes: &[u8]) -> anyhow::Result<()> {
+    let recognised = buoy_ota::container::Proof::recognise(bytes);
+    let wrong =
+        |error| NotDone::error(Exit::WrongUse, format!("this is no signature that devices know: {error}"));
+    recognised.map(drop).map_err(wrong)
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -125,11 +145,27 @@ fn show(out: Output, image: &Firmware) -> anyhow::Result<()> {
 /// The one image that is meant.
 fn find(client: &Client, named: &str) -> anyhow::Result<Firmware> {
     let all = client.firmware()?.items;
+    if named.is_empty() {
+        return Err(NotDone::error(Exit::WrongUse, "the name of the firmware is empty"));
+    }
     let is_meant = |image: &&Firmware| image.digest.starts_with(named) || image.name == named;
     match all.iter().filter(is_meant).collect::<Vec<_>>().as_slice() {
         [one] => Ok((*one).clone()),
         [] => bail!("there is no firmware {named}; `buoy ctl firmware list` shows what there is"),
-        many => bail!("{named} may be any of {} images; give more of the digest", many.len()),
+        many => {
+            let listed = many.iter().map(|image| {
+                format!(
+                    "\n  {}  {} {}",
+                    image.digest.get(..16).unwrap_or_default(),
+                    image.name,
+                    image.version
+                )
+            });
+            let listed: String = listed.collect();
+            note(format_args!("images that {named:?} may be:"));
+            listed.lines().filter(|line| !line.is_empty()).for_each(note);
+            bail!("{named} may be any of {} images; give more of the digest", many.len())
+        }
     }
 }
 
@@ -164,6 +200,11 @@ enum Way {
 
 pub(super) fn start(client: &Client, out: Output, args: &Start) -> anyhow::Result<()> {
     let image = find(client, &args.firmware)?;
+    if image.version.is_empty() && args.expect.is_none() {
+        let reason =
+            format!("{} says no version; say by --expect VERSION what the device will report", image.name);
+        return Err(NotDone::error(Exit::WrongUse, reason));
+    }
     let update = client.start_update(&StartUpdate {
         endpoint: args.endpoint.clone(),
         firmware: image.digest.clone(),
@@ -178,17 +219,21 @@ pub(super) fn start(client: &Client, out: Output, args: &Start) -> anyhow::Resul
         download_timeout: None,
     })?;
     if args.detach {
-        return out.print(&update, || println!("update {} of {} has started", update.id, update.endpoint));
+        return out.print(&update, || {
+            line(format_args!("update {} of {} has started", update.id, update.endpoint))
+        });
     }
-    eprintln!(
+    note(format_args!(
         "update {0} of {1}: it goes on without this command; `buoy ctl updates` shows it, `buoy ctl cancel-update {0}` cancels it",
         update.id, update.endpoint
-    );
+    ));
     if !image.signed {
-        eprintln!("the image has no signature: a device that believes no unsigned one will refuse it");
+        note(format_args!(
+            "the image has no signature: a device that believes no unsigned one will refuse it"
+        ));
     }
     let update = follow(client, out, &update, image.size)?;
-    out.print(&update, || println!("{}: {}", update.endpoint, update.detail))?;
+    out.print(&update, || line(format_args!("{}: {}", update.endpoint, update.detail)))?;
     match update.state.as_str() {
         "updated" | "already_running" => Ok(()),
         _ => bail!("{} was not updated: {}", update.endpoint, update.detail),
@@ -209,7 +254,7 @@ fn follow(client: &Client, out: Output, update: &Update, size: u64) -> anyhow::R
             // The server may be starting anew; the update is in its store.
             Err(ClientError::Unreachable { .. }) if unreachable < PATIENCE_WITH_SERVER => {
                 if unreachable.is_zero() {
-                    bar.suspend(|| eprintln!("the server cannot be reached; trying again"));
+                    bar.suspend(|| note("the server cannot be reached; trying again"));
                 }
                 unreachable += LOOK_EVERY;
                 std::thread::sleep(LOOK_EVERY);
@@ -219,18 +264,18 @@ fn follow(client: &Client, out: Output, update: &Update, size: u64) -> anyhow::R
         };
         unreachable = Duration::ZERO;
         for stage in now.history.iter().skip(told) {
-            let line = format!("{}  {}", time(stage.at as i64), stage.detail);
+            let text = format!("{}  {}", time(stage.at as i64), stage.detail);
             match out {
                 // Without a terminal there is no bar to print above.
-                Output::Table if bar.is_hidden() => println!("{line}"),
-                _ => bar.println(line),
+                Output::Table if bar.is_hidden() => line(text),
+                _ => bar.println(harmless(&text).to_string()),
             }
         }
         told = now.history.len();
         if let Some(bytes) = now.downloaded {
             bar.set_position(bytes);
         }
-        bar.set_message(now.state.clone());
+        bar.set_message(harmless(&now.state).to_string());
         if now.ended {
             bar.finish_and_clear();
             return Ok(now);
@@ -249,6 +294,9 @@ pub(super) struct List {
 pub(super) fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<()> {
     let filter = args.endpoint.as_ref().map(|name| format!("&endpoint={}", encode(name))).unwrap_or_default();
     let all = client.get::<buoy_api::Page<Update>>(&format!("/api/v1/updates?limit=100{filter}"))?.items;
+    if all.is_empty() {
+        check_known(client, args.endpoint.as_deref())?;
+    }
     out.print(&all, || {
         let rows = all.iter().map(|update| {
             [
@@ -272,5 +320,5 @@ pub(super) struct Cancel {
 
 pub(super) fn cancel(client: &Client, out: Output, args: &Cancel) -> anyhow::Result<()> {
     let update = client.cancel_update(args.id)?;
-    out.print(&update, || println!("{}", update.detail))
+    out.print(&update, || line(&update.detail))
 }

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, bail};
+use std::time::Duration;
+
 use buoy_api::client::Client;
 use buoy_api::{Event, Operation, PathValue, Request, StartOperation, WriteMode};
 use serde_json::Value;
 
-use super::output::{Output, ago, pairs, table, text, time, values};
+use super::exit::{Exit, NotDone};
+use super::output::{Output, ago, line, note, pairs, table, text, time, values};
+
+/// How often an operation is looked at that an observation waits for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How long a caller waits.
 #[derive(Debug, clap::Args)]
@@ -69,9 +74,8 @@ pub(super) fn write(client: &Client, out: Output, args: &Write) -> anyhow::Resul
 
 fn assignments(texts: &[String]) -> anyhow::Result<Vec<PathValue>> {
     let split = |text: &String| -> anyhow::Result<PathValue> {
-        let (path, value) = text
-            .split_once('=')
-            .with_context(|| format!("{text}: a value is given as PATH=VALUE, as in /3311/0/5850=true"))?;
+        let wrong = || format!("{text}: a value is given as PATH=VALUE, as in /3311/0/5850=true");
+        let (path, value) = text.split_once('=').ok_or_else(|| NotDone::error(Exit::WrongUse, wrong()))?;
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
         let value =
             if value.is_object() || value.is_array() { Value::String(value.to_string()) } else { value };
@@ -185,7 +189,7 @@ pub(super) struct Observe {
     #[arg(long)]
     format: Option<String>,
     /// Ends after so many notifications.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Leaves the observation at the device at the end; its values go on to be kept.
     #[arg(long)]
@@ -200,7 +204,7 @@ pub(super) fn observe(client: &Client, out: Output, args: &Observe) -> anyhow::R
         [path] => Request::Observe { path: path.clone(), format },
         paths => Request::ObserveComposite { paths: paths.to_vec(), format },
     };
-    perform(client, out, &args.endpoint, request, &args.patience)?;
+    begin_to_observe(client, out, args, request)?;
     let end = {
         let (client, endpoint, paths, keep) =
             (client.clone(), args.endpoint.clone(), args.paths.clone(), args.keep);
@@ -209,20 +213,41 @@ pub(super) fn observe(client: &Client, out: Output, args: &Observe) -> anyhow::R
     end_by_interrupt(end.clone())?;
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut failure = None;
-    client.events(Some(&args.endpoint), Some("notification"), |event| {
-        let Event::Notification { paths, values, .. } = &event else { return true };
+    client.events(Some(&args.endpoint), Some("notification"), |told| {
+        let Event::Notification { paths, values, history, .. } = &told.event else { return true };
         if *paths != args.paths {
             return true;
         }
-        let now = time(jiff::Timestamp::now().as_millisecond());
-        let line = || values.iter().map(|value| format!("{now}  {}  {}", value.path, text(value)));
-        let told = out.print_line(&event, || line().collect::<Vec<_>>().join("\n"));
-        failure = told.err();
+        let shown = |value: &PathValue| {
+            let at = time(value.at.unwrap_or(told.at) as i64);
+            format!("{at}  {}  {}", value.path, text(value))
+        };
+        let lines = || history.iter().chain(values).map(shown).collect();
+        failure = out.print_line(&told, lines).err();
         left -= 1;
         left > 0 && failure.is_none()
     })?;
     end()?;
     failure.map_or(Ok(()), Err)
+}
+
+/// Asks for an observation, and waits until the device has answered: as long as its operation goes on.
+fn begin_to_observe(client: &Client, out: Output, args: &Observe, request: Request) -> anyhow::Result<()> {
+    let mut operation = start(client, &args.endpoint, request, &args.patience)?;
+    if !operation.ended {
+        note(format_args!(
+            "{} has not answered yet; waiting until {} (`buoy ctl cancel {}` gives it up)",
+            args.endpoint,
+            time(operation.deadline as i64),
+            operation.id
+        ));
+    }
+    while !operation.ended {
+        std::thread::sleep(LOOK_EVERY);
+        operation = client.operation(operation.id)?;
+    }
+    show(out, &operation)?;
+    check(&operation)
 }
 
 /// Ctrl-C ends the program, after `end`.
@@ -233,8 +258,8 @@ fn end_by_interrupt(end: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -
             let code = match end() {
                 Ok(()) => 0,
                 Err(error) => {
-                    eprintln!("buoy: {error:#}");
-                    1
+                    note(format_args!("buoy: {error:#}"));
+                    Exit::of(&error) as i32
                 }
             };
             std::process::exit(code);
@@ -272,7 +297,15 @@ pub(super) struct Unobserve {
 }
 
 pub(super) fn unobserve(client: &Client, out: Output, args: &Unobserve) -> anyhow::Result<()> {
-    perform(client, out, &args.endpoint, cancel_request(&args.paths), &args.patience)
+    let operation = start(client, &args.endpoint, cancel_request(&args.paths), &args.patience)?;
+    out.print(&operation, || {
+        // The device answers with the values once more, which nobody asked for.
+        if operation.state == "succeeded" {
+            line("no longer observed");
+        }
+    })?;
+    check_answered(&operation, &args.patience)?;
+    check(&operation)
 }
 
 /// Has an operation done, and shows what became of it.
@@ -283,27 +316,37 @@ fn perform(
     request: Request,
     patience: &Patience,
 ) -> anyhow::Result<()> {
-    let operation = client.start_operation(&StartOperation {
+    let operation = start(client, endpoint, request, patience)?;
+    show(out, &operation)?;
+    check_answered(&operation, patience)?;
+    check(&operation)
+}
+
+fn start(
+    client: &Client,
+    endpoint: &str,
+    request: Request,
+    patience: &Patience,
+) -> anyhow::Result<Operation> {
+    Ok(client.start_operation(&StartOperation {
         endpoint: endpoint.to_owned(),
         request,
         deadline: patience.deadline,
         wait: Some(patience.wait),
-    })?;
-    show(out, &operation)?;
-    if !operation.ended && patience.wait > 0 && operation.state == "sent" {
-        bail!(
-            "{endpoint} has not answered within {} s; `buoy ctl operation {}` shows how it goes",
-            patience.wait,
-            operation.id
-        );
-    }
-    check(&operation)
+    })?)
 }
 
+/// Shows what a device answered.
 fn show(out: Output, operation: &Operation) -> anyhow::Result<()> {
     out.print(operation, || {
         if let Some(all) = &operation.values {
             values(all);
+            if !operation.history.is_empty() {
+                note(format_args!(
+                    "{} earlier values came with it; --json has them",
+                    operation.history.len()
+                ));
+            }
         } else if let Some(links) = &operation.links {
             let attributes = |link: &buoy_api::Link| -> String {
                 let all = link.attributes.iter().map(|(name, value)| match value.is_empty() {
@@ -314,30 +357,40 @@ fn show(out: Output, operation: &Operation) -> anyhow::Result<()> {
             };
             table(&["PATH", "ATTRIBUTES"], links.iter().map(|link| [link.path.clone(), attributes(link)]));
         } else if let Some(location) = &operation.location {
-            println!("{location}");
-        } else if !operation.ended {
-            println!(
-                "{} as operation {}: the device gets it when it can be reached, until {}",
-                operation.state,
-                operation.id,
-                time(operation.deadline as i64)
-            );
+            line(location);
         } else if operation.state == "succeeded" {
-            println!("done ({})", operation.code.as_deref().unwrap_or("no code"));
+            line(format_args!("done ({})", operation.code.as_deref().unwrap_or("no code")));
         }
     })
 }
 
+/// An operation that has not ended has no answer yet.
+fn check_answered(operation: &Operation, patience: &Patience) -> anyhow::Result<()> {
+    if operation.ended {
+        return Ok(());
+    }
+    let Operation { id, endpoint, .. } = operation;
+    let until = time(operation.deadline as i64);
+    let reason = match operation.state.as_str() {
+        "sent" => format!("{endpoint} has not answered within {} s", patience.wait),
+        _ => format!("{endpoint} cannot be reached now: the operation is queued until {until}"),
+    };
+    let next = format!("`buoy ctl operation {id}` shows how it goes, `buoy ctl cancel {id}` gives it up");
+    Err(NotDone::error(Exit::NoAnswer, format!("{reason}; {next}")))
+}
+
 /// An operation that did not end well is an error.
-fn check(operation: &Operation) -> anyhow::Result<()> {
+pub(super) fn check(operation: &Operation) -> anyhow::Result<()> {
     if !operation.ended || operation.state == "succeeded" {
         return Ok(());
     }
     let words = operation.detail.as_deref().unwrap_or("no reason was given");
-    match &operation.code {
-        Some(code) => bail!("{} answered {code}: {words}", operation.endpoint),
-        None => bail!("operation {} {}: {words}", operation.id, operation.state),
-    }
+    let Operation { id, endpoint, state, .. } = operation;
+    Err(match (&operation.code, state.as_str()) {
+        (Some(code), _) => NotDone::error(Exit::Refused, format!("{endpoint} answered {code}: {words}")),
+        (None, "cancelled") => NotDone::error(Exit::Refused, format!("operation {id} was cancelled")),
+        (None, _) => NotDone::error(Exit::NoAnswer, format!("operation {id} of {endpoint} {state}: {words}")),
+    })
 }
 
 #[derive(Debug, clap::Args)]
@@ -349,12 +402,15 @@ pub(super) struct List {
     #[arg(long)]
     open: bool,
     /// How many.
-    #[arg(long, default_value_t = 100)]
-    limit: usize,
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
 }
 
 pub(super) fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<()> {
-    let page = client.operations(args.endpoint.as_deref(), args.open.then_some(false), args.limit)?;
+    let page = client.operations(args.endpoint.as_deref(), args.open.then_some(false), args.limit.into())?;
+    if page.items.is_empty() {
+        check_known(client, args.endpoint.as_deref())?;
+    }
     out.print(&page.items, || {
         let rows = page.items.iter().map(|operation| {
             [
@@ -369,6 +425,11 @@ pub(super) fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<
         });
         table(&["ID", "ENDPOINT", "STATE", "REQUEST", "AGE", "CODE", "DETAIL"], rows);
     })
+}
+
+/// A list that is empty because its device's name is wrong is an error.
+pub(super) fn check_known(client: &Client, endpoint: Option<&str>) -> anyhow::Result<()> {
+    endpoint.map_or(Ok(()), |endpoint| Ok(client.device(endpoint).map(drop)?))
 }
 
 #[derive(Debug, clap::Args)]
@@ -392,14 +453,14 @@ pub(super) fn one(client: &Client, out: Output, args: &One) -> anyhow::Result<()
     }
     show(out, &operation)?;
     if let (Some(detail), Output::Table) = (&operation.detail, out) {
-        println!("{detail}");
+        line(detail);
     }
     Ok(())
 }
 
 pub(super) fn cancel(client: &Client, out: Output, args: &One) -> anyhow::Result<()> {
     let operation = client.cancel_operation(args.id)?;
-    out.print(&operation, || println!("cancelled"))
+    out.print(&operation, || line("cancelled"))
 }
 
 #[cfg(test)]
@@ -414,6 +475,8 @@ mod tests {
         assert_eq!(read("/3311/0/5850=true").unwrap(), json!(true));
         assert_eq!(read("/3/0/15=Europe/Berlin").unwrap(), json!("Europe/Berlin"));
         assert_eq!(read("/9/0/1=a=b").unwrap(), json!("a=b"));
-        assert!(read("/3/0/15").unwrap_err().to_string().contains("PATH=VALUE"));
+        let wrong = read("/3/0/15").unwrap_err();
+        assert!(wrong.to_string().contains("PATH=VALUE"));
+        assert_eq!(Exit::of(&wrong), Exit::WrongUse);
     }
 }

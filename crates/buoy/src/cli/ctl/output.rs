@@ -1,6 +1,14 @@
 //! How answers are printed: tables for people, JSON for scripts.
+//!
+//! All that `buoy ctl` writes to a terminal goes through this module, and most of it was said by a device: nothing is written for people
+//! but through [`harmless`]. JSON is exact, since a script wants what was said and JSON's own escapes keep it harmless.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place of this command that writes")]
+
+use std::fmt::Display;
 
 use buoy_api::PathValue;
+use buoy_lwm2m::text::{harmless, is_harmful};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::Value;
@@ -18,24 +26,49 @@ impl Output {
     /// Prints a document for scripts, or what `table` makes for people.
     pub(super) fn print(self, document: &impl Serialize, table: impl FnOnce()) -> anyhow::Result<()> {
         match self {
-            Self::Json => println!("{}", serde_json::to_string_pretty(document)?),
+            Self::Json => println!("{}", json(&serde_json::to_string_pretty(document)?)),
             Self::Table => table(),
         }
         Ok(())
     }
 
-    /// Prints one of a stream of documents: for scripts on one line.
+    /// Prints one of a stream of documents: for scripts on one line, for people on one line for each of `lines`.
     pub(super) fn print_line(
         self,
         document: &impl Serialize,
-        text: impl FnOnce() -> String,
+        lines: impl FnOnce() -> Vec<String>,
     ) -> anyhow::Result<()> {
         match self {
-            Self::Json => println!("{}", serde_json::to_string(document)?),
-            Self::Table => println!("{}", text()),
+            Self::Json => println!("{}", json(&serde_json::to_string(document)?)),
+            Self::Table => lines().iter().for_each(line),
         }
         Ok(())
     }
+}
+
+/// JSON that says the same without a character that acts on a terminal: what serde leaves as it is, as U+202E and DEL, becomes `\\u202e`
+/// (RFC 8259 section 7). The line ends of the layout stay.
+fn json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_harmful(character) && character != '\n' {
+            let mut units = [0; 2];
+            character.encode_utf16(&mut units).iter().for_each(|unit| out += &format!("\\u{unit:04x}"));
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// Prints a line.
+pub(super) fn line(text: impl Display) {
+    println!("{}", harmless(&text.to_string()));
+}
+
+/// Prints a line to standard error, so that standard output has values alone.
+pub(super) fn note(text: impl Display) {
+    eprintln!("{}", harmless(&text.to_string()));
 }
 
 /// Prints rows below their headings.
@@ -43,7 +76,7 @@ pub(super) fn table<R: IntoIterator<Item = String>>(headings: &[&str], rows: imp
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(headings.iter().copied());
     for row in rows {
-        table.add_row(row.into_iter().collect::<Vec<_>>());
+        table.add_row(row.into_iter().map(|cell| harmless(&cell).to_string()).collect::<Vec<_>>());
     }
     println!("{}", table.trim_fmt());
 }
@@ -51,14 +84,14 @@ pub(super) fn table<R: IntoIterator<Item = String>>(headings: &[&str], rows: imp
 /// Prints names and what they name.
 pub(super) fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) {
     for (name, value) in pairs {
-        println!("{name:<14} {value}");
+        println!("{name:<14} {}", harmless(&value));
     }
 }
 
-/// Prints values by path.
+/// Prints values by path; one value stands alone.
 pub(super) fn values(values: &[PathValue]) {
     match values {
-        [one] => println!("{}", text(one)),
+        [one] => line(text(one)),
         _ => table(&["PATH", "VALUE"], values.iter().map(|value| [value.path.clone(), text(value)])),
     }
 }
@@ -110,5 +143,13 @@ mod tests {
         assert_eq!(of(json!("Buoy"), "string"), "Buoy");
         assert_eq!(of(json!(75), "integer"), "75");
         assert_eq!(of(json!(1_795_466_474_000_i64), "time"), "2026-11-23T20:41:14Z");
+    }
+
+    #[test]
+    fn json_is_exact_and_yet_acts_on_no_terminal() {
+        let hostile = json!({"value": "a\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{e0001}\n\"b"});
+        let shown = super::json(&serde_json::to_string_pretty(&hostile).unwrap());
+        assert!(shown.lines().all(buoy_lwm2m::text::is_harmless), "{shown:?}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), hostile);
     }
 }

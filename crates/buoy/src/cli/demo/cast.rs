@@ -33,7 +33,8 @@ impl Cast {
             .args(["serve", "--coaps", "127.0.0.1:0", "--bootstraps", "127.0.0.1:0", "--http", "127.0.0.1:0"])
             .args(["--awake-time", "2", "--data"])
             .arg(folder.join("data"))
-            .env("RUST_LOG", "warn")
+            // That it is on loopback is no surprise here.
+            .env("RUST_LOG", "warn,buoy::cli::serve=error")
             .stdout(Stdio::piped())
             .spawn()?;
         let lines = lines_of(server.stdout.take().context("the server has no output")?);

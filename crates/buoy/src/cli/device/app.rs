@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use buoy_client::firmware::fetch::CoapFetch;
 use buoy_client::firmware::ota::OtaTarget;
-use buoy_client::firmware::{DownloadError, Fetch, FirmwareUpdate, Protocol, State};
+use buoy_client::firmware::{DownloadError, Fetch, FirmwareUpdate, Part, Protocol, State, UpdateResult};
 use buoy_client::objects::{
     ConnectivityMonitoring, ConnectivityStatistics, Device, LightControl, Location, PowerSource, Temperature,
     Time,
@@ -18,6 +18,7 @@ use buoy_client::text::Text;
 use buoy_client::{ClientConfig, Event, HostClient, Object, RecordError, Server, ServerSlot, Storage};
 use buoy_coap::block::BlockSize;
 use buoy_coap::time::Instant;
+use buoy_lwm2m::text::harmless;
 use buoy_net::clock::Clock;
 use buoy_ota::simflash::FileFlash;
 use buoy_ota::slots::{self, Slot};
@@ -84,7 +85,8 @@ impl Behaviour {
 pub(super) enum Input {
     /// From the link of that number.
     Received(u64, Vec<u8>),
-    Http(Step),
+    /// From the HTTP fetch of that number.
+    Http(u64, Step),
 }
 
 pub(super) type Rng = ChaCha12Rng;
@@ -109,6 +111,12 @@ struct Image<'d> {
     /// Servers that cannot be reached, until the engine is told.
     unreachable: Vec<(ServerSlot, String)>,
     fetch: Option<Fetching>,
+    /// The number of the last fetch by HTTP: what earlier ones say is passed over.
+    http_fetch: u64,
+    /// Under which names a signature has been looked for.
+    signature_names: Vec<String>,
+    /// The last result that was told.
+    told: UpdateResult,
     inputs: Sender<Input>,
     behaviour: Behaviour,
     light_was: Option<u8>,
@@ -187,6 +195,9 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
         links_opened: 0,
         unreachable: Vec::new(),
         fetch: None,
+        http_fetch: 0,
+        signature_names: Vec::new(),
+        told: UpdateResult::Initial,
         inputs,
         behaviour,
         light_was: None,
@@ -234,7 +245,8 @@ fn rng() -> anyhow::Result<Rng> {
 /// A line for whoever watches. Without a watcher there is no device.
 pub(super) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
-    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+    // A server's words may be in it.
+    if writeln!(out, "{}", harmless(line)).and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
     }
 }
@@ -313,7 +325,9 @@ impl Image<'_> {
                     messages.iter().for_each(|message| self.take_fetched(now, message));
                 }
             }
-            Input::Http(step) => self.take_http(now, step),
+            // A fetch that was given up ends when its questions have no answer.
+            Input::Http(number, step) if number == self.http_fetch => self.take_http(now, step),
+            Input::Http(..) => {}
         }
         Ok(())
     }
@@ -389,7 +403,7 @@ impl Image<'_> {
                 say(&format!("CONNECTING {}", account.uri));
                 match self.open_link(slot, &account, Keep::Session) {
                     Ok(opened) => self.links.push(opened),
-                    Err(error) => tracing::warn!("{}: {error:#}", account.uri),
+                    Err(error) => say(&format!("UNREACHABLE {}: {error:#}", account.uri)),
                 }
             }
         }
@@ -445,7 +459,10 @@ impl Image<'_> {
                 let _ = more.send(self.firmware.download_chunk(&mut context, at, &bytes));
             }
             Step::Done => self.firmware.download_done(&mut context),
-            Step::Failed(error) => self.firmware.download_failed(&mut context, error),
+            Step::Failed(error, why) => {
+                say(&format!("DOWNLOAD_FAILED {why}"));
+                self.firmware.download_failed(&mut context, error);
+            }
         }
     }
 
@@ -474,7 +491,26 @@ impl Image<'_> {
             }
         }
         self.watch_light();
+        self.tell_result();
         Ok(())
+    }
+
+    /// Says how an update ended that did not succeed, and why, as far as it is known here.
+    fn tell_result(&mut self) {
+        let result = self.firmware.result();
+        if result == std::mem::replace(&mut self.told, result) {
+            return;
+        }
+        let names = std::mem::take(&mut self.signature_names);
+        match result {
+            UpdateResult::Initial | UpdateResult::Success => {}
+            UpdateResult::IntegrityCheckFailed if names.len() > 1 => say(&format!(
+                "UPDATE_FAILED {result:?} ({}): no signature was found at any of {}",
+                result as u8,
+                names.join(", ")
+            )),
+            _ => say(&format!("UPDATE_FAILED {result:?} ({})", result as u8)),
+        }
     }
 
     fn settle_links(&mut self, now: Instant) {
@@ -542,6 +578,7 @@ impl Image<'_> {
             Event::DownloadRequested => self.begin_download(now)?,
             Event::DownloadCancelled => {
                 self.fetch = None;
+                self.http_fetch += 1;
                 say("DOWNLOAD_CANCELLED");
             }
             other => tracing::debug!(?other, "event"),
@@ -573,8 +610,13 @@ impl Image<'_> {
         let Some(download) = self.firmware.download() else { return Ok(()) };
         let uri = download.uri.as_str().to_owned();
         say(&format!("DOWNLOAD {uri} from {}", download.offset));
+        match download.part {
+            Part::Package => self.signature_names.clear(),
+            Part::Signature(_) => self.signature_names.push(uri.clone()),
+        }
+        self.http_fetch += 1;
         if Protocol::of(&uri) == Some(Protocol::Http) {
-            http::start(uri, self.inputs.clone());
+            http::start(uri, self.http_fetch, self.inputs.clone());
             return Ok(());
         }
         let begun = CoapFetch::new(&download, BlockSize::MAX, rng()?).and_then(|fetch| {
@@ -586,7 +628,7 @@ impl Image<'_> {
             }
             let opened = self.open_link(ServerSlot::BOOTSTRAP, &account, Keep::Nothing);
             let (number, link) = opened.map_err(|error| {
-                tracing::warn!("{uri}: {error:#}");
+                say(&format!("DOWNLOAD_FAILED {uri}: {error:#}"));
                 DownloadError::InvalidUri
             })?;
             Ok(Fetching { fetch, over: Over::Own(number, Box::new(link)) })

@@ -48,10 +48,18 @@ impl Storage for Folder {
         let mut file = options.open(&part)?;
         file.write_all(record)?;
         file.sync_all()?;
-        fs::rename(part, self.0.join(object.to_string()))
+        fs::rename(part, self.0.join(object.to_string()))?;
+        // The new name is safe only when the folder is.
+        sync_folder(&self.0)
     }
 
     fn wipe(&mut self) -> io::Result<()> {
-        fs::read_dir(&self.0)?.try_for_each(|entry| fs::remove_file(entry?.path()))
+        fs::read_dir(&self.0)?.try_for_each(|entry| fs::remove_file(entry?.path()))?;
+        sync_folder(&self.0)
     }
+}
+
+/// Windows has no folders that can be opened, and writes their entries through.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }

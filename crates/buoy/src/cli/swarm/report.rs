@@ -7,6 +7,7 @@ use buoy_client::Event;
 use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::time::Instant;
 use buoy_coap::wire::{Kind, Message};
+use buoy_lwm2m::text::harmless;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
@@ -187,7 +188,8 @@ impl Report {
             println!("{} sessions, {resumed} of them resumed, {failed} handshakes failed", times.len());
         }
         println!("{} requests served, {} notifications sent unconfirmed", self.served, self.notified);
-        self.failed.iter().for_each(|(why, count)| println!("failed: {why}: {count}"));
+        // Why may be in the server's words.
+        self.failed.iter().for_each(|(why, count)| println!("failed: {}: {count}", harmless(why)));
         for (kind, count) in self.unanswered().filter(|(_, count)| *count > 0) {
             println!("failed: {kind}: {count} without an answer");
         }
