@@ -1,7 +1,7 @@
 //! DTLS between a socket and an engine: sessions by their names, saved so that a restart costs no handshake.
 //!
-//! A session belongs to one endpoint, the one whose credentials it was made with, and an endpoint has one session: a newer one
-//! ends the older. What a session needs to go on after a crash is saved by the same journal as all else, before the first record
+//! A session belongs to one endpoint, the one whose credentials it was made with; an endpoint may have several, and a new one ends none
+//! of the others (`sessions` says how many there may be). What a session needs to go on after a crash is saved by the same journal as all else, before the first record
 //! that depends on it is sent.
 
 use std::collections::{HashMap, VecDeque};
@@ -26,6 +26,7 @@ use serde_bytes::Bytes;
 
 use crate::clock::calendar;
 use crate::directory::Endpoints;
+use crate::sessions::LastHeard;
 use crate::udp;
 
 /// Bytes of a connection ID behind the one that names the shard: nobody guesses them.
@@ -36,8 +37,13 @@ const MAX_FLIGHT: usize = 1500;
 const RESERVE: Reserve = Reserve { send: 4096, receive_margin: 0 };
 /// and how many of them are left when that is done.
 const SAVE_AT: u64 = 1024;
-/// Sessions that were silent for so long are given up.
+/// Sessions that were silent for so long are given up,
 const IDLE: Duration = Duration::from_secs(60 * 24 * 60 * 60);
+/// and after this those that carry no registration: their devices make new ones when they come back.
+const IDLE_WITHOUT_REGISTRATION: Duration = Duration::from_secs(24 * 60 * 60);
+/// Every so often a part of the sessions is asked how long they were silent: all of them once an hour.
+const LOOK_FOR_IDLE: Duration = Duration::from_secs(60);
+const PARTS: usize = 60;
 const TICKET_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Failed handshakes that are logged in a second; the rest is counted.
 const LOGGED_PER_SECOND: u32 = 10;
@@ -109,8 +115,8 @@ pub(crate) enum Happening {
     Moved(SessionId),
     /// It is over.
     Ended(SessionId),
-    /// A session of another shard is over: its endpoint has one here now.
-    Superseded(SessionId),
+    /// A session of another shard is to end: its endpoint has too many.
+    GivesWay(SessionId),
 }
 
 /// The sessions of one port.
@@ -132,12 +138,21 @@ pub(crate) struct Secure {
     reservations: VecDeque<(SessionId, Reservation)>,
     happenings: Vec<Happening>,
     failures: FailureLog,
+    idle_search: IdleSearch,
+}
+
+/// The search for silent sessions that carry no registration.
+struct IdleSearch {
+    due: Instant,
+    /// Of the sessions by index.
+    next: usize,
 }
 
 struct Open {
     handle: Handle,
     session: SessionId,
     endpoint: Arc<str>,
+    heard: LastHeard,
     /// An export of it is on its way to the store.
     is_being_saved: bool,
 }
@@ -181,6 +196,7 @@ impl Secure {
             reservations: VecDeque::new(),
             happenings: Vec::new(),
             failures: FailureLog::default(),
+            idle_search: IdleSearch { due: now + LOOK_FOR_IDLE, next: 0 },
         };
         secure.import(now, parts.sessions, outbox);
         secure.take_events(now);
@@ -217,9 +233,8 @@ impl Secure {
             self.dtls.remove(handle);
             return None;
         };
-        // Of two sessions of one endpoint, which a crash can leave, the younger goes on.
-        let old = self.enter(handle, session, endpoint, record.address);
-        self.end_or_pass_on(old);
+        let gives_way = self.enter(now, handle, session, endpoint, record.address);
+        self.end_or_pass_on(gives_way);
         Some(())
     }
 
@@ -259,6 +274,7 @@ impl Secure {
             self.take_events(now);
             let Some(received) = received else { break };
             if let Some(open) = self.open_at(received.handle) {
+                open.heard.set(now);
                 let peer = Peer { address: from, session: Some(open.session) };
                 deliver(peer, received.data, outbox);
             }
@@ -268,14 +284,32 @@ impl Secure {
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let dtls = self.dtls.next_timeout().map(|at| Instant::from_millis(at.as_millis()));
-        [dtls, self.failures.next_deadline()].into_iter().flatten().min()
+        let idle = (!self.by_id.is_empty()).then_some(self.idle_search.due);
+        [dtls, idle, self.failures.next_deadline()].into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
         self.failures.tell_rest(now);
         self.dtls.handle_timeout(time(now));
+        if self.idle_search.due <= now {
+            self.give_up_idle(now);
+        }
         self.take_events(now);
         self.take_flights(outbox);
+    }
+
+    /// Looks at the next part of the sessions, and ends those that carry no registration and were silent for too long.
+    fn give_up_idle(&mut self, now: Instant) {
+        let Self { open, idle_search, directory, dtls, .. } = self;
+        let part = open.len().div_ceil(PARTS);
+        let start = idle_search.next.min(open.len());
+        let end = (start + part).min(open.len());
+        let is_idle = |open: &&Open| now.since(open.heard.get()) >= IDLE_WITHOUT_REGISTRATION;
+        let idle = open[start..end].iter().flatten().filter(is_idle);
+        for open in idle.filter(|open| !directory.carries_registration(&open.endpoint, open.session)) {
+            dtls.remove(open.handle);
+        }
+        *idle_search = IdleSearch { due: now + LOOK_FOR_IDLE, next: if end == open.len() { 0 } else { end } };
     }
 
     /// What happened since it was asked last.
@@ -411,7 +445,7 @@ impl Secure {
         while let Some(event) = self.dtls.poll_event() {
             match event {
                 Event::Connected { handle, address, connected } => {
-                    self.connected(handle, address, &connected)
+                    self.connected(now, handle, address, &connected)
                 }
                 Event::Moved { handle, .. } => {
                     if let Some(open) = self.open_at(handle) {
@@ -425,7 +459,7 @@ impl Secure {
         }
     }
 
-    fn connected(&mut self, handle: Handle, address: SocketAddr, connected: &Connected) {
+    fn connected(&mut self, now: Instant, handle: Handle, address: SocketAddr, connected: &Connected) {
         // The credentials may have been revoked during the handshake.
         let Some(endpoint) = self.identities.endpoint_of(&connected.peer) else {
             return self.dtls.remove(handle);
@@ -435,8 +469,8 @@ impl Secure {
         };
         self.identities.used(&connected.peer);
         tracing::debug!(%endpoint, %address, suite = ?connected.suite, resumed = connected.resumed, "DTLS session");
-        let old = self.enter(handle, session, endpoint.clone(), address);
-        self.end_or_pass_on(old);
+        let gives_way = self.enter(now, handle, session, endpoint.clone(), address);
+        self.end_or_pass_on(gives_way);
         // Asked again now that whoever revokes them finds the session: it is ended by him or here.
         if self.identities.endpoint_of(&connected.peer).as_ref() == Some(&endpoint) {
             self.happenings.push(Happening::Connected(session));
@@ -445,18 +479,19 @@ impl Secure {
         }
     }
 
-    /// Ends a session that another one took the place of, here or on its own shard.
-    fn end_or_pass_on(&mut self, old: Option<SessionId>) {
-        let Some(old) = old else { return };
-        match self.by_id.get(&old) {
+    /// Ends a session that has to give way, here or on its own shard.
+    fn end_or_pass_on(&mut self, session: Option<SessionId>) {
+        let Some(session) = session else { return };
+        match self.by_id.get(&session) {
             Some(handle) => self.dtls.remove(*handle),
-            None => self.happenings.push(Happening::Superseded(old)),
+            None => self.happenings.push(Happening::GivesWay(session)),
         }
     }
 
-    /// Makes a session known. Returns the older of two that its endpoint has then.
+    /// Makes a session known. Returns another one of its endpoint that has to give way.
     fn enter(
         &mut self,
+        now: Instant,
         handle: Handle,
         session: SessionId,
         endpoint: Arc<str>,
@@ -467,14 +502,15 @@ impl Secure {
         if connection.max_payload() < Outbox::LONGEST {
             self.directory.limit_session(session, connection.max_payload());
         }
-        let old = self.directory.open_session(session, &endpoint, (!has_cid).then_some(address));
+        let address = (!has_cid).then_some(address);
+        let (heard, gives_way) = self.directory.open_session(now, session, &endpoint, address);
         let index = handle.index() as usize;
         if self.open.len() <= index {
             self.open.resize_with(index + 1, || None);
         }
         self.by_id.insert(session, handle);
-        self.open[index] = Some(Open { handle, session, endpoint, is_being_saved: false });
-        old
+        self.open[index] = Some(Open { handle, session, endpoint, heard, is_being_saved: false });
+        gives_way
     }
 
     fn ended(&mut self, now: Instant, handle: Handle, address: SocketAddr, reason: EndReason) {
@@ -602,3 +638,6 @@ fn endpoint_of(failure: &Failure, identities: &dyn Identities) -> Option<Arc<str
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

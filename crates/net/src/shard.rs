@@ -417,7 +417,7 @@ impl Thread {
             match happening {
                 Happening::Connected(session) | Happening::Moved(session) => secure.save(session, outbox),
                 Happening::Ended(session) => outbox.changes.push(Change::RemoveSession { session }),
-                Happening::Superseded(session) => {
+                Happening::GivesWay(session) => {
                     if let Some(shard) = shard_of(&self.shards, session.shard()) {
                         shard.end_session(session);
                     }
@@ -426,9 +426,28 @@ impl Thread {
         }
     }
 
+    /// Ends the sessions that registrations have left, here or on their own shards.
+    fn end_left_sessions(&mut self, outbox: &mut Outbox) {
+        let left = outbox.events.extract_if(.., |event| matches!(event, Event::SessionLeft { .. }));
+        let left: Vec<SessionId> = left.filter_map(session_left).collect();
+        for session in left {
+            let secure = self.secure.as_mut().filter(|secure| secure.has(session));
+            match (secure, other_shard(&self.shards, self.number, session.shard())) {
+                (Some(secure), _) => {
+                    secure.end(self.clock.now(), session, outbox);
+                    self.attend_to_sessions(outbox);
+                }
+                (None, Some(shard)) => shard.end_session(session),
+                // It is over already.
+                (None, None) => {}
+            }
+        }
+    }
+
     /// Sends what needs no saving at once, and the rest by way of the journal; never one before the other.
     fn dispatch(&mut self, mut outbox: Outbox) {
         self.forward_misdirected(&mut outbox);
+        self.end_left_sessions(&mut outbox);
         self.prepare_sessions(&mut outbox);
         if outbox.is_empty() {
             self.spare.push(outbox);
@@ -508,6 +527,13 @@ impl Thread {
     fn has_session(&self, peer: Peer) -> bool {
         let secure = self.secure.as_ref();
         secure.zip(peer.session).is_some_and(|(secure, session)| secure.has(session))
+    }
+}
+
+fn session_left(event: Event) -> Option<SessionId> {
+    match event {
+        Event::SessionLeft { session } => Some(session),
+        _ => None,
     }
 }
 

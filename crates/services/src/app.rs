@@ -249,7 +249,7 @@ impl App {
             return self.end_unproved(endpoint);
         }
         self.end_registration(endpoint, |_| true);
-        if let Some(session) = self.endpoints.session_of(endpoint) {
+        for session in self.endpoints.sessions_of(endpoint) {
             let shard = usize::from(session.shard()) % self.shards.len();
             self.shards[shard].end_session(session);
         }
