@@ -707,6 +707,8 @@ fn refused(peer: &Peer) -> Failure {
     match peer {
         #[cfg(feature = "rpk")]
         Peer::RawPublicKey(key) => Failure::RawPublicKeyRefused(**key),
+        #[cfg(feature = "x509")]
+        Peer::Certificate(facts) if facts.common_name().is_none() => Failure::CertificateWithoutName,
         _ => Failure::PeerRefused,
     }
 }
