@@ -175,6 +175,53 @@ fn a_second_session_of_the_same_identity_takes_nothing_from_the_one_that_carries
     assert!(!sockets[2].is_closed(0));
 }
 
+/// Puts a key in place of all that a device has, as Leshan's page does.
+fn put_key(server: &Server, endpoint: &str, key: &str) {
+    let details = serde_json::json!({"identity": endpoint, "key": key});
+    let body =
+        serde_json::json!({"endpoint": endpoint, "tls": {"mode": "psk", "details": details}}).to_string();
+    let client = server.client();
+    let put = "PUT".parse().unwrap();
+    client
+        .call::<serde_json::Value>(put, "/api/security/clients", "application/json", body.as_bytes())
+        .unwrap();
+}
+
+#[test]
+fn a_key_that_was_replaced_just_before_a_kill_is_answered_no_more_and_its_registration_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let mut server = start(folder.path(), &address);
+    for round in 0..4_u8 {
+        let (old, new) = (format!("{round:02x}").repeat(16), format!("{:02x}", round + 100).repeat(16));
+        let names: Vec<String> = (0..3).map(|device| format!("buoy-{round}-{device}")).collect();
+        let mut fleet = Fleet::new(&address);
+        let mut paths = Vec::new();
+        for (device, name) in names.iter().enumerate() {
+            put_key(&server, name, &old);
+            fleet.connect(Fleet::psk(name, &[round; 16])).unwrap();
+            paths.push(fleet.ask(device, &register(1, name)).unwrap().1);
+        }
+        names.iter().for_each(|name| put_key(&server, name, &new));
+        server.kill();
+
+        server = start(folder.path(), &address);
+        for (device, path) in paths.iter().enumerate() {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            fleet.send(device, &post(2, &path, &[], 0, b""));
+        }
+        assert_eq!(fleet.receive(Duration::from_millis(500)), None, "round {round}");
+        let listed = server.devices();
+        assert!(listed.is_empty(), "round {round}: {listed:?}");
+        let again = fleet.connect(Fleet::psk(&names[0], &[round + 100; 16])).unwrap();
+        assert_eq!(fleet.ask(again, &register(3, &names[0])).unwrap().0, Code::CREATED);
+        server.says(&["credentials", "revoke", &names[0]]);
+        server.kill();
+        server = start(folder.path(), &address);
+        common::wait_until("a revoked one is not listed either", || server.devices().is_empty());
+    }
+}
+
 #[test]
 fn sessions_of_one_identity_are_bounded_and_the_registered_one_stays() {
     let folder = tempfile::tempdir().unwrap();

@@ -145,6 +145,15 @@ impl<P: Provider> Connection<Server, P> {
     }
 }
 
+impl<P: Provider> Connection<Server, P> {
+    /// Whether there is a session, and what its client proved itself by is still good: the very key of its identity, an authority that is
+    /// still among the anchors, a peer whom the authority of the environment admits. To be asked when any of these has changed, and of
+    /// each session that was saved.
+    pub fn still_holds(&mut self, environment: ServerEnvironment<'_>) -> bool {
+        self.session_mut().is_some_and(|session| server::holds(session, environment))
+    }
+}
+
 impl<R: Role, P: Provider> Connection<R, P> {
     fn handshaking(core: Core<P>, state: R::State<P>) -> Self {
         let handshake = Handshake { core, state: Some(state) };

@@ -115,6 +115,8 @@ pub(crate) enum Happening {
     Moved(SessionId),
     /// It is over.
     Ended(SessionId),
+    /// It is over, or could not go on after a restart, because what it was made by is not good any more: nor is the registration at it.
+    Void(SessionId, Arc<str>),
     /// A session of another shard is to end: its endpoint has too many.
     GivesWay(SessionId),
 }
@@ -148,11 +150,20 @@ struct IdleSearch {
     next: usize,
 }
 
+/// What became of a saved session.
+enum Imported {
+    GoesOn,
+    /// What this endpoint proved itself by is not good any more.
+    Void(Arc<str>),
+}
+
 struct Open {
     handle: Handle,
     session: SessionId,
     endpoint: Arc<str>,
     heard: LastHeard,
+    /// What it was made by is not good any more.
+    is_void: bool,
     /// An export of it is on its way to the store.
     is_being_saved: bool,
 }
@@ -206,8 +217,10 @@ impl Secure {
     fn import(&mut self, now: Instant, sessions: Vec<(SessionId, Vec<u8>)>, outbox: &mut Outbox) {
         let count = sessions.len();
         for (session, record) in sessions {
-            if self.import_one(now, session, &record).is_none() {
-                outbox.changes.push(Change::RemoveSession { session });
+            match self.import_one(now, session, &record) {
+                Some(Imported::GoesOn) => {}
+                Some(Imported::Void(endpoint)) => self.happenings.push(Happening::Void(session, endpoint)),
+                None => outbox.changes.push(Change::RemoveSession { session }),
             }
         }
         let lost = count - self.by_id.len();
@@ -216,26 +229,52 @@ impl Secure {
         }
     }
 
-    fn import_one(&mut self, now: Instant, session: SessionId, record: &[u8]) -> Option<()> {
+    fn import_one(&mut self, now: Instant, session: SessionId, record: &[u8]) -> Option<Imported> {
         let record: SessionRecord<'_> = postcard::from_bytes(record).ok()?;
         let name = export_name(session, record.endpoint);
         let Self { dtls, export_keys, .. } = self;
         let mut imports =
             export_keys.iter().map(|key| dtls.import(time(now), record.address, key, &name, record.export));
         let handle = imports.find_map(Result::ok)?;
+        // The credentials may have been revoked or replaced, or given to another endpoint, and the authority may be gone.
+        let holds = self.still_holds(handle);
         let peer = self.dtls.connection(handle)?.peer()?;
-        // The credentials may have been revoked, or given to another endpoint.
-        let endpoint = self
-            .identities
-            .endpoint_of(peer)
-            .filter(|endpoint| **endpoint == *record.endpoint && self.identities.admits(peer));
-        let Some(endpoint) = endpoint else {
+        let endpoint = self.identities.endpoint_of(peer).filter(|endpoint| **endpoint == *record.endpoint);
+        let Some(endpoint) = endpoint.filter(|_| holds) else {
             self.dtls.remove(handle);
-            return None;
+            return Some(Imported::Void(record.endpoint.into()));
         };
         let gives_way = self.enter(now, handle, session, endpoint, record.address);
         self.end_or_pass_on(gives_way);
-        Some(())
+        Some(Imported::GoesOn)
+    }
+
+    fn still_holds(&mut self, handle: Handle) -> bool {
+        let environment =
+            ServerEnvironment { config: &self.config, authority: &*self.identities, tickets: None };
+        self.dtls.still_holds(handle, environment)
+    }
+
+    /// Ends a session whose credentials have changed, if it was made by what is not good any more.
+    pub(crate) fn check(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        endpoint: Arc<str>,
+        outbox: &mut Outbox,
+    ) {
+        let Some(handle) = self.by_id.get(&session).copied() else {
+            return self.happenings.push(Happening::Void(session, endpoint));
+        };
+        let peer = self.dtls.connection(handle).and_then(|connection| connection.peer());
+        let is_its_own = peer.and_then(|peer| self.identities.endpoint_of(peer)).as_ref() == Some(&endpoint);
+        if is_its_own && self.still_holds(handle) {
+            return;
+        }
+        if let Some(open) = slot(&mut self.open, handle) {
+            open.is_void = true;
+        }
+        self.end(now, session, outbox);
     }
 
     /// Which other shard a datagram is for.
@@ -509,7 +548,8 @@ impl Secure {
             self.open.resize_with(index + 1, || None);
         }
         self.by_id.insert(session, handle);
-        self.open[index] = Some(Open { handle, session, endpoint, heard, is_being_saved: false });
+        self.open[index] =
+            Some(Open { handle, session, endpoint, heard, is_void: false, is_being_saved: false });
         gives_way
     }
 
@@ -524,7 +564,10 @@ impl Secure {
         tracing::debug!(endpoint = %open.endpoint, ?reason, "DTLS session over");
         self.by_id.remove(&open.session);
         self.directory.close_session(open.session, &open.endpoint, address);
-        self.happenings.push(Happening::Ended(open.session));
+        self.happenings.push(match open.is_void {
+            true => Happening::Void(open.session, open.endpoint),
+            false => Happening::Ended(open.session),
+        });
     }
 
     fn open_at(&self, handle: Handle) -> Option<&Open> {

@@ -1,16 +1,17 @@
 //! X.509 (RFC 5280): an authority for tests, and what clients and servers make of its certificates.
 
 use buoy_dtls::alert::Alert;
-use buoy_dtls::config::{ClientConfig, ClientCredentials, OwnKey, ServerConfig, ServerTrust};
+use buoy_dtls::config::{ClientConfig, ClientCredentials, OwnKey, Resume, ServerConfig, ServerTrust};
 use buoy_dtls::crypto::{Provider, PublicKey, RustCrypto, Sha256};
+use buoy_dtls::resumption::TicketKeys;
 use buoy_dtls::suite::CipherSuite;
 use buoy_dtls::x509::{
     Anchor, CertificateError, CertificateFacts, CertificateUsage, Pinned, ServerCertificateTrust,
     WithoutClock, check_client,
 };
-use buoy_dtls::{Failure, Peer};
+use buoy_dtls::{Failure, Peer, ServerEnvironment};
 
-use crate::world::{TODAY, World};
+use crate::world::{ServerSide, TODAY, World};
 
 /// A certificate to be made.
 #[derive(Clone)]
@@ -675,4 +676,36 @@ fn a_common_name_is_found_in_every_part_and_every_kind_of_string() {
         let facts = check(&fleet, &with_subject(&fleet.device_root, 20, &subject)).unwrap();
         assert_eq!(facts.common_name(), expected);
     }
+}
+
+#[test]
+fn a_session_and_a_ticket_are_good_as_long_as_the_anchor_that_vouched_is_one() {
+    let fleet = Fleet::new();
+    let mut world = fleet.world();
+    world.server.tickets = Some(TicketKeys::new(&mut world.rng, 86_400));
+    let mut config = config(fleet.device(20).own_key(&[]), fleet.trust());
+    config.resume = Resume::Keep;
+    let (client, handle) = world.connected(config.clone());
+    let resumption = world.clients[client].connected.as_mut().unwrap().resumption.take().unwrap();
+    let holds = |world: &mut World| {
+        let ServerSide { endpoint, config, authority, .. } = &mut world.server;
+        endpoint.still_holds(handle, ServerEnvironment { config, authority, tickets: None })
+    };
+    let resumes = |world: &mut World| {
+        let client = world.client_resuming(config.clone(), Some(resumption.clone()));
+        world.run();
+        world.clients[client].connected.as_ref().map(|connected| connected.resumed)
+    };
+    assert!(holds(&mut world));
+    assert_eq!(resumes(&mut world), Some(true));
+    // Another authority of the same name, whom nobody asked yet.
+    let other = Identity::root(99, &Plan::authority("device root"));
+    world.server.config.client_anchors = [other.anchor()].into();
+    assert!(!holds(&mut world));
+    assert_eq!(resumes(&mut world), None, "it has to prove itself again, and can't");
+    world.server.config.client_anchors = [other.anchor(), fleet.device_root.anchor()].into();
+    assert!(holds(&mut world));
+    let peer = world.server.endpoint.connection(handle).unwrap().peer().unwrap().clone();
+    world.server.authority.banned = vec![peer];
+    assert!(!holds(&mut world));
 }

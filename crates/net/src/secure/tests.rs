@@ -200,3 +200,54 @@ fn several_sessions_of_an_endpoint_go_on_after_a_restart() {
     devices.iter_mut().for_each(|device| world.say(device));
     assert_eq!(world.delivered.borrow().len(), 2);
 }
+
+/// The sessions that are void, with their endpoints.
+fn voided(world: &mut World) -> Vec<(SessionId, String)> {
+    let void = |happening| match happening {
+        Happening::Void(session, endpoint) => Some((session, endpoint.to_string())),
+        _ => None,
+    };
+    world.secure.take_happenings().into_iter().filter_map(void).collect()
+}
+
+#[test]
+fn a_saved_session_goes_on_with_the_very_key_that_it_was_made_by_and_with_no_other_of_the_same_identity() {
+    for (key, goes_on) in [(Some(&b"key"[..]), true), (Some(b"other"), false), (None, false)] {
+        let mut world = World::new();
+        let mut device = world.connect("buoy-1");
+        world.secure.save(device.session, &mut world.outbox);
+        let saved = world.outbox.changes.iter().filter_map(|change| match change {
+            Change::PutSession { session, record } => Some((*session, record.to_vec())),
+            _ => None,
+        });
+        let saved = saved.collect();
+        // The server is killed after the change of the key was saved, and before anything else was.
+        match key {
+            Some(key) => drop(world.devices.0.lock().unwrap().insert("buoy-1".into(), key.to_vec())),
+            None => drop(world.devices.0.lock().unwrap().remove(&b"buoy-1"[..])),
+        }
+        let mut world = World::with(world.devices.clone(), saved);
+        world.say(&mut device);
+        assert_eq!(world.delivered.borrow().len(), usize::from(goes_on));
+        let expected = if goes_on { vec![] } else { vec![(device.session, "buoy-1".to_owned())] };
+        assert_eq!(voided(&mut world), expected);
+    }
+}
+
+#[test]
+fn when_a_key_is_replaced_the_sessions_made_by_the_old_one_end_and_those_made_by_the_new_one_go_on() {
+    let mut world = World::new();
+    let old = world.connect("buoy-1");
+    let check = |world: &mut World, device: &Device| {
+        world.secure.check(world.now, device.session, "buoy-1".into(), &mut world.outbox);
+    };
+    check(&mut world, &old);
+    assert!(world.is_open(&old) && voided(&mut world).is_empty());
+    world.devices.0.lock().unwrap().insert("buoy-1".into(), b"other".to_vec());
+    check(&mut world, &old);
+    assert!(!world.is_open(&old));
+    assert_eq!(voided(&mut world), [(old.session, "buoy-1".to_owned())]);
+    // One that ended in this moment takes its registration along too.
+    check(&mut world, &old);
+    assert_eq!(voided(&mut world), [(old.session, "buoy-1".to_owned())]);
+}

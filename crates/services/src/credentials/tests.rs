@@ -213,9 +213,7 @@ async fn both_keys_are_good_until_the_next_one_is_used() {
     let unused =
         credentials.rotate(&someone(), &old, Proof::psk("unused", KEY).unwrap(), None, 8).await.unwrap();
     let next = credentials.rotate(&someone(), &old, Proof::psk("next", KEY).unwrap(), None, 9).await.unwrap();
-    assert!(gate.psk(unused.identity.as_slice()).is_none(), "it gave way");
-    let next =
-        credentials.rotate(&someone(), &next, Proof::psk("next", KEY).unwrap(), None, 9).await.unwrap();
+    assert!(gate.psk(unused.identity.as_slice()).is_some(), "the device may have it");
     let same = credentials.rotate(&someone(), &old, Proof::psk("old", KEY).unwrap(), None, 9).await;
     assert!(
         matches!(same, Err(ChangeError::Refused { refusal: Refusal::Taken { .. }, .. })),
@@ -236,6 +234,36 @@ async fn both_keys_are_good_until_the_next_one_is_used() {
     let [row] = &rows[..] else { panic!("{rows:?}") };
     assert_eq!((row.id, row.state), (next.id, CredentialState::Active));
     assert!(matches!(credentials.revoke(&someone(), &old, 9).await, Err(ChangeError::NoSuchCredential)));
+}
+
+#[tokio::test]
+async fn a_key_that_the_device_may_hold_outlives_every_rotation_until_a_later_one_is_used() {
+    let folder = Folder::new();
+    let credentials = folder.load(Unlisted::Refused);
+    let gate = credentials.gate(Purpose::Lwm2m);
+    let old = add(&credentials, psk("buoy-1", "old")).await;
+    // The device was given the first of these by its bootstrap; rotations go on before it comes.
+    for number in 0..MOST_NEXT {
+        let proof = Proof::psk(&format!("next-{number}"), KEY).unwrap();
+        credentials.rotate(&someone(), &old, proof, None, 8).await.unwrap();
+        assert!(gate.admits(&with_identity("old")) && gate.admits(&with_identity("next-0")));
+    }
+    let more = credentials.rotate(&someone(), &old, Proof::psk("more", KEY).unwrap(), None, 8).await;
+    let Err(ChangeError::Refused { refusal, .. }) = more else { panic!("{more:?}") };
+    assert!(refusal.to_string().contains("unused ones that come after a pre-shared key"), "{refusal}");
+    // A device that is bootstrapped over and over is not refused for it.
+    let proof = Proof::psk("next-8", KEY).unwrap();
+    credentials.rotate_by_bootstrap(&old, proof, 8).await.unwrap();
+    assert!(!gate.admits(&with_identity("next-0")) && gate.admits(&with_identity("old")));
+
+    gate.used(&with_identity("next-2"));
+    while gate.admits(&with_identity("old")) {
+        tokio::task::yield_now().await;
+    }
+    for (identity, is_good) in [("next-0", false), ("next-1", false), ("next-2", true), ("next-3", true)] {
+        assert_eq!(gate.admits(&with_identity(identity)), is_good, "{identity}");
+    }
+    assert_eq!(folder.rows().len(), MOST_NEXT - 1);
 }
 
 #[tokio::test]
