@@ -64,7 +64,8 @@ impl Image {
 impl Library {
     /// The library in a folder, which is made if it isn't there.
     pub fn open(folder: PathBuf) -> anyhow::Result<Self> {
-        fs::create_dir_all(&folder)
+        crate::private_file::create_folder(&folder)
+            .and_then(|()| crate::private_file::make_private(&folder))
             .with_context(|| format!("the firmware folder {} cannot be made", folder.display()))?;
         Ok(Self { folder, offered: Mutex::default() })
     }

@@ -102,7 +102,7 @@ impl Opened {
             format!("the data folder {} cannot be made; choose another --data", settings.data.display())
         })?;
         let lock = lock(&settings.data)?;
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&database(&settings.data))?);
+        let store: Arc<dyn Store> = Arc::new(open_private(&database(&settings.data))?);
         let models = Arc::new(load_models(settings.models.as_deref())?);
         Ok(Self { settings, store, models, lock })
     }
@@ -285,6 +285,20 @@ fn start_tasks(
 /// The database in a data folder.
 pub fn database(data: &Path) -> PathBuf {
     data.join("buoy.db")
+}
+
+/// The database, which its owner alone may read, whatever its folder allows. SQLite gives the files beside it the same mode.
+fn open_private(database: &Path) -> anyhow::Result<Sqlite> {
+    let files = ["", "-wal", "-shm"].map(|suffix| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    });
+    let [main, rest @ ..] = &files;
+    let made = crate::private_file::create_empty(main)
+        .and_then(|()| rest.iter().try_for_each(|file| crate::private_file::make_private(file)));
+    made.with_context(|| format!("{} cannot be kept from others", database.display()))?;
+    Ok(Sqlite::open(database)?)
 }
 
 /// A data folder has one server: two would give out the same names twice.

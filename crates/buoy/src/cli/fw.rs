@@ -260,7 +260,10 @@ fn write_new(path: &Path, content: &[u8], secrecy: Secrecy) -> anyhow::Result<()
         }
         other => other.with_context(|| format!("{} cannot be written", path.display()))?,
     };
-    Ok(file.write_all(content)?)
+    file.write_all(content)?;
+    file.sync_all()?;
+    // The name, too, must outlive a power cut: a release key is made once.
+    Ok(buoy_services::private_file::sync_folder_of(path)?)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
