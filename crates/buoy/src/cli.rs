@@ -12,6 +12,7 @@ mod keyfile;
 mod keys;
 mod logging;
 mod serve;
+mod signature_names;
 #[cfg(target_os = "linux")]
 mod swarm;
 mod tunnel;

@@ -285,6 +285,9 @@ fn leshans_security_calls_work_and_give_no_key_back() {
 fn the_key_file_is_the_owners_alone_and_is_rotated_while_the_server_is_off() {
     let folder = tempfile::tempdir().unwrap();
     let (data, copy) = (folder.path().join("data"), folder.path().join("copy"));
+    // The folder is there, and open to everybody.
+    std::fs::create_dir(&data).unwrap();
+    succeed(Command::new("chmod").arg("755").arg(&data));
     let mut server = Server::start(&data);
     let output = ctl(&server, &["add", "buoy-1", "--key-file", "-"], KEY);
     assert!(output.status.success());
@@ -316,6 +319,10 @@ fn the_key_file_is_the_owners_alone_and_is_rotated_while_the_server_is_off() {
                 let mode = std::fs::metadata(folder.join(name)).unwrap().permissions().mode();
                 assert_eq!(mode & 0o777, 0o600, "{name} in {}", folder.display());
             }
+        }
+        for (name, expected) in [("buoy.db", 0o600), ("firmware", 0o700)] {
+            let mode = std::fs::metadata(data.join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, expected, "{name}");
         }
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(fail(&mut serve(&data)).contains("chmod 600"));

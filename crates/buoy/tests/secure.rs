@@ -133,6 +133,113 @@ fn a_revoked_device_is_out_at_once_and_a_rotated_key_takes_over_at_its_first_use
     assert!(fleet.connect(Fleet::psk("buoy-2", &KEY)).is_err());
 }
 
+/// Reads a resource of a device, which answers over this session.
+fn read(server: &Server, fleet: &mut Fleet, session: usize, text: &str) {
+    let client = server.client();
+    let asked = std::thread::spawn(move || {
+        client.get::<serde_json::Value>("/api/clients/buoy-1/3/0/0?timeout=20&format=TEXT").unwrap()
+    });
+    fleet.answer(session, text);
+    let answer = asked.join().unwrap();
+    assert_eq!(answer["content"]["value"], text, "{answer}");
+}
+
+#[test]
+fn a_second_session_of_the_same_identity_takes_nothing_from_the_one_that_carries_the_registration() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let server = start(folder.path(), &address);
+    add(&server, "buoy-1");
+    let mut fleet = Fleet::new(&address);
+    let one = fleet.connect(Fleet::psk("buoy-1", &KEY)).unwrap();
+    let (code, location) = fleet.ask(one, &register(1, "buoy-1")).unwrap();
+    assert_eq!(code, Code::CREATED);
+    let path: Vec<&str> = location.iter().map(String::as_str).collect();
+
+    // A download over a socket of its own: handshake, request, farewell. Each may be at another shard.
+    let mut sockets: Vec<Fleet> = (0..3).map(|_| Fleet::new(&address)).collect();
+    for (socket, number) in sockets.iter_mut().zip(10..) {
+        let download = socket.connect(Fleet::psk("buoy-1", &KEY)).unwrap();
+        let get = request(Code::GET, number, &[".well-known", "core"], &[], 0, b"");
+        assert_eq!(socket.ask(download, &get).unwrap().0, Code::CONTENT);
+        read(&server, &mut fleet, one, "Buoy");
+    }
+    sockets[0].close(0);
+    read(&server, &mut fleet, one, "still Buoy");
+    assert_eq!(fleet.ask(one, &post(2, &path, &[], 0, b"")).unwrap().0, Code::CHANGED);
+
+    // An Update over another session moves the registration there, and the one that it left ends.
+    assert_eq!(sockets[1].ask(0, &post(3, &path, &[], 0, b"")).unwrap().0, Code::CHANGED);
+    read(&server, &mut sockets[1], 0, "elsewhere");
+    assert!(fleet.is_closed(one));
+    assert!(!sockets[2].is_closed(0));
+}
+
+/// Puts a key in place of all that a device has, as Leshan's page does.
+fn put_key(server: &Server, endpoint: &str, key: &str) {
+    let details = serde_json::json!({"identity": endpoint, "key": key});
+    let body =
+        serde_json::json!({"endpoint": endpoint, "tls": {"mode": "psk", "details": details}}).to_string();
+    let client = server.client();
+    let put = "PUT".parse().unwrap();
+    client
+        .call::<serde_json::Value>(put, "/api/security/clients", "application/json", body.as_bytes())
+        .unwrap();
+}
+
+#[test]
+fn a_key_that_was_replaced_just_before_a_kill_is_answered_no_more_and_its_registration_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let mut server = start(folder.path(), &address);
+    for round in 0..4_u8 {
+        let (old, new) = (format!("{round:02x}").repeat(16), format!("{:02x}", round + 100).repeat(16));
+        let names: Vec<String> = (0..3).map(|device| format!("buoy-{round}-{device}")).collect();
+        let mut fleet = Fleet::new(&address);
+        let mut paths = Vec::new();
+        for (device, name) in names.iter().enumerate() {
+            put_key(&server, name, &old);
+            fleet.connect(Fleet::psk(name, &[round; 16])).unwrap();
+            paths.push(fleet.ask(device, &register(1, name)).unwrap().1);
+        }
+        names.iter().for_each(|name| put_key(&server, name, &new));
+        server.kill();
+
+        server = start(folder.path(), &address);
+        for (device, path) in paths.iter().enumerate() {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            fleet.send(device, &post(2, &path, &[], 0, b""));
+        }
+        assert_eq!(fleet.receive(Duration::from_millis(500)), None, "round {round}");
+        let listed = server.devices();
+        assert!(listed.is_empty(), "round {round}: {listed:?}");
+        let again = fleet.connect(Fleet::psk(&names[0], &[round + 100; 16])).unwrap();
+        assert_eq!(fleet.ask(again, &register(3, &names[0])).unwrap().0, Code::CREATED);
+        server.says(&["credentials", "revoke", &names[0]]);
+        server.kill();
+        server = start(folder.path(), &address);
+        common::wait_until("a revoked one is not listed either", || server.devices().is_empty());
+    }
+}
+
+#[test]
+fn sessions_of_one_identity_are_bounded_and_the_registered_one_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let server = start(folder.path(), &address);
+    add(&server, "buoy-1");
+    let mut fleet = Fleet::new(&address);
+    let one = fleet.connect(Fleet::psk("buoy-1", &KEY)).unwrap();
+    assert_eq!(fleet.ask(one, &register(1, "buoy-1")).unwrap().0, Code::CREATED);
+    let mut others: Vec<Fleet> = (0..6).map(|_| Fleet::new(&address)).collect();
+    for other in &mut others {
+        other.connect(Fleet::psk("buoy-1", &KEY)).unwrap();
+    }
+    read(&server, &mut fleet, one, "Buoy");
+    let open = others.iter_mut().map(|other| other.is_closed(0)).filter(|is_closed| !is_closed).count();
+    assert_eq!(open, 4);
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn what_is_sent_to_a_device_whose_session_is_over_costs_the_server_nothing() {
@@ -143,9 +250,7 @@ fn what_is_sent_to_a_device_whose_session_is_over_costs_the_server_nothing() {
     let mut fleet = Fleet::new(&address);
     let one = fleet.connect(Fleet::psk("buoy-1", &KEY)).unwrap();
     assert_eq!(fleet.ask(one, &register(1, "buoy-1")).unwrap().0, Code::CREATED);
-    // The new session takes the place of the first one; the registration goes on to speak of that.
-    fleet.connect(Fleet::psk("buoy-1", &KEY)).unwrap();
-    assert!(fleet.is_closed(one));
+    fleet.close(one);
     // The registration is still there, and so is what the server wants of the device.
     let read = |number: u32| {
         let path = format!("/api/clients/buoy-1/3/0/{number}?timeout=1");

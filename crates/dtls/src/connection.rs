@@ -79,6 +79,19 @@ struct Handshake<R: Role, P: Provider> {
     core: Core<P>,
     /// `None` only while a message is taken.
     state: Option<R::State<P>>,
+    doubt: Doubt,
+}
+
+/// Whether what looked like the peer's Finished could not be decrypted.
+///
+/// Anybody can send such a record, so it is dropped (RFC 6347 section 4.1.2.7). But if the peer had the time to repeat its flight, and the
+/// true Finished never came, the peer has another key, and is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    None,
+    Raised,
+    /// And our flight was repeated since.
+    Confirmed,
 }
 
 struct Established<P> {
@@ -93,6 +106,8 @@ struct Repeat {
     plain_sequence: u64,
     left: u8,
     until: Instant,
+    /// The peer sends data though it can't have our Finished: its data doesn't show that it has it.
+    peer_is_early: bool,
 }
 
 enum Farewell<P> {
@@ -145,9 +160,18 @@ impl<P: Provider> Connection<Server, P> {
     }
 }
 
+impl<P: Provider> Connection<Server, P> {
+    /// Whether there is a session, and what its client proved itself by is still good: the very key of its identity, an authority that is
+    /// still among the anchors, a peer whom the authority of the environment admits. To be asked when any of these has changed, and of
+    /// each session that was saved.
+    pub fn still_holds(&mut self, environment: ServerEnvironment<'_>) -> bool {
+        self.session_mut().is_some_and(|session| server::holds(session, environment))
+    }
+}
+
 impl<R: Role, P: Provider> Connection<R, P> {
     fn handshaking(core: Core<P>, state: R::State<P>) -> Self {
-        let handshake = Handshake { core, state: Some(state) };
+        let handshake = Handshake { core, state: Some(state), doubt: Doubt::None };
         Self { state: State::Handshaking(Box::new(handshake)), connected: None, ended: None }
     }
 
@@ -204,18 +228,10 @@ impl<R: Role, P: Provider> Connection<R, P> {
     /// The time of [`Connection::next_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         match &mut self.state {
-            State::Handshaking(handshake) => {
-                let core = &mut handshake.core;
-                match core.timer.expire(now) {
-                    Expired::NotYet => {}
-                    Expired::Again => core.flight.rewind(),
-                    Expired::AgainSmaller => {
-                        core.flight.back_off();
-                        core.flight.rewind();
-                    }
-                    Expired::GiveUp => self.give_up(),
-                }
-            }
+            State::Handshaking(handshake) => match handshake.expire(now) {
+                Ok(()) => {}
+                Err(failure) => self.fail_handshake(failure),
+            },
             State::Established(established) => {
                 if established.repeat.as_ref().is_some_and(|repeat| repeat.until <= now) {
                     established.repeat = None;
@@ -360,6 +376,15 @@ impl<R: Role, P: Provider> Connection<R, P> {
         }
     }
 
+    /// The keys of a handshake that is not complete.
+    #[cfg(test)]
+    fn session_in_handshake(&mut self) -> Option<&mut Session<P>> {
+        match &mut self.state {
+            State::Handshaking(handshake) => handshake.core.session.as_mut(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn session_mut(&mut self) -> Option<&mut Session<P>> {
         match &mut self.state {
             State::Established(established) => Some(&mut established.session),
@@ -422,17 +447,11 @@ impl<R: Role, P: Provider> Connection<R, P> {
             LastFlight::Peers => None,
             LastFlight::Ours => {
                 let until = now.after(REPEAT_FOR);
-                Some(Box::new(Repeat { flight, plain_sequence, left: MAX_REPETITIONS, until }))
+                let (left, peer_is_early) = (MAX_REPETITIONS, false);
+                Some(Box::new(Repeat { flight, plain_sequence, left, until, peer_is_early }))
             }
         };
         self.state = State::Established(Established { session, repeat, alert: None });
-    }
-
-    fn give_up(&mut self) {
-        if let State::Handshaking(handshake) = &self.state {
-            let awaited = handshake.state.as_ref().map_or(Message::Finished, R::awaited);
-            self.fail_handshake(Failure::PeerSilent { awaited });
-        }
     }
 
     fn fail_handshake(&mut self, failure: Failure) {
@@ -466,8 +485,7 @@ impl<R: Role, P: Provider> Connection<R, P> {
         let opened = established.session.open(record)?;
         match opened.content {
             Some(ContentType::ApplicationData) => {
-                // Who has keys for this has our last flight.
-                established.repeat = None;
+                established.heard_data();
                 let is_newest = opened.freshness == Freshness::Newest;
                 return Ok(Some(Incoming { data: opened.plaintext, is_newest }));
             }
@@ -555,15 +573,36 @@ impl<R: Role, P: Provider> Handshake<R, P> {
                 // Data before the peer's Finished is not to be trusted yet.
                 _ => Ok(Progress::More),
             },
-            // A Finished under another key; but not what the network doubled, or what is left of an older session.
-            Err(record) if session.may_be_finished(&record) => {
-                match self.state.as_ref().and_then(R::suspicion) {
-                    Some(failure) => Err(failure),
-                    None => Ok(Progress::More),
-                }
+            // A Finished under another key, or a forgery; but not what the network doubled, or what is left of an older session.
+            Err(record) if session.may_be_finished(&record) && self.doubt == Doubt::None => {
+                self.doubt = Doubt::Raised;
+                Ok(Progress::More)
             }
             Err(_) => Ok(Progress::More),
         }
+    }
+
+    /// The time of the timer has come, perhaps: repeats our flight, or says why it is of no use.
+    fn expire(&mut self, now: Instant) -> Result<(), Failure> {
+        let expired = self.core.timer.expire(now);
+        let suspicion = self.state.as_ref().and_then(R::suspicion).filter(|_| self.doubt != Doubt::None);
+        match (expired, suspicion) {
+            (Expired::NotYet, _) => return Ok(()),
+            (Expired::GiveUp, None) => {
+                let awaited = self.state.as_ref().map_or(Message::Finished, R::awaited);
+                return Err(Failure::PeerSilent { awaited });
+            }
+            (_, Some(failure)) if expired == Expired::GiveUp || self.doubt == Doubt::Confirmed => {
+                return Err(failure);
+            }
+            (_, Some(_)) => self.doubt = Doubt::Confirmed,
+            (_, None) => {}
+        }
+        if expired == Expired::AgainSmaller {
+            self.core.flight.back_off();
+        }
+        self.core.flight.rewind();
+        Ok(())
     }
 
     /// Takes all fragments in a record, and all messages that they complete.
@@ -639,6 +678,16 @@ impl<P: Provider> Established<P> {
         }
         let alert = self.alert.take()?;
         self.session.seal(ContentType::Alert, &alert.to_bytes(), out).ok()
+    }
+
+    /// The peer sent data. Who has keys for this has our last flight, unless it sends before it can have it: then that must leave first, and
+    /// can be asked for as long as datagrams wander about (RFC 6347 section 4.2.4).
+    fn heard_data(&mut self) {
+        match &mut self.repeat {
+            Some(repeat) if repeat.flight.has_more() => repeat.peer_is_early = true,
+            Some(repeat) if repeat.peer_is_early => {}
+            _ => self.repeat = None,
+        }
     }
 
     /// A handshake message inside the session: the peer's last flight once more, or the wish for a new handshake.

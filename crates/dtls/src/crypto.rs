@@ -89,6 +89,18 @@ pub trait Provider: Sized + 'static {
     /// [`Forged`] if the signature is not by this key, or the key is no point of the curve.
     #[cfg(feature = "rpk")]
     fn verify(key: &PublicKey, digest: &[u8; 32], signature: &[u8]) -> Result<(), Forged>;
+
+    /// Checks an ECDSA signature in a certificate whose authority has a key on secp384r1, or signs with SHA-384. `None` if the provider
+    /// can't, as on chips, where each curve more takes tens of kilobytes.
+    #[cfg(feature = "x509")]
+    fn verify_wide(
+        _key: &crate::x509::AuthorityKey<'_>,
+        _hash: crate::x509::SignatureHash,
+        _signed: &[u8],
+        _signature: &[u8],
+    ) -> Option<Result<(), Forged>> {
+        None
+    }
 }
 
 /// A running hash. A clone goes its own way.

@@ -393,6 +393,11 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
         self.get(handle).map(|entry| &entry.connection)
     }
 
+    /// See [`Connection::still_holds`].
+    pub fn still_holds(&mut self, handle: Handle, environment: ServerEnvironment<'_>) -> bool {
+        self.get_mut(handle).is_some_and(|entry| entry.connection.still_holds(environment))
+    }
+
     /// Where the connection's peer is.
     #[must_use]
     pub fn address(&self, handle: Handle) -> Option<A> {
@@ -597,11 +602,26 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
     /// Whether a handshake may begin; makes room if it can.
     fn has_room(&mut self, from: A, now: Instant) -> bool {
         let of_source = self.sources.get(&from.source()).copied().unwrap_or(0);
-        if of_source >= self.limits.handshakes_per_source {
+        if of_source >= self.limits.handshakes_per_source && !self.give_up_oldest_of_source(from, now) {
             return false;
         }
         let too_many = u32::try_from(self.pending.len()).is_ok_and(|count| count >= self.limits.handshakes);
         !too_many || self.give_up_oldest_handshake(now)
+    }
+
+    /// Behind one address may stand a fleet, and one that begins handshakes and ends none must not lock out the others: the oldest handshake
+    /// of the source gives way once it had its time.
+    fn give_up_oldest_of_source(&mut self, from: A, now: Instant) -> bool {
+        let of_source =
+            |slot: u32| self.entry(slot).is_some_and(|entry| entry.address.source() == from.source());
+        let oldest = self.pending_by_age.iter().find(|(_, slot)| of_source(*slot)).copied();
+        match oldest {
+            Some((started, slot)) if now.since(started) >= self.limits.handshake_grace => {
+                self.end(slot, EndReason::Replaced);
+                true
+            }
+            _ => false,
+        }
     }
 
     fn give_up_oldest_handshake(&mut self, now: Instant) -> bool {

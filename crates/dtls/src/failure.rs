@@ -69,6 +69,9 @@ pub enum Failure {
         /// Why.
         error: crate::x509::CertificateError,
     },
+    /// The certificate is believed, and has no common name that can be read: it names no endpoint (LwM2M Transport 1.1 section 5.2.9.2).
+    #[cfg(feature = "x509")]
+    CertificateWithoutName,
     /// The peer is who it says, but may not come in.
     PeerRefused,
     /// Our own configuration can't do what it promises: a key that is none, or no key at all.
@@ -119,6 +122,8 @@ impl Failure {
             Self::RawPublicKeyRefused(_) => Alert::BAD_CERTIFICATE,
             #[cfg(feature = "x509")]
             Self::CertificateRefused { error, .. } => error.alert(),
+            #[cfg(feature = "x509")]
+            Self::CertificateWithoutName => Alert::BAD_CERTIFICATE,
             Self::PeerRefused => Alert::ACCESS_DENIED,
             Self::OwnCredentialsUnusable => Alert::INTERNAL_ERROR,
         })
@@ -178,6 +183,10 @@ impl fmt::Display for Failure {
             }
             #[cfg(feature = "x509")]
             Self::CertificateRefused { name: None, error } => write!(f, "certificate refused: {error}"),
+            #[cfg(feature = "x509")]
+            Self::CertificateWithoutName => {
+                f.write_str("the certificate has no common name that can be read, so it names no endpoint; issue one with CN=<endpoint name>")
+            }
             Self::PeerRefused => f.write_str("the peer may not come in"),
             Self::OwnCredentialsUnusable => f.write_str("our own credentials can't be used"),
         }

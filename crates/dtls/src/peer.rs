@@ -37,8 +37,9 @@ impl Peer {
                 out.put(key.point());
             }
             #[cfg(feature = "x509")]
+            // 4 was a form without what binds a peer to its authority.
             Self::Certificate(facts) => {
-                out.put_u8(4);
+                out.put_u8(6);
                 facts.put(out);
             }
             Self::Anonymous => out.put_u8(5),
@@ -52,7 +53,7 @@ impl Peer {
             #[cfg(feature = "rpk")]
             3 => Self::RawPublicKey(Box::new(crate::crypto::PublicKey::from_point(reader.array()?))),
             #[cfg(feature = "x509")]
-            4 => Self::Certificate(Box::new(crate::x509::CertificateFacts::parse(reader)?)),
+            6 => Self::Certificate(Box::new(crate::x509::CertificateFacts::parse(reader)?)),
             5 => Self::Anonymous,
             _ => return Err(Malformed),
         })

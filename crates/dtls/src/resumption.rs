@@ -70,7 +70,17 @@ impl KeyTag {
 
     pub(crate) fn of<P: Provider>(key: &[u8], master: &MasterSecret) -> Self {
         // With the master secret in it, the tag can't be used to try keys by whoever doesn't know that secret.
-        let hash = hmac_sha256::<P>(&master.0, &[b"which key", key]);
+        Self::under::<P>(&master.0, &[key])
+    }
+
+    /// The tag of what is said under a secret of the session.
+    pub(crate) fn under<P: Provider>(secret: &[u8], words: &[&[u8]]) -> Self {
+        let [first, second] = match words {
+            [first, second, ..] => [*first, *second],
+            [only] => [*only, &[]],
+            [] => [&[][..], &[]],
+        };
+        let hash = hmac_sha256::<P>(secret, &[b"which key", first, second]);
         let mut tag = [0; 16];
         tag.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
         Self(tag)

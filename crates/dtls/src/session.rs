@@ -9,12 +9,14 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use crate::cid::{ConnectionId, MAX_CID_LENGTH};
+use crate::config::PskKey;
 use crate::crypto::{DirectionKey, KeyBlock, NONCE_LENGTH, Provider, Side};
 use crate::peer::Peer;
 use crate::record::{
     ContentType, HEADER_LENGTH, MAX_PLAINTEXT, MAX_SEQUENCE, OuterType, Record, TLS12_CID, VERSION,
     put_header,
 };
+use crate::resumption::KeyTag;
 use crate::suite::CipherSuite;
 use crate::wire::{Put, SliceWriter};
 use replay::{Freshness, ReplayWindow};
@@ -47,6 +49,8 @@ pub(crate) struct Session<P> {
     max_send: u16,
     max_receive: u16,
     peer: Peer,
+    /// Which pre-shared key proved the peer; known to servers, and not of sessions that older versions saved.
+    key_tag: Option<KeyTag>,
     provider: PhantomData<P>,
 }
 
@@ -122,8 +126,29 @@ impl<P: Provider> Session<P> {
             max_send,
             max_receive,
             peer,
+            key_tag: None,
             provider: PhantomData,
         }
+    }
+
+    /// Notes by which pre-shared key the peer proved itself.
+    pub(crate) fn bind_to(&mut self, key: &PskKey) {
+        self.key_tag = Some(self.tag_of(key));
+    }
+
+    /// Whether the peer proved itself by this key. A session that an older version saved is bound to it now.
+    pub(crate) fn is_bound_to(&mut self, key: &PskKey) -> bool {
+        let tag = self.tag_of(key);
+        *self.key_tag.get_or_insert(tag) == tag
+    }
+
+    /// With the session's own keys in it, the tag says nothing of the pre-shared key.
+    fn tag_of(&self, key: &PskKey) -> KeyTag {
+        let (client, server) = match self.side {
+            Side::Client => (&self.write_key, &self.read_key),
+            Side::Server => (&self.read_key, &self.write_key),
+        };
+        KeyTag::under::<P>(&client.key, &[&server.key, key.as_bytes()])
     }
 
     pub(crate) const fn suite(&self) -> CipherSuite {

@@ -1,11 +1,13 @@
 //! Whether a certificate is to be believed (RFC 5280 section 6), for clients and servers of LwM2M.
 //!
-//! ECDSA on secp256r1 with SHA-256, and nothing else: that is what LwM2M asks devices for. Paths are short, each certificate
+//! The owner of a certificate has a key on secp256r1, and authorities sign by ECDSA on secp256r1 with SHA-256: that is what LwM2M asks
+//! devices for. A [`Provider`] for servers checks authorities on secp384r1 and SHA-384 too. Paths are short, each certificate
 //! is checked for its time, its purpose and, if it is an authority's, for its right to sign. Revocation lists are not read;
 //! on a server [`Authority::admits`](crate::config::Authority::admits) is where a certificate is revoked.
 
 mod certificate;
 mod der;
+mod signature;
 
 use core::fmt;
 use core::net::IpAddr;
@@ -15,11 +17,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::alert::Alert;
-use crate::crypto::{Provider, PublicKey, sha256};
+use crate::crypto::{Provider, PublicKey, RustCrypto, sha256};
 use crate::wire::{Malformed, Put, Reader};
 use certificate::AlternativeName;
 pub(crate) use certificate::Certificate;
 use certificate::Purpose;
+use signature::EcdsaSignature;
+pub use signature::{Curve, SignatureHash};
 
 /// Certificates between the owner's and the trust anchor.
 const MAX_INTERMEDIATES: usize = 4;
@@ -38,7 +42,7 @@ pub enum CertificateError {
     UnknownCriticalExtension,
     /// Its key is not on secp256r1.
     UnsupportedKey,
-    /// It is signed by something else than ECDSA with SHA-256.
+    /// It is signed by something else than ECDSA with SHA-256, or on a server SHA-384.
     UnsupportedSignature,
     /// No way leads from it to a trust anchor.
     UnknownAuthority,
@@ -50,6 +54,8 @@ pub enum CertificateError {
     NotYetValid(u64),
     /// Its time is over. Seconds since 1970.
     Expired(u64),
+    /// The time of the trust anchor that vouches for it is over. Seconds since 1970.
+    AnchorExpired(u64),
     /// Nobody knows what time it is.
     TimeUnknown,
     /// It is not for this use: a server's shown by a client, or the other way round.
@@ -73,7 +79,7 @@ impl CertificateError {
                 Alert::UNSUPPORTED_CERTIFICATE
             }
             Self::UnknownAuthority => Alert::UNKNOWN_CA,
-            Self::NotYetValid(_) | Self::Expired(_) => Alert::CERTIFICATE_EXPIRED,
+            Self::NotYetValid(_) | Self::Expired(_) | Self::AnchorExpired(_) => Alert::CERTIFICATE_EXPIRED,
             Self::TimeUnknown | Self::WrongName | Self::NotPinned => Alert::CERTIFICATE_UNKNOWN,
             _ => Alert::BAD_CERTIFICATE,
         }
@@ -89,12 +95,17 @@ impl fmt::Display for CertificateError {
                 f.write_str("it has a critical extension that is not understood")
             }
             Self::UnsupportedKey => f.write_str("its key is not on P-256"),
-            Self::UnsupportedSignature => f.write_str("it is not signed by ECDSA with SHA-256"),
+            Self::UnsupportedSignature => {
+                f.write_str("it is not signed by ECDSA on P-256 with SHA-256, nor in another way that can be checked here")
+            }
             Self::UnknownAuthority => f.write_str("no trust anchor vouches for it"),
             Self::NotAnAuthority => f.write_str("it was signed by a certificate that may not sign others"),
             Self::BadSignature => f.write_str("its signature is wrong"),
             Self::NotYetValid(from) => write!(f, "it is not valid before {}", der::Date(*from)),
             Self::Expired(until) => write!(f, "it was valid until {}", der::Date(*until)),
+            Self::AnchorExpired(until) => {
+                write!(f, "the authority that vouches for it was valid until {}", der::Date(*until))
+            }
             Self::TimeUnknown => f.write_str("the time is not known, so nor is whether it is valid"),
             Self::WrongPurpose => f.write_str("it is for another purpose"),
             Self::WrongName => f.write_str("it is for another name"),
@@ -107,12 +118,35 @@ impl fmt::Display for CertificateError {
 
 impl core::error::Error for CertificateError {}
 
-/// An authority that is believed without a reason. Its own validity is not looked at: what a device was given to trust is
-/// trusted until it is given something else.
+/// The key of an authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthorityKey<'a> {
+    /// On secp256r1.
+    Secp256r1(PublicKey),
+    /// On secp384r1: the uncompressed point.
+    Secp384r1(&'a [u8; 97]),
+}
+
+impl AuthorityKey<'_> {
+    const fn curve(&self) -> Curve {
+        match self {
+            Self::Secp256r1(_) => Curve::Secp256r1,
+            Self::Secp384r1(_) => Curve::Secp384r1,
+        }
+    }
+}
+
+/// A certificate that is believed without a reason.
+///
+/// An authority's vouches for others within its own limits: its right to sign, how many authorities may stand below it, and for which
+/// purpose. Another one vouches for itself alone. On a server its time counts too. Not on a device: what that was given to trust it trusts
+/// until it is given something else, or nobody could reach it any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Anchor {
     subject: Box<[u8]>,
-    public_key: PublicKey,
+    fingerprint: [u8; 32],
+    not_after: u64,
+    is_authority: bool,
     der: Box<[u8]>,
 }
 
@@ -120,11 +154,41 @@ impl Anchor {
     /// The anchor in a DER certificate.
     ///
     /// # Errors
-    /// If it is no certificate, or its key is not on secp256r1.
+    /// If it is no certificate, or its key is on another curve than secp256r1 and secp384r1.
     pub fn new(der: &[u8]) -> Result<Self, CertificateError> {
         let certificate = Certificate::parse(der)?;
-        let public_key = certificate.public_key().ok_or(CertificateError::UnsupportedKey)?;
-        Ok(Self { subject: certificate.subject.into(), public_key, der: der.into() })
+        certificate.authority_key().ok_or(CertificateError::UnsupportedKey)?;
+        Ok(Self {
+            subject: certificate.subject.into(),
+            fingerprint: sha256::<RustCrypto>(&[der]),
+            not_after: certificate.not_after,
+            is_authority: certificate.authority.is_some(),
+            der: der.into(),
+        })
+    }
+
+    /// SHA-256 of the whole certificate.
+    #[must_use]
+    pub const fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
+    }
+
+    /// The last second, since 1970, of its validity.
+    #[must_use]
+    pub const fn not_after(&self) -> u64 {
+        self.not_after
+    }
+
+    /// Whether it may vouch for others; if not, for itself alone.
+    #[must_use]
+    pub const fn is_authority(&self) -> bool {
+        self.is_authority
+    }
+
+    /// The subject's common name, for a person.
+    #[must_use]
+    pub fn common_name(&self) -> Option<Box<str>> {
+        Certificate::parse(&self.der).ok()?.common_name()
     }
 }
 
@@ -132,6 +196,9 @@ impl Anchor {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CertificateFacts {
     fingerprint: [u8; 32],
+    twin_fingerprint: [u8; 32],
+    signed_fingerprint: [u8; 32],
+    anchor: Option<[u8; 32]>,
     public_key: PublicKey,
     serial: Box<[u8]>,
     common_name: Option<Box<str>>,
@@ -142,15 +209,18 @@ pub struct CertificateFacts {
 }
 
 impl CertificateFacts {
-    fn of<P: Provider>(certificate: &Certificate<'_>) -> Result<Self, CertificateError> {
+    fn of<P: Provider>(certificate: &Certificate<'_>, vouched: Vouched) -> Result<Self, CertificateError> {
         let names = |pick: fn(AlternativeName<'_>) -> Option<&str>| -> Box<[Box<str>]> {
             certificate.alternative_names().filter_map(pick).map(Box::from).collect()
         };
         Ok(Self {
             fingerprint: sha256::<P>(&[certificate.der]),
+            twin_fingerprint: twin_fingerprint::<P>(certificate, vouched.signer)?,
+            signed_fingerprint: sha256::<P>(&[certificate.signed]),
+            anchor: vouched.anchor,
             public_key: certificate.public_key().ok_or(CertificateError::UnsupportedKey)?,
             serial: certificate.serial.into(),
-            common_name: certificate.common_name().map(Box::from),
+            common_name: certificate.common_name(),
             dns_names: names(|name| match name {
                 AlternativeName::Dns(name) => Some(name),
                 _ => None,
@@ -164,10 +234,31 @@ impl CertificateFacts {
         })
     }
 
-    /// SHA-256 of the whole certificate.
+    /// SHA-256 of the whole certificate as it was shown.
     #[must_use]
     pub const fn fingerprint(&self) -> &[u8; 32] {
         &self.fingerprint
+    }
+
+    /// Whether this is the SHA-256 of the certificate, or of what its authority signed.
+    ///
+    /// Anybody can turn the signature (r, s) of a certificate into (r, n - s), which is as good, and so give it a second fingerprint. Both are
+    /// the certificate's: who is refused by the one is refused by the other.
+    #[must_use]
+    pub fn has_fingerprint(&self, fingerprint: &[u8; 32]) -> bool {
+        [&self.fingerprint, &self.twin_fingerprint, &self.signed_fingerprint].contains(&fingerprint)
+    }
+
+    /// SHA-256 of what the authority signed (`tbsCertificate`), by which two forms of one certificate are the same.
+    #[must_use]
+    pub const fn signed_fingerprint(&self) -> &[u8; 32] {
+        &self.signed_fingerprint
+    }
+
+    /// Whether one of these vouched for it. What is remembered of a peer holds as long as they do.
+    #[must_use]
+    pub fn is_by_one_of(&self, anchors: &[Anchor]) -> bool {
+        anchors.iter().any(|anchor| self.anchor == Some(anchor.fingerprint))
     }
 
     /// The subject's key.
@@ -211,6 +302,9 @@ impl CertificateFacts {
     /// As it stands in exports and tickets.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         out.put(&self.fingerprint);
+        out.put(&self.twin_fingerprint);
+        out.put(&self.signed_fingerprint);
+        out.put(&self.anchor.unwrap_or_default());
         out.put(self.public_key.point());
         out.put_u64(self.not_before);
         out.put_u64(self.not_after);
@@ -223,7 +317,8 @@ impl CertificateFacts {
     }
 
     pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let fingerprint = reader.array()?;
+        let [fingerprint, twin_fingerprint, signed_fingerprint, anchor] =
+            [reader.array()?, reader.array()?, reader.array()?, reader.array()?];
         let public_key = PublicKey::from_point(reader.array()?);
         let (not_before, not_after) = (reader.u64()?, reader.u64()?);
         let serial = reader.vector16()?.into();
@@ -237,6 +332,9 @@ impl CertificateFacts {
         let [dns_names, uris] = lists;
         Ok(Self {
             fingerprint,
+            twin_fingerprint,
+            signed_fingerprint,
+            anchor: (anchor != [0; 32]).then_some(anchor),
             public_key,
             serial,
             common_name: (!common_name.is_empty()).then_some(common_name),
@@ -349,7 +447,7 @@ impl ServerCertificateTrust {
             return Err(CertificateError::NotPinned);
         }
         if self.usage == CertificateUsage::DomainIssued {
-            return CertificateFacts::of::<P>(&leaf);
+            return CertificateFacts::of::<P>(&leaf, Vouched::by_itself(None));
         }
         let asserted = self.asserted_anchor::<P>(chain)?;
         let anchors = asserted.as_ref().map_or(&*self.anchors, core::slice::from_ref);
@@ -360,11 +458,11 @@ impl ServerCertificateTrust {
         };
         let pinned = (self.usage == CertificateUsage::CaConstraint).then_some(&self.pinned);
         let mut path = PathSearch::<P>::new(&intermediates, anchors, clock, Purpose::Server, pinned);
-        path.check(&leaf)?;
+        let vouched = path.check(&leaf)?;
         if self.name.as_ref().is_some_and(|name| !has_name(&leaf, name)) {
             return Err(CertificateError::WrongName);
         }
-        CertificateFacts::of::<P>(&leaf)
+        CertificateFacts::of::<P>(&leaf, vouched)
     }
 
     /// The anchor that usage 2 names: given whole, or by its hash and then shown by the server.
@@ -394,13 +492,47 @@ pub fn check_client<P: Provider>(
 ) -> Result<CertificateFacts, CertificateError> {
     let (leaf, intermediates) = parse_chain(chain)?;
     let clock = unix_time.map_or(Clock::Unknown, Clock::At);
-    PathSearch::<P>::new(&intermediates, anchors, clock, Purpose::Client, None).check(&leaf)?;
-    CertificateFacts::of::<P>(&leaf)
+    let vouched = PathSearch::<P>::new(&intermediates, anchors, clock, Purpose::Client, None).check(&leaf)?;
+    CertificateFacts::of::<P>(&leaf, vouched)
+}
+
+/// What makes a certificate believed.
+#[derive(Clone, Copy)]
+struct Vouched {
+    /// The SHA-256 of the anchor.
+    anchor: Option<[u8; 32]>,
+    /// The curve of the key that signed the certificate; `None` if its signature was not looked at.
+    signer: Option<Curve>,
+}
+
+impl Vouched {
+    const fn by_itself(anchor: Option<[u8; 32]>) -> Self {
+        Self { anchor, signer: None }
+    }
+}
+
+/// The SHA-256 of the certificate with the other signature of the same key. Where the signature was not looked at, the certificate is
+/// known by all of its bytes, and there is no other form of it.
+fn twin_fingerprint<P: Provider>(
+    certificate: &Certificate<'_>,
+    signer: Option<Curve>,
+) -> Result<[u8; 32], CertificateError> {
+    let Some(curve) = signer else { return Ok(sha256::<P>(&[certificate.der])) };
+    let twin = EcdsaSignature::parse(certificate.signature).ok().and_then(|signature| signature.twin(curve));
+    let twin = twin.ok_or(CertificateError::BadSignature)?;
+    let (mut outer, mut bits) = (Vec::new(), Vec::new());
+    // No bit of the last byte is unused.
+    signature::put_head(&mut bits, der::BIT_STRING, twin.len().saturating_add(1));
+    bits.push(0);
+    let parts = [certificate.signed, certificate.algorithm, &bits, &twin];
+    let length = parts.iter().fold(0_usize, |length, part| length.saturating_add(part.len()));
+    signature::put_head(&mut outer, der::SEQUENCE, length);
+    Ok(sha256::<P>(&[&outer, certificate.signed, certificate.algorithm, &bits, &twin]))
 }
 
 /// Whose certificate was shown first, for a person who reads why it was refused.
 pub(crate) fn shown_name(chain: &[&[u8]]) -> Option<Box<str>> {
-    Certificate::parse(chain.first()?).ok()?.common_name().map(Box::from)
+    Certificate::parse(chain.first()?).ok()?.common_name()
 }
 
 fn parse_chain<'a>(chain: &[&'a [u8]]) -> Result<(Certificate<'a>, Vec<Certificate<'a>>), CertificateError> {
@@ -451,7 +583,7 @@ impl<'a, P: Provider> PathSearch<'a, P> {
         Self { intermediates, anchors, clock, purpose, pinned, checks_left: MAX_CHECKS, provider }
     }
 
-    fn check(&mut self, leaf: &Certificate<'_>) -> Result<(), CertificateError> {
+    fn check(&mut self, leaf: &Certificate<'_>) -> Result<Vouched, CertificateError> {
         if leaf.public_key().is_none() {
             return Err(CertificateError::UnsupportedKey);
         }
@@ -460,8 +592,9 @@ impl<'a, P: Provider> PathSearch<'a, P> {
             return Err(CertificateError::WrongPurpose);
         }
         // Who puts a device's own certificate among the anchors trusts that device.
-        if self.pinned.is_none() && self.anchors.iter().any(|anchor| *anchor.der == *leaf.der) {
-            return Ok(());
+        let own = self.anchors.iter().find(|anchor| self.pinned.is_none() && *anchor.der == *leaf.der);
+        if let Some(own) = own {
+            return Ok(Vouched::by_itself(Some(own.fingerprint)));
         }
         self.climb(leaf, 0, Passed::Others)
     }
@@ -472,15 +605,15 @@ impl<'a, P: Provider> PathSearch<'a, P> {
         from: &Certificate<'_>,
         below: usize,
         passed: Passed,
-    ) -> Result<(), CertificateError> {
-        if !from.is_checkable() {
+    ) -> Result<Vouched, CertificateError> {
+        if from.signature_hash().is_none() {
             return Err(CertificateError::UnsupportedSignature);
         }
         let mut reason = CertificateError::UnknownAuthority;
         for anchor in self.anchors {
             if *anchor.subject == *from.issuer {
-                match self.is_signed(from, &anchor.public_key) {
-                    Ok(()) => return self.arrive(&anchor.der, passed),
+                match self.arrive(from, anchor, below, passed) {
+                    Ok(vouched) => return Ok(vouched),
                     Err(error) => reason = error,
                 }
             }
@@ -491,7 +624,7 @@ impl<'a, P: Provider> PathSearch<'a, P> {
         for authority in self.intermediates {
             if authority.subject == from.issuer && authority.der != from.der {
                 match self.step(from, authority, below, passed) {
-                    Ok(()) => return Ok(()),
+                    Ok(vouched) => return Ok(vouched),
                     Err(error) => reason = error,
                 }
             }
@@ -505,31 +638,68 @@ impl<'a, P: Provider> PathSearch<'a, P> {
         authority: &Certificate<'_>,
         below: usize,
         passed: Passed,
-    ) -> Result<(), CertificateError> {
+    ) -> Result<Vouched, CertificateError> {
         if !authority.may_certify(self.purpose, below) {
             return Err(CertificateError::NotAnAuthority);
         }
         self.is_in_time(authority)?;
-        let key = authority.public_key().ok_or(CertificateError::UnsupportedKey)?;
-        self.is_signed(from, &key)?;
+        let signer = self.is_signed(from, authority)?;
         let is_pinned = self.pinned.is_some_and(|pinned| pinned.is::<P>(authority.der));
         let passed = if is_pinned { Passed::Pinned } else { passed };
-        self.climb(authority, below.saturating_add(1), passed)
+        let Vouched { anchor, .. } = self.climb(authority, below.saturating_add(1), passed)?;
+        Ok(Vouched { anchor, signer: Some(signer) })
     }
 
-    fn arrive(&self, anchor: &[u8], passed: Passed) -> Result<(), CertificateError> {
+    /// The last step, to an anchor: it vouches for nothing that its own certificate doesn't allow.
+    fn arrive(
+        &mut self,
+        from: &Certificate<'_>,
+        anchor: &Anchor,
+        below: usize,
+        passed: Passed,
+    ) -> Result<Vouched, CertificateError> {
+        let certificate = Certificate::parse(&anchor.der)?;
+        let signer = self.is_signed(from, &certificate)?;
+        if !certificate.may_certify(self.purpose, below) {
+            return Err(CertificateError::NotAnAuthority);
+        }
+        self.anchor_is_in_time(anchor)?;
         match self.pinned {
-            Some(pinned) if passed == Passed::Others && !pinned.is::<P>(anchor) => {
+            Some(pinned) if passed == Passed::Others && !pinned.is::<P>(&anchor.der) => {
                 Err(CertificateError::NotPinned)
             }
-            _ => Ok(()),
+            _ => Ok(Vouched { anchor: Some(anchor.fingerprint), signer: Some(signer) }),
         }
     }
 
-    fn is_signed(&mut self, certificate: &Certificate<'_>, by: &PublicKey) -> Result<(), CertificateError> {
+    /// Checks who signed; on which curve the key is.
+    fn is_signed(
+        &mut self,
+        certificate: &Certificate<'_>,
+        by: &Certificate<'_>,
+    ) -> Result<Curve, CertificateError> {
         self.checks_left = self.checks_left.checked_sub(1).ok_or(CertificateError::ChainTooLong)?;
-        let digest = sha256::<P>(&[certificate.signed]);
-        P::verify(by, &digest, certificate.signature).map_err(|_| CertificateError::BadSignature)
+        let key = by.authority_key().ok_or(CertificateError::UnsupportedKey)?;
+        let hash = certificate.signature_hash().ok_or(CertificateError::UnsupportedSignature)?;
+        let signature = certificate.signature;
+        EcdsaSignature::parse(signature).map_err(|Malformed| CertificateError::BadSignature)?;
+        let verified = match (&key, hash) {
+            (AuthorityKey::Secp256r1(key), SignatureHash::Sha256) => {
+                P::verify(key, &sha256::<P>(&[certificate.signed]), signature)
+            }
+            _ => P::verify_wide(&key, hash, certificate.signed, signature)
+                .ok_or(CertificateError::UnsupportedSignature)?,
+        };
+        verified.map(|()| key.curve()).map_err(|_| CertificateError::BadSignature)
+    }
+
+    const fn anchor_is_in_time(&self, anchor: &Anchor) -> Result<(), CertificateError> {
+        match (self.purpose, self.clock) {
+            (Purpose::Client, Clock::At(now)) if now > anchor.not_after => {
+                Err(CertificateError::AnchorExpired(anchor.not_after))
+            }
+            _ => Ok(()),
+        }
     }
 
     const fn is_in_time(&self, certificate: &Certificate<'_>) -> Result<(), CertificateError> {
@@ -563,7 +733,7 @@ fn has_name(certificate: &Certificate<'_>, name: &str) -> bool {
             return true;
         }
     }
-    !has_alternatives && certificate.common_name().is_some_and(|common| is_dns_name(common, name))
+    !has_alternatives && certificate.common_name().is_some_and(|common| is_dns_name(&common, name))
 }
 
 /// The same name, or a star for its first label.

@@ -189,11 +189,11 @@ impl Thread {
     fn cancel(&mut self, endpoint: &str) {
         let now = self.clock.now();
         self.engine.cancel(now, endpoint, &mut self.answers);
-        let session = self.directory.session_of(endpoint);
-        if let (Some(secure), Some(session)) = (&mut self.secure, session) {
+        let Some(secure) = &mut self.secure else { return };
+        for session in self.directory.sessions_of(endpoint) {
             secure.end(now, session, &mut self.outbox);
-            secure.take_happenings();
         }
+        secure.take_happenings();
     }
 
     fn receive_plain(&mut self, receiver: &mut Receiver) -> bool {

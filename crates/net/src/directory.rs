@@ -1,4 +1,4 @@
-//! What all shards know together: which shard an endpoint lives on, and which DTLS session it has.
+//! What all shards know together: which shard an endpoint lives on, and which DTLS sessions it has.
 //!
 //! Asked when a device appears that its shard doesn't know, when sessions begin and end, and by the interfaces for people; never
 //! for a message of a device that is known.
@@ -9,9 +9,11 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use buoy_coap::time::Instant;
 use buoy_server::{Directory, SessionId};
 
 use crate::secure::Identities;
+use crate::sessions::{EndpointSessions, LastHeard};
 
 const STRIPES: usize = 64;
 
@@ -19,7 +21,7 @@ const STRIPES: usize = 64;
 #[derive(Clone)]
 pub struct Endpoints {
     homes: Striped<Arc<str>, u8>,
-    sessions: Striped<Arc<str>, SessionId>,
+    sessions: Striped<Arc<str>, EndpointSessions>,
     proved: Striped<SessionId, Arc<str>>,
     /// Sessions without connection ID.
     by_address: Striped<SocketAddr, SessionId>,
@@ -59,10 +61,17 @@ impl Endpoints {
         self.homes.with(endpoint, |stripe| stripe.get(endpoint).copied())
     }
 
-    /// The session of an endpoint.
+    /// The open sessions of an endpoint.
     #[must_use]
-    pub fn session_of(&self, endpoint: &str) -> Option<SessionId> {
-        self.sessions.with(endpoint, |stripe| stripe.get(endpoint).copied())
+    pub fn sessions_of(&self, endpoint: &str) -> Vec<SessionId> {
+        let all = |sessions: &EndpointSessions| sessions.all().collect();
+        self.sessions.with(endpoint, |stripe| stripe.get(endpoint).map(all)).unwrap_or_default()
+    }
+
+    /// Whether an endpoint's registration is at this session.
+    pub(crate) fn carries_registration(&self, endpoint: &str, session: SessionId) -> bool {
+        let carries = |sessions: &EndpointSessions| sessions.carries(session);
+        self.sessions.with(endpoint, |stripe| stripe.get(endpoint).is_some_and(carries))
     }
 
     /// The session without connection ID at an address.
@@ -80,22 +89,24 @@ impl Endpoints {
         SessionId::new(self.named.fetch_add(1, Ordering::Relaxed) + 1, shard)
     }
 
-    /// An endpoint has proved itself. An endpoint has one session: returns the older of two. `address` is that of a session that has
-    /// no connection ID.
+    /// An endpoint has proved itself. `address` is that of a session that has no connection ID. Returns where the session's shard notes
+    /// its use, and another session of the endpoint that has to give way if it has too many.
     pub(crate) fn open_session(
         &self,
+        now: Instant,
         session: SessionId,
         endpoint: &Arc<str>,
         address: Option<SocketAddr>,
-    ) -> Option<SessionId> {
+    ) -> (LastHeard, Option<SessionId>) {
         self.proved.with(&session, |stripe| stripe.insert(session, endpoint.clone()));
         if let Some(address) = address {
             self.by_address.with(&address, |stripe| stripe.insert(address, session));
         }
-        self.sessions.with(&**endpoint, |stripe| match stripe.get(&**endpoint) {
-            Some(known) if known.counter() > session.counter() => Some(session),
-            _ => stripe.insert(endpoint.clone(), session),
-        })
+        let heard = LastHeard::at(now);
+        let gives_way = self.sessions.with(&**endpoint, |stripe| {
+            stripe.entry(endpoint.clone()).or_default().open(session, heard.clone())
+        });
+        (heard, gives_way)
     }
 
     /// A session takes no longer messages than this.
@@ -111,7 +122,18 @@ impl Endpoints {
         }
         self.proved.with(&session, |stripe| stripe.remove(&session));
         self.by_address.with(&address, |stripe| remove_if(stripe, &address, &session));
-        self.sessions.with(endpoint, |stripe| remove_if(stripe, endpoint, &session));
+        self.change_sessions(endpoint, |sessions| sessions.close(session));
+    }
+
+    /// Changes what is known of an endpoint, and forgets it if nothing is left.
+    fn change_sessions(&self, endpoint: &str, change: impl FnOnce(&mut EndpointSessions)) {
+        self.sessions.with(endpoint, |stripe| {
+            let Some(sessions) = stripe.get_mut(endpoint) else { return };
+            change(sessions);
+            if sessions.is_empty() {
+                stripe.remove(endpoint);
+            }
+        });
     }
 }
 
@@ -141,7 +163,21 @@ impl Directory for Endpoints {
 
     fn may_go_unproved(&self, endpoint: &str) -> bool {
         // One that is admitted by its certificate alone is known by its session.
-        !self.identities.has(endpoint) && self.session_of(endpoint).is_none()
+        let has_open = || {
+            let has_open =
+                |stripe: &mut HashMap<_, EndpointSessions>| stripe.get(endpoint)?.has_open().then_some(());
+            self.sessions.with(endpoint, has_open).is_some()
+        };
+        !self.identities.has(endpoint) && !has_open()
+    }
+
+    fn carry(&self, endpoint: &Arc<str>, session: Option<SessionId>) {
+        if session.is_none() {
+            return self.change_sessions(endpoint, |sessions| sessions.carry(None));
+        }
+        self.sessions.with(&**endpoint, |stripe| {
+            stripe.entry(endpoint.clone()).or_default().carry(session);
+        });
     }
 }
 

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod directory;
 mod mailbox;
 pub mod secure;
+mod sessions;
 pub mod shard;
 pub mod supervision;
 pub mod udp;

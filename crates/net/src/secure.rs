@@ -1,7 +1,7 @@
 //! DTLS between a socket and an engine: sessions by their names, saved so that a restart costs no handshake.
 //!
-//! A session belongs to one endpoint, the one whose credentials it was made with, and an endpoint has one session: a newer one
-//! ends the older. What a session needs to go on after a crash is saved by the same journal as all else, before the first record
+//! A session belongs to one endpoint, the one whose credentials it was made with; an endpoint may have several, and a new one ends none
+//! of the others (`sessions` says how many there may be). What a session needs to go on after a crash is saved by the same journal as all else, before the first record
 //! that depends on it is sent.
 
 use std::collections::{HashMap, VecDeque};
@@ -26,6 +26,7 @@ use serde_bytes::Bytes;
 
 use crate::clock::calendar;
 use crate::directory::Endpoints;
+use crate::sessions::LastHeard;
 use crate::udp;
 
 /// Bytes of a connection ID behind the one that names the shard: nobody guesses them.
@@ -36,8 +37,13 @@ const MAX_FLIGHT: usize = 1500;
 const RESERVE: Reserve = Reserve { send: 4096, receive_margin: 0 };
 /// and how many of them are left when that is done.
 const SAVE_AT: u64 = 1024;
-/// Sessions that were silent for so long are given up.
+/// Sessions that were silent for so long are given up,
 const IDLE: Duration = Duration::from_secs(60 * 24 * 60 * 60);
+/// and after this those that carry no registration: their devices make new ones when they come back.
+const IDLE_WITHOUT_REGISTRATION: Duration = Duration::from_secs(24 * 60 * 60);
+/// Every so often a part of the sessions is asked how long they were silent: all of them once an hour.
+const LOOK_FOR_IDLE: Duration = Duration::from_secs(60);
+const PARTS: usize = 60;
 const TICKET_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Failed handshakes that are logged in a second; the rest is counted.
 const LOGGED_PER_SECOND: u32 = 10;
@@ -109,8 +115,10 @@ pub(crate) enum Happening {
     Moved(SessionId),
     /// It is over.
     Ended(SessionId),
-    /// A session of another shard is over: its endpoint has one here now.
-    Superseded(SessionId),
+    /// It is over, or could not go on after a restart, because what it was made by is not good any more: nor is the registration at it.
+    Void(SessionId, Arc<str>),
+    /// A session of another shard is to end: its endpoint has too many.
+    GivesWay(SessionId),
 }
 
 /// The sessions of one port.
@@ -132,12 +140,30 @@ pub(crate) struct Secure {
     reservations: VecDeque<(SessionId, Reservation)>,
     happenings: Vec<Happening>,
     failures: FailureLog,
+    idle_search: IdleSearch,
+}
+
+/// The search for silent sessions that carry no registration.
+struct IdleSearch {
+    due: Instant,
+    /// Of the sessions by index.
+    next: usize,
+}
+
+/// What became of a saved session.
+enum Imported {
+    GoesOn,
+    /// What this endpoint proved itself by is not good any more.
+    Void(Arc<str>),
 }
 
 struct Open {
     handle: Handle,
     session: SessionId,
     endpoint: Arc<str>,
+    heard: LastHeard,
+    /// What it was made by is not good any more.
+    is_void: bool,
     /// An export of it is on its way to the store.
     is_being_saved: bool,
 }
@@ -181,6 +207,7 @@ impl Secure {
             reservations: VecDeque::new(),
             happenings: Vec::new(),
             failures: FailureLog::default(),
+            idle_search: IdleSearch { due: now + LOOK_FOR_IDLE, next: 0 },
         };
         secure.import(now, parts.sessions, outbox);
         secure.take_events(now);
@@ -190,8 +217,10 @@ impl Secure {
     fn import(&mut self, now: Instant, sessions: Vec<(SessionId, Vec<u8>)>, outbox: &mut Outbox) {
         let count = sessions.len();
         for (session, record) in sessions {
-            if self.import_one(now, session, &record).is_none() {
-                outbox.changes.push(Change::RemoveSession { session });
+            match self.import_one(now, session, &record) {
+                Some(Imported::GoesOn) => {}
+                Some(Imported::Void(endpoint)) => self.happenings.push(Happening::Void(session, endpoint)),
+                None => outbox.changes.push(Change::RemoveSession { session }),
             }
         }
         let lost = count - self.by_id.len();
@@ -200,27 +229,52 @@ impl Secure {
         }
     }
 
-    fn import_one(&mut self, now: Instant, session: SessionId, record: &[u8]) -> Option<()> {
+    fn import_one(&mut self, now: Instant, session: SessionId, record: &[u8]) -> Option<Imported> {
         let record: SessionRecord<'_> = postcard::from_bytes(record).ok()?;
         let name = export_name(session, record.endpoint);
         let Self { dtls, export_keys, .. } = self;
         let mut imports =
             export_keys.iter().map(|key| dtls.import(time(now), record.address, key, &name, record.export));
         let handle = imports.find_map(Result::ok)?;
+        // The credentials may have been revoked or replaced, or given to another endpoint, and the authority may be gone.
+        let holds = self.still_holds(handle);
         let peer = self.dtls.connection(handle)?.peer()?;
-        // The credentials may have been revoked, or given to another endpoint.
-        let endpoint = self
-            .identities
-            .endpoint_of(peer)
-            .filter(|endpoint| **endpoint == *record.endpoint && self.identities.admits(peer));
-        let Some(endpoint) = endpoint else {
+        let endpoint = self.identities.endpoint_of(peer).filter(|endpoint| **endpoint == *record.endpoint);
+        let Some(endpoint) = endpoint.filter(|_| holds) else {
             self.dtls.remove(handle);
-            return None;
+            return Some(Imported::Void(record.endpoint.into()));
         };
-        // Of two sessions of one endpoint, which a crash can leave, the younger goes on.
-        let old = self.enter(handle, session, endpoint, record.address);
-        self.end_or_pass_on(old);
-        Some(())
+        let gives_way = self.enter(now, handle, session, endpoint, record.address);
+        self.end_or_pass_on(gives_way);
+        Some(Imported::GoesOn)
+    }
+
+    fn still_holds(&mut self, handle: Handle) -> bool {
+        let environment =
+            ServerEnvironment { config: &self.config, authority: &*self.identities, tickets: None };
+        self.dtls.still_holds(handle, environment)
+    }
+
+    /// Ends a session whose credentials have changed, if it was made by what is not good any more.
+    pub(crate) fn check(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        endpoint: Arc<str>,
+        outbox: &mut Outbox,
+    ) {
+        let Some(handle) = self.by_id.get(&session).copied() else {
+            return self.happenings.push(Happening::Void(session, endpoint));
+        };
+        let peer = self.dtls.connection(handle).and_then(|connection| connection.peer());
+        let is_its_own = peer.and_then(|peer| self.identities.endpoint_of(peer)).as_ref() == Some(&endpoint);
+        if is_its_own && self.still_holds(handle) {
+            return;
+        }
+        if let Some(open) = slot(&mut self.open, handle) {
+            open.is_void = true;
+        }
+        self.end(now, session, outbox);
     }
 
     /// Which other shard a datagram is for.
@@ -259,6 +313,7 @@ impl Secure {
             self.take_events(now);
             let Some(received) = received else { break };
             if let Some(open) = self.open_at(received.handle) {
+                open.heard.set(now);
                 let peer = Peer { address: from, session: Some(open.session) };
                 deliver(peer, received.data, outbox);
             }
@@ -268,14 +323,32 @@ impl Secure {
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let dtls = self.dtls.next_timeout().map(|at| Instant::from_millis(at.as_millis()));
-        [dtls, self.failures.next_deadline()].into_iter().flatten().min()
+        let idle = (!self.by_id.is_empty()).then_some(self.idle_search.due);
+        [dtls, idle, self.failures.next_deadline()].into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
         self.failures.tell_rest(now);
         self.dtls.handle_timeout(time(now));
+        if self.idle_search.due <= now {
+            self.give_up_idle(now);
+        }
         self.take_events(now);
         self.take_flights(outbox);
+    }
+
+    /// Looks at the next part of the sessions, and ends those that carry no registration and were silent for too long.
+    fn give_up_idle(&mut self, now: Instant) {
+        let Self { open, idle_search, directory, dtls, .. } = self;
+        let part = open.len().div_ceil(PARTS);
+        let start = idle_search.next.min(open.len());
+        let end = (start + part).min(open.len());
+        let is_idle = |open: &&Open| now.since(open.heard.get()) >= IDLE_WITHOUT_REGISTRATION;
+        let idle = open[start..end].iter().flatten().filter(is_idle);
+        for open in idle.filter(|open| !directory.carries_registration(&open.endpoint, open.session)) {
+            dtls.remove(open.handle);
+        }
+        *idle_search = IdleSearch { due: now + LOOK_FOR_IDLE, next: if end == open.len() { 0 } else { end } };
     }
 
     /// What happened since it was asked last.
@@ -411,7 +484,7 @@ impl Secure {
         while let Some(event) = self.dtls.poll_event() {
             match event {
                 Event::Connected { handle, address, connected } => {
-                    self.connected(handle, address, &connected)
+                    self.connected(now, handle, address, &connected)
                 }
                 Event::Moved { handle, .. } => {
                     if let Some(open) = self.open_at(handle) {
@@ -425,7 +498,7 @@ impl Secure {
         }
     }
 
-    fn connected(&mut self, handle: Handle, address: SocketAddr, connected: &Connected) {
+    fn connected(&mut self, now: Instant, handle: Handle, address: SocketAddr, connected: &Connected) {
         // The credentials may have been revoked during the handshake.
         let Some(endpoint) = self.identities.endpoint_of(&connected.peer) else {
             return self.dtls.remove(handle);
@@ -435,8 +508,8 @@ impl Secure {
         };
         self.identities.used(&connected.peer);
         tracing::debug!(%endpoint, %address, suite = ?connected.suite, resumed = connected.resumed, "DTLS session");
-        let old = self.enter(handle, session, endpoint.clone(), address);
-        self.end_or_pass_on(old);
+        let gives_way = self.enter(now, handle, session, endpoint.clone(), address);
+        self.end_or_pass_on(gives_way);
         // Asked again now that whoever revokes them finds the session: it is ended by him or here.
         if self.identities.endpoint_of(&connected.peer).as_ref() == Some(&endpoint) {
             self.happenings.push(Happening::Connected(session));
@@ -445,18 +518,19 @@ impl Secure {
         }
     }
 
-    /// Ends a session that another one took the place of, here or on its own shard.
-    fn end_or_pass_on(&mut self, old: Option<SessionId>) {
-        let Some(old) = old else { return };
-        match self.by_id.get(&old) {
+    /// Ends a session that has to give way, here or on its own shard.
+    fn end_or_pass_on(&mut self, session: Option<SessionId>) {
+        let Some(session) = session else { return };
+        match self.by_id.get(&session) {
             Some(handle) => self.dtls.remove(*handle),
-            None => self.happenings.push(Happening::Superseded(old)),
+            None => self.happenings.push(Happening::GivesWay(session)),
         }
     }
 
-    /// Makes a session known. Returns the older of two that its endpoint has then.
+    /// Makes a session known. Returns another one of its endpoint that has to give way.
     fn enter(
         &mut self,
+        now: Instant,
         handle: Handle,
         session: SessionId,
         endpoint: Arc<str>,
@@ -467,14 +541,16 @@ impl Secure {
         if connection.max_payload() < Outbox::LONGEST {
             self.directory.limit_session(session, connection.max_payload());
         }
-        let old = self.directory.open_session(session, &endpoint, (!has_cid).then_some(address));
+        let address = (!has_cid).then_some(address);
+        let (heard, gives_way) = self.directory.open_session(now, session, &endpoint, address);
         let index = handle.index() as usize;
         if self.open.len() <= index {
             self.open.resize_with(index + 1, || None);
         }
         self.by_id.insert(session, handle);
-        self.open[index] = Some(Open { handle, session, endpoint, is_being_saved: false });
-        old
+        self.open[index] =
+            Some(Open { handle, session, endpoint, heard, is_void: false, is_being_saved: false });
+        gives_way
     }
 
     fn ended(&mut self, now: Instant, handle: Handle, address: SocketAddr, reason: EndReason) {
@@ -488,7 +564,10 @@ impl Secure {
         tracing::debug!(endpoint = %open.endpoint, ?reason, "DTLS session over");
         self.by_id.remove(&open.session);
         self.directory.close_session(open.session, &open.endpoint, address);
-        self.happenings.push(Happening::Ended(open.session));
+        self.happenings.push(match open.is_void {
+            true => Happening::Void(open.session, open.endpoint),
+            false => Happening::Ended(open.session),
+        });
     }
 
     fn open_at(&self, handle: Handle) -> Option<&Open> {
@@ -602,3 +681,6 @@ fn endpoint_of(failure: &Failure, identities: &dyn Identities) -> Option<Arc<str
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

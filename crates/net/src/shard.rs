@@ -88,6 +88,11 @@ impl ShardHandle {
         self.mailbox.send(Message::EndSession(session));
     }
 
+    /// Ends a DTLS session, and the registration at it, unless what its endpoint proved itself by is still good.
+    pub fn check_session(&self, session: SessionId, endpoint: Arc<str>) {
+        self.mailbox.send(Message::CheckSession(session, endpoint));
+    }
+
     /// Saves how far the sessions have come, so that less can be replayed to a server that crashed.
     pub fn save_sessions(&self) {
         self.mailbox.send(Message::SaveSessions);
@@ -120,6 +125,7 @@ enum Message {
     /// A message that another shard wrote, for a session of this one.
     Transmit(Peer, Box<[u8]>),
     EndSession(SessionId),
+    CheckSession(SessionId, Arc<str>),
     SaveSessions,
     Meet(Vec<ShardHandle>),
     Stop,
@@ -187,7 +193,7 @@ fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHa
     let now = parts.clock.now();
     let secure = parts.secure.map(|mut secure| {
         poll.registry().register(&mut secure.socket, SECURE, Interest::READABLE)?;
-        Secure::new(number as u8, secure, parts.directory, now, &mut outbox)
+        Secure::new(number as u8, secure, parts.directory.clone(), now, &mut outbox)
     });
     let secure = secure.transpose()?;
     let (messages, inbox) = mailbox(poll.registry(), WAKE)?;
@@ -195,6 +201,7 @@ fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHa
     let thread = Thread {
         number,
         engine: parts.engine,
+        directory: parts.directory,
         plain: parts.plain,
         secure,
         journal: parts.journal,
@@ -217,6 +224,7 @@ fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHa
 struct Thread {
     number: usize,
     engine: ServerShard,
+    directory: Endpoints,
     plain: Option<mio::net::UdpSocket>,
     secure: Option<Secure>,
     journal: Box<dyn Journal>,
@@ -344,6 +352,12 @@ impl Thread {
                         self.attend_to_sessions(outbox);
                     }
                 }
+                Message::CheckSession(session, endpoint) => {
+                    if let Some(secure) = &mut self.secure {
+                        secure.check(now, session, endpoint, outbox);
+                        self.attend_to_sessions(outbox);
+                    }
+                }
                 Message::SaveSessions => {
                     if let Some(secure) = &mut self.secure {
                         secure.save_received(outbox);
@@ -413,12 +427,19 @@ impl Thread {
 
     /// Saves and forgets sessions as they come and go.
     fn attend_to_sessions(&mut self, outbox: &mut Outbox) {
-        let Some(secure) = &mut self.secure else { return };
-        for happening in secure.take_happenings() {
+        let happenings = self.secure.as_mut().map(Secure::take_happenings).unwrap_or_default();
+        for happening in happenings {
             match happening {
-                Happening::Connected(session) | Happening::Moved(session) => secure.save(session, outbox),
+                Happening::Connected(session) | Happening::Moved(session) => {
+                    if let Some(secure) = &mut self.secure {
+                        secure.save(session, outbox);
+                    }
+                }
                 Happening::Ended(session) => outbox.changes.push(Change::RemoveSession { session }),
-                Happening::Superseded(session) => {
+                Happening::Void(session, endpoint) => {
+                    self.end_registration_at(session, endpoint, outbox);
+                }
+                Happening::GivesWay(session) => {
                     if let Some(shard) = shard_of(&self.shards, session.shard()) {
                         shard.end_session(session);
                     }
@@ -427,9 +448,45 @@ impl Thread {
         }
     }
 
+    /// Forgets a session that was made by what is not good any more, in one commit with the registration at it: a crash between the two
+    /// would leave a registration that nothing speaks against.
+    fn end_registration_at(&mut self, session: SessionId, endpoint: Arc<str>, outbox: &mut Outbox) {
+        let name = endpoint.clone();
+        let end = move |engine: &mut ServerShard, now: Instant, outbox: &mut Outbox| {
+            outbox.changes.push(Change::RemoveSession { session });
+            if engine.registration(&endpoint).is_some_and(|it| it.session == Some(session)) {
+                engine.evict(now, &endpoint, outbox);
+            }
+        };
+        let home = self.directory.shard_of(&name);
+        match home.and_then(|home| other_shard(&self.shards, self.number, home)) {
+            Some(home) => home.run(end),
+            None => end(&mut self.engine, self.clock.now(), outbox),
+        }
+    }
+
+    /// Ends the sessions that registrations have left, here or on their own shards.
+    fn end_left_sessions(&mut self, outbox: &mut Outbox) {
+        let left = outbox.events.extract_if(.., |event| matches!(event, Event::SessionLeft { .. }));
+        let left: Vec<SessionId> = left.filter_map(session_left).collect();
+        for session in left {
+            let secure = self.secure.as_mut().filter(|secure| secure.has(session));
+            match (secure, other_shard(&self.shards, self.number, session.shard())) {
+                (Some(secure), _) => {
+                    secure.end(self.clock.now(), session, outbox);
+                    self.attend_to_sessions(outbox);
+                }
+                (None, Some(shard)) => shard.end_session(session),
+                // It is over already.
+                (None, None) => {}
+            }
+        }
+    }
+
     /// Sends what needs no saving at once, and the rest by way of the journal; never one before the other.
     fn dispatch(&mut self, mut outbox: Outbox) {
         self.forward_misdirected(&mut outbox);
+        self.end_left_sessions(&mut outbox);
         self.prepare_sessions(&mut outbox);
         if outbox.is_empty() {
             self.spare.push(outbox);
@@ -509,6 +566,13 @@ impl Thread {
     fn has_session(&self, peer: Peer) -> bool {
         let secure = self.secure.as_ref();
         secure.zip(peer.session).is_some_and(|(secure, session)| secure.has(session))
+    }
+}
+
+fn session_left(event: Event) -> Option<SessionId> {
+    match event {
+        Event::SessionLeft { session } => Some(session),
+        _ => None,
     }
 }
 

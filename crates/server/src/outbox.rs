@@ -230,6 +230,11 @@ pub enum Event {
         /// The address.
         peer: Peer,
     },
+    /// A registration has gone over to another session: its device is not at this one any more, which the shell is to end.
+    SessionLeft {
+        /// Which one.
+        session: SessionId,
+    },
     /// A request was refused.
     Refused {
         /// Whose.

@@ -155,6 +155,8 @@ pub trait Directory {
     fn longest_message(&self, session: SessionId) -> usize;
     /// Whether an endpoint may be registered by whoever says its name, as plain CoAP allows: nobody has credentials for it.
     fn may_go_unproved(&self, endpoint: &str) -> bool;
+    /// The registration of an endpoint is at this session from now on; `None` if it is at none, or has ended.
+    fn carry(&self, endpoint: &Arc<str>, session: Option<SessionId>);
 }
 
 /// The directory of a server with one shard and no sessions.
@@ -183,6 +185,8 @@ impl Directory for Unclaimed {
     fn may_go_unproved(&self, _: &str) -> bool {
         true
     }
+
+    fn carry(&self, _: &Arc<str>, _: Option<SessionId>) {}
 }
 
 /// What a shard has counted since it started.

@@ -7,9 +7,11 @@ use std::time::Duration;
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
 use buoy_coap::wire::{Header, Kind, Message};
+use buoy_lwm2m::attributes::Attributes;
 use buoy_lwm2m::operation;
+use buoy_lwm2m::path::Path;
 use buoy_server::{
-    Change, Directory, Downlink, Durability, Event, Intent, OperationId, Outbox, Peer, RegistrationKey,
+    Body, Change, Directory, Downlink, Durability, Event, Intent, OperationId, Outbox, Peer, RegistrationKey,
     SessionId, Shard, ShardConfig, Submission,
 };
 use buoy_testkit::message;
@@ -18,6 +20,8 @@ use buoy_testkit::message;
 #[derive(Clone, Default)]
 struct Sessions {
     proved: Arc<Mutex<HashMap<SessionId, Arc<str>>>>,
+    /// The session that each registration is at.
+    carried: Arc<Mutex<HashMap<Arc<str>, Option<SessionId>>>>,
     /// Devices prove themselves by their certificates alone, and no name is listed.
     is_unlisted: bool,
 }
@@ -44,6 +48,10 @@ impl Directory for Sessions {
 
     fn may_go_unproved(&self, endpoint: &str) -> bool {
         self.is_unlisted || !self.proved.lock().unwrap().values().any(|proved| **proved == *endpoint)
+    }
+
+    fn carry(&self, endpoint: &Arc<str>, session: Option<SessionId>) {
+        self.carried.lock().unwrap().insert(endpoint.clone(), session);
     }
 }
 
@@ -82,14 +90,24 @@ impl World {
 
     /// Sends a confirmable request; the code of the answer, and where the registration is.
     fn ask(&mut self, from: Peer, code: Code, path: &[&str], query: &str, payload: &[u8]) -> (Code, String) {
-        let header = Header { kind: Kind::Confirmable, code, message_id: self.next_id, token: b"t" };
-        self.next_id += 1;
         let mut options: Vec<(OptionNumber, &[u8])> =
             path.iter().map(|segment| (OptionNumber::URI_PATH, segment.as_bytes())).collect();
         options.extend(
             query.split('&').filter(|it| !it.is_empty()).map(|it| (OptionNumber::URI_QUERY, it.as_bytes())),
         );
-        let request = message(header, &options, payload);
+        self.send(from, code, &options, payload)
+    }
+
+    fn send(
+        &mut self,
+        from: Peer,
+        code: Code,
+        options: &[(OptionNumber, &[u8])],
+        payload: &[u8],
+    ) -> (Code, String) {
+        let header = Header { kind: Kind::Confirmable, code, message_id: self.next_id, token: b"t" };
+        self.next_id += 1;
+        let request = message(header, options, payload);
         self.shard.handle_datagram(self.now, from, &request, &mut self.outbox);
         self.shard.flush(self.now, &mut self.outbox);
         let (to, answer) = self.outbox.datagrams().next().expect("an answer");
@@ -124,17 +142,21 @@ impl World {
     fn read(&mut self, id: u64, endpoint: &str) -> Option<Peer> {
         self.outbox.clear();
         let read = operation::Downlink::Read { path: "/3/0".parse().unwrap(), accept: None };
+        self.submit(id, endpoint, &read, Intent::Once);
+        self.outbox.datagrams().next().map(|(to, _)| to)
+    }
+
+    fn submit(&mut self, id: u64, endpoint: &str, request: &operation::Downlink<'_>, intent: Intent) {
         let submission = Submission {
             id: OperationId(id),
             endpoint: endpoint.into(),
-            request: Downlink::of(&read, ""),
-            intent: Intent::Once,
+            request: Downlink::of(request, ""),
+            intent,
             durability: Durability::Transient,
             deadline: self.now + Duration::from_secs(60),
         };
         self.shard.submit(self.now, submission, &mut self.outbox);
         self.shard.flush(self.now, &mut self.outbox);
-        self.outbox.datagrams().next().map(|(to, _)| to)
     }
 
     fn refusals(&self) -> Vec<String> {
@@ -198,6 +220,90 @@ fn a_session_goes_on_at_another_address_and_its_device_over_a_new_session() {
     assert_eq!(world.shard.registration("buoy-1").unwrap().session, new.session);
     // The read that waits for its answer goes to the new session too.
     assert_eq!(world.outbox.datagrams().last().map(|(to, _)| to), Some(new));
+}
+
+/// The sessions that registrations have left.
+fn left(world: &World) -> Vec<SessionId> {
+    let left = |event: &Event| match event {
+        Event::SessionLeft { session } => Some(*session),
+        _ => None,
+    };
+    world.outbox.events.iter().filter_map(left).collect()
+}
+
+#[test]
+fn a_second_session_that_only_fetches_leaves_the_registration_at_the_first() {
+    let mut world = World::new();
+    let first = world.connect(1, "buoy-1");
+    let (_, location) = world.register(first, "ep=buoy-1");
+    world.shard.set_file("fw/1", Some(Body::new([7; 3000])));
+    world.shard.follow_download(17, "buoy-1".into());
+
+    let second = world.connect(2, "buoy-1");
+    for block in 0..3_u8 {
+        world.outbox.clear();
+        let options = [
+            (OptionNumber::URI_PATH, &b"fw"[..]),
+            (OptionNumber::URI_PATH, b"1"),
+            (OptionNumber::URI_PATH, b"17"),
+            (OptionNumber::BLOCK2, &[block << 4 | 6]),
+        ];
+        assert_eq!(world.send(second, Code::GET, &options, b"").0, Code::CONTENT);
+        assert!(left(&world).is_empty());
+    }
+
+    assert_eq!(world.shard.downloaded(17), Some(3000), "blocks count over whichever session they go");
+    assert_eq!(world.shard.registration("buoy-1").unwrap().session, first.session);
+    assert_eq!(world.read(1, "buoy-1"), Some(first));
+    assert_eq!(world.update(first, &location), Code::CHANGED);
+    assert!(left(&world).is_empty());
+}
+
+#[test]
+fn a_register_or_an_update_over_another_session_moves_the_registration_and_ends_the_session_that_it_left() {
+    let mut world = World::new();
+    let [first, second, third] = [1, 2, 3].map(|counter| world.connect(counter, "buoy-1"));
+    let (_, location) = world.register(first, "ep=buoy-1");
+    assert!(left(&world).is_empty());
+    assert_eq!(world.update(second, &location), Code::CHANGED);
+    assert_eq!(left(&world), [first.session.unwrap()]);
+    assert_eq!(world.sessions.carried.lock().unwrap()["buoy-1"], second.session);
+    let (_, location) = world.register(third, "ep=buoy-1");
+    assert_eq!(left(&world), [second.session.unwrap()]);
+    assert_eq!(world.read(1, "buoy-1"), Some(third));
+    assert_eq!(world.deregister(third, &location), Code::DELETED);
+    assert!(left(&world).is_empty(), "the device may register again over it");
+    assert_eq!(world.sessions.carried.lock().unwrap()["buoy-1"], None);
+}
+
+#[test]
+fn a_notification_over_another_session_of_the_device_counts_and_moves_nothing() {
+    let mut world = World::new();
+    let [first, second] = [1, 2].map(|counter| world.connect(counter, "buoy-1"));
+    world.register(first, "ep=buoy-1");
+    world.outbox.clear();
+    let path: Path = "/3303/0/5700".parse().unwrap();
+    let observe = operation::Downlink::Observe { path, accept: None, attributes: Attributes::default() };
+    let intent = Intent::Observe { paths: vec![path].into(), composite: false };
+    world.submit(1, "buoy-1", &observe, intent);
+    let (_, request) = world.outbox.datagrams().next().unwrap();
+    let (token, message_id) = {
+        let request = Message::parse(request).unwrap();
+        (request.token().to_vec(), request.message_id())
+    };
+    let content = |kind, message_id, number| {
+        let header = Header { kind, code: Code::CONTENT, message_id, token: &token };
+        message(header, &[(OptionNumber::OBSERVE, &[number])], b"21.5")
+    };
+    let answer = content(Kind::Acknowledgement, message_id, 1);
+    world.shard.handle_datagram(world.now, first, &answer, &mut world.outbox);
+    world.outbox.clear();
+    let notification = content(Kind::Confirmable, 999, 2);
+    world.shard.handle_datagram(world.now, second, &notification, &mut world.outbox);
+    let is_reported = |event: &Event| matches!(event, Event::Reported(_));
+    assert!(world.outbox.events.iter().any(is_reported), "{:?}", world.outbox.events);
+    assert!(left(&world).is_empty());
+    assert_eq!(world.shard.registration("buoy-1").unwrap().session, first.session);
 }
 
 #[test]

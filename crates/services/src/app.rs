@@ -248,18 +248,23 @@ impl App {
     }
 
     /// The credentials of a device have changed: nobody has its name without them, what was prepared for it is void if they are others,
-    /// and its sessions and its registration end if they were made by what is good no more.
+    /// and those of its sessions end that were made by what is good no more, each with the registration at it.
     fn credentials_changed(&self, endpoint: &str, change: CredentialChange) {
         let CredentialChange::Old { ends_sessions } = change else { return self.end_unproved(endpoint) };
         self.bootstrap.forget_prepared_for(endpoint);
+        for session in self.endpoints.sessions_of(endpoint) {
+            let shard = usize::from(session.shard()) % self.shards.len();
+            self.shards[shard].check_session(session, endpoint.into());
+        }
         if !ends_sessions {
             return self.end_unproved(endpoint);
         }
-        self.end_registration(endpoint, |_| true);
-        if let Some(session) = self.endpoints.session_of(endpoint) {
-            let shard = usize::from(session.shard()) % self.shards.len();
-            self.shards[shard].end_session(session);
-        }
+        // Of a session that is over nobody knows by what it was made.
+        let endpoints = self.endpoints.clone();
+        self.end_registration(endpoint, move |registration| {
+            use buoy_server::Directory as _;
+            registration.session.is_none_or(|session| endpoints.proved(session).is_none())
+        });
         if let Some(server) = &self.bootstrap_server {
             server.cancel(endpoint);
         }
@@ -274,7 +279,11 @@ impl App {
         self.end_registration(endpoint, |registration| registration.session.is_none());
     }
 
-    fn end_registration(&self, endpoint: &str, is_void: fn(&RegistrationView) -> bool) {
+    fn end_registration(
+        &self,
+        endpoint: &str,
+        is_void: impl FnOnce(&RegistrationView) -> bool + Send + 'static,
+    ) {
         let name: Arc<str> = endpoint.into();
         self.home(endpoint).run(move |shard, now, outbox| {
             if shard.registration(&name).as_ref().is_some_and(is_void) {

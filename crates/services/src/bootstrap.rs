@@ -370,7 +370,7 @@ impl Bootstrap {
             Some(good) => self
                 .0
                 .runtime
-                .block_on(self.0.credentials.rotate(&server, good, proof, None, self.now()))
+                .block_on(self.0.credentials.rotate_by_bootstrap(good, proof, self.now()))
                 .map(drop),
             None => {
                 let new = NewCredential::new(Purpose::Lwm2m, name, proof).map_err(anyhow::Error::msg)?;

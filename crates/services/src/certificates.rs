@@ -225,6 +225,21 @@ fn name(common_name: &str) -> anyhow::Result<Name> {
     Ok(Name::from_der(&RdnSequence::from(vec![part]).to_der()?)?)
 }
 
+/// The names of a server's certificate: its own, if it can stand there, and those that were named besides. Clients look at nothing but these
+/// (RFC 6125 section 6.4.4), so its own must be one of them.
+#[must_use]
+pub fn server_names(name: &str, others: &[String]) -> Vec<String> {
+    let is_usable = others.is_empty() || alternatives(&[name.to_owned()]).is_ok();
+    let own = is_usable.then(|| name.to_owned());
+    let mut names: Vec<String> = Vec::with_capacity(others.len() + 1);
+    for name in own.into_iter().chain(others.iter().cloned()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 fn alternatives(names: &[String]) -> anyhow::Result<Vec<GeneralName>> {
     let alternative = |name: &String| -> anyhow::Result<GeneralName> {
         Ok(match name.parse::<IpAddr>() {
@@ -378,6 +393,21 @@ mod tests {
             trust.check::<RustCrypto>(&[&server], Some(now())),
             Err(CertificateError::WrongName)
         ));
+    }
+
+    #[test]
+    fn a_server_keeps_its_own_name_beside_others_and_an_address_is_one() {
+        let names = |name, others: &[&str]| {
+            let others: Vec<String> = others.iter().map(|other| (*other).to_owned()).collect();
+            server_names(name, &others)
+        };
+        assert_eq!(names("localhost", &["127.0.0.1"]), ["localhost", "127.0.0.1"]);
+        assert_eq!(names("localhost", &[]), ["localhost"]);
+        assert_eq!(names("localhost", &["localhost", "::1"]), ["localhost", "::1"]);
+        assert_eq!(names("Our server", &["buoy.example"]), ["buoy.example"]);
+        let kinds = alternatives(&names("localhost", &["127.0.0.1", "::1"])).unwrap();
+        let is_address = kinds.iter().map(|name| matches!(name, GeneralName::IpAddress(_)));
+        assert_eq!(is_address.collect::<Vec<_>>(), [false, true, true]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use buoy_server::{Change as EngineChange, OperationRecord, OperationState, Outbo
 use buoy_store::{Change, ChangeSet, NewSample, OperationRow, RecordChange, Sample};
 use tokio::sync::oneshot;
 
-use crate::notices::{Notice, NoticeKind};
+use crate::notice::{Notice, NoticeKind};
 use crate::quota::SampleQuota;
 use crate::values::DeviceModels;
 

@@ -1,7 +1,7 @@
 //! By what devices prove who they are: which credentials there are, whom they admit, and how they change.
 //!
-//! A change is durable before it counts. A device may have two credentials of a kind, the active one and the next one: both are
-//! good, and the first session with the next one makes it the active one, so that keys roll over without a moment at which the device
+//! A change is durable before it counts. A device may have several credentials of a kind, the active one and those that come next: all are
+//! good, and the first session with one of those makes it the active one, so that keys roll over without a moment at which the device
 //! is locked out.
 
 mod book;
@@ -32,6 +32,8 @@ use crate::journal::{JournalHandle, NotSaved};
 use crate::keyfile::{Keys, Sealer};
 use crate::principal::Principal;
 
+/// Credentials of a kind that a device may have unused, beside the active one: a bootstrap that breaks off makes one each time.
+const MOST_NEXT: usize = 8;
 /// New credentials that are put into memory while handshakes wait.
 const INSERTED_AT_ONCE: usize = 500;
 
@@ -116,6 +118,13 @@ pub enum Refusal {
         /// The kind of credential.
         kind: CredentialKind,
     },
+    /// The device has been given so many that come next, and used none of them.
+    TooManyNext {
+        /// The device.
+        endpoint: Arc<str>,
+        /// The kind of credential.
+        kind: CredentialKind,
+    },
     /// The credential is revoked.
     Revoked {
         /// The device.
@@ -152,6 +161,11 @@ impl std::fmt::Display for Refusal {
                     proof::kind_name(*kind)
                 )
             }
+            Self::TooManyNext { endpoint, kind } => write!(
+                f,
+                "{endpoint} has {MOST_NEXT} unused ones that come after {}; let it use one, or remove those that it was never given",
+                proof::kind_name(*kind)
+            ),
             Self::Revoked { endpoint, id } => {
                 write!(f, "credential {id} of {endpoint} is revoked; add a new one instead")
             }
@@ -373,7 +387,8 @@ impl Credentials {
         .await
     }
 
-    /// Adds the credential that comes after this one. A next one that was never used gives way.
+    /// Adds the credential that comes after this one. Those that were to come next and were never used stay: the device may have been given
+    /// one of them already, and would be locked out. The first use of one forgets the active one and those before it.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -385,23 +400,45 @@ impl Credentials {
         key: Option<KeyRow>,
         now: u64,
     ) -> Result<CredentialRow, ChangeError> {
+        self.add_next(principal, old, proof, key, now, WhenCrowded::Refuse).await
+    }
+
+    /// The same for a device that is being bootstrapped. Of too many the oldest gives way: a device that asks for yet another key has
+    /// replaced that one, or will.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub(crate) async fn rotate_by_bootstrap(
+        &self,
+        old: &CredentialRow,
+        proof: Proof,
+        now: u64,
+    ) -> Result<CredentialRow, ChangeError> {
+        self.add_next(&Principal::server(), old, proof, None, now, WhenCrowded::OldestGivesWay).await
+    }
+
+    async fn add_next(
+        &self,
+        principal: &Principal,
+        old: &CredentialRow,
+        proof: Proof,
+        key: Option<KeyRow>,
+        now: u64,
+        when_crowded: WhenCrowded,
+    ) -> Result<CredentialRow, ChangeError> {
         let new = NewCredential { purpose: old.purpose, endpoint: old.endpoint.clone(), proof };
         let mut prepared = self.prepare(vec![new], CredentialState::Next, now).await?;
         let id = old.id;
         self.change(principal, now, move |book| {
             let prepared = prepared.pop().ok_or(ChangeError::NoSuchCredential)?;
             let row = prepared.row.clone();
+            let refused = |refusal| ChangeError::Refused { index: 0, refusal };
             let entry = find(book, &row.endpoint, row.purpose, id)?;
             if !entry.is_good() {
-                let refusal = Refusal::Revoked { endpoint: entry.endpoint.clone(), id };
-                return Err(ChangeError::Refused { index: 0, refusal });
+                return Err(refused(Refusal::Revoked { endpoint: entry.endpoint.clone(), id }));
             }
-            let unused = book.of(row.purpose, &row.endpoint);
-            let unused =
-                unused.filter(|entry| entry.kind == row.kind && entry.state == CredentialState::Next);
-            let remove: Vec<_> = unused.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
-            check_identity(book, &row, &remove)
-                .map_err(|refusal| ChangeError::Refused { index: 0, refusal })?;
+            let remove = room_for_next(book, &row, when_crowded).map_err(refused)?;
+            check_identity(book, &row, &remove).map_err(refused)?;
             let key = key.map(|key| KeyRow { made: row.id, ..key });
             Ok((Plan { remove, put: vec![prepared], key, ..Plan::of("credential.rotate") }, row))
         })
@@ -535,7 +572,13 @@ impl Credentials {
                 return Ok((Plan::default(), false));
             };
             let old = book.of(next.purpose, &endpoint);
-            let old = old.filter(|entry| entry.kind == next.kind && entry.state == CredentialState::Active);
+            // Those that were made after it may be on their way to the device.
+            let is_before = |entry: &&Entry| match entry.state {
+                CredentialState::Active => true,
+                CredentialState::Next => entry.id < id,
+                CredentialState::Revoked => false,
+            };
+            let old = old.filter(|entry| entry.kind == next.kind).filter(is_before);
             let remove = old.map(|entry| (entry.endpoint.clone(), entry.id)).collect();
             let states = vec![(endpoint, id, CredentialState::Active)];
             Ok((Plan { remove, states, ..Plan::of("credential.first_use") }, true))
@@ -651,6 +694,29 @@ impl Seen {
 
 fn find<'a>(book: &'a Book, endpoint: &str, purpose: Purpose, id: u64) -> Result<&'a Entry, ChangeError> {
     book.of(purpose, endpoint).find(|entry| entry.id == id).ok_or(ChangeError::NoSuchCredential)
+}
+
+/// What is done when a device has too many credentials that come next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WhenCrowded {
+    Refuse,
+    OldestGivesWay,
+}
+
+/// What has to go so that one more may come next.
+fn room_for_next(book: &Book, row: &CredentialRow, when_crowded: WhenCrowded) -> Result<Vec<Used>, Refusal> {
+    let all = book.of(row.purpose, &row.endpoint);
+    let next: Vec<&Entry> =
+        all.filter(|entry| entry.kind == row.kind && entry.state == CredentialState::Next).collect();
+    if next.len() < MOST_NEXT {
+        return Ok(Vec::new());
+    }
+    let oldest = next.into_iter().min_by_key(|entry| entry.id);
+    let oldest = oldest.filter(|_| when_crowded == WhenCrowded::OldestGivesWay);
+    match oldest {
+        Some(oldest) => Ok(vec![(oldest.endpoint.clone(), oldest.id)]),
+        None => Err(Refusal::TooManyNext { endpoint: row.endpoint.as_str().into(), kind: row.kind }),
+    }
 }
 
 /// The credential that is the same in all that counts.

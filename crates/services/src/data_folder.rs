@@ -4,6 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use buoy_store::sqlite::Sqlite;
 
 /// The database in a data folder.
 pub fn database(data: &Path) -> PathBuf {
@@ -19,6 +20,20 @@ pub(crate) fn check_database(path: &Path) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// The database, which its owner alone may read, whatever its folder allows. SQLite gives the files beside it the same mode.
+pub(crate) fn open_private(database: &Path) -> anyhow::Result<Sqlite> {
+    let files = ["", "-wal", "-shm"].map(|suffix| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    });
+    let [main, rest @ ..] = &files;
+    let made = crate::private_file::create_empty(main)
+        .and_then(|()| rest.iter().try_for_each(|file| crate::private_file::make_private(file)));
+    made.with_context(|| format!("{} cannot be kept from others", database.display()))?;
+    Ok(Sqlite::open(database)?)
 }
 
 /// A data folder has one server: two would give out the same names twice.

@@ -14,7 +14,7 @@ use buoy_server::{BootstrapEvent, Event};
 use futures_util::stream::{self, Stream};
 use tokio::sync::watch;
 
-use crate::notices::Notice;
+use crate::notice::Notice;
 
 /// Events that are kept.
 const MOST_EVENTS: usize = 8192;

@@ -73,7 +73,8 @@ impl Library {
     /// # Errors
     /// If the folder can't be made, or a file holds no key.
     pub fn open(folder: PathBuf, release_keys: &[PathBuf]) -> anyhow::Result<Self> {
-        fs::create_dir_all(&folder)
+        crate::private_file::create_folder(&folder)
+            .and_then(|()| crate::private_file::make_private(&folder))
             .with_context(|| format!("the firmware folder {} cannot be made", folder.display()))?;
         let key = |path: &PathBuf| {
             let pem = fs::read_to_string(path)

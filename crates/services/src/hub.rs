@@ -12,7 +12,7 @@ use buoy_server::{BootstrapEvent, Event, Failure, OperationId, Outcome};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::event_log::{AppEvent, EventLog};
-use crate::notices::Notice;
+use crate::notice::Notice;
 
 /// Locks of those who wait for operations.
 const STRIPES: usize = 16;

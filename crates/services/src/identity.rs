@@ -4,6 +4,7 @@
 //! the key or the certificate when they are given their credentials.
 
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use buoy_dtls::config::OwnKey;
@@ -109,7 +110,28 @@ fn anchors(path: &Path) -> anyhow::Result<Box<[Anchor]>> {
     let anchor = |der: Vec<u8>| {
         Anchor::new(&der).with_context(|| format!("{} has an authority that cannot be used", path.display()))
     };
-    ders(path)?.into_iter().map(anchor).collect()
+    let anchors: Box<[Anchor]> = ders(path)?.into_iter().map(anchor).collect::<anyhow::Result<_>>()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    anchors
+        .iter()
+        .filter_map(|anchor| limit_of(anchor, now))
+        .for_each(|limit| tracing::warn!("{}: {limit}", path.display()));
+    Ok(anchors)
+}
+
+/// What the operator may not expect of an authority.
+fn limit_of(anchor: &Anchor, now: u64) -> Option<String> {
+    let name = anchor.common_name();
+    let name = name.as_deref().unwrap_or("without a common name").escape_debug();
+    if anchor.not_after() < now {
+        return Some(format!(
+            "the authority {name} has expired; devices with its certificates are refused until it is renewed"
+        ));
+    }
+    let is_leaf = !anchor.is_authority();
+    is_leaf.then(|| {
+        format!("the certificate {name} is no authority's (CA:FALSE); it lets in its own device alone")
+    })
 }
 
 #[cfg(test)]
@@ -135,6 +157,20 @@ mod tests {
             Identity::load(folder.path(), &Files::default()).is_err(),
             "a new key would lock devices out"
         );
+    }
+
+    #[test]
+    fn an_authority_that_has_expired_or_is_none_is_told_at_the_start() {
+        let made = |usage, days| {
+            let subject = Subject { name: "fleet", usage, alternatives: &[], days };
+            let certificate = certificates::self_signed(&subject, &certificates::new_key().unwrap()).unwrap();
+            Anchor::new(&certificate.to_der().unwrap()).unwrap()
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let authority = made(Use::Authority, 1);
+        assert_eq!(limit_of(&authority, now), None);
+        assert!(limit_of(&authority, now + 2 * 86_400).unwrap().contains("fleet has expired"));
+        assert!(limit_of(&made(Use::Device, 1), now).unwrap().contains("its own device alone"));
     }
 
     #[test]

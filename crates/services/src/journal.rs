@@ -20,7 +20,7 @@ use buoy_store::{ChangeSet, Fates, Maintenance, Rejection, Retention, StoreError
 use tokio::sync::oneshot;
 
 use crate::changes::{of_outbox, tell_saved};
-use crate::notices::{Notice, NoticeKind};
+use crate::notice::{Notice, NoticeKind};
 use crate::quota::SampleQuota;
 
 /// Jobs of one commit.

@@ -34,10 +34,40 @@ pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         }
         write_new(&beside, bytes)?;
         fs::rename(&beside, path)?;
-        // The new name, too, must outlive a power cut.
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        sync_folder_of(path)
     };
     replaced().with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Makes the name of a file outlive a power cut.
+pub fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Takes a file or a folder, if it is there, from everybody but its owner. Folders of earlier versions were open to others.
+pub fn make_private(path: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let metadata = match fs::metadata(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        let mode = metadata.permissions().mode();
+        if mode & 0o077 != 0 {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes an empty file for its owner alone, unless it is there; then it is made private.
+pub fn create_empty(path: &Path) -> std::io::Result<()> {
+    match write_new(path, b"") {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => make_private(path),
+        result => result,
+    }
 }
 
 /// Makes a folder that only its owner may look into, and those above it. One that is there stays as it is.
@@ -84,7 +114,8 @@ fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.sync_all()?;
+    sync_folder_of(path)
 }
 
 #[cfg(all(test, unix))]
@@ -106,6 +137,24 @@ mod tests {
         replace(&path, b"three").unwrap();
         assert_eq!(*read(&path).unwrap(), b"three");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_earlier_versions_left_open_is_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let (file, inner) = (folder.path().join("buoy.db"), folder.path().join("firmware"));
+        make_private(&file).unwrap();
+        fs::write(&file, b"rows").unwrap();
+        fs::create_dir(&inner).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(&inner, fs::Permissions::from_mode(0o755)).unwrap();
+        create_empty(&file).unwrap();
+        make_private(&inner).unwrap();
+        assert_eq!((mode(&file), mode(&inner)), (0o600, 0o700));
+        assert_eq!(fs::read(&file).unwrap(), b"rows");
+        create_empty(&folder.path().join("new")).unwrap();
+        assert_eq!(mode(&folder.path().join("new")), 0o600);
     }
 
     #[test]

@@ -20,13 +20,12 @@ use buoy_net::shard::{Parts, ShardHandle};
 use buoy_net::supervision::{Failure, Supervisor};
 use buoy_net::udp::UdpSocket;
 use buoy_server::{Outbox, RegistrationKey, SessionId, Shard, ShardConfig};
-use buoy_store::sqlite::Sqlite;
 use buoy_store::{Page, Purpose, Reader, Store};
 
 use crate::app::App;
 use crate::changes;
 use crate::credentials::{ChangedCredentials, Credentials};
-use crate::data_folder::{check_database, database, lock};
+use crate::data_folder::{check_database, database, lock, open_private};
 use crate::devices::DeviceNames;
 use crate::downloads::Downloads;
 use crate::failures::Failures;
@@ -110,7 +109,7 @@ impl Opened {
         })?;
         let lock = lock(&settings.data)?;
         check_database(&database(&settings.data))?;
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&database(&settings.data))?);
+        let store: Arc<dyn Store> = Arc::new(open_private(&database(&settings.data))?);
         let models = Arc::new(load_models(settings.models.as_deref())?);
         Ok(Self { settings, store, models, lock })
     }

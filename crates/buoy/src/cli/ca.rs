@@ -93,8 +93,10 @@ fn init(dir: &Path, name: &str, days: u32) -> anyhow::Result<()> {
 impl Issue {
     fn run(&self) -> anyhow::Result<()> {
         let issuer = Issuer::read(&self.dir)?;
-        let default = if self.kind == Kind::Server { vec![self.name.clone()] } else { Vec::new() };
-        let alternatives = if self.alternatives.is_empty() { default } else { self.alternatives.clone() };
+        let alternatives = match self.kind {
+            Kind::Server => certificates::server_names(&self.name, &self.alternatives),
+            Kind::Device => self.alternatives.clone(),
+        };
         let (usage, days) = match self.kind {
             Kind::Device => (Use::Device, DEVICE_DAYS),
             Kind::Server => (Use::Server, SERVER_DAYS),

@@ -36,7 +36,7 @@ use buoy_ota::slots::{Layout, Slot};
 
 pub(crate) use app::Behaviour;
 
-use super::fw::signature_names;
+use super::signature_names::signature_names;
 
 /// The flash of the common modules.
 const FLASH_LEN: u32 = 4 << 20;

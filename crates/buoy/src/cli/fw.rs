@@ -10,6 +10,7 @@ use buoy_ota::signature::Algorithm;
 use clap::{Subcommand, ValueEnum};
 
 use super::device::Behaviour;
+use super::signature_names::{signature_names, with_suffix};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -212,19 +213,6 @@ fn verify(key: &Path, signature: Option<&Path>, image: &Path) -> anyhow::Result<
     Ok(())
 }
 
-/// Where a signature may lie beside an image, in the order in which it is looked for: where `buoy fw sign` puts it, and as `openssl dgst`
-/// is told in most guides.
-pub(crate) fn signature_names(image: &Path) -> Vec<PathBuf> {
-    let mut names = vec![with_suffix(image, ".sig")];
-    for extension in ["signature", "sig"] {
-        let name = image.with_extension(extension);
-        if name != image && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
-}
-
 fn kind_of(kind: host::PackageKind) -> &'static str {
     match kind {
         host::PackageKind::Image => "Image",
@@ -305,13 +293,10 @@ fn write_new(path: &Path, content: &[u8], secrecy: Secrecy) -> anyhow::Result<()
         }
         other => other.with_context(|| format!("{} cannot be written", path.display()))?,
     };
-    Ok(file.write_all(content)?)
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
+    file.write_all(content)?;
+    file.sync_all()?;
+    // The name, too, must outlive a power cut: a release key is made once.
+    Ok(buoy_services::private_file::sync_folder_of(path)?)
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -320,19 +305,4 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 fn read_text(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("{} cannot be read as text", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_signature_is_looked_for_under_three_names() {
-        let names = |image: &str| {
-            let names = signature_names(Path::new(image));
-            names.iter().map(|name| name.display().to_string()).collect::<Vec<_>>()
-        };
-        assert_eq!(names("a/firmware.bin"), ["a/firmware.bin.sig", "a/firmware.signature", "a/firmware.sig"]);
-        assert_eq!(names("firmware"), ["firmware.sig", "firmware.signature"]);
-    }
 }

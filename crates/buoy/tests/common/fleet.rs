@@ -131,6 +131,33 @@ impl Fleet {
         None
     }
 
+    /// Ends a device's session.
+    pub(crate) fn close(&mut self, device: usize) {
+        let mut buffer = [0; 2048];
+        self.devices[device].1.close();
+        while let Some(length) = self.devices[device].1.poll_transmit(&mut buffer) {
+            self.socket.send(&buffer[..length]).unwrap();
+        }
+    }
+
+    /// Answers the next request that comes for a device, with a text.
+    pub(crate) fn answer(&mut self, device: usize, text: &str) {
+        let (asked, request) = self.receive(Duration::from_secs(20)).expect("a request");
+        assert_eq!(asked, device, "it came over another session");
+        let request = buoy_coap::wire::Message::parse(&request).unwrap();
+        let mut buffer = [0; 512];
+        let header = Header {
+            kind: Kind::Acknowledgement,
+            code: Code::CONTENT,
+            message_id: request.message_id(),
+            token: request.token(),
+        };
+        let mut writer = MessageWriter::new(&mut buffer, header);
+        writer.option(OptionNumber::CONTENT_FORMAT, &[]);
+        let length = writer.payload(text.as_bytes()).finish().unwrap();
+        self.send(device, &buffer[..length]);
+    }
+
     /// Whether the server has closed a device's session.
     pub(crate) fn is_closed(&mut self, device: usize) -> bool {
         while self.receive(Duration::from_millis(100)).is_some() {}

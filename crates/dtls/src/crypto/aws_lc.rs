@@ -5,6 +5,8 @@
 use aws_lc_rs::agreement::{self, ECDH_P256, PrivateKey, UnparsedPublicKey, X25519};
 use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::signature::{self, ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+#[cfg(feature = "x509")]
+use aws_lc_rs::signature::{ECDSA_P256_SHA384_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1};
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
@@ -12,6 +14,8 @@ use super::{
     Aead, Forged, Group, KEY_LENGTH, NONCE_LENGTH, Point, Provider, PublicKey, RustCrypto, SharedSecret,
     Signature,
 };
+#[cfg(feature = "x509")]
+use crate::x509::{AuthorityKey, SignatureHash};
 
 /// AWS-LC where it is faster, RustCrypto elsewhere.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,6 +86,23 @@ impl Provider for AwsLc {
         let digest = Digest::import_less_safe(digest, &SHA256).map_err(|_| Forged)?;
         let key = signature::UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key.point());
         key.verify_digest(&digest, signature).map_err(|_| Forged)
+    }
+
+    #[cfg(feature = "x509")]
+    fn verify_wide(
+        key: &AuthorityKey<'_>,
+        hash: SignatureHash,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> Option<Result<(), Forged>> {
+        let (algorithm, point): (_, &[u8]) = match (key, hash) {
+            (AuthorityKey::Secp256r1(key), SignatureHash::Sha256) => (&ECDSA_P256_SHA256_ASN1, key.point()),
+            (AuthorityKey::Secp256r1(key), SignatureHash::Sha384) => (&ECDSA_P256_SHA384_ASN1, key.point()),
+            (AuthorityKey::Secp384r1(point), SignatureHash::Sha256) => (&ECDSA_P384_SHA256_ASN1, *point),
+            (AuthorityKey::Secp384r1(point), SignatureHash::Sha384) => (&ECDSA_P384_SHA384_ASN1, *point),
+        };
+        let key = signature::UnparsedPublicKey::new(algorithm, point);
+        Some(key.verify(signed, signature).map_err(|_| Forged))
     }
 }
 

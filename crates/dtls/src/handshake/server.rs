@@ -272,11 +272,28 @@ fn still_good<P: Provider>(
             .psk(identity)
             .is_some_and(|key| KeyTag::of::<P>(key.as_bytes(), &session.master) == session.key_tag),
         #[cfg(feature = "x509")]
-        Peer::Certificate(facts) => facts.is_valid_at(context.unix_time),
+        Peer::Certificate(facts) => {
+            facts.is_valid_at(context.unix_time) && facts.is_by_one_of(&environment.config.client_anchors)
+        }
         _ => true,
     };
     let _ = context;
     credentials && environment.authority.admits(&session.peer)
+}
+
+/// Whether an established session's peer would still be let in by what it proved itself by: the same pre-shared key, or an authority that is
+/// still an anchor. The certificate's time is not looked at: a session may outlive it.
+pub(crate) fn holds<P: Provider>(session: &mut Session<P>, environment: ServerEnvironment<'_>) -> bool {
+    let peer = session.peer().clone();
+    let is_proved = match &peer {
+        Peer::Psk(identity) => {
+            environment.authority.psk(identity).is_some_and(|key| session.is_bound_to(&key))
+        }
+        #[cfg(feature = "x509")]
+        Peer::Certificate(facts) => facts.is_by_one_of(&environment.config.client_anchors),
+        _ => true,
+    };
+    is_proved && environment.authority.admits(&peer)
 }
 
 /// What both kinds of ServerHello say, but for the certificates.
@@ -330,7 +347,13 @@ fn resume<P: Provider>(
     };
     core.send(Message::ServerHello, &body.to_body());
     let keys = KeyBlock::new::<P>(&master, &hello.random, &server_random);
-    core.session = Some(Session::new(Side::Server, keys, terms, peer.clone()));
+    let mut session = Session::new(Side::Server, keys, terms, peer.clone());
+    if let Peer::Psk(identity) = &peer
+        && let Some(key) = environment.authority.psk(identity)
+    {
+        session.bind_to(&key);
+    }
+    core.session = Some(session);
     let closing =
         Closing { master, suite, resumed: true, wants_ticket, session_id, peer, key_tag, suspicion: None };
     closing.send_ticket(core, environment, context);
@@ -573,7 +596,7 @@ fn client_key_exchange<P: Provider>(
     core.transcript.add(arrived.bytes());
     let master =
         core.master_secret(&exchange.secret, agreed.extended, &agreed.client_random, &agreed.server_random);
-    let key_tag = exchange.key.map_or(KeyTag::NONE, |key| KeyTag::of::<P>(key.as_bytes(), &master));
+    let key_tag = exchange.key.as_ref().map_or(KeyTag::NONE, |key| KeyTag::of::<P>(key.as_bytes(), &master));
     let keys = KeyBlock::new::<P>(&master, &agreed.client_random, &agreed.server_random);
     let suite = agreed.terms.suite;
     let (peer, proof) = match shown {
@@ -581,7 +604,11 @@ fn client_key_exchange<P: Provider>(
         #[cfg(feature = "rpk")]
         Shown::Key(key, peer) => (peer, Some(key)),
     };
-    core.session = Some(Session::new(Side::Server, keys, agreed.terms, peer.clone()));
+    let mut session = Session::new(Side::Server, keys, agreed.terms, peer.clone());
+    if let Some(key) = &exchange.key {
+        session.bind_to(key);
+    }
+    core.session = Some(session);
     let closing = Box::new(Closing {
         master,
         suite,
@@ -707,6 +734,8 @@ fn refused(peer: &Peer) -> Failure {
     match peer {
         #[cfg(feature = "rpk")]
         Peer::RawPublicKey(key) => Failure::RawPublicKeyRefused(**key),
+        #[cfg(feature = "x509")]
+        Peer::Certificate(facts) if facts.common_name().is_none() => Failure::CertificateWithoutName,
         _ => Failure::PeerRefused,
     }
 }

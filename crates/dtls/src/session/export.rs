@@ -36,7 +36,7 @@ use crate::crypto::{DirectionKey, Provider, Side, sha256};
 use crate::handshake::Role;
 use crate::peer::Peer;
 use crate::record::MAX_SEQUENCE;
-use crate::resumption::{open_once, seal_once};
+use crate::resumption::{KeyTag, open_once, seal_once};
 use crate::suite::CipherSuite;
 use crate::wire::{Malformed, Put, Reader};
 
@@ -233,6 +233,7 @@ impl<P: Provider> Session<P> {
         text.put_u16(self.max_send);
         text.put_u16(self.max_receive);
         self.peer.put(&mut text);
+        text.put_vector8(self.key_tag.as_ref().map_or(&[], |tag| &tag.0));
         text
     }
 
@@ -252,6 +253,10 @@ impl<P: Provider> Session<P> {
         let remote_cid = ConnectionId::new(reader.vector8()?).ok_or(Malformed)?;
         let (max_send, max_receive) = (reader.u16()?, reader.u16()?);
         let peer = Peer::parse(&mut reader)?;
+        // Older versions ended here.
+        let tag = if reader.is_empty() { &[] } else { reader.vector8()? };
+        let key_tag =
+            if tag.is_empty() { None } else { Some(KeyTag(tag.try_into().map_err(|_| Malformed)?)) };
         reader.end()?;
         Ok(Self {
             suite,
@@ -269,6 +274,7 @@ impl<P: Provider> Session<P> {
             max_send,
             max_receive,
             peer,
+            key_tag,
             provider: core::marker::PhantomData,
         })
     }

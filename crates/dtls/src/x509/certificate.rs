@@ -1,11 +1,21 @@
 //! What stands in one certificate (RFC 5280 section 4). Borrowed from the bytes; nothing is copied.
 
-use super::CertificateError;
+use alloc::boxed::Box;
+use alloc::string::String;
+
 use super::der::{self, Der};
+use super::signature::SignatureHash;
+use super::{AuthorityKey, CertificateError};
 use crate::crypto::PublicKey;
 use crate::wire::Malformed;
 
 const ECDSA_WITH_SHA256: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+const ECDSA_WITH_SHA384: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03];
+/// `SubjectPublicKeyInfo` of an uncompressed point on secp384r1, up to the point (RFC 5480).
+const SPKI_384: [u8; 23] = [
+    0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81,
+    0x04, 0x00, 0x22, 0x03, 0x62, 0x00,
+];
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 const SUBJECT_ALT_NAME: [u8; 3] = [0x55, 0x1d, 0x11];
 const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 0x13];
@@ -28,7 +38,9 @@ pub(crate) struct Certificate<'a> {
     pub(super) not_before: u64,
     pub(super) not_after: u64,
     public_key: Option<PublicKey>,
-    is_signed_by_ecdsa_sha256: bool,
+    spki: &'a [u8],
+    pub(super) algorithm: &'a [u8],
+    signature_hash: Option<SignatureHash>,
     pub(super) signature: &'a [u8],
     pub(super) authority: Option<PathLength>,
     usage: Option<KeyUsage>,
@@ -100,7 +112,7 @@ impl<'a> Certificate<'a> {
         let (not_before, not_after) = (der::unix_time(validity.next()?)?, der::unix_time(validity.next()?)?);
         validity.end()?;
         let subject = fields.expect(der::SEQUENCE)?.whole;
-        let public_key = PublicKey::from_spki(fields.expect(der::SEQUENCE)?.whole);
+        let spki = fields.expect(der::SEQUENCE)?.whole;
         // Unique identifiers, which nobody uses.
         fields.optional(0x81)?;
         fields.optional(0x82)?;
@@ -114,9 +126,10 @@ impl<'a> Certificate<'a> {
             subject,
             not_before,
             not_after,
-            public_key,
-            is_signed_by_ecdsa_sha256: Der::new(algorithm.content).expect(der::OBJECT_IDENTIFIER)?.content
-                == ECDSA_WITH_SHA256,
+            public_key: PublicKey::from_spki(spki),
+            spki,
+            algorithm: algorithm.whole,
+            signature_hash: signature_hash(Der::new(algorithm.content))?,
             signature,
             authority: None,
             usage: None,
@@ -195,26 +208,40 @@ impl<'a> Certificate<'a> {
             .any(|found| found.content == wanted || found.content == ANY_PURPOSE)
     }
 
-    pub(super) const fn is_checkable(&self) -> bool {
-        self.is_signed_by_ecdsa_sha256
+    /// How its authority signed it; `None` if in a way that nobody here can check.
+    pub(super) const fn signature_hash(&self) -> Option<SignatureHash> {
+        self.signature_hash
     }
 
-    /// The last common name of the subject: the most specific one.
-    pub(super) fn common_name(&self) -> Option<&'a str> {
+    /// The key, if it is one that an authority may have.
+    pub(super) fn authority_key(&self) -> Option<AuthorityKey<'a>> {
+        if let Some(key) = self.public_key {
+            return Some(AuthorityKey::Secp256r1(key));
+        }
+        let point = self.spki.strip_prefix(&SPKI_384)?;
+        (point.first() == Some(&4)).then(|| point.try_into().ok().map(AuthorityKey::Secp384r1))?
+    }
+
+    /// The last common name of the subject, in whichever part of it and whichever kind of string: the most specific one.
+    pub(super) fn common_name(&self) -> Option<Box<str>> {
         let mut outer = Der::new(self.subject);
-        let mut names = outer.inside(der::SEQUENCE).ok()?;
+        let mut parts = outer.inside(der::SEQUENCE).ok()?;
         let mut last = None;
+        // Parts may have several attributes (RFC 5280 section 4.1.2.4).
+        let mut part = Der::new(&[]);
         for _ in 0..MAX_ITEMS {
-            let Ok(mut set) = names.inside(der::SET) else { break };
-            let Ok(mut pair) = set.inside(der::SEQUENCE) else { break };
+            if part.is_empty() {
+                let Ok(next) = parts.inside(der::SET) else { break };
+                part = next;
+            }
+            let mut pair = part.inside(der::SEQUENCE).ok()?;
             let id = pair.expect(der::OBJECT_IDENTIFIER).ok()?.content;
             let value = pair.next().ok()?;
-            let is_text = matches!(value.tag, der::UTF8_STRING | der::PRINTABLE_STRING | der::IA5_STRING);
-            if id == COMMON_NAME && is_text {
-                last = core::str::from_utf8(value.content).ok().filter(|name| is_printable(name));
+            if id == COMMON_NAME {
+                last = text_of(value).filter(|name| is_printable(name));
             }
         }
-        last
+        last.map(String::into_boxed_str)
     }
 
     pub(super) fn alternative_names(&self) -> impl Iterator<Item = AlternativeName<'a>> {
@@ -228,6 +255,34 @@ impl<'a> Certificate<'a> {
                 _ => AlternativeName::Other,
             }
         })
+    }
+}
+
+/// The hash of an ECDSA signature. Its parameters are absent (RFC 5758 section 3.2).
+fn signature_hash(mut algorithm: Der<'_>) -> Result<Option<SignatureHash>, Malformed> {
+    let id = algorithm.expect(der::OBJECT_IDENTIFIER)?.content;
+    let hash = [(ECDSA_WITH_SHA256, SignatureHash::Sha256), (ECDSA_WITH_SHA384, SignatureHash::Sha384)];
+    let hash = hash.into_iter().find(|(known, _)| known == id).map(|(_, hash)| hash);
+    Ok(hash.filter(|_| algorithm.is_empty()))
+}
+
+/// A `DirectoryString` (RFC 5280 section 4.1.2.4). Of a `TeletexString` only what everybody reads in the same way.
+fn text_of(value: der::Value<'_>) -> Option<String> {
+    let utf16 = || value.content.chunks(2).map(|unit| unit.try_into().ok().map(u16::from_be_bytes));
+    let utf32 = || value.content.chunks(4).map(|unit| unit.try_into().ok().map(u32::from_be_bytes));
+    match value.tag {
+        der::UTF8_STRING | der::PRINTABLE_STRING | der::IA5_STRING => {
+            core::str::from_utf8(value.content).ok().map(String::from)
+        }
+        der::TELETEX_STRING if value.content.is_ascii() => {
+            core::str::from_utf8(value.content).ok().map(String::from)
+        }
+        der::BMP_STRING => {
+            let units = utf16().collect::<Option<alloc::vec::Vec<u16>>>()?;
+            String::from_utf16(&units).ok()
+        }
+        der::UNIVERSAL_STRING => utf32().map(|unit| unit.and_then(char::from_u32)).collect(),
+        _ => None,
     }
 }
 

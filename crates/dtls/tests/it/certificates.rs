@@ -1,15 +1,17 @@
 //! X.509 (RFC 5280): an authority for tests, and what clients and servers make of its certificates.
 
 use buoy_dtls::alert::Alert;
-use buoy_dtls::config::{ClientConfig, ClientCredentials, OwnKey, ServerConfig, ServerTrust};
+use buoy_dtls::config::{ClientConfig, ClientCredentials, OwnKey, Resume, ServerConfig, ServerTrust};
 use buoy_dtls::crypto::{Provider, PublicKey, RustCrypto, Sha256};
+use buoy_dtls::resumption::TicketKeys;
 use buoy_dtls::suite::CipherSuite;
 use buoy_dtls::x509::{
-    Anchor, CertificateError, CertificateUsage, Pinned, ServerCertificateTrust, WithoutClock,
+    Anchor, CertificateError, CertificateFacts, CertificateUsage, Pinned, ServerCertificateTrust,
+    WithoutClock, check_client,
 };
-use buoy_dtls::{Failure, Peer};
+use buoy_dtls::{Failure, Peer, ServerEnvironment};
 
-use crate::world::{TODAY, World};
+use crate::world::{ServerSide, TODAY, World};
 
 /// A certificate to be made.
 #[derive(Clone)]
@@ -105,8 +107,53 @@ fn value(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 fn name(common_name: &str) -> Vec<u8> {
-    let pair = value(0x30, &[&value(6, &[&[0x55, 4, 3]]), &value(0x0c, &[common_name.as_bytes()])]);
-    value(0x30, &[&value(0x31, &[&pair])])
+    value(0x30, &[&value(0x31, &[&attribute(3, 0x0c, common_name.as_bytes())])])
+}
+
+/// An attribute of a name: 3 is the common name, 10 the organization.
+fn attribute(id: u8, tag: u8, text: &[u8]) -> Vec<u8> {
+    value(0x30, &[&value(6, &[&[0x55, 4, id]]), &value(tag, &[text])])
+}
+
+/// A certificate as it was before, with its subject's name in another form.
+fn with_subject(authority: &Identity, number: u8, subject: &[u8]) -> Vec<u8> {
+    let plain = authority.issue(number, &Plan::device("buoy-7"));
+    let old = name("buoy-7");
+    let signed = children(&plain.der)[0];
+    let fields: Vec<&[u8]> =
+        children(signed).into_iter().map(|it| if it == old { subject } else { it }).collect();
+    sign(&value(0x30, &fields), &authority.private)
+}
+
+/// The values in a value.
+fn children(der: &[u8]) -> Vec<&[u8]> {
+    let mut rest = &der[head(der).0..];
+    let mut all = Vec::new();
+    while !rest.is_empty() {
+        let (head, length) = head(rest);
+        let (value, after) = rest.split_at(head + length);
+        all.push(value);
+        rest = after;
+    }
+    all
+}
+
+/// The length of tag and length, and of the content.
+fn head(der: &[u8]) -> (usize, usize) {
+    match der[1] {
+        0x81 => (3, der[2].into()),
+        0x82 => (4, usize::from(der[2]) << 8 | usize::from(der[3])),
+        short => (2, short.into()),
+    }
+}
+
+/// The certificate with its signature (r, s) turned into (r, n - s), which needs no key.
+fn twin(certificate: &[u8]) -> Vec<u8> {
+    let parts = children(certificate);
+    let signature = p256::ecdsa::Signature::from_der(&parts[2][head(parts[2]).0 + 1..]).unwrap();
+    let (r, s) = signature.split_scalars();
+    let other = p256::ecdsa::Signature::from_scalars(*r, -*s).unwrap();
+    value(0x30, &[parts[0], parts[1], &value(3, &[&[0], other.to_der().as_bytes()])])
 }
 
 fn extension(id: u8, critical: bool, content: &[u8]) -> Vec<u8> {
@@ -150,10 +197,15 @@ fn issue(plan: &Plan, key: &PublicKey, issuer: &str, by: &[u8; 32]) -> Vec<u8> {
             &value(0xa3, &[&value(0x30, &[&extensions])]),
         ],
     );
+    sign(&signed, by)
+}
+
+fn sign(signed: &[u8], by: &[u8; 32]) -> Vec<u8> {
+    let algorithm = value(0x30, &[&value(6, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]])]);
     let mut hash = <RustCrypto as Provider>::Sha256::default();
-    hash.update(&signed);
+    hash.update(signed);
     let signature = RustCrypto::sign(by, &hash.finish()).unwrap();
-    value(0x30, &[&signed, &algorithm, &value(3, &[&[0], signature.as_der()])])
+    value(0x30, &[signed, &algorithm, &value(3, &[&[0], signature.as_der()])])
 }
 
 /// A fleet with its own authority, and a server with another one.
@@ -512,4 +564,148 @@ fn certificates_survive_every_weather() {
         connected += usize::from(world.clients[client].connected.is_some());
     }
     assert!(connected >= 36, "{connected} of 40");
+}
+
+fn check(fleet: &Fleet, der: &[u8]) -> Result<CertificateFacts, CertificateError> {
+    check_client::<RustCrypto>(&[der], &[fleet.device_root.anchor()], Some(TODAY))
+}
+
+#[test]
+fn a_certificate_whose_signature_was_turned_into_its_twin_has_the_fingerprints_of_the_first() {
+    let fleet = Fleet::new();
+    for number in 20..40 {
+        let device = fleet.device(number);
+        let other = twin(&device.der);
+        assert_ne!(other, device.der);
+        let (first, second) = (check(&fleet, &device.der).unwrap(), check(&fleet, &other).unwrap());
+        assert_ne!(first.fingerprint(), second.fingerprint());
+        assert_eq!(first.signed_fingerprint(), second.signed_fingerprint());
+        for (one, other) in [(&first, &second), (&second, &first)] {
+            assert!(one.has_fingerprint(other.fingerprint()) && one.has_fingerprint(one.fingerprint()));
+            assert!(one.has_fingerprint(other.signed_fingerprint()));
+        }
+        let stranger = check(&fleet, &fleet.device(number + 100).der).unwrap();
+        assert!(!first.has_fingerprint(stranger.fingerprint()));
+    }
+}
+
+#[test]
+fn a_certificate_with_a_third_form_of_its_signature_or_its_lengths_is_refused() {
+    let fleet = Fleet::new();
+    let device = fleet.device(20);
+    let parts = children(&device.der);
+    let signature = &parts[2][head(parts[2]).0 + 1..];
+    let numbers: Vec<&[u8]> = children(signature);
+    let padded = |number: &[u8]| value(2, &[&[0], &number[2..]]);
+    let with = |bits: &[u8]| value(0x30, &[parts[0], parts[1], &value(3, &[bits])]);
+    let with_numbers = |r: &[u8], s: &[u8]| with(&[&[0][..], &value(0x30, &[r, s])].concat());
+    assert!(check(&fleet, &with_numbers(numbers[0], numbers[1])).is_ok());
+    for odd in [
+        with_numbers(&padded(numbers[0]), numbers[1]),
+        with_numbers(numbers[0], &padded(numbers[1])),
+        with(&[&[0][..], signature, &[0]].concat()),
+        with(&[&[1][..], signature].concat()),
+        [&device.der[..], &[0]].concat(),
+    ] {
+        assert!(check(&fleet, &odd).is_err());
+    }
+}
+
+#[test]
+fn an_anchor_vouches_within_the_limits_of_its_own_certificate() {
+    let with = |plan: &Plan| {
+        let root = Identity::root(60, plan);
+        let device = root.issue(61, &Plan::device("buoy-7"));
+        check_client::<RustCrypto>(&[&device.der], &[root.anchor()], Some(TODAY)).map(|_| ())
+    };
+    let root = Plan::authority("root");
+    assert_eq!(with(&root), Ok(()));
+    assert_eq!(with(&Plan::device("a device")), Err(CertificateError::NotAnAuthority));
+    assert_eq!(with(&Plan { usage: Some(0x80), ..root.clone() }), Err(CertificateError::NotAnAuthority));
+    assert_eq!(with(&Plan { purposes: &[SERVER], ..root.clone() }), Err(CertificateError::NotAnAuthority));
+    let expired = Plan { until: "20210101000000Z", ..root };
+    assert_eq!(with(&expired), Err(CertificateError::AnchorExpired(1_609_459_200)));
+
+    // One level below an anchor that allows none.
+    let root = Identity::root(60, &Plan { authority: Some(Some(0)), ..Plan::authority("root") });
+    let middle = root.issue(62, &Plan::authority("middle"));
+    let device = middle.issue(63, &Plan::device("buoy-7"));
+    let chain: [&[u8]; 2] = [&device.der, &middle.der];
+    let checked = check_client::<RustCrypto>(&chain, &[root.anchor()], Some(TODAY));
+    assert_eq!(checked, Err(CertificateError::NotAnAuthority));
+}
+
+#[test]
+fn an_anchor_that_is_no_authority_proves_itself_alone() {
+    let leaf = Identity::root(60, &Plan::device("buoy-60"));
+    let anchors = [leaf.anchor()];
+    let facts = check_client::<RustCrypto>(&[&leaf.der], &anchors, Some(TODAY)).unwrap();
+    assert!(facts.is_by_one_of(&anchors) && !facts.is_by_one_of(&[]));
+    assert!(!anchors[0].is_authority());
+    // In the other form it is signed by a key that may not sign.
+    let other = check_client::<RustCrypto>(&[&twin(&leaf.der)], &anchors, Some(TODAY));
+    assert_eq!(other, Err(CertificateError::NotAnAuthority));
+}
+
+#[test]
+fn what_is_known_of_a_peer_names_the_anchor_that_vouched() {
+    let fleet = Fleet::new();
+    let facts = check(&fleet, &fleet.device(20).der).unwrap();
+    assert!(facts.is_by_one_of(&[fleet.server_root.anchor(), fleet.device_root.anchor()]));
+    assert!(!facts.is_by_one_of(&[fleet.server_root.anchor()]));
+}
+
+#[test]
+fn a_common_name_is_found_in_every_part_and_every_kind_of_string() {
+    let fleet = Fleet::new();
+    let utf16: Vec<u8> = "b\u{f6}je-1".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let utf32: Vec<u8> = "b\u{f6}je-2".chars().flat_map(|one| u32::from(one).to_be_bytes()).collect();
+    let of_one = |attribute: &[u8]| value(0x30, &[&value(0x31, &[attribute])]);
+    let organization = attribute(10, 0x0c, b"Buoys");
+    for (subject, expected) in [
+        (of_one(&attribute(3, 0x1e, &utf16)), Some("b\u{f6}je-1")),
+        (of_one(&attribute(3, 0x1c, &utf32)), Some("b\u{f6}je-2")),
+        (of_one(&attribute(3, 0x14, b"buoy-3")), Some("buoy-3")),
+        // What different people read differently names nobody.
+        (of_one(&attribute(3, 0x14, b"b\xf6je-3")), None),
+        (of_one(&attribute(3, 0x1e, b"\0b\0u\0")), None),
+        (of_one(&[organization.clone(), attribute(3, 0x13, b"buoy-4")].concat()), Some("buoy-4")),
+        (of_one(&[attribute(3, 0x13, b"buoy-5"), organization.clone()].concat()), Some("buoy-5")),
+        (of_one(&organization), None),
+    ] {
+        let facts = check(&fleet, &with_subject(&fleet.device_root, 20, &subject)).unwrap();
+        assert_eq!(facts.common_name(), expected);
+    }
+}
+
+#[test]
+fn a_session_and_a_ticket_are_good_as_long_as_the_anchor_that_vouched_is_one() {
+    let fleet = Fleet::new();
+    let mut world = fleet.world();
+    world.server.tickets = Some(TicketKeys::new(&mut world.rng, 86_400));
+    let mut config = config(fleet.device(20).own_key(&[]), fleet.trust());
+    config.resume = Resume::Keep;
+    let (client, handle) = world.connected(config.clone());
+    let resumption = world.clients[client].connected.as_mut().unwrap().resumption.take().unwrap();
+    let holds = |world: &mut World| {
+        let ServerSide { endpoint, config, authority, .. } = &mut world.server;
+        endpoint.still_holds(handle, ServerEnvironment { config, authority, tickets: None })
+    };
+    let resumes = |world: &mut World| {
+        let client = world.client_resuming(config.clone(), Some(resumption.clone()));
+        world.run();
+        world.clients[client].connected.as_ref().map(|connected| connected.resumed)
+    };
+    assert!(holds(&mut world));
+    assert_eq!(resumes(&mut world), Some(true));
+    // Another authority of the same name, whom nobody asked yet.
+    let other = Identity::root(99, &Plan::authority("device root"));
+    world.server.config.client_anchors = [other.anchor()].into();
+    assert!(!holds(&mut world));
+    assert_eq!(resumes(&mut world), None, "it has to prove itself again, and can't");
+    world.server.config.client_anchors = [other.anchor(), fleet.device_root.anchor()].into();
+    assert!(holds(&mut world));
+    let peer = world.server.endpoint.connection(handle).unwrap().peer().unwrap().clone();
+    world.server.authority.banned = vec![peer];
+    assert!(!holds(&mut world));
 }

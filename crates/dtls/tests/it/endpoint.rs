@@ -406,3 +406,32 @@ fn a_clock_that_jumps_ends_no_session_and_the_calendar_matters_to_handshakes_alo
     }
     assert_eq!(world.server.received.len(), 5);
 }
+
+#[test]
+fn a_neighbour_that_ends_none_of_its_handshakes_locks_nobody_out() {
+    let limits = Limits { handshakes_per_source: 3, ..Limits::default() };
+    let mut world = World::new(1).with_endpoint(limits, CidFormat::NONE);
+    let behind_one_address = |port| SocketAddr::new([10, 9, 9, 9].into(), port);
+    // They show their cookies, and are silent from then on.
+    for port in 0..3 {
+        let client = world.client(psk_config("buoy-1", b"secret-1"));
+        world.clients[client].address = behind_one_address(5000 + port);
+        world.run_for(Duration::from_millis(35));
+        world.flying.clear();
+        world.clients[client].address = client_address(800 + client);
+    }
+    let elsewhere = world.client(psk_config("buoy-2", b"secret-2"));
+    world.run_for(Duration::from_millis(35));
+    world.flying.clear();
+    world.clients[elsewhere].address = client_address(810);
+    assert_eq!(world.server.endpoint.handshakes(), 4);
+
+    let neighbour = world.client(psk_config("buoy-2", b"secret-2"));
+    world.clients[neighbour].address = behind_one_address(6000);
+    world.run_for(Duration::from_secs(10));
+
+    assert!(world.clients[neighbour].connected.is_some());
+    let replaced =
+        |event: &&Event<SocketAddr>| matches!(event, Event::Ended { reason: EndReason::Replaced, .. });
+    assert_eq!(world.server.events.iter().filter(replaced).count(), 1, "the oldest of this source alone");
+}

@@ -624,3 +624,33 @@ fn our_client_resumes_a_session_of_openssl_by_id_and_by_ticket() {
         openssl.wait_for("from the client");
     }
 }
+
+#[test]
+#[cfg(feature = "aws-lc")]
+fn a_server_believes_authorities_on_secp384r1_and_with_sha_384_and_a_small_device_says_that_it_cannot() {
+    use buoy_dtls::crypto::AwsLc;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    run(folder, "ecparam -name secp384r1 -genkey -noout -out root.key");
+    run(folder, "ecparam -name prime256v1 -genkey -noout -out device.key");
+    run(folder, "req -new -key device.key -subj /CN=device -out device.csr");
+    std::fs::write(folder.join("device.ext"), b"extendedKeyUsage=clientAuth").unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    for hash in ["sha256", "sha384"] {
+        run(folder, &format!("req -x509 -new -key root.key -{hash} -subj /CN=root -days 3650 -out root.pem"));
+        run(folder, "x509 -in root.pem -outform DER -out root.der");
+        let sign = format!("-{hash} -days 365 -CAcreateserial -outform DER -extfile device.ext");
+        run(folder, &format!("x509 -req -in device.csr -CA root.pem -CAkey root.key {sign} -out device.der"));
+        let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+        let (device, anchors) = (read("device.der"), [Anchor::new(&read("root.der")).unwrap()]);
+        let facts = check_client::<AwsLc>(&[&device], &anchors, Some(now + 60)).unwrap();
+        assert_eq!(facts.common_name(), Some("device"));
+        assert!(facts.has_fingerprint(facts.fingerprint()) && facts.is_by_one_of(&anchors));
+        let mut forged = device.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        let checked = check_client::<AwsLc>(&[&forged], &anchors, Some(now + 60));
+        assert_eq!(checked, Err(CertificateError::BadSignature));
+        let small = check_client::<RustCrypto>(&[&device], &anchors, Some(now + 60));
+        assert_eq!(small, Err(CertificateError::UnsupportedSignature));
+    }
+}

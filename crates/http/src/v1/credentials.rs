@@ -222,8 +222,8 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Adds the credential that comes after this one. Both are good until the device first uses the new one; then the old one is forgotten. A
-/// next one that was never used gives way.
+/// Adds the credential that comes after this one. Both are good until the device first uses the new one; then the old one is forgotten. Next
+/// ones that were never used stay good, for the device may have been given one of them; there are at most eight.
 #[utoipa::path(
     post, path = "/api/v1/credentials/{id}/rotate", tag = "credentials", request_body = api::CredentialProof,
     params(("id" = u64, Path), ("Idempotency-Key" = Option<String>, Header)),

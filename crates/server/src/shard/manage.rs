@@ -435,9 +435,10 @@ impl<D: Directory> Shard<D> {
             return;
         }
         let endpoint = registration.endpoint.clone();
-        let was_proved = registration.proof.is_proved();
+        let (was_proved, old_session) = (registration.proof.is_proved(), registration.peer.session);
         self.forget_ping(now, index);
         let displaced = self.registrations.set_peer(index, peer, received);
+        self.came_to_session(old_session, index, outbox);
         self.unproved -= usize::from(!was_proved);
         self.unproved += usize::from(peer.session.is_none());
         self.lost_address(now, displaced, outbox);

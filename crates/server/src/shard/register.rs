@@ -17,7 +17,7 @@ use crate::objects::ObjectList;
 use crate::observation::Observation;
 use crate::operation::Failure;
 use crate::outbox::{Change, Event, Outbox, UpdatedFields};
-use crate::peer::Peer;
+use crate::peer::{Peer, SessionId};
 use crate::registration::{
     Attributes, Claim, Location, Proof, Reach, Registration, RegistrationKey, RegistrationRecord,
     RegistrationView,
@@ -68,6 +68,7 @@ impl<D: Directory> Shard<D> {
         let (index, _) = self.registrations.insert(registration);
         self.observations.extend(tokens.into_iter().map(|token| (token, index)));
         self.reschedule_expiry(index);
+        self.came_to_session(None, index, outbox);
         for observation in to_resume {
             self.plan_to_resume(now, &endpoint, observation);
         }
@@ -419,6 +420,7 @@ impl<D: Directory> Shard<D> {
         self.observations.extend(tokens.into_iter().map(|token| (token, index)));
         self.lost_address(now, displaced, outbox);
         self.took_address(peer, outbox);
+        self.came_to_session(old.as_ref().and_then(|old| old.peer.session), index, outbox);
         self.counters.registered += 1;
         self.reschedule_expiry(index);
         self.save(index, outbox);
@@ -430,6 +432,19 @@ impl<D: Directory> Shard<D> {
         self.awake(now, index, outbox);
         self.ping_if_it_matters(now, index);
         Ok(Answer { code: Code::CREATED, location: Some(location), heard: Some(index) })
+    }
+
+    /// A registration is at its peer's session from now on. The session that it was at before, which the device has left, ends: only a
+    /// Register or an Update over another session says so, never the handshake of that one, which may serve a download alone.
+    pub(super) fn came_to_session(&mut self, old: Option<SessionId>, index: Index, outbox: &mut Outbox) {
+        let Some(registration) = self.registrations.get(index) else { return };
+        let new = registration.peer.session;
+        if old.or(new).is_some() {
+            self.directory.carry(&registration.endpoint, new);
+        }
+        if let Some(session) = old.filter(|_| old != new) {
+            outbox.events.push(Event::SessionLeft { session });
+        }
     }
 
     fn announce(&mut self, index: Index, replaced: Option<RegistrationKey>, outbox: &mut Outbox) {
@@ -583,6 +598,9 @@ impl<D: Directory> Shard<D> {
 
     /// The device left: what nobody may wait for any longer ends, and its name is free.
     fn gone(&mut self, now: Instant, registration: &Registration, outbox: &mut Outbox) {
+        if registration.peer.session.is_some() {
+            self.directory.carry(&registration.endpoint, None);
+        }
         self.end_operations_of(now, &registration.endpoint, outbox);
         self.release_if_unused(&registration.endpoint);
     }

@@ -35,8 +35,12 @@ impl<D: Directory> Shard<D> {
             let length = outbox.write(&acknowledge(message.message_id()));
             self.send_reply(now, peer, length, outbox);
         }
-        // Over plain CoAP only the device knows the token, so the device it is, wherever it speaks from now.
-        self.moved(now, index, peer, message.datagram().len(), outbox);
+        // Over plain CoAP only the device knows the token, so the device it is, wherever it speaks from now. A session that carries the
+        // registration may have a new address; from one session to another only a Register or an Update moves it.
+        let is_at = |session| self.registrations.get(index).is_some_and(|it| it.peer.session == session);
+        if is_at(peer.session) {
+            self.moved(now, index, peer, message.datagram().len(), outbox);
+        }
         if !message.code().is_success() {
             self.observation_refused(index, id, outbox);
         } else if self.is_news(now, index, id, message) {

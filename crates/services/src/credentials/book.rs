@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use buoy_dtls::Peer;
 use buoy_dtls::config::PskKey;
+use buoy_dtls::x509::CertificateFacts;
 use buoy_store::{CredentialKind, CredentialRow, CredentialState, Purpose};
 use hashbrown::HashTable;
 use zeroize::Zeroize;
@@ -172,9 +173,7 @@ impl Book {
         match peer {
             Peer::Psk(identity) => self.good(purpose, CredentialKind::Psk, identity).map(Admitted::By),
             Peer::RawPublicKey(key) => self.good(purpose, CredentialKind::Rpk, key.point()).map(Admitted::By),
-            Peer::Certificate(facts) => {
-                self.certificate(purpose, facts.common_name()?, facts.fingerprint(), unlisted)
-            }
+            Peer::Certificate(facts) => self.certificate(purpose, facts.common_name()?, facts, unlisted),
             _ => None,
         }
     }
@@ -185,21 +184,25 @@ impl Book {
         &self,
         purpose: Purpose,
         name: &str,
-        fingerprint: &[u8; 32],
+        facts: &CertificateFacts,
         unlisted: Unlisted,
     ) -> Option<Admitted<'_>> {
-        let is_named = |entry: &&Entry| entry.identity() == fingerprint;
+        let is_named =
+            |entry: &&Entry| entry.identity().try_into().is_ok_and(|named| facts.has_fingerprint(named));
         let is_x509 = |entry: &&Entry| entry.kind == CredentialKind::X509;
         let mut listed = false;
-        let mut any = None;
+        let (mut any, mut named) = (None, None);
         for entry in self.of(purpose, name).inspect(|_| listed = true).filter(is_x509) {
-            if is_named(&entry) {
-                return entry.is_good().then_some(Admitted::By(entry));
+            if is_named(&entry) && !entry.is_good() {
+                return None;
             }
-            if entry.identity_length == 0 && entry.is_good() {
+            if is_named(&entry) {
+                named = Some(Admitted::By(entry));
+            } else if entry.identity_length == 0 && entry.is_good() {
                 any = Some(Admitted::By(entry));
             }
         }
+        let any = named.or(any);
         if !listed && unlisted == Unlisted::Admitted { Some(Admitted::Unlisted(name.into())) } else { any }
     }
 

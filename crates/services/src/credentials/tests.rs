@@ -8,7 +8,9 @@ use buoy_lwm2m::model::Registry;
 use buoy_net::clock::Clock;
 use buoy_net::supervision::Supervisor;
 use buoy_store::sqlite::Sqlite;
-use x509_cert::der::Encode;
+use x509_cert::Certificate;
+use x509_cert::der::asn1::{Any, BitString};
+use x509_cert::der::{Decode, Encode, Tag};
 
 use super::*;
 use crate::certificates::{self, Issuer, Subject, Use};
@@ -75,6 +77,12 @@ fn public_key() -> PublicKey {
 
 /// The peer that a device with a new certificate of this name is, and the certificate's SHA-256.
 fn certified(name: &str) -> (Peer, [u8; 32]) {
+    let [first, _] = certified_twice(name);
+    first
+}
+
+/// The same in both forms that the certificate has: anybody can turn its signature (r, s) into (r, n - s).
+fn certified_twice(name: &str) -> [(Peer, [u8; 32]); 2] {
     let key = certificates::new_key().unwrap();
     let subject = |name, usage| Subject { name, usage, alternatives: &[], days: 1 };
     let certificate = certificates::self_signed(&subject("fleet", Use::Authority), &key).unwrap();
@@ -83,9 +91,26 @@ fn certified(name: &str) -> (Peer, [u8; 32]) {
     let device = certificates::issue(&issuer, &subject(name, Use::Device), device).unwrap().to_der().unwrap();
     let anchor = Anchor::new(&issuer.certificate.to_der().unwrap()).unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let facts = check_client::<RustCrypto>(&[&device], &[anchor], Some(now)).unwrap();
-    let fingerprint = *facts.fingerprint();
-    (Peer::Certificate(Box::new(facts)), fingerprint)
+    let certificate = Certificate::from_der(&device).unwrap();
+    let signature = p256::ecdsa::Signature::from_der(certificate.signature().raw_bytes()).unwrap();
+    let (r, s) = signature.split_scalars();
+    let other = p256::ecdsa::Signature::from_scalars(*r, -*s).unwrap();
+    let twin = with_signature(&certificate, other.to_der().as_bytes());
+    [device, twin].map(|der| {
+        let facts = check_client::<RustCrypto>(&[&der], std::slice::from_ref(&anchor), Some(now)).unwrap();
+        let fingerprint = *facts.fingerprint();
+        (Peer::Certificate(Box::new(facts)), fingerprint)
+    })
+}
+
+/// A certificate with another signature.
+fn with_signature(certificate: &Certificate, signature: &[u8]) -> Vec<u8> {
+    let parts = [
+        certificate.tbs_certificate().to_der().unwrap(),
+        certificate.signature_algorithm().to_der().unwrap(),
+        BitString::from_bytes(signature).unwrap().to_der().unwrap(),
+    ];
+    Any::new(Tag::Sequence, parts.concat()).unwrap().to_der().unwrap()
 }
 
 fn with_identity(identity: &str) -> Peer {
@@ -188,9 +213,7 @@ async fn both_keys_are_good_until_the_next_one_is_used() {
     let unused =
         credentials.rotate(&someone(), &old, Proof::psk("unused", KEY).unwrap(), None, 8).await.unwrap();
     let next = credentials.rotate(&someone(), &old, Proof::psk("next", KEY).unwrap(), None, 9).await.unwrap();
-    assert!(gate.psk(unused.identity.as_slice()).is_none(), "it gave way");
-    let next =
-        credentials.rotate(&someone(), &next, Proof::psk("next", KEY).unwrap(), None, 9).await.unwrap();
+    assert!(gate.psk(unused.identity.as_slice()).is_some(), "the device may have it");
     let same = credentials.rotate(&someone(), &old, Proof::psk("old", KEY).unwrap(), None, 9).await;
     assert!(
         matches!(same, Err(ChangeError::Refused { refusal: Refusal::Taken { .. }, .. })),
@@ -211,6 +234,36 @@ async fn both_keys_are_good_until_the_next_one_is_used() {
     let [row] = &rows[..] else { panic!("{rows:?}") };
     assert_eq!((row.id, row.state), (next.id, CredentialState::Active));
     assert!(matches!(credentials.revoke(&someone(), &old, 9).await, Err(ChangeError::NoSuchCredential)));
+}
+
+#[tokio::test]
+async fn a_key_that_the_device_may_hold_outlives_every_rotation_until_a_later_one_is_used() {
+    let folder = Folder::new();
+    let credentials = folder.load(Unlisted::Refused);
+    let gate = credentials.gate(Purpose::Lwm2m);
+    let old = add(&credentials, psk("buoy-1", "old")).await;
+    // The device was given the first of these by its bootstrap; rotations go on before it comes.
+    for number in 0..MOST_NEXT {
+        let proof = Proof::psk(&format!("next-{number}"), KEY).unwrap();
+        credentials.rotate(&someone(), &old, proof, None, 8).await.unwrap();
+        assert!(gate.admits(&with_identity("old")) && gate.admits(&with_identity("next-0")));
+    }
+    let more = credentials.rotate(&someone(), &old, Proof::psk("more", KEY).unwrap(), None, 8).await;
+    let Err(ChangeError::Refused { refusal, .. }) = more else { panic!("{more:?}") };
+    assert!(refusal.to_string().contains("unused ones that come after a pre-shared key"), "{refusal}");
+    // A device that is bootstrapped over and over is not refused for it.
+    let proof = Proof::psk("next-8", KEY).unwrap();
+    credentials.rotate_by_bootstrap(&old, proof, 8).await.unwrap();
+    assert!(!gate.admits(&with_identity("next-0")) && gate.admits(&with_identity("old")));
+
+    gate.used(&with_identity("next-2"));
+    while gate.admits(&with_identity("old")) {
+        tokio::task::yield_now().await;
+    }
+    for (identity, is_good) in [("next-0", false), ("next-1", false), ("next-2", true), ("next-3", true)] {
+        assert_eq!(gate.admits(&with_identity(identity)), is_good, "{identity}");
+    }
+    assert_eq!(folder.rows().len(), MOST_NEXT - 1);
 }
 
 #[tokio::test]
@@ -268,6 +321,26 @@ async fn a_certificate_is_good_if_it_is_listed_or_its_device_is_not_and_the_auth
     assert!(credentials.remove_all(&someone(), Purpose::Lwm2m, "buoy-1", 9).await.unwrap());
     assert!(!credentials.remove_all(&someone(), Purpose::Lwm2m, "buoy-1", 9).await.unwrap());
     assert!(folder.rows().is_empty() && !gate.has("buoy-1"));
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_is_refused_in_each_form_that_its_signature_has() {
+    let folder = Folder::new();
+    let credentials = folder.load(Unlisted::Admitted);
+    let gate = credentials.gate(Purpose::Lwm2m);
+    let both = certified_twice("buoy-1");
+    assert_ne!(both[0].1, both[1].1);
+    for (listed, fingerprint) in &both {
+        let pinned = add(&credentials, x509("buoy-1", Some(fingerprint))).await;
+        assert!(gate.admits(listed) && both.iter().all(|(shown, _)| gate.admits(shown)));
+        credentials.revoke(&someone(), &pinned, 9).await.unwrap();
+        let any = add(&credentials, x509("buoy-1", None)).await;
+        assert!(!both.iter().any(|(shown, _)| gate.admits(shown)));
+        assert!(gate.admits(&certified("buoy-1").0));
+        for row in [any, pinned] {
+            credentials.remove(&someone(), &row, 9).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]

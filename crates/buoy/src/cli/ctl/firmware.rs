@@ -10,7 +10,7 @@ use buoy_api::{Delivery, Firmware, StartUpdate, Update};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::fw::signature_names;
+use crate::cli::signature_names::signature_names;
 
 use super::exit::{Exit, NotDone};
 use super::operations::check_known;
