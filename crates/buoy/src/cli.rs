@@ -12,6 +12,7 @@ mod keyfile;
 mod keys;
 mod logging;
 mod serve;
+mod store;
 #[cfg(target_os = "linux")]
 mod swarm;
 mod tunnel;
@@ -31,9 +32,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the server.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Copies all state of a server, which may be running, to a new folder.
     Backup(backup::Args),
+    /// Brings the schema of a server's database up to date; the server must not run. `buoy serve` does it too.
+    Migrate(store::MigrateArgs),
+    /// Moves the state of a server that does not run between its data folder and PostgreSQL.
+    MoveStore(store::MoveArgs),
     /// The key that seals the secrets of a data folder.
     Keyfile(keyfile::Args),
     /// An authority for fleets that have none: makes keys and certificates for devices and servers.
@@ -65,8 +70,10 @@ pub(crate) fn run() -> ExitCode {
         end_with_the_reader();
     }
     let result = match command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(*args),
         Command::Backup(args) => backup::run(&args),
+        Command::Migrate(args) => store::migrate(&args),
+        Command::MoveStore(args) => store::move_store(&args),
         Command::Keyfile(args) => keyfile::run(&args),
         Command::Ca(args) => ca::run(&args),
         Command::Ctl(args) => ctl::run(&args),

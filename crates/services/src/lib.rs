@@ -27,5 +27,6 @@ mod quota;
 pub mod refusals;
 mod security;
 pub mod server;
+pub mod store_place;
 pub mod updates;
 pub mod values;

@@ -20,7 +20,6 @@ use buoy_net::shard::{Parts, ShardHandle};
 use buoy_net::supervision::{Failure, Supervisor};
 use buoy_net::udp::UdpSocket;
 use buoy_server::{Outbox, RegistrationKey, SessionId, Shard, ShardConfig};
-use buoy_store::sqlite::Sqlite;
 use buoy_store::{Page, Purpose, Reader, Store};
 
 use crate::app::App;
@@ -38,6 +37,7 @@ use crate::listen::{self, Addresses, Listen, ShardSockets, Sockets};
 use crate::notices::Notices;
 use crate::refusals::Refusals;
 use crate::security::Security;
+use crate::store_place::StorePlace;
 use crate::{bootstrap, updates};
 
 /// Of a data folder: what seals its secrets, and what the server shows to devices.
@@ -52,6 +52,8 @@ const CONTACTS_A_SLICE: usize = 2000;
 pub struct Settings {
     /// The data folder.
     pub data: PathBuf,
+    /// Where the state is.
+    pub store: StorePlace,
     /// The ports.
     pub listen: Listen,
     /// Threads that serve devices.
@@ -102,7 +104,7 @@ impl Opened {
             format!("the data folder {} cannot be made; choose another --data", settings.data.display())
         })?;
         let lock = lock(&settings.data)?;
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&database(&settings.data))?);
+        let store = settings.store.open()?;
         let models = Arc::new(load_models(settings.models.as_deref())?);
         Ok(Self { settings, store, models, lock })
     }
