@@ -22,8 +22,10 @@ trap 'rm -rf "$dir"' EXIT
 "$1/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync="$2" -c max_connections=200 \
     -c shared_buffers=64MB >>"$dir/log" 2>&1 &
 pid=$!
+tries=0
 until "$1/pg_isready" -q -h "$dir" -U buoy -d postgres; do
-    kill -0 $pid || { cat "$dir/log" >&2; exit 1; }
+    tries=$((tries + 1))
+    kill -0 $pid && [ $tries -lt 1200 ] || { cat "$dir/log" >&2; kill -QUIT $pid; exit 1; }
     sleep 0.05
 done
 echo "$dir"
