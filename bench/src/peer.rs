@@ -62,6 +62,8 @@ impl Buoy {
             .spawn()
             .with_context(|| format!("{} does not start", program.display()))?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        // The first line says where the state is.
+        lines.next().context("the server ended")??;
         let mut address = || -> Result<String> {
             let line = lines.next().context("the server ended")??;
             let address = line.rsplit("//").next().context("no address")?;

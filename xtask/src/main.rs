@@ -12,6 +12,7 @@ mod licence;
 mod lints;
 mod no_std;
 mod outcome;
+mod postgres;
 mod steps;
 
 use std::path::{Path, PathBuf};

@@ -13,6 +13,7 @@ mod keys;
 mod logging;
 mod serve;
 mod signature_names;
+mod store;
 #[cfg(target_os = "linux")]
 mod swarm;
 mod tunnel;
@@ -36,6 +37,10 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Copies all state of a server, which may be running, to a new folder.
     Backup(backup::Args),
+    /// Brings the schema of a server's database up to date; the server must not run. `buoy serve` does it too.
+    Migrate(store::MigrateArgs),
+    /// Moves the state of a server that does not run between its data folder and PostgreSQL.
+    MoveStore(store::MoveArgs),
     /// The key that seals the secrets of a data folder.
     Keyfile(keyfile::Args),
     /// An authority for fleets that have none: makes keys and certificates for devices and servers.
@@ -69,6 +74,8 @@ pub(crate) fn run() -> ExitCode {
     let result = match command {
         Command::Serve(args) => serve::run(*args),
         Command::Backup(args) => backup::run(&args),
+        Command::Migrate(args) => store::migrate(&args),
+        Command::MoveStore(args) => store::move_store(&args),
         Command::Keyfile(args) => keyfile::run(&args),
         Command::Ca(args) => ca::run(&args),
         Command::Ctl(args) => ctl::run(&args),

@@ -142,6 +142,7 @@ async fn bind(what: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
 #[cfg(test)]
 mod tests {
     use buoy_services::listen::Listen;
+    use buoy_services::store_place::StorePlace;
 
     use super::*;
 
@@ -149,6 +150,7 @@ mod tests {
         let any = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         let settings = Settings {
             data: data.to_owned(),
+            store: StorePlace::Folder(data.to_owned()),
             listen: Listen {
                 coap: any,
                 coaps: None,

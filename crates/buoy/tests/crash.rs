@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use buoy_coap::number::Code;
 use buoy_coap::wire::Message;
-use common::{Server, buoy, register_request, wait_until};
+use common::{Server, buoy, register_request, store_flags, wait_until};
 
 const DEVICES: usize = 10_000;
 /// Registrations that are under way at once.
@@ -101,7 +101,9 @@ fn every_device_that_got_its_2_01_is_there_after_the_server_was_killed() {
     let mut server = Server::start(folder.path());
     let there = server.devices();
     let copy = folder.path().join("copy");
-    let backup = buoy().args(["backup", "--data"]).args([folder.path(), &copy]).status().unwrap();
+    let mut backup = buoy();
+    backup.args(["backup", "--data"]).args([folder.path(), &copy]).args(store_flags(folder.path()));
+    let backup = backup.status().unwrap();
     server.kill();
     assert!(backup.success());
     let mut restored = Server::start(&copy);

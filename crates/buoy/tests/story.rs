@@ -4,11 +4,12 @@ mod common;
 
 use std::process::Command;
 
-use common::buoy;
+use common::{buoy, store_flags};
 
 #[test]
 fn the_demo_holds_every_step_from_registration_to_a_power_cut_in_a_download() {
-    let output = buoy().args(["demo", "--once"]).output().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let output = buoy().args(["demo", "--once"]).args(store_flags(folder.path())).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
     for step in [

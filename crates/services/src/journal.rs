@@ -167,10 +167,7 @@ pub fn start(parts: Parts, supervisor: &Supervisor) -> std::io::Result<(JournalH
     let handle = JournalHandle { jobs, trouble: Arc::default(), counters: Arc::default() };
     let (trouble, counters) = (handle.trouble.clone(), handle.counters.clone());
     let thread = Thread { parts, queue, trouble, counters, quota: SampleQuota::default() };
-    let join = supervisor.spawn("journal".into(), move || {
-        thread.run();
-        Ok(())
-    })?;
+    let join = supervisor.spawn("journal".into(), move || thread.run().map_err(std::io::Error::other))?;
     Ok((handle, join))
 }
 
@@ -183,7 +180,9 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(mut self) {
+    /// # Errors
+    /// If the store has said that this server must not go on.
+    fn run(mut self) -> Result<(), StoreError> {
         let mut group = Vec::with_capacity(MAX_GROUP);
         let mut left = Maintenance { is_removing: true, ..Maintenance::default() };
         let mut pause = IDLE;
@@ -195,14 +194,14 @@ impl Thread {
                     true
                 }
                 Err(RecvTimeoutError::Timeout) => false,
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };
             if is_busy {
                 group.extend(self.queue.try_iter().take(MAX_GROUP - 1));
                 let stops = group.iter().any(|job| matches!(job, Job::Stop));
-                left.unsorted += self.commit_and_give_back(&mut group);
+                left.unsorted += self.commit_and_give_back(&mut group)?;
                 if stops {
-                    return;
+                    return Ok(());
                 }
                 pause = IDLE;
                 if left.unsorted < MOST_UNSORTED && last_slice.elapsed() < SLICE_EVERY {
@@ -233,7 +232,7 @@ impl Thread {
     }
 
     /// Makes a group durable, and gives it back. How many changes it had.
-    fn commit_and_give_back(&mut self, group: &mut Vec<Job>) -> usize {
+    fn commit_and_give_back(&mut self, group: &mut Vec<Job>) -> Result<usize, StoreError> {
         let now = self.parts.clock.date();
         let mut sets: Vec<ChangeSet<'_>> = Vec::with_capacity(group.len());
         let of_shards: Vec<bool> = group.iter().map(|job| matches!(job, Job::Shard(..))).collect();
@@ -247,13 +246,13 @@ impl Thread {
             });
         }
         let count = sets.iter().map(Vec::len).sum();
-        let fates = self.commit_until_it_holds(&sets);
+        let fates = self.commit_until_it_holds(&sets)?;
         for (place, rejection) in &fates.rejected {
             if of_shards.get(*place) == Some(&true)
                 && let Some(set) = sets.get_mut(*place)
             {
                 let set = std::mem::take(set);
-                self.commit_one_by_one(set, rejection);
+                self.commit_one_by_one(set, rejection)?;
             }
         }
         drop(sets);
@@ -262,21 +261,21 @@ impl Thread {
             let rejection = rejected.next_if(|(rejected, _)| *rejected == place);
             give_back(job, rejection.map_or(Ok(()), |(_, rejection)| Err(rejection)));
         }
-        count
+        Ok(count)
     }
 
     /// What an engine did has happened: of its changes all hold that the store can hold.
-    fn commit_one_by_one(&mut self, set: ChangeSet<'_>, rejection: &Rejection) {
+    fn commit_one_by_one(&mut self, set: ChangeSet<'_>, rejection: &Rejection) -> Result<(), StoreError> {
         tracing::error!(%rejection, "the store refuses a change of a device's state; what it holds is kept");
         let alone: Vec<ChangeSet<'_>> = set.into_iter().map(|change| vec![change]).collect();
-        self.commit_until_it_holds(&alone);
+        self.commit_until_it_holds(&alone).map(drop)
     }
 
-    fn commit_until_it_holds(&mut self, sets: &[ChangeSet<'_>]) -> Fates {
+    fn commit_until_it_holds(&mut self, sets: &[ChangeSet<'_>]) -> Result<Fates, StoreError> {
         let changes: usize = sets.iter().map(Vec::len).sum();
         // Whoever only waits for those before.
         if changes == 0 {
-            return Fates::default();
+            return Ok(Fates::default());
         }
         loop {
             match self.parts.writer.commit(sets) {
@@ -291,20 +290,23 @@ impl Thread {
                             kind: NoticeKind::TooManySeries(left_out.values),
                         });
                     }
-                    return fates;
+                    return Ok(fates);
+                }
+                Err(error) if error.is_final() => {
+                    self.set_trouble(Some(error.to_string()));
+                    return Err(error);
                 }
                 Err(error) => {
                     tracing::error!(%error, "the store cannot be written; trying again every second");
-                    self.set_trouble(Some(error));
+                    self.set_trouble(Some(error.to_string()));
                     std::thread::sleep(RETRY);
                 }
             }
         }
     }
 
-    fn set_trouble(&self, error: Option<StoreError>) {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        *trouble = error.map(|error| error.to_string());
+    fn set_trouble(&self, error: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 }
 

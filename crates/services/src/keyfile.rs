@@ -9,17 +9,19 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use buoy_store::sqlite::Sqlite;
-use buoy_store::{BootstrapConfigChange, Change, ChangeSet, CredentialChange, CredentialRow, Reader, Store};
+use buoy_store::{
+    BootstrapConfigChange, Change, ChangeSet, CredentialChange, CredentialRow, Reader, Store, Writer,
+};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::data_folder::{database, lock};
+use crate::data_folder::lock;
 use crate::hex;
 use crate::private_file;
+use crate::store_place::StorePlace;
 
 pub(super) const FILE: &str = "key";
 const ABOUT: &str = "# Seals the secrets in this folder's database: who has both has every device's key.\n\
@@ -231,15 +233,16 @@ fn random<const LENGTH: usize>() -> anyhow::Result<[u8; LENGTH]> {
 /// Makes a new key in the data folder of a server that does not run, and seals every secret by it. How many there were.
 ///
 /// An interrupted rotation is made good by another: whatever key a row is sealed by is in the file.
-pub fn rotate(data: &Path) -> anyhow::Result<usize> {
+pub fn rotate(data: &Path, place: &StorePlace) -> anyhow::Result<usize> {
     let _lock = lock(data)?;
-    let database = database(data);
-    if !database.exists() || !path(data).exists() {
+    if place.check_is_there().is_err() || !path(data).exists() {
         bail!("{} is no data folder of a server; name it with --data", data.display());
     }
-    let store = Sqlite::open(&database)?;
+    let store = place.open()?;
+    // Taken before the file changes: it says whether a server runs on another folder.
+    let writer = store.writer()?;
     let keys = add_key(data)?;
-    let count = seal_again(&store, &keys)?;
+    let count = seal_again(&*store, writer, &keys)?;
     forget_old_keys(data, keys)?;
     Ok(count)
 }
@@ -253,7 +256,7 @@ fn add_key(data: &Path) -> anyhow::Result<Keys> {
 }
 
 /// The second: all rows in one transaction. A row that cannot be opened ends it before anything is written.
-fn seal_again(store: &dyn Store, keys: &Keys) -> anyhow::Result<usize> {
+fn seal_again(store: &dyn Store, mut writer: Box<dyn Writer>, keys: &Keys) -> anyhow::Result<usize> {
     let (reader, sealer) = (store.reader()?, keys.sealer());
     let mut set = ChangeSet::new();
     for mut row in reader.bootstrap_configs()? {
@@ -279,7 +282,7 @@ fn seal_again(store: &dyn Store, keys: &Keys) -> anyhow::Result<usize> {
         return Err(trouble);
     }
     let sets = [set];
-    let fates = store.writer()?.commit(&sets)?;
+    let fates = writer.commit(&sets)?;
     fates.of(0).map_err(|rejection| anyhow::anyhow!("{rejection}"))?;
     Ok(sets.iter().map(Vec::len).sum())
 }
@@ -312,7 +315,8 @@ impl std::error::Error for OpenError {}
 
 #[cfg(test)]
 mod tests {
-    use buoy_store::{CredentialKind, CredentialRow, CredentialState, Purpose, Writer as _};
+    use buoy_store::sqlite::Sqlite;
+    use buoy_store::{CredentialKind, CredentialRow, CredentialState, Purpose};
 
     use super::*;
 
@@ -365,6 +369,10 @@ mod tests {
         }
     }
 
+    fn rotate_in(folder: &Path) -> anyhow::Result<usize> {
+        rotate(folder, &StorePlace::Folder(folder.to_owned()))
+    }
+
     #[test]
     fn what_is_sealed_is_opened_under_its_own_name_only() {
         let folder = Folder::new();
@@ -389,11 +397,11 @@ mod tests {
         assert_eq!(*folder.open().unwrap(), b"secret of one");
         // and, another time, after the second.
         let keys = add_key(folder.path()).unwrap();
-        assert_eq!(seal_again(&folder.store, &keys).unwrap(), 1);
+        assert_eq!(seal_again(&folder.store, Box::new(folder.store.writer().unwrap()), &keys).unwrap(), 1);
         assert_eq!(*folder.open().unwrap(), b"secret of one");
         assert_eq!(folder.key_numbers(), [1, 2, 3]);
 
-        assert_eq!(rotate(folder.path()).unwrap(), 1);
+        assert_eq!(rotate_in(folder.path()).unwrap(), 1);
         assert_eq!(folder.key_numbers(), [3, 4]);
         assert_eq!(*folder.open().unwrap(), b"secret of one");
     }
@@ -403,7 +411,7 @@ mod tests {
         let (folder, other) = (Folder::new(), Folder::new());
         let mine = std::fs::read(path(folder.path())).unwrap();
         private_file::replace(&path(folder.path()), &std::fs::read(path(other.path())).unwrap()).unwrap();
-        assert!(format!("{:#}", rotate(folder.path()).unwrap_err()).contains("credential 1"));
+        assert!(format!("{:#}", rotate_in(folder.path()).unwrap_err()).contains("credential 1"));
         private_file::replace(&path(folder.path()), &mine).unwrap();
         assert_eq!(*folder.open().unwrap(), b"secret of one");
     }
@@ -412,7 +420,7 @@ mod tests {
     fn saved_sessions_are_read_after_a_rotation_and_each_purpose_has_its_key() {
         let folder = Folder::new();
         let before = Keys::read(&path(folder.path())).unwrap();
-        rotate(folder.path()).unwrap();
+        rotate_in(folder.path()).unwrap();
         let after = Keys::read(&path(folder.path())).unwrap();
         assert_eq!(after.session_keys()[1], before.session_keys()[0]);
         assert_ne!(after.session_keys()[0], before.session_keys()[0]);

@@ -36,5 +36,6 @@ pub mod refusals;
 pub mod request;
 mod security;
 pub mod server;
+pub mod store_place;
 pub mod updates;
 pub mod values;

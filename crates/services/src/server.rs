@@ -25,7 +25,7 @@ use buoy_store::{Page, Purpose, Reader, Store};
 use crate::app::App;
 use crate::changes;
 use crate::credentials::{ChangedCredentials, Credentials};
-use crate::data_folder::{check_database, database, lock, open_private};
+use crate::data_folder::lock;
 use crate::devices::DeviceNames;
 use crate::downloads::Downloads;
 use crate::failures::Failures;
@@ -39,6 +39,7 @@ use crate::listen::{self, Addresses, Listen, ShardSockets, Sockets};
 use crate::notices::Notices;
 use crate::refusals::Refusals;
 use crate::security::Security;
+use crate::store_place::StorePlace;
 use crate::{bootstrap, updates};
 
 /// Of a data folder: what seals its secrets, and what the server shows to devices.
@@ -56,6 +57,8 @@ const MOST_UNPROVED: usize = 1 << 20;
 pub struct Settings {
     /// The data folder.
     pub data: PathBuf,
+    /// Where the state is.
+    pub store: StorePlace,
     /// The ports.
     pub listen: Listen,
     /// Threads that serve devices.
@@ -108,8 +111,7 @@ impl Opened {
             format!("the data folder {} cannot be made; choose another --data", settings.data.display())
         })?;
         let lock = lock(&settings.data)?;
-        check_database(&database(&settings.data))?;
-        let store: Arc<dyn Store> = Arc::new(open_private(&database(&settings.data))?);
+        let store = settings.store.open()?;
         let models = Arc::new(load_models(settings.models.as_deref())?);
         Ok(Self { settings, store, models, lock })
     }

@@ -135,7 +135,7 @@ pub enum BootstrapClaimChange {
 }
 
 /// What became of the sets of one commit.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Fates {
     /// The sets that were refused, by their place in the commit, in ascending order. All others are durable.
     pub rejected: Vec<(usize, Rejection)>,

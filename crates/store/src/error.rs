@@ -12,23 +12,49 @@ pub enum StoreError {
         /// What the database said.
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The file was written by a later version of the program.
+    /// The database was written by a later version of the program.
     TooNew {
         /// Which.
-        path: PathBuf,
+        place: String,
         /// Its schema.
         found: u32,
         /// The latest schema that this program knows.
         known: u32,
     },
-    /// The file was written by an earlier version of the program.
+    /// The database was written by an earlier version of the program.
     TooOld {
         /// Which.
-        path: PathBuf,
+        place: String,
         /// Its schema.
         found: u32,
         /// The schema that this program has.
         known: u32,
+    },
+    /// The server of the database does not answer, or lets nobody in.
+    Unreachable {
+        /// Which; without a password.
+        place: String,
+        /// What was said.
+        cause: String,
+    },
+    /// A server runs on the database.
+    InUse {
+        /// Which; without a password.
+        place: String,
+    },
+    /// Another server has begun to write to the database: this one must not go on.
+    TakenOver {
+        /// Which; without a password.
+        place: String,
+    },
+    /// The database has forgotten what it had committed, or it is another one: what this server knows is not what it says.
+    CommitsLost {
+        /// Which; without a password.
+        place: String,
+        /// The last commit that it acknowledged.
+        committed: i64,
+        /// The last one that it knows.
+        found: i64,
     },
     /// The file was removed while it was open: what is written is lost.
     Gone(PathBuf),
@@ -50,17 +76,34 @@ impl fmt::Display for StoreError {
                 "the database {} cannot be opened: {cause}; check that the folder exists and that you may write to it",
                 path.display()
             ),
-            Self::TooNew { path, found, known } => write!(
+            Self::TooNew { place, found, known } => write!(
                 f,
-                "the database {} has schema {found}, and this program knows schemas up to {known}; use the newer program \
-                 that wrote it, or restore a backup",
-                path.display()
+                "the database {place} has schema {found}, and this program knows schemas up to {known}; use the newer program \
+                 that wrote it, or restore a backup"
             ),
-            Self::TooOld { path, found, known } => write!(
+            Self::TooOld { place, found, known } => write!(
                 f,
-                "the database {} has schema {found}, and this program has {known}; back it up with the program that serves it, or \
-                 let the server of this program run on it first",
-                path.display()
+                "the database {place} has schema {found}, and this program has {known}; back it up with the program that serves it, or \
+                 run `buoy migrate` of this program on it first"
+            ),
+            Self::Unreachable { place, cause } => write!(
+                f,
+                "the database {place} cannot be reached ({cause}); check that PostgreSQL runs there, and the URL with its user and password"
+            ),
+            Self::InUse { place } => {
+                write!(
+                    f,
+                    "another `buoy serve` runs on the database {place}; stop it, or choose another --store"
+                )
+            }
+            Self::TakenOver { place } => write!(
+                f,
+                "another server has taken over the database {place}; stop one of them: a database has one server"
+            ),
+            Self::CommitsLost { place, committed, found } => write!(
+                f,
+                "the database {place} has lost commits ({committed} were acknowledged, and it knows {found}): it was restored, or another \
+                 machine has taken its place that was behind. Start the server again to go on with what it has"
             ),
             Self::Gone(path) => write!(
                 f,
@@ -80,6 +123,14 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+impl StoreError {
+    /// Whether it is of no use to try again: the server has to end.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::TakenOver { .. } | Self::CommitsLost { .. })
+    }
+}
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {

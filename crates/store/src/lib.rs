@@ -2,7 +2,7 @@
 //!
 //! A [`Writer`] commits [`ChangeSet`]s: values that say what changes. All sets of a commit are durable when [`Writer::commit`] returns, but
 //! for those that it names as refused. [`Reader`]s look at what was committed, beside the writer and beside each other. [`sqlite`] is the
-//! store of one machine; another engine must pass the same `contract` suite.
+//! store in a file of the same machine, [`postgres`] that in a database elsewhere; each must pass the same `contract` suite.
 //!
 //! The hot table is that of registrations: keyed by a number that grows, with no other index, since a first insert under a random
 //! key costs ten times as much (see `docs/performance.md`).
@@ -15,7 +15,11 @@ mod change;
 pub mod contract;
 mod credential;
 mod error;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+mod rows;
 pub mod sqlite;
+mod summary;
 
 use std::ops::Range;
 use std::path::Path;
@@ -32,6 +36,7 @@ pub use change::{
 };
 pub use credential::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Purpose};
 pub use error::StoreError;
+pub use rows::{Cell, Kind, MoveError, Moved, Rows, Table, move_all};
 
 /// Series that one device may have: what invents new paths for ever fills no disk.
 pub const MOST_SERIES: usize = 4096;
@@ -56,7 +61,8 @@ pub trait Writer: Send {
     /// hold.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing was kept, and the same sets can be tried again.
+    /// [`StoreError`]; nothing was kept, or ([`StoreError::Unreachable`]) that is not known yet. The same sets are to be tried again
+    /// before any others: if they were kept, that says so.
     fn commit(&mut self, sets: &[ChangeSet<'_>]) -> Result<Fates, StoreError>;
     /// Does some of the work that has to be done now and then, for about `budget`: brings what was appended into order, and removes
     /// what is too old. What [`Reader`]s see does not depend on it, but for what is removed.
@@ -238,4 +244,9 @@ pub struct KeyRow {
     pub made: u64,
     /// When; milliseconds since the epoch.
     pub at: u64,
+}
+
+/// The numbers of databases are signed: what is larger is as good as endless.
+fn bound(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -4,6 +4,7 @@ mod batches;
 mod checkpoint;
 mod reader;
 mod removal;
+mod rows;
 mod series;
 mod writer;
 
@@ -61,7 +62,7 @@ impl Sqlite {
         let reader = Self { path: path.to_owned() }.reader()?;
         match schema(reader.connection(), path)? {
             SCHEMA => Ok(reader),
-            found => Err(StoreError::TooOld { path: path.to_owned(), found, known: SCHEMA }),
+            found => Err(StoreError::TooOld { place: path.display().to_string(), found, known: SCHEMA }),
         }
     }
 
@@ -131,14 +132,9 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
 fn schema(connection: &Connection, path: &Path) -> Result<u32, StoreError> {
     let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > SCHEMA {
-        return Err(StoreError::TooNew { path: path.to_owned(), found, known: SCHEMA });
+        return Err(StoreError::TooNew { place: path.display().to_string(), found, known: SCHEMA });
     }
     Ok(found)
-}
-
-/// SQLite's numbers are signed: what is larger is as good as endless.
-fn bound(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

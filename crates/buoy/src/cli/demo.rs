@@ -21,12 +21,15 @@ pub(crate) struct Args {
     /// Ends after the story, with exit code 0 only if every step held.
     #[arg(long)]
     once: bool,
+    /// Where the server's state is to be: an empty database, as in postgres://user:password@host/database [default: a file]
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
 }
 
 /// Plays the story.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
-    let cast = Cast::assemble()?;
+    let cast = Cast::assemble(args.store.as_deref())?;
     let client = Client::new(&cast.http);
     say(&format!(
         "The server runs: CoAP over DTLS at {}, bootstrap at {}, REST at {}",

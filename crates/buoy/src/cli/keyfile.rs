@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use buoy_services::keyfile;
+use buoy_services::store_place::StorePlace;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -19,13 +20,16 @@ enum Command {
         /// The data folder.
         #[arg(long, env = "BUOY_DATA", value_name = "DIR", default_value = "buoy-data")]
         data: PathBuf,
+        /// Where the state is, if not in the data folder: as in postgres://user:password@host/database
+        #[arg(long, env = "BUOY_STORE", value_name = "URL", hide_env_values = true)]
+        store: Option<String>,
     },
 }
 
 /// Does what was asked.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let Command::Rotate { data } = &args.command;
-    let count = keyfile::rotate(data)?;
+    let Command::Rotate { data, store } = &args.command;
+    let count = keyfile::rotate(data, &StorePlace::named_or_in(store.as_deref(), data))?;
     println!("a new key is in {}; secrets sealed by it: {count}", keyfile::path(data).display());
     Ok(())
 }

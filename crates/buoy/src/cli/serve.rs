@@ -12,6 +12,7 @@ use super::logging::{self, LogFormat};
 use buoy_services::identity::Files as IdentityFiles;
 use buoy_services::listen::{ListedPort, Listen, PublicHost};
 use buoy_services::server::Settings;
+use buoy_services::store_place::StorePlace;
 
 use crate::server::{HttpPorts, Server};
 
@@ -24,6 +25,9 @@ pub(crate) struct Args {
     /// The folder for the database and the firmware [default: ./buoy-data]
     #[arg(long, env = "BUOY_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Where the state is, if not in a file of the data folder: as in postgres://user:password@host/database
+    #[arg(long, env = "BUOY_STORE", value_name = "URL", hide_env_values = true)]
+    store: Option<String>,
     /// Where devices speak CoAP over DTLS, or off [default: 0.0.0.0:5684]
     #[arg(long, env = "BUOY_COAPS", value_name = "IP:PORT")]
     coaps: Option<Port>,
@@ -133,6 +137,7 @@ impl<'de> Deserialize<'de> for Port {
 #[serde(deny_unknown_fields)]
 struct File {
     data: Option<PathBuf>,
+    store: Option<String>,
     coaps: Option<Port>,
     coap: Option<Port>,
     bootstraps: Option<Port>,
@@ -161,8 +166,10 @@ struct File {
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let file = read(args.config.as_deref())?;
     logging::start(args.log_format.or(file.log_format).unwrap_or_default(), "info");
+    let data = args.data.or(file.data).unwrap_or_else(|| "buoy-data".into());
     let settings = Settings {
-        data: args.data.or(file.data).unwrap_or_else(|| "buoy-data".into()),
+        store: StorePlace::named_or_in(args.store.or(file.store).as_deref(), &data),
+        data,
         listen: Listen {
             coaps: args.coaps.or(file.coaps).unwrap_or(Port::DTLS).address(),
             coap: args.coap.or(file.coap).and_then(Port::address),
@@ -197,7 +204,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     run_threads_in_batches();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        let store = settings.store.to_string();
         let server = Server::start(settings, &ports).await?;
+        tracing::info!("the state is in {store}");
+        println!("{:<10} {store}", "Store");
         for port in server.ports() {
             announce(&port);
         }

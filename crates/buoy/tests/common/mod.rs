@@ -8,9 +8,38 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use buoy_api::client::Client;
+use buoy_store::postgres::test_server::TestServer;
 
 pub(crate) fn buoy() -> Command {
     Command::new(env!("CARGO_BIN_EXE_buoy"))
+}
+
+/// Whether servers are tested on PostgreSQL: `BUOY_TEST_STORE=postgres`. Else each has the SQLite file of its data folder.
+pub(crate) fn is_on_postgres() -> bool {
+    match std::env::var("BUOY_TEST_STORE").as_deref() {
+        Ok("postgres") => true,
+        Ok("" | "sqlite") | Err(_) => false,
+        Ok(other) => panic!("BUOY_TEST_STORE is {other}, and there are postgres and sqlite"),
+    }
+}
+
+/// The flags for where the state of a server with this data folder is. On PostgreSQL it has a database of its own; if there is a file in
+/// the folder, as in a copy that is restored, it moves there first.
+pub(crate) fn store_flags(data: &Path) -> Vec<String> {
+    if !is_on_postgres() {
+        return Vec::new();
+    }
+    let mut hasher = std::hash::DefaultHasher::new();
+    std::hash::Hash::hash(data, &mut hasher);
+    let name = format!("buoy_{:016x}", std::hash::Hasher::finish(&hasher));
+    let url = TestServer::shared().expect("PostgreSQL is installed").database(&name);
+    let file = data.join("buoy.db");
+    if file.exists() {
+        let moved = buoy().arg("move-store").arg(data).arg(&url).output().unwrap();
+        assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+        std::fs::remove_file(file).unwrap();
+    }
+    vec!["--store".into(), url]
 }
 
 /// A server on ports that the system chose.
@@ -34,7 +63,7 @@ impl Server {
     pub(crate) fn start_at(coap: &str, data: &Path, extra: &[&str]) -> Self {
         let mut command = buoy();
         command.args(["serve", "--coaps", "off", "--coap", coap, "--http", "127.0.0.1:0", "--data"]);
-        Self::spawn(command.arg(data).args(extra))
+        Self::spawn(command.arg(data).args(store_flags(data)).args(extra))
     }
 
     /// Starts a server on a disk of so many megabytes, which [`Server::disk`] reaches.

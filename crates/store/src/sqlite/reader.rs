@@ -1,6 +1,5 @@
 //! Connections that read, beside the writer.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -8,11 +7,12 @@ use buoy_fleet::update::UpdateRecord;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{batches, bound};
+use super::batches;
+use crate::summary::Sums;
 use crate::{
     AuditFilter, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind,
     CredentialRow, CredentialState, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Purpose,
-    Reader, Sample, StoreError, Summary,
+    Reader, Sample, StoreError, Summary, bound,
 };
 
 /// A connection that reads.
@@ -158,20 +158,12 @@ impl Reader for SqliteReader {
         range: Range<u64>,
         step: u64,
     ) -> Result<Vec<Summary>, StoreError> {
-        let step = step.max(1);
-        let mut sums = BTreeMap::<u64, Sum>::new();
+        let mut sums = Sums::new(step);
         self.each_sample(endpoint, path, &range, |at, value| {
-            let number = match value {
-                Sample::Integer(number) => number as f64,
-                Sample::Float(number) => number,
-                Sample::Text(_) | Sample::Opaque(_) => return Wants::More,
-            };
-            if number.is_finite() {
-                sums.entry(at / step * step).or_default().add(number);
-            }
+            sums.add(at, &value);
             Wants::More
         })?;
-        Ok(sums.into_iter().map(|(at, sum)| sum.summary(at)).collect())
+        Ok(sums.summaries())
     }
 
     fn firmware(&self) -> Result<Vec<FirmwareRow>, StoreError> {
@@ -357,37 +349,6 @@ fn word<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqli
         let reason = format!("{text} is not a word of this column");
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, reason.into())
     })
-}
-
-/// The numbers of one stretch of time.
-#[derive(Clone, Copy, Debug)]
-struct Sum {
-    count: u64,
-    min: f64,
-    max: f64,
-    mean: f64,
-}
-
-impl Default for Sum {
-    fn default() -> Self {
-        Self { count: 0, min: f64::INFINITY, max: f64::NEG_INFINITY, mean: 0.0 }
-    }
-}
-
-impl Sum {
-    /// The mean is carried along, since a sum of large numbers may be infinite.
-    fn add(&mut self, number: f64) {
-        self.count += 1;
-        self.min = self.min.min(number);
-        self.max = self.max.max(number);
-        let count = self.count as f64;
-        self.mean += number / count - self.mean / count;
-    }
-
-    fn summary(self, at: u64) -> Summary {
-        let Self { count, min, max, mean } = self;
-        Summary { at, count, min, max, mean }
-    }
 }
 
 /// SQLite has no NaN: it keeps NULL in its place.

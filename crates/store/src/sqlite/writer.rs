@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 
 use super::batches::{self, Pending};
-use super::bound;
 use super::checkpoint::{Checkpointer, Pace};
 use super::removal::{EmptySeries, Removal};
 use super::series::Series;
@@ -14,6 +13,7 @@ use crate::{
     AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow, Change,
     ChangeSet, CredentialChange, CredentialRow, CredentialState, Fates, FirmwareChange, FirmwareRow, KeyRow,
     LeftOut, Maintenance, NewSample, OperationRow, RecordChange, Rejection, Retention, StoreError, Writer,
+    bound,
 };
 
 /// Commits changes to a database file.

@@ -24,7 +24,7 @@ pub(super) struct Cast {
 }
 
 impl Cast {
-    pub(super) fn assemble() -> anyhow::Result<Self> {
+    pub(super) fn assemble(store: Option<&str>) -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("buoy-demo-{}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let key = PrivateKey::generate(Algorithm::EcdsaP256)?;
@@ -33,6 +33,9 @@ impl Cast {
             .args(["serve", "--coaps", "127.0.0.1:0", "--bootstraps", "127.0.0.1:0", "--http", "127.0.0.1:0"])
             .args(["--awake-time", "2", "--data"])
             .arg(folder.join("data"))
+            .args(store.into_iter().flat_map(|store| ["--store", store]))
+            // The story is not for an operator's own database.
+            .env_remove("BUOY_STORE")
             // That it is on loopback is no surprise here.
             .env("RUST_LOG", "warn,buoy::cli::serve=error")
             .stdout(Stdio::piped())
@@ -42,6 +45,7 @@ impl Cast {
             let line = lines.recv_timeout(Duration::from_secs(30)).context("the server did not start")?;
             line.strip_prefix(name).map(|rest| rest.trim().to_owned()).with_context(|| line.clone())
         };
+        address("Store")?;
         let (coaps, bootstraps, http) = (address("CoAPS")?, address("BootstrapS")?, address("REST")?);
         let cast = Self { folder, server, key, coaps, bootstraps, http };
         let (image, signature) = cast.release("1.0.0")?;
