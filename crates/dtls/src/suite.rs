@@ -8,6 +8,8 @@ use crate::crypto::Aead;
 pub enum CipherSuite {
     /// `TLS_PSK_WITH_AES_128_CCM_8` (RFC 6655), mandatory for LwM2M.
     PskAes128Ccm8,
+    /// `TLS_PSK_WITH_AES_128_CCM` (RFC 6655), with a tag of sixteen bytes.
+    PskAes128Ccm,
     /// `TLS_PSK_WITH_AES_128_GCM_SHA256` (RFC 5487).
     #[cfg(feature = "gcm")]
     PskAes128Gcm,
@@ -42,6 +44,7 @@ impl CipherSuite {
         #[cfg(feature = "ecdhe")]
         Self::EcdhePskAes128Ccm8,
         Self::PskAes128Ccm8,
+        Self::PskAes128Ccm,
         #[cfg(feature = "gcm")]
         Self::PskAes128Gcm,
     ];
@@ -51,6 +54,7 @@ impl CipherSuite {
     pub const fn number(self) -> u16 {
         match self {
             Self::PskAes128Ccm8 => 0xc0a8,
+            Self::PskAes128Ccm => 0xc0a4,
             #[cfg(feature = "gcm")]
             Self::PskAes128Gcm => 0x00a8,
             #[cfg(feature = "ecdhe")]
@@ -71,6 +75,7 @@ impl CipherSuite {
     pub(crate) const fn aead(self) -> Aead {
         match self {
             Self::PskAes128Ccm8 => Aead::Aes128Ccm8,
+            Self::PskAes128Ccm => Aead::Aes128Ccm,
             #[cfg(feature = "gcm")]
             Self::PskAes128Gcm => Aead::Aes128Gcm,
             #[cfg(feature = "ecdhe")]
@@ -84,7 +89,7 @@ impl CipherSuite {
 
     pub(crate) const fn key_exchange(self) -> KeyExchange {
         match self {
-            Self::PskAes128Ccm8 => KeyExchange::Psk,
+            Self::PskAes128Ccm8 | Self::PskAes128Ccm => KeyExchange::Psk,
             #[cfg(feature = "gcm")]
             Self::PskAes128Gcm => KeyExchange::Psk,
             #[cfg(feature = "ecdhe")]

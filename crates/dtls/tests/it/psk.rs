@@ -154,3 +154,16 @@ fn an_extension_that_the_network_takes_away_is_missed_at_the_end() {
     let failure = without_extended_master_secret(ExtendedMasterSecret::Preferred);
     assert_eq!(failure, Some(Failure::BadFinished));
 }
+
+#[test]
+fn a_client_that_offers_nothing_but_ccm_with_a_tag_of_sixteen_bytes_is_served() {
+    let mut world = World::new(1);
+    world.server.echoes = true;
+    let mut config = psk_config("buoy-1", b"secret-1");
+    config.suites = [CipherSuite::PskAes128Ccm].into();
+    let (client, _) = world.connected(config);
+    assert_eq!(world.clients[client].connected.as_ref().unwrap().suite, CipherSuite::PskAes128Ccm);
+    world.say(client, b"hello");
+    world.run();
+    assert_eq!(world.clients[client].received, [b"hello"]);
+}
