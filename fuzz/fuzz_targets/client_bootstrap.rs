@@ -321,10 +321,7 @@ impl World {
         self.request = None;
         let (client, storage) = (&mut self.client, &mut self.storage);
         let objects: &mut [&mut dyn Object] = &mut [&mut self.device, &mut self.temperature];
-        match client.restore(objects, storage) {
-            Ok(()) => {}
-            Err(never) => match never {},
-        }
+        client.restore(objects, storage).expect("what was stored is read again");
         assert_eq!(self.accounts(), self.holds, "what held is back");
         self.with(|client, objects, now| client.start(now, objects));
     }
