@@ -15,7 +15,7 @@ use buoy_server::{
     Body, Counters, Downlink, Durability, Failure, Intent, ObservationId, ObservationView, OperationId,
     Outbox, Outcome, RegistrationView, Submission,
 };
-use buoy_store::{ChangeSet, Reader, Store};
+use buoy_store::{Reader, Store};
 use tokio::sync::oneshot;
 
 use crate::bootstrap::Bootstrap;
@@ -127,13 +127,13 @@ impl App {
     ) -> Option<(RegistrationView, Performed)> {
         let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
         let mut answer = self.hub.expect(id, Until::EndOrSleep);
-        let (tell, mut told) = oneshot::channel();
+        let (tell, told) = oneshot::channel();
         let (name, hub, now) = (Arc::<str>::from(endpoint), self.hub.clone(), self.clock.now());
         let is_read = matches!(request.code, Code::GET | Code::FETCH) && intent == Intent::Once;
         let audit = (!is_read).then(|| {
             let method = request.code.name().unwrap_or("?");
             let detail = format!("{method} {}, operation {}", request.path(), id.0);
-            principal.audit(now.as_millis(), "operation.start", endpoint, detail)
+            principal.audit(self.clock.date(), "operation.start", endpoint, detail)
         });
         self.home(endpoint).run(move |shard, _, outbox| {
             let Some(registration) = shard.registration(&name) else { return hub.forget(id) };
@@ -146,7 +146,7 @@ impl App {
             let _ = tell.send((registration, durability));
             let deadline = now + patience;
             if let Some(audit) = audit {
-                outbox.companions.push(Box::new(vec![audit] as ChangeSet<'static>));
+                Companion::Changes(vec![audit]).accompany(outbox);
             }
             shard.submit(
                 now,
@@ -156,7 +156,8 @@ impl App {
         });
         // The engine keeps the deadline of what is not durable; the margin is for its answer to get here.
         let end = tokio::time::timeout(timeout + Duration::from_millis(500), &mut answer).await;
-        let (registration, durability) = told.try_recv().ok()?;
+        // A shard that is slow to take it is no reason to say that there is no such device.
+        let (registration, durability) = told.await.ok()?;
         let can_wait = durability == Durability::Durable && self.hub.delay(id);
         let performed = match end {
             Ok(Ok(Progress::Ended(result))) => Performed::Ended(result),
