@@ -234,7 +234,7 @@ impl Secure {
         let name = export_name(session, record.endpoint);
         let Self { dtls, export_keys, .. } = self;
         let mut imports =
-            export_keys.iter().map(|key| dtls.import(time(now), record.address, key, &name, record.export));
+            export_keys.iter().map(|key| dtls.import(now, record.address, key, &name, record.export));
         let handle = imports.find_map(Result::ok)?;
         // The credentials may have been revoked or replaced, or given to another endpoint, and the authority may be gone.
         let holds = self.still_holds(handle);
@@ -308,7 +308,7 @@ impl Secure {
                 authority: &*self.identities,
                 tickets: Some(&self.tickets.keys),
             };
-            let mut context = Context { now: time(now), unix_time: Some(calendar()), rng: &mut self.rng };
+            let mut context = Context { now, unix_time: Some(calendar()), rng: &mut self.rng };
             let received = self.dtls.receive(environment, &mut context, from, &mut datagram);
             self.take_events(now);
             let Some(received) = received else { break };
@@ -322,14 +322,14 @@ impl Secure {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let dtls = self.dtls.next_timeout().map(|at| Instant::from_millis(at.as_millis()));
+        let dtls = self.dtls.next_timeout();
         let idle = (!self.by_id.is_empty()).then_some(self.idle_search.due);
         [dtls, idle, self.failures.next_deadline()].into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
         self.failures.tell_rest(now);
-        self.dtls.handle_timeout(time(now));
+        self.dtls.handle_timeout(now);
         if self.idle_search.due <= now {
             self.give_up_idle(now);
         }
@@ -582,10 +582,6 @@ fn slot(open: &mut [Option<Open>], handle: Handle) -> Option<&mut Open> {
 /// What an export is bound to: neither can be said to be another's.
 fn export_name(session: SessionId, endpoint: &str) -> Vec<u8> {
     [&session.number().to_be_bytes()[..], endpoint.as_bytes()].concat()
-}
-
-fn time(now: Instant) -> buoy_dtls::time::Instant {
-    buoy_dtls::time::Instant::from_millis(now.as_millis())
 }
 
 pub(crate) fn seed() -> std::io::Result<[u8; 32]> {

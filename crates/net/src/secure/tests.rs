@@ -86,7 +86,7 @@ impl World {
     fn connect(&mut self, identity: &str) -> Device {
         let psk = Psk::new(identity.as_bytes(), b"key").unwrap();
         let config = ClientConfig::new(ClientCredentials::Psk(psk));
-        let mut context = Context::new(time(self.now), &mut self.rng);
+        let mut context = Context::new(self.now, &mut self.rng);
         let mut connection = Connection::client(&config, &mut context, None);
         self.port += 1;
         let address = ([127, 0, 0, 1], self.port).into();
@@ -97,7 +97,7 @@ impl World {
                 self.give(address, &mut buffer[..length]);
             }
             for (_, flight) in std::mem::take(&mut self.outbox.flights) {
-                let mut context = Context::new(time(self.now), &mut self.rng);
+                let mut context = Context::new(self.now, &mut self.rng);
                 let mut flight = flight.to_vec();
                 connection.handle_datagram(&config, &mut context, &mut Datagram::new(&mut flight));
             }
