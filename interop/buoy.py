@@ -13,6 +13,8 @@ import tempfile
 import time
 import urllib.request
 
+from world import ports_of
+
 HERE = pathlib.Path(__file__).parent
 JAVA_PATH = f"{HERE}/leshan/target/leshan-peers.jar:{HERE}/leshan/target/libs/*"
 results = []
@@ -152,7 +154,8 @@ def main():
                                    "--http", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True,
                                   stderr=subprocess.DEVNULL)
         try:
-            coap, base = (server.stdout.readline().split()[1] for _ in range(2))
+            ports = ports_of(server)
+            coap, base = ports["CoAP"], ports["REST"]
             probe(coap)
             libcoap(coap, base, folder)
             device("leshan-1", ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", JAVA_PATH,

@@ -17,7 +17,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from world import BuoyDevice, Firmware, eventually
+from world import BuoyDevice, Firmware, eventually, ports_of
 from peer import Checks
 
 FORMAT = "SENML_CBOR"
@@ -174,7 +174,7 @@ def main(buoy):
              "--http", "127.0.0.1:0", "--bootstrap-http", "127.0.0.1:0"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
-            ports = dict(server.stdout.readline().split()[:2] for _ in range(4))
+            ports = ports_of(server)
             api, bootstrap = Api(ports["REST"]), Api(ports["BootREST"])
             check.equal("no client has a key yet", api.call("GET", "/security/clients"), [])
             key, bootstrap_key = "the key of the LwM2M server", "the key of bootstrap"

@@ -36,6 +36,18 @@ def run(*command):
     return done.stdout
 
 
+def ports_of(server):
+    """The places that a starting `buoy serve` names, by name. The REST interface is the last."""
+    ports = {}
+    while "REST" not in ports:
+        line = server.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the server ended before it served; it named {ports}")
+        name, place = line.split()[:2]
+        ports[name] = place
+    return ports
+
+
 class Authority:
     """A fleet's authority by `buoy ca`, and what it makes; each file also in the forms that other libraries want."""
 
@@ -82,7 +94,8 @@ class BuoyServer:
         places = [word for pair in zip(flags, addresses, strict=True) for word in pair]
         self.process = subprocess.Popen([*self.command, *places], stdout=subprocess.PIPE, text=True,
                                         stderr=self.log_file.open("a"))
-        self.coaps, self.bootstraps, self.http = (self.process.stdout.readline().split()[1] for _ in range(3))
+        ports = ports_of(self.process)
+        self.coaps, self.bootstraps, self.http = ports["CoAPS"], ports["BootstrapS"], ports["REST"]
         self.port = int(self.coaps.rsplit(":", 1)[1])
 
     def kill_and_restart(self):
