@@ -58,18 +58,25 @@ impl Buoy {
             .args(["--http", "127.0.0.1:0", "--data"])
             .arg(data)
             .env("RUST_LOG", "error")
+            // The devices of benchmarks say nothing of themselves.
+            .env("BUOY_SURVEY", "off")
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("{} does not start", program.display()))?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-        // The first line says where the state is.
-        lines.next().context("the server ended")??;
-        let mut address = || -> Result<String> {
+        let (mut coap, mut http) = (None, None);
+        while http.is_none() {
             let line = lines.next().context("the server ended")??;
-            let address = line.rsplit("//").next().context("no address")?;
-            Ok(address.to_owned())
-        };
-        let (coap, http) = (address()?.parse()?, address()?.parse()?);
+            let mut words = line.split_whitespace();
+            let (name, uri) = (words.next().context("no name")?, words.next().context("no address")?);
+            let address = uri.rsplit("//").next().unwrap_or_default();
+            match name {
+                "CoAP" | "CoAPS" => coap = Some(address.parse()?),
+                "REST" => http = Some(address.parse()?),
+                _ => {}
+            }
+        }
+        let (coap, http) = (coap.context("no CoAP port")?, http.context("no REST port")?);
         Ok(Self { child, coap, http })
     }
 

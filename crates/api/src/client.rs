@@ -129,7 +129,7 @@ impl Client {
         Self { agent: config.into(), base }
     }
 
-    /// The registered devices, page by page.
+    /// The devices that are registered or were, page by page.
     ///
     /// # Errors
     /// [`ClientError`], here and below.
@@ -140,6 +140,11 @@ impl Client {
     /// One device.
     pub fn device(&self, endpoint: &str) -> Result<Device> {
         self.get(&format!("/api/v1/devices/{}", encode(endpoint)))
+    }
+
+    /// Forgets a device that is not registered.
+    pub fn forget_device(&self, endpoint: &str) -> Result<Value> {
+        self.call(Method::DELETE, &format!("/api/v1/devices/{}", encode(endpoint)), "", &[])
     }
 
     /// Asks a device for something, and waits a while for its answer.

@@ -53,33 +53,82 @@ pub struct AuditEntry {
     pub result: String,
 }
 
-/// A registered device.
+/// A device that is registered, or was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Device {
     /// The endpoint name.
     pub endpoint: String,
-    /// The registration's id.
-    pub registration: String,
+    /// Whether it can be spoken to.
+    pub state: DeviceState,
+    /// When it first registered.
+    pub first_contact: u64,
+    /// When it was last heard.
+    pub last_contact: u64,
+    /// What it says of itself: /3/0/0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manufacturer: Option<String>,
+    /// The model number: /3/0/1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The serial number: /3/0/2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// The firmware version: /3/0/3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<String>,
+    /// The hardware version: /3/0/18.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<String>,
+    /// The software version: /3/0/19.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software: Option<String>,
+    /// Its registration, while it is registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
+}
+
+/// Whether a device can be spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceState {
+    /// It is registered, and is taken to listen.
+    Online,
+    /// It is registered, and sleeps until it reports again.
+    Asleep,
+    /// It is not registered.
+    Offline,
+}
+
+/// The registration of a device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Registration {
+    /// Its id.
+    pub id: String,
     /// `IP:PORT`
     pub address: String,
-    /// Whether it speaks over DTLS, and so has proved its name.
+    /// Whether the device speaks over DTLS, and so has proved its name.
     pub secure: bool,
     /// "1.0", "1.1" or "1.2".
     pub lwm2m: String,
     /// The binding, as in "U".
     pub binding: String,
-    /// Seconds.
+    /// Seconds; 0 is for ever.
     pub lifetime: u32,
     /// Whether the device sleeps between its contacts.
     pub queue_mode: bool,
-    /// Whether it is taken to sleep now.
-    pub asleep: bool,
     /// When it registered.
     pub registered_at: u64,
-    /// When it was last heard.
-    pub last_contact: u64,
     /// Objects and instances, as in "/3/0".
     pub objects: Vec<String>,
+}
+
+/// How many devices have a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceCount {
+    /// The value; none of devices that have not said any.
+    pub value: Option<String>,
+    /// How many devices.
+    pub count: u64,
 }
 
 /// Asks for an operation on a device.
@@ -450,12 +499,16 @@ pub enum Event {
     /// A device registered.
     Registered {
         /// The device.
-        device: Device,
+        endpoint: String,
+        /// The registration as it is now.
+        registration: Registration,
     },
     /// A device updated its registration.
     Updated {
         /// The device.
-        device: Device,
+        endpoint: String,
+        /// The registration as it is now.
+        registration: Registration,
     },
     /// A device deregistered.
     Deregistered {

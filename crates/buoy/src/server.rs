@@ -165,6 +165,7 @@ mod tests {
             models: None,
             retention_days: 1,
             awake_time: Duration::from_secs(93),
+            survey: false,
             identity: identity::Files::default(),
             release_keys: Vec::new(),
         };

@@ -105,7 +105,7 @@ fn a_claimed_device_gets_a_key_of_its_own_and_a_new_one_without_a_visit() {
     device.says("BOOTSTRAPPED");
     device.says("REGISTERED");
     wait_until("buoy-1", || world.is_registered("buoy-1"));
-    assert!(world.server.client().device("buoy-1").unwrap().secure);
+    assert!(world.server.client().device("buoy-1").unwrap().registration.unwrap().secure);
     let first = world.credentials("lwm2m");
     assert_eq!(first.len(), 1, "{first:?}");
 

@@ -94,7 +94,9 @@ fn an_operation_for_a_sleeping_device_outlives_a_kill_of_the_server_and_can_be_c
     let coap = server.coap.clone();
     let _device =
         workshop.device(&server, "buoy-1", &factory, &["--queue", "--awake", "1", "--lifetime", "12"]);
-    wait_until("sleep", || server.client().device("buoy-1").is_ok_and(|device| device.asleep));
+    wait_until("sleep", || {
+        server.client().device("buoy-1").is_ok_and(|device| device.state == buoy_api::DeviceState::Asleep)
+    });
     let queued = server.ctl(&["read", "buoy-1", "/3/0/0", "--wait", "0"]);
     assert_eq!((queued.status.code(), queued.stdout.as_slice()), (Some(3), &b""[..]), "a value or nothing");
     assert!(String::from_utf8_lossy(&queued.stderr).contains("is queued until"));

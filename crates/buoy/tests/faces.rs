@@ -370,7 +370,16 @@ fn an_error_of_the_interface_names_the_field_and_what_is_expected() {
         ),
         ("POST", "/api/v1/credentials/import", Some("text/plain"), "endpoint", 415, "text/csv"),
         ("GET", "/api/v1/devices?limit=many", None, "", 400, "\"limit\": a whole number"),
-        ("GET", "/api/v1/devices?asleep=maybe", None, "", 400, "true or false"),
+        (
+            "GET",
+            "/api/v1/devices?state=online,lost",
+            None,
+            "",
+            400,
+            "state=lost: a device is online, asleep or offline",
+        ),
+        ("GET", "/api/v1/device-counts?by=weight", None, "", 400, "counted by state, manufacturer"),
+        ("DELETE", "/api/v1/devices/nosuch", None, "", 404, "no device named nosuch is known"),
         ("GET", "/api/v1/events?types=foo", None, "", 400, "there is no type"),
         ("POST", "/api/v1/bootstrap/claims/nosuch/accept", None, "", 409, "no bootstrap configuration fits"),
     ] {

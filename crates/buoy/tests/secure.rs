@@ -67,7 +67,7 @@ fn a_device_comes_in_by_its_key_and_under_its_name_alone() {
     assert_eq!(fleet.ask(two, &request(Code::DELETE, 4, &path, &[], 0, b"")).unwrap().0, Code::FORBIDDEN);
     assert_eq!(fleet.ask(one, &post(5, &path, &[], 0, b"")).unwrap().0, Code::CHANGED);
     let device = server.client().device("buoy-1").unwrap();
-    assert!(device.secure);
+    assert!(device.registration.unwrap().secure);
 }
 
 #[test]

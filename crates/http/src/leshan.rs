@@ -37,7 +37,8 @@ use serde_json::{Map, Value, json};
 use crate::nodes::{self, Composite, Node};
 use crate::v1::Author;
 use buoy_services::app::{App, Performed};
-use buoy_services::devices::{self, DeviceQuery};
+use buoy_services::devices;
+use buoy_services::inventory::{DeviceFilter, DeviceState};
 use buoy_services::path_values::{Values, read_value};
 use buoy_services::principal::Principal;
 use buoy_services::values::{self, DeviceModels};
@@ -357,21 +358,21 @@ fn unknown(endpoint: &str) -> Plain {
 
 /// All clients, written as they are read: of a large fleet only a page is ever in memory.
 async fn clients(State(app): State<Arc<App>>) -> Response {
-    let first = DeviceQuery { limit: CLIENTS_AT_ONCE, ..DeviceQuery::default() };
-    let pages = stream::unfold((app, Some(first)), |(app, query)| async move {
-        let query = query?;
-        let (clients, has_more) = devices::page(&app, &query).await;
-        let is_first = query.after.is_none();
-        let next = clients.last().filter(|_| has_more).map(|last| DeviceQuery {
-            after: Some(last.endpoint.to_string()),
-            limit: CLIENTS_AT_ONCE,
-            ..DeviceQuery::default()
-        });
-        let mut text = String::from(if is_first { "[" } else { "" });
-        for (place, client) in clients.iter().enumerate() {
-            text += if is_first && place == 0 { "" } else { "," };
-            text += &registration_json(client).to_string();
+    let pages = stream::unfold((app, Some((None, false))), |(app, place)| async move {
+        let (after, mut has_begun) = place?;
+        let mut text = String::from(if after.is_none() { "[" } else { "" });
+        let registered = DeviceFilter {
+            states: vec![DeviceState::Online, DeviceState::Asleep],
+            ..DeviceFilter::default()
+        };
+        let (devices, has_more) = devices::page(&app, registered, after, CLIENTS_AT_ONCE).await;
+        for registration in devices.iter().filter_map(|device| device.registration.as_ref()) {
+            text += if has_begun { "," } else { "" };
+            text += &registration_json(registration).to_string();
+            has_begun = true;
         }
+        let last = devices.last().filter(|_| has_more);
+        let next = last.map(|last| (Some(last.record.endpoint.to_string()), has_begun));
         if next.is_none() {
             text.push(']');
         }

@@ -506,16 +506,17 @@ impl Thread {
         due.into_iter().for_each(|session| secure.save(session, outbox));
     }
 
-    /// Sends and tells what is safe to send and to tell.
+    /// Sends and tells what is safe to send and to tell. It is told first: whoever asks about a device that has its answer is answered by
+    /// what the device was told.
     fn release(&mut self, mut outbox: Outbox) {
+        if !outbox.events.is_empty() {
+            (self.publish)(&mut outbox.events);
+        }
         if let Some(socket) = &self.plain {
             let plain = outbox.datagrams().filter(|(peer, _)| peer.session.is_none());
             udp::send_batch(socket, plain.map(|(peer, datagram)| (peer.address, datagram)));
         }
         self.release_secure(&mut outbox);
-        if !outbox.events.is_empty() {
-            (self.publish)(&mut outbox.events);
-        }
         outbox.clear();
         self.spare.push(outbox);
     }

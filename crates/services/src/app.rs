@@ -21,11 +21,11 @@ use tokio::sync::oneshot;
 use crate::bootstrap::Bootstrap;
 use crate::changes::Companion;
 use crate::credentials::{ChangedCredentials, CredentialChange, Credentials};
-use crate::devices::DeviceNames;
 use crate::failures::Failures;
 use crate::firmware::Library;
 use crate::hub::{Hub, Progress, Until};
 use crate::identity::Identity;
+use crate::inventory::Inventory;
 use crate::journal::{JournalHandle, NotSaved};
 use crate::listen::Addresses;
 use crate::principal::Principal;
@@ -41,8 +41,8 @@ pub struct App {
     pub shards: Vec<ShardHandle>,
     /// Which shard, and which session, an endpoint has.
     pub endpoints: Endpoints,
-    /// The names of the registered devices, in order.
-    pub device_names: DeviceNames,
+    /// What is known of every device.
+    pub inventory: Inventory,
     /// Where events meet those who wait for them.
     pub hub: Hub,
     /// What makes changes durable.

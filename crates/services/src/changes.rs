@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use buoy_lwm2m::model::Registry;
 use buoy_lwm2m::value::OwnedValue;
 use buoy_server::{Change as EngineChange, OperationRecord, OperationState, Outbox, Report};
 use buoy_store::{Change, ChangeSet, NewSample, OperationRow, RecordChange, Sample};
 use tokio::sync::oneshot;
 
+use crate::journal::Parts;
 use crate::notice::{Notice, NoticeKind};
 use crate::quota::SampleQuota;
 use crate::values::DeviceModels;
@@ -43,10 +43,9 @@ pub(crate) fn tell_saved(outbox: &mut Outbox) {
 /// The changes of a shard's outbox.
 pub(super) fn of_outbox<'a>(
     outbox: &'a Outbox,
-    models: &Registry,
     now: u64,
     quota: &mut SampleQuota,
-    notify: &mut dyn FnMut(Notice),
+    parts: &mut Parts,
 ) -> ChangeSet<'a> {
     let mut set = ChangeSet::with_capacity(outbox.changes.len());
     for companion in &outbox.companions {
@@ -72,7 +71,7 @@ pub(super) fn of_outbox<'a>(
                 Change::Session(RecordChange::Remove { key: session.number() })
             }
             EngineChange::PutReport(report) => {
-                samples(report, models, now, quota, notify, &mut set);
+                samples(report, now, quota, parts, &mut set);
                 continue;
             }
         });
@@ -99,13 +98,19 @@ pub fn operation_record(row: &OperationRow) -> Option<OperationRecord> {
 /// Values that cannot be read are no reason to refuse the report or to lose the others.
 fn samples<'a>(
     report: &'a Report,
-    models: &Registry,
     now: u64,
     quota: &mut SampleQuota,
-    notify: &mut dyn FnMut(Notice),
+    Parts { models, notify, describe, .. }: &mut Parts,
     set: &mut ChangeSet<'a>,
 ) {
     let read = DeviceModels::of_any(models).read_report(report);
+    for timed in read.values.iter().filter(|timed| timed.is_present) {
+        if let Some(OwnedValue::String(text)) = &timed.entry.value
+            && let &[3, 0, resource] = timed.entry.path.ids()
+        {
+            describe(&report.endpoint, resource, text);
+        }
+    }
     if let Some(reason) = read.problem {
         let kind = NoticeKind::Unreadable { format: report.format, reason };
         notify(Notice { endpoint: report.endpoint.clone(), kind });

@@ -85,6 +85,14 @@ impl JournalHandle {
         wait.await.map_err(|_| NotSaved::Stopped)?.map_err(NotSaved::Rejected)
     }
 
+    /// Makes changes durable, all or none, for somebody who does not wait; what comes of it can be looked at later.
+    pub(crate) fn commit_later(&self, set: ChangeSet<'static>) -> Saving {
+        let (done, wait) = oneshot::channel();
+        // At the stop nobody takes it.
+        let _ = self.jobs.send(Job::Commit(set, done));
+        Saving(wait)
+    }
+
     /// Comes back when all that was asked before is durable.
     pub async fn flush(&self) -> Result<(), NotSaved> {
         self.commit_now(ChangeSet::new()).await
@@ -114,6 +122,24 @@ impl JournalHandle {
     /// Ends the thread once all jobs before are done.
     pub fn stop(&self) {
         let _ = self.jobs.send(Job::Stop);
+    }
+}
+
+/// Changes that nobody waits for.
+#[derive(Debug)]
+pub(crate) struct Saving(oneshot::Receiver<Result<(), Rejection>>);
+
+impl Saving {
+    /// Whether they are durable, were refused, or will never be taken any more.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        match self.0.try_recv() {
+            Ok(Ok(())) | Err(oneshot::error::TryRecvError::Closed) => true,
+            Ok(Err(rejection)) => {
+                tracing::error!(%rejection, "the store refuses what is known of a device");
+                true
+            }
+            Err(oneshot::error::TryRecvError::Empty) => false,
+        }
     }
 }
 
@@ -159,6 +185,8 @@ pub struct Parts {
     pub retention: Duration,
     /// Where it tells what it could not save of what devices reported.
     pub notify: Box<dyn FnMut(Notice) + Send>,
+    /// Where it tells what devices say of themselves.
+    pub describe: Box<dyn FnMut(&Arc<str>, u16, &str) + Send>,
 }
 
 /// Starts the thread.
@@ -238,9 +266,7 @@ impl Thread {
         let of_shards: Vec<bool> = group.iter().map(|job| matches!(job, Job::Shard(..))).collect();
         for job in group.iter_mut() {
             sets.push(match job {
-                Job::Shard(outbox, _) => {
-                    of_outbox(outbox, &self.parts.models, now, &mut self.quota, &mut self.parts.notify)
-                }
+                Job::Shard(outbox, _) => of_outbox(outbox, now, &mut self.quota, &mut self.parts),
                 Job::Commit(set, _) => std::mem::take(set),
                 Job::Stop => ChangeSet::new(),
             });

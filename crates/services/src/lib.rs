@@ -20,6 +20,7 @@ pub mod firmware;
 pub mod hex;
 pub mod hub;
 pub mod identity;
+pub mod inventory;
 pub mod journal;
 pub mod keyfile;
 pub mod keys_in_use;

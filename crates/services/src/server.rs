@@ -2,6 +2,7 @@
 //!
 //! Each stage owns what the one before it made, so nothing can be used before it is there, and nothing is hooked up afterwards.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -19,19 +20,19 @@ use buoy_net::secure::SecureParts;
 use buoy_net::shard::{Parts, ShardHandle};
 use buoy_net::supervision::{Failure, Supervisor};
 use buoy_net::udp::UdpSocket;
-use buoy_server::{Outbox, RegistrationKey, SessionId, Shard, ShardConfig};
+use buoy_server::{ObjectList, Outbox, RegistrationKey, RegistrationView, SessionId, Shard, ShardConfig};
 use buoy_store::{Page, Purpose, Reader, Store};
 
 use crate::app::App;
 use crate::changes;
 use crate::credentials::{ChangedCredentials, Credentials};
 use crate::data_folder::lock;
-use crate::devices::DeviceNames;
 use crate::downloads::Downloads;
 use crate::failures::Failures;
 use crate::firmware::{self, Library};
 use crate::hub::Hub;
 use crate::identity::{self, Identity};
+use crate::inventory::{self, Inventory, Seed};
 use crate::journal::{self, JournalHandle};
 use crate::keyfile::{self, Keys};
 use crate::keys_in_use::KeysInUse;
@@ -71,6 +72,8 @@ pub struct Settings {
     pub retention_days: u32,
     /// How long a device in queue mode is taken to listen after a contact.
     pub awake_time: Duration,
+    /// Whether devices are asked what they are (object 3) when they first register, and after an update.
+    pub survey: bool,
     /// The operator's own keys and certificates.
     pub identity: identity::Files,
 }
@@ -97,6 +100,7 @@ pub struct Running {
     app: Arc<App>,
     shards: Vec<(ShardHandle, JoinHandle<()>)>,
     bootstrap: Option<(BootstrapHandle, JoinHandle<()>)>,
+    inventory: JoinHandle<()>,
     journal: JoinHandle<()>,
     _lock: File,
 }
@@ -138,7 +142,9 @@ impl Bound {
         let supervisor = failures.supervisor();
         let clock = Clock::start();
         let (hub, events) = Hub::new(clock);
-        let (journal, journal_thread) = start_journal(&settings, &store, &models, clock, &hub, &supervisor)?;
+        let (inventory, inbox) = Inventory::new();
+        let (journal, journal_thread) =
+            start_journal(&settings, &store, &models, clock, (&hub, &inventory), &supervisor)?;
         let reader = store.reader()?;
         let reader = &*reader;
         let keys = Keys::open(&settings.data, reader)?;
@@ -159,9 +165,10 @@ impl Bound {
             },
         )?;
         let endpoints = Endpoints::new(security.identities(Purpose::Lwm2m));
-        let device_names = DeviceNames::new(endpoints.clone());
         let engines = restore(reader, &endpoints, clock, &settings)?;
-        start_device_names(&device_names, &engines, &supervisor)?;
+        let mut objects_of = ObjectIds::default();
+        let registrations = engines.iter().flat_map(|(engine, _)| engine.registrations());
+        let seeds = registrations.map(|registration| objects_of.seed(registration)).collect();
         let shards = start_shards(
             reader,
             sockets.shards,
@@ -178,11 +185,11 @@ impl Bound {
                 publish: Box::new({
                     let (hub, mut refusals) = (hub.clone(), Refusals::new(endpoints.clone()));
                     let mut notices = Notices::new(hub.clone());
-                    let device_names = device_names.clone();
+                    let inventory = inventory.clone();
                     move |events| {
                         refusals.tell(events);
                         notices.publish_unreadable(events);
-                        device_names.follow(events);
+                        inventory.follow(events);
                         hub.publish(events);
                     }
                 }),
@@ -195,7 +202,7 @@ impl Bound {
         let app = Arc::new(App {
             shards: shards.iter().map(|(handle, _)| handle.clone()).collect(),
             endpoints,
-            device_names,
+            inventory,
             hub,
             journal,
             failures,
@@ -217,7 +224,15 @@ impl Bound {
         });
         offer_firmware(&app, reader)?;
         start_tasks(&app, reader, changed_credentials, commands, events)?;
-        Ok(Running { app, shards, bootstrap: bootstrap_server, journal: journal_thread, _lock: lock })
+        let inventory = inventory::thread::start(&app, inbox, seeds, settings.survey)?;
+        Ok(Running {
+            app,
+            shards,
+            bootstrap: bootstrap_server,
+            inventory,
+            journal: journal_thread,
+            _lock: lock,
+        })
     }
 }
 
@@ -247,6 +262,8 @@ impl Running {
             handle.stop();
             join("a shard", thread).await?;
         }
+        self.app.inventory.stop();
+        join("the inventory", self.inventory).await?;
         self.app.journal.stop();
         join("the journal", self.journal).await
     }
@@ -259,19 +276,27 @@ async fn join(part: &str, thread: JoinHandle<()>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives the names of the saved registrations to the list of devices, beside all else.
-fn start_device_names(
-    names: &DeviceNames,
-    engines: &[Engine],
-    supervisor: &Supervisor,
-) -> anyhow::Result<()> {
-    let engines = engines.iter().flat_map(|(engine, _)| engine.endpoints());
-    let (list, known) = (names.clone(), engines.cloned().collect());
-    supervisor.spawn("device-names".into(), move || {
-        list.start(known);
-        Ok(())
-    })?;
-    Ok(())
+/// Object lists that were looked at: a fleet has many devices and few lists.
+#[derive(Default)]
+struct ObjectIds(HashMap<*const ObjectList, (Arc<ObjectList>, Arc<[u16]>)>);
+
+impl ObjectIds {
+    /// What the inventory wants to know of a registration.
+    fn seed(&mut self, registration: RegistrationView) -> Seed {
+        let list = registration.objects;
+        let (_, objects) = self.0.entry(Arc::as_ptr(&list)).or_insert_with(|| {
+            let ids = inventory::object_ids(&list);
+            (list, ids)
+        });
+        Seed {
+            name: registration.endpoint,
+            registration: registration.key,
+            registered_at: registration.registered_at,
+            proved: registration.session.is_some(),
+            asleep: registration.asleep,
+            objects: objects.clone(),
+        }
+    }
 }
 
 fn start_journal(
@@ -279,16 +304,17 @@ fn start_journal(
     store: &Arc<dyn Store>,
     models: &Arc<Registry>,
     clock: Clock,
-    hub: &Hub,
+    (hub, inventory): (&Hub, &Inventory),
     supervisor: &Supervisor,
 ) -> anyhow::Result<(JournalHandle, JoinHandle<()>)> {
-    let mut notices = Notices::new(hub.clone());
+    let (mut notices, inventory) = (Notices::new(hub.clone()), inventory.clone());
     let parts = journal::Parts {
         writer: store.writer()?,
         models: models.clone(),
         clock,
         retention: Duration::from_secs(u64::from(settings.retention_days) * 24 * 60 * 60),
         notify: Box::new(move |notice| notices.publish(notice)),
+        describe: Box::new(move |name, resource, text| inventory.described(name, resource, text)),
     };
     Ok(journal::start(parts, supervisor)?)
 }

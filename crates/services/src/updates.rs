@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
-use buoy_fleet::update::{self, Action, Answer, Goal, Patience, Step, Update, UpdateRecord, Value};
+use buoy_fleet::update::{
+    self, Action, Answer, End, Goal, Patience, Stage, Step, Update, UpdateRecord, Value,
+};
 use buoy_fleet::updates::{AlreadyOpen, Event as FleetEvent, Operation, Outbox, Updates};
 use buoy_lwm2m::attributes::Attributes;
 use buoy_lwm2m::operation::{Content, Downlink as Typed, WriteMode};
@@ -312,6 +314,10 @@ impl Driver {
         self.app.hub.tell_update(update);
         if update.has_ended() {
             tracing::info!(device = %update.endpoint(), update = update.id(), end = %update.stage(), "firmware update ended");
+            // What the device said of itself before holds no longer.
+            if *update.stage() == Stage::Ended(End::Updated) {
+                self.app.inventory.updated(update.endpoint());
+            }
             self.submitted.remove(&update.id());
             self.app.forget_download(update.id());
             self.app.hub.interest().remove(update.endpoint());

@@ -10,8 +10,8 @@ use buoy_fleet::update::UpdateRecord;
 use buoy_lwm2m::path::Path as ResourcePath;
 
 use crate::{
-    AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialRow, CredentialState, FirmwareRow, KeyRow,
-    OperationRow, Sample,
+    AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialRow, CredentialState, DeviceRow, FirmwareRow,
+    KeyRow, OperationRow, Sample,
 };
 
 /// Changes that belong together.
@@ -43,6 +43,8 @@ pub enum Change<'a> {
     BootstrapConfig(BootstrapConfigChange),
     /// Of a device that asked to be configured.
     BootstrapClaim(BootstrapClaimChange),
+    /// Of what is known of a device.
+    Device(DeviceChange),
     /// Saves an idempotency key. Refused as [`Rejection::Conflict`] if there is one of that name.
     IdempotencyKey(KeyRow),
     /// Appends to the audit log. The row's id is given by the store.
@@ -127,6 +129,18 @@ pub enum BootstrapConfigChange {
 pub enum BootstrapClaimChange {
     /// Saves it under its endpoint name.
     Put(BootstrapClaimRow),
+    /// Removes it.
+    Remove {
+        /// The endpoint name.
+        endpoint: String,
+    },
+}
+
+/// A change of what is known of a device.
+#[derive(Clone, Debug)]
+pub enum DeviceChange {
+    /// Saves it under its endpoint name.
+    Put(DeviceRow),
     /// Removes it.
     Remove {
         /// The endpoint name.

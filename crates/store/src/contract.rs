@@ -8,8 +8,9 @@ use buoy_fleet::update::UpdateRecord;
 use crate::{
     AuditFilter, AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange,
     BootstrapConfigRow, Change, ChangeSet, CredentialChange, CredentialFilter, CredentialKind, CredentialRow,
-    CredentialState, FirmwareChange, FirmwareRow, KeyRow, LeftOut, MOST_SERIES, NewSample, OperationFilter,
-    OperationRow, Page, Purpose, Reader, RecordChange, Rejection, Retention, Sample, Summary, Writer,
+    CredentialState, DeviceChange, DeviceDescription, DeviceRow, FirmwareChange, FirmwareRow, KeyRow,
+    LeftOut, MOST_SERIES, NewSample, OperationFilter, OperationRow, Page, Purpose, Reader, RecordChange,
+    Rejection, Retention, Sample, Summary, Writer,
 };
 
 /// An empty store: its writer, a reader, and what must be kept alive meanwhile.
@@ -40,6 +41,7 @@ pub fn check(make: impl Fn() -> Fresh) {
         credentials_are_listed_newest_first,
         an_identity_has_one_credential,
         bootstrap_configurations_and_claims_are_kept_by_their_names,
+        devices_are_kept_by_their_names,
         the_audit_log_is_listed_newest_first,
         a_backup_holds_what_was_committed,
     ] {
@@ -419,6 +421,43 @@ fn maintenance_ends_within_its_budget_and_goes_on_later(writer: &mut dyn Writer,
     assert_eq!(registrations(reader).len() as u64, steps);
     assert_eq!(reader.series("device-0").unwrap(), [""; 0]);
     assert_eq!(reader.series("device-1999").unwrap(), [""; 0]);
+}
+
+fn devices_are_kept_by_their_names(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let device = |endpoint: &str, description: DeviceDescription| DeviceRow {
+        endpoint: endpoint.into(),
+        first_contact: 1_700_000_000_000,
+        last_contact: 1_700_000_000_001,
+        proved: endpoint.len() > 1,
+        description,
+    };
+    let all = || {
+        let mut all = Vec::new();
+        reader.devices(&mut |row| all.push(row)).unwrap();
+        all
+    };
+    let said = DeviceDescription {
+        manufacturer: Some("Ocean \0 works".into()),
+        model: Some("buoy-3".into()),
+        serial: Some(String::new()),
+        firmware: Some("1.4.0".into()),
+        hardware: None,
+        software: Some("ü".into()),
+        read_at: Some(1_700_000_000_002),
+    };
+    let put = |row: &DeviceRow| Change::Device(DeviceChange::Put(row.clone()));
+    let (a, b, ten) = (
+        device("a", DeviceDescription::default()),
+        device("b-2", said.clone()),
+        device("b-10", DeviceDescription::default()),
+    );
+    commit(writer, vec![put(&b), put(&a), put(&ten)]);
+    assert_eq!(all(), [a.clone(), ten.clone(), b]);
+
+    let b = DeviceRow { last_contact: 1_800_000_000_000, ..device("b-2", DeviceDescription::default()) };
+    commit(writer, vec![put(&b), Change::Device(DeviceChange::Remove { endpoint: "a".into() })]);
+    assert_eq!(all(), [ten, b]);
+    commit(writer, vec![Change::Device(DeviceChange::Remove { endpoint: "nobody".into() })]);
 }
 
 fn the_audit_log_is_listed_newest_first(writer: &mut dyn Writer, reader: &dyn Reader) {

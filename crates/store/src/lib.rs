@@ -14,6 +14,7 @@ mod change;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod credential;
+mod device;
 mod error;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -31,10 +32,11 @@ use serde::{Deserialize, Serialize};
 pub use audit::{AuditFilter, AuditRow};
 pub use bootstrap::{BootstrapClaimRow, BootstrapConfigRow};
 pub use change::{
-    BootstrapClaimChange, BootstrapConfigChange, Change, ChangeSet, CredentialChange, Fates, FirmwareChange,
-    LeftOut, NewSample, RecordChange, Rejection,
+    BootstrapClaimChange, BootstrapConfigChange, Change, ChangeSet, CredentialChange, DeviceChange, Fates,
+    FirmwareChange, LeftOut, NewSample, RecordChange, Rejection,
 };
 pub use credential::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Purpose};
+pub use device::{DeviceDescription, DeviceRow};
 pub use error::StoreError;
 pub use rows::{Cell, Kind, MoveError, Moved, Rows, Table, move_all};
 
@@ -146,6 +148,8 @@ pub trait Reader: Send {
     fn bootstrap_configs(&self) -> Result<Vec<BootstrapConfigRow>, StoreError>;
     /// The devices that wait for a person's yes, or have it, by their names.
     fn bootstrap_claims(&self) -> Result<Vec<BootstrapClaimRow>, StoreError>;
+    /// Hands each device that is known to `each`, by its name.
+    fn devices(&self, each: &mut dyn FnMut(DeviceRow)) -> Result<(), StoreError>;
     /// Entries of the audit log, the newest first, of ids below `before`.
     fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError>;
     /// Copies everything, as it is at one instant, into a new file, while the writer goes on. Sessions are left out: those go on

@@ -144,6 +144,23 @@ const TABLES: &[Table] = {
             order: "endpoint",
         },
         Table {
+            name: "device",
+            columns: &[
+                ("endpoint", Text),
+                ("first_contact", Integer),
+                ("last_contact", Integer),
+                ("proved", Flag),
+                ("manufacturer", Text),
+                ("model", Text),
+                ("serial", Text),
+                ("firmware", Text),
+                ("hardware", Text),
+                ("software", Text),
+                ("read_at", Integer),
+            ],
+            order: "endpoint",
+        },
+        Table {
             name: "audit",
             columns: &[
                 ("id", Integer),

@@ -54,10 +54,12 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Lists the registered devices.
+    /// Lists the devices that are registered or were, or counts them.
     Devices(devices::List),
-    /// Shows one device: its registration, objects and observations.
+    /// Shows one device: what is known of it, its registration, objects and observations.
     Device(devices::One),
+    /// Forgets a device that is not registered.
+    Forget(devices::One),
     /// Shows the values that a device reported over time.
     Series(devices::Series),
     /// Reads values; several paths are read at once (Read-Composite).
@@ -117,6 +119,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.verb {
         Verb::Devices(args) => devices::list(&client, out, args),
         Verb::Device(args) => devices::one(&client, out, args),
+        Verb::Forget(args) => devices::forget(&client, out, args),
         Verb::Series(args) => devices::series(&client, out, args),
         Verb::Read(args) => operations::read(&client, out, args),
         Verb::Write(args) => operations::write(&client, out, args),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use buoy_api::client::{Client, ClientError};
-use buoy_api::{Delivery, Firmware, StartUpdate, Update};
+use buoy_api::{Delivery, DeviceState, Firmware, Registration, StartUpdate, Update};
 use buoy_lwm2m::text::harmless;
 use serde_json::{Value, json};
 
@@ -45,8 +45,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         minted(client)
     })?;
     story.step("they register over DTLS, one of them sleeps between its contacts", |client| {
-        let first = wait_for("buoy-1", || registered(client, "buoy-1"))?;
-        let second = wait_for("buoy-2", || registered(client, "buoy-2"))?;
+        let first = wait_for("buoy-1", || registration(client, "buoy-1"))?;
+        let second = wait_for("buoy-2", || registration(client, "buoy-2"))?;
         ensure!(first.secure && second.secure, "both should speak over DTLS");
         ensure!(!first.queue_mode && second.queue_mode, "buoy-2 should be in queue mode");
         Ok(format!("buoy-1 at {}, buoy-2 at {} (queue mode)", first.address, second.address))
@@ -143,9 +143,9 @@ fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> anyhow::Result<Option<T>
     bail!("{what}: nothing after {} s", PATIENCE.as_secs())
 }
 
-fn registered(client: &Client, endpoint: &str) -> anyhow::Result<Option<buoy_api::Device>> {
+fn registration(client: &Client, endpoint: &str) -> anyhow::Result<Option<Registration>> {
     match client.device(endpoint) {
-        Ok(device) => Ok(Some(device)),
+        Ok(device) => Ok(device.registration),
         Err(ClientError::Refused { status: 404, .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -202,7 +202,10 @@ fn observe(client: &Client) -> anyhow::Result<String> {
 }
 
 fn wake(client: &Client) -> anyhow::Result<String> {
-    wait_for("buoy-2 to sleep", || Ok(client.device("buoy-2")?.asleep.then_some(())))?;
+    wait_for(
+        "buoy-2 to sleep",
+        || Ok((client.device("buoy-2")?.state == DeviceState::Asleep).then_some(())),
+    )?;
     let started = Instant::now();
     let answer: Value = client.get("/api/clients/buoy-2/3/0/0")?;
     ensure!(answer["delayed"] == true, "a sleeping device's answer should be delayed: {answer}");

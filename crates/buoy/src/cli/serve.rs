@@ -80,6 +80,9 @@ pub(crate) struct Args {
     /// Seconds for which a device in queue mode is taken to listen after it was heard [default: 93]
     #[arg(long, env = "BUOY_AWAKE_TIME", value_name = "SECONDS")]
     awake_time: Option<u64>,
+    /// Whether devices are asked what they are (object 3) when they first register and after an update: on, or off [default: on]
+    #[arg(long, env = "BUOY_SURVEY", value_name = "on|off")]
+    survey: Option<Survey>,
     /// The server's private key (PEM) [default: one of its own, in the data folder]
     #[arg(long, env = "BUOY_SERVER_KEY", value_name = "FILE", requires = "server_cert")]
     server_key: Option<PathBuf>,
@@ -92,6 +95,14 @@ pub(crate) struct Args {
     /// How logs look.
     #[arg(long, env = "BUOY_LOG_FORMAT", value_enum)]
     log_format: Option<LogFormat>,
+}
+
+/// Whether devices are asked what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+enum Survey {
+    On,
+    Off,
 }
 
 /// A port that is open, or not.
@@ -156,6 +167,7 @@ struct File {
     models: Option<PathBuf>,
     retention_days: Option<u32>,
     awake_time: Option<u64>,
+    survey: Option<Survey>,
     server_key: Option<PathBuf>,
     server_cert: Option<PathBuf>,
     client_ca: Option<PathBuf>,
@@ -185,6 +197,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         release_keys: if args.release_key.is_empty() { file.release_key } else { args.release_key },
         retention_days: args.retention_days.or(file.retention_days).unwrap_or(30),
         awake_time: Duration::from_secs(args.awake_time.or(file.awake_time).unwrap_or(93)),
+        survey: args.survey.or(file.survey) != Some(Survey::Off),
         identity: IdentityFiles {
             key: args.server_key.or(file.server_key),
             certificate: args.server_cert.or(file.server_cert),

@@ -10,8 +10,12 @@ use std::time::{Duration, Instant};
 use buoy_api::client::Client;
 use buoy_store::postgres::test_server::TestServer;
 
+/// The program. Its servers do not ask devices what they are, unless a test says `--survey on`: devices of tests answer what they
+/// expect.
 pub(crate) fn buoy() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_buoy"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_buoy"));
+    command.env("BUOY_SURVEY", "off");
+    command
 }
 
 /// Whether servers are tested on PostgreSQL: `BUOY_TEST_STORE=postgres`. Else each has the SQLite file of its data folder.
@@ -140,7 +144,8 @@ impl Server {
 
     pub(crate) fn devices(&self) -> HashSet<String> {
         let devices = self.client().all::<buoy_api::Device>("/api/v1/devices?limit=1000").unwrap();
-        devices.into_iter().map(|device| device.endpoint).collect()
+        let registered = devices.into_iter().filter(|device| device.registration.is_some());
+        registered.map(|device| device.endpoint).collect()
     }
 
     /// Runs a verb of `buoy ctl`.
@@ -167,6 +172,13 @@ impl Server {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
         said
+    }
+
+    /// Ends it as an operator does, and waits for its end.
+    pub(crate) fn stop(&mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap();
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.

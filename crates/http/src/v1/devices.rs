@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use buoy_api as api;
 use buoy_lwm2m::path::Path as Lwm2mPath;
 use buoy_server::RegistrationView;
-use buoy_store::Sample;
+use buoy_store::{DeviceDescription, Sample};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Answer, Problem, Queries, Segments, limit};
+use super::{Answer, Author, MAX_LIMIT, Problem, Queries, Segments, limit, not_saved};
 use buoy_services::app::App;
-use buoy_services::devices;
+use buoy_services::devices::{self, Device, ForgetError};
 use buoy_services::hex;
+use buoy_services::inventory::{CountBy, DeviceFilter, DeviceState};
 use buoy_services::path_values::json_of_float;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -27,13 +29,19 @@ pub(super) struct DeviceQuery {
     limit: Option<usize>,
     /// Only endpoints that start so.
     prefix: Option<String>,
-    /// Only devices that are taken to sleep, or to be awake.
-    asleep: Option<bool>,
-    /// Only devices that have this object, as in "3303".
+    /// Only devices in one of these states, as in "online,asleep".
+    state: Option<String>,
+    /// Only devices of this manufacturer.
+    manufacturer: Option<String>,
+    /// Only devices of this model.
+    model: Option<String>,
+    /// Only devices that run this firmware version.
+    firmware: Option<String>,
+    /// Only devices that are registered with this object, as in "3303".
     object: Option<u16>,
 }
 
-/// The registered devices, by name.
+/// The devices that are registered or were, by name.
 #[utoipa::path(
     get, path = "/api/v1/devices", tag = "devices", params(DeviceQuery),
     responses(
@@ -46,12 +54,73 @@ pub(super) async fn list(
     Queries(query): Queries<DeviceQuery>,
 ) -> Answer<api::Page<api::Device>> {
     let limit = limit(query.limit)?;
-    let DeviceQuery { prefix, object, asleep, after, .. } = query;
-    let query = devices::DeviceQuery { after, prefix, object, asleep, limit };
-    let (found, has_more) = devices::page(&app, &query).await;
-    let items: Vec<_> = found.iter().map(device_json).collect();
+    let DeviceQuery { after, limit: _, prefix, state, manufacturer, model, firmware, object } = query;
+    let states = states(state.as_deref())?;
+    let filter = DeviceFilter { prefix, states, manufacturer, model, firmware, object };
+    let (found, has_more) = devices::page(&app, filter, after, limit).await;
+    let items: Vec<_> = found.into_iter().map(device_json).collect();
     let next = items.last().filter(|_| has_more).map(|last| last.endpoint.clone());
     Ok(Json(api::Page { items, next }))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CountQuery {
+    /// "state", "manufacturer", "model", "firmware" or "object".
+    by: String,
+    /// Only devices in one of these states, as in "online,asleep".
+    state: Option<String>,
+    /// Only devices of this manufacturer.
+    manufacturer: Option<String>,
+    /// Only devices of this model.
+    model: Option<String>,
+    /// Only devices that run this firmware version.
+    firmware: Option<String>,
+    /// Only devices that are registered with this object, as in "3303".
+    object: Option<u16>,
+}
+
+/// How many devices there are of each state, manufacturer, model, firmware version or object, the most frequent first.
+#[utoipa::path(
+    get, path = "/api/v1/device-counts", tag = "devices", params(CountQuery),
+    responses(
+        (status = 200, description = "The 1000 most frequent", body = api::Page<api::DeviceCount>),
+        (status = 400, description = "A query is wrong", body = api::Problem),
+    )
+)]
+pub(super) async fn counts(
+    State(app): State<Arc<App>>,
+    Queries(query): Queries<CountQuery>,
+) -> Answer<api::Page<api::DeviceCount>> {
+    let CountQuery { by, state, manufacturer, model, firmware, object } = query;
+    let by = match by.as_str() {
+        "state" => CountBy::State,
+        "manufacturer" => CountBy::Manufacturer,
+        "model" => CountBy::Model,
+        "firmware" => CountBy::Firmware,
+        "object" => CountBy::Object,
+        other => {
+            let detail =
+                format!("by={other}: devices are counted by state, manufacturer, model, firmware or object");
+            return Err(Problem::bad_request(detail));
+        }
+    };
+    let states = states(state.as_deref())?;
+    let filter = DeviceFilter { prefix: None, states, manufacturer, model, firmware, object };
+    let counts = app.inventory.counts(filter, by).await.into_iter().take(MAX_LIMIT);
+    let items = counts.map(|(value, count)| api::DeviceCount { value, count: count as u64 }).collect();
+    Ok(Json(api::Page { items, next: None }))
+}
+
+fn states(names: Option<&str>) -> Result<Vec<DeviceState>, Problem> {
+    let state = |name: &str| {
+        let all = [DeviceState::Online, DeviceState::Asleep, DeviceState::Offline];
+        all.into_iter().find(|state| state.name() == name).ok_or_else(|| {
+            Problem::bad_request(format!("state={name}: a device is online, asleep or offline"))
+        })
+    };
+    names.into_iter().flat_map(|names| names.split(',')).map(|name| state(name.trim())).collect()
 }
 
 /// One device.
@@ -59,35 +128,80 @@ pub(super) async fn list(
     get, path = "/api/v1/devices/{endpoint}", tag = "devices", params(("endpoint" = String, Path)),
     responses(
         (status = 200, description = "The device", body = api::Device),
-        (status = 404, description = "No device of this name is registered", body = api::Problem),
+        (status = 404, description = "No device of this name is known", body = api::Problem),
     )
 )]
 pub(super) async fn one(
     State(app): State<Arc<App>>,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Device> {
-    let device = app.registration(&endpoint).await;
-    device.as_ref().map(device_json).map(Json).ok_or_else(|| no_device(&endpoint))
+    let device = devices::one(&app, &endpoint).await;
+    let unknown = || Problem::no_device(format!("no device named {endpoint} is known"));
+    device.map(device_json).map(Json).ok_or_else(unknown)
+}
+
+/// Forgets a device that is not registered, with what it said of itself. Its values and its credentials stay.
+#[utoipa::path(
+    delete, path = "/api/v1/devices/{endpoint}", tag = "devices", params(("endpoint" = String, Path)),
+    responses(
+        (status = 204, description = "It is forgotten"),
+        (status = 404, description = "No device of this name is known", body = api::Problem),
+        (status = 409, description = "It is registered", body = api::Problem),
+    )
+)]
+pub(super) async fn forget(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(endpoint): Segments<String>,
+) -> Result<StatusCode, Problem> {
+    let forgotten = devices::forget(&app, &principal, &endpoint).await;
+    forgotten.map(|()| StatusCode::NO_CONTENT).map_err(|error| match error {
+        ForgetError::NoSuchDevice(_) => Problem::no_device(error.to_string()),
+        ForgetError::IsRegistered(_) => {
+            Problem::new(StatusCode::CONFLICT, "The device is registered", error.to_string())
+        }
+        ForgetError::NotSaved(error) => not_saved(error),
+    })
 }
 
 pub(super) fn no_device(endpoint: &str) -> Problem {
     Problem::no_device(format!("no device named {endpoint} is registered"))
 }
 
-pub(super) fn device_json(device: &RegistrationView) -> api::Device {
+fn device_json(device: Device) -> api::Device {
+    let Device { record, registration } = device;
+    let DeviceDescription { manufacturer, model, serial, firmware, hardware, software, read_at: _ } =
+        record.description;
     api::Device {
-        endpoint: device.endpoint.to_string(),
-        registration: device.id().to_owned(),
-        address: device.address.to_string(),
-        secure: device.session.is_some(),
-        lwm2m: format!("{}.{}", device.version.0, device.version.1),
-        binding: device.attributes.binding.to_string(),
-        lifetime: device.lifetime,
-        queue_mode: device.queue_mode,
-        asleep: device.asleep,
-        registered_at: device.registered_at,
-        last_contact: device.last_contact,
-        objects: device.objects.paths().map(|path| path.to_string()).collect(),
+        endpoint: record.endpoint.to_string(),
+        state: match record.state {
+            DeviceState::Online => api::DeviceState::Online,
+            DeviceState::Asleep => api::DeviceState::Asleep,
+            DeviceState::Offline => api::DeviceState::Offline,
+        },
+        first_contact: record.first_contact,
+        last_contact: record.last_contact,
+        manufacturer,
+        model,
+        serial,
+        firmware,
+        hardware,
+        software,
+        registration: registration.as_ref().map(registration_json),
+    }
+}
+
+pub(super) fn registration_json(registration: &RegistrationView) -> api::Registration {
+    api::Registration {
+        id: registration.id().to_owned(),
+        address: registration.address.to_string(),
+        secure: registration.session.is_some(),
+        lwm2m: format!("{}.{}", registration.version.0, registration.version.1),
+        binding: registration.attributes.binding.to_string(),
+        lifetime: registration.lifetime,
+        queue_mode: registration.queue_mode,
+        registered_at: registration.registered_at,
+        objects: registration.objects.paths().map(|path| path.to_string()).collect(),
     }
 }
 

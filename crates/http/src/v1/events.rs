@@ -17,7 +17,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::devices::device_json;
+use super::devices::registration_json;
 use super::updates::update_json;
 use super::{Problem, Queries};
 use buoy_services::app::App;
@@ -198,10 +198,12 @@ impl Reader {
         };
         match &**event {
             Event::Registered { registration, .. } => {
-                Some(api::Event::Registered { device: device_json(&registration.view()) })
+                let registration = registration_json(&registration.view());
+                Some(api::Event::Registered { endpoint, registration })
             }
             Event::Updated { registration, .. } => {
-                Some(api::Event::Updated { device: device_json(&registration.view()) })
+                let registration = registration_json(&registration.view());
+                Some(api::Event::Updated { endpoint, registration })
             }
             Event::Deregistered(_) => Some(api::Event::Deregistered { endpoint }),
             Event::Expired(_) => Some(api::Event::Expired { endpoint }),

@@ -50,6 +50,7 @@ impl Folder {
             clock: Clock::start(),
             retention: Duration::from_secs(3600),
             notify: Box::new(|_| ()),
+            describe: Box::new(|_, _, _| {}),
         };
         journal::start(parts, &Supervisor::new(|failure| panic!("{failure}"))).unwrap().0
     }

@@ -14,8 +14,9 @@ use super::series::{NewSeries, Series};
 use super::text::stored;
 use crate::{
     AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow, Change,
-    ChangeSet, CredentialChange, CredentialRow, CredentialState, FirmwareChange, FirmwareRow, KeyRow,
-    LeftOut, NewSample, OperationRow, RecordChange, Sample, StoreError, bound,
+    ChangeSet, CredentialChange, CredentialRow, CredentialState, DeviceChange, DeviceDescription, DeviceRow,
+    FirmwareChange, FirmwareRow, KeyRow, LeftOut, NewSample, OperationRow, RecordChange, Sample, StoreError,
+    bound,
 };
 
 /// Rows of one statement,
@@ -72,6 +73,7 @@ impl<'a> Gathered<'a> {
             Change::Credential(change) => credential(change, &mut self.others),
             Change::BootstrapConfig(change) => self.others.push(bootstrap_config(change)),
             Change::BootstrapClaim(change) => self.others.push(bootstrap_claim(change)),
+            Change::Device(change) => self.others.push(device(change)),
             Change::IdempotencyKey(row) => self.others.push(idempotency_key(row)),
             Change::Audit(row) => self.others.push(audit(row)),
         }
@@ -326,6 +328,31 @@ fn bootstrap_claim(change: &BootstrapClaimChange) -> Step<'_> {
             Step::plain("DELETE FROM bootstrap_claim WHERE endpoint = $1").with(stored(endpoint))
         }
     }
+}
+
+fn device(change: &DeviceChange) -> Step<'_> {
+    let row = match change {
+        DeviceChange::Put(row) => row,
+        DeviceChange::Remove { endpoint } => {
+            return Step::plain("DELETE FROM device WHERE endpoint = $1").with(stored(endpoint));
+        }
+    };
+    let DeviceRow { endpoint, first_contact, last_contact, proved, description } = row;
+    let DeviceDescription { manufacturer, model, serial, firmware, hardware, software, read_at } =
+        description;
+    let step = Step::plain(
+        "INSERT INTO device (endpoint, first_contact, last_contact, proved, manufacturer, model, serial, firmware, \
+         hardware, software, read_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+         ON CONFLICT (endpoint) DO UPDATE SET first_contact = excluded.first_contact, \
+         last_contact = excluded.last_contact, proved = excluded.proved, manufacturer = excluded.manufacturer, \
+         model = excluded.model, serial = excluded.serial, firmware = excluded.firmware, \
+         hardware = excluded.hardware, software = excluded.software, read_at = excluded.read_at",
+    );
+    let step =
+        step.with(stored(endpoint)).with(bound(*first_contact)).with(bound(*last_contact)).with(*proved);
+    let texts = [manufacturer, model, serial, firmware, hardware, software];
+    let step = texts.into_iter().fold(step, |step, text| step.with(text.as_deref().map(stored)));
+    step.with(read_at.map(bound))
 }
 
 fn idempotency_key(KeyRow { key, digest, made, at }: &KeyRow) -> Step<'_> {

@@ -18,8 +18,8 @@ use crate::rows::{SESSIONS, copy_to_file};
 use crate::summary::Sums;
 use crate::{
     AuditFilter, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind,
-    CredentialRow, CredentialState, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Purpose,
-    Reader, Sample, StoreError, Summary, bound,
+    CredentialRow, CredentialState, DeviceDescription, DeviceRow, FirmwareRow, KeyRow, OperationFilter,
+    OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary, bound,
 };
 
 /// A connection that reads. If it breaks, the next question makes a new one.
@@ -264,6 +264,32 @@ impl Reader for PostgresReader {
                 accepted_at: row.try_get::<_, Option<i64>>(4)?.map(|at| at as u64),
             })
         })
+    }
+
+    fn devices(&self, each: &mut dyn FnMut(DeviceRow)) -> Result<(), StoreError> {
+        let optional =
+            |row: &Row, column| Ok::<_, Failure>(row.try_get::<_, Option<String>>(column)?.map(original));
+        let sql = "SELECT endpoint, first_contact, last_contact, proved, manufacturer, model, serial, firmware, hardware, \
+                   software, read_at FROM device ORDER BY endpoint";
+        let devices = self.list(sql, &[], |row| {
+            Ok(DeviceRow {
+                endpoint: text(row, 0)?,
+                first_contact: unsigned(row, 1)?,
+                last_contact: unsigned(row, 2)?,
+                proved: row.try_get(3)?,
+                description: DeviceDescription {
+                    manufacturer: optional(row, 4)?,
+                    model: optional(row, 5)?,
+                    serial: optional(row, 6)?,
+                    firmware: optional(row, 7)?,
+                    hardware: optional(row, 8)?,
+                    software: optional(row, 9)?,
+                    read_at: row.try_get::<_, Option<i64>>(10)?.map(|at| at as u64),
+                },
+            })
+        })?;
+        devices.into_iter().for_each(each);
+        Ok(())
     }
 
     fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError> {

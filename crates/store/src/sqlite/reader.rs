@@ -11,8 +11,8 @@ use super::batches;
 use crate::summary::Sums;
 use crate::{
     AuditFilter, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind,
-    CredentialRow, CredentialState, FirmwareRow, KeyRow, OperationFilter, OperationRow, Page, Purpose,
-    Reader, Sample, StoreError, Summary, bound,
+    CredentialRow, CredentialState, DeviceDescription, DeviceRow, FirmwareRow, KeyRow, OperationFilter,
+    OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary, bound,
 };
 
 /// A connection that reads.
@@ -262,6 +262,31 @@ impl Reader for SqliteReader {
                 accepted_at: row.get::<_, Option<i64>>(4)?.map(|at| at as u64),
             })
         })
+    }
+
+    fn devices(&self, each: &mut dyn FnMut(DeviceRow)) -> Result<(), StoreError> {
+        let sql = "SELECT endpoint, first_contact, last_contact, proved, manufacturer, model, serial, firmware, hardware, \
+                   software, read_at FROM device ORDER BY endpoint";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            each(DeviceRow {
+                endpoint: row.get(0)?,
+                first_contact: row.get::<_, i64>(1)? as u64,
+                last_contact: row.get::<_, i64>(2)? as u64,
+                proved: row.get(3)?,
+                description: DeviceDescription {
+                    manufacturer: row.get(4)?,
+                    model: row.get(5)?,
+                    serial: row.get(6)?,
+                    firmware: row.get(7)?,
+                    hardware: row.get(8)?,
+                    software: row.get(9)?,
+                    read_at: row.get::<_, Option<i64>>(10)?.map(|at| at as u64),
+                },
+            });
+        }
+        Ok(())
     }
 
     fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError> {

@@ -11,9 +11,9 @@ use super::removal::{EmptySeries, Removal};
 use super::series::Series;
 use crate::{
     AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow, Change,
-    ChangeSet, CredentialChange, CredentialRow, CredentialState, Fates, FirmwareChange, FirmwareRow, KeyRow,
-    LeftOut, Maintenance, NewSample, OperationRow, RecordChange, Rejection, Retention, StoreError, Writer,
-    bound,
+    ChangeSet, CredentialChange, CredentialRow, CredentialState, DeviceChange, DeviceDescription, DeviceRow,
+    Fates, FirmwareChange, FirmwareRow, KeyRow, LeftOut, Maintenance, NewSample, OperationRow, RecordChange,
+    Rejection, Retention, StoreError, Writer, bound,
 };
 
 /// Commits changes to a database file.
@@ -251,6 +251,10 @@ impl Batch<'_> {
             Change::BootstrapClaim(BootstrapClaimChange::Remove { endpoint }) => {
                 self.run("DELETE FROM bootstrap_claim WHERE endpoint = ?1", [endpoint])
             }
+            Change::Device(DeviceChange::Put(device)) => self.put_device(device),
+            Change::Device(DeviceChange::Remove { endpoint }) => {
+                self.run("DELETE FROM device WHERE endpoint = ?1", [endpoint])
+            }
             Change::IdempotencyKey(KeyRow { key, digest, made, at }) => self.run(
                 "INSERT INTO idempotency_key (key, digest, made, at) VALUES (?1, ?2, ?3, ?4)",
                 params![key, digest, *made as i64, bound(*at)],
@@ -351,6 +355,29 @@ impl Batch<'_> {
             "INSERT OR REPLACE INTO bootstrap_claim (endpoint, address, first_asked, last_asked, accepted_at) \
              VALUES (?1, ?2, ?3, ?4, ?5)",
             params![endpoint, address, bound(*first_asked), bound(*last_asked), accepted_at.map(bound)],
+        )
+    }
+
+    fn put_device(&self, device: &DeviceRow) -> Result<(), SetError> {
+        let DeviceRow { endpoint, first_contact, last_contact, proved, description } = device;
+        let DeviceDescription { manufacturer, model, serial, firmware, hardware, software, read_at } =
+            description;
+        self.run(
+            "INSERT OR REPLACE INTO device (endpoint, first_contact, last_contact, proved, manufacturer, model, serial, \
+             firmware, hardware, software, read_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            params![
+                endpoint,
+                bound(*first_contact),
+                bound(*last_contact),
+                proved,
+                manufacturer,
+                model,
+                serial,
+                firmware,
+                hardware,
+                software,
+                read_at.map(bound)
+            ],
         )
     }
 

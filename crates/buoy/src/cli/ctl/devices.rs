@@ -1,7 +1,7 @@
 //! Devices and their values over time.
 
 use buoy_api::client::{Client, encode};
-use buoy_api::{Device, Observation, Page, Sample};
+use buoy_api::{Device, DeviceCount, DeviceState, Observation, Page, Sample};
 use serde_json::{Value, json};
 
 use super::operations::check_known;
@@ -10,49 +10,105 @@ use super::output::{Output, ago, line, note, pairs, plain, table, time};
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
     /// Only devices whose name starts so.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "count_by")]
     prefix: Option<String>,
-    /// Only devices that have this object, as in 3303.
+    /// Only devices in this state; may be given several times.
+    #[arg(long, value_enum)]
+    state: Vec<State>,
+    /// Only devices of this manufacturer.
+    #[arg(long)]
+    manufacturer: Option<String>,
+    /// Only devices of this model.
+    #[arg(long)]
+    model: Option<String>,
+    /// Only devices that run this firmware version.
+    #[arg(long)]
+    firmware: Option<String>,
+    /// Only devices that are registered with this object, as in 3303.
     #[arg(long)]
     object: Option<u16>,
-    /// Only devices that sleep.
-    #[arg(long, conflicts_with = "awake")]
-    asleep: bool,
-    /// Only devices that are awake.
-    #[arg(long)]
-    awake: bool,
+    /// Counts the devices in place of listing them.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    count_by: Option<CountBy>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum State {
+    Online,
+    Asleep,
+    Offline,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum CountBy {
+    State,
+    Manufacturer,
+    Model,
+    Firmware,
+    Object,
+}
+
+/// As the command line and the interface write it.
+fn word(value: impl clap::ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+impl List {
+    fn query(&self) -> String {
+        let states: Vec<_> = self.state.iter().copied().map(word).collect();
+        let states = (!states.is_empty()).then(|| states.join(","));
+        let object = self.object.map(|object| object.to_string());
+        let all = [
+            ("prefix", &self.prefix),
+            ("state", &states),
+            ("manufacturer", &self.manufacturer),
+            ("model", &self.model),
+            ("firmware", &self.firmware),
+            ("object", &object),
+        ];
+        let given = all.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        given.map(|(name, value)| format!("&{name}={}", encode(value))).collect()
+    }
 }
 
 pub(super) fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<()> {
-    let mut filter = String::new();
-    if let Some(prefix) = &args.prefix {
-        filter += &format!("&prefix={}", encode(prefix));
+    let query = args.query();
+    if let Some(by) = args.count_by {
+        return count(client, out, &word(by), &query);
     }
-    if let Some(object) = args.object {
-        filter += &format!("&object={object}");
-    }
-    if args.asleep || args.awake {
-        filter += &format!("&asleep={}", args.asleep);
-    }
-    let devices = client.all::<Device>(&format!("/api/v1/devices?limit=1000{filter}"))?;
+    let devices = client.all::<Device>(&format!("/api/v1/devices?limit=1000{query}"))?;
     out.print(&devices, || {
+        let said = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
         let rows = devices.iter().map(|device| {
-            let state = match (device.queue_mode, device.asleep) {
-                (false, _) => "always on",
-                (true, true) => "asleep",
-                (true, false) => "awake",
-            };
             [
                 device.endpoint.clone(),
-                state.into(),
+                state_word(device.state).into(),
                 ago(device.last_contact),
-                device.lwm2m.clone(),
-                device.lifetime.to_string(),
-                device.address.clone(),
+                said(&device.model),
+                said(&device.firmware),
+                device.registration.as_ref().map_or_else(|| "-".into(), |it| it.address.clone()),
             ]
         });
-        table(&["ENDPOINT", "STATE", "LAST CONTACT", "LWM2M", "LIFETIME", "ADDRESS"], rows);
+        table(&["ENDPOINT", "STATE", "LAST CONTACT", "MODEL", "FIRMWARE", "ADDRESS"], rows);
     })
+}
+
+fn count(client: &Client, out: Output, by: &str, query: &str) -> anyhow::Result<()> {
+    let counts = client.get::<Page<DeviceCount>>(&format!("/api/v1/device-counts?by={by}{query}"))?.items;
+    out.print(&counts, || {
+        let rows = counts.iter().map(|count| {
+            [count.value.clone().unwrap_or_else(|| "(not told)".into()), count.count.to_string()]
+        });
+        table(&[&by.to_uppercase(), "DEVICES"], rows);
+    })
+}
+
+fn state_word(state: DeviceState) -> &'static str {
+    match state {
+        DeviceState::Online => "online",
+        DeviceState::Asleep => "asleep",
+        DeviceState::Offline => "offline",
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -64,24 +120,50 @@ pub(super) struct One {
 pub(super) fn one(client: &Client, out: Output, args: &One) -> anyhow::Result<()> {
     let device = client.device(&args.endpoint)?;
     let path = format!("/api/v1/devices/{}/observations", encode(&args.endpoint));
-    let observations = client.get::<Page<Observation>>(&path)?.items;
+    let observations = match device.registration {
+        Some(_) => client.get::<Page<Observation>>(&path)?.items,
+        None => Vec::new(),
+    };
     out.print(&json!({"device": device, "observations": observations}), || {
-        let observed: Vec<_> = observations.iter().map(|one| one.paths.join("+")).collect();
-        pairs([
+        let mut rows = vec![
             ("endpoint", device.endpoint.clone()),
-            ("registration", device.registration.clone()),
-            ("address", device.address.clone()),
-            ("DTLS", if device.secure { "yes" } else { "no" }.into()),
-            ("LwM2M", device.lwm2m.clone()),
-            ("binding", device.binding.clone()),
-            ("queue mode", if device.queue_mode { "yes" } else { "no" }.into()),
-            ("asleep", if device.asleep { "yes" } else { "no" }.into()),
-            ("lifetime", format!("{} s", device.lifetime)),
-            ("registered", time(device.registered_at as i64)),
+            ("state", state_word(device.state).into()),
+            ("first contact", time(device.first_contact as i64)),
             ("last contact", time(device.last_contact as i64)),
-            ("objects", device.objects.join(" ")),
-            ("observed", if observed.is_empty() { "nothing".into() } else { observed.join(" ") }),
-        ]);
+        ];
+        let said = [
+            ("manufacturer", &device.manufacturer),
+            ("model", &device.model),
+            ("serial number", &device.serial),
+            ("firmware", &device.firmware),
+            ("hardware", &device.hardware),
+            ("software", &device.software),
+        ];
+        rows.extend(said.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+        if let Some(registration) = &device.registration {
+            let observed: Vec<_> = observations.iter().map(|one| one.paths.join("+")).collect();
+            let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
+            rows.extend([
+                ("registration", registration.id.clone()),
+                ("address", registration.address.clone()),
+                ("DTLS", yes(registration.secure)),
+                ("LwM2M", registration.lwm2m.clone()),
+                ("binding", registration.binding.clone()),
+                ("queue mode", yes(registration.queue_mode)),
+                ("lifetime", format!("{} s", registration.lifetime)),
+                ("registered", time(registration.registered_at as i64)),
+                ("objects", registration.objects.join(" ")),
+                ("observed", if observed.is_empty() { "nothing".into() } else { observed.join(" ") }),
+            ]);
+        }
+        pairs(rows);
+    })
+}
+
+pub(super) fn forget(client: &Client, out: Output, args: &One) -> anyhow::Result<()> {
+    client.forget_device(&args.endpoint)?;
+    out.print(&json!({"forgotten": args.endpoint}), || {
+        note(format_args!("{} is forgotten", args.endpoint));
     })
 }
 

@@ -33,8 +33,10 @@ pub(super) fn follow(client: &Client, out: Output, args: &Args) -> anyhow::Resul
 
 fn words(event: &Event) -> String {
     match event {
-        Event::Registered { device } => format!("{} registered from {}", device.endpoint, device.address),
-        Event::Updated { device } => format!("{} updated its registration", device.endpoint),
+        Event::Registered { endpoint, registration } => {
+            format!("{endpoint} registered from {}", registration.address)
+        }
+        Event::Updated { endpoint, .. } => format!("{endpoint} updated its registration"),
         Event::Deregistered { endpoint } => format!("{endpoint} deregistered"),
         Event::Expired { endpoint } => format!("{endpoint} was not heard for its lifetime"),
         Event::Awake { endpoint } => format!("{endpoint} is awake"),

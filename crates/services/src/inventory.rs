@@ -1,0 +1,165 @@
+//! What is known of every device: those that are registered, and those that were.
+//!
+//! A thread of its own holds the devices in the order of their names, with counts and lists by what is searched for, fed by the events of
+//! the shards and rebuilt at the start. A page or a count is answered there, however many devices there are, and no shard is asked. What
+//! outlives a registration (first and last contact, what the device says of itself) is saved a slice at a time.
+
+mod cohorts;
+mod model;
+mod survey;
+pub(crate) mod thread;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use buoy_server::{Event, Failure, ObjectList, OperationId, Outcome, RegistrationNotice};
+use tokio::sync::oneshot;
+
+pub use self::cohorts::DeviceState;
+use self::model::Model;
+pub(crate) use self::model::Seed;
+pub use self::model::{CountBy, DeviceFilter, DeviceRecord};
+
+/// The way to the inventory. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Inventory(Sender<Message>);
+
+/// What the thread reads.
+pub(crate) type Inbox = Receiver<Message>;
+
+/// What the thread is told, and asked.
+pub(crate) enum Message {
+    Changes(Vec<Change>),
+    Updated(Arc<str>),
+    Ask(Box<dyn FnOnce(&mut Model) + Send>),
+    Stop,
+}
+
+/// What happened to a device.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Present { notice: RegistrationNotice, registered: bool },
+    Left(RegistrationNotice),
+    Sleeps { name: Arc<str>, is_asleep: bool },
+    Answered { name: Arc<str>, operation: OperationId, outcome: Result<Outcome, Failure> },
+    Described { name: Arc<str>, resource: u16, text: String },
+}
+
+impl Inventory {
+    /// The way to a thread that [`start`] makes.
+    pub(crate) fn new() -> (Self, Inbox) {
+        let (sender, inbox) = channel();
+        (Self(sender), inbox)
+    }
+
+    /// Looks for what concerns it. Runs in the shards' threads.
+    pub(crate) fn follow(&self, events: &[Event]) {
+        let changes: Vec<Change> = events.iter().filter_map(Change::of).collect();
+        if !changes.is_empty() {
+            self.send(Message::Changes(changes));
+        }
+    }
+
+    /// A device has reported a resource of its object 3.
+    pub(crate) fn described(&self, name: &Arc<str>, resource: u16, text: &str) {
+        let change = Change::Described { name: name.clone(), resource, text: text.to_owned() };
+        self.send(Message::Changes(vec![change]));
+    }
+
+    /// A device has been updated.
+    pub(crate) fn updated(&self, name: &Arc<str>) {
+        self.send(Message::Updated(name.clone()));
+    }
+
+    /// Ends the thread once what was said before is done.
+    pub(crate) fn stop(&self) {
+        self.send(Message::Stop);
+    }
+
+    /// Devices that fit, in the order of their names, behind one of them; and whether there are more.
+    pub async fn page(
+        &self,
+        filter: DeviceFilter,
+        after: Option<String>,
+        limit: usize,
+    ) -> (Vec<DeviceRecord>, bool) {
+        self.ask(move |model| model.page(&filter, after.as_deref(), limit)).await
+    }
+
+    /// How many devices fit, by what they are counted by, the most frequent first. The filter's prefix is not looked at.
+    pub async fn counts(&self, filter: DeviceFilter, by: CountBy) -> Vec<(Option<String>, usize)> {
+        self.ask(move |model| model.counts(&filter, by)).await
+    }
+
+    /// One device.
+    pub async fn device(&self, name: &str) -> Option<DeviceRecord> {
+        let name = name.to_owned();
+        self.ask(move |model| model.record(&name)).await
+    }
+
+    /// Forgets a device that is not registered. Its state was; none if it was not known.
+    pub(crate) async fn forget(&self, name: &str) -> Option<DeviceState> {
+        let name = name.to_owned();
+        self.ask(move |model| {
+            let state = model.record(&name)?.state;
+            if state == DeviceState::Offline {
+                model.forget(&name);
+            }
+            Some(state)
+        })
+        .await
+    }
+
+    async fn ask<T: Default + Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Model) -> T + Send + 'static,
+    ) -> T {
+        let (answer, wait) = oneshot::channel();
+        self.send(Message::Ask(Box::new(move |model| {
+            // Whoever asked may have gone.
+            let _ = answer.send(question(model));
+        })));
+        // Without an answer the server is stopping.
+        wait.await.unwrap_or_default()
+    }
+
+    fn send(&self, message: Message) {
+        // At the stop nobody listens.
+        let _ = self.0.send(message);
+    }
+}
+
+impl Change {
+    fn of(event: &Event) -> Option<Self> {
+        Some(match event {
+            Event::Registered { registration, .. } => {
+                Self::Present { notice: registration.clone(), registered: true }
+            }
+            Event::Updated { registration, changed } if changed.objects || changed.binding => {
+                Self::Present { notice: registration.clone(), registered: false }
+            }
+            Event::Deregistered(registration) | Event::Expired(registration) => {
+                Self::Left(registration.clone())
+            }
+            Event::Awake(name) => Self::Sleeps { name: name.clone(), is_asleep: false },
+            Event::Sleeping(name) => Self::Sleeps { name: name.clone(), is_asleep: true },
+            Event::OperationEnded { id, endpoint, path, outcome } if is_of_device_object(path) => {
+                Self::Answered { name: endpoint.clone(), operation: *id, outcome: outcome.clone() }
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// Whether a path is `/3/0`, below whatever root the device has its objects.
+fn is_of_device_object(path: &str) -> bool {
+    path.strip_suffix("/3/0").is_some_and(|root| !root.ends_with(|last: char| last.is_ascii_digit()))
+}
+
+/// The ids of the objects that a device has, in ascending order.
+pub(crate) fn object_ids(objects: &ObjectList) -> Arc<[u16]> {
+    let mut ids: Vec<u16> = objects.paths().filter_map(|path| path.object_id()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.into()
+}

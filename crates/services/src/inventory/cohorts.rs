@@ -1,0 +1,166 @@
+//! Devices that are alike in all that is searched for.
+//!
+//! A fleet has many devices and few kinds of them. Each kind is a cohort: it has a count, and its members in the order of their names. So a
+//! count is a sum over cohorts, and a page of those that fit a filter is merged from the cohorts that fit, however many devices there are.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// A cohort with fewer members always has a list of them.
+const ALWAYS_LISTED: usize = 1024;
+
+/// Whether a device can be spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DeviceState {
+    /// It is registered, and is taken to listen.
+    Online,
+    /// It is registered, and sleeps until it reports again.
+    Asleep,
+    /// It is not registered.
+    Offline,
+}
+
+/// What the devices of a cohort have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Kind {
+    pub(super) state: DeviceState,
+    pub(super) manufacturer: Option<Arc<str>>,
+    pub(super) model: Option<Arc<str>>,
+    pub(super) firmware: Option<Arc<str>>,
+    /// The ids of their objects, in ascending order; none of a device that is not registered.
+    pub(super) objects: Arc<[u16]>,
+}
+
+/// Names a cohort while it has members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CohortId(u32);
+
+#[derive(Debug)]
+struct Cohort {
+    kind: Kind,
+    count: usize,
+    /// Of a cohort that holds a large part of all devices there is none: whoever walks through all of them soon meets its members.
+    names: Option<BTreeSet<Arc<str>>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Cohorts {
+    slots: Vec<Cohort>,
+    by_kind: HashMap<Kind, u32>,
+    free: Vec<u32>,
+    total: usize,
+}
+
+impl Cohorts {
+    /// Of an id that [`Cohorts::join`] gave and that nobody has left since.
+    pub(super) fn kind(&self, CohortId(id): CohortId) -> &Kind {
+        &self.slots[id as usize].kind
+    }
+
+    pub(super) fn join(&mut self, name: &Arc<str>, kind: Kind) -> CohortId {
+        self.total += 1;
+        let id = match self.by_kind.get(&kind) {
+            Some(id) => *id,
+            None => self.add(kind),
+        };
+        let total = self.total;
+        let cohort = &mut self.slots[id as usize];
+        cohort.count += 1;
+        if let Some(names) = &mut cohort.names {
+            names.insert(name.clone());
+            if cohort.count > ALWAYS_LISTED && cohort.count > total / 2 {
+                cohort.names = None;
+            }
+        }
+        CohortId(id)
+    }
+
+    /// Whether the cohort lacks a list that it should have: it has become a small part of all.
+    pub(super) fn leave(&mut self, name: &str, CohortId(id): CohortId) -> bool {
+        self.total -= 1;
+        let cohort = &mut self.slots[id as usize];
+        cohort.count -= 1;
+        if let Some(names) = &mut cohort.names {
+            names.remove(name);
+        }
+        if cohort.count == 0 {
+            self.by_kind.remove(&cohort.kind);
+            self.free.push(id);
+            return false;
+        }
+        cohort.names.is_none() && cohort.count < (self.total / 4).max(ALWAYS_LISTED / 2)
+    }
+
+    /// Gives a cohort the list that it lacked.
+    pub(super) fn list(&mut self, CohortId(id): CohortId, names: BTreeSet<Arc<str>>) {
+        self.slots[id as usize].names = Some(names);
+    }
+
+    /// The cohorts that have members.
+    fn alive(&self) -> impl Iterator<Item = (CohortId, &Cohort)> {
+        let all = self.slots.iter().enumerate().filter(|(_, cohort)| cohort.count > 0);
+        all.map(|(place, cohort)| (CohortId(place as u32), cohort))
+    }
+
+    /// Those whose kind is wanted.
+    pub(super) fn select(&self, is_wanted: impl Fn(&Kind) -> bool) -> Selection {
+        let mut wanted = vec![false; self.slots.len()];
+        let (mut count, mut cohorts, mut is_listed) = (0, 0, true);
+        for (CohortId(id), cohort) in self.alive().filter(|(_, cohort)| is_wanted(&cohort.kind)) {
+            wanted[id as usize] = true;
+            count += cohort.count;
+            cohorts += 1;
+            is_listed &= cohort.names.is_some();
+        }
+        Selection { wanted, count, cohorts, is_listed }
+    }
+
+    /// The lists of the selected cohorts.
+    pub(super) fn lists<'a>(
+        &'a self,
+        selection: &'a Selection,
+    ) -> impl Iterator<Item = &'a BTreeSet<Arc<str>>> {
+        let wanted = self.slots.iter().zip(&selection.wanted).filter(|(_, is_wanted)| **is_wanted);
+        wanted.filter_map(|(cohort, _)| cohort.names.as_ref())
+    }
+
+    /// The kinds whose members fit, and how many those are.
+    pub(super) fn counts<'a>(&'a self, selection: &'a Selection) -> impl Iterator<Item = (&'a Kind, usize)> {
+        let wanted = self.slots.iter().zip(&selection.wanted).filter(|(_, is_wanted)| **is_wanted);
+        wanted.map(|(cohort, _)| (&cohort.kind, cohort.count))
+    }
+
+    fn add(&mut self, kind: Kind) -> u32 {
+        let cohort = Cohort { kind: kind.clone(), count: 0, names: Some(BTreeSet::new()) };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.slots[id as usize] = cohort;
+                id
+            }
+            None => {
+                self.slots.push(cohort);
+                (self.slots.len() - 1) as u32
+            }
+        };
+        self.by_kind.insert(kind, id);
+        id
+    }
+}
+
+/// Cohorts that fit a filter.
+#[derive(Debug)]
+pub(super) struct Selection {
+    wanted: Vec<bool>,
+    /// Their members.
+    pub(super) count: usize,
+    /// How many cohorts.
+    pub(super) cohorts: usize,
+    /// Whether each of them has a list.
+    pub(super) is_listed: bool,
+}
+
+impl Selection {
+    pub(super) fn has(&self, CohortId(id): CohortId) -> bool {
+        self.wanted.get(id as usize).copied().unwrap_or(false)
+    }
+}

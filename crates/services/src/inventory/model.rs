@@ -1,0 +1,788 @@
+//! All devices that are known, in the order of their names, with what they are searched by.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use buoy_server::RegistrationKey;
+use buoy_store::{DeviceDescription, DeviceRow};
+
+use super::cohorts::{CohortId, Cohorts, DeviceState, Kind};
+
+/// Lists of cohorts that are merged for a page. Where more fit, most devices do, and a walk through all of them is short.
+const MOST_MERGED: usize = 256;
+/// Bytes of what a device says of itself that are kept of each resource.
+const LONGEST_TEXT: usize = 255;
+/// Devices that are not registered and have never proved their name, of which a record is kept. Anybody may claim to be a device.
+const MOST_STRANGERS: usize = 10_000;
+
+/// A device that is registered.
+#[derive(Debug)]
+pub(crate) struct Seed {
+    pub(crate) name: Arc<str>,
+    pub(crate) registration: RegistrationKey,
+    pub(crate) registered_at: u64,
+    pub(crate) proved: bool,
+    pub(crate) asleep: bool,
+    pub(crate) objects: Arc<[u16]>,
+}
+
+#[cfg(test)]
+impl Seed {
+    pub(super) fn registered(name: &str, objects: &[u16]) -> Self {
+        Self {
+            name: name.into(),
+            registration: RegistrationKey(1),
+            registered_at: 1_000_000,
+            proved: true,
+            asleep: false,
+            objects: objects.into(),
+        }
+    }
+}
+
+/// What is known of one device.
+#[derive(Debug)]
+struct Known {
+    details: Option<Box<Details>>,
+    cohort: CohortId,
+    /// Seconds since the epoch.
+    first_contact: u32,
+    /// While it is registered, the low half of its registration's key; then when it was last heard, in seconds since the epoch.
+    registration_or_last_contact: u32,
+    flags: u8,
+}
+
+/// Its row in the store is not what is here.
+const UNSAVED: u8 = 1;
+/// There is a row in the store.
+const HAS_ROW: u8 = 2;
+/// It has proved its name.
+const PROVED: u8 = 4;
+/// It shall be asked what it is.
+const WANTED: u8 = 8;
+
+impl Known {
+    fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// What a device says of itself and is not searched by.
+#[derive(Clone, Debug, Default)]
+struct Details {
+    serial: Option<Box<str>>,
+    hardware: Option<Box<str>>,
+    software: Option<Box<str>>,
+    read_at: Option<u64>,
+    /// Before which it is not asked again.
+    ask_after: u64,
+}
+
+/// Which devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceFilter {
+    /// Whose name begins so.
+    pub prefix: Option<String>,
+    /// In one of these states, if there are any.
+    pub states: Vec<DeviceState>,
+    /// That say that they are by this manufacturer.
+    pub manufacturer: Option<String>,
+    /// That say that they are of this model.
+    pub model: Option<String>,
+    /// That say that they run this firmware.
+    pub firmware: Option<String>,
+    /// That are registered with this object.
+    pub object: Option<u16>,
+}
+
+impl DeviceFilter {
+    fn fits(&self, kind: &Kind) -> bool {
+        let same = |wanted: &Option<String>, has: &Option<Arc<str>>| {
+            wanted.as_ref().is_none_or(|wanted| has.as_deref() == Some(wanted.as_str()))
+        };
+        (self.states.is_empty() || self.states.contains(&kind.state))
+            && same(&self.manufacturer, &kind.manufacturer)
+            && same(&self.model, &kind.model)
+            && same(&self.firmware, &kind.firmware)
+            && self.object.is_none_or(|object| kind.objects.binary_search(&object).is_ok())
+    }
+
+    fn is_for_all(&self) -> bool {
+        *self == Self { prefix: self.prefix.clone(), ..Self::default() }
+    }
+}
+
+/// By what devices are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountBy {
+    /// Whether they can be spoken to.
+    State,
+    /// Who made them.
+    Manufacturer,
+    /// What they are.
+    Model,
+    /// What they run.
+    Firmware,
+    /// What they have; a device counts for each of its objects.
+    Object,
+}
+
+/// What is left to do for a device that is registered no longer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Nothing,
+    /// It was one too many of those that anybody may claim to be: its row is to be removed.
+    Forgotten,
+}
+
+/// A device, as the inventory knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRecord {
+    /// The endpoint name.
+    pub endpoint: Arc<str>,
+    /// Whether it can be spoken to.
+    pub state: DeviceState,
+    /// Milliseconds since the epoch.
+    pub first_contact: u64,
+    /// Milliseconds since the epoch; while it is registered, its registration knows better.
+    pub last_contact: u64,
+    /// Whether it has ever proved its name.
+    pub proved: bool,
+    /// What it says of itself.
+    pub description: DeviceDescription,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    devices: BTreeMap<Arc<str>, Known>,
+    cohorts: Cohorts,
+    /// How many have a row to be saved.
+    unsaved: usize,
+    /// How many are to be asked what they are.
+    wanted: usize,
+    strangers: usize,
+}
+
+impl Model {
+    /// The devices of the store, by their names, and those that are registered.
+    pub(crate) fn start(rows: Vec<DeviceRow>, mut seeds: Vec<Seed>) -> Self {
+        seeds.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let mut model = Self::default();
+        let mut all = Vec::with_capacity(seeds.len().max(rows.len()));
+        let mut rows = rows.into_iter().peekable();
+        for seed in seeds {
+            while let Some(row) = rows.next_if(|row| *row.endpoint < *seed.name) {
+                all.push(model.of_row(row, None));
+            }
+            match rows.next_if(|row| *row.endpoint == *seed.name) {
+                Some(row) => all.push(model.of_row(row, Some(&seed))),
+                None => all.push(model.of_seed(seed)),
+            }
+        }
+        for row in rows {
+            all.push(model.of_row(row, None));
+        }
+        model.devices = all.into_iter().collect();
+        model
+    }
+
+    fn of_row(&mut self, row: DeviceRow, seed: Option<&Seed>) -> (Arc<str>, Known) {
+        let name: Arc<str> = seed.map_or_else(|| row.endpoint.as_str().into(), |seed| seed.name.clone());
+        let DeviceDescription { manufacturer, model, serial, firmware, hardware, software, read_at } =
+            row.description;
+        let kind = Kind {
+            manufacturer: manufacturer.map(Into::into),
+            model: model.map(Into::into),
+            firmware: firmware.map(Into::into),
+            ..seed.map_or_else(offline, |seed| present(seed.asleep, seed.objects.clone()))
+        };
+        let details = Details {
+            serial: serial.map(Into::into),
+            hardware: hardware.map(Into::into),
+            software: software.map(Into::into),
+            read_at,
+            ask_after: 0,
+        };
+        let has_details = details.serial.is_some()
+            || details.hardware.is_some()
+            || details.software.is_some()
+            || read_at.is_some();
+        let is_proved = row.proved || seed.is_some_and(|seed| seed.proved);
+        let is_wanted = seed.is_some() && read_at.is_none();
+        self.strangers += usize::from(seed.is_none() && !is_proved);
+        self.wanted += usize::from(is_wanted);
+        let flags = HAS_ROW | if is_proved { PROVED } else { 0 } | if is_wanted { WANTED } else { 0 };
+        let known = Known {
+            details: has_details.then(|| Box::new(details)),
+            cohort: self.cohorts.join(&name, kind),
+            first_contact: seconds(row.first_contact),
+            registration_or_last_contact: match seed {
+                Some(seed) => tag(seed.registration),
+                None => seconds(row.last_contact),
+            },
+            flags,
+        };
+        (name, known)
+    }
+
+    fn of_seed(&mut self, seed: Seed) -> (Arc<str>, Known) {
+        let Seed { name, registration, registered_at, proved, asleep, objects } = seed;
+        self.unsaved += 1;
+        self.wanted += 1;
+        let known = Known {
+            details: None,
+            cohort: self.cohorts.join(&name, present(asleep, objects)),
+            first_contact: seconds(registered_at),
+            registration_or_last_contact: tag(registration),
+            flags: UNSAVED | WANTED | if proved { PROVED } else { 0 },
+        };
+        (name, known)
+    }
+
+    /// A device has registered, or has told what it has.
+    pub(crate) fn present(&mut self, seed: Seed) {
+        let Some(known) = self.devices.get_mut(&seed.name) else {
+            let (name, known) = self.of_seed(seed);
+            self.devices.insert(name, known);
+            return;
+        };
+        let Seed { name, registration, registered_at: _, proved, asleep, objects } = seed;
+        known.registration_or_last_contact = tag(registration);
+        if self.cohorts.kind(known.cohort).state == DeviceState::Offline && !known.is(PROVED) {
+            self.strangers -= 1;
+        }
+        if proved && !known.is(PROVED) {
+            self.set(&name, PROVED | UNSAVED, true);
+        }
+        self.change_kind(&name, |was| Kind { state: awake_or(asleep), objects, ..was });
+    }
+
+    /// A registration has ended. The device may have another one by now.
+    pub(crate) fn left(&mut self, name: &str, registration: RegistrationKey, last_contact: u64) -> Left {
+        let Some(known) = self.devices.get_mut(name) else { return Left::Nothing };
+        if self.cohorts.kind(known.cohort).state == DeviceState::Offline
+            || known.registration_or_last_contact != tag(registration)
+        {
+            return Left::Nothing;
+        }
+        known.registration_or_last_contact = seconds(last_contact);
+        if !known.is(PROVED) {
+            if self.strangers >= MOST_STRANGERS {
+                let had_row = known.is(HAS_ROW);
+                self.forget(name);
+                return if had_row { Left::Forgotten } else { Left::Nothing };
+            }
+            self.strangers += 1;
+        }
+        self.set(name, UNSAVED, true);
+        self.change_kind(name, |was| Kind { state: DeviceState::Offline, objects: Arc::from([]), ..was });
+        Left::Nothing
+    }
+
+    /// A device that sleeps now and then is awake, or not.
+    pub(crate) fn sleeps(&mut self, name: &str, is_asleep: bool) {
+        self.change_kind(name, |was| match was.state {
+            // Its registration has ended meanwhile.
+            DeviceState::Offline => was,
+            _ => Kind { state: awake_or(is_asleep), ..was },
+        });
+    }
+
+    /// A device has said something of itself: a resource of object 3.
+    pub(crate) fn described(&mut self, name: &str, resource: u16, text: &str) {
+        let Some(known) = self.devices.get_mut(name) else { return };
+        let mut text = text.trim_end_matches('\0');
+        if text.len() > LONGEST_TEXT {
+            text = &text[..text.floor_char_boundary(LONGEST_TEXT)];
+        }
+        let kind = self.cohorts.kind(known.cohort);
+        let place = match resource {
+            0 | 1 | 3 => {
+                let has = match resource {
+                    0 => &kind.manufacturer,
+                    1 => &kind.model,
+                    _ => &kind.firmware,
+                };
+                if has.as_deref() == Some(text) {
+                    return;
+                }
+                let text = Some(Arc::from(text));
+                self.set(name, UNSAVED, true);
+                return self.change_kind(name, |was| match resource {
+                    0 => Kind { manufacturer: text, ..was },
+                    1 => Kind { model: text, ..was },
+                    _ => Kind { firmware: text, ..was },
+                });
+            }
+            2 => &mut known.details.get_or_insert_default().serial,
+            18 => &mut known.details.get_or_insert_default().hardware,
+            19 => &mut known.details.get_or_insert_default().software,
+            _ => return,
+        };
+        if place.as_deref() != Some(text) {
+            *place = Some(text.into());
+            self.set(name, UNSAVED, true);
+        }
+    }
+
+    /// A device has answered what it is.
+    pub(crate) fn was_read(&mut self, name: &str, at: u64) {
+        let Some(known) = self.devices.get_mut(name) else { return };
+        known.details.get_or_insert_default().read_at = Some(at);
+        self.set(name, UNSAVED, true);
+        self.set(name, WANTED, false);
+    }
+
+    /// A device is to be asked what it is.
+    pub(crate) fn want(&mut self, name: &str) {
+        self.set(name, WANTED, true);
+    }
+
+    /// A device did not answer what it is.
+    pub(crate) fn ask_after(&mut self, name: &str, time: u64) {
+        if let Some(known) = self.devices.get_mut(name) {
+            known.details.get_or_insert_default().ask_after = time;
+        }
+    }
+
+    /// Whether a device is to be asked what it is, and can be.
+    pub(crate) fn can_be_asked(&self, name: &str, now: u64) -> bool {
+        self.devices.get(name).is_some_and(|known| self.is_to_be_asked(known, now))
+    }
+
+    fn is_to_be_asked(&self, known: &Known, now: u64) -> bool {
+        let has_device_object = |objects: &[u16]| objects.is_empty() || objects.binary_search(&3).is_ok();
+        let kind = self.cohorts.kind(known.cohort);
+        known.is(WANTED)
+            && kind.state == DeviceState::Online
+            && has_device_object(&kind.objects)
+            && known.details.as_ref().is_none_or(|details| details.ask_after <= now)
+    }
+
+    /// When a device last answered what it is.
+    pub(crate) fn read_at(&self, name: &str) -> Option<u64> {
+        self.devices.get(name)?.details.as_ref()?.read_at
+    }
+
+    /// Whether any device is to be asked what it is.
+    pub(crate) fn is_any_wanted(&self) -> bool {
+        self.wanted > 0
+    }
+
+    /// Whether any device has a row to be saved.
+    pub(crate) fn is_any_unsaved(&self) -> bool {
+        self.unsaved > 0
+    }
+
+    /// Goes on from a name, looks at `steps` devices, and takes up to `most` that are to be asked. The name to go on from; none at the end.
+    pub(crate) fn to_be_asked(
+        &self,
+        from: Option<Arc<str>>,
+        steps: usize,
+        most: usize,
+        now: u64,
+    ) -> (Vec<Arc<str>>, Option<Arc<str>>) {
+        self.sweep(from, steps, most, |known| self.is_to_be_asked(known, now))
+    }
+
+    /// As [`Model::to_be_asked`], those whose row is to be saved; they count as saved from now on.
+    pub(crate) fn take_unsaved(
+        &mut self,
+        from: Option<Arc<str>>,
+        steps: usize,
+        most: usize,
+    ) -> (Vec<DeviceRow>, Option<Arc<str>>) {
+        let (names, next) = self.sweep(from, steps, most, |known| known.is(UNSAVED));
+        let mut rows = Vec::with_capacity(names.len());
+        for name in names {
+            rows.extend(self.row(&name));
+            self.set(&name, UNSAVED, false);
+            self.set(&name, HAS_ROW, true);
+        }
+        (rows, next)
+    }
+
+    fn sweep(
+        &self,
+        from: Option<Arc<str>>,
+        steps: usize,
+        most: usize,
+        is_wanted: impl Fn(&Known) -> bool,
+    ) -> (Vec<Arc<str>>, Option<Arc<str>>) {
+        let start = from.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut found = Vec::new();
+        let mut last = None;
+        for (seen, (name, known)) in self.devices.range::<str, _>((start, Bound::Unbounded)).enumerate() {
+            if seen == steps || found.len() == most {
+                return (found, last);
+            }
+            if is_wanted(known) {
+                found.push(name.clone());
+            }
+            last = Some(name.clone());
+        }
+        (found, None)
+    }
+
+    /// Forgets a device.
+    pub(crate) fn forget(&mut self, name: &str) {
+        let Some((name, known)) = self.devices.remove_entry(name) else { return };
+        let kind = self.cohorts.kind(known.cohort);
+        let is_stranger = kind.state == DeviceState::Offline && !known.is(PROVED);
+        self.strangers -= usize::from(is_stranger);
+        self.unsaved -= usize::from(known.is(UNSAVED));
+        self.wanted -= usize::from(known.is(WANTED));
+        self.leave(&name, known.cohort);
+    }
+
+    /// One device.
+    pub(crate) fn record(&self, name: &str) -> Option<DeviceRecord> {
+        let (name, known) = self.devices.get_key_value(name)?;
+        Some(self.record_of(name, known))
+    }
+
+    fn record_of(&self, name: &Arc<str>, known: &Known) -> DeviceRecord {
+        let kind = self.cohorts.kind(known.cohort);
+        let owned = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+        let boxed = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        let mut description = DeviceDescription {
+            manufacturer: owned(&kind.manufacturer),
+            model: owned(&kind.model),
+            firmware: owned(&kind.firmware),
+            ..DeviceDescription::default()
+        };
+        if let Some(details) = &known.details {
+            description.serial = boxed(&details.serial);
+            description.hardware = boxed(&details.hardware);
+            description.software = boxed(&details.software);
+            description.read_at = details.read_at;
+        }
+        DeviceRecord {
+            endpoint: name.clone(),
+            state: kind.state,
+            first_contact: u64::from(known.first_contact) * 1000,
+            last_contact: match kind.state {
+                DeviceState::Offline => u64::from(known.registration_or_last_contact) * 1000,
+                _ => u64::from(known.first_contact) * 1000,
+            },
+            proved: known.is(PROVED),
+            description,
+        }
+    }
+
+    fn row(&self, name: &str) -> Option<DeviceRow> {
+        let DeviceRecord { endpoint, first_contact, last_contact, proved, description, .. } =
+            self.record(name)?;
+        Some(DeviceRow { endpoint: endpoint.to_string(), first_contact, last_contact, proved, description })
+    }
+
+    /// So many devices behind a name that fit, in the order of their names, and whether there are more.
+    pub(crate) fn page(
+        &self,
+        filter: &DeviceFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> (Vec<DeviceRecord>, bool) {
+        let prefix = filter.prefix.as_deref().unwrap_or_default();
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let range = (start, Bound::Unbounded);
+        let has_prefix = |name: &Arc<str>| name.starts_with(prefix);
+        let selection = self.cohorts.select(|kind| filter.fits(kind));
+        let mut names: Vec<Arc<str>> = if selection.count == 0 {
+            Vec::new()
+        } else if !filter.is_for_all() && selection.is_listed && selection.cohorts <= MOST_MERGED {
+            let lists = self.cohorts.lists(&selection);
+            let firsts = lists.flat_map(|list| {
+                list.range::<str, _>(range).take_while(|name| has_prefix(name)).take(limit + 1)
+            });
+            let mut names: Vec<_> = firsts.cloned().collect();
+            names.sort_unstable();
+            names
+        } else {
+            let all = self.devices.range::<str, _>(range).take_while(|(name, _)| has_prefix(name));
+            let fitting = all.filter(|(_, known)| selection.has(known.cohort));
+            fitting.take(limit + 1).map(|(name, _)| name.clone()).collect()
+        };
+        let has_more = names.len() > limit;
+        names.truncate(limit);
+        (names.iter().filter_map(|name| self.record(name)).collect(), has_more)
+    }
+
+    /// How many devices fit, by what they are counted by; the most frequent first.
+    pub(crate) fn counts(&self, filter: &DeviceFilter, by: CountBy) -> Vec<(Option<String>, usize)> {
+        let selection = self.cohorts.select(|kind| filter.fits(kind));
+        let mut counts = BTreeMap::<Option<String>, usize>::new();
+        let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+        for (kind, count) in self.cohorts.counts(&selection) {
+            let value = match by {
+                CountBy::State => Some(kind.state.name().to_owned()),
+                CountBy::Manufacturer => text(&kind.manufacturer),
+                CountBy::Model => text(&kind.model),
+                CountBy::Firmware => text(&kind.firmware),
+                CountBy::Object => {
+                    for object in &*kind.objects {
+                        *counts.entry(Some(object.to_string())).or_default() += count;
+                    }
+                    continue;
+                }
+            };
+            *counts.entry(value).or_default() += count;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by(|(_, a), (_, b)| b.cmp(a));
+        counts
+    }
+
+    fn set(&mut self, name: &str, flags: u8, on: bool) {
+        let Some(known) = self.devices.get_mut(name) else { return };
+        let before = known.flags;
+        known.flags = if on { before | flags } else { before & !flags };
+        for (flag, count) in [(UNSAVED, &mut self.unsaved), (WANTED, &mut self.wanted)] {
+            match (before & flag != 0, known.flags & flag != 0) {
+                (false, true) => *count += 1,
+                (true, false) => *count -= 1,
+                _ => {}
+            }
+        }
+    }
+
+    fn change_kind(&mut self, name: &str, change: impl FnOnce(Kind) -> Kind) {
+        let Some((name, known)) = self.devices.get_key_value(name) else { return };
+        let (name, old) = (name.clone(), known.cohort);
+        let was = self.cohorts.kind(old).clone();
+        let kind = change(was.clone());
+        if kind == was {
+            return;
+        }
+        let new = self.cohorts.join(&name, kind);
+        if let Some(known) = self.devices.get_mut(&name) {
+            known.cohort = new;
+        }
+        self.leave(&name, old);
+    }
+
+    fn leave(&mut self, name: &str, cohort: CohortId) {
+        if self.cohorts.leave(name, cohort) {
+            let members = self.devices.iter().filter(|(_, known)| known.cohort == cohort);
+            let names: BTreeSet<_> = members.map(|(name, _)| name.clone()).collect();
+            self.cohorts.list(cohort, names);
+        }
+    }
+}
+
+impl DeviceState {
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Asleep => "asleep",
+            Self::Offline => "offline",
+        }
+    }
+}
+
+fn awake_or(is_asleep: bool) -> DeviceState {
+    if is_asleep { DeviceState::Asleep } else { DeviceState::Online }
+}
+
+fn present(asleep: bool, objects: Arc<[u16]>) -> Kind {
+    Kind { state: awake_or(asleep), objects, manufacturer: None, model: None, firmware: None }
+}
+
+fn offline() -> Kind {
+    Kind { state: DeviceState::Offline, ..present(false, Arc::from([])) }
+}
+
+/// Tells the registrations of one device apart.
+fn tag(RegistrationKey(key): RegistrationKey) -> u32 {
+    key as u32 ^ (key >> 32) as u32
+}
+
+/// Whole seconds of milliseconds.
+fn seconds(millis: u64) -> u32 {
+    u32::try_from(millis / 1000).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(model: &mut Model, name: &str, objects: &[u16]) {
+        model.present(Seed::registered(name, objects));
+    }
+
+    fn names(model: &Model, filter: &DeviceFilter, after: Option<&str>, limit: usize) -> (Vec<String>, bool) {
+        let (page, has_more) = model.page(filter, after, limit);
+        (page.into_iter().map(|record| record.endpoint.to_string()).collect(), has_more)
+    }
+
+    fn all() -> DeviceFilter {
+        DeviceFilter::default()
+    }
+
+    #[test]
+    fn names_come_in_order_and_in_pages() {
+        let mut model = Model::default();
+        for name in ["b-2", "a", "b-10", "c", "b-1"] {
+            add(&mut model, name, &[1, 3]);
+        }
+        let of_prefix = |prefix: &str| DeviceFilter { prefix: Some(prefix.into()), ..all() };
+        let page = |filter, after, limit| names(&model, &filter, after, limit);
+        assert_eq!(page(all(), None, 2), (vec!["a".into(), "b-1".into()], true));
+        assert_eq!(page(all(), Some("b-1"), 9).0, ["b-10", "b-2", "c"]);
+        assert_eq!(page(of_prefix("b-"), None, 2).0, ["b-1", "b-10"]);
+        assert_eq!(page(of_prefix("b-"), Some("b-10"), 9).0, ["b-2"]);
+        assert_eq!(page(of_prefix("b-1"), Some("a"), 9), (vec!["b-1".into(), "b-10".into()], false));
+        assert_eq!(page(all(), Some("zz"), 9).0, [""; 0]);
+        let model_of_b = DeviceFilter { object: Some(3), ..of_prefix("b-") };
+        assert_eq!(page(model_of_b, Some("b-1"), 1), (vec!["b-10".into()], true));
+    }
+
+    #[test]
+    fn filters_and_counts_follow_what_devices_are_and_say() {
+        let mut model = Model::default();
+        for (name, objects) in [("a", &[1, 3, 3303][..]), ("b", &[1, 3]), ("c", &[1, 3, 3303])] {
+            add(&mut model, name, objects);
+        }
+        model.described("a", 1, "buoy-3\0");
+        model.described("b", 1, "buoy-3");
+        model.described("a", 3, "1.0.0");
+        model.sleeps("b", true);
+        model.left("c", RegistrationKey(1), 2_000_000);
+        let fitting = |filter: DeviceFilter| names(&model, &filter, None, 9).0;
+        assert_eq!(fitting(DeviceFilter { model: Some("buoy-3".into()), ..all() }), ["a", "b"]);
+        assert_eq!(fitting(DeviceFilter { object: Some(3303), ..all() }), ["a"]);
+        assert_eq!(fitting(DeviceFilter { states: vec![DeviceState::Asleep], ..all() }), ["b"]);
+        let not_online = vec![DeviceState::Asleep, DeviceState::Offline];
+        assert_eq!(fitting(DeviceFilter { states: not_online, ..all() }), ["b", "c"]);
+        assert_eq!(fitting(DeviceFilter { firmware: Some("2".into()), ..all() }), [""; 0]);
+
+        let one = |value: &str, count| (Some(value.to_owned()), count);
+        assert_eq!(
+            model.counts(&all(), CountBy::State),
+            [one("asleep", 1), one("offline", 1), one("online", 1)]
+        );
+        assert_eq!(model.counts(&all(), CountBy::Model), [one("buoy-3", 2), (None, 1)]);
+        assert_eq!(model.counts(&all(), CountBy::Object), [one("1", 2), one("3", 2), one("3303", 1)]);
+        let of_model = DeviceFilter { model: Some("buoy-3".into()), ..all() };
+        assert_eq!(model.counts(&of_model, CountBy::Firmware), [(None, 1), one("1.0.0", 1)]);
+    }
+
+    /// Whatever happens, pages and counts are those of a list that is searched from its beginning to its end.
+    #[test]
+    fn pages_and_counts_are_those_of_a_plain_list() {
+        use proptest::prelude::*;
+        let event = (0..6u8, 0..3000u16, 0..5u16);
+        let run = |events: Vec<(u8, u16, u16)>| {
+            let mut model = Model::default();
+            let mut plain = BTreeMap::<String, (DeviceState, Option<String>, u16)>::new();
+            let mut tag = 1;
+            for (what, device, value) in events {
+                let name = format!("d-{device}");
+                match what {
+                    0..=2 => {
+                        tag += 1;
+                        let registration = RegistrationKey(tag);
+                        model.present(Seed { registration, ..Seed::registered(&name, &[3, value]) });
+                        let entry = plain.entry(name).or_insert((DeviceState::Online, None, value));
+                        (entry.0, entry.2) = (DeviceState::Online, value);
+                    }
+                    3 => {
+                        model.sleeps(&name, value % 2 == 0);
+                        if let Some(entry) = plain.get_mut(&name).filter(|it| it.0 != DeviceState::Offline) {
+                            entry.0 = awake_or(value % 2 == 0);
+                        }
+                    }
+                    4 => {
+                        model.described(&name, 1, &format!("m{value}"));
+                        if let Some(entry) = plain.get_mut(&name) {
+                            entry.1 = Some(format!("m{value}"));
+                        }
+                    }
+                    _ => {
+                        model.forget(&name);
+                        plain.remove(&name);
+                    }
+                }
+            }
+            let is_model = |entry: &(DeviceState, Option<String>, u16)| entry.1.as_deref() == Some("m2");
+            let filters: [(DeviceFilter, &dyn Fn(&(DeviceState, Option<String>, u16)) -> bool); 4] = [
+                (all(), &|_| true),
+                (DeviceFilter { model: Some("m2".into()), ..all() }, &is_model),
+                (DeviceFilter { states: vec![DeviceState::Asleep], ..all() }, &|it| {
+                    it.0 == DeviceState::Asleep
+                }),
+                (DeviceFilter { object: Some(4), ..all() }, &|it| it.0 != DeviceState::Offline && it.2 == 4),
+            ];
+            for (filter, fits) in filters {
+                let fitting: Vec<_> =
+                    plain.iter().filter(|(_, it)| fits(it)).map(|(name, _)| name.clone()).collect();
+                let behind: Vec<_> = fitting.iter().filter(|name| name.as_str() > "d-2").cloned().collect();
+                assert_eq!(names(&model, &filter, None, usize::MAX - 1).0, fitting);
+                assert_eq!(names(&model, &filter, Some("d-2"), 7).0, behind[..behind.len().min(7)]);
+                let count: usize = model.counts(&filter, CountBy::State).iter().map(|(_, count)| count).sum();
+                assert_eq!(count, fitting.len());
+            }
+        };
+        let mut config = ProptestConfig::with_cases(24);
+        config.failure_persistence = None;
+        proptest!(config, |(events in prop::collection::vec(event, 0..6000))| run(events));
+    }
+
+    #[test]
+    fn the_end_of_an_earlier_registration_says_nothing_of_a_later_one() {
+        let mut model = Model::default();
+        add(&mut model, "a", &[3]);
+        model.present(Seed { registration: RegistrationKey(2), ..Seed::registered("a", &[3]) });
+        model.left("a", RegistrationKey(1), 9_000_000);
+        assert_eq!(model.record("a").unwrap().state, DeviceState::Online);
+        model.left("a", RegistrationKey(2), 9_000_000);
+        model.sleeps("a", false);
+        let record = model.record("a").unwrap();
+        assert_eq!((record.state, record.last_contact), (DeviceState::Offline, 9_000_000));
+    }
+
+    #[test]
+    fn what_is_saved_comes_back() {
+        let mut model = Model::default();
+        for name in ["a", "b", "c"] {
+            add(&mut model, name, &[3]);
+        }
+        for (resource, text) in [(0, "Ocean"), (1, "m"), (2, "s-1"), (3, "1.2"), (18, "rev b"), (19, "7")] {
+            model.described("b", resource, text);
+        }
+        model.was_read("b", 5_000_000);
+        model.left("c", RegistrationKey(1), 7_000_000);
+        let (mut rows, next) = model.take_unsaved(None, 2, 9);
+        rows.extend(model.take_unsaved(next, usize::MAX, 9).0);
+        assert!(!model.is_any_unsaved());
+        assert_eq!(rows.len(), 3);
+
+        let seeds = vec![Seed::registered("b", &[3]), Seed::registered("d", &[3])];
+        let again = Model::start(rows, seeds);
+        assert_eq!(names(&again, &all(), None, 9).0, ["a", "b", "c", "d"]);
+        assert_eq!(again.record("b"), model.record("b"));
+        assert_eq!(again.record("c"), model.record("c"));
+        assert_eq!(again.record("a").unwrap().state, DeviceState::Offline);
+        assert!(!again.can_be_asked("b", 0) && again.can_be_asked("d", 0));
+    }
+
+    #[test]
+    fn strangers_that_left_are_forgotten_when_there_are_many() {
+        let mut model = Model::default();
+        for number in 0..=MOST_STRANGERS {
+            let name = format!("s-{number}");
+            model.present(Seed { proved: false, ..Seed::registered(&name, &[3]) });
+            model.left(&name, RegistrationKey(1), 0);
+        }
+        add(&mut model, "proved", &[3]);
+        model.left("proved", RegistrationKey(1), 0);
+        let counts = model.counts(&all(), CountBy::State);
+        assert_eq!(counts, [(Some("offline".into()), MOST_STRANGERS + 1)]);
+    }
+}
