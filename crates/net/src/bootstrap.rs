@@ -2,6 +2,7 @@
 //!
 //! Nothing here is saved: a device whose bootstrap breaks off asks again.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use std::time::Duration;
 
 use buoy_coap::time::Instant;
 use buoy_server::{
-    BootstrapDirectory, BootstrapEvent, BootstrapLimits, BootstrapOutbox, BootstrapRequest, BootstrapShard,
-    BootstrapVerdict, Directory as _, Outbox, Peer,
+    BootstrapConfig, BootstrapDirectory, BootstrapEvent, BootstrapLimits, BootstrapOutbox, BootstrapRequest,
+    BootstrapShard, BootstrapVerdict, Directory as _, Outbox, Peer,
 };
 use mio::{Events, Interest, Poll, Token};
 
@@ -28,8 +29,23 @@ const WAKE: Token = Token(2);
 const BATCHES_PER_TURN: usize = 4;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Decides about a device that asks. The name is the one that its credentials prove; `None` over plain CoAP.
+/// Decides about a device that asks, without waiting for anything. The name is the one that its credentials prove; `None` over plain CoAP.
 pub type Decide = Box<dyn FnMut(&BootstrapRequest<'_>, Option<Arc<str>>) -> BootstrapVerdict + Send>;
+
+/// Makes the configuration of an endpoint, away from this thread, and hands it in by [`Handover::prepared`]. It may be asked for one that it
+/// is making already, and then hands it in once.
+pub type Prepare = Box<dyn FnMut(Arc<str>, Handover) + Send>;
+
+/// The way back from who makes configurations. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handover(Mailbox<Message>);
+
+impl Handover {
+    /// The configuration of an endpoint is made, or can't be, for this reason.
+    pub fn prepared(&self, endpoint: Arc<str>, made: Result<Arc<BootstrapConfig>, Cow<'static, str>>) {
+        self.0.send(Message::Prepared(endpoint, made));
+    }
+}
 
 /// What the bootstrap server is made of.
 pub struct BootstrapParts {
@@ -41,6 +57,8 @@ pub struct BootstrapParts {
     pub directory: Endpoints,
     /// What becomes of devices.
     pub decide: Decide,
+    /// Makes their configurations.
+    pub prepare: Prepare,
     /// Where events go.
     pub publish: Box<dyn FnMut(BootstrapEvent) + Send>,
     /// The clock.
@@ -77,6 +95,7 @@ impl BootstrapHandle {
 #[derive(Debug)]
 enum Message {
     Cancel(Arc<str>),
+    Prepared(Arc<str>, Result<Arc<BootstrapConfig>, Cow<'static, str>>),
     Stop,
 }
 
@@ -104,6 +123,8 @@ pub fn start(mut parts: BootstrapParts) -> io::Result<(BootstrapHandle, JoinHand
         secure,
         directory: parts.directory,
         decide: parts.decide,
+        prepare: parts.prepare,
+        handover: Handover(messages.clone()),
         publish: parts.publish,
         clock: parts.clock,
         poll,
@@ -121,6 +142,8 @@ struct Thread {
     secure: Option<Secure>,
     directory: Endpoints,
     decide: Decide,
+    prepare: Prepare,
+    handover: Handover,
     publish: Box<dyn FnMut(BootstrapEvent) + Send>,
     clock: Clock,
     poll: Poll,
@@ -165,6 +188,9 @@ impl Thread {
             while let Some(message) = self.inbox.next() {
                 match message {
                     Message::Cancel(endpoint) => self.cancel(&endpoint),
+                    Message::Prepared(endpoint, made) => {
+                        self.engine.prepared(self.clock.now(), &endpoint, made, &mut self.answers);
+                    }
                     Message::Stop => return Ok(()),
                 }
             }
@@ -245,6 +271,9 @@ impl Thread {
             secure.send_flights(&self.outbox);
             let (datagrams, bytes) = self.answers.datagrams_mut();
             secure.send(datagrams, bytes);
+        }
+        for endpoint in self.answers.to_prepare.drain(..) {
+            (self.prepare)(endpoint, self.handover.clone());
         }
         self.answers.events.drain(..).for_each(&mut self.publish);
         self.answers.clear();
