@@ -4,7 +4,6 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use crate::directory::Endpoints;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::secure::{Secure, SecureParts, seed};
 use crate::supervision::Supervisor;
-use crate::udp::{self, Part, Receiver};
+use crate::udp::{self, Arrival, Part, Receiver, Ways};
 
 const PLAIN: Token = Token(0);
 const SECURE: Token = Token(1);
@@ -120,6 +119,7 @@ pub fn start(mut parts: BootstrapParts) -> io::Result<(BootstrapHandle, JoinHand
     let thread = Thread {
         engine: BootstrapShard::new(BootstrapLimits::default(), seed()?),
         plain: parts.plain,
+        ways: Ways::default(),
         secure,
         directory: parts.directory,
         decide: parts.decide,
@@ -139,6 +139,8 @@ pub fn start(mut parts: BootstrapParts) -> io::Result<(BootstrapHandle, JoinHand
 struct Thread {
     engine: BootstrapShard,
     plain: Option<mio::net::UdpSocket>,
+    /// To its peers.
+    ways: Ways,
     secure: Option<Secure>,
     directory: Endpoints,
     decide: Decide,
@@ -223,9 +225,12 @@ impl Thread {
     }
 
     fn receive_plain(&mut self, receiver: &mut Receiver) -> bool {
-        let Self { plain: Some(socket), engine, decide, answers, clock, .. } = self else { return false };
+        let Self { plain: Some(socket), ways, engine, decide, answers, clock, .. } = self else {
+            return false;
+        };
         receiver.receive_some(socket, BATCHES_PER_TURN, |part| {
-            let Part::Datagram(from, datagram) = part else { return };
+            let Part::Datagram(Arrival { from, local }, datagram) = part else { return };
+            ways.heard(from, local);
             let mut decide = |request: &BootstrapRequest<'_>| decide(request, None);
             engine.handle_datagram(clock.now(), Peer::plain(from), datagram, &mut decide, answers);
         })
@@ -234,17 +239,17 @@ impl Thread {
     fn receive_secure(&mut self, receiver: &mut Receiver) -> bool {
         let Some(socket) = self.secure.as_ref().map(|secure| secure.socket.clone()) else { return false };
         receiver.receive_some(&socket, BATCHES_PER_TURN, |part| {
-            let Part::Datagram(from, records) = part else { return };
-            self.take_records(self.clock.now(), from, records);
+            let Part::Datagram(arrival, records) = part else { return };
+            self.take_records(self.clock.now(), arrival, records);
         })
     }
 
-    fn take_records(&mut self, now: Instant, from: SocketAddr, records: &mut [u8]) {
+    fn take_records(&mut self, now: Instant, arrival: Arrival, records: &mut [u8]) {
         let Self { secure: Some(secure), engine, decide, directory, answers, outbox, .. } = self else {
             return;
         };
         let mut proved = ProvedDevices { decide, sessions: directory };
-        secure.receive(now, from, records, outbox, |peer, datagram, _| {
+        secure.receive(now, arrival, records, outbox, |peer, datagram, _| {
             engine.handle_datagram(now, peer, datagram, &mut proved, answers);
         });
         secure.take_happenings();
@@ -265,7 +270,7 @@ impl Thread {
     fn send(&mut self) {
         if let Some(socket) = &self.plain {
             let plain = self.answers.datagrams().filter(|(peer, _)| peer.session.is_none());
-            udp::send_batch(socket, plain.map(|(peer, datagram)| (peer.address, datagram)));
+            udp::send_batch(socket, &self.ways, plain.map(|(peer, datagram)| (peer.address, datagram)));
         }
         if let Some(secure) = &mut self.secure {
             secure.send_flights(&self.outbox);

@@ -27,7 +27,7 @@ use serde_bytes::Bytes;
 use crate::clock::calendar;
 use crate::directory::Endpoints;
 use crate::sessions::LastHeard;
-use crate::udp;
+use crate::udp::{self, Arrival, Ways};
 
 /// Bytes of a connection ID behind the one that names the shard: nobody guesses them.
 const CID_RANDOM: u8 = 7;
@@ -131,6 +131,8 @@ pub(crate) enum Happening {
 pub(crate) struct Secure {
     number: u8,
     pub(crate) socket: Arc<mio::net::UdpSocket>,
+    /// To the peers.
+    ways: Ways,
     config: Arc<ServerConfig>,
     identities: Arc<dyn Identities>,
     directory: Endpoints,
@@ -208,6 +210,7 @@ impl Secure {
         let mut secure = Self {
             number,
             socket: Arc::new(parts.socket),
+            ways: Ways::default(),
             config: parts.config,
             identities: parts.identities,
             directory,
@@ -310,12 +313,13 @@ impl Secure {
     pub(crate) fn receive(
         &mut self,
         now: Instant,
-        from: SocketAddr,
+        Arrival { from, local }: Arrival,
         datagram: &mut [u8],
         outbox: &mut Outbox,
         mut deliver: impl FnMut(Peer, &[u8], &mut Outbox),
     ) {
         self.tickets.rotate_if_due(now);
+        self.ways.heard(from, local);
         let mut datagram = Datagram::new(datagram);
         loop {
             let environment = ServerEnvironment {
@@ -459,14 +463,18 @@ impl Secure {
 
     /// Sends the records of handshakes.
     pub(crate) fn send_flights(&self, outbox: &Outbox) {
-        udp::send_batch(&self.socket, outbox.flights.iter().map(|(to, flight)| (*to, &**flight)));
+        udp::send_batch(&self.socket, &self.ways, outbox.flights.iter().map(|(to, flight)| (*to, &**flight)));
     }
 
     /// Puts records around the datagrams of sessions, where they stand, and sends them.
     pub(crate) fn send(&mut self, datagrams: &mut [(Peer, Range<usize>)], bytes: &mut [u8]) {
         self.seal(datagrams, bytes);
         let sealed = datagrams.iter().filter(|(peer, record)| peer.session.is_some() && !record.is_empty());
-        udp::send_batch(&self.socket, sealed.map(|(peer, record)| (peer.address, &bytes[record.clone()])));
+        udp::send_batch(
+            &self.socket,
+            &self.ways,
+            sealed.map(|(peer, record)| (peer.address, &bytes[record.clone()])),
+        );
     }
 
     /// Those that can't be sent get no bytes.

@@ -108,7 +108,8 @@ impl World {
 
     fn give(&mut self, from: SocketAddr, datagram: &mut [u8]) {
         let delivered = &self.delivered;
-        self.secure.receive(self.now, from, datagram, &mut self.outbox, |peer, data, _| {
+        let arrival = Arrival { from, local: None };
+        self.secure.receive(self.now, arrival, datagram, &mut self.outbox, |peer, data, _| {
             delivered.borrow_mut().push((peer.session.unwrap(), data.to_vec()));
         });
     }

@@ -102,7 +102,10 @@ mod tests {
         ways.heard(peer(1), ip("192.0.2.1"));
         ways.heard(peer(2), ip("192.0.2.2"));
         ways.heard(peer(3), None);
-        assert_eq!([1, 2, 3].map(|it| ways.local_for(peer(it))), ["192.0.2.1", "192.0.2.2", "192.0.2.1"].map(ip));
+        assert_eq!(
+            [1, 2, 3].map(|it| ways.local_for(peer(it))),
+            ["192.0.2.1", "192.0.2.2", "192.0.2.1"].map(ip)
+        );
         ways.heard(peer(2), ip("192.0.2.1"));
         ways.heard(peer(1), ip("192.0.2.2"));
         assert_eq!([1, 2].map(|it| ways.local_for(peer(it))), ["192.0.2.2", "192.0.2.1"].map(ip));
