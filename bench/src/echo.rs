@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, SocketAddrV4};
 
 use anyhow::{Context, Result};
-use buoy_net::udp::{self, Receiver, send_batch};
+use buoy_net::udp::{self, Receiver, Ways, send_batch};
 
 /// Starts the server in a thread that ends with the program.
 pub(crate) fn start() -> Result<SocketAddrV4> {
@@ -18,7 +18,7 @@ pub(crate) fn start() -> Result<SocketAddrV4> {
         loop {
             while receiver.receive(&socket).is_ok() {
                 let all: Vec<_> = receiver.datagrams().collect();
-                send_batch(&socket, all.into_iter());
+                send_batch(&socket, &Ways::default(), all.into_iter());
             }
             if poll.poll(&mut events, None).is_err() {
                 return;

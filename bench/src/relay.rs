@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
 use buoy_net::udp::crowd::Crowd;
-use buoy_net::udp::{self, Receiver, send_batch};
+use buoy_net::udp::{self, Receiver, Ways, send_batch};
 use mio::{Events, Interest, Poll, Token};
 
 /// As long as Buoy's.
@@ -96,7 +96,7 @@ impl Relay {
             requests.push((SocketAddrV4::new(device, self.port_of_devices).into(), datagram, length));
         }
         let datagrams = requests.iter().map(|(device, datagram, length)| (*device, &datagram[..*length]));
-        send_batch(&self.socket, datagrams);
+        send_batch(&self.socket, &Ways::default(), datagrams);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Packag
 use crate::circles;
 use crate::licence::is_allowed;
 use crate::outcome::Outcome;
+use crate::secrets;
 
 /// The edges that are allowed. A new one needs a decision record in docs/adr.
 const EDGES: &[(&str, &[&str])] = &[
@@ -19,7 +20,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("services", &["server", "fleet", "store", "net", "dtls", "ota", "lwm2m", "coap", "api"]),
     ("net", &["server", "client", "dtls", "coap"]),
     ("store", &["lwm2m", "fleet"]),
-    ("fleet", &["lwm2m"]),
+    ("fleet", &["lwm2m", "time"]),
     ("api", &["lwm2m"]),
     ("server", &["lwm2m", "coap"]),
     ("client", &["lwm2m", "coap", "ota"]),
@@ -57,6 +58,7 @@ pub(crate) fn step() -> Result<Outcome> {
         packages += metadata.packages.len() - metadata.workspace_members.len();
     }
     complaints.extend(circles::complaints(Path::new("crates"))?);
+    complaints.extend(secrets::complaints(Path::new("crates"))?);
     Ok(if complaints.is_empty() {
         Outcome::passed(format!("{crates} crates of ours, {packages} from elsewhere"))
     } else {

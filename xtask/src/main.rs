@@ -13,6 +13,7 @@ mod lints;
 mod no_std;
 mod outcome;
 mod postgres;
+mod secrets;
 mod steps;
 
 use std::path::{Path, PathBuf};

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::credentials::Secret;
+
 /// The configuration of the devices whose names fit a pattern. Of several that fit, the one with the most characters that are no
 /// `*` holds. `{endpoint}` in a text stands for the device's name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -112,16 +114,18 @@ pub enum BootstrapCredentials {
         /// The identity, as text.
         identity: String,
         /// The key.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        key: String,
+        #[serde(default, skip_serializing_if = "Secret::is_empty")]
+        #[schema(value_type = String)]
+        key: Secret,
     },
     /// These raw public keys.
     Rpk {
         /// The device's SubjectPublicKeyInfo.
         public_key: String,
         /// The device's private key (PKCS#8).
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        private_key: String,
+        #[serde(default, skip_serializing_if = "Secret::is_empty")]
+        #[schema(value_type = String)]
+        private_key: Secret,
         /// The server's SubjectPublicKeyInfo; this server's own if there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         server_public_key: Option<String>,
@@ -131,8 +135,9 @@ pub enum BootstrapCredentials {
         /// The device's certificate (DER).
         certificate: String,
         /// The device's private key (PKCS#8).
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        private_key: String,
+        #[serde(default, skip_serializing_if = "Secret::is_empty")]
+        #[schema(value_type = String)]
+        private_key: Secret,
         /// The server's certificate (DER); this server's own if there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         server_certificate: Option<String>,
@@ -149,7 +154,7 @@ impl BootstrapCredentials {
         match &mut public {
             Self::Psk { key: secret, .. }
             | Self::Rpk { private_key: secret, .. }
-            | Self::X509 { private_key: secret, .. } => secret.clear(),
+            | Self::X509 { private_key: secret, .. } => *secret = Secret::default(),
             Self::MintPsk | Self::None => {}
         }
         public

@@ -16,10 +16,22 @@ impl Secret {
         Self(digits)
     }
 
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Its hexadecimal digits.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(digits: String) -> Self {
+        Self::new(digits)
     }
 }
 

@@ -17,6 +17,7 @@ mod store;
 #[cfg(target_os = "linux")]
 mod swarm;
 mod tunnel;
+mod uri;
 
 use std::process::ExitCode;
 

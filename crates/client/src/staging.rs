@@ -377,11 +377,9 @@ enum Scheme {
 /// The scheme of a URI that names a host and perhaps a port, and nothing else.
 fn scheme(uri: &str) -> Option<Scheme> {
     let (scheme, rest) = uri.split_once("://")?;
-    let scheme = match scheme {
-        "coap" => Scheme::Coap,
-        "coaps" => Scheme::Coaps,
-        _ => return None,
-    };
+    // The same in any case (RFC 3986 section 3.1).
+    let known = [("coap", Scheme::Coap), ("coaps", Scheme::Coaps)];
+    let (_, scheme) = known.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(scheme))?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     let (host, port) = match authority.strip_prefix('[') {
         Some(inner) => {
@@ -597,9 +595,14 @@ mod tests {
 
     #[test]
     fn a_uri_names_a_scheme_a_host_and_perhaps_a_port() {
-        for uri in
-            ["coap://192.0.2.1", "coaps://lwm2m.example.org:5684", "coaps://[2001:db8::1]:5684/", "coap://h/"]
-        {
+        for uri in [
+            "coap://192.0.2.1",
+            "coaps://lwm2m.example.org:5684",
+            "coaps://[2001:db8::1]:5684/",
+            "coap://h/",
+            "CoAP://h",
+            "COAPS://h",
+        ] {
             assert!(scheme(uri).is_some(), "{uri}");
         }
         for uri in [

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::crypto::{Provider, hmac_sha256, sha256};
 use crate::failure::Message;
 use crate::handshake::inbox::{Arrived, Fragment, put_message_header};
-use crate::handshake::message::ClientHello;
+use crate::handshake::message::{ClientHello, HelloHead};
 use crate::handshake::server::{Accepted, Server, ServerEnvironment};
 use crate::record::{ContentType, Datagram, OLD_VERSION, OuterType, Record, put_header};
 use crate::resumption::{Remembered, SessionId};
@@ -59,6 +59,11 @@ pub(crate) enum Hello {
     Ignored,
     Answer(usize),
     Good(GoodHello),
+    /// The first fragment of one whose cookie is good.
+    Begun {
+        #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only an endpoint puts it together"))]
+        random: [u8; 32],
+    },
 }
 
 /// A ClientHello with a good cookie.
@@ -97,9 +102,11 @@ impl Acceptor {
         out: &mut [u8],
     ) -> Accept<P> {
         let Some(record) = datagram.next_record(0) else { return Accept::Ignored };
+        let Some(fragment) = client_hello(&record) else { return Accept::Ignored };
         let address = sha256::<P>(&[address]);
-        match self.judge::<P>(&address, &record, out) {
-            Hello::Ignored => Accept::Ignored,
+        match self.judge::<P>(&address, &fragment, record.sequence, out) {
+            // Nothing here keeps the fragments that came before.
+            Hello::Ignored | Hello::Begun { .. } => Accept::Ignored,
             Hello::Answer(length) => Accept::Answer(length),
             Hello::Good(hello) => {
                 let connection = hello.into_connection(environment, context, local_cid, None);
@@ -108,35 +115,57 @@ impl Acceptor {
         }
     }
 
+    /// Judges a ClientHello, whole or its first fragment. The cookie stands so far in front that the first fragment has it, and it covers what
+    /// stands before it: so a hello in fragments is judged, and asked to come again, without keeping anything.
     pub(crate) fn judge<P: Provider>(
         &self,
         address: &[u8; 32],
-        record: &Record<'_>,
+        fragment: &Fragment<'_>,
+        record_sequence: u64,
         out: &mut [u8],
     ) -> Hello {
-        let Some(fragment) = client_hello(record) else { return Hello::Ignored };
-        // What is in pieces can't be judged without keeping the pieces.
-        let Ok(hello) = ClientHello::parse(fragment.body) else { return Hello::Ignored };
-        let Ok(parts) = ClientHello::without_cookie(fragment.body) else { return Hello::Ignored };
-        let expected = self.current.cookie::<P>(address, parts);
+        if fragment.offset > 0 {
+            return Hello::Ignored;
+        }
+        let Ok(head) = HelloHead::parse(fragment.body) else { return Hello::Ignored };
+        let whole = fragment.is_whole().then(|| ClientHello::parse(fragment.body));
+        if let Some(Err(Malformed)) = whole {
+            return Hello::Ignored;
+        }
+        let length = usize::try_from(fragment.total).unwrap_or(usize::MAX).saturating_sub(head.cookie.len());
+        let cookie = |secret: &Secret| secret.cookie::<P>(address, head.before_cookie, length);
+        let expected = cookie(&self.current);
         // A hello without a cookie, which a flood is made of, costs one hash.
-        let is_good = hello.cookie.len() == COOKIE_LENGTH
-            && (bool::from(hello.cookie.ct_eq(&expected))
-                || bool::from(hello.cookie.ct_eq(&self.previous.cookie::<P>(address, parts))));
-        if is_good {
-            return Hello::Good(GoodHello {
+        let is_good = head.cookie.len() == COOKIE_LENGTH
+            && (bool::from(head.cookie.ct_eq(&expected))
+                || bool::from(head.cookie.ct_eq(&cookie(&self.previous))));
+        match whole {
+            Some(Ok(hello)) if is_good => Hello::Good(GoodHello {
                 random: hello.random,
                 session_id: SessionId::new(hello.session_id).unwrap_or_default(),
-                arrived: Arrived::whole(&fragment),
+                arrived: Arrived::whole(fragment),
                 message_sequence: fragment.sequence,
-                record_sequence: record.sequence,
-            });
+                record_sequence,
+            }),
+            None if is_good => Hello::Begun { random: head.random },
+            _ => answer(record_sequence, &expected, out).map_or(Hello::Ignored, Hello::Answer),
         }
-        answer(record.sequence, &expected, out).map_or(Hello::Ignored, Hello::Answer)
     }
 }
 
 impl GoodHello {
+    /// One that came in fragments, the first of which had a good cookie; `None` if the whole makes no sense.
+    #[cfg(feature = "server")]
+    pub(crate) fn put_together(
+        arrived: Arrived,
+        message_sequence: u16,
+        record_sequence: u64,
+    ) -> Option<Self> {
+        let hello = ClientHello::parse(arrived.body()).ok()?;
+        let (random, session_id) = (hello.random, SessionId::new(hello.session_id).unwrap_or_default());
+        Some(Self { random, session_id, arrived, message_sequence, record_sequence })
+    }
+
     pub(crate) fn into_connection<P: Provider>(
         self,
         environment: ServerEnvironment<'_>,
@@ -158,14 +187,16 @@ impl Secret {
         secret
     }
 
-    fn cookie<P: Provider>(&self, address: &[u8; 32], hello: [&[u8]; 2]) -> [u8; COOKIE_LENGTH] {
-        let [head, tail] = hello;
-        let hash = hmac_sha256::<P>(&self.0, &[address, head, tail]);
+    /// Of an address, and of what of a hello must be the same when it comes again: what stands before the cookie, and how long it is without
+    /// it (RFC 6347 section 4.2.1). The rest is protected by Finished.
+    fn cookie<P: Provider>(&self, address: &[u8; 32], head: &[u8], length: usize) -> [u8; COOKIE_LENGTH] {
+        let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+        let hash = hmac_sha256::<P>(&self.0, &[address, head, &length]);
         hash.first_chunk().copied().unwrap_or_default()
     }
 }
 
-/// The ClientHello in a record, if it is one and whole.
+/// The ClientHello in a record, or the fragment of one, if there is nothing else.
 pub(crate) fn client_hello<'a>(record: &'a Record<'_>) -> Option<Fragment<'a>> {
     if (record.outer_type, record.epoch) != (OuterType::Plain(ContentType::Handshake), 0) {
         return None;
@@ -176,7 +207,7 @@ pub(crate) fn client_hello<'a>(record: &'a Record<'_>) -> Option<Fragment<'a>> {
         reader.end()?;
         Ok(fragment)
     };
-    parse().ok().filter(|fragment| fragment.message == Message::ClientHello && fragment.is_whole())
+    parse().ok().filter(|fragment| fragment.message == Message::ClientHello)
 }
 
 /// The HelloVerifyRequest. It takes its number from the ClientHello, so that no counter is needed.

@@ -12,6 +12,7 @@
 //! time of [`Endpoint::next_timeout`].
 
 mod admission;
+mod assembly;
 mod index;
 mod lifecycle;
 mod routing;
@@ -23,6 +24,7 @@ use core::time::Duration;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use assembly::Assembly;
 use hashbrown::{HashMap, HashTable};
 use rand_core::CryptoRng;
 use siphasher::sip::SipHasher13;
@@ -221,6 +223,7 @@ pub struct Endpoint<A: Address, P: Provider = RustCrypto> {
     sweep: Sweep,
     outbox: VecDeque<u32>,
     answers: VecDeque<(A, [u8; ANSWER_LENGTH])>,
+    assembly: Assembly<A>,
     events: VecDeque<Event<A>>,
     remembered: VecDeque<Remembered>,
 }
@@ -292,6 +295,7 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
             sweep: Sweep { next_slot: 0, due: None },
             outbox: VecDeque::new(),
             answers: VecDeque::new(),
+            assembly: Assembly::new(),
             events: VecDeque::new(),
             remembered: VecDeque::new(),
         }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buoy_lwm2m::path::Path;
+use buoy_time::{Calendar, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::verdict::{Running, Said, Since, result_name, state_name};
@@ -72,6 +73,13 @@ struct Facts {
     since: Since,
     orders: u8,
     executes: u8,
+}
+
+impl Facts {
+    fn map_times(&mut self, map: impl Fn(u64) -> u64) {
+        self.limit_at = map(self.limit_at);
+        self.history.iter_mut().for_each(|entry| entry.at = map(entry.at));
+    }
 }
 
 /// What is asked again after a restart.
@@ -236,7 +244,7 @@ pub enum End {
 /// A stage that was entered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// When, in milliseconds since the epoch.
+    /// When: in the time of the engine while it has the update, and milliseconds since 1970 in records and for those who are told.
     pub at: u64,
     /// Which.
     pub stage: Stage,
@@ -412,7 +420,7 @@ impl Update {
         matches!(self.facts.stage, Stage::Ended(_))
     }
 
-    /// When [`Input::Timeout`] is due (milliseconds since the epoch).
+    /// When [`Input::Timeout`] is due, in the time that is passed in.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
         if self.has_ended() {
@@ -420,6 +428,24 @@ impl Update {
         }
         let limit = self.work.last_words_until.unwrap_or(self.facts.limit_at);
         Some(self.work.ask_at.map_or(limit, |at| at.min(limit)))
+    }
+
+    /// The update with dates by the calendar, as it is saved and shown. The calendar may have been set since a stage was entered.
+    pub(crate) fn dated(&self, calendar: Calendar) -> Self {
+        let mut update = self.clone();
+        update.facts.map_times(|at| calendar.date_of(Instant::from_millis(at)));
+        update
+    }
+
+    /// The update of dates in the engine's time, in which it goes on.
+    pub(crate) fn undated(mut self, calendar: Calendar) -> Self {
+        self.facts.map_times(|date| calendar.instant_of(date).as_millis());
+        self
+    }
+
+    /// Its record is to be made anew.
+    pub(crate) fn touch(&mut self) {
+        self.work.change = self.work.change.max(Change::Facts);
     }
 
     /// What has changed since this was last asked.

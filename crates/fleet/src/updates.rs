@@ -7,6 +7,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use buoy_time::{Calendar, Instant};
+
 use crate::update::{Answer, Change, End, Goal, Input, Patience, Step, Update, UpdateRecord, Value};
 
 /// The open updates of a server.
@@ -17,7 +19,15 @@ pub struct Updates {
     timers: BTreeSet<(u64, u64)>,
     next_id: u64,
     steps: Vec<Step>,
+    /// What is saved and told is dated by it.
+    calendar: Calendar,
+    /// The calendar by which all records of open updates are dated.
+    saved_by: Calendar,
 }
+
+/// By so many milliseconds the dates of open updates may be wrong in their records: a clock that is corrected bit by bit must not have all
+/// of them written over and over.
+const DATES_MAY_DIFFER: u64 = 1000;
 
 #[derive(Debug)]
 struct Open {
@@ -97,6 +107,26 @@ impl Updates {
             timers: BTreeSet::new(),
             next_id: last_id.saturating_add(1),
             steps: Vec::new(),
+            calendar: Calendar::default(),
+            saved_by: Calendar::default(),
+        }
+    }
+
+    /// How the calendar stands to the time that is passed in. When it was set, the records of all open updates are made anew.
+    pub fn set_calendar(&mut self, now: u64, calendar: Calendar, outbox: &mut Outbox) {
+        self.calendar = calendar;
+        let date = |calendar: Calendar| calendar.date_of(Instant::from_millis(now));
+        if date(calendar).abs_diff(date(self.saved_by)) <= DATES_MAY_DIFFER {
+            return;
+        }
+        self.saved_by = calendar;
+        let mut open: Vec<u64> = self.open.keys().copied().collect();
+        open.sort_unstable();
+        for id in open {
+            if let Some(open) = self.open.get_mut(&id) {
+                open.update.touch();
+                self.after(id, outbox);
+            }
         }
     }
 
@@ -153,7 +183,7 @@ impl Updates {
         was_open
     }
 
-    /// Takes an open update up again after a restart. One whose record cannot be read ends with that reason.
+    /// Takes an open update up again after a restart; the calendar is to be set before. One whose record cannot be read ends with that reason.
     pub fn restore(&mut self, now: u64, record: &UpdateRecord, outbox: &mut Outbox) {
         self.next_id = self.next_id.max(record.id.saturating_add(1));
         match Update::restore(record) {
@@ -162,12 +192,13 @@ impl Updates {
                 outbox.records.push(update.record());
                 outbox.progress.push(update);
             }
-            Some(mut update) => {
+            Some(update) => {
+                let mut update = update.undated(self.calendar);
                 update.resume(now, &mut self.steps);
                 self.insert(update, outbox);
             }
             None => {
-                let update = Update::of_damaged_record(now, record);
+                let update = Update::of_damaged_record(now, record).dated(self.calendar);
                 outbox.records.push(update.record());
                 outbox.progress.push(update);
             }
@@ -187,7 +218,7 @@ impl Updates {
         }
     }
 
-    /// When [`Updates::handle_timeout`] is due (milliseconds since the epoch).
+    /// When [`Updates::handle_timeout`] is due, in the time that is passed in.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<u64> {
         self.timers.first().map(|(at, _)| *at)
@@ -205,9 +236,10 @@ impl Updates {
     pub fn end_batch(&mut self, outbox: &mut Outbox) {
         for id in std::mem::take(&mut outbox.changed) {
             let Some(open) = self.open.get_mut(&id) else { continue };
-            outbox.records.push(open.update.record());
+            let update = open.update.dated(self.calendar);
+            outbox.records.push(update.record());
             if std::mem::take(&mut open.change) == Change::Stage {
-                outbox.progress.push(open.update.clone());
+                outbox.progress.push(update);
             }
         }
     }
@@ -255,6 +287,7 @@ impl Updates {
     fn remove(&mut self, id: u64, outbox: &mut Outbox) {
         let Some(Open { update, .. }) = self.open.remove(&id) else { return };
         self.by_endpoint.remove(update.endpoint());
+        let update = update.dated(self.calendar);
         outbox.records.push(update.record());
         outbox.progress.push(update);
     }

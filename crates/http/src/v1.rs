@@ -24,6 +24,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, RequestExt, Router, middleware};
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use super::MAX_BODY;
 use super::error::Problem;
@@ -123,6 +124,8 @@ impl<T: DeserializeOwned + 'static, S: Send + Sync> axum::extract::FromRequest<S
         check_type(request.headers(), "application/json")?;
         let bytes = request.extract::<Bytes, _>().await;
         let bytes = bytes.map_err(|error| not_taken(error.status(), error.body_text()))?;
+        // It may hold a key.
+        let bytes = Zeroizing::new(Vec::from(bytes));
         json_words::parse(&bytes).map(Self).map_err(Problem::bad_request)
     }
 }

@@ -2,16 +2,16 @@
 //!
 //! Nothing here is saved: a device whose bootstrap breaks off asks again.
 
+use std::borrow::Cow;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use buoy_coap::time::Instant;
 use buoy_server::{
-    BootstrapDirectory, BootstrapEvent, BootstrapLimits, BootstrapOutbox, BootstrapRequest, BootstrapShard,
-    BootstrapVerdict, Directory as _, Outbox, Peer,
+    BootstrapConfig, BootstrapDirectory, BootstrapEvent, BootstrapLimits, BootstrapOutbox, BootstrapRequest,
+    BootstrapShard, BootstrapVerdict, Directory as _, Outbox, Peer,
 };
 use mio::{Events, Interest, Poll, Token};
 
@@ -20,7 +20,7 @@ use crate::directory::Endpoints;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::secure::{Secure, SecureParts, seed};
 use crate::supervision::Supervisor;
-use crate::udp::{self, Part, Receiver};
+use crate::udp::{self, Arrival, Part, Receiver, Ways};
 
 const PLAIN: Token = Token(0);
 const SECURE: Token = Token(1);
@@ -28,8 +28,23 @@ const WAKE: Token = Token(2);
 const BATCHES_PER_TURN: usize = 4;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Decides about a device that asks. The name is the one that its credentials prove; `None` over plain CoAP.
+/// Decides about a device that asks, without waiting for anything. The name is the one that its credentials prove; `None` over plain CoAP.
 pub type Decide = Box<dyn FnMut(&BootstrapRequest<'_>, Option<Arc<str>>) -> BootstrapVerdict + Send>;
+
+/// Makes the configuration of an endpoint, away from this thread, and hands it in by [`Handover::prepared`]. It may be asked for one that it
+/// is making already, and then hands it in once.
+pub type Prepare = Box<dyn FnMut(Arc<str>, Handover) + Send>;
+
+/// The way back from who makes configurations. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handover(Mailbox<Message>);
+
+impl Handover {
+    /// The configuration of an endpoint is made, or can't be, for this reason.
+    pub fn prepared(&self, endpoint: Arc<str>, made: Result<Arc<BootstrapConfig>, Cow<'static, str>>) {
+        self.0.send(Message::Prepared(endpoint, made));
+    }
+}
 
 /// What the bootstrap server is made of.
 pub struct BootstrapParts {
@@ -41,6 +56,8 @@ pub struct BootstrapParts {
     pub directory: Endpoints,
     /// What becomes of devices.
     pub decide: Decide,
+    /// Makes their configurations.
+    pub prepare: Prepare,
     /// Where events go.
     pub publish: Box<dyn FnMut(BootstrapEvent) + Send>,
     /// The clock.
@@ -77,6 +94,7 @@ impl BootstrapHandle {
 #[derive(Debug)]
 enum Message {
     Cancel(Arc<str>),
+    Prepared(Arc<str>, Result<Arc<BootstrapConfig>, Cow<'static, str>>),
     Stop,
 }
 
@@ -101,9 +119,12 @@ pub fn start(mut parts: BootstrapParts) -> io::Result<(BootstrapHandle, JoinHand
     let thread = Thread {
         engine: BootstrapShard::new(BootstrapLimits::default(), seed()?),
         plain: parts.plain,
+        ways: Ways::default(),
         secure,
         directory: parts.directory,
         decide: parts.decide,
+        prepare: parts.prepare,
+        handover: Handover(messages.clone()),
         publish: parts.publish,
         clock: parts.clock,
         poll,
@@ -118,9 +139,13 @@ pub fn start(mut parts: BootstrapParts) -> io::Result<(BootstrapHandle, JoinHand
 struct Thread {
     engine: BootstrapShard,
     plain: Option<mio::net::UdpSocket>,
+    /// To its peers.
+    ways: Ways,
     secure: Option<Secure>,
     directory: Endpoints,
     decide: Decide,
+    prepare: Prepare,
+    handover: Handover,
     publish: Box<dyn FnMut(BootstrapEvent) + Send>,
     clock: Clock,
     poll: Poll,
@@ -165,6 +190,9 @@ impl Thread {
             while let Some(message) = self.inbox.next() {
                 match message {
                     Message::Cancel(endpoint) => self.cancel(&endpoint),
+                    Message::Prepared(endpoint, made) => {
+                        self.engine.prepared(self.clock.now(), &endpoint, made, &mut self.answers);
+                    }
                     Message::Stop => return Ok(()),
                 }
             }
@@ -197,9 +225,12 @@ impl Thread {
     }
 
     fn receive_plain(&mut self, receiver: &mut Receiver) -> bool {
-        let Self { plain: Some(socket), engine, decide, answers, clock, .. } = self else { return false };
+        let Self { plain: Some(socket), ways, engine, decide, answers, clock, .. } = self else {
+            return false;
+        };
         receiver.receive_some(socket, BATCHES_PER_TURN, |part| {
-            let Part::Datagram(from, datagram) = part else { return };
+            let Part::Datagram(Arrival { from, local }, datagram) = part else { return };
+            ways.heard(from, local);
             let mut decide = |request: &BootstrapRequest<'_>| decide(request, None);
             engine.handle_datagram(clock.now(), Peer::plain(from), datagram, &mut decide, answers);
         })
@@ -208,17 +239,17 @@ impl Thread {
     fn receive_secure(&mut self, receiver: &mut Receiver) -> bool {
         let Some(socket) = self.secure.as_ref().map(|secure| secure.socket.clone()) else { return false };
         receiver.receive_some(&socket, BATCHES_PER_TURN, |part| {
-            let Part::Datagram(from, records) = part else { return };
-            self.take_records(self.clock.now(), from, records);
+            let Part::Datagram(arrival, records) = part else { return };
+            self.take_records(self.clock.now(), arrival, records);
         })
     }
 
-    fn take_records(&mut self, now: Instant, from: SocketAddr, records: &mut [u8]) {
+    fn take_records(&mut self, now: Instant, arrival: Arrival, records: &mut [u8]) {
         let Self { secure: Some(secure), engine, decide, directory, answers, outbox, .. } = self else {
             return;
         };
         let mut proved = ProvedDevices { decide, sessions: directory };
-        secure.receive(now, from, records, outbox, |peer, datagram, _| {
+        secure.receive(now, arrival, records, outbox, |peer, datagram, _| {
             engine.handle_datagram(now, peer, datagram, &mut proved, answers);
         });
         secure.take_happenings();
@@ -239,12 +270,15 @@ impl Thread {
     fn send(&mut self) {
         if let Some(socket) = &self.plain {
             let plain = self.answers.datagrams().filter(|(peer, _)| peer.session.is_none());
-            udp::send_batch(socket, plain.map(|(peer, datagram)| (peer.address, datagram)));
+            udp::send_batch(socket, &self.ways, plain.map(|(peer, datagram)| (peer.address, datagram)));
         }
         if let Some(secure) = &mut self.secure {
             secure.send_flights(&self.outbox);
             let (datagrams, bytes) = self.answers.datagrams_mut();
             secure.send(datagrams, bytes);
+        }
+        for endpoint in self.answers.to_prepare.drain(..) {
+            (self.prepare)(endpoint, self.handover.clone());
         }
         self.answers.events.drain(..).for_each(&mut self.publish);
         self.answers.clear();

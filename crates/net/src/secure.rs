@@ -27,7 +27,7 @@ use serde_bytes::Bytes;
 use crate::clock::calendar;
 use crate::directory::Endpoints;
 use crate::sessions::LastHeard;
-use crate::udp;
+use crate::udp::{self, Arrival, Ways};
 
 /// Bytes of a connection ID behind the one that names the shard: nobody guesses them.
 const CID_RANDOM: u8 = 7;
@@ -44,6 +44,12 @@ const IDLE_WITHOUT_REGISTRATION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Every so often a part of the sessions is asked how long they were silent: all of them once an hour.
 const LOOK_FOR_IDLE: Duration = Duration::from_secs(60);
 const PARTS: usize = 60;
+/// What was received since a session was saved can be replayed after a crash: so old it may be.
+const SAVE_ROUND: Duration = Duration::from_secs(300);
+/// A round looks at the sessions in so many slices at the most, one each time it is called,
+const SLICES_A_ROUND: usize = 200;
+/// unless they would be smaller than this.
+const SMALLEST_SLICE: usize = 64;
 const TICKET_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Failed handshakes that are logged in a second; the rest is counted.
 const LOGGED_PER_SECOND: u32 = 10;
@@ -125,6 +131,8 @@ pub(crate) enum Happening {
 pub(crate) struct Secure {
     number: u8,
     pub(crate) socket: Arc<mio::net::UdpSocket>,
+    /// To the peers.
+    ways: Ways,
     config: Arc<ServerConfig>,
     identities: Arc<dyn Identities>,
     directory: Endpoints,
@@ -141,6 +149,14 @@ pub(crate) struct Secure {
     happenings: Vec<Happening>,
     failures: FailureLog,
     idle_search: IdleSearch,
+    save_round: SaveRound,
+}
+
+/// The saving of sessions over which something came.
+struct SaveRound {
+    began: Instant,
+    /// Of the sessions by index.
+    next: usize,
 }
 
 /// The search for silent sessions that carry no registration.
@@ -194,6 +210,7 @@ impl Secure {
         let mut secure = Self {
             number,
             socket: Arc::new(parts.socket),
+            ways: Ways::default(),
             config: parts.config,
             identities: parts.identities,
             directory,
@@ -208,6 +225,7 @@ impl Secure {
             happenings: Vec::new(),
             failures: FailureLog::default(),
             idle_search: IdleSearch { due: now + LOOK_FOR_IDLE, next: 0 },
+            save_round: SaveRound { began: now, next: 0 },
         };
         secure.import(now, parts.sessions, outbox);
         secure.take_events(now);
@@ -295,12 +313,13 @@ impl Secure {
     pub(crate) fn receive(
         &mut self,
         now: Instant,
-        from: SocketAddr,
+        Arrival { from, local }: Arrival,
         datagram: &mut [u8],
         outbox: &mut Outbox,
         mut deliver: impl FnMut(Peer, &[u8], &mut Outbox),
     ) {
         self.tickets.rotate_if_due(now);
+        self.ways.heard(from, local);
         let mut datagram = Datagram::new(datagram);
         loop {
             let environment = ServerEnvironment {
@@ -377,11 +396,33 @@ impl Secure {
         left.is_some_and(|left| left.is_none_or(|left| left < SAVE_AT))
     }
 
-    /// Saves all sessions over which something came since they were saved: what was received then can't be replayed later.
+    /// Saves all sessions over which something came since they were saved: what was received then can't be replayed later. For the end of
+    /// a server, where nobody waits for an answer.
     pub(crate) fn save_received(&mut self, outbox: &mut Outbox) {
-        let sessions: Vec<SessionId> = self.by_id.keys().copied().collect();
-        for session in sessions {
-            let connection = self.by_id.get(&session).and_then(|handle| self.dtls.connection(*handle));
+        self.save_received_of(0..self.open.len(), outbox);
+    }
+
+    /// Does so with the next slice of the sessions, so that no answer waits for the exports of all. To be called each second: then each
+    /// session is looked at every [`SAVE_ROUND`], since a slice is cut by place and not by what there is to save.
+    pub(crate) fn save_slice_of_received(&mut self, now: Instant, outbox: &mut Outbox) {
+        if self.save_round.next >= self.open.len() {
+            if now.since(self.save_round.began) < SAVE_ROUND {
+                return;
+            }
+            self.save_round = SaveRound { began: now, next: 0 };
+        }
+        let start = self.save_round.next;
+        let slice = self.open.len().div_ceil(SLICES_A_ROUND).max(SMALLEST_SLICE);
+        let end = (start + slice).min(self.open.len());
+        self.save_round.next = end;
+        self.save_received_of(start..end, outbox);
+    }
+
+    fn save_received_of(&mut self, indexes: Range<usize>, outbox: &mut Outbox) {
+        for index in indexes {
+            let Some(open) = self.open.get(index).and_then(Option::as_ref) else { continue };
+            let session = open.session;
+            let connection = self.dtls.connection(open.handle);
             if connection.is_some_and(|connection| connection.save_is_due(0)) {
                 self.save(session, outbox);
             }
@@ -422,14 +463,18 @@ impl Secure {
 
     /// Sends the records of handshakes.
     pub(crate) fn send_flights(&self, outbox: &Outbox) {
-        udp::send_batch(&self.socket, outbox.flights.iter().map(|(to, flight)| (*to, &**flight)));
+        udp::send_batch(&self.socket, &self.ways, outbox.flights.iter().map(|(to, flight)| (*to, &**flight)));
     }
 
     /// Puts records around the datagrams of sessions, where they stand, and sends them.
     pub(crate) fn send(&mut self, datagrams: &mut [(Peer, Range<usize>)], bytes: &mut [u8]) {
         self.seal(datagrams, bytes);
         let sealed = datagrams.iter().filter(|(peer, record)| peer.session.is_some() && !record.is_empty());
-        udp::send_batch(&self.socket, sealed.map(|(peer, record)| (peer.address, &bytes[record.clone()])));
+        udp::send_batch(
+            &self.socket,
+            &self.ways,
+            sealed.map(|(peer, record)| (peer.address, &bytes[record.clone()])),
+        );
     }
 
     /// Those that can't be sent get no bytes.

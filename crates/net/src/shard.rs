@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -21,7 +21,7 @@ use crate::directory::Endpoints;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::secure::{Happening, Secure, SecureParts};
 use crate::supervision::Supervisor;
-use crate::udp::{self, Part, Receiver};
+use crate::udp::{self, Arrival, Part, Receiver, Ways};
 
 const PLAIN: Token = Token(0);
 const SECURE: Token = Token(1);
@@ -93,17 +93,18 @@ impl ShardHandle {
         self.mailbox.send(Message::CheckSession(session, endpoint));
     }
 
-    /// Saves how far the sessions have come, so that less can be replayed to a server that crashed.
-    pub fn save_sessions(&self) {
-        self.mailbox.send(Message::SaveSessions);
+    /// Saves how far some of the sessions have come, so that less can be replayed to a server that crashed. To be called each second: a
+    /// round through all of them takes five minutes.
+    pub fn save_some_sessions(&self) {
+        self.mailbox.send(Message::SaveSomeSessions);
     }
 
-    fn forward(&self, from: Peer, datagram: Box<[u8]>) {
-        self.pass(|| Message::Forwarded(from, datagram));
+    fn forward(&self, from: Peer, local: Option<IpAddr>, datagram: Box<[u8]>) {
+        self.pass(|| Message::Forwarded(from, local, datagram));
     }
 
-    fn forward_records(&self, from: SocketAddr, records: &[u8]) {
-        self.pass(|| Message::Records(from, records.into()));
+    fn forward_records(&self, arrival: Arrival, records: &[u8]) {
+        self.pass(|| Message::Records(arrival, records.into()));
     }
 
     /// Passes on what came by UDP, which may lose it, as UDP does, when too much waits already.
@@ -118,15 +119,15 @@ impl ShardHandle {
 enum Message {
     Run(Task),
     Saved(Outbox),
-    /// A message that another shard read, and that is for an endpoint of this one.
-    Forwarded(Peer, Box<[u8]>),
+    /// A message that another shard read, to which address of this machine it went, and that is for an endpoint of this one.
+    Forwarded(Peer, Option<IpAddr>, Box<[u8]>),
     /// Records that another shard's socket got, of a session of this one.
-    Records(SocketAddr, Box<[u8]>),
+    Records(Arrival, Box<[u8]>),
     /// A message that another shard wrote, for a session of this one.
     Transmit(Peer, Box<[u8]>),
     EndSession(SessionId),
     CheckSession(SessionId, Arc<str>),
-    SaveSessions,
+    SaveSomeSessions,
     Meet(Vec<ShardHandle>),
     Stop,
 }
@@ -203,6 +204,7 @@ fn start_one(number: usize, mut parts: Parts) -> io::Result<(ShardHandle, JoinHa
         engine: parts.engine,
         directory: parts.directory,
         plain: parts.plain,
+        ways: Ways::default(),
         secure,
         journal: parts.journal,
         publish: parts.publish,
@@ -226,6 +228,8 @@ struct Thread {
     engine: ServerShard,
     directory: Endpoints,
     plain: Option<mio::net::UdpSocket>,
+    /// To its peers.
+    ways: Ways,
     secure: Option<Secure>,
     journal: Box<dyn Journal>,
     publish: Publish,
@@ -331,17 +335,20 @@ impl Thread {
                     self.in_flight -= 1;
                     self.release(saved);
                 }
-                Message::Forwarded(from, datagram) => {
+                Message::Forwarded(from, local, datagram) => {
                     self.forwarded.fetch_sub(1, Ordering::Relaxed);
+                    if from.session.is_none() {
+                        self.ways.heard(from.address, local);
+                    }
                     let before = outbox.events.len();
                     self.engine.handle_datagram(now, from, &datagram, outbox);
                     // What this shard doesn't know either belongs to nobody: it must not go round.
                     let lost = |event: &mut Event| matches!(event, Event::Misdirected { .. });
                     outbox.events.extract_if(before.., lost).for_each(drop);
                 }
-                Message::Records(from, mut records) => {
+                Message::Records(arrival, mut records) => {
                     self.forwarded.fetch_sub(1, Ordering::Relaxed);
-                    self.take_records(now, from, &mut records, outbox);
+                    self.take_records(now, arrival, &mut records, outbox);
                 }
                 // The session may be over by now: then nobody is to be told, least of all this shard again.
                 Message::Transmit(to, datagram) if self.has_session(to) => outbox.pass_on(to, &datagram),
@@ -358,9 +365,9 @@ impl Thread {
                         self.attend_to_sessions(outbox);
                     }
                 }
-                Message::SaveSessions => {
+                Message::SaveSomeSessions => {
                     if let Some(secure) = &mut self.secure {
-                        secure.save_received(outbox);
+                        secure.save_slice_of_received(now, outbox);
                     }
                 }
                 Message::Meet(shards) => {
@@ -375,14 +382,16 @@ impl Thread {
 
     /// Takes datagrams of plain CoAP; says whether there may be more.
     fn receive_plain(&mut self, receiver: &mut Receiver, outbox: &mut Outbox) -> bool {
-        let Self { plain: Some(socket), engine, clock, .. } = self else { return false };
+        let Self { plain: Some(socket), ways, engine, clock, .. } = self else { return false };
         let mut now = clock.now();
         receiver.receive_some(socket, BATCHES_PER_TURN, |part| match part {
             Part::Batch => now = clock.now(),
-            Part::Datagram(from, datagram) => {
+            Part::Datagram(Arrival { from, local }, datagram) => {
+                ways.heard(from, local);
                 engine.handle_datagram(now, Peer::plain(from), datagram, outbox);
             }
-            Part::TooLong(from, beginning) => {
+            Part::TooLong(Arrival { from, local }, beginning) => {
+                ways.heard(from, local);
                 engine.refuse_oversized(now, Peer::plain(from), beginning, outbox);
             }
         })
@@ -394,9 +403,9 @@ impl Thread {
         let mut now = self.clock.now();
         receiver.receive_some(&socket, BATCHES_PER_TURN, |part| match part {
             Part::Batch => now = self.clock.now(),
-            Part::Datagram(from, records) => self.take_or_forward_records(now, from, records, outbox),
+            Part::Datagram(arrival, records) => self.take_or_forward_records(now, arrival, records, outbox),
             // What is cut can't be decrypted, so nobody can be answered.
-            Part::TooLong(from, _) => {
+            Part::TooLong(Arrival { from, .. }, _) => {
                 tracing::debug!(address = %from, "a DTLS datagram over {} bytes is dropped", udp::MAX_DATAGRAM);
             }
         })
@@ -405,21 +414,21 @@ impl Thread {
     fn take_or_forward_records(
         &mut self,
         now: Instant,
-        from: SocketAddr,
+        arrival: Arrival,
         records: &mut [u8],
         outbox: &mut Outbox,
     ) {
-        let home = self.secure.as_ref().and_then(|secure| secure.home_of(from, records));
+        let home = self.secure.as_ref().and_then(|secure| secure.home_of(arrival.from, records));
         match home.and_then(|shard| other_shard(&self.shards, self.number, shard)) {
-            Some(shard) => shard.forward_records(from, records),
-            None => self.take_records(now, from, records, outbox),
+            Some(shard) => shard.forward_records(arrival, records),
+            None => self.take_records(now, arrival, records, outbox),
         }
     }
 
-    fn take_records(&mut self, now: Instant, from: SocketAddr, records: &mut [u8], outbox: &mut Outbox) {
+    fn take_records(&mut self, now: Instant, arrival: Arrival, records: &mut [u8], outbox: &mut Outbox) {
         let Some(secure) = &mut self.secure else { return };
         let engine = &mut self.engine;
-        secure.receive(now, from, records, outbox, |peer, datagram, outbox| {
+        secure.receive(now, arrival, records, outbox, |peer, datagram, outbox| {
             engine.handle_datagram(now, peer, datagram, outbox);
         });
         self.attend_to_sessions(outbox);
@@ -514,7 +523,7 @@ impl Thread {
         }
         if let Some(socket) = &self.plain {
             let plain = outbox.datagrams().filter(|(peer, _)| peer.session.is_none());
-            udp::send_batch(socket, plain.map(|(peer, datagram)| (peer.address, datagram)));
+            udp::send_batch(socket, &self.ways, plain.map(|(peer, datagram)| (peer.address, datagram)));
         }
         self.release_secure(&mut outbox);
         outbox.clear();
@@ -554,11 +563,12 @@ impl Thread {
             outbox.events.extract_if(.., |event| matches!(event, Event::Misdirected { .. })).collect();
         for event in misdirected {
             let Event::Misdirected { shard, peer, datagram } = event else { continue };
+            let local = self.ways.local_for(peer.address).filter(|_| peer.session.is_none());
             match shard.and_then(|shard| shard_of(&self.shards, shard)) {
-                Some(home) => home.forward(peer, datagram),
+                Some(home) => home.forward(peer, local, datagram),
                 None => {
                     let others = self.shards.iter().enumerate().filter(|(number, _)| *number != self.number);
-                    others.for_each(|(_, shard)| shard.forward(peer, datagram.clone()));
+                    others.for_each(|(_, shard)| shard.forward(peer, local, datagram.clone()));
                 }
             }
         }

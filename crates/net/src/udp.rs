@@ -8,12 +8,15 @@ pub mod crowd;
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod portable;
+mod ways;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+pub use ways::Ways;
 
 #[cfg(target_os = "linux")]
 pub use linux::{Receiver, send_batch};
@@ -33,9 +36,18 @@ pub enum Part<'a> {
     /// A batch has come.
     Batch,
     /// A datagram of it, to be decrypted where it stands.
-    Datagram(SocketAddr, &'a mut [u8]),
+    Datagram(Arrival, &'a mut [u8]),
     /// The beginning of one that is longer than [`MAX_DATAGRAM`].
-    TooLong(SocketAddr, &'a [u8]),
+    TooLong(Arrival, &'a [u8]),
+}
+
+/// Whence a datagram came, and to which address of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its sender.
+    pub from: SocketAddr,
+    /// Where it went to, if the socket is bound to all addresses and the system says it.
+    pub local: Option<IpAddr>,
 }
 
 impl Receiver {
@@ -50,8 +62,9 @@ impl Receiver {
             match self.receive(socket) {
                 Ok(count) => {
                     take(Part::Batch);
-                    self.datagrams_mut().for_each(|(from, datagram)| take(Part::Datagram(from, datagram)));
-                    self.beginnings().for_each(|(from, datagram)| take(Part::TooLong(from, datagram)));
+                    self.arrivals_mut()
+                        .for_each(|(arrival, datagram)| take(Part::Datagram(arrival, datagram)));
+                    self.beginnings().for_each(|(arrival, datagram)| take(Part::TooLong(arrival, datagram)));
                     // Fewer than asked for: the socket is empty, and the next datagram wakes the poller.
                     if count < BATCH {
                         return false;
@@ -87,6 +100,10 @@ fn bind_one(address: SocketAddr, shared: bool) -> io::Result<mio::net::UdpSocket
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
     }
+    #[cfg(target_os = "linux")]
+    if address.ip().is_unspecified() {
+        linux::ask_for_local_addresses(&socket, address.is_ipv6())?;
+    }
     // A smaller buffer than wished for is no reason not to start.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     let _ = socket.set_send_buffer_size(RECEIVE_BUFFER);
@@ -110,12 +127,70 @@ mod tests {
         Receiver::default().receive_some(&socket, 1, |part| match part {
             Part::Batch => {}
             Part::Datagram(_, datagram) => whole.push(datagram.len()),
-            Part::TooLong(from, beginning) => {
-                assert_eq!((from, beginning), (sender.local_addr().unwrap(), &[7; MAX_DATAGRAM][..]));
+            Part::TooLong(arrival, beginning) => {
+                assert_eq!((arrival.from, beginning), (sender.local_addr().unwrap(), &[7; MAX_DATAGRAM][..]));
                 cut.push(beginning.len());
             }
         });
         assert_eq!((whole, cut), (vec![3, MAX_DATAGRAM, 0, 0], vec![MAX_DATAGRAM; 2]));
+    }
+
+    /// Receives one datagram, and answers it.
+    #[cfg(target_os = "linux")]
+    fn echo(socket: &mio::net::UdpSocket, ways: &mut Ways) -> Option<IpAddr> {
+        let (mut receiver, mut arrived) = (Receiver::default(), None);
+        while arrived.is_none() {
+            receiver.receive_some(socket, 1, |part| {
+                if let Part::Datagram(arrival, _) = part {
+                    arrived = Some(arrival);
+                }
+            });
+            std::thread::yield_now();
+        }
+        let arrival = arrived?;
+        ways.heard(arrival.from, arrival.local);
+        send_batch(socket, ways, [(arrival.from, &b"answer"[..])].into_iter());
+        arrival.local
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_answer_leaves_from_the_address_that_was_asked() {
+        for all in ["0.0.0.0:0", "[::]:0"] {
+            let Ok(mut sockets) = bind(all.parse().unwrap(), 1) else { continue };
+            let socket = sockets.remove(0);
+            let port = socket.local_addr().unwrap().port();
+            let mut ways = Ways::default();
+            for asked in ["127.0.0.1", "127.0.0.7", "127.8.9.10", "127.0.0.1"] {
+                let device = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+                device.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+                let asked: SocketAddr = format!("{asked}:{port}").parse().unwrap();
+                // Only what comes from there arrives, as behind a NAT.
+                device.connect(asked).unwrap();
+                device.send(b"question").unwrap();
+                let local = echo(&socket, &mut ways);
+                assert_eq!(local.map(|it| it.to_canonical()), Some(asked.ip()), "{all}");
+                let mut buffer = [0; 16];
+                assert_eq!(device.recv(&mut buffer).unwrap(), 6, "{all} {asked}");
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_can_not_leave_from_an_address_that_is_gone_leaves_from_another() {
+        let socket = bind(([0, 0, 0, 0], 0).into(), 1).unwrap().remove(0);
+        let device = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        device.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        let to = device.local_addr().unwrap();
+        let mut ways = Ways::default();
+        // An address for documentation, which this machine never has.
+        ways.heard(to, Some(std::net::Ipv4Addr::new(192, 0, 2, 1).into()));
+        ways.heard(to, Some(std::net::Ipv4Addr::new(192, 0, 2, 2).into()));
+        assert!(ways.local_for(to).is_some());
+        send_batch(&socket, &ways, [(to, &b"one"[..]), (to, &b"two"[..])].into_iter());
+        let mut buffer = [0; 16];
+        assert_eq!([device.recv(&mut buffer).unwrap(), device.recv(&mut buffer).unwrap()], [3, 3]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use buoy_coap::block::{BlockSize, block_option, slice};
+use buoy_coap::block::{BlockSize, block_option};
 use buoy_coap::endpoint::{
     Delivery, Due, HeapEndpoint, MessageIds, Outgoing, Parameters, Purpose, Received, Request, Token, reject,
 };
@@ -34,13 +34,13 @@ use crate::peer::Peer;
 use crate::ping;
 use crate::registration::{Claim, Proof};
 use crate::shard::blocks_within;
-use crate::transfer::Step as TransferStep;
+use crate::transfer::{Step as TransferStep, Transfer};
 
 pub use config::{
     AclConfig, BootstrapConfig, ConfigProblem, ConfigValue, ResourceWrite, SecurityConfig, SecurityMode,
     ServerConfig,
 };
-use packs::{Pack, Packs};
+use packs::{Pack, Packs, Part, WaitingRequest};
 use session::{Next, Session};
 
 /// When a device that waits for a person's yes may ask again, in seconds.
@@ -118,6 +118,12 @@ pub enum BootstrapVerdict {
         endpoint: Arc<str>,
         /// What it is configured with; [`BootstrapConfig::check`] has passed it.
         config: Arc<BootstrapConfig>,
+    },
+    /// It gets a configuration that is yet to be made, as the keys in it are. That is asked for in [`BootstrapOutbox::to_prepare`] as soon as the
+    /// device has proved where it is: keys are made, and saved, for nobody who only claims an address.
+    Prepare {
+        /// Its name.
+        endpoint: Arc<str>,
     },
     /// A person has to say yes first; the device asks again.
     Pending,
@@ -229,6 +235,8 @@ pub enum BootstrapFailure {
     Cancelled,
     /// The configuration can't be sent.
     Config(ConfigProblem),
+    /// The configuration could not be made, for this reason.
+    NotPrepared(Cow<'static, str>),
     /// The device's list of its accounts doesn't say which is the one of this bootstrap server, so that no other can be written
     /// without the danger of taking its place. Nothing was changed.
     NoAccount,
@@ -240,6 +248,9 @@ pub struct BootstrapOutbox {
     datagrams: Outbox,
     /// To be told.
     pub events: Vec<BootstrapEvent>,
+    /// Endpoints whose configurations are to be made; each is answered by [`BootstrapShard::prepared`]. A device that began anew meanwhile
+    /// is named again, and needs no second answer.
+    pub to_prepare: Vec<Arc<str>>,
 }
 
 impl BootstrapOutbox {
@@ -256,14 +267,21 @@ impl BootstrapOutbox {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.datagrams.is_empty() && self.events.is_empty()
+        self.datagrams.is_empty() && self.events.is_empty() && self.to_prepare.is_empty()
     }
 
     /// Forgets everything but the memory.
     pub fn clear(&mut self) {
         self.datagrams.clear();
         self.events.clear();
+        self.to_prepare.clear();
     }
+}
+
+/// A device that gets a configuration, which may have to be made first.
+struct Granted {
+    endpoint: Arc<str>,
+    config: Option<Arc<BootstrapConfig>>,
 }
 
 /// What a request is refused with.
@@ -393,6 +411,32 @@ impl BootstrapShard {
         }
     }
 
+    /// The configuration of an endpoint that was in [`BootstrapOutbox::to_prepare`], or why there is none.
+    pub fn prepared(
+        &mut self,
+        now: Instant,
+        endpoint: &str,
+        made: Result<Arc<BootstrapConfig>, Cow<'static, str>>,
+        outbox: &mut BootstrapOutbox,
+    ) {
+        for waiting in self.packs.take_waiting(endpoint) {
+            self.answer_waiting(now, waiting, &made, outbox);
+        }
+        let id = self.by_endpoint.get(endpoint).copied();
+        let Some((id, session)) = id.and_then(|id| Some((id, self.sessions.get_mut(&id)?))) else { return };
+        if !session.is_unprepared() {
+            return;
+        }
+        let planned = match made {
+            Ok(config) => session.plan(config).map_err(BootstrapFailure::Config),
+            Err(reason) => Err(BootstrapFailure::NotPrepared(reason)),
+        };
+        match planned {
+            Ok(()) => self.go_on(now, id, outbox),
+            Err(reason) => self.fail(now, id, reason, outbox),
+        }
+    }
+
     fn serve(
         &mut self,
         now: Instant,
@@ -429,7 +473,7 @@ impl BootstrapShard {
         request: &Request<'_, Peer>,
         endpoint: Option<&'a str>,
         directory: &mut impl BootstrapDirectory,
-    ) -> Result<(Arc<str>, Arc<BootstrapConfig>), Refusal<'a>> {
+    ) -> Result<Granted, Refusal<'a>> {
         let peer = request.peer;
         // A name that a session proves is compared with this one, and was typed by an operator.
         if peer.session.is_none()
@@ -438,7 +482,10 @@ impl BootstrapShard {
             return Err(refusal(None, Code::BAD_REQUEST, flaw));
         }
         match directory.look_up(&BootstrapRequest { endpoint, peer }) {
-            BootstrapVerdict::Configure { endpoint, config } => Ok((endpoint, config)),
+            BootstrapVerdict::Configure { endpoint, config } => {
+                Ok(Granted { endpoint, config: Some(config) })
+            }
+            BootstrapVerdict::Prepare { endpoint } => Ok(Granted { endpoint, config: None }),
             BootstrapVerdict::Pending => Err(Refusal {
                 is_pending: true,
                 ..refusal(endpoint, Code::SERVICE_UNAVAILABLE, "this device waits for a person's yes")
@@ -463,7 +510,7 @@ impl BootstrapShard {
             let words = "a configuration can't be written in the format that `pct` asks for";
             return Err(refusal(endpoint, Code::UNSUPPORTED_CONTENT_FORMAT, words));
         }
-        let (name, config) = Self::look_up(request, endpoint, directory)?;
+        let Granted { endpoint: name, config } = Self::look_up(request, endpoint, directory)?;
         let peer = request.peer;
         let before = [self.by_endpoint.get(&name).copied(), self.by_peer.get(&peer).copied()];
         for id in before.into_iter().flatten() {
@@ -485,8 +532,10 @@ impl BootstrapShard {
             true => Proof::Proved,
             false => Proof::Claimed(Claim::after(request.message.datagram().len())),
         };
-        let mut session = Session::new(name.clone(), (peer, proof), config, format, blocks, deadline)
-            .map_err(|problem| unsendable(endpoint, &problem))?;
+        let mut session = Session::new(name.clone(), (peer, proof), format, blocks, deadline);
+        if let Some(config) = config {
+            session.plan(config).map_err(|problem| unsendable(endpoint, &problem))?;
+        }
         let answered = self.reply(request, outbox, |writer| {
             writer.code(Code::CHANGED);
         });
@@ -548,9 +597,13 @@ impl BootstrapShard {
         let tag = id as u32;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let (peer, proof) = (session.peer, session.proof);
-        let Some(transfer) = session.transfer(tag) else { return };
+        if proof.is_proved() && session.begins_preparation() {
+            return outbox.to_prepare.push(session.endpoint.clone());
+        }
+        let is_unprepared = session.is_unprepared();
+        let transfer = session.transfer(tag);
         if let Proof::Claimed(claim) = proof
-            && transfer.next_length().is_some_and(|length| !claim.covers(length))
+            && (is_unprepared || transfer.and_then(Transfer::next_length).is_some_and(|it| !claim.covers(it)))
         {
             let message_id = rand_core::Rng::next_u32(&mut self.rng) as u16;
             if self.coap.ping(now, &mut self.rng, peer, message_id, ping::tag(id)).is_err() {
@@ -558,6 +611,7 @@ impl BootstrapShard {
             }
             return;
         }
+        let Some(transfer) = transfer else { return };
         let outgoing = Outgoing {
             peer,
             purpose: Purpose::Request,
@@ -641,39 +695,121 @@ impl BootstrapShard {
         let bad_block = |bad: buoy_coap::block::BadBlock| because(endpoint, bad.code(), bad.to_string());
         let asked = block_option(&request.message, OptionNumber::BLOCK2).map_err(bad_block)?;
         let is_first = asked.is_none_or(|block| block.offset() == 0);
+        let blocks = self.blocks_for(request.peer, directory);
         // The same for all blocks, so that keys are made once.
         let begun = self.packs.get(request.peer, format).filter(|_| !is_first);
-        let Pack { endpoint: name, body, .. } = match begun {
+        let pack = match begun {
             Some(pack) => pack,
             None => {
-                let (name, config) = Self::look_up(request, endpoint, directory)?;
-                let body = config.pack(format).map_err(|problem| unsendable(endpoint, &problem))?;
-                let pack = Pack { endpoint: name, format, body: body.into() };
-                self.packs.insert(now, request.peer, pack.clone(), self.limits.max_sessions);
-                pack
+                let Granted { endpoint: name, config } = Self::look_up(request, endpoint, directory)?;
+                let Some(config) = config else {
+                    let waiting = WaitingRequest::of(now, request, name, format, (asked, blocks));
+                    waiting.into_iter().for_each(|waiting| self.prepare_pack(request, waiting, outbox));
+                    return Ok(());
+                };
+                self.make_pack(now, request.peer, name, format, &config)
+                    .map_err(|problem| unsendable(endpoint, &problem))?
             }
         };
-        let (block, range) =
-            slice(asked, self.blocks_for(request.peer, directory), body.len()).map_err(bad_block)?;
-        let in_blocks = block.more() || block.offset() > 0;
-        let etag = body
-            .iter()
-            .fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-        self.reply(request, outbox, |writer| {
-            writer.code(Code::CONTENT);
-            if in_blocks {
-                writer.option(OptionNumber::ETAG, &etag.to_be_bytes());
-            }
-            writer.uint(OptionNumber::CONTENT_FORMAT, u32::from(format.0));
-            if in_blocks {
-                writer.uint(OptionNumber::BLOCK2, block.to_uint());
-            }
-            writer.payload(&body[range]);
-        });
-        if !block.more() && self.packs.is_sent_first_time(request.peer) {
-            outbox.events.push(BootstrapEvent::PackSent { endpoint: name, peer: request.peer });
-        }
+        let part = pack.part(asked, blocks).map_err(bad_block)?;
+        self.reply(request, outbox, |writer| part.write(writer));
+        self.pack_was_sent(request.peer, &pack, &part, outbox);
         Ok(())
+    }
+
+    fn make_pack(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        endpoint: Arc<str>,
+        format: ContentFormat,
+        config: &BootstrapConfig,
+    ) -> Result<Pack, ConfigProblem> {
+        let pack = Pack { endpoint, format, body: config.pack(format)?.into() };
+        self.packs.insert(now, peer, pack.clone(), self.limits.max_sessions);
+        Ok(pack)
+    }
+
+    fn pack_was_sent(&mut self, peer: Peer, pack: &Pack, part: &Part<'_>, outbox: &mut BootstrapOutbox) {
+        if part.is_last() && self.packs.is_sent_first_time(peer) {
+            outbox.events.push(BootstrapEvent::PackSent { endpoint: pack.endpoint.clone(), peer });
+        }
+    }
+
+    /// Has the configuration made for a request of a pack, which is answered when that is done (RFC 7252 section 5.2.2).
+    fn prepare_pack(
+        &mut self,
+        request: &Request<'_, Peer>,
+        waiting: WaitingRequest,
+        outbox: &mut BootstrapOutbox,
+    ) {
+        let length = self.coap.accept(request, outbox.datagrams.room());
+        outbox.datagrams.send(request.peer, length);
+        outbox.to_prepare.push(waiting.endpoint.clone());
+        self.packs.wait(waiting, self.limits.max_sessions);
+    }
+
+    /// Answers a request of a pack that waited for its configuration.
+    fn answer_waiting(
+        &mut self,
+        now: Instant,
+        waiting: WaitingRequest,
+        made: &Result<Arc<BootstrapConfig>, Cow<'static, str>>,
+        outbox: &mut BootstrapOutbox,
+    ) {
+        let WaitingRequest { endpoint, peer, token, format, asked, blocks, .. } = waiting;
+        let refused = |code, reason: Cow<'static, str>| BootstrapEvent::Refused {
+            endpoint: Some((*endpoint).into()),
+            peer,
+            code,
+            reason,
+        };
+        let config = match made {
+            Ok(config) => config,
+            Err(reason) => {
+                let code = Code::INTERNAL_SERVER_ERROR;
+                self.respond(now, peer, token, code, |writer| {
+                    writer.payload(reason.as_bytes());
+                });
+                return outbox.events.push(refused(code, reason.clone()));
+            }
+        };
+        let made = self.make_pack(now, peer, endpoint.clone(), format, config);
+        let made = made.map_err(|problem| (Code::INTERNAL_SERVER_ERROR, problem.to_string()));
+        let cut = made.as_ref().map_err(Clone::clone).and_then(|pack| {
+            let part = pack.part(asked, blocks).map_err(|bad| (bad.code(), bad.to_string()))?;
+            Ok((pack, part))
+        });
+        match cut {
+            Ok((pack, part)) => {
+                self.respond(now, peer, token, Code::CONTENT, |writer| part.write(writer));
+                self.pack_was_sent(peer, pack, &part, outbox);
+            }
+            Err((code, reason)) => {
+                self.respond(now, peer, token, code, |writer| {
+                    writer.payload(reason.as_bytes());
+                });
+                outbox.events.push(refused(code, reason.into()));
+            }
+        }
+    }
+
+    /// Sends a response that comes later than the acknowledgement of its request.
+    fn respond(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        token: Token,
+        code: Code,
+        write: impl FnOnce(&mut MessageWriter<'_>),
+    ) {
+        let tag = self.next_session;
+        self.next_session += 1;
+        let (purpose, delivery) = (Purpose::Response, Delivery::Confirmable);
+        let message_id = self.message_ids.next_id();
+        let outgoing = Outgoing { peer, purpose, delivery, code, token, message_id, tag };
+        // One that can't be sent is lost, as one that the network loses: the device asks again.
+        let _ = self.coap.send(now, &mut self.rng, outgoing, write);
     }
 
     /// Refuses a request, and tells it. The reason goes along, unless it would make the answer much larger than the request.
@@ -744,6 +880,7 @@ impl std::fmt::Display for BootstrapFailure {
             Self::DeviceRestarted => f.write_str("the device began a new bootstrap"),
             Self::Cancelled => f.write_str("the configuration was changed meanwhile"),
             Self::Config(problem) => write!(f, "{problem}"),
+            Self::NotPrepared(reason) => f.write_str(reason),
             Self::NoAccount => f.write_str(
                 "the device's list of accounts doesn't say which one is this bootstrap server's; nothing was changed, \
                  give the ids of the accounts in the configuration",

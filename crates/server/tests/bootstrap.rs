@@ -83,6 +83,12 @@ impl World {
         self.deliver(from, &message(header, &[], words.as_bytes()));
     }
 
+    /// Hands in what was to be prepared.
+    fn prepared(&mut self, name: &str, made: Result<BootstrapConfig, &'static str>) {
+        self.server.prepared(self.now, name, made);
+        self.settle();
+    }
+
     fn failure(&self) -> Option<(&str, &BootstrapFailure)> {
         self.server.events.iter().rev().find_map(|event| match event {
             BootstrapEvent::Failed { step, reason, .. } => Some((&**step, reason)),
@@ -467,6 +473,138 @@ fn a_write_that_is_too_large_for_a_claimed_address_follows_the_answer_to_a_ping(
     world.deliver(2, &short_request(1));
     world.wait(400);
     assert_eq!(world.server.shard.len(), 0);
+}
+
+fn to_prepare(name: &str) -> BootstrapVerdict {
+    BootstrapVerdict::Prepare { endpoint: name.into() }
+}
+
+#[test]
+fn a_configuration_is_made_only_when_a_claimed_address_has_answered_a_ping() {
+    let mut world = World::new();
+    world.server.verdicts.insert("buoy-1".to_owned(), to_prepare("buoy-1"));
+    // Forged addresses answer nothing: nothing is made for them, and they get no more than three times what came.
+    for id in 1..4 {
+        let forged = short_request(id);
+        world.sent.clear();
+        world.deliver(1, &forged);
+        world.wait(400);
+        let sent: usize = world.sent.iter().map(|(_, datagram)| datagram.len()).sum();
+        assert!(sent <= 3 * forged.len(), "{sent} of {} bytes", 3 * forged.len());
+    }
+    assert!(world.server.to_prepare.is_empty());
+    world.assert_nothing_is_left();
+
+    world.deliver(1, &short_request(9));
+    let ping = world.sent.last().unwrap().1.clone();
+    assert!(is_ping(&ping));
+    world.sent.clear();
+    world.deliver(1, &buoy_coap::endpoint::reject(Message::parse(&ping).unwrap().message_id()));
+    assert_eq!(world.server.to_prepare, ["buoy-1".into()], "once");
+    assert!(world.sent.is_empty(), "nothing is sent before it is made");
+    world.prepared("buoy-1", Ok(one_server(101)));
+    assert_eq!(world.request(), "DELETE /");
+    // Handed in once more, it changes nothing.
+    world.sent.clear();
+    world.prepared("buoy-1", Ok(one_server(102)));
+    world.prepared("nobody", Ok(one_server(102)));
+    assert!(world.sent.is_empty());
+}
+
+#[test]
+fn a_device_whose_session_or_echo_proves_its_address_waits_for_no_ping() {
+    let mut world = World::new();
+    world.server.verdicts.insert("buoy-1".to_owned(), to_prepare("buoy-1"));
+    let mut secured = peer(1);
+    secured.session = buoy_server::SessionId::from_number(5);
+    assert!(secured.session.is_some());
+    world.server.handle_datagram(world.now, secured, &short_request(1));
+    world.settle();
+    assert_eq!((world.server.to_prepare.len(), world.sent.len()), (1, 1), "the answer 2.04 alone");
+    // It begins anew: who makes the configuration is told again, and the newer session gets it.
+    world.server.handle_datagram(world.now, secured, &short_request(2));
+    world.settle();
+    assert_eq!((world.server.to_prepare.len(), world.server.shard.len()), (2, 1));
+    world.prepared("buoy-1", Ok(one_server(101)));
+    assert_eq!(world.request(), "DELETE /");
+}
+
+#[test]
+fn a_configuration_that_can_not_be_made_ends_the_session_with_the_reason() {
+    let mut world = World::new();
+    world.server.verdicts.insert("buoy-1".to_owned(), to_prepare("buoy-1"));
+    world.deliver(1, &short_request(1));
+    let ping = world.sent.last().unwrap().1.clone();
+    world.deliver(1, &buoy_coap::endpoint::reject(Message::parse(&ping).unwrap().message_id()));
+    world.prepared("buoy-1", Err("its credentials are revoked"));
+    let reason = BootstrapFailure::NotPrepared("its credentials are revoked".into());
+    assert_eq!(world.failure(), Some(("Bootstrap-Request", &reason)));
+    world.assert_nothing_is_left();
+    // One that is called off meanwhile gets nothing.
+    world.deliver(1, &short_request(2));
+    let ping = world.sent.last().unwrap().1.clone();
+    world.deliver(1, &buoy_coap::endpoint::reject(Message::parse(&ping).unwrap().message_id()));
+    world.server.shard.cancel(world.now, "buoy-1", &mut buoy_server::BootstrapOutbox::default());
+    world.sent.clear();
+    world.prepared("buoy-1", Ok(one_server(101)));
+    assert!(world.sent.is_empty());
+    world.assert_nothing_is_left();
+}
+
+#[test]
+fn a_pack_that_has_to_be_made_comes_as_a_separate_response() {
+    let ask = |world: &mut World, id: u16, echo: &[u8]| {
+        let header = Header { kind: Kind::Confirmable, code: Code::GET, message_id: id, token: b"pack" };
+        let mut options =
+            vec![(OptionNumber::URI_PATH, &b"bspack"[..]), (OptionNumber::URI_QUERY, b"ep=buoy-1")];
+        if !echo.is_empty() {
+            options.push((OptionNumber::ECHO, echo));
+        }
+        world.sent.clear();
+        world.deliver(1, &message(header, &options, b""));
+    };
+    let mut world = World::new();
+    world.server.verdicts.insert("buoy-1".to_owned(), to_prepare("buoy-1"));
+    ask(&mut world, 1, b"");
+    assert!(world.server.to_prepare.is_empty(), "nothing is made before the proof");
+    let challenge = world.sent[0].1.clone();
+    let echo = Message::parse(&challenge).unwrap().value(OptionNumber::ECHO).unwrap().to_vec();
+    ask(&mut world, 2, &echo);
+    assert_eq!(world.server.to_prepare.len(), 1);
+    assert_eq!(world.sent[0].1, buoy_coap::endpoint::acknowledge(2));
+    // The device repeats its request, which is acknowledged again and prepares nothing again.
+    ask(&mut world, 2, &echo);
+    assert_eq!((world.server.to_prepare.len(), world.sent.len()), (1, 1));
+
+    world.sent.clear();
+    world.prepared("buoy-1", Ok(one_server(101)));
+    let response = world.sent[0].1.clone();
+    let response = Message::parse(&response).unwrap();
+    assert_eq!((response.kind(), response.code()), (Kind::Confirmable, Code::CONTENT));
+    assert_eq!(response.token(), b"pack");
+    assert!(!response.payload().is_empty());
+    let told = |world: &World| {
+        world.server.events.iter().filter(|it| matches!(it, BootstrapEvent::PackSent { .. })).count()
+    };
+    assert_eq!(told(&world), 1);
+    world.deliver(1, &buoy_coap::endpoint::acknowledge(response.message_id()));
+
+    // Why there is none is told as well; and one whose configuration never comes is forgotten.
+    ask(&mut world, 3, &echo);
+    world.sent.clear();
+    world.prepared("buoy-1", Err("its credentials are revoked"));
+    let response = world.sent[0].1.clone();
+    let response = Message::parse(&response).unwrap();
+    assert_eq!(response.code(), Code::INTERNAL_SERVER_ERROR);
+    assert_eq!(response.payload(), b"its credentials are revoked");
+    world.deliver(1, &buoy_coap::endpoint::acknowledge(response.message_id()));
+    ask(&mut world, 4, &echo);
+    world.wait(400);
+    world.sent.clear();
+    world.prepared("buoy-1", Ok(one_server(101)));
+    assert!(world.sent.is_empty());
+    world.wait(400);
+    world.assert_nothing_is_left();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use buoy_coap::number::{Code, OptionNumber};
-use buoy_coap::time::Instant;
+use buoy_coap::time::{Calendar, Instant};
 use buoy_lwm2m::model::Registry;
 use buoy_net::bootstrap::BootstrapHandle;
 use buoy_net::clock::Clock;
@@ -323,6 +323,11 @@ impl App {
     /// The steady time, by which limits are kept; milliseconds.
     pub(crate) fn steady_now(&self) -> u64 {
         self.clock.now().as_millis()
+    }
+
+    /// How the calendar stands to the steady time.
+    pub(crate) fn calendar(&self) -> Calendar {
+        self.clock.calendar()
     }
 
     /// The shard of an endpoint; one that is not registered is looked after by the first.

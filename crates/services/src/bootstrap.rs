@@ -5,32 +5,37 @@
 
 mod compile;
 mod pattern;
+mod port_log;
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use buoy_api as api;
+use buoy_net::bootstrap::Handover;
 use buoy_net::clock::Clock;
 use buoy_server::{BootstrapConfig, BootstrapEvent, BootstrapRequest, BootstrapVerdict};
 use buoy_store::{
     BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow, Change, ChangeSet,
-    CredentialFilter, CredentialKind, CredentialState, Page, Purpose, Reader, Store,
+    CredentialFilter, CredentialKind, CredentialRow, CredentialState, Page, Purpose, Reader, Store,
 };
+
+use zeroize::Zeroizing;
 
 use compile::Minted;
 pub use compile::Own;
 use pattern::Pattern;
+use port_log::PortLog;
 
 use crate::credentials::{Credentials, Gate, NewCredential, Proof};
 use crate::hex;
 use crate::hub::Hub;
 use crate::journal::{JournalHandle, NotSaved};
 use crate::keyfile::{Sealer, name_of_config};
-use crate::log_limit::LogLimit;
 use crate::principal::Principal;
 
 /// Devices that wait for a person's yes. Beyond that the one that was silent the longest is forgotten; it asks again.
@@ -50,6 +55,8 @@ struct Shared {
     configs: RwLock<Vec<Config>>,
     claims: Mutex<BTreeMap<String, BootstrapClaimRow>>,
     prepared: Mutex<HashMap<Arc<str>, Prepared>>,
+    /// The endpoints whose configurations are being made.
+    preparing: Mutex<HashSet<Arc<str>>>,
     /// Counts the changes of configurations.
     generation: AtomicU64,
     /// One change at a time, so that memory and store never differ.
@@ -62,7 +69,7 @@ struct Shared {
     hub: Hub,
     own: Own,
     clock: Clock,
-    log_limit: Mutex<LogLimit>,
+    log: Mutex<PortLog>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -118,6 +125,7 @@ impl Bootstrap {
             configs: RwLock::new(configs),
             claims: Mutex::new(claims.into_iter().map(|claim| (claim.endpoint.clone(), claim)).collect()),
             prepared: Mutex::default(),
+            preparing: Mutex::default(),
             generation: AtomicU64::new(0),
             changes: Arc::default(),
             store,
@@ -128,7 +136,7 @@ impl Bootstrap {
             hub,
             own,
             clock,
-            log_limit: Mutex::default(),
+            log: Mutex::default(),
             runtime: tokio::runtime::Handle::current(),
         };
         Ok(Self(Arc::new(shared)))
@@ -158,6 +166,7 @@ impl Bootstrap {
         config.changed_at = Some(self.now());
         compile::check(&config, &self.0.own).map_err(PutError::Refused)?;
         let text = serde_json::to_vec(&config).context("the configuration").map_err(PutError::Failed)?;
+        let text = Zeroizing::new(text);
         let sealed = self.0.sealer.seal(&name_of_config(&config.pattern), &text).map_err(PutError::Failed)?;
         let row = BootstrapConfigRow {
             pattern: config.pattern.clone(),
@@ -278,7 +287,7 @@ impl Bootstrap {
         Ok(true)
     }
 
-    /// What becomes of a device that asks. Runs in the bootstrap server's thread, and may wait there for the store.
+    /// What becomes of a device that asks. Runs in the bootstrap server's thread, and waits for nothing.
     pub fn decide(&self, request: &BootstrapRequest<'_>, proved: Option<Arc<str>>) -> BootstrapVerdict {
         let refused = |reason: &'static str| BootstrapVerdict::Refused(reason.into());
         let name: Arc<str> = match (&proved, request.endpoint) {
@@ -318,38 +327,63 @@ impl Bootstrap {
     }
 
     fn configure(&self, name: Arc<str>, found: &Config) -> BootstrapVerdict {
-        let (now, generation) = (self.now(), self.0.generation.load(Ordering::Acquire));
-        let mut prepared = self.prepared_locked();
-        prepared.retain(|_, it| now.saturating_sub(it.at) < PREPARED_FOR.as_millis() as u64);
-        if let Some(prepared) = prepared.get(&name) {
-            return BootstrapVerdict::Configure { endpoint: name, config: prepared.config.clone() };
+        if let Some(config) = self.prepared_for(&name) {
+            return BootstrapVerdict::Configure { endpoint: name, config };
         }
-        // Not while it is locked: a key that is made waits for the store, and others for this.
-        drop(prepared);
-        match self.prepare(&name, &found.config) {
-            Ok(config) => {
-                let config = Arc::new(config);
-                // What was changed meanwhile counts from the next request on.
-                if self.0.generation.load(Ordering::Acquire) == generation {
-                    let prepared = Prepared { config: config.clone(), at: now };
-                    self.prepared_locked().insert(name.clone(), prepared);
-                }
-                BootstrapVerdict::Configure { endpoint: name, config }
-            }
-            Err(error) => {
-                tracing::error!(endpoint = &*name, "no configuration could be made: {error:#}");
-                BootstrapVerdict::Refused("the server could make no configuration; ask its operator".into())
-            }
+        if compile::mints(&found.config) {
+            return BootstrapVerdict::Prepare { endpoint: name };
+        }
+        match compile::compile(&name, &found.config, None, &self.0.own) {
+            Ok(config) => BootstrapVerdict::Configure { endpoint: name, config: Arc::new(config) },
+            Err(error) => BootstrapVerdict::Refused(self.no_config(&name, &anyhow::Error::msg(error))),
         }
     }
 
-    fn prepare(&self, name: &Arc<str>, config: &api::BootstrapConfig) -> anyhow::Result<BootstrapConfig> {
-        let minted = if compile::mints(config) { Some(self.mint(name)?) } else { None };
-        compile::compile(name, config, minted.as_ref(), &self.0.own).map_err(anyhow::Error::msg)
+    fn prepared_for(&self, name: &str) -> Option<Arc<BootstrapConfig>> {
+        let now = self.now();
+        let mut prepared = self.prepared_locked();
+        prepared.retain(|_, it| now.saturating_sub(it.at) < PREPARED_FOR.as_millis() as u64);
+        prepared.get(name).map(|it| it.config.clone())
+    }
+
+    /// Makes the configuration of a device that has proved where it is, with the keys in it, and hands it in. Of two requests at once for the
+    /// same device one makes it.
+    pub fn prepare(&self, name: Arc<str>, handover: Handover) {
+        if !self.preparing_locked().insert(name.clone()) {
+            return;
+        }
+        let this = self.clone();
+        self.0.runtime.spawn(async move {
+            let made = match this.prepared_for(&name) {
+                Some(config) => Ok(config),
+                None => this.make_config(&name).await.map_err(|error| this.no_config(&name, &error)),
+            };
+            this.preparing_locked().remove(&name);
+            handover.prepared(name, made);
+        });
+    }
+
+    async fn make_config(&self, name: &Arc<str>) -> anyhow::Result<Arc<BootstrapConfig>> {
+        let generation = self.0.generation.load(Ordering::Acquire);
+        // It may have been changed since the device asked.
+        let found = self.config_for(name).context("no configuration fits this name any more")?;
+        let minted = if compile::mints(&found.config) { Some(self.mint(name).await?) } else { None };
+        let config = compile::compile(name, &found.config, minted.as_ref(), &self.0.own);
+        let config = Arc::new(config.map_err(anyhow::Error::msg)?);
+        // What was changed meanwhile counts from the next request on.
+        if self.0.generation.load(Ordering::Acquire) == generation {
+            let prepared = Prepared { config: config.clone(), at: self.now() };
+            self.prepared_locked().insert(name.clone(), prepared);
+        }
+        Ok(config)
+    }
+
+    fn preparing_locked(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {
+        self.0.preparing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A key for the device, which the LwM2M server knows from now on. The one before stays good until this one is used.
-    fn mint(&self, name: &Arc<str>) -> anyhow::Result<Minted> {
+    async fn mint(&self, name: &Arc<str>) -> anyhow::Result<Minted> {
         // A name that was never used: an identity belongs to one key.
         let mut suffix = [0; 4];
         getrandom::fill(&mut suffix).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
@@ -357,64 +391,51 @@ impl Bootstrap {
         let proof = Proof::random_psk(&identity).map_err(anyhow::Error::msg)?;
         let Proof::Psk { identity, key } = &proof else { unreachable!("a random PSK is a PSK") };
         let minted = Minted { identity: identity.clone(), key: key.clone() };
-        let filter = CredentialFilter { endpoint: Some(name), purpose: Some(Purpose::Lwm2m) };
-        let page = Page { before: u64::MAX, limit: 16 };
-        let known = self.0.store.reader()?.credentials(&filter, page)?;
+        let known = self.credentials_of(name.clone()).await?;
         let keys = || known.iter().filter(|row| row.kind == CredentialKind::Psk);
         let good = keys().find(|row| row.state != CredentialState::Revoked);
         if good.is_none() && keys().next().is_some() {
             bail!("its credentials are revoked; remove them to let it in again");
         }
-        let server = Principal::server();
+        let (credentials, now) = (&self.0.credentials, self.now());
         let saved = match good {
-            Some(good) => self
-                .0
-                .runtime
-                .block_on(self.0.credentials.rotate_by_bootstrap(good, proof, self.now()))
-                .map(drop),
+            Some(good) => credentials.rotate_by_bootstrap(good, proof, now).await.map(drop),
             None => {
                 let new = NewCredential::new(Purpose::Lwm2m, name, proof).map_err(anyhow::Error::msg)?;
-                self.0
-                    .runtime
-                    .block_on(self.0.credentials.add(&server, vec![new], None, self.now()))
-                    .map(drop)
+                credentials.add(&Principal::server(), vec![new], None, now).await.map(drop)
             }
         };
         saved.map_err(|error| anyhow::anyhow!("the new key cannot be kept: {error:?}"))?;
         Ok(minted)
     }
 
+    async fn credentials_of(&self, name: Arc<str>) -> anyhow::Result<Vec<CredentialRow>> {
+        let store = self.0.store.clone();
+        let read = move || {
+            let filter = CredentialFilter { endpoint: Some(&name), purpose: Some(Purpose::Lwm2m) };
+            store.reader()?.credentials(&filter, Page { before: u64::MAX, limit: 16 })
+        };
+        Ok(tokio::task::spawn_blocking(read).await??)
+    }
+
     /// Something happened at the bootstrap port.
     pub fn publish(&self, event: BootstrapEvent) {
-        match &event {
-            BootstrapEvent::Finished { endpoint, peer } => {
-                tracing::info!(%endpoint, address = %peer.address, "bootstrapped");
-                self.done(endpoint);
-            }
-            BootstrapEvent::PackSent { endpoint, peer } => {
-                tracing::info!(%endpoint, address = %peer.address, "bootstrapped by a Bootstrap-Pack");
-                self.done(endpoint);
-            }
-            BootstrapEvent::Failed { endpoint, peer, step, reason } if self.may_log() => {
-                tracing::warn!(%endpoint, address = %peer.address, step, "the bootstrap failed: {reason}");
-            }
-            BootstrapEvent::Refused { endpoint, peer, code, reason } if self.may_log() => {
-                let endpoint = endpoint.as_deref().unwrap_or("");
-                tracing::warn!(%endpoint, address = %peer.address, %code, "a bootstrap was refused: {reason}");
-            }
-            BootstrapEvent::Failed { .. }
-            | BootstrapEvent::Refused { .. }
-            | BootstrapEvent::Started { .. }
-            | BootstrapEvent::StepDone { .. }
-            | BootstrapEvent::Pending { .. } => {}
+        self.log_locked().tell(Instant::now(), &event);
+        if let BootstrapEvent::Finished { endpoint, .. } | BootstrapEvent::PackSent { endpoint, .. } = &event
+        {
+            self.done(endpoint);
         }
         self.0.hub.publish_bootstrap(event);
     }
 
-    /// Whether one more device that went wrong may have a line in the log.
-    fn may_log(&self) -> bool {
-        let mut limit = self.0.log_limit.lock().unwrap_or_else(PoisonError::into_inner);
-        limit.may_log(|count| tracing::warn!(count, "further bootstraps were refused or failed"))
+    /// Tells the operator why a device gets no configuration; returns what the device is told.
+    fn no_config(&self, name: &str, error: &anyhow::Error) -> Cow<'static, str> {
+        self.log_locked().tell_no_config(Instant::now(), name, error);
+        "the server could make no configuration; ask its operator".into()
+    }
+
+    fn log_locked(&self) -> MutexGuard<'_, PortLog> {
+        self.0.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The device has what was prepared for it, and the yes is used up.

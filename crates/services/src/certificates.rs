@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow, bail};
+use buoy_ota::host::rewrapped;
 use p256::SecretKey;
 use p256::ecdsa::signature::Verifier;
 use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
@@ -108,6 +109,7 @@ pub fn key_pem(key: &SecretKey) -> anyhow::Result<Zeroizing<String>> {
 pub fn read_key(path: &Path) -> anyhow::Result<SecretKey> {
     let bytes = private_file::read(path)?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let text = &*rewrapped(text);
     let key = SecretKey::from_pkcs8_pem(text)
         .ok()
         .or_else(|| SecretKey::from_sec1_pem(text.get(text.find("-----BEGIN EC PRIVATE KEY")?..)?).ok());
@@ -120,6 +122,7 @@ pub fn read_certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
     const END: &str = "-----END CERTIFICATE-----";
     let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let mut all = Vec::new();
+    let text = rewrapped(&text);
     let mut rest = text.as_str();
     while let Some(start) = rest.find(BEGIN) {
         let block = &rest[start..];
@@ -167,7 +170,7 @@ pub fn public_half(key: &SecretKey) -> anyhow::Result<SubjectPublicKeyInfo> {
 /// who issues says what the certificate is for.
 pub fn read_request(path: &Path) -> anyhow::Result<SubjectPublicKeyInfo> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let request = CertReq::from_pem(&text)
+    let request = CertReq::from_pem(rewrapped(&text).as_bytes())
         .with_context(|| format!("{} is no certificate request in PEM", path.display()))?;
     let point = request.info.public_key.subject_public_key.raw_bytes();
     let key = VerifyingKey::from_sec1_bytes(point);
@@ -345,6 +348,47 @@ mod tests {
 
     fn now() -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    }
+
+    /// PEM with its base64 in lines of that many characters.
+    fn in_lines_of(width: usize, pem: &str) -> String {
+        let (begin, rest) = pem.split_once('\n').unwrap();
+        let (body, end) = rest.split_at(rest.find("-----END").unwrap());
+        let body = body.replace('\n', "");
+        let lines: Vec<_> = body.as_bytes().chunks(width).map(|it| str::from_utf8(it).unwrap()).collect();
+        format!("{begin}\r\n{}\r\n{end}", lines.join("\r\n"))
+    }
+
+    #[test]
+    fn pem_with_lines_of_any_length_is_read() {
+        let fleet = authority();
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            let _ = std::fs::remove_file(&path);
+            private_file::create(&path, text.as_bytes()).unwrap();
+            path
+        };
+        let pem = certificate_pem(&fleet.certificate).unwrap();
+        let request = folder.path().join("device.csr");
+        let key = file("device.key", &key_pem(&fleet.key).unwrap());
+        let made = std::process::Command::new("openssl")
+            .args(["req", "-new", "-subj", "/CN=buoy-1", "-key"])
+            .arg(&key)
+            .arg("-out")
+            .arg(&request)
+            .output();
+        assert!(made.expect("these tests need the `openssl` command").status.success());
+        let request = std::fs::read_to_string(request).unwrap();
+        for width in [4, 60, 64, 76, 10_000] {
+            let two = format!("{}between\n{}", in_lines_of(width, &pem), in_lines_of(width, &pem));
+            assert_eq!(read_certificates(&file("ca.pem", &two)).unwrap(), vec![fleet.certificate.clone(); 2]);
+            let key = in_lines_of(width, &key_pem(&fleet.key).unwrap());
+            assert_eq!(read_key(&file("ca.key", &key)).unwrap(), fleet.key);
+            let sec1 = in_lines_of(width, &fleet.key.to_sec1_pem(LineEnding::LF).unwrap());
+            assert_eq!(read_key(&file("ca.sec1", &sec1)).unwrap(), fleet.key);
+            read_request(&file("device.csr", &in_lines_of(width, &request))).unwrap();
+        }
     }
 
     #[test]

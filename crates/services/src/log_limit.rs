@@ -22,11 +22,16 @@ impl Default for LogLimit {
 impl LogLimit {
     /// Whether one more line may be logged. `left_out` is told how many were not, when that second is over.
     pub(super) fn may_log(&mut self, left_out: impl FnOnce(u32)) -> bool {
-        if self.since.elapsed() >= Duration::from_secs(1) {
+        self.may_log_at(Instant::now(), left_out)
+    }
+
+    /// The same at a given time.
+    pub(super) fn may_log_at(&mut self, now: Instant, left_out: impl FnOnce(u32)) -> bool {
+        if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
             if self.left_out > 0 {
                 left_out(self.left_out);
             }
-            *self = Self::default();
+            *self = Self { since: now, logged: 0, left_out: 0 };
         }
         let may = self.logged < PER_SECOND;
         if may {

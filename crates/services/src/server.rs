@@ -448,13 +448,14 @@ fn start_bootstrap(
     if sockets.plain.is_none() && sockets.secure.is_none() {
         return Ok(None);
     }
-    let (decide, publish) = (bootstrap.clone(), bootstrap.clone());
+    let (decide, prepare, publish) = (bootstrap.clone(), bootstrap.clone(), bootstrap.clone());
     let secure = sockets.secure.map(|socket| security.parts(Purpose::Bootstrap, socket, Vec::new()));
     let parts = BootstrapParts {
         plain: sockets.plain,
         secure,
         directory: Endpoints::new(security.identities(Purpose::Bootstrap)),
         decide: Box::new(move |request, proved| decide.decide(request, proved)),
+        prepare: Box::new(move |endpoint, handover| prepare.prepare(endpoint, handover)),
         publish: Box::new(move |event| publish.publish(event)),
         clock,
         supervisor: supervisor.clone(),
@@ -479,20 +480,20 @@ async fn keep_house(app: Arc<App>) -> Result<(), Infallible> {
     tick.tick().await;
     loop {
         tick.tick().await;
-        app.shards.iter().for_each(ShardHandle::save_sessions);
         if app.journal.flush().await.is_err_and(|error| matches!(error, journal::NotSaved::Stopped)) {
             return Ok(());
         }
     }
 }
 
-/// Saves when devices were heard, in slices so small that no answer waits for one.
+/// Saves when devices were heard and how far their sessions have come, in slices so small that no answer waits for one.
 async fn save_contacts_in_slices(app: Arc<App>) -> Result<(), Infallible> {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         save_last_contacts(&app, CONTACTS_A_SLICE);
+        app.shards.iter().for_each(ShardHandle::save_some_sessions);
     }
 }
 

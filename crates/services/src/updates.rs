@@ -151,6 +151,7 @@ pub async fn run(
         {
             some_events.push(event);
         }
+        driver.set_calendar();
         some_commands.drain(..).for_each(|command| driver.command(command));
         some_events.drain(..).for_each(|event| driver.event(&event));
         let now = driver.app.steady_now();
@@ -184,7 +185,14 @@ enum Waiting {
 struct Stopped;
 
 impl Driver {
+    /// Dates follow the system's calendar; limits run steadily.
+    fn set_calendar(&mut self) {
+        let (now, calendar) = (self.app.steady_now(), self.app.calendar());
+        self.engine.set_calendar(now, calendar, &mut self.outbox);
+    }
+
     async fn resume(&mut self, open: &[UpdateRecord]) -> Result<(), Stopped> {
+        self.set_calendar();
         let now = self.app.steady_now();
         for records in open.chunks(BATCH) {
             for record in records {

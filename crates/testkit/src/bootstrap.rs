@@ -20,6 +20,8 @@ pub struct BootstrapServer {
     pub longest_message: usize,
     /// What was told.
     pub events: Vec<BootstrapEvent>,
+    /// Whose configurations are to be made.
+    pub to_prepare: Vec<Arc<str>>,
     outbox: BootstrapOutbox,
 }
 
@@ -32,6 +34,7 @@ impl BootstrapServer {
             verdicts: BTreeMap::new(),
             longest_message: usize::MAX,
             events: Vec::new(),
+            to_prepare: Vec::new(),
             outbox: BootstrapOutbox::default(),
         }
     }
@@ -48,6 +51,12 @@ impl BootstrapServer {
         self.shard.handle_datagram(now, peer, datagram, &mut known, &mut self.outbox);
     }
 
+    /// Hands in a configuration that was to be made, or why there is none; [`BootstrapServer::settle`] follows.
+    pub fn prepared(&mut self, now: Instant, endpoint: &str, made: Result<BootstrapConfig, &'static str>) {
+        let made = made.map(Arc::new).map_err(Into::into);
+        self.shard.prepared(now, endpoint, made, &mut self.outbox);
+    }
+
     /// Does what is due; [`BootstrapServer::settle`] follows.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.shard.next_deadline().is_some_and(|at| at <= now) {
@@ -59,6 +68,7 @@ impl BootstrapServer {
     pub fn settle(&mut self, now: Instant) -> Vec<(Peer, Vec<u8>)> {
         self.shard.flush(now, &mut self.outbox);
         self.events.append(&mut self.outbox.events);
+        self.to_prepare.append(&mut self.outbox.to_prepare);
         let sent = self.outbox.datagrams().map(|(peer, bytes)| (peer, bytes.to_vec())).collect();
         self.outbox.clear();
         sent

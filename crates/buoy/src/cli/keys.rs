@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use buoy_dtls::crypto::PublicKey;
+use buoy_ota::host::rewrapped;
 use p256::pkcs8::{DecodePublicKey, EncodePublicKey};
 use x509_cert::der::Encode;
 
@@ -17,7 +18,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
 
 /// The public key of a file, or of the first certificate in it.
 pub(crate) fn read_public_key(path: &Path) -> anyhow::Result<PublicKey> {
-    let spki = match p256::PublicKey::from_public_key_pem(&read(path)?) {
+    let spki = match p256::PublicKey::from_public_key_pem(&rewrapped(&read(path)?)) {
         Ok(key) => key.to_public_key_der()?.into_vec(),
         Err(_) => {
             let certificates = certificates::read_certificates(path)?;

@@ -20,6 +20,7 @@ use buoy_net::udp::crowd::Crowd;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use super::uri::behind_scheme;
 pub(crate) use args::Args;
 use args::Command;
 use machine::{Machine, State};
@@ -80,8 +81,9 @@ struct Swarm<'a> {
 
 impl<'a> Swarm<'a> {
     fn new(args: &'a Args) -> anyhow::Result<Self> {
-        let is_secured = args.server.starts_with("coaps://");
-        let server = args.server.trim_start_matches("coaps://").trim_start_matches("coap://");
+        let (secured, plain) = (behind_scheme(&args.server, "coaps"), behind_scheme(&args.server, "coap"));
+        let is_secured = secured.is_some();
+        let server = secured.or(plain).unwrap_or(&args.server);
         let server: SocketAddrV4 = server.trim_end_matches('/').parse().with_context(|| {
             format!("--server {} is no coap[s]://IP:PORT of IPv4, which the swarm speaks", args.server)
         })?;

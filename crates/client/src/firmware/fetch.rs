@@ -315,11 +315,10 @@ impl<R: Rng> CoapFetch<R> {
 impl<'a> Uri<'a> {
     fn parse(text: &'a str) -> Result<Self, DownloadError> {
         let (scheme, rest) = text.split_once("://").ok_or(DownloadError::InvalidUri)?;
-        let usual = match scheme {
-            "coap" => 5683,
-            "coaps" => 5684,
-            _ => return Err(DownloadError::UnsupportedProtocol),
-        };
+        // The same in any case (RFC 3986 section 3.1).
+        let mut known = [("coap", 5683), ("coaps", 5684)].into_iter();
+        let usual = known.find_map(|(name, port)| name.eq_ignore_ascii_case(scheme).then_some(port));
+        let usual = usual.ok_or(DownloadError::UnsupportedProtocol)?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at_checked(end).ok_or(DownloadError::InvalidUri)?;
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));

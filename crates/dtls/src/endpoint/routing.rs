@@ -57,20 +57,45 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
         from: A,
         record: Record<'_>,
     ) {
-        if crate::cookie::client_hello(&record).is_none() {
+        let Some(fragment) = crate::cookie::client_hello(&record) else {
             if let Some(slot) = self.find_pending(&from) {
                 let _ = self.deliver(slot, environment, context, from, record);
+            }
+            return;
+        };
+        if fragment.offset > 0 {
+            // Of a hello that was answered already: its first fragment asks for the answer again.
+            if let Some(hello) = self.assembly.go_on(from, &fragment, record.sequence) {
+                self.good_hello(environment, context, from, hello, record);
             }
             return;
         }
         self.rotate_cookies(context);
         let mut answer = [0; ANSWER_LENGTH];
-        match self.acceptor.judge::<P>(&address_hash::<A, P>(&from), &record, &mut answer) {
+        let address = address_hash::<A, P>(&from);
+        match self.acceptor.judge::<P>(&address, &fragment, record.sequence, &mut answer) {
             Hello::Ignored => {}
             Hello::Answer(_) if self.answers.len() < MAX_ANSWERS => self.answers.push_back((from, answer)),
             Hello::Answer(_) => {}
             Hello::Good(hello) => self.good_hello(environment, context, from, hello, record),
+            Hello::Begun { random } => match self.handshake_with(from, &random) {
+                Some(slot) => {
+                    let _ = self.deliver(slot, environment, context, from, record);
+                }
+                None => {
+                    if let Some(hello) = self.assembly.begin(from, random, &fragment, record.sequence) {
+                        self.good_hello(environment, context, from, hello, record);
+                    }
+                }
+            },
         }
+    }
+
+    /// The handshake under way at an address, if it began with this random.
+    fn handshake_with(&self, from: A, random: &[u8; 32]) -> Option<u32> {
+        let slot = self.find_pending(&from)?;
+        let hello = self.entry(slot)?.hello.as_ref()?;
+        (hello.random == *random).then_some(slot)
     }
 
     pub(super) fn good_hello(
@@ -81,12 +106,11 @@ impl<A: Address, P: Provider> Endpoint<A, P> {
         hello: GoodHello,
         record: Record<'_>,
     ) {
+        if let Some(slot) = self.handshake_with(from, &hello.random) {
+            let _ = self.deliver(slot, environment, context, from, record);
+            return;
+        }
         if let Some(slot) = self.find_pending(&from) {
-            let handshaking = self.entry_mut(slot).and_then(|entry| entry.hello.as_ref());
-            if handshaking.is_some_and(|known| known.random == hello.random) {
-                let _ = self.deliver(slot, environment, context, from, record);
-                return;
-            }
             // The client began again.
             self.end(slot, EndReason::Superseded);
         }

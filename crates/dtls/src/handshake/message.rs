@@ -55,7 +55,6 @@ pub(crate) struct ClientHello<'a> {
     pub(crate) version: u16,
     pub(crate) random: [u8; 32],
     pub(crate) session_id: &'a [u8],
-    pub(crate) cookie: &'a [u8],
     suites: &'a [u8],
     pub(crate) extensions: ClientExtensions<'a>,
 }
@@ -66,7 +65,8 @@ impl<'a> ClientHello<'a> {
         let version = reader.u16()?;
         let random = reader.array()?;
         let session_id = reader.vector8()?;
-        let cookie = reader.vector8()?;
+        // The cookie, which `HelloHead` has.
+        reader.vector8()?;
         let suites = reader.vector16()?;
         let compression = reader.vector8()?;
         if session_id.len() > 32 || !suites.len().is_multiple_of(2) || !compression.contains(&0) {
@@ -77,23 +77,33 @@ impl<'a> ClientHello<'a> {
         let signals =
             suites.chunks_exact(2).any(|suite| suite == EMPTY_RENEGOTIATION_INFO_SCSV.to_be_bytes());
         extensions.renegotiation_info |= signals;
-        Ok(Self { version, random, session_id, cookie, suites, extensions })
+        Ok(Self { version, random, session_id, suites, extensions })
     }
 
     pub(crate) fn offers(&self, suite: CipherSuite) -> bool {
         super::extension::lists(self.suites, suite.number())
     }
+}
 
-    /// What of the hello must be the same when it comes again with a cookie: all but the cookie (RFC 6347 section 4.2.1).
-    pub(crate) fn without_cookie(body: &'a [u8]) -> Result<[&'a [u8]; 2], Malformed> {
+/// The beginning of a ClientHello, up to the cookie: what the first fragment of one must have so that it can be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HelloHead<'a> {
+    /// Version, random and session id.
+    pub(crate) before_cookie: &'a [u8],
+    pub(crate) random: [u8; 32],
+    pub(crate) cookie: &'a [u8],
+}
+
+impl<'a> HelloHead<'a> {
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
-        reader.take(34)?;
+        reader.u16()?;
+        let random = reader.array()?;
         reader.vector8()?;
-        let start = body.len().saturating_sub(reader.rest().len());
-        let (head, tail) = body.split_at_checked(start).ok_or(Malformed)?;
-        let mut reader = Reader::new(tail);
-        reader.vector8()?;
-        Ok([head, reader.rest()])
+        let mut rest = reader;
+        let length = body.len().saturating_sub(rest.rest().len());
+        let before_cookie = body.get(..length).ok_or(Malformed)?;
+        Ok(Self { before_cookie, random, cookie: reader.vector8()? })
     }
 }
 
@@ -332,10 +342,16 @@ mod tests {
         let suites = [CipherSuite::PskAes128Ccm8];
         let body = client_hello(&[7; 32], b"id", b"cookie", &suites, &extensions);
         let hello = ClientHello::parse(&body).unwrap();
-        assert_eq!((hello.session_id, hello.cookie), (&b"id"[..], &b"cookie"[..]));
+        assert_eq!(hello.session_id, b"id");
         assert!(hello.offers(CipherSuite::PskAes128Ccm8));
         assert!(hello.extensions.renegotiation_info && hello.extensions.extended_master_secret);
         let other = client_hello(&[7; 32], b"id", b"", &suites, &extensions);
-        assert_eq!(ClientHello::without_cookie(&body), ClientHello::without_cookie(&other));
+        let (with, without) = (HelloHead::parse(&body).unwrap(), HelloHead::parse(&other).unwrap());
+        assert_eq!((with.cookie, without.cookie), (&b"cookie"[..], &b""[..]));
+        assert_eq!((with.before_cookie, with.random), (without.before_cookie, [7; 32]));
+        // The cookie's end is enough, and nothing less is.
+        let end = with.before_cookie.len() + 1 + 6;
+        assert_eq!(HelloHead::parse(&body[..end]), Ok(with));
+        assert!((0..end).all(|cut| HelloHead::parse(&body[..cut]).is_err()));
     }
 }

@@ -8,7 +8,7 @@ use buoy_dtls::config::ConnectionIdUse;
 use buoy_dtls::endpoint::{CidFormat, EndReason, Endpoint, Event, Limits};
 use buoy_dtls::time::Instant;
 
-use crate::world::{SERVER, World, client_address, psk_config};
+use crate::world::{Flying, SERVER, World, client_address, psk_config};
 
 fn moves(world: &World) -> Vec<(SocketAddr, SocketAddr)> {
     let events = world.server.events.iter();
@@ -189,6 +189,128 @@ fn strangers_leave_no_state_and_get_less_than_they_sent() {
     world.say(client, b"still served");
     world.run();
     assert_eq!(world.server.received.len(), 1);
+}
+
+/// A handshake message in a record of its own, cut into records whose fragments have at most so many bytes.
+fn in_fragments(datagram: &[u8], most: usize) -> Vec<Vec<u8>> {
+    let (record, message) = datagram.split_at(13);
+    let (header, body) = message.split_at(12);
+    let number =
+        u64::from_be_bytes([0, 0, record[5], record[6], record[7], record[8], record[9], record[10]]);
+    let pieces = body.chunks(most).enumerate();
+    let piece = |(index, piece): (usize, &[u8])| {
+        let length = (piece.len() as u32).to_be_bytes();
+        let offset = ((index * most) as u32).to_be_bytes();
+        let mut out = record[..3].to_vec();
+        out.extend_from_slice(&(number * 100 + index as u64).to_be_bytes());
+        out.extend_from_slice(&((piece.len() + 12) as u16).to_be_bytes());
+        out.extend_from_slice(&header[..6]);
+        out.extend_from_slice(&offset[1..]);
+        out.extend_from_slice(&length[1..]);
+        out.extend_from_slice(piece);
+        out
+    };
+    pieces.map(piece).collect()
+}
+
+/// Has all hellos that fly to the server cut, and says how many of them there were.
+fn cut_hellos(world: &mut World, most: usize, order: impl Fn(&mut Vec<Vec<u8>>)) -> usize {
+    let is_hello = |sent: &mut Flying| sent.to == SERVER && sent.bytes[0] == 22 && sent.bytes[13] == 1;
+    let is_to_be_cut =
+        |sent: &Flying| sent.bytes[14..17] == sent.bytes[22..25] && sent.bytes.len() > 25 + most;
+    let hellos: Vec<Flying> =
+        world.flying.extract_if(.., |sent| is_hello(sent) && is_to_be_cut(sent)).collect();
+    for hello in &hellos {
+        let mut pieces = in_fragments(&hello.bytes, most);
+        order(&mut pieces);
+        world.flying.extend(pieces.into_iter().map(|bytes| Flying { bytes, ..hello.clone() }));
+    }
+    hellos.len()
+}
+
+/// Runs while all hellos are cut.
+fn run_cutting(world: &mut World, most: usize, order: impl Fn(&mut Vec<Vec<u8>>)) -> usize {
+    let mut hellos = 0;
+    for _ in 0..20_000 {
+        world.run_for(Duration::from_millis(1));
+        hellos += cut_hellos(world, most, &order);
+        if world.clients.iter().all(|client| client.connected.is_some()) {
+            break;
+        }
+        world.wait(Duration::from_millis(1));
+    }
+    hellos
+}
+
+#[test]
+fn a_client_hello_in_fragments_is_answered_and_put_together() {
+    // With 84 the first hello is whole, and the one with the cookie is not.
+    for (most, cut) in [(60, 2), (75, 2), (84, 1)] {
+        let mut world = World::new(1);
+        let client = world.client(psk_config("buoy-1", b"secret-1"));
+        let hellos = run_cutting(&mut world, most, |_| {});
+        assert!(world.clients[client].connected.is_some(), "{most}: {:?}", world.server_failure());
+        assert_eq!(hellos, cut, "no hello is asked for again");
+        world.say(client, b"hello");
+        world.run();
+        assert_eq!(world.server.received.len(), 1);
+    }
+}
+
+#[test]
+fn fragments_of_a_client_hello_that_come_in_another_order_are_put_together_when_they_are_repeated() {
+    let mut world = World::new(1);
+    let client = world.client(psk_config("buoy-1", b"secret-1"));
+    run_cutting(&mut world, 75, |pieces| pieces.reverse());
+    assert!(world.clients[client].connected.is_some());
+}
+
+#[test]
+fn fragments_of_strangers_leave_no_state_and_draw_less_than_they_have() {
+    let mut world = World::new(1);
+    world.client(psk_config("buoy-1", b"secret-1"));
+    world.run_for(Duration::from_millis(5));
+    let hello = world.log[0].bytes.clone();
+    for most in [1, 30, 36, 60, 100] {
+        for (number, fragment) in in_fragments(&hello, most).iter().enumerate() {
+            world.server_receives(client_address(500 + number), fragment.clone());
+            let mut out = [0; 2048];
+            while let Some((_, length)) = world.server.endpoint.poll_transmit(&mut out) {
+                assert!(number == 0 && length < fragment.len(), "{length} bytes for {}", fragment.len());
+            }
+        }
+    }
+    assert_eq!((world.server.endpoint.len(), world.server.endpoint.handshakes()), (0, 0));
+}
+
+#[test]
+fn a_cookie_in_a_fragment_is_good_for_its_address_and_its_hello_alone() {
+    let mut world = World::new(1);
+    world.client(psk_config("buoy-1", b"secret-1"));
+    world.run_for(Duration::from_millis(25));
+    let hellos: Vec<Flying> = world.log.iter().filter(|sent| sent.to == SERVER).cloned().collect();
+    let with_cookie = hellos[1].bytes.clone();
+    let from = world.clients[0].address;
+    let begins = |from, change: &dyn Fn(&mut Vec<u8>)| {
+        let mut world = World::new(1);
+        world.client(psk_config("buoy-1", b"secret-1"));
+        world.run_for(Duration::from_millis(15));
+        world.flying.clear();
+        let mut datagram = with_cookie.clone();
+        change(&mut datagram);
+        in_fragments(&datagram, 90).into_iter().for_each(|piece| world.server_receives(from, piece));
+        world.server.endpoint.handshakes()
+    };
+    assert_eq!(begins(from, &|_| {}), 1);
+    assert_eq!(begins(client_address(500), &|_| {}), 0, "of another address");
+    assert_eq!(begins(from, &|datagram| datagram[30] ^= 1), 0, "another random number");
+    let longer = |datagram: &mut Vec<u8>| {
+        datagram.push(0);
+        datagram[16] += 1;
+        datagram[24] += 1;
+        datagram[12] += 1;
+    };
+    assert_eq!(begins(from, &longer), 0, "of another length");
 }
 
 #[test]

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use buoy_fleet::update::{
-    Action, Answer, Delivery, End, FIRMWARE_VERSION, Goal, Patience, RESULT, STATE, Stage, Step, Value,
+    Action, Answer, Delivery, End, FIRMWARE_VERSION, Goal, Patience, RESULT, STATE, Stage, Step, Update,
+    UpdateRecord, Value,
 };
 use buoy_fleet::updates::{AlreadyOpen, Event, Operation, Outbox, Updates};
+use buoy_time::Calendar;
 
 use super::world::{HOUR, NEW, OLD};
 
@@ -130,4 +132,40 @@ fn timers_that_are_due_together_are_taken_in_batches() {
         left = now_left;
     }
     assert_eq!(engine.poll_timeout(), None);
+}
+
+#[test]
+fn dates_follow_a_calendar_that_is_set_and_limits_do_not() {
+    const SET: u64 = 20 * 365 * 24 * HOUR;
+    let dates = |record: &UpdateRecord| -> Vec<u64> {
+        Update::restore(record).unwrap().history().iter().map(|entry| entry.at).collect()
+    };
+    let (mut engine, mut outbox) = (Updates::new(0), Outbox::default());
+    engine.start(HOUR, &name(1), goal(), Patience::default(), &mut outbox).unwrap();
+    engine.end_batch(&mut outbox);
+    assert_eq!(dates(&outbox.records[0]), [HOUR]);
+    let due = engine.poll_timeout();
+    // The machine learns the time.
+    outbox = Outbox::default();
+    engine.set_calendar(2 * HOUR, Calendar::ahead_by(SET as i64), &mut outbox);
+    engine.end_batch(&mut outbox);
+    assert_eq!(dates(&outbox.records[0]), [HOUR + SET], "the record in the store is dated anew");
+    assert!(outbox.progress.is_empty() && engine.poll_timeout() == due, "and nothing else happens");
+    let open = outbox.records[0].clone();
+    // It is corrected by a little, which writes nothing.
+    outbox = Outbox::default();
+    engine.set_calendar(2 * HOUR, Calendar::ahead_by(SET as i64 + 900), &mut outbox);
+    assert!(outbox.is_empty());
+    engine.cancel(3 * HOUR, 1, &mut outbox);
+    assert_eq!(dates(&outbox.records[0]), [HOUR + SET + 900, 3 * HOUR + SET + 900]);
+    let told: Vec<u64> = outbox.progress[0].history().iter().map(|entry| entry.at).collect();
+    assert_eq!(told, dates(&outbox.records[0]));
+
+    // After a restart whose clock was set right from the start the limits are where they were.
+    let (mut engine, mut outbox) = (Updates::new(0), Outbox::default());
+    engine.set_calendar(2 * HOUR + SET, Calendar::default(), &mut outbox);
+    engine.restore(2 * HOUR + SET, &open, &mut outbox);
+    engine.handle_timeout(due.unwrap() + SET, 10, &mut outbox);
+    engine.end_batch(&mut outbox);
+    assert_eq!(dates(outbox.records.last().unwrap())[0], HOUR + SET);
 }

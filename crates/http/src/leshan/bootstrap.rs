@@ -12,9 +12,12 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use buoy_api::{BootstrapAccount, BootstrapAcl, BootstrapConfig, BootstrapCredentials, BootstrapServer};
+use buoy_api::{
+    BootstrapAccount, BootstrapAcl, BootstrapConfig, BootstrapCredentials, BootstrapServer, Secret,
+};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::v1::Author;
 
@@ -41,6 +44,7 @@ async fn put(
     UrlPath(endpoint): UrlPath<String>,
     body: Bytes,
 ) -> Answer {
+    let body = Zeroizing::new(Vec::from(body));
     // Its own words might quote a key.
     let said: Said = serde_json::from_slice(&body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
@@ -147,6 +151,12 @@ fn some_number<'de, D: Deserializer<'de>, T: std::str::FromStr>(
     text.parse().map(Some).map_err(|_| serde::de::Error::custom("a number is out of range"))
 }
 
+impl Drop for SaidSecurity {
+    fn drop(&mut self) {
+        self.secret_key.zeroize();
+    }
+}
+
 impl std::fmt::Debug for SaidSecurity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SaidSecurity").field("uri", &self.uri).finish_non_exhaustive()
@@ -222,10 +232,10 @@ impl SaidServer {
 }
 
 impl SaidSecurity {
-    fn account(self) -> Result<BootstrapAccount, String> {
+    fn account(&self) -> Result<BootstrapAccount, String> {
         Ok(BootstrapAccount {
             credentials: self.credentials()?,
-            uri: self.uri.unwrap_or_default(),
+            uri: self.uri.clone().unwrap_or_default(),
             hold_off: self.client_old_off_time,
             account_timeout: self.bootstrap_server_account_timeout,
         })
@@ -240,16 +250,16 @@ impl SaidSecurity {
             "PSK" => Ok(BootstrapCredentials::Psk {
                 identity: String::from_utf8(self.public_key_or_id.clone())
                     .map_err(|_| "publicKeyOrId of PSK has to be the bytes of UTF-8 text")?,
-                key: hex::encode(&self.secret_key),
+                key: Secret::new(hex::encode(&self.secret_key)),
             }),
             "RPK" => Ok(BootstrapCredentials::Rpk {
                 public_key: hex::encode(&self.public_key_or_id),
-                private_key: hex::encode(&self.secret_key),
+                private_key: Secret::new(hex::encode(&self.secret_key)),
                 server_public_key: own(&self.server_public_key),
             }),
             "X509" => Ok(BootstrapCredentials::X509 {
                 certificate: hex::encode(&self.public_key_or_id),
-                private_key: hex::encode(&self.secret_key),
+                private_key: Secret::new(hex::encode(&self.secret_key)),
                 server_certificate: own(&self.server_public_key),
             }),
             other => Err(format!("securityMode {other:?} is none of PSK, RPK, X509 and NO_SEC")),
@@ -344,7 +354,7 @@ mod tests {
         assert_eq!(config.servers[0].binding, "UQ");
         assert_eq!(
             config.servers[0].credentials,
-            BootstrapCredentials::Psk { identity: "a".to_owned(), key: "03ff".to_owned() }
+            BootstrapCredentials::Psk { identity: "a".to_owned(), key: Secret::new("03ff".to_owned()) }
         );
         assert_eq!(config.bootstrap_server.as_ref().unwrap().hold_off, Some(1));
         let shown = shown(&config);

@@ -319,12 +319,35 @@ mod uplink {
             (Code::POST, target("/bspack"), Code::METHOD_NOT_ALLOWED),
             (Code::POST, target("/dp"), Code::BAD_REQUEST),
             (Code::POST, formatted("/dp", ContentFormat::TLV), Code::UNSUPPORTED_CONTENT_FORMAT),
-            (Code::POST, formatted("/rd", ContentFormat::TEXT), Code::UNSUPPORTED_CONTENT_FORMAT),
+            (Code::POST, formatted("/rd", ContentFormat::TLV), Code::UNSUPPORTED_CONTENT_FORMAT),
+            (Code::POST, formatted("/rd/1", ContentFormat::TLV), Code::UNSUPPORTED_CONTENT_FORMAT),
             (Code::POST, target("/elsewhere"), Code::NOT_FOUND),
             (Code::POST, target("/"), Code::NOT_FOUND),
             (Code::POST, target("/rd/1/2/3/4"), Code::NOT_FOUND),
         ] {
             assert_eq!(refusal(code, &options, b"x").code(), answer, "{code} {options:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_objects_that_calls_itself_text_or_nothing_is_read_as_links() {
+        let queries = target("/rd?ep=buoy-1&lt=60&lwm2m=1.1");
+        for format in [None, Some(ContentFormat::LINK), Some(ContentFormat::TEXT)] {
+            let said = |path: &str| format.map_or_else(|| target(path), |format| formatted(path, format));
+            let register = [said("/rd"), queries[1..].to_vec()].concat();
+            let mut register = register;
+            register.sort_by_key(|(number, _)| *number);
+            let parsed = Uplink::parse(Code::POST, borrowed(&register), b"</3/0>");
+            assert!(
+                matches!(parsed, Ok(Uplink::Register(Register { objects: b"</3/0>", .. }))),
+                "{parsed:?}"
+            );
+            let update = said("/rd/5a3f");
+            let parsed = Uplink::parse(Code::POST, borrowed(&update), b"</3/0>");
+            assert!(
+                matches!(parsed, Ok(Uplink::Update(Update { objects: Some(b"</3/0>"), .. }))),
+                "{parsed:?}"
+            );
         }
     }
 

@@ -352,10 +352,10 @@ fn parse_update<'a>(received: &Received<'a>, payload: &'a [u8]) -> Result<Uplink
     }))
 }
 
-/// Old devices leave the format out; a payload that says another one is refused.
+/// Old devices leave the format out, and some libraries write their default, which is text; a payload that says another one is refused.
 fn check_links(received: &Received<'_>) -> Result<(), BadRequest> {
     match received.content_format {
-        None | Some(ContentFormat::LINK) => Ok(()),
+        None | Some(ContentFormat::LINK | ContentFormat::TEXT) => Ok(()),
         Some(format) => Err(BadRequest::UnsupportedContentFormat(format)),
     }
 }

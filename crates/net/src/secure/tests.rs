@@ -108,7 +108,8 @@ impl World {
 
     fn give(&mut self, from: SocketAddr, datagram: &mut [u8]) {
         let delivered = &self.delivered;
-        self.secure.receive(self.now, from, datagram, &mut self.outbox, |peer, data, _| {
+        let arrival = Arrival { from, local: None };
+        self.secure.receive(self.now, arrival, datagram, &mut self.outbox, |peer, data, _| {
             delivered.borrow_mut().push((peer.session.unwrap(), data.to_vec()));
         });
     }
@@ -199,6 +200,62 @@ fn several_sessions_of_an_endpoint_go_on_after_a_restart() {
     let mut world = World::with(world.devices.clone(), saved.collect());
     devices.iter_mut().for_each(|device| world.say(device));
     assert_eq!(world.delivered.borrow().len(), 2);
+}
+
+#[test]
+fn what_sessions_received_is_saved_a_slice_at_a_time_and_within_five_minutes_of_each() {
+    const SESSIONS: usize = 150;
+    const SECOND: Duration = Duration::from_secs(1);
+    let mut world = World::new();
+    let names: Vec<String> = (0..SESSIONS).map(|n| format!("device-{n}")).collect();
+    names
+        .iter()
+        .for_each(|name| drop(world.devices.0.lock().unwrap().insert(name.clone().into(), b"key".into())));
+    let mut devices: Vec<Device> = names.iter().map(|name| world.connect(name)).collect();
+    devices.iter().for_each(|device| world.secure.save(device.session, &mut world.outbox));
+    save(&mut world);
+
+    let mut heard: HashMap<SessionId, Instant> = HashMap::new();
+    let mut saved_at: HashMap<SessionId, Vec<Instant>> = HashMap::new();
+    for second in 0..1500 {
+        world.now = world.now + SECOND;
+        // Each is heard at times of its own, so that not all are dirty when the round comes by.
+        let speaking = devices.iter_mut().enumerate().filter(|(index, _)| second % (index % 90 + 7) == 0);
+        for (_, device) in speaking {
+            world.say(device);
+            heard.entry(device.session).or_insert(world.now);
+        }
+        world.secure.save_slice_of_received(world.now, &mut world.outbox);
+        let saved = save(&mut world);
+        assert!(saved.len() <= SMALLEST_SLICE, "{} sessions in one turn", saved.len());
+        for session in saved {
+            assert!(heard.remove(&session).is_some(), "a session that heard nothing is not saved");
+            saved_at.entry(session).or_default().push(world.now);
+        }
+        let oldest = heard.values().map(|since| world.now.since(*since)).max().unwrap_or_default();
+        assert!(oldest <= SAVE_ROUND, "a session waits since {oldest:?}");
+    }
+    assert_eq!(saved_at.len(), SESSIONS);
+    // The first round begins with the server, a second before it is called for the first time.
+    let is_too_soon = |pair: &[Instant]| pair[1].since(pair[0]) < SAVE_ROUND - SECOND;
+    let is_too_often = |times: &Vec<Instant>| times.windows(2).any(is_too_soon);
+    assert!(!saved_at.values().any(is_too_often));
+
+    // At the stop nothing waits for its turn.
+    devices.iter_mut().for_each(|device| world.say(device));
+    world.secure.save_received(&mut world.outbox);
+    assert_eq!(save(&mut world).len(), SESSIONS);
+}
+
+/// Has the changes of the outbox saved: of which sessions there were some.
+fn save(world: &mut World) -> Vec<SessionId> {
+    let outbox = std::mem::take(&mut world.outbox);
+    world.secure.saved(&outbox);
+    let session = |change: &Change| match change {
+        Change::PutSession { session, .. } => Some(*session),
+        _ => None,
+    };
+    outbox.changes.iter().filter_map(session).collect()
 }
 
 /// The sessions that are void, with their endpoints.

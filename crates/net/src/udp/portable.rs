@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use super::{BATCH, MAX_DATAGRAM};
+use super::{Arrival, BATCH, MAX_DATAGRAM, Ways};
 
 /// Memory for a batch of received datagrams.
 #[derive(Debug)]
@@ -50,9 +50,9 @@ impl Receiver {
     }
 
     /// What was received, to be decrypted where it stands.
-    pub fn datagrams_mut(&mut self) -> impl Iterator<Item = (SocketAddr, &mut [u8])> {
+    pub fn arrivals_mut(&mut self) -> impl Iterator<Item = (Arrival, &mut [u8])> {
         let received = self.received.iter().zip(&mut self.buffers);
-        received.map(|((from, length), buffer)| (*from, &mut buffer[..*length]))
+        received.map(|((from, length), buffer)| (arrival(*from), &mut buffer[..*length]))
     }
 
     /// What was received.
@@ -61,14 +61,23 @@ impl Receiver {
     }
 
     /// The beginnings of those that were too long, which count as empty above.
-    pub(super) fn beginnings(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+    pub(super) fn beginnings(&self) -> impl Iterator<Item = (Arrival, &[u8])> {
         let cut = self.cut.iter().map(|place| (&self.received[*place], &self.buffers[*place]));
-        cut.map(|((from, _), buffer)| (*from, &buffer[..MAX_DATAGRAM]))
+        cut.map(|((from, _), buffer)| (arrival(*from), &buffer[..MAX_DATAGRAM]))
     }
 }
 
+/// The system isn't asked to which address a datagram went.
+fn arrival(from: SocketAddr) -> Arrival {
+    Arrival { from, local: None }
+}
+
 /// Sends datagrams. One that cannot be sent is lost, as it might be on the way.
-pub fn send_batch<'a>(socket: &mio::net::UdpSocket, datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>) {
+pub fn send_batch<'a>(
+    socket: &mio::net::UdpSocket,
+    _: &Ways,
+    datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>,
+) {
     for (to, datagram) in datagrams {
         let _ = socket.send_to(datagram, to);
     }

@@ -1,7 +1,7 @@
 //! Key files: PEM as `openssl` writes it.
 //!
 //! Private keys in PKCS#8 (`openssl genpkey`, `openssl req -nodes`), PKCS#1 (`openssl genrsa -traditional`) and SEC 1
-//! (`openssl ecparam -genkey`). Public keys as SubjectPublicKeyInfo or inside an X.509 certificate, whose own signature,
+//! (`openssl ecparam -genkey`), in lines of any length. Public keys as SubjectPublicKeyInfo or inside an X.509 certificate, whose own signature,
 //! dates and names do not matter here: it is trusted because somebody put it on the device.
 
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
@@ -12,6 +12,7 @@ use rsa::traits::PublicKeyParts as _;
 use x509_cert::der::pem::{self, LineEnding};
 use x509_cert::der::{Decode as _, Encode as _};
 
+use super::pem::rewrapped;
 use crate::signature::{Algorithm, KeyError, PublicKey, RSA_LEN};
 
 /// A private key that signs releases. Its parts are wiped from memory when it is dropped.
@@ -82,7 +83,8 @@ impl PrivateKey {
     /// # Errors
     /// [`KeyFileError`].
     pub fn from_pem(text: &str) -> Result<Self, KeyFileError> {
-        let block = block_ending_with(text, "PRIVATE KEY")?;
+        let text = rewrapped(text);
+        let block = block_ending_with(&text, "PRIVATE KEY")?;
         let (label, der) = pem::decode_vec(block.as_bytes()).map_err(|_| KeyFileError::NotPem)?;
         let encrypted = label == "ENCRYPTED PRIVATE KEY";
         match label {
@@ -181,6 +183,7 @@ pub fn public_key_from_pem(text: &str) -> Result<PublicKey, KeyFileError> {
     if block_ending_with(text, "PRIVATE KEY").is_ok() {
         return PrivateKey::from_pem(text)?.public_key();
     }
+    let text = rewrapped(text);
     let (label, der) = pem::decode_vec(text.as_bytes()).map_err(|_| KeyFileError::NotPem)?;
     let spki = match label {
         "PUBLIC KEY" => der,

@@ -6,9 +6,11 @@
 mod build;
 mod inspect;
 mod keys;
+mod pem;
 mod sign;
 
 pub use build::{ImageBuilder, slot_contents};
 pub use inspect::{Inspection, PackageKind, ProofSummary, SegmentSummary, inspect};
 pub use keys::{KeyFileError, PrivateKey, public_key_from_pem};
+pub use pem::rewrapped;
 pub use sign::{ReleaseFacts, SignError, VerifyError, container, sign_detached, sign_manifest, verify};

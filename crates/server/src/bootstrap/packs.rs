@@ -7,8 +7,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use buoy_coap::number::ContentFormat;
+use buoy_coap::block::{BadBlock, Block, BlockSize, slice};
+use buoy_coap::endpoint::{Request, Token};
+use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
+use buoy_coap::wire::MessageWriter;
 
 use crate::peer::Peer;
 
@@ -23,8 +26,72 @@ pub(super) struct Pack {
     pub(super) body: Arc<[u8]>,
 }
 
+impl Pack {
+    /// The block that is asked for.
+    pub(super) fn part(&self, asked: Option<Block>, blocks: BlockSize) -> Result<Part<'_>, BadBlock> {
+        let (block, range) = slice(asked, blocks, self.body.len())?;
+        let fnv = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+        let etag = self.body.iter().fold(0x811c_9dc5, fnv);
+        Ok(Part { format: self.format, block, etag, bytes: &self.body[range] })
+    }
+}
+
+/// One block of a pack.
+pub(super) struct Part<'p> {
+    format: ContentFormat,
+    block: Block,
+    etag: u32,
+    bytes: &'p [u8],
+}
+
+impl Part<'_> {
+    pub(super) fn is_last(&self) -> bool {
+        !self.block.more()
+    }
+
+    pub(super) fn write(&self, writer: &mut MessageWriter<'_>) {
+        let in_blocks = self.block.more() || self.block.offset() > 0;
+        writer.code(Code::CONTENT);
+        if in_blocks {
+            writer.option(OptionNumber::ETAG, &self.etag.to_be_bytes());
+        }
+        writer.uint(OptionNumber::CONTENT_FORMAT, u32::from(self.format.0));
+        if in_blocks {
+            writer.uint(OptionNumber::BLOCK2, self.block.to_uint());
+        }
+        writer.payload(self.bytes);
+    }
+}
+
+/// A request that is answered when the device's configuration is made.
+#[derive(Debug)]
+pub(super) struct WaitingRequest {
+    pub(super) endpoint: Arc<str>,
+    pub(super) peer: Peer,
+    pub(super) token: Token,
+    pub(super) format: ContentFormat,
+    pub(super) asked: Option<Block>,
+    pub(super) blocks: BlockSize,
+    pub(super) until: Instant,
+}
+
+impl WaitingRequest {
+    pub(super) fn of(
+        now: Instant,
+        request: &Request<'_, Peer>,
+        endpoint: Arc<str>,
+        format: ContentFormat,
+        (asked, blocks): (Option<Block>, BlockSize),
+    ) -> Option<Self> {
+        let token = Token::from_slice(request.message.token())?;
+        Some(Self { endpoint, peer: request.peer, token, format, asked, blocks, until: now + KEPT_FOR })
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Packs {
+    /// In the order of their ends, one for each peer.
+    waiting: VecDeque<WaitingRequest>,
     by_peer: HashMap<Peer, Kept>,
     /// All have the same time, so they end in the order in which they began. One that began anew stands here twice.
     ends: VecDeque<(Instant, Peer)>,
@@ -54,6 +121,24 @@ impl Packs {
         self.by_peer.insert(peer, Kept { pack, until, is_sent: false });
     }
 
+    /// Keeps a request until its pack is made, in place of the peer's last one. The oldest gives way if there are too many.
+    pub(super) fn wait(&mut self, request: WaitingRequest, most: usize) {
+        self.waiting.retain(|other| other.peer != request.peer);
+        if self.waiting.len() >= most.max(1) {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(request);
+    }
+
+    /// The requests that wait for the configuration of an endpoint.
+    pub(super) fn take_waiting(&mut self, endpoint: &str) -> Vec<WaitingRequest> {
+        let (taken, left) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|it| *it.endpoint == *endpoint);
+        self.waiting = left;
+        Vec::from(taken)
+    }
+
     /// The last block goes out; says whether it does so for the first time.
     pub(super) fn is_sent_first_time(&mut self, peer: Peer) -> bool {
         let kept = self.by_peer.get_mut(&peer);
@@ -62,6 +147,7 @@ impl Packs {
 
     /// Forgets what was made for a device.
     pub(super) fn forget(&mut self, endpoint: &str) {
+        self.waiting.retain(|it| *it.endpoint != *endpoint);
         self.by_peer.retain(|_, kept| *kept.pack.endpoint != *endpoint);
         self.ends.retain(|(_, peer)| self.by_peer.contains_key(peer));
     }
@@ -70,10 +156,14 @@ impl Packs {
         while self.ends.front().is_some_and(|(until, _)| *until <= now) {
             self.drop_oldest();
         }
+        while self.waiting.front().is_some_and(|it| it.until <= now) {
+            self.waiting.pop_front();
+        }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.ends.front().map(|(until, _)| *until)
+        let waiting = self.waiting.front().map(|it| it.until);
+        [self.ends.front().map(|(until, _)| *until), waiting].into_iter().flatten().min()
     }
 
     fn drop_oldest(&mut self) {

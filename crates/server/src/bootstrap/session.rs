@@ -24,12 +24,23 @@ pub(super) struct Session {
     pub(super) deadline: Instant,
     /// Whether the device receives what is sent to its address.
     pub(super) proof: Proof,
+    preparation: Preparation,
     config: Arc<BootstrapConfig>,
     format: ContentFormat,
     blocks: BlockSize,
     /// The one under way is the first.
     steps: VecDeque<Step>,
     transfer: Option<Transfer>,
+}
+
+/// Whether there is a configuration yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Preparation {
+    /// It is to be made once the device has proved where it is.
+    Wanted,
+    /// It is being made.
+    UnderWay,
+    Done,
 }
 
 /// A request to a device.
@@ -54,11 +65,26 @@ impl Session {
     pub(super) fn new(
         endpoint: Arc<str>,
         (peer, proof): (Peer, Proof),
-        config: Arc<BootstrapConfig>,
         format: ContentFormat,
         blocks: BlockSize,
         deadline: Instant,
-    ) -> Result<Self, ConfigProblem> {
+    ) -> Self {
+        Self {
+            endpoint,
+            peer,
+            deadline,
+            proof,
+            preparation: Preparation::Wanted,
+            config: Arc::default(),
+            format,
+            blocks,
+            steps: VecDeque::new(),
+            transfer: None,
+        }
+    }
+
+    /// Plans the steps by the device's configuration.
+    pub(super) fn plan(&mut self, config: Arc<BootstrapConfig>) -> Result<(), ConfigProblem> {
         let mut steps = VecDeque::new();
         if config.discover {
             steps.push_back(Step::Discover);
@@ -70,13 +96,31 @@ impl Session {
         }
         steps.extend(config.to_delete()?.into_iter().map(Step::Delete));
         if !config.auto_security_ids {
-            plan_writes(&config, format, &mut steps)?;
+            plan_writes(&config, self.format, &mut steps)?;
         }
-        Ok(Self { endpoint, peer, deadline, proof, config, format, blocks, steps, transfer: None })
+        (self.config, self.steps, self.preparation) = (config, steps, Preparation::Done);
+        Ok(())
+    }
+
+    /// Whether its configuration isn't made yet.
+    pub(super) fn is_unprepared(&self) -> bool {
+        self.preparation != Preparation::Done
+    }
+
+    /// The configuration is to be made now; `false` if it is there, or under way.
+    pub(super) fn begins_preparation(&mut self) -> bool {
+        let begins = self.preparation == Preparation::Wanted;
+        if begins {
+            self.preparation = Preparation::UnderWay;
+        }
+        begins
     }
 
     /// The step under way, as in `Bootstrap-Write /0/1`.
     pub(super) fn step(&self) -> Box<str> {
+        if self.is_unprepared() {
+            return "Bootstrap-Request".into();
+        }
         let text = match self.steps.front() {
             Some(Step::FindAccount) => "Bootstrap-Discover /0".to_owned(),
             Some(Step::Discover) => "Bootstrap-Discover /".to_owned(),

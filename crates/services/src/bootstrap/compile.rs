@@ -110,7 +110,7 @@ fn secured(
             (SecurityMode::Psk, minted.identity.clone(), Vec::new(), minted.key.to_vec())
         }
         Credentials::Psk { identity, key } => {
-            (SecurityMode::Psk, fill(identity).into_bytes(), Vec::new(), hex("key", key)?)
+            (SecurityMode::Psk, fill(identity).into_bytes(), Vec::new(), hex("key", key.reveal())?)
         }
         Credentials::Rpk { public_key, private_key, server_public_key } => (
             SecurityMode::Rpk,
@@ -118,7 +118,7 @@ fn secured(
             server_public_key
                 .as_ref()
                 .map_or_else(|| Ok(own.public_key.clone()), |key| hex("server_public_key", key))?,
-            hex("private_key", private_key)?,
+            hex("private_key", private_key.reveal())?,
         ),
         Credentials::X509 { certificate, private_key, server_certificate } => (
             SecurityMode::X509,
@@ -126,7 +126,7 @@ fn secured(
             server_certificate
                 .as_ref()
                 .map_or_else(|| Ok(own.certificate.clone()), |it| hex("server_certificate", it))?,
-            hex("private_key", private_key)?,
+            hex("private_key", private_key.reveal())?,
         ),
         Credentials::None => (SecurityMode::None, Vec::new(), Vec::new(), Vec::new()),
     };

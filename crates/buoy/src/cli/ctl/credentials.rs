@@ -10,6 +10,7 @@ use buoy_api::{
     AddCredential, Credential, CredentialKind, CredentialProof, CredentialPurpose, CredentialState,
     NewCredential, Secret,
 };
+use buoy_ota::host::rewrapped;
 use clap::{Subcommand, ValueEnum};
 use p256::PublicKey;
 use p256::pkcs8::{DecodePublicKey, EncodePublicKey};
@@ -102,7 +103,7 @@ struct Proof {
     key_file: Option<PathBuf>,
     /// psk: the key in hexadecimal digits; others on this machine can see it, prefer --key-file
     #[arg(long, value_name = "HEX", conflicts_with = "key_file")]
-    key: Option<String>,
+    key: Option<Secret>,
     /// rpk: a file with the device's public key (PEM or DER)
     #[arg(long, value_name = "FILE")]
     public_key: Option<PathBuf>,
@@ -292,8 +293,8 @@ impl Proof {
                 "others on this machine can see a key on the command line, and the shell remembers it; prefer --key-file FILE, or \
                  --key-file - for standard input"
             ));
-            warn_of_short_key(key);
-            return Ok(Some(Secret::new(key.clone())));
+            warn_of_short_key(key.reveal());
+            return Ok(Some(key.clone()));
         }
         let Some(path) = &self.key_file else { return Ok(None) };
         let bytes = Zeroizing::new(read(path)?);
@@ -315,8 +316,10 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// The key as a DER `SubjectPublicKeyInfo` in hexadecimal digits.
 fn read_public_key(path: &Path) -> anyhow::Result<String> {
-    let bytes = read(path)?;
-    let pem = std::str::from_utf8(&bytes).ok().and_then(|text| PublicKey::from_public_key_pem(text).ok());
+    // Some have their private key in the same file.
+    let bytes = Zeroizing::new(read(path)?);
+    let pem = std::str::from_utf8(&bytes).ok().map(rewrapped);
+    let pem = pem.and_then(|text| PublicKey::from_public_key_pem(&text).ok());
     let key = pem.or_else(|| PublicKey::from_public_key_der(&bytes).ok());
     let key = key.with_context(|| format!("{} is no public key on P-256, in PEM or DER", path.display()))?;
     Ok(hex::encode(key.to_public_key_der()?.as_bytes()))

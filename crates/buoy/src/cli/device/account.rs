@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, anyhow, bail};
+use buoy_api::Secret;
 use buoy_client::{HOST_KEY_MAX, Security, SecurityMode};
 use buoy_dtls::config::{ClientConfig, ClientCredentials, OwnKey, Psk, Resume, ServerTrust};
 use buoy_dtls::crypto::{PublicKey, RustCrypto};
@@ -16,8 +17,10 @@ use p256::SecretKey;
 use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey};
 use sha2::{Digest, Sha256};
 use x509_cert::der::Encode;
+use zeroize::Zeroizing;
 
 use crate::cli::keys::{read, read_public_key};
+use crate::cli::uri::behind_scheme;
 use buoy_services::certificates;
 use buoy_services::hex;
 
@@ -38,7 +41,7 @@ pub(crate) struct AccountArgs {
     psk_identity: Option<String>,
     /// The shared key in hexadecimal digits, which other users of this machine may see; --psk-key-file hides it.
     #[arg(long, value_name = "HEX")]
-    psk_key: Option<String>,
+    psk_key: Option<Secret>,
     /// A file with the shared key in hexadecimal digits.
     #[arg(long, value_name = "FILE", conflicts_with = "psk_key")]
     psk_key_file: Option<PathBuf>,
@@ -124,7 +127,6 @@ impl AccountArgs {
             ("--server", &self.server),
             ("--bootstrap", &self.bootstrap),
             ("--psk-identity", &self.psk_identity),
-            ("--psk-key", &self.psk_key),
             ("--server-name", &self.server_name),
         ];
         let files = [
@@ -136,6 +138,7 @@ impl AccountArgs {
             ("--server-ca", &self.server_ca),
             ("--server-certificate", &self.server_certificate),
         ];
+        command.args(self.psk_key.iter().flat_map(|key| ["--psk-key", key.reveal()]));
         for (flag, text) in texts {
             command.args(text.iter().flat_map(|text| [flag, text]));
         }
@@ -183,13 +186,13 @@ impl AccountArgs {
         }
     }
 
-    fn shared_key(&self) -> anyhow::Result<Option<Vec<u8>>> {
+    fn shared_key(&self) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
         let text = match (&self.psk_key, &self.psk_key_file) {
             (Some(digits), _) => digits.clone(),
-            (None, Some(path)) => read(path)?,
+            (None, Some(path)) => Secret::new(read(path)?),
             (None, None) => return Ok(None),
         };
-        let key = hex::decode(text.trim());
+        let key = hex::decode(text.reveal().trim()).map(Zeroizing::new);
         let key = key.filter(|key| !key.is_empty());
         key.context("the shared key must be hexadecimal digits, two for a byte").map(Some)
     }
@@ -338,12 +341,12 @@ impl std::fmt::Display for Authority<'_> {
 }
 
 pub(super) fn is_secured(uri: &str) -> bool {
-    uri.starts_with("coaps://")
+    behind_scheme(uri, "coaps").is_some()
 }
 
 /// The host and the port of a `coap` or `coaps` URI.
 pub(super) fn authority(uri: &str) -> anyhow::Result<Authority<'_>> {
-    let (rest, port) = match (uri.strip_prefix("coap://"), uri.strip_prefix("coaps://")) {
+    let (rest, port) = match (behind_scheme(uri, "coap"), behind_scheme(uri, "coaps")) {
         (Some(rest), _) => (rest, 5683),
         (None, Some(rest)) => (rest, 5684),
         (None, None) => bail!("{uri} is no coap:// or coaps:// URI"),
@@ -370,6 +373,8 @@ mod tests {
         let host = |uri| authority(uri).map(|it| it.to_string()).ok();
         assert_eq!(host("coap://buoy.example").as_deref(), Some("buoy.example:5683"));
         assert_eq!(host("coaps://192.0.2.1/").as_deref(), Some("192.0.2.1:5684"));
+        assert_eq!(host("CoAPS://buoy.example").as_deref(), Some("buoy.example:5684"));
+        assert!(is_secured("CoAPS://buoy.example") && !is_secured("CoAP://buoy.example"));
         assert_eq!(host("coaps://[2001:db8::1]:99").as_deref(), Some("2001:db8::1:99"));
         assert_eq!([host("http://a"), host("coap://"), host("coap://a:b")], [None, None, None]);
     }

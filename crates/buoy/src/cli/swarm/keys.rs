@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use buoy_api::Secret;
 use buoy_dtls::config::{ClientConfig, ClientCredentials, OwnKey, Psk, Resume, ServerTrust};
 use buoy_dtls::crypto::{PublicKey, RustCrypto, hmac_sha256};
 use buoy_dtls::x509::{CertificateUsage, Pinned, ServerCertificateTrust};
@@ -26,7 +27,7 @@ const CERTIFICATE_DAYS: u32 = 2;
 pub(super) struct KeyArgs {
     /// The secret from which every device's key is derived, in hexadecimal digits.
     #[arg(long, value_name = "HEX", conflicts_with = "credentials")]
-    psk_secret: Option<String>,
+    psk_secret: Option<Secret>,
     /// What is derived from the secret.
     #[arg(long, value_enum, default_value_t = Mode::Psk)]
     mode: Mode,
@@ -106,8 +107,8 @@ impl KeyArgs {
 
     fn secret(&self) -> anyhow::Result<Vec<u8>> {
         let secret =
-            self.psk_secret.as_deref().context("devices need keys: add --psk-secret or --credentials")?;
-        let secret = hex::decode(secret).filter(|secret| !secret.is_empty());
+            self.psk_secret.as_ref().context("devices need keys: add --psk-secret or --credentials")?;
+        let secret = hex::decode(secret.reveal()).filter(|secret| !secret.is_empty());
         secret.context("--psk-secret must be hexadecimal digits, two for a byte")
     }
 
