@@ -30,7 +30,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, buoy_api::Problem::NO_SUCH_DEVICE, detail)
     }
 
-    pub(crate) fn store(error: &buoy_store::StoreError) -> Self {
+    pub(crate) fn store(error: &buoy_services::StoreError) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "The store failed", error.to_string())
     }
 }
@@ -47,8 +47,8 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<buoy_store::StoreError> for Problem {
-    fn from(error: buoy_store::StoreError) -> Self {
+impl From<buoy_services::StoreError> for Problem {
+    fn from(error: buoy_services::StoreError) -> Self {
         Self::store(&error)
     }
 }

@@ -12,9 +12,9 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use buoy_server::Body;
 
 use super::error::Problem;
+use buoy_services::Body;
 use buoy_services::app::App;
 use buoy_services::downloads::Reached;
 

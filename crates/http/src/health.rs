@@ -55,7 +55,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         }
     };
     metric("registered_devices", "gauge", "Devices registered now.", &|n| shards[n].0 as u64);
-    let mut counter = |name: &str, help: &str, value: fn(&buoy_server::Counters) -> u64| {
+    let mut counter = |name: &str, help: &str, value: fn(&buoy_services::Counters) -> u64| {
         metric(name, "counter", help, &|n| value(&shards[n].1));
     };
     counter("datagrams_received_total", "Datagrams received.", |c| c.datagrams_received);

@@ -22,14 +22,15 @@ use axum::extract::{Path as UrlPath, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use buoy_api::CredentialPurpose;
 use buoy_coap::number::{Code, ContentFormat};
 use buoy_lwm2m::attributes::{AttributeUpdate, Attributes};
+use buoy_lwm2m::format::FormatError;
 use buoy_lwm2m::link::Links;
 use buoy_lwm2m::operation::{self, Downlink, WriteMode};
 use buoy_lwm2m::path::{Level, Path};
 use buoy_lwm2m::text::harmless;
 use buoy_server::{Failure, Intent, Outcome, RegistrationView};
-use buoy_store::Purpose;
 use futures_util::stream;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -58,7 +59,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/clients/{endpoint}/{*path}", get(read).put(write).post(execute).delete(delete))
         .route("/api/objectspecs/{endpoint}", get(object_specs))
         .route("/api/server/endpoint", get(server_endpoint))
-        .merge(common_routes(Purpose::Lwm2m))
+        .merge(common_routes(CredentialPurpose::Lwm2m))
         .merge(bootstrap::routes())
 }
 
@@ -66,12 +67,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
 pub(super) fn bootstrap_routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/server/endpoint", get(bootstrap_endpoint))
-        .merge(common_routes(Purpose::Bootstrap))
+        .merge(common_routes(CredentialPurpose::Bootstrap))
         .merge(bootstrap::routes())
 }
 
 /// What both servers have, each with its own credentials.
-fn common_routes(purpose: Purpose) -> Router<Arc<App>> {
+fn common_routes(purpose: CredentialPurpose) -> Router<Arc<App>> {
     Router::new()
         .route("/api/event", get(event))
         .route("/api/server/security", get(security::server))
@@ -232,19 +233,22 @@ struct Reply<'a> {
 
 impl Reply<'_> {
     /// The values that hold now: Leshan's nodes have no place for others. `None` if the device refused.
-    fn present(&self, otherwise: ContentFormat, base: Path) -> Result<Option<Vec<values::Entry>>, String> {
+    fn present(
+        &self,
+        otherwise: ContentFormat,
+        base: Path,
+    ) -> Result<Option<Vec<values::Entry>>, FormatError> {
         if !self.outcome.code.is_success() {
             return Ok(None);
         }
         let format = self.outcome.format.unwrap_or(otherwise);
         let entries = self.models.decode(format, base, &self.outcome.payload);
-        let entries = entries.map_err(|error| error.to_string())?;
-        Ok(Some(values::present(values::timed(entries, self.received_at))))
+        Ok(Some(values::present(values::timed(entries?, self.received_at))))
     }
 }
 
 /// What the answer to a request that was carried out has besides its status, or why it cannot be read.
-type Answered = Result<Option<Content>, String>;
+type Answered = Result<Option<Content>, FormatError>;
 
 /// The answer's content as a node.
 fn read_node(path: Path, reply: &Reply<'_>) -> Answered {
@@ -365,7 +369,7 @@ async fn clients(State(app): State<Arc<App>>) -> Response {
             states: vec![DeviceState::Online, DeviceState::Asleep],
             ..DeviceFilter::default()
         };
-        let (devices, has_more) = devices::page(&app, registered, after, CLIENTS_AT_ONCE).await;
+        let (devices, has_more) = devices::list(&app, registered, after, CLIENTS_AT_ONCE).await;
         for registration in devices.iter().filter_map(|device| device.registration.as_ref()) {
             text += if has_begun { "," } else { "" };
             text += &registration_json(registration).to_string();

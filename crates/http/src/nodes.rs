@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use buoy_lwm2m::path::{Level, Path};
 use buoy_lwm2m::value::OwnedValue;
 use buoy_services::hex;
-use buoy_services::path_values::{Values, read_value};
+use buoy_services::path_values::{ValueFault, Values, read_value};
 use buoy_services::values::{DeviceModels, Entry};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json, json};
@@ -159,13 +159,53 @@ impl Serialize for NodeValue {
     }
 }
 
+/// What is wrong with a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NodeFault {
+    /// Something is not what it must be.
+    Form(&'static str),
+    /// It is none of this kind that could be written there.
+    Kind { kind: String, path: Path },
+    /// It belongs elsewhere.
+    OtherId(Path),
+    /// A resource instance has no such id.
+    InstanceId(String),
+    /// A member is no list.
+    NoList(&'static str),
+    /// A value is wrong.
+    Value(ValueFault),
+}
+
+impl std::fmt::Display for NodeFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Form(words) => f.write_str(words),
+            Self::Kind { kind, path } => write!(f, "a node of kind \"{kind}\" cannot be written to {path}"),
+            Self::OtherId(path) => write!(f, "the \"id\" of the node is not that of {path}"),
+            Self::InstanceId(id) => write!(f, "\"{id}\" is no resource instance id"),
+            Self::NoList(name) => write!(f, "\"{name}\" must be a list"),
+            Self::Value(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl From<ValueFault> for NodeFault {
+    fn from(fault: ValueFault) -> Self {
+        Self::Value(fault)
+    }
+}
+
+/// The id of a node.
+const ID: NodeFault = NodeFault::Form("\"id\" must be 0 to 65534");
+
 /// The values of a node in a request. `path` is where the node belongs; the ids inside must agree with it.
 ///
 /// # Errors
-/// What is wrong, in words.
-pub(crate) fn parse(path: Path, node: &Json, models: &DeviceModels<'_>) -> Result<Values, String> {
+/// What is wrong with it.
+pub(crate) fn parse(path: Path, node: &Json, models: &DeviceModels<'_>) -> Result<Values, NodeFault> {
     let mut values = Values::new();
-    let object = node.as_object().ok_or("the body must be a JSON object, a node of LwM2M")?;
+    let object =
+        node.as_object().ok_or(NodeFault::Form("the body must be a JSON object, a node of LwM2M"))?;
     let kind = kind_of(path, object)?;
     match (kind, path.level()) {
         ("instance", Level::Object | Level::ObjectInstance) => {
@@ -174,7 +214,8 @@ pub(crate) fn parse(path: Path, node: &Json, models: &DeviceModels<'_>) -> Resul
         ("obj", Level::Object) => {
             check_id(path, object)?;
             for instance in list(object, "instances")? {
-                let instance = instance.as_object().ok_or("each of \"instances\" must be an object")?;
+                let instance =
+                    instance.as_object().ok_or(NodeFault::Form("each of \"instances\" must be an object"))?;
                 parse_instance(instance_path(path, instance)?, instance, models, &mut values)?;
             }
         }
@@ -186,24 +227,24 @@ pub(crate) fn parse(path: Path, node: &Json, models: &DeviceModels<'_>) -> Resul
             check_id(path, object)?;
             values.push((path, Some(value_of(path, object.get("value"), object.get("type"), models)?)));
         }
-        (kind, _) => return Err(format!("a node of kind \"{kind}\" cannot be written to {path}")),
+        (kind, _) => return Err(NodeFault::Kind { kind: kind.to_owned(), path }),
     }
     values.sort_by_key(|(path, _)| *path);
     Ok(values)
 }
 
 /// What a node is: as it says, or, since the clients of Leshan 1 say nothing, as it looks.
-fn kind_of(path: Path, object: &Map<String, Json>) -> Result<&str, String> {
+fn kind_of(path: Path, object: &Map<String, Json>) -> Result<&str, NodeFault> {
     if let Some(kind) = object.get("kind") {
-        return kind.as_str().ok_or_else(|| "\"kind\" must be a string".to_owned());
+        return kind.as_str().ok_or(NodeFault::Form("\"kind\" must be a string"));
     }
     let value = if path.level() == Level::ResourceInstance { "resourceInstance" } else { "singleResource" };
     let looks =
         [("instances", "obj"), ("resources", "instance"), ("values", "multiResource"), ("value", value)];
     let found = looks.into_iter().find(|(member, _)| object.contains_key(*member));
-    found.map(|(_, kind)| kind).ok_or_else(|| {
-        "the node has none of \"kind\", \"instances\", \"resources\", \"values\" and \"value\"".to_owned()
-    })
+    found.map(|(_, kind)| kind).ok_or(NodeFault::Form(
+        "the node has none of \"kind\", \"instances\", \"resources\", \"values\" and \"value\"",
+    ))
 }
 
 fn parse_instance(
@@ -211,14 +252,15 @@ fn parse_instance(
     object: &Map<String, Json>,
     models: &DeviceModels<'_>,
     values: &mut Values,
-) -> Result<(), String> {
+) -> Result<(), NodeFault> {
     let resources = list(object, "resources")?;
     if resources.is_empty() {
         values.push((path, None));
     }
     for resource in resources {
-        let resource = resource.as_object().ok_or("each of \"resources\" must be an object")?;
-        let child = path.child(id_of(resource)?).ok_or("\"id\" must be 0 to 65534")?;
+        let resource =
+            resource.as_object().ok_or(NodeFault::Form("each of \"resources\" must be an object"))?;
+        let child = path.child(id_of(resource)?).ok_or(ID)?;
         parse_resource(child, resource, models, values)?;
     }
     Ok(())
@@ -229,7 +271,7 @@ fn parse_resource(
     object: &Map<String, Json>,
     models: &DeviceModels<'_>,
     values: &mut Values,
-) -> Result<(), String> {
+) -> Result<(), NodeFault> {
     let kind = object.get("type");
     match object.get("values") {
         None => values.push((path, Some(value_of(path, object.get("value"), kind, models)?))),
@@ -238,42 +280,43 @@ fn parse_resource(
                 values.push((path, None));
             }
             for (id, value) in all {
-                let id = id.parse().map_err(|_| format!("\"{id}\" is no resource instance id"))?;
-                let child = path.child(id).ok_or("a resource instance id must be 0 to 65534")?;
+                let id = id.parse().map_err(|_| NodeFault::InstanceId(id.clone()))?;
+                let child =
+                    path.child(id).ok_or(NodeFault::Form("a resource instance id must be 0 to 65534"))?;
                 values.push((child, Some(value_of(child, Some(value), kind, models)?)));
             }
         }
-        Some(_) => return Err("\"values\" must be an object of id to value".into()),
+        Some(_) => return Err(NodeFault::Form("\"values\" must be an object of id to value")),
     }
     Ok(())
 }
 
-fn list<'a>(object: &'a Map<String, Json>, name: &str) -> Result<&'a [Json], String> {
+fn list<'a>(object: &'a Map<String, Json>, name: &'static str) -> Result<&'a [Json], NodeFault> {
     let list = object.get(name).and_then(Json::as_array);
-    list.map(Vec::as_slice).ok_or_else(|| format!("\"{name}\" must be a list"))
+    list.map(Vec::as_slice).ok_or(NodeFault::NoList(name))
 }
 
-fn instance_path(path: Path, object: &Map<String, Json>) -> Result<Path, String> {
+fn instance_path(path: Path, object: &Map<String, Json>) -> Result<Path, NodeFault> {
     match path.level() {
-        Level::Object => Ok(path.child(id_of(object)?).ok_or("\"id\" must be 0 to 65534")?),
+        Level::Object => Ok(path.child(id_of(object)?).ok_or(ID)?),
         _ => check_id(path, object).map(|()| path),
     }
 }
 
-fn id_of(object: &Map<String, Json>) -> Result<u16, String> {
+fn id_of(object: &Map<String, Json>) -> Result<u16, NodeFault> {
     // Scripts that cut the id out of a path send it as text.
     let id = object.get("id").and_then(|id| match id {
         Json::String(text) => text.parse().ok(),
         number => number.as_u64().and_then(|id| u16::try_from(id).ok()),
     });
-    id.ok_or_else(|| "\"id\" is missing or not 0 to 65534".to_owned())
+    id.ok_or(NodeFault::Form("\"id\" is missing or not 0 to 65534"))
 }
 
-fn check_id(path: Path, object: &Map<String, Json>) -> Result<(), String> {
+fn check_id(path: Path, object: &Map<String, Json>) -> Result<(), NodeFault> {
     match object.get("id") {
         None => Ok(()),
         Some(_) if Some(id_of(object)?) == path.last_id() => Ok(()),
-        Some(_) => Err(format!("the \"id\" of the node is not that of {path}")),
+        Some(_) => Err(NodeFault::OtherId(path)),
     }
 }
 
@@ -282,8 +325,9 @@ fn value_of(
     value: Option<&Json>,
     kind: Option<&Json>,
     models: &DeviceModels<'_>,
-) -> Result<OwnedValue, String> {
-    read_value(path, value.ok_or("\"value\" is missing")?, kind.and_then(Json::as_str), models)
+) -> Result<OwnedValue, NodeFault> {
+    let value = value.ok_or(NodeFault::Form("\"value\" is missing"))?;
+    Ok(read_value(path, value, kind.and_then(Json::as_str), models)?)
 }
 
 #[cfg(test)]
@@ -337,10 +381,11 @@ mod tests {
         assert!(
             read(json!({"kind": "singleResource", "id": 5850, "value": "maybe"}))
                 .unwrap_err()
+                .to_string()
                 .contains("/3311/0/5850")
         );
         assert!(read(json!({"kind": "singleResource", "id": 1, "value": true})).is_err());
-        assert!(read(json!({"id": 5850})).unwrap_err().contains("kind"));
+        assert!(read(json!({"id": 5850})).unwrap_err().to_string().contains("kind"));
         assert!(read(json!([1])).is_err());
     }
 

@@ -32,7 +32,6 @@ use buoy_services::app::App;
 use buoy_services::journal;
 use buoy_services::principal::Principal;
 
-pub(super) use events::bootstrap_words;
 pub use openapi::document;
 
 const DEFAULT_LIMIT: usize = 100;
@@ -126,7 +125,7 @@ impl<T: DeserializeOwned + 'static, S: Send + Sync> axum::extract::FromRequest<S
         let bytes = bytes.map_err(|error| not_taken(error.status(), error.body_text()))?;
         // It may hold a key.
         let bytes = Zeroizing::new(Vec::from(bytes));
-        json_words::parse(&bytes).map(Self).map_err(Problem::bad_request)
+        json_words::parse(&bytes).map(Self).map_err(|fault| Problem::bad_request(fault.to_string()))
     }
 }
 

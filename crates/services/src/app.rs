@@ -76,7 +76,7 @@ pub struct App {
     /// How far devices have come in fetching their images.
     pub downloads: crate::downloads::Downloads,
     /// Idempotency keys whose requests are under way.
-    pub keys_in_use: crate::keys_in_use::KeysInUse,
+    pub(crate) keys_in_use: crate::keys_in_use::KeysInUse,
     /// Names this run of the server; milliseconds since the epoch.
     pub started_at: u64,
 }

@@ -27,7 +27,7 @@ use buoy_store::{
 use zeroize::Zeroizing;
 
 use compile::Minted;
-pub use compile::Own;
+pub use compile::{ConfigFault, Own};
 use pattern::Pattern;
 use port_log::PortLog;
 
@@ -107,7 +107,7 @@ struct Prepared {
 #[derive(Debug)]
 pub enum PutError {
     /// It can't be, for this reason.
-    Refused(String),
+    Refused(ConfigFault),
     /// It can't be saved.
     NotSaved(NotSaved),
     /// The system failed.
@@ -335,7 +335,7 @@ impl Bootstrap {
         }
         match compile::compile(&name, &found.config, None, &self.0.own) {
             Ok(config) => BootstrapVerdict::Configure { endpoint: name, config: Arc::new(config) },
-            Err(error) => BootstrapVerdict::Refused(self.no_config(&name, &anyhow::Error::msg(error))),
+            Err(error) => BootstrapVerdict::Refused(self.no_config(&name, &error.into())),
         }
     }
 
@@ -369,7 +369,7 @@ impl Bootstrap {
         let found = self.config_for(name).context("no configuration fits this name any more")?;
         let minted = if compile::mints(&found.config) { Some(self.mint(name).await?) } else { None };
         let config = compile::compile(name, &found.config, minted.as_ref(), &self.0.own);
-        let config = Arc::new(config.map_err(anyhow::Error::msg)?);
+        let config = Arc::new(config?);
         // What was changed meanwhile counts from the next request on.
         if self.0.generation.load(Ordering::Acquire) == generation {
             let prepared = Prepared { config: config.clone(), at: self.now() };
@@ -536,7 +536,7 @@ fn open(sealer: &Sealer, row: &BootstrapConfigRow) -> anyhow::Result<Config> {
         .map_err(anyhow::Error::new)
         .with_context(what)?;
     let config: api::BootstrapConfig = serde_json::from_slice(&text).with_context(what)?;
-    let pattern = Pattern::new(&config.pattern).map_err(anyhow::Error::msg).with_context(what)?;
+    let pattern = Pattern::new(&config.pattern).with_context(what)?;
     Ok(Config { pattern, config: Arc::new(config) })
 }
 

@@ -5,6 +5,7 @@
 //! is locked out.
 
 mod book;
+pub mod commands;
 mod import;
 mod loader;
 mod proof;
@@ -25,8 +26,8 @@ use zeroize::Zeroizing;
 
 pub use book::Unlisted;
 use book::{Admitted, Book, Entry};
-pub use import::parse as parse_csv;
-pub use proof::{NewCredential, Proof};
+pub use import::{ImportFault, parse as parse_csv};
+pub use proof::{CredentialFault, NewCredential, Proof};
 
 use crate::journal::{JournalHandle, NotSaved};
 use crate::keyfile::{Keys, Sealer};

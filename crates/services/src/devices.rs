@@ -1,14 +1,19 @@
 //! The devices that are known, with the registrations of those that are registered.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use buoy_api as api;
+use buoy_lwm2m::path::{Path, PathError};
 use buoy_server::RegistrationView;
-use buoy_store::{Change, DeviceChange};
+use buoy_store::{Change, DeviceChange, DeviceDescription, Sample, StoreError};
 use tokio::sync::oneshot;
 
 use crate::app::App;
-use crate::inventory::{DeviceFilter, DeviceRecord, DeviceState};
+use crate::hex;
+use crate::inventory::{CountBy, DeviceFilter, DeviceRecord, DeviceState};
 use crate::journal::NotSaved;
+use crate::path_values::json_of_float;
 use crate::principal::Principal;
 
 /// A device, and its registration if it is registered.
@@ -20,8 +25,27 @@ pub struct Device {
     pub registration: Option<RegistrationView>,
 }
 
-/// Devices that fit, in the order of their names, behind one of them; and whether there are more.
+/// A page of the devices that fit, in the order of their names, behind one of them.
 pub async fn page(
+    app: &Arc<App>,
+    filter: DeviceFilter,
+    after: Option<String>,
+    limit: usize,
+) -> api::Page<api::Device> {
+    let (found, has_more) = list(app, filter, after, limit).await;
+    let items: Vec<_> = found.into_iter().map(device_json).collect();
+    let next = items.last().filter(|_| has_more).map(|last| last.endpoint.clone());
+    api::Page { items, next }
+}
+
+/// How many of the devices that fit have each value, the most frequent first, at most `most` values.
+pub async fn counts(app: &Arc<App>, filter: DeviceFilter, by: CountBy, most: usize) -> Vec<api::DeviceCount> {
+    let counts = app.inventory.counts(filter, by).await.into_iter().take(most);
+    counts.map(|(value, count)| api::DeviceCount { value, count: count as u64 }).collect()
+}
+
+/// Devices that fit, in the order of their names, behind one of them; and whether there are more.
+pub async fn list(
     app: &Arc<App>,
     filter: DeviceFilter,
     after: Option<String>,
@@ -32,51 +56,162 @@ pub async fn page(
 }
 
 /// One device.
-pub async fn one(app: &Arc<App>, endpoint: &str) -> Option<Device> {
-    let record = app.inventory.device(endpoint).await?;
+///
+/// # Errors
+/// [`DeviceError::NoSuchDevice`]
+pub async fn described(app: &Arc<App>, endpoint: &str) -> Result<api::Device, DeviceError> {
+    let record = app.inventory.device(endpoint).await;
+    let record = record.ok_or_else(|| DeviceError::NoSuchDevice(endpoint.to_owned()))?;
     let registration = app.registration(endpoint).await;
-    Some(device(record, registration))
+    Ok(device_json(device(record, registration)))
 }
 
-/// Why a device was not forgotten.
+/// What a device is observed for.
+///
+/// # Errors
+/// [`DeviceError::NotRegistered`]
+pub async fn observations(app: &Arc<App>, endpoint: &str) -> Result<Vec<api::Observation>, DeviceError> {
+    if app.registration(endpoint).await.is_none() {
+        return Err(DeviceError::NotRegistered(endpoint.to_owned()));
+    }
+    let all = app.observations(endpoint).await.into_iter();
+    let described = all.map(|observation| api::Observation {
+        paths: observation.paths.iter().map(Path::to_string).collect(),
+        composite: observation.composite,
+    });
+    Ok(described.collect())
+}
+
+/// The paths of which there are values of a device.
+///
+/// # Errors
+/// [`DeviceError::Store`]
+pub async fn series(app: &Arc<App>, endpoint: String) -> Result<Vec<String>, DeviceError> {
+    Ok(app.read(move |store| store.series(&endpoint)).await?)
+}
+
+/// The values of a resource over a range of time (milliseconds since the epoch), the oldest first.
+///
+/// # Errors
+/// [`DeviceError`]
+pub async fn samples(
+    app: &Arc<App>,
+    endpoint: String,
+    path: String,
+    range: Range<u64>,
+    limit: usize,
+) -> Result<api::Page<api::Sample>, DeviceError> {
+    check_path(&path)?;
+    let mut rows = app.read(move |store| store.samples(&endpoint, &path, range, limit + 1)).await?;
+    // The next page starts with the first value that is not on this one.
+    let next = (rows.len() > limit).then(|| rows.pop()).flatten().map(|(at, _)| at.to_string());
+    let sample =
+        |(at, value)| api::Sample { at, value: sample_json(value), count: None, min: None, max: None };
+    Ok(api::Page { items: rows.into_iter().map(sample).collect(), next })
+}
+
+/// The same, summed up: one summary for each `step` milliseconds in which there are any.
+///
+/// # Errors
+/// [`DeviceError`]
+pub async fn summaries(
+    app: &Arc<App>,
+    endpoint: String,
+    path: String,
+    range: Range<u64>,
+    step: u64,
+) -> Result<api::Page<api::Sample>, DeviceError> {
+    check_path(&path)?;
+    if step == 0 {
+        return Err(DeviceError::NoStep);
+    }
+    let rows = app.read(move |store| store.summary(&endpoint, &path, range, step)).await?;
+    let items = rows.into_iter().map(|row| api::Sample {
+        at: row.at,
+        value: json_of_float(row.mean),
+        count: Some(row.count),
+        min: Some(json_of_float(row.min)),
+        max: Some(json_of_float(row.max)),
+    });
+    Ok(api::Page { items: items.collect(), next: None })
+}
+
+fn check_path(path: &str) -> Result<(), DeviceError> {
+    let parsed = path.parse::<Path>().map(drop);
+    parsed.map_err(|error| DeviceError::Path { path: path.to_owned(), error })
+}
+
+fn sample_json(value: Sample) -> serde_json::Value {
+    match value {
+        Sample::Integer(number) => number.into(),
+        Sample::Float(number) => json_of_float(number),
+        Sample::Text(text) => text.into(),
+        Sample::Opaque(bytes) => hex::encode(&bytes).into(),
+    }
+}
+
+/// Why a question about devices was not answered, or a device was not forgotten.
 #[derive(Debug)]
-pub enum ForgetError {
+pub enum DeviceError {
     /// There is none of this name.
     NoSuchDevice(String),
+    /// None of this name is registered.
+    NotRegistered(String),
     /// It is registered: it would be known again at once.
     IsRegistered(String),
+    /// What stands for a path is none.
+    Path {
+        /// What stands there.
+        path: String,
+        /// Why it is none.
+        error: PathError,
+    },
+    /// Values are to be summed up over no time.
+    NoStep,
     /// That it is forgotten could not be saved.
     NotSaved(NotSaved),
+    /// The store could not be read.
+    Store(StoreError),
 }
 
-impl std::fmt::Display for ForgetError {
+impl std::fmt::Display for DeviceError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoSuchDevice(endpoint) => write!(f, "no device named {endpoint} is known"),
+            Self::NotRegistered(endpoint) => write!(f, "no device named {endpoint} is registered"),
             Self::IsRegistered(endpoint) => write!(
                 f,
                 "{endpoint} is registered, and would be known again with its next message; revoke its credentials first"
             ),
+            Self::Path { path, error } => write!(f, "{path}: {error}"),
+            Self::NoStep => f.write_str("step must be more than 0"),
             Self::NotSaved(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
         }
     }
 }
 
-impl std::error::Error for ForgetError {}
+impl std::error::Error for DeviceError {}
+
+impl From<StoreError> for DeviceError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
 
 /// Forgets a device that is not registered.
 ///
 /// # Errors
-/// [`ForgetError`]
-pub async fn forget(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Result<(), ForgetError> {
+/// [`DeviceError`]
+pub async fn forget(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Result<(), DeviceError> {
     match app.inventory.forget(endpoint).await {
-        None => Err(ForgetError::NoSuchDevice(endpoint.to_owned())),
+        None => Err(DeviceError::NoSuchDevice(endpoint.to_owned())),
         Some(DeviceState::Offline) => {
             let remove = Change::Device(DeviceChange::Remove { endpoint: endpoint.to_owned() });
             let audit = principal.audit(app.now(), "device.forget", endpoint, "");
-            app.journal.commit_now(vec![remove, audit]).await.map_err(ForgetError::NotSaved)
+            app.journal.commit_now(vec![remove, audit]).await.map_err(DeviceError::NotSaved)
         }
-        Some(_) => Err(ForgetError::IsRegistered(endpoint.to_owned())),
+        Some(_) => Err(DeviceError::IsRegistered(endpoint.to_owned())),
     }
 }
 
@@ -120,4 +255,42 @@ async fn with_registrations(app: &Arc<App>, records: Vec<DeviceRecord>) -> Vec<D
         }
     }
     records.into_iter().zip(registrations).map(|(record, found)| device(record, found)).collect()
+}
+
+fn device_json(device: Device) -> api::Device {
+    let Device { record, registration } = device;
+    let DeviceDescription { manufacturer, model, serial, firmware, hardware, software, read_at: _ } =
+        record.description;
+    api::Device {
+        endpoint: record.endpoint.to_string(),
+        state: match record.state {
+            DeviceState::Online => api::DeviceState::Online,
+            DeviceState::Asleep => api::DeviceState::Asleep,
+            DeviceState::Offline => api::DeviceState::Offline,
+        },
+        first_contact: record.first_contact,
+        last_contact: record.last_contact,
+        manufacturer,
+        model,
+        serial,
+        firmware,
+        hardware,
+        software,
+        registration: registration.as_ref().map(registration_json),
+    }
+}
+
+/// A registration as `/api/v1` shows it.
+pub(crate) fn registration_json(registration: &RegistrationView) -> api::Registration {
+    api::Registration {
+        id: registration.id().to_owned(),
+        address: registration.address.to_string(),
+        secure: registration.session.is_some(),
+        lwm2m: format!("{}.{}", registration.version.0, registration.version.1),
+        binding: registration.attributes.binding.to_string(),
+        lifetime: registration.lifetime,
+        queue_mode: registration.queue_mode,
+        registered_at: registration.registered_at,
+        objects: registration.objects.paths().map(|path| path.to_string()).collect(),
+    }
 }

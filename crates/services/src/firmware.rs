@@ -1,6 +1,8 @@
 //! The firmware library: images as files named by their digest, what is known of them in the store, and both offered to devices by
 //! HTTP (with ranges) and by CoAP (in blocks).
 
+pub mod commands;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io::Write;

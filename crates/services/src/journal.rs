@@ -173,6 +173,9 @@ impl Journal for JournalHandle {
     }
 }
 
+/// Told of a device, a resource of its object 3, and what the device says there.
+pub type Describe = Box<dyn FnMut(&Arc<str>, u16, &str) + Send>;
+
 /// What the thread is made of.
 pub struct Parts {
     /// The store.
@@ -186,7 +189,7 @@ pub struct Parts {
     /// Where it tells what it could not save of what devices reported.
     pub notify: Box<dyn FnMut(Notice) + Send>,
     /// Where it tells what devices say of themselves.
-    pub describe: Box<dyn FnMut(&Arc<str>, u16, &str) + Send>,
+    pub describe: Describe,
 }
 
 /// Starts the thread.

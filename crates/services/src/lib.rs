@@ -5,6 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+pub use buoy_server::{Body, Counters};
+pub use buoy_store::StoreError;
+
 pub mod app;
 pub mod audit;
 pub mod bootstrap;
@@ -15,15 +18,17 @@ pub mod data_folder;
 pub mod devices;
 pub mod downloads;
 pub mod event_log;
+pub mod event_words;
 pub mod failures;
 pub mod firmware;
 pub mod hex;
 pub mod hub;
+pub mod idempotency;
 pub mod identity;
 pub mod inventory;
 pub mod journal;
 pub mod keyfile;
-pub mod keys_in_use;
+mod keys_in_use;
 pub mod listen;
 mod log_limit;
 pub mod notice;

@@ -27,6 +27,22 @@ pub struct Listen {
     pub public_url: Option<String>,
 }
 
+/// What no device could reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidHost {
+    text: String,
+    why: &'static str,
+}
+
+impl fmt::Display for InvalidHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { text, why } = self;
+        write!(f, "{text:?} {why}; write a name or an address, as in buoy.example.org")
+    }
+}
+
+impl std::error::Error for InvalidHost {}
+
 /// The name or address by which devices reach this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicHost {
@@ -40,9 +56,8 @@ impl PublicHost {
     ///
     /// # Errors
     /// Why no device could reach it, and what to write.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong =
-            |why: &str| Err(format!("{text:?} {why}; write a name or an address, as in buoy.example.org"));
+    pub fn parse(text: &str) -> Result<Self, InvalidHost> {
+        let wrong = |why| Err(InvalidHost { text: text.to_owned(), why });
         let address = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
         if let Ok(address) = address.parse::<IpAddr>() {
             let is_broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
@@ -353,7 +368,7 @@ mod tests {
             "a\nb",
             "user@host",
         ] {
-            let refused = PublicHost::parse(text).unwrap_err();
+            let refused = PublicHost::parse(text).unwrap_err().to_string();
             assert!(refused.contains("buoy.example.org"), "{text:?}: {refused}");
         }
     }

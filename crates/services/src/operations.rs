@@ -259,7 +259,7 @@ fn ended(app: &App, accepted: Accepted, result: &Result<Outcome, Failure>) -> ap
     described(&record, &DeviceModels::of(&app.models, &registration.objects))
 }
 
-/// Operations, the newest first. Answers are not in it.
+/// Operations, the newest first, below the id `after`. Answers are not in it.
 ///
 /// # Errors
 /// [`OperationError::Store`]
@@ -267,8 +267,10 @@ pub async fn list(
     app: &Arc<App>,
     endpoint: Option<String>,
     ended: Option<bool>,
-    page: Page,
+    after: Option<u64>,
+    limit: usize,
 ) -> Result<api::Page<api::Operation>, OperationError> {
+    let page = Page { before: after.unwrap_or(u64::MAX), limit };
     let rows = app
         .read(move |store| store.operations(&OperationFilter { endpoint: endpoint.as_deref(), ended }, page))
         .await?;

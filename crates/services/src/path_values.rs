@@ -2,8 +2,9 @@
 
 use buoy_api::{Link, PathValue};
 use buoy_coap::number::ContentFormat;
+use buoy_lwm2m::format::FormatError;
 use buoy_lwm2m::link::Links;
-use buoy_lwm2m::path::Path;
+use buoy_lwm2m::path::{Path, PathError};
 use buoy_lwm2m::value::{ObjectLink, OwnedValue, ValueType};
 use serde_json::{Value as Json, json};
 
@@ -25,15 +26,15 @@ pub struct Listed {
 /// What a payload says. `received_at` is when it came, in milliseconds since the epoch.
 ///
 /// # Errors
-/// Why the payload cannot be read, in words.
+/// Why the payload cannot be read.
 pub fn decode(
     models: &DeviceModels<'_>,
     format: ContentFormat,
     base: Path,
     payload: &[u8],
     received_at: u64,
-) -> Result<Listed, String> {
-    let entries = models.decode(format, base, payload).map_err(|error| error.to_string())?;
+) -> Result<Listed, FormatError> {
+    let entries = models.decode(format, base, payload)?;
     Ok(listed(timed(entries, received_at)))
 }
 
@@ -91,25 +92,76 @@ fn type_name(value_type: ValueType) -> &'static str {
     }
 }
 
+/// What is wrong with a value of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueFault {
+    /// There are none.
+    NoValues,
+    /// What stands for a path is none.
+    Path {
+        /// What stands there.
+        text: String,
+        /// Why it is none.
+        error: PathError,
+    },
+    /// A path is no resource at or below that of the request.
+    Elsewhere {
+        /// The path.
+        text: String,
+        /// That of the request.
+        base: Path,
+    },
+    /// A path is there twice.
+    Twice(Path),
+    /// There is no such type.
+    NoType(String),
+    /// A value is not of its resource's type.
+    Value {
+        /// The resource.
+        path: Path,
+        /// The value.
+        value: String,
+        /// The type.
+        value_type: ValueType,
+    },
+}
+
+impl std::fmt::Display for ValueFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoValues => f.write_str("\"values\" is empty"),
+            Self::Path { text, error } => write!(f, "{text}: {error}"),
+            Self::Elsewhere { text, base } => write!(f, "{text} is no resource at or below {base}"),
+            Self::Twice(path) => write!(f, "{path} is named twice"),
+            Self::NoType(name) => write!(f, "\"{name}\" is no type of a value"),
+            Self::Value { path, value, value_type } => {
+                write!(f, "{path}: {value} is no {}, which {}", value_type.name(), form_of(*value_type))
+            }
+        }
+    }
+}
+
+impl std::error::Error for ValueFault {}
+
 /// The values of a request, whose paths lie at or below `base`.
 ///
 /// # Errors
-/// What is wrong with which value, in words.
-pub fn parse(base: Path, values: &[PathValue], models: &DeviceModels<'_>) -> Result<Values, String> {
+/// What is wrong with which value.
+pub fn parse(base: Path, values: &[PathValue], models: &DeviceModels<'_>) -> Result<Values, ValueFault> {
     if values.is_empty() {
-        return Err("\"values\" is empty".into());
+        return Err(ValueFault::NoValues);
     }
     let mut parsed = Values::new();
     for PathValue { path: text, value, kind, .. } in values {
-        let path: Path = text.parse().map_err(|error| format!("{text}: {error}"))?;
+        let path: Path = text.parse().map_err(|error| ValueFault::Path { text: text.clone(), error })?;
         if !path.starts_with(base) || path.len() < 3 {
-            return Err(format!("{text} is no resource at or below {base}"));
+            return Err(ValueFault::Elsewhere { text: text.clone(), base });
         }
         parsed.push((path, Some(read_value(path, value, kind.as_deref(), models)?)));
     }
     parsed.sort_by_key(|(path, _)| *path);
     match parsed.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        Some(pair) => Err(format!("{} is named twice", pair[0].0)),
+        Some(pair) => Err(ValueFault::Twice(pair[0].0)),
         None => Ok(parsed),
     }
 }
@@ -130,21 +182,21 @@ pub fn links(payload: &[u8]) -> Vec<Link> {
 /// A value in a request: of the type that the model knows, or that the caller names, or that it looks like.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// What is wrong with it.
 pub fn read_value(
     path: Path,
     value: &Json,
     kind: Option<&str>,
     models: &DeviceModels<'_>,
-) -> Result<OwnedValue, String> {
+) -> Result<OwnedValue, ValueFault> {
     let named = match kind {
-        Some(name) => Some(name.parse().map_err(|_| format!("\"{name}\" is no type of a value"))?),
+        Some(name) => Some(name.parse().map_err(|_| ValueFault::NoType(name.to_owned()))?),
         None => None,
     };
     // What the object's definition says counts: the device takes the bytes for that, whatever the caller calls them.
     let value_type = models.value_type(path).or(named).unwrap_or_else(|| look(value));
-    typed_value(value, value_type)
-        .ok_or_else(|| format!("{path}: {value} is no {}, which {}", value_type.name(), form_of(value_type)))
+    let of_type = typed_value(value, value_type);
+    of_type.ok_or_else(|| ValueFault::Value { path, value: value.to_string(), value_type })
 }
 
 /// How a request writes a value of a type.
@@ -246,7 +298,7 @@ mod tests {
         assert_eq!(read(json!(1_795_466_474_000_i64)), time);
         assert_eq!(read(json!("2026-11-23T20:41:14Z")), time);
         assert_eq!(read(json!("2026-11-23T21:41:14+01:00")), time);
-        assert!(read(json!("tomorrow")).unwrap_err().contains("2026-11-30T12:00:00Z"));
+        assert!(read(json!("tomorrow")).unwrap_err().to_string().contains("2026-11-30T12:00:00Z"));
     }
 
     #[test]

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use buoy_api::{PathValue, Request, WriteMode};
 use buoy_coap::number::ContentFormat;
-use buoy_lwm2m::attributes::{AttributeUpdate, Attributes};
+use buoy_lwm2m::attributes::{AttributeError, AttributeUpdate, Attributes};
+use buoy_lwm2m::format::FormatError;
 use buoy_lwm2m::operation::{self, Content, Downlink as Typed};
-use buoy_lwm2m::path::{Level, Path};
+use buoy_lwm2m::path::{Level, Path, PathError};
 use buoy_server::{Downlink, Intent, ObservationView};
 
-use crate::path_values as values;
-use crate::values::{DeviceModels, encode, encode_paths, parse_format};
+use crate::path_values::{self as values, ValueFault};
+use crate::values::{DeviceModels, UnknownFormat, encode, encode_paths, parse_format};
 
 const MAX_PATHS: usize = 256;
 const ATTRIBUTES: &str = "pmin, pmax, gt, lt, st, epmin, epmax, con, edge and hqmax";
@@ -24,13 +25,82 @@ pub struct Target<'a> {
     pub observations: Vec<ObservationView>,
 }
 
-/// What is wrong with a request, in words.
+/// What is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestError(String);
+pub enum RequestError {
+    /// What stands for a path is none.
+    Path {
+        /// What stands there.
+        text: String,
+        /// Why it is none.
+        error: PathError,
+    },
+    /// An operation is not for paths of this level.
+    Level {
+        /// The path.
+        text: String,
+        /// What it is for.
+        wanted: &'static str,
+    },
+    /// There is no such content format.
+    Format(UnknownFormat),
+    /// Attributes are wrong.
+    Attributes {
+        /// Their names.
+        names: Vec<String>,
+        /// Why.
+        error: AttributeError,
+    },
+    /// No attribute is named.
+    NoAttributes,
+    /// There are so many paths.
+    PathCount(usize),
+    /// Nothing is observed there.
+    NotObserved,
+    /// The id of an instance.
+    InstanceId,
+    /// A value is wrong.
+    Value(ValueFault),
+    /// The values can't be written in the format.
+    Encoding(FormatError),
+}
 
 impl std::fmt::Display for RequestError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Path { text, error } => write!(f, "{text}: {error}"),
+            Self::Level { text, wanted } => write!(f, "{text}: {wanted}"),
+            Self::Format(error) => error.fmt(f),
+            Self::Attributes { names, error } => {
+                write!(f, "{}: {error}; attributes are {ATTRIBUTES}", names.join(", "))
+            }
+            Self::NoAttributes => write!(f, "\"attributes\" names none of {ATTRIBUTES}"),
+            Self::PathCount(count) => {
+                write!(f, "\"paths\" has {count} entries, and must have 1 to {MAX_PATHS}")
+            }
+            Self::NotObserved => f.write_str("the device is not observed there"),
+            Self::InstanceId => f.write_str("an instance id is 0 to 65534"),
+            Self::Value(fault) => fault.fmt(f),
+            Self::Encoding(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<ValueFault> for RequestError {
+    fn from(fault: ValueFault) -> Self {
+        Self::Value(fault)
+    }
+}
+
+impl From<FormatError> for RequestError {
+    fn from(error: FormatError) -> Self {
+        Self::Encoding(error)
+    }
+}
+
+impl From<UnknownFormat> for RequestError {
+    fn from(error: UnknownFormat) -> Self {
+        Self::Format(error)
     }
 }
 
@@ -42,10 +112,6 @@ impl Target<'_> {
     /// # Errors
     /// What is wrong with it.
     pub fn request(&self, request: &Request) -> Result<(Downlink, Intent), RequestError> {
-        self.compose(request).map_err(RequestError)
-    }
-
-    fn compose(&self, request: &Request) -> Result<(Downlink, Intent), String> {
         match request {
             Request::Read { path, format } => {
                 self.once(&Typed::Read { path: parse(path)?, accept: accept(format)? })
@@ -61,12 +127,10 @@ impl Target<'_> {
                     })
                     .collect();
                 let update = AttributeUpdate::parse(queries.iter().map(String::as_str));
-                let update = update.map_err(|error| {
-                    let names: Vec<_> = attributes.keys().map(String::as_str).collect();
-                    format!("{}: {error}; attributes are {ATTRIBUTES}", names.join(", "))
-                })?;
+                let names = || attributes.keys().cloned().collect();
+                let update = update.map_err(|error| RequestError::Attributes { names: names(), error })?;
                 if update.is_empty() {
-                    return Err(format!("\"attributes\" names none of {ATTRIBUTES}"));
+                    return Err(RequestError::NoAttributes);
                 }
                 self.once(&Typed::WriteAttributes { path: parse(path)?, update })
             }
@@ -98,7 +162,7 @@ impl Target<'_> {
             Request::WriteComposite { values, format } => {
                 let format = accept(format)?.unwrap_or(ContentFormat::SENML_CBOR);
                 let values = values::parse(Path::ROOT, values, &self.models)?;
-                let payload = encode(format, Path::ROOT, &values).map_err(|error| error.to_string())?;
+                let payload = encode(format, Path::ROOT, &values)?;
                 self.once(&Typed::WriteComposite { content: Content { format, payload: &payload } })
             }
             Request::ObserveComposite { paths, format } => {
@@ -124,11 +188,11 @@ impl Target<'_> {
         values: &[PathValue],
         mode: WriteMode,
         format: &Option<String>,
-    ) -> Result<(Downlink, Intent), String> {
+    ) -> Result<(Downlink, Intent), RequestError> {
         let path = parse(path)?;
         let values = values::parse(path, values, &self.models)?;
         let format = accept(format)?.unwrap_or_else(|| self.models.preferred_format());
-        let payload = encode(format, path, &values).map_err(|error| error.to_string())?;
+        let payload = encode(format, path, &values)?;
         // A partial update is an operation on instances; a single resource is replaced by its new value either way.
         let mode = match mode {
             WriteMode::Update if path.level() == Level::ObjectInstance => operation::WriteMode::PartialUpdate,
@@ -143,9 +207,9 @@ impl Target<'_> {
         instance: Option<u16>,
         values: &[PathValue],
         format: &Option<String>,
-    ) -> Result<(Downlink, Intent), String> {
+    ) -> Result<(Downlink, Intent), RequestError> {
         let object = parse_at(path, &[Level::Object], "Create makes an instance of an object, as in /3303")?;
-        let new = object.child(instance.unwrap_or(0)).ok_or("an instance id is 0 to 65534")?;
+        let new = object.child(instance.unwrap_or(0)).ok_or(RequestError::InstanceId)?;
         let values: Vec<PathValue> = values
             .iter()
             .map(|value| PathValue {
@@ -157,18 +221,18 @@ impl Target<'_> {
         let format = accept(format)?.unwrap_or_else(|| self.models.preferred_format());
         // Without an id the payload speaks of the resources alone.
         let base = if instance.is_some() { object } else { new };
-        let payload = encode(format, base, &values).map_err(|error| error.to_string())?;
+        let payload = encode(format, base, &values)?;
         self.once(&Typed::Create { path: object, content: Content { format, payload: &payload } })
     }
 
-    fn observed(&self, paths: &[Path], composite: bool) -> Result<Intent, String> {
+    fn observed(&self, paths: &[Path], composite: bool) -> Result<Intent, RequestError> {
         let known = self.observations.iter();
         let known = known.filter(|known| known.composite == composite && *known.paths == *paths);
         let observation = known.map(|known| known.id).next();
-        observation.map(Intent::Cancel).ok_or_else(|| "the device is not observed there".into())
+        observation.map(Intent::Cancel).ok_or(RequestError::NotObserved)
     }
 
-    fn once(&self, typed: &Typed<'_>) -> Result<(Downlink, Intent), String> {
+    fn once(&self, typed: &Typed<'_>) -> Result<(Downlink, Intent), RequestError> {
         Ok((self.send(typed), Intent::Once))
     }
 
@@ -180,25 +244,29 @@ impl Target<'_> {
 fn composite(
     paths: &[String],
     format: &Option<String>,
-) -> Result<(ContentFormat, Vec<u8>, Vec<Path>), String> {
+) -> Result<(ContentFormat, Vec<u8>, Vec<Path>), RequestError> {
     if paths.is_empty() || paths.len() > MAX_PATHS {
-        return Err(format!("\"paths\" has {} entries, and must have 1 to {MAX_PATHS}", paths.len()));
+        return Err(RequestError::PathCount(paths.len()));
     }
     let paths: Vec<Path> = paths.iter().map(|path| parse(path)).collect::<Result<_, _>>()?;
     let format = accept(format)?.unwrap_or(ContentFormat::SENML_CBOR);
-    let payload = encode_paths(format, &paths).map_err(|error| error.to_string())?;
+    let payload = encode_paths(format, &paths)?;
     Ok((format, payload, paths))
 }
 
-fn parse(text: &str) -> Result<Path, String> {
-    text.parse().map_err(|error| format!("{text}: {error}"))
+fn parse(text: &str) -> Result<Path, RequestError> {
+    text.parse().map_err(|error| RequestError::Path { text: text.to_owned(), error })
 }
 
-fn parse_at(text: &str, levels: &[Level], otherwise: &str) -> Result<Path, String> {
+fn parse_at(text: &str, levels: &[Level], wanted: &'static str) -> Result<Path, RequestError> {
     let path = parse(text)?;
-    if levels.contains(&path.level()) { Ok(path) } else { Err(format!("{text}: {otherwise}")) }
+    if levels.contains(&path.level()) {
+        Ok(path)
+    } else {
+        Err(RequestError::Level { text: text.to_owned(), wanted })
+    }
 }
 
-fn accept(format: &Option<String>) -> Result<Option<ContentFormat>, String> {
-    format.as_deref().map(parse_format).transpose()
+fn accept(format: &Option<String>) -> Result<Option<ContentFormat>, RequestError> {
+    Ok(format.as_deref().map(parse_format).transpose()?)
 }

@@ -3,6 +3,8 @@
 //! One task drains what came, hands it to the engine, makes all records of the batch durable in one commit, and then submits and tells.
 //! So a restart of the server finds every update where it was.
 
+pub mod commands;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -162,8 +162,8 @@ impl<'a> DeviceModels<'a> {
 /// A content format by its name, in any case.
 ///
 /// # Errors
-/// Which names there are.
-pub fn parse_format(text: &str) -> Result<ContentFormat, String> {
+/// [`UnknownFormat`]
+pub fn parse_format(text: &str) -> Result<ContentFormat, UnknownFormat> {
     Ok(match text.to_ascii_uppercase().as_str() {
         "TEXT" => ContentFormat::TEXT,
         "OPAQUE" => ContentFormat::OCTET_STREAM,
@@ -174,13 +174,22 @@ pub fn parse_format(text: &str) -> Result<ContentFormat, String> {
         "SENML_CBOR" => ContentFormat::SENML_CBOR,
         "LWM2M_CBOR" => ContentFormat::LWM2M_CBOR,
         "LINK" => ContentFormat::LINK,
-        _ => {
-            return Err(format!(
-                "{text} is no content format; one of TEXT, OPAQUE, TLV, JSON, CBOR, SENML_JSON, SENML_CBOR, LWM2M_CBOR, LINK"
-            ));
-        }
+        _ => return Err(UnknownFormat(text.to_owned())),
     })
 }
+
+/// The name of a content format that there is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownFormat(String);
+
+impl std::fmt::Display for UnknownFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const NAMES: &str = "TEXT, OPAQUE, TLV, JSON, CBOR, SENML_JSON, SENML_CBOR, LWM2M_CBOR, LINK";
+        write!(f, "{} is no content format; one of {NAMES}", self.0)
+    }
+}
+
+impl std::error::Error for UnknownFormat {}
 
 /// Writes the paths of a composite operation.
 pub fn encode_paths(format: ContentFormat, paths: &[Path]) -> Result<Vec<u8>, FormatError> {

@@ -123,16 +123,25 @@ impl Port {
     }
 }
 
-impl FromStr for Port {
-    type Err = String;
+/// What is no port.
+#[derive(Debug)]
+struct InvalidPort;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl std::fmt::Display for InvalidPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an address is as in 127.0.0.1:5684 or [::1]:5684, or off")
+    }
+}
+
+impl std::error::Error for InvalidPort {}
+
+impl FromStr for Port {
+    type Err = InvalidPort;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPort> {
         match text {
             "off" => Ok(Self::Off),
-            _ => text
-                .parse()
-                .map(Self::At)
-                .map_err(|_| "an address is as in 127.0.0.1:5684 or [::1]:5684, or off".to_owned()),
+            _ => text.parse().map(Self::At).map_err(|_| InvalidPort),
         }
     }
 }

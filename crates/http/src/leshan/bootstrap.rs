@@ -174,8 +174,33 @@ struct SaidAcl {
     access_control_owner: u16,
 }
 
+/// What is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum ConfigFault {
+    /// A server has no security of its number.
+    NoSecurity(u16),
+    /// The identity of a key is no text.
+    Identity,
+    /// There is no such security mode.
+    SecurityMode(String),
+}
+
+impl std::fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoSecurity(id) => write!(f, "server {id} has no security with \"serverId\": {id}"),
+            Self::Identity => f.write_str("publicKeyOrId of PSK has to be the bytes of UTF-8 text"),
+            Self::SecurityMode(mode) => {
+                write!(f, "securityMode {mode:?} is none of PSK, RPK, X509 and NO_SEC")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigFault {}
+
 impl Said {
-    fn config(self, endpoint: String) -> Result<BootstrapConfig, String> {
+    fn config(self, endpoint: String) -> Result<BootstrapConfig, ConfigFault> {
         let Self { to_delete, servers, mut security, acls } = self;
         let own = security.iter().find(|(_, it)| it.bootstrap_server).map(|(id, _)| *id);
         let own = own.and_then(|id| security.remove(&id));
@@ -186,12 +211,10 @@ impl Said {
         };
         let server = |server: SaidServer| {
             let account = security.values().find(|account| account.server_id == Some(server.short_id));
-            let account = account.ok_or_else(|| {
-                format!("server {} has no security with \"serverId\": {0}", server.short_id)
-            })?;
+            let account = account.ok_or(ConfigFault::NoSecurity(server.short_id))?;
             server.server(account)
         };
-        let servers = servers.into_values().map(server).collect::<Result<_, String>>()?;
+        let servers = servers.into_values().map(server).collect::<Result<_, ConfigFault>>()?;
         let acl = |acl: SaidAcl| BootstrapAcl {
             object: acl.object_id,
             instance: acl.object_instance_id,
@@ -211,7 +234,7 @@ impl Said {
 }
 
 impl SaidServer {
-    fn server(self, account: &SaidSecurity) -> Result<BootstrapServer, String> {
+    fn server(self, account: &SaidSecurity) -> Result<BootstrapServer, ConfigFault> {
         Ok(BootstrapServer {
             short_server_id: self.short_id,
             uri: account.uri.clone(),
@@ -232,7 +255,7 @@ impl SaidServer {
 }
 
 impl SaidSecurity {
-    fn account(&self) -> Result<BootstrapAccount, String> {
+    fn account(&self) -> Result<BootstrapAccount, ConfigFault> {
         Ok(BootstrapAccount {
             credentials: self.credentials()?,
             uri: self.uri.clone().unwrap_or_default(),
@@ -241,7 +264,7 @@ impl SaidSecurity {
         })
     }
 
-    fn credentials(&self) -> Result<BootstrapCredentials, String> {
+    fn credentials(&self) -> Result<BootstrapCredentials, ConfigFault> {
         let own = |bytes: &[u8]| (!bytes.is_empty()).then(|| hex::encode(bytes));
         match self.security_mode.as_deref().unwrap_or("NO_SEC") {
             "NO_SEC" => Ok(BootstrapCredentials::None),
@@ -249,7 +272,7 @@ impl SaidSecurity {
             "PSK" if self.secret_key.is_empty() => Ok(BootstrapCredentials::MintPsk),
             "PSK" => Ok(BootstrapCredentials::Psk {
                 identity: String::from_utf8(self.public_key_or_id.clone())
-                    .map_err(|_| "publicKeyOrId of PSK has to be the bytes of UTF-8 text")?,
+                    .map_err(|_| ConfigFault::Identity)?,
                 key: Secret::new(hex::encode(&self.secret_key)),
             }),
             "RPK" => Ok(BootstrapCredentials::Rpk {
@@ -262,7 +285,7 @@ impl SaidSecurity {
                 private_key: Secret::new(hex::encode(&self.secret_key)),
                 server_certificate: own(&self.server_public_key),
             }),
-            other => Err(format!("securityMode {other:?} is none of PSK, RPK, X509 and NO_SEC")),
+            other => Err(ConfigFault::SecurityMode(other.to_owned())),
         }
     }
 }
@@ -332,8 +355,8 @@ fn shown_security(uri: Option<&str>, credentials: &BootstrapCredentials) -> Valu
 mod tests {
     use super::*;
 
-    fn said(json: Value) -> Result<BootstrapConfig, String> {
-        serde_json::from_value::<Said>(json).map_err(|error| error.to_string())?.config("buoy-1".to_owned())
+    fn said(json: Value) -> anyhow::Result<BootstrapConfig> {
+        Ok(serde_json::from_value::<Said>(json)?.config("buoy-1".to_owned())?)
     }
 
     #[test]
@@ -380,10 +403,10 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_with_a_reason() {
         let server = json!({"0": {"shortId": 1}});
-        let bare = said(json!({"servers": server})).unwrap_err();
+        let bare = said(json!({"servers": server})).unwrap_err().to_string();
         assert!(bare.contains("serverId"), "{bare}");
         let mode = json!({"0": {"uri": "coaps://h", "securityMode": "EST", "serverId": 1}});
-        let mode = said(json!({"servers": server, "security": mode})).unwrap_err();
+        let mode = said(json!({"servers": server, "security": mode})).unwrap_err().to_string();
         assert!(mode.contains("EST"), "{mode}");
     }
 }

@@ -12,9 +12,10 @@ use buoy_server::{BootstrapEvent, Event, Outcome, Report, ReportSource};
 use futures_util::stream::{Stream, StreamExt};
 use serde_json::{Value, json};
 
-use crate::{leshan, nodes, v1};
+use crate::{leshan, nodes};
 use buoy_services::app::App;
 use buoy_services::event_log::AppEvent;
+use buoy_services::event_words;
 use buoy_services::hex;
 use buoy_services::values::{DeviceModels, present, timed};
 
@@ -108,7 +109,7 @@ fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str
 
 /// A bootstrap session went on.
 fn bootstrap(event: &BootstrapEvent, wanted: impl Fn(&str) -> bool) -> Option<(&'static str, Value)> {
-    let (endpoint, phase, detail) = v1::bootstrap_words(event);
+    let (endpoint, phase, detail) = event_words::bootstrap_words(event);
     wanted(endpoint).then(|| ("BSSESSION", json!({"ep": endpoint, "event": phase, "message": detail})))
 }
 

@@ -13,8 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use base64ct::{Base64, Encoding};
-use buoy_dtls::crypto::PublicKey;
-use buoy_store::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Page, Purpose};
+use buoy_api::{Credential, CredentialKind, CredentialProof, CredentialPurpose, CredentialState};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -23,14 +22,14 @@ use crate::v1::Author;
 
 use super::{Answer, Plain, bad_request};
 use buoy_services::app::App;
-use buoy_services::credentials::{ChangeError, NewCredential, Proof};
+use buoy_services::credentials::commands::{self, CredentialError};
 use buoy_services::hex;
 
 /// Leshan's list has no pages.
 const MOST: usize = 10_000;
 
 /// For the credentials of one of the two servers.
-pub(super) fn routes(purpose: Purpose) -> Router<Arc<App>> {
+pub(super) fn routes(purpose: CredentialPurpose) -> Router<Arc<App>> {
     Router::new()
         .route("/api/security/clients", get(clients).put(put))
         .route("/api/security/clients/{endpoint}", get(client).delete(delete))
@@ -55,85 +54,69 @@ enum Tls {
 }
 
 impl SecurityInfo {
-    fn credential(self, purpose: Purpose) -> Result<NewCredential, String> {
+    /// The device, and by what it proves itself.
+    fn proof(self) -> Result<(String, CredentialProof), Plain> {
         if self.oscore.is_some() {
-            return Err("OSCORE is not spoken here".into());
+            return Err(bad_request("OSCORE is not spoken here"));
         }
-        let proof = match self.tls.ok_or("\"tls\" is missing")? {
-            Tls::Psk { identity, key } => Proof::psk(&identity, key.reveal())?,
-            Tls::Rpk { key } => Proof::rpk(&key)?,
-            Tls::X509 => Proof::x509(None)?,
+        let proof = match self.tls.ok_or_else(|| bad_request("\"tls\" is missing"))? {
+            Tls::Psk { identity, key } => CredentialProof::Psk { identity: Some(identity), key: Some(key) },
+            Tls::Rpk { key } => CredentialProof::Rpk { public_key: key },
+            Tls::X509 => CredentialProof::X509 { fingerprint: None },
         };
-        NewCredential::new(purpose, &self.endpoint, proof)
+        Ok((self.endpoint, proof))
     }
 }
 
-fn not_changed(error: ChangeError) -> Plain {
-    match error {
-        ChangeError::Refused { refusal, .. } => bad_request(refusal),
-        ChangeError::NoSuchCredential => bad_request("there is no such credential any more"),
-        ChangeError::NotSaved(error) => Plain(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-        ChangeError::Failed(error) => Plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")),
-    }
-}
-
-/// Those of one device, or of all.
-async fn rows(
-    app: &Arc<App>,
-    purpose: Purpose,
-    endpoint: Option<String>,
-) -> Result<Vec<CredentialRow>, Plain> {
-    let read = move |store: &dyn buoy_store::Reader| {
-        let filter = CredentialFilter { endpoint: endpoint.as_deref(), purpose: Some(purpose) };
-        store.credentials(&filter, Page { before: u64::MAX, limit: MOST })
+fn failed(error: CredentialError) -> Plain {
+    let status = match error {
+        CredentialError::NotSaved(_) | CredentialError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        CredentialError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => return bad_request(error),
     };
-    let rows =
-        app.read(read).await.map_err(|error| Plain(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-    Ok(rows.into_iter().filter(|row| row.state != CredentialState::Revoked).collect())
+    Plain(status, error.to_string())
 }
 
-/// A device has one security in Leshan: the active one, or else the newest.
-fn by_endpoint(rows: Vec<CredentialRow>) -> BTreeMap<String, CredentialRow> {
+/// Those of one device, or of all. A device has one security in Leshan: the active one, or else the newest.
+async fn by_endpoint(
+    app: &Arc<App>,
+    purpose: CredentialPurpose,
+    endpoint: Option<String>,
+) -> Result<BTreeMap<String, Credential>, Plain> {
     let mut all = BTreeMap::new();
-    for row in rows {
-        let is_better = row.state == CredentialState::Active;
-        if is_better || !all.contains_key(&row.endpoint) {
-            all.insert(row.endpoint.clone(), row);
+    let listed = commands::list(app, endpoint, Some(purpose), None, MOST).await.map_err(failed)?;
+    for one in listed.items.into_iter().filter(|one| one.state != CredentialState::Revoked) {
+        if one.state == CredentialState::Active || !all.contains_key(&one.endpoint) {
+            all.insert(one.endpoint.clone(), one);
         }
     }
-    all
+    Ok(all)
 }
 
-fn security_json(row: &CredentialRow) -> Value {
-    let tls = match row.kind {
-        CredentialKind::Psk => {
-            json!({"mode": "psk", "details": {"identity": String::from_utf8_lossy(&row.identity)}})
-        }
-        CredentialKind::Rpk => {
-            let point = <[u8; 65]>::try_from(row.identity.as_slice());
-            let key = point.map(|point| hex::encode(&PublicKey::from_point(point).to_spki()));
-            json!({"mode": "rpk", "details": {"key": key.unwrap_or_default()}})
-        }
+fn security_json(one: &Credential) -> Value {
+    let tls = match one.kind {
+        CredentialKind::Psk => json!({"mode": "psk", "details": {"identity": one.identity}}),
+        CredentialKind::Rpk => json!({"mode": "rpk", "details": {"key": one.public_key}}),
         CredentialKind::X509 => json!({"mode": "x509"}),
     };
-    json!({"endpoint": row.endpoint, "tls": tls})
+    json!({"endpoint": one.endpoint, "tls": tls})
 }
 
 /// `GET /api/security/clients`
-async fn clients(State(app): State<Arc<App>>, Extension(purpose): Extension<Purpose>) -> Answer {
-    let all = by_endpoint(rows(&app, purpose, None).await?);
+async fn clients(State(app): State<Arc<App>>, Extension(purpose): Extension<CredentialPurpose>) -> Answer {
+    let all = by_endpoint(&app, purpose, None).await?;
     Ok(Json(all.values().map(security_json).collect::<Value>()).into_response())
 }
 
 /// `GET /api/security/clients/{endpoint}`
 async fn client(
     State(app): State<Arc<App>>,
-    Extension(purpose): Extension<Purpose>,
+    Extension(purpose): Extension<CredentialPurpose>,
     UrlPath(endpoint): UrlPath<String>,
 ) -> Answer {
-    let all = by_endpoint(rows(&app, purpose, Some(endpoint)).await?);
+    let all = by_endpoint(&app, purpose, Some(endpoint)).await?;
     match all.values().next() {
-        Some(row) => Ok(Json(security_json(row)).into_response()),
+        Some(one) => Ok(Json(security_json(one)).into_response()),
         None => Ok(not_found()),
     }
 }
@@ -141,7 +124,7 @@ async fn client(
 /// `PUT /api/security/clients`: in place of all that the device had.
 async fn put(
     State(app): State<Arc<App>>,
-    Extension(purpose): Extension<Purpose>,
+    Extension(purpose): Extension<CredentialPurpose>,
     Author(principal): Author,
     body: Bytes,
 ) -> Answer {
@@ -154,19 +137,19 @@ async fn put(
              {{\"endpoint\":\"…\",\"tls\":{{\"mode\":\"psk\",\"details\":{{\"identity\":\"…\",\"key\":\"hex\"}}}}}}"
         ))
     })?;
-    let new = info.credential(purpose).map_err(bad_request)?;
-    app.credentials.replace(&principal, new, app.now()).await.map_err(not_changed)?;
+    let (endpoint, proof) = info.proof()?;
+    commands::replace(&app, &principal, purpose, &endpoint, &proof).await.map_err(failed)?;
     Ok(StatusCode::OK.into_response())
 }
 
 /// `DELETE /api/security/clients/{endpoint}`
 async fn delete(
     State(app): State<Arc<App>>,
-    Extension(purpose): Extension<Purpose>,
+    Extension(purpose): Extension<CredentialPurpose>,
     Author(principal): Author,
     UrlPath(endpoint): UrlPath<String>,
 ) -> Answer {
-    if !app.credentials.remove_all(&principal, purpose, &endpoint, app.now()).await.map_err(not_changed)? {
+    if !commands::remove_all(&app, &principal, purpose, &endpoint).await.map_err(failed)? {
         return Ok(not_found());
     }
     Ok(StatusCode::OK.into_response())

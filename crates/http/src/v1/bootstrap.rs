@@ -126,7 +126,7 @@ pub(super) async fn forget(
 
 fn not_put(error: PutError) -> Problem {
     match error {
-        PutError::Refused(reason) => Problem::bad_request(reason),
+        PutError::Refused(fault) => Problem::bad_request(fault.to_string()),
         PutError::NotSaved(error) => not_saved(error),
         PutError::Failed(error) => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Failed", format!("{error:#}"))

@@ -7,76 +7,28 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use buoy_api as api;
-use buoy_dtls::crypto::PublicKey;
-use buoy_store::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Page, Purpose};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use zeroize::Zeroizing;
 
-use super::idempotency::Key;
+use super::idempotency::key_of;
 use super::{Answer, Author, CsvBody, JsonBody, Problem, Queries, Segments, check_store, limit, not_saved};
 use buoy_services::app::App;
-use buoy_services::credentials::{Added, ChangeError, NewCredential, Proof, parse_csv};
-use buoy_services::hex;
+use buoy_services::credentials::commands::{self, CredentialError};
+use buoy_services::idempotency::Key;
 
-/// Random bytes behind the name in the identity of a key that comes next.
-const IDENTITY_DIGITS: usize = 4;
-
-/// A refusal to change anything.
-pub(crate) fn not_changed(error: ChangeError) -> Problem {
-    match error {
-        ChangeError::Refused { refusal, .. } => {
-            Problem::new(StatusCode::CONFLICT, "In the way", refusal.to_string())
-        }
-        ChangeError::NoSuchCredential => Problem::not_found("there is no such credential any more"),
-        ChangeError::NotSaved(error) => not_saved(error),
-        ChangeError::Failed(error) => {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "It failed", format!("{error:#}"))
+impl From<CredentialError> for Problem {
+    fn from(error: CredentialError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CredentialError::NoSuchCredential(_) | CredentialError::Gone => Self::not_found(detail),
+            CredentialError::InTheWay { .. } => Self::new(StatusCode::CONFLICT, "In the way", detail),
+            CredentialError::NotSaved(error) => not_saved(error),
+            CredentialError::Store(error) => Self::store(&error),
+            CredentialError::Failed(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "It failed", detail),
+            _ => Self::bad_request(detail),
         }
     }
-}
-
-/// What a request says of a new credential, and the key if the server made it.
-struct Asked {
-    proof: Proof,
-    made: Option<api::Secret>,
-}
-
-impl Asked {
-    /// # Errors
-    /// What is wrong with it.
-    fn new(asked: &api::CredentialProof, default_identity: &str) -> Result<Self, String> {
-        let proof = match asked {
-            api::CredentialProof::Psk { identity, key } => {
-                let identity = identity.as_deref().unwrap_or(default_identity);
-                match key {
-                    Some(key) => Proof::psk(identity, key.reveal())?,
-                    None => return Self::random(identity),
-                }
-            }
-            api::CredentialProof::Rpk { public_key } => Proof::rpk(public_key)?,
-            api::CredentialProof::X509 { fingerprint } => Proof::x509(fingerprint.as_deref())?,
-        };
-        Ok(Self { proof, made: None })
-    }
-
-    fn random(identity: &str) -> Result<Self, String> {
-        let proof = Proof::random_psk(identity)?;
-        let made = match &proof {
-            Proof::Psk { key, .. } => Some(api::Secret::new(hex::encode(key))),
-            _ => None,
-        };
-        Ok(Self { proof, made })
-    }
-}
-
-/// A request as it tells itself from others: without its secret.
-fn without_secret(app: &App, asked: &api::CredentialProof) -> Result<api::CredentialProof, Problem> {
-    let api::CredentialProof::Psk { identity, key: Some(key) } = asked else { return Ok(asked.clone()) };
-    let digest = app.credentials.digest(key.reveal().as_bytes());
-    let digest = digest.map_err(|error| not_changed(ChangeError::Failed(error)))?;
-    let key = Some(api::Secret::new(hex::encode(&digest)));
-    Ok(api::CredentialProof::Psk { identity: identity.clone(), key })
 }
 
 /// Adds a credential of a device. The very same again is no error. Without `key` the server makes one for a psk, and tells it this once.
@@ -98,24 +50,19 @@ pub(super) async fn add(
     JsonBody(request): JsonBody<api::AddCredential>,
 ) -> Result<Response, Problem> {
     check_store(&app)?;
-    let told = (&request.endpoint, request.purpose, without_secret(&app, &request.proof)?);
-    let key = Key::of(&app, &headers, "credential", &told).await?;
+    let told = (&request.endpoint, request.purpose, commands::without_secret(&app, &request.proof)?);
+    let key = key_of(&app, &headers, "credential", &told).await?;
     if let Key::Known(id) = key {
-        return Ok(Json(new_json(&stored(&app, id).await?, None)).into_response());
+        let credential = commands::one(&app, id).await?;
+        return Ok(Json(api::NewCredential { credential, key: None }).into_response());
     }
-    let asked = Asked::new(&request.proof, &request.endpoint).map_err(Problem::bad_request)?;
-    let new = NewCredential::new(purpose_of(request.purpose), &request.endpoint, asked.proof);
-    let new = new.map_err(Problem::bad_request)?;
-    match app.credentials.add(&principal, vec![new], key.row(), app.now()).await.map_err(not_changed)?.pop() {
-        Some(Added::New(row)) => Ok(created(&row, asked.made)),
-        Some(Added::Known(id)) => Ok(Json(new_json(&stored(&app, id).await?, None)).into_response()),
-        None => Err(Problem::not_found("nothing was added")),
-    }
+    let (is_new, added) = commands::add(&app, &principal, &request, key.row()).await?;
+    Ok(if is_new { created(added) } else { Json(added).into_response() })
 }
 
-fn created(row: &CredentialRow, key: Option<api::Secret>) -> Response {
-    let location = [(header::LOCATION, format!("/api/v1/credentials/{}", row.id))];
-    (StatusCode::CREATED, location, Json(new_json(row, key))).into_response()
+fn created(added: api::NewCredential) -> Response {
+    let location = [(header::LOCATION, format!("/api/v1/credentials/{}", added.credential.id))];
+    (StatusCode::CREATED, location, Json(added)).into_response()
 }
 
 /// Adds the credentials of a CSV file, all or none. Line 1 names the columns: `endpoint,kind,identity,key,purpose`; the last three may be
@@ -136,22 +83,7 @@ pub(super) async fn import(
     CsvBody(body): CsvBody,
 ) -> Answer<api::Imported> {
     check_store(&app)?;
-    let body = Zeroizing::new(Vec::from(body));
-    let parsed = tokio::task::spawn_blocking(move || parse_csv(&body)).await;
-    let import = parsed.map_err(|error| not_changed(ChangeError::Failed(error.into())))?;
-    let import = import.map_err(Problem::bad_request)?;
-    let added =
-        app.credentials.add(&principal, import.credentials, None, app.now()).await.map_err(|error| {
-            match error {
-                ChangeError::Refused { index, refusal } => {
-                    let line = import.lines.get(index).copied().unwrap_or_default();
-                    Problem::new(StatusCode::CONFLICT, "In the way", format!("line {line}: {refusal}"))
-                }
-                other => not_changed(other),
-            }
-        })?;
-    let unchanged = added.iter().filter(|added| matches!(added, Added::Known(_))).count();
-    Ok(Json(api::Imported { added: added.len() - unchanged, unchanged }))
+    Ok(Json(commands::import(&app, &principal, Zeroizing::new(Vec::from(body))).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -180,16 +112,8 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     Queries(query): Queries<CredentialQuery>,
 ) -> Answer<api::Page<api::Credential>> {
-    let limit = limit(query.limit)?;
-    let page = Page { before: query.after.unwrap_or(u64::MAX), limit };
-    let (endpoint, purpose) = (query.endpoint, query.purpose.map(purpose_of));
-    let rows = app
-        .read(move |store| {
-            store.credentials(&CredentialFilter { endpoint: endpoint.as_deref(), purpose }, page)
-        })
-        .await?;
-    let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.id.to_string());
-    Ok(Json(api::Page { items: rows.iter().map(json).collect(), next }))
+    let CredentialQuery { endpoint, purpose, after, limit: asked } = query;
+    Ok(Json(commands::list(&app, endpoint, purpose, after, limit(asked)?).await?))
 }
 
 /// One credential.
@@ -201,7 +125,7 @@ pub(super) async fn list(
     )
 )]
 pub(super) async fn one(State(app): State<Arc<App>>, Segments(id): Segments<u64>) -> Answer<api::Credential> {
-    Ok(Json(json(&stored(&app, id).await?)))
+    Ok(Json(commands::one(&app, id).await?))
 }
 
 /// Forgets a credential, and ends the device's sessions.
@@ -217,8 +141,7 @@ pub(super) async fn remove(
     Author(principal): Author,
     Segments(id): Segments<u64>,
 ) -> Result<StatusCode, Problem> {
-    let row = stored(&app, id).await?;
-    app.credentials.remove(&principal, &row, app.now()).await.map_err(not_changed)?;
+    commands::remove(&app, &principal, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -244,33 +167,13 @@ pub(super) async fn rotate(
     JsonBody(request): JsonBody<api::CredentialProof>,
 ) -> Result<Response, Problem> {
     check_store(&app)?;
-    let key = Key::of(&app, &headers, "rotate", &(id, without_secret(&app, &request)?)).await?;
+    let told = (id, commands::without_secret(&app, &request)?);
+    let key = key_of(&app, &headers, "rotate", &told).await?;
     if let Key::Known(id) = key {
-        return Ok(Json(new_json(&stored(&app, id).await?, None)).into_response());
+        let credential = commands::one(&app, id).await?;
+        return Ok(Json(api::NewCredential { credential, key: None }).into_response());
     }
-    let old = stored(&app, id).await?;
-    // The identity tells the server which of the two keys the device uses.
-    let identity = next_identity(&old.endpoint).map_err(Problem::bad_request)?;
-    let asked = Asked::new(&request, &identity).map_err(Problem::bad_request)?;
-    if asked.proof.kind() != old.kind {
-        let detail = format!(
-            "credential {id} is a {}, and the next one must be too; or add another",
-            old.kind.as_str()
-        );
-        return Err(Problem::bad_request(detail));
-    }
-    let row = app
-        .credentials
-        .rotate(&principal, &old, asked.proof, key.row(), app.now())
-        .await
-        .map_err(not_changed)?;
-    Ok(created(&row, asked.made))
-}
-
-fn next_identity(endpoint: &str) -> Result<String, String> {
-    let mut digits = [0; IDENTITY_DIGITS];
-    getrandom::fill(&mut digits).map_err(|error| format!("the system has no random numbers: {error}"))?;
-    Ok(format!("{endpoint}.{}", hex::encode(&digits)))
+    Ok(created(commands::rotate(&app, &principal, id, &request, key.row()).await?))
 }
 
 /// Believes a credential no more, and ends the device's sessions. It stays, without its secret, so that the device is refused; delete it
@@ -287,51 +190,5 @@ pub(super) async fn revoke(
     Author(principal): Author,
     Segments(id): Segments<u64>,
 ) -> Answer<api::Credential> {
-    let row = stored(&app, id).await?;
-    app.credentials.revoke(&principal, &row, app.now()).await.map_err(not_changed)?;
-    Ok(Json(json(&CredentialRow { state: CredentialState::Revoked, ..row })))
-}
-
-async fn stored(app: &Arc<App>, id: u64) -> Result<CredentialRow, Problem> {
-    let row = app.read(move |store| store.credential(id)).await?;
-    row.ok_or_else(|| Problem::not_found(format!("there is no credential {id}")))
-}
-
-fn new_json(row: &CredentialRow, key: Option<api::Secret>) -> api::NewCredential {
-    api::NewCredential { credential: json(row), key }
-}
-
-fn json(row: &CredentialRow) -> api::Credential {
-    let identity = Some(&row.identity).filter(|identity| !identity.is_empty());
-    let of = |kind| identity.filter(|_| row.kind == kind);
-    let point = of(CredentialKind::Rpk).and_then(|point| point.as_slice().try_into().ok());
-    api::Credential {
-        id: row.id,
-        endpoint: row.endpoint.clone(),
-        purpose: match row.purpose {
-            Purpose::Lwm2m => api::CredentialPurpose::Lwm2m,
-            Purpose::Bootstrap => api::CredentialPurpose::Bootstrap,
-        },
-        kind: match row.kind {
-            CredentialKind::Psk => api::CredentialKind::Psk,
-            CredentialKind::Rpk => api::CredentialKind::Rpk,
-            CredentialKind::X509 => api::CredentialKind::X509,
-        },
-        identity: of(CredentialKind::Psk).map(|identity| String::from_utf8_lossy(identity).into_owned()),
-        public_key: point.map(|point| hex::encode(&PublicKey::from_point(point).to_spki())),
-        fingerprint: of(CredentialKind::X509).map(|fingerprint| hex::encode(fingerprint)),
-        state: match row.state {
-            CredentialState::Active => api::CredentialState::Active,
-            CredentialState::Next => api::CredentialState::Next,
-            CredentialState::Revoked => api::CredentialState::Revoked,
-        },
-        created_at: row.created_at,
-    }
-}
-
-const fn purpose_of(purpose: api::CredentialPurpose) -> Purpose {
-    match purpose {
-        api::CredentialPurpose::Lwm2m => Purpose::Lwm2m,
-        api::CredentialPurpose::Bootstrap => Purpose::Bootstrap,
-    }
+    Ok(Json(commands::revoke(&app, &principal, id).await?))
 }

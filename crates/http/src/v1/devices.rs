@@ -6,18 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use buoy_api as api;
-use buoy_lwm2m::path::Path as Lwm2mPath;
-use buoy_server::RegistrationView;
-use buoy_store::{DeviceDescription, Sample};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{Answer, Author, MAX_LIMIT, Problem, Queries, Segments, limit, not_saved};
 use buoy_services::app::App;
-use buoy_services::devices::{self, Device, ForgetError};
-use buoy_services::hex;
+use buoy_services::devices::{self, DeviceError};
 use buoy_services::inventory::{CountBy, DeviceFilter, DeviceState};
-use buoy_services::path_values::json_of_float;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -57,10 +52,7 @@ pub(super) async fn list(
     let DeviceQuery { after, limit: _, prefix, state, manufacturer, model, firmware, object } = query;
     let states = states(state.as_deref())?;
     let filter = DeviceFilter { prefix, states, manufacturer, model, firmware, object };
-    let (found, has_more) = devices::page(&app, filter, after, limit).await;
-    let items: Vec<_> = found.into_iter().map(device_json).collect();
-    let next = items.last().filter(|_| has_more).map(|last| last.endpoint.clone());
-    Ok(Json(api::Page { items, next }))
+    Ok(Json(devices::page(&app, filter, after, limit).await))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -108,8 +100,7 @@ pub(super) async fn counts(
     };
     let states = states(state.as_deref())?;
     let filter = DeviceFilter { prefix: None, states, manufacturer, model, firmware, object };
-    let counts = app.inventory.counts(filter, by).await.into_iter().take(MAX_LIMIT);
-    let items = counts.map(|(value, count)| api::DeviceCount { value, count: count as u64 }).collect();
+    let items = devices::counts(&app, filter, by, MAX_LIMIT).await;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -135,9 +126,7 @@ pub(super) async fn one(
     State(app): State<Arc<App>>,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Device> {
-    let device = devices::one(&app, &endpoint).await;
-    let unknown = || Problem::no_device(format!("no device named {endpoint} is known"));
-    device.map(device_json).map(Json).ok_or_else(unknown)
+    Ok(Json(devices::described(&app, &endpoint).await?))
 }
 
 /// Forgets a device that is not registered, with what it said of itself. Its values and its credentials stay.
@@ -154,54 +143,22 @@ pub(super) async fn forget(
     Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Result<StatusCode, Problem> {
-    let forgotten = devices::forget(&app, &principal, &endpoint).await;
-    forgotten.map(|()| StatusCode::NO_CONTENT).map_err(|error| match error {
-        ForgetError::NoSuchDevice(_) => Problem::no_device(error.to_string()),
-        ForgetError::IsRegistered(_) => {
-            Problem::new(StatusCode::CONFLICT, "The device is registered", error.to_string())
+    devices::forget(&app, &principal, &endpoint).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<DeviceError> for Problem {
+    fn from(error: DeviceError) -> Self {
+        let detail = error.to_string();
+        match error {
+            DeviceError::NoSuchDevice(_) | DeviceError::NotRegistered(_) => Self::no_device(detail),
+            DeviceError::IsRegistered(_) => {
+                Self::new(StatusCode::CONFLICT, "The device is registered", detail)
+            }
+            DeviceError::NotSaved(error) => not_saved(error),
+            DeviceError::Store(error) => Self::store(&error),
+            DeviceError::Path { .. } | DeviceError::NoStep => Self::bad_request(detail),
         }
-        ForgetError::NotSaved(error) => not_saved(error),
-    })
-}
-
-pub(super) fn no_device(endpoint: &str) -> Problem {
-    Problem::no_device(format!("no device named {endpoint} is registered"))
-}
-
-fn device_json(device: Device) -> api::Device {
-    let Device { record, registration } = device;
-    let DeviceDescription { manufacturer, model, serial, firmware, hardware, software, read_at: _ } =
-        record.description;
-    api::Device {
-        endpoint: record.endpoint.to_string(),
-        state: match record.state {
-            DeviceState::Online => api::DeviceState::Online,
-            DeviceState::Asleep => api::DeviceState::Asleep,
-            DeviceState::Offline => api::DeviceState::Offline,
-        },
-        first_contact: record.first_contact,
-        last_contact: record.last_contact,
-        manufacturer,
-        model,
-        serial,
-        firmware,
-        hardware,
-        software,
-        registration: registration.as_ref().map(registration_json),
-    }
-}
-
-pub(super) fn registration_json(registration: &RegistrationView) -> api::Registration {
-    api::Registration {
-        id: registration.id().to_owned(),
-        address: registration.address.to_string(),
-        secure: registration.session.is_some(),
-        lwm2m: format!("{}.{}", registration.version.0, registration.version.1),
-        binding: registration.attributes.binding.to_string(),
-        lifetime: registration.lifetime,
-        queue_mode: registration.queue_mode,
-        registered_at: registration.registered_at,
-        objects: registration.objects.paths().map(|path| path.to_string()).collect(),
     }
 }
 
@@ -217,13 +174,8 @@ pub(super) async fn observations(
     State(app): State<Arc<App>>,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<api::Observation>> {
-    app.registration(&endpoint).await.ok_or_else(|| no_device(&endpoint))?;
-    let all = app.observations(&endpoint).await.into_iter();
-    let items = all.map(|observation| api::Observation {
-        paths: observation.paths.iter().map(Lwm2mPath::to_string).collect(),
-        composite: observation.composite,
-    });
-    Ok(Json(api::Page { items: items.collect(), next: None }))
+    let items = devices::observations(&app, &endpoint).await?;
+    Ok(Json(api::Page { items, next: None }))
 }
 
 /// The paths of which there are values of a device.
@@ -235,7 +187,7 @@ pub(super) async fn series(
     State(app): State<Arc<App>>,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<String>> {
-    let items = app.read(move |store| store.series(&endpoint)).await?;
+    let items = devices::series(&app, endpoint).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -269,35 +221,8 @@ pub(super) async fn samples(
 ) -> Answer<api::Page<api::Sample>> {
     let range = query.from.unwrap_or(0)..query.to.unwrap_or(u64::MAX);
     let path = format!("/{path}");
-    path.parse::<Lwm2mPath>().map_err(|error| Problem::bad_request(format!("{path}: {error}")))?;
-    if let Some(step) = query.step {
-        if step == 0 {
-            return Err(Problem::bad_request("step must be more than 0"));
-        }
-        let rows = app.read(move |store| store.summary(&endpoint, &path, range, step)).await?;
-        let items = rows.into_iter().map(|row| api::Sample {
-            at: row.at,
-            value: json_of_float(row.mean),
-            count: Some(row.count),
-            min: Some(json_of_float(row.min)),
-            max: Some(json_of_float(row.max)),
-        });
-        return Ok(Json(api::Page { items: items.collect(), next: None }));
-    }
-    let limit = limit(query.limit)?;
-    let mut rows = app.read(move |store| store.samples(&endpoint, &path, range, limit + 1)).await?;
-    // The next page starts with the first value that is not on this one.
-    let next = (rows.len() > limit).then(|| rows.pop()).flatten().map(|(at, _)| at.to_string());
-    let sample =
-        |(at, value)| api::Sample { at, value: sample_json(value), count: None, min: None, max: None };
-    Ok(Json(api::Page { items: rows.into_iter().map(sample).collect(), next }))
-}
-
-fn sample_json(value: Sample) -> serde_json::Value {
-    match value {
-        Sample::Integer(number) => number.into(),
-        Sample::Float(number) => json_of_float(number),
-        Sample::Text(text) => text.into(),
-        Sample::Opaque(bytes) => hex::encode(&bytes).into(),
-    }
+    Ok(Json(match query.step {
+        Some(step) => devices::summaries(&app, endpoint, path, range, step).await?,
+        None => devices::samples(&app, endpoint, path, range, limit(query.limit)?).await?,
+    }))
 }

@@ -11,19 +11,14 @@ use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{Event as SseEvent, KeepAlive};
 use buoy_api as api;
-use buoy_lwm2m::path::Path;
-use buoy_server::{BootstrapEvent, Event, Report, ReportSource};
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::devices::registration_json;
-use super::updates::update_json;
 use super::{Problem, Queries};
 use buoy_services::app::App;
-use buoy_services::event_log::{AppEvent, Missed, Numbered};
-use buoy_services::values::DeviceModels;
-use buoy_services::{path_values, refusals};
+use buoy_services::event_log::{Missed, Numbered};
+use buoy_services::event_words::EventWords;
 
 const TYPES: [&str; 15] = [
     "registered",
@@ -79,7 +74,8 @@ pub(super) async fn stream(
     let following = app.hub.events().follow(last);
     // Without an event so far, a reader has to know where it is all the same, to go on from there.
     let start = last.is_none().then(|| SseEvent::default().id(id_of(&app, following.before)));
-    let reader = Reader { app, query };
+    let EventQuery { endpoint, types } = query;
+    let reader = Reader { words: EventWords::new(app.clone(), endpoint), app, types };
     let events = following.stream.filter_map(move |event| {
         let told = match event {
             Ok(event) => reader.tell(&event),
@@ -141,147 +137,19 @@ fn type_name(event: &api::Event) -> &'static str {
 /// One who reads the stream.
 struct Reader {
     app: Arc<App>,
-    query: EventQuery,
+    words: EventWords,
+    types: Option<String>,
 }
 
 impl Reader {
     fn tell(&self, numbered: &Numbered) -> Option<SseEvent> {
-        let event = self.event(&numbered.event)?;
+        let event = self.words.event(&numbered.event)?;
         let name = type_name(&event);
         let is_wanted = |types: &str| types.split(',').any(|wanted| wanted.trim() == name);
-        if !self.query.types.as_deref().is_none_or(is_wanted) {
+        if !self.types.as_deref().is_none_or(is_wanted) {
             return None;
         }
         let told = api::TimedEvent { at: numbered.at, event };
         Some(sse(&told).id(id_of(&self.app, numbered.number)))
-    }
-
-    /// The event as the interface has it; `None` if it has none for it, or if another device is asked for.
-    fn event(&self, event: &AppEvent) -> Option<api::Event> {
-        let event = match event {
-            AppEvent::Device(event) | AppEvent::Delayed(event) => event,
-            AppEvent::Update(update) => {
-                let is_wanted = self.is_wanted(update.endpoint());
-                return is_wanted.then(|| api::Event::FirmwareUpdate { update: update_json(update) });
-            }
-            AppEvent::Bootstrap(event) => {
-                let (endpoint, phase, detail) = bootstrap_words(event);
-                let endpoint = self.is_wanted(endpoint).then(|| endpoint.to_owned())?;
-                return Some(api::Event::Bootstrap { endpoint, phase: phase.to_owned(), detail });
-            }
-            AppEvent::Notice(notice) => {
-                let is_wanted = self.is_wanted(&notice.endpoint);
-                return is_wanted.then(|| api::Event::ReportProblem {
-                    endpoint: notice.endpoint.to_string(),
-                    detail: notice.kind.to_string(),
-                });
-            }
-        };
-        if let Event::Refused { peer, code, reason } = &**event {
-            let endpoint = refusals::name_of(&self.app.endpoints, *peer);
-            let (address, code) = (peer.address.to_string(), code.to_string());
-            let is_wanted = self.is_wanted(&endpoint);
-            return is_wanted.then(|| api::Event::Refused {
-                endpoint,
-                address,
-                code,
-                reason: reason.to_string(),
-            });
-        }
-        let endpoint = endpoint_of(event)?;
-        if !self.is_wanted(endpoint) {
-            return None;
-        }
-        let endpoint = endpoint.to_owned();
-        let operation = |id: u64, state: &str| {
-            Some(api::Event::Operation { id, endpoint: endpoint.clone(), state: state.to_owned() })
-        };
-        match &**event {
-            Event::Registered { registration, .. } => {
-                let registration = registration_json(&registration.view());
-                Some(api::Event::Registered { endpoint, registration })
-            }
-            Event::Updated { registration, .. } => {
-                let registration = registration_json(&registration.view());
-                Some(api::Event::Updated { endpoint, registration })
-            }
-            Event::Deregistered(_) => Some(api::Event::Deregistered { endpoint }),
-            Event::Expired(_) => Some(api::Event::Expired { endpoint }),
-            Event::Awake(_) => Some(api::Event::Awake { endpoint }),
-            Event::Sleeping(_) => Some(api::Event::Sleeping { endpoint }),
-            Event::OperationQueued { id, .. } => operation(id.0, "queued"),
-            Event::OperationSent { id, .. } => operation(id.0, "sent"),
-            Event::OperationEnded { id, outcome, .. } => operation(id.0, end_name(outcome)),
-            Event::ObservationEnded { .. } => Some(api::Event::ObservationEnded { endpoint }),
-            Event::Reported(report) => Some(self.reported(report)),
-            _ => None,
-        }
-    }
-
-    fn is_wanted(&self, endpoint: &str) -> bool {
-        self.query.endpoint.as_deref().is_none_or(|wanted| wanted == endpoint)
-    }
-
-    fn reported(&self, report: &Report) -> api::Event {
-        let models = DeviceModels::of_any(&self.app.models);
-        let endpoint = report.endpoint.to_string();
-        // What can't be read comes as an event of its own.
-        let path_values::Listed { values, history } = path_values::listed(models.read_report(report).values);
-        match &report.source {
-            ReportSource::Send => api::Event::Send { endpoint, values, history },
-            ReportSource::Notification { paths, .. } => {
-                let paths = paths.iter().map(Path::to_string).collect();
-                api::Event::Notification { endpoint, paths, values, history }
-            }
-        }
-    }
-}
-
-/// Which device, how far it is, and what was done or why it failed.
-pub(crate) fn bootstrap_words(event: &BootstrapEvent) -> (&str, &'static str, String) {
-    match event {
-        BootstrapEvent::Started { endpoint, peer } => (endpoint, "started", peer.address.to_string()),
-        BootstrapEvent::StepDone { endpoint, step, code, .. } => {
-            (endpoint, "step", format!("{step}: {code}"))
-        }
-        BootstrapEvent::Finished { endpoint, peer } => (endpoint, "finished", peer.address.to_string()),
-        BootstrapEvent::PackSent { endpoint, peer } => (endpoint, "pack_sent", peer.address.to_string()),
-        BootstrapEvent::Failed { endpoint, step, reason, .. } => {
-            (endpoint, "failed", format!("{step}: {reason}"))
-        }
-        BootstrapEvent::Pending { endpoint, peer } => {
-            (endpoint.as_deref().unwrap_or_default(), "pending", peer.address.to_string())
-        }
-        BootstrapEvent::Refused { endpoint, code, reason, .. } => {
-            (endpoint.as_deref().unwrap_or_default(), "refused", format!("{code}: {reason}"))
-        }
-    }
-}
-
-/// As [`api::Operation::state`].
-fn end_name(outcome: &Result<buoy_server::Outcome, buoy_server::Failure>) -> &'static str {
-    use buoy_server::Failure;
-    match outcome {
-        Ok(outcome) if outcome.code.is_success() => "succeeded",
-        Ok(_) => "failed",
-        Err(Failure::Expired) => "expired",
-        Err(Failure::Cancelled) => "cancelled",
-        Err(_) => "failed",
-    }
-}
-
-fn endpoint_of(event: &Event) -> Option<&str> {
-    match event {
-        Event::Registered { registration, .. } | Event::Updated { registration, .. } => {
-            Some(&registration.endpoint)
-        }
-        Event::Deregistered(registration) | Event::Expired(registration) => Some(&registration.endpoint),
-        Event::Awake(endpoint) | Event::Sleeping(endpoint) => Some(endpoint),
-        Event::OperationQueued { endpoint, .. }
-        | Event::OperationSent { endpoint, .. }
-        | Event::OperationEnded { endpoint, .. }
-        | Event::ObservationEnded { endpoint, .. } => Some(endpoint),
-        Event::Reported(report) => Some(&report.endpoint),
-        _ => None,
     }
 }

@@ -3,22 +3,35 @@
 
 use serde::de::DeserializeOwned;
 
+/// What is wrong with a JSON body, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JsonFault(String);
+
+impl std::fmt::Display for JsonFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// A JSON body.
 ///
 /// # Errors
-/// What is wrong, in words.
-pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+/// [`JsonFault`]
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, JsonFault> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         let place = format!("line {}, column {}", inner.line(), inner.column());
         if inner.is_syntax() || inner.is_eof() {
-            return format!("the body is no JSON ({place}): {}", without_place(&inner.to_string()));
+            return JsonFault(format!(
+                "the body is no JSON ({place}): {}",
+                without_place(&inner.to_string())
+            ));
         }
-        described(&path, &without_place(&inner.to_string()))
+        JsonFault(described(&path, &without_place(&inner.to_string())))
     })?;
-    reader.end().map_err(|_| "the body goes on behind its JSON document".to_owned())?;
+    reader.end().map_err(|_| JsonFault("the body goes on behind its JSON document".to_owned()))?;
     Ok(parsed)
 }
 
@@ -95,7 +108,7 @@ mod tests {
     use buoy_api::StartOperation;
 
     fn refusal(body: &str) -> String {
-        parse::<StartOperation>(body.as_bytes()).unwrap_err()
+        parse::<StartOperation>(body.as_bytes()).unwrap_err().to_string()
     }
 
     #[test]

@@ -9,11 +9,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use buoy_api as api;
 use buoy_services::app::App;
+use buoy_services::idempotency::Key;
 use buoy_services::operations::{self, OperationError, StartOperation};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::idempotency::Key;
+use super::idempotency::key_of;
 use super::{Answer, Author, JsonBody, Problem, Queries, Segments, limit, not_saved};
 
 const DEFAULT_WAIT: u64 = 5;
@@ -56,7 +57,7 @@ pub(super) async fn start(
     let wait = bounded("wait", request.wait.unwrap_or(DEFAULT_WAIT), LONGEST_WAIT)?;
     let deadline = request.deadline.map(|deadline| bounded("deadline", deadline, LONGEST_DEADLINE));
     let deadline = deadline.transpose()?;
-    let key = Key::of(&app, &headers, "operation", &request).await?;
+    let key = key_of(&app, &headers, "operation", &request).await?;
     if let Key::Known(id) = key {
         return Ok(Json(operations::one(&app, id).await?).into_response());
     }
@@ -88,9 +89,8 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     Queries(query): Queries<OperationQuery>,
 ) -> Answer<api::Page<api::Operation>> {
-    let limit = limit(query.limit)?;
-    let page = buoy_store::Page { before: query.after.unwrap_or(u64::MAX), limit };
-    Ok(Json(operations::list(&app, query.endpoint, query.ended, page).await?))
+    let OperationQuery { endpoint, ended, after, limit: asked } = query;
+    Ok(Json(operations::list(&app, endpoint, ended, after, limit(asked)?).await?))
 }
 
 /// One operation, with what the device answered.

@@ -2,10 +2,12 @@
 
 use buoy_api as api;
 use buoy_server::{
-    AclConfig, BootstrapConfig, ConfigValue, ResourceWrite, SecurityConfig, SecurityMode, ServerConfig,
+    AclConfig, BootstrapConfig, ConfigProblem, ConfigValue, ResourceWrite, SecurityConfig, SecurityMode,
+    ServerConfig,
 };
 use zeroize::Zeroizing;
 
+use super::pattern::MAX_LENGTH;
 use crate::hex;
 
 /// What a configuration that names no server means: this one.
@@ -21,6 +23,39 @@ pub struct Own {
     pub certificate: Vec<u8>,
 }
 
+/// Why devices can't be configured so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigFault {
+    /// The pattern of names.
+    Pattern,
+    /// This server has no port for such devices; this option gives it one.
+    NoPort(&'static str),
+    /// A key is to be minted for a bootstrap server.
+    NotMinted,
+    /// What has to be hexadecimal digits is not.
+    Digits(&'static str),
+    /// The objects make no sense.
+    Objects(ConfigProblem),
+}
+
+impl std::fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pattern => write!(f, "a pattern has 1 to {MAX_LENGTH} bytes, without control characters"),
+            Self::NoPort(flag) => {
+                write!(f, "this server has no port for such devices; start it with {flag}, or say a `uri`")
+            }
+            Self::NotMinted => {
+                f.write_str("a key is minted for LwM2M servers, and not for a bootstrap server")
+            }
+            Self::Digits(what) => write!(f, "`{what}` has to be hexadecimal digits, two for each byte"),
+            Self::Objects(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConfigFault {}
+
 /// A key that was made for a device.
 pub(super) struct Minted {
     pub(super) identity: Vec<u8>,
@@ -33,7 +68,7 @@ pub(super) fn mints(config: &api::BootstrapConfig) -> bool {
 }
 
 /// Whether devices can be configured so.
-pub(super) fn check(config: &api::BootstrapConfig, own: &Own) -> Result<(), String> {
+pub(super) fn check(config: &api::BootstrapConfig, own: &Own) -> Result<(), ConfigFault> {
     let minted = Minted { identity: b"x".to_vec(), key: Zeroizing::new(vec![1]) };
     compile("x", config, Some(&minted), own).map(drop)
 }
@@ -44,7 +79,7 @@ pub(super) fn compile(
     config: &api::BootstrapConfig,
     minted: Option<&Minted>,
     own: &Own,
-) -> Result<BootstrapConfig, String> {
+) -> Result<BootstrapConfig, ConfigFault> {
     let fill = |text: &str| text.replace("{endpoint}", name);
     let mut compiled = BootstrapConfig {
         delete: config.delete.clone(),
@@ -79,19 +114,17 @@ pub(super) fn compile(
     for write in &config.writes {
         compiled.writes.push(ResourceWrite { path: write.path.clone(), value: value(&write.value, &fill)? });
     }
-    compiled.check().map_err(|problem| problem.to_string())?;
+    compiled.check().map_err(ConfigFault::Objects)?;
     Ok(compiled)
 }
 
 impl Own {
-    fn uri(&self, credentials: &api::BootstrapCredentials) -> Result<String, String> {
+    fn uri(&self, credentials: &api::BootstrapCredentials) -> Result<String, ConfigFault> {
         let (uri, flag) = match credentials {
             api::BootstrapCredentials::None => (&self.coap, "--coap"),
             _ => (&self.coaps, "--coaps"),
         };
-        uri.clone().ok_or_else(|| {
-            format!("this server has no port for such devices; start it with {flag}, or say a `uri`")
-        })
+        uri.clone().ok_or(ConfigFault::NoPort(flag))
     }
 }
 
@@ -102,11 +135,11 @@ fn secured(
     minted: Option<&Minted>,
     own: &Own,
     fill: &impl Fn(&str) -> String,
-) -> Result<SecurityConfig, String> {
+) -> Result<SecurityConfig, ConfigFault> {
     use api::BootstrapCredentials as Credentials;
     let (mode, identity, server_key, secret_key) = match credentials {
         Credentials::MintPsk => {
-            let minted = minted.ok_or("a key is minted for LwM2M servers, and not for a bootstrap server")?;
+            let minted = minted.ok_or(ConfigFault::NotMinted)?;
             (SecurityMode::Psk, minted.identity.clone(), Vec::new(), minted.key.to_vec())
         }
         Credentials::Psk { identity, key } => {
@@ -156,7 +189,7 @@ fn server_config(server: &api::BootstrapServer) -> ServerConfig {
     }
 }
 
-fn value(value: &api::BootstrapValue, fill: &impl Fn(&str) -> String) -> Result<ConfigValue, String> {
+fn value(value: &api::BootstrapValue, fill: &impl Fn(&str) -> String) -> Result<ConfigValue, ConfigFault> {
     Ok(match value {
         api::BootstrapValue::String(text) => ConfigValue::String(fill(text)),
         api::BootstrapValue::Integer(number) => ConfigValue::Integer(*number),
@@ -167,10 +200,10 @@ fn value(value: &api::BootstrapValue, fill: &impl Fn(&str) -> String) -> Result<
     })
 }
 
-fn hex(what: &str, digits: &str) -> Result<Vec<u8>, String> {
+fn hex(what: &'static str, digits: &str) -> Result<Vec<u8>, ConfigFault> {
     match hex::decode(digits.trim()) {
         Some(bytes) if !bytes.is_empty() => Ok(bytes),
-        _ => Err(format!("`{what}` has to be hexadecimal digits, two for each byte")),
+        _ => Err(ConfigFault::Digits(what)),
     }
 }
 
@@ -219,7 +252,7 @@ mod tests {
 
     #[test]
     fn what_a_device_would_refuse_is_refused_with_a_reason() {
-        let refusal = |json| check(&config(json), &own()).unwrap_err();
+        let refusal = |json| check(&config(json), &own()).unwrap_err().to_string();
         let nothing = refusal(serde_json::json!({"pattern": "*", "servers": []}));
         assert!(nothing.contains("no server"), "{nothing}");
         let plain = refusal(serde_json::json!({"pattern": "*", "servers": [{"credentials": "none"}]}));

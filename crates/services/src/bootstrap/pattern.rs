@@ -1,7 +1,9 @@
 //! Names of devices, and patterns of them.
 
+use super::compile::ConfigFault;
+
 /// The longest pattern.
-const MAX_LENGTH: usize = 255;
+pub(super) const MAX_LENGTH: usize = 255;
 
 /// A name in which `*` stands for any part, be it empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,10 +11,10 @@ pub(super) struct Pattern(Box<str>);
 
 impl Pattern {
     /// # Errors
-    /// What is wrong with it.
-    pub(super) fn new(text: &str) -> Result<Self, String> {
+    /// [`ConfigFault::Pattern`]
+    pub(super) fn new(text: &str) -> Result<Self, ConfigFault> {
         if text.is_empty() || text.len() > MAX_LENGTH || text.chars().any(char::is_control) {
-            return Err(format!("a pattern has 1 to {MAX_LENGTH} bytes, without control characters"));
+            return Err(ConfigFault::Pattern);
         }
         Ok(Self(text.into()))
     }

@@ -8,7 +8,7 @@ use buoy_store::{CredentialKind, Purpose};
 use serde::Deserialize;
 
 use super::proof::check_endpoint;
-use super::{NewCredential, Proof};
+use super::{CredentialFault, NewCredential, Proof};
 
 /// Lines that are wrong are named up to so many.
 const MOST_COMPLAINTS: usize = 10;
@@ -26,6 +26,59 @@ struct Line {
     purpose: String,
 }
 
+/// What is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImportFault {
+    /// A line is no CSV.
+    NoCsv {
+        /// Its number.
+        line: u64,
+    },
+    /// A line is not UTF-8.
+    NotUtf8 {
+        /// Its number.
+        line: u64,
+    },
+    /// A line has more or fewer columns than the first.
+    UnequalColumns {
+        /// Its number.
+        line: u64,
+        /// How many it has.
+        columns: u64,
+        /// How many the first line names.
+        named: u64,
+    },
+    /// The first line names no such column.
+    NoColumn(&'static str),
+    /// Lines are wrong; the first of them.
+    Lines(Vec<(u64, CredentialFault)>),
+}
+
+impl std::fmt::Display for ImportFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoCsv { line } => write!(f, "line {line}: it is no CSV"),
+            Self::NotUtf8 { line } => write!(f, "line {line}: it is not UTF-8"),
+            Self::UnequalColumns { line, columns, named } => {
+                write!(f, "line {line}: it has {columns} columns, and line 1 names {named}")
+            }
+            Self::NoColumn(name) => write!(
+                f,
+                "line 1 names the columns, as in endpoint,kind,identity,key,purpose; it has no {name}"
+            ),
+            Self::Lines(lines) => {
+                for (place, (line, fault)) in lines.iter().enumerate() {
+                    let separator = if place == 0 { "" } else { "\n" };
+                    write!(f, "{separator}line {line}: {fault}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ImportFault {}
+
 /// Credentials of a file, and the line of each.
 pub struct Import {
     pub lines: Vec<u64>,
@@ -36,14 +89,12 @@ pub struct Import {
 ///
 /// # Errors
 /// What is wrong with it, with the lines; never a key.
-pub fn parse(bytes: &[u8]) -> Result<Import, String> {
+pub fn parse(bytes: &[u8]) -> Result<Import, ImportFault> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).comment(Some(b'#')).from_reader(bytes);
     let headers = reader.headers().map_err(|error| wrong_shape(&error))?.clone();
     for name in ["endpoint", "kind"] {
         if !headers.iter().any(|header| header == name) {
-            return Err(format!(
-                "line 1 names the columns, as in endpoint,kind,identity,key,purpose; it has no {name}"
-            ));
+            return Err(ImportFault::NoColumn(name));
         }
     }
     let (mut import, mut complaints) = (Import { lines: Vec::new(), credentials: Vec::new() }, Vec::new());
@@ -57,21 +108,19 @@ pub fn parse(bytes: &[u8]) -> Result<Import, String> {
         let number = record.position().map_or(0, |position| line_of(bytes, position));
         // The deserializer's own words might quote a key.
         let line = record.deserialize::<Line>(Some(&headers));
-        let line = line.map_err(|_| {
-            "the columns are endpoint, kind, identity, key and purpose, and no others".to_owned()
-        });
+        let line = line.map_err(|_| CredentialFault::Columns);
         match line.and_then(Line::credential) {
             Ok(credential) => {
                 import.lines.push(number);
                 import.credentials.push(credential);
             }
-            Err(complaint) => complaints.push(format!("line {number}: {complaint}")),
+            Err(fault) => complaints.push((number, fault)),
         }
         if complaints.len() == MOST_COMPLAINTS {
             break;
         }
     }
-    if complaints.is_empty() { Ok(import) } else { Err(complaints.join("\n")) }
+    if complaints.is_empty() { Ok(import) } else { Err(ImportFault::Lines(complaints)) }
 }
 
 /// The line on which a record stands; its position is that of the empty lines and comments before it.
@@ -89,26 +138,26 @@ fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
     line
 }
 
-fn wrong_shape(error: &csv::Error) -> String {
+fn wrong_shape(error: &csv::Error) -> ImportFault {
     let line = error.position().map_or(1, csv::Position::line);
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("line {line}: it has {len} columns, and line 1 names {expected_len}")
+            ImportFault::UnequalColumns { line, columns: *len, named: *expected_len }
         }
-        csv::ErrorKind::Utf8 { .. } => format!("line {line}: it is not UTF-8"),
-        _ => format!("line {line}: it is no CSV"),
+        csv::ErrorKind::Utf8 { .. } => ImportFault::NotUtf8 { line },
+        _ => ImportFault::NoCsv { line },
     }
 }
 
 impl Line {
-    fn credential(self) -> Result<NewCredential, String> {
+    fn credential(self) -> Result<NewCredential, CredentialFault> {
         let Self { endpoint, kind, identity, key, purpose } = self;
         check_endpoint(&endpoint)?;
         let purpose = if purpose.is_empty() { Some(Purpose::Lwm2m) } else { Purpose::parse(&purpose) };
-        let purpose = purpose.ok_or("the purpose is lwm2m or bootstrap")?;
-        let kind = CredentialKind::parse(&kind).ok_or("the kind is psk, rpk or x509")?;
+        let purpose = purpose.ok_or(CredentialFault::Purpose)?;
+        let kind = CredentialKind::parse(&kind).ok_or(CredentialFault::Kind)?;
         if kind != CredentialKind::Psk && !identity.is_empty() {
-            return Err("only a psk has an identity".into());
+            return Err(CredentialFault::NeedlessIdentity);
         }
         let proof = match kind {
             CredentialKind::Psk => {
@@ -147,14 +196,14 @@ mod tests {
         let file = format!(
             "endpoint,kind,identity,key\nbuoy-1,psk,,{KEY}\nbuoy-2,psk,,{KEY}x\n,psk,,{KEY}\nbuoy-4,oscore,,{KEY}\nbuoy-5,rpk,,{KEY}\n"
         );
-        let said = parse(file.as_bytes()).err().unwrap();
+        let said = parse(file.as_bytes()).err().unwrap().to_string();
         for line in ["line 3: the key", "line 4: an endpoint", "line 5: the kind", "line 6: a public key"] {
             assert!(said.contains(line), "{line} in {said}");
         }
         assert!(!said.contains("line 2") && !said.contains(KEY), "{said}");
-        assert!(parse(b"buoy-1,psk,,00\n").err().unwrap().contains("names the columns"));
-        let short = parse(b"endpoint,kind\nbuoy-1,x509\nbuoy-2\n").err().unwrap();
+        assert!(parse(b"buoy-1,psk,,00\n").err().unwrap().to_string().contains("names the columns"));
+        let short = parse(b"endpoint,kind\nbuoy-1,x509\nbuoy-2\n").err().unwrap().to_string();
         assert!(short.contains("line 3: it has 1 columns"), "{short}");
-        assert!(parse(b"endpoint,kind,secret\na,x509,b\n").err().unwrap().contains("line 2"));
+        assert!(parse(b"endpoint,kind,secret\na,x509,b\n").err().unwrap().to_string().contains("line 2"));
     }
 }

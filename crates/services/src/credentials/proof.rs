@@ -25,6 +25,67 @@ pub struct NewCredential {
     pub proof: Proof,
 }
 
+/// What is wrong with a credential. The key is not in the words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialFault {
+    /// The name of the device.
+    Endpoint,
+    /// The identity of a pre-shared key.
+    Identity,
+    /// The identity of what has none.
+    NeedlessIdentity,
+    /// A pre-shared key that is no hexadecimal digits.
+    KeyDigits,
+    /// A pre-shared key of so many bytes.
+    KeyLength(usize),
+    /// A public key that is no SubjectPublicKeyInfo.
+    PublicKeyForm,
+    /// A public key that is no point of its curve.
+    PublicKeyPoint,
+    /// The hash of a certificate.
+    Fingerprint,
+    /// The name of a purpose.
+    Purpose,
+    /// The name of a kind.
+    Kind,
+    /// The columns of a line.
+    Columns,
+    /// The system has no random numbers, for this reason.
+    NoRandomNumbers(String),
+}
+
+impl std::fmt::Display for CredentialFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Endpoint => {
+                write!(f, "an endpoint name has 1 to {MAX_ENDPOINT} bytes, without control characters")
+            }
+            Self::Identity => write!(f, "a PSK identity has 1 to {MAX_PSK_IDENTITY_LENGTH} bytes"),
+            Self::NeedlessIdentity => f.write_str("only a psk has an identity"),
+            Self::KeyDigits => f.write_str("the key of a psk is hexadecimal digits, two for each byte"),
+            Self::KeyLength(length) => {
+                write!(f, "the key of a psk has 1 to {MAX_PSK_LENGTH} bytes, and this one has {length}")
+            }
+            Self::PublicKeyForm => f.write_str(
+                "a public key is the DER SubjectPublicKeyInfo of a P-256 key in hexadecimal digits, as from \
+                 `openssl pkey -pubout -outform DER | xxd -p -c0`",
+            ),
+            Self::PublicKeyPoint => f.write_str("this public key is no point of P-256"),
+            Self::Fingerprint => {
+                f.write_str("a fingerprint is the SHA-256 of the certificate: 64 hexadecimal digits")
+            }
+            Self::Purpose => f.write_str("the purpose is lwm2m or bootstrap"),
+            Self::Kind => f.write_str("the kind is psk, rpk or x509"),
+            Self::Columns => {
+                f.write_str("the columns are endpoint, kind, identity, key and purpose, and no others")
+            }
+            Self::NoRandomNumbers(reason) => write!(f, "the system has no random numbers: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for CredentialFault {}
+
 /// What a device proves itself by.
 pub enum Proof {
     /// A key that both have.
@@ -52,7 +113,7 @@ impl std::fmt::Debug for Proof {
 impl NewCredential {
     /// # Errors
     /// What is wrong with the name.
-    pub fn new(purpose: Purpose, endpoint: &str, proof: Proof) -> Result<Self, String> {
+    pub fn new(purpose: Purpose, endpoint: &str, proof: Proof) -> Result<Self, CredentialFault> {
         check_endpoint(endpoint)?;
         Ok(Self { purpose, endpoint: endpoint.to_owned(), proof })
     }
@@ -95,14 +156,11 @@ impl Proof {
     ///
     /// # Errors
     /// What is wrong with it; the key is not in the words.
-    pub fn psk(identity: &str, key: &str) -> Result<Self, String> {
+    pub fn psk(identity: &str, key: &str) -> Result<Self, CredentialFault> {
         let key = hex::decode(key.trim()).map(Zeroizing::new);
-        let key = key.ok_or("the key of a psk is hexadecimal digits, two for each byte")?;
+        let key = key.ok_or(CredentialFault::KeyDigits)?;
         if !(1..=MAX_PSK_LENGTH).contains(&key.len()) {
-            return Err(format!(
-                "the key of a psk has 1 to {MAX_PSK_LENGTH} bytes, and this one has {}",
-                key.len()
-            ));
+            return Err(CredentialFault::KeyLength(key.len()));
         }
         check_psk_identity(identity)?;
         Ok(Self::Psk { identity: identity.as_bytes().to_vec(), key })
@@ -112,12 +170,11 @@ impl Proof {
     ///
     /// # Errors
     /// What is wrong with the identity, or that there are no random numbers.
-    pub fn random_psk(identity: &str) -> Result<Self, String> {
+    pub fn random_psk(identity: &str) -> Result<Self, CredentialFault> {
         check_psk_identity(identity)?;
         let mut key = Zeroizing::new(vec![0; NEW_KEY_LENGTH]);
         loop {
-            getrandom::fill(&mut key)
-                .map_err(|error| format!("the system has no random numbers: {error}"))?;
+            getrandom::fill(&mut key).map_err(|error| CredentialFault::NoRandomNumbers(error.to_string()))?;
             if is_same_in_both_alphabets(&key) {
                 break;
             }
@@ -129,12 +186,12 @@ impl Proof {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn rpk(spki: &str) -> Result<Self, String> {
-        const FORM: &str = "a public key is the DER SubjectPublicKeyInfo of a P-256 key in hexadecimal digits, as from \
-                            `openssl pkey -pubout -outform DER | xxd -p -c0`";
-        let key = hex::decode(spki.trim()).and_then(|spki| PublicKey::from_spki(&spki)).ok_or(FORM)?;
+    pub fn rpk(spki: &str) -> Result<Self, CredentialFault> {
+        let key = hex::decode(spki.trim())
+            .and_then(|spki| PublicKey::from_spki(&spki))
+            .ok_or(CredentialFault::PublicKeyForm)?;
         if p256::PublicKey::from_sec1_bytes(key.point()).is_err() {
-            return Err("this public key is no point of P-256".into());
+            return Err(CredentialFault::PublicKeyPoint);
         }
         Ok(Self::Rpk(key))
     }
@@ -143,25 +200,25 @@ impl Proof {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn x509(fingerprint: Option<&str>) -> Result<Self, String> {
+    pub fn x509(fingerprint: Option<&str>) -> Result<Self, CredentialFault> {
         let fingerprint = fingerprint.map(str::trim).filter(|text| !text.is_empty()).map(|text| {
             let bytes = hex::decode(&text.replace(':', "")).and_then(|bytes| bytes.try_into().ok());
-            bytes.ok_or("a fingerprint is the SHA-256 of the certificate: 64 hexadecimal digits")
+            bytes.ok_or(CredentialFault::Fingerprint)
         });
         Ok(Self::X509 { fingerprint: fingerprint.transpose()? })
     }
 }
 
-pub(super) fn check_endpoint(endpoint: &str) -> Result<(), String> {
+pub(super) fn check_endpoint(endpoint: &str) -> Result<(), CredentialFault> {
     if endpoint.is_empty() || endpoint.len() > MAX_ENDPOINT || endpoint.chars().any(char::is_control) {
-        return Err(format!("an endpoint name has 1 to {MAX_ENDPOINT} bytes, without control characters"));
+        return Err(CredentialFault::Endpoint);
     }
     Ok(())
 }
 
-fn check_psk_identity(identity: &str) -> Result<(), String> {
+fn check_psk_identity(identity: &str) -> Result<(), CredentialFault> {
     if identity.is_empty() || identity.len() > MAX_PSK_IDENTITY_LENGTH {
-        return Err(format!("a PSK identity has 1 to {MAX_PSK_IDENTITY_LENGTH} bytes"));
+        return Err(CredentialFault::Identity);
     }
     Ok(())
 }

@@ -294,7 +294,8 @@ impl Model {
         let Some(known) = self.devices.get_mut(name) else { return };
         let mut text = text.trim_end_matches('\0');
         if text.len() > LONGEST_TEXT {
-            text = &text[..text.floor_char_boundary(LONGEST_TEXT)];
+            let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+            text = &text[..end];
         }
         let kind = self.cohorts.kind(known.cohort);
         let place = match resource {
@@ -673,6 +674,9 @@ mod tests {
         assert_eq!(model.counts(&of_model, CountBy::Firmware), [(None, 1), one("1.0.0", 1)]);
     }
 
+    /// State, model, and an object.
+    type Plain = (DeviceState, Option<String>, u16);
+
     /// Whatever happens, pages and counts are those of a list that is searched from its beginning to its end.
     #[test]
     fn pages_and_counts_are_those_of_a_plain_list() {
@@ -680,7 +684,7 @@ mod tests {
         let event = (0..6u8, 0..3000u16, 0..5u16);
         let run = |events: Vec<(u8, u16, u16)>| {
             let mut model = Model::default();
-            let mut plain = BTreeMap::<String, (DeviceState, Option<String>, u16)>::new();
+            let mut plain = BTreeMap::<String, Plain>::new();
             let mut tag = 1;
             for (what, device, value) in events {
                 let name = format!("d-{device}");
@@ -710,8 +714,8 @@ mod tests {
                     }
                 }
             }
-            let is_model = |entry: &(DeviceState, Option<String>, u16)| entry.1.as_deref() == Some("m2");
-            let filters: [(DeviceFilter, &dyn Fn(&(DeviceState, Option<String>, u16)) -> bool); 4] = [
+            let is_model = |entry: &Plain| entry.1.as_deref() == Some("m2");
+            let filters: [(DeviceFilter, &dyn Fn(&Plain) -> bool); 4] = [
                 (all(), &|_| true),
                 (DeviceFilter { model: Some("m2".into()), ..all() }, &is_model),
                 (DeviceFilter { states: vec![DeviceState::Asleep], ..all() }, &|it| {

@@ -1,0 +1,159 @@
+//! Events in the words of `/api/v1`.
+
+use std::sync::Arc;
+
+use buoy_api as api;
+use buoy_lwm2m::path::Path;
+use buoy_server::{BootstrapEvent, Event, Failure, Outcome, Report, ReportSource};
+
+use crate::app::App;
+use crate::devices::registration_json;
+use crate::event_log::AppEvent;
+use crate::path_values;
+use crate::refusals;
+use crate::updates::commands::described;
+use crate::values::DeviceModels;
+
+/// Tells events, of one device or of all.
+pub struct EventWords {
+    app: Arc<App>,
+    endpoint: Option<String>,
+}
+
+impl EventWords {
+    /// Tells those of `endpoint`, or all.
+    #[must_use]
+    pub fn new(app: Arc<App>, endpoint: Option<String>) -> Self {
+        Self { app, endpoint }
+    }
+
+    /// The event as the interface has it; `None` if it has none for it, or if another device is asked for.
+    #[must_use]
+    pub fn event(&self, event: &AppEvent) -> Option<api::Event> {
+        let event = match event {
+            AppEvent::Device(event) | AppEvent::Delayed(event) => event,
+            AppEvent::Update(update) => {
+                let is_wanted = self.is_wanted(update.endpoint());
+                return is_wanted.then(|| api::Event::FirmwareUpdate { update: described(update) });
+            }
+            AppEvent::Bootstrap(event) => {
+                let (endpoint, phase, detail) = bootstrap_words(event);
+                let endpoint = self.is_wanted(endpoint).then(|| endpoint.to_owned())?;
+                return Some(api::Event::Bootstrap { endpoint, phase: phase.to_owned(), detail });
+            }
+            AppEvent::Notice(notice) => {
+                let is_wanted = self.is_wanted(&notice.endpoint);
+                return is_wanted.then(|| api::Event::ReportProblem {
+                    endpoint: notice.endpoint.to_string(),
+                    detail: notice.kind.to_string(),
+                });
+            }
+        };
+        if let Event::Refused { peer, code, reason } = &**event {
+            let endpoint = refusals::name_of(&self.app.endpoints, *peer);
+            let (address, code) = (peer.address.to_string(), code.to_string());
+            let is_wanted = self.is_wanted(&endpoint);
+            return is_wanted.then(|| api::Event::Refused {
+                endpoint,
+                address,
+                code,
+                reason: reason.to_string(),
+            });
+        }
+        let endpoint = endpoint_of(event)?;
+        if !self.is_wanted(endpoint) {
+            return None;
+        }
+        let endpoint = endpoint.to_owned();
+        let operation = |id: u64, state: &str| {
+            Some(api::Event::Operation { id, endpoint: endpoint.clone(), state: state.to_owned() })
+        };
+        match &**event {
+            Event::Registered { registration, .. } => {
+                let registration = registration_json(&registration.view());
+                Some(api::Event::Registered { endpoint, registration })
+            }
+            Event::Updated { registration, .. } => {
+                let registration = registration_json(&registration.view());
+                Some(api::Event::Updated { endpoint, registration })
+            }
+            Event::Deregistered(_) => Some(api::Event::Deregistered { endpoint }),
+            Event::Expired(_) => Some(api::Event::Expired { endpoint }),
+            Event::Awake(_) => Some(api::Event::Awake { endpoint }),
+            Event::Sleeping(_) => Some(api::Event::Sleeping { endpoint }),
+            Event::OperationQueued { id, .. } => operation(id.0, "queued"),
+            Event::OperationSent { id, .. } => operation(id.0, "sent"),
+            Event::OperationEnded { id, outcome, .. } => operation(id.0, end_name(outcome)),
+            Event::ObservationEnded { .. } => Some(api::Event::ObservationEnded { endpoint }),
+            Event::Reported(report) => Some(self.reported(report)),
+            _ => None,
+        }
+    }
+
+    fn is_wanted(&self, endpoint: &str) -> bool {
+        self.endpoint.as_deref().is_none_or(|wanted| wanted == endpoint)
+    }
+
+    fn reported(&self, report: &Report) -> api::Event {
+        let models = DeviceModels::of_any(&self.app.models);
+        let endpoint = report.endpoint.to_string();
+        // What can't be read comes as an event of its own.
+        let path_values::Listed { values, history } = path_values::listed(models.read_report(report).values);
+        match &report.source {
+            ReportSource::Send => api::Event::Send { endpoint, values, history },
+            ReportSource::Notification { paths, .. } => {
+                let paths = paths.iter().map(Path::to_string).collect();
+                api::Event::Notification { endpoint, paths, values, history }
+            }
+        }
+    }
+}
+
+/// Which device, how far it is, and what was done or why it failed.
+#[must_use]
+pub fn bootstrap_words(event: &BootstrapEvent) -> (&str, &'static str, String) {
+    match event {
+        BootstrapEvent::Started { endpoint, peer } => (endpoint, "started", peer.address.to_string()),
+        BootstrapEvent::StepDone { endpoint, step, code, .. } => {
+            (endpoint, "step", format!("{step}: {code}"))
+        }
+        BootstrapEvent::Finished { endpoint, peer } => (endpoint, "finished", peer.address.to_string()),
+        BootstrapEvent::PackSent { endpoint, peer } => (endpoint, "pack_sent", peer.address.to_string()),
+        BootstrapEvent::Failed { endpoint, step, reason, .. } => {
+            (endpoint, "failed", format!("{step}: {reason}"))
+        }
+        BootstrapEvent::Pending { endpoint, peer } => {
+            (endpoint.as_deref().unwrap_or_default(), "pending", peer.address.to_string())
+        }
+        BootstrapEvent::Refused { endpoint, code, reason, .. } => {
+            (endpoint.as_deref().unwrap_or_default(), "refused", format!("{code}: {reason}"))
+        }
+    }
+}
+
+/// As [`api::Operation::state`].
+fn end_name(outcome: &Result<Outcome, Failure>) -> &'static str {
+    match outcome {
+        Ok(outcome) if outcome.code.is_success() => "succeeded",
+        Ok(_) => "failed",
+        Err(Failure::Expired) => "expired",
+        Err(Failure::Cancelled) => "cancelled",
+        Err(_) => "failed",
+    }
+}
+
+fn endpoint_of(event: &Event) -> Option<&str> {
+    match event {
+        Event::Registered { registration, .. } | Event::Updated { registration, .. } => {
+            Some(&registration.endpoint)
+        }
+        Event::Deregistered(registration) | Event::Expired(registration) => Some(&registration.endpoint),
+        Event::Awake(endpoint) | Event::Sleeping(endpoint) => Some(endpoint),
+        Event::OperationQueued { endpoint, .. }
+        | Event::OperationSent { endpoint, .. }
+        | Event::OperationEnded { endpoint, .. }
+        | Event::ObservationEnded { endpoint, .. } => Some(endpoint),
+        Event::Reported(report) => Some(&report.endpoint),
+        _ => None,
+    }
+}

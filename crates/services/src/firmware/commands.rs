@@ -1,0 +1,147 @@
+//! What an operator does with the firmware library, in the words of `/api/v1`.
+
+use std::sync::Arc;
+
+use buoy_api as api;
+use buoy_fleet::update::Update;
+use buoy_store::{FirmwareRow, StoreError};
+
+use super::{AddError, MAX_SIGNATURE};
+use crate::app::App;
+use crate::firmware;
+use crate::listen::FileScheme;
+use crate::principal::Principal;
+
+/// Why a command on the library was not carried out.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FirmwareError {
+    /// There is no such image.
+    NoSuchFirmware(String),
+    /// A signature of so many bytes.
+    SignatureLength(usize),
+    /// The image is not taken.
+    NotAdded(AddError),
+    /// An open update needs the image.
+    InUse {
+        /// The update.
+        id: u64,
+        /// Its device.
+        endpoint: String,
+    },
+    /// The store could not be read.
+    Store(StoreError),
+    /// The image could not be removed.
+    NotRemoved(anyhow::Error),
+}
+
+impl std::fmt::Display for FirmwareError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoSuchFirmware(digest) => write!(f, "there is no firmware {digest} in the library"),
+            Self::SignatureLength(length) => {
+                write!(f, "a signature has 1 to {MAX_SIGNATURE} bytes, and this one has {length}")
+            }
+            Self::NotAdded(AddError::Image(reason)) => f.write_str(reason),
+            Self::NotAdded(AddError::Storage(error)) | Self::NotRemoved(error) => write!(f, "{error:#}"),
+            Self::InUse { id, endpoint } => {
+                write!(f, "update {id} of {endpoint} needs this image; cancel it first")
+            }
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for FirmwareError {}
+
+impl From<AddError> for FirmwareError {
+    fn from(error: AddError) -> Self {
+        Self::NotAdded(error)
+    }
+}
+
+/// All images, the newest first.
+#[must_use]
+pub fn list(app: &App) -> Vec<api::Firmware> {
+    app.firmware.list().iter().map(|row| described(app, row)).collect()
+}
+
+/// One image.
+///
+/// # Errors
+/// [`FirmwareError::NoSuchFirmware`]
+pub fn one(app: &App, digest: &str) -> Result<api::Firmware, FirmwareError> {
+    Ok(described(app, &image(app, digest)?.row))
+}
+
+/// Takes an image into the library. The same bytes are one image, however often they come: it keeps its name and the signature that it has.
+///
+/// # Errors
+/// [`FirmwareError`]
+pub async fn add(
+    app: &Arc<App>,
+    principal: &Principal,
+    name: Option<String>,
+    bytes: Vec<u8>,
+) -> Result<api::Firmware, FirmwareError> {
+    let known = app.firmware.get(&firmware::digest_of(&bytes));
+    let signature = known.and_then(|image| image.row.signature.clone());
+    let row = firmware::add(app, principal, name, bytes, signature).await?;
+    Ok(described(app, &row))
+}
+
+/// Puts a detached signature beside an image.
+///
+/// # Errors
+/// [`FirmwareError`]
+pub async fn put_signature(
+    app: &Arc<App>,
+    principal: &Principal,
+    digest: &str,
+    signature: Vec<u8>,
+) -> Result<api::Firmware, FirmwareError> {
+    let image = image(app, digest)?;
+    if signature.is_empty() || signature.len() > MAX_SIGNATURE {
+        return Err(FirmwareError::SignatureLength(signature.len()));
+    }
+    let (name, bytes) = (Some(image.row.name.clone()), image.body.bytes().to_vec());
+    let row = firmware::add(app, principal, name, bytes, Some(signature)).await?;
+    Ok(described(app, &row))
+}
+
+/// Removes an image that no open update needs.
+///
+/// # Errors
+/// [`FirmwareError`]
+pub async fn remove(app: &Arc<App>, principal: &Principal, digest: &str) -> Result<(), FirmwareError> {
+    let open = app.read(|store| store.open_updates()).await.map_err(FirmwareError::Store)?;
+    let user = open.iter().filter_map(Update::restore).find(|update| update.goal().digest == digest);
+    if let Some(update) = user {
+        return Err(FirmwareError::InUse { id: update.id(), endpoint: update.endpoint().to_string() });
+    }
+    match firmware::remove(app, principal, digest).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(FirmwareError::NoSuchFirmware(digest.to_owned())),
+        Err(error) => Err(FirmwareError::NotRemoved(error)),
+    }
+}
+
+fn image(app: &App, digest: &str) -> Result<firmware::Image, FirmwareError> {
+    app.firmware.get(digest).ok_or_else(|| FirmwareError::NoSuchFirmware(digest.to_owned()))
+}
+
+fn described(app: &App, row: &FirmwareRow) -> api::Firmware {
+    api::Firmware {
+        digest: row.digest.clone(),
+        name: row.name.clone(),
+        version: row.version.clone(),
+        project: row.project.clone(),
+        size: row.size,
+        uploaded_at: row.uploaded_at,
+        signed: app.firmware.get(&row.digest).is_some_and(|image| image.is_signed()),
+        coaps_uri: firmware::coap_uri(app.addresses.coaps_uri(), &row.digest),
+        coap_uri: firmware::coap_uri(app.addresses.coap_uri(), &row.digest),
+        http_uri: firmware::file_uri(app, FileScheme::Http, &row.digest),
+        https_uri: firmware::file_uri(app, FileScheme::Https, &row.digest),
+    }
+}
