@@ -63,11 +63,11 @@ pub(super) async fn start(
             pull(uri, "the server has no port for CoAP; choose push or pull_http")?
         }
         api::Delivery::PullHttp => pull(
-            firmware::file_uri(&app, FileScheme::Http, &digest),
+            firmware::file_uri_for(&app, &request.endpoint, FileScheme::Http, &digest).await,
             "the server offers no files by HTTP; start it with --files IP:PORT, or choose pull_coap or push",
         )?,
         api::Delivery::PullHttps => pull(
-            firmware::file_uri(&app, FileScheme::Https, &digest),
+            firmware::file_uri_for(&app, &request.endpoint, FileScheme::Https, &digest).await,
             "the server offers no files by HTTPS; start it with --files-tls IP:PORT, or choose pull_coap or push",
         )?,
         api::Delivery::Push => update::Delivery::Push,
