@@ -60,6 +60,8 @@ struct Scripted {
     version: &'static str,
     moves: Vec<(Instant, Move)>,
     executed: Arc<AtomicUsize>,
+    /// From where it was told to fetch its package.
+    uri: Arc<Mutex<String>>,
     name: String,
     next_id: u16,
 }
@@ -67,6 +69,7 @@ struct Scripted {
 struct Running {
     stop: Arc<AtomicBool>,
     executed: Arc<AtomicUsize>,
+    uri: Arc<Mutex<String>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -83,12 +86,14 @@ impl Scripted {
         socket.connect(&server.coap).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         let (stop, executed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let uri = Arc::<Mutex<String>>::default();
         let mut device = Self {
             socket,
             script,
             version: "1.0.0",
             moves: Vec::new(),
             executed: executed.clone(),
+            uri: uri.clone(),
             name: name.into(),
             next_id: 1,
         };
@@ -97,7 +102,7 @@ impl Scripted {
             move || device.run(&stop)
         });
         wait_until(name, || server.client().device(name).is_ok());
-        Running { stop, executed, thread: Some(thread) }
+        Running { stop, executed, uri, thread: Some(thread) }
     }
 
     fn run(&mut self, stop: &AtomicBool) {
@@ -160,6 +165,7 @@ impl Scripted {
                 (self.script.reset, String::new())
             }
             "5/0/1" => {
+                *self.uri.lock().unwrap() = String::from_utf8_lossy(message.payload()).into();
                 self.plan(self.script.on_order.clone());
                 (Code::CHANGED, String::new())
             }
@@ -252,5 +258,30 @@ fn devices_that_are_not_ours_are_followed_by_what_they_say() {
     for (name, said, expected, executed, executes) in told.into_inner().unwrap() {
         assert!(said.contains(expected), "{name}: {said}");
         assert_eq!(executed, executes, "{name}: {said}");
+    }
+}
+
+/// On Linux each address of 127.0.0.0/8 is this machine's.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_device_is_answered_from_the_address_that_it_asked_and_fetches_from_there() {
+    let workshop = Workshop::new();
+    let image = workshop.release("1.1.0", "good");
+    let mut server = Server::start_at("0.0.0.0:0", &workshop.path("data"), &["--files", "0.0.0.0:0"]);
+    server.says(&["firmware", "upload", image.to_str().unwrap()]);
+    // What is said behind the URI is that the address is a guess.
+    let port_of =
+        |uri: &str| uri.split_whitespace().next()?.rsplit_once(':').map(|(_, port)| port.to_owned());
+    let (port, files) = (port_of(&server.coap).unwrap(), port_of(server.uri("Files")).unwrap());
+    // The device takes answers from there alone, as from behind a NAT.
+    server.coap = format!("127.0.0.7:{port}");
+    for (name, delivery, start) in [
+        ("fetches-by-coap", "pull-coap", format!("coap://127.0.0.7:{port}/fw/")),
+        ("fetches-by-http", "pull-http", format!("http://127.0.0.7:{files}/fw/")),
+    ] {
+        let device = Scripted::start(&server, name, Script::default());
+        server.says(&["update", name, "1.1.0.bin", "--delivery", delivery]);
+        let uri = device.uri.lock().unwrap().clone();
+        assert!(uri.starts_with(&start), "{uri}");
     }
 }

@@ -72,6 +72,7 @@ pub struct FirmwareUpdate<T> {
     etag: Bytes<32>,
     signature: Bytes<SIGNATURE_MAX>,
     policy: Policy,
+    reason: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,11 +128,15 @@ static FIRMWARE: ObjectDefinition = ObjectDefinition::new(
         Resource::read_write(11, ValueType::Integer),
         Resource::read(12, ValueType::Time),
         Resource::read_write(13, ValueType::UnsignedInteger),
+        Resource::read(REASON, ValueType::String),
     ],
 )
 .version(1, 1);
 
 const OBJECT: u16 = 5;
+/// Why the last update failed, in words: of the resources that are free for anybody's use (26241 to 32768 in every object, OMNA). It is there
+/// while there is something to say.
+const REASON: u16 = 26_241;
 const NOT_NOW: Refusal =
     Refusal::new(Code::METHOD_NOT_ALLOWED, "the firmware is in a state where this can't be done");
 
@@ -144,6 +149,9 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
             Some(Outcome::Failed(result)) => (Phase::Idle, result),
             None => (Phase::Idle, UpdateResult::Initial),
         };
+        let has_failed =
+            phase == Phase::Idle && !matches!(result, UpdateResult::Initial | UpdateResult::Success);
+        let reason = if has_failed { target.failure_reason() } else { None };
         Self {
             target,
             phase,
@@ -157,7 +165,14 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
             etag: Bytes::EMPTY,
             signature: Bytes::EMPTY,
             policy: Policy::AtOnce,
+            reason,
         }
+    }
+
+    /// Says why the update failed that the device reports (5/0/26241), as the shell knows it: by the cause of the chip's reset, for example.
+    pub fn explain_failure(&mut self, context: &mut Context<'_>, reason: &'static str) {
+        self.reason = Some(reason);
+        context.changed(Path::resource(OBJECT, 0, REASON));
     }
 
     /// 5/0/3
@@ -233,6 +248,7 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
         self.phase = phase;
         if self.result != result {
             self.result = result;
+            self.reason = None;
             self.told = Cell::new(Told::Nobody);
             context.changed(Path::resource(OBJECT, 0, 5));
         }
@@ -397,7 +413,11 @@ impl<T: FirmwareTarget> Object for FirmwareUpdate<T> {
     }
 
     fn has_resource(&self, at: At) -> bool {
-        !matches!(at.resource, 6 | 7) || self.target.package_info().is_some()
+        match at.resource {
+            6 | 7 => self.target.package_info().is_some(),
+            REASON => self.reason.is_some(),
+            _ => true,
+        }
     }
 
     fn read(&self, _: &Clock, at: At, sink: &mut Sink<'_>) -> Result<(), Refusal> {
@@ -420,6 +440,7 @@ impl<T: FirmwareTarget> Object for FirmwareUpdate<T> {
             11 => sink.value(i64::from(self.severity)),
             12 => sink.value(Value::Time(self.changed_at.unwrap_or(0))),
             13 => sink.value(Value::UnsignedInteger(u64::from(self.max_defer))),
+            REASON => sink.optional(self.reason),
             _ => Err(Refusal::NOT_FOUND),
         }
     }

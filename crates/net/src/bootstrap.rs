@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -29,11 +30,13 @@ const BATCHES_PER_TURN: usize = 4;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Decides about a device that asks, without waiting for anything. The name is the one that its credentials prove; `None` over plain CoAP.
-pub type Decide = Box<dyn FnMut(&BootstrapRequest<'_>, Option<Arc<str>>) -> BootstrapVerdict + Send>;
+/// The address is the one of this machine that it asked at, if the port is bound to all of them.
+pub type Decide =
+    Box<dyn FnMut(&BootstrapRequest<'_>, Option<Arc<str>>, Option<IpAddr>) -> BootstrapVerdict + Send>;
 
 /// Makes the configuration of an endpoint, away from this thread, and hands it in by [`Handover::prepared`]. It may be asked for one that it
-/// is making already, and then hands it in once.
-pub type Prepare = Box<dyn FnMut(Arc<str>, Handover) + Send>;
+/// is making already, and then hands it in once. The address is the one of this machine that the endpoint asked at.
+pub type Prepare = Box<dyn FnMut(Arc<str>, Option<IpAddr>, Handover) + Send>;
 
 /// The way back from who makes configurations. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -159,13 +162,14 @@ struct Thread {
 struct ProvedDevices<'a> {
     decide: &'a mut Decide,
     sessions: &'a Endpoints,
+    local: Option<IpAddr>,
 }
 
 impl BootstrapDirectory for ProvedDevices<'_> {
     fn look_up(&mut self, request: &BootstrapRequest<'_>) -> BootstrapVerdict {
         let proved = request.peer.session.and_then(|session| self.sessions.proved(session));
         match proved {
-            Some(proved) => (self.decide)(request, Some(proved)),
+            Some(proved) => (self.decide)(request, Some(proved), self.local),
             None => BootstrapVerdict::Refused("the credentials of this session are not good any more".into()),
         }
     }
@@ -231,7 +235,7 @@ impl Thread {
         receiver.receive_some(socket, BATCHES_PER_TURN, |part| {
             let Part::Datagram(Arrival { from, local }, datagram) = part else { return };
             ways.heard(from, local);
-            let mut decide = |request: &BootstrapRequest<'_>| decide(request, None);
+            let mut decide = |request: &BootstrapRequest<'_>| decide(request, None, local);
             engine.handle_datagram(clock.now(), Peer::plain(from), datagram, &mut decide, answers);
         })
     }
@@ -248,7 +252,7 @@ impl Thread {
         let Self { secure: Some(secure), engine, decide, directory, answers, outbox, .. } = self else {
             return;
         };
-        let mut proved = ProvedDevices { decide, sessions: directory };
+        let mut proved = ProvedDevices { decide, sessions: directory, local: arrival.local };
         secure.receive(now, arrival, records, outbox, |peer, datagram, _| {
             engine.handle_datagram(now, peer, datagram, &mut proved, answers);
         });
@@ -277,8 +281,12 @@ impl Thread {
             let (datagrams, bytes) = self.answers.datagrams_mut();
             secure.send(datagrams, bytes);
         }
-        for endpoint in self.answers.to_prepare.drain(..) {
-            (self.prepare)(endpoint, self.handover.clone());
+        for (endpoint, peer) in self.answers.to_prepare.drain(..) {
+            let local = match &self.secure {
+                Some(secure) if peer.session.is_some() => secure.local_for(peer.address),
+                _ => self.ways.local_for(peer.address),
+            };
+            (self.prepare)(endpoint, local, self.handover.clone());
         }
         self.answers.events.drain(..).for_each(&mut self.publish);
         self.answers.clear();

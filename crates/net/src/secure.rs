@@ -5,7 +5,7 @@
 //! that depends on it is sent.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -373,6 +373,11 @@ impl Secure {
     /// What happened since it was asked last.
     pub(crate) fn take_happenings(&mut self) -> Vec<Happening> {
         std::mem::take(&mut self.happenings)
+    }
+
+    /// At which address of this machine a peer is spoken with.
+    pub(crate) fn local_for(&self, peer: SocketAddr) -> Option<IpAddr> {
+        self.ways.local_for(peer)
     }
 
     /// Whether a session is one of this port.

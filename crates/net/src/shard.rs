@@ -99,6 +99,11 @@ impl ShardHandle {
         self.mailbox.send(Message::SaveSomeSessions);
     }
 
+    /// Tells at which address of this machine a peer is spoken with, if its port is bound to all of them and the peer was heard.
+    pub fn local_address(&self, peer: Peer, tell: impl FnOnce(Option<IpAddr>) + Send + 'static) {
+        self.mailbox.send(Message::LocalAddress(peer, Box::new(tell)));
+    }
+
     fn forward(&self, from: Peer, local: Option<IpAddr>, datagram: Box<[u8]>) {
         self.pass(|| Message::Forwarded(from, local, datagram));
     }
@@ -128,6 +133,7 @@ enum Message {
     EndSession(SessionId),
     CheckSession(SessionId, Arc<str>),
     SaveSomeSessions,
+    LocalAddress(Peer, Box<dyn FnOnce(Option<IpAddr>) + Send>),
     Meet(Vec<ShardHandle>),
     Stop,
 }
@@ -370,6 +376,10 @@ impl Thread {
                         secure.save_slice_of_received(now, outbox);
                     }
                 }
+                Message::LocalAddress(peer, tell) => tell(match peer.session {
+                    Some(_) => self.secure.as_ref().and_then(|secure| secure.local_for(peer.address)),
+                    None => self.ways.local_for(peer.address),
+                }),
                 Message::Meet(shards) => {
                     self.shards = shards;
                     self.attend_to_sessions(outbox);

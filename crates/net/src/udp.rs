@@ -191,6 +191,13 @@ mod tests {
         send_batch(&socket, &ways, [(to, &b"one"[..]), (to, &b"two"[..])].into_iter());
         let mut buffer = [0; 16];
         assert_eq!([device.recv(&mut buffer).unwrap(), device.recv(&mut buffer).unwrap()], [3, 3]);
+
+        // The usual one is not used again; a peer to which nothing can be sent says nothing about it.
+        let (nobody, other) = (([198, 51, 100, 2], 0).into(), ([198, 51, 100, 1], 9).into());
+        let mut ways = Ways::default();
+        ways.heard(other, Some(std::net::Ipv4Addr::new(192, 0, 2, 1).into()));
+        send_batch(&socket, &ways, std::iter::once((nobody, &b"lost"[..])));
+        assert!(ways.local_for(other).is_some());
     }
 
     #[test]

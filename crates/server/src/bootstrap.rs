@@ -248,9 +248,9 @@ pub struct BootstrapOutbox {
     datagrams: Outbox,
     /// To be told.
     pub events: Vec<BootstrapEvent>,
-    /// Endpoints whose configurations are to be made; each is answered by [`BootstrapShard::prepared`]. A device that began anew meanwhile
-    /// is named again, and needs no second answer.
-    pub to_prepare: Vec<Arc<str>>,
+    /// Endpoints whose configurations are to be made, and where they are; each is answered by [`BootstrapShard::prepared`]. A device that
+    /// began anew meanwhile is named again, and needs no second answer.
+    pub to_prepare: Vec<(Arc<str>, Peer)>,
 }
 
 impl BootstrapOutbox {
@@ -598,7 +598,7 @@ impl BootstrapShard {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let (peer, proof) = (session.peer, session.proof);
         if proof.is_proved() && session.begins_preparation() {
-            return outbox.to_prepare.push(session.endpoint.clone());
+            return outbox.to_prepare.push((session.endpoint.clone(), peer));
         }
         let is_unprepared = session.is_unprepared();
         let transfer = session.transfer(tag);
@@ -745,7 +745,7 @@ impl BootstrapShard {
     ) {
         let length = self.coap.accept(request, outbox.datagrams.room());
         outbox.datagrams.send(request.peer, length);
-        outbox.to_prepare.push(waiting.endpoint.clone());
+        outbox.to_prepare.push((waiting.endpoint.clone(), waiting.peer));
         self.packs.wait(waiting, self.limits.max_sessions);
     }
 

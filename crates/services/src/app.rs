@@ -13,7 +13,7 @@ use buoy_net::directory::Endpoints;
 use buoy_net::shard::{ServerShard, ShardHandle};
 use buoy_server::{
     Body, Counters, Downlink, Durability, Failure, Intent, ObservationId, ObservationView, OperationId,
-    Outbox, Outcome, RegistrationView, Submission,
+    Outbox, Outcome, Peer, RegistrationView, Submission,
 };
 use buoy_store::{Reader, Store};
 use tokio::sync::oneshot;
@@ -95,6 +95,22 @@ impl App {
     pub async fn registration(&self, endpoint: &str) -> Option<RegistrationView> {
         let name = endpoint.to_owned();
         self.ask(endpoint, move |shard| shard.registration(&name)).await?
+    }
+
+    /// The server's ports as a device sees them: at the address of this machine that the device uses.
+    pub async fn addresses_for(&self, registration: Option<&RegistrationView>) -> Addresses {
+        let Some(registration) = registration else { return self.addresses.clone() };
+        let peer = Peer { address: registration.address, session: registration.session };
+        // A session's shard knows how it is reached; so does the device's own shard if there is no session.
+        let of_session = registration.session.map(|session| usize::from(session.shard()) % self.shards.len());
+        let shard =
+            of_session.map_or_else(|| self.home(&registration.endpoint), |number| &self.shards[number]);
+        let (told, local) = oneshot::channel();
+        shard.local_address(peer, move |local| {
+            // Whoever asked may have gone.
+            let _ = told.send(local);
+        });
+        self.addresses.seen_at(local.await.ok().flatten())
     }
 
     /// The observations of a device.

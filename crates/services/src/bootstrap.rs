@@ -9,7 +9,7 @@ mod port_log;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -36,6 +36,7 @@ use crate::hex;
 use crate::hub::Hub;
 use crate::journal::{JournalHandle, NotSaved};
 use crate::keyfile::{Sealer, name_of_config};
+use crate::listen::Addresses;
 use crate::principal::Principal;
 
 /// Devices that wait for a person's yes. Beyond that the one that was silent the longest is forgotten; it asks again.
@@ -68,6 +69,7 @@ struct Shared {
     journal: JournalHandle,
     hub: Hub,
     own: Own,
+    addresses: Addresses,
     clock: Clock,
     log: Mutex<PortLog>,
     runtime: tokio::runtime::Handle,
@@ -87,6 +89,8 @@ pub struct Parts {
     pub hub: Hub,
     /// What devices are told of the LwM2M server.
     pub own: Own,
+    /// Where it is reached.
+    pub addresses: Addresses,
     /// The time.
     pub clock: Clock,
 }
@@ -103,6 +107,18 @@ struct Prepared {
     at: u64,
 }
 
+/// The making of a device's configuration, which is over when this is dropped, however it ends.
+struct Turn {
+    of: Bootstrap,
+    name: Arc<str>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.of.preparing_locked().remove(&self.name);
+    }
+}
+
 /// Why a configuration was not taken.
 #[derive(Debug)]
 pub enum PutError {
@@ -117,7 +133,7 @@ pub enum PutError {
 impl Bootstrap {
     /// Loads all that the store has. To be called where tasks can be started.
     pub fn load(reader: &dyn Reader, parts: Parts) -> anyhow::Result<Self> {
-        let Parts { store, sealer, credentials, journal, hub, own, clock } = parts;
+        let Parts { store, sealer, credentials, journal, hub, own, addresses, clock } = parts;
         let configs = reader.bootstrap_configs()?;
         let configs = configs.into_iter().map(|row| open(&sealer, &row)).collect::<anyhow::Result<_>>()?;
         let claims = reader.bootstrap_claims()?;
@@ -135,6 +151,7 @@ impl Bootstrap {
             journal,
             hub,
             own,
+            addresses,
             clock,
             log: Mutex::default(),
             runtime: tokio::runtime::Handle::current(),
@@ -288,7 +305,13 @@ impl Bootstrap {
     }
 
     /// What becomes of a device that asks. Runs in the bootstrap server's thread, and waits for nothing.
-    pub fn decide(&self, request: &BootstrapRequest<'_>, proved: Option<Arc<str>>) -> BootstrapVerdict {
+    /// `local` is the address of this machine that the device asked at.
+    pub fn decide(
+        &self,
+        request: &BootstrapRequest<'_>,
+        proved: Option<Arc<str>>,
+        local: Option<IpAddr>,
+    ) -> BootstrapVerdict {
         let refused = |reason: &'static str| BootstrapVerdict::Refused(reason.into());
         let name: Arc<str> = match (&proved, request.endpoint) {
             (Some(proved), Some(named)) if **proved != *named => {
@@ -307,36 +330,34 @@ impl Bootstrap {
         let found = self.config_for(&name);
         match found {
             Some(found) if proved.is_some() || found.pattern.is_exact() || self.is_accepted(&name) => {
-                self.configure(name, &found)
+                self.configure(name, &found, local)
             }
             _ => {
                 if self.wait_for_a_yes(&name, request) {
-                    let (address, proved) = (request.peer.address, proved.is_some());
-                    match proved {
-                        true => {
-                            tracing::warn!(endpoint = &*name, %address, "no bootstrap configuration fits this name; add one")
-                        }
-                        false => {
-                            tracing::info!(endpoint = &*name, %address, "a device waits to be configured; accept or refuse it")
-                        }
-                    }
+                    self.log_locked().tell_waits(Instant::now(), &name, request.peer);
                 }
                 BootstrapVerdict::Pending
             }
         }
     }
 
-    fn configure(&self, name: Arc<str>, found: &Config) -> BootstrapVerdict {
+    fn configure(&self, name: Arc<str>, found: &Config, local: Option<IpAddr>) -> BootstrapVerdict {
         if let Some(config) = self.prepared_for(&name) {
             return BootstrapVerdict::Configure { endpoint: name, config };
         }
         if compile::mints(&found.config) {
             return BootstrapVerdict::Prepare { endpoint: name };
         }
-        match compile::compile(&name, &found.config, None, &self.0.own) {
+        match compile::compile(&name, &found.config, None, &self.own_at(local)) {
             Ok(config) => BootstrapVerdict::Configure { endpoint: name, config: Arc::new(config) },
             Err(error) => BootstrapVerdict::Refused(self.no_config(&name, &error.into())),
         }
+    }
+
+    /// What the device is told of this server, which reached it there.
+    fn own_at(&self, local: Option<IpAddr>) -> Own {
+        let seen = self.0.addresses.seen_at(local);
+        Own { coaps: seen.coaps_uri(), coap: seen.coap_uri(), ..self.0.own.clone() }
     }
 
     fn prepared_for(&self, name: &str) -> Option<Arc<BootstrapConfig>> {
@@ -348,27 +369,32 @@ impl Bootstrap {
 
     /// Makes the configuration of a device that has proved where it is, with the keys in it, and hands it in. Of two requests at once for the
     /// same device one makes it.
-    pub fn prepare(&self, name: Arc<str>, handover: Handover) {
+    pub fn prepare(&self, name: Arc<str>, local: Option<IpAddr>, handover: Handover) {
         if !self.preparing_locked().insert(name.clone()) {
             return;
         }
+        let turn = Turn { of: self.clone(), name: name.clone() };
         let this = self.clone();
         self.0.runtime.spawn(async move {
             let made = match this.prepared_for(&name) {
                 Some(config) => Ok(config),
-                None => this.make_config(&name).await.map_err(|error| this.no_config(&name, &error)),
+                None => this.make_config(&name, local).await.map_err(|error| this.no_config(&name, &error)),
             };
-            this.preparing_locked().remove(&name);
+            drop(turn);
             handover.prepared(name, made);
         });
     }
 
-    async fn make_config(&self, name: &Arc<str>) -> anyhow::Result<Arc<BootstrapConfig>> {
+    async fn make_config(
+        &self,
+        name: &Arc<str>,
+        local: Option<IpAddr>,
+    ) -> anyhow::Result<Arc<BootstrapConfig>> {
         let generation = self.0.generation.load(Ordering::Acquire);
         // It may have been changed since the device asked.
         let found = self.config_for(name).context("no configuration fits this name any more")?;
         let minted = if compile::mints(&found.config) { Some(self.mint(name).await?) } else { None };
-        let config = compile::compile(name, &found.config, minted.as_ref(), &self.0.own);
+        let config = compile::compile(name, &found.config, minted.as_ref(), &self.own_at(local));
         let config = Arc::new(config?);
         // What was changed meanwhile counts from the next request on.
         if self.0.generation.load(Ordering::Acquire) == generation {

@@ -275,8 +275,10 @@ pub fn coap_uri(base: Option<String>, digest: &str) -> Option<String> {
 
 /// Where a device fetches an image by CoAP: over DTLS if it is registered so.
 pub async fn coap_uri_for(app: &App, endpoint: &str, digest: &str) -> Option<String> {
-    let (secure, plain) = (app.addresses.coaps_uri(), app.addresses.coap_uri());
-    let is_secure = match app.registration(endpoint).await {
+    let registration = app.registration(endpoint).await;
+    let addresses = app.addresses_for(registration.as_ref()).await;
+    let (secure, plain) = (addresses.coaps_uri(), addresses.coap_uri());
+    let is_secure = match registration {
         Some(registration) => registration.session.is_some(),
         None => plain.is_none(),
     };
@@ -286,6 +288,13 @@ pub async fn coap_uri_for(app: &App, endpoint: &str, digest: &str) -> Option<Str
 /// Where devices fetch an image by HTTP or HTTPS, if they can.
 pub fn file_uri(app: &App, scheme: FileScheme, digest: &str) -> Option<String> {
     app.addresses.files_uri(scheme).map(|base| format!("{base}/fw/{digest}"))
+}
+
+/// Where this device fetches it.
+pub async fn file_uri_for(app: &App, endpoint: &str, scheme: FileScheme, digest: &str) -> Option<String> {
+    let registration = app.registration(endpoint).await;
+    let addresses = app.addresses_for(registration.as_ref()).await;
+    addresses.files_uri(scheme).map(|base| format!("{base}/fw/{digest}"))
 }
 
 /// SHA-256 in hexadecimal digits.

@@ -190,6 +190,31 @@ impl FileScheme {
 }
 
 impl Addresses {
+    /// The ports as a device sees them that reached this machine at an address: where a port is bound to all of the machine's, it is told of
+    /// that one, and need not be told a guess.
+    #[must_use]
+    pub fn seen_at(&self, local: Option<IpAddr>) -> Self {
+        let mut seen = self.clone();
+        // What the operator named holds for all.
+        let Some(local) = local.filter(|_| self.public_host.is_none()) else { return seen };
+        let local = local.to_canonical();
+        let ports = [
+            &mut seen.coap,
+            &mut seen.coaps,
+            &mut seen.bootstrap,
+            &mut seen.bootstraps,
+            &mut seen.files,
+            &mut seen.files_tls,
+        ];
+        for address in ports.into_iter().flatten() {
+            // Who binds to all IPv4 addresses is not reached by IPv6; one bound to all IPv6 addresses is reached by both.
+            if address.ip().is_unspecified() && (address.is_ipv6() || local.is_ipv4()) {
+                address.set_ip(local);
+            }
+        }
+        seen
+    }
+
     /// All ports, and what devices are told of them.
     pub fn listed(&self) -> Vec<ListedPort> {
         let ports = [
@@ -400,6 +425,34 @@ mod tests {
         assert_eq!(listed[3].told, "http://files.example.org");
         addresses.public_host = Some(PublicHost::parse("localhost").unwrap());
         assert_eq!(cautions(&addresses)[1].1, Some(Caution::LoopbackName));
+    }
+
+    #[test]
+    fn a_device_is_told_the_address_at_which_it_reached_the_server() {
+        let mut addresses = Addresses {
+            coap: Some(([192, 0, 2, 7], 5683).into()),
+            coaps: Some("[::]:5684".parse().unwrap()),
+            bootstrap: None,
+            bootstraps: None,
+            files: Some(([0, 0, 0, 0], 8081).into()),
+            files_tls: None,
+            public_host: None,
+            public_url: None,
+        };
+        let ip = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        let seen = addresses.seen_at(ip("::ffff:198.51.100.5"));
+        assert_eq!(seen.coaps_uri().unwrap(), "coaps://198.51.100.5:5684");
+        assert_eq!(seen.files_uri(FileScheme::Http).unwrap(), "http://198.51.100.5:8081");
+        assert_eq!(seen.coap_uri().unwrap(), "coap://192.0.2.7:5683", "it is bound to one address");
+        let seen = addresses.seen_at(ip("2001:db8::5"));
+        assert_eq!(seen.coaps_uri().unwrap(), "coaps://[2001:db8::5]:5684");
+        assert!(!seen.files_uri(FileScheme::Http).unwrap().contains("2001"), "there are no files on IPv6");
+        assert_eq!(addresses.seen_at(None).coaps_uri(), addresses.coaps_uri());
+        addresses.public_host = Some(PublicHost::parse("buoy.example.org").unwrap());
+        assert_eq!(
+            addresses.seen_at(ip("198.51.100.5")).coaps_uri().unwrap(),
+            "coaps://buoy.example.org:5684"
+        );
     }
 
     #[test]

@@ -161,6 +161,7 @@ impl Bound {
                 journal: journal.clone(),
                 hub: hub.clone(),
                 own: security.own(&addresses),
+                addresses: addresses.clone(),
                 clock,
             },
         )?;
@@ -454,8 +455,8 @@ fn start_bootstrap(
         plain: sockets.plain,
         secure,
         directory: Endpoints::new(security.identities(Purpose::Bootstrap)),
-        decide: Box::new(move |request, proved| decide.decide(request, proved)),
-        prepare: Box::new(move |endpoint, handover| prepare.prepare(endpoint, handover)),
+        decide: Box::new(move |request, proved, local| decide.decide(request, proved, local)),
+        prepare: Box::new(move |endpoint, local, handover| prepare.prepare(endpoint, local, handover)),
         publish: Box::new(move |event| publish.publish(event)),
         clock,
         supervisor: supervisor.clone(),

@@ -68,7 +68,7 @@ impl BootstrapServer {
     pub fn settle(&mut self, now: Instant) -> Vec<(Peer, Vec<u8>)> {
         self.shard.flush(now, &mut self.outbox);
         self.events.append(&mut self.outbox.events);
-        self.to_prepare.append(&mut self.outbox.to_prepare);
+        self.to_prepare.extend(self.outbox.to_prepare.drain(..).map(|(endpoint, _)| endpoint));
         let sent = self.outbox.datagrams().map(|(peer, bytes)| (peer, bytes.to_vec())).collect();
         self.outbox.clear();
         sent

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use buoy_client::firmware::{FirmwareTarget, FirmwareUpdate, Package, UpdateResult};
+use buoy_client::firmware::{FirmwareTarget, FirmwareUpdate, Outcome, Package, UpdateResult};
 use buoy_client::object::{
     At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
 };
@@ -152,6 +152,8 @@ pub struct Shelf {
     pub package: Vec<u8>,
     /// Whether it is whole.
     pub is_whole: bool,
+    /// Why the update before was rolled back, if it was.
+    pub rolled_back: Option<&'static str>,
 }
 
 impl FirmwareTarget for Shelf {
@@ -179,5 +181,13 @@ impl FirmwareTarget for Shelf {
 
     fn abort(&mut self) {
         *self = Self::default();
+    }
+
+    fn outcome(&mut self) -> Option<Outcome> {
+        self.rolled_back.map(|_| Outcome::Failed(UpdateResult::UpdateFailed))
+    }
+
+    fn failure_reason(&mut self) -> Option<&'static str> {
+        self.rolled_back
     }
 }

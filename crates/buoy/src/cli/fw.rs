@@ -8,6 +8,7 @@ use buoy_lwm2m::text::harmless;
 use buoy_ota::host::{self, ImageBuilder, PrivateKey};
 use buoy_ota::signature::Algorithm;
 use clap::{Subcommand, ValueEnum};
+use zeroize::Zeroizing;
 
 use super::device::Behaviour;
 use super::signature_names::{signature_names, with_suffix};
@@ -141,8 +142,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Keygen { kind, prefix } => keygen(kind, &prefix),
         Command::Build(build) => build.run(),
         Command::Sign { key, output, container, manifest, sequence, image } => {
-            let private =
-                PrivateKey::from_pem(&read_text(&key)?).with_context(|| format!("{}", key.display()))?;
+            let text = Zeroizing::new(read_text(&key)?);
+            let private = PrivateKey::from_pem(&text).with_context(|| format!("{}", key.display()))?;
             let bytes = read(&image)?;
             let with_manifest = manifest || private.algorithm() == Algorithm::Ed25519;
             if sequence != 0 && !with_manifest {
@@ -173,7 +174,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 fn keygen(kind: KeyKind, prefix: &Path) -> anyhow::Result<()> {
     let key = PrivateKey::generate(kind.into())?;
     let (secret, public) = (with_suffix(prefix, ".key.pem"), with_suffix(prefix, ".pub.pem"));
-    write_new(&secret, key.to_pem()?.as_bytes(), Secrecy::Secret)?;
+    write_new(&secret, Zeroizing::new(key.to_pem()?).as_bytes(), Secrecy::Secret)?;
     write_new(&public, key.public_pem()?.as_bytes(), Secrecy::Public)?;
     println!("{}\n{}", secret.display(), public.display());
     Ok(())

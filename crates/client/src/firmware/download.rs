@@ -240,6 +240,21 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
             (_, DownloadError::OutOfMemory) => UpdateResult::OutOfMemory,
         };
         self.fail(context, result);
+        let reason = match (part, error) {
+            (Part::Signature(_), DownloadError::InvalidUri) => {
+                "no signature was found beside the package, under any of its names"
+            }
+            (Part::Signature(_), DownloadError::ConnectionLost) => {
+                "the server of the signature did not answer"
+            }
+            (_, DownloadError::ConnectionLost) => "the server of the package did not answer",
+            (_, DownloadError::InvalidUri) => "there is no such package, or the URI makes no sense",
+            (_, DownloadError::UnsupportedProtocol) => {
+                "the device has no way to that server: another scheme, or no key for it"
+            }
+            (_, DownloadError::OutOfMemory) => "the device has no memory for the download",
+        };
+        self.explain_failure(context, reason);
     }
 }
 

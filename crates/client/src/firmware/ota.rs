@@ -6,6 +6,7 @@ use buoy_ota::container::Proof;
 use buoy_ota::device::Device;
 use buoy_ota::installer::{InstallError, Installer, Request, VerifiedImage};
 use buoy_ota::journal::Source;
+use buoy_ota::ledger::Cause;
 use buoy_ota::slots::Slot;
 use buoy_ota::version::{Name, Version};
 use embedded_storage::nor_flash::NorFlash;
@@ -151,6 +152,13 @@ impl<F: NorFlash> FirmwareTarget for OtaTarget<'_, F> {
         }
     }
 
+    fn failure_reason(&mut self) -> Option<&'static str> {
+        match confirm::outcome(&mut self.flash, &self.device).ok()?? {
+            UpdateOutcome::RolledBack { cause, .. } => Some(words(cause)),
+            _ => None,
+        }
+    }
+
     fn confirm(&mut self) -> Result<(), UpdateResult> {
         match confirm::confirm(&mut self.flash, &self.device, self.running) {
             Ok(_) | Err(confirm::ConfirmError::NotOnTrial) => Ok(()),
@@ -165,5 +173,16 @@ impl<F: NorFlash> FirmwareTarget for OtaTarget<'_, F> {
 
     fn package_info(&self) -> Option<(&str, &str)> {
         self.info.as_ref().map(|(name, version)| (name.as_str(), version.as_str()))
+    }
+}
+
+/// What a server shows of the reason for a roll-back.
+const fn words(cause: Cause) -> &'static str {
+    match cause {
+        Cause::NeverConfirmed => "the new image crashed, hung or could not register, in all of its trials",
+        Cause::SelfTestFailed => "the new image failed its self-test",
+        Cause::NotAuthentic => "the new image was damaged, or not authentic, when it was to start",
+        Cause::CounterTooLow => "the new image's security counter is below the device's",
+        Cause::NotForThisDevice => "the new image is not for this device",
     }
 }

@@ -56,6 +56,12 @@ pub trait FirmwareTarget {
         None
     }
 
+    /// Why the last update failed, in words, if more is known than its result says: result 8 stands for a crash, a failed test and a
+    /// counter alike.
+    fn failure_reason(&mut self) -> Option<&'static str> {
+        None
+    }
+
     /// Makes the running image permanent.
     ///
     /// # Errors

@@ -316,6 +316,15 @@ fn openssl_talks_to_our_server_with_a_pre_shared_key() {
 }
 
 #[test]
+fn openssl_whose_hello_comes_in_fragments_talks_to_our_server() {
+    // More than 500 bytes of names, on a path of 256.
+    let names: Vec<String> = (0..60).map(|number| format!("proto{number:03}")).collect();
+    let names = names.join(",");
+    let key = ["-psk", KEY, "-psk_identity", "buoy-1", "-cipher", "PSK-AES128-CCM8:@SECLEVEL=0"];
+    server_talks(ServerConfig::default(), &[&key[..], &["-mtu", "256", "-alpn", &names]].concat());
+}
+
+#[test]
 fn openssl_with_a_wrong_key_is_told_no_more_than_the_standard_allows() {
     let mut server = OurServer::start(ServerConfig::default());
     let address = server.address();

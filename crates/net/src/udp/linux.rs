@@ -240,13 +240,15 @@ fn send_some<'a>(
     let mut slices = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
     let mut addresses: [Option<SockAddr>; BATCH] = [const { None }; BATCH];
     let mut controls: [Control; BATCH] = [[0; 5]; BATCH];
+    let mut locals: [Option<IpAddr>; BATCH] = [None; BATCH];
     let mut count = 0;
     let parts = datagrams.zip(&mut slices).zip(&mut addresses).zip(&mut controls).zip(&mut headers);
     for (((((to, datagram), slice), address), control), header) in parts {
         slice.iov_base = datagram.as_ptr().cast_mut().cast();
         slice.iov_len = datagram.len();
         *address = Some(SockAddr::from(to));
-        if let Some(local) = ways.local_for(to) {
+        locals[count] = ways.local_for(to);
+        if let Some(local) = locals[count] {
             set_source(&mut header.msg_hdr, control, local);
         }
         count += 1;
@@ -258,7 +260,7 @@ fn send_some<'a>(
         header.msg_hdr.msg_name = address.as_ptr().cast_mut().cast();
         header.msg_hdr.msg_namelen = address.len();
     }
-    let mut sent = 0;
+    let (mut sent, mut lost) = (0, None);
     while sent < count {
         let rest = &mut headers[sent..count];
         // SAFETY: the headers point to datagrams and addresses that outlive the call; `sendmmsg` only reads them.
@@ -271,14 +273,21 @@ fn send_some<'a>(
             )
         };
         match usize::try_from(result) {
-            Ok(progress) => sent += progress.max(1),
-            // This machine may have lost the address that it was to leave from; then the kernel chooses one.
-            Err(_) if rest.first().is_some_and(|first| !first.msg_hdr.msg_control.is_null()) => {
+            Ok(progress) => {
+                // It could not leave from there, and can from elsewhere: this machine has lost that address.
+                lost.take().into_iter().for_each(|local| ways.is_gone(local));
+                sent += progress.max(1);
+            }
+            Err(_) if locals[sent].is_some() => {
+                lost = locals[sent].take();
                 rest[0].msg_hdr.msg_control = std::ptr::null_mut();
                 rest[0].msg_hdr.msg_controllen = 0;
             }
             // The first of the rest cannot go: an unreachable peer, or no room. It is lost; the others are tried.
-            Err(_) => sent += 1,
+            Err(_) => {
+                lost = None;
+                sent += 1;
+            }
         }
     }
 }

@@ -38,6 +38,20 @@ impl PortLog {
         }
     }
 
+    /// A device asks that was not known to ask.
+    pub(super) fn tell_waits(&mut self, now: Instant, endpoint: &str, peer: Peer) {
+        let address = peer.address;
+        match peer.session {
+            _ if !self.may_tell(now) => {}
+            Some(_) => {
+                tracing::warn!(endpoint, %address, "no bootstrap configuration fits this name; add one")
+            }
+            None => {
+                tracing::info!(endpoint, %address, "a device waits to be configured; accept or refuse it")
+            }
+        }
+    }
+
     /// No configuration could be made for a device.
     pub(super) fn tell_no_config(&mut self, now: Instant, endpoint: &str, error: &anyhow::Error) {
         if self.may_tell(now) {
@@ -139,11 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_that_can_not_be_made_is_told_as_seldom() {
+    fn devices_that_wait_and_configurations_that_can_not_be_made_are_told_as_seldom() {
         let (mut log, lines, now) = (PortLog::default(), Lines::default(), Instant::now());
+        let peer = Peer::plain(SocketAddr::from(([192, 0, 2, 1], 5683)));
         tracing::subscriber::with_default(lines.clone(), || {
+            (0..5).for_each(|_| log.tell_waits(now, "buoy-1", peer));
             for _ in 0..1000 {
                 log.tell_no_config(now, "buoy-1", &anyhow::anyhow!("its credentials are revoked"));
+                log.tell_waits(now, "buoy-1", peer);
             }
         });
         assert_eq!(lines.0.load(Ordering::Relaxed), 10);

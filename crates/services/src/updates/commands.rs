@@ -106,8 +106,8 @@ pub async fn start(
     let digest = image.row.digest.clone();
     let uri = match delivery {
         api::Delivery::PullCoap => firmware::coap_uri_for(app, &endpoint, &digest).await,
-        api::Delivery::PullHttp => firmware::file_uri(app, FileScheme::Http, &digest),
-        api::Delivery::PullHttps => firmware::file_uri(app, FileScheme::Https, &digest),
+        api::Delivery::PullHttp => firmware::file_uri_for(app, &endpoint, FileScheme::Http, &digest).await,
+        api::Delivery::PullHttps => firmware::file_uri_for(app, &endpoint, FileScheme::Https, &digest).await,
         api::Delivery::Push => None,
     };
     let delivery = match (delivery, uri) {

@@ -1,10 +1,11 @@
 //! int-201 to int-261: device management, but for the composites.
 
+use buoy_client::firmware::{FirmwareUpdate, Protocol};
 use buoy_client::{ClientConfig, Event, RebootReason};
 use buoy_coap::number::Code;
 use buoy_lwm2m::operation::{Content, Downlink, LwM2mVersion, WriteMode};
 use buoy_lwm2m::value::{Value, ValueType};
-use buoy_testkit::{Exchange, World};
+use buoy_testkit::{Exchange, Shelf, World};
 
 use crate::{
     CBOR, JSON, SENML_CBOR, SENML_JSON, TEXT, TLV, both, config, encoded, paths_in, value_in, with_container,
@@ -262,6 +263,31 @@ fn int_256_a_write_that_can_t_be_done_fails_and_says_why() {
     }
     let unknown = world.write("/3/0/14", WriteMode::Replace, buoy_coap::number::ContentFormat(9999), b"x");
     assert_eq!(unknown.code(), Code::UNSUPPORTED_CONTENT_FORMAT);
+}
+
+#[test]
+fn why_an_update_failed_is_a_resource_while_there_is_something_to_say() {
+    const REASON: &str = "/5/0/26241";
+    let mut world = World::new(1);
+    let shelf = Shelf { rolled_back: Some("the new image failed its self-test"), ..Shelf::default() };
+    world.device().objects.firmware = Some(FirmwareUpdate::new(shelf, &[Protocol::Coap]));
+    world.start();
+    assert_eq!(world.read("/5/0/5", TEXT).text(), "8");
+    assert_eq!(world.read(REASON, TEXT).text(), "the new image failed its self-test");
+    let found = world.perform(&Downlink::Discover { path: "/5/0".parse().unwrap(), depth: None });
+    assert!(found.text().ends_with(",</5/0/26241>"), "{}", found.text());
+    // The next order takes it away, and the next failure has words of its own.
+    assert_eq!(world.write_text("/5/0/1", "coap://192.0.2.1/fw/no-such-file").code(), Code::CHANGED);
+    assert_eq!(world.read(REASON, TEXT).code(), Code::NOT_FOUND);
+    world.wait(30);
+    assert_eq!(world.read("/5/0/5", TEXT).text(), "7");
+    assert_eq!(world.read(REASON, TEXT).text(), "there is no such package, or the URI makes no sense");
+    // What only the shell knows, as the cause of the chip's reset, it says itself.
+    let now = world.now;
+    let device = world.device();
+    let firmware = device.objects.firmware.as_mut().unwrap();
+    firmware.explain_failure(&mut device.client.context(now), "the watchdog reset the new image");
+    assert_eq!(world.read(REASON, TEXT).text(), "the watchdog reset the new image");
 }
 
 #[test]

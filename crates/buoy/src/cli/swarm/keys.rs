@@ -14,6 +14,7 @@ use buoy_dtls::crypto::{PublicKey, RustCrypto, hmac_sha256};
 use buoy_dtls::x509::{CertificateUsage, Pinned, ServerCertificateTrust};
 use p256::SecretKey;
 use x509_cert::der::Encode;
+use zeroize::Zeroizing;
 
 use crate::cli::keys::{read, read_public_key};
 use buoy_services::certificates::{self, Issuer, Subject, Use};
@@ -197,7 +198,7 @@ fn certified_key(number: &[u8; 32], endpoint: &str, issuer: &Issuer) -> anyhow::
 }
 
 fn listed(path: &Path) -> anyhow::Result<HashMap<String, (String, Vec<u8>)>> {
-    let text = read(path)?;
+    let text = Zeroizing::new(read(path)?);
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let entries = lines.filter(|(_, line)| !line.starts_with("endpoint,"));
     let entry = |(number, line): (u32, &str)| {
