@@ -38,6 +38,8 @@ pub(crate) struct Devices {
     /// Those that wait for nothing, in the order of their turns.
     idle: VecDeque<usize>,
     prefix: &'static str,
+    /// Of how many kinds they are; each kind has an object of its own.
+    kinds: u32,
 }
 
 /// What a device knows.
@@ -73,7 +75,19 @@ impl Exchange {
 impl Devices {
     pub(crate) fn new(server: SocketAddrV4, count: u32) -> Result<Self> {
         let all = vec![Device::default(); count as usize];
-        Ok(Self { server, crowd: Crowd::bind()?, idle: (0..all.len()).collect(), all, prefix: PREFIX })
+        Ok(Self {
+            server,
+            crowd: Crowd::bind()?,
+            idle: (0..all.len()).collect(),
+            all,
+            prefix: PREFIX,
+            kinds: 1,
+        })
+    }
+
+    /// From now on they are of so many kinds.
+    pub(crate) fn of_kinds(self, kinds: u32) -> Self {
+        Self { kinds, ..self }
     }
 
     /// Of all their addresses.
@@ -197,7 +211,7 @@ impl Devices {
     }
 
     fn send(&mut self, exchange: Exchange, number: usize, began: Instant) {
-        let prefix = self.prefix;
+        let names = (self.prefix, self.kinds);
         let device = &mut self.all[number];
         device.message_id = device.message_id.wrapping_add(1);
         device.began = Some(began);
@@ -205,16 +219,16 @@ impl Devices {
             device.observed += 1;
         }
         let from = Crowd::address(number as u32);
-        self.crowd.send(from, self.server, |buffer| write(exchange, prefix, number, device, buffer));
+        self.crowd.send(from, self.server, |buffer| write(exchange, names, number, device, buffer));
     }
 
     fn repeat_lost(&mut self, exchange: Exchange, measured: &mut Measured) -> Result<()> {
-        let prefix = self.prefix;
+        let names = (self.prefix, self.kinds);
         for (number, device) in self.all.iter().enumerate() {
             if device.began.is_some_and(|began| began.elapsed() > PATIENCE) {
                 measured.repeated += 1;
                 let from = Crowd::address(number as u32);
-                self.crowd.send(from, self.server, |buffer| write(exchange, prefix, number, device, buffer));
+                self.crowd.send(from, self.server, |buffer| write(exchange, names, number, device, buffer));
             }
         }
         ensure!(measured.repeated < MOST_REPEATS, "the server loses too many requests");
@@ -330,7 +344,7 @@ impl Device {
     /// Writes a Register, or an Update if the device is registered; how long it is.
     pub(crate) fn write_next(&self, number: usize, buffer: &mut [u8]) -> usize {
         let exchange = if self.location.is_empty() { Exchange::Register } else { Exchange::Update };
-        write(exchange, PREFIX, number, self, buffer)
+        write(exchange, (PREFIX, 1), number, self, buffer)
     }
 
     /// Whether a message answers that.
@@ -356,7 +370,13 @@ pub(crate) fn endpoint(number: usize) -> String {
     format!("{PREFIX}-{number:07}")
 }
 
-fn write(exchange: Exchange, prefix: &str, number: usize, device: &Device, buffer: &mut [u8]) -> usize {
+fn write(
+    exchange: Exchange,
+    (prefix, kinds): (&str, u32),
+    number: usize,
+    device: &Device,
+    buffer: &mut [u8],
+) -> usize {
     let own = (number as u32).to_be_bytes();
     let (code, token) = match exchange.is_notification() {
         true => (Code::CONTENT, &device.token[..]),
@@ -372,7 +392,10 @@ fn write(exchange: Exchange, prefix: &str, number: usize, device: &Device, buffe
             for query in [&endpoint, "lt=86400", "lwm2m=1.1", "b=U"] {
                 writer.option(OptionNumber::URI_QUERY, query.as_bytes());
             }
-            writer.payload(OBJECTS.as_bytes());
+            match kinds {
+                1 => writer.payload(OBJECTS.as_bytes()),
+                _ => writer.payload(format!("{OBJECTS},</{}/0>", 3400 + number as u32 % kinds).as_bytes()),
+            };
         }
         Exchange::Update => {
             writer.option(OptionNumber::URI_PATH, b"rd").option(OptionNumber::URI_PATH, &device.location);

@@ -141,17 +141,18 @@ pub(crate) fn upload(server: SocketAddr, path: &str, body: &[u8]) -> Result<Stri
     Connection::open(server)?.send("POST", path, body)
 }
 
-struct Connection(BufReader<TcpStream>);
+/// A kept connection, one request at a time.
+pub(crate) struct Connection(BufReader<TcpStream>);
 
 impl Connection {
-    fn open(server: SocketAddr) -> Result<Self> {
+    pub(crate) fn open(server: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(server)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         Ok(Self(BufReader::new(stream)))
     }
 
-    fn call(&mut self, method: &str, path: &str) -> Result<String> {
+    pub(crate) fn call(&mut self, method: &str, path: &str) -> Result<String> {
         self.send(method, path, &[])
     }
 

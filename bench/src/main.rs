@@ -1,13 +1,16 @@
 //! `cargo xtask bench`: Buoy beside a bare UDP echo, Leshan's server with Scandium, and OpenSSL, in one run on one machine.
 //!
 //! Load generator and server share the machine, so ratios count, not figures. Everything stays on loopback, is bounded in count, and ends
-//! by itself. The table goes to standard output and into `docs/performance.md`.
+//! by itself. `abuse`, `million` and `against PROGRAM` are further tasks, with tables of their own. The table goes to standard output and into `docs/performance.md`.
 
+mod abuse;
+mod against;
 mod devices;
 mod echo;
 mod firmware;
 mod http;
 mod measured;
+mod million;
 mod peer;
 mod records;
 mod relay;
@@ -50,6 +53,8 @@ const NOTIFICATIONS: u32 = 200_000;
 const STREAM_FROM: f64 = 2_000.0;
 const STREAM_FOR: Duration = Duration::from_secs(2);
 const STREAM_STEP: f64 = 1.25;
+/// Where the tables are.
+const PAGE: &str = "docs/performance.md";
 /// A server is warm when it has not become faster by this factor for so many rounds, or after so many in all.
 const WARMER: f64 = 1.03;
 const WARM_AFTER: u32 = 2;
@@ -74,6 +79,13 @@ fn main() -> Result<()> {
     let buoy = PathBuf::from("target/release/buoy");
     ensure!(buoy.exists(), "{} is not there; run `cargo xtask bench`, which builds it", buoy.display());
     let only: Vec<String> = std::env::args().skip(1).collect();
+    let page = Path::new(PAGE);
+    match &only[..] {
+        [task] if task == "abuse" => return abuse::run(&buoy, page),
+        [task] if task == "million" => return million::run(&buoy, page),
+        [task, other] if task == "against" => return against::run(&buoy, Path::new(other), page),
+        _ => {}
+    }
     if let Some(unknown) = only.iter().find(|name| !PARTS.contains(&name.as_str())) {
         bail!("there is no part {unknown}; the parts are {}", PARTS.join(", "));
     }
@@ -103,7 +115,7 @@ fn main() -> Result<()> {
     }
     table.print();
     // A part alone is no comparison.
-    if only.is_empty() { table.write_into(Path::new("docs/performance.md")) } else { Ok(()) }
+    if only.is_empty() { table.write_into(page) } else { Ok(()) }
 }
 
 fn say(what: &str) {

@@ -9,9 +9,6 @@ use anyhow::{Context, Result};
 use crate::measured::Measured;
 use crate::records::Rates;
 
-const BEGIN: &str = "<!-- begin: cargo xtask bench -->";
-const END: &str = "<!-- end: cargo xtask bench -->";
-
 /// All results.
 #[derive(Default)]
 pub(crate) struct Table {
@@ -57,6 +54,16 @@ pub(crate) struct Firmware {
     pub(crate) grown: u64,
 }
 
+/// Puts a table where the page has one of this name already.
+pub(crate) fn put(page: &Path, name: &str, table: &str) -> Result<()> {
+    let (begin, end) = (format!("<!-- begin: {name} -->"), format!("<!-- end: {name} -->"));
+    let text = std::fs::read_to_string(page)?;
+    let (before, rest) = text.split_once(&begin).with_context(|| format!("{begin} is not in the page"))?;
+    let (_, after) = rest.split_once(&end).with_context(|| format!("{end} is not in the page"))?;
+    std::fs::write(page, format!("{before}{begin}\n{table}{end}{after}"))?;
+    Ok(())
+}
+
 impl Table {
     pub(crate) fn new() -> Self {
         Self::default()
@@ -68,11 +75,7 @@ impl Table {
 
     /// Puts the table where the page has one already.
     pub(crate) fn write_into(&self, page: &Path) -> Result<()> {
-        let text = std::fs::read_to_string(page)?;
-        let (before, rest) = text.split_once(BEGIN).with_context(|| format!("{BEGIN} is not in the page"))?;
-        let (_, after) = rest.split_once(END).with_context(|| format!("{END} is not in the page"))?;
-        std::fs::write(page, format!("{before}{BEGIN}\n{}{END}{after}", self.text()))?;
-        Ok(())
+        put(page, "cargo xtask bench", &self.text())
     }
 
     fn text(&self) -> String {
@@ -196,7 +199,7 @@ fn row(text: &mut String, name: &str, measured: Option<&Measured>, peer: Option<
     );
 }
 
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("");
     let model = model.trim_start_matches([' ', '\t', ':']);
