@@ -12,6 +12,7 @@ mod guard;
 mod health;
 mod leshan;
 mod nodes;
+mod serve;
 mod slash;
 mod tls;
 mod v1;
@@ -19,15 +20,16 @@ mod v1;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::serve::Listener;
-use axum::{Router, ServiceExt as _};
 use buoy_services::app::App;
 use buoy_services::firmware::{MAX_IMAGE, MAX_SIGNATURE};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tower::Layer;
 
+use serve::Limits;
 pub use tls::TlsListener;
 pub use v1::document as openapi_document;
 
@@ -77,8 +79,7 @@ pub async fn serve_interface(
     interface: Interface,
     stopped: oneshot::Receiver<()>,
 ) -> std::io::Result<()> {
-    let service = interface.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(until(stopped)).await
+    serve::serve(listener, interface, Limits::default(), stopped).await
 }
 
 /// Serves files to devices, over TCP or TLS, until it is told to stop.
@@ -87,13 +88,7 @@ pub async fn serve_interface(
 /// If the system fails.
 pub async fn serve_files<L>(listener: L, app: Arc<App>, stopped: oneshot::Receiver<()>) -> std::io::Result<()>
 where
-    L: Listener,
-    L::Addr: std::fmt::Debug,
+    L: Listener<Addr = SocketAddr>,
 {
-    axum::serve(listener, device_files(app)).with_graceful_shutdown(until(stopped)).await
-}
-
-async fn until(stopped: oneshot::Receiver<()>) {
-    // The sender's end is a stop too.
-    let _ = stopped.await;
+    serve::serve(listener, device_files(app), Limits::default(), stopped).await
 }
