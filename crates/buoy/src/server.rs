@@ -57,7 +57,7 @@ impl Server {
             running,
             listeners: Vec::new(),
         };
-        let failures = app.failures.clone();
+        let failures = app.failures().clone();
         let mut serve = |part, stop, served: ServedBy| {
             let task = failures.spawn(part, served);
             server.listeners.push((stop, task));
@@ -90,7 +90,7 @@ impl Server {
 
     /// The ports for devices, and what they are told of them.
     pub(crate) fn ports(&self) -> Vec<ListedPort> {
-        self.running.app().addresses.listed()
+        self.running.app().addresses().listed()
     }
 
     /// The ports for people, each with its name and its URI.
@@ -190,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let server = start(folder.path()).await;
         assert_eq!(ready(&server).await, (200, "ready\n".to_owned()));
-        server.running().app().shards[1].run(|_, _, _| panic!("killed by a test"));
+        server.running().app().shards()[1].run(|_, _, _| panic!("killed by a test"));
         let failure = server.running().failed().await;
         assert_eq!(failure.to_string(), "shard-1 failed: killed by a test");
         let (status, text) = ready(&server).await;
@@ -202,7 +202,7 @@ mod tests {
     async fn a_server_whose_parts_were_stopped_has_not_failed() {
         let folder = tempfile::tempdir().unwrap();
         let server = start(folder.path()).await;
-        let failures = server.running().app().failures.clone();
+        let failures = server.running().app().failures().clone();
         server.stop().await.unwrap();
         assert_eq!(failures.first(), None);
     }

@@ -68,7 +68,7 @@ fn serve(
     update: Option<u64>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let image = app.firmware.get(digest);
+    let image = app.image(digest);
     let image = image.ok_or_else(|| Problem::not_found(format!("there is no firmware {digest}")))?;
     // Devices keep it in 32 bytes, quotes and all.
     let tag = digest.get(..28).unwrap_or(digest);
@@ -82,7 +82,7 @@ fn serve(
             None,
         ));
     }
-    let reached = update.and_then(|update| app.downloads.get(update)).map(|followed| followed.reached);
+    let reached = update.and_then(|update| app.download(update)).map(|followed| followed.reached);
     Ok(answer(&image.body, &format!("\"{tag}\""), headers, reached))
 }
 

@@ -32,16 +32,9 @@ pub(super) fn routes() -> Router<Arc<App>> {
 
 /// 200 when devices can register: the store takes writes, and the shards answer.
 async fn ready(State(app): State<Arc<App>>) -> Response {
-    if let Some(failure) = app.failures.first() {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {failure}\n")).into_response();
-    }
-    if let Some(trouble) = app.journal.trouble() {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {trouble}\n")).into_response();
-    }
-    let answer = tokio::time::timeout(std::time::Duration::from_secs(2), app.counters());
-    match answer.await {
-        Ok(counters) if counters.len() == app.shards.len() => "ready\n".into_response(),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready: a shard does not answer\n").into_response(),
+    match app.check_ready().await {
+        Ok(()) => "ready\n".into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")).into_response(),
     }
 }
 
@@ -72,7 +65,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     counter("datagrams_ignored_total", "Datagrams that meant nothing.", |c| c.ignored);
     counter("operations_sent_total", "Operations sent to devices.", |c| c.operations_sent);
     counter("operations_failed_total", "Operations that ended without an answer.", |c| c.operations_failed);
-    let journal = app.journal.counters();
+    let journal = app.journal_counters();
     for (name, help, counter) in [
         ("commits_total", "Transactions of the store.", &journal.commits),
         ("changes_total", "Changes that were committed.", &journal.changes),
@@ -86,6 +79,6 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         page,
         "# HELP buoy_store_failing Whether the store cannot be written.\n# TYPE buoy_store_failing gauge"
     );
-    let _ = writeln!(page, "buoy_store_failing {}", u8::from(app.journal.trouble().is_some()));
+    let _ = writeln!(page, "buoy_store_failing {}", u8::from(app.check_store().is_err()));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
 }

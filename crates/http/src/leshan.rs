@@ -153,7 +153,7 @@ impl Call {
     }
 
     fn models<'a>(&'a self, registration: &'a RegistrationView) -> DeviceModels<'a> {
-        DeviceModels::of(&self.app.models, &registration.objects)
+        DeviceModels::of(self.app.models(), &registration.objects)
     }
 
     fn format(&self, name: &str) -> Result<Option<ContentFormat>, Plain> {
@@ -186,7 +186,7 @@ impl Call {
     {
         let request = buoy_server::Downlink::of(request, "/");
         async move {
-            if let Some(trouble) = self.app.journal.trouble() {
+            if let Err(trouble) = self.app.check_store() {
                 return Err(Plain(
                     StatusCode::SERVICE_UNAVAILABLE,
                     format!("The store cannot be written: {trouble}"),
@@ -726,11 +726,11 @@ async fn event(
 /// The object models that a device's versions select.
 async fn object_specs(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>) -> Answer {
     let registration = registered(&app, &endpoint).await?;
-    let models = DeviceModels::of(&app.models, &registration.objects);
+    let models = DeviceModels::of(app.models(), &registration.objects);
     let mut objects: Vec<u16> = registration.objects.paths().filter_map(|path| path.object_id()).collect();
     objects.sort_unstable();
     objects.dedup();
-    let models = objects.into_iter().filter_map(|id| app.models.select(id, models.version(id)));
+    let models = objects.into_iter().filter_map(|id| app.models().select(id, models.version(id)));
     Ok(Json(models.map(model_json).collect::<Value>()).into_response())
 }
 
@@ -778,11 +778,11 @@ fn model_json(model: &buoy_lwm2m::model::ObjectModel) -> Value {
 }
 
 async fn server_endpoint(State(app): State<Arc<App>>) -> Json<Value> {
-    endpoints(app.addresses.coap_uri(), app.addresses.coaps_uri())
+    endpoints(app.addresses().coap_uri(), app.addresses().coaps_uri())
 }
 
 async fn bootstrap_endpoint(State(app): State<Arc<App>>) -> Json<Value> {
-    endpoints(app.addresses.bootstrap_uri(), app.addresses.bootstraps_uri())
+    endpoints(app.addresses().bootstrap_uri(), app.addresses().bootstraps_uri())
 }
 
 fn endpoints(plain: Option<String>, secure: Option<String>) -> Json<Value> {

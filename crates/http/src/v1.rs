@@ -206,5 +206,5 @@ fn not_saved(error: journal::NotSaved) -> Problem {
 
 /// What would have to wait for the store is refused while that fails.
 fn check_store(app: &App) -> Result<(), Problem> {
-    app.journal.trouble().map_or(Ok(()), |trouble| Err(not_saved(journal::NotSaved::Trouble(trouble))))
+    app.check_store().map_err(not_saved)
 }

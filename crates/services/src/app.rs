@@ -11,6 +11,7 @@ use buoy_net::bootstrap::BootstrapHandle;
 use buoy_net::clock::Clock;
 use buoy_net::directory::Endpoints;
 use buoy_net::shard::{ServerShard, ShardHandle};
+use buoy_net::supervision::Failure as PartFailure;
 use buoy_server::{
     Body, Counters, Downlink, Durability, Failure, Intent, ObservationId, ObservationView, OperationId,
     Outbox, Outcome, Peer, RegistrationView, Submission,
@@ -21,64 +22,68 @@ use tokio::sync::oneshot;
 use crate::bootstrap::Bootstrap;
 use crate::changes::Companion;
 use crate::credentials::{ChangedCredentials, CredentialChange, Credentials};
+use crate::downloads::Followed;
+use crate::event_log::EventLog;
 use crate::failures::Failures;
-use crate::firmware::Library;
+use crate::firmware::{Image, Library};
 use crate::hub::{Hub, Progress, Until};
 use crate::identity::Identity;
 use crate::inventory::Inventory;
-use crate::journal::{JournalHandle, NotSaved};
+use crate::journal::{JournalCounters, JournalHandle, NotSaved};
 use crate::listen::Addresses;
 use crate::principal::Principal;
 
 /// How long an operation for a sleeping device is kept.
 pub const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// A shard that does not answer for so long is not ready.
+const SHARD_PATIENCE: Duration = Duration::from_secs(2);
 /// Readers of the store that are kept for the next question.
 const SPARE_READERS: usize = 4;
 
 /// Shared by all interfaces.
 pub struct App {
     /// The ways to the shards, by their numbers.
-    pub shards: Vec<ShardHandle>,
+    pub(crate) shards: Vec<ShardHandle>,
     /// Which shard, and which session, an endpoint has.
-    pub endpoints: Endpoints,
+    pub(crate) endpoints: Endpoints,
     /// What is known of every device.
-    pub inventory: Inventory,
+    pub(crate) inventory: Inventory,
     /// Where events meet those who wait for them.
-    pub hub: Hub,
+    pub(crate) hub: Hub,
     /// What makes changes durable.
-    pub journal: JournalHandle,
+    pub(crate) journal: JournalHandle,
     /// Which part has failed.
-    pub failures: Failures,
+    pub(crate) failures: Failures,
     /// The object definitions.
-    pub models: Arc<Registry>,
+    pub(crate) models: Arc<Registry>,
     /// The time.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
     /// The store.
-    pub store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     /// Readers of the store for the next questions.
-    pub readers: Mutex<Vec<Box<dyn Reader>>>,
+    pub(crate) readers: Mutex<Vec<Box<dyn Reader>>>,
     /// By what devices prove who they are.
-    pub credentials: Credentials,
+    pub(crate) credentials: Credentials,
     /// What the server shows to devices.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// The firmware library.
-    pub firmware: Library,
+    pub(crate) firmware: Library,
     /// The id of the next operation.
-    pub next_operation: AtomicU64,
+    pub(crate) next_operation: AtomicU64,
     /// What devices are configured with.
-    pub bootstrap: Bootstrap,
+    pub(crate) bootstrap: Bootstrap,
     /// The way to the bootstrap server, if it runs.
-    pub bootstrap_server: Option<BootstrapHandle>,
+    pub(crate) bootstrap_server: Option<BootstrapHandle>,
     /// Where devices reach the server.
-    pub addresses: Addresses,
+    pub(crate) addresses: Addresses,
     /// The way to the firmware updates.
-    pub updates: crate::updates::UpdatesHandle,
+    pub(crate) updates: crate::updates::UpdatesHandle,
     /// How far devices have come in fetching their images.
-    pub downloads: crate::downloads::Downloads,
+    pub(crate) downloads: crate::downloads::Downloads,
     /// Idempotency keys whose requests are under way.
     pub(crate) keys_in_use: crate::keys_in_use::KeysInUse,
     /// Names this run of the server; milliseconds since the epoch.
-    pub started_at: u64,
+    pub(crate) started_at: u64,
 }
 
 /// What became of an operation by the time that the caller wanted to know.
@@ -90,7 +95,118 @@ pub enum Performed {
     Delayed(OperationId),
 }
 
+/// Why a server is not ready.
+#[derive(Debug)]
+pub enum NotReady {
+    /// A part of it has failed.
+    Failed(PartFailure),
+    /// The store cannot be written.
+    Store(NotSaved),
+    /// A shard does not answer.
+    Silent,
+}
+
+impl std::fmt::Display for NotReady {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failed(failure) => failure.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Silent => f.write_str("a shard does not answer"),
+        }
+    }
+}
+
+impl std::error::Error for NotReady {}
+
 impl App {
+    /// The events, for those who follow them.
+    #[must_use]
+    pub fn events(&self) -> &EventLog {
+        self.hub.events()
+    }
+
+    /// Which part has failed.
+    #[must_use]
+    pub fn failures(&self) -> &Failures {
+        &self.failures
+    }
+
+    /// The ways to the shards, by their numbers.
+    #[must_use]
+    pub fn shards(&self) -> &[ShardHandle] {
+        &self.shards
+    }
+
+    /// Names this run of the server; milliseconds since the epoch.
+    #[must_use]
+    pub fn started_at(&self) -> u64 {
+        self.started_at
+    }
+
+    /// The object definitions.
+    #[must_use]
+    pub fn models(&self) -> &Registry {
+        &self.models
+    }
+
+    /// With what devices are configured.
+    #[must_use]
+    pub fn bootstrap(&self) -> &Bootstrap {
+        &self.bootstrap
+    }
+
+    /// Where devices reach the server.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// What the server shows to devices.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// An image of the library, by its digest.
+    #[must_use]
+    pub fn image(&self, digest: &str) -> Option<Image> {
+        self.firmware.get(digest)
+    }
+
+    /// How far an open update's download has come, if it is followed.
+    #[must_use]
+    pub fn download(&self, update: u64) -> Option<Followed> {
+        self.downloads.get(update)
+    }
+
+    /// Whether the store can be written at the moment.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_store(&self) -> Result<(), NotSaved> {
+        self.journal.check()
+    }
+
+    /// What was committed since the start.
+    #[must_use]
+    pub fn journal_counters(&self) -> &JournalCounters {
+        self.journal.counters()
+    }
+
+    /// Comes back if the server does all that it should.
+    ///
+    /// # Errors
+    /// What it does not.
+    pub async fn check_ready(&self) -> Result<(), NotReady> {
+        if let Some(failure) = self.failures.first() {
+            return Err(NotReady::Failed(failure));
+        }
+        self.journal.check().map_err(NotReady::Store)?;
+        let answer = tokio::time::timeout(SHARD_PATIENCE, self.counters()).await;
+        let all_answer = answer.is_ok_and(|counters| counters.len() == self.shards.len());
+        if all_answer { Ok(()) } else { Err(NotReady::Silent) }
+    }
+
     /// The registration of an endpoint.
     pub async fn registration(&self, endpoint: &str) -> Option<RegistrationView> {
         let name = endpoint.to_owned();

@@ -33,7 +33,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 }
 
 async fn all(State(app): State<Arc<App>>) -> Json<Value> {
-    let configs = app.bootstrap.configs();
+    let configs = app.bootstrap().configs();
     let named = configs.into_iter().map(|config| (config.pattern.clone(), shown(&config)));
     Json(Value::Object(named.collect()))
 }
@@ -51,7 +51,7 @@ async fn put(
         bad_request(format!("line {line}, column {column}: this is no bootstrap configuration"))
     })?;
     let config = said.config(endpoint).map_err(bad_request)?;
-    match app.bootstrap.put_config(&principal, config).await {
+    match app.bootstrap().put_config(&principal, config).await {
         Ok(()) => Ok(StatusCode::OK.into_response()),
         Err(PutError::Refused(reason)) => Err(bad_request(reason)),
         Err(PutError::NotSaved(error)) => Err(Plain(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
@@ -64,7 +64,7 @@ async fn remove(
     Author(principal): Author,
     UrlPath(endpoint): UrlPath<String>,
 ) -> Answer {
-    match app.bootstrap.remove_config(&principal, &endpoint).await {
+    match app.bootstrap().remove_config(&principal, &endpoint).await {
         Ok(true) => Ok(StatusCode::NO_CONTENT.into_response()),
         Ok(false) => Err(Plain(StatusCode::NOT_FOUND, format!("no configuration of {endpoint}"))),
         Err(error) => Err(Plain(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),

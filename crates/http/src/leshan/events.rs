@@ -25,7 +25,7 @@ pub(super) fn leshan_stream(
     endpoint: Option<String>,
 ) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>>> {
     let trace = endpoint.as_ref().map(|endpoint| Trace::start(app.clone(), endpoint));
-    let events = app.hub.events().follow(None).stream;
+    let events = app.events().follow(None).stream;
     let stream = events.filter_map(move |event| {
         // The trace ends with the stream.
         let _trace = &trace;
@@ -138,13 +138,13 @@ fn late_content(app: &App, path: &str, outcome: &Outcome) -> Option<leshan::Cont
         let text = String::from_utf8_lossy(&outcome.payload);
         return Some(leshan::Content::Links(leshan::links_json(&text)));
     }
-    let entries = DeviceModels::of_any(&app.models).decode(format, path, &outcome.payload).ok()?;
+    let entries = DeviceModels::of_any(app.models()).decode(format, path, &outcome.payload).ok()?;
     let entries = present(timed(entries, app.now()));
     nodes::node(path, &entries).map(leshan::Content::Node)
 }
 
 fn reported(app: &App, report: &Report) -> Option<(&'static str, Value)> {
-    let models = DeviceModels::of_any(&app.models);
+    let models = DeviceModels::of_any(app.models());
     let endpoint = &*report.endpoint;
     // What can't be read of it is told elsewhere, and takes nothing from the rest.
     let entries = present(models.read_report(report).values);

@@ -161,7 +161,7 @@ fn not_found() -> Response {
 
 /// `GET /api/security/server`, and `/api/server/security`: what clients are to be told of the server.
 pub(super) async fn server(State(app): State<Arc<App>>) -> Json<Value> {
-    let key = app.identity.own.public();
+    let key = app.identity().own.public();
     let (x, y) = key.point()[1..].split_at(32);
     let public = json!({
         "x": hex::encode(x),
@@ -169,6 +169,6 @@ pub(super) async fn server(State(app): State<Arc<App>>) -> Json<Value> {
         "params": "secp256r1",
         "b64Der": Base64::encode_string(&key.to_spki()),
     });
-    let certificate = json!({"pubkey": public, "b64Der": Base64::encode_string(&app.identity.certificate)});
+    let certificate = json!({"pubkey": public, "b64Der": Base64::encode_string(&app.identity().certificate)});
     Json(json!({"pubkey": public, "certificate": certificate}))
 }

@@ -17,7 +17,7 @@ use buoy_services::bootstrap::PutError;
     responses((status = 200, description = "All of them", body = api::Page<api::BootstrapConfig>))
 )]
 pub(super) async fn configs(State(app): State<Arc<App>>) -> Json<api::Page<api::BootstrapConfig>> {
-    Json(api::Page { items: app.bootstrap.configs(), next: None })
+    Json(api::Page { items: app.bootstrap().configs(), next: None })
 }
 
 /// Makes a configuration, or puts it in place of the one of its pattern.
@@ -35,8 +35,8 @@ pub(super) async fn put_config(
     JsonBody(config): JsonBody<api::BootstrapConfig>,
 ) -> Answer<api::BootstrapConfig> {
     let pattern = config.pattern.clone();
-    app.bootstrap.put_config(&principal, config).await.map_err(not_put)?;
-    Ok(Json(app.bootstrap.config(&pattern).ok_or_else(|| no_config(&pattern))?))
+    app.bootstrap().put_config(&principal, config).await.map_err(not_put)?;
+    Ok(Json(app.bootstrap().config(&pattern).ok_or_else(|| no_config(&pattern))?))
 }
 
 /// The configuration of a pattern. Secrets are left out.
@@ -51,7 +51,7 @@ pub(super) async fn config(
     State(app): State<Arc<App>>,
     Segments(pattern): Segments<String>,
 ) -> Answer<api::BootstrapConfig> {
-    Ok(Json(app.bootstrap.config(&pattern).ok_or_else(|| no_config(&pattern))?))
+    Ok(Json(app.bootstrap().config(&pattern).ok_or_else(|| no_config(&pattern))?))
 }
 
 /// Forgets a configuration. Devices that have it keep it.
@@ -67,7 +67,7 @@ pub(super) async fn remove_config(
     Author(principal): Author,
     Segments(pattern): Segments<String>,
 ) -> Result<StatusCode, Problem> {
-    match app.bootstrap.remove_config(&principal, &pattern).await.map_err(not_saved)? {
+    match app.bootstrap().remove_config(&principal, &pattern).await.map_err(not_saved)? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(no_config(&pattern)),
     }
@@ -79,7 +79,7 @@ pub(super) async fn remove_config(
     responses((status = 200, description = "All of them", body = api::Page<api::BootstrapClaim>))
 )]
 pub(super) async fn claims(State(app): State<Arc<App>>) -> Json<api::Page<api::BootstrapClaim>> {
-    Json(api::Page { items: app.bootstrap.claims(), next: None })
+    Json(api::Page { items: app.bootstrap().claims(), next: None })
 }
 
 /// Says yes to a device that can prove nothing: its next request within a day is granted, if a configuration fits its name.
@@ -96,13 +96,13 @@ pub(super) async fn accept(
     Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::BootstrapClaim> {
-    if !app.bootstrap.has_config_for(&endpoint) {
+    if !app.bootstrap().has_config_for(&endpoint) {
         let detail = format!(
             "no bootstrap configuration fits the name {endpoint}, so there is nothing to give it; add one first"
         );
         return Err(Problem::new(StatusCode::CONFLICT, "No configuration", detail));
     }
-    Ok(Json(app.bootstrap.accept(&principal, &endpoint).await.map_err(not_saved)?))
+    Ok(Json(app.bootstrap().accept(&principal, &endpoint).await.map_err(not_saved)?))
 }
 
 /// Forgets that a device waits, or that it was said yes to.
@@ -118,7 +118,7 @@ pub(super) async fn forget(
     Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Result<StatusCode, Problem> {
-    match app.bootstrap.forget_claim(&principal, &endpoint).await.map_err(not_saved)? {
+    match app.bootstrap().forget_claim(&principal, &endpoint).await.map_err(not_saved)? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::not_found(format!("{endpoint} does not wait to be configured"))),
     }

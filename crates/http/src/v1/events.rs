@@ -71,7 +71,7 @@ pub(super) async fn stream(
         None => None,
         Some(id) => Some(place(&app, id.to_str().unwrap_or_default())?),
     };
-    let following = app.hub.events().follow(last);
+    let following = app.events().follow(last);
     // Without an event so far, a reader has to know where it is all the same, to go on from there.
     let start = last.is_none().then(|| SseEvent::default().id(id_of(&app, following.before)));
     let EventQuery { endpoint, types } = query;
@@ -92,7 +92,7 @@ fn place(app: &App, id: &str) -> Result<u64, Problem> {
         Some((u64::from_str_radix(start, 16).ok()?, number.parse::<u64>().ok()?))
     });
     match parts {
-        Some((start, number)) if start == app.started_at => Ok(number),
+        Some((start, number)) if start == app.started_at() => Ok(number),
         Some(_) => Ok(u64::MAX - 1),
         None => Err(Problem::bad_request(format!("Last-Event-ID {id:?} is none of this server's"))),
     }
@@ -100,7 +100,7 @@ fn place(app: &App, id: &str) -> Result<u64, Problem> {
 
 /// Names an event of this run of the server.
 fn id_of(app: &App, number: u64) -> String {
-    format!("{:x}-{number}", app.started_at)
+    format!("{:x}-{number}", app.started_at())
 }
 
 fn missed(at: u64) -> SseEvent {

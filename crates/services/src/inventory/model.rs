@@ -676,6 +676,7 @@ mod tests {
 
     /// State, model, and an object.
     type Plain = (DeviceState, Option<String>, u16);
+    type Fits<'a> = &'a dyn Fn(&Plain) -> bool;
 
     /// Whatever happens, pages and counts are those of a list that is searched from its beginning to its end.
     #[test]
@@ -715,7 +716,7 @@ mod tests {
                 }
             }
             let is_model = |entry: &Plain| entry.1.as_deref() == Some("m2");
-            let filters: [(DeviceFilter, &dyn Fn(&Plain) -> bool); 4] = [
+            let filters: [(DeviceFilter, Fits<'_>); 4] = [
                 (all(), &|_| true),
                 (DeviceFilter { model: Some("m2".into()), ..all() }, &is_model),
                 (DeviceFilter { states: vec![DeviceState::Asleep], ..all() }, &|it| {
