@@ -120,6 +120,38 @@ fn a_claimed_device_gets_a_key_of_its_own_and_a_new_one_without_a_visit() {
 }
 
 #[test]
+fn keys_are_made_once_for_packs_and_over_plain_coap_too_and_for_no_address_that_is_only_claimed() {
+    let world = World::new();
+    world.server.says(&["credentials", "add", "packed", "--purpose", "bootstrap", "--key", FACTORY_KEY]);
+    for name in ["packed", "plain", "plain-packed", "forged"] {
+        world.server.says(&["bootstrap", "add", name, "--lifetime", "60"]);
+    }
+    let pack = ["--lwm2m", "1.2"];
+    let devices = [
+        ("packed", "BootstrapS", vec!["--psk-key", FACTORY_KEY, pack[0], pack[1]]),
+        ("plain", "Bootstrap", vec![]),
+        ("plain-packed", "Bootstrap", pack.to_vec()),
+    ];
+    for (name, port, arguments) in devices {
+        let device = world.device(name, port, &arguments);
+        device.says("BOOTSTRAPPED");
+        device.says("REGISTERED");
+        let keys = world.credentials("lwm2m").into_iter().filter(|key| key.endpoint == name).count();
+        assert_eq!(keys, 1, "{name}");
+    }
+    // One who writes another's address into his datagrams answers no ping.
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(world.server.uri("Bootstrap").trim_start_matches("coap://")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket.send(b"\x40\x02\x12\x34\xb2bs\x49ep=forged").unwrap();
+    let mut buffer = [0; 200];
+    assert_eq!(socket.recv(&mut buffer).unwrap(), 4, "the answer 2.04");
+    assert_eq!((socket.recv(&mut buffer).unwrap(), &buffer[..2]), (4, &[0x40, 0][..]), "a ping");
+    let forged = world.credentials("lwm2m").into_iter().find(|key| key.endpoint == "forged");
+    assert!(forged.is_none(), "{forged:?}");
+}
+
+#[test]
 fn a_device_that_proves_nothing_waits_for_a_yes() {
     let world = World::new();
     world.server.says(&["bootstrap", "add", "buoy-*", "--without-security", "--lifetime", "60"]);

@@ -248,6 +248,9 @@ fn what_makes_no_sense_is_400_with_the_reason() {
         ("GET", "clients/buoy-1/composite", "", "paths is missing"),
         ("PUT", "clients/buoy-1/3311/0/5850", "{", "no JSON"),
         ("PUT", "clients/buoy-1/3311/0/5850", "{}", "none of \"kind\""),
+        ("POST", "clients/buoy-1/3303", "[]", "must be an object instance"),
+        ("POST", "clients/buoy-1/3303", "5", "must be an object instance"),
+        ("POST", "clients/buoy-1/3303", "null", "must be an object instance"),
         (
             "PUT",
             "clients/buoy-1/3311/0/5850",

@@ -629,9 +629,12 @@ async fn execute(
 /// Create: with an instance id in the node, or without, and then the device chooses.
 async fn create(call: &Call, path: Path, body: &[u8]) -> Answer {
     let mut node = parse_json(body)?;
-    let has_id = node.get("id").is_some_and(|id| !id.is_null());
+    let members = node.as_object_mut();
+    let members =
+        members.ok_or_else(|| bad_request("the body must be an object instance as a JSON object"))?;
+    let has_id = members.get("id").is_some_and(|id| !id.is_null());
     if !has_id {
-        node["id"] = json!(0);
+        members.insert("id".to_owned(), json!(0));
     }
     let registration = call.registration().await?;
     let models = call.models(&registration);

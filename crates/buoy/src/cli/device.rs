@@ -82,6 +82,9 @@ pub(crate) struct Args {
     /// The slot to run: the boot loader passes it to the image.
     #[arg(long, hide = true)]
     run_slot: Option<String>,
+    /// Why the image is started: the boot loader passes it to the image.
+    #[arg(long, hide = true, default_value = "")]
+    reset_reason: String,
 }
 
 /// Runs the device until it is ended.
@@ -144,6 +147,7 @@ fn boot_forever(args: &Args, parts: &Parts) -> anyhow::Result<()> {
             args.flash.display()
         );
     }
+    let mut reset_reason = "power on";
     loop {
         let decision = {
             let mut flash = open_flash(args)?;
@@ -155,7 +159,14 @@ fn boot_forever(args: &Args, parts: &Parts) -> anyhow::Result<()> {
             format!("BOOT {} {:?} {}", version.as_str(), decision.image.slot(), reason(&decision.reason));
         println!("{}", harmless(&line));
         let on_trial = matches!(decision.reason, BootReason::Trial { .. });
-        match watch(spawn(args, decision.image.slot())?)? {
+        let ended = watch(spawn(args, decision.image.slot(), reset_reason)?)?;
+        reset_reason = match &ended {
+            Ended::Reboot | Ended::Stopped => "reboot",
+            Ended::FactoryReset => "factory reset",
+            Ended::Crashed(_) => "crash",
+            Ended::Hung => "watchdog",
+        };
+        match ended {
             Ended::Reboot => println!("REBOOT"),
             Ended::FactoryReset => println!("FACTORY_RESET"),
             Ended::Stopped => return Ok(()),
@@ -223,13 +234,14 @@ fn provision(args: &Args, parts: &Parts) -> anyhow::Result<()> {
     write().with_context(|| format!("the flash {} cannot be made", args.flash.display()))
 }
 
-fn spawn(args: &Args, slot: Slot) -> anyhow::Result<Child> {
+fn spawn(args: &Args, slot: Slot, reset_reason: &str) -> anyhow::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["device", "--endpoint", &args.endpoint]);
     args.account.pass_on(&mut command);
     command.arg("--flash").arg(&args.flash).args(["--lifetime", &args.lifetime.to_string()]);
     command.args(["--lwm2m", args.lwm2m.as_str()]);
     command.args(["--awake", &args.awake.to_string(), "--run-slot", &slot_name(slot)]);
+    command.args(["--reset-reason", reset_reason]);
     for key in &args.trust {
         command.arg("--trust").arg(key);
     }

@@ -10,6 +10,8 @@ use crate::object::{
 use crate::record::{Record, RecordReader};
 use crate::text::Text;
 
+/// See [`Device::reset_reason`].
+const RESET_REASON: u16 = 26_241;
 /// Errors that are kept.
 const ERRORS: usize = 8;
 /// Power sources that are told.
@@ -32,6 +34,8 @@ pub struct Device {
     pub hardware_version: Text<48>,
     /// 19
     pub software_version: Text<48>,
+    /// 26241: why the device started, as in `watchdog`; of the resources that are free for anybody's use.
+    pub reset_reason: Text<48>,
     /// 6, 7 and 8
     pub power: [Option<PowerSource>; SOURCES],
     /// 9: per cent.
@@ -105,6 +109,7 @@ static DEVICE: ObjectDefinition = ObjectDefinition::new(
         Resource::read(19, ValueType::String),
         Resource::read(20, ValueType::Integer),
         Resource::read(21, ValueType::Integer),
+        Resource::read(RESET_REASON, ValueType::String),
     ],
 )
 .version(1, 1);
@@ -121,6 +126,7 @@ impl Device {
             device_type: Text::EMPTY,
             hardware_version: Text::EMPTY,
             software_version: Text::EMPTY,
+            reset_reason: Text::EMPTY,
             power: [None; SOURCES],
             battery_level: None,
             battery_status: None,
@@ -180,6 +186,7 @@ impl Device {
             17 => self.device_type.as_str(),
             18 => self.hardware_version.as_str(),
             19 => self.software_version.as_str(),
+            RESET_REASON => self.reset_reason.as_str(),
             _ => return None,
         };
         Some(text).filter(|text| !text.is_empty())
@@ -228,7 +235,7 @@ impl Object for Device {
         match at.resource {
             6..=8 => self.power.iter().any(Option::is_some),
             9 | 10 | 20 | 21 => self.number(at.resource).is_some(),
-            0..=3 | 17..=19 => self.text(at.resource).is_some(),
+            0..=3 | 17..=19 | RESET_REASON => self.text(at.resource).is_some(),
             _ => true,
         }
     }

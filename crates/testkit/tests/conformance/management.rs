@@ -34,6 +34,14 @@ fn int_201_the_device_s_basic_information_is_queried_in_plain_text() {
 }
 
 #[test]
+fn why_the_device_started_is_a_resource_if_it_knows() {
+    let mut world = World::registered();
+    assert_eq!(world.read("/3/0/26241", TEXT).code(), Code::NOT_FOUND);
+    world.device().objects.device.reset_reason = buoy_client::text::Text::clipped("watchdog");
+    assert_eq!(world.read("/3/0/26241", TEXT).text(), "watchdog");
+}
+
+#[test]
 fn int_203_the_device_s_basic_information_is_queried_in_tlv() {
     let mut world = World::registered();
     let read = world.read("/3/0", TLV);

@@ -170,6 +170,7 @@ pub(super) fn run(args: &Args, parts: &Parts, slot: Slot) -> anyhow::Result<()> 
     let vault = Vault::open(storage.path(), &mut rng, accounts.trust_store.digest())
         .context("DTLS sessions cannot be kept beside the flash")?;
     let mut device = Device::new("Buoy", "Simulated buoy", &args.endpoint, version.as_str());
+    device.reset_reason = Text::clipped(&args.reset_reason);
     device.set_queue_mode(args.queue);
     let battery = PowerSource { kind: INTERNAL_BATTERY, millivolts: Some(3800), milliamperes: Some(125) };
     device.power[0] = Some(battery);
