@@ -16,8 +16,6 @@ mod signature_names;
 mod store;
 #[cfg(target_os = "linux")]
 mod swarm;
-mod tunnel;
-mod uri;
 
 use std::process::ExitCode;
 
@@ -81,7 +79,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Ca(args) => ca::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::Demo(args) => demo::run(&args),
-        Command::Device(args) => device::run(*args),
+        Command::Device(args) => device::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "buoy", &mut std::io::stdout());
             Ok(())

@@ -7,10 +7,10 @@ use anyhow::{Context, bail};
 use buoy_lwm2m::text::harmless;
 use buoy_ota::host::{self, ImageBuilder, PrivateKey};
 use buoy_ota::signature::Algorithm;
+use buoy_sim::device::Behaviour;
 use clap::{Subcommand, ValueEnum};
 use zeroize::Zeroizing;
 
-use super::device::Behaviour;
 use super::signature_names::{signature_names, with_suffix};
 
 #[derive(Debug, clap::Args)]
@@ -78,6 +78,30 @@ enum Command {
 const MAX_TEXT: usize = 31;
 const MAX_PAYLOAD: usize = 16 << 20;
 
+/// How a simulated device behaves that runs an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum BehaviourName {
+    /// As it should.
+    Good,
+    /// It crashes soon after its start.
+    Crash,
+    /// It stops doing anything.
+    Hang,
+    /// Its self-test fails.
+    FailSelfTest,
+}
+
+impl From<BehaviourName> for Behaviour {
+    fn from(name: BehaviourName) -> Self {
+        match name {
+            BehaviourName::Good => Self::Good,
+            BehaviourName::Crash => Self::Crash,
+            BehaviourName::Hang => Self::Hang,
+            BehaviourName::FailSelfTest => Self::FailSelfTest,
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 struct Build {
     /// The project in the app descriptor.
@@ -87,8 +111,8 @@ struct Build {
     #[arg(long, value_name = "VERSION")]
     release: String,
     /// What the simulated device does when it runs the image.
-    #[arg(long, value_enum, default_value_t)]
-    behaviour: Behaviour,
+    #[arg(long, value_enum, default_value_t = BehaviourName::Good)]
+    behaviour: BehaviourName,
     /// The security counter: a device that has confirmed a higher one refuses the image.
     #[arg(long, default_value_t = 0)]
     counter: u32,
@@ -111,7 +135,7 @@ impl Build {
             bail!("--size is {}, and may be {MAX_PAYLOAD} at most", self.size);
         }
         let filler = format!("{} {}\n", self.project, self.release);
-        let marker = self.behaviour.marker().bytes();
+        let marker = Behaviour::from(self.behaviour).marker().bytes();
         let payload: Vec<u8> = marker.chain(filler.bytes().cycle()).take(self.size.max(64)).collect();
         let image =
             ImageBuilder::new(&self.project, &self.release).counter(self.counter).payload(&payload).build();

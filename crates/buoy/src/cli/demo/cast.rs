@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use buoy_ota::host::{self, ImageBuilder, PrivateKey};
 use buoy_ota::signature::Algorithm;
 
-use crate::cli::device::Behaviour;
+use buoy_sim::device::Behaviour;
 
 /// The server, and the folder with everything.
 pub(super) struct Cast {

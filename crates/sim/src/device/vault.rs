@@ -1,38 +1,32 @@
 //! DTLS sessions beside the flash, so that a reboot costs no handshake.
 //!
 //! Sealed by a key that only the owner can read. A newer session is on the disk, its place in the folder included, before the older
-//! one counts as gone: numbers of records are never used twice, whatever a power cut leaves (see `buoy_dtls::Connection::export`).
+//! one counts as gone: numbers of records are never used twice, whatever a power cut leaves (see `buoy_dtls::Connection::export`). Two
+//! devices that went on with the same session would use the same numbers; the boot loader's hold on the flash keeps the second one away.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use buoy_client::ServerSlot;
 use buoy_dtls::{Client, Connection, ExportKey, Reserve};
 use rand_chacha::rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
-use super::account::Account;
+use crate::account::Account;
 
 const KEY: &str = "sessions.key";
-const LOCK: &str = "sessions.lock";
-/// A run before this one may take so long to end.
-const LAST_RUN: Duration = Duration::from_secs(2);
 
 pub(super) struct Vault {
     folder: PathBuf,
     key: ExportKey,
     /// What the device trusts besides its accounts.
     trusted: [u8; 32],
-    /// Two devices that went on with the same session would use the same numbers.
-    _lock: File,
 }
 
 impl Vault {
     /// The sessions in a folder; their key is made if it isn't there. `trusted` names what the device trusts besides its accounts.
     pub(super) fn open(folder: &Path, rng: &mut dyn CryptoRng, trusted: [u8; 32]) -> io::Result<Self> {
-        let lock = lock(&folder.join(LOCK))?;
         let path = folder.join(KEY);
         let mut bytes = [0; 32];
         match File::open(&path) {
@@ -43,7 +37,7 @@ impl Vault {
             }
             Err(error) => return Err(error),
         }
-        Ok(Self { folder: folder.to_owned(), key: ExportKey::new(bytes), trusted, _lock: lock })
+        Ok(Self { folder: folder.to_owned(), key: ExportKey::new(bytes), trusted })
     }
 
     /// The session that was saved for this account in this place; none if the account has changed since.
@@ -91,23 +85,6 @@ impl Vault {
             hash.update(part);
         }
         hash.finalize().into()
-    }
-}
-
-fn lock(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-    let deadline = Instant::now() + LAST_RUN;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) if Instant::now() > deadline => {
-                let words =
-                    "another `buoy device` runs on this flash; end it, or give this one a flash of its own";
-                return Err(io::Error::new(io::ErrorKind::WouldBlock, words));
-            }
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
-        }
     }
 }
 
