@@ -1,4 +1,6 @@
 use super::*;
+use crate::wire::{Header, MessageWriter};
+use core::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::vec::Vec;
