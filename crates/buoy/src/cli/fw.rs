@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use buoy_files::Access;
 use buoy_lwm2m::text::harmless;
 use buoy_ota::host::{self, ImageBuilder, PrivateKey};
 use buoy_ota::signature::Algorithm;
@@ -198,8 +199,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 fn keygen(kind: KeyKind, prefix: &Path) -> anyhow::Result<()> {
     let key = PrivateKey::generate(kind.into())?;
     let (secret, public) = (with_suffix(prefix, ".key.pem"), with_suffix(prefix, ".pub.pem"));
-    write_new(&secret, Zeroizing::new(key.to_pem()?).as_bytes(), Secrecy::Secret)?;
-    write_new(&public, key.public_pem()?.as_bytes(), Secrecy::Public)?;
+    write_new(&secret, Zeroizing::new(key.to_pem()?).as_bytes(), Access::Owner)?;
+    write_new(&public, key.public_pem()?.as_bytes(), Access::Everybody)?;
     println!("{}\n{}", secret.display(), public.display());
     Ok(())
 }
@@ -294,34 +295,14 @@ fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Secrecy {
-    Secret,
-    Public,
-}
-
 /// Writes a file that must not be there yet: a key that was overwritten is lost for good.
-fn write_new(path: &Path, content: &[u8], secrecy: Secrecy) -> anyhow::Result<()> {
-    use std::io::Write;
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    if secrecy == Secrecy::Secret {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    #[cfg(not(unix))]
-    let _ = secrecy;
-    let mut file = match options.open(path) {
+fn write_new(path: &Path, content: &[u8], access: Access) -> anyhow::Result<()> {
+    match buoy_files::create(path, content, access) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             bail!("{} is there already, and a key is not overwritten; choose another name", path.display())
         }
-        other => other.with_context(|| format!("{} cannot be written", path.display()))?,
-    };
-    file.write_all(content)?;
-    file.sync_all()?;
-    // The name, too, must outlive a power cut: a release key is made once.
-    Ok(buoy_services::private_file::sync_folder_of(path)?)
+        other => other.with_context(|| format!("{} cannot be written", path.display())),
+    }
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

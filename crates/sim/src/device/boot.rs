@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use buoy_files::{Access, Draft};
 use buoy_ota::boot::{self, Attempts, BootReason};
 use buoy_ota::container::Proof;
 use buoy_ota::host;
@@ -22,7 +23,6 @@ use super::output::Output;
 use super::parts::{FLASH_LEN, Parts};
 use super::power::{EndNotice, Signal};
 use super::settings::{DeviceSettings, FactoryImage};
-use super::storage::sync_folder;
 
 /// An image that says nothing for so long hangs.
 const WATCHDOG: Duration = Duration::from_secs(3);
@@ -188,16 +188,13 @@ fn provision(parts: &Parts) -> Result<(), DeviceError> {
     let region = parts.layout.slot(Slot::Factory).ok_or(LayoutError::BadSlots)?;
     let contents = host::slot_contents(&region, image, Proof::recognise(signature)?)?;
     // Under another name until it is whole, so that a flash is either there or not.
-    let part = flash.with_extension("part");
-    let _ = fs::remove_file(&part);
     let write = || -> io::Result<()> {
-        let mut new = FileFlash::open(&part, FLASH_LEN)?;
+        let draft = Draft::new(flash, Access::Owner)?;
+        let mut new = FileFlash::open(draft.path(), FLASH_LEN)?;
         new.flash_externally(TABLE_OFFSET, &PartitionTable::standard_4mb().to_bytes())?;
         new.flash_externally(region.image.offset(), &contents)?;
         drop(new);
-        fs::rename(&part, flash)?;
-        let folder = flash.parent().filter(|folder| !folder.as_os_str().is_empty());
-        sync_folder(folder.unwrap_or(Path::new(".")))
+        draft.commit()
     };
     write().map_err(|error| parts.flash_error(error))
 }

@@ -4,12 +4,13 @@
 //! one counts as gone: numbers of records are never used twice, whatever a power cut leaves (see `buoy_dtls::Connection::export`). Two
 //! devices that went on with the same session would use the same numbers; the boot loader's hold on the flash keeps the second one away.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use buoy_client::ServerSlot;
 use buoy_dtls::{Client, Connection, ExportKey, Reserve};
+use buoy_files::{Access, replace};
 use rand_chacha::rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
@@ -33,7 +34,7 @@ impl Vault {
             Ok(mut file) => file.read_exact(&mut bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 rng.fill_bytes(&mut bytes);
-                put(folder, KEY, &bytes)?;
+                replace(&path, &bytes, Access::Owner)?;
             }
             Err(error) => return Err(error),
         }
@@ -64,7 +65,7 @@ impl Vault {
         let Some(export) = session.export(&self.key, &self.name(slot, account), reserve, rng) else {
             return Ok(());
         };
-        put(&self.folder, &file_name(slot), &export.bytes)?;
+        replace(&self.folder.join(file_name(slot)), &export.bytes, Access::Owner)?;
         session.saved(export.reservation);
         Ok(())
     }
@@ -90,20 +91,4 @@ impl Vault {
 
 fn file_name(slot: ServerSlot) -> String {
     format!("session-{}", slot.0)
-}
-
-/// Writes a file that only its owner can read, in place of the one before.
-fn put(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let part = folder.join(format!("{name}.part"));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(part, folder.join(name))?;
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
-    Ok(())
 }

@@ -74,7 +74,7 @@ impl Cast {
     /// its key for that.
     pub(super) fn device(&self, endpoint: &str, extra: &[&str]) -> anyhow::Result<Device> {
         let key = self.folder.join(format!("{endpoint}.factory-key"));
-        fs::write(&key, factory_key(endpoint))?;
+        buoy_files::replace(&key, factory_key(endpoint).as_bytes(), buoy_files::Access::Owner)?;
         let mut child = Command::new(std::env::current_exe()?)
             .args(["device", "--bootstrap", &self.bootstraps, "--endpoint", endpoint, "--psk-key-file"])
             .arg(key)
