@@ -132,16 +132,17 @@ fn a_blank_flash_needs_a_factory_image_with_a_signature() {
 #[test]
 fn an_image_that_nobody_trusts_is_not_started() {
     let world = World::new();
-    let mut settings = world.settings("buoy-1", Behaviour::Good);
-    settings.trust = Default::default();
-    let (device, _) = start(settings);
-    let error = loop_until_ended(device);
-    assert!(matches!(error, DeviceError::Boot(_)), "{error}");
-}
+    let settings = world.settings("buoy-1", Behaviour::Good);
+    let distrusting = DeviceSettings { trust: Default::default(), ..settings.clone() };
+    let refused = Device::start(distrusting.clone(), Arc::new(Transcript::new())).unwrap_err();
+    assert!(matches!(refused, DeviceError::FactoryRefused(_)), "{refused}");
+    assert!(Device::is_blank(&settings.flash), "no flash is made of it");
 
-fn loop_until_ended(device: Device) -> DeviceError {
+    run_once(settings);
+    let (device, _) = start(distrusting);
     // It ends by itself: cutting its power only collects the reason.
-    device.cut_power().unwrap_err()
+    let error = device.cut_power().unwrap_err();
+    assert!(matches!(error, DeviceError::Boot(_)), "{error}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use buoy_ota::host;
 use buoy_ota::signature::TrustStore;
 use buoy_sim::device::{Device, DeviceEvent, DeviceSettings, FactoryImage};
 
+use super::keys::read;
 use super::signature_names::signature_names;
 
 /// A simulated device.
@@ -93,19 +94,24 @@ impl Args {
     fn trust(&self) -> anyhow::Result<TrustStore> {
         let mut trust = TrustStore::default();
         for path in &self.trust {
-            let pem =
-                fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-            let key = host::public_key_from_pem(&pem).with_context(|| format!("{}", path.display()))?;
-            trust.trust(key).with_context(|| format!("{}", path.display()))?;
+            let refused = || {
+                format!(
+                    "--trust {} is no public key of a release, and no certificate of one (`buoy fw keygen` makes NAME.pub.pem)",
+                    path.display()
+                )
+            };
+            let key = host::public_key_from_pem(&read(path)?).with_context(refused)?;
+            trust.trust(key).with_context(|| format!("--trust {} is one too many", path.display()))?;
         }
         Ok(trust)
     }
 
     fn factory_image(&self) -> anyhow::Result<Option<FactoryImage>> {
         let Some(image) = &self.factory else { return Ok(None) };
-        let signature = self.factory_signature.clone().map_or_else(|| signature_beside(image), Ok)?;
         let read = |path: &Path| fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
-        Ok(Some(FactoryImage { image: read(image)?, signature: read(&signature)? }))
+        let bytes = read(image)?;
+        let signature = self.factory_signature.clone().map_or_else(|| signature_beside(image), Ok)?;
+        Ok(Some(FactoryImage { image: bytes, signature: read(&signature)? }))
     }
 }
 
@@ -114,7 +120,7 @@ fn signature_beside(image: &Path) -> anyhow::Result<PathBuf> {
     let listed: Vec<_> = names.iter().map(|name| name.display().to_string()).collect();
     names.into_iter().find(|name| name.exists()).with_context(|| {
         format!(
-            "no signature of the factory image was found at any of {}; name it by --factory-signature",
+            "no signature of the factory image was found at any of {}; make one by `buoy fw sign`, or name it by --factory-signature",
             listed.join(", ")
         )
     })

@@ -170,6 +170,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
             let text = Zeroizing::new(read_text(&key)?);
             let private = PrivateKey::from_pem(&text).with_context(|| format!("{}", key.display()))?;
             let bytes = read(&image)?;
+            if bytes.is_empty() {
+                bail!("{} is empty: there is nothing to sign", image.display());
+            }
             let with_manifest = manifest || private.algorithm() == Algorithm::Ed25519;
             if sequence != 0 && !with_manifest {
                 bail!("--sequence is a part of the manifest; add --manifest");

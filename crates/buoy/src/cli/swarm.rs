@@ -17,6 +17,9 @@ use args::Command;
 /// Runs the swarm to its end.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(Command::Credentials { names, keys }) = &args.command {
+        if names.devices == 0 {
+            bail!("--devices is 0, and there is nothing to print; name how many devices the swarm has");
+        }
         return keys.print(names.names().all());
     }
     let settings = args.settings()?;
@@ -46,7 +49,10 @@ impl Args {
         let is_secured = secured.is_some();
         let server = secured.or(plain).unwrap_or(&self.server);
         let server: SocketAddrV4 = server.trim_end_matches('/').parse().with_context(|| {
-            format!("--server {} is no coap[s]://IP:PORT of IPv4, which the swarm speaks", self.server)
+            format!(
+                "--server {} is not as in coap://127.0.0.1:5683: the swarm takes an IPv4 address with its port",
+                self.server
+            )
         })?;
         if !is_secured && self.keys.are_given() {
             bail!("--server {} is plain CoAP, for which there are no keys; name it as coaps://", self.server);

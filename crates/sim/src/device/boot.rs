@@ -14,7 +14,7 @@ use buoy_ota::container::Proof;
 use buoy_ota::host;
 use buoy_ota::partition::{PartitionTable, TABLE_OFFSET};
 use buoy_ota::simflash::FileFlash;
-use buoy_ota::slots::{LayoutError, Slot};
+use buoy_ota::slots::{self, LayoutError, Slot};
 
 use super::error::{DeviceError, ImageError};
 use super::event::DeviceEvent;
@@ -188,13 +188,19 @@ fn provision(parts: &Parts) -> Result<(), DeviceError> {
     let region = parts.layout.slot(Slot::Factory).ok_or(LayoutError::BadSlots)?;
     let contents = host::slot_contents(&region, image, Proof::recognise(signature)?)?;
     // Under another name until it is whole, so that a flash is either there or not.
-    let write = || -> io::Result<()> {
+    let write = || -> io::Result<Draft> {
         let draft = Draft::new(flash, Access::Owner)?;
         let mut new = FileFlash::open(draft.path(), FLASH_LEN)?;
         new.flash_externally(TABLE_OFFSET, &PartitionTable::standard_4mb().to_bytes())?;
         new.flash_externally(region.image.offset(), &contents)?;
         drop(new);
-        draft.commit()
+        Ok(draft)
     };
-    write().map_err(|error| parts.flash_error(error))
+    let draft = write().map_err(|error| parts.flash_error(error))?;
+    // A flash whose image nobody may start would be of no use, and in the way of a better one.
+    let mut new = FileFlash::open(draft.path(), FLASH_LEN).map_err(|error| parts.flash_error(error))?;
+    slots::authenticate(&mut new, &parts.layout, &parts.settings.trust, Slot::Factory)
+        .map_err(DeviceError::FactoryRefused)?;
+    drop(new);
+    draft.commit().map_err(|error| parts.flash_error(error))
 }

@@ -37,6 +37,8 @@ pub enum DeviceError {
     Layout(LayoutError),
     /// The signature of the factory image is none.
     FactorySignature(SignatureError),
+    /// The factory image is damaged, or its signature is of none that the device trusts.
+    FactoryRefused(SlotError),
     /// The factory image has no place in the flash.
     FactoryImage(EnvelopeError),
     /// An account can't be used.
@@ -54,7 +56,18 @@ pub enum DeviceError {
 impl fmt::Display for DeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Flash { path, error } => write!(f, "the flash {} cannot be used: {error}", path.display()),
+            Self::Flash { path, error } if error.kind() == io::ErrorKind::NotFound => {
+                write!(
+                    f,
+                    "the flash {} cannot be made: its folder is not there; make that first",
+                    path.display()
+                )
+            }
+            Self::Flash { path, error } => write!(
+                f,
+                "the flash {} cannot be used: {error}; name the flash of a device, or a file that is not there yet (--flash)",
+                path.display()
+            ),
             Self::FlashInUse { path } => write!(
                 f,
                 "another device runs on the flash {}; end it, or give this one a flash of its own (--flash)",
@@ -67,6 +80,11 @@ impl fmt::Display for DeviceError {
             ),
             Self::Layout(error) => error.fmt(f),
             Self::FactorySignature(error) => write!(f, "the signature of the factory image is none: {error}"),
+            Self::FactoryRefused(error) => write!(
+                f,
+                "the factory image may not be started, and no flash was made of it: {error}; is --trust the key that signed it \
+                 (`buoy fw verify` tells)?"
+            ),
             Self::FactoryImage(error) => write!(f, "the factory image does not fit into the flash: {error}"),
             Self::Account(error) => error.fmt(f),
             Self::Boot(error) => write!(

@@ -68,7 +68,7 @@ struct Image<'d> {
     links: Vec<(u64, Link)>,
     links_opened: u64,
     /// Servers that cannot be reached, until the engine is told.
-    unreachable: Vec<(ServerSlot, String)>,
+    unreachable: Vec<(ServerSlot, DeviceEvent)>,
     fetch: Option<Fetching>,
     /// The number of the last fetch by HTTP: what earlier ones say is passed over.
     http_fetch: u64,
@@ -274,8 +274,8 @@ impl<'d> Image<'d> {
             }
             self.drive_fetch(now);
             self.settle_links(now);
-            if let Some((slot, why)) = self.unreachable.pop() {
-                self.show(DeviceEvent::HandshakeFailed { why });
+            if let Some((slot, event)) = self.unreachable.pop() {
+                self.show(event);
                 self.client.set_unreachable(now, slot, &mut self.body.all());
                 continue;
             }

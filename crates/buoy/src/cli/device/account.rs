@@ -68,6 +68,11 @@ impl AccountArgs {
         if self.has_keys() && !uris.into_iter().flatten().any(is_secured) {
             bail!("keys are given, but no server with a coaps:// URI to use them at");
         }
+        if !self.has_keys() && (self.psk_identity.is_some() || self.server_name.is_some()) {
+            bail!(
+                "--psk-identity and --server-name are of use only with keys: add --psk-key-file, or --key with the server's key"
+            );
+        }
         let trust_store = self.trust_store.as_deref().map(read_trust_store).transpose()?.unwrap_or_default();
         let account = |uri: &str| self.account(uri, endpoint, &trust_store);
         Ok(Accounts {
@@ -124,7 +129,8 @@ impl AccountArgs {
         };
         let key = hex::decode(text.reveal().trim()).map(Zeroizing::new);
         let key = key.filter(|key| !key.is_empty());
-        key.context("the shared key must be hexadecimal digits, two for a byte").map(Some)
+        key.context("the shared key (--psk-key, --psk-key-file) must be hexadecimal digits, two for a byte")
+            .map(Some)
     }
 
     fn asymmetric(

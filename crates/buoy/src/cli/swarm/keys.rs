@@ -89,7 +89,7 @@ impl KeyArgs {
 
     fn secret(&self) -> anyhow::Result<Vec<u8>> {
         let secret =
-            self.psk_secret.as_ref().context("devices need keys: add --psk-secret or --credentials")?;
+            self.psk_secret.as_ref().context("devices need keys: add --psk-secret HEX (any hexadecimal digits, the same for the server and the swarm) or, to run, --credentials FILE")?;
         let secret = hex::decode(secret.reveal()).filter(|secret| !secret.is_empty());
         secret.context("--psk-secret must be hexadecimal digits, two for a byte")
     }

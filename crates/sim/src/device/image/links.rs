@@ -65,7 +65,11 @@ impl Image<'_> {
             let Some(account) = self.account(slot) else { return };
             match self.open_link(slot, &account, Keep::Session) {
                 Ok(opened) => self.links.push(opened),
-                Err(error) => self.unreachable.push((slot, error.to_string())),
+                Err(error) => {
+                    let event =
+                        DeviceEvent::Unreachable { uri: account.uri.to_string(), why: error.to_string() };
+                    self.unreachable.push((slot, event));
+                }
             }
         }
         if let Some((_, link)) = self.links.iter_mut().find(|(_, link)| link.slot() == slot) {
@@ -76,7 +80,7 @@ impl Image<'_> {
     pub(super) fn settle_links(&mut self, now: Instant) {
         for (_, link) in &mut self.links {
             if let Err(Unreachable(why)) = link.settle(now, &mut self.rng, &self.vault) {
-                self.unreachable.push((link.slot(), why));
+                self.unreachable.push((link.slot(), DeviceEvent::HandshakeFailed { why }));
             }
         }
     }
