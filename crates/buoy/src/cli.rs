@@ -12,6 +12,7 @@ mod keyfile;
 mod keys;
 mod logging;
 mod serve;
+mod signal;
 mod signature_names;
 mod store;
 #[cfg(target_os = "linux")]
@@ -100,6 +101,12 @@ pub(crate) fn run() -> ExitCode {
             ctl::Exit::of(&error).into()
         }
     }
+}
+
+/// Whether somebody could type this.
+fn is_command_line(line: &str) -> bool {
+    let result = Cli::try_parse_from(line.split(' '));
+    result.inspect_err(|error| tracing::error!("{line}: {error}")).is_ok()
 }
 
 /// `buoy ctl devices | head -1`: who reads no more ends the program without a word, as other programs do.

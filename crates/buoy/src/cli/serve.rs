@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use super::logging::{self, LogFormat};
+use super::signal::Stop;
 use buoy_services::identity::Files as IdentityFiles;
 use buoy_services::listen::{ListedPort, Listen, PublicHost};
 use buoy_services::server::Settings;
@@ -353,20 +354,8 @@ fn check(settings: &Settings, ports: &HttpPorts) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[cfg(unix)]
+/// A terminal that is closed ends the server as a stop does: nothing that was asked for is cut off.
 async fn stop_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    // A terminal that is closed ends the server as a stop does: nothing that was asked for is cut off.
-    let mut hang_up = signal(SignalKind::hangup())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result,
-        _ = terminate.recv() => Ok(()),
-        _ = hang_up.recv() => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-async fn stop_signal() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+    Stop::listen()?.come().await;
+    Ok(())
 }

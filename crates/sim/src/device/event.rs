@@ -102,8 +102,15 @@ pub enum DeviceEvent {
         /// How many bytes are there already.
         at: u32,
     },
-    /// So many bytes are there.
-    Progress(u32),
+    /// A slot fills: told every 16 KiB, and when the image is whole and good.
+    Progress {
+        /// How many bytes are there.
+        bytes: u32,
+        /// How many there will be, if that is known.
+        total: Option<u32>,
+        /// The slot.
+        slot: Slot,
+    },
     /// A package cannot be fetched.
     DownloadFailed {
         /// Why.
@@ -164,7 +171,10 @@ impl fmt::Display for DeviceEvent {
             Self::Deregistered => f.write_str("DEREGISTERED"),
             Self::Download { uri, from } => write!(f, "DOWNLOAD {uri} from {from}"),
             Self::Resume { at } => write!(f, "RESUME at byte {at}"),
-            Self::Progress(bytes) => write!(f, "PROGRESS {bytes}"),
+            Self::Progress { bytes, total: Some(total), slot } => {
+                write!(f, "PROGRESS {bytes} of {total} in {slot}")
+            }
+            Self::Progress { bytes, total: None, slot } => write!(f, "PROGRESS {bytes} in {slot}"),
             Self::DownloadFailed { why } => write!(f, "DOWNLOAD_FAILED {why}"),
             Self::DownloadCancelled => f.write_str("DOWNLOAD_CANCELLED"),
             Self::UpdateFailed { result, signatures } => {

@@ -74,6 +74,8 @@ struct Image<'d> {
     http_fetch: u64,
     /// Under which names a signature has been looked for.
     signature_names: Vec<String>,
+    /// The slot that fills, and the last step that was told of it.
+    filled: Option<(Slot, u32)>,
     /// The last result that was told.
     told: UpdateResult,
     inputs: Sender<Input>,
@@ -168,6 +170,7 @@ impl<'d> Image<'d> {
             fetch: None,
             http_fetch: 0,
             signature_names: Vec::new(),
+            filled: None,
             told: UpdateResult::Initial,
             inputs,
             behaviour,
@@ -291,6 +294,7 @@ impl<'d> Image<'d> {
         if let Some(on) = self.body.switched() {
             self.show(DeviceEvent::Light { on });
         }
+        self.tell_progress();
         self.tell_result();
         Ok(ControlFlow::Continue(()))
     }

@@ -16,7 +16,7 @@ use crate::device::link::{Keep, Link, MTU, Unreachable};
 use crate::random::{Rng, rng};
 
 /// A download is told in steps of so many bytes.
-const PROGRESS_STEP: u32 = 64 << 10;
+const PROGRESS_STEP: u32 = 16 << 10;
 
 /// A package on its way by CoAP.
 pub(super) struct Fetching {
@@ -93,7 +93,7 @@ impl Image<'_> {
             let length = fetch.handle_datagram(now, message, &mut self.body.firmware, &mut context, &mut out);
             self.send_fetching(now, &out[..length]);
         }
-        self.tell_progress(before);
+        self.tell_resumption(before);
     }
 
     fn send_fetching(&mut self, now: Instant, message: &[u8]) {
@@ -163,13 +163,27 @@ impl Image<'_> {
         }
     }
 
-    /// Tells each step of a download, and that it goes on where it was: no block is so large as what was in the flash already.
-    fn tell_progress(&self, before: u32) {
+    /// Tells that a download goes on where it was: no block is so large as what was in the flash already.
+    fn tell_resumption(&self, before: u32) {
         let now = self.downloaded();
         if now > before + MTU as u32 {
             self.show(DeviceEvent::Resume { at: now });
-        } else if now / PROGRESS_STEP > before / PROGRESS_STEP {
-            self.show(DeviceEvent::Progress(now / PROGRESS_STEP * PROGRESS_STEP));
+        }
+    }
+
+    /// Tells how a slot fills, however the package comes.
+    pub(super) fn tell_progress(&mut self) {
+        let filling = self.body.firmware.target_mut().filling();
+        let Some((slot, bytes, total)) = filling else {
+            self.filled = None;
+            return;
+        };
+        let is_whole = total == Some(bytes);
+        let step = if is_whole { u32::MAX } else { bytes / PROGRESS_STEP };
+        let before = self.filled.replace((slot, step));
+        if step > 0 && before != Some((slot, step)) {
+            let bytes = if is_whole { bytes } else { step * PROGRESS_STEP };
+            self.show(DeviceEvent::Progress { bytes, total, slot });
         }
     }
 
