@@ -48,10 +48,15 @@ impl Device {
     /// # Errors
     /// [`DeviceError`]: there is no flash, none can be made, or another device has it.
     pub fn start(settings: DeviceSettings, output: Arc<dyn Output>) -> Result<Self, DeviceError> {
-        let boot_loader = BootLoader::new(settings, output)?;
+        let boot_loader = BootLoader::new(settings, output.clone())?;
         let switch = boot_loader.switch();
         let thread = std::thread::Builder::new().name("boot".to_owned());
-        let thread = thread.spawn(move || boot_loader.run()).map_err(DeviceError::Thread)?;
+        let run = move || {
+            let result = boot_loader.run();
+            // Nobody may look at the result for a long time.
+            result.inspect_err(|error| output.show(&DeviceEvent::Dead { why: error.to_string() }))
+        };
+        let thread = thread.spawn(run).map_err(DeviceError::Thread)?;
         Ok(Self { switch, thread: Some(thread) })
     }
 

@@ -139,8 +139,10 @@ fn an_image_that_nobody_trusts_is_not_started() {
     assert!(Device::is_blank(&settings.flash), "no flash is made of it");
 
     run_once(settings);
-    let (device, _) = start(distrusting);
-    // It ends by itself: cutting its power only collects the reason.
+    let (device, transcript) = start(distrusting);
+    let is_dead = |event: &DeviceEvent| matches!(event, DeviceEvent::Dead { .. });
+    assert!(transcript.wait_for(PATIENCE, is_dead).is_some(), "{:?}", transcript.events());
+    // It ended by itself: cutting its power only collects the reason.
     let error = device.cut_power().unwrap_err();
     assert!(matches!(error, DeviceError::Boot(_)), "{error}");
 }

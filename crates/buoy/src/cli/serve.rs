@@ -226,6 +226,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     };
     check(&settings, &ports)?;
     if let (Some(_), StorePlace::Folder(folder)) = (&store, &settings.store)
+        && *folder != settings.data
         && !folder.is_dir()
     {
         // It is not shown: a URL that is misspelt may have a password in it.

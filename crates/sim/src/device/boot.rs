@@ -28,8 +28,8 @@ use super::settings::{DeviceSettings, FactoryImage};
 const WATCHDOG: Duration = Duration::from_secs(3);
 /// A confirmed image that crashes is started again, as on a chip, but not in a tight loop.
 const AFTER_CRASH: Duration = Duration::from_secs(1);
-/// An image that is switched off ends within so long; HTTP and name resolution may hold it up.
-const LAST_WORDS: Duration = Duration::from_secs(10);
+/// An image that is switched off ends within so long: a disk that is slow to flush, or the resolution of a name, may hold it up.
+const LAST_WORDS: Duration = Duration::from_secs(60);
 /// The engine and its messages lie on the stack.
 const STACK: usize = 8 << 20;
 
@@ -85,7 +85,7 @@ impl BootLoader {
                 Ended::Exit(Exit::PowerOff) => return Ok(()),
                 Ended::Exit(Exit::Reboot) => self.show(DeviceEvent::Reboot),
                 Ended::Exit(Exit::FactoryReset) => self.show(DeviceEvent::FactoryReset),
-                Ended::Hung => self.show(DeviceEvent::Watchdog(WATCHDOG)),
+                Ended::Hung => {}
                 Ended::Crashed(how) => {
                     self.show(DeviceEvent::Crash { how });
                     if !on_trial && self.is_switched_off_within(AFTER_CRASH) {
@@ -110,6 +110,8 @@ impl BootLoader {
                 }
                 // This boot loader has a sender of its own.
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    // It is told at once: the end of the image may take a while.
+                    self.show(DeviceEvent::Watchdog(WATCHDOG));
                     let left = self.switch_off(&inputs, thread)?;
                     return Ok(left.unwrap_or(Ended::Hung));
                 }

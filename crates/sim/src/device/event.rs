@@ -33,6 +33,11 @@ pub enum DeviceEvent {
     },
     /// The image said nothing for so long, and was ended.
     Watchdog(Duration),
+    /// The device runs no more, for this reason.
+    Dead {
+        /// Why.
+        why: String,
+    },
     /// The flash has settings of its own, which hold in place of one that was given.
     Kept {
         /// Which one, as it is called on the command line.
@@ -146,6 +151,7 @@ impl fmt::Display for DeviceEvent {
             Self::Watchdog(silence) => {
                 write!(f, "WATCHDOG the image said nothing for {} s", silence.as_secs())
             }
+            Self::Dead { why } => write!(f, "DEAD {why}"),
             Self::Kept { setting, given, kept } => write!(
                 f,
                 "KEPT {setting} is {kept}, as the flash and the state beside it say, and not {given}: to change it, write it from a \
