@@ -45,6 +45,8 @@ pub(super) enum State {
 pub struct Seen<P, R> {
     pub(super) peer: P,
     pub(super) message_id: u16,
+    /// Of the message's code and token.
+    pub(super) mark: u16,
     pub(super) answer: Answer<R>,
 }
 

@@ -1,8 +1,9 @@
 //! What peers ask of this side: requests, their duplicates, and the replies to them.
 
-use core::hash::Hash;
+use core::hash::{Hash, Hasher};
 
 use super::entries::{Answer, Exchange, Seen};
+use super::mixer::Mixer;
 use super::{Endpoint, MessageIds, Received, Request, acknowledge, answered, is_processed, put};
 use crate::buffer::Buffer;
 use crate::number::{Code, OptionNumber};
@@ -78,11 +79,10 @@ where
         message: Message<'d>,
         out: &mut [u8],
     ) -> Received<'d, P> {
-        let message_id = message.message_id();
-        if let Some(slot) = self.find_seen(peer, message_id) {
+        if let Some(slot) = self.find_seen(peer, &message) {
             return self.answer_duplicate(slot, message, out);
         }
-        let slot = self.remember(now, peer, message_id, Answer::Pending);
+        let slot = self.remember(now, peer, &message, Answer::Pending);
         let request = Request { peer, message, slot };
         match message.check_critical(is_processed) {
             Ok(()) => Received::Request(request),
@@ -121,9 +121,21 @@ where
         }
     }
 
-    pub(super) fn find_seen(&self, peer: P, message_id: u16) -> Option<Slot> {
-        let hash = self.hash(&peer, message_id);
-        self.seen.find(hash, |seen| seen.peer == peer && seen.message_id == message_id)
+    /// The earlier message of which this is a duplicate (RFC 7252 section 4.5). A duplicate has the same code and token as well: a device
+    /// that starts anew may use ids again that it used shortly before, and what it asks then is not to be answered by what it was told.
+    pub(super) fn find_seen(&self, peer: P, message: &Message<'_>) -> Option<Slot> {
+        let (message_id, mark) = (message.message_id(), self.mark(message));
+        let is_same =
+            |seen: &Seen<P, R>| seen.peer == peer && seen.message_id == message_id && seen.mark == mark;
+        self.seen.find(self.hash(&peer, message_id), is_same)
+    }
+
+    /// Tells messages with the same id apart. Of those that are no duplicates, one in 65,536 is taken for one.
+    fn mark(&self, message: &Message<'_>) -> u16 {
+        let mut mixer = Mixer(self.hash_key);
+        mixer.write_u8(message.code().to_byte());
+        mixer.write(message.token());
+        (mixer.finish() >> 48) as u16
     }
 
     fn seen_of(&mut self, request: &Request<'_, P>) -> Option<&mut Seen<P, R>> {
@@ -138,9 +150,10 @@ where
         &mut self,
         now: Instant,
         peer: P,
-        message_id: u16,
+        message: &Message<'_>,
         answer: Answer<R>,
     ) -> Option<Slot> {
+        let (message_id, mark) = (message.message_id(), self.mark(message));
         while let Some((oldest, deadline)) = self.seen.earliest() {
             if deadline > now && self.seen.len() < self.seen.capacity() {
                 break;
@@ -149,7 +162,7 @@ where
         }
         let hash = self.hash(&peer, message_id);
         let deadline = now.after(self.parameters.exchange_lifetime);
-        self.seen.insert(hash, deadline, Seen { peer, message_id, answer }).ok()
+        self.seen.insert(hash, deadline, Seen { peer, message_id, mark, answer }).ok()
     }
 
     /// Keeps a reply for duplicates of its request. One that is too large is kept without its payload, or, where the

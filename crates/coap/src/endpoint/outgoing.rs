@@ -284,7 +284,7 @@ where
         out: &mut [u8],
     ) -> Received<'d, P> {
         let confirmable = message.kind() == Kind::Confirmable;
-        if confirmable && self.find_seen(peer, message.message_id()).is_some() {
+        if confirmable && self.find_seen(peer, &message).is_some() {
             return answered(out, &acknowledge(message.message_id()));
         }
         let slot = self.exchanges.find(self.hash(&peer, 0), |exchange| {
@@ -297,7 +297,7 @@ where
             return Received::Unmatched(message);
         };
         let answer = if confirmable {
-            self.remember(now, peer, message.message_id(), Answer::Acknowledged);
+            self.remember(now, peer, &message, Answer::Acknowledged);
             put(out, &acknowledge(message.message_id()))
         } else {
             0
