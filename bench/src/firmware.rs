@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
-use buoy_net::udp::crowd::Crowd;
+use buoy_sim::crowd::Crowd;
 
 use crate::http;
 

@@ -8,8 +8,8 @@ use std::net::{SocketAddr, SocketAddrV4, TcpListener};
 use anyhow::{Context, Result, bail};
 use buoy_coap::number::{Code, OptionNumber};
 use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
-use buoy_net::udp::crowd::Crowd;
 use buoy_net::udp::{self, Receiver, Ways, send_batch};
+use buoy_sim::crowd::Crowd;
 use mio::{Events, Interest, Poll, Token};
 
 /// As long as Buoy's.

@@ -11,7 +11,7 @@ use buoy_dtls::config::{ClientConfig, ClientCredentials, OwnKey, Psk, ServerTrus
 use buoy_dtls::crypto::{AwsLc, PublicKey};
 use buoy_dtls::suite::CipherSuite;
 use buoy_dtls::{Client, Connection, Context, Datagram};
-use buoy_net::udp::crowd::Crowd;
+use buoy_sim::crowd::Crowd;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 

@@ -14,26 +14,28 @@ use crate::secrets;
 
 /// The edges that are allowed. A new one needs a decision record in docs/adr.
 const EDGES: &[(&str, &[&str])] = &[
-    ("buoy", &["services", "http", "api", "net", "store", "client", "ota", "dtls", "lwm2m", "coap"]),
+    ("buoy", &["services", "http", "api", "store", "sim", "files", "client", "ota", "dtls", "lwm2m", "coap"]),
     // Leshan's dialect speaks of requests and answers as the engine does.
     ("http", &["services", "api", "server", "lwm2m", "coap"]),
-    ("services", &["server", "fleet", "store", "net", "dtls", "ota", "lwm2m", "coap", "api"]),
-    ("net", &["server", "client", "dtls", "coap"]),
-    ("store", &["lwm2m", "fleet"]),
+    ("services", &["server", "fleet", "store", "net", "files", "dtls", "ota", "lwm2m", "coap", "api"]),
+    ("net", &["server", "dtls", "coap", "time"]),
+    ("store", &["lwm2m", "fleet", "files"]),
     ("fleet", &["lwm2m", "time"]),
     ("api", &["lwm2m"]),
     ("server", &["lwm2m", "coap"]),
+    ("sim", &["client", "files", "dtls", "ota", "lwm2m", "coap", "time"]),
     ("client", &["lwm2m", "coap", "ota"]),
     ("lwm2m", &["coap"]),
     ("coap", &["time"]),
     ("dtls", &["time"]),
     ("time", &[]),
     ("ota", &[]),
+    ("files", &[]),
     ("embedded", &["client", "dtls", "ota"]),
     // For tests: it pairs engines, and any crate's tests may use it.
     ("testkit", &["client", "server", "lwm2m", "coap", "dtls", "ota"]),
     // Measures from outside: sockets and messages are all it shares.
-    ("bench", &["net", "dtls", "coap"]),
+    ("bench", &["net", "sim", "dtls", "coap"]),
     ("xtask", &[]),
 ];
 

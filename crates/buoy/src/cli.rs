@@ -12,12 +12,11 @@ mod keyfile;
 mod keys;
 mod logging;
 mod serve;
+mod signal;
 mod signature_names;
 mod store;
 #[cfg(target_os = "linux")]
 mod swarm;
-mod tunnel;
-mod uri;
 
 use std::process::ExitCode;
 
@@ -81,7 +80,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Ca(args) => ca::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::Demo(args) => demo::run(&args),
-        Command::Device(args) => device::run(*args),
+        Command::Device(args) => device::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "buoy", &mut std::io::stdout());
             Ok(())
@@ -102,6 +101,12 @@ pub(crate) fn run() -> ExitCode {
             ctl::Exit::of(&error).into()
         }
     }
+}
+
+/// Whether somebody could type this.
+fn is_command_line(line: &str) -> bool {
+    let result = Cli::try_parse_from(line.split(' '));
+    result.inspect_err(|error| tracing::error!("{line}: {error}")).is_ok()
 }
 
 /// `buoy ctl devices | head -1`: who reads no more ends the program without a word, as other programs do.

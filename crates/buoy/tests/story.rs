@@ -2,7 +2,13 @@
 
 mod common;
 
+#[cfg(unix)]
+use std::io::{BufRead, BufReader};
+#[cfg(unix)]
+use std::net::TcpStream;
 use std::process::Command;
+#[cfg(unix)]
+use std::process::Stdio;
 
 use common::{buoy, store_flags};
 
@@ -12,6 +18,15 @@ fn the_demo_holds_every_step_from_registration_to_a_power_cut_in_a_download() {
     let output = buoy().args(["demo", "--once"]).args(store_flags(folder.path())).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!told.contains('\u{1b}'), "no colour without a terminal: {told}");
+    for shown in [
+        "$ buoy ctl update buoy-1 release-1.1.0.bin",
+        "factory [1.0.0]  ota_0 [▶ 1.1.0]",
+        "ota_1 [✗ 1.2.0]",
+        "ota_1 [▶ 1.4.0]",
+    ] {
+        assert!(told.contains(shown), "{shown}: {told}");
+    }
     for step in [
         "two devices are claimed",
         "they are bootstrapped",
@@ -27,6 +42,34 @@ fn the_demo_holds_every_step_from_registration_to_a_power_cut_in_a_download() {
     ] {
         assert!(told.contains(step), "{step}: {told}");
     }
+}
+
+/// The demo shows commands that can be typed; that each is one is checked when it is shown (`Screen::command`).
+#[cfg(unix)]
+#[test]
+fn the_demo_shows_commands_and_leaves_nothing_behind_when_it_is_interrupted() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut demo = buoy()
+        .args(["demo", "--once"])
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut next =
+        |start: &str| lines.find(|line| line.trim_start().starts_with(start)).expect("an end of the demo");
+    let server = next("The server runs").rsplit_once("http://").unwrap().1.to_owned();
+    next("$ buoy ctl credentials add buoy-1");
+    next("$ buoy ctl devices");
+    // In the middle of the story: devices are registered.
+    let is_there = || std::fs::read_dir(temporary.path()).unwrap().count();
+    assert_eq!((is_there(), TcpStream::connect(&server).is_ok()), (1, true));
+
+    let interrupted = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    assert_eq!(demo.wait().unwrap().code(), Some(130));
+    assert_eq!((is_there(), TcpStream::connect(&server).is_ok()), (0, false));
 }
 
 #[test]

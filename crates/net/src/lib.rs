@@ -4,7 +4,6 @@
 //! and its engine; [`supervision`] sees to it that no thread ends in silence; [`udp`] moves datagrams in batches; [`clock`] turns the system's time into the engines'.
 
 pub mod bootstrap;
-pub mod clock;
 pub mod directory;
 mod mailbox;
 pub mod secure;
@@ -12,3 +11,5 @@ mod sessions;
 pub mod shard;
 pub mod supervision;
 pub mod udp;
+
+pub use buoy_time::clock;

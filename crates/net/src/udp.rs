@@ -3,8 +3,6 @@
 //! On Linux a batch is one system call each way (`recvmmsg`, `sendmmsg`); elsewhere it is a loop over single calls.
 
 #[cfg(target_os = "linux")]
-pub mod crowd;
-#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod portable;

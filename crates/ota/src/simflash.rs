@@ -251,7 +251,7 @@ impl FileFlash {
         if bytes.len() != len as usize {
             return Err(std::io::Error::new(
                 std::io::ErrorKind::InvalidData,
-                "the flash file has another length",
+                format!("it has {} bytes, and a flash {len}", bytes.len()),
             ));
         }
         Ok(Self { flash: SimFlash::from_bytes(bytes), file })

@@ -5,11 +5,11 @@ pub mod commands;
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, bail};
+use buoy_files::Access;
 use buoy_lwm2m::text::{harmless, is_harmless};
 use buoy_ota::container::Proof;
 use buoy_ota::host::{self, inspect};
@@ -133,18 +133,7 @@ impl Library {
 
     /// Writes an image to the disk, whole or not at all.
     fn write(&self, digest: &str, bytes: &[u8]) -> anyhow::Result<()> {
-        let (path, part) = (self.path(digest), self.path(&format!("{digest}.part")));
-        let write = || -> std::io::Result<()> {
-            let mut file = fs::File::create(&part)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&part, &path)?;
-            fs::File::open(&self.folder)?.sync_all()
-        };
-        let written = write().inspect_err(|_| {
-            // What is there of it takes room that is wanted now.
-            let _ = fs::remove_file(&part);
-        });
+        let written = buoy_files::replace(&self.path(digest), bytes, Access::Owner);
         written.with_context(|| format!("the image cannot be written to {}", self.folder.display()))
     }
 

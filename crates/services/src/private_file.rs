@@ -1,15 +1,16 @@
 //! Files that only their owner may read: keys. Written whole or not at all, even if the power goes.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 
 use anyhow::{Context, bail};
+use buoy_files::Access;
 use zeroize::Zeroizing;
 
 /// Writes a file that must not be there yet.
 pub fn create(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    match write_new(path, bytes) {
+    match buoy_files::create(path, bytes, Access::Owner) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             bail!(
                 "{} is there already, and is not overwritten; move it away, or choose another place",
@@ -22,27 +23,8 @@ pub fn create(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 /// Writes a file in place of what is there: a reader sees either the old one or the new one.
 pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let replaced = || {
-        // What an earlier run left when it was interrupted.
-        if let Err(error) = fs::remove_file(&beside)
-            && error.kind() != ErrorKind::NotFound
-        {
-            return Err(error);
-        }
-        write_new(&beside, bytes)?;
-        fs::rename(&beside, path)?;
-        sync_folder_of(path)
-    };
-    replaced().with_context(|| format!("{} cannot be written", path.display()))
-}
-
-/// Makes the name of a file outlive a power cut.
-pub fn sync_folder_of(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    let replaced = buoy_files::replace(path, bytes, Access::Owner);
+    replaced.with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// Takes a file or a folder, if it is there, from everybody but its owner. Folders of earlier versions were open to others.
@@ -64,7 +46,7 @@ pub fn make_private(path: &Path) -> std::io::Result<()> {
 
 /// Makes an empty file for its owner alone, unless it is there; then it is made private.
 pub fn create_empty(path: &Path) -> std::io::Result<()> {
-    match write_new(path, b"") {
+    match buoy_files::create(path, b"", Access::Owner) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => make_private(path),
         result => result,
     }
@@ -105,17 +87,6 @@ fn check_private(path: &Path) -> anyhow::Result<()> {
 #[cfg(not(unix))]
 fn check_private(_: &Path) -> anyhow::Result<()> {
     Ok(())
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    sync_folder_of(path)
 }
 
 #[cfg(all(test, unix))]

@@ -288,16 +288,19 @@ pub(crate) fn copy_to_file(
     target: &Path,
     is_wanted: impl Fn(&str) -> bool,
 ) -> Result<(), StoreError> {
+    use buoy_files::{Access, Draft};
+
     // Until it is whole it has another name.
-    let part = target.with_extension("part");
-    let mut to = Sqlite::open(&part)?.rows()?;
+    let fails =
+        |error: std::io::Error| StoreError::Open { path: target.to_owned(), cause: error.to_string().into() };
+    let draft = Draft::new(target, Access::Owner).map_err(fails)?;
+    let mut to = Sqlite::open(draft.path())?.rows()?;
     for table in TABLES.iter().filter(|table| is_wanted(table.name)) {
         copy(from, &mut to, table)?;
     }
     to.finish()?;
     drop(to);
-    std::fs::rename(&part, target)
-        .map_err(|error| StoreError::Open { path: target.to_owned(), cause: error.to_string().into() })
+    draft.commit().map_err(fails)
 }
 
 fn copy(from: &dyn Rows, to: &mut dyn Rows, table: &Table) -> Result<Sum, StoreError> {

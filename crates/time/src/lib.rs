@@ -1,8 +1,11 @@
 //! Time as the engines see it: a count of milliseconds that the shell passes in.
 
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used))]
+
+#[cfg(feature = "std")]
+pub mod clock;
 
 use core::ops::{Add, Sub};
 use core::time::Duration;

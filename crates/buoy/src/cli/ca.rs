@@ -154,12 +154,7 @@ impl Pair {
     }
 
     fn write_certificate(&self, pem: &str) -> anyhow::Result<()> {
-        let write = || {
-            use std::io::Write;
-            let mut file = std::fs::File::create_new(&self.certificate)?;
-            file.write_all(pem.as_bytes())?;
-            file.sync_all()
-        };
-        write().with_context(|| format!("{} cannot be written", self.certificate.display()))
+        let written = buoy_files::create(&self.certificate, pem.as_bytes(), buoy_files::Access::Everybody);
+        written.with_context(|| format!("{} cannot be written", self.certificate.display()))
     }
 }

@@ -1,20 +1,31 @@
-//! `buoy demo`: the whole story on one machine, narrated. Server and devices are processes of this program; what the demo does, it does
-//! through the REST interface, as anybody could.
+//! `buoy demo`: the whole story on one machine, narrated. The server is a process of this program, the devices run in this one; what
+//! the demo does, it does through the REST interface, and each step shows the `buoy ctl` line by which anybody can do the same.
 
 mod cast;
+mod screen;
+mod slots;
+mod stage;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use buoy_api::client::{Client, ClientError};
 use buoy_api::{Delivery, DeviceState, Firmware, Registration, StartUpdate, Update};
-use buoy_lwm2m::text::harmless;
+use buoy_sim::device::DeviceEvent;
 use serde_json::{Value, json};
 
-use cast::{Cast, Device};
+use cast::{Cast, Device, Ports};
+use screen::Screen;
+use slots::Flash;
+use stage::Stage;
 
 /// How long any one thing may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Where `buoy ctl` looks for a server by itself.
+const USUAL_HTTP: &str = "http://127.0.0.1:8080";
+/// When power is cut in a download.
+const CUT_AT: u32 = 256 << 10;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -28,64 +39,144 @@ pub(crate) struct Args {
 
 /// Plays the story.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let stage = Stage::set_up()?;
+    let played = play(args, &stage);
+    stage.clear();
+    played
+}
+
+fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {
     let started = Instant::now();
-    let cast = Cast::assemble(args.store.as_deref())?;
+    let ports = if args.once { Ports::Any } else { Ports::Usual };
+    let cast = Cast::assemble(stage.clone(), args.store.as_deref(), ports)?;
     let client = Client::new(&cast.http);
-    say(&format!(
+    let mut screen = Screen::of_terminal();
+    introduce(&mut screen, &cast);
+    let flash = Arc::new(Flash::default());
+    let mut story = Story { client: &client, cast: &cast, screen, steps: 0 };
+    let told = tell(&mut story, &flash);
+    if told.is_err() {
+        story.screen.gap();
+        story.screen.line("   What the devices told last:");
+        cast.last_events().iter().for_each(|event| story.screen.detail(event));
+    }
+    let devices = told?;
+
+    let Story { mut screen, steps, .. } = story;
+    screen.gap();
+    screen.line(&format!("All {steps} steps held, in {} s.", started.elapsed().as_secs()));
+    if !args.once {
+        stage.story_is_over();
+        propose(&mut screen);
+        // A signal clears the stage, and ends the program.
+        loop {
+            std::thread::park();
+        }
+    }
+    devices.into_iter().try_for_each(Device::cut_power)
+}
+
+fn introduce(screen: &mut Screen, cast: &Cast) {
+    screen.line(&format!(
         "The server runs: CoAP over DTLS at {}, bootstrap at {}, REST at {}",
         cast.coaps, cast.bootstraps, cast.http
     ));
-    let mut story = Story { client: &client, steps: 0 };
+    screen.line("Each step shows the command that does the same; to type it in another terminal, first:");
+    screen.line(&format!("   $ cd {}", cast.folder().display()));
+    if cast.http != USUAL_HTTP {
+        screen.line(&format!("   $ export BUOY_SERVER={}", cast.http));
+    }
+}
+
+fn propose(screen: &mut Screen) {
+    screen.gap();
+    screen.line("Server and devices run on until Ctrl-C. What to try next, in another terminal:");
+    for (line, what) in NEXT {
+        screen.gap();
+        screen.line(&format!("   {what}"));
+        screen.command(line);
+    }
+    screen.gap();
+    screen.line(
+        "For devices and firmware of your own: `buoy serve --help`, `buoy device --help`, `buoy fw --help`.",
+    );
+}
+
+/// What is worth a look.
+const NEXT: &[(&str, &str)] = &[
+    ("buoy ctl devices", "who is registered, and what each device has:"),
+    ("buoy ctl observe buoy-1 /3303/0/5700 --count 5", "a value that is followed live:"),
+    (
+        "buoy ctl execute buoy-1 /3/0/4",
+        "a reboot: the device comes back with its DTLS session, without a handshake:",
+    ),
+    ("buoy ctl bootstrap trigger buoy-1", "a new key for a device that nobody visits:"),
+    (
+        "buoy ctl update buoy-2 release-1.1.0.bin",
+        "an update of the device that sleeps: it takes a few of its contacts:",
+    ),
+    ("buoy ctl audit", "who changed what:"),
+    ("buoy ctl events", "all that happens, as it happens:"),
+];
+
+/// The devices at the end of the story.
+fn tell(story: &mut Story<'_>, flash: &Arc<Flash>) -> anyhow::Result<Vec<Device>> {
+    let cast = story.cast;
     story.step("two devices are claimed by the keys that they leave the factory with", claim)?;
-    let mut buoy1 = cast.device("buoy-1", &[])?;
-    let buoy2 = cast.device("buoy-2", &["--queue", "--awake", "2"])?;
-    story.step("they are bootstrapped: each gets a key of its own, which nobody has typed", |client| {
-        buoy1.wait_for_line("BOOTSTRAPPED", PATIENCE)?;
-        buoy2.wait_for_line("BOOTSTRAPPED", PATIENCE)?;
-        minted(client)
+    let buoy1 = cast.device("buoy-1", false, flash)?;
+    let buoy2 = cast.device("buoy-2", true, &Arc::default())?;
+    story.step("they are bootstrapped: each gets a key of its own, which nobody has typed", |act| {
+        for device in [&buoy1, &buoy2] {
+            device.wait_for("the end of its bootstrap", PATIENCE, |it| *it == DeviceEvent::Bootstrapped)?;
+        }
+        act.command("buoy ctl credentials list --purpose lwm2m");
+        minted(act.client)
     })?;
-    story.step("they register over DTLS, one of them sleeps between its contacts", |client| {
-        let first = wait_for("buoy-1", || registration(client, "buoy-1"))?;
-        let second = wait_for("buoy-2", || registration(client, "buoy-2"))?;
+    story.step("they register over DTLS, one of them sleeps between its contacts", |act| {
+        act.command("buoy ctl devices");
+        let first = wait_for("buoy-1", || registration(act.client, "buoy-1"))?;
+        let second = wait_for("buoy-2", || registration(act.client, "buoy-2"))?;
         ensure!(first.secure && second.secure, "both should speak over DTLS");
         ensure!(!first.queue_mode && second.queue_mode, "buoy-2 should be in queue mode");
+        act.screen.slots(flash.slots());
         Ok(format!("buoy-1 at {}, buoy-2 at {} (queue mode)", first.address, second.address))
     })?;
-    story.step("reads", |client| {
-        let maker = read(client, "buoy-1", "3/0/0")?;
-        let time = read(client, "buoy-1", "3/0/13")?;
-        let version = read(client, "buoy-1", "3/0/3")?;
+    story.step("reads", |act| {
+        act.command("buoy ctl read buoy-1 /3/0/0 /3/0/13 /3/0/3");
+        let maker = read(act.client, "buoy-1", "3/0/0")?;
+        let time = read(act.client, "buoy-1", "3/0/13")?;
+        let version = read(act.client, "buoy-1", "3/0/3")?;
         ensure!(version == "1.0.0", "buoy-1 should run 1.0.0, and runs {version}");
         Ok(format!("manufacturer {maker}, clock {time} ms, firmware {version}"))
     })?;
-    story.step("a live observation", observe)?;
-    story.step("the light goes on and off", |client| {
+    story.step("a live observation", |act| {
+        act.command("buoy ctl observe buoy-1 /3303/0/5700 --count 3");
+        observe(act.client)
+    })?;
+    story.step("the light goes on and off", |act| {
         for on in [true, false] {
-            write(
-                client,
-                "buoy-1",
-                "3311/0/5850",
-                &json!({"kind": "singleResource", "id": 5850, "value": on}),
-            )?;
-            let is = read(client, "buoy-1", "3311/0/5850")?;
+            act.command(&format!("buoy ctl write buoy-1 /3311/0/5850={on}"));
+            let node = json!({"kind": "singleResource", "id": 5850, "value": on});
+            write(act.client, "buoy-1", "3311/0/5850", &node)?;
+            let is = read(act.client, "buoy-1", "3311/0/5850")?;
             ensure!(is == on, "the light should be {on}, and is {is}");
         }
         Ok("on, off".into())
     })?;
     story.step("an operation waits for the sleeping device, and is delivered when it wakes", wake)?;
-    let good = upload(&client, &cast, "1.1.0")?;
-    story.step("signed 1.1.0 rolls out", |client| {
-        let update = update(client, "buoy-1", &good, Delivery::PullCoap)?;
+    story.step("signed 1.1.0 rolls out", |act| {
+        let good = act.upload("1.1.0")?;
+        let update = act.update("buoy-1", &good, Delivery::PullCoap, flash)?;
         ended(&update, "updated")
     })?;
-    let crashing = upload(&client, &cast, "1.2.0")?;
-    story.step("1.2.0 crashes and is rolled back", |client| {
-        let update = update(client, "buoy-1", &crashing, Delivery::Push)?;
+    story.step("1.2.0 crashes and is rolled back", |act| {
+        let crashing = act.upload("1.2.0")?;
+        let update = act.update("buoy-1", &crashing, Delivery::Push, flash)?;
         ended(&update, "rolled_back")
     })?;
-    let tampered = upload(&client, &cast, "1.3.0")?;
-    story.step("a tampered image is refused", |client| {
-        let update = update(client, "buoy-1", &tampered, Delivery::PullCoap)?;
+    story.step("a tampered image is refused", |act| {
+        let tampered = act.upload("1.3.0")?;
+        let update = act.update("buoy-1", &tampered, Delivery::PullCoap, flash)?;
         ensure!(
             update.detail.contains("result 5"),
             "the refusal should be an integrity failure: {}",
@@ -93,42 +184,94 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         );
         ended(&update, "refused")
     })?;
-    let large = upload(&client, &cast, "1.4.0")?;
-    story.step("power is cut in a download, and it goes on where it stopped", |client| {
-        cut_power(client, &cast, &mut buoy1, &large)
+    let mut after_the_cut = None;
+    story.step("power is cut in a download, and it goes on where it stopped", |act| {
+        let large = act.upload("1.4.0")?;
+        let (device, outcome) = cut_power(act, buoy1, &large, flash)?;
+        after_the_cut = Some(device);
+        Ok(outcome)
     })?;
-
-    println!("\nAll {} steps held, in {} s.", story.steps, started.elapsed().as_secs());
-    if !args.once {
-        println!("The REST interface stays at {}/api/v1/devices until Ctrl-C.", cast.http);
-        wait_for_interrupt()?;
-    }
-    drop((buoy1, buoy2));
-    Ok(())
+    Ok(after_the_cut.into_iter().chain([buoy2]).collect())
 }
 
 struct Story<'a> {
     client: &'a Client,
+    cast: &'a Cast,
+    screen: Screen,
     steps: usize,
+}
+
+/// What a step does.
+struct Act<'s, 'a> {
+    client: &'a Client,
+    cast: &'a Cast,
+    screen: &'s mut Screen,
 }
 
 impl Story<'_> {
     fn step(
         &mut self,
         name: &str,
-        act: impl FnOnce(&Client) -> anyhow::Result<String>,
+        act: impl FnOnce(&mut Act<'_, '_>) -> anyhow::Result<String>,
     ) -> anyhow::Result<()> {
         self.steps += 1;
-        println!("\n{}. {name}", self.steps);
-        let outcome =
-            act(self.client).with_context(|| format!("step {} did not hold: {name}", self.steps))?;
-        println!("   ok: {}", harmless(&outcome));
+        self.screen.step(self.steps, name);
+        let outcome = act(&mut Act { client: self.client, cast: self.cast, screen: &mut self.screen });
+        let outcome = outcome.with_context(|| format!("step {} did not hold: {name}", self.steps))?;
+        self.screen.ok(&outcome);
         Ok(())
     }
 }
 
-fn say(line: &str) {
-    println!("{}", harmless(line));
+impl Act<'_, '_> {
+    fn command(&mut self, line: &str) {
+        self.screen.command(line);
+    }
+
+    fn upload(&mut self, version: &str) -> anyhow::Result<Firmware> {
+        let release = self.cast.release(version)?;
+        self.command(&format!("buoy ctl firmware upload {}", release.name));
+        let firmware = self.client.upload_firmware(Some(&release.name), &release.image)?;
+        Ok(self.client.upload_signature(&firmware.digest, &release.signature)?)
+    }
+
+    fn start(&mut self, endpoint: &str, firmware: &Firmware, delivery: Delivery) -> anyhow::Result<Update> {
+        let how = if delivery == Delivery::Push { " --delivery push" } else { "" };
+        self.command(&format!("buoy ctl update {endpoint} {}{how}", firmware.name));
+        Ok(self.client.start_update(&StartUpdate {
+            endpoint: endpoint.into(),
+            firmware: firmware.digest.clone(),
+            delivery,
+            version: None,
+            install_timeout: None,
+            download_timeout: None,
+        })?)
+    }
+
+    fn update(
+        &mut self,
+        endpoint: &str,
+        firmware: &Firmware,
+        delivery: Delivery,
+        flash: &Flash,
+    ) -> anyhow::Result<Update> {
+        let update = self.start(endpoint, firmware, delivery)?;
+        self.follow(update.id, flash)
+    }
+
+    /// Shows the stages of an update and how the slots fill, until it ends.
+    fn follow(&mut self, id: u64, flash: &Flash) -> anyhow::Result<Update> {
+        let mut told = 0;
+        wait_for("the update", || {
+            let update = self.client.update(id)?;
+            for stage in update.history.iter().skip(told) {
+                self.screen.detail(&stage.detail);
+            }
+            told = update.history.len();
+            self.screen.slots(flash.slots());
+            Ok(update.ended.then_some(update))
+        })
+    }
 }
 
 /// Tries until there is an answer.
@@ -149,19 +292,6 @@ fn registration(client: &Client, endpoint: &str) -> anyhow::Result<Option<Regist
         Err(ClientError::Refused { status: 404, .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Tells the server the devices' factory keys, and how they are to be configured.
-fn claim(client: &Client) -> anyhow::Result<String> {
-    for (endpoint, lifetime, binding) in [("buoy-1", 300, "U"), ("buoy-2", 12, "UQ")] {
-        let key = cast::factory_key(endpoint);
-        let claim = json!({"endpoint": endpoint, "purpose": "bootstrap", "proof": {"psk": {"key": key}}});
-        client.send_json::<Value>(ureq::http::Method::POST, "/api/v1/credentials", &claim)?;
-        let server = json!({"lifetime": lifetime, "binding": binding, "credentials": "mint_psk"});
-        let config = json!({"pattern": endpoint, "servers": [server]});
-        client.send_json::<Value>(ureq::http::Method::PUT, "/api/v1/bootstrap/configs", &config)?;
-    }
-    Ok("buoy-1, buoy-2".into())
 }
 
 /// The identities under which the devices are known now.
@@ -201,62 +331,6 @@ fn observe(client: &Client) -> anyhow::Result<String> {
     Ok(format!("temperature {} °C", values.join(", ")))
 }
 
-fn wake(client: &Client) -> anyhow::Result<String> {
-    wait_for(
-        "buoy-2 to sleep",
-        || Ok((client.device("buoy-2")?.state == DeviceState::Asleep).then_some(())),
-    )?;
-    let started = Instant::now();
-    let answer: Value = client.get("/api/clients/buoy-2/3/0/0")?;
-    ensure!(answer["delayed"] == true, "a sleeping device's answer should be delayed: {answer}");
-    let operation = wait_for("the operation", || {
-        let newest = client.operations(Some("buoy-2"), None, 1)?.items.into_iter().next();
-        Ok(newest.filter(|operation| operation.state == "succeeded"))
-    })?;
-    let seconds = started.elapsed().as_secs_f64();
-    Ok(format!("{} {} was queued, and answered {seconds:.1} s later", operation.method, operation.path))
-}
-
-fn upload(client: &Client, cast: &Cast, version: &str) -> anyhow::Result<Firmware> {
-    let (image, signature) = cast.release(version)?;
-    let firmware = client.upload_firmware(Some(&format!("demo {version}")), &image)?;
-    Ok(client.upload_signature(&firmware.digest, &signature)?)
-}
-
-fn start(client: &Client, endpoint: &str, firmware: &Firmware, delivery: Delivery) -> anyhow::Result<Update> {
-    Ok(client.start_update(&StartUpdate {
-        endpoint: endpoint.into(),
-        firmware: firmware.digest.clone(),
-        delivery,
-        version: None,
-        install_timeout: None,
-        download_timeout: None,
-    })?)
-}
-
-fn update(
-    client: &Client,
-    endpoint: &str,
-    firmware: &Firmware,
-    delivery: Delivery,
-) -> anyhow::Result<Update> {
-    let update = start(client, endpoint, firmware, delivery)?;
-    follow(client, update.id)
-}
-
-/// Tells the stages of an update until it ends.
-fn follow(client: &Client, id: u64) -> anyhow::Result<Update> {
-    let mut told = 0;
-    wait_for("the update", || {
-        let update = client.update(id)?;
-        for stage in update.history.iter().skip(told) {
-            println!("   … {}", harmless(&stage.detail));
-        }
-        told = update.history.len();
-        Ok(update.ended.then_some(update))
-    })
-}
-
 fn ended(update: &Update, expected: &str) -> anyhow::Result<String> {
     ensure!(update.state == expected, "the update should end as {expected}, and ended: {}", update.detail);
     let old = update.old_version.as_deref().unwrap_or("?");
@@ -264,23 +338,59 @@ fn ended(update: &Update, expected: &str) -> anyhow::Result<String> {
 }
 
 fn cut_power(
-    client: &Client,
-    cast: &Cast,
-    device: &mut Device,
+    act: &mut Act<'_, '_>,
+    device: Device,
     firmware: &Firmware,
-) -> anyhow::Result<String> {
-    let update = start(client, "buoy-1", firmware, Delivery::PullCoap)?;
-    device.wait_for_line("PROGRESS 262144", PATIENCE)?;
+    flash: &Arc<Flash>,
+) -> anyhow::Result<(Device, String)> {
+    let update = act.start("buoy-1", firmware, Delivery::PullCoap)?;
+    let is_far =
+        |event: &DeviceEvent| matches!(event, DeviceEvent::Progress { bytes, .. } if *bytes == CUT_AT);
+    device.wait_for("how far its download is", PATIENCE, is_far)?;
     device.cut_power()?;
-    println!("   … power off");
-    *device = cast.device("buoy-1", &[])?;
-    println!("   … power on");
-    let resumed = device.wait_for_line("RESUME ", PATIENCE)?;
-    let update = follow(client, update.id)?;
-    Ok(format!("{} (download: {})", ended(&update, "updated")?, resumed.to_lowercase()))
+    act.screen.slots(flash.slots());
+    act.screen.detail("power off");
+    let device = act.cast.device("buoy-1", false, flash)?;
+    act.screen.detail("power on");
+    let is_resumed = |event: &DeviceEvent| matches!(event, DeviceEvent::Resume { .. });
+    let resumed = device.wait_for("that its download goes on", PATIENCE, is_resumed)?;
+    let update = act.follow(update.id, flash)?;
+    let outcome =
+        format!("{} (download: {})", ended(&update, "updated")?, resumed.to_string().to_lowercase());
+    Ok((device, outcome))
 }
 
-fn wait_for_interrupt() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(tokio::signal::ctrl_c())?)
+/// Tells the server the devices' factory keys, and how they are to be configured.
+fn claim(act: &mut Act<'_, '_>) -> anyhow::Result<String> {
+    for (endpoint, lifetime, binding) in [("buoy-1", 300, "U"), ("buoy-2", 12, "UQ")] {
+        let file = act.cast.factory_key_file(endpoint)?;
+        act.command(&format!("buoy ctl credentials add {endpoint} --purpose bootstrap --key-file {file}"));
+        let key = buoy_services::hex::encode(&cast::factory_key(endpoint));
+        let claim = json!({"endpoint": endpoint, "purpose": "bootstrap", "proof": {"psk": {"key": key}}});
+        act.client.send_json::<Value>(ureq::http::Method::POST, "/api/v1/credentials", &claim)?;
+        act.command(&format!("buoy ctl bootstrap add {endpoint} --lifetime {lifetime} --binding {binding}"));
+        let server = json!({"lifetime": lifetime, "binding": binding, "credentials": "mint_psk"});
+        let config = json!({"pattern": endpoint, "servers": [server]});
+        act.client.send_json::<Value>(ureq::http::Method::PUT, "/api/v1/bootstrap/configs", &config)?;
+    }
+    Ok("buoy-1, buoy-2".into())
+}
+
+fn wake(act: &mut Act<'_, '_>) -> anyhow::Result<String> {
+    let client = act.client;
+    wait_for(
+        "buoy-2 to sleep",
+        || Ok((client.device("buoy-2")?.state == DeviceState::Asleep).then_some(())),
+    )?;
+    let started = Instant::now();
+    act.command("buoy ctl read buoy-2 /3/0/0 --wait 0");
+    let answer: Value = client.get("/api/clients/buoy-2/3/0/0")?;
+    ensure!(answer["delayed"] == true, "a sleeping device's answer should be delayed: {answer}");
+    act.command("buoy ctl operations --endpoint buoy-2");
+    let operation = wait_for("the operation", || {
+        let newest = client.operations(Some("buoy-2"), None, 1)?.items.into_iter().next();
+        Ok(newest.filter(|operation| operation.state == "succeeded"))
+    })?;
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(format!("{} {} was queued, and answered {seconds:.1} s later", operation.method, operation.path))
 }

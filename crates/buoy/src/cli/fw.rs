@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use buoy_files::Access;
 use buoy_lwm2m::text::harmless;
 use buoy_ota::host::{self, ImageBuilder, PrivateKey};
 use buoy_ota::signature::Algorithm;
+use buoy_sim::device::Behaviour;
 use clap::{Subcommand, ValueEnum};
 use zeroize::Zeroizing;
 
-use super::device::Behaviour;
 use super::signature_names::{signature_names, with_suffix};
 
 #[derive(Debug, clap::Args)]
@@ -78,6 +79,30 @@ enum Command {
 const MAX_TEXT: usize = 31;
 const MAX_PAYLOAD: usize = 16 << 20;
 
+/// How a simulated device behaves that runs an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum BehaviourName {
+    /// As it should.
+    Good,
+    /// It crashes soon after its start.
+    Crash,
+    /// It stops doing anything.
+    Hang,
+    /// Its self-test fails.
+    FailSelfTest,
+}
+
+impl From<BehaviourName> for Behaviour {
+    fn from(name: BehaviourName) -> Self {
+        match name {
+            BehaviourName::Good => Self::Good,
+            BehaviourName::Crash => Self::Crash,
+            BehaviourName::Hang => Self::Hang,
+            BehaviourName::FailSelfTest => Self::FailSelfTest,
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 struct Build {
     /// The project in the app descriptor.
@@ -87,8 +112,8 @@ struct Build {
     #[arg(long, value_name = "VERSION")]
     release: String,
     /// What the simulated device does when it runs the image.
-    #[arg(long, value_enum, default_value_t)]
-    behaviour: Behaviour,
+    #[arg(long, value_enum, default_value_t = BehaviourName::Good)]
+    behaviour: BehaviourName,
     /// The security counter: a device that has confirmed a higher one refuses the image.
     #[arg(long, default_value_t = 0)]
     counter: u32,
@@ -111,7 +136,7 @@ impl Build {
             bail!("--size is {}, and may be {MAX_PAYLOAD} at most", self.size);
         }
         let filler = format!("{} {}\n", self.project, self.release);
-        let marker = self.behaviour.marker().bytes();
+        let marker = Behaviour::from(self.behaviour).marker().bytes();
         let payload: Vec<u8> = marker.chain(filler.bytes().cycle()).take(self.size.max(64)).collect();
         let image =
             ImageBuilder::new(&self.project, &self.release).counter(self.counter).payload(&payload).build();
@@ -145,6 +170,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
             let text = Zeroizing::new(read_text(&key)?);
             let private = PrivateKey::from_pem(&text).with_context(|| format!("{}", key.display()))?;
             let bytes = read(&image)?;
+            if bytes.is_empty() {
+                bail!("{} is empty: there is nothing to sign", image.display());
+            }
             let with_manifest = manifest || private.algorithm() == Algorithm::Ed25519;
             if sequence != 0 && !with_manifest {
                 bail!("--sequence is a part of the manifest; add --manifest");
@@ -174,8 +202,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 fn keygen(kind: KeyKind, prefix: &Path) -> anyhow::Result<()> {
     let key = PrivateKey::generate(kind.into())?;
     let (secret, public) = (with_suffix(prefix, ".key.pem"), with_suffix(prefix, ".pub.pem"));
-    write_new(&secret, Zeroizing::new(key.to_pem()?).as_bytes(), Secrecy::Secret)?;
-    write_new(&public, key.public_pem()?.as_bytes(), Secrecy::Public)?;
+    write_new(&secret, Zeroizing::new(key.to_pem()?).as_bytes(), Access::Owner)?;
+    write_new(&public, key.public_pem()?.as_bytes(), Access::Everybody)?;
     println!("{}\n{}", secret.display(), public.display());
     Ok(())
 }
@@ -270,34 +298,14 @@ fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Secrecy {
-    Secret,
-    Public,
-}
-
 /// Writes a file that must not be there yet: a key that was overwritten is lost for good.
-fn write_new(path: &Path, content: &[u8], secrecy: Secrecy) -> anyhow::Result<()> {
-    use std::io::Write;
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    if secrecy == Secrecy::Secret {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    #[cfg(not(unix))]
-    let _ = secrecy;
-    let mut file = match options.open(path) {
+fn write_new(path: &Path, content: &[u8], access: Access) -> anyhow::Result<()> {
+    match buoy_files::create(path, content, access) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             bail!("{} is there already, and a key is not overwritten; choose another name", path.display())
         }
-        other => other.with_context(|| format!("{} cannot be written", path.display()))?,
-    };
-    file.write_all(content)?;
-    file.sync_all()?;
-    // The name, too, must outlive a power cut: a release key is made once.
-    Ok(buoy_services::private_file::sync_folder_of(path)?)
+        other => other.with_context(|| format!("{} cannot be written", path.display())),
+    }
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

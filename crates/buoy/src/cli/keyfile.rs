@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::Subcommand;
 
 use buoy_services::keyfile;
@@ -29,6 +30,9 @@ enum Command {
 /// Does what was asked.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let Command::Rotate { data, store } = &args.command;
+    if !data.is_dir() {
+        bail!("there is no data folder {}; name that of the server with --data", data.display());
+    }
     let count = keyfile::rotate(data, &StorePlace::named_or_in(store.as_deref(), data))?;
     println!("a new key is in {}; secrets sealed by it: {count}", keyfile::path(data).display());
     Ok(())

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use super::logging::{self, LogFormat};
+use super::signal::Stop;
 use buoy_services::identity::Files as IdentityFiles;
 use buoy_services::listen::{ListedPort, Listen, PublicHost};
 use buoy_services::server::Settings;
@@ -188,8 +189,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let file = read(args.config.as_deref())?;
     logging::start(args.log_format.or(file.log_format).unwrap_or_default(), "info");
     let data = args.data.or(file.data).unwrap_or_else(|| "buoy-data".into());
+    let store = args.store.or(file.store);
     let settings = Settings {
-        store: StorePlace::named_or_in(args.store.or(file.store).as_deref(), &data),
+        store: StorePlace::named_or_in(store.as_deref(), &data),
         data,
         listen: Listen {
             coaps: args.coaps.or(file.coaps).unwrap_or(Port::DTLS).address(),
@@ -223,6 +225,15 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         tls: args.tls_cert.or(file.tls_cert).zip(args.tls_key.or(file.tls_key)).or(own),
     };
     check(&settings, &ports)?;
+    if let (Some(_), StorePlace::Folder(folder)) = (&store, &settings.store)
+        && *folder != settings.data
+        && !folder.is_dir()
+    {
+        // It is not shown: a URL that is misspelt may have a password in it.
+        bail!(
+            "--store is neither a URL, as in postgres://user:password@host/database, nor a folder that is there"
+        );
+    }
     run_threads_in_batches();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -279,8 +290,14 @@ fn read(path: Option<&std::path::Path>) -> anyhow::Result<File> {
     let Some(path) = path else { return Ok(File::default()) };
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
-    toml::from_str(&text).with_context(|| {
-        format!("the configuration file {} is wrong; correct the line that is named", path.display())
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.split('\n').count();
+        anyhow::anyhow!(
+            "the configuration file {}, line {line}: {}; correct that line",
+            path.display(),
+            error.message()
+        )
     })
 }
 
@@ -338,20 +355,8 @@ fn check(settings: &Settings, ports: &HttpPorts) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[cfg(unix)]
+/// A terminal that is closed ends the server as a stop does: nothing that was asked for is cut off.
 async fn stop_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    // A terminal that is closed ends the server as a stop does: nothing that was asked for is cut off.
-    let mut hang_up = signal(SignalKind::hangup())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result,
-        _ = terminate.recv() => Ok(()),
-        _ = hang_up.recv() => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-async fn stop_signal() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+    Stop::listen()?.come().await;
+    Ok(())
 }

@@ -46,6 +46,21 @@ impl<'d, F: NorFlash> OtaTarget<'d, F> {
         self.flash
     }
 
+    /// The slot that takes a package now, how many bytes of the image are in it, and how many it will have, if that is known.
+    pub fn filling(&self) -> Option<(Slot, u32, Option<u32>)> {
+        match &self.stage {
+            Stage::Empty => None,
+            Stage::Installing(installer) => {
+                Some((installer.slot(), installer.next_offset(), installer.expected_len()))
+            }
+            Stage::Verified(image) => {
+                let image = image.image();
+                let length = image.info().image_len;
+                Some((image.slot(), length, Some(length)))
+            }
+        }
+    }
+
     /// Why the last package was refused, in full.
     pub const fn last_error(&self) -> Option<&InstallError> {
         self.error.as_ref()

@@ -1,4 +1,6 @@
 use super::*;
+use crate::wire::{Header, MessageWriter};
+use core::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::vec::Vec;
@@ -283,6 +285,36 @@ fn a_reset_ends_a_request_and_an_acknowledgement_delivers_a_notification() {
     fixture.drain();
     assert!(matches!(fixture.receive(&acknowledge(notification)).0, Received::Delivered(2)));
     assert!(matches!(fixture.receive(&reject(77)).0, Received::ResetOf(77)));
+}
+
+#[test]
+fn a_request_with_an_id_that_was_used_shortly_before_is_no_duplicate_if_its_token_is_another() {
+    let mut fixture = Fixture::new();
+    let reply = |fixture: &mut Fixture, request: &Request<'_, u8>| {
+        let mut out = [0; 64];
+        fixture.endpoint.reply(request, &mut fixture.ids, &mut out, |writer| {
+            writer.code(Code::CHANGED);
+        })
+    };
+    // Before a reboot: an Update, and a confirmable notification.
+    let update = message(Kind::Confirmable, Code::POST, 5, b"old");
+    let Received::Request(request) = fixture.receive(&update).0 else { panic!() };
+    assert_eq!(reply(&mut fixture, &request), 7);
+    let notification = message(Kind::Confirmable, Code::CONTENT, 6, b"seen");
+    let token = fixture.send(1, Delivery::Confirmable);
+    fixture.drain();
+    let separate = message(Kind::Confirmable, Code::CONTENT, 6, &1u64.to_be_bytes());
+    assert!(matches!(fixture.receive(&separate).0, Received::Response { tag: 1, .. }), "{token}");
+
+    // After it: other requests under the same ids.
+    for id in [5, 6] {
+        let fetch = message(Kind::Confirmable, Code::GET, id, b"new");
+        assert!(matches!(fixture.receive(&fetch).0, Received::Request(_)), "{id}");
+        assert!(matches!(fixture.receive(&fetch).0, Received::Nothing), "its own duplicate is known: {id}");
+    }
+    assert_eq!(fixture.receive(&update).1.len(), 7, "what was seen before is still known");
+    assert_eq!(fixture.receive(&separate).1, acknowledge(6));
+    assert!(matches!(fixture.receive(&notification).0, Received::Unmatched(_)));
 }
 
 #[test]

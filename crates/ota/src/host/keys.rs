@@ -231,7 +231,7 @@ impl core::fmt::Debug for PrivateKey {
 impl core::fmt::Display for KeyFileError {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::NotPem => write!(out, "the key file is not PEM"),
+            Self::NotPem => write!(out, "the key file is not PEM, which begins with -----BEGIN"),
             Self::UnexpectedLabel(label) => {
                 write!(out, "the key file holds a {label}, which is of no use here")
             }

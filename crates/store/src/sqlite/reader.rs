@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use buoy_files::{Access, Draft};
 use buoy_fleet::update::UpdateRecord;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -317,16 +318,16 @@ impl Reader for SqliteReader {
             other => other,
         };
         // Until its sessions are out it has another name.
-        let part = target.with_extension("part");
-        let name = part.to_str().ok_or_else(|| fails("its name is not UTF-8".into()))?;
+        let draft = Draft::new(target, Access::Owner).map_err(|error| fails(error.to_string()))?;
+        let name = draft.path().to_str().ok_or_else(|| fails("its name is not UTF-8".into()))?;
         // A copy of the pages would hold those that are free as well, and sessions that have ended are in them.
         self.connection.execute("VACUUM INTO ?1", [name]).map_err(open)?;
-        let copy = Connection::open(&part).map_err(open)?;
+        let copy = Connection::open(draft.path()).map_err(open)?;
         copy.execute_batch(
             "PRAGMA secure_delete = ON; DELETE FROM sessions; UPDATE batch SET sessions = x'' WHERE sessions <> x''",
         )?;
         drop(copy);
-        std::fs::rename(&part, target).map_err(|error| fails(error.to_string()))
+        draft.commit().map_err(|error| fails(error.to_string()))
     }
 }
 

@@ -1,38 +1,62 @@
-//! Who takes part in the demo: a server, devices and releases, in a folder that goes with the demo.
+//! Who takes part in the demo: a server, devices and releases.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use buoy_files::{Access, replace};
 use buoy_ota::host::{self, ImageBuilder, PrivateKey};
 use buoy_ota::signature::Algorithm;
+use buoy_services::hex;
+use buoy_sim::account::Account;
+use buoy_sim::device::{self, Behaviour, DeviceEvent, DeviceSettings, FactoryImage, Output, Transcript};
 
-use crate::cli::device::Behaviour;
+use super::slots::Flash;
+use super::stage::Stage;
 
-/// The server, and the folder with everything.
+/// Where `buoy ctl` looks for a server by itself, and where `buoy serve` listens by itself.
+const USUAL: (&str, &str, &str) = ("127.0.0.1:5684", "127.0.0.1:5784", "127.0.0.1:8080");
+
+/// So many events of each device are shown after a failure.
+const LAST_EVENTS: usize = 8;
+
+/// The server, its addresses, and the key of the releases.
 pub(super) struct Cast {
-    folder: PathBuf,
-    server: Child,
+    stage: Arc<Stage>,
     key: PrivateKey,
+    /// Of each device that was switched on: its name, and what it told.
+    told: Mutex<Vec<(String, Arc<Transcript>)>>,
     pub(super) coaps: String,
     pub(super) bootstraps: String,
     pub(super) http: String,
 }
 
+/// Which ports the server gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ports {
+    /// The usual ones if they are free, so that a command line needs no address.
+    Usual,
+    /// Any that are free.
+    Any,
+}
+
 impl Cast {
-    pub(super) fn assemble(store: Option<&str>) -> anyhow::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("buoy-demo-{}", std::process::id()));
-        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    pub(super) fn assemble(stage: Arc<Stage>, store: Option<&str>, ports: Ports) -> anyhow::Result<Self> {
         let key = PrivateKey::generate(Algorithm::EcdsaP256)?;
-        fs::write(folder.join("release.pub.pem"), key.public_pem()?)?;
+        let (coaps, bootstraps, http) = match ports {
+            Ports::Usual if are_free(USUAL) => USUAL,
+            Ports::Usual | Ports::Any => ("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"),
+        };
         let mut server = Command::new(std::env::current_exe()?)
-            .args(["serve", "--coaps", "127.0.0.1:0", "--bootstraps", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(["serve", "--coaps", coaps, "--bootstraps", bootstraps, "--http", http])
             .args(["--awake-time", "2", "--data"])
-            .arg(folder.join("data"))
+            .arg(stage.folder().join("data"))
             .args(store.into_iter().flat_map(|store| ["--store", store]))
             // The story is not for an operator's own database.
             .env_remove("BUOY_STORE")
@@ -40,22 +64,25 @@ impl Cast {
             .env("RUST_LOG", "warn,buoy::cli::serve=error")
             .stdout(Stdio::piped())
             .spawn()?;
-        let lines = lines_of(server.stdout.take().context("the server has no output")?);
+        let output = server.stdout.take();
+        stage.take_server(server);
+        let lines = lines_of(output.context("the server has no output")?);
         let address = |name: &str| -> anyhow::Result<String> {
-            let line = lines.recv_timeout(Duration::from_secs(30)).context("the server did not start")?;
+            let line = lines.recv_timeout(Duration::from_secs(30));
+            let line = line.ok().context("the server did not start; what it said of that stands above")?;
             line.strip_prefix(name).map(|rest| rest.trim().to_owned()).with_context(|| line.clone())
         };
         address("Store")?;
         let (coaps, bootstraps, http) = (address("CoAPS")?, address("BootstrapS")?, address("REST")?);
-        let cast = Self { folder, server, key, coaps, bootstraps, http };
-        let (image, signature) = cast.release("1.0.0")?;
-        fs::write(cast.folder.join("factory.bin"), image)?;
-        fs::write(cast.folder.join("factory.bin.sig"), signature)?;
-        Ok(cast)
+        Ok(Self { stage, key, told: Mutex::default(), coaps, bootstraps, http })
     }
 
-    /// An image and its signature. 1.2.0 crashes; 1.3.0 was changed after it was signed; 1.4.0 is large.
-    pub(super) fn release(&self, version: &str) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+    pub(super) fn folder(&self) -> &Path {
+        self.stage.folder()
+    }
+
+    /// Writes an image and its signature (`NAME.sig`) into the folder. 1.2.0 crashes; 1.3.0 was changed after it was signed; 1.4.0 is large.
+    pub(super) fn release(&self, version: &str) -> anyhow::Result<Release> {
         let behaviour = if version == "1.2.0" { Behaviour::Crash } else { Behaviour::Good };
         let size = if version == "1.4.0" { 900_000 } else { 60_000 };
         let filler = format!("release {version}\n");
@@ -67,85 +94,101 @@ impl Cast {
             let changed: Vec<u8> = payload.iter().map(|byte| byte ^ 1).collect();
             image = ImageBuilder::new("buoy-demo", version).payload(&changed).build();
         }
-        Ok((image, signature))
+        let name = format!("release-{version}.bin");
+        fs::write(self.folder().join(&name), &image)?;
+        fs::write(self.folder().join(format!("{name}.sig")), &signature)?;
+        Ok(Release { name, image, signature })
     }
 
-    /// Starts a device, or switches it on again. All that it has from the factory is the address of the bootstrap server and
-    /// its key for that.
-    pub(super) fn device(&self, endpoint: &str, extra: &[&str]) -> anyhow::Result<Device> {
-        let key = self.folder.join(format!("{endpoint}.factory-key"));
-        fs::write(&key, factory_key(endpoint))?;
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["device", "--bootstrap", &self.bootstraps, "--endpoint", endpoint, "--psk-key-file"])
-            .arg(key)
-            .arg("--flash")
-            .arg(self.folder.join(format!("{endpoint}.flash")))
-            .arg("--trust")
-            .arg(self.folder.join("release.pub.pem"))
-            .arg("--factory")
-            .arg(self.folder.join("factory.bin"))
-            .args(extra)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let lines = lines_of(child.stdout.take().context("the device has no output")?);
-        Ok(Device { child, lines })
+    /// Writes the key that a device leaves the factory with into the folder, and says what the file is called.
+    pub(super) fn factory_key_file(&self, endpoint: &str) -> anyhow::Result<String> {
+        let name = format!("{endpoint}.factory-key");
+        let digits = hex::encode(&factory_key(endpoint));
+        replace(&self.folder().join(&name), digits.as_bytes(), Access::Owner)?;
+        Ok(name)
+    }
+
+    /// The last things that the devices told, for whoever looks for the cause of a failure.
+    pub(super) fn last_events(&self) -> Vec<String> {
+        let all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |(endpoint, transcript): &(String, Arc<Transcript>)| {
+            let events = transcript.events();
+            let last = events.iter().skip(events.len().saturating_sub(LAST_EVENTS));
+            last.map(|event| format!("{endpoint} {event}")).collect::<Vec<_>>()
+        };
+        all.iter().flat_map(of).collect()
+    }
+
+    /// Switches a device on, for the first time or again. All that it has from the factory is an image, the address of the bootstrap
+    /// server and its key for that.
+    pub(super) fn device(
+        &self,
+        endpoint: &str,
+        queue_mode: bool,
+        flash: &Arc<Flash>,
+    ) -> anyhow::Result<Device> {
+        let Release { image, signature, .. } = self.release("1.0.0")?;
+        let mut settings = DeviceSettings::new(endpoint, self.folder().join(format!("{endpoint}.flash")))?;
+        settings.client.queue_mode = queue_mode;
+        if queue_mode {
+            settings.client.awake = Duration::from_secs(2);
+        }
+        settings.factory = Some(FactoryImage { image, signature });
+        settings.trust.trust(self.key.public_key()?)?;
+        let account = Account::psk(&self.bootstraps, endpoint.as_bytes(), &factory_key(endpoint));
+        settings.accounts.bootstrap = Some(account?);
+        let transcript = Arc::new(Transcript::new());
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push((endpoint.to_owned(), transcript.clone()));
+        drop(all);
+        let (told, drawn) = (transcript.clone(), flash.clone());
+        let output = move |event: &DeviceEvent| {
+            drawn.take(event);
+            told.show(event);
+        };
+        let device = device::Device::start(settings, Arc::new(output))?;
+        Ok(Device { device, transcript })
     }
 }
 
-impl Drop for Cast {
-    fn drop(&mut self) {
-        // Whatever is gone already needs no end.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-        let _ = fs::remove_dir_all(&self.folder);
-    }
+/// What a release is made of, and what its file is called.
+pub(super) struct Release {
+    pub(super) name: String,
+    pub(super) image: Vec<u8>,
+    pub(super) signature: Vec<u8>,
 }
 
-/// A device's process.
+/// A device that is switched on.
 pub(super) struct Device {
-    child: Child,
-    lines: Receiver<String>,
+    device: device::Device,
+    transcript: Arc<Transcript>,
 }
 
 impl Device {
-    /// Waits for a line that starts so.
-    pub(super) fn wait_for_line(&self, start: &str, patience: Duration) -> anyhow::Result<String> {
-        let deadline = Instant::now() + patience;
-        loop {
-            let rest = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(rest) {
-                Ok(line) if line.starts_with(start) => return Ok(line),
-                Ok(_) => {}
-                Err(_) => bail!("the device never said {start}"),
-            }
-        }
+    /// Waits for an event; `what` names it if none comes.
+    pub(super) fn wait_for(
+        &self,
+        what: &str,
+        patience: Duration,
+        is_meant: impl Fn(&DeviceEvent) -> bool,
+    ) -> anyhow::Result<DeviceEvent> {
+        let event = self.transcript.wait_for(patience, is_meant);
+        event.with_context(|| format!("the device has not told {what} in {} s", patience.as_secs()))
     }
 
-    pub(super) fn cut_power(&mut self) -> anyhow::Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
-        // The image's process follows its boot loader within moments.
-        std::thread::sleep(Duration::from_millis(500));
-        Ok(())
+    pub(super) fn cut_power(self) -> anyhow::Result<()> {
+        Ok(self.device.cut_power()?)
     }
 }
 
-impl Drop for Device {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The key that a device leaves the factory with. Those of true devices are random.
+pub(super) fn factory_key(endpoint: &str) -> [u8; 16] {
+    let mut bytes = endpoint.bytes().chain(b"-from-factory....".iter().copied());
+    std::array::from_fn(|_| bytes.next().unwrap_or_default())
 }
 
-/// The key, in hexadecimal digits, that a device leaves the factory with. Those of true devices are random.
-pub(super) fn factory_key(endpoint: &str) -> String {
-    endpoint
-        .bytes()
-        .chain(b"-from-factory".iter().copied())
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+fn are_free((coaps, bootstraps, http): (&str, &str, &str)) -> bool {
+    UdpSocket::bind(coaps).is_ok() && UdpSocket::bind(bootstraps).is_ok() && TcpListener::bind(http).is_ok()
 }
 
 fn lines_of(output: ChildStdout) -> Receiver<String> {

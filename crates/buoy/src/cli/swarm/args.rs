@@ -63,7 +63,7 @@ pub(super) enum Command {
 }
 
 impl Names {
-    pub(super) fn all(&self) -> impl Iterator<Item = String> {
-        (0..self.devices).map(|number| format!("{}-{number:06}", self.prefix))
+    pub(super) fn names(&self) -> buoy_sim::swarm::Names {
+        buoy_sim::swarm::Names { devices: self.devices, prefix: self.prefix.clone() }
     }
 }

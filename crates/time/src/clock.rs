@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use buoy_coap::time::{Calendar, Instant};
+use crate::{Calendar, Instant};
 
 /// Milliseconds by which the calendar may differ without being followed.
 const LEAST_DIFFERENCE: i64 = 50;
@@ -32,7 +32,7 @@ impl Clock {
     #[must_use]
     pub fn calendar(&self) -> Calendar {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
-        let ahead = since_epoch - self.now().as_millis() as i64;
+        let ahead = since_epoch.saturating_sub(self.now().as_millis() as i64);
         // Both run on while they are read.
         if ahead.abs() < LEAST_DIFFERENCE { Calendar::default() } else { Calendar::ahead_by(ahead) }
     }
@@ -46,6 +46,6 @@ impl Clock {
     /// The time.
     #[must_use]
     pub fn now(&self) -> Instant {
-        Instant::from_millis(self.offset + self.started.elapsed().as_millis() as u64)
+        Instant::from_millis(self.offset).after(self.started.elapsed())
     }
 }

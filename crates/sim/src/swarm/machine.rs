@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use buoy_client::objects::{Device, LightControl, Temperature, Time};
 use buoy_client::{Client, ClientConfig, Event, Object, Security, Server, ServerSlot};
-use buoy_coap::time::Instant;
 use buoy_dtls::Context;
-use rand_chacha::ChaCha12Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use buoy_time::Instant;
+use rand_chacha::rand_core::{Rng as _, SeedableRng};
 
-use super::args::Args;
-use super::keys::Keys;
-use super::report::Report;
-use crate::cli::tunnel::{News, Tunnel};
+use super::measure::Measure;
+use super::settings::{SwarmError, SwarmSettings};
+use crate::random::Rng;
+use crate::tunnel::{News, Tunnel};
 
 /// The largest datagram of a device.
 pub(super) const MTU: usize = 720;
@@ -47,11 +46,8 @@ struct Secured {
 pub(super) type Open = Option<(u16, Instant, usize)>;
 
 pub(super) struct Machine {
-    client: Client<ChaCha12Rng, 1, 8, MTU, 1024>,
-    device: Device,
-    light: LightControl<1>,
-    temperature: Temperature<1>,
-    time: Time,
+    client: Client<Rng, 1, 8, MTU, 1024>,
+    body: Body,
     measure_every: Duration,
     next_measurement: Instant,
     celsius: f64,
@@ -62,46 +58,52 @@ pub(super) struct Machine {
     pub(super) open: Open,
 }
 
-/// Runs `$act` with the client and the list of all objects.
-macro_rules! with_objects {
-    ($machine:expr, |$client:ident, $objects:ident| $act:expr) => {{
-        let Machine { client: $client, device, light, temperature, time, .. } = $machine;
-        let $objects: &mut [&mut dyn Object] = &mut [device, light, temperature, time];
-        $act
-    }};
+/// The objects of a device.
+struct Body {
+    device: Device,
+    light: LightControl<1>,
+    temperature: Temperature<1>,
+    time: Time,
+}
+
+impl Body {
+    fn all(&mut self) -> [&mut dyn Object; 4] {
+        let Self { device, light, temperature, time } = self;
+        [device, light, temperature, time]
+    }
 }
 
 impl Machine {
-    pub(super) fn new(
-        args: &Args,
-        endpoint: &str,
-        keys: Option<&Keys>,
-        rng: &mut ChaCha12Rng,
-    ) -> anyhow::Result<Self> {
-        let secured = |config| Secured { config, tunnel: Tunnel::default(), handshake_began: Instant::ZERO };
-        let way = match keys {
-            Some(keys) => Way::Secured(Box::new(secured(keys.config(endpoint)?))),
+    pub(super) fn new(settings: &SwarmSettings, endpoint: &str, rng: &mut Rng) -> Result<Self, SwarmError> {
+        let way = match &settings.keys {
+            Some(keys) => {
+                let refused = |error| SwarmError::Keys { endpoint: endpoint.to_owned(), error };
+                let config = keys.config(endpoint).map_err(refused)?;
+                let tunnel = Tunnel::default();
+                Way::Secured(Box::new(Secured { config, tunnel, handshake_began: Instant::ZERO }))
+            }
             None => Way::Plain(VecDeque::new()),
         };
-        let mut config = ClientConfig::new(endpoint)
-            .map_err(|_| anyhow::anyhow!("{endpoint} is no endpoint name: it must have 1 to 64 bytes"))?;
-        config.queue_mode = args.queue;
+        let refused = |error| SwarmError::Config { endpoint: endpoint.to_owned(), error };
+        let mut config = ClientConfig::new(endpoint).map_err(refused)?;
+        config.queue_mode = settings.queue_mode;
         let mut seed = [0; 32];
         rng.fill_bytes(&mut seed);
-        let mut client = Client::new(config, ChaCha12Rng::from_seed(seed));
-        let security = Security::none(&args.server).map_err(|_| anyhow::anyhow!("--server is too long"))?;
-        client
-            .add_server(Security { short_server_id: 1, ..security }, Server::new(1, args.lifetime))
-            .map_err(|_| anyhow::anyhow!("there is no room for a server account"))?;
+        let mut client = Client::new(config, Rng::from_seed(seed));
+        // Whatever the account says, this shell decides where datagrams go, and how.
+        let account = Security { short_server_id: 1, ..Security::default() };
+        client.add_server(account, Server::new(1, settings.lifetime)).map_err(refused)?;
         let mut device = Device::new("Buoy", "Swarm", endpoint, "1.0.0");
-        device.set_queue_mode(args.queue);
+        device.set_queue_mode(settings.queue_mode);
         Ok(Self {
             client,
-            device,
-            light: LightControl::new(),
-            temperature: Temperature::new(20.0, Some((-40.0, 85.0))),
-            time: Time::new(),
-            measure_every: Duration::from_secs(args.measure.max(1)),
+            body: Body {
+                device,
+                light: LightControl::new(),
+                temperature: Temperature::new(20.0, Some((-40.0, 85.0))),
+                time: Time::new(),
+            },
+            measure_every: settings.measure_every.max(Duration::from_secs(1)),
             next_measurement: Instant::NEVER,
             celsius: 20.0,
             way,
@@ -115,7 +117,7 @@ impl Machine {
         self.state = State::Busy;
         self.next_measurement = now + self.measure_every;
         self.client.set_utc(now, (now.as_millis() / 1000) as i64);
-        with_objects!(self, |client, objects| client.start(now, objects));
+        self.client.start(now, &mut self.body.all());
     }
 
     /// Whether there is something to take back.
@@ -123,7 +125,7 @@ impl Machine {
         let was_registered = self.state == State::Registered;
         if was_registered {
             self.state = State::Busy;
-            with_objects!(self, |client, objects| client.deregister(now, SERVER, objects));
+            self.client.deregister(now, SERVER, &mut self.body.all());
         }
         was_registered
     }
@@ -134,42 +136,34 @@ impl Machine {
         if let (Way::Secured(secured), true) = (&mut self.way, was_registered) {
             secured.tunnel.renew();
             self.state = State::Busy;
-            with_objects!(self, |client, objects| client.update_registration(now, SERVER, objects));
+            self.client.update_registration(now, SERVER, &mut self.body.all());
         }
         was_registered && self.state == State::Busy
     }
 
     /// Takes a datagram from the server.
-    pub(super) fn take(
-        &mut self,
-        now: Instant,
-        rng: &mut ChaCha12Rng,
-        datagram: &mut [u8],
-        report: &mut Report,
-    ) {
+    pub(super) fn take(&mut self, now: Instant, rng: &mut Rng, datagram: &mut [u8], measure: &mut Measure) {
         match &mut self.way {
-            Way::Plain(_) => self.take_message(now, rng, datagram, report),
+            Way::Plain(_) => self.take_message(now, rng, datagram, measure),
             Way::Secured(secured) => {
                 let Secured { config, tunnel, .. } = &mut **secured;
                 let mut messages = Vec::new();
                 let mut context = Context::new(now, rng);
                 tunnel.receive(config, &mut context, datagram, |data| messages.push(data.to_vec()));
-                messages.iter().for_each(|message| self.take_message(now, rng, message, report));
+                messages.iter().for_each(|message| self.take_message(now, rng, message, measure));
             }
         }
     }
 
-    fn take_message(&mut self, now: Instant, rng: &mut ChaCha12Rng, message: &[u8], report: &mut Report) {
-        report.received(self, now, message);
+    fn take_message(&mut self, now: Instant, rng: &mut Rng, message: &[u8], measure: &mut Measure) {
+        measure.received(self, now, message);
         let mut out = [0; MTU];
-        let length = with_objects!(self, |client, objects| {
-            client.handle_datagram(now, SERVER, message, objects, &mut out)
-        });
+        let length = self.client.handle_datagram(now, SERVER, message, &mut self.body.all(), &mut out);
         self.send(now, rng, &out[..length]);
     }
 
     /// Queues a message for [`Machine::poll_transmit`].
-    fn send(&mut self, now: Instant, rng: &mut ChaCha12Rng, message: &[u8]) {
+    fn send(&mut self, now: Instant, rng: &mut Rng, message: &[u8]) {
         if message.is_empty() {
             return;
         }
@@ -183,13 +177,11 @@ impl Machine {
     }
 
     /// Gets ready what the engine has to send, and counts it.
-    pub(super) fn prepare(&mut self, now: Instant, rng: &mut ChaCha12Rng, report: &mut Report) {
+    pub(super) fn prepare(&mut self, now: Instant, rng: &mut Rng, measure: &mut Measure) {
         let mut out = [0; MTU];
-        while let Some(transmit) =
-            with_objects!(self, |client, objects| client.poll_transmit(now, objects, &mut out))
-        {
+        while let Some(transmit) = self.client.poll_transmit(now, &mut self.body.all(), &mut out) {
             let message = &out[..transmit.length];
-            report.sent(self, now, message);
+            measure.sent(self, now, message);
             self.send(now, rng, message);
         }
         let Way::Secured(secured) = &mut self.way else { return };
@@ -197,16 +189,16 @@ impl Machine {
             match news {
                 News::Started => {
                     secured.handshake_began = now;
-                    report.handshake_began();
+                    measure.handshake_began();
                 }
-                News::Connected { resumed } => report.handshake_done(resumed, now - secured.handshake_began),
-                News::GivenUp => report.handshake_given_up(),
+                News::Connected { resumed } => measure.handshake_done(resumed, now - secured.handshake_began),
+                News::GivenUp => measure.handshake_given_up(),
                 News::Failed(failure) => {
-                    report.handshake_failed(&failure);
-                    with_objects!(self, |client, objects| client.set_unreachable(now, SERVER, objects));
+                    measure.handshake_failed(&failure);
+                    self.client.set_unreachable(now, SERVER, &mut self.body.all());
                     return;
                 }
-                News::Ended => report.session_ended(),
+                News::Ended => measure.session_ended(),
             }
         }
     }
@@ -228,9 +220,9 @@ impl Machine {
             self.next_measurement = now + self.measure_every;
             self.celsius += 0.25;
             let mut context = self.client.context(now);
-            self.temperature.set(&mut context, 0, self.celsius);
+            self.body.temperature.set(&mut context, 0, self.celsius);
         }
-        with_objects!(self, |client, objects| client.handle_timeout(now, objects));
+        self.client.handle_timeout(now, &mut self.body.all());
     }
 
     /// Writes the next datagram for the server; 0 if there is none.

@@ -1,23 +1,31 @@
 //! The way to one server: a socket, and DTLS on it where the account says so.
 
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use buoy_client::ServerSlot;
 use buoy_coap::time::Instant;
 use buoy_dtls::config::ClientConfig;
 use buoy_dtls::{Context, Reserve};
 
-use super::account::{Account, TrustStore, authority, client_config, is_secured};
-use super::app::{MTU, Rng, say};
+use super::event::DeviceEvent;
+use super::output::Output;
 use super::vault::Vault;
-use crate::cli::tunnel::{News, Tunnel};
+use crate::account::{
+    Account, AccountError, Authority, TrustStore, UriError, authority, client_config, is_secured,
+};
+use crate::random::Rng;
+use crate::tunnel::{News, Tunnel, is_confirmable};
 
+/// The largest datagram, either way.
+pub(super) const MTU: usize = 2048;
 /// How often a thread that listens looks whether its link is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A server that leaves confirmable messages unanswered for so long is told of: by then one was repeated.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// The way to the server of an account.
 pub(super) struct Link {
@@ -25,6 +33,17 @@ pub(super) struct Link {
     account: Account,
     socket: Arc<UdpSocket>,
     way: Way,
+    silence: Silence,
+    output: Arc<dyn Output>,
+}
+
+/// Since when a server owes an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silence {
+    /// It owes none.
+    None,
+    Since(Instant),
+    Told,
 }
 
 enum Way {
@@ -50,6 +69,49 @@ pub(super) enum Keep {
 /// A server cannot be reached, and this is why.
 pub(super) struct Unreachable(pub(super) String);
 
+/// Why there is no way to a server.
+#[derive(Debug)]
+pub(super) enum LinkError {
+    Uri(UriError),
+    Account(AccountError),
+    /// The name can't be resolved.
+    Resolve(String, io::Error),
+    /// The name has no address.
+    NoAddress(String),
+    /// The system makes no socket.
+    Socket(io::Error),
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uri(error) => error.fmt(f),
+            Self::Account(error) => error.fmt(f),
+            Self::Resolve(authority, error) => write!(f, "{authority} cannot be resolved: {error}"),
+            Self::NoAddress(authority) => write!(f, "{authority} has no address"),
+            Self::Socket(error) => write!(f, "there is no socket for it: {error}"),
+        }
+    }
+}
+
+impl From<UriError> for LinkError {
+    fn from(error: UriError) -> Self {
+        Self::Uri(error)
+    }
+}
+
+impl From<AccountError> for LinkError {
+    fn from(error: AccountError) -> Self {
+        Self::Account(error)
+    }
+}
+
+impl From<io::Error> for LinkError {
+    fn from(error: io::Error) -> Self {
+        Self::Socket(error)
+    }
+}
+
 impl Link {
     /// Opens the way. `take` is given each datagram that comes, in a thread of its own, until it says no.
     pub(super) fn open(
@@ -57,14 +119,15 @@ impl Link {
         account: &Account,
         keep: Keep,
         (vault, trust_store): (&Vault, &TrustStore),
+        output: Arc<dyn Output>,
         take: impl Fn(Vec<u8>) -> bool + Send + 'static,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, LinkError> {
         let uri = account.uri.as_str();
         let way = if is_secured(uri) {
             let config = client_config(account, trust_store)?;
             let session = (keep == Keep::Session).then(|| vault.load(slot, account)).flatten();
             if session.is_some() {
-                say("SESSION restored");
+                output.show(&DeviceEvent::SessionRestored);
             }
             let tunnel = session.map(Tunnel::with_session).unwrap_or_default();
             Way::Secured(Box::new(Secured { config, tunnel, keep }))
@@ -73,7 +136,7 @@ impl Link {
         };
         let socket = Arc::new(connect(resolve(uri)?)?);
         listen(&socket, take)?;
-        Ok(Self { slot, account: *account, socket, way })
+        Ok(Self { slot, account: *account, socket, way, silence: Silence::None, output })
     }
 
     /// Whether a `coaps` URI names the server of this link, so that what is fetched there goes through its session.
@@ -94,6 +157,9 @@ impl Link {
 
     /// Takes a message to send; [`Link::settle`] sends it.
     pub(super) fn send(&mut self, now: Instant, rng: &mut Rng, message: &[u8]) {
+        if self.silence == Silence::None && is_confirmable(message) {
+            self.silence = Silence::Since(now);
+        }
         match &mut self.way {
             // Lost, as it might be on the way.
             Way::Plain => drop(self.socket.send(message)),
@@ -106,6 +172,8 @@ impl Link {
 
     /// The messages in a datagram from the server.
     pub(super) fn receive(&mut self, now: Instant, rng: &mut Rng, mut datagram: Vec<u8>) -> Vec<Vec<u8>> {
+        // A server that refuses the handshake is one that answers.
+        self.silence = Silence::None;
         let Way::Secured(secured) = &mut self.way else { return vec![datagram] };
         let Secured { config, tunnel, .. } = &mut **secured;
         let mut messages = Vec::new();
@@ -115,7 +183,8 @@ impl Link {
 
     /// Sends what is due, and saves the session before that where it must be.
     pub(super) fn settle(&mut self, now: Instant, rng: &mut Rng, vault: &Vault) -> Result<(), Unreachable> {
-        let Self { slot, account, socket, way } = self;
+        self.tell_silence(now);
+        let Self { slot, account, socket, way, output, .. } = self;
         let Way::Secured(secured) = way else { return Ok(()) };
         let Secured { tunnel, keep, .. } = &mut **secured;
         if tunnel.next_timeout().is_some_and(|at| at <= now) {
@@ -132,7 +201,7 @@ impl Link {
             match news {
                 News::Started | News::GivenUp => {}
                 News::Connected { resumed } => {
-                    say(if resumed { "HANDSHAKE resumed" } else { "HANDSHAKE full" });
+                    output.show(&DeviceEvent::Handshake { resumed });
                     is_new = true;
                 }
                 News::Ended if *keep == Keep::Session => vault.forget(*slot).unwrap_or_default(),
@@ -156,9 +225,24 @@ impl Link {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        match &self.way {
+        let way = match &self.way {
             Way::Plain => None,
             Way::Secured(secured) => secured.tunnel.next_timeout(),
+        };
+        let silence = match self.silence {
+            Silence::Since(since) => Some(since + SILENCE),
+            Silence::None | Silence::Told => None,
+        };
+        way.into_iter().chain(silence).min()
+    }
+
+    fn tell_silence(&mut self, now: Instant) {
+        if let Silence::Since(since) = self.silence
+            && now >= since + SILENCE
+        {
+            self.silence = Silence::Told;
+            let uri = self.account.uri.to_string();
+            self.output.show(&DeviceEvent::NoAnswer { uri, silence: now.since(since) });
         }
     }
 
@@ -192,13 +276,11 @@ fn context(now: Instant, rng: &mut Rng) -> Context<'_> {
     context
 }
 
-fn resolve(uri: &str) -> anyhow::Result<SocketAddr> {
-    let authority = authority(uri)?;
-    (authority.host, authority.port)
-        .to_socket_addrs()
-        .with_context(|| format!("{authority} cannot be resolved"))?
-        .next()
-        .with_context(|| format!("{authority} has no address"))
+fn resolve(uri: &str) -> Result<SocketAddr, LinkError> {
+    let authority @ Authority { host, port } = authority(uri)?;
+    let addresses = (host, port).to_socket_addrs();
+    let mut addresses = addresses.map_err(|error| LinkError::Resolve(authority.to_string(), error))?;
+    addresses.next().ok_or_else(|| LinkError::NoAddress(authority.to_string()))
 }
 
 fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
@@ -229,4 +311,52 @@ fn listen(socket: &Arc<UdpSocket>, take: impl Fn(Vec<u8>) -> bool + Send + 'stat
 
 fn is_pause(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::output::Transcript;
+    use crate::random::rng;
+
+    /// A confirmable GET, and one that is not.
+    const ASK: &[u8] = b"\x40\x01\x00\x01";
+    const TELL: &[u8] = b"\x50\x45\x00\x02";
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_told_of_once_after_five_seconds() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut rng = rng().unwrap();
+        let vault = Vault::open(folder.path(), &mut rng, [0; 32]).unwrap();
+        let uri = format!("coap://{}", server.local_addr().unwrap());
+        let account = Account::none(&uri).unwrap();
+        let transcript = Arc::new(Transcript::new());
+        let known = (&vault, &TrustStore::default());
+        let slot = ServerSlot(0);
+        let mut link =
+            Link::open(slot, &account, Keep::Nothing, known, transcript.clone(), |_| true).unwrap();
+        let settle =
+            |link: &mut Link, now| drop(link.settle(now, &mut crate::random::rng().unwrap(), &vault));
+
+        link.send(at(10), &mut rng, TELL);
+        assert_eq!(link.next_timeout(), None, "what wants no answer gets none");
+        link.send(at(10), &mut rng, ASK);
+        link.send(at(13), &mut rng, ASK);
+        assert_eq!(link.next_timeout(), Some(at(15)));
+        settle(&mut link, at(14));
+        assert!(transcript.is_empty());
+        settle(&mut link, at(15));
+        settle(&mut link, at(90));
+        let silence = Duration::from_secs(5);
+        assert_eq!(transcript.events(), [DeviceEvent::NoAnswer { uri, silence }]);
+
+        link.receive(at(100), &mut rng, ASK.to_vec());
+        link.send(at(101), &mut rng, ASK);
+        assert_eq!(link.next_timeout(), Some(at(106)), "the next silence is another one");
+    }
 }

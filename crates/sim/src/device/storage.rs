@@ -1,10 +1,11 @@
 //! What survives a reboot, as one file for each record beside the flash.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use buoy_client::Storage;
+use buoy_files::{Access, sync_folder};
 
 pub(super) struct Folder(PathBuf);
 
@@ -39,27 +40,12 @@ impl Storage for Folder {
     }
 
     fn save(&mut self, object: u16, record: &[u8]) -> io::Result<()> {
-        let part = self.0.join(format!("{object}.part"));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
         // Server accounts have keys in them.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&part)?;
-        file.write_all(record)?;
-        file.sync_all()?;
-        fs::rename(part, self.0.join(object.to_string()))?;
-        // The new name is safe only when the folder is.
-        sync_folder(&self.0)
+        buoy_files::replace(&self.0.join(object.to_string()), record, Access::Owner)
     }
 
     fn wipe(&mut self) -> io::Result<()> {
         fs::read_dir(&self.0)?.try_for_each(|entry| fs::remove_file(entry?.path()))?;
         sync_folder(&self.0)
     }
-}
-
-/// Windows has no folders that can be opened, and writes their entries through.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -10,7 +10,12 @@ use std::os::fd::AsRawFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{BATCH, MAX_DATAGRAM, RECEIVE_BUFFER};
+/// Datagrams that are handed to the system at once.
+pub const BATCH: usize = 64;
+/// The longest datagram of a device; what is longer is cut off.
+pub const MAX_DATAGRAM: usize = 2048;
+/// Bytes that may wait in the socket: a crowd's datagrams come in bursts.
+const SOCKET_BUFFER: usize = 8 << 20;
 
 /// Room for one control message with a packet info, aligned as the kernel wants it.
 type Control = [u64; 4];
@@ -37,8 +42,8 @@ impl Crowd {
     /// What the system says.
     pub fn bind() -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
-        let _ = socket.set_send_buffer_size(RECEIVE_BUFFER);
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
         socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
         let socket: UdpSocket = socket.into();
         let on: libc::c_int = 1;

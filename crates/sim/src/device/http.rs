@@ -12,8 +12,6 @@ use sha2::{Digest, Sha256};
 use ureq::http::{HeaderMap, Response, StatusCode, Uri};
 use ureq::{Agent, Body};
 
-use super::app::Input;
-
 const CHUNK: usize = 4096;
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(2);
@@ -51,22 +49,21 @@ enum Failure {
     Stopped,
 }
 
-/// Starts to fetch. The steps carry `number`, by which those of a fetch that was given up are known.
-pub(super) fn start(uri: String, number: u64, inputs: Sender<Input>) {
+/// Starts to fetch. `tell` hands the steps on, and says whether anybody wants to know more.
+pub(super) fn start(uri: String, tell: impl Fn(Step) -> bool + Send + 'static) {
     std::thread::spawn(move || {
-        let step = fetch_with_patience(&uri, number, &inputs);
-        if let Some(step) = step {
+        if let Some(step) = fetch_with_patience(&uri, &tell) {
             // The device may be gone.
-            let _ = inputs.send(Input::Http(number, step));
+            let _ = tell(step);
         }
     });
 }
 
-fn fetch_with_patience(uri: &str, number: u64, inputs: &Sender<Input>) -> Option<Step> {
+fn fetch_with_patience(uri: &str, tell: &dyn Fn(Step) -> bool) -> Option<Step> {
     let mut cause = String::new();
     for attempt in 0..ATTEMPTS {
         std::thread::sleep(PAUSE * attempt.min(1));
-        match (Fetch { uri, number, inputs }).run() {
+        match (Fetch { uri, tell }).run() {
             Ok(()) => return Some(Step::Done),
             Err(Failure::Stopped) => return None,
             Err(Failure::Final(error, why)) => return Some(Step::Failed(error, why)),
@@ -78,8 +75,7 @@ fn fetch_with_patience(uri: &str, number: u64, inputs: &Sender<Input>) -> Option
 
 struct Fetch<'a> {
     uri: &'a str,
-    number: u64,
-    inputs: &'a Sender<Input>,
+    tell: &'a dyn Fn(Step) -> bool,
 }
 
 impl Fetch<'_> {
@@ -144,7 +140,9 @@ impl Fetch<'_> {
     /// Tells a step, and waits for the answer.
     fn ask<T>(&self, step: impl FnOnce(Sender<T>) -> Step) -> Result<T, Failure> {
         let (sender, answer): (_, Receiver<T>) = channel();
-        self.inputs.send(Input::Http(self.number, step(sender))).map_err(|_| Failure::Stopped)?;
+        if !(self.tell)(step(sender)) {
+            return Err(Failure::Stopped);
+        }
         answer.recv().map_err(|_| Failure::Stopped)
     }
 }

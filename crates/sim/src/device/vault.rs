@@ -1,49 +1,44 @@
 //! DTLS sessions beside the flash, so that a reboot costs no handshake.
 //!
 //! Sealed by a key that only the owner can read. A newer session is on the disk, its place in the folder included, before the older
-//! one counts as gone: numbers of records are never used twice, whatever a power cut leaves (see `buoy_dtls::Connection::export`).
+//! one counts as gone: numbers of records are never used twice, whatever a power cut leaves (see `buoy_dtls::Connection::export`). Two
+//! devices that went on with the same session would use the same numbers; the boot loader's hold on the flash keeps the second one away.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use buoy_client::ServerSlot;
 use buoy_dtls::{Client, Connection, ExportKey, Reserve};
+use buoy_files::{Access, replace};
 use rand_chacha::rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
-use super::account::Account;
+use crate::account::Account;
 
 const KEY: &str = "sessions.key";
-const LOCK: &str = "sessions.lock";
-/// A run before this one may take so long to end.
-const LAST_RUN: Duration = Duration::from_secs(2);
 
 pub(super) struct Vault {
     folder: PathBuf,
     key: ExportKey,
     /// What the device trusts besides its accounts.
     trusted: [u8; 32],
-    /// Two devices that went on with the same session would use the same numbers.
-    _lock: File,
 }
 
 impl Vault {
     /// The sessions in a folder; their key is made if it isn't there. `trusted` names what the device trusts besides its accounts.
     pub(super) fn open(folder: &Path, rng: &mut dyn CryptoRng, trusted: [u8; 32]) -> io::Result<Self> {
-        let lock = lock(&folder.join(LOCK))?;
         let path = folder.join(KEY);
         let mut bytes = [0; 32];
         match File::open(&path) {
             Ok(mut file) => file.read_exact(&mut bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 rng.fill_bytes(&mut bytes);
-                put(folder, KEY, &bytes)?;
+                replace(&path, &bytes, Access::Owner)?;
             }
             Err(error) => return Err(error),
         }
-        Ok(Self { folder: folder.to_owned(), key: ExportKey::new(bytes), trusted, _lock: lock })
+        Ok(Self { folder: folder.to_owned(), key: ExportKey::new(bytes), trusted })
     }
 
     /// The session that was saved for this account in this place; none if the account has changed since.
@@ -70,7 +65,7 @@ impl Vault {
         let Some(export) = session.export(&self.key, &self.name(slot, account), reserve, rng) else {
             return Ok(());
         };
-        put(&self.folder, &file_name(slot), &export.bytes)?;
+        replace(&self.folder.join(file_name(slot)), &export.bytes, Access::Owner)?;
         session.saved(export.reservation);
         Ok(())
     }
@@ -94,39 +89,6 @@ impl Vault {
     }
 }
 
-fn lock(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-    let deadline = Instant::now() + LAST_RUN;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) if Instant::now() > deadline => {
-                let words =
-                    "another `buoy device` runs on this flash; end it, or give this one a flash of its own";
-                return Err(io::Error::new(io::ErrorKind::WouldBlock, words));
-            }
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
-        }
-    }
-}
-
 fn file_name(slot: ServerSlot) -> String {
     format!("session-{}", slot.0)
-}
-
-/// Writes a file that only its owner can read, in place of the one before.
-fn put(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let part = folder.join(format!("{name}.part"));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(part, folder.join(name))?;
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
-    Ok(())
 }

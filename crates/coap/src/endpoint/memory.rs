@@ -1,0 +1,58 @@
+//! Endpoints in arrays and on the heap.
+
+use core::hash::Hash;
+
+use rand_core::Rng;
+
+use super::entries::{Exchange, Seen};
+use super::{Endpoint, Parameters};
+use crate::buffer::Inline;
+#[cfg(feature = "alloc")]
+use crate::buffer::OnHeap;
+use crate::table::Cell;
+
+/// An endpoint in arrays: `N` exchanges with messages of up to `MTU` bytes, and a memory of `S` message ids with replies of up to
+/// `REPLY` bytes.
+pub type FixedEndpoint<P, const N: usize, const MTU: usize, const S: usize, const REPLY: usize> = Endpoint<
+    P,
+    Inline<MTU>,
+    Inline<REPLY>,
+    [Cell<Exchange<P, Inline<MTU>>>; N],
+    [Cell<Seen<P, Inline<REPLY>>>; S],
+>;
+
+impl<P: Copy + Eq + Hash, const N: usize, const MTU: usize, const S: usize, const REPLY: usize>
+    FixedEndpoint<P, N, MTU, S, REPLY>
+{
+    /// An endpoint that lies wholly in its owner.
+    pub fn fixed(parameters: Parameters, rng: &mut impl Rng) -> Self {
+        Self::new(parameters, [const { Cell::EMPTY }; N], [const { Cell::EMPTY }; S], rng)
+    }
+}
+
+/// The most bytes of a message that a [`HeapEndpoint`] sends.
+#[cfg(feature = "alloc")]
+pub const HEAP_MTU: usize = 1280;
+/// The most bytes of a reply that a [`HeapEndpoint`] keeps for duplicates.
+#[cfg(feature = "alloc")]
+pub const HEAP_REPLY: usize = 40;
+
+/// An endpoint on the heap, for servers.
+#[cfg(feature = "alloc")]
+pub type HeapEndpoint<P> = Endpoint<
+    P,
+    OnHeap<HEAP_MTU>,
+    Inline<HEAP_REPLY>,
+    alloc::boxed::Box<[Cell<Exchange<P, OnHeap<HEAP_MTU>>>]>,
+    alloc::boxed::Box<[Cell<Seen<P, Inline<HEAP_REPLY>>>]>,
+>;
+
+#[cfg(feature = "alloc")]
+impl<P: Copy + Eq + Hash> HeapEndpoint<P> {
+    /// An endpoint for so many exchanges under way, that remembers so many message ids.
+    pub fn on_heap(parameters: Parameters, exchanges: usize, seen: usize, rng: &mut impl Rng) -> Self {
+        let exchanges = (0..exchanges).map(|_| Cell::EMPTY).collect();
+        let seen = (0..seen).map(|_| Cell::EMPTY).collect();
+        Self::new(parameters, exchanges, seen, rng)
+    }
+}
