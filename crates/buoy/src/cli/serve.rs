@@ -279,8 +279,15 @@ fn read(path: Option<&std::path::Path>) -> anyhow::Result<File> {
     let Some(path) = path else { return Ok(File::default()) };
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
-    toml::from_str(&text).with_context(|| {
-        format!("the configuration file {} is wrong; correct the line that is named", path.display())
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        anyhow::anyhow!(
+            "the configuration file {} is wrong in line {line}: {}; correct it",
+            path.display(),
+            // One line: a message is shown with its control characters escaped.
+            error.message().lines().collect::<Vec<_>>().join(", ")
+        )
     })
 }
 
