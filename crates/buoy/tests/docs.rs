@@ -82,6 +82,11 @@ fn links_between_pages_lead_to_files() {
         let path = repository().join(page);
         for target in links(&fs::read_to_string(&path).unwrap()) {
             assert!(path.parent().unwrap().join(&target).exists(), "{page} has a link to {target}");
+            // The book has its own files only.
+            assert!(
+                page == "README.md" || !target.contains('/'),
+                "{page} has a link to {target}, outside of the book"
+            );
         }
     }
 }
