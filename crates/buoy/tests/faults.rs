@@ -87,9 +87,14 @@ fn settings_that_cannot_be_are_named() {
     let said = refusal(&["--shards", "0"], folder.path());
     assert!(said.contains("--shards is 0"), "{said}");
     let config = folder.path().join("buoy.toml");
-    std::fs::write(&config, "shard = 2\n").unwrap();
-    let said = refusal(&["--config", config.to_str().unwrap()], folder.path());
-    assert!(said.contains("buoy.toml") && said.contains("unknown field `shard`"), "{said}");
+    for (text, reason) in [
+        ("http = \"127.0.0.1:0\"\nshard = 2\n", "buoy.toml is wrong in line 2: unknown field `shard`"),
+        ("shards = 1\n\nx\n", "buoy.toml is wrong in line 3: "),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        let said = refusal(&["--config", config.to_str().unwrap()], folder.path());
+        assert!(said.contains(reason) && !said.contains("\\u{"), "{said}");
+    }
 }
 
 /// A full disk: nothing is acknowledged that is not saved, `/readyz` says why, and all goes on once there is room.

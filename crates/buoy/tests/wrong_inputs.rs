@@ -71,7 +71,7 @@ fn a_wrong_input_is_told_with_its_reason_and_what_to_do() {
         ("fw sign --key release.key.pem empty", &["nothing to sign"]),
         ("fw sign --key text image.bin", &["-----BEGIN"]),
         ("keyfile rotate --data none", &["no data folder none", "--data"]),
-        ("serve --config serve.toml", &["serve.toml, line 2", "shard"]),
+        ("serve --config serve.toml", &["serve.toml", "line 2", "shard"]),
         ("serve --store nowhere", &["--store", "postgres://"]),
         ("serve --coaps off", &["no port for devices", "--coaps"]),
     ];

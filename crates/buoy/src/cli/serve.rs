@@ -292,11 +292,12 @@ fn read(path: Option<&std::path::Path>) -> anyhow::Result<File> {
         .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
     toml::from_str(&text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let line = before.split('\n').count();
+        let line = before.matches('\n').count() + 1;
         anyhow::anyhow!(
-            "the configuration file {}, line {line}: {}; correct that line",
+            "the configuration file {} is wrong in line {line}: {}; correct it",
             path.display(),
-            error.message()
+            // One line: a message is shown with its control characters escaped.
+            error.message().lines().collect::<Vec<_>>().join(", ")
         )
     })
 }
