@@ -38,7 +38,7 @@ pub struct Outgoing<P> {
     pub code: Code,
     /// The token.
     pub token: Token,
-    /// From the peer's [`MessageIds`].
+    /// From the peer's [`MessageIds`](super::MessageIds).
     pub message_id: u16,
     /// The owner's name for this exchange; comes back with its end.
     pub tag: u64,
