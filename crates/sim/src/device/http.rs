@@ -116,7 +116,7 @@ impl Fetch<'_> {
             }
             let location = head.headers().get("location").and_then(|value| value.to_str().ok());
             uri = redirected(&uri, location.unwrap_or_default())
-                .map_err(|why| Failure::Final(DownloadError::InvalidUri, why))?;
+                .map_err(|why| Failure::Final(DownloadError::InvalidUri, why.to_string()))?;
         }
         Err(Failure::Final(DownloadError::InvalidUri, "the server redirects without end".to_owned()))
     }
@@ -183,9 +183,32 @@ fn first_byte(response: &Response<Body>, from: u32) -> Result<u32, Failure> {
     }
 }
 
+/// Why a redirect is not followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum RedirectError {
+    /// What redirects is no URI.
+    From(String),
+    /// It leads to what is no URI.
+    To(String),
+    /// It leads to another host.
+    OtherHost(String),
+}
+
+impl std::fmt::Display for RedirectError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::From(from) => write!(f, "{from} is no URI"),
+            Self::To(to) => write!(f, "the server redirects to {to:?}, which is no URI"),
+            Self::OtherHost(to) => {
+                write!(f, "the server redirects to another host, {to:?}, which is not followed")
+            }
+        }
+    }
+}
+
 /// Where a redirect leads, if that is the same host over the same scheme.
-fn redirected(from: &str, to: &str) -> Result<String, String> {
-    let origin: Uri = from.parse().map_err(|_| format!("{from} is no URI"))?;
+fn redirected(from: &str, to: &str) -> Result<String, RedirectError> {
+    let origin: Uri = from.parse().map_err(|_| RedirectError::From(from.to_owned()))?;
     let target = if to.starts_with('/') && !to.starts_with("//") {
         format!(
             "{}://{}{to}",
@@ -195,12 +218,11 @@ fn redirected(from: &str, to: &str) -> Result<String, String> {
     } else {
         to.to_owned()
     };
-    let parsed: Uri =
-        target.parse().map_err(|_| format!("the server redirects to {to:?}, which is no URI"))?;
+    let parsed: Uri = target.parse().map_err(|_| RedirectError::To(to.to_owned()))?;
     if parsed.authority() == origin.authority() && parsed.scheme() == origin.scheme() {
         Ok(target)
     } else {
-        Err(format!("the server redirects to another host, {to:?}, which is not followed"))
+        Err(RedirectError::OtherHost(to.to_owned()))
     }
 }
 
