@@ -544,6 +544,10 @@ impl Reader {
         if self.postgresql.is_none() {
             self.postgresql = start_postgresql();
         }
+        assert!(
+            self.postgresql.is_some() || std::env::var_os("CI").is_none(),
+            "PostgreSQL is not installed: apt-get install postgresql"
+        );
         self.postgresql.is_some()
     }
 }
