@@ -3,10 +3,13 @@
 //! Whoever connects and says nothing, or says a header a byte a minute, is cut off, and connections are bounded in number: no peer takes
 //! the places of all others for long.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,7 +20,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Sleep;
 use tower::{Service, ServiceExt as _};
 
 /// What one listener bears.
@@ -25,13 +30,18 @@ use tower::{Service, ServiceExt as _};
 pub(crate) struct Limits {
     /// From the start of a connection, or from the last answer on it, to the end of a request's headers.
     pub(crate) headers: Duration,
+    /// For the other end to take some bytes of an answer.
+    pub(crate) writes: Duration,
     /// Connections at once; further ones wait in the system's queue.
     pub(crate) connections: usize,
+    /// Connections of one address, unless that is of this machine; further ones are closed.
+    pub(crate) of_one_address: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { headers: Duration::from_secs(30), connections: 4096 }
+        let patience = Duration::from_secs(30);
+        Self { headers: patience, writes: patience, connections: 4096, of_one_address: 512 }
     }
 }
 
@@ -51,6 +61,7 @@ where
     http.timer(TokioTimer::new()).header_read_timeout(limits.headers);
     let under_way = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(limits.connections));
+    let peers = Peers::default();
     loop {
         // The sender's end is a stop too.
         let place = tokio::select! {
@@ -61,6 +72,11 @@ where
             connection = listener.accept() => connection,
             _ = &mut stopped => break,
         };
+        let Some(peer) = peers.take(address.ip(), limits.of_one_address) else {
+            tracing::debug!(%address, "an address has too many connections");
+            continue;
+        };
+        let stream = Patient { stream, patience: limits.writes, deadline: None };
         let service = service.clone();
         let answer = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(address));
@@ -71,12 +87,118 @@ where
             if let Err(error) = connection.await {
                 tracing::debug!(%address, %error, "a connection ended");
             }
-            drop(place);
+            drop((place, peer));
         });
     }
     drop(listener);
     under_way.shutdown().await;
     Ok(())
+}
+
+/// How many connections each address has.
+#[derive(Clone, Default)]
+struct Peers(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+impl Peers {
+    /// A place for one connection more, if there is one.
+    fn take(&self, address: IpAddr, most: usize) -> Option<Peer> {
+        let address = address.to_canonical();
+        let mut counts = self.lock();
+        let count = counts.entry(address).or_default();
+        // Programs of this machine, a proxy before it among them, are trusted that far.
+        if *count >= most && !address.is_loopback() {
+            return None;
+        }
+        *count += 1;
+        Some(Peer { peers: self.clone(), address })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection of an address, until this is dropped.
+struct Peer {
+    peers: Peers,
+    address: IpAddr,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let mut counts = self.peers.lock();
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// A stream that fails when the other end takes nothing for too long of what is to be written.
+struct Patient<S> {
+    stream: S,
+    patience: Duration,
+    /// While something waits to be written.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Patient<S> {
+    /// Passes on what came of an attempt to write.
+    fn watch<T>(&mut self, context: &mut Context<'_>, attempt: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if attempt.is_ready() {
+            self.deadline = None;
+            return attempt;
+        }
+        let patience = self.patience;
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let attempt = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.watch(context, attempt)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let attempt = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        self.watch(context, attempt)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let attempt = Pin::new(&mut self.stream).poll_flush(context);
+        self.watch(context, attempt)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let attempt = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.watch(context, attempt)
+    }
 }
 
 #[cfg(test)]
@@ -107,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_without_a_whole_header_is_cut_off_and_gives_its_place_up() {
-        let limits = Limits { headers: Duration::from_millis(100), connections: 1 };
+        let limits = Limits { headers: Duration::from_millis(100), connections: 1, ..Limits::default() };
         let (address, stop, served) = start(limits).await;
         let mut slow = TcpStream::connect(address).await.unwrap();
         slow.write_all(b"GET / HTTP/1.1\r\nHost: loc").await.unwrap();
@@ -119,5 +241,36 @@ mod tests {
         assert!(!all_of(slow).await.contains("200"));
         drop(stop);
         served.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_other_end_reads_nothing_is_cut_off() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_stop, stopped) = oneshot::channel();
+        let routes = Router::new().route("/", get(|| async { vec![b'x'; 64 << 20] }));
+        let limits = Limits { writes: Duration::from_millis(200), connections: 1, ..Limits::default() };
+        tokio::spawn(serve(listener, routes, limits, stopped));
+        let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        silent.write_all(request).await.unwrap();
+        let mut next = TcpStream::connect(address).await.unwrap();
+        next.write_all(request).await.unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(30), all_of(next)).await.unwrap();
+        assert!(answer.len() > 64 << 20);
+        drop(silent);
+    }
+
+    #[test]
+    fn one_address_has_some_places_and_programs_of_this_machine_as_many_as_there_are() {
+        let peers = Peers::default();
+        let (one, own) = ("192.0.2.1".parse().unwrap(), "::ffff:127.0.0.1".parse().unwrap());
+        let held: Vec<_> = (0..3).filter_map(|_| peers.take(one, 2)).collect();
+        assert_eq!(held.len(), 2);
+        assert!(peers.take("192.0.2.2".parse().unwrap(), 2).is_some());
+        assert_eq!((0..3).filter_map(|_| peers.take(own, 2)).collect::<Vec<_>>().len(), 3);
+        drop(held);
+        assert!(peers.take(one, 2).is_some());
+        assert!(peers.lock().is_empty());
     }
 }

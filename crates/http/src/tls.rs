@@ -98,12 +98,13 @@ async fn accept(
         };
         let (acceptor, accepted) = (acceptor.clone(), accepted.clone());
         tokio::spawn(async move {
+            // Its place is its own until somebody serves it: those that nobody serves are bounded too.
+            let _place = place;
             let handshake = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
-            drop(place);
             match handshake {
                 Ok(Ok(stream)) => {
-                    // Nobody takes it any more when the server stops.
-                    let _ = accepted.send((stream, address)).await;
+                    // Nobody takes it any more when the server stops, or while too many are served.
+                    let _ = accepted.send_timeout((stream, address), HANDSHAKE).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%address, %error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!(%address, "a TLS handshake took too long"),

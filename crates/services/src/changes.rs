@@ -7,6 +7,7 @@ use buoy_server::{Change as EngineChange, OperationRecord, OperationState, Outbo
 use buoy_store::{Change, ChangeSet, NewSample, OperationRow, RecordChange, Sample};
 use tokio::sync::oneshot;
 
+use crate::idempotency::NewKey;
 use crate::journal::Parts;
 use crate::notice::{Notice, NoticeKind};
 use crate::quota::SampleQuota;
@@ -19,6 +20,8 @@ pub(crate) enum Companion {
     Changes(ChangeSet<'static>),
     /// To be told once it is durable.
     WhenSaved(oneshot::Sender<()>),
+    /// To be given up once it is durable.
+    Held(#[expect(dead_code, reason = "what counts is when it is dropped")] NewKey),
 }
 
 impl Companion {

@@ -181,7 +181,7 @@ impl std::fmt::Display for DeviceError {
             Self::NotRegistered(endpoint) => write!(f, "no device named {endpoint} is registered"),
             Self::IsRegistered(endpoint) => write!(
                 f,
-                "{endpoint} is registered, and would be known again with its next message; revoke its credentials first"
+                "{endpoint} is registered, and would be known again with its next message; wait until its registration has ended, or revoke its credentials"
             ),
             Self::Path { path, error } => write!(f, "{path}: {error}"),
             Self::NoStep => f.write_str("step must be more than 0"),

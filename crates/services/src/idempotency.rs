@@ -22,7 +22,7 @@ pub enum Key {
     Known(u64),
 }
 
-/// A key that is taken until this is dropped.
+/// A key that is taken until this is dropped: until what its request makes is durable.
 pub struct NewKey {
     app: Arc<App>,
     row: KeyRow,
@@ -98,5 +98,27 @@ impl Key {
             Self::New(new) => Some(new.row.clone()),
             Self::None | Self::Known(_) => None,
         }
+    }
+
+    /// The key of a new request.
+    #[must_use]
+    pub fn into_new(self) -> Option<NewKey> {
+        match self {
+            Self::New(new) => Some(new),
+            Self::None | Self::Known(_) => None,
+        }
+    }
+}
+
+impl NewKey {
+    /// What is to be saved with what the request makes, which is named `made`.
+    pub(crate) fn row(&self, made: u64) -> KeyRow {
+        KeyRow { made, ..self.row.clone() }
+    }
+}
+
+impl std::fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewKey").field("key", &self.row.key).finish_non_exhaustive()
     }
 }

@@ -9,10 +9,10 @@ mod model;
 mod survey;
 pub(crate) mod thread;
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Weak};
 
-use buoy_server::{Event, Failure, ObjectList, OperationId, Outcome, RegistrationNotice};
+use buoy_server::{Event, ObjectList, RegistrationKey, RegistrationNotice};
 use tokio::sync::oneshot;
 
 pub use self::cohorts::DeviceState;
@@ -30,7 +30,8 @@ pub(crate) type Inbox = Receiver<Message>;
 /// What the thread is told, and asked.
 pub(crate) enum Message {
     Changes(Vec<Change>),
-    Updated(Arc<str>),
+    /// A device runs this version now.
+    Updated(Arc<str>, String),
     Ask(Box<dyn FnOnce(&mut Model) + Send>),
     Stop,
 }
@@ -38,11 +39,23 @@ pub(crate) enum Message {
 /// What happened to a device.
 #[derive(Debug)]
 pub(crate) enum Change {
-    Present { notice: RegistrationNotice, registered: bool },
-    Left(RegistrationNotice),
+    Present(Presence),
+    Left { name: Arc<str>, registration: RegistrationKey, last_contact: u64 },
     Sleeps { name: Arc<str>, is_asleep: bool },
-    Answered { name: Arc<str>, operation: OperationId, outcome: Result<Outcome, Failure> },
     Described { name: Arc<str>, resource: u16, text: String },
+}
+
+/// A registration, as far as it concerns the inventory.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    name: Arc<str>,
+    registration: RegistrationKey,
+    registered_at: u64,
+    is_proved: bool,
+    is_asleep: bool,
+    /// Whether the device has just registered.
+    is_new: bool,
+    objects: Weak<ObjectList>,
 }
 
 impl Inventory {
@@ -66,9 +79,9 @@ impl Inventory {
         self.send(Message::Changes(vec![change]));
     }
 
-    /// A device has been updated.
-    pub(crate) fn updated(&self, name: &Arc<str>) {
-        self.send(Message::Updated(name.clone()));
+    /// A device has been updated, and runs this version now.
+    pub(crate) fn updated(&self, name: &Arc<str>, version: &str) {
+        self.send(Message::Updated(name.clone(), version.to_owned()));
     }
 
     /// Ends the thread once what was said before is done.
@@ -132,28 +145,34 @@ impl Inventory {
 impl Change {
     fn of(event: &Event) -> Option<Self> {
         Some(match event {
-            Event::Registered { registration, .. } => {
-                Self::Present { notice: registration.clone(), registered: true }
-            }
+            Event::Registered { registration, .. } => Self::Present(Presence::of(registration, true)),
             Event::Updated { registration, changed } if changed.objects || changed.binding => {
-                Self::Present { notice: registration.clone(), registered: false }
+                Self::Present(Presence::of(registration, false))
             }
-            Event::Deregistered(registration) | Event::Expired(registration) => {
-                Self::Left(registration.clone())
-            }
+            Event::Deregistered(notice) | Event::Expired(notice) => Self::Left {
+                name: notice.endpoint.clone(),
+                registration: notice.key,
+                last_contact: notice.last_contact,
+            },
             Event::Awake(name) => Self::Sleeps { name: name.clone(), is_asleep: false },
             Event::Sleeping(name) => Self::Sleeps { name: name.clone(), is_asleep: true },
-            Event::OperationEnded { id, endpoint, path, outcome } if is_of_device_object(path) => {
-                Self::Answered { name: endpoint.clone(), operation: *id, outcome: outcome.clone() }
-            }
             _ => return None,
         })
     }
 }
 
-/// Whether a path is `/3/0`, below whatever root the device has its objects.
-fn is_of_device_object(path: &str) -> bool {
-    path.strip_suffix("/3/0").is_some_and(|root| !root.ends_with(|last: char| last.is_ascii_digit()))
+impl Presence {
+    fn of(notice: &RegistrationNotice, is_new: bool) -> Self {
+        Self {
+            name: notice.endpoint.clone(),
+            registration: notice.key,
+            registered_at: notice.registered_at,
+            is_proved: notice.session.is_some(),
+            is_asleep: notice.asleep,
+            is_new,
+            objects: notice.objects.clone(),
+        }
+    }
 }
 
 /// The ids of the objects that a device has, in ascending order.

@@ -4,8 +4,8 @@
 //! key of its request, and its audit entry. A read of a device that is awake is saved once, when it has ended: to ask again does no harm.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use buoy_api as api;
@@ -18,12 +18,13 @@ use buoy_server::{
     AnswerRecord, Body, Downlink, Durability, Failure, Intent, OperationId, OperationRecord, OperationState,
     Outbox, Outcome, RegistrationView, Submission,
 };
-use buoy_store::{Change, ChangeSet, KeyRow, OperationFilter, Page, StoreError};
+use buoy_store::{Change, ChangeSet, OperationFilter, Page, StoreError};
 use tokio::sync::oneshot;
 
 use crate::app::{App, SLEEPER_PATIENCE};
 use crate::changes::{Companion, operation_record};
 use crate::hub::{Progress, Until};
+use crate::idempotency::NewKey;
 use crate::journal::NotSaved;
 use crate::path_values;
 use crate::principal::Principal;
@@ -46,8 +47,8 @@ pub struct StartOperation {
     pub deadline: Option<Duration>,
     /// How long the caller waits for its end.
     pub wait: Duration,
-    /// The idempotency key of the request; what it made is filled in.
-    pub key: Option<KeyRow>,
+    /// The idempotency key of the request. It is taken until the operation is durable, even if the caller goes away before.
+    pub key: Option<NewKey>,
 }
 
 /// Why a command on an operation was not carried out.
@@ -108,7 +109,9 @@ pub async fn start(
     let id = OperationId(app.next_operation.fetch_add(1, Ordering::Relaxed));
     let end = app.hub.expect(id, Until::End);
     let wait = command.wait;
-    let order = Order { id, command, principal: principal.clone(), models: app.models.clone() };
+    let StartOperation { endpoint, request, deadline, wait: _, key } = command;
+    let (principal, models) = (principal.clone(), app.models.clone());
+    let order = Order { id, endpoint, request, deadline, key: Mutex::new(key), principal, models };
     let mut accepted = match submit(app, order).await {
         Ok(accepted) => accepted,
         Err(error) => {
@@ -147,14 +150,17 @@ struct Accepted {
 /// An operation on its way to a shard.
 struct Order {
     id: OperationId,
-    command: StartOperation,
+    endpoint: String,
+    request: api::Request,
+    deadline: Option<Duration>,
+    key: Mutex<Option<NewKey>>,
     principal: Principal,
     models: Arc<Registry>,
 }
 
 async fn submit(app: &Arc<App>, order: Order) -> Result<Accepted, OperationError> {
     let order = Arc::new(order);
-    let endpoint = &*order.command.endpoint;
+    let endpoint = &*order.endpoint;
     for _ in 0..MOST_SHARDS_ASKED {
         let (answer, wait) = oneshot::channel();
         let home = app.endpoints.shard_of(endpoint);
@@ -179,7 +185,8 @@ impl Order {
         now: Instant,
         outbox: &mut Outbox,
     ) -> Result<Accepted, OperationError> {
-        let Self { id, command: order, principal, models } = self;
+        let Self { id, endpoint: _, request: _, deadline: _, key, principal, models } = self;
+        let order = self;
         let registration = shard.registration(&order.endpoint);
         let registration =
             registration.ok_or_else(|| OperationError::NoSuchDevice(order.endpoint.clone()))?;
@@ -194,7 +201,8 @@ impl Order {
         });
         let deadline = now + patience;
         let is_read = matches!(request.code, Code::GET | Code::FETCH) && intent == Intent::Once;
-        let durability = match is_read && !registration.asleep && order.key.is_none() {
+        let key = key.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let durability = match is_read && !registration.asleep && key.is_none() {
             true => Durability::Recorded,
             false => Durability::Durable,
         };
@@ -213,8 +221,8 @@ impl Order {
             failure: None,
         };
         let mut companions = ChangeSet::new();
-        if let Some(key) = &order.key {
-            companions.push(Change::IdempotencyKey(KeyRow { made: id.0, ..key.clone() }));
+        if let Some(key) = &key {
+            companions.push(Change::IdempotencyKey(key.row(id.0)));
         }
         if !is_read {
             let detail = format!("{} {}, operation {}", method_of(&record), path_of(&record), id.0);
@@ -222,6 +230,9 @@ impl Order {
         }
         if !companions.is_empty() {
             Companion::Changes(companions).accompany(outbox);
+        }
+        if let Some(key) = key {
+            Companion::Held(key).accompany(outbox);
         }
         let endpoint = registration.endpoint.clone();
         let submission = Submission { id: *id, endpoint, request, intent, deadline, durability };

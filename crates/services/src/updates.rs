@@ -326,7 +326,7 @@ impl Driver {
             tracing::info!(device = %update.endpoint(), update = update.id(), end = %update.stage(), "firmware update ended");
             // What the device said of itself before holds no longer.
             if *update.stage() == Stage::Ended(End::Updated) {
-                self.app.inventory.updated(update.endpoint());
+                self.app.inventory.updated(update.endpoint(), &update.goal().version);
             }
             self.submitted.remove(&update.id());
             self.app.forget_download(update.id());

@@ -83,7 +83,11 @@ fn expected(reason: &str) -> String {
         .replace("invalid type: ", "")
         .replace("invalid value: ", "")
         .replace("invalid length ", "length ");
-    let found = found.replace("map", "an object").replace("sequence", "a list").replace('`', "");
+    let found = match found.as_str() {
+        "map" => "an object".to_owned(),
+        "sequence" => "a list".to_owned(),
+        other => other.replace('`', ""),
+    };
     let wanted = match wanted {
         "u64" | "u32" | "usize" => "a whole number from 0".to_owned(),
         "u16" => "a whole number from 0 to 65535".to_owned(),

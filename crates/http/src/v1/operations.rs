@@ -62,7 +62,7 @@ pub(super) async fn start(
         return Ok(Json(operations::one(&app, id).await?).into_response());
     }
     let api::StartOperation { endpoint, request, .. } = request;
-    let command = StartOperation { endpoint, request, deadline, wait, key: key.row() };
+    let command = StartOperation { endpoint, request, deadline, wait, key: key.into_new() };
     let operation = operations::start(&app, &principal, command).await?;
     let status = if operation.ended { StatusCode::OK } else { StatusCode::ACCEPTED };
     let location = [(header::LOCATION, format!("/api/v1/operations/{}", operation.id))];
@@ -71,7 +71,8 @@ pub(super) async fn start(
 
 fn bounded(name: &str, seconds: u64, most: u64) -> Result<Duration, Problem> {
     if seconds > most || (seconds == 0 && name == "deadline") {
-        let detail = format!("\"{name}\" is {seconds} seconds, and may be {most} at most");
+        let least = u64::from(name == "deadline");
+        let detail = format!("\"{name}\" is {seconds} seconds, and may be {least} to {most}");
         return Err(Problem::bad_request(detail));
     }
     Ok(Duration::from_secs(seconds))

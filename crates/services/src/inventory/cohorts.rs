@@ -91,6 +91,13 @@ impl Cohorts {
         cohort.names.is_none() && cohort.count < (self.total / 4).max(ALWAYS_LISTED / 2)
     }
 
+    /// Those that lack a list that they should have.
+    pub(super) fn unlisted(&self) -> Vec<CohortId> {
+        let small =
+            self.alive().filter(|(_, cohort)| cohort.names.is_none() && cohort.count <= self.total / 4);
+        small.map(|(id, _)| id).collect()
+    }
+
     /// Gives a cohort the list that it lacked.
     pub(super) fn list(&mut self, CohortId(id): CohortId, names: BTreeSet<Arc<str>>) {
         self.slots[id as usize].names = Some(names);

@@ -1,6 +1,6 @@
 //! All devices that are known, in the order of their names, with what they are searched by.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -128,14 +128,6 @@ pub enum CountBy {
     Object,
 }
 
-/// What is left to do for a device that is registered no longer.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Left {
-    Nothing,
-    /// It was one too many of those that anybody may claim to be: its row is to be removed.
-    Forgotten,
-}
-
 /// A device, as the inventory knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceRecord {
@@ -161,7 +153,10 @@ pub(crate) struct Model {
     unsaved: usize,
     /// How many are to be asked what they are.
     wanted: usize,
-    strangers: usize,
+    /// Those that are not registered and never proved their name, with when they were last heard, in seconds since the epoch.
+    strangers: BTreeSet<(u32, Arc<str>)>,
+    /// Those that have left and whose row is to be saved: nothing else knows of it.
+    left: VecDeque<Arc<str>>,
 }
 
 impl Model {
@@ -184,6 +179,9 @@ impl Model {
             all.push(model.of_row(row, None));
         }
         model.devices = all.into_iter().collect();
+        for cohort in model.cohorts.unlisted() {
+            model.list(cohort);
+        }
         model
     }
 
@@ -210,7 +208,9 @@ impl Model {
             || read_at.is_some();
         let is_proved = row.proved || seed.is_some_and(|seed| seed.proved);
         let is_wanted = seed.is_some() && read_at.is_none();
-        self.strangers += usize::from(seed.is_none() && !is_proved);
+        if seed.is_none() && !is_proved {
+            self.strangers.insert((seconds(row.last_contact), name.clone()));
+        }
         self.wanted += usize::from(is_wanted);
         let flags = HAS_ROW | if is_proved { PROVED } else { 0 } | if is_wanted { WANTED } else { 0 };
         let known = Known {
@@ -248,36 +248,47 @@ impl Model {
             return;
         };
         let Seed { name, registration, registered_at: _, proved, asleep, objects } = seed;
-        known.registration_or_last_contact = tag(registration);
         if self.cohorts.kind(known.cohort).state == DeviceState::Offline && !known.is(PROVED) {
-            self.strangers -= 1;
+            self.strangers.remove(&(known.registration_or_last_contact, name.clone()));
         }
+        known.registration_or_last_contact = tag(registration);
         if proved && !known.is(PROVED) {
             self.set(&name, PROVED | UNSAVED, true);
         }
         self.change_kind(&name, |was| Kind { state: awake_or(asleep), objects, ..was });
     }
 
-    /// A registration has ended. The device may have another one by now.
-    pub(crate) fn left(&mut self, name: &str, registration: RegistrationKey, last_contact: u64) -> Left {
-        let Some(known) = self.devices.get_mut(name) else { return Left::Nothing };
+    /// A registration has ended; the device may have another one by now. Of those that anybody may claim to be, the one that was not heard
+    /// for the longest time is forgotten where there are too many: its name, if a row of it is to be removed.
+    pub(crate) fn left(
+        &mut self,
+        name: &Arc<str>,
+        registration: RegistrationKey,
+        last_contact: u64,
+    ) -> Option<String> {
+        let known = self.devices.get_mut(name)?;
         if self.cohorts.kind(known.cohort).state == DeviceState::Offline
             || known.registration_or_last_contact != tag(registration)
         {
-            return Left::Nothing;
+            return None;
         }
-        known.registration_or_last_contact = seconds(last_contact);
-        if !known.is(PROVED) {
-            if self.strangers >= MOST_STRANGERS {
-                let had_row = known.is(HAS_ROW);
-                self.forget(name);
-                return if had_row { Left::Forgotten } else { Left::Nothing };
-            }
-            self.strangers += 1;
-        }
+        let last_contact = seconds(last_contact);
+        known.registration_or_last_contact = last_contact;
+        let is_stranger = !known.is(PROVED);
         self.set(name, UNSAVED, true);
+        self.left.push_back(name.clone());
         self.change_kind(name, |was| Kind { state: DeviceState::Offline, objects: Arc::from([]), ..was });
-        Left::Nothing
+        if !is_stranger {
+            return None;
+        }
+        self.strangers.insert((last_contact, name.clone()));
+        if self.strangers.len() <= MOST_STRANGERS {
+            return None;
+        }
+        let (_, oldest) = self.strangers.first()?.clone();
+        let has_row = self.devices.get(&oldest).is_some_and(|known| known.is(HAS_ROW));
+        self.forget(&oldest);
+        has_row.then(|| oldest.to_string())
     }
 
     /// A device that sleeps now and then is awake, or not.
@@ -361,6 +372,11 @@ impl Model {
             && known.details.as_ref().is_none_or(|details| details.ask_after <= now)
     }
 
+    /// Whether a device has ever proved its name.
+    pub(crate) fn is_proved(&self, name: &str) -> bool {
+        self.devices.get(name).is_some_and(|known| known.is(PROVED))
+    }
+
     /// When a device last answered what it is.
     pub(crate) fn read_at(&self, name: &str) -> Option<u64> {
         self.devices.get(name)?.details.as_ref()?.read_at
@@ -395,13 +411,34 @@ impl Model {
         most: usize,
     ) -> (Vec<DeviceRow>, Option<Arc<str>>) {
         let (names, next) = self.sweep(from, steps, most, |known| known.is(UNSAVED));
-        let mut rows = Vec::with_capacity(names.len());
-        for name in names {
-            rows.extend(self.row(&name));
-            self.set(&name, UNSAVED, false);
-            self.set(&name, HAS_ROW, true);
+        (names.iter().filter_map(|name| self.take_row(name)).collect(), next)
+    }
+
+    /// Up to so many rows of devices that have said what they are; they count as saved from now on.
+    pub(crate) fn take_described(&mut self, most: usize) -> Vec<DeviceRow> {
+        let is_wanted = |known: &Known| known.is(UNSAVED) && known.details.is_some();
+        let (names, _) = self.sweep(None, usize::MAX, most, is_wanted);
+        names.iter().filter_map(|name| self.take_row(name)).collect()
+    }
+
+    fn take_row(&mut self, name: &str) -> Option<DeviceRow> {
+        let row = self.row(name)?;
+        self.set(name, UNSAVED, false);
+        self.set(name, HAS_ROW, true);
+        Some(row)
+    }
+
+    /// Up to so many rows of devices that have left; they count as saved from now on.
+    pub(crate) fn take_left(&mut self, most: usize) -> Vec<DeviceRow> {
+        let mut rows = Vec::new();
+        while rows.len() < most {
+            let Some(name) = self.left.pop_front() else { break };
+            // It may have come back, or be saved already.
+            if self.devices.get(&name).is_some_and(|known| known.is(UNSAVED)) {
+                rows.extend(self.take_row(&name));
+            }
         }
-        (rows, next)
+        rows
     }
 
     fn sweep(
@@ -429,9 +466,9 @@ impl Model {
     /// Forgets a device.
     pub(crate) fn forget(&mut self, name: &str) {
         let Some((name, known)) = self.devices.remove_entry(name) else { return };
-        let kind = self.cohorts.kind(known.cohort);
-        let is_stranger = kind.state == DeviceState::Offline && !known.is(PROVED);
-        self.strangers -= usize::from(is_stranger);
+        if self.cohorts.kind(known.cohort).state == DeviceState::Offline {
+            self.strangers.remove(&(known.registration_or_last_contact, name.clone()));
+        }
         self.unsaved -= usize::from(known.is(UNSAVED));
         self.wanted -= usize::from(known.is(WANTED));
         self.leave(&name, known.cohort);
@@ -517,6 +554,7 @@ impl Model {
     pub(crate) fn counts(&self, filter: &DeviceFilter, by: CountBy) -> Vec<(Option<String>, usize)> {
         let selection = self.cohorts.select(|kind| filter.fits(kind));
         let mut counts = BTreeMap::<Option<String>, usize>::new();
+        let mut by_object = HashMap::<u16, usize>::new();
         let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
         for (kind, count) in self.cohorts.counts(&selection) {
             let value = match by {
@@ -526,13 +564,14 @@ impl Model {
                 CountBy::Firmware => text(&kind.firmware),
                 CountBy::Object => {
                     for object in &*kind.objects {
-                        *counts.entry(Some(object.to_string())).or_default() += count;
+                        *by_object.entry(*object).or_default() += count;
                     }
                     continue;
                 }
             };
             *counts.entry(value).or_default() += count;
         }
+        counts.extend(by_object.into_iter().map(|(object, count)| (Some(object.to_string()), count)));
         let mut counts: Vec<_> = counts.into_iter().collect();
         counts.sort_by(|(_, a), (_, b)| b.cmp(a));
         counts
@@ -568,10 +607,14 @@ impl Model {
 
     fn leave(&mut self, name: &str, cohort: CohortId) {
         if self.cohorts.leave(name, cohort) {
-            let members = self.devices.iter().filter(|(_, known)| known.cohort == cohort);
-            let names: BTreeSet<_> = members.map(|(name, _)| name.clone()).collect();
-            self.cohorts.list(cohort, names);
+            self.list(cohort);
         }
+    }
+
+    fn list(&mut self, cohort: CohortId) {
+        let members = self.devices.iter().filter(|(_, known)| known.cohort == cohort);
+        let names: BTreeSet<_> = members.map(|(name, _)| name.clone()).collect();
+        self.cohorts.list(cohort, names);
     }
 }
 
@@ -654,7 +697,7 @@ mod tests {
         model.described("b", 1, "buoy-3");
         model.described("a", 3, "1.0.0");
         model.sleeps("b", true);
-        model.left("c", RegistrationKey(1), 2_000_000);
+        model.left(&"c".into(), RegistrationKey(1), 2_000_000);
         let fitting = |filter: DeviceFilter| names(&model, &filter, None, 9).0;
         assert_eq!(fitting(DeviceFilter { model: Some("buoy-3".into()), ..all() }), ["a", "b"]);
         assert_eq!(fitting(DeviceFilter { object: Some(3303), ..all() }), ["a"]);
@@ -744,9 +787,9 @@ mod tests {
         let mut model = Model::default();
         add(&mut model, "a", &[3]);
         model.present(Seed { registration: RegistrationKey(2), ..Seed::registered("a", &[3]) });
-        model.left("a", RegistrationKey(1), 9_000_000);
+        model.left(&"a".into(), RegistrationKey(1), 9_000_000);
         assert_eq!(model.record("a").unwrap().state, DeviceState::Online);
-        model.left("a", RegistrationKey(2), 9_000_000);
+        model.left(&"a".into(), RegistrationKey(2), 9_000_000);
         model.sleeps("a", false);
         let record = model.record("a").unwrap();
         assert_eq!((record.state, record.last_contact), (DeviceState::Offline, 9_000_000));
@@ -762,9 +805,13 @@ mod tests {
             model.described("b", resource, text);
         }
         model.was_read("b", 5_000_000);
-        model.left("c", RegistrationKey(1), 7_000_000);
-        let (mut rows, next) = model.take_unsaved(None, 2, 9);
+        model.left(&"c".into(), RegistrationKey(1), 7_000_000);
+        let mut rows = model.take_left(9);
+        assert_eq!(rows.iter().map(|row| row.endpoint.as_str()).collect::<Vec<_>>(), ["c"]);
+        let (found, next) = model.take_unsaved(None, 2, 9);
+        rows.extend(found);
         rows.extend(model.take_unsaved(next, usize::MAX, 9).0);
+        rows.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
         assert!(!model.is_any_unsaved());
         assert_eq!(rows.len(), 3);
 
@@ -783,11 +830,13 @@ mod tests {
         for number in 0..=MOST_STRANGERS {
             let name = format!("s-{number}");
             model.present(Seed { proved: false, ..Seed::registered(&name, &[3]) });
-            model.left(&name, RegistrationKey(1), 0);
+            model.left(&name.as_str().into(), RegistrationKey(1), number as u64 * 1000);
         }
         add(&mut model, "proved", &[3]);
-        model.left("proved", RegistrationKey(1), 0);
+        model.left(&"proved".into(), RegistrationKey(1), 0);
         let counts = model.counts(&all(), CountBy::State);
         assert_eq!(counts, [(Some("offline".into()), MOST_STRANGERS + 1)]);
+        assert!(model.record("s-0").is_none(), "the one that was not heard for the longest time");
+        assert!(model.record(&format!("s-{MOST_STRANGERS}")).is_some());
     }
 }

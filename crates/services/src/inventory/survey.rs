@@ -7,9 +7,11 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use buoy_server::OperationId;
+use buoy_server::Outcome;
+use tokio::sync::oneshot;
 
 use super::model::Model;
+use crate::hub::Progress;
 
 /// Devices that are asked in a second.
 const A_SECOND: u64 = 20;
@@ -17,8 +19,6 @@ const A_SECOND: u64 = 20;
 const MOST_ASKED: usize = 64;
 /// Devices that wait for their turn. Of others the model knows.
 const MOST_WAITING: usize = 4096;
-/// How long one that did not answer is left alone; milliseconds.
-const LEFT_ALONE: u64 = 60 * 60 * 1000;
 /// After this time one that registers again is asked again; milliseconds.
 const GOOD_FOR: u64 = 24 * 60 * 60 * 1000;
 /// Devices that are looked at in search of one to ask.
@@ -28,12 +28,20 @@ const STEPS: usize = 20_000;
 pub(super) struct Survey {
     waiting: VecDeque<Arc<str>>,
     is_waiting: HashSet<Arc<str>>,
-    asked: HashMap<OperationId, Arc<str>>,
+    asked: HashMap<Arc<str>, Asked>,
+    /// Of those that wait, how many never proved their name: they have half of the places, since anybody may claim to be a device.
+    strangers: usize,
     /// Where the search for further ones goes on.
     cursor: Option<Arc<str>>,
-    /// Tenths of thousands of a question that may be asked: grows with the time.
+    /// Thousandths of a question that may be asked: grows with the time.
     credit: u64,
     credited_at: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    end: oneshot::Receiver<Progress>,
+    is_stranger: bool,
 }
 
 impl Survey {
@@ -54,29 +62,31 @@ impl Survey {
 
     /// A device can be spoken to.
     pub(super) fn can_be_reached(&mut self, model: &Model, name: &Arc<str>, now: u64) {
-        if self.waiting.len() < MOST_WAITING
+        let has_place =
+            self.waiting.len() < MOST_WAITING && (model.is_proved(name) || self.strangers < MOST_WAITING / 2);
+        if has_place
             && model.can_be_asked(name, now)
+            && !self.asked.contains_key(name)
             && self.is_waiting.insert(name.clone())
         {
+            self.strangers += usize::from(!model.is_proved(name));
             self.waiting.push_back(name.clone());
         }
     }
 
-    /// A device has answered, or has not. Whether it had been asked.
-    pub(super) fn answered(
-        &mut self,
-        model: &mut Model,
-        operation: OperationId,
-        is_success: bool,
-        now: u64,
-    ) -> bool {
-        let Some(name) = self.asked.remove(&operation) else { return false };
-        if is_success {
-            model.was_read(&name, now);
-        } else {
-            model.ask_after(&name, now.saturating_add(LEFT_ALONE));
-        }
-        true
+    /// What devices have answered since; none of those that did not.
+    pub(super) fn answers(&mut self) -> Vec<(Arc<str>, Option<Outcome>)> {
+        let mut answers = Vec::new();
+        self.asked.retain(|name, asked| {
+            let answer = match asked.end.try_recv() {
+                Err(oneshot::error::TryRecvError::Empty) => return true,
+                Ok(Progress::Ended(Ok(outcome))) => Some(outcome),
+                Ok(_) | Err(oneshot::error::TryRecvError::Closed) => None,
+            };
+            answers.push((name.clone(), answer));
+            false
+        });
+        answers
     }
 
     /// The devices to ask now.
@@ -84,21 +94,27 @@ impl Survey {
         let passed = now.saturating_sub(self.credited_at.unwrap_or(now));
         self.credited_at = Some(now);
         self.credit = (self.credit + passed * A_SECOND).min(A_SECOND * 1000);
-        if self.waiting.is_empty() && model.is_any_wanted() {
+        if self.waiting.len() < A_SECOND as usize && model.is_any_wanted() {
             let (found, next) = model.to_be_asked(self.cursor.take(), STEPS, A_SECOND as usize, now);
             self.cursor = next;
-            let under_way: HashSet<&Arc<str>> = self.asked.values().collect();
-            for name in found.into_iter().filter(|name| !under_way.contains(name)) {
-                if self.is_waiting.insert(name.clone()) {
-                    self.waiting.push_back(name);
-                }
-            }
+            found.iter().for_each(|name| self.can_be_reached(model, name, now));
         }
+        let mut strangers = self.asked.values().filter(|asked| asked.is_stranger).count();
         let mut due = Vec::new();
-        while self.credit >= 1000 && self.asked.len() + due.len() < MOST_ASKED {
+        for _ in 0..self.waiting.len() {
+            if self.credit < 1000 || self.asked.len() + due.len() >= MOST_ASKED {
+                break;
+            }
             let Some(name) = self.waiting.pop_front() else { break };
+            let is_stranger = !model.is_proved(&name);
+            if is_stranger && strangers >= MOST_ASKED / 2 {
+                self.waiting.push_back(name);
+                continue;
+            }
             self.is_waiting.remove(&name);
+            self.strangers = self.strangers.saturating_sub(usize::from(is_stranger));
             if model.can_be_asked(&name, now) {
+                strangers += usize::from(is_stranger);
                 self.credit -= 1000;
                 due.push(name);
             }
@@ -107,8 +123,9 @@ impl Survey {
     }
 
     /// A device has been asked.
-    pub(super) fn asked(&mut self, name: Arc<str>, operation: OperationId) {
-        self.asked.insert(operation, name);
+    pub(super) fn asked(&mut self, model: &Model, name: Arc<str>, end: oneshot::Receiver<Progress>) {
+        let is_stranger = !model.is_proved(&name);
+        self.asked.insert(name, Asked { end, is_stranger });
     }
 
     /// Whether a device may have to be asked soon.
@@ -128,6 +145,12 @@ mod tests {
         name
     }
 
+    fn ask(survey: &mut Survey, model: &Model, name: &Arc<str>) -> oneshot::Sender<Progress> {
+        let (answer, end) = oneshot::channel();
+        survey.asked(model, name.clone(), end);
+        answer
+    }
+
     #[test]
     fn devices_are_asked_a_few_a_second_and_each_once() {
         let (mut model, mut survey) = (Model::default(), Survey::default());
@@ -140,18 +163,57 @@ mod tests {
             let now = second * 1000;
             let due = survey.due(&model, now);
             assert!(due.len() <= 20, "{} at once", due.len());
-            for (place, name) in due.into_iter().enumerate() {
-                let id = OperationId(second * 100 + place as u64);
-                survey.asked(name.clone(), id);
+            for name in due {
+                drop(ask(&mut survey, &model, &name));
+                model.was_read(&name, now);
                 asked.push(name);
-                assert!(survey.answered(&mut model, id, true, now));
             }
+            survey.answers();
         }
         asked.sort();
         asked.dedup();
         assert_eq!(asked.len(), 100);
         assert!(!survey.is_busy(&model));
-        assert!(!survey.answered(&mut model, OperationId(0), true, 0), "nobody waits for that any more");
+    }
+
+    /// Whatever came of a question, its place is free afterwards.
+    #[test]
+    fn a_device_that_is_asked_is_not_asked_again_and_gives_its_place_up() {
+        let (mut model, mut survey) = (Model::default(), Survey::default());
+        let name = present(&mut model, "a");
+        survey.registered(&mut model, &name, 0);
+        survey.due(&model, 0);
+        assert_eq!(survey.due(&model, 1000), std::slice::from_ref(&name));
+        let answer = ask(&mut survey, &model, &name);
+        for now in 1..200 {
+            survey.registered(&mut model, &name, now * 1000);
+            assert!(survey.due(&model, now * 1000).is_empty());
+        }
+        assert!(survey.answers().is_empty());
+        drop(answer);
+        assert!(matches!(&survey.answers()[..], [(_, None)]));
+        assert!(survey.asked.is_empty());
+    }
+
+    #[test]
+    fn devices_that_never_proved_their_name_leave_half_of_the_places_to_others() {
+        let (mut model, mut survey) = (Model::default(), Survey::default());
+        for number in 0..5000 {
+            let name: Arc<str> = format!("stranger-{number}").into();
+            model.present(Seed { proved: false, ..Seed::registered(&name, &[3]) });
+            survey.registered(&mut model, &name, 0);
+        }
+        let name = present(&mut model, "z");
+        survey.registered(&mut model, &name, 0);
+        let (mut answers, mut asked) = (Vec::new(), Vec::new());
+        for second in 0..200 {
+            for name in survey.due(&model, second * 1000) {
+                answers.push(ask(&mut survey, &model, &name));
+                asked.push(name);
+            }
+        }
+        assert!(asked.contains(&name));
+        assert_eq!(asked.len(), MOST_ASKED / 2 + 1);
     }
 
     #[test]
@@ -165,20 +227,6 @@ mod tests {
         model.sleeps(&name, false);
         survey.can_be_reached(&model, &name, 1000);
         assert_eq!(survey.due(&model, 2000), std::slice::from_ref(&name));
-    }
-
-    #[test]
-    fn what_does_not_answer_is_left_alone_for_an_hour() {
-        let (mut model, mut survey) = (Model::default(), Survey::default());
-        let name = present(&mut model, "silent");
-        survey.registered(&mut model, &name, 0);
-        survey.due(&model, 0);
-        assert_eq!(survey.due(&model, 1000), std::slice::from_ref(&name));
-        survey.asked(name.clone(), OperationId(1));
-        survey.answered(&mut model, OperationId(1), false, 1000);
-        survey.registered(&mut model, &name, 2000);
-        assert!(survey.due(&model, 60_000).is_empty());
-        assert_eq!(survey.due(&model, 1000 + LEFT_ALONE), [name]);
     }
 
     #[test]

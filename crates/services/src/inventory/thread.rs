@@ -1,7 +1,7 @@
 //! The thread of the inventory.
 
-use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -9,28 +9,32 @@ use buoy_coap::number::{Code, ContentFormat};
 use buoy_lwm2m::operation::Downlink as Typed;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::OwnedValue;
-use buoy_server::{Downlink, Durability, Intent, Outcome};
+use buoy_server::{Downlink, Durability, Intent, ObjectList, Outcome};
 use buoy_store::{Change as StoreChange, ChangeSet, DeviceChange, DeviceRow, StoreError};
 
-use super::model::{Left, Model, Seed};
+use super::model::{Model, Seed};
 use super::survey::Survey;
-use super::{Change, Inbox, Message, object_ids};
+use super::{Change, Inbox, Message, Presence, object_ids};
 use crate::app::App;
 use crate::journal::Saving;
 use crate::values::DeviceModels;
 
 /// How often it looks for what is to be saved or asked.
 const TICK: Duration = Duration::from_millis(500);
-/// Rows that are saved at a time,
+/// Rows of devices that have left, which nothing else knows of, that are saved at a time,
+const LEFT_AT_ONCE: usize = 1000;
+/// rows of others,
 const SAVED_AT_ONCE: usize = 100;
-/// at the stop,
-const SAVED_AT_STOP: usize = 10_000;
 /// and devices that are looked at to find them.
 const STEPS: usize = 20_000;
 /// How long a device is given to say what it is.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one that did not answer is left alone; milliseconds.
+const LEFT_ALONE: u64 = 60 * 60 * 1000;
 /// The instance of object 3.
 const DEVICE: Path = Path::instance(3, 0);
+/// Its resource.
+const FIRMWARE_VERSION: u16 = 3;
 
 /// Starts the thread. `seeds` are the devices that were registered when the server started.
 pub(crate) fn start(
@@ -44,7 +48,7 @@ pub(crate) fn start(
         let rows = rows(&app).map_err(std::io::Error::other)?;
         let model = Model::start(rows, seeds);
         let survey = asks.then(Survey::default);
-        let thread = Thread { app, model, survey, cursor: None, saving: None };
+        let thread = Thread { app, model, survey, cursor: None, last_list: None, saving: None };
         thread.run(&inbox);
         Ok(())
     })
@@ -63,6 +67,8 @@ struct Thread {
     survey: Option<Survey>,
     /// Up to where rows were looked at.
     cursor: Option<Arc<str>>,
+    /// The list that was looked at last.
+    last_list: Option<(Weak<ObjectList>, Arc<[u16]>)>,
     /// Ends when the rows that are being saved are durable.
     saving: Option<Saving>,
 }
@@ -71,83 +77,92 @@ impl Thread {
     fn run(mut self, inbox: &Inbox) {
         let mut next = Instant::now() + TICK;
         loop {
-            let left = next.saturating_duration_since(Instant::now());
-            match inbox.recv_timeout(left) {
+            match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Message::Changes(changes)) => changes.into_iter().for_each(|change| self.apply(change)),
-                Ok(Message::Updated(name)) => {
-                    let now = self.app.now();
-                    if let Some(survey) = &mut self.survey {
-                        survey.updated(&mut self.model, &name, now);
-                    }
-                }
+                Ok(Message::Updated(name, version)) => self.updated(&name, &version),
                 Ok(Message::Ask(question)) => question(&mut self.model),
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return self.save_at_stop(),
-                Err(RecvTimeoutError::Timeout) => {
-                    next = Instant::now() + TICK;
-                    self.save_slice();
-                    self.ask_devices();
-                }
+                Err(RecvTimeoutError::Timeout) => {}
             }
-            // Many messages are no reason to do nothing else.
-            if next + TICK < Instant::now() {
-                next = Instant::now();
+            // However many messages there are.
+            if Instant::now() >= next {
+                next = Instant::now() + TICK;
+                self.save_slice();
+                self.take_answers();
+                self.ask_devices();
             }
         }
     }
 
     fn apply(&mut self, change: Change) {
-        let now = self.app.now();
         match change {
-            Change::Present { notice, registered } => {
-                // Of a list that is gone already a later event tells.
-                let Some(objects) = notice.objects.upgrade() else { return };
-                self.model.present(Seed {
-                    name: notice.endpoint.clone(),
-                    registration: notice.key,
-                    registered_at: notice.registered_at,
-                    proved: notice.session.is_some(),
-                    asleep: notice.asleep,
-                    objects: object_ids(&objects),
-                });
-                if let Some(survey) = self.survey.as_mut().filter(|_| registered) {
-                    survey.registered(&mut self.model, &notice.endpoint, now);
-                }
-            }
-            Change::Left(notice) => {
-                let name = &notice.endpoint;
-                if self.model.left(name, notice.key, notice.last_contact) == Left::Forgotten {
-                    self.save(vec![StoreChange::Device(DeviceChange::Remove { endpoint: name.to_string() })]);
+            Change::Present(presence) => self.present(presence),
+            Change::Left { name, registration, last_contact } => {
+                if let Some(forgotten) = self.model.left(&name, registration, last_contact) {
+                    self.save(vec![StoreChange::Device(DeviceChange::Remove { endpoint: forgotten })]);
                 }
             }
             Change::Sleeps { name, is_asleep } => {
                 self.model.sleeps(&name, is_asleep);
                 if let Some(survey) = self.survey.as_mut().filter(|_| !is_asleep) {
-                    survey.can_be_reached(&self.model, &name, now);
-                }
-            }
-            Change::Answered { name, operation, outcome } => {
-                let content = outcome.as_ref().ok().filter(|outcome| outcome.code == Code::CONTENT);
-                let is_read = content.is_some_and(|content| self.read(&name, content));
-                if let Some(survey) = &mut self.survey {
-                    survey.answered(&mut self.model, operation, is_read, now);
+                    survey.can_be_reached(&self.model, &name, self.app.now());
                 }
             }
             Change::Described { name, resource, text } => self.model.described(&name, resource, &text),
         }
     }
 
-    /// Takes what a device says of itself. Whether it could be read.
-    fn read(&mut self, name: &str, content: &Outcome) -> bool {
-        let format = content.format.unwrap_or(ContentFormat::TLV);
-        let models = DeviceModels::of_any(&self.app.models);
-        let Ok(entries) = models.decode(format, DEVICE, &content.payload) else { return false };
-        for entry in entries {
-            if let (Some(resource), Some(OwnedValue::String(text))) = (entry.path.resource_id(), &entry.value)
-            {
-                self.model.described(name, resource, text);
+    fn present(&mut self, presence: Presence) {
+        // Of a list that is gone already a later event tells.
+        let Some(objects) = self.object_ids(&presence.objects) else { return };
+        let Presence { name, registration, registered_at, is_proved, is_asleep, is_new, objects: _ } =
+            presence;
+        self.model.present(Seed {
+            name: name.clone(),
+            registration,
+            registered_at,
+            proved: is_proved,
+            asleep: is_asleep,
+            objects,
+        });
+        if let Some(survey) = self.survey.as_mut().filter(|_| is_new) {
+            survey.registered(&mut self.model, &name, self.app.now());
+        }
+    }
+
+    /// Most devices of a fleet have the same list as the one before.
+    fn object_ids(&mut self, list: &Weak<ObjectList>) -> Option<Arc<[u16]>> {
+        if let Some((last, ids)) = &self.last_list
+            && last.ptr_eq(list)
+        {
+            return Some(ids.clone());
+        }
+        let ids = object_ids(&*list.upgrade()?);
+        self.last_list = Some((list.clone(), ids.clone()));
+        Some(ids)
+    }
+
+    /// What a device said of itself before its update holds no longer.
+    fn updated(&mut self, name: &Arc<str>, version: &str) {
+        self.model.described(name, FIRMWARE_VERSION, version);
+        if let Some(survey) = &mut self.survey {
+            survey.updated(&mut self.model, name, self.app.now());
+        }
+    }
+
+    /// Takes what devices have answered.
+    fn take_answers(&mut self) {
+        let Some(survey) = &mut self.survey else { return };
+        let now = self.app.now();
+        for (name, answer) in survey.answers() {
+            let content = answer.as_ref().filter(|outcome| outcome.code == Code::CONTENT);
+            let is_read = content.is_some_and(|content| read(&self.app, &mut self.model, &name, content));
+            if is_read {
+                self.model.was_read(&name, now);
+            } else {
+                self.model.ask_after(&name, now.saturating_add(LEFT_ALONE));
             }
         }
-        true
     }
 
     fn ask_devices(&mut self) {
@@ -157,8 +172,8 @@ impl Thread {
         }
         for name in survey.due(&self.model, self.app.now()) {
             let request = Downlink::of(&Typed::Read { path: DEVICE, accept: None }, "/");
-            let (id, _) = self.app.submit(&name, request, Intent::Once, Durability::Transient, PATIENCE);
-            survey.asked(name, id);
+            let (_, end) = self.app.submit(&name, request, Intent::Once, Durability::Transient, PATIENCE);
+            survey.asked(&self.model, name, end);
         }
     }
 
@@ -166,20 +181,46 @@ impl Thread {
         if self.saving.as_mut().is_some_and(|saving| !saving.has_ended()) || !self.model.is_any_unsaved() {
             return;
         }
-        let (rows, next) = self.model.take_unsaved(self.cursor.take(), STEPS, SAVED_AT_ONCE);
-        self.cursor = next;
+        let mut rows = self.model.take_left(LEFT_AT_ONCE);
+        if rows.is_empty() {
+            let (found, next) = self.model.take_unsaved(self.cursor.take(), STEPS, SAVED_AT_ONCE);
+            self.cursor = next;
+            rows = found;
+        }
         if !rows.is_empty() {
             self.save(rows.into_iter().map(|row| StoreChange::Device(DeviceChange::Put(row))).collect());
         }
     }
 
-    /// What is not saved now is found again at the next start, but for devices that have just left.
+    /// Devices that have left, and what devices have said, are saved; that others are registered is found again at the next start.
     fn save_at_stop(&mut self) {
-        let (rows, _) = self.model.take_unsaved(None, usize::MAX, SAVED_AT_STOP);
-        self.save(rows.into_iter().map(|row| StoreChange::Device(DeviceChange::Put(row))).collect());
+        loop {
+            let mut rows = self.model.take_left(LEFT_AT_ONCE);
+            if rows.is_empty() {
+                rows = self.model.take_described(LEFT_AT_ONCE);
+            }
+            if rows.is_empty() {
+                return;
+            }
+            self.save(rows.into_iter().map(|row| StoreChange::Device(DeviceChange::Put(row))).collect());
+        }
     }
 
     fn save(&mut self, set: ChangeSet<'static>) {
         self.saving = Some(self.app.journal.commit_later(set));
     }
+}
+
+/// Takes what a device says of itself. Whether it could be read.
+fn read(app: &App, model: &mut Model, name: &str, content: &Outcome) -> bool {
+    let format = content.format.unwrap_or(ContentFormat::TLV);
+    let Ok(entries) = DeviceModels::of_any(&app.models).decode(format, DEVICE, &content.payload) else {
+        return false;
+    };
+    for entry in entries {
+        if let (Some(resource), Some(OwnedValue::String(text))) = (entry.path.resource_id(), &entry.value) {
+            model.described(name, resource, text);
+        }
+    }
+    true
 }
