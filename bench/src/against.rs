@@ -15,12 +15,12 @@ use crate::peer::Buoy;
 use crate::secure::{self, Mode, SecureDevices};
 use crate::{WINDOW, free_address, http, table};
 
-const DEVICES: u32 = 50_000;
+const DEVICES: u32 = 200_000;
 const FEW_DEVICES: u32 = 1000;
 const MANY_DEVICES: u32 = 300_000;
-const READS: u32 = 30_000;
-const NOTIFICATIONS: u32 = 100_000;
-const HANDSHAKES: usize = 10_000;
+const READS: u32 = 100_000;
+const NOTIFICATIONS: u32 = 300_000;
+const HANDSHAKES: usize = 30_000;
 /// How often each is measured.
 const ROUNDS: usize = 3;
 

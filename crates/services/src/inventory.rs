@@ -55,7 +55,8 @@ pub(crate) struct Presence {
     is_asleep: bool,
     /// Whether the device has just registered.
     is_new: bool,
-    objects: Weak<ObjectList>,
+    /// None for the same as in the change before: a count that all threads share is not touched for each device.
+    objects: Option<Weak<ObjectList>>,
 }
 
 impl Inventory {
@@ -67,7 +68,8 @@ impl Inventory {
 
     /// Looks for what concerns it. Runs in the shards' threads.
     pub(crate) fn follow(&self, events: &[Event]) {
-        let changes: Vec<Change> = events.iter().filter_map(Change::of).collect();
+        let mut last = None;
+        let changes: Vec<Change> = events.iter().filter_map(|event| Change::of(event, &mut last)).collect();
         if !changes.is_empty() {
             self.send(Message::Changes(changes));
         }
@@ -143,11 +145,11 @@ impl Inventory {
 }
 
 impl Change {
-    fn of(event: &Event) -> Option<Self> {
+    fn of<'a>(event: &'a Event, last: &mut Option<&'a Weak<ObjectList>>) -> Option<Self> {
         Some(match event {
-            Event::Registered { registration, .. } => Self::Present(Presence::of(registration, true)),
+            Event::Registered { registration, .. } => Self::Present(Presence::of(registration, true, last)),
             Event::Updated { registration, changed } if changed.objects || changed.binding => {
-                Self::Present(Presence::of(registration, false))
+                Self::Present(Presence::of(registration, false, last))
             }
             Event::Deregistered(notice) | Event::Expired(notice) => Self::Left {
                 name: notice.endpoint.clone(),
@@ -162,7 +164,9 @@ impl Change {
 }
 
 impl Presence {
-    fn of(notice: &RegistrationNotice, is_new: bool) -> Self {
+    fn of<'a>(notice: &'a RegistrationNotice, is_new: bool, last: &mut Option<&'a Weak<ObjectList>>) -> Self {
+        let is_same = last.is_some_and(|last| last.ptr_eq(&notice.objects));
+        *last = Some(&notice.objects);
         Self {
             name: notice.endpoint.clone(),
             registration: notice.key,
@@ -170,7 +174,7 @@ impl Presence {
             is_proved: notice.session.is_some(),
             is_asleep: notice.asleep,
             is_new,
-            objects: notice.objects.clone(),
+            objects: (!is_same).then(|| notice.objects.clone()),
         }
     }
 }

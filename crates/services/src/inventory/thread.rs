@@ -114,7 +114,7 @@ impl Thread {
 
     fn present(&mut self, presence: Presence) {
         // Of a list that is gone already a later event tells.
-        let Some(objects) = self.object_ids(&presence.objects) else { return };
+        let Some(objects) = self.object_ids(presence.objects.as_ref()) else { return };
         let Presence { name, registration, registered_at, is_proved, is_asleep, is_new, objects: _ } =
             presence;
         self.model.present(Seed {
@@ -131,15 +131,12 @@ impl Thread {
     }
 
     /// Most devices of a fleet have the same list as the one before.
-    fn object_ids(&mut self, list: &Weak<ObjectList>) -> Option<Arc<[u16]>> {
-        if let Some((last, ids)) = &self.last_list
-            && last.ptr_eq(list)
-        {
-            return Some(ids.clone());
+    fn object_ids(&mut self, list: Option<&Weak<ObjectList>>) -> Option<Arc<[u16]>> {
+        let is_known = |(last, _): &(Weak<ObjectList>, _)| list.is_none_or(|list| last.ptr_eq(list));
+        if !self.last_list.as_ref().is_some_and(is_known) {
+            self.last_list = list.and_then(|list| Some((list.clone(), object_ids(&*list.upgrade()?))));
         }
-        let ids = object_ids(&*list.upgrade()?);
-        self.last_list = Some((list.clone(), ids.clone()));
-        Some(ids)
+        self.last_list.as_ref().map(|(_, ids)| ids.clone())
     }
 
     /// What a device said of itself before its update holds no longer.
