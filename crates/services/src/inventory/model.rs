@@ -1,5 +1,6 @@
 //! All devices that are known, in the order of their names, with what they are searched by.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -63,6 +64,18 @@ const PROVED: u8 = 4;
 const WANTED: u8 = 8;
 
 impl Known {
+    /// A device of which nothing else is known.
+    fn of_seed(seed: Seed, cohorts: &mut Cohorts) -> Self {
+        let Seed { name, registration, registered_at, proved, asleep, objects } = seed;
+        Self {
+            details: None,
+            cohort: cohorts.join(&name, present(asleep, objects)),
+            first_contact: seconds(registered_at),
+            registration_or_last_contact: tag(registration),
+            flags: UNSAVED | WANTED | if proved { PROVED } else { 0 },
+        }
+    }
+
     fn is(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
@@ -172,7 +185,11 @@ impl Model {
             }
             match rows.next_if(|row| *row.endpoint == *seed.name) {
                 Some(row) => all.push(model.of_row(row, Some(&seed))),
-                None => all.push(model.of_seed(seed)),
+                None => {
+                    model.unsaved += 1;
+                    model.wanted += 1;
+                    all.push((seed.name.clone(), Known::of_seed(seed, &mut model.cohorts)));
+                }
             }
         }
         for row in rows {
@@ -226,36 +243,31 @@ impl Model {
         (name, known)
     }
 
-    fn of_seed(&mut self, seed: Seed) -> (Arc<str>, Known) {
-        let Seed { name, registration, registered_at, proved, asleep, objects } = seed;
-        self.unsaved += 1;
-        self.wanted += 1;
-        let known = Known {
-            details: None,
-            cohort: self.cohorts.join(&name, present(asleep, objects)),
-            first_contact: seconds(registered_at),
-            registration_or_last_contact: tag(registration),
-            flags: UNSAVED | WANTED | if proved { PROVED } else { 0 },
-        };
-        (name, known)
-    }
-
     /// A device has registered, or has told what it has.
     pub(crate) fn present(&mut self, seed: Seed) {
-        let Some(known) = self.devices.get_mut(&seed.name) else {
-            let (name, known) = self.of_seed(seed);
-            self.devices.insert(name, known);
-            return;
+        let known = match self.devices.entry(seed.name.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                self.unsaved += 1;
+                self.wanted += 1;
+                place.insert(Known::of_seed(seed, &mut self.cohorts));
+                return;
+            }
         };
         let Seed { name, registration, registered_at: _, proved, asleep, objects } = seed;
-        if self.cohorts.kind(known.cohort).state == DeviceState::Offline && !known.is(PROVED) {
+        let kind = self.cohorts.kind(known.cohort);
+        if kind.state == DeviceState::Offline && !known.is(PROVED) {
             self.strangers.remove(&(known.registration_or_last_contact, name.clone()));
         }
         known.registration_or_last_contact = tag(registration);
+        // Most that register again are as they were.
+        let is_same = kind.state == awake_or(asleep) && kind.objects == objects;
         if proved && !known.is(PROVED) {
             self.set(&name, PROVED | UNSAVED, true);
         }
-        self.change_kind(&name, |was| Kind { state: awake_or(asleep), objects, ..was });
+        if !is_same {
+            self.change_kind(&name, |was| Kind { state: awake_or(asleep), objects, ..was });
+        }
     }
 
     /// A registration has ended; the device may have another one by now. Of those that anybody may claim to be, the one that was not heard
