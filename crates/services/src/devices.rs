@@ -16,6 +16,9 @@ use crate::journal::NotSaved;
 use crate::path_values::json_of_float;
 use crate::principal::Principal;
 
+/// Devices of which the shards are asked at once.
+const ASKED_AT_ONCE: usize = 128;
+
 /// A device, and its registration if it is registered.
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -230,8 +233,22 @@ fn device(mut record: DeviceRecord, registration: Option<RegistrationView>) -> D
     Device { record, registration }
 }
 
-/// Asks each shard once for the registrations of a page.
+/// Asks the shards for the registrations of a page, some at a time: no device waits while a thousand others are described.
 async fn with_registrations(app: &Arc<App>, records: Vec<DeviceRecord>) -> Vec<Device> {
+    let mut devices = Vec::with_capacity(records.len());
+    let mut records = records.into_iter();
+    loop {
+        let some: Vec<_> = records.by_ref().take(ASKED_AT_ONCE).collect();
+        if some.is_empty() {
+            return devices;
+        }
+        let registrations = registrations(app, &some).await;
+        devices.extend(some.into_iter().zip(registrations).map(|(record, found)| device(record, found)));
+    }
+}
+
+/// The registrations of these devices, of which each shard is asked once.
+async fn registrations(app: &Arc<App>, records: &[DeviceRecord]) -> Vec<Option<RegistrationView>> {
     let mut by_shard: Vec<Vec<(usize, Arc<str>)>> = vec![Vec::new(); app.shards.len()];
     for (place, record) in records.iter().enumerate() {
         if let Some(shard) = app.endpoints.shard_of(&record.endpoint) {
@@ -254,7 +271,7 @@ async fn with_registrations(app: &Arc<App>, records: Vec<DeviceRecord>) -> Vec<D
             registrations[place] = registration;
         }
     }
-    records.into_iter().zip(registrations).map(|(record, found)| device(record, found)).collect()
+    registrations
 }
 
 fn device_json(device: Device) -> api::Device {
