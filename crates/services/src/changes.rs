@@ -1,5 +1,6 @@
 //! What the engines want saved, as changes of the store.
 
+use std::any::Any;
 use std::borrow::Cow;
 
 use buoy_lwm2m::value::OwnedValue;
@@ -7,7 +8,6 @@ use buoy_server::{Change as EngineChange, OperationRecord, OperationState, Outbo
 use buoy_store::{Change, ChangeSet, NewSample, OperationRow, RecordChange, Sample};
 use tokio::sync::oneshot;
 
-use crate::idempotency::NewKey;
 use crate::journal::Parts;
 use crate::notice::{Notice, NoticeKind};
 use crate::quota::SampleQuota;
@@ -21,7 +21,7 @@ pub(crate) enum Companion {
     /// To be told once it is durable.
     WhenSaved(oneshot::Sender<()>),
     /// To be given up once it is durable.
-    Held(#[expect(dead_code, reason = "what counts is when it is dropped")] NewKey),
+    Held(#[expect(dead_code, reason = "what counts is when it is dropped")] Box<dyn Any + Send>),
 }
 
 impl Companion {

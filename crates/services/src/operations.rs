@@ -232,7 +232,7 @@ impl Order {
             Companion::Changes(companions).accompany(outbox);
         }
         if let Some(key) = key {
-            Companion::Held(key).accompany(outbox);
+            Companion::Held(Box::new(key)).accompany(outbox);
         }
         let endpoint = registration.endpoint.clone();
         let submission = Submission { id: *id, endpoint, request, intent, deadline, durability };
