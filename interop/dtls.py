@@ -238,7 +238,9 @@ def libcoap_server(check, fleet, server):
         for kind in peer.kinds:
             with peer.serving(kind) as port, fleet.own_device(port, *own_keys(fleet, server, kind)) as device:
                 said = device.line("REGISTER")
-                check.equal(f"{peer.server} {kind}: takes buoy device's Register", said, "REGISTERED /rd")
+                # Its location has the query of the request, which is kept.
+                registered = (said or "").startswith("REGISTERED /rd?ep=buoy-1&")
+                check.that(f"{peer.server} {kind}: takes buoy device's Register", registered, said)
 
 
 def libcoap_firmware(check, fleet, server):
@@ -270,7 +272,8 @@ def a_lost_datagram_costs_a_handshake_no_more_than_one_timeout(check, fleet, ser
             started = time.monotonic()
             with fleet.own_device(nat.port, *own_keys(fleet, server, kind)) as device:
                 said, seconds = device.line("REGISTER"), time.monotonic() - started
-                check.equal(f"{peer.server} {kind} on a lossy path: takes buoy device's Register", said, "REGISTERED /rd")
+                registered = (said or "").startswith("REGISTERED /rd?ep=buoy-1&")
+                check.that(f"{peer.server} {kind} on a lossy path: takes buoy device's Register", registered, said)
                 check.that(f"{peer.server} {kind} on a lossy path: soon", seconds < 6, seconds)
     # Cookie, first flight, last flight.
     for lost in range(3):
@@ -405,9 +408,12 @@ def mbedtls_client(check, fleet, server):
     try:
         wrong = {"pre_shared_key": ("shared", b"wrong")}
         MbedTls.connect(MbedTls.configuration(fleet, None, "TLS-PSK-WITH-AES-128-CCM-8", wrong), server.port)
-        check.that("mbed TLS with another key is turned away", False, "it is connected")
+        check.that("mbed TLS with another key is not served", False, "it is connected")
     except (TLSError, OSError) as error:
-        check.that("mbed TLS with another key is turned away", "alert" in str(error), str(error))
+        # A Finished that can't be read is discarded, since it may be forged (RFC 6347 section 4.1.2.7), and a second one is answered by
+        # an alert. This binding sends none by itself.
+        is_not_served = "alert" in str(error) or "timed out" in str(error)
+        check.that("mbed TLS with another key is not served", is_not_served, str(error))
 
 
 def mbedtls_server(check, fleet, server):
