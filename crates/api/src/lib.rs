@@ -88,7 +88,7 @@ pub struct Device {
 }
 
 /// Whether a device can be spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceState {
     /// It is registered, and is taken to listen.
@@ -97,6 +97,21 @@ pub enum DeviceState {
     Asleep,
     /// It is not registered.
     Offline,
+}
+
+impl DeviceState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Online, Self::Asleep, Self::Offline];
+
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Asleep => "asleep",
+            Self::Offline => "offline",
+        }
+    }
 }
 
 /// The registration of a device.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use buoy_api as api;
+use buoy_api::{self as api, DeviceState};
 use buoy_lwm2m::path::{Path, PathError};
 use buoy_server::RegistrationView;
 use buoy_store::{Change, DeviceChange, DeviceDescription, Sample, StoreError};
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::hex;
-use crate::inventory::{CountBy, DeviceFilter, DeviceRecord, DeviceState};
+use crate::inventory::{CountBy, DeviceFilter, DeviceRecord, awake_or};
 use crate::journal::NotSaved;
 use crate::path_values::json_of_float;
 use crate::principal::Principal;
@@ -223,10 +223,7 @@ fn device(mut record: DeviceRecord, registration: Option<RegistrationView>) -> D
     match &registration {
         Some(registration) => {
             record.last_contact = registration.last_contact;
-            record.state = match registration.asleep {
-                true => DeviceState::Asleep,
-                false => DeviceState::Online,
-            };
+            record.state = awake_or(registration.asleep);
         }
         None => record.state = DeviceState::Offline,
     }
@@ -280,11 +277,7 @@ fn device_json(device: Device) -> api::Device {
         record.description;
     api::Device {
         endpoint: record.endpoint.to_string(),
-        state: match record.state {
-            DeviceState::Online => api::DeviceState::Online,
-            DeviceState::Asleep => api::DeviceState::Asleep,
-            DeviceState::Offline => api::DeviceState::Offline,
-        },
+        state: record.state,
         first_contact: record.first_contact,
         last_contact: record.last_contact,
         manufacturer,

@@ -12,13 +12,13 @@ pub(crate) mod thread;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 
+use buoy_api::DeviceState;
 use buoy_server::{Event, ObjectList, RegistrationKey, RegistrationNotice};
 use tokio::sync::oneshot;
 
-pub use self::cohorts::DeviceState;
 use self::model::Model;
-pub(crate) use self::model::Seed;
 pub use self::model::{CountBy, DeviceFilter, DeviceRecord};
+pub(crate) use self::model::{Seed, awake_or};
 
 /// The way to the inventory. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use buoy_api as api;
+use buoy_api::{self as api, DeviceState};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{Answer, Author, MAX_LIMIT, Problem, Queries, Segments, limit, not_saved};
 use buoy_services::app::App;
 use buoy_services::devices::{self, DeviceError};
-use buoy_services::inventory::{CountBy, DeviceFilter, DeviceState};
+use buoy_services::inventory::{CountBy, DeviceFilter};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -106,8 +106,7 @@ pub(super) async fn counts(
 
 fn states(names: Option<&str>) -> Result<Vec<DeviceState>, Problem> {
     let state = |name: &str| {
-        let all = [DeviceState::Online, DeviceState::Asleep, DeviceState::Offline];
-        all.into_iter().find(|state| state.name() == name).ok_or_else(|| {
+        DeviceState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| {
             Problem::bad_request(format!("state={name}: a device is online, asleep or offline"))
         })
     };

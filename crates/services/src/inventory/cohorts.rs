@@ -6,19 +6,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use buoy_api::DeviceState;
+
 /// A cohort with fewer members always has a list of them.
 const ALWAYS_LISTED: usize = 1024;
-
-/// Whether a device can be spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum DeviceState {
-    /// It is registered, and is taken to listen.
-    Online,
-    /// It is registered, and sleeps until it reports again.
-    Asleep,
-    /// It is not registered.
-    Offline,
-}
 
 /// What the devices of a cohort have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use buoy_api::DeviceState;
 use buoy_server::RegistrationKey;
 use buoy_store::{DeviceDescription, DeviceRow};
 
-use super::cohorts::{CohortId, Cohorts, DeviceState, Kind};
+use super::cohorts::{CohortId, Cohorts, Kind};
 
 /// Lists of cohorts that are merged for a page. Where more fit, most devices do, and a walk through all of them is short.
 const MOST_MERGED: usize = 256;
@@ -630,19 +631,8 @@ impl Model {
     }
 }
 
-impl DeviceState {
-    /// As it is written.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Online => "online",
-            Self::Asleep => "asleep",
-            Self::Offline => "offline",
-        }
-    }
-}
-
-fn awake_or(is_asleep: bool) -> DeviceState {
+/// The state of a device that is registered.
+pub(crate) fn awake_or(is_asleep: bool) -> DeviceState {
     if is_asleep { DeviceState::Asleep } else { DeviceState::Online }
 }
 

@@ -1,7 +1,7 @@
 //! Devices and their values over time.
 
 use buoy_api::client::{Client, encode};
-use buoy_api::{Device, DeviceCount, DeviceState, Observation, Page, Sample};
+use buoy_api::{Device, DeviceCount, Observation, Page, Sample};
 use serde_json::{Value, json};
 
 use super::operations::check_known;
@@ -82,7 +82,7 @@ pub(super) fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<
         let rows = devices.iter().map(|device| {
             [
                 device.endpoint.clone(),
-                state_word(device.state).into(),
+                device.state.name().into(),
                 ago(device.last_contact),
                 said(&device.model),
                 said(&device.firmware),
@@ -103,14 +103,6 @@ fn count(client: &Client, out: Output, by: &str, query: &str) -> anyhow::Result<
     })
 }
 
-fn state_word(state: DeviceState) -> &'static str {
-    match state {
-        DeviceState::Online => "online",
-        DeviceState::Asleep => "asleep",
-        DeviceState::Offline => "offline",
-    }
-}
-
 #[derive(Debug, clap::Args)]
 pub(super) struct One {
     /// The device.
@@ -127,7 +119,7 @@ pub(super) fn one(client: &Client, out: Output, args: &One) -> anyhow::Result<()
     out.print(&json!({"device": device, "observations": observations}), || {
         let mut rows = vec![
             ("endpoint", device.endpoint.clone()),
-            ("state", state_word(device.state).into()),
+            ("state", device.state.name().into()),
             ("first contact", time(device.first_contact as i64)),
             ("last contact", time(device.last_contact as i64)),
         ];
