@@ -41,6 +41,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let stage = Stage::set_up()?;
     let played = play(args, &stage);
+    stage.leave_to_signal();
     stage.clear();
     played
 }
@@ -56,6 +57,7 @@ fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {
     let mut story = Story { client: &client, cast: &cast, screen, steps: 0 };
     let told = tell(&mut story, &flash);
     if told.is_err() {
+        stage.leave_to_signal();
         story.screen.gap();
         story.screen.line("   What the devices told last:");
         cast.last_events().iter().for_each(|event| story.screen.detail(event));

@@ -21,14 +21,20 @@ pub(super) struct Stage {
     server: Mutex<Option<Child>>,
     /// After the story Ctrl-C is no failure.
     is_over: AtomicBool,
+    /// A signal has come: its thread clears the stage and ends the program.
+    is_interrupted: AtomicBool,
 }
 
 impl Stage {
     /// Makes the folder. From now on a signal clears the stage and ends the program.
     pub(super) fn set_up() -> anyhow::Result<Arc<Self>> {
         let folder = std::env::temp_dir().join(format!("buoy-demo-{}", std::process::id()));
-        let is_over = AtomicBool::new(false);
-        let stage = Arc::new(Self { folder, server: Mutex::new(None), is_over });
+        let stage = Arc::new(Self {
+            folder,
+            server: Mutex::new(None),
+            is_over: AtomicBool::new(false),
+            is_interrupted: AtomicBool::new(false),
+        });
         clear_at_signal(stage.clone())?;
         buoy_services::private_file::create_folder(&stage.folder)
             .with_context(|| format!("{} cannot be made", stage.folder.display()))?;
@@ -46,6 +52,14 @@ impl Stage {
 
     pub(super) fn story_is_over(&self) {
         self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Comes back only if no signal has come. After one, whatever fails fails because the server is gone: that is no news, and the
+    /// program ends as the signal says.
+    pub(super) fn leave_to_signal(&self) {
+        while self.is_interrupted.load(Ordering::Acquire) {
+            std::thread::park();
+        }
     }
 
     /// Ends the server and removes the folder.
@@ -73,6 +87,7 @@ fn clear_at_signal(stage: Arc<Stage>) -> anyhow::Result<()> {
     };
     std::thread::spawn(move || {
         runtime.block_on(signal.come());
+        stage.is_interrupted.store(true, Ordering::Release);
         stage.clear();
         let code = if stage.is_over.load(Ordering::Relaxed) { 0 } else { INTERRUPTED };
         if code != 0 {
