@@ -16,7 +16,7 @@ use crate::secrets;
 const EDGES: &[(&str, &[&str])] = &[
     ("buoy", &["services", "http", "api", "store", "sim", "files", "client", "ota", "dtls", "lwm2m", "coap"]),
     // Leshan's dialect speaks of requests and answers as the engine does.
-    ("http", &["services", "api", "server", "lwm2m", "coap"]),
+    ("http", &["services", "api", "lwm2m"]),
     ("services", &["server", "fleet", "store", "net", "files", "dtls", "ota", "lwm2m", "coap", "api"]),
     ("net", &["server", "dtls", "coap", "time"]),
     ("store", &["lwm2m", "fleet", "files"]),

@@ -184,7 +184,8 @@ pub enum Request {
     Write {
         /// Where.
         path: String,
-        /// The values; each path lies at or below `path`.
+        /// The values; each path lies at or below `path`. With none, an instance is left without resources, and a resource without
+        /// instances.
         values: Vec<PathValue>,
         /// Whether values that are not named stay.
         #[serde(default)]
@@ -212,7 +213,7 @@ pub enum Request {
     Create {
         /// The object.
         path: String,
-        /// The instance's id; the device chooses if there is none.
+        /// The instance's id; the device chooses if there is none, which can be said in TLV alone.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         instance: Option<u16>,
         /// Its values: paths relative to the instance, as in "5700" or "5750/0".
@@ -243,6 +244,9 @@ pub enum Request {
     ReadComposite {
         /// Where.
         paths: Vec<String>,
+        /// In which format the paths are sent: SENML_CBOR, SENML_JSON or LWM2M_CBOR; that of the answer if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path_format: Option<String>,
         /// In which format the device shall answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         format: Option<String>,
@@ -259,6 +263,9 @@ pub enum Request {
     ObserveComposite {
         /// Where.
         paths: Vec<String>,
+        /// In which format the paths are sent: SENML_CBOR, SENML_JSON or LWM2M_CBOR; that of the answer if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path_format: Option<String>,
         /// In which format the device shall answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         format: Option<String>,
@@ -267,6 +274,9 @@ pub enum Request {
     CancelObserveComposite {
         /// Of which paths.
         paths: Vec<String>,
+        /// In which format the paths are sent, as they were in the Observe.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path_format: Option<String>,
     },
 }
 
@@ -287,7 +297,8 @@ pub enum WriteMode {
 pub struct PathValue {
     /// As in "/3/0/9".
     pub path: String,
-    /// A number, text, `true` or `false`. Times are milliseconds since the epoch, bytes hexadecimal digits, links "3:0".
+    /// A number, text, `true` or `false`. Times are milliseconds since the epoch, bytes hexadecimal digits, links "3:0". `null` names the
+    /// path alone: an instance without resources, a resource without instances.
     pub value: serde_json::Value,
     /// string, integer, unsigned_integer, float, boolean, opaque, time, objlnk or corelnk; that of the object's definition if left
     /// out of a request.
@@ -314,10 +325,13 @@ pub struct Operation {
     pub id: u64,
     /// The device.
     pub endpoint: String,
-    /// queued, sent, succeeded, failed, expired or cancelled.
-    pub state: String,
+    /// Where it is.
+    pub state: OperationState,
     /// Whether nothing more will come.
     pub ended: bool,
+    /// Why it has no answer, if it failed for want of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<OperationFailure>,
     /// The CoAP method.
     pub method: String,
     /// As in "/3/0/9"; "/" for several paths.
@@ -346,6 +360,82 @@ pub struct Operation {
     /// Where the device put what it created, as in "/3303/5".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
+}
+
+/// Where an operation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationState {
+    /// It waits for the device.
+    Queued,
+    /// The device may have it.
+    Sent,
+    /// The device answered with success.
+    Succeeded,
+    /// The device refused, or there is no answer: `failure` says why.
+    Failed,
+    /// The deadline passed.
+    Expired,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl OperationState {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more will come.
+    #[must_use]
+    pub const fn has_ended(self) -> bool {
+        !matches!(self, Self::Queued | Self::Sent)
+    }
+}
+
+impl std::fmt::Display for OperationState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Why an operation has no answer; `detail` says the same in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OperationFailure {
+    /// No device of this name is registered.
+    NotRegistered,
+    /// The device did not answer in time.
+    TimedOut,
+    /// The device answered with a Reset.
+    Reset,
+    /// The deadline passed before the device could be reached.
+    Expired,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// The device deregistered before it answered.
+    Deregistered,
+    /// The server was restarted after the request was sent; the device may have carried it out.
+    Interrupted,
+    /// Too many operations wait for this device, or in all.
+    TooManyOperations,
+    /// The block-wise transfer failed.
+    BadTransfer,
+    /// The request's path and query do not fit a message.
+    RequestTooLarge,
+    /// There is no such observation.
+    NoSuchObservation,
+    /// Another reason.
+    Other,
 }
 
 /// An observation of a device.
@@ -605,8 +695,8 @@ pub enum Event {
         id: u64,
         /// The device.
         endpoint: String,
-        /// As [`Operation::state`].
-        state: String,
+        /// Where it is.
+        state: OperationState,
     },
     /// A firmware update went on.
     FirmwareUpdate {

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use buoy_api::OperationState;
 use buoy_coap::number::Code;
 use buoy_coap::wire::Message;
 use common::{Server, buoy, register_request, store_flags, wait_until};
@@ -69,12 +70,12 @@ fn an_execute_that_was_under_way_when_the_server_died_has_an_end_afterwards() {
     // The device takes it, and does not answer.
     let length = socket.recv(&mut buffer).unwrap();
     assert_eq!(Message::parse(&buffer[..length]).unwrap().code(), Code::POST);
-    wait_until("it is sent", || server.client().operation(id).unwrap().state == "sent");
+    wait_until("it is sent", || server.client().operation(id).unwrap().state == OperationState::Sent);
     server.kill();
     for life in 0..2 {
         let mut server = Server::start(folder.path());
         wait_until("it has an end", || server.client().operation(id).unwrap().ended);
-        assert_eq!(server.client().operation(id).unwrap().state, "failed", "life {life}");
+        assert_eq!(server.client().operation(id).unwrap().state, OperationState::Failed, "life {life}");
         server.kill();
     }
 }

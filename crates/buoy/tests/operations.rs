@@ -5,7 +5,7 @@ mod common;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use buoy_api::{Operation, Request, StartOperation, Update};
+use buoy_api::{Operation, OperationState, Request, StartOperation, Update};
 use common::{Server, Workshop, register_request, wait_until};
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ fn a_read_of_a_device_that_is_awake_costs_one_commit() {
     let before = commits(&server);
     for _ in 0..READS {
         let operation = server.client().start_operation(&read(None)).unwrap();
-        assert_eq!(operation.state, "succeeded");
+        assert_eq!(operation.state, OperationState::Succeeded);
         let kept: Operation = server.client().get(&format!("/api/v1/operations/{}", operation.id)).unwrap();
         assert_eq!((kept.state, kept.values), (operation.state, operation.values));
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use buoy_api::PathValue;
 use buoy_lwm2m::path::{Level, Path};
 use buoy_lwm2m::value::OwnedValue;
 use buoy_services::hex;
-use buoy_services::path_values::{ValueFault, Values, read_value};
-use buoy_services::values::{DeviceModels, Entry};
+use buoy_services::values::Entry;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json, json};
 
@@ -172,8 +172,6 @@ pub(crate) enum NodeFault {
     InstanceId(String),
     /// A member is no list.
     NoList(&'static str),
-    /// A value is wrong.
-    Value(ValueFault),
 }
 
 impl std::fmt::Display for NodeFault {
@@ -184,14 +182,7 @@ impl std::fmt::Display for NodeFault {
             Self::OtherId(path) => write!(f, "the \"id\" of the node is not that of {path}"),
             Self::InstanceId(id) => write!(f, "\"{id}\" is no resource instance id"),
             Self::NoList(name) => write!(f, "\"{name}\" must be a list"),
-            Self::Value(fault) => fault.fmt(f),
         }
-    }
-}
-
-impl From<ValueFault> for NodeFault {
-    fn from(fault: ValueFault) -> Self {
-        Self::Value(fault)
     }
 }
 
@@ -202,35 +193,63 @@ const ID: NodeFault = NodeFault::Form("\"id\" must be 0 to 65534");
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn parse(path: Path, node: &Json, models: &DeviceModels<'_>) -> Result<Values, NodeFault> {
-    let mut values = Values::new();
+pub(crate) fn parse(path: Path, node: &Json) -> Result<Vec<PathValue>, NodeFault> {
+    let mut values = Vec::new();
     let object =
         node.as_object().ok_or(NodeFault::Form("the body must be a JSON object, a node of LwM2M"))?;
     let kind = kind_of(path, object)?;
     match (kind, path.level()) {
         ("instance", Level::Object | Level::ObjectInstance) => {
-            parse_instance(instance_path(path, object)?, object, models, &mut values)?;
+            parse_instance(instance_path(path, object)?, object, &mut values)?;
         }
         ("obj", Level::Object) => {
             check_id(path, object)?;
             for instance in list(object, "instances")? {
                 let instance =
                     instance.as_object().ok_or(NodeFault::Form("each of \"instances\" must be an object"))?;
-                parse_instance(instance_path(path, instance)?, instance, models, &mut values)?;
+                parse_instance(instance_path(path, instance)?, instance, &mut values)?;
             }
         }
         ("singleResource" | "multiResource", Level::Resource) => {
             check_id(path, object)?;
-            parse_resource(path, object, models, &mut values)?;
+            parse_resource(path, object, &mut values)?;
         }
         ("resourceInstance", Level::ResourceInstance) => {
             check_id(path, object)?;
-            values.push((path, Some(value_of(path, object.get("value"), object.get("type"), models)?)));
+            values.push(value_of(path, object.get("value"), object.get("type"))?);
         }
         (kind, _) => return Err(NodeFault::Kind { kind: kind.to_owned(), path }),
     }
-    values.sort_by_key(|(path, _)| *path);
     Ok(values)
+}
+
+/// A new instance of the object at `path`: its id, if the node has one, and its values, whose paths are relative to the instance.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn parse_new_instance(
+    path: Path,
+    mut node: Json,
+) -> Result<(Option<u16>, Vec<PathValue>), NodeFault> {
+    let no_instance = NodeFault::Form("the body must be an object instance as a JSON object");
+    let members = node.as_object_mut().ok_or(no_instance)?;
+    let has_id = members.get("id").is_some_and(|id| !id.is_null());
+    if !has_id {
+        members.insert("id".to_owned(), json!(0));
+    }
+    let kind = kind_of(path, members)?;
+    if kind != "instance" {
+        return Err(NodeFault::Kind { kind: kind.to_owned(), path });
+    }
+    let instance = instance_path(path, members)?;
+    let mut values = Vec::new();
+    parse_instance(instance, members, &mut values)?;
+    let start = format!("{instance}/");
+    let relative = |value: PathValue| {
+        let path = value.path.strip_prefix(&start)?.to_owned();
+        Some(PathValue { path, ..value })
+    };
+    Ok((instance.instance_id().filter(|_| has_id), values.into_iter().filter_map(relative).collect()))
 }
 
 /// What a node is: as it says, or, since the clients of Leshan 1 say nothing, as it looks.
@@ -250,18 +269,17 @@ fn kind_of(path: Path, object: &Map<String, Json>) -> Result<&str, NodeFault> {
 fn parse_instance(
     path: Path,
     object: &Map<String, Json>,
-    models: &DeviceModels<'_>,
-    values: &mut Values,
+    values: &mut Vec<PathValue>,
 ) -> Result<(), NodeFault> {
     let resources = list(object, "resources")?;
     if resources.is_empty() {
-        values.push((path, None));
+        values.push(empty(path));
     }
     for resource in resources {
         let resource =
             resource.as_object().ok_or(NodeFault::Form("each of \"resources\" must be an object"))?;
         let child = path.child(id_of(resource)?).ok_or(ID)?;
-        parse_resource(child, resource, models, values)?;
+        parse_resource(child, resource, values)?;
     }
     Ok(())
 }
@@ -269,21 +287,20 @@ fn parse_instance(
 fn parse_resource(
     path: Path,
     object: &Map<String, Json>,
-    models: &DeviceModels<'_>,
-    values: &mut Values,
+    values: &mut Vec<PathValue>,
 ) -> Result<(), NodeFault> {
     let kind = object.get("type");
     match object.get("values") {
-        None => values.push((path, Some(value_of(path, object.get("value"), kind, models)?))),
+        None => values.push(value_of(path, object.get("value"), kind)?),
         Some(Json::Object(all)) => {
             if all.is_empty() {
-                values.push((path, None));
+                values.push(empty(path));
             }
             for (id, value) in all {
                 let id = id.parse().map_err(|_| NodeFault::InstanceId(id.clone()))?;
                 let child =
                     path.child(id).ok_or(NodeFault::Form("a resource instance id must be 0 to 65534"))?;
-                values.push((child, Some(value_of(child, Some(value), kind, models)?)));
+                values.push(value_of(child, Some(value), kind)?);
             }
         }
         Some(_) => return Err(NodeFault::Form("\"values\" must be an object of id to value")),
@@ -320,20 +337,20 @@ fn check_id(path: Path, object: &Map<String, Json>) -> Result<(), NodeFault> {
     }
 }
 
-fn value_of(
-    path: Path,
-    value: Option<&Json>,
-    kind: Option<&Json>,
-    models: &DeviceModels<'_>,
-) -> Result<OwnedValue, NodeFault> {
-    let value = value.ok_or(NodeFault::Form("\"value\" is missing"))?;
-    Ok(read_value(path, value, kind.and_then(Json::as_str), models)?)
+fn value_of(path: Path, value: Option<&Json>, kind: Option<&Json>) -> Result<PathValue, NodeFault> {
+    let value = value.filter(|value| !value.is_null()).ok_or(NodeFault::Form("\"value\" is missing"))?;
+    let kind = kind.and_then(Json::as_str).map(str::to_owned);
+    Ok(PathValue { path: path.to_string(), value: value.clone(), kind, at: None })
+}
+
+/// An instance without resources, or a resource without instances.
+fn empty(path: Path) -> PathValue {
+    PathValue { path: path.to_string(), value: Json::Null, kind: None, at: None }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use buoy_lwm2m::model::Registry;
 
     fn entry(path: &str, value: OwnedValue) -> Entry {
         Entry { path: path.parse().unwrap(), value: Some(value), time: None }
@@ -366,24 +383,23 @@ mod tests {
         assert!(node(Path::resource(3, 0, 77), &entries).is_none());
     }
 
+    fn value(path: &str, value: Json, kind: Option<&str>) -> PathValue {
+        PathValue { path: path.to_owned(), value, kind: kind.map(str::to_owned), at: None }
+    }
+
     #[test]
-    fn what_is_written_is_typed_by_the_node_or_by_the_model() {
-        let registry = Registry::standard();
-        let models = DeviceModels::of_any(&registry);
+    fn what_is_written_has_the_type_that_the_node_names() {
         let light = Path::resource(3311, 0, 5850);
-        let read = |body: Json| parse(light, &body, &models);
-        let on = vec![(light, Some(OwnedValue::Boolean(true)))];
+        let read = |body: Json| parse(light, &body);
         assert_eq!(
             read(json!({"kind": "singleResource", "id": 5850, "type": "boolean", "value": true})),
-            Ok(on.clone())
+            Ok(vec![value("/3311/0/5850", json!(true), Some("boolean"))])
         );
-        assert_eq!(read(json!({"kind": "singleResource", "id": 5850, "value": "true"})), Ok(on));
-        assert!(
-            read(json!({"kind": "singleResource", "id": 5850, "value": "maybe"}))
-                .unwrap_err()
-                .to_string()
-                .contains("/3311/0/5850")
+        assert_eq!(
+            read(json!({"kind": "singleResource", "id": 5850, "value": "true"})),
+            Ok(vec![value("/3311/0/5850", json!("true"), None)])
         );
+        assert!(read(json!({"kind": "singleResource", "id": 5850, "value": null})).is_err());
         assert!(read(json!({"kind": "singleResource", "id": 1, "value": true})).is_err());
         assert!(read(json!({"id": 5850})).unwrap_err().to_string().contains("kind"));
         assert!(read(json!([1])).is_err());
@@ -391,36 +407,56 @@ mod tests {
 
     #[test]
     fn an_id_may_be_text_at_every_level() {
-        let registry = Registry::standard();
-        let models = DeviceModels::of_any(&registry);
         let light = Path::resource(3311, 0, 5850);
-        let on = Ok(vec![(light, Some(OwnedValue::Boolean(true)))]);
+        let on = Ok(vec![value("/3311/0/5850", json!(true), None)]);
         let resource = json!({"kind": "singleResource", "id": "5850", "value": true});
         let instance = json!({"kind": "instance", "id": "0", "resources": [resource]});
         let object = json!({"kind": "obj", "id": "3311", "instances": [instance]});
-        assert_eq!(parse(light, &resource, &models), on);
-        assert_eq!(parse(Path::instance(3311, 0), &instance, &models), on);
-        assert_eq!(parse(Path::object(3311), &object, &models), on);
+        assert_eq!(parse(light, &resource), on);
+        assert_eq!(parse(Path::instance(3311, 0), &instance), on);
+        assert_eq!(parse(Path::object(3311), &object), on);
         for wrong in [json!("5851"), json!("x"), json!(""), json!("-1"), json!(65_536), json!(1.5)] {
             let resource = json!({"kind": "singleResource", "id": wrong, "value": true});
-            assert!(parse(light, &resource, &models).is_err(), "{wrong}");
+            assert!(parse(light, &resource).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn a_node_without_kind_is_what_it_looks_like() {
-        let registry = Registry::standard();
-        let models = DeviceModels::of_any(&registry);
         let (voltage, first) = (Path::resource(3, 0, 7), "/3/0/7/0".parse::<Path>().unwrap());
-        let volts = |path| Ok(vec![(path, Some(OwnedValue::Integer(3800)))]);
+        let volts = Ok(vec![value("/3/0/7/0", json!(3800), None)]);
         let light = json!({"id": 5850, "value": true});
-        let on = Ok(vec![(Path::resource(3311, 0, 5850), Some(OwnedValue::Boolean(true)))]);
-        assert_eq!(parse(Path::resource(3311, 0, 5850), &light, &models), on);
-        assert_eq!(parse(first, &json!({"id": 0, "value": 3800}), &models), volts(first));
-        assert_eq!(parse(voltage, &json!({"id": 7, "values": {"0": 3800}}), &models), volts(first));
+        let on = Ok(vec![value("/3311/0/5850", json!(true), None)]);
+        assert_eq!(parse(Path::resource(3311, 0, 5850), &light), on);
+        assert_eq!(parse(first, &json!({"id": 0, "value": 3800})), volts);
+        assert_eq!(parse(voltage, &json!({"id": 7, "values": {"0": 3800}})), volts);
         let instance = json!({"id": 0, "resources": [light]});
-        assert_eq!(parse(Path::instance(3311, 0), &instance, &models), on);
-        assert_eq!(parse(Path::object(3311), &json!({"instances": [instance]}), &models), on);
+        assert_eq!(parse(Path::instance(3311, 0), &instance), on);
+        assert_eq!(parse(Path::object(3311), &json!({"instances": [instance]})), on);
+    }
+
+    #[test]
+    fn what_is_empty_is_named_without_a_value() {
+        assert_eq!(
+            parse(Path::resource(3, 0, 7), &json!({"id": 7, "values": {}})),
+            Ok(vec![value("/3/0/7", Json::Null, None)])
+        );
+        assert_eq!(
+            parse(Path::instance(3303, 1), &json!({"id": 1, "resources": []})),
+            Ok(vec![value("/3303/1", Json::Null, None)])
+        );
+    }
+
+    #[test]
+    fn a_new_instance_has_an_id_or_the_device_chooses() {
+        let object = Path::object(3303);
+        let values = || vec![value("5700", json!(1.5), None), value("5750/0", json!("a"), None)];
+        let resources = json!([{"id": 5700, "value": 1.5}, {"id": 5750, "values": {"0": "a"}}]);
+        let new = |body: Json| parse_new_instance(object, body);
+        assert_eq!(new(json!({"id": 4, "resources": resources})), Ok((Some(4), values())));
+        assert_eq!(new(json!({"kind": "instance", "resources": resources})), Ok((None, values())));
+        assert_eq!(new(json!({"id": 4, "resources": []})), Ok((Some(4), vec![])));
+        assert!(new(json!({"id": 3303, "instances": []})).is_err());
     }
 
     #[test]

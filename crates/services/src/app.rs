@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use buoy_coap::number::{Code, OptionNumber};
+use buoy_coap::number::OptionNumber;
 use buoy_coap::time::{Calendar, Instant};
 use buoy_lwm2m::model::Registry;
 use buoy_net::bootstrap::BootstrapHandle;
@@ -13,8 +13,8 @@ use buoy_net::directory::Endpoints;
 use buoy_net::shard::{ServerShard, ShardHandle};
 use buoy_net::supervision::Failure as PartFailure;
 use buoy_server::{
-    Body, Counters, Downlink, Durability, Failure, Intent, ObservationId, ObservationView, OperationId,
-    Outbox, Outcome, Peer, RegistrationView, Submission,
+    Body, Counters, Downlink, Durability, Intent, ObservationView, OperationId, Outbox, Peer,
+    RegistrationView, Submission,
 };
 use buoy_store::{Reader, Store};
 use tokio::sync::oneshot;
@@ -31,7 +31,6 @@ use crate::identity::Identity;
 use crate::inventory::Inventory;
 use crate::journal::{JournalCounters, JournalHandle, NotSaved};
 use crate::listen::Addresses;
-use crate::principal::Principal;
 
 /// How long an operation for a sleeping device is kept.
 pub const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -84,15 +83,6 @@ pub struct App {
     pub(crate) keys_in_use: crate::keys_in_use::KeysInUse,
     /// Names this run of the server; milliseconds since the epoch.
     pub(crate) started_at: u64,
-}
-
-/// What became of an operation by the time that the caller wanted to know.
-#[derive(Debug)]
-pub enum Performed {
-    /// The device answered, or the operation failed.
-    Ended(Result<Outcome, Failure>),
-    /// The device sleeps; the operation waits for it.
-    Delayed(OperationId),
 }
 
 /// Why a server is not ready.
@@ -238,70 +228,6 @@ impl App {
     /// Devices, and what was counted, of each shard.
     pub async fn counters(&self) -> Vec<(usize, Counters)> {
         self.ask_all(|shard| (shard.len(), shard.counters())).await
-    }
-
-    /// Forgets an observation without telling the device.
-    pub async fn forget_observation(&self, endpoint: &str, id: ObservationId) -> Option<ObservationView> {
-        self.change(endpoint, move |shard, _, outbox| shard.forget_observation(id, outbox)).await?
-    }
-
-    /// Carries an operation out, or leaves it waiting if the device sleeps. The request's path is that of the object, wherever the
-    /// device has its objects. `None` if no device of this name is registered.
-    ///
-    /// All that the shard has to say comes with the end: the caller is woken once. What is no mere read is saved with its audit entry.
-    pub async fn perform(
-        &self,
-        principal: &Principal,
-        endpoint: &str,
-        mut request: Downlink,
-        intent: Intent,
-        timeout: Duration,
-    ) -> Option<(RegistrationView, Performed)> {
-        let id = OperationId(self.next_operation.fetch_add(1, Ordering::Relaxed));
-        let mut answer = self.hub.expect(id, Until::EndOrSleep);
-        let (tell, told) = oneshot::channel();
-        let (name, hub, now) = (Arc::<str>::from(endpoint), self.hub.clone(), self.clock.now());
-        let is_read = matches!(request.code, Code::GET | Code::FETCH) && intent == Intent::Once;
-        let audit = (!is_read).then(|| {
-            let method = request.code.name().unwrap_or("?");
-            let detail = format!("{method} {}, operation {}", request.path(), id.0);
-            principal.audit(self.clock.date(), "operation.start", endpoint, detail)
-        });
-        self.home(endpoint).run(move |shard, _, outbox| {
-            let Some(registration) = shard.registration(&name) else { return hub.forget(id) };
-            put_under(registration.objects.root(), &mut request);
-            let (durability, patience) = match registration.queue_mode {
-                true => (Durability::Durable, SLEEPER_PATIENCE),
-                false => (Durability::Transient, timeout),
-            };
-            // The caller may have gone.
-            let _ = tell.send((registration, durability));
-            let deadline = now + patience;
-            if let Some(audit) = audit {
-                Companion::Changes(vec![audit]).accompany(outbox);
-            }
-            shard.submit(
-                now,
-                Submission { id, endpoint: name, request, intent, deadline, durability },
-                outbox,
-            );
-        });
-        // The engine keeps the deadline of what is not durable; the margin is for its answer to get here.
-        let end = tokio::time::timeout(timeout + Duration::from_millis(500), &mut answer).await;
-        // A shard that is slow to take it is no reason to say that there is no such device.
-        let (registration, durability) = told.await.ok()?;
-        let can_wait = durability == Durability::Durable && self.hub.delay(id);
-        let performed = match end {
-            Ok(Ok(Progress::Ended(result))) => Performed::Ended(result),
-            Ok(Ok(Progress::Delayed)) => Performed::Delayed(id),
-            Err(_) if can_wait => Performed::Delayed(id),
-            // It ended in this very moment.
-            _ => match answer.try_recv() {
-                Ok(Progress::Ended(result)) => Performed::Ended(result),
-                _ => Performed::Ended(Err(Failure::TimedOut)),
-            },
-        };
-        Some((registration, performed))
     }
 
     /// Submits an operation on paths that are told without the root under which the device has its objects; the receiver tells how it ends.

@@ -1,20 +1,25 @@
 //! The devices that are known, with the registrations of those that are registered.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use buoy_api::{self as api, DeviceState};
+use buoy_lwm2m::model::ObjectModel;
 use buoy_lwm2m::path::{Path, PathError};
 use buoy_server::RegistrationView;
 use buoy_store::{Change, DeviceChange, DeviceDescription, Sample, StoreError};
 use tokio::sync::oneshot;
 
 use crate::app::App;
+use crate::changes::Companion;
 use crate::hex;
 use crate::inventory::{CountBy, DeviceFilter, DeviceRecord, awake_or};
 use crate::journal::NotSaved;
 use crate::path_values::json_of_float;
 use crate::principal::Principal;
+use crate::registration_details::RegistrationDetails;
+use crate::values::DeviceModels;
 
 /// Devices of which the shards are asked at once.
 const ASKED_AT_ONCE: usize = 128;
@@ -24,8 +29,15 @@ const ASKED_AT_ONCE: usize = 128;
 pub struct Device {
     /// What is known of it.
     pub record: DeviceRecord,
-    /// Its registration.
-    pub registration: Option<RegistrationView>,
+    registration: Option<RegistrationView>,
+}
+
+impl Device {
+    /// Its registration, with all that it said.
+    #[must_use]
+    pub fn registration(&self) -> Option<RegistrationDetails> {
+        self.registration.clone().map(Into::into)
+    }
 }
 
 /// A page of the devices that fit, in the order of their names, behind one of them.
@@ -83,6 +95,58 @@ pub async fn observations(app: &Arc<App>, endpoint: &str) -> Result<Vec<api::Obs
         composite: observation.composite,
     });
     Ok(described.collect())
+}
+
+/// The registration of a device, with all that it said.
+///
+/// # Errors
+/// [`DeviceError::NotRegistered`]
+pub async fn registration(app: &Arc<App>, endpoint: &str) -> Result<RegistrationDetails, DeviceError> {
+    let registration = app.registration(endpoint).await;
+    registration.map(Into::into).ok_or_else(|| DeviceError::NotRegistered(endpoint.to_owned()))
+}
+
+/// The definitions of a device's objects, in the versions that it has, in the order of their ids.
+///
+/// # Errors
+/// [`DeviceError::NotRegistered`]
+pub async fn object_models<'a>(
+    app: &'a Arc<App>,
+    endpoint: &str,
+) -> Result<Vec<&'a ObjectModel>, DeviceError> {
+    let registration = app.registration(endpoint).await;
+    let registration = registration.ok_or_else(|| DeviceError::NotRegistered(endpoint.to_owned()))?;
+    let models = DeviceModels::of(&app.models, &registration.objects);
+    let objects: BTreeSet<u16> = registration.objects.paths().filter_map(|path| path.object_id()).collect();
+    Ok(objects.into_iter().filter_map(|id| app.models.select(id, models.version(id))).collect())
+}
+
+/// Ends an observation without telling the device: it is told with its next notification (RFC 7641 section 3.6). False if there is none.
+///
+/// # Errors
+/// [`DeviceError`]
+pub async fn forget_observation(
+    app: &Arc<App>,
+    principal: &Principal,
+    endpoint: &str,
+    paths: &[Path],
+    is_composite: bool,
+) -> Result<bool, DeviceError> {
+    if app.registration(endpoint).await.is_none() {
+        return Err(DeviceError::NotRegistered(endpoint.to_owned()));
+    }
+    let (name, paths, author) = (endpoint.to_owned(), paths.to_vec(), principal.clone());
+    let forgotten = app.change_durably(endpoint, move |shard, now, outbox| {
+        let all = shard.observations(&name).into_iter();
+        let known = all.into_iter().find(|known| known.composite == is_composite && *known.paths == *paths);
+        let Some(known) = known else { return false };
+        let paths = known.paths.iter().map(Path::to_string).collect::<Vec<_>>().join(", ");
+        let audit = author.audit(shard.calendar().date_of(now), "observation.forget", &name, paths);
+        Companion::Changes(vec![audit]).accompany(outbox);
+        shard.forget_observation(known.id, outbox);
+        true
+    });
+    forgotten.await.map_err(DeviceError::NotSaved)
 }
 
 /// The paths of which there are values of a device.

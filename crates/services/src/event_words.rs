@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use buoy_api as api;
+use buoy_api::{self as api, OperationState};
 use buoy_lwm2m::path::Path;
 use buoy_server::{BootstrapEvent, Event, Failure, Outcome, Report, ReportSource};
 
@@ -65,8 +65,8 @@ impl EventWords {
             return None;
         }
         let endpoint = endpoint.to_owned();
-        let operation = |id: u64, state: &str| {
-            Some(api::Event::Operation { id, endpoint: endpoint.clone(), state: state.to_owned() })
+        let operation = |id: u64, state: OperationState| {
+            Some(api::Event::Operation { id, endpoint: endpoint.clone(), state })
         };
         match &**event {
             Event::Registered { registration, .. } => {
@@ -81,9 +81,9 @@ impl EventWords {
             Event::Expired(_) => Some(api::Event::Expired { endpoint }),
             Event::Awake(_) => Some(api::Event::Awake { endpoint }),
             Event::Sleeping(_) => Some(api::Event::Sleeping { endpoint }),
-            Event::OperationQueued { id, .. } => operation(id.0, "queued"),
-            Event::OperationSent { id, .. } => operation(id.0, "sent"),
-            Event::OperationEnded { id, outcome, .. } => operation(id.0, end_name(outcome)),
+            Event::OperationQueued { id, .. } => operation(id.0, OperationState::Queued),
+            Event::OperationSent { id, .. } => operation(id.0, OperationState::Sent),
+            Event::OperationEnded { id, outcome, .. } => operation(id.0, end_state(outcome)),
             Event::ObservationEnded { .. } => Some(api::Event::ObservationEnded { endpoint }),
             Event::Reported(report) => Some(self.reported(report)),
             _ => None,
@@ -131,14 +131,13 @@ pub fn bootstrap_words(event: &BootstrapEvent) -> (&str, &'static str, String) {
     }
 }
 
-/// As [`api::Operation::state`].
-fn end_name(outcome: &Result<Outcome, Failure>) -> &'static str {
+/// Where an operation is that has ended.
+pub(crate) fn end_state(outcome: &Result<Outcome, Failure>) -> OperationState {
     match outcome {
-        Ok(outcome) if outcome.code.is_success() => "succeeded",
-        Ok(_) => "failed",
-        Err(Failure::Expired) => "expired",
-        Err(Failure::Cancelled) => "cancelled",
-        Err(_) => "failed",
+        Ok(outcome) if outcome.code.is_success() => OperationState::Succeeded,
+        Err(Failure::Expired) => OperationState::Expired,
+        Err(Failure::Cancelled) => OperationState::Cancelled,
+        Ok(_) | Err(_) => OperationState::Failed,
     }
 }
 

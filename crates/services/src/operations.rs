@@ -3,6 +3,7 @@
 //! Starting one takes one trip to the device's shard. What has to be saved is saved there in one commit: the operation, the idempotency
 //! key of its request, and its audit entry. A read of a device that is awake is saved once, when it has ended: to ask again does no harm.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +12,8 @@ use std::time::Duration;
 use buoy_api as api;
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
+use buoy_coap::wire::parse_uint;
+use buoy_lwm2m::format::FormatError;
 use buoy_lwm2m::model::Registry;
 use buoy_lwm2m::path::Path;
 use buoy_net::shard::ServerShard;
@@ -29,10 +32,12 @@ use crate::journal::NotSaved;
 use crate::path_values;
 use crate::principal::Principal;
 use crate::request::{RequestError, Target};
-use crate::values::DeviceModels;
+use crate::values::{self, DeviceModels, Entry};
 
 /// How long an operation for a device that is awake is kept, if the caller says nothing.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
+/// How long the engine's word that the wait is over may take to get here.
+const FOR_THE_ANSWER: Duration = Duration::from_millis(500);
 /// Shards that are asked before a device counts as not registered: it may come back on another one meanwhile.
 const MOST_SHARDS_ASKED: usize = 3;
 
@@ -47,8 +52,138 @@ pub struct StartOperation {
     pub deadline: Option<Duration>,
     /// How long the caller waits for its end.
     pub wait: Duration,
+    /// What remains of it when the caller has been answered.
+    pub kept: Kept,
     /// The idempotency key of the request. It is taken until the operation is durable, even if the caller goes away before.
     pub key: Option<NewKey>,
+}
+
+/// What remains of an operation when its caller has been answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is found under its id, whether it has ended or goes on.
+    Always,
+    /// A device in queue mode gets it when it wakes, and the caller is answered as soon as it is known that the device sleeps. For any other
+    /// device the operation ends with the wait, and no record of it is kept.
+    ForQueueMode,
+}
+
+/// What became of an operation by the time its caller is answered.
+#[derive(Debug)]
+pub enum Started {
+    /// It has ended.
+    Ended(Box<Ended>),
+    /// It goes on under this id, and is durable.
+    GoesOn(u64),
+}
+
+/// An operation that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    record: OperationRecord,
+    registration: RegistrationView,
+    result: Result<Outcome, Failure>,
+}
+
+impl Ended {
+    /// As `/api/v1` shows it.
+    pub fn described(self: Box<Self>, app: &App) -> api::Operation {
+        let Self { mut record, registration, result } = *self;
+        match &result {
+            Ok(outcome) => {
+                record.state = match outcome.code.is_success() {
+                    true => OperationState::Succeeded,
+                    false => OperationState::Failed,
+                };
+                record.answer = Some(AnswerRecord::of(outcome));
+            }
+            Err(failure) => {
+                record.state = match failure {
+                    Failure::Expired => OperationState::Expired,
+                    Failure::Cancelled => OperationState::Cancelled,
+                    _ => OperationState::Failed,
+                };
+                record.failure = Some(*failure);
+            }
+        }
+        described(&record, &DeviceModels::of(&app.models, &registration.objects))
+    }
+
+    /// What the device answered.
+    ///
+    /// # Errors
+    /// Why there is no answer, also in words.
+    pub fn answer<'a>(&'a self, app: &'a App) -> Result<Answer<'a>, (api::OperationFailure, String)> {
+        let failed = |failure: &Failure| (failure_word(*failure), failure.to_string());
+        let outcome = self.result.as_ref().map_err(failed)?;
+        let models = DeviceModels::of(&app.models, &self.registration.objects);
+        let format = outcome.format.or(asks_for_links(&self.record).then_some(ContentFormat::LINK));
+        Ok(Answer { outcome, format, models, received_at: self.record.changed_at })
+    }
+}
+
+/// What a device answered.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    outcome: &'a Outcome,
+    format: Option<ContentFormat>,
+    models: DeviceModels<'a>,
+    received_at: u64,
+}
+
+impl<'a> Answer<'a> {
+    /// The answer of an operation that ended long ago, of a device of which only its standard objects are known.
+    pub fn late(app: &'a App, outcome: &'a Outcome) -> Self {
+        let models = DeviceModels::of_any(&app.models);
+        Self { outcome, format: outcome.format, models, received_at: app.now() }
+    }
+
+    /// Its class and detail, as in (2, 5).
+    pub fn code(&self) -> (u8, u8) {
+        (self.outcome.code.class(), self.outcome.code.detail())
+    }
+
+    /// Whether the device did what it was asked for.
+    pub fn is_success(&self) -> bool {
+        self.outcome.code.is_success()
+    }
+
+    /// The words in which it refused, if it said any.
+    pub fn diagnostic(&self) -> Option<Cow<'a, str>> {
+        let is_explained = !self.is_success() && !self.outcome.payload.is_empty();
+        is_explained.then(|| String::from_utf8_lossy(&self.outcome.payload))
+    }
+
+    /// The values that hold now; none if the device refused or answered with links. `base` is the path that was asked for.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    pub fn values(&self, base: Path) -> Result<Option<Vec<Entry>>, FormatError> {
+        if self.outcome.code != Code::CONTENT || self.is_of_links() {
+            return Ok(None);
+        }
+        let format = self.format.unwrap_or(match base {
+            Path::ROOT => ContentFormat::SENML_CBOR,
+            _ => ContentFormat::TEXT,
+        });
+        let entries = self.models.decode(format, base, &self.outcome.payload)?;
+        Ok(Some(values::present(values::timed(entries, self.received_at))))
+    }
+
+    /// The links that it answered to a Discover, as it wrote them.
+    pub fn links(&self) -> Option<Cow<'a, str>> {
+        let is_there = self.is_success() && self.is_of_links();
+        is_there.then(|| String::from_utf8_lossy(&self.outcome.payload))
+    }
+
+    /// Where it put what it created, as in "3303/5".
+    pub fn location(&self) -> Option<&'a str> {
+        Some(&*self.outcome.location).filter(|location| self.is_success() && !location.is_empty())
+    }
+
+    fn is_of_links(&self) -> bool {
+        self.format == Some(ContentFormat::LINK)
+    }
 }
 
 /// Why a command on an operation was not carried out.
@@ -96,7 +231,9 @@ impl From<StoreError> for OperationError {
     }
 }
 
-/// Starts an operation, and waits a while for its end. What comes back is durable.
+/// Starts an operation, and waits a while for its end.
+///
+/// All that its shard has to say comes with the end: a caller who waits is woken once.
 ///
 /// # Errors
 /// [`OperationError`]
@@ -104,47 +241,103 @@ pub async fn start(
     app: &Arc<App>,
     principal: &Principal,
     command: StartOperation,
-) -> Result<api::Operation, OperationError> {
+) -> Result<Started, OperationError> {
     app.journal.check()?;
     let id = OperationId(app.next_operation.fetch_add(1, Ordering::Relaxed));
-    let end = app.hub.expect(id, Until::End);
-    let wait = command.wait;
-    let StartOperation { endpoint, request, deadline, wait: _, key } = command;
-    let (principal, models) = (principal.clone(), app.models.clone());
-    let order = Order { id, endpoint, request, deadline, key: Mutex::new(key), principal, models };
-    let mut accepted = match submit(app, order).await {
-        Ok(accepted) => accepted,
-        Err(error) => {
-            app.hub.forget(id);
-            return Err(error);
-        }
+    let StartOperation { endpoint, request, deadline, wait, kept, key } = command;
+    let (until, patience) = match kept {
+        Kept::Always => (Until::End, wait),
+        Kept::ForQueueMode => (Until::EndOrSleep, wait + FOR_THE_ANSWER),
     };
-    tokio::pin!(end);
-    if let Ok(Ok(Progress::Ended(result))) = tokio::time::timeout(wait, &mut end).await {
-        return Ok(ended(app, accepted, &result));
-    }
-    // The caller waits no longer: from here on the operation is found under its id.
-    match accepted.saved.take() {
-        Some(saved) => app.journal.unless_in_trouble(saved).await?.map_err(|_| NotSaved::Stopped)?,
-        None => {
-            let endpoint = accepted.record.endpoint.clone();
-            let keep =
-                move |shard: &mut ServerShard, now, outbox: &mut Outbox| shard.make_durable(now, id, outbox);
-            let goes_on = app.change_durably(&endpoint, keep).await?;
-            if !goes_on && let Ok(Progress::Ended(result)) = end.await {
-                return Ok(ended(app, accepted, &result));
+    let (principal, models) = (principal.clone(), app.models.clone());
+    let order =
+        Order { id, endpoint, request, deadline, wait, kept, key: Mutex::new(key), principal, models };
+    let order = Arc::new(order);
+    for _ in 0..MOST_SHARDS_ASKED {
+        let mut end = app.hub.expect(id, until);
+        let home = app.endpoints.shard_of(&order.endpoint);
+        let (answer, accepted) = oneshot::channel();
+        let (sent, hub) = (order.clone(), app.hub.clone());
+        app.home(&order.endpoint).run(move |shard, now, outbox| {
+            let accepted = sent.submit(shard, now, outbox);
+            if accepted.is_err() {
+                hub.forget(id);
             }
+            // The caller may have gone; the operation goes on.
+            let _ = answer.send(accepted);
+        });
+        let progress = tokio::time::timeout(patience, &mut end).await;
+        let progress = progress.ok().and_then(Result::ok);
+        // A shard that is slow to take it is no reason to say that there is no such device.
+        match accepted.await {
+            Err(_) => {
+                app.hub.forget(id);
+                return Err(NotSaved::Stopped.into());
+            }
+            Ok(Err(OperationError::NoSuchDevice(_))) if app.endpoints.shard_of(&order.endpoint) != home => {}
+            Ok(Err(error)) => return Err(error),
+            Ok(Ok(accepted)) => return accepted.started(app, id, kept, progress, end).await,
         }
     }
-    one(app, id.0).await
+    Err(OperationError::NoSuchDevice(order.endpoint.clone()))
 }
 
 /// An operation that its shard has taken.
 struct Accepted {
     record: OperationRecord,
     registration: RegistrationView,
+    durability: Durability,
     /// Tells when it is durable, if it is before its end.
     saved: Option<oneshot::Receiver<()>>,
+}
+
+impl Accepted {
+    /// What the caller is answered, after its wait.
+    async fn started(
+        mut self,
+        app: &Arc<App>,
+        id: OperationId,
+        kept: Kept,
+        progress: Option<Progress>,
+        mut end: oneshot::Receiver<Progress>,
+    ) -> Result<Started, OperationError> {
+        if let Some(Progress::Ended(result)) = progress {
+            return Ok(self.ended(app, result));
+        }
+        match (kept, self.durability) {
+            (Kept::Always, Durability::Durable) => {
+                if let Some(saved) = self.saved.take() {
+                    app.journal.unless_in_trouble(saved).await?.map_err(|_| NotSaved::Stopped)?;
+                }
+                Ok(Started::GoesOn(id.0))
+            }
+            (Kept::Always, _) => {
+                let keep = move |shard: &mut ServerShard, now, outbox: &mut Outbox| {
+                    shard.make_durable(now, id, outbox)
+                };
+                let goes_on = app.change_durably(&self.record.endpoint.clone(), keep).await?;
+                match goes_on {
+                    false => match end.await {
+                        Ok(Progress::Ended(result)) => Ok(self.ended(app, result)),
+                        _ => Ok(Started::GoesOn(id.0)),
+                    },
+                    true => Ok(Started::GoesOn(id.0)),
+                }
+            }
+            (Kept::ForQueueMode, Durability::Durable) if app.hub.delay(id) => Ok(Started::GoesOn(id.0)),
+            // The device was given the wait, or it has ended in this very moment.
+            (Kept::ForQueueMode, _) => match end.try_recv() {
+                Ok(Progress::Ended(result)) => Ok(self.ended(app, result)),
+                _ => Ok(self.ended(app, Err(Failure::TimedOut))),
+            },
+        }
+    }
+
+    fn ended(self, app: &App, result: Result<Outcome, Failure>) -> Started {
+        let Self { mut record, registration, .. } = self;
+        record.changed_at = app.now();
+        Started::Ended(Box::new(Ended { record, registration, result }))
+    }
 }
 
 /// An operation on its way to a shard.
@@ -153,28 +346,11 @@ struct Order {
     endpoint: String,
     request: api::Request,
     deadline: Option<Duration>,
+    wait: Duration,
+    kept: Kept,
     key: Mutex<Option<NewKey>>,
     principal: Principal,
     models: Arc<Registry>,
-}
-
-async fn submit(app: &Arc<App>, order: Order) -> Result<Accepted, OperationError> {
-    let order = Arc::new(order);
-    let endpoint = &*order.endpoint;
-    for _ in 0..MOST_SHARDS_ASKED {
-        let (answer, wait) = oneshot::channel();
-        let home = app.endpoints.shard_of(endpoint);
-        let sent = order.clone();
-        app.home(endpoint).run(move |shard, now, outbox| {
-            // The caller may have gone; the operation goes on.
-            let _ = answer.send(sent.submit(shard, now, outbox));
-        });
-        match wait.await.map_err(|_| NotSaved::Stopped)? {
-            Err(OperationError::NoSuchDevice(_)) if app.endpoints.shard_of(endpoint) != home => {}
-            other => return other,
-        }
-    }
-    Err(OperationError::NoSuchDevice(endpoint.to_owned()))
 }
 
 impl Order {
@@ -185,29 +361,31 @@ impl Order {
         now: Instant,
         outbox: &mut Outbox,
     ) -> Result<Accepted, OperationError> {
-        let Self { id, endpoint: _, request: _, deadline: _, key, principal, models } = self;
-        let order = self;
-        let registration = shard.registration(&order.endpoint);
-        let registration =
-            registration.ok_or_else(|| OperationError::NoSuchDevice(order.endpoint.clone()))?;
-        let target = Target {
-            models: DeviceModels::of(models, &registration.objects),
-            observations: shard.observations(&order.endpoint),
+        let registration = shard.registration(&self.endpoint);
+        let registration = registration.ok_or_else(|| OperationError::NoSuchDevice(self.endpoint.clone()))?;
+        let observations = match self.request {
+            api::Request::CancelObserve { .. } | api::Request::CancelObserveComposite { .. } => {
+                shard.observations(&self.endpoint)
+            }
+            _ => Vec::new(),
         };
-        let (request, intent) = target.request(&order.request).map_err(OperationError::Request)?;
-        let patience = order.deadline.unwrap_or(match registration.queue_mode {
-            true => SLEEPER_PATIENCE,
-            false => DEFAULT_DEADLINE,
-        });
-        let deadline = now + patience;
+        let target = Target { models: DeviceModels::of(&self.models, &registration.objects), observations };
+        let (request, intent) = target.request(&self.request).map_err(OperationError::Request)?;
         let is_read = matches!(request.code, Code::GET | Code::FETCH) && intent == Intent::Once;
-        let key = key.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let durability = match is_read && !registration.asleep && key.is_none() {
-            true => Durability::Recorded,
-            false => Durability::Durable,
+        let key = self.key.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (durability, patience) = match (self.kept, registration.queue_mode) {
+            (Kept::ForQueueMode, false) => (Durability::Transient, self.wait),
+            (_, queue_mode) => {
+                let default = if queue_mode { SLEEPER_PATIENCE } else { DEFAULT_DEADLINE };
+                let is_recorded =
+                    self.kept == Kept::Always && is_read && !registration.asleep && key.is_none();
+                let durability = if is_recorded { Durability::Recorded } else { Durability::Durable };
+                (durability, self.deadline.unwrap_or(default))
+            }
         };
+        let deadline = now + patience;
         let record = OperationRecord {
-            id: *id,
+            id: self.id,
             endpoint: registration.endpoint.clone(),
             state: OperationState::Queued,
             created_at: shard.calendar().date_of(now),
@@ -222,11 +400,16 @@ impl Order {
         };
         let mut companions = ChangeSet::new();
         if let Some(key) = &key {
-            companions.push(Change::IdempotencyKey(key.row(id.0)));
+            companions.push(Change::IdempotencyKey(key.row(self.id.0)));
         }
         if !is_read {
-            let detail = format!("{} {}, operation {}", method_of(&record), path_of(&record), id.0);
-            companions.push(principal.audit(record.created_at, "operation.start", &order.endpoint, detail));
+            let detail = format!("{} {}, operation {}", method_of(&record), path_of(&record), self.id.0);
+            companions.push(self.principal.audit(
+                record.created_at,
+                "operation.start",
+                &self.endpoint,
+                detail,
+            ));
         }
         if !companions.is_empty() {
             Companion::Changes(companions).accompany(outbox);
@@ -235,39 +418,15 @@ impl Order {
             Companion::Held(Box::new(key)).accompany(outbox);
         }
         let endpoint = registration.endpoint.clone();
-        let submission = Submission { id: *id, endpoint, request, intent, deadline, durability };
+        let submission = Submission { id: self.id, endpoint, request, intent, deadline, durability };
         shard.submit(now, submission, outbox);
         let saved = (durability == Durability::Durable).then(|| {
             let (told, saved) = oneshot::channel();
             Companion::WhenSaved(told).accompany(outbox);
             saved
         });
-        Ok(Accepted { record, registration, saved })
+        Ok(Accepted { record, registration, durability, saved })
     }
-}
-
-/// An operation that has ended, as it is in the store.
-fn ended(app: &App, accepted: Accepted, result: &Result<Outcome, Failure>) -> api::Operation {
-    let Accepted { mut record, registration, .. } = accepted;
-    record.changed_at = app.now();
-    match result {
-        Ok(outcome) => {
-            record.state = match outcome.code.is_success() {
-                true => OperationState::Succeeded,
-                false => OperationState::Failed,
-            };
-            record.answer = Some(AnswerRecord::of(outcome));
-        }
-        Err(failure) => {
-            record.state = match failure {
-                Failure::Expired => OperationState::Expired,
-                Failure::Cancelled => OperationState::Cancelled,
-                _ => OperationState::Failed,
-            };
-            record.failure = Some(*failure);
-        }
-    }
-    described(&record, &DeviceModels::of(&app.models, &registration.objects))
 }
 
 /// Operations, the newest first, below the id `after`. Answers are not in it.
@@ -345,7 +504,8 @@ fn described(record: &OperationRecord, models: &DeviceModels<'_>) -> api::Operat
         return operation;
     }
     operation.location = Some(answer.location.clone()).filter(|it| !it.is_empty()).map(|it| format!("/{it}"));
-    let format = answer.format.map(ContentFormat);
+    let asked = asks_for_links(record).then_some(ContentFormat::LINK);
+    let format = answer.format.map(ContentFormat).or(asked);
     if format == Some(ContentFormat::LINK) {
         operation.links = Some(path_values::links(&answer.payload));
     } else if code == Code::CONTENT {
@@ -373,8 +533,9 @@ fn summary(record: &OperationRecord) -> api::Operation {
     api::Operation {
         id: record.id.0,
         endpoint: record.endpoint.to_string(),
-        state: state_name(record.state).into(),
-        ended: !matches!(record.state, OperationState::Queued | OperationState::Sent),
+        state: state_of(record.state),
+        ended: state_of(record.state).has_ended(),
+        failure: record.failure.map(failure_word),
         method: method_of(record).into(),
         path: path_of(record),
         created_at: record.created_at,
@@ -387,6 +548,12 @@ fn summary(record: &OperationRecord) -> api::Operation {
         links: None,
         location: None,
     }
+}
+
+/// Whether it is a Discover: some devices leave out the format of their answer.
+fn asks_for_links(record: &OperationRecord) -> bool {
+    let accept = record.options.iter().find(|(number, _)| *number == OptionNumber::ACCEPT.0);
+    accept.is_some_and(|(_, value)| parse_uint(value) == Some(u32::from(ContentFormat::LINK.0)))
 }
 
 fn method_of(record: &OperationRecord) -> &'static str {
@@ -404,13 +571,30 @@ fn path_of(record: &OperationRecord) -> String {
     if path.is_empty() { "/".into() } else { path }
 }
 
-fn state_name(state: OperationState) -> &'static str {
+pub(crate) const fn state_of(state: OperationState) -> api::OperationState {
     match state {
-        OperationState::Queued => "queued",
-        OperationState::Sent => "sent",
-        OperationState::Succeeded => "succeeded",
-        OperationState::Failed => "failed",
-        OperationState::Expired => "expired",
-        OperationState::Cancelled => "cancelled",
+        OperationState::Queued => api::OperationState::Queued,
+        OperationState::Sent => api::OperationState::Sent,
+        OperationState::Succeeded => api::OperationState::Succeeded,
+        OperationState::Failed => api::OperationState::Failed,
+        OperationState::Expired => api::OperationState::Expired,
+        OperationState::Cancelled => api::OperationState::Cancelled,
+    }
+}
+
+pub(crate) const fn failure_word(failure: Failure) -> api::OperationFailure {
+    match failure {
+        Failure::NotRegistered => api::OperationFailure::NotRegistered,
+        Failure::TimedOut => api::OperationFailure::TimedOut,
+        Failure::Reset => api::OperationFailure::Reset,
+        Failure::Expired => api::OperationFailure::Expired,
+        Failure::Cancelled => api::OperationFailure::Cancelled,
+        Failure::Deregistered => api::OperationFailure::Deregistered,
+        Failure::Interrupted => api::OperationFailure::Interrupted,
+        Failure::TooManyOperations => api::OperationFailure::TooManyOperations,
+        Failure::BadTransfer => api::OperationFailure::BadTransfer,
+        Failure::RequestTooLarge => api::OperationFailure::RequestTooLarge,
+        Failure::NoSuchObservation => api::OperationFailure::NoSuchObservation,
+        _ => api::OperationFailure::Other,
     }
 }

@@ -4,7 +4,7 @@ use buoy_api::{Link, PathValue};
 use buoy_coap::number::ContentFormat;
 use buoy_lwm2m::format::FormatError;
 use buoy_lwm2m::link::Links;
-use buoy_lwm2m::path::{Path, PathError};
+use buoy_lwm2m::path::{Level, Path, PathError};
 use buoy_lwm2m::value::{ObjectLink, OwnedValue, ValueType};
 use serde_json::{Value as Json, json};
 
@@ -42,21 +42,20 @@ pub fn decode(
 pub fn listed(mut entries: Vec<TimedEntry>) -> Listed {
     let mut listed = Listed::default();
     let values = entries.extract_if(.., |timed| timed.is_present);
-    listed.values = values.filter_map(path_value).collect();
+    listed.values = values.map(path_value).collect();
     entries.sort_by_key(|timed| timed.at);
-    listed.history = entries.into_iter().filter_map(path_value).collect();
+    listed.history = entries.into_iter().map(path_value).collect();
     listed
 }
 
-fn path_value(timed: TimedEntry) -> Option<PathValue> {
+fn path_value(timed: TimedEntry) -> PathValue {
     let TimedEntry { entry, at, is_present } = timed;
-    let value = entry.value?;
-    Some(PathValue {
+    PathValue {
         path: entry.path.to_string(),
-        kind: Some(type_name(value.value_type()).into()),
-        value: json_of(value),
+        kind: entry.value.as_ref().map(|value| type_name(value.value_type()).into()),
+        value: entry.value.map_or(Json::Null, json_of),
         at: (entry.time.is_some() || !is_present).then_some(at),
-    })
+    }
 }
 
 /// A number as JSON has it, which has no word for what is not finite: that is text.
@@ -154,10 +153,13 @@ pub fn parse(base: Path, values: &[PathValue], models: &DeviceModels<'_>) -> Res
     let mut parsed = Values::new();
     for PathValue { path: text, value, kind, .. } in values {
         let path: Path = text.parse().map_err(|error| ValueFault::Path { text: text.clone(), error })?;
-        if !path.starts_with(base) || path.len() < 3 {
+        let may_be_empty = matches!(path.level(), Level::ObjectInstance | Level::Resource);
+        let is_empty = value.is_null() && may_be_empty;
+        if !path.starts_with(base) || (path.level() < Level::Resource && !is_empty) {
             return Err(ValueFault::Elsewhere { text: text.clone(), base });
         }
-        parsed.push((path, Some(read_value(path, value, kind.as_deref(), models)?)));
+        let value = if is_empty { None } else { Some(read_value(path, value, kind.as_deref(), models)?) };
+        parsed.push((path, value));
     }
     parsed.sort_by_key(|(path, _)| *path);
     match parsed.windows(2).find(|pair| pair[0].0 == pair[1].0) {

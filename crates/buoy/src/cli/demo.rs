@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use buoy_api::client::{Client, ClientError};
-use buoy_api::{Delivery, DeviceState, Firmware, Registration, StartUpdate, Update};
+use buoy_api::{Delivery, DeviceState, Firmware, OperationState, Registration, StartUpdate, Update};
 use buoy_sim::device::DeviceEvent;
 use serde_json::{Value, json};
 
@@ -391,7 +391,7 @@ fn wake(act: &mut Act<'_, '_>) -> anyhow::Result<String> {
     act.command("buoy ctl operations --endpoint buoy-2");
     let operation = wait_for("the operation", || {
         let newest = client.operations(Some("buoy-2"), None, 1)?.items.into_iter().next();
-        Ok(newest.filter(|operation| operation.state == "succeeded"))
+        Ok(newest.filter(|operation| operation.state == OperationState::Succeeded))
     })?;
     let seconds = started.elapsed().as_secs_f64();
     Ok(format!("{} {} was queued, and answered {seconds:.1} s later", operation.method, operation.path))

@@ -5,19 +5,17 @@ use std::sync::Arc;
 
 use axum::response::Sse;
 use axum::response::sse::{Event as SseEvent, KeepAlive};
-use buoy_coap::number::{ContentFormat, OptionFormat, OptionNumber};
-use buoy_coap::wire::{Kind, Message, parse_uint};
 use buoy_lwm2m::path::Path;
-use buoy_server::{BootstrapEvent, Event, Outcome, Report, ReportSource};
 use futures_util::stream::{Stream, StreamExt};
 use serde_json::{Value, json};
 
-use crate::{leshan, nodes};
+use super::clients::{links_json, registration_json};
+use super::requests::{DeviceResponse, late_content, request_id};
+use crate::nodes;
 use buoy_services::app::App;
-use buoy_services::event_log::AppEvent;
-use buoy_services::event_words;
-use buoy_services::hex;
-use buoy_services::values::{DeviceModels, present, timed};
+use buoy_services::coap_words::{CoapWords, OptionValue, OptionWords};
+use buoy_services::happenings::{Happening, happening};
+use buoy_services::values::Entry;
 
 /// Leshan's event stream: of one device, with its CoAP messages, or of all.
 pub(super) fn leshan_stream(
@@ -30,15 +28,17 @@ pub(super) fn leshan_stream(
         // The trace ends with the stream.
         let _trace = &trace;
         // A reader that was too slow misses events, and goes on with the next.
-        let told = event.ok().and_then(|it| tell(&app, &it.event, endpoint.as_deref()));
+        let event = event.ok();
+        let happening = event.as_ref().and_then(|it| happening(&app, &it.event, endpoint.as_deref()));
+        let words = happening.and_then(words);
         std::future::ready(
-            told.map(|(name, data)| Ok(SseEvent::default().event(name).data(data.to_string()))),
+            words.map(|(name, data)| Ok(SseEvent::default().event(name).data(data.to_string()))),
         )
     });
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
 
-/// The CoAP messages of a device are told as long as this lives.
+/// The CoAP messages of a device are events as long as this lives.
 struct Trace {
     app: Arc<App>,
     endpoint: String,
@@ -57,171 +57,97 @@ impl Drop for Trace {
     }
 }
 
-/// An event in Leshan's words; `None` if it has none for it, or if another device is asked for.
-fn tell(app: &App, event: &AppEvent, only: Option<&str>) -> Option<(&'static str, Value)> {
-    let wanted = |endpoint: &str| only.is_none_or(|only| only == endpoint);
-    let event = match event {
-        AppEvent::Device(event) => event,
-        AppEvent::Delayed(event) => return late_answer(app, event, wanted),
-        AppEvent::Update(_) | AppEvent::Notice(_) => return None,
-        AppEvent::Bootstrap(event) => return bootstrap(event, wanted),
-    };
-    match &**event {
-        Event::Registered { registration, .. } if wanted(&registration.endpoint) => {
-            Some(("REGISTRATION", leshan::registration_json(&registration.view())))
-        }
-        Event::Updated { registration, changed } if wanted(&registration.endpoint) => {
-            let registration = &registration.view();
+/// An event in Leshan's words; `None` if nothing of it can be shown.
+fn words(happening: Happening<'_>) -> Option<(&'static str, Value)> {
+    Some(match happening {
+        Happening::Registered(registration) => ("REGISTRATION", registration_json(&registration)),
+        Happening::Updated { registration, changes_lifetime, changes_objects } => {
             let mut update = json!({
                 "registrationId": registration.id(),
-                "address": registration.address.to_string(),
-                "secure": registration.session.is_some(),
+                "address": registration.address(),
+                "secure": registration.is_secure(),
                 "additionalAttributes": {},
             });
-            if changed.lifetime {
-                update["lifetime"] = json!(registration.lifetime);
+            if changes_lifetime {
+                update["lifetime"] = json!(registration.lifetime());
             }
-            if changed.objects {
-                update["objectLinks"] = leshan::links_json(registration.objects.text());
+            if changes_objects {
+                update["objectLinks"] = links_json(registration.links());
             }
-            Some((
-                "UPDATED",
-                json!({"registration": leshan::registration_json(registration), "update": update}),
-            ))
+            ("UPDATED", json!({"registration": registration_json(&registration), "update": update}))
         }
-        Event::Deregistered(registration) | Event::Expired(registration)
-            if wanted(&registration.endpoint) =>
-        {
-            Some(("DEREGISTRATION", leshan::registration_json(&registration.view())))
+        Happening::Ended(registration) => ("DEREGISTRATION", registration_json(&registration)),
+        Happening::Awake(endpoint) => ("AWAKE", json!({"ep": &*endpoint})),
+        Happening::Sleeping(endpoint) => ("SLEEPING", json!({"ep": &*endpoint})),
+        Happening::Send { endpoint, values } => {
+            let paths: Vec<Path> = values.iter().map(|entry| resource_of(entry.path)).collect();
+            ("SEND", json!({"ep": &*endpoint, "val": nodes::composite(&paths, &values)}))
         }
-        Event::Awake(endpoint) if wanted(endpoint) => Some(("AWAKE", json!({"ep": &**endpoint}))),
-        Event::Sleeping(endpoint) if wanted(endpoint) => Some(("SLEEPING", json!({"ep": &**endpoint}))),
-        Event::Reported(report) if wanted(&report.endpoint) => reported(app, report),
-        // Another reader's stream may be why the device is traced.
-        Event::Traced { endpoint, at, incoming, datagram }
-            if only.is_some_and(|only| *only == **endpoint) =>
-        {
-            Some(("COAPLOG", coap_log(endpoint, *at, *incoming, datagram)?))
+        Happening::Notification { endpoint, paths, is_composite, values } => {
+            ("NOTIFICATION", notification(&endpoint, &paths, is_composite, &values)?)
         }
-        _ => None,
-    }
+        Happening::Traced { endpoint, at, is_incoming, message } => {
+            ("COAPLOG", coap_log(&endpoint, at, is_incoming, message))
+        }
+        Happening::LateAnswer { id, endpoint, path, answer } => {
+            let response = match &answer {
+                Ok(answer) => json!(DeviceResponse::new(answer, late_content(path, answer))),
+                Err((_, words)) => {
+                    json!({"valid": false, "success": false, "failure": true, "errormessage": words})
+                }
+            };
+            let body = json!({
+                "ep": &*endpoint, "path": path, "requestId": request_id(id), "response": response, "delayed": true,
+            });
+            ("REQUEST_RESPONSE", body)
+        }
+        Happening::Bootstrap { endpoint, phase, detail } => {
+            ("BSSESSION", json!({"ep": endpoint, "event": phase, "message": detail}))
+        }
+    })
 }
 
-/// A bootstrap session went on.
-fn bootstrap(event: &BootstrapEvent, wanted: impl Fn(&str) -> bool) -> Option<(&'static str, Value)> {
-    let (endpoint, phase, detail) = event_words::bootstrap_words(event);
-    wanted(endpoint).then(|| ("BSSESSION", json!({"ep": endpoint, "event": phase, "message": detail})))
-}
-
-/// The answer of a device that slept when it was asked.
-fn late_answer(app: &App, event: &Event, wanted: impl Fn(&str) -> bool) -> Option<(&'static str, Value)> {
-    let Event::OperationEnded { id, endpoint, path, outcome } = event else { return None };
-    if !wanted(endpoint) {
-        return None;
+fn notification(endpoint: &str, paths: &[Path], is_composite: bool, values: &[Entry]) -> Option<Value> {
+    if is_composite {
+        let names: Vec<String> = paths.iter().map(Path::to_string).collect();
+        let values = nodes::composite(paths, values);
+        return Some(json!({"ep": endpoint, "kind": "composite", "val": values, "paths": names}));
     }
-    let response = match outcome {
-        Ok(outcome) => json!(leshan::DeviceResponse::new(outcome, late_content(app, path, outcome))),
-        Err(failure) => {
-            json!({"valid": false, "success": false, "failure": true, "errormessage": failure.to_string()})
-        }
-    };
-    let id = leshan::request_id(id.0);
-    let body =
-        json!({"ep": &**endpoint, "path": path, "requestId": id, "response": response, "delayed": true});
-    Some(("REQUEST_RESPONSE", body))
-}
-
-fn late_content(app: &App, path: &str, outcome: &Outcome) -> Option<leshan::Content> {
-    let path: Path = path.parse().ok()?;
-    let format = outcome.format.filter(|_| outcome.code.is_success())?;
-    if format == ContentFormat::LINK {
-        let text = String::from_utf8_lossy(&outcome.payload);
-        return Some(leshan::Content::Links(leshan::links_json(&text)));
-    }
-    let entries = DeviceModels::of_any(app.models()).decode(format, path, &outcome.payload).ok()?;
-    let entries = present(timed(entries, app.now()));
-    nodes::node(path, &entries).map(leshan::Content::Node)
-}
-
-fn reported(app: &App, report: &Report) -> Option<(&'static str, Value)> {
-    let models = DeviceModels::of_any(app.models());
-    let endpoint = &*report.endpoint;
-    // What can't be read of it is told elsewhere, and takes nothing from the rest.
-    let entries = present(models.read_report(report).values);
-    match &report.source {
-        ReportSource::Send => {
-            let paths: Vec<Path> = entries.iter().map(|entry| resource_of(entry.path)).collect();
-            Some(("SEND", json!({"ep": endpoint, "val": nodes::composite(&paths, &entries)})))
-        }
-        ReportSource::Notification { paths, composite: true, .. } => {
-            let names: Vec<String> = paths.iter().map(Path::to_string).collect();
-            let values = nodes::composite(paths, &entries);
-            Some((
-                "NOTIFICATION",
-                json!({"ep": endpoint, "kind": "composite", "val": values, "paths": names}),
-            ))
-        }
-        ReportSource::Notification { paths, .. } => {
-            let path = *paths.first()?;
-            let value = nodes::node(path, &entries)?;
-            Some((
-                "NOTIFICATION",
-                json!({"ep": endpoint, "kind": "single", "res": path.to_string(), "val": value}),
-            ))
-        }
-    }
+    let path = *paths.first()?;
+    let value = nodes::node(path, values)?;
+    Some(json!({"ep": endpoint, "kind": "single", "res": path.to_string(), "val": value}))
 }
 
 fn resource_of(path: Path) -> Path {
     path.truncated(path.len().min(3))
 }
 
-fn coap_log(endpoint: &str, at: u64, incoming: bool, datagram: &[u8]) -> Option<Value> {
-    let message = Message::parse(datagram).ok()?;
-    let kind = match message.kind() {
-        Kind::Confirmable => "CON",
-        Kind::NonConfirmable => "NON",
-        Kind::Acknowledgement => "ACK",
-        Kind::Reset => "RST",
-    };
-    let options: Vec<String> = message.options().map(|(number, value)| option_text(number, value)).collect();
+fn coap_log(endpoint: &str, at: u64, is_incoming: bool, message: CoapWords) -> Value {
+    let options: Vec<String> = message.options.iter().map(option_text).collect();
     let mut body = json!({
         "timestamp": at,
-        "incoming": incoming,
-        "type": kind,
-        "code": message.code().to_string(),
-        "mId": message.message_id(),
-        "token": hex::encode(message.token()).to_ascii_uppercase(),
+        "incoming": is_incoming,
+        "type": message.kind,
+        "code": message.code,
+        "mId": message.message_id,
+        "token": message.token.to_ascii_uppercase(),
         "options": options.join(" - "),
         "ep": endpoint,
     });
-    if !message.payload().is_empty() {
-        let format = message.content_format();
-        let is_text = matches!(
-            format,
-            None | Some(
-                ContentFormat::TEXT
-                    | ContentFormat::LINK
-                    | ContentFormat::SENML_JSON
-                    | ContentFormat::LWM2M_JSON
-            )
-        );
-        body["payload"] = match std::str::from_utf8(message.payload()) {
-            Ok(text) if is_text => json!(text),
-            _ => json!(format!("0x{}", hex::encode(message.payload()))),
-        };
+    if let Some(payload) = message.payload {
+        body["payload"] = json!(payload);
     }
-    Some(body)
+    body
 }
 
 /// As in `Uri-Path/STRING: "3"`.
-fn option_text(number: OptionNumber, value: &[u8]) -> String {
-    let name = number.name().map_or_else(|| number.0.to_string(), str::to_owned);
-    match number.definition().map(|definition| definition.format) {
-        Some(OptionFormat::String) => format!("{name}/STRING: \"{}\"", String::from_utf8_lossy(value)),
-        Some(OptionFormat::Uint) => format!("{name}/INTEGER: {}", parse_uint(value).unwrap_or_default()),
-        Some(OptionFormat::Empty) => format!("{name}/EMPTY"),
-        Some(OptionFormat::Opaque) => format!("{name}/OPAQUE: 0x{}", hex::encode(value)),
-        None => format!("{name}/UNKNOWN: 0x{}", hex::encode(value)),
+fn option_text(option: &OptionWords) -> String {
+    let name = &option.name;
+    match &option.value {
+        OptionValue::String(text) => format!("{name}/STRING: \"{text}\""),
+        OptionValue::Uint(number) => format!("{name}/INTEGER: {number}"),
+        OptionValue::Empty => format!("{name}/EMPTY"),
+        OptionValue::Opaque(digits) => format!("{name}/OPAQUE: 0x{digits}"),
+        OptionValue::Unknown(digits) => format!("{name}/UNKNOWN: 0x{digits}"),
     }
 }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use buoy_api as api;
 use buoy_services::app::App;
 use buoy_services::idempotency::Key;
-use buoy_services::operations::{self, OperationError, StartOperation};
+use buoy_services::operations::{self, Kept, OperationError, StartOperation, Started};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -62,8 +62,12 @@ pub(super) async fn start(
         return Ok(Json(operations::one(&app, id).await?).into_response());
     }
     let api::StartOperation { endpoint, request, .. } = request;
-    let command = StartOperation { endpoint, request, deadline, wait, key: key.into_new() };
-    let operation = operations::start(&app, &principal, command).await?;
+    let command =
+        StartOperation { endpoint, request, deadline, wait, kept: Kept::Always, key: key.into_new() };
+    let operation = match operations::start(&app, &principal, command).await? {
+        Started::Ended(ended) => ended.described(&app),
+        Started::GoesOn(id) => operations::one(&app, id).await?,
+    };
     let status = if operation.ended { StatusCode::OK } else { StatusCode::ACCEPTED };
     let location = [(header::LOCATION, format!("/api/v1/operations/{}", operation.id))];
     Ok((status, location, Json(operation)).into_response())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use buoy_api::client::Client;
-use buoy_api::{Event, Operation, PathValue, Request, StartOperation, WriteMode};
+use buoy_api::{Event, Operation, OperationState, PathValue, Request, StartOperation, WriteMode};
 use serde_json::Value;
 
 use super::exit::{Exit, NotDone};
@@ -43,7 +43,7 @@ pub(super) fn read(client: &Client, out: Output, args: &Read) -> anyhow::Result<
     let format = args.format.clone();
     let request = match args.paths.as_slice() {
         [path] => Request::Read { path: path.clone(), format },
-        paths => Request::ReadComposite { paths: paths.to_vec(), format },
+        paths => Request::ReadComposite { paths: paths.to_vec(), path_format: None, format },
     };
     perform(client, out, &args.endpoint, request, &args.patience)
 }
@@ -110,8 +110,8 @@ pub(super) struct Create {
     /// The instance's id; the device chooses if there is none.
     #[arg(long)]
     instance: Option<u16>,
-    /// As in 5700=20.5
-    #[arg(required = true, value_name = "RESOURCE=VALUE")]
+    /// As in 5700=20.5; without any the instance gets what the device gives it
+    #[arg(value_name = "RESOURCE=VALUE")]
     values: Vec<String>,
     #[command(flatten)]
     patience: Patience,
@@ -202,7 +202,7 @@ pub(super) fn observe(client: &Client, out: Output, args: &Observe) -> anyhow::R
     let format = args.format.clone();
     let request = match args.paths.as_slice() {
         [path] => Request::Observe { path: path.clone(), format },
-        paths => Request::ObserveComposite { paths: paths.to_vec(), format },
+        paths => Request::ObserveComposite { paths: paths.to_vec(), path_format: None, format },
     };
     begin_to_observe(client, out, args, request)?;
     let end = {
@@ -281,7 +281,7 @@ fn stop_observing(client: &Client, endpoint: &str, paths: &[String]) -> anyhow::
 fn cancel_request(paths: &[String]) -> Request {
     match paths {
         [path] => Request::CancelObserve { path: path.clone() },
-        paths => Request::CancelObserveComposite { paths: paths.to_vec() },
+        paths => Request::CancelObserveComposite { paths: paths.to_vec(), path_format: None },
     }
 }
 
@@ -300,7 +300,7 @@ pub(super) fn unobserve(client: &Client, out: Output, args: &Unobserve) -> anyho
     let operation = start(client, &args.endpoint, cancel_request(&args.paths), &args.patience)?;
     out.print(&operation, || {
         // The device answers with the values once more, which nobody asked for.
-        if operation.state == "succeeded" {
+        if operation.state == OperationState::Succeeded {
             line("no longer observed");
         }
     })?;
@@ -358,7 +358,7 @@ fn show(out: Output, operation: &Operation) -> anyhow::Result<()> {
             table(&["PATH", "ATTRIBUTES"], links.iter().map(|link| [link.path.clone(), attributes(link)]));
         } else if let Some(location) = &operation.location {
             line(location);
-        } else if operation.state == "succeeded" {
+        } else if operation.state == OperationState::Succeeded {
             line(format_args!("done ({})", operation.code.as_deref().unwrap_or("no code")));
         }
     })
@@ -371,8 +371,8 @@ fn check_answered(operation: &Operation, patience: &Patience) -> anyhow::Result<
     }
     let Operation { id, endpoint, .. } = operation;
     let until = time(operation.deadline as i64);
-    let reason = match operation.state.as_str() {
-        "sent" => format!("{endpoint} has not answered within {} s", patience.wait),
+    let reason = match operation.state {
+        OperationState::Sent => format!("{endpoint} has not answered within {} s", patience.wait),
         _ => format!("{endpoint} cannot be reached now: the operation is queued until {until}"),
     };
     let next = format!("`buoy ctl operation {id}` shows how it goes, `buoy ctl cancel {id}` gives it up");
@@ -381,14 +381,16 @@ fn check_answered(operation: &Operation, patience: &Patience) -> anyhow::Result<
 
 /// An operation that did not end well is an error.
 pub(super) fn check(operation: &Operation) -> anyhow::Result<()> {
-    if !operation.ended || operation.state == "succeeded" {
+    if !operation.ended || operation.state == OperationState::Succeeded {
         return Ok(());
     }
     let words = operation.detail.as_deref().unwrap_or("no reason was given");
     let Operation { id, endpoint, state, .. } = operation;
-    Err(match (&operation.code, state.as_str()) {
+    Err(match (&operation.code, state) {
         (Some(code), _) => NotDone::error(Exit::Refused, format!("{endpoint} answered {code}: {words}")),
-        (None, "cancelled") => NotDone::error(Exit::Refused, format!("operation {id} was cancelled")),
+        (None, OperationState::Cancelled) => {
+            NotDone::error(Exit::Refused, format!("operation {id} was cancelled"))
+        }
         (None, _) => NotDone::error(Exit::NoAnswer, format!("operation {id} of {endpoint} {state}: {words}")),
     })
 }
@@ -416,7 +418,7 @@ pub(super) fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<
             [
                 operation.id.to_string(),
                 operation.endpoint.clone(),
-                operation.state.clone(),
+                operation.state.to_string(),
                 format!("{} {}", operation.method, operation.path),
                 ago(operation.created_at),
                 operation.code.clone().unwrap_or_default(),
@@ -445,7 +447,7 @@ pub(super) fn one(client: &Client, out: Output, args: &One) -> anyhow::Result<()
             ("operation", operation.id.to_string()),
             ("endpoint", operation.endpoint.clone()),
             ("request", format!("{} {}", operation.method, operation.path)),
-            ("state", operation.state.clone()),
+            ("state", operation.state.to_string()),
             ("asked for", time(operation.created_at as i64)),
             ("changed", time(operation.changed_at as i64)),
             ("deadline", time(operation.deadline as i64)),

@@ -100,6 +100,7 @@ pub(super) fn values(values: &[PathValue]) {
 pub(super) fn text(value: &PathValue) -> String {
     match (&value.value, value.kind.as_deref()) {
         (Value::Number(millis), Some("time")) => millis.as_i64().map_or_else(|| millis.to_string(), time),
+        (Value::Null, _) => "(empty)".into(),
         (value, _) => plain(value),
     }
 }
