@@ -27,6 +27,8 @@ pub mod storage;
 pub mod text;
 mod tree;
 
+pub use buoy_coap::time;
+
 pub use accounts::{Security, SecurityMode, Server, TlsSettings};
 pub use client::{
     ChipClient, Client, ClientConfig, ConfigError, ENDPOINT_MAX, HOST_KEY_MAX, HostClient, RecordError,
