@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use buoy_client::objects::{Device, Temperature};
-use buoy_client::{Client, ClientConfig, Event, Object, Security, Server, ServerSlot, Storage};
+use buoy_client::{Client, ClientConfig, Event, Object, Security, Server, ServerSlot, Shape, Storage, UpTo};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
 use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
@@ -20,9 +20,21 @@ use libfuzzer_sys::fuzz_target;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-type Engine = Client<ChaCha8Rng, 2, 4, 1280, 2048>;
+type Engine = Client<ChaCha8Rng, Fuzzed>;
 /// What holds: short id, instances, URI, by place.
 type Accounts = Vec<(u16, u16, u16, String)>;
+
+/// The shape of the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Fuzzed;
+
+impl Shape for Fuzzed {
+    type Servers = UpTo<2>;
+    type Observations = UpTo<4>;
+    type Datagram = UpTo<1280>;
+    type Body = UpTo<2048>;
+    type Key = UpTo<96>;
+}
 
 const FORMATS: [ContentFormat; 5] = [
     ContentFormat::TLV,

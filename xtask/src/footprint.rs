@@ -10,26 +10,55 @@ use crate::no_std::{TARGET, Toolchain};
 
 const PROGRAM: &str = "target/footprint/riscv32imac-unknown-none-elf/release/buoy-footprint";
 
+/// What is weighed, each by itself.
+const WEIGHED: [Weighed; 2] = [
+    Weighed {
+        feature: "dtls",
+        what: "a client with pre-shared keys",
+        symbol: "CONNECTION",
+        in_line: "an established connection",
+    },
+    Weighed {
+        feature: "client",
+        what: "the engine of a device with objects 0 to 3, 3303, 3311 and 3333",
+        symbol: "ENGINE",
+        in_line: "an engine in the shape for a chip",
+    },
+];
+
+struct Weighed {
+    /// Of the program.
+    feature: &'static str,
+    what: &'static str,
+    /// As large as what is kept in line.
+    symbol: &'static str,
+    /// What is kept in line.
+    in_line: &'static str,
+}
+
 pub(crate) fn run() -> Result<ExitCode> {
     let Some(toolchain) = Toolchain::find()? else {
         bail!("there is no toolchain for {TARGET}; {}", crate::no_std::HOW_TO_GET);
     };
-    let without = Size::of_build(&toolchain, "")?;
-    let with = Size::of_build(&toolchain, "dtls")?;
-    println!("dtls, a client with pre-shared keys, for {TARGET} with opt-level \"s\":");
-    println!("  flash  {} bytes of code and constants", with.flash - without.flash);
-    println!("  RAM    {} bytes in line for an established connection, none on the heap", with.connection);
-    println!("  (a program without it has {} bytes of flash)", without.flash);
+    let without = Size::of_build(&toolchain, "", None)?;
+    println!("for {TARGET} with opt-level \"s\":");
+    for weighed in WEIGHED {
+        let with = Size::of_build(&toolchain, weighed.feature, Some(weighed.symbol))?;
+        println!("{}, {}", weighed.feature, weighed.what);
+        println!("  flash  {} bytes of code and constants", with.flash - without.flash);
+        println!("  RAM    {} bytes in line for {}, none on the heap", with.in_line, weighed.in_line);
+    }
+    println!("(a program without them has {} bytes of flash)", without.flash);
     Ok(ExitCode::SUCCESS)
 }
 
 struct Size {
     flash: u64,
-    connection: u64,
+    in_line: u64,
 }
 
 impl Size {
-    fn of_build(toolchain: &Toolchain, features: &str) -> Result<Self> {
+    fn of_build(toolchain: &Toolchain, features: &str, symbol: Option<&str>) -> Result<Self> {
         let arguments =
             ["build", "--release", "--manifest-path", "embedded/Cargo.toml", "--features", features];
         let mut run =
@@ -43,14 +72,14 @@ impl Size {
         }
         let bytes = std::fs::read(PROGRAM).with_context(|| PROGRAM.to_owned())?;
         let file = object::File::parse(&*bytes)?;
-        let symbol = file.symbols().find(|symbol| symbol.name() == Ok("CONNECTION"));
-        let connection = symbol.as_ref().map_or(0, ObjectSymbol::size);
+        let symbol = symbol.and_then(|name| file.symbols().find(|symbol| symbol.name() == Ok(name)));
+        let in_line = symbol.as_ref().map_or(0, ObjectSymbol::size);
         let flash: u64 = file.sections().filter(is_in_flash).map(|section| section.size()).sum();
-        // What tells the size of a connection is no part of what a device carries.
+        // What tells the size is no part of what a device carries.
         let told = symbol.and_then(|symbol| symbol.section_index());
         let told = told.and_then(|index| file.section_by_index(index).ok());
-        let flash = flash - if told.as_ref().is_some_and(is_in_flash) { connection } else { 0 };
-        Ok(Self { flash, connection })
+        let flash = flash - if told.as_ref().is_some_and(is_in_flash) { in_line } else { 0 };
+        Ok(Self { flash, in_line })
     }
 }
 

@@ -31,7 +31,7 @@ cargo xtask TASK
   interop        other people's implementations against ours; the same as `test interop`
   embedded       builds for bare targets; the same as `test no_std`
   bench [ARG…]   measures against peers, and writes docs/performance.md
-  footprint      what DTLS costs on a chip: flash, and memory for a connection
+  footprint      what DTLS and the device engine cost on a chip: flash and memory
   help           this text
 
 A step whose tool is missing is skipped, with a word on how to get it. With CI=true in the environment that is a failure.

@@ -11,30 +11,34 @@ use buoy_lwm2m::value::Value;
 
 use crate::effects::ServerSlot;
 use crate::object::{Object as _, Refusal};
+use crate::shape::{Array, Body, Shape};
 
-pub use security::{KEY_MAX, SERVER_NAME_MAX, SUITES_MAX, Security, SecurityMode, TlsSettings, URI_MAX};
+pub use security::{SERVER_NAME_MAX, SUITES_MAX, Security, SecurityMode, TlsSettings, URI_MAX};
 pub use server::Server;
 
 pub(crate) use security::{SecurityObject, security_value_type};
 pub(crate) use server::{RECORD_OF_SERVER_MAX, ServerObject, Wish, server_value_type};
 
-/// The accounts of a device: at most `N` servers, and one bootstrap server.
-#[derive(Debug)]
-pub(crate) struct Accounts<const N: usize, const KEY: usize> {
-    pub(crate) security: SecurityObject<N, KEY>,
-    pub(crate) servers: ServerObject<N>,
+/// The accounts of a device: servers, and one bootstrap server.
+pub(crate) struct Accounts<S: Shape> {
+    pub(crate) security: SecurityObject<S>,
+    pub(crate) servers: ServerObject<S>,
 }
 
-impl<const N: usize, const KEY: usize> Accounts<N, KEY> {
-    pub(crate) const fn new(version: LwM2mVersion) -> Self {
+impl<S: Shape> Accounts<S> {
+    pub(crate) fn new(version: LwM2mVersion) -> Self {
         Self {
-            security: SecurityObject { bootstrap: None, instances: [None; N] },
-            servers: ServerObject { instances: [None; N], wishes: [Wish::Nothing; N], version },
+            security: SecurityObject { bootstrap: None, instances: Array::repeat(None) },
+            servers: ServerObject {
+                instances: Array::repeat(None),
+                wishes: Array::repeat(Wish::Nothing),
+                version,
+            },
         }
     }
 
     /// Adds an account or replaces that of the same short server id.
-    pub(crate) fn add(&mut self, security: Security<KEY>, server: Server) -> Option<ServerSlot> {
+    pub(crate) fn add(&mut self, security: Security<S>, server: Server) -> Option<ServerSlot> {
         let id = server.short_server_id;
         let places = self.servers.instances.iter();
         let same = places.clone().position(|place| place.is_some_and(|known| known.short_server_id == id));
@@ -57,7 +61,7 @@ impl<const N: usize, const KEY: usize> Accounts<N, KEY> {
         let mut read = Self::new(self.servers.version);
         read.security.read_record(security).ok_or(0u16)?;
         read.servers.read_record(servers).ok_or(1u16)?;
-        let pairs = read.security.instances.iter().zip(&read.servers.instances);
+        let pairs = read.security.instances.iter().zip(read.servers.instances.iter());
         let is_whole = pairs.clone().all(|(security, server)| security.is_some() == server.is_some());
         if !is_whole {
             return Err(1);
@@ -67,7 +71,7 @@ impl<const N: usize, const KEY: usize> Accounts<N, KEY> {
     }
 
     /// Puts back what was at a place before an [`Accounts::add`].
-    pub(crate) fn put_back(&mut self, slot: ServerSlot, before: Option<(Security<KEY>, Server)>) {
+    pub(crate) fn put_back(&mut self, slot: ServerSlot, before: Option<(Security<S>, Server)>) {
         let index = usize::from(slot.0);
         if let Some(place) = self.security.instances.get_mut(index) {
             *place = before.map(|(security, _)| security);
@@ -78,8 +82,8 @@ impl<const N: usize, const KEY: usize> Accounts<N, KEY> {
     }
 
     /// The account of a short server id.
-    pub(crate) fn with_id(&self, id: u16) -> Option<(Security<KEY>, Server)> {
-        let mut pairs = self.security.instances.iter().zip(&self.servers.instances);
+    pub(crate) fn with_id(&self, id: u16) -> Option<(Security<S>, Server)> {
+        let mut pairs = self.security.instances.iter().zip(self.servers.instances.iter());
         pairs.find_map(|(security, server)| {
             let server = (*server).filter(|server| server.short_server_id == id)?;
             Some(((*security)?, server))
@@ -87,12 +91,13 @@ impl<const N: usize, const KEY: usize> Accounts<N, KEY> {
     }
 
     /// Whether the record of object 0 can be stored; that of object 1 always can, see [`RECORD_OF_SERVER_MAX`].
-    pub(crate) fn fit(&self, scratch: &mut [u8]) -> bool {
-        self.security.save(scratch).is_some()
+    pub(crate) fn fit(&self) -> bool {
+        let mut record = Body::<S>::ZEROES;
+        self.security.save(&mut record).is_some()
     }
 
     /// Sets the account of the bootstrap server, in place of the one before.
-    pub(crate) fn set_bootstrap(&mut self, security: Security<KEY>) {
+    pub(crate) fn set_bootstrap(&mut self, security: Security<S>) {
         let known = self.security.bootstrap.take().map(|known| known.instance);
         let instance = known.or_else(|| self.security.free_instance()).unwrap_or(u16::MAX.saturating_sub(1));
         self.security.bootstrap = Some(Security { short_server_id: 0, instance, ..security });
@@ -106,7 +111,7 @@ impl<const N: usize, const KEY: usize> Accounts<N, KEY> {
         self.servers.wishes.get_mut(usize::from(slot.0)).map(core::mem::take).unwrap_or_default()
     }
 
-    pub(crate) fn security(&self, slot: ServerSlot) -> Option<&Security<KEY>> {
+    pub(crate) fn security(&self, slot: ServerSlot) -> Option<&Security<S>> {
         self.security.instances.get(usize::from(slot.0))?.as_ref()
     }
 

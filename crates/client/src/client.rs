@@ -15,6 +15,7 @@ mod transfer;
 use core::time::Duration;
 
 use buoy_coap::block::BlockSize;
+use buoy_coap::buffer::Inline;
 use buoy_coap::endpoint::{Due, FixedEndpoint, MessageIds, Parameters, Received, reject};
 use buoy_coap::time::Instant;
 use buoy_coap::wire::{Kind, Message};
@@ -24,9 +25,10 @@ use buoy_lwm2m::path::Path;
 use rand_core::Rng;
 
 use crate::access::{AccessControl, AccessObject, RECORD_OF_ACCESS_MAX};
-use crate::accounts::{Accounts, KEY_MAX, RECORD_OF_SERVER_MAX, Security, Server};
+use crate::accounts::{Accounts, RECORD_OF_SERVER_MAX, Security, Server};
 use crate::effects::{Changed, Effects, Event, ServerSlot};
 use crate::object::{Clock, Context, Object};
+use crate::shape::{Array, Body, Capacity as _, Chip, Datagram, Shape};
 use crate::storage::Storage;
 use crate::text::{Text, TooLong};
 use crate::tree::Tree;
@@ -49,33 +51,21 @@ const SEEN: usize = 12;
 const REPLY: usize = 48;
 /// Paths with notification attributes, over all servers.
 const ATTRIBUTES: usize = 12;
-/// The most bytes of a key on a host, where it may be a chain of certificates.
-pub const HOST_KEY_MAX: usize = 2048;
 /// The most bytes of an endpoint name.
 pub const ENDPOINT_MAX: usize = 64;
 
-/// A device.
-///
-/// `SERVERS` accounts and `OBSERVATIONS` observations at most; datagrams of up to `MTU` bytes, and bodies that have to be in
-/// memory whole (an answer, a list of objects, a Write in blocks) of up to `BODY` bytes; keys of up to `KEY`. An answer lies on the stack.
-pub struct Client<
-    R,
-    const SERVERS: usize = 2,
-    const OBSERVATIONS: usize = 16,
-    const MTU: usize = 1280,
-    const BODY: usize = 4096,
-    const KEY: usize = KEY_MAX,
-> {
+/// A device, with as much memory as its shape says and random numbers from `R`.
+pub struct Client<R, S: Shape = Chip> {
     config: ClientConfig,
     rng: R,
-    endpoint: FixedEndpoint<ServerSlot, EXCHANGES, MTU, SEEN, REPLY>,
-    accounts: Accounts<SERVERS, KEY>,
+    endpoint: FixedEndpoint<ServerSlot, Datagram<S>, Inline<REPLY>, EXCHANGES, SEEN>,
+    accounts: Accounts<S>,
     access: AccessObject,
-    sessions: [Session; SERVERS],
-    observations: [Option<Observation>; OBSERVATIONS],
+    sessions: Array<Session, S::Servers>,
+    observations: Array<Option<Observation>, S::Observations>,
     attributes: [Option<AttributeEntry>; ATTRIBUTES],
-    transfer: Option<Transfer<BODY>>,
-    bootstrap: Bootstrap<SERVERS, BODY, KEY>,
+    transfer: Option<Transfer<S>>,
+    bootstrap: Bootstrap<S>,
     history: History,
     effects: Effects,
     link: Link,
@@ -84,11 +74,6 @@ pub struct Client<
     objects_deadline: Option<Instant>,
     observations_begun: u32,
 }
-
-/// A device on a PC or in a simulator.
-pub type HostClient<R> = Client<R, 3, 32, 1280, 8192, HOST_KEY_MAX>;
-/// A device on a chip: blocks of 512 bytes.
-pub type ChipClient<R> = Client<R, 3, 16, 720, 1536>;
 
 /// What a device is, beyond its objects.
 #[derive(Clone, Copy, Debug)]
@@ -176,28 +161,25 @@ impl ClientConfig {
     }
 }
 
-impl<
-    R: Rng,
-    const SERVERS: usize,
-    const OBSERVATIONS: usize,
-    const MTU: usize,
-    const BODY: usize,
-    const KEY: usize,
-> Client<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY>
-{
+impl<R: Rng, S: Shape> Client<R, S> {
     /// A device without server accounts, which does nothing until [`Client::start`].
     pub fn new(config: ClientConfig, mut rng: R) -> Self {
-        const { assert!(SERVERS * RECORD_OF_SERVER_MAX <= BODY && RECORD_OF_ACCESS_MAX <= BODY) };
+        const {
+            assert!(S::Servers::MAX <= u8::MAX as usize, "a server's slot is a byte");
+            assert!(S::Servers::MAX * RECORD_OF_SERVER_MAX <= S::Body::MAX, "object 1 is one record");
+            assert!(RECORD_OF_ACCESS_MAX <= S::Body::MAX, "object 2 is one record");
+        };
         // Room for the header, the token and the options of the longest message, a Register.
-        let block_size = config.block_size.min(BlockSize::at_most(MTU.saturating_sub(200).max(16)));
+        let block_size =
+            config.block_size.min(BlockSize::at_most(S::Datagram::MAX.saturating_sub(200).max(16)));
         let endpoint = FixedEndpoint::fixed(config.parameters, &mut rng);
         Self {
             config: ClientConfig { block_size, ..config },
             endpoint,
             accounts: Accounts::new(config.version),
             access: AccessObject::new(),
-            sessions: core::array::from_fn(|_| Session::new(MessageIds::random(&mut rng))),
-            observations: [const { None }; OBSERVATIONS],
+            sessions: Array::from_fn(|_| Session::new(MessageIds::random(&mut rng))),
+            observations: Array::repeat(None),
             attributes: [None; ATTRIBUTES],
             transfer: None,
             bootstrap: Bootstrap::new(MessageIds::random(&mut rng)),
@@ -215,10 +197,10 @@ impl<
     ///
     /// # Errors
     /// [`ConfigError::TooManyServers`], or [`ConfigError::AccountsTooLarge`]; nothing is changed then.
-    pub fn add_server(&mut self, security: Security<KEY>, server: Server) -> Result<ServerSlot, ConfigError> {
+    pub fn add_server(&mut self, security: Security<S>, server: Server) -> Result<ServerSlot, ConfigError> {
         let before = self.accounts.with_id(server.short_server_id);
         let slot = self.accounts.add(security, server).ok_or(ConfigError::TooManyServers)?;
-        if !self.accounts.fit(&mut [0; BODY]) {
+        if !self.accounts.fit() {
             self.accounts.put_back(slot, before);
             return Err(ConfigError::AccountsTooLarge);
         }
@@ -232,10 +214,10 @@ impl<
     ///
     /// # Errors
     /// [`ConfigError::AccountsTooLarge`]; the account before stays.
-    pub fn set_bootstrap_server(&mut self, security: Security<KEY>) -> Result<(), ConfigError> {
+    pub fn set_bootstrap_server(&mut self, security: Security<S>) -> Result<(), ConfigError> {
         let before = self.accounts.security.bootstrap;
         self.accounts.set_bootstrap(security);
-        if !self.accounts.fit(&mut [0; BODY]) {
+        if !self.accounts.fit() {
             self.accounts.security.bootstrap = before;
             return Err(ConfigError::AccountsTooLarge);
         }
@@ -245,7 +227,7 @@ impl<
 
     /// The account of the bootstrap server.
     #[must_use]
-    pub fn bootstrap_server(&self) -> Option<&Security<KEY>> {
+    pub fn bootstrap_server(&self) -> Option<&Security<S>> {
         self.accounts.security.bootstrap.as_ref()
     }
 
@@ -259,8 +241,8 @@ impl<
     }
 
     /// The server accounts: for each there is a socket.
-    pub fn servers(&self) -> impl Iterator<Item = (ServerSlot, &Security<KEY>, &Server)> {
-        (0..SERVERS).filter_map(|index| {
+    pub fn servers(&self) -> impl Iterator<Item = (ServerSlot, &Security<S>, &Server)> {
+        (0..S::Servers::MAX).filter_map(|index| {
             let slot = ServerSlot(u8::try_from(index).ok()?);
             Some((slot, self.accounts.security(slot)?, self.accounts.server(slot)?))
         })
@@ -278,12 +260,12 @@ impl<
     /// # Errors
     /// The storage failed; or, with [`RecordError::Damaged`], the records of the accounts or of their access rights can't be used, and all
     /// others are restored.
-    pub fn restore<S: Storage>(
+    pub fn restore<T: Storage>(
         &mut self,
         objects: &mut [&mut dyn Object],
-        storage: &mut S,
-    ) -> Result<(), RecordError<S::Error>> {
-        let mut record = [0; BODY];
+        storage: &mut T,
+    ) -> Result<(), RecordError<T::Error>> {
+        let mut record = Body::<S>::ZEROES;
         let mut tree = tree(&mut self.accounts, &mut self.access, objects);
         let mut next = tree.object_after(Some(2));
         while let Some(id) = next {
@@ -301,8 +283,8 @@ impl<
         }
     }
 
-    fn restore_accounts<S: Storage>(&mut self, storage: &mut S) -> Result<(), RecordError<S::Error>> {
-        let (mut security, mut servers) = ([0; BODY], [0; BODY]);
+    fn restore_accounts<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
+        let (mut security, mut servers) = (Body::<S>::ZEROES, Body::<S>::ZEROES);
         let lengths = (
             storage.load(0, &mut security).map_err(RecordError::Storage)?,
             storage.load(1, &mut servers).map_err(RecordError::Storage)?,
@@ -320,8 +302,8 @@ impl<
         self.restore_access(storage)
     }
 
-    fn restore_access<S: Storage>(&mut self, storage: &mut S) -> Result<(), RecordError<S::Error>> {
-        let mut record = [0; BODY];
+    fn restore_access<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
+        let mut record = Body::<S>::ZEROES;
         let Some(length) = storage.load(2, &mut record).map_err(RecordError::Storage)? else { return Ok(()) };
         let record = record.get(..length).unwrap_or_default();
         self.access.read_record(record).ok_or(RecordError::Damaged(2))
@@ -337,16 +319,16 @@ impl<
     ///
     /// # Errors
     /// The storage failed, or a record is too large for it; the records are still to be saved.
-    pub fn persist<S: Storage>(
+    pub fn persist<T: Storage>(
         &mut self,
         objects: &mut [&mut dyn Object],
-        storage: &mut S,
-    ) -> Result<(), RecordError<S::Error>> {
+        storage: &mut T,
+    ) -> Result<(), RecordError<T::Error>> {
         if !self.effects.wants_persist() {
             return Ok(());
         }
         self.open_journal(storage)?;
-        let mut record = [0; BODY];
+        let mut record = Body::<S>::ZEROES;
         let tree = tree(&mut self.accounts, &mut self.access, objects);
         let mut next = tree.object_after(None);
         while let Some(id) = next {
@@ -581,7 +563,7 @@ impl<
     /// Until when the device may switch its radio off: `None` while it has to listen.
     #[must_use]
     pub fn sleep_until(&self, now: Instant) -> Option<Instant> {
-        let mut slots = (0..SERVERS).filter_map(|index| u8::try_from(index).ok().map(ServerSlot));
+        let mut slots = (0..S::Servers::MAX).filter_map(|index| u8::try_from(index).ok().map(ServerSlot));
         let all_asleep =
             slots.all(|slot| self.accounts.server(slot).is_none() || self.is_asleep_to(now, slot));
         (all_asleep && !self.bootstrap.is_active()).then(|| self.poll_timeout().unwrap_or(Instant::NEVER))
@@ -637,11 +619,11 @@ impl<
     }
 }
 
-fn tree<'a, 'o, const N: usize, const KEY: usize>(
-    accounts: &'a mut Accounts<N, KEY>,
+fn tree<'a, 'o, S: Shape>(
+    accounts: &'a mut Accounts<S>,
     access: &'a mut AccessObject,
     objects: &'a mut [&'o mut dyn Object],
-) -> Tree<'a, 'o, N, KEY> {
+) -> Tree<'a, 'o, S> {
     Tree { accounts, access, objects }
 }
 

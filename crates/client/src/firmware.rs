@@ -31,6 +31,7 @@ use crate::object::{
     At, Clock, Context, Object, ObjectDefinition, Piece, Refusal, ResourceDefinition as Resource, Sink,
 };
 use crate::record::{Record, RecordReader};
+use crate::shape::UpTo;
 use crate::text::{Bytes, Text};
 
 pub use download::{Download, DownloadError, FILE_URI_MAX, Fetch, Part, Protocol, SignatureName};
@@ -69,8 +70,8 @@ pub struct FirmwareUpdate<T> {
     changed_at: Option<i64>,
     /// A server has read the result since it was set.
     told: Cell<Told>,
-    etag: Bytes<32>,
-    signature: Bytes<SIGNATURE_MAX>,
+    etag: Bytes<UpTo<32>>,
+    signature: Bytes<UpTo<SIGNATURE_MAX>>,
     policy: Policy,
     reason: Option<&'static str>,
 }

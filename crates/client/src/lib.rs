@@ -1,8 +1,8 @@
 //! The device's side of LwM2M 1.0 to 1.2 as a sans-IO engine: the same code on a PC, in a simulator and on a chip.
 //!
 //! A [`Client`] registers at its servers and keeps the registrations alive, answers every operation, and notifies. It knows
-//! no sockets, no clock, no threads and no allocator. Objects plug in by the [`Object`] trait; those that fleets use are in
-//! [`objects`] and [`firmware`]. The shell has one socket for each server, and
+//! no sockets, no clock, no threads and no allocator; how much memory it has is its [`Shape`]. Objects plug in by the
+//! [`Object`] trait; those that fleets use are in [`objects`] and [`firmware`]. The shell has one socket for each server, and
 //!
 //! 1. gives each datagram to [`Client::handle_datagram`], stores what [`Client::persist`] saves, and then sends what was
 //!    answered;
@@ -22,16 +22,19 @@ pub mod firmware;
 pub mod object;
 pub mod objects;
 mod record;
+pub mod shape;
 mod staging;
 pub mod storage;
 pub mod text;
 mod tree;
 
+pub use buoy_coap::time;
+
 pub use accounts::{Security, SecurityMode, Server, TlsSettings};
 pub use client::{
-    ChipClient, Client, ClientConfig, ConfigError, ENDPOINT_MAX, HOST_KEY_MAX, HostClient, RecordError,
-    RegistrationLocation, SendRefused, Transmit,
+    Client, ClientConfig, ConfigError, ENDPOINT_MAX, RecordError, RegistrationLocation, SendRefused, Transmit,
 };
 pub use effects::{BootstrapFailure, Event, RebootReason, RegistrationFailure, ServerSlot};
 pub use object::{Context, Object};
+pub use shape::{Chip, Host, Shape, UpTo};
 pub use storage::Storage;

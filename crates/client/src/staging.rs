@@ -13,6 +13,7 @@ use buoy_lwm2m::path::{Level, Path};
 use crate::access::{AccessControl, AccessObject};
 use crate::accounts::{Accounts, Security, SecurityMode, Server, security_value_type, server_value_type};
 use crate::object::{Context, Refusal};
+use crate::shape::{Array, Shape, UpTo};
 use crate::text::Bytes;
 use crate::tree::{Tree, at, unwritable};
 
@@ -28,27 +29,27 @@ const TOUCHED: usize = 24;
 const HEAD: usize = 14;
 
 /// A configuration in the making.
-pub(crate) struct Staged<const N: usize, const BODY: usize, const KEY: usize> {
-    pub(crate) accounts: StagedAccounts<N, KEY>,
-    pub(crate) others: Log<BODY>,
+pub(crate) struct Staged<S: Shape> {
+    pub(crate) accounts: StagedAccounts<S>,
+    pub(crate) others: Log<S>,
 }
 
 /// A copy of the server accounts and access rights. While they are written they need not go together.
 #[derive(Clone, Copy)]
-pub(crate) struct StagedAccounts<const N: usize, const KEY: usize> {
+pub(crate) struct StagedAccounts<S: Shape> {
     /// One place more than there are servers: for the bootstrap server.
-    first: Option<StagedSecurity<KEY>>,
-    others: [Option<StagedSecurity<KEY>>; N],
-    pub(crate) servers: [Option<Server>; N],
+    first: Option<StagedSecurity<S>>,
+    others: Array<Option<StagedSecurity<S>>, S::Servers>,
+    pub(crate) servers: Array<Option<Server>, S::Servers>,
     pub(crate) access: AccessObject,
     version: LwM2mVersion,
 }
 
 /// An instance of object 0.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct StagedSecurity<const KEY: usize> {
+pub(crate) struct StagedSecurity<S: Shape> {
     pub(crate) is_bootstrap: bool,
-    pub(crate) security: Security<KEY>,
+    pub(crate) security: Security<S>,
 }
 
 /// Which instances a request has begun anew.
@@ -56,18 +57,18 @@ struct Touched {
     instances: [Option<(u16, u16)>; TOUCHED],
 }
 
-impl<const N: usize, const BODY: usize, const KEY: usize> Staged<N, BODY, KEY> {
-    pub(crate) fn new(accounts: &Accounts<N, KEY>, access: &AccessObject) -> Self {
+impl<S: Shape> Staged<S> {
+    pub(crate) fn new(accounts: &Accounts<S>, access: &AccessObject) -> Self {
         Self { accounts: StagedAccounts::of(accounts, access), others: Log::new() }
     }
 }
 
-impl<const N: usize, const KEY: usize> StagedAccounts<N, KEY> {
-    fn of(accounts: &Accounts<N, KEY>, access: &AccessObject) -> Self {
-        let staged = |is_bootstrap| move |security: Security<KEY>| StagedSecurity { is_bootstrap, security };
+impl<S: Shape> StagedAccounts<S> {
+    fn of(accounts: &Accounts<S>, access: &AccessObject) -> Self {
+        let staged = |is_bootstrap| move |security: Security<S>| StagedSecurity { is_bootstrap, security };
         Self {
             first: accounts.security.bootstrap.map(staged(true)),
-            others: accounts.security.instances.map(|place| place.map(staged(false))),
+            others: Array::from_fn(|index| accounts.security.instances.get(index)?.map(staged(false))),
             servers: accounts.servers.instances,
             access: *access,
             version: accounts.servers.version,
@@ -75,12 +76,12 @@ impl<const N: usize, const KEY: usize> StagedAccounts<N, KEY> {
     }
 
     /// The instances of object 0, in no order.
-    pub(crate) fn security(&self) -> impl Iterator<Item = &StagedSecurity<KEY>> {
-        [&self.first].into_iter().chain(&self.others).flatten()
+    pub(crate) fn security(&self) -> impl Iterator<Item = &StagedSecurity<S>> {
+        [&self.first].into_iter().chain(self.others.iter()).flatten()
     }
 
-    fn places(&mut self) -> impl Iterator<Item = &mut Option<StagedSecurity<KEY>>> {
-        [&mut self.first].into_iter().chain(&mut self.others)
+    fn places(&mut self) -> impl Iterator<Item = &mut Option<StagedSecurity<S>>> {
+        [&mut self.first].into_iter().chain(self.others.iter_mut())
     }
 
     /// Writes what a payload says of objects 0 to 2: all of it, or with a refusal nothing.
@@ -125,9 +126,9 @@ impl<const N: usize, const KEY: usize> StagedAccounts<N, KEY> {
         }
     }
 
-    fn security_mut(&mut self, instance: u16) -> Result<&mut StagedSecurity<KEY>, Refusal> {
+    fn security_mut(&mut self, instance: u16) -> Result<&mut StagedSecurity<S>, Refusal> {
         let known =
-            |place: &Option<StagedSecurity<KEY>>| place.is_some_and(|it| it.security.instance == instance);
+            |place: &Option<StagedSecurity<S>>| place.is_some_and(|it| it.security.instance == instance);
         let index = self.places().position(|place| known(place));
         let index =
             index.or_else(|| self.places().position(|place| place.is_none())).ok_or(Refusal::NO_ROOM)?;
@@ -223,7 +224,7 @@ impl<const N: usize, const KEY: usize> StagedAccounts<N, KEY> {
         self.security().try_for_each(check_security)?;
         self.servers.iter().flatten().try_for_each(|server| self.check_server(server))?;
         let mut accounts = self.security().filter(|it| !it.is_bootstrap);
-        let has_server = |it: &StagedSecurity<KEY>| self.has_server(it.security.short_server_id);
+        let has_server = |it: &StagedSecurity<S>| self.has_server(it.security.short_server_id);
         if !accounts.all(has_server) {
             return Err(nonsense(
                 "an instance of object 0 has no server in object 1 with its short server id",
@@ -268,7 +269,7 @@ impl<const N: usize, const KEY: usize> StagedAccounts<N, KEY> {
     }
 
     /// The configuration that [`StagedAccounts::check`] has passed, each server in the place that it had before.
-    pub(crate) fn settle(&self, before: &Accounts<N, KEY>) -> (Accounts<N, KEY>, AccessObject) {
+    pub(crate) fn settle(&self, before: &Accounts<S>) -> (Accounts<S>, AccessObject) {
         let mut accounts = Accounts::new(self.version);
         let bootstrap = self.security().find(|it| it.is_bootstrap);
         accounts.security.bootstrap = bootstrap.map(|it| Security { short_server_id: 0, ..it.security });
@@ -277,7 +278,7 @@ impl<const N: usize, const KEY: usize> StagedAccounts<N, KEY> {
             let free = accounts.servers.instances.iter().position(Option::is_none);
             let Some(index) = place.or(free) else { continue };
             let id = server.short_server_id;
-            let of_server = |it: &&StagedSecurity<KEY>| !it.is_bootstrap && it.security.short_server_id == id;
+            let of_server = |it: &&StagedSecurity<S>| !it.is_bootstrap && it.security.short_server_id == id;
             let security = self.security().find(of_server).map(|it| it.security);
             if let Some(place) = accounts.security.instances.get_mut(index) {
                 *place = security;
@@ -292,7 +293,7 @@ impl<const N: usize, const KEY: usize> StagedAccounts<N, KEY> {
     /// The servers with the place that they had before, or those that had none.
     fn placed<'a>(
         &'a self,
-        before: &'a Accounts<N, KEY>,
+        before: &'a Accounts<S>,
         had_one: bool,
     ) -> impl Iterator<Item = (&'a Server, Option<usize>)> {
         let place = |server: &Server| {
@@ -343,7 +344,7 @@ const fn nonsense(words: &'static str) -> Refusal {
     Refusal::new(Code::NOT_ACCEPTABLE, words)
 }
 
-fn check_security<const KEY: usize>(staged: &StagedSecurity<KEY>) -> Result<(), Refusal> {
+fn check_security<S: Shape>(staged: &StagedSecurity<S>) -> Result<(), Refusal> {
     let security = &staged.security;
     let is_secured = match scheme(security.uri.as_str()) {
         Some(Scheme::Coap) => false,
@@ -401,8 +402,8 @@ fn scheme(uri: &str) -> Option<Scheme> {
 
 /// Requests about objects other than 0 to 2, in their order.
 #[derive(Clone, Copy)]
-pub(crate) struct Log<const BODY: usize> {
-    pub(crate) bytes: Bytes<BODY>,
+pub(crate) struct Log<S: Shape> {
+    pub(crate) bytes: Bytes<S::Body>,
 }
 
 /// One of them.
@@ -412,7 +413,7 @@ pub(crate) enum LogEntry<'a> {
     Delete { path: Path },
 }
 
-impl<const BODY: usize> Log<BODY> {
+impl<S: Shape> Log<S> {
     pub(crate) const fn new() -> Self {
         Self { bytes: Bytes::EMPTY }
     }
@@ -426,7 +427,7 @@ impl<const BODY: usize> Log<BODY> {
             LogEntry::Write { base, content } => (base, Some(content.format), content.payload),
             LogEntry::Delete { path } => (path, None, &[][..]),
         };
-        let mut head = Bytes::<HEAD>::EMPTY;
+        let mut head = Bytes::<UpTo<HEAD>>::EMPTY;
         let length = u16::try_from(payload.len()).map_err(|_| FULL)?;
         let ids = path.ids();
         let kind = u8::from(format.is_some()) << 7 | ids.len() as u8;
@@ -482,7 +483,7 @@ fn take_number(rest: &mut &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(*number))
 }
 
-impl<const N: usize, const KEY: usize> Tree<'_, '_, N, KEY> {
+impl<S: Shape> Tree<'_, '_, S> {
     /// Whether a payload about objects other than 0 to 2 can be written. A Bootstrap-Pack may speak of objects that this
     /// device doesn't have.
     pub(crate) fn check_others(
@@ -524,10 +525,10 @@ impl<const N: usize, const KEY: usize> Tree<'_, '_, N, KEY> {
     }
 
     /// Carries out what was kept. What is done twice is as if it was done once.
-    pub(crate) fn replay<const BODY: usize>(
+    pub(crate) fn replay(
         &mut self,
         context: &mut Context<'_>,
-        log: &Log<BODY>,
+        log: &Log<S>,
         scratch: &mut [u8],
     ) -> Result<(), Refusal> {
         for entry in log.entries() {
@@ -592,6 +593,7 @@ impl<const N: usize, const KEY: usize> Tree<'_, '_, N, KEY> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shape::Chip;
 
     #[test]
     fn a_uri_names_a_scheme_a_host_and_perhaps_a_port() {
@@ -628,7 +630,7 @@ mod tests {
 
     #[test]
     fn a_log_gives_back_what_it_was_given_and_refuses_what_is_too_much() {
-        let mut log = Log::<64>::new();
+        let mut log = Log::<Chip>::new();
         let content = Content { format: ContentFormat::TLV, payload: &[1, 2, 3] };
         let entries = [
             LogEntry::Delete { path: Path::ROOT },
@@ -636,7 +638,7 @@ mod tests {
             LogEntry::Delete { path: Path::instance(19, 65000) },
         ];
         entries.iter().for_each(|entry| log.push(*entry).unwrap());
-        let large = Content { format: ContentFormat::TLV, payload: &[0; 60] };
+        let large = Content { format: ContentFormat::TLV, payload: &[0; 1530] };
         assert!(log.push(LogEntry::Write { base: Path::object(19), content: large }).is_err());
         assert!(log.entries().eq(entries));
     }

@@ -2,29 +2,31 @@
 
 use core::fmt;
 
-/// At most `N` bytes in place.
+use crate::shape::{Array, Capacity, UpTo};
+
+/// At most [`C::MAX`](Capacity::MAX) bytes in place, as in `Bytes<UpTo<8>>`.
 #[derive(Clone, Copy)]
-pub struct Bytes<const N: usize> {
-    bytes: [u8; N],
+pub struct Bytes<C: Capacity> {
+    bytes: Array<u8, C>,
     length: u16,
 }
 
 /// A text of at most `N` bytes of UTF-8 in place.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Text<const N: usize>(Bytes<N>);
+pub struct Text<const N: usize>(Bytes<UpTo<N>>);
 
 /// More bytes than there is room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
-impl<const N: usize> Bytes<N> {
+impl<C: Capacity> Bytes<C> {
     /// No bytes.
-    pub const EMPTY: Self = Self { bytes: [0; N], length: 0 };
+    pub const EMPTY: Self = Self { bytes: Array::ZEROES, length: 0 };
 
     /// A copy of `bytes`.
     ///
     /// # Errors
-    /// [`TooLong`] for more than `N`.
+    /// [`TooLong`] for more than there is room for.
     pub fn new(bytes: &[u8]) -> Result<Self, TooLong> {
         let mut copy = Self::EMPTY;
         copy.extend(bytes)?;
@@ -100,21 +102,21 @@ impl<const N: usize> Text<N> {
     }
 }
 
-impl<const N: usize> Default for Bytes<N> {
+impl<C: Capacity> Default for Bytes<C> {
     fn default() -> Self {
         Self::EMPTY
     }
 }
 
-impl<const N: usize> PartialEq for Bytes<N> {
+impl<C: Capacity> PartialEq for Bytes<C> {
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()
     }
 }
 
-impl<const N: usize> Eq for Bytes<N> {}
+impl<C: Capacity> Eq for Bytes<C> {}
 
-impl<const N: usize> fmt::Debug for Bytes<N> {
+impl<C: Capacity> fmt::Debug for Bytes<C> {
     /// Says how many bytes there are and not which: they may be a key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes", self.length)

@@ -13,12 +13,13 @@ use buoy_lwm2m::value::Value;
 use crate::access::{AccessObject, Rights};
 use crate::accounts::Accounts;
 use crate::object::{At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition, Sink};
+use crate::shape::Shape;
 
 pub(crate) const SECURITY: u16 = 0;
 
 /// All objects.
-pub(crate) struct Tree<'a, 'o, const N: usize, const KEY: usize> {
-    pub(crate) accounts: &'a mut Accounts<N, KEY>,
+pub(crate) struct Tree<'a, 'o, S: Shape> {
+    pub(crate) accounts: &'a mut Accounts<S>,
     pub(crate) access: &'a mut AccessObject,
     pub(crate) objects: &'a mut [&'o mut dyn Object],
 }
@@ -44,7 +45,7 @@ pub(crate) enum Missing {
 /// Takes a path and its value; none stands for something empty.
 pub(crate) type Visit<'v> = dyn FnMut(Path, Option<&Value<'_>>) + 'v;
 
-impl<const N: usize, const KEY: usize> Tree<'_, '_, N, KEY> {
+impl<S: Shape> Tree<'_, '_, S> {
     pub(crate) fn get(&self, object: u16) -> Option<&dyn Object> {
         match object {
             0 => Some(&self.accounts.security),

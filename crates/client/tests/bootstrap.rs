@@ -2,7 +2,9 @@
 
 mod world;
 
-use buoy_client::{BootstrapFailure, ClientConfig, Event, Security, SecurityMode, ServerSlot, Storage};
+use buoy_client::{
+    BootstrapFailure, Chip, ClientConfig, Event, Host, Security, SecurityMode, ServerSlot, Storage,
+};
 use buoy_coap::block::{Block, BlockSize};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::wire::{Header, Kind};
@@ -269,14 +271,9 @@ fn how_the_handshake_is_to_be_done_is_kept_with_the_account() {
 #[test]
 fn a_certificate_fits_a_host_and_not_a_chip() {
     let certificate = [0x30; 900];
-    let made = buoy_client::Security::<{ buoy_client::HOST_KEY_MAX }>::certificate(
-        "coaps://192.0.2.1",
-        &certificate,
-        b"key",
-        &certificate,
-    );
+    let made = Security::<Host>::certificate("coaps://192.0.2.1", &certificate, b"key", &certificate);
     assert_eq!(made.unwrap().identity.as_slice(), certificate);
-    assert!(Security::<96>::certificate("coaps://192.0.2.1", &certificate, b"key", &certificate).is_err());
+    assert!(Security::<Chip>::certificate("coaps://192.0.2.1", &certificate, b"key", &certificate).is_err());
 }
 
 #[test]

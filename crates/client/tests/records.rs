@@ -4,21 +4,32 @@ mod world;
 
 use buoy_client::access::{AccessControl, Rights};
 use buoy_client::{
-    Client, ClientConfig, ConfigError, RecordError, Security, Server, ServerSlot, Storage as _,
+    Client, ClientConfig, ConfigError, RecordError, Security, Server, ServerSlot, Shape, Storage as _, UpTo,
 };
 use buoy_testkit::Memory;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use world::{FIRST, World};
 
-/// Keys of up to 900 bytes, and records of up to 1,024.
-type SmallClient = Client<ChaCha8Rng, 3, 4, 720, 1024, 900>;
+type SmallClient = Client<ChaCha8Rng, LongKeys>;
+
+/// Keys that don't leave room in a record for those of three servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct LongKeys;
+
+impl Shape for LongKeys {
+    type Servers = UpTo<3>;
+    type Observations = UpTo<4>;
+    type Datagram = UpTo<720>;
+    type Body = UpTo<1024>;
+    type Key = UpTo<900>;
+}
 
 fn small() -> SmallClient {
     Client::new(ClientConfig::new("buoy-1").unwrap(), ChaCha8Rng::seed_from_u64(1))
 }
 
-fn psk(key: usize) -> Security<900> {
+fn psk(key: usize) -> Security<LongKeys> {
     Security::psk("coaps://192.0.2.1", b"me", &vec![7; key]).unwrap()
 }
 

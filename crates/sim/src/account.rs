@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use buoy_client::{HOST_KEY_MAX, Security, SecurityMode};
+use buoy_client::{Host, Security, SecurityMode};
 use buoy_dtls::config::{ClientConfig, ClientCredentials, OwnKey, Psk, Resume, ServerTrust};
 use buoy_dtls::crypto::{PublicKey, RustCrypto};
 use buoy_dtls::suite::CipherSuite;
@@ -15,7 +15,7 @@ use p256::pkcs8::DecodePrivateKey;
 use sha2::{Digest, Sha256};
 
 /// A server account (an instance of object 0) on this machine, with room for certificates.
-pub type Account = Security<HOST_KEY_MAX>;
+pub type Account = Security<Host>;
 
 /// The accounts that a new device has, and whom it trusts besides.
 #[derive(Clone, Debug, Default)]

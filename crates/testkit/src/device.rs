@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use buoy_client::firmware::fetch::CoapFetch;
-use buoy_client::{Client, ClientConfig, Event, Security, Server, ServerSlot, Storage};
+use buoy_client::{Client, ClientConfig, Event, Security, Server, ServerSlot, Shape, Storage, UpTo};
 use buoy_coap::block::BlockSize;
 use buoy_coap::time::Instant;
 use rand_chacha::ChaCha8Rng;
@@ -13,8 +13,20 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::message::Datagram;
 use crate::objects::Objects;
 
-/// The engine in tests: three servers, sixteen observations, bodies of up to 4 kB.
-pub type SimClient = Client<ChaCha8Rng, 3, 16, 1280, 4096>;
+/// The engine in tests.
+pub type SimClient = Client<ChaCha8Rng, Simulated>;
+
+/// The shape of a device in tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Simulated;
+
+impl Shape for Simulated {
+    type Servers = UpTo<3>;
+    type Observations = UpTo<16>;
+    type Datagram = UpTo<1280>;
+    type Body = UpTo<4096>;
+    type Key = UpTo<96>;
+}
 
 /// A device.
 pub struct Device {

@@ -14,7 +14,7 @@ mod server;
 mod world;
 
 pub use bootstrap::{BootstrapServer, one_server, unsecured, wanting};
-pub use device::{Device, Memory, Sent, SimClient};
+pub use device::{Device, Memory, Sent, SimClient, Simulated};
 pub use message::{Datagram, message};
 pub use network::{Faults, Network, Packet};
 pub use objects::{Container, Counter, Objects, Shelf};

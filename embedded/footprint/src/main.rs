@@ -53,6 +53,8 @@ extern "C" fn _start() -> ! {
     pass(&mut buffer);
     #[cfg(feature = "dtls")]
     dtls::run(&mut buffer);
+    #[cfg(feature = "client")]
+    client::run(&mut buffer);
     loop {}
 }
 
@@ -62,7 +64,7 @@ mod dtls {
     use buoy_dtls::time::Instant;
     use buoy_dtls::{Client, Connection, Context, Datagram, Event, ExportKey, Reserve};
 
-    use super::pass;
+    use super::{Chance, pass};
 
     /// How much an established connection takes in line: the size of this symbol.
     #[used]
@@ -113,30 +115,112 @@ mod dtls {
             }
         }
     }
+}
 
-    /// Random numbers come from the register too.
-    struct Chance;
+#[cfg(feature = "client")]
+mod client {
+    use buoy_client::objects::{Device, LightControl, Temperature, Time};
+    use buoy_client::time::Instant;
+    use buoy_client::{Chip, Client, ClientConfig, Security, Server, ServerSlot, Storage};
 
-    impl rand_core::TryRng for Chance {
-        type Error = core::convert::Infallible;
+    use super::{Chance, pass};
 
-        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-            let mut bytes = [0; 4];
-            pass(&mut bytes);
-            Ok(u32::from_le_bytes(bytes))
+    /// How much an engine takes in line, whatever its objects are: the size of this symbol.
+    #[used]
+    #[unsafe(no_mangle)]
+    static ENGINE: [u8; size_of::<Client<Chance, Chip>>()] = [0; size_of::<Client<Chance, Chip>>()];
+
+    /// Everything that a device does: bootstrap, registration, every operation, notifications, saving and going on.
+    #[inline(never)]
+    pub(super) fn run(buffer: &mut [u8; 1280]) {
+        let Ok(config) = ClientConfig::new("buoy-1") else { return };
+        let mut client = Client::<Chance, Chip>::new(config, Chance);
+        let server = Security::psk("coaps://192.0.2.1", b"buoy-1", b"0123456789abcdef");
+        let bootstrap = Security::none("coap://192.0.2.2");
+        let (Ok(server), Ok(bootstrap)) = (server, bootstrap) else { return };
+        if client.add_server(server, Server::new(1, 300)).is_err()
+            || client.set_bootstrap_server(bootstrap).is_err()
+        {
+            return;
         }
-
-        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-            let mut bytes = [0; 8];
-            pass(&mut bytes);
-            Ok(u64::from_le_bytes(bytes))
+        let mut device = Device::new("Buoy", "Chip", "1", "1.0.0");
+        let (mut light, mut time) = (LightControl::<1>::new(), Time::new());
+        let mut temperature = Temperature::<1>::new(20.0, None);
+        let objects: &mut [&mut dyn buoy_client::Object] =
+            &mut [&mut device, &mut light, &mut temperature, &mut time];
+        if client.restore(objects, &mut Outside).is_err() {
+            return;
         }
-
-        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-            pass(bytes);
-            Ok(())
+        client.start(Instant::ZERO, objects);
+        loop {
+            let length = pass(buffer);
+            let now = Instant::from_millis(length as u64);
+            let mut answer = [0; 720];
+            let from = ServerSlot(buffer[1]);
+            let length = client.handle_datagram(now, from, &buffer[..length], objects, &mut answer);
+            client.handle_timeout(now, objects);
+            if client.persist(objects, &mut Outside).is_err() {
+                return;
+            }
+            pass(&mut answer[..length]);
+            while let Some(transmit) = client.poll_transmit(now, objects, buffer) {
+                pass(&mut buffer[..transmit.length]);
+            }
+            while let Some(event) = client.poll_event() {
+                pass(&mut [u8::from(matches!(event, buoy_client::Event::Reboot(_)))]);
+            }
+            pass(&mut [u8::from(client.poll_timeout().is_some_and(|at| at <= now))]);
         }
     }
 
-    impl rand_core::TryCryptoRng for Chance {}
+    /// Records are in the register.
+    struct Outside;
+
+    impl Storage for Outside {
+        type Error = ();
+
+        fn load(&mut self, _: u16, record: &mut [u8]) -> Result<Option<usize>, ()> {
+            Ok(Some(pass(record)))
+        }
+
+        fn save(&mut self, _: u16, record: &[u8]) -> Result<(), ()> {
+            record.iter().for_each(|byte| {
+                pass(&mut [*byte]);
+            });
+            Ok(())
+        }
+
+        fn wipe(&mut self) -> Result<(), ()> {
+            Ok(())
+        }
+    }
 }
+
+/// Random numbers come from the register too.
+#[cfg(any(feature = "dtls", feature = "client"))]
+struct Chance;
+
+#[cfg(any(feature = "dtls", feature = "client"))]
+impl rand_core::TryRng for Chance {
+    type Error = core::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        let mut bytes = [0; 4];
+        pass(&mut bytes);
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        let mut bytes = [0; 8];
+        pass(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        pass(bytes);
+        Ok(())
+    }
+}
+
+#[cfg(feature = "dtls")]
+impl rand_core::TryCryptoRng for Chance {}

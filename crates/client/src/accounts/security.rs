@@ -7,6 +7,7 @@ use buoy_lwm2m::value::{Value, ValueType};
 use super::seconds;
 use crate::object::{At, Clock, Object, ObjectDefinition, Refusal, Sink};
 use crate::record::{Record, RecordReader};
+use crate::shape::{Array, Chip, Shape};
 use crate::text::{Bytes, Text, TooLong};
 
 /// The most bytes of a server's URI.
@@ -15,22 +16,20 @@ pub const URI_MAX: usize = 128;
 pub const SERVER_NAME_MAX: usize = 64;
 /// The most cipher suites that an account allows.
 pub const SUITES_MAX: usize = 4;
-/// The most bytes of an identity, a public key or a secret key on a chip: pre-shared and raw public keys.
-pub const KEY_MAX: usize = 96;
 
 /// How to reach a server, and what proves who is who: an instance of object 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Security<const KEY: usize = KEY_MAX> {
+pub struct Security<S: Shape = Chip> {
     /// The URI, as in `coap://192.0.2.1:5683`.
     pub uri: Text<URI_MAX>,
     /// Which kind of credentials.
     pub mode: SecurityMode,
     /// The identity (PSK), or the device's public key or certificate.
-    pub identity: Bytes<KEY>,
+    pub identity: Bytes<S::Key>,
     /// The server's public key or certificate.
-    pub server_key: Bytes<KEY>,
+    pub server_key: Bytes<S::Key>,
     /// The secret key.
-    pub secret_key: Bytes<KEY>,
+    pub secret_key: Bytes<S::Key>,
     /// The short id of the server; 0 for a bootstrap server.
     pub short_server_id: u16,
     /// Object instance id.
@@ -110,7 +109,7 @@ pub enum SecurityMode {
     CertificateEnrolment = 4,
 }
 
-impl<const KEY: usize> Security<KEY> {
+impl<S: Shape> Security<S> {
     /// The account of a server without credentials.
     ///
     /// # Errors
@@ -122,7 +121,7 @@ impl<const KEY: usize> Security<KEY> {
     /// The account of a server with a shared key.
     ///
     /// # Errors
-    /// [`TooLong`] for a URI of more than [`URI_MAX`], or an identity or key of more than [`KEY_MAX`] bytes.
+    /// [`TooLong`] for a URI of more than [`URI_MAX`], or an identity or key of more than [`Shape::Key`] bytes.
     pub fn psk(uri: &str, identity: &[u8], key: &[u8]) -> Result<Self, TooLong> {
         Ok(Self {
             uri: Text::new(uri)?,
@@ -137,7 +136,7 @@ impl<const KEY: usize> Security<KEY> {
     /// is in PKCS#8.
     ///
     /// # Errors
-    /// [`TooLong`] for a URI of more than [`URI_MAX`], or a key of more than `KEY` bytes.
+    /// [`TooLong`] for a URI of more than [`URI_MAX`], or a key of more than [`Shape::Key`] bytes.
     pub fn raw_public_key(
         uri: &str,
         public: &[u8],
@@ -241,7 +240,7 @@ pub(crate) const fn security_value_type(resource: u16) -> Option<ValueType> {
     })
 }
 
-impl<const KEY: usize> Security<KEY> {
+impl<S: Shape> Security<S> {
     /// The same account with another value of one resource.
     pub(crate) fn with(mut self, resource: u16, value: &Value<'_>) -> Result<Self, Refusal> {
         const LONG: Refusal = Refusal::bad_value("the URI or key is longer than this device's memory for it");
@@ -276,16 +275,15 @@ impl<const KEY: usize> Security<KEY> {
     }
 }
 
-#[derive(Debug)]
-pub(crate) struct SecurityObject<const N: usize, const KEY: usize> {
-    pub(crate) bootstrap: Option<Security<KEY>>,
-    pub(crate) instances: [Option<Security<KEY>>; N],
+pub(crate) struct SecurityObject<S: Shape> {
+    pub(crate) bootstrap: Option<Security<S>>,
+    pub(crate) instances: Array<Option<Security<S>>, S::Servers>,
 }
 
-impl<const N: usize, const KEY: usize> SecurityObject<N, KEY> {
+impl<S: Shape> SecurityObject<S> {
     /// Takes what [`SecurityObject::write`] wrote; `None`, and nothing is changed, if it cannot be read whole or holds no account.
     pub(crate) fn read_record(&mut self, record: &[u8]) -> Option<()> {
-        let (mut bootstrap, mut instances) = (None, [None; N]);
+        let (mut bootstrap, mut instances) = (None, Array::repeat(None));
         let mut reader = RecordReader(record);
         while let Some(index) = reader.byte() {
             let security = Security::load(u16::from(index), &mut reader)?;
@@ -323,7 +321,7 @@ impl<const N: usize, const KEY: usize> SecurityObject<N, KEY> {
 /// Object 0. Nothing of it can be seen through this trait: servers have no business there, and the engine reads it directly.
 static SECURITY: ObjectDefinition = ObjectDefinition::new(0, &[]).version(1, 1);
 
-impl<const N: usize, const KEY: usize> Object for SecurityObject<N, KEY> {
+impl<S: Shape> Object for SecurityObject<S> {
     fn definition(&self) -> &'static ObjectDefinition {
         &SECURITY
     }

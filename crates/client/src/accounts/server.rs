@@ -11,6 +11,7 @@ use crate::object::{
     At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
 };
 use crate::record::{Record, RecordReader};
+use crate::shape::{Array, Shape};
 use crate::text::Text;
 
 /// The most bytes of one server in the record of object 1: its place, id, flags, binding, ten numbers and instance. A client has room
@@ -96,19 +97,18 @@ impl Server {
     }
 }
 
-#[derive(Debug)]
-pub(crate) struct ServerObject<const N: usize> {
-    pub(crate) instances: [Option<Server>; N],
+pub(crate) struct ServerObject<S: Shape> {
+    pub(crate) instances: Array<Option<Server>, S::Servers>,
     /// One for each place of `instances`.
-    pub(crate) wishes: [Wish; N],
+    pub(crate) wishes: Array<Wish, S::Servers>,
     /// With which the device registers.
     pub(crate) version: LwM2mVersion,
 }
 
-impl<const N: usize> ServerObject<N> {
+impl<S: Shape> ServerObject<S> {
     /// Takes what [`ServerObject::write`] wrote; `None`, and nothing is changed, if it cannot be read whole.
     pub(crate) fn read_record(&mut self, record: &[u8]) -> Option<()> {
-        let mut instances = [None; N];
+        let mut instances = Array::repeat(None);
         let mut reader = RecordReader(record);
         while let Some(index) = reader.byte() {
             let place = instances.get_mut(usize::from(index))?;
@@ -169,7 +169,7 @@ static SERVER: ObjectDefinition = ObjectDefinition::new(
 )
 .version(1, 2);
 
-impl<const N: usize> Object for ServerObject<N> {
+impl<S: Shape> Object for ServerObject<S> {
     fn definition(&self) -> &'static ObjectDefinition {
         &SERVER
     }

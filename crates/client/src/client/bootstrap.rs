@@ -28,6 +28,7 @@ use crate::accounts::Accounts;
 use crate::effects::{BootstrapFailure, Event, ServerSlot};
 use crate::object::{Clock, Context, Object, Refusal};
 use crate::record::{Record, RecordReader};
+use crate::shape::{Body, Capacity as _, Shape, UpTo};
 use crate::staging::{Log, Staged};
 use crate::storage::Storage;
 use crate::text::Bytes;
@@ -42,14 +43,14 @@ const JOURNAL: u16 = u16::MAX;
 /// The formats that every client of this library reads; SenML CBOR is the shortest.
 const PREFERRED: ContentFormat = ContentFormat::SENML_CBOR;
 
-pub(crate) struct Bootstrap<const N: usize, const BODY: usize, const KEY: usize> {
+pub(crate) struct Bootstrap<S: Shape> {
     phase: Phase,
     reason: Reason,
     ids: MessageIds,
     /// What the bootstrap server wants to see again (RFC 9175, section 2.3).
-    echo: Bytes<40>,
+    echo: Bytes<UpTo<40>>,
     failures: u32,
-    staging: Staging<N, BODY, KEY>,
+    staging: Staging<S>,
     /// When the bootstrap server's account goes.
     expires: Option<Instant>,
 }
@@ -87,14 +88,14 @@ pub(super) enum Reason {
 }
 
 #[expect(clippy::large_enum_variant, reason = "there is no allocator to put the larger one elsewhere")]
-enum Staging<const N: usize, const BODY: usize, const KEY: usize> {
+enum Staging<S: Shape> {
     Nothing,
-    Open(Staged<N, BODY, KEY>),
+    Open(Staged<S>),
     /// The configuration holds and is not stored whole yet.
-    Committing(Log<BODY>),
+    Committing(Log<S>),
 }
 
-impl<const N: usize, const BODY: usize, const KEY: usize> Bootstrap<N, BODY, KEY> {
+impl<S: Shape> Bootstrap<S> {
     pub(super) fn new(ids: MessageIds) -> Self {
         Self {
             phase: Phase::Idle,
@@ -118,15 +119,7 @@ impl<const N: usize, const BODY: usize, const KEY: usize> Bootstrap<N, BODY, KEY
     }
 }
 
-impl<
-    R: Rng,
-    const SERVERS: usize,
-    const OBSERVATIONS: usize,
-    const MTU: usize,
-    const BODY: usize,
-    const KEY: usize,
-> Client<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY>
-{
+impl<R: Rng, S: Shape> Client<R, S> {
     /// Asks the bootstrap server for a configuration now. Its end comes as an event.
     pub fn request_bootstrap(&mut self, now: Instant, objects: &mut [&mut dyn Object]) {
         self.want_bootstrap(now, Reason::Asked);
@@ -161,9 +154,7 @@ impl<
         }
     }
 
-    pub(super) fn bootstrap_deadlines(
-        &self,
-    ) -> impl Iterator<Item = Instant> + use<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY> {
+    pub(super) fn bootstrap_deadlines(&self) -> impl Iterator<Item = Instant> + use<R, S> {
         let at = match self.bootstrap.phase {
             Phase::Waiting { until } if self.link == Link::Up => Some(until),
             Phase::Open { touched } => Some(touched.after(PATIENCE)),
@@ -340,7 +331,7 @@ impl<
         }
         let format = message.content_format().unwrap_or(PREFERRED);
         self.effects.emit(Event::BootstrapStarted);
-        let mut scratch = [0; BODY];
+        let mut scratch = Body::<S>::ZEROES;
         let applied = self.open_pack(format, objects, &mut scratch);
         if let Err(refusal) = applied.and_then(|()| self.finish_bootstrap(now, objects, &mut scratch)) {
             self.fail_bootstrap(now, BootstrapFailure::ServerSentInconsistent(refusal.words));
@@ -390,8 +381,8 @@ impl<
         Ok(())
     }
 
-    fn adopt(&mut self, now: Instant, accounts: Accounts<SERVERS, KEY>, access: AccessObject) {
-        for index in 0..SERVERS {
+    fn adopt(&mut self, now: Instant, accounts: Accounts<S>, access: AccessObject) {
+        for index in 0..S::Servers::MAX {
             let slot = ServerSlot(index as u8);
             self.drop_observations_of(slot);
             let exchanges = [
@@ -456,16 +447,16 @@ impl<
     }
 
     /// Saves a new configuration as one record, so that after a power cut there is all of it or nothing.
-    pub(super) fn open_journal<S: Storage>(&mut self, storage: &mut S) -> Result<(), RecordError<S::Error>> {
+    pub(super) fn open_journal<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
         let Staging::Committing(log) = &self.bootstrap.staging else { return Ok(()) };
-        let mut record = [0; BODY];
+        let mut record = Body::<S>::ZEROES;
         let length = write_journal(&self.accounts, &self.access, log, &mut record);
         let length = length.ok_or(RecordError::TooLarge(JOURNAL))?;
         storage.save(JOURNAL, record.get(..length).unwrap_or_default()).map_err(RecordError::Storage)
     }
 
     /// Says that every record of the new configuration is in its place.
-    pub(super) fn close_journal<S: Storage>(&mut self, storage: &mut S) -> Result<(), RecordError<S::Error>> {
+    pub(super) fn close_journal<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
         if let Staging::Committing(_) = self.bootstrap.staging {
             storage.save(JOURNAL, &[]).map_err(RecordError::Storage)?;
             self.bootstrap.staging = Staging::Nothing;
@@ -474,12 +465,12 @@ impl<
     }
 
     /// Goes on with a configuration that a power cut kept from its place.
-    pub(super) fn restore_journal<S: Storage>(
+    pub(super) fn restore_journal<T: Storage>(
         &mut self,
         objects: &mut [&mut dyn Object],
-        storage: &mut S,
-    ) -> Result<Journal, RecordError<S::Error>> {
-        let mut record = [0; BODY];
+        storage: &mut T,
+    ) -> Result<Journal, RecordError<T::Error>> {
+        let mut record = Body::<S>::ZEROES;
         let length = storage.load(JOURNAL, &mut record).map_err(RecordError::Storage)?.unwrap_or(0);
         if length == 0 {
             return Ok(Journal::Empty);
@@ -494,7 +485,7 @@ impl<
         let log = Log { bytes: Bytes::new(others).map_err(|_| RecordError::Damaged(JOURNAL))? };
         [0, 1, 2].into_iter().for_each(|object| self.effects.persist(object));
         let mut context = Context::new(Clock::default(), &mut self.effects);
-        let mut scratch = [0; BODY];
+        let mut scratch = Body::<S>::ZEROES;
         // What an object refuses now it refused before the configuration was accepted.
         let _carried_out =
             tree(&mut self.accounts, &mut self.access, objects).replay(&mut context, &log, &mut scratch);
@@ -509,10 +500,10 @@ fn busy(now: Instant) -> Phase {
 }
 
 /// The whole configuration in one record, if it fits.
-fn write_journal<const N: usize, const BODY: usize, const KEY: usize>(
-    accounts: &Accounts<N, KEY>,
+fn write_journal<S: Shape>(
+    accounts: &Accounts<S>,
     access: &AccessObject,
-    log: &Log<BODY>,
+    log: &Log<S>,
     record: &mut [u8],
 ) -> Option<usize> {
     let mut writer = Record::new(record);

@@ -5,6 +5,7 @@ use core::fmt;
 use buoy_coap::number::OptionNumber;
 use buoy_coap::wire::{Message, MessageWriter};
 
+use crate::shape::UpTo;
 use crate::text::{Bytes, TooLong};
 
 /// The most bytes of all segments and queries, each with one for its length: two of the longest that an option holds, and a few.
@@ -16,7 +17,7 @@ const LOCATION_MAX: usize = 544;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RegistrationLocation {
     /// The segments and behind them the queries, each with its length in front.
-    values: Bytes<LOCATION_MAX>,
+    values: Bytes<UpTo<LOCATION_MAX>>,
     /// How many of `values` are segments.
     segments: u8,
 }

@@ -25,6 +25,7 @@ use super::{Client, tree};
 use crate::access::Rights;
 use crate::effects::ServerSlot;
 use crate::object::{Context, Object, Operations, Piece, Refusal};
+use crate::shape::{Body, Capacity as _, Shape};
 use crate::text::Bytes;
 use crate::tree::{Missing, Reading, Requester, Tree, at};
 
@@ -33,15 +34,7 @@ const TRANSFER_LIFETIME: core::time::Duration = core::time::Duration::from_secs(
 /// More than any image, and few enough for a block's number.
 const STREAM_MAX: usize = 256 << 20;
 
-impl<
-    R: Rng,
-    const SERVERS: usize,
-    const OBSERVATIONS: usize,
-    const MTU: usize,
-    const BODY: usize,
-    const KEY: usize,
-> Client<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY>
-{
+impl<R: Rng, S: Shape> Client<R, S> {
     /// Carries out a request and writes the answer into `out`.
     pub(super) fn answer(
         &mut self,
@@ -50,7 +43,7 @@ impl<
         objects: &mut [&mut dyn Object],
         out: &mut [u8],
     ) -> usize {
-        let mut body = [0; BODY];
+        let mut body = Body::<S>::ZEROES;
         let message = &request.message;
         let answer = self.serve(now, request.peer, message, objects, &mut body);
         let largest = self.config.block_size;
@@ -69,7 +62,7 @@ impl<
         server: ServerSlot,
         message: &Message<'_>,
         objects: &mut [&mut dyn Object],
-        body: &mut [u8; BODY],
+        body: &mut [u8],
     ) -> Result<Answer, Failure> {
         refuse_proxying(message)?;
         let block = block_option(message, OptionNumber::BLOCK1).map_err(|bad| plain(bad_block(bad)))?;
@@ -95,7 +88,7 @@ impl<
         downlink: &Downlink<'_>,
         block: Block,
         objects: &mut [&mut dyn Object],
-        body: &mut [u8; BODY],
+        body: &mut [u8],
     ) -> Result<Answer, Failure> {
         let tag =
             Bytes::new(message.value(OptionNumber::REQUEST_TAG).unwrap_or_default()).unwrap_or_default();
@@ -112,7 +105,7 @@ impl<
             Ok(assembled) => Progress::from(assembled),
             Err(bad) => {
                 let limit = match transfer.sink {
-                    Sink::Collect(_) => Some(BODY as u32),
+                    Sink::Collect(_) => Some(S::Body::MAX as u32),
                     Sink::Stream { .. } => None,
                 };
                 return Err((bad_block(bad), None, limit.filter(|_| bad == BadBlock::TooLarge)));
@@ -178,7 +171,7 @@ impl<
             }
             _ => Sink::Collect(Bytes::EMPTY),
         };
-        let limit = if matches!(sink, Sink::Collect(_)) { BODY } else { STREAM_MAX };
+        let limit = if matches!(sink, Sink::Collect(_)) { S::Body::MAX } else { STREAM_MAX };
         let assembly = Assembly::new(limit, self.config.block_size);
         self.transfer = Some(Transfer { key, assembly, sink, touched: now });
         Ok(())
@@ -227,7 +220,7 @@ impl<
         token: Option<Token>,
         downlink: &Downlink<'_>,
         objects: &mut [&mut dyn Object],
-        body: &mut [u8; BODY],
+        body: &mut [u8],
     ) -> Result<Answer, Refusal> {
         let who = self.requester(server);
         match *downlink {
@@ -356,7 +349,7 @@ fn parse<'a>(message: &Message<'a>, payload: &'a [u8]) -> Result<Downlink<'a>, R
     Downlink::parse(message.code(), message.options(), payload).map_err(refusal_of)
 }
 
-fn is_streamed<const N: usize, const KEY: usize>(tree: &Tree<'_, '_, N, KEY>, path: Path) -> bool {
+fn is_streamed<S: Shape>(tree: &Tree<'_, '_, S>, path: Path) -> bool {
     path.level() == Level::Resource && tree.resource(path).is_ok_and(|resource| resource.streamed)
 }
 
@@ -397,8 +390,8 @@ fn check_composite_format(format: ContentFormat) -> Result<(), Refusal> {
     }
 }
 
-fn execute<const N: usize, const KEY: usize>(
-    tree: &mut Tree<'_, '_, N, KEY>,
+fn execute<S: Shape>(
+    tree: &mut Tree<'_, '_, S>,
     context: &mut Context<'_>,
     who: Requester,
     path: Path,

@@ -13,7 +13,7 @@ use crate::effects::{Changed, ServerSlot};
 /// Paths of one Observe-Composite.
 pub(crate) const PATHS: usize = 8;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Observation {
     pub(crate) number: u32,
     pub(crate) server: ServerSlot,

@@ -22,6 +22,7 @@ use super::{Client, Link, digest, tree};
 use crate::accounts::{Server, Wish};
 use crate::effects::{Event, RegistrationFailure, ServerSlot};
 use crate::object::Object;
+use crate::shape::{Body, Capacity as _, Shape};
 use crate::text::Bytes;
 use crate::tree::{Missing, Reading};
 
@@ -46,15 +47,7 @@ pub enum SendRefused {
     Busy,
 }
 
-impl<
-    R: Rng,
-    const SERVERS: usize,
-    const OBSERVATIONS: usize,
-    const MTU: usize,
-    const BODY: usize,
-    const KEY: usize,
-> Client<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY>
-{
+impl<R: Rng, S: Shape> Client<R, S> {
     /// Sends values unasked (Core 1.1, section 6.4.6), in SenML CBOR. Its end comes as an event.
     ///
     /// # Errors
@@ -80,7 +73,7 @@ impl<
         let clock = self.clock(now);
         let format = ContentFormat::SENML_CBOR;
         let reading = Reading { format, base: Path::ROOT, missing: Missing::Refuse };
-        let mut body = [0; BODY];
+        let mut body = Body::<S>::ZEROES;
         let tree = tree(&mut self.accounts, &mut self.access, objects);
         let length =
             tree.encode(&clock, who, paths, reading, &mut body).map_err(|_| SendRefused::NothingThere)?;
@@ -107,7 +100,7 @@ impl<
 
     /// Moves every registration on.
     pub(super) fn drive_sessions(&mut self, now: Instant, objects: &mut [&mut dyn Object]) {
-        for index in 0..SERVERS {
+        for index in 0..S::Servers::MAX {
             let slot = ServerSlot(index as u8);
             if self.accounts.server(slot).is_some() {
                 self.take_wish(now, slot);
@@ -169,7 +162,7 @@ impl<
             let first = priority < own || (priority == own && index < usize::from(slot.0));
             Some(first && !session.lets_others_go(other.failure_blocks))
         };
-        !(0..SERVERS).filter_map(before).any(|waits| waits)
+        !(0..S::Servers::MAX).filter_map(before).any(|waits| waits)
     }
 
     fn keep_registration(&mut self, now: Instant, slot: ServerSlot, objects: &mut [&mut dyn Object]) {
@@ -200,7 +193,7 @@ impl<
     }
 
     fn begin_register(&mut self, now: Instant, slot: ServerSlot, objects: &mut [&mut dyn Object]) {
-        let mut body = [0; BODY];
+        let mut body = Body::<S>::ZEROES;
         let Some(list) = self.write_links(&mut body, objects) else {
             self.fail(now, slot, RegistrationFailure::ConfigTooManyObjects);
             return;
@@ -212,7 +205,7 @@ impl<
     }
 
     fn begin_update(&mut self, now: Instant, slot: ServerSlot, objects: &mut [&mut dyn Object]) {
-        let mut body = [0; BODY];
+        let mut body = Body::<S>::ZEROES;
         let Some(list) = self.write_links(&mut body, objects) else { return };
         let Some(session) = self.session_mut(slot) else { return };
         let objects = digest(list);
@@ -419,7 +412,7 @@ impl<
         sending: Sending,
         objects: &mut [&mut dyn Object],
     ) {
-        let mut body = [0; BODY];
+        let mut body = Body::<S>::ZEROES;
         let Some(list) = self.write_links(&mut body, objects) else { return };
         let is_same = digest(list) == sending.objects;
         let fresh = Upload::new(list.len(), self.config.block_size);
@@ -583,7 +576,7 @@ impl<
     }
 
     pub(super) fn back_online(&mut self, _: Instant) {
-        for session in &mut self.sessions {
+        for session in self.sessions.iter_mut() {
             if session.is_registered() {
                 session.pending.update = true;
             }

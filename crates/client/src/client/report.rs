@@ -24,6 +24,7 @@ use super::observation::{Observation, Told};
 use super::{Client, Link, Transmit, digest, tree};
 use crate::effects::ServerSlot;
 use crate::object::Object;
+use crate::shape::{Body, Capacity as _, Shape};
 use crate::tree::{Missing, Reading};
 
 /// What came of the search for something to tell.
@@ -37,15 +38,7 @@ pub(super) enum Next {
     Written(Transmit),
 }
 
-impl<
-    R: Rng,
-    const SERVERS: usize,
-    const OBSERVATIONS: usize,
-    const MTU: usize,
-    const BODY: usize,
-    const KEY: usize,
-> Client<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY>
-{
+impl<R: Rng, S: Shape> Client<R, S> {
     /// Makes the next notification that is due.
     pub(super) fn next_notification(
         &mut self,
@@ -53,7 +46,7 @@ impl<
         objects: &mut [&mut dyn Object],
         out: &mut [u8],
     ) -> Next {
-        for index in 0..OBSERVATIONS {
+        for index in 0..S::Observations::MAX {
             let next = self.look_at(now, index, objects, out);
             if !matches!(next, Next::Nothing) {
                 return next;
@@ -81,8 +74,8 @@ impl<
         if !looks && !repeats && !catches_up && !observation.is_ready(&timing, now) {
             return Next::Nothing;
         }
-        let observation = observation.clone();
-        let mut body = [0; BODY];
+        let observation = *observation;
+        let mut body = Body::<S>::ZEROES;
         let Some(reading) = self.read_for(now, &observation, objects, &mut body) else {
             // What was observed is gone, or may not be read any more.
             self.end_observation(observation.number);

@@ -5,9 +5,10 @@ use buoy_coap::endpoint::MessageIds;
 use buoy_coap::time::Instant;
 
 use super::location::RegistrationLocation;
+use crate::shape::UpTo;
 use crate::text::Bytes;
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Session {
     pub(crate) phase: Phase,
     pub(crate) ids: MessageIds,
@@ -15,7 +16,7 @@ pub(crate) struct Session {
     pub(crate) pending: Pending,
     pub(crate) reported: Reported,
     /// What the server wants to see again (RFC 9175, section 2.3).
-    pub(crate) echo: Bytes<40>,
+    pub(crate) echo: Bytes<UpTo<40>>,
     /// Failed attempts of this sequence, and sequences that failed.
     pub(crate) attempts: u32,
     pub(crate) sequences: u32,

@@ -7,13 +7,14 @@ use buoy_lwm2m::path::Path;
 
 use crate::effects::ServerSlot;
 use crate::object::Refusal;
+use crate::shape::{Shape, UpTo};
 use crate::text::Bytes;
 
 /// One body on its way in. There is one at a time: a chip has no memory for more.
-pub(crate) struct Transfer<const BODY: usize> {
+pub(crate) struct Transfer<S: Shape> {
     pub(crate) key: Key,
     pub(crate) assembly: Assembly,
-    pub(crate) sink: Sink<BODY>,
+    pub(crate) sink: Sink<S>,
     pub(crate) touched: Instant,
 }
 
@@ -24,11 +25,11 @@ pub(crate) struct Key {
     pub(crate) code: Code,
     pub(crate) path: Path,
     /// Request-Tag (RFC 9175).
-    pub(crate) tag: Bytes<8>,
+    pub(crate) tag: Bytes<UpTo<8>>,
 }
 
-pub(crate) enum Sink<const BODY: usize> {
-    Collect(Bytes<BODY>),
+pub(crate) enum Sink<S: Shape> {
+    Collect(Bytes<S::Body>),
     /// The value starts so many bytes behind the body's start, and ends where the body ends unless its length is known.
     Stream {
         head: usize,

@@ -3,6 +3,7 @@
 use super::{FirmwareTarget, FirmwareUpdate, OBJECT, PACKAGE_URI_MAX, Package, Phase, UpdateResult};
 use crate::effects::Event;
 use crate::object::Context;
+use crate::shape::UpTo;
 use crate::text::{Bytes, Text};
 
 /// The longest URI of a file: an extension may be replaced by a longer one.
@@ -93,7 +94,7 @@ pub struct Download {
     /// From which byte on: ask for the rest only (Range, Block2), and only if the ETag is the same.
     pub offset: u32,
     /// The ETag of what has been fetched; empty if there is none.
-    pub etag: Bytes<32>,
+    pub etag: Bytes<UpTo<32>>,
     /// Which file it is.
     pub part: Part,
 }

@@ -6,6 +6,7 @@
 use core::time::Duration;
 
 use buoy_coap::block::{BadBlock, BlockSize, Download as Blocks};
+use buoy_coap::buffer::Inline;
 use buoy_coap::endpoint::{
     Delivery, Due, FixedEndpoint, MessageIds, Outgoing, Parameters, Purpose, Received, Token,
 };
@@ -16,6 +17,7 @@ use rand_core::Rng;
 
 use super::{Download, DownloadError, FILE_URI_MAX, Fetch, FirmwareTarget, FirmwareUpdate};
 use crate::object::Context;
+use crate::shape::UpTo;
 use crate::text::{Bytes, Text};
 
 /// The longest request: a URI and a few options.
@@ -27,16 +29,16 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// One file on its way in.
 pub struct CoapFetch<R> {
-    endpoint: FixedEndpoint<(), 1, REQUEST, 2, 8>,
+    endpoint: FixedEndpoint<(), Inline<REQUEST>, Inline<8>, 1, 2>,
     rng: R,
     ids: MessageIds,
     uri: Text<FILE_URI_MAX>,
     blocks: Blocks,
     size: BlockSize,
     /// The ETag that the firmware object knows, once it has been asked.
-    etag: Option<Bytes<8>>,
+    etag: Option<Bytes<UpTo<8>>>,
     /// What the server last wanted to see again (RFC 9175, section 2.3): it proves that this address is the device's.
-    echo: Bytes<40>,
+    echo: Bytes<UpTo<40>>,
     /// The request under way is one that was made again to show it.
     shows_echo: bool,
     /// Token and message id of the last request.
@@ -349,7 +351,7 @@ impl<'a> Uri<'a> {
 
 /// Writes a part of a URI with its percent signs resolved (RFC 7252 section 6.4).
 fn write_part(writer: &mut MessageWriter<'_>, number: OptionNumber, text: &str) {
-    let mut decoded = Bytes::<255>::EMPTY;
+    let mut decoded = Bytes::<UpTo<255>>::EMPTY;
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {
         let escaped = match (first, behind) {

@@ -6,24 +6,18 @@ use rand_core::Rng;
 
 use super::entries::{Exchange, Seen};
 use super::{Endpoint, Parameters};
+use crate::buffer::Buffer;
+#[cfg(feature = "alloc")]
 use crate::buffer::Inline;
 #[cfg(feature = "alloc")]
 use crate::buffer::OnHeap;
 use crate::table::Cell;
 
-/// An endpoint in arrays: `N` exchanges with messages of up to `MTU` bytes, and a memory of `S` message ids with replies of up to
-/// `REPLY` bytes.
-pub type FixedEndpoint<P, const N: usize, const MTU: usize, const S: usize, const REPLY: usize> = Endpoint<
-    P,
-    Inline<MTU>,
-    Inline<REPLY>,
-    [Cell<Exchange<P, Inline<MTU>>>; N],
-    [Cell<Seen<P, Inline<REPLY>>>; S],
->;
+/// An endpoint in arrays: `N` exchanges, each with its message in a `B`, and a memory of `S` message ids, each with the reply in an `R`.
+pub type FixedEndpoint<P, B, R, const N: usize, const S: usize> =
+    Endpoint<P, B, R, [Cell<Exchange<P, B>>; N], [Cell<Seen<P, R>>; S]>;
 
-impl<P: Copy + Eq + Hash, const N: usize, const MTU: usize, const S: usize, const REPLY: usize>
-    FixedEndpoint<P, N, MTU, S, REPLY>
-{
+impl<P: Copy + Eq + Hash, B: Buffer, R: Buffer, const N: usize, const S: usize> FixedEndpoint<P, B, R, N, S> {
     /// An endpoint that lies wholly in its owner.
     pub fn fixed(parameters: Parameters, rng: &mut impl Rng) -> Self {
         Self::new(parameters, [const { Cell::EMPTY }; N], [const { Cell::EMPTY }; S], rng)

@@ -1,11 +1,12 @@
 use super::*;
+use crate::buffer::Inline;
 use crate::wire::{Header, MessageWriter};
 use core::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::vec::Vec;
 
-type TestEndpoint = FixedEndpoint<u8, 4, 128, 4, 32>;
+type TestEndpoint = FixedEndpoint<u8, Inline<128>, Inline<32>, 4, 4>;
 
 const PEER: u8 = 1;
 

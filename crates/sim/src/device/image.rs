@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use buoy_client::firmware::UpdateResult;
 use buoy_client::firmware::ota::OtaTarget;
-use buoy_client::{Event, HostClient, RecordError, Server, ServerSlot, Storage};
+use buoy_client::{Client, Event, Host, RecordError, Server, ServerSlot, Storage};
 use buoy_ota::simflash::FileFlash;
 use buoy_ota::slots::{self, Slot};
 use buoy_time::Instant;
@@ -58,7 +58,7 @@ pub(super) enum Input {
 }
 
 struct Image<'d> {
-    client: HostClient<Rng>,
+    client: Client<Rng, Host>,
     body: Body<'d>,
     storage: Folder,
     clock: Clock,
@@ -143,7 +143,7 @@ impl<'d> Image<'d> {
         let image = slots::authenticate(&mut flash, &parts.layout, &settings.trust, slot)?;
         let behaviour = behaviour_in(&mut flash, &image);
         let version = image.info().descriptor.version;
-        let mut client = HostClient::new(settings.client, rng()?);
+        let mut client = Client::new(settings.client, rng()?);
         let Accounts { server, bootstrap, trust_store } = settings.accounts.clone();
         if let Some(account) = server {
             let server = Server::new(SHORT_SERVER_ID, settings.lifetime());

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use buoy_client::objects::{Device, LightControl, Temperature, Time};
-use buoy_client::{Client, ClientConfig, Event, Object, Security, Server, ServerSlot};
+use buoy_client::{Client, ClientConfig, Event, Object, Security, Server, ServerSlot, Shape, UpTo};
 use buoy_dtls::Context;
 use buoy_time::Instant;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
@@ -17,6 +17,18 @@ use crate::tunnel::{News, Tunnel};
 /// The largest datagram of a device.
 pub(super) const MTU: usize = 720;
 const SERVER: ServerSlot = ServerSlot(0);
+
+/// The shape of a device of a swarm: they are many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Small;
+
+impl Shape for Small {
+    type Servers = UpTo<1>;
+    type Observations = UpTo<8>;
+    type Datagram = UpTo<MTU>;
+    type Body = UpTo<1024>;
+    type Key = UpTo<96>;
+}
 
 /// Where a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +58,7 @@ struct Secured {
 pub(super) type Open = Option<(u16, Instant, usize)>;
 
 pub(super) struct Machine {
-    client: Client<Rng, 1, 8, MTU, 1024>,
+    client: Client<Rng, Small>,
     body: Body,
     measure_every: Duration,
     next_measurement: Instant,

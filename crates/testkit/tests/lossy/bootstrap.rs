@@ -4,7 +4,7 @@ use buoy_client::{ClientConfig, Security, Server as Account};
 use buoy_coap::block::BlockSize;
 use buoy_lwm2m::operation::LwM2mVersion;
 use buoy_server::{BootstrapConfig, SecurityConfig, SecurityMode};
-use buoy_testkit::{DEVICE, Faults, World, one_server, unsecured, wanting};
+use buoy_testkit::{DEVICE, Faults, Simulated, World, one_server, unsecured, wanting};
 
 use crate::{SEEDS, SLOWEST};
 
@@ -34,8 +34,9 @@ fn config(version: LwM2mVersion) -> ClientConfig {
 /// The short ids of the accounts with keys of the right length, so that half an account is none.
 fn accounts(world: &World) -> Vec<u16> {
     let servers = world.first_device().client.servers();
-    let is_whole =
-        |security: &Security| security.identity.is_empty() || security.secret_key.as_slice().len() == 32;
+    let is_whole = |security: &Security<Simulated>| {
+        security.identity.is_empty() || security.secret_key.as_slice().len() == 32
+    };
     servers
         .filter(|(_, security, _)| is_whole(security))
         .map(|(_, _, server)| server.short_server_id)

@@ -19,19 +19,12 @@ use super::Staging;
 use crate::accounts::Accounts;
 use crate::effects::ServerSlot;
 use crate::object::{Object, Refusal};
+use crate::shape::{Body, Capacity as _, Shape};
 use crate::staging::{ACCOUNTS, DEVICE, LogEntry, StagedAccounts};
 use crate::text::Bytes;
 use crate::tree::{Missing, Reading, Requester, Tree};
 
-impl<
-    R: Rng,
-    const SERVERS: usize,
-    const OBSERVATIONS: usize,
-    const MTU: usize,
-    const BODY: usize,
-    const KEY: usize,
-> Client<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY>
-{
+impl<R: Rng, S: Shape> Client<R, S> {
     /// Carries out a request of the bootstrap server's and writes the answer into `out`.
     pub(in super::super) fn answer_bootstrap(
         &mut self,
@@ -41,7 +34,7 @@ impl<
         out: &mut [u8],
     ) -> usize {
         self.open_bootstrap(now);
-        let mut body = [0; BODY];
+        let mut body = Body::<S>::ZEROES;
         let message = &request.message;
         let answer = self.serve_bootstrap(now, message, objects, &mut body);
         let largest = self.config.block_size;
@@ -58,7 +51,7 @@ impl<
         now: Instant,
         message: &Message<'_>,
         objects: &mut [&mut dyn Object],
-        body: &mut [u8; BODY],
+        body: &mut [u8],
     ) -> Result<Answer, Failure> {
         refuse_proxying(message)?;
         let block = block_option(message, OptionNumber::BLOCK1).map_err(|bad| plain(bad_block(bad)))?;
@@ -81,13 +74,13 @@ impl<
         path: Path,
         block: Block,
         objects: &mut [&mut dyn Object],
-        body: &mut [u8; BODY],
+        body: &mut [u8],
     ) -> Result<Answer, Failure> {
         let tag =
             Bytes::new(message.value(OptionNumber::REQUEST_TAG).unwrap_or_default()).unwrap_or_default();
         let key = Key { server: ServerSlot::BOOTSTRAP, code: message.code(), path, tag };
         if block.offset() == 0 {
-            let assembly = Assembly::new(BODY, self.config.block_size);
+            let assembly = Assembly::new(S::Body::MAX, self.config.block_size);
             self.transfer = Some(Transfer { key, assembly, sink: Sink::Collect(Bytes::EMPTY), touched: now });
         }
         let transfer = self.transfer.as_mut().filter(|transfer| transfer.key == key);
@@ -96,7 +89,8 @@ impl<
         let Sink::Collect(bytes) = &mut transfer.sink else { return Err(out_of_order()) };
         let payload = message.payload();
         let size1 = message.uint(OptionNumber::SIZE1);
-        let too_large = |bad| matches!(bad, buoy_coap::block::BadBlock::TooLarge).then_some(BODY as u32);
+        let too_large =
+            |bad| matches!(bad, buoy_coap::block::BadBlock::TooLarge).then_some(S::Body::MAX as u32);
         let assembled = transfer.assembly.accept(block, payload.len(), size1);
         let assembled = assembled.map_err(|bad| (bad_block(bad), None, too_large(bad)))?;
         if !matches!(assembled, Assembled::Repeated(_)) {
@@ -121,7 +115,7 @@ impl<
         now: Instant,
         request: &BootstrapDownlink<'_>,
         objects: &mut [&mut dyn Object],
-        body: &mut [u8; BODY],
+        body: &mut [u8],
     ) -> Result<Answer, Refusal> {
         match *request {
             BootstrapDownlink::Discover { path } => self.bootstrap_discover(path, objects, body),
@@ -166,7 +160,7 @@ impl<
         let clock = self.clock(now);
         let format = self.reading(path, accept).format;
         let Staging::Open(staged) = &self.bootstrap.staging else { return Err(Refusal::METHOD_NOT_ALLOWED) };
-        let mut accounts = Accounts::<SERVERS, KEY>::new(self.config.version);
+        let mut accounts = Accounts::<S>::new(self.config.version);
         accounts.servers.instances = staged.accounts.servers;
         let mut access = staged.accounts.access;
         let tree = tree(&mut accounts, &mut access, &mut []);
@@ -220,11 +214,11 @@ fn parse<'a>(message: &Message<'a>, payload: &'a [u8]) -> Result<BootstrapDownli
 
 /// The answer to Bootstrap-Discover (Core 1.1, section 6.1.7.2): accounts with their short server ids, and the URI of each but
 /// the bootstrap server's own.
-fn list<const N: usize, const KEY: usize>(
+fn list<S: Shape>(
     links: &mut LinkWriter<'_>,
     version: buoy_lwm2m::operation::LwM2mVersion,
-    tree: &Tree<'_, '_, N, KEY>,
-    staged: &StagedAccounts<N, KEY>,
+    tree: &Tree<'_, '_, S>,
+    staged: &StagedAccounts<S>,
     path: Path,
 ) -> Result<(), LinkError> {
     links.link("/")?.token("lwm2m", version.as_str())?;
@@ -249,10 +243,7 @@ fn list<const N: usize, const KEY: usize>(
     Ok(())
 }
 
-fn list_security<const N: usize, const KEY: usize>(
-    links: &mut LinkWriter<'_>,
-    staged: &StagedAccounts<N, KEY>,
-) -> Result<(), LinkError> {
+fn list_security<S: Shape>(links: &mut LinkWriter<'_>, staged: &StagedAccounts<S>) -> Result<(), LinkError> {
     let mut last = None;
     let after = |last: Option<u16>| {
         let later = staged.security().filter(|it| last.is_none_or(|last| it.security.instance > last));
@@ -269,10 +260,7 @@ fn list_security<const N: usize, const KEY: usize>(
     Ok(())
 }
 
-fn list_servers<const N: usize, const KEY: usize>(
-    links: &mut LinkWriter<'_>,
-    staged: &StagedAccounts<N, KEY>,
-) -> Result<(), LinkError> {
+fn list_servers<S: Shape>(links: &mut LinkWriter<'_>, staged: &StagedAccounts<S>) -> Result<(), LinkError> {
     let mut last = None;
     let after = |last: Option<u16>| {
         let servers = staged.servers.iter().flatten();

@@ -11,17 +11,10 @@ use super::observe::effective;
 use crate::client::{AttributeEntry, Client, tree};
 use crate::effects::ServerSlot;
 use crate::object::{At, Object, Refusal};
+use crate::shape::Shape;
 use crate::tree::{Missing, Requester, Tree};
 
-impl<
-    R: Rng,
-    const SERVERS: usize,
-    const OBSERVATIONS: usize,
-    const MTU: usize,
-    const BODY: usize,
-    const KEY: usize,
-> Client<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY>
-{
+impl<R: Rng, S: Shape> Client<R, S> {
     pub(super) fn discover(
         &mut self,
         server: ServerSlot,
@@ -48,14 +41,14 @@ impl<
 }
 
 /// Writes the links of a Discover.
-struct Listing<'l, 'a, 'o, 'b, const N: usize, const KEY: usize> {
-    tree: &'l Tree<'a, 'o, N, KEY>,
+struct Listing<'l, 'a, 'o, 'b, S: Shape> {
+    tree: &'l Tree<'a, 'o, S>,
     attributes: &'l [Option<AttributeEntry>],
     server: ServerSlot,
     links: LinkWriter<'b>,
 }
 
-impl<const N: usize, const KEY: usize> Listing<'_, '_, '_, '_, N, KEY> {
+impl<S: Shape> Listing<'_, '_, '_, '_, S> {
     /// The path itself with what it inherits, and so many levels below it with what is set there.
     fn list(&mut self, path: Path, depth: u8) -> Result<(), LinkError> {
         let inherited = if path.level() >= Level::Resource {

@@ -14,17 +14,10 @@ use crate::client::observation::{Observation, Paths, Single, Told};
 use crate::client::{AttributeEntry, Client, digest, tree};
 use crate::effects::{Event, ServerSlot};
 use crate::object::{Object, Refusal};
+use crate::shape::Shape;
 use crate::tree::{Missing, Reading, Requester, Tree};
 
-impl<
-    R: Rng,
-    const SERVERS: usize,
-    const OBSERVATIONS: usize,
-    const MTU: usize,
-    const BODY: usize,
-    const KEY: usize,
-> Client<R, SERVERS, OBSERVATIONS, MTU, BODY, KEY>
-{
+impl<R: Rng, S: Shape> Client<R, S> {
     pub(super) fn write_attributes(
         &mut self,
         server: ServerSlot,
@@ -143,7 +136,7 @@ impl<
 
     pub(in super::super) fn end_observation(&mut self, number: u32) {
         self.history.forget(number);
-        for place in &mut self.observations {
+        for place in self.observations.iter_mut() {
             if let Some(known) = place.take_if(|known| known.number == number) {
                 self.effects.emit(Event::ObservationEnded(known.server, known.paths.first()));
             }
@@ -151,7 +144,7 @@ impl<
     }
 
     pub(in super::super) fn drop_observations_of(&mut self, server: ServerSlot) {
-        for place in &mut self.observations {
+        for place in self.observations.iter_mut() {
             if let Some(known) = place.take_if(|known| known.server == server) {
                 self.history.forget(known.number);
                 self.effects.emit(Event::ObservationEnded(server, known.paths.first()));
@@ -164,7 +157,7 @@ impl<
         for entry in &mut self.attributes {
             entry.take_if(|entry| entry.path.starts_with(path));
         }
-        for place in &mut self.observations {
+        for place in self.observations.iter_mut() {
             let gone = |known: &mut Observation| !known.composite && known.paths.first().starts_with(path);
             if let Some(known) = place.take_if(gone) {
                 self.history.forget(known.number);
@@ -184,8 +177,8 @@ pub(super) struct Asked {
 }
 
 /// Whether a path is there, may be read by that server, and takes such attributes.
-fn check_observable<const N: usize, const KEY: usize>(
-    tree: &Tree<'_, '_, N, KEY>,
+fn check_observable<S: Shape>(
+    tree: &Tree<'_, '_, S>,
     who: Requester,
     path: Path,
     update: &AttributeUpdate,
@@ -209,8 +202,8 @@ fn check_observable<const N: usize, const KEY: usize>(
 }
 
 /// The value that thresholds look at: there has to be exactly one.
-pub(in super::super) fn single_value<const N: usize, const KEY: usize>(
-    tree: &Tree<'_, '_, N, KEY>,
+pub(in super::super) fn single_value<S: Shape>(
+    tree: &Tree<'_, '_, S>,
     clock: &crate::object::Clock,
     who: Requester,
     paths: &[Path],
