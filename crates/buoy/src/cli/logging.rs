@@ -8,11 +8,14 @@ use std::io::IsTerminal;
 
 use buoy_lwm2m::text::harmless;
 use clap::ValueEnum;
+use tracing::Level;
 use tracing::field::{Field, Visit};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// How logs look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
@@ -25,15 +28,22 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Starts logging at `level`, which `RUST_LOG` overrides.
+/// Starts logging at `level`, which `RUST_LOG` overrides: a level, or levels by module as in `info,buoy_net=debug`.
 pub(crate) fn start(format: LogFormat, level: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let wanted = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
+    let parsed = wanted.as_deref().map(str::parse::<Targets>);
+    let default = || level.parse().unwrap_or_else(|_| Targets::new().with_default(Level::INFO));
+    let filter = parsed.as_ref().and_then(|parsed| parsed.as_ref().ok()).cloned().unwrap_or_else(default);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // A file keeps no colours.
-    let builder = builder.with_ansi(std::io::stderr().is_terminal());
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
+    let registry = tracing_subscriber::registry().with(filter);
     match format {
-        LogFormat::Text => builder.fmt_fields(HarmlessFields).init(),
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Text => registry.with(lines.fmt_fields(HarmlessFields)).init(),
+        LogFormat::Json => registry.with(lines.json()).init(),
+    }
+    if let (Some(wanted), Some(Err(error))) = (wanted, parsed) {
+        tracing::warn!(RUST_LOG = wanted, %error, "RUST_LOG cannot be read and is ignored; it is as in info,buoy_net=debug");
     }
 }
 
