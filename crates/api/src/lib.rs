@@ -1,7 +1,7 @@
 //! The types of `/api/v1`, and a client for programs.
 //!
-//! The server, the command line and the tests use the same types, so the three cannot drift apart. Times are milliseconds since the
-//! epoch; digests are SHA-256 in hexadecimal digits.
+//! The server, the command line and the tests use these types, so they always agree. Times are milliseconds since the Unix epoch; digests are
+//! SHA-256 in hexadecimal digits.
 #![forbid(unsafe_code)]
 
 mod bootstrap;

@@ -1,8 +1,8 @@
-//! The HTTP side of a Buoy server: translators around the services, and nothing more.
+//! The HTTP interfaces of a Buoy server. They translate between HTTP and `buoy-services` and contain no other logic.
 //!
-//! [`interface`] is for people and their programs: `/api/v1`, Leshan's dialect, health and metrics; [`bootstrap_interface`] is Leshan's
-//! dialect for the bootstrap server. [`device_files`] is for devices, on an address of its own: firmware and its signatures, and nothing
-//! else. [`serve_interface`] and [`serve_files`] run them on a socket.
+//! [`interface`] is for operators and their programs: `/api/v1`, Leshan's dialect, health and metrics. [`bootstrap_interface`] is Leshan's dialect for
+//! the bootstrap server. [`device_files`] is for devices, at a separate address, and serves only firmware and its signatures.
+//! [`serve_interface`] and [`serve_files`] run them on a socket.
 
 #![forbid(unsafe_code)]
 
