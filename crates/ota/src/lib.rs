@@ -1,7 +1,7 @@
 //! Firmware over the air for ESP32-class devices: from the first byte of a download to the confirmed image.
 //!
-//! The formats are those of the ESP32 ([`partition`], [`otadata`], [`image`]). The state for which ESP-IDF has no record that survives a power cut is in a small
-//! append-only log ([`ledger`]). The steps of an update:
+//! The formats are those of the ESP32 ([`partition`], [`otadata`], [`image`]). State that ESP-IDF can't save safely against a power cut is in a
+//! small append-only log ([`ledger`]). The steps of an update:
 //!
 //! 1. [`installer::Installer`] writes the download to the slot that is not running, and resumes after a restart ([`journal`]). At the end it reads the
 //!    flash back, checks the image, the version rules and the signature, and returns a [`installer::VerifiedImage`].
