@@ -1,4 +1,4 @@
-//! With what devices are configured, and which of them wait for a yes.
+//! Bootstrap configurations, and the claims of devices.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! By what devices prove who they are. What a secret was is never told again.
+//! Credentials of devices. Stored secrets are never returned.
 
 use std::sync::Arc;
 

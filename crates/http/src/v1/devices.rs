@@ -1,4 +1,4 @@
-//! Devices, what they are observed for, and their values over time.
+//! Devices, their observations, and their values over time.
 
 use std::sync::Arc;
 

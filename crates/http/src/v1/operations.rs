@@ -1,4 +1,4 @@
-//! Operations on devices: resources with a state, whether the device is awake or sleeps for a week.
+//! Operations on devices: resources with a state, so that an operation can wait for a sleeping device.
 
 use std::sync::Arc;
 use std::time::Duration;
