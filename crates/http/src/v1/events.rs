@@ -48,13 +48,13 @@ pub(super) struct EventQuery {
     types: Option<String>,
 }
 
-/// What happens from now on, or from after the event that `Last-Event-ID` names.
+/// Events from now on, or all events after the one in `Last-Event-ID`.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "events",
-    params(EventQuery, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
+    params(EventQuery, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last received event")),
     responses(
         (status = 200, description = "Server-sent events; the data of each is a TimedEvent", content_type = "text/event-stream", body = api::TimedEvent),
-        (status = 400, description = "A query is wrong", body = api::Problem),
+        (status = 400, description = "A query parameter is invalid", body = api::Problem),
     )
 )]
 pub(super) async fn stream(
