@@ -1,4 +1,4 @@
-//! Bootstrap: with what devices are configured, and which of them wait for a person's yes.
+//! Bootstrap: the configurations of devices, and the claims that wait for an operator.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,19 @@ use utoipa::ToSchema;
 
 use crate::credentials::Secret;
 
-/// The configuration of the devices whose names fit a pattern. Of several that fit, the one with the most characters that are no
-/// `*` holds. `{endpoint}` in a text stands for the device's name.
+/// The configuration of devices whose names match a pattern. If several patterns match, the one with the most characters other than `*`
+/// is used. `{endpoint}` in a text is replaced by the device's name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BootstrapConfig {
-    /// A name, or one with `*` for any part of it.
+    /// A name, in which `*` stands for any text.
     pub pattern: String,
-    /// What the device is asked to delete first: "/", objects or instances.
+    /// Paths that the device deletes first: "/", objects or instances.
     #[serde(default = "accounts")]
     pub delete: Vec<String>,
-    /// The LwM2M servers that it is to register at.
+    /// The LwM2M servers at which the device is to register.
     pub servers: Vec<BootstrapServer>,
-    /// The bootstrap server's own account, if the device is to have a new one.
+    /// A new account of the bootstrap server itself, if the device is to get one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap_server: Option<BootstrapAccount>,
     /// Instances of the access control object.
@@ -28,7 +28,7 @@ pub struct BootstrapConfig {
     /// Resources of other objects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<BootstrapWrite>,
-    /// When it was changed last. Ignored when it is written.
+    /// When it was last changed. Ignored in requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_at: Option<u64>,
 }
@@ -37,38 +37,38 @@ fn accounts() -> Vec<String> {
     ["/0", "/1", "/2"].map(str::to_owned).to_vec()
 }
 
-/// A server that the device is to register at.
+/// A server at which the device is to register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BootstrapServer {
-    /// Its number on the device, 1 to 65534.
+    /// Its short server id, 1 to 65534.
     #[serde(default = "one")]
     pub short_server_id: u16,
-    /// As in `coaps://lwm2m.example.org:5684`; this server's own if there is none.
+    /// The URI, for example `coaps://lwm2m.example.org:5684`; the default is this server's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
-    /// By what the device proves itself there.
+    /// The device's credentials for this server.
     #[serde(default)]
     pub credentials: BootstrapCredentials,
     /// Lifetime of the registration in seconds.
     #[serde(default = "a_day")]
     pub lifetime: u32,
-    /// As in "U" or "UQ".
+    /// The binding, for example "U" or "UQ".
     #[serde(default = "udp")]
     pub binding: String,
-    /// `pmin` where none is set, in seconds.
+    /// The default `pmin`, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_pmin: Option<u32>,
-    /// `pmax` where none is set, in seconds.
+    /// The default `pmax`, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_pmax: Option<u32>,
-    /// How long the device stays away after Disable, in seconds.
+    /// How long the server stays disabled after Disable, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disable_timeout: Option<u32>,
-    /// Whether notifications are kept while the device is offline.
+    /// Whether the device stores notifications while it is offline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_notifications: Option<bool>,
-    /// Whether the device asks to be configured again when it can't register there.
+    /// Whether the device requests a new bootstrap when it can't register there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap_on_failure: Option<bool>,
 }
@@ -89,24 +89,24 @@ fn udp() -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BootstrapAccount {
-    /// As in `coaps://bootstrap.example.org:5784`.
+    /// The URI, for example `coaps://bootstrap.example.org:5784`.
     pub uri: String,
-    /// By what the device proves itself there.
+    /// The device's credentials for this server.
     pub credentials: BootstrapCredentials,
-    /// Seconds that the device waits before it asks.
+    /// Seconds that the device waits before it sends a Bootstrap-Request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_off: Option<u32>,
-    /// Seconds after which the device forgets this server.
+    /// Seconds after which the device removes this account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_timeout: Option<u32>,
 }
 
-/// By what a device proves itself at a server. Keys are in hexadecimal digits. Secrets are written, and never shown again.
+/// A device's credentials for a server. Keys are in hexadecimal digits. Secrets are only in requests, never in answers.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum BootstrapCredentials {
-    /// A shared key that is made for each device, and known to this server when the device gets it. The key that the device had
-    /// before is good until the new one is used.
+    /// A shared key that the server makes for each device and adds to its own credentials. The previous key of the device is valid until the
+    /// new one is used.
     #[default]
     MintPsk,
     /// This shared key.
@@ -126,7 +126,7 @@ pub enum BootstrapCredentials {
         #[serde(default, skip_serializing_if = "Secret::is_empty")]
         #[schema(value_type = String)]
         private_key: Secret,
-        /// The server's SubjectPublicKeyInfo; this server's own if there is none.
+        /// The server's SubjectPublicKeyInfo; the default is this server's own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         server_public_key: Option<String>,
     },
@@ -138,11 +138,11 @@ pub enum BootstrapCredentials {
         #[serde(default, skip_serializing_if = "Secret::is_empty")]
         #[schema(value_type = String)]
         private_key: Secret,
-        /// The server's certificate (DER); this server's own if there is none.
+        /// The server's certificate (DER); the default is this server's own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         server_certificate: Option<String>,
     },
-    /// By nothing, over plain CoAP.
+    /// No credentials, over plain CoAP.
     None,
 }
 
@@ -162,7 +162,7 @@ impl BootstrapCredentials {
 }
 
 impl std::fmt::Debug for BootstrapCredentials {
-    /// Says nothing of the keys.
+    /// Without the keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::MintPsk => "MintPsk",
@@ -174,7 +174,7 @@ impl std::fmt::Debug for BootstrapCredentials {
     }
 }
 
-/// Who may do what to an object instance.
+/// The access rights to an object instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BootstrapAcl {
@@ -189,7 +189,7 @@ pub struct BootstrapAcl {
     pub owner: u16,
 }
 
-/// A resource of an object that is no account.
+/// A resource of an object other than 0, 1 and 2.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BootstrapWrite {
@@ -217,18 +217,18 @@ pub enum BootstrapValue {
     Time(i64),
 }
 
-/// A device that asked to be configured, and that nothing proves and no configuration names.
+/// The request of a device without credentials, for which no configuration names exactly this device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BootstrapClaim {
-    /// What it calls itself.
+    /// The endpoint name in its request.
     pub endpoint: String,
-    /// Where it was when it last asked.
+    /// The address of its last request.
     pub address: String,
-    /// When it first asked.
+    /// The time of its first request.
     pub first_asked: u64,
-    /// When it last asked.
+    /// The time of its last request.
     pub last_asked: u64,
-    /// When a person said yes.
+    /// When an operator accepted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted_at: Option<u64>,
 }

@@ -15,28 +15,28 @@ use crate::{
     Problem, StartOperation, StartUpdate, TimedEvent, Update,
 };
 
-/// A server that does not accept a connection in this time is not there.
+/// The time limit for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
-/// An answer that takes longer, beyond what the server was asked to wait for a device, does not come.
+/// The time limit for an answer, in addition to the time that the server waits for a device.
 const ANSWER: Duration = Duration::from_secs(30);
-/// What the server waits for a device, unless it is told.
+/// The seconds that the server waits for a device by default.
 const DEFAULT_WAIT: u64 = 5;
-/// A stream is taken up anew after so long: the only way to notice a server that hangs without closing it.
+/// A stream is resumed after this time: this is the only way to detect a server that hangs without closing it.
 const STREAM: Duration = Duration::from_secs(60);
-/// The longest that a server waits for a device.
+/// The longest time that a server waits for a device.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
-/// What is said of an answer in another language.
+/// The message for an answer that is not from Buoy.
 const NO_BUOY: &str = "this is no answer of a Buoy server; is --server right?";
-/// A stream that lasted so long did not fail when it broke.
+/// A stream that lasted this long before it broke doesn't count as a failed attempt.
 const HEALTHY: Duration = Duration::from_secs(30);
-/// The largest answer that is read.
+/// The largest answer that is accepted.
 const MAX_ANSWER: u64 = 256 << 20;
 
-/// A stream of events that breaks is tried again so often, and after so long.
+/// The number of attempts to resume a broken stream of events, and the pause before each.
 const RECONNECTS: u32 = 5;
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
-/// One server-sent event. Without data it only says where the stream is.
+/// A server-sent event. Without data it has only the position of the stream.
 struct Message<'a> {
     name: &'a str,
     id: Option<String>,
@@ -50,7 +50,7 @@ struct Call<'a> {
     kind: &'a str,
     body: &'a [u8],
     header: Option<(&'a str, String)>,
-    /// How long its answer may take.
+    /// The time limit for its answer.
     patience: Duration,
 }
 
@@ -75,7 +75,7 @@ pub enum ClientError {
     Unreachable {
         /// The server.
         base: String,
-        /// What the network said.
+        /// The error of the network.
         cause: Box<ureq::Error>,
     },
     /// The server refused.
@@ -84,10 +84,10 @@ pub enum ClientError {
         status: u16,
         /// The kind of refusal, as in [`Problem::title`]; empty if it named none.
         title: String,
-        /// What it said.
+        /// The detail in its answer.
         detail: String,
     },
-    /// The server's answer is not what this client knows.
+    /// The server's answer can't be parsed.
     Unreadable(String),
 }
 
@@ -109,7 +109,7 @@ impl std::fmt::Display for ClientError {
 impl std::error::Error for ClientError {}
 
 impl ClientError {
-    /// Whether the server knows no device of the name.
+    /// Whether the server has no device of this name.
     #[must_use]
     pub fn is_unknown_device(&self) -> bool {
         matches!(self, Self::Refused { title, .. } if title == Problem::NO_SUCH_DEVICE)
@@ -119,7 +119,7 @@ impl ClientError {
 type Result<T> = std::result::Result<T, ClientError>;
 
 impl Client {
-    /// A client of the server at `base`, as in "http://127.0.0.1:8080".
+    /// A client of the server at `base`, for example "http://127.0.0.1:8080".
     #[must_use]
     pub fn new(base: &str) -> Self {
         let config =
@@ -142,12 +142,12 @@ impl Client {
         self.get(&format!("/api/v1/devices/{}", encode(endpoint)))
     }
 
-    /// Forgets a device that is not registered.
+    /// Removes a device that is not registered.
     pub fn forget_device(&self, endpoint: &str) -> Result<Value> {
         self.call(Method::DELETE, &format!("/api/v1/devices/{}", encode(endpoint)), "", &[])
     }
 
-    /// Asks a device for something, and waits a while for its answer.
+    /// Starts an operation on a device, and waits a while for its answer.
     pub fn start_operation(&self, operation: &StartOperation) -> Result<Operation> {
         let wait = Duration::from_secs(operation.wait.unwrap_or(DEFAULT_WAIT));
         let body = to_json(operation)?;
@@ -155,7 +155,7 @@ impl Client {
         read(self.run(Call { patience: ANSWER.saturating_add(wait), ..call })?)
     }
 
-    /// One operation, with what the device answered.
+    /// One operation, with the device's answer.
     pub fn operation(&self, id: u64) -> Result<Operation> {
         self.get(&format!("/api/v1/operations/{id}"))
     }
@@ -188,7 +188,7 @@ impl Client {
         self.call(Method::POST, &format!("/api/v1/firmware{name}"), "application/octet-stream", image)
     }
 
-    /// Puts a detached signature beside an image.
+    /// Adds a detached signature to an image.
     pub fn upload_signature(&self, digest: &str, signature: &[u8]) -> Result<Firmware> {
         let path = format!("/api/v1/firmware/{digest}/signature");
         self.call(Method::PUT, &path, "application/octet-stream", signature)
@@ -236,17 +236,17 @@ impl Client {
         self.all(&format!("/api/v1/credentials?limit=1000{device}"))
     }
 
-    /// Adds the credential that comes after this one.
+    /// Adds the next credential after this one.
     pub fn rotate_credential(&self, id: u64, next: &CredentialProof) -> Result<NewCredential> {
         self.send_json(Method::POST, &format!("/api/v1/credentials/{id}/rotate"), next)
     }
 
-    /// Believes a credential no more.
+    /// Revokes a credential.
     pub fn revoke_credential(&self, id: u64) -> Result<Credential> {
         self.call(Method::POST, &format!("/api/v1/credentials/{id}/revoke"), "", &[])
     }
 
-    /// Forgets a credential.
+    /// Removes a credential.
     pub fn remove_credential(&self, id: u64) -> Result<Value> {
         self.call(Method::DELETE, &format!("/api/v1/credentials/{id}"), "", &[])
     }
@@ -264,8 +264,8 @@ impl Client {
         }
     }
 
-    /// Follows what happens, of one device or all, and of some types or all. `each` ends the stream by `false`. A stream that breaks
-    /// is taken up again where it was.
+    /// Follows the events of one device or all, and of some types or all. `each` returns `false` to end the stream. A broken stream is
+    /// resumed where it was.
     pub fn events(
         &self,
         endpoint: Option<&str>,
@@ -284,7 +284,7 @@ impl Client {
             let started = Instant::now();
             let followed = self.follow_after(&query, last.clone(), |message| {
                 last = message.id.or(last.take());
-                // What a newer server tells is passed over.
+                // Unknown events of a newer server are ignored.
                 serde_json::from_str(message.data).map_or(true, &mut each)
             });
             if started.elapsed() >= HEALTHY {
@@ -308,7 +308,7 @@ impl Client {
         self.call(Method::GET, path, "", &[])
     }
 
-    /// A POST that is done once however often it is sent with this key.
+    /// A POST that is executed once, however often it is sent with this key.
     pub fn send_json_once<T: DeserializeOwned>(
         &self,
         key: &str,
@@ -317,7 +317,7 @@ impl Client {
     ) -> Result<T> {
         let body = to_json(body)?;
         let header = Some(("Idempotency-Key", key.to_owned()));
-        // What it makes may be an operation, which is waited for.
+        // The result may be an operation, for which the server waits.
         let patience = ANSWER.saturating_add(LONGEST_WAIT);
         read(self.run(Call { header, patience, ..Call::json(Method::POST, path, &body) })?)
     }
@@ -343,7 +343,7 @@ impl Client {
         read(self.run(Call { kind, ..Call::json(method, path, body) })?)
     }
 
-    /// Follows a stream of server-sent events: `each` gets name and data, and ends the stream by `false`.
+    /// Follows a stream of server-sent events: `each` gets name and data, and returns `false` to end the stream.
     pub fn follow(&self, path: &str, mut each: impl FnMut(&str, &str) -> bool) -> Result<()> {
         let told = |message: Message<'_>| message.data.is_empty() || each(message.name, message.data);
         self.follow_after(path, None, told).map(drop)
@@ -366,7 +366,7 @@ impl Client {
                 Some(("event", value)) => value.clone_into(&mut name),
                 Some(("id", value)) => id = Some(value.to_owned()),
                 Some(("data", value)) => data.push_str(value),
-                // An empty line ends the event; one that has an id alone says where the stream is.
+                // An empty line ends the event; an event with only an id has the position of the stream.
                 None if line.is_empty() && !(data.is_empty() && id.is_none()) => {
                     if !each(Message { name: &name, id: id.take(), data: &data }) {
                         return Ok(Ended::ByReader);
@@ -383,7 +383,7 @@ impl Client {
         self.request(&call, "application/json", None)
     }
 
-    /// `lasting` is how long the body may take.
+    /// `lasting` is the time limit for the body.
     fn request(&self, call: &Call<'_>, accept: &str, lasting: Option<Duration>) -> Result<Response<Body>> {
         let Call { method, path, kind, body, header, patience } = call;
         let uri = format!("{}{path}", self.base);
@@ -470,7 +470,7 @@ fn cursor(after: Option<&str>) -> String {
     after.map(|after| format!("&after={}", encode(after))).unwrap_or_default()
 }
 
-/// Percent-encodes what must not stand in a path segment or a query value.
+/// Percent-encodes a path segment or a query value.
 #[must_use]
 pub fn encode(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {

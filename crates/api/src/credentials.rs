@@ -1,10 +1,10 @@
-//! By what devices prove who they are. Secrets go in, and never come out again.
+//! Credentials of devices. Stored secrets are never returned.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroize;
 
-/// A secret, which is not printed by accident, and gone from memory when dropped.
+/// A secret. It is not printed by accident, and is erased from memory when dropped.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -47,7 +47,7 @@ impl Drop for Secret {
     }
 }
 
-/// For which server a credential is good.
+/// The server for which a credential is valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialPurpose {
@@ -58,27 +58,27 @@ pub enum CredentialPurpose {
     Bootstrap,
 }
 
-/// How a device proves itself.
+/// The kind of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialKind {
-    /// By a key that the server has too.
+    /// A pre-shared key.
     Psk,
-    /// By a raw public key.
+    /// A raw public key.
     Rpk,
-    /// By a certificate of an authority that the server believes.
+    /// A certificate of an authority that the server trusts.
     X509,
 }
 
-/// Whether a credential is believed.
+/// The state of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialState {
-    /// It is.
+    /// It is valid.
     Active,
-    /// It is, and takes the place of the active one when the device first uses it.
+    /// It is valid, and replaces the active one when the device first uses it.
     Next,
-    /// It is not, and the device is refused.
+    /// It is not valid, and the device is refused.
     Revoked,
 }
 
@@ -89,9 +89,9 @@ pub struct Credential {
     pub id: u64,
     /// The device.
     pub endpoint: String,
-    /// For which server.
+    /// The server for which it is valid.
     pub purpose: CredentialPurpose,
-    /// Of which kind.
+    /// The kind.
     pub kind: CredentialKind,
     /// The identity of a psk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,10 +99,10 @@ pub struct Credential {
     /// The key of an rpk: a DER SubjectPublicKeyInfo in hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<String>,
-    /// The only certificate that is good, if it is not any of the device's name: its SHA-256 in hexadecimal digits.
+    /// The SHA-256 of the only valid certificate, in hexadecimal digits; absent if any certificate with the device's name is valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// Whether it is believed.
+    /// The state.
     pub state: CredentialState,
     /// When it was made.
     pub created_at: u64,
@@ -114,7 +114,7 @@ pub struct NewCredential {
     /// The credential.
     #[serde(flatten)]
     pub credential: Credential,
-    /// The key that the server made, in hexadecimal digits: told this once.
+    /// The key that the server made, in hexadecimal digits; only in this answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Secret>,
 }
@@ -125,23 +125,23 @@ pub struct NewCredential {
 pub struct AddCredential {
     /// The device.
     pub endpoint: String,
-    /// For which server.
+    /// The server for which it is valid.
     #[serde(default)]
     pub purpose: CredentialPurpose,
-    /// What it is.
+    /// The credential itself.
     pub proof: CredentialProof,
 }
 
-/// What a device proves itself by.
+/// The identity and the key of a credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum CredentialProof {
-    /// A key that the server has too.
+    /// A pre-shared key.
     Psk {
-        /// The endpoint's name unless told; with some random digits behind it for a credential that comes next.
+        /// The identity. The default is the endpoint name, with random digits behind it for a next credential.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         identity: Option<String>,
-        /// Hexadecimal digits. Without a key the server makes 16 random bytes, and tells them in its answer.
+        /// Hexadecimal digits. Without a key the server makes 16 random bytes, and returns them in its answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<Secret>,
     },
@@ -150,19 +150,19 @@ pub enum CredentialProof {
         /// A DER SubjectPublicKeyInfo in hexadecimal digits.
         public_key: String,
     },
-    /// A certificate of an authority that the server believes.
+    /// A certificate of an authority that the server trusts.
     X509 {
-        /// The SHA-256, in hexadecimal digits, of the only certificate that is good; any of the device's name unless told.
+        /// The SHA-256 of the only valid certificate, in hexadecimal digits. By default any certificate with the device's name is valid.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fingerprint: Option<String>,
     },
 }
 
-/// What came of an import.
+/// The result of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Imported {
-    /// Credentials that are new.
+    /// The number of new credentials.
     pub added: usize,
-    /// Credentials that were there already, the very same.
+    /// The number of credentials that existed already.
     pub unchanged: usize,
 }

@@ -1,7 +1,7 @@
 //! The types of `/api/v1`, and a client for programs.
 //!
-//! The server, the command line and the tests use the same types, so the three cannot drift apart. Times are milliseconds since the
-//! epoch; digests are SHA-256 in hexadecimal digits.
+//! The server, the command line and the tests use these types, so they always agree. Times are milliseconds since the Unix epoch; digests are
+//! SHA-256 in hexadecimal digits.
 #![forbid(unsafe_code)]
 
 mod bootstrap;
@@ -37,19 +37,19 @@ pub struct Page<T> {
 pub struct AuditEntry {
     /// Ids grow.
     pub id: u64,
-    /// When.
+    /// The time.
     pub at: u64,
-    /// Who.
+    /// The author.
     pub principal: String,
-    /// From which address; empty for the server itself.
+    /// The address of the principal; empty for the server itself.
     pub origin: String,
-    /// What was done, as in "credential.revoke".
+    /// The action, for example "credential.revoke".
     pub action: String,
-    /// On what: an endpoint name, a digest, a pattern.
+    /// The target: an endpoint name, a digest, a pattern.
     pub target: String,
-    /// More about it.
+    /// Further details.
     pub detail: String,
-    /// "ok", or why it was refused.
+    /// "ok", or the reason of the refusal.
     pub result: String,
 }
 
@@ -58,13 +58,13 @@ pub struct AuditEntry {
 pub struct Device {
     /// The endpoint name.
     pub endpoint: String,
-    /// Whether it can be spoken to.
+    /// Its state.
     pub state: DeviceState,
     /// When it first registered.
     pub first_contact: u64,
-    /// When it was last heard.
+    /// When it last sent something.
     pub last_contact: u64,
-    /// What it says of itself: /3/0/0.
+    /// The manufacturer: /3/0/0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manufacturer: Option<String>,
     /// The model number: /3/0/1.
@@ -87,13 +87,13 @@ pub struct Device {
     pub registration: Option<Registration>,
 }
 
-/// Whether a device can be spoken to.
+/// The state of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceState {
-    /// It is registered, and is taken to listen.
+    /// It is registered, and is assumed to listen.
     Online,
-    /// It is registered, and sleeps until it reports again.
+    /// It is registered, and sleeps until its next message.
     Asleep,
     /// It is not registered.
     Offline,
@@ -121,11 +121,11 @@ pub struct Registration {
     pub id: String,
     /// `IP:PORT`
     pub address: String,
-    /// Whether the device speaks over DTLS, and so has proved its name.
+    /// Whether the device uses DTLS, and so is authenticated.
     pub secure: bool,
     /// "1.0", "1.1" or "1.2".
     pub lwm2m: String,
-    /// The binding, as in "U".
+    /// The binding, for example "U".
     pub binding: String,
     /// Seconds; 0 is for ever.
     pub lifetime: u32,
@@ -133,79 +133,79 @@ pub struct Registration {
     pub queue_mode: bool,
     /// When it registered.
     pub registered_at: u64,
-    /// Objects and instances, as in "/3/0".
+    /// Objects and instances, for example "/3/0".
     pub objects: Vec<String>,
 }
 
-/// How many devices have a value.
+/// The number of devices that have a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeviceCount {
-    /// The value; none of devices that have not said any.
+    /// The value; absent for devices that have not reported one.
     pub value: Option<String>,
-    /// How many devices.
+    /// The number of devices.
     pub count: u64,
 }
 
-/// Asks for an operation on a device.
+/// Starts an operation on a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartOperation {
     /// The device.
     pub endpoint: String,
-    /// What it shall do.
+    /// The request to the device.
     pub request: Request,
-    /// Seconds until it is too late: 60 unless told, and seven days for a device that sleeps; at most 30 days.
+    /// Seconds until it expires. The default is 60, and seven days for a device that sleeps; the maximum is 30 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<u64>,
-    /// Seconds that the call waits for the end: 5 unless told, at most 600. The operation goes on after that.
+    /// Seconds that the call waits for the end. The default is 5, the maximum 600. The operation continues after that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<u64>,
 }
 
-/// An operation of LwM2M. Paths are as in "/3/0/9"; formats are TEXT, OPAQUE, TLV, JSON, CBOR, SENML_JSON, SENML_CBOR or LWM2M_CBOR,
-/// and where none is named one is chosen that the device understands.
+/// An operation of LwM2M. Paths have the form "/3/0/9". Formats are TEXT, OPAQUE, TLV, JSON, CBOR, SENML_JSON, SENML_CBOR or LWM2M_CBOR;
+/// without a format the server chooses one that the device supports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// The values below an object, instance, resource or resource instance.
     Read {
-        /// Where.
+        /// The path.
         path: String,
-        /// In which format the device shall answer.
+        /// The format of the device's answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         format: Option<String>,
     },
-    /// What is there, and with which attributes.
+    /// The objects, instances and resources of the device, with their attributes.
     Discover {
-        /// Where.
+        /// The path.
         path: String,
     },
     /// New values of an instance, a resource or a resource instance.
     Write {
-        /// Where.
+        /// The path.
         path: String,
         /// The values; each path lies at or below `path`. With none, an instance is left without resources, and a resource without
         /// instances.
         values: Vec<PathValue>,
-        /// Whether values that are not named stay.
+        /// What happens to values that are not in `values`.
         #[serde(default)]
         mode: WriteMode,
-        /// In which format they are sent.
+        /// The format of the payload.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         format: Option<String>,
     },
-    /// When the device shall notify.
+    /// Sets when the device notifies.
     WriteAttributes {
-        /// Where.
+        /// The path.
         path: String,
         /// `pmin`, `pmax`, `gt`, `lt`, `st`, `epmin`, `epmax`, `con`, `edge` or `hqmax` to a value; `null` unsets.
         attributes: BTreeMap<String, Option<String>>,
     },
     /// Runs a resource.
     Execute {
-        /// Which.
+        /// Its path or id.
         path: String,
-        /// As in "0,1='text'".
+        /// The arguments, for example "0,1='text'".
         #[serde(default, skip_serializing_if = "Option::is_none")]
         arguments: Option<String>,
     },
@@ -216,38 +216,38 @@ pub enum Request {
         /// The instance's id; the device chooses if there is none, which can be said in TLV alone.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         instance: Option<u16>,
-        /// Its values: paths relative to the instance, as in "5700" or "5750/0".
+        /// Its values, with paths relative to the instance, for example "5700" or "5750/0".
         values: Vec<PathValue>,
-        /// In which format they are sent.
+        /// The format of the payload.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         format: Option<String>,
     },
-    /// Takes an instance, or a resource instance, away.
+    /// Removes an instance or a resource instance.
     Delete {
-        /// Which.
+        /// Its path or id.
         path: String,
     },
-    /// The values now, and from now on whenever they change.
+    /// The current values, and a notification whenever they change.
     Observe {
-        /// Where.
+        /// The path.
         path: String,
-        /// In which format the device shall answer.
+        /// The format of the device's answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         format: Option<String>,
     },
     /// Ends an observation.
     CancelObserve {
-        /// Of which path.
+        /// The path of the observation.
         path: String,
     },
     /// The values at several paths.
     ReadComposite {
-        /// Where.
+        /// The path.
         paths: Vec<String>,
         /// In which format the paths are sent: SENML_CBOR, SENML_JSON or LWM2M_CBOR; that of the answer if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path_format: Option<String>,
-        /// In which format the device shall answer.
+        /// The format of the device's answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         format: Option<String>,
     },
@@ -255,24 +255,24 @@ pub enum Request {
     WriteComposite {
         /// The values.
         values: Vec<PathValue>,
-        /// In which format they are sent.
+        /// The format of the payload.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         format: Option<String>,
     },
-    /// The values at several paths now, and from now on whenever one changes.
+    /// The current values at several paths, and a notification whenever one changes.
     ObserveComposite {
-        /// Where.
+        /// The path.
         paths: Vec<String>,
         /// In which format the paths are sent: SENML_CBOR, SENML_JSON or LWM2M_CBOR; that of the answer if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path_format: Option<String>,
-        /// In which format the device shall answer.
+        /// The format of the device's answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         format: Option<String>,
     },
     /// Ends an observation of several paths.
     CancelObserveComposite {
-        /// Of which paths.
+        /// The paths of the observation.
         paths: Vec<String>,
         /// In which format the paths are sent, as they were in the Observe.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -280,22 +280,22 @@ pub enum Request {
     },
 }
 
-/// What becomes of values that a Write does not name.
+/// What happens to values that a Write does not contain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WriteMode {
     /// They stay.
     #[default]
     Update,
-    /// They go.
+    /// They are removed.
     Replace,
 }
 
-/// A value and where it lies.
+/// A value and its path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PathValue {
-    /// As in "/3/0/9".
+    /// The path, for example "/3/0/9".
     pub path: String,
     /// A number, text, `true` or `false`. Times are milliseconds since the epoch, bytes hexadecimal digits, links "3:0". `null` names the
     /// path alone: an instance without resources, a resource without instances.
@@ -304,60 +304,60 @@ pub struct PathValue {
     /// out of a request.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// When the device measured it, if it says so; milliseconds since the epoch.
+    /// When the device measured it, if it reports that; milliseconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<u64>,
 }
 
-/// A link that a device told in Discover.
+/// A link in the answer to a Discover.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Link {
-    /// As in "/3/0/9".
+    /// The path, for example "/3/0/9".
     pub path: String,
     /// Its attributes.
     pub attributes: BTreeMap<String, String>,
 }
 
-/// An operation on a device, which outlives a restart of the server and a sleep of the device.
+/// An operation on a device. It survives a restart of the server and a sleep of the device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Operation {
-    /// Its name.
+    /// Its id.
     pub id: u64,
     /// The device.
     pub endpoint: String,
     /// Where it is.
     pub state: OperationState,
-    /// Whether nothing more will come.
+    /// Whether it has ended.
     pub ended: bool,
     /// Why it has no answer, if it failed for want of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<OperationFailure>,
     /// The CoAP method.
     pub method: String,
-    /// As in "/3/0/9"; "/" for several paths.
+    /// The path, for example "/3/0/9"; "/" for several paths.
     pub path: String,
-    /// When it was asked for.
+    /// When it was started.
     pub created_at: u64,
     /// When the state last changed.
     pub changed_at: u64,
-    /// When it is too late.
+    /// When it expires.
     pub deadline: u64,
-    /// The device's response code, as in "2.05".
+    /// The device's response code, for example "2.05".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// The device's words with an error, or why there is no answer.
+    /// The diagnostic text of the device's error, or why there is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// The values that the device answered, as they are now; only where one operation is asked for.
+    /// The present values in the device's answer; only if one operation is requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<PathValue>>,
-    /// What the values were before, as far as the device answered that, each with its time (RFC 8428 section 4.5.3).
+    /// Older values in the device's answer, each with its time (RFC 8428 section 4.5.3).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<PathValue>,
-    /// The links that the device answered; only where one operation is asked for.
+    /// The links in the device's answer; only if one operation is requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub links: Option<Vec<Link>>,
-    /// Where the device put what it created, as in "/3303/5".
+    /// The location of the new instance, for example "/3303/5".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
 }
@@ -394,7 +394,7 @@ impl OperationState {
         }
     }
 
-    /// Whether nothing more will come.
+    /// Whether it has ended.
     #[must_use]
     pub const fn has_ended(self) -> bool {
         !matches!(self, Self::Queued | Self::Sent)
@@ -441,7 +441,7 @@ pub enum OperationFailure {
 /// An observation of a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Observation {
-    /// What is observed.
+    /// The observed paths.
     pub paths: Vec<String>,
     /// Whether it is one observation of several paths.
     pub composite: bool,
@@ -450,30 +450,30 @@ pub struct Observation {
 /// A firmware image in the library.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Firmware {
-    /// Its SHA-256, and its name in requests.
+    /// Its SHA-256, which identifies it in requests.
     pub digest: String,
-    /// What the operator calls it.
+    /// The operator's name for it.
     pub name: String,
-    /// The version that the image says.
+    /// The version in the image.
     pub version: String,
-    /// The project that the image says.
+    /// The project in the image.
     pub project: String,
-    /// Bytes.
+    /// The number of bytes.
     pub size: u64,
-    /// When it came.
+    /// When it was uploaded.
     pub uploaded_at: u64,
-    /// Whether a detached signature lies beside it.
+    /// Whether it has a detached signature.
     pub signed: bool,
-    /// Where devices fetch it by CoAP over DTLS.
+    /// The URI for devices, by CoAP over DTLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coaps_uri: Option<String>,
-    /// Where devices fetch it by plain CoAP.
+    /// The URI for devices, by plain CoAP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coap_uri: Option<String>,
-    /// Where devices fetch it by HTTP.
+    /// The URI for devices, by HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_uri: Option<String>,
-    /// Where devices fetch it by HTTPS.
+    /// The URI for devices, by HTTPS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https_uri: Option<String>,
 }
@@ -482,31 +482,31 @@ pub struct Firmware {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
-    /// The device fetches it by CoAP.
+    /// The device downloads it by CoAP.
     #[default]
     PullCoap,
-    /// The device fetches it by HTTP.
+    /// The device downloads it by HTTP.
     PullHttp,
-    /// The device fetches it by HTTPS.
+    /// The device downloads it by HTTPS.
     PullHttps,
     /// The server sends it in CoAP blocks.
     Push,
 }
 
-/// Asks for a firmware update.
+/// Starts a firmware update.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StartUpdate {
     /// The device.
     pub endpoint: String,
     /// The image.
     pub firmware: String,
-    /// How it gets there.
+    /// How the image gets to the device.
     #[serde(default)]
     pub delivery: Delivery,
-    /// The version that the device will report; that of the image if left out.
+    /// The version that the device will report; the default is that of the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The most seconds from the order to reboot until the device has confirmed.
+    /// The most seconds from the request to install until the device has confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install_timeout: Option<u64>,
     /// The most seconds that the download may take.
@@ -517,25 +517,25 @@ pub struct StartUpdate {
 /// A firmware update of one device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Update {
-    /// Its name.
+    /// Its id.
     pub id: u64,
     /// The device.
     pub endpoint: String,
     /// The image.
     pub firmware: String,
-    /// The version that the device shall report.
+    /// The version that the device has to report.
     pub version: String,
-    /// What the device ran before.
+    /// The version that the device ran before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old_version: Option<String>,
     /// inspecting, ordering, downloading, executing, installing, deferred, confirming; or how it ended: updated, already_running,
     /// rolled_back, unexpected_version, refused, failed, timed_out, cancelled.
     pub state: String,
-    /// The state in words, with the device's codes.
+    /// The state as text, with the device's codes.
     pub detail: String,
-    /// Whether nothing more will come.
+    /// Whether it has ended.
     pub ended: bool,
-    /// Bytes of the image that were sent to the device; only of an open update that is asked for by its id.
+    /// Bytes of the image that were sent to the device; only if one open update is requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downloaded: Option<u64>,
     /// The stages so far.
@@ -551,20 +551,20 @@ pub struct UpdateStage {
     pub detail: String,
 }
 
-/// One value of a time series; or, where stretches of time are asked for, the numeric values of one.
+/// One value of a time series; with `step`, a summary of the numeric values of one interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Sample {
-    /// When; or when the stretch starts.
+    /// The time of the value, or the start of the interval.
     pub at: u64,
-    /// A number, text, or hexadecimal digits; of a stretch, the mean. What JSON has no number for is text: "inf", "-inf", "NaN".
+    /// A number, text, or hexadecimal digits; in a summary, the mean. Numbers that JSON doesn't have are text: "inf", "-inf", "NaN".
     pub value: serde_json::Value,
-    /// Of a stretch: how many values.
+    /// In a summary: the number of values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// Of a stretch: the smallest.
+    /// In a summary: the smallest value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<serde_json::Value>,
-    /// Of a stretch: the largest.
+    /// In a summary: the largest value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<serde_json::Value>,
 }
@@ -572,7 +572,7 @@ pub struct Sample {
 /// An error (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
-    /// What kind of error.
+    /// The kind of error.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
@@ -586,17 +586,17 @@ impl Problem {
     pub const NO_SUCH_DEVICE: &'static str = "No such device";
 }
 
-/// Something that happened, and when.
+/// An event and its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TimedEvent {
-    /// When the server told of it.
+    /// When the server published it.
     pub at: u64,
-    /// What.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }
 
-/// Something that happened, as `/api/v1/events` tells it. The name of the server-sent event is `type`.
+/// An event of `/api/v1/events`. The name of the server-sent event is `type`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -620,7 +620,7 @@ pub enum Event {
         /// The device.
         endpoint: String,
     },
-    /// A registration ran out.
+    /// A registration expired.
     Expired {
         /// The device.
         endpoint: String,
@@ -630,7 +630,7 @@ pub enum Event {
         /// The device.
         endpoint: String,
     },
-    /// A device in queue mode is taken to sleep.
+    /// A device in queue mode is assumed to sleep.
     Sleeping {
         /// The device.
         endpoint: String,
@@ -639,29 +639,29 @@ pub enum Event {
     Notification {
         /// The device.
         endpoint: String,
-        /// What was observed.
+        /// The observed paths.
         paths: Vec<String>,
-        /// The values that hold now.
+        /// The present values.
         values: Vec<PathValue>,
-        /// Those that held before, each with its time.
+        /// Older values, each with its time.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         history: Vec<PathValue>,
     },
-    /// A device sent values unasked.
+    /// A device sent values by Send.
     Send {
         /// The device.
         endpoint: String,
-        /// The values that hold now.
+        /// The present values.
         values: Vec<PathValue>,
-        /// Those that held before, each with its time.
+        /// Older values, each with its time.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         history: Vec<PathValue>,
     },
-    /// A report of a device, or a part of it, can't be read or is not kept.
+    /// A report of a device, or a part of it, can't be decoded or was not saved.
     ReportProblem {
         /// The device.
         endpoint: String,
-        /// What, and why.
+        /// What was lost, and why.
         detail: String,
     },
     /// A device no longer reports what it was observed for.
@@ -671,39 +671,39 @@ pub enum Event {
     },
     /// A request of a device was refused.
     Refused {
-        /// Who the device proved to be; nothing if it proved nothing.
+        /// The endpoint that the device authenticated as; empty if it did not authenticate.
         endpoint: String,
         /// `IP:PORT`
         address: String,
-        /// As in "4.03".
+        /// The response code, for example "4.03".
         code: String,
         /// Why.
         reason: String,
     },
-    /// A device was, or wants to be, configured by the bootstrap server.
+    /// An event of the bootstrap server.
     Bootstrap {
-        /// The device, as far as it has a name.
+        /// The device, if it has a name.
         endpoint: String,
         /// "started", "step", "finished", "pack_sent", "failed", "pending" or "refused".
         phase: String,
-        /// What was done, or why it failed.
+        /// The step, or why it failed.
         detail: String,
     },
-    /// An operation went on.
+    /// The state of an operation changed.
     Operation {
-        /// Which.
+        /// Its path or id.
         id: u64,
         /// The device.
         endpoint: String,
         /// Where it is.
         state: OperationState,
     },
-    /// A firmware update went on.
+    /// The state of a firmware update changed.
     FirmwareUpdate {
         /// The update.
         update: Update,
     },
-    /// Events were missed: the stream was asked to go on from one that is no longer kept, or its reader was too slow.
+    /// Events were missed: the event in `Last-Event-ID` is not stored any more, or the reader was too slow.
     Missed {
         /// Why, and what to do.
         detail: String,

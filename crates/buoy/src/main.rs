@@ -1,4 +1,4 @@
-//! Buoy in one program: see `buoy help`.
+//! The program `buoy`; see `buoy help`.
 
 mod cli;
 mod server;

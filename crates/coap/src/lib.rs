@@ -1,7 +1,7 @@
 //! CoAP as sans-IO building blocks: the wire format, message exchange, block-wise transfer and observation.
 //!
-//! Nothing here knows a socket, a clock or a thread. A shell passes datagrams and the time in, and sends what comes
-//! out. Nothing needs an allocator; the `alloc` feature adds growable buffers for servers.
+//! The crate uses no sockets, clocks or threads. The caller passes in datagrams and the time, and sends the datagrams that it gets back.
+//! No allocator is needed; the feature `alloc` adds growable buffers for servers.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used))]

@@ -1,30 +1,30 @@
 //! DTLS 1.2 (RFC 6347) with connection IDs (RFC 9146), as a sans-IO building block for chips and servers.
 //!
-//! Pre-shared keys, raw public keys and certificates; AES-128 in CCM-8 and GCM; extended master secret, resumption, and
-//! sessions that can be saved and go on after a restart. Nothing here knows a socket, a clock or a thread. A shell passes
-//! datagrams and the time in, and sends what comes out. Whatever the network brings, nothing panics and memory is bounded.
+//! It supports pre-shared keys, raw public keys and certificates; AES-128 in CCM-8 and GCM; extended master secret and resumption. Sessions
+//! can be saved and continue after a restart. The crate uses no sockets, clocks or threads. The caller passes in datagrams and the time, and
+//! sends the datagrams that it gets back. No input from the network causes a panic or unbounded use of memory.
 //!
 //! # One association: [`Connection`]
-//! 1. A client starts with [`Connection::client`]; a server's comes from [`cookie::Acceptor::accept`], which keeps nothing
-//!    for strangers.
-//! 2. Each datagram is wrapped in a [`Datagram`] and given to [`Connection::handle_datagram`] until that returns `None`. It
-//!    decrypts in place and hands out application data as slices of the datagram's own buffer.
-//! 3. After each call, [`Connection::poll_event`] and [`Connection::poll_transmit`] are drained. Flights go out before any
-//!    data that the event "connected" leads to.
-//! 4. When the time of [`Connection::next_timeout`] has come, [`Connection::handle_timeout`].
-//! 5. Once connected, [`Connection::seal`] or [`Connection::seal_in_place`] write one record each, straight into the
+//! 1. A client starts with [`Connection::client`]. A server gets its connection from [`cookie::Acceptor::accept`], which stores nothing for a
+//!    client before its address is verified.
+//! 2. Wrap each datagram in a [`Datagram`] and pass it to [`Connection::handle_datagram`] until that returns `None`. The call decrypts
+//!    in place and returns application data as slices of the datagram's buffer.
+//! 3. After each call, drain [`Connection::poll_event`] and [`Connection::poll_transmit`]. Send flights before application data that is
+//!    sent because of the event "connected".
+//! 4. At the time that [`Connection::next_timeout`] returns, call [`Connection::handle_timeout`].
+//! 5. Once the connection is established, [`Connection::seal`] and [`Connection::seal_in_place`] write one record each into the
 //!    caller's buffer.
 //!
-//! The configuration is passed with each call, not kept: an established client connection is a few hundred bytes in line,
-//! and touches no allocator. The handshake's state is boxed and freed when it is complete.
+//! The caller passes the configuration to each call; the connection doesn't store it. An established client connection has a few hundred
+//! bytes and uses no allocator. The state of the handshake is boxed, and freed when the handshake is complete.
 //!
 //! # Many associations: [`endpoint::Endpoint`]
-//! The server's side of one socket: finds sessions by connection ID or address, answers strangers by cookies, bounds
-//! handshakes, moves sessions to new addresses. The order of calls is the same.
+//! The server's side of one socket. It finds sessions by connection ID or address, answers unknown addresses with cookies, limits the number of
+//! handshakes, and moves sessions to new addresses. The order of calls is the same.
 //!
 //! # Sessions that outlive a restart: [`Connection::export`]
-//! Sealed bytes, with sequence numbers reserved ahead so that no nonce is ever used twice. [`Reservation`] tells the
-//! connection that they are safe.
+//! An export is encrypted, and reserves sequence numbers in advance, so that no nonce is used twice. When the export is stored durably, pass
+//! its [`Reservation`] to the connection.
 //!
 //! # Both together, without a network
 //! ```
@@ -84,9 +84,8 @@
 //! ```
 //!
 //! # Features
-//! `gcm`, `ecdhe`, `rpk` (raw public keys), `x509` (certificates), `server` (the endpoint), `std` (faster curves),
-//! `aws-lc` (faster still, for servers). Without
-//! any: a client or server with pre-shared keys and CCM-8.
+//! `gcm`, `ecdhe`, `rpk` (raw public keys), `x509` (certificates), `server` (the endpoint), `std` (faster elliptic curves) and
+//! `aws-lc` (still faster, for servers). Without features the crate has a client and a server with pre-shared keys and CCM-8.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used))]

@@ -1,7 +1,7 @@
-//! Files that are whole or not there, whenever the power goes, and those that only their owner may read.
+//! Writing files so that they are complete or absent even after a power cut, and so that only their owner can read them.
 //!
-//! A file is first written under another name beside its place (a [`Draft`]: the name with `.new` at its end), made durable, and then
-//! given its name, which is made durable too. What an interrupted run left of a draft is removed by the next.
+//! A file is first written as a [`Draft`] in the same folder, under its name with `.new` at the end. The draft is flushed to the disk and
+//! renamed, and then the folder is flushed. If a run was interrupted, the next run removes its draft.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
-//! What is done with many devices over a long time.
+//! Firmware updates of many devices, as a sans-IO engine: events and the time go in, records and operations come out.
 //!
-//! [`updates`] has all open firmware updates of a server, and [`interest`] says whose events they may want; [`update`] is that of one device, from the first question to the confirmation
-//! after its reboot; [`verdict`] is the table of what a device's words mean. Sans-IO: events and the time go in, records and operations
-//! come out.
+//! [`updates`] runs all open firmware updates of a server; [`interest`] says for which devices they may need events. [`update`] is the
+//! update of one device, from the first request to the confirmation after its reboot. [`verdict`] is the table that derives the end of an
+//! update from the device's answers.
 #![forbid(unsafe_code)]
 
 pub mod interest;

@@ -57,7 +57,7 @@ pub(super) async fn not_found(uri: Uri) -> Problem {
     Problem::not_found(format!("nothing is at {}; the interfaces are under /api and /api/v1", uri.path()))
 }
 
-/// At the listener for devices.
+/// The answer for an unknown path at the listener for devices.
 pub(super) async fn no_file(uri: Uri) -> Problem {
     Problem::not_found(format!("there is no file {}", uri.path()))
 }

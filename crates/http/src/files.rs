@@ -1,6 +1,6 @@
-//! Firmware for devices by HTTP: `GET /fw/{digest}` with one range (RFC 9110 section 14) and a strong ETag, so that a download that
-//! broke off goes on where it stopped, or starts anew if the image changed. The signature is at `/fw/{digest}.sig`, and as `.signature` for
-//! devices that look for that. A device that is being updated is given `/fw/{digest}/{update}`, so that it is known how far it has come.
+//! Firmware for devices by HTTP: `GET /fw/{digest}` with one range (RFC 9110 section 14) and a strong ETag, so that an interrupted
+//! download continues where it stopped, or starts again if the image has changed. The signature is at `/fw/{digest}.sig` and at
+//! `/fw/{digest}.signature`. For an update a device gets `/fw/{digest}/{update}`, so that the server knows the progress of the download.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use buoy_services::Body;
 use buoy_services::app::App;
 use buoy_services::downloads::Reached;
 
-/// A download that is followed is read in pieces of so many bytes.
+/// A download that is followed is read in pieces of this many bytes.
 const PIECE: usize = 16 << 10;
-/// What is behind an image's name in its signature's.
+/// The suffixes of an image's name for its signature.
 const SIGNATURES: [&str; 2] = [".sig", ".signature"];
 
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -54,7 +54,7 @@ enum Wanted {
 }
 
 impl Wanted {
-    /// What a name begins with, and what its end says.
+    /// Splits a name into the image's name and the file that its suffix selects.
     fn parse(name: &str) -> (&str, Self) {
         let stem = SIGNATURES.iter().find_map(|suffix| name.strip_suffix(suffix));
         stem.map_or((name, Self::Image), |stem| (stem, Self::Signature))
@@ -70,7 +70,7 @@ fn serve(
 ) -> Result<Response, Problem> {
     let image = app.image(digest);
     let image = image.ok_or_else(|| Problem::not_found(format!("there is no firmware {digest}")))?;
-    // Devices keep it in 32 bytes, quotes and all.
+    // Devices store it in 32 bytes, including the quotes.
     let tag = digest.get(..28).unwrap_or(digest);
     if wanted == Wanted::Signature {
         let signature = image.row.signature.clone();
@@ -92,7 +92,7 @@ fn answer(body: &Body, etag: &str, headers: &HeaderMap, reached: Option<Reached>
     if header_text(header::IF_NONE_MATCH).is_some_and(|known| known == etag || known == "*") {
         return StatusCode::NOT_MODIFIED.into_response();
     }
-    // A range of another version of the file is worth nothing.
+    // A range of another version of the file is useless.
     let is_same = header_text(header::IF_RANGE).is_none_or(|known| known == etag);
     let range = header_text(header::RANGE).filter(|_| is_same).and_then(|text| parse_range(text, total));
     let common = [
@@ -100,7 +100,7 @@ fn answer(body: &Body, etag: &str, headers: &HeaderMap, reached: Option<Reached>
         (header::ETAG, etag.to_owned()),
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
     ];
-    // Said of pieces too, so that a device knows at the start how much room it needs.
+    // Set for a body in pieces too, so that a device knows from the start how much space it needs.
     let length = |range: &Range<usize>| [(header::CONTENT_LENGTH, range.len().to_string())];
     match range {
         None => {
@@ -120,7 +120,7 @@ fn answer(body: &Body, etag: &str, headers: &HeaderMap, reached: Option<Reached>
     }
 }
 
-/// The bytes without a copy: the response holds on to the image. Tells how far it was read, if somebody wants to know.
+/// The bytes without a copy: the response shares the image. Records in `reached` how far it was read.
 fn content(body: &Body, range: Range<usize>, reached: Option<Reached>) -> HttpBody {
     struct Shared(Body);
     impl AsRef<[u8]> for Shared {

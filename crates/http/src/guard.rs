@@ -1,5 +1,5 @@
-//! Keeps other sites' pages away from the interface. While there is no log-in it is for whoever uses this machine, and a browser there
-//! carries out what any page asks of it: so a request must name this machine, and must not come from another site's page.
+//! Protects the interface from pages of other sites. While there is no log-in, every user of this machine may use the interface, and a page
+//! can make a browser of this machine send requests. So a request must name this machine, and must not come from another site's page.
 
 use std::convert::Infallible;
 use std::future::Ready;
@@ -14,7 +14,7 @@ use tower::Service;
 use super::error::Problem;
 use super::slash;
 
-/// A service for this machine alone. It stands before all routes at once: as a layer of each it would cost two boxes a request.
+/// A service that only this machine may use. It is in front of the router: as a layer of each route it would cost two boxes for a request.
 #[derive(Clone, Debug)]
 pub struct Guarded<S>(pub(super) S);
 
@@ -49,7 +49,7 @@ fn check(headers: &HeaderMap) -> Result<(), &'static str> {
             "the Host header has to be localhost or a loopback address: the interface is for this machine alone",
         );
     }
-    // A page on another port of this machine is another site too, and a browser says where each POST, PUT and DELETE of a page comes from.
+    // A page on another port of this machine is another site, too. Browsers send the origin with each POST, PUT and DELETE of a page.
     let is_own = |origin: &str| {
         let host = origin.split_once("://").map(|(_, host)| host);
         host.is_some_and(|host| text("host").is_some_and(|own| own.eq_ignore_ascii_case(host)))
@@ -65,7 +65,7 @@ fn check(headers: &HeaderMap) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether a host, perhaps with a port, is a name of this machine.
+/// Whether a host, with or without a port, is a name of this machine.
 fn is_this_machine(authority: &str) -> bool {
     let Ok(uri) = Uri::builder().scheme("http").authority(authority).path_and_query("/").build() else {
         return false;

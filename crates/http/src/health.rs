@@ -12,7 +12,7 @@ use axum::routing::get;
 
 use buoy_services::app::App;
 
-/// For whoever opens the address in a browser.
+/// The page for a browser.
 const START_PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Buoy</title>\
 <body style=\"font:1rem/1.5 sans-serif;max-width:40rem;margin:2rem auto\"><h1>Buoy</h1>\
 <p>This is the REST interface of a Buoy server, for programs and for <code>buoy ctl</code>.</p>\
@@ -30,7 +30,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/metrics", get(metrics))
 }
 
-/// 200 when devices can register: the store takes writes, and the shards answer.
+/// 200 when devices can register: the store can be written, and the shards answer.
 async fn ready(State(app): State<Arc<App>>) -> Response {
     match app.check_ready().await {
         Ok(()) => "ready\n".into_response(),

@@ -1,8 +1,8 @@
-//! The HTTP side of a Buoy server: translators around the services, and nothing more.
+//! The HTTP interfaces of a Buoy server. They translate between HTTP and `buoy-services` and contain no other logic.
 //!
-//! [`interface`] is for people and their programs: `/api/v1`, Leshan's dialect, health and metrics; [`bootstrap_interface`] is Leshan's
-//! dialect for the bootstrap server. [`device_files`] is for devices, on an address of its own: firmware and its signatures, and nothing
-//! else. [`serve_interface`] and [`serve_files`] run them on a socket.
+//! [`interface`] is for operators and their programs: `/api/v1`, Leshan's dialect, health and metrics. [`bootstrap_interface`] is Leshan's dialect for
+//! the bootstrap server. [`device_files`] is for devices, at a separate address, and serves only firmware and its signatures.
+//! [`serve_interface`] and [`serve_files`] run them on a socket.
 
 #![forbid(unsafe_code)]
 
@@ -33,13 +33,13 @@ use serve::Limits;
 pub use tls::TlsListener;
 pub use v1::document as openapi_document;
 
-/// Room for the other parts of an upload, in text.
+/// The largest body: an image, a signature, and 1 MB for the other parts of an upload.
 const MAX_BODY: usize = (MAX_IMAGE + MAX_SIGNATURE) + (1 << 20);
 
-/// What answers people and their programs.
+/// The service for operators and their programs.
 pub type Interface = guard::Guarded<<DefaultBodyLimit as Layer<Router>>::Service>;
 
-/// All that is served to people and their programs.
+/// The interface for operators and their programs.
 pub fn interface(app: Arc<App>) -> Interface {
     let routes = Router::new()
         .merge(health::routes())
@@ -51,7 +51,7 @@ pub fn interface(app: Arc<App>) -> Interface {
     guard::Guarded(DefaultBodyLimit::max(MAX_BODY).layer(routes))
 }
 
-/// Leshan's dialect for the bootstrap server, which has a port of its own there.
+/// Leshan's dialect for the bootstrap server, which has its own port in Leshan.
 pub fn bootstrap_interface(app: Arc<App>) -> Interface {
     let routes = Router::new()
         .merge(leshan::bootstrap_routes())
@@ -61,7 +61,7 @@ pub fn bootstrap_interface(app: Arc<App>) -> Interface {
     guard::Guarded(DefaultBodyLimit::max(MAX_BODY).layer(routes))
 }
 
-/// All that is served to devices.
+/// The files for devices.
 pub fn device_files(app: Arc<App>) -> Router {
     files::routes()
         .fallback(error::no_file)
@@ -70,7 +70,7 @@ pub fn device_files(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Serves people until it is told to stop.
+/// Serves an interface until it is stopped.
 ///
 /// # Errors
 /// If the system fails.
@@ -82,7 +82,7 @@ pub async fn serve_interface(
     serve::serve(listener, interface, Limits::default(), stopped).await
 }
 
-/// Serves files to devices, over TCP or TLS, until it is told to stop.
+/// Serves files to devices, over TCP or TLS, until it is stopped.
 ///
 /// # Errors
 /// If the system fails.

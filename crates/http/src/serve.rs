@@ -1,7 +1,7 @@
-//! Accepts connections, and serves each as HTTP/1.1 (RFC 9112) within limits.
+//! Accepts connections and serves HTTP/1.1 (RFC 9112) on them, within limits.
 //!
-//! Whoever connects and says nothing, or says a header a byte a minute, is cut off, and connections are bounded in number: no peer takes
-//! the places of all others for long.
+//! A connection whose headers don't arrive within a time limit is closed, and the number of connections is limited. So no peer can keep
+//! others from connecting for long.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -25,16 +25,16 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Sleep;
 use tower::{Service, ServiceExt as _};
 
-/// What one listener bears.
+/// The limits of a listener.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// From the start of a connection, or from the last answer on it, to the end of a request's headers.
+    /// The time from the start of a connection, or from its last answer, to the end of a request's headers.
     pub(crate) headers: Duration,
-    /// For the other end to take some bytes of an answer.
+    /// The time within which the peer has to receive some bytes of an answer.
     pub(crate) writes: Duration,
-    /// Connections at once; further ones wait in the system's queue.
+    /// The most connections at once; further ones wait in the system's queue.
     pub(crate) connections: usize,
-    /// Connections of one address, unless that is of this machine; further ones are closed.
+    /// The most connections of one address, unless it is an address of this machine; further ones are closed.
     pub(crate) of_one_address: usize,
 }
 
@@ -45,7 +45,7 @@ impl Default for Limits {
     }
 }
 
-/// Serves until it is told to stop; requests that are under way then are answered.
+/// Serves until it is stopped; requests in progress are still answered.
 pub(crate) async fn serve<L, S>(
     mut listener: L,
     service: S,
@@ -63,7 +63,7 @@ where
     let places = Arc::new(Semaphore::new(limits.connections));
     let peers = Peers::default();
     loop {
-        // The sender's end is a stop too.
+        // A dropped sender means stop, too.
         let place = tokio::select! {
             place = places.clone().acquire_owned() => place.map_err(io::Error::other)?,
             _ = &mut stopped => break,
@@ -95,17 +95,17 @@ where
     Ok(())
 }
 
-/// How many connections each address has.
+/// The number of connections of each address.
 #[derive(Clone, Default)]
 struct Peers(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 impl Peers {
-    /// A place for one connection more, if there is one.
+    /// Counts one more connection; `None` if the address has too many.
     fn take(&self, address: IpAddr, most: usize) -> Option<Peer> {
         let address = address.to_canonical();
         let mut counts = self.lock();
         let count = counts.entry(address).or_default();
-        // Programs of this machine, a proxy before it among them, are trusted that far.
+        // Programs of this machine, for example a reverse proxy, have no limit.
         if *count >= most && !address.is_loopback() {
             return None;
         }
@@ -118,7 +118,7 @@ impl Peers {
     }
 }
 
-/// A connection of an address, until this is dropped.
+/// Counts a connection of an address until this is dropped.
 struct Peer {
     peers: Peers,
     address: IpAddr,
@@ -136,16 +136,16 @@ impl Drop for Peer {
     }
 }
 
-/// A stream that fails when the other end takes nothing for too long of what is to be written.
+/// A stream that fails when the peer receives nothing for too long while data waits to be written.
 struct Patient<S> {
     stream: S,
     patience: Duration,
-    /// While something waits to be written.
+    /// Set while data waits to be written.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    /// Passes on what came of an attempt to write.
+    /// Returns the result of an attempt to write, and starts or stops the deadline.
     fn watch<T>(&mut self, context: &mut Context<'_>, attempt: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if attempt.is_ready() {
             self.deadline = None;

@@ -1,9 +1,9 @@
-//! A slash at the end of a path means nothing: scripts write `/api/security/clients/`, and Leshan's server takes it.
+//! Slashes at the end of a path are ignored: scripts use `/api/security/clients/`, which Leshan's server accepts.
 
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 
-/// Takes the slashes from the end of the path of a URI, and leaves all else as it is.
+/// Removes the slashes at the end of the path of a URI.
 pub(crate) fn remove_last(uri: &mut Uri) {
     let path = uri.path().trim_end_matches('/');
     if path.is_empty() || path.len() == uri.path().len() {

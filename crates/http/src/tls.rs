@@ -1,6 +1,6 @@
 //! A listener whose connections are TLS (RFC 8446, RFC 5246), by rustls.
 //!
-//! Handshakes go on beside each other and have a limit of time, so that a peer who says nothing keeps nobody waiting.
+//! Handshakes run concurrently and have a time limit, so that a silent peer delays no other.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,11 +19,11 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
-/// A handshake that takes longer is given up.
+/// The time limit of a handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes at once; further connections wait in the system's queue.
+/// The most handshakes at once; further connections wait in the system's queue.
 const MOST_HANDSHAKES: usize = 256;
-/// After the system refused a connection, before the next attempt.
+/// The pause after a failed `accept`.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts TLS connections.
@@ -34,7 +34,7 @@ pub struct TlsListener {
 }
 
 impl TlsListener {
-    /// Shows this certificate on all connections. To be called where tasks can be started.
+    /// Uses this certificate for all connections. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// If the files can't be used.
@@ -54,7 +54,7 @@ impl Listener for TlsListener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         match self.connections.recv().await {
             Some(connection) => connection,
-            // The task ends only with this.
+            // The task that sends connections ends only with this listener.
             None => std::future::pending().await,
         }
     }
@@ -98,12 +98,12 @@ async fn accept(
         };
         let (acceptor, accepted) = (acceptor.clone(), accepted.clone());
         tokio::spawn(async move {
-            // Its place is its own until somebody serves it: those that nobody serves are bounded too.
+            // The place is held until the connection is passed on, so that waiting connections are limited, too.
             let _place = place;
             let handshake = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
             match handshake {
                 Ok(Ok(stream)) => {
-                    // Nobody takes it any more when the server stops, or while too many are served.
+                    // While the server stops, or serves too many connections, there is no receiver.
                     let _ = accepted.send_timeout((stream, address), HANDSHAKE).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%address, %error, "a TLS handshake failed"),

@@ -66,13 +66,13 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/bootstrap/claims/{endpoint}", delete(bootstrap::forget))
         .route("/api/v1/bootstrap/claims/{endpoint}/accept", post(bootstrap::accept))
         .layer(middleware::from_fn(conditional::answer))
-        // Beside the layer: an event stream has no end that a tag could be made of.
+        // Outside of the layer: an event stream doesn't end, so it can't have an entity tag.
         .route("/api/v1/events", get(events::stream))
 }
 
 type Answer<T> = Result<Json<T>, Problem>;
 
-/// Who sent a request. While there is no sign-in: whoever uses this machine.
+/// The author of a request. While there is no sign-in, it is the local user.
 pub(crate) struct Author(pub(crate) Principal);
 
 impl<S: Send + Sync> FromRequestParts<S> for Author {
@@ -113,7 +113,7 @@ impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> FromRequestParts<S> f
     }
 }
 
-/// A JSON body whose errors are problem documents, in words of the interface.
+/// A JSON body whose errors are problem documents with the names of the interface.
 struct JsonBody<T>(T);
 
 impl<T: DeserializeOwned + 'static, S: Send + Sync> axum::extract::FromRequest<S> for JsonBody<T> {
@@ -123,7 +123,7 @@ impl<T: DeserializeOwned + 'static, S: Send + Sync> axum::extract::FromRequest<S
         check_type(request.headers(), "application/json")?;
         let bytes = request.extract::<Bytes, _>().await;
         let bytes = bytes.map_err(|error| not_taken(error.status(), error.body_text()))?;
-        // It may hold a key.
+        // It may contain a key.
         let bytes = Zeroizing::new(Vec::from(bytes));
         json_words::parse(&bytes).map(Self).map_err(|fault| Problem::bad_request(fault.to_string()))
     }
@@ -158,8 +158,8 @@ async fn raw(request: axum::extract::Request) -> Result<Bytes, Problem> {
     bytes.map_err(|error| not_taken(error.status(), error.body_text()))
 }
 
-/// A body of another type is refused: it is a slip, or a form of another site's page, which can send a few types without asking (the
-/// Fetch standard calls those requests simple).
+/// Refuses a body of another type. It is a mistake, or a form of another site's page: pages may send some types without a preflight
+/// request (CORS-safelisted types in the Fetch standard).
 fn check_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
     let told = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = told.split(';').next().unwrap_or_default().trim();
@@ -204,7 +204,7 @@ fn not_saved(error: journal::NotSaved) -> Problem {
     }
 }
 
-/// What would have to wait for the store is refused while that fails.
+/// Refuses a request that needs the store while the store fails.
 fn check_store(app: &App) -> Result<(), Problem> {
     app.check_store().map_err(not_saved)
 }

@@ -1,19 +1,18 @@
-//! LwM2M (versions 1.0, 1.1 and 1.2) as data: what is said between device and server, without saying it.
+//! The data of LwM2M 1.0, 1.1 and 1.2: paths, values, payloads and requests, without sending or receiving them.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`path`] | where a value lives: `/3/0/9` |
-//! | [`value`] | what a value is: text, number, time, link … |
+//! | [`path`] | paths of values: `/3/0/9` |
+//! | [`value`] | values: text, number, time, link … |
 //! | [`mod@format`] | payloads, both directions: plain text, TLV, SenML, CBOR … |
 //! | [`link`] | CoRE link lists of Register, Update and Discover |
 //! | [`attributes`] | notification attributes: `pmin`, `gt` … |
 //! | [`operation`] | every request and response, to and from CoAP codes and options |
-//! | [`text`] | foreign text made harmless to show |
-//! | `model` | what the objects and their resources are (feature `alloc`) |
+//! | [`text`] | escaping text from devices before it is shown |
+//! | `model` | definitions of objects and resources (feature `alloc`) |
 //!
-//! Nothing here knows sockets, clocks, tokens or retransmission, and nothing but the registry of `model` needs an
-//! allocator: decoders borrow from the payload, encoders write into the caller's buffer. Every parser takes bytes from
-//! strangers, so every parser is bounded and none can panic.
+//! The crate has no sockets, clocks, tokens or retransmission. Only the registry in `model` needs an allocator: decoders borrow from the
+//! payload, and encoders write into the caller's buffer. The parsers read untrusted input, so they are bounded and can't panic.
 //!
 //! # Example
 //! A server reads the battery level of a device, and the device answers:

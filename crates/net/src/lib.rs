@@ -1,7 +1,8 @@
-//! The shell around the engines: sockets, threads and clocks. No protocol logic.
+//! The sockets, threads and clocks that run the engines. No protocol logic.
 //!
-//! [`shard`] runs one server shard in a thread of its own, [`bootstrap`] the bootstrap server; [`secure`] puts DTLS between a socket
-//! and its engine; [`supervision`] sees to it that no thread ends in silence; [`udp`] moves datagrams in batches; [`clock`] turns the system's time into the engines'.
+//! [`shard`] runs a server shard in a thread, [`bootstrap`] the bootstrap server. [`secure`] puts DTLS between a socket and its engine.
+//! [`supervision`] reports a thread that fails. [`udp`] sends and receives datagrams in batches. [`clock`] converts the system's time to the
+//! time of the engines.
 
 pub mod bootstrap;
 pub mod directory;

@@ -1,14 +1,14 @@
 //! Firmware over the air for ESP32-class devices: from the first byte of a download to the confirmed image.
 //!
-//! The formats are the ESP32's own ([`partition`], [`otadata`], [`image`]); what ESP-IDF leaves to good luck is kept in
-//! a small log of facts ([`ledger`]) that no power cut can tear. The way of an update:
+//! The formats are those of the ESP32 ([`partition`], [`otadata`], [`image`]). State that ESP-IDF can't save safely against a power cut is in a
+//! small append-only log ([`ledger`]). The steps of an update:
 //!
-//! 1. [`installer::Installer`] writes the download to the slot that is not running, resumes after a restart
-//!    ([`journal`]), re-reads the flash, checks image, rules and signature, and gives a [`installer::VerifiedImage`].
+//! 1. [`installer::Installer`] writes the download to the slot that is not running, and resumes after a restart ([`journal`]). At the end it reads the
+//!    flash back, checks the image, the version rules and the signature, and returns a [`installer::VerifiedImage`].
 //! 2. [`installer::VerifiedImage::activate`] makes it the next image to start.
-//! 3. [`boot::decide`] chooses what to start at every reset: it verifies the signature again, counts the trials of
-//!    an unconfirmed image, and goes back to a confirmed one when they are used up.
-//! 4. [`confirm::confirm`] keeps the running image and raises the security counter.
+//! 3. [`boot::decide`] chooses the image at every reset. It verifies the signature again, counts the trial boots of an unconfirmed image, and goes
+//!    back to a confirmed image when they are used up.
+//! 4. [`confirm::confirm`] confirms the running image and raises the security counter.
 //!
 //! ```
 //! use buoy_ota::{boot, confirm, device::Device, installer::{InstallError, Installer, Request, VerifiedImage}, slots::Slot};
@@ -21,7 +21,7 @@
 //!     Ok(decision.slot())
 //! }
 //!
-//! /// The download, from wherever it stands; `fetch` gives the package's bytes from an offset on.
+//! /// Starts or resumes the download; `fetch` returns the package's bytes from an offset on.
 //! fn download(
 //!     flash: &mut impl NorFlash,
 //!     device: &Device<'_>,
@@ -50,9 +50,9 @@
 //! }
 //! ```
 //!
-//! Nothing here knows a network, a clock or a chip: flash comes in as an [`embedded_storage::nor_flash::NorFlash`], and
-//! nothing on the device's side allocates. Feature `host` adds what a release needs on a developer's machine (keys,
-//! signing, building and inspecting images); feature `simflash` a NOR flash in memory whose power can be cut.
+//! The crate depends on no network, clock or chip. The flash is an [`embedded_storage::nor_flash::NorFlash`], and the code for devices doesn't allocate.
+//! The feature `host` adds functions for releases on a developer's machine (keys, signing, building and inspecting images). The feature `simflash` adds
+//! a NOR flash in memory that can simulate power cuts.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used))]

@@ -1,8 +1,8 @@
 //! The bootstrap server as a sans-IO engine (LwM2M Core 1.1, section 6.1, and 1.2's Bootstrap-Pack).
 //!
-//! A device asks (`POST /bs`), a [`BootstrapDirectory`] says what is to become of it, and a session writes the configuration:
-//! one request at a time, each with CoAP's repetitions and in as many blocks as it takes, up to Bootstrap-Finish. Nothing here
-//! outlives a restart: a device whose session breaks off asks again.
+//! A device sends a Bootstrap-Request (`POST /bs`), a [`BootstrapDirectory`] decides about it, and a session writes the configuration:
+//! one request at a time, each with CoAP's retransmissions and in as many blocks as needed, up to Bootstrap-Finish. Sessions are not
+//! saved: a device whose session is interrupted sends a new request.
 
 mod config;
 mod packs;
@@ -43,14 +43,13 @@ pub use config::{
 use packs::{Pack, Packs, Part, WaitingRequest};
 use session::{Next, Session};
 
-/// When a device that waits for a person's yes may ask again, in seconds.
+/// Max-Age of the refusal of a device that waits for an operator, in seconds: it may send a new request after that.
 const PENDING_SECONDS: u32 = 60;
 
 /// Bootstrap sessions of one port.
 ///
-/// The contract is that of [`Shard`](crate::Shard): every input is one call, after a batch of them [`BootstrapShard::flush`]
-/// puts out what is due, and when the time of [`BootstrapShard::next_deadline`] has come,
-/// [`BootstrapShard::handle_timeout`] is called.
+/// It is used like [`Shard`](crate::Shard): each input is a call; after a batch of inputs [`BootstrapShard::flush`] writes the
+/// datagrams that are due; at the time of [`BootstrapShard::next_deadline`] call [`BootstrapShard::handle_timeout`].
 #[derive(Debug)]
 pub struct BootstrapShard {
     limits: BootstrapLimits,
@@ -103,13 +102,13 @@ impl Default for BootstrapLimits {
 /// A device that wants to be configured.
 #[derive(Clone, Copy, Debug)]
 pub struct BootstrapRequest<'a> {
-    /// Its name as it says it. Over DTLS the identity decides, and this may be missing.
+    /// The endpoint name in its request. Over DTLS the identity determines the name, and this may be missing.
     pub endpoint: Option<&'a str>,
-    /// Where it is.
+    /// Its peer.
     pub peer: Peer,
 }
 
-/// What becomes of a device that asks.
+/// The decision about a Bootstrap-Request.
 #[derive(Clone, Debug)]
 pub enum BootstrapVerdict {
     /// It gets this configuration.
@@ -119,24 +118,24 @@ pub enum BootstrapVerdict {
         /// What it is configured with; [`BootstrapConfig::check`] has passed it.
         config: Arc<BootstrapConfig>,
     },
-    /// It gets a configuration that is yet to be made, as the keys in it are. That is asked for in [`BootstrapOutbox::to_prepare`] as soon as the
-    /// device has proved where it is: keys are made, and saved, for nobody who only claims an address.
+    /// It gets a configuration that has to be made first, because its keys do not exist yet. The endpoint appears in
+    /// [`BootstrapOutbox::to_prepare`] as soon as the device's address is verified: for an unverified address no keys are made and saved.
     Prepare {
         /// Its name.
         endpoint: Arc<str>,
     },
-    /// A person has to say yes first; the device asks again.
+    /// An operator has to accept the device first; the device sends a new request later.
     Pending,
     /// It gets nothing, for this reason.
     Refused(Cow<'static, str>),
 }
 
-/// Who knows which device gets which configuration.
+/// Decides which device gets which configuration.
 pub trait BootstrapDirectory {
     /// Decides about a device. It may be asked about the same one several times.
     fn look_up(&mut self, request: &BootstrapRequest<'_>) -> BootstrapVerdict;
 
-    /// The most bytes of a message that a peer takes at once: as many as there are, unless its DTLS session says less.
+    /// The longest message that a peer accepts, in bytes: unlimited unless its DTLS session has a limit.
     fn longest_message(&self, _: Peer) -> usize {
         usize::MAX
     }
@@ -155,32 +154,32 @@ pub enum BootstrapEvent {
     Started {
         /// The device.
         endpoint: Arc<str>,
-        /// Where it is.
+        /// Its peer.
         peer: Peer,
     },
-    /// A device did what it was asked, or passed over what may be.
+    /// A device executed a step, or refused one that is optional.
     StepDone {
         /// The device.
         endpoint: Arc<str>,
-        /// As in `Bootstrap-Write /0/1`.
+        /// The step, for example `Bootstrap-Write /0/1`.
         step: Box<str>,
-        /// With which code it answered.
+        /// The code of its answer.
         code: Code,
-        /// What it said: links for Discover, values for Read.
+        /// The payload of its answer: links for Discover, values for Read.
         payload: Box<[u8]>,
     },
     /// A device has accepted its configuration.
     Finished {
         /// The device.
         endpoint: Arc<str>,
-        /// Where it is.
+        /// Its peer.
         peer: Peer,
     },
     /// A session ended before that; the device keeps the configuration that it had.
     Failed {
         /// The device.
         endpoint: Arc<str>,
-        /// Where it is.
+        /// Its peer.
         peer: Peer,
         /// At which step.
         step: Box<str>,
@@ -191,21 +190,21 @@ pub enum BootstrapEvent {
     PackSent {
         /// The device.
         endpoint: Arc<str>,
-        /// Where it is.
+        /// Its peer.
         peer: Peer,
     },
-    /// A device waits for a person's yes.
+    /// A device waits for an operator.
     Pending {
-        /// The device, as it calls itself.
+        /// The endpoint name in its request.
         endpoint: Option<Box<str>>,
-        /// Where it is.
+        /// Its peer.
         peer: Peer,
     },
     /// A request was refused.
     Refused {
-        /// The device, as it calls itself.
+        /// The endpoint name in its request.
         endpoint: Option<Box<str>>,
-        /// Where it is.
+        /// Its peer.
         peer: Peer,
         /// With which code.
         code: Code,
@@ -222,34 +221,34 @@ pub enum BootstrapFailure {
     DeviceRefused {
         /// With which code.
         code: Code,
-        /// In its words, which may be none.
+        /// Its diagnostic payload, which may be empty.
         words: Box<str>,
     },
     /// The exchange failed.
     Exchange(Failure),
     /// The session took too long.
     TooSlow,
-    /// The device began anew.
+    /// The device sent a new Bootstrap-Request.
     DeviceRestarted,
-    /// The session was called off.
+    /// The session was cancelled.
     Cancelled,
     /// The configuration can't be sent.
     Config(ConfigProblem),
     /// The configuration could not be made, for this reason.
     NotPrepared(Cow<'static, str>),
-    /// The device's list of its accounts doesn't say which is the one of this bootstrap server, so that no other can be written
-    /// without the danger of taking its place. Nothing was changed.
+    /// The device's list of its accounts does not show which one is the account of this bootstrap server. Writing another account could
+    /// replace it, so nothing was changed.
     NoAccount,
 }
 
-/// What a bootstrap port wants done: datagrams to send, events to tell.
+/// The effects of a bootstrap port: datagrams to send, events to publish.
 #[derive(Debug, Default)]
 pub struct BootstrapOutbox {
     datagrams: Outbox,
-    /// To be told.
+    /// Events to publish.
     pub events: Vec<BootstrapEvent>,
-    /// Endpoints whose configurations are to be made, and where they are; each is answered by [`BootstrapShard::prepared`]. A device that
-    /// began anew meanwhile is named again, and needs no second answer.
+    /// Endpoints whose configurations have to be made, with their peers; [`BootstrapShard::prepared`] delivers each. If a device sends a new request
+    /// meanwhile, it is listed again and needs no second delivery.
     pub to_prepare: Vec<(Arc<str>, Peer)>,
 }
 
@@ -270,7 +269,7 @@ impl BootstrapOutbox {
         self.datagrams.is_empty() && self.events.is_empty() && self.to_prepare.is_empty()
     }
 
-    /// Forgets everything but the memory.
+    /// Removes everything, but keeps the allocated memory.
     pub fn clear(&mut self) {
         self.datagrams.clear();
         self.events.clear();
@@ -289,12 +288,12 @@ struct Refusal<'a> {
     endpoint: Option<&'a str>,
     code: Code,
     reason: Cow<'static, str>,
-    /// Whether it is refused for now alone.
+    /// Whether it is refused only for now.
     is_pending: bool,
 }
 
 impl BootstrapShard {
-    /// A bootstrap port without sessions. `seed` feeds every token and message id that it makes.
+    /// A bootstrap port without sessions. All its tokens and message ids are derived from `seed`.
     #[must_use]
     pub fn new(limits: BootstrapLimits, seed: [u8; 32]) -> Self {
         let mut rng = ChaCha12Rng::from_seed(seed);
@@ -316,13 +315,13 @@ impl BootstrapShard {
         }
     }
 
-    /// How many sessions go on.
+    /// The number of open sessions.
     #[must_use]
     pub fn len(&self) -> usize {
         self.sessions.len()
     }
 
-    /// Whether no session goes on.
+    /// Whether no session is open.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
@@ -349,7 +348,7 @@ impl BootstrapShard {
             Received::Response { tag, message, answer } => {
                 outbox.datagrams.send(peer, answer);
                 match ping::target(tag) {
-                    // Some devices take a ping for a request, and refuse it.
+                    // Some devices answer a ping as if it were a request, with an error.
                     Some(id) => self.ping_answered(now, id, outbox),
                     None => self.answered(now, tag, &message, outbox),
                 }
@@ -366,7 +365,7 @@ impl BootstrapShard {
         }
     }
 
-    /// Sends what is due. To be called after each batch of inputs.
+    /// Writes the datagrams that are due. To be called after each batch of inputs.
     pub fn flush(&mut self, now: Instant, outbox: &mut BootstrapOutbox) {
         loop {
             let timed_out = match self.coap.poll(now) {
@@ -375,7 +374,7 @@ impl BootstrapShard {
                     let length = outbox.datagrams.write(datagram);
                     let id = self.by_peer.get(&peer);
                     let session = id.and_then(|id| self.sessions.get_mut(id));
-                    // An address that is only claimed gets three times what came from it, repetitions included.
+                    // An unverified address gets at most three times the bytes that came from it, retransmissions included.
                     if session.is_none_or(|session| session.proof.spend(length)) {
                         outbox.datagrams.send(peer, length);
                     }
@@ -387,7 +386,7 @@ impl BootstrapShard {
         }
     }
 
-    /// Does what the time has made due, and what [`BootstrapShard::flush`] does.
+    /// Handles expired timers, then does what [`BootstrapShard::flush`] does.
     pub fn handle_timeout(&mut self, now: Instant, outbox: &mut BootstrapOutbox) {
         while let Some((_, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
             self.fail(now, id, BootstrapFailure::TooSlow, outbox);
@@ -396,14 +395,14 @@ impl BootstrapShard {
         self.flush(now, outbox);
     }
 
-    /// When [`BootstrapShard::handle_timeout`] has something to do next.
+    /// When [`BootstrapShard::handle_timeout`] has to be called next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let session = self.deadlines.first().map(|(at, _)| *at);
         [self.coap.next_deadline(), session, self.packs.next_deadline()].into_iter().flatten().min()
     }
 
-    /// Calls the session of a device off, because its configuration is another now.
+    /// Cancels the session of a device, because its configuration has changed.
     pub fn cancel(&mut self, now: Instant, endpoint: &str, outbox: &mut BootstrapOutbox) {
         self.packs.forget(endpoint);
         if let Some(id) = self.by_endpoint.get(endpoint).copied() {
@@ -475,7 +474,7 @@ impl BootstrapShard {
         directory: &mut impl BootstrapDirectory,
     ) -> Result<Granted, Refusal<'a>> {
         let peer = request.peer;
-        // A name that a session proves is compared with this one, and was typed by an operator.
+        // A name that a session proves was entered by an operator, and is compared with this one.
         if peer.session.is_none()
             && let Some(flaw) = endpoint.and_then(name::flaw)
         {
@@ -494,7 +493,7 @@ impl BootstrapShard {
         }
     }
 
-    /// Takes a Bootstrap-Request: answers it, and then writes the configuration.
+    /// Handles a Bootstrap-Request: answers it, and then writes the configuration.
     fn begin<'a>(
         &mut self,
         now: Instant,
@@ -504,7 +503,7 @@ impl BootstrapShard {
         directory: &mut impl BootstrapDirectory,
         outbox: &mut BootstrapOutbox,
     ) -> Result<(), Refusal<'a>> {
-        // A device that says nothing of formats may be one of LwM2M 1.0, whose only common format is TLV.
+        // A device that names no format may be one of LwM2M 1.0, whose only common format is TLV.
         let format = preferred.unwrap_or(ContentFormat::TLV);
         if !is_writable(format) {
             let words = "a configuration can't be written in the format that `pct` asks for";
@@ -580,7 +579,7 @@ impl BootstrapShard {
         request.peer.session.is_some() || echo.is_some_and(|echo| self.echo.proves(now, request.peer, echo))
     }
 
-    /// The device is where it claims to be: what was too large to be sent on its word follows.
+    /// The device's address is verified: sends what was too large for an unverified address.
     fn ping_answered(&mut self, now: Instant, id: u64, outbox: &mut BootstrapOutbox) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.proof = Proof::Proved;
@@ -683,7 +682,7 @@ impl BootstrapShard {
                 "a Bootstrap-Pack is in SenML or LwM2M CBOR",
             ));
         }
-        // Keys are made, and kilobytes sent, for nobody who only claims an address (RFC 9175 section 2.3).
+        // For an unverified address no keys are made and no kilobytes sent (RFC 9175 section 2.3).
         if !self.is_proved(now, request) {
             let value = self.echo.value(now, request.peer);
             self.reply(request, outbox, |writer| {
@@ -696,7 +695,7 @@ impl BootstrapShard {
         let asked = block_option(&request.message, OptionNumber::BLOCK2).map_err(bad_block)?;
         let is_first = asked.is_none_or(|block| block.offset() == 0);
         let blocks = self.blocks_for(request.peer, directory);
-        // The same for all blocks, so that keys are made once.
+        // All blocks are cut from the same pack, so that keys are made once.
         let begun = self.packs.get(request.peer, format).filter(|_| !is_first);
         let pack = match begun {
             Some(pack) => pack,
@@ -736,7 +735,7 @@ impl BootstrapShard {
         }
     }
 
-    /// Has the configuration made for a request of a pack, which is answered when that is done (RFC 7252 section 5.2.2).
+    /// Requests the configuration for a Bootstrap-Pack-Request, which is answered when it has been made (RFC 7252 section 5.2.2).
     fn prepare_pack(
         &mut self,
         request: &Request<'_, Peer>,
@@ -749,7 +748,7 @@ impl BootstrapShard {
         self.packs.wait(waiting, self.limits.max_sessions);
     }
 
-    /// Answers a request of a pack that waited for its configuration.
+    /// Answers a Bootstrap-Pack-Request that waited for its configuration.
     fn answer_waiting(
         &mut self,
         now: Instant,
@@ -808,11 +807,11 @@ impl BootstrapShard {
         let (purpose, delivery) = (Purpose::Response, Delivery::Confirmable);
         let message_id = self.message_ids.next_id();
         let outgoing = Outgoing { peer, purpose, delivery, code, token, message_id, tag };
-        // One that can't be sent is lost, as one that the network loses: the device asks again.
+        // A response that can't be sent is like one that the network loses: the device repeats its request.
         let _ = self.coap.send(now, &mut self.rng, outgoing, write);
     }
 
-    /// Refuses a request, and tells it. The reason goes along, unless it would make the answer much larger than the request.
+    /// Refuses a request and publishes that. The answer contains the reason, unless this makes it much larger than the request.
     fn refuse(&mut self, request: &Request<'_, Peer>, refusal: Refusal<'_>, outbox: &mut BootstrapOutbox) {
         let Refusal { endpoint, code, reason, is_pending } = refusal;
         let budget = 3 * request.message.datagram().len();

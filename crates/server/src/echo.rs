@@ -1,6 +1,6 @@
-//! Proof that a peer receives what is sent to its address (RFC 9175): a value that only the peer at that address was shown.
+//! Echo values (RFC 9175), which prove that a peer receives what is sent to its address: the value was sent only to that address.
 //!
-//! Nothing is kept for the peer: the value is a keyed hash of the address and of the current period.
+//! No state is stored for the peer: the value is a keyed hash of the address and of the current period.
 
 use std::hash::{Hash, Hasher};
 
@@ -10,7 +10,7 @@ use siphasher::sip::SipHasher24;
 
 use crate::peer::Peer;
 
-/// A value is good for one to two of these.
+/// A value is valid for one to two of these.
 const PERIOD_MILLIS: u64 = 60_000;
 
 #[derive(Debug)]
@@ -23,12 +23,12 @@ impl EchoKey {
         Self(key)
     }
 
-    /// The value to show to `peer`.
+    /// The value to send to `peer`.
     pub(crate) fn value(&self, now: Instant, peer: Peer) -> [u8; 8] {
         self.value_of(now.as_millis() / PERIOD_MILLIS, peer)
     }
 
-    /// Whether `value` is one that was lately shown to `peer`.
+    /// Whether `value` was recently sent to `peer`.
     pub(crate) fn proves(&self, now: Instant, peer: Peer, value: &[u8]) -> bool {
         let period = now.as_millis() / PERIOD_MILLIS;
         value == self.value_of(period, peer) || value == self.value_of(period.saturating_sub(1), peer)

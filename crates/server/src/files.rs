@@ -1,8 +1,8 @@
-//! Bodies that the server hands out and pushes: firmware images above all. Shared, never copied per device.
+//! Bodies that the server serves and pushes, mainly firmware images. They are shared and not copied for each device.
 
 use std::sync::Arc;
 
-/// Bytes that many transfers read at once: a memory map, a static slice, a vector.
+/// Bytes that many transfers read concurrently: a memory map, a static slice, a vector.
 #[derive(Clone)]
 pub struct Body(Arc<dyn AsRef<[u8]> + Send + Sync>);
 

@@ -1,10 +1,9 @@
 //! The LwM2M server as a sans-IO engine.
 //!
-//! A [`Shard`] keeps a part of the fleet: who is registered, what was asked of them, what they are observed for. It knows no
-//! sockets, no threads and no clock. Datagrams and the time go in; an [`Outbox`] takes what is to be saved, sent and told.
+//! A [`Shard`] manages a part of the devices: their registrations, operations and observations. It uses no sockets, threads or clocks. Datagrams
+//! and the time go in; an [`Outbox`] gets the changes to save, the datagrams to send and the events to publish.
 //!
-//! One rule binds the shell: what the [`Outbox`] lists as changes is durable *before* its datagrams leave and before its
-//! events are told to anybody.
+//! The caller has one obligation: the changes of an [`Outbox`] must be durable *before* its datagrams are sent and its events are published.
 #![forbid(unsafe_code)]
 
 mod bootstrap;

@@ -1,11 +1,11 @@
-//! Endpoint names that are what they look like.
+//! Checks of endpoint names that are not authenticated.
 
 use buoy_lwm2m::text::is_harmless;
 
-/// Why a name that a device gave itself is not taken; `None` if it is.
+/// Why a name in a device's request is refused; `None` if it is accepted.
 ///
-/// An operator tells devices apart by eye, and scripts compare names byte by byte: a name that looks like another one, or like none,
-/// serves those alone who want to be taken for somebody else. Names that credentials prove were typed by an operator.
+/// Operators distinguish devices by how their names look, and scripts by their bytes. So a name that looks like another name, or like
+/// no name, is only useful for impersonation. Names that credentials prove were entered by an operator and are not checked here.
 pub(crate) fn flaw(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         Some("the query ep (endpoint name) is missing or empty")

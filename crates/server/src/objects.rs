@@ -1,4 +1,4 @@
-//! The object list of a device (LwM2M Core 1.1 section 6.2.1), read once for all devices that have the same.
+//! The object list of a device (LwM2M Core 1.1 section 6.2.1). Devices with the same list share one parsed copy.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use buoy_lwm2m::link::{LinkError, Links, ObjectLinks};
 use buoy_lwm2m::operation::ObjectVersion;
 use buoy_lwm2m::path::Path;
 
-/// What a device says that it has: objects and instances, their versions, where they lie, and the content formats that it speaks.
+/// The object list of a Register or Update: objects and instances, their versions, the root path, and the supported content formats.
 #[derive(Clone, Debug)]
 pub struct ObjectList {
     text: Box<str>,
@@ -19,17 +19,17 @@ pub struct ObjectList {
 }
 
 impl ObjectList {
-    /// Reads the payload of a Register or Update.
+    /// Parses the payload of a Register or Update.
     ///
     /// # Errors
     /// [`LinkError`] if it is no list of links in CoRE link format.
     pub fn parse(text: &str) -> Result<Self, LinkError> {
         Links::of_text(text).try_for_each(|link| link.map(drop))?;
         let mut list = Self { text: text.into(), ..Self::default() };
-        // Of a list with two roots only the text counts.
+        // A list with two roots is invalid; only its text is stored.
         if let Ok(links) = ObjectLinks::parse(text.as_bytes()) {
             list.root = links.root().into();
-            // What is named twice is there once; the version may stand at either.
+            // An object may be listed twice; either entry may have the version.
             let mut entries = BTreeMap::<Path, (usize, Option<ObjectVersion>)>::new();
             for (place, entry) in links.iter().enumerate() {
                 let (_, version) = entries.entry(entry.path).or_insert((place, None));
@@ -43,13 +43,13 @@ impl ObjectList {
         Ok(list)
     }
 
-    /// As the device sent it.
+    /// The text that the device sent.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Where the device has its objects; `/` unless it says otherwise.
+    /// The path under which the device has its objects; `/` by default.
     #[must_use]
     pub fn root(&self) -> &str {
         &self.root
@@ -60,13 +60,13 @@ impl ObjectList {
         self.entries.iter().map(|(path, _)| *path)
     }
 
-    /// Whether the device said that it has an object, or an instance of it. Of a list that makes no sense nothing is known.
+    /// Whether the list contains an object or an instance of it. An invalid list contains nothing.
     #[must_use]
     pub fn may_have(&self, object: u16) -> bool {
         self.entries.is_empty() || self.paths().any(|path| path.object_id() == Some(object))
     }
 
-    /// The version of an object, if the device says one.
+    /// The version of an object, if the list has it.
     #[must_use]
     pub fn version(&self, object: u16) -> Option<ObjectVersion> {
         self.entries
@@ -75,7 +75,7 @@ impl ObjectList {
             .find_map(|(_, version)| *version)
     }
 
-    /// The content formats that the device says it speaks; none if it doesn't say.
+    /// The content formats in the list; empty if it names none.
     #[must_use]
     pub fn content_formats(&self) -> &[ContentFormat] {
         &self.formats
@@ -83,7 +83,7 @@ impl ObjectList {
 }
 
 impl Default for ObjectList {
-    /// The list of a device that has nothing.
+    /// The empty list.
     fn default() -> Self {
         Self { text: "".into(), root: "/".into(), entries: Box::default(), formats: Box::default() }
     }
@@ -103,7 +103,7 @@ impl Hash for ObjectList {
     }
 }
 
-/// A list is known by its text.
+/// Lists are compared and looked up by their text.
 impl Borrow<str> for ObjectList {
     fn borrow(&self) -> &str {
         &self.text

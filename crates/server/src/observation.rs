@@ -1,4 +1,4 @@
-//! What a device was asked to report by itself (RFC 7641; LwM2M Core 1.1 section 6.4).
+//! Observations of a device (RFC 7641; LwM2M Core 1.1 section 6.4).
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operation::Downlink;
 
-/// The name of an observation: the token of its notifications, which only the device knows besides us.
+/// The id of an observation. It is also the token of its notifications, which only the device and the server know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObservationId(pub u64);
 
@@ -33,13 +33,13 @@ pub(crate) struct Observation {
 /// Whether the device knows of an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Standing {
-    /// It has taken it up.
+    /// It has accepted it.
     TakenUp,
-    /// It registered anew since, which ends all observations, and is to be asked again.
+    /// It registered again since, which ends all observations. The server has to send the request again.
     ToResume,
 }
 
-/// An observation as it lies in its registration's record.
+/// An observation in its registration's record.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ObservationRecord {
     id: ObservationId,
@@ -81,7 +81,7 @@ impl Observation {
     }
 }
 
-/// An observation as the outside sees it.
+/// A copy of an observation for users of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservationView {
     /// Its name.

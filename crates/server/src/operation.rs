@@ -1,4 +1,4 @@
-//! What is asked of a device, what became of it, and how both are kept while the device sleeps.
+//! Requests to devices, their outcomes, and their records in the store.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::Body;
 use crate::observation::ObservationId;
 
-/// The name of an operation; the owner of the engine chooses it, and names grow.
+/// The id of an operation. The caller of the engine chooses it; ids grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OperationId(pub u64);
 
@@ -29,26 +29,26 @@ pub struct Submission {
     pub request: Downlink,
     /// What the response starts or ends.
     pub intent: Intent,
-    /// When it is too late.
+    /// When it fails as expired.
     pub deadline: Instant,
-    /// Whether it outlives a restart.
+    /// Whether it survives a restart.
     pub durability: Durability,
 }
 
-/// Whether an operation outlives a restart of the server and a time-out of the device.
+/// Whether an operation survives a restart of the server and a time-out of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Somebody waits for the answer: it fails when the device does not answer, unless the device sleeps.
+    /// A caller waits for the answer: it fails when the device does not answer, unless the device sleeps.
     Transient,
-    /// Kept in memory, and tried at every contact of the device before the deadline. Whoever asked asks again after a restart.
+    /// Stored in memory, and sent again at each contact of the device before the deadline. After a restart the caller has to submit it again.
     Patient,
-    /// As patient; and a record of how it ended is in the store. For what can be asked again without harm.
+    /// Like patient; and the store gets a record of how it ended. For requests that can be repeated without harm.
     Recorded,
     /// A record in the store, delivered whenever the device can be reached before the deadline.
     Durable,
 }
 
-/// What a successful response means beyond its content.
+/// The effect of a successful response, besides its content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Intent {
     /// Nothing.
@@ -76,19 +76,19 @@ pub struct Downlink {
     pub payload: Body,
 }
 
-/// How an operation ended well, or at least with an answer.
+/// The outcome of an operation that the device answered.
 pub type Outcome = Reply;
 
 /// A device's answer, whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The response code, be it success or the device's error.
+    /// The response code, which may be an error.
     pub code: Code,
     /// How the payload is encoded.
     pub format: Option<ContentFormat>,
     /// Location-Path, as in "3303/5".
     pub location: String,
-    /// Whether the device took up the observation.
+    /// The observation, if the device accepted it.
     pub observing: Option<ObservationId>,
     /// The payload.
     pub payload: Vec<u8>,
@@ -110,11 +110,11 @@ pub enum Failure {
     Cancelled,
     /// The device left while the operation was under way.
     Deregistered,
-    /// The server was restarted while the device may have been carrying it out; to repeat it unasked could do harm.
+    /// The server was restarted while the device may have been executing it; an automatic repetition could do harm.
     Interrupted,
-    /// Too many operations wait for this device, or in all.
+    /// Too many operations wait for this device, or in total.
     TooManyOperations,
-    /// The device's block-wise transfer went wrong.
+    /// The device's block-wise transfer failed.
     BadTransfer,
     /// The request doesn't fit a message.
     RequestTooLarge,
@@ -150,7 +150,7 @@ impl From<BadBlock> for Failure {
     }
 }
 
-/// Where an operation is.
+/// The state of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OperationState {
     /// It waits for the device.
@@ -167,14 +167,14 @@ pub enum OperationState {
     Cancelled,
 }
 
-/// A durable operation as it lies in the store.
+/// The record of an operation in the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OperationRecord {
     /// Its name.
     pub id: OperationId,
     /// The device.
     pub endpoint: Arc<str>,
-    /// Where it is.
+    /// Its state.
     pub state: OperationState,
     /// Milliseconds since the epoch.
     pub created_at: u64,
@@ -223,7 +223,7 @@ impl AnswerRecord {
 }
 
 impl Downlink {
-    /// A typed request, for a device that has put its objects under `root`; usually that is `/`.
+    /// A typed request, for a device that has its objects under `root`, usually `/`.
     #[must_use]
     pub fn of(request: &operation::Downlink<'_>, root: &str) -> Self {
         let options = request.options_under(root).map(|(number, value)| (number, Box::from(&*value)));
@@ -258,7 +258,7 @@ impl Downlink {
             .collect()
     }
 
-    /// Whether a device may safely be sent it twice: everything but Create and Execute.
+    /// Whether it can be sent twice without harm: everything except Create and Execute.
     #[must_use]
     pub fn is_idempotent(&self) -> bool {
         match self.code {
@@ -268,7 +268,7 @@ impl Downlink {
         }
     }
 
-    /// A POST below an object that says how its values are written is a Write (LwM2M Core 1.1 section 6.3.3).
+    /// A POST below an object that has a Content-Format is a Write (LwM2M Core 1.1 section 6.3.3).
     fn is_partial_update(&self) -> bool {
         let is_id = |segment: &&[u8]| segment.iter().all(u8::is_ascii_digit);
         let ids = self.values(OptionNumber::URI_PATH).filter(is_id).count();

@@ -1,6 +1,6 @@
-//! What the engine wants done: records to save, datagrams to send, events to tell.
+//! The effects of an engine: records to save, datagrams to send, events to publish.
 //!
-//! The memory is kept from batch to batch, so a steady stream of messages allocates nothing here.
+//! The memory is reused from batch to batch, so a steady stream of messages allocates nothing here.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::registration::{RegistrationKey, RegistrationNotice};
 
 /// The largest datagram that the engine writes.
 pub(crate) const MTU: usize = 1280;
-/// Room before and behind each datagram, so that a shell can put a DTLS record around it where it stands.
+/// Room before and behind each datagram, so that a shell can encrypt it in place as a DTLS record.
 const HEADROOM: usize = 64;
 const TAILROOM: usize = 32;
 
@@ -29,17 +29,17 @@ pub struct Outbox {
     used: usize,
     datagrams: Vec<(Peer, Range<usize>)>,
     records: Vec<u8>,
-    /// Records of DTLS handshakes, ready to be sent before all datagrams; made by the shell.
+    /// Records of DTLS handshakes, to be sent before all datagrams; written by the shell.
     pub flights: Vec<(SocketAddr, Box<[u8]>)>,
-    /// To be made durable before anything else here leaves.
+    /// To be made durable before anything else in this outbox is sent or published.
     pub changes: Vec<Change>,
-    /// What the shell wants made durable together with the changes. The engine neither makes nor reads it.
+    /// Values of the shell that are made durable together with the changes. The engine neither writes nor reads them.
     pub companions: Vec<Companion>,
-    /// To be told once the changes are durable.
+    /// To be published once the changes are durable.
     pub events: Vec<Event>,
 }
 
-/// Something of the shell's that goes with an outbox.
+/// A value of the shell that accompanies an outbox.
 pub type Companion = Box<dyn std::any::Any + Send>;
 
 /// A change of durable state.
@@ -49,10 +49,10 @@ pub enum Change {
     PutRegistration {
         /// Its key; keys grow.
         key: RegistrationKey,
-        /// Where the record lies.
+        /// The place of the record.
         record: Range<usize>,
     },
-    /// Forget a registration.
+    /// Remove a registration.
     RemoveRegistration {
         /// Its key.
         key: RegistrationKey,
@@ -61,28 +61,28 @@ pub enum Change {
     PutOperation(Box<OperationRecord>),
     /// Save the values that a device reported.
     PutReport(Box<Report>),
-    /// Save a session, sealed; made by the shell, which has them.
+    /// Save a session, encrypted; added by the shell, which owns the sessions.
     PutSession {
-        /// Its name.
+        /// Its id.
         session: SessionId,
         /// The record.
         record: Box<[u8]>,
     },
-    /// Forget a session.
+    /// Remove a session.
     RemoveSession {
-        /// Its name.
+        /// Its id.
         session: SessionId,
     },
 }
 
-/// Values that a device reported by itself.
+/// Values that a device reported by a notification or a Send.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The device.
     pub endpoint: Arc<str>,
-    /// How the values came.
+    /// How the values were reported.
     pub source: ReportSource,
-    /// When they came, in milliseconds since the epoch.
+    /// When they arrived, in milliseconds since the epoch.
     pub received_at: u64,
     /// How the payload is encoded.
     pub format: ContentFormat,
@@ -91,7 +91,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The path that its payload is read below: that of an observation, or the root.
+    /// The base path of its payload: that of the observation, or the root.
     #[must_use]
     pub fn base(&self) -> Path {
         match &self.source {
@@ -102,8 +102,8 @@ impl Report {
         }
     }
 
-    /// What can be read of it, with the time at which each value held and whether it is the present one: the latest of its path,
-    /// wherever it stands. Nothing follows what can't be read.
+    /// The values that can be decoded, each with its time and whether it is the present value, which is the latest of its path
+    /// wherever it is in the payload. Decoding stops at the first error.
     #[must_use]
     pub fn items(&self) -> Vec<(Item<'_>, Moment)> {
         let Ok(items) = decode(self.format, self.base(), &self.payload) else { return Vec::new() };
@@ -113,7 +113,7 @@ impl Report {
     }
 }
 
-/// How reported values came.
+/// How values were reported.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReportSource {
     /// A notification of an observation of these paths.
@@ -132,7 +132,7 @@ pub enum ReportSource {
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A device registered. A registration that it replaced comes along.
+    /// A device registered.
     Registered {
         /// The registration.
         registration: RegistrationNotice,
@@ -148,11 +148,11 @@ pub enum Event {
     },
     /// A device deregistered.
     Deregistered(RegistrationNotice),
-    /// A registration ran out.
+    /// A registration expired.
     Expired(RegistrationNotice),
-    /// A device in queue mode is taken to be awake.
+    /// A device in queue mode is assumed to be awake.
     Awake(Arc<str>),
-    /// A device in queue mode is taken to sleep.
+    /// A device in queue mode is assumed to sleep.
     Sleeping(Arc<str>),
     /// An operation waits: for its device to wake, or behind others.
     OperationQueued {
@@ -176,7 +176,7 @@ pub enum Event {
         id: OperationId,
         /// The device.
         endpoint: Arc<str>,
-        /// On which path, as in "/3/0/9".
+        /// Its path, for example "/3/0/9".
         path: Box<str>,
         /// How.
         outcome: Result<Outcome, Failure>,
@@ -190,19 +190,19 @@ pub enum Event {
     },
     /// A device reported values.
     Reported(Report),
-    /// A device reported something that can't be read, from some place on or from the beginning. What can be read before it is told and
-    /// saved as [`Event::Reported`].
+    /// A device reported a payload of which a part, or all, can't be decoded. The values before the error are saved and published as
+    /// [`Event::Reported`].
     Unreadable {
         /// The device.
         endpoint: Arc<str>,
-        /// How it came.
+        /// How it was reported.
         source: ReportSource,
-        /// How it is encoded, as the device says.
+        /// The Content-Format of the payload.
         format: ContentFormat,
         /// What is wrong.
         reason: FormatError,
     },
-    /// A CoAP message went by, of a device that is traced.
+    /// A CoAP message from or to a device that is traced.
     Traced {
         /// The device.
         endpoint: Arc<str>,
@@ -215,22 +215,22 @@ pub enum Event {
     },
     /// A datagram belongs to another shard.
     Misdirected {
-        /// Which one; `None` if only asking all can tell.
+        /// Its number; `None` if every shard has to be asked.
         shard: Option<u8>,
         /// Who sent it.
         peer: Peer,
         /// The datagram.
         datagram: Box<[u8]>,
     },
-    /// A device speaks from an address now from which another one spoke, whose datagrams were passed to that shard: it is to be told, by
-    /// [`Shard::release_address`](crate::Shard::release_address).
+    /// A device now uses an address that a device of another shard used. The shell has to call
+    /// [`Shard::release_address`](crate::Shard::release_address) of that shard.
     AddressTaken {
         /// Which one.
         shard: u8,
         /// The address.
         peer: Peer,
     },
-    /// A registration has gone over to another session: its device is not at this one any more, which the shell is to end.
+    /// A registration has moved to another session. The shell has to end the session that it left.
     SessionLeft {
         /// Which one.
         session: SessionId,
@@ -267,13 +267,13 @@ impl Outbox {
         self.datagrams.is_empty() && self.flights.is_empty() && !self.has_changes() && self.events.is_empty()
     }
 
-    /// Whether something is to be made durable before the rest leaves.
+    /// Whether changes have to be made durable before the rest is sent and published.
     #[must_use]
     pub fn has_changes(&self) -> bool {
         !self.changes.is_empty() || !self.companions.is_empty()
     }
 
-    /// Forgets everything but the memory.
+    /// Removes everything, but keeps the allocated memory.
     pub fn clear(&mut self) {
         self.used = 0;
         self.datagrams.clear();
@@ -289,12 +289,12 @@ impl Outbox {
         self.datagrams.iter().map(|(peer, range)| (*peer, &self.bytes[range.clone()]))
     }
 
-    /// The datagrams again, each with its place among the bytes, which a shell may change: around each are [`Outbox::margins`].
+    /// The datagrams, each with its range in the bytes. A shell may change them; around each there is room of [`Outbox::margins`].
     pub fn datagrams_mut(&mut self) -> (&mut [(Peer, Range<usize>)], &mut [u8]) {
         (&mut self.datagrams, &mut self.bytes)
     }
 
-    /// The bytes before and behind each datagram that nobody else uses.
+    /// The unused bytes before and behind each datagram.
     #[must_use]
     pub const fn margins() -> (usize, usize) {
         (HEADROOM, TAILROOM)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where a datagram comes from or goes to.
 ///
-/// Two peers are the same if they speak over the same session, wherever that has moved, or from the same address without one.
+/// Two peers are equal if they have the same session, at any address, or if neither has a session and their addresses are equal.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
     /// The address.
@@ -18,13 +18,13 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A peer that speaks plain CoAP.
+    /// A peer that uses plain CoAP.
     #[must_use]
     pub const fn plain(address: SocketAddr) -> Self {
         Self { address, session: None }
     }
 
-    /// What tells peers apart: the address only where there is no session.
+    /// What identifies a peer: its session, or its address if it has none.
     const fn key(&self) -> Result<SessionId, SocketAddr> {
         match self.session {
             Some(session) => Ok(session),
@@ -47,7 +47,7 @@ impl Hash for Peer {
     }
 }
 
-/// The durable name of a DTLS session: it is never used again, and its lowest byte is the shard that made it.
+/// The durable id of a DTLS session. It is never reused, and its lowest byte is the shard that made the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionId(NonZeroU64);
 

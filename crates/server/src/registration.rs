@@ -1,4 +1,4 @@
-//! One device's registration (LwM2M Core 1.1 section 6.2): what is kept of it in memory, and as a durable record.
+//! The registration of a device (LwM2M Core 1.1 section 6.2), in memory and as a durable record.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -13,7 +13,7 @@ use crate::observation::{Observation, ObservationRecord, Standing};
 use crate::peer::{Peer, SessionId};
 use crate::wheel::Slot;
 
-/// The durable name of a registration: it grows with time, and its lowest byte is the shard.
+/// The durable key of a registration. It grows with time, and its lowest byte is the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RegistrationKey(pub u64);
 
@@ -72,26 +72,26 @@ pub(crate) struct Registration {
     pub(crate) peer: Peer,
     pub(crate) registered_at: Instant,
     pub(crate) last_contact: Instant,
-    /// When it was taken over from the store, whose times of last contact lag behind: the device may have been heard until
-    /// the server ended.
+    /// When it was loaded from the store. The time of last contact in the store may be too old: the server may have received
+    /// something from the device until it ended.
     pub(crate) restored_at: Instant,
     /// Seconds; 0 is for ever.
     pub(crate) lifetime: u32,
     pub(crate) message_ids: MessageIds,
     pub(crate) version: (u8, u8),
     pub(crate) queue_mode: bool,
-    /// Whether the address that it spoke from is its own.
+    /// Whether its address is verified.
     pub(crate) proof: Proof,
-    /// Whether nothing newer speaks from its peer's address. A registration that lost its address has none until its device is heard
-    /// again, and what waits for it must not go to the stranger who has it now.
+    /// Whether its peer's address belongs to it. If another device has sent from that address since, it has no address until its device
+    /// sends again, because waiting operations must not go to the other device.
     pub(crate) has_address: bool,
     /// The record in the store is older than the last contact.
     pub(crate) is_dirty: bool,
-    /// A device in queue mode that was not heard for a while.
+    /// A device in queue mode that has sent nothing for a while.
     pub(crate) asleep: bool,
-    /// Where its expiry is looked at.
+    /// The slot in which its expiry is checked.
     pub(crate) expiry_slot: Slot,
-    /// Where it is looked at whether the device sleeps.
+    /// The slot in which it is checked whether the device sleeps.
     pub(crate) nap_slot: Slot,
     /// The object list as the device sent it; devices of one model share one.
     pub(crate) objects: Arc<ObjectList>,
@@ -100,33 +100,33 @@ pub(crate) struct Registration {
     pub(crate) observations: Vec<Observation>,
 }
 
-/// Whether a device is known to receive what is sent to its address, which in plain CoAP anybody can write into a datagram.
+/// Whether a device's address is verified. In plain CoAP anybody can send a datagram with a forged source address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// A handshake proved it, or an answer to something that only a receiver at that address can know.
+    /// It is verified, by a handshake or by an answer that only a receiver at that address can give.
     Proved,
-    /// It is only claimed.
+    /// It is not verified.
     Claimed(Claim),
 }
 
-/// What a device may be sent that only claims its address.
+/// What may be sent to an address that is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
-    /// So many bytes, the messages' repetitions included: three times what came from there, less what was sent (RFC 9175 section 2.3).
+    /// The number of bytes that may be sent, retransmissions included: three times the received bytes, minus the sent ones (RFC 9175 section 2.3).
     pub(crate) allowance: u32,
-    /// The registration was answered at this very address: who knows its location receives there.
+    /// The answer to the Register went to this address: a sender that knows its location receives there.
     pub(crate) knows_location: bool,
-    /// A ping is under way that is to prove it.
+    /// A ping that verifies it is in progress.
     pub(crate) is_pinged: bool,
 }
 
 impl Claim {
-    /// Of an address from which so many bytes came.
+    /// For an address from which this many bytes were received.
     pub(crate) fn after(received: usize) -> Self {
         Self { allowance: thrice(received), knows_location: false, is_pinged: false }
     }
 
-    /// Whether a message of so many bytes may be sent.
+    /// Whether a message of this many bytes may be sent.
     pub(crate) const fn covers(self, length: usize) -> bool {
         length <= self.allowance as usize
     }
@@ -137,21 +137,21 @@ impl Proof {
         matches!(self, Self::Proved)
     }
 
-    /// Counts bytes that came.
+    /// Counts received bytes.
     pub(crate) fn earn(&mut self, received: usize) {
         if let Self::Claimed(claim) = self {
             claim.allowance = claim.allowance.saturating_add(thrice(received)).min(MOST_ALLOWED);
         }
     }
 
-    /// Counts the bytes of an answer, which is owed to whoever asked.
+    /// Counts the bytes of an answer, which is sent in any case.
     pub(crate) fn charge(&mut self, bytes: usize) {
         if let Self::Claimed(claim) = self {
             claim.allowance = claim.allowance.saturating_sub(saturated(bytes));
         }
     }
 
-    /// Counts bytes that are to be sent; says no if they are too many.
+    /// Counts bytes before they are sent; returns `false` if they exceed the allowance.
     pub(crate) fn spend(&mut self, bytes: usize) -> bool {
         match self {
             Self::Proved => true,
@@ -174,12 +174,12 @@ fn thrice(bytes: usize) -> u32 {
     saturated(bytes).saturating_mul(3).min(MOST_ALLOWED)
 }
 
-/// What is earned is not saved up for ever.
+/// The limit of the allowance.
 const MOST_ALLOWED: u32 = 1 << 14;
-/// What an unproved address may be sent after a restart, which forgets what was earned: a ping with its repetitions.
+/// The allowance after a restart, since it is not saved: enough for a ping with its retransmissions.
 const ALLOWED_AFTER_RESTART: u32 = 32;
 
-/// The rarely read parts of a Register request.
+/// Parts of a Register request that are rarely needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attributes {
     /// The binding, as in "U".
@@ -195,20 +195,20 @@ impl Registration {
         Location { key: self.key, nonce: self.nonce }
     }
 
-    /// What the device is to be asked for again.
+    /// The observations that have to be requested from the device again.
     pub(crate) fn observations_to_resume(&self) -> impl Iterator<Item = &Observation> {
         self.observations.iter().filter(|observation| observation.standing == Standing::ToResume)
     }
 
-    /// The observations that are to be taken up again when the device has registered anew, which ends them all (section 6.4).
+    /// The observations to resume after the device has registered again, since a new registration ends them all (section 6.4).
     pub(crate) fn observations_of_next_life(&self) -> Vec<Observation> {
         let mut observations = self.observations.clone();
         observations.iter_mut().for_each(|observation| observation.standing = Standing::ToResume);
         observations
     }
 
-    /// When it ends if nothing is heard; [`Instant::NEVER`] with a lifetime of 0 (Server object 1.2, resource 1). One whose address
-    /// is only claimed lives for `unproved` at the longest.
+    /// When it expires if the device sends nothing; [`Instant::NEVER`] with a lifetime of 0 (Server object 1.2, resource 1). If its address
+    /// is not verified, its lifetime is at most `unproved`.
     pub(crate) fn expires_at(&self, unproved: Duration) -> Instant {
         let lifetime = if self.proof.is_proved() { self.lifetime() } else { self.lifetime().min(unproved) };
         self.last_contact.max(self.restored_at) + lifetime
@@ -290,7 +290,7 @@ impl Registration {
 
 /// The first byte of a record. The session follows, then the flags, then the rest.
 const RECORD_VERSION: u8 = 4;
-/// Records of this version have no flags, and are from when each address was believed.
+/// Records of this version have no flags: they are from a version of the server that did not verify addresses.
 const RECORD_VERSION_BELIEVED: u8 = 3;
 /// Records of this version have no session either.
 const RECORD_VERSION_PLAIN: u8 = 2;
@@ -298,7 +298,7 @@ const RECORD_VERSION_PLAIN: u8 = 2;
 const FLAG_PROVED: u8 = 1;
 const FLAG_ADDRESS_LOST: u8 = 2;
 
-/// How the device of a record speaks.
+/// How the device of a record is reached.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reach {
     pub(crate) session: Option<SessionId>,
@@ -306,7 +306,7 @@ pub(crate) struct Reach {
     pub(crate) has_address: bool,
 }
 
-/// A registration as it lies in the store.
+/// A registration in the store.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RegistrationRecord<'a> {
     pub(crate) endpoint: &'a str,
@@ -326,7 +326,7 @@ pub(crate) struct RegistrationRecord<'a> {
 }
 
 impl<'a> RegistrationRecord<'a> {
-    /// Reads a record, and how its device speaks; `None` if it is damaged or of another version.
+    /// Parses a record; `None` if it is damaged or of another version.
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<(Reach, Self)> {
         let (version, body) = bytes.split_first()?;
         let (session, body) = match *version {
@@ -350,7 +350,7 @@ impl<'a> RegistrationRecord<'a> {
     }
 }
 
-/// A registration as the outside sees it. Cheap to clone: the texts are shared.
+/// A copy of a registration for users of the engine. Cheap to clone: the texts are shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistrationView {
     /// The endpoint name.
@@ -358,9 +358,9 @@ pub struct RegistrationView {
     /// The durable key.
     pub key: RegistrationKey,
     location: [u8; LOCATION_LENGTH],
-    /// Where the device was last heard from.
+    /// The address from which the device last sent.
     pub address: SocketAddr,
-    /// The DTLS session over which it speaks; `None` if it speaks plain CoAP.
+    /// Its DTLS session; `None` if it uses plain CoAP.
     pub session: Option<SessionId>,
     /// Milliseconds since the epoch.
     pub registered_at: u64,
@@ -370,26 +370,26 @@ pub struct RegistrationView {
     pub lifetime: u32,
     /// The LwM2M version, major and minor.
     pub version: (u8, u8),
-    /// Whether the device sleeps and must not be spoken to then.
+    /// Whether the device uses queue mode: it sleeps at times, and nothing may be sent to it then.
     pub queue_mode: bool,
-    /// Whether it is taken to sleep now.
+    /// Whether it is assumed to sleep now.
     pub asleep: bool,
-    /// What it has.
+    /// Its object list.
     pub objects: Arc<ObjectList>,
     /// Binding and further attributes.
     pub attributes: Arc<Attributes>,
 }
 
 impl RegistrationView {
-    /// The registration's id: what stands behind `/rd/` in its location.
+    /// The registration's id: the last segment of its location, behind `/rd/`.
     #[must_use]
     pub fn id(&self) -> &str {
         std::str::from_utf8(&self.location).unwrap_or_default()
     }
 }
 
-/// A registration in an event. It names everything and holds nothing large: what lies in a log of events or waits for a slow reader
-/// must not keep the object lists that a device sends alive.
+/// A registration in an event. It has weak references to the large parts, so that events in a log, or events that wait for a slow reader,
+/// don't keep the object lists of devices in memory.
 #[derive(Clone, Debug)]
 pub struct RegistrationNotice {
     /// The endpoint name.
@@ -397,9 +397,9 @@ pub struct RegistrationNotice {
     /// The durable key.
     pub key: RegistrationKey,
     location: [u8; LOCATION_LENGTH],
-    /// Where the device was last heard from.
+    /// The address from which the device last sent.
     pub address: SocketAddr,
-    /// The DTLS session over which it speaks; `None` if it speaks plain CoAP.
+    /// Its DTLS session; `None` if it uses plain CoAP.
     pub session: Option<SessionId>,
     /// Milliseconds since the epoch.
     pub registered_at: u64,
@@ -409,24 +409,24 @@ pub struct RegistrationNotice {
     pub lifetime: u32,
     /// The LwM2M version, major and minor.
     pub version: (u8, u8),
-    /// Whether the device sleeps and must not be spoken to then.
+    /// Whether the device uses queue mode: it sleeps at times, and nothing may be sent to it then.
     pub queue_mode: bool,
-    /// Whether it was taken to sleep then.
+    /// Whether it was assumed to sleep then.
     pub asleep: bool,
-    /// What it has, while a registration has it.
+    /// Its object list, as long as a registration has it.
     pub objects: Weak<ObjectList>,
-    /// Binding and further attributes, while a registration has them.
+    /// Binding and further attributes, as long as a registration has them.
     pub attributes: Weak<Attributes>,
 }
 
 impl RegistrationNotice {
-    /// The registration's id: what stands behind `/rd/` in its location.
+    /// The registration's id: the last segment of its location, behind `/rd/`.
     #[must_use]
     pub fn id(&self) -> &str {
         std::str::from_utf8(&self.location).unwrap_or_default()
     }
 
-    /// The whole registration, as it was told. Object list and attributes are empty if no registration has them any more.
+    /// The registration at the time of the event. Object list and attributes are empty if no registration has them any more.
     #[must_use]
     pub fn view(&self) -> RegistrationView {
         RegistrationView {

@@ -12,7 +12,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use crate::peer::Peer;
 use crate::registration::{Claim, Location, Proof, Registration, RegistrationKey};
 
-/// Where a registration lies; valid until it is removed.
+/// The place of a registration; valid until it is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Index(pub(crate) u32);
 
@@ -42,7 +42,7 @@ impl Registrations {
         Some(Index(index.0 + distance as u32))
     }
 
-    /// The registration, to change anything but its endpoint, key, peer and address.
+    /// The registration. Its endpoint, key, peer and address must not be changed by this reference.
     pub(crate) fn get_mut(&mut self, index: Index) -> Option<&mut Registration> {
         self.slots.get_mut(index.0 as usize)?.as_mut()
     }
@@ -70,7 +70,7 @@ impl Registrations {
         self.by_peer.find(hash, |index| self.at(*index).peer == peer).copied().map(Index)
     }
 
-    /// Adds a registration of an endpoint that has none here. What had its address comes along: it has none from now on.
+    /// Adds a registration of an endpoint that has none here. Also returns the registration that had its address, which has no address any more.
     pub(crate) fn insert(&mut self, registration: Registration) -> (Index, Option<Index>) {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -96,8 +96,8 @@ impl Registrations {
         self.slots[index.0 as usize].take()
     }
 
-    /// Records that the device now speaks as `peer`, from where so many bytes came. What had that address comes along: it has none from
-    /// now on.
+    /// Records that the device is now at `peer`, from where `received` bytes came. Returns the registration that had that address, which has no
+    /// address any more.
     pub(crate) fn set_peer(&mut self, index: Index, peer: Peer, received: usize) -> Option<Index> {
         self.unindex_peer(index.0);
         if let Some(registration) = self.get_mut(index) {
@@ -111,7 +111,7 @@ impl Registrations {
         self.index_peer(index.0)
     }
 
-    /// Records that nobody knows where the device is.
+    /// Records that the device's address is unknown.
     pub(crate) fn lose_address(&mut self, index: Index) {
         self.unindex_peer(index.0);
         if let Some(registration) = self.get_mut(index) {
@@ -147,7 +147,7 @@ impl Registrations {
     }
 }
 
-/// The registration that an index table names; the tables name only what is there.
+/// The registration at an index of a table; the tables contain only valid indexes.
 fn at(slots: &[Option<Registration>], index: u32) -> &Registration {
     slots[index as usize].as_ref().expect("an indexed registration is there")
 }
@@ -192,9 +192,9 @@ impl<T: Hash + Eq> Interner<T> {
         self.known.find(self.hasher.hash_one(value), is_it).cloned()
     }
 
-    /// Its owner gives a shared copy up: if nobody else has it, it is forgotten here too.
+    /// Called when an owner releases a shared copy: if it has no other owner, it is removed here, too.
     pub(crate) fn release(&mut self, value: &Arc<T>) {
-        // One here, and the owner's own.
+        // One reference is here, the other is the caller's.
         if Arc::strong_count(value) <= 2
             && let Ok(entry) =
                 self.known.find_entry(self.hasher.hash_one(&**value), |known| Arc::ptr_eq(known, value))
@@ -203,13 +203,13 @@ impl<T: Hash + Eq> Interner<T> {
         }
     }
 
-    /// The shared copy; `value` becomes it if there is none.
+    /// The shared copy; if there is none, `value` becomes it.
     pub(crate) fn intern(&mut self, value: Arc<T>) -> Arc<T> {
         if let Some(known) = self.get(&*value) {
             return known;
         }
         if self.known.len() == self.known.capacity() {
-            // Before growing, forget what no registration uses any more.
+            // Before growing, remove what no registration uses any more.
             self.known.retain(|known| Arc::strong_count(known) > 1);
         }
         let hash = self.hasher.hash_one(&*value);

@@ -1,7 +1,7 @@
-//! The engine of one shard: what comes in finds its device, what is due goes out.
+//! The engine of one shard.
 //!
-//! `register` has the registration interface, `manage` the operations on devices, `report` what devices tell by themselves,
-//! `host` what they may fetch from the server, and `address` what may be sent to whom before he proved his address.
+//! `register` has the registration interface, `manage` the operations on devices, `report` notifications and Send, `host` the files that
+//! devices download, and `address` the verification of addresses.
 
 mod address;
 mod host;
@@ -38,10 +38,10 @@ use address::ping_of;
 use host::FollowedDownload;
 use operations::Operations;
 
-/// A part of the fleet.
+/// The engine for a part of the devices.
 ///
-/// The contract: every input is one call, and after a batch of them [`Shard::flush`] puts out what is due. When the time of
-/// [`Shard::next_deadline`] has come, [`Shard::handle_timeout`] is called.
+/// Each input is a call. After a batch of inputs, [`Shard::flush`] writes the datagrams that are due. At the time of
+/// [`Shard::next_deadline`] call [`Shard::handle_timeout`].
 #[derive(Debug)]
 pub struct Shard<D> {
     number: u8,
@@ -53,9 +53,9 @@ pub struct Shard<D> {
     /// For peers that are not registered.
     message_ids: MessageIds,
     registrations: Registrations,
-    /// How many of them only claim their address.
+    /// How many of them have an address that is not verified.
     unproved: usize,
-    /// Up to where [`Shard::save_last_contacts`] has come.
+    /// Where [`Shard::save_last_contacts`] continues.
     swept: Index,
     next_counter: u64,
     objects: Interner<ObjectList>,
@@ -65,9 +65,9 @@ pub struct Shard<D> {
     observations: HashMap<ObservationId, Index>,
     operations: Operations,
     uploads: HashMap<UploadKey, PartialUpload>,
-    /// When the oldest of them may have waited too long.
+    /// When the oldest of them times out.
     uploads_due: Option<Instant>,
-    /// The shards to which devices without a session belong whose datagrams come in here.
+    /// The shards of devices without a session whose datagrams arrive at this shard.
     foreign: HashMap<SocketAddr, u8>,
     files: BTreeMap<Box<str>, Body>,
     /// Downloads that are followed.
@@ -77,7 +77,7 @@ pub struct Shard<D> {
     calendar: Calendar,
 }
 
-/// What a shard allows.
+/// The settings and limits of a shard.
 #[derive(Clone, Copy, Debug)]
 pub struct ShardConfig {
     /// The transmission parameters.
@@ -86,34 +86,34 @@ pub struct ShardConfig {
     pub max_exchanges: usize,
     /// Message ids that are remembered to find duplicates.
     pub remembered_messages: usize,
-    /// The lifetime of a registration that names none (LwM2M Core section 6.2.1: 86400 seconds).
+    /// The lifetime of a registration without `lt` (LwM2M Core section 6.2.1: 86400 seconds).
     pub default_lifetime: u32,
-    /// How long a device in queue mode is taken to be awake after it was heard.
+    /// How long a device in queue mode is assumed to be awake after each of its messages.
     pub awake_time: Duration,
-    /// How long past its lifetime a registration is kept.
+    /// How long after its lifetime a registration is removed.
     pub grace: Duration,
     /// The largest answer of a device.
     pub max_body: usize,
-    /// The largest body that a device may send unasked: its object list, or a Send.
+    /// The largest body of a request by a device: its object list, or a Send.
     pub max_upload: usize,
-    /// Bodies that may be half received at once.
+    /// Bodies that may be incomplete at the same time.
     pub max_uploads: usize,
-    /// The same for one device, whose oldest one gives way to the next.
+    /// The same for one device; its oldest one is dropped for the next.
     pub max_uploads_per_peer: usize,
     /// Operations that may wait for one device.
     pub max_operations_per_device: usize,
-    /// Operations that may wait in all.
+    /// Operations that may wait in total.
     pub max_operations: usize,
     /// The most devices.
     pub max_registrations: usize,
-    /// The most devices whose addresses are only claimed, as plain CoAP allows. Beyond that a Register has to show an Echo value (RFC
-    /// 9175); from half of it on each new device is pinged, which proves its address without Echo.
+    /// The most devices whose addresses are not verified. Above this number a Register needs an Echo value (RFC 9175); above half of it
+    /// the server pings each new device, which verifies its address without Echo.
     pub max_unproved: usize,
-    /// The longest lifetime of their registrations, whatever they ask for.
+    /// The maximum lifetime of their registrations.
     pub unproved_lifetime: Duration,
     /// The size of the blocks that are sent.
     pub block_size: BlockSize,
-    /// How many shards there are. Locations may name shards of a time when there were more.
+    /// The number of shards. Locations may contain numbers of shards of an earlier run that had more.
     pub shards: u8,
 }
 
@@ -141,21 +141,21 @@ impl Default for ShardConfig {
     }
 }
 
-/// Which shard an endpoint lives on.
+/// Knows the shard of each endpoint.
 pub trait Directory {
-    /// Claims an endpoint for a shard, and says which shard has it now: the first that claimed it.
+    /// Claims an endpoint for a shard. Returns the shard that has it now: the first that claimed it.
     fn claim(&self, endpoint: &Arc<str>, shard: u8) -> u8;
-    /// Gives an endpoint up.
+    /// Releases an endpoint.
     fn release(&self, endpoint: &str, shard: u8);
-    /// The shard that an endpoint lives on, if it lives.
+    /// The shard of an endpoint, if one has claimed it.
     fn home(&self, endpoint: &str) -> Option<u8>;
-    /// The endpoint that the other end of a session proved to be; `None` if the session is over.
+    /// The endpoint that a session authenticated; `None` if the session has ended.
     fn proved(&self, session: SessionId) -> Option<Arc<str>>;
-    /// The longest message that the other end of a session takes.
+    /// The longest message that the peer of a session accepts.
     fn longest_message(&self, session: SessionId) -> usize;
-    /// Whether an endpoint may be registered by whoever says its name, as plain CoAP allows: nobody has credentials for it.
+    /// Whether an endpoint may register without authentication over plain CoAP: there are no credentials for it.
     fn may_go_unproved(&self, endpoint: &str) -> bool;
-    /// The registration of an endpoint is at this session from now on; `None` if it is at none, or has ended.
+    /// Records the session that carries the registration of an endpoint; `None` if there is no session, or if the registration has ended.
     fn carry(&self, endpoint: &Arc<str>, session: Option<SessionId>);
 }
 
@@ -189,10 +189,10 @@ impl Directory for Unclaimed {
     fn carry(&self, _: &Arc<str>, _: Option<SessionId>) {}
 }
 
-/// What a shard has counted since it started.
+/// Counters of a shard since its start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counters {
-    /// Datagrams that came.
+    /// Datagrams received.
     pub datagrams_received: u64,
     /// Register requests accepted.
     pub registered: u64,
@@ -200,19 +200,19 @@ pub struct Counters {
     pub updated: u64,
     /// Deregistrations.
     pub deregistered: u64,
-    /// Registrations that ran out.
+    /// Registrations that expired.
     pub expired: u64,
-    /// Notifications taken.
+    /// Notifications accepted.
     pub notifications: u64,
-    /// Notifications of observations that nobody holds, or that were overtaken by others.
+    /// Notifications of unknown observations, and notifications that arrived after newer ones.
     pub notifications_dropped: u64,
-    /// Send operations taken.
+    /// Send operations accepted.
     pub sends: u64,
     /// Requests refused with 4.xx or 5.xx.
     pub refused: u64,
-    /// Register requests that were asked to prove their address first (4.01 with Echo).
+    /// Register requests that were answered with 4.01 and an Echo value.
     pub challenged: u64,
-    /// Datagrams that were no CoAP messages or made no sense.
+    /// Datagrams that were not CoAP messages, or had no effect.
     pub ignored: u64,
     /// Operations sent to devices.
     pub operations_sent: u64,
@@ -234,26 +234,26 @@ struct PartialUpload {
     touched: Instant,
 }
 
-/// A refusal: the response code, and why in words for the log and the diagnostic payload.
+/// A refusal: the response code, and the reason as text for the log and the diagnostic payload.
 type Refusal = (Code, Cow<'static, str>);
 
 fn refusal(code: Code, reason: &'static str) -> Refusal {
     (code, Cow::Borrowed(reason))
 }
 
-/// Bytes of a message that are not its payload, at most: header, token, and options such as a path.
+/// The most bytes of a message besides its payload: header, token, and options such as a path.
 const MESSAGE_HEAD: usize = 96;
 
-/// The largest blocks that fit into messages of so many bytes.
+/// The largest blocks that fit into messages of this length.
 pub(crate) fn blocks_within(longest_message: usize) -> BlockSize {
     BlockSize::at_most(longest_message.saturating_sub(MESSAGE_HEAD))
 }
 
-/// What a request for which no body is needed is answered with.
+/// The answer to a request that needs no body.
 struct Answer {
     code: Code,
     location: Option<crate::registration::Location>,
-    /// Whose device was heard: what waits for it goes behind the answer.
+    /// The registration of the sender: what waits for this device is sent after the answer.
     heard: Option<Index>,
 }
 
@@ -264,7 +264,7 @@ impl Answer {
 }
 
 impl<D: Directory> Shard<D> {
-    /// An empty shard. `seed` feeds every token, message id and location that it makes.
+    /// An empty shard. All its tokens, message ids and locations are derived from `seed`.
     pub fn new(number: u8, config: ShardConfig, directory: D, seed: [u8; 32]) -> Self {
         let mut rng = ChaCha12Rng::from_seed(seed);
         let coap =
@@ -304,7 +304,7 @@ impl<D: Directory> Shard<D> {
         Some(self.registrations.get(self.registrations.by_endpoint(endpoint)?)?.view(self.calendar))
     }
 
-    /// The names of all that are registered, in no order.
+    /// The names of all registered devices, in no order.
     pub fn endpoints(&self) -> impl Iterator<Item = &Arc<str>> {
         self.registrations.iter().map(|registration| &registration.endpoint)
     }
@@ -314,12 +314,12 @@ impl<D: Directory> Shard<D> {
         self.registrations.iter().map(|registration| registration.view(self.calendar))
     }
 
-    /// How the calendar stands to the time of this engine from now on.
+    /// Sets the relation between the calendar and the time of this engine.
     pub fn set_calendar(&mut self, calendar: Calendar) {
         self.calendar = calendar;
     }
 
-    /// How the calendar stands to the time of this engine.
+    /// The relation between the calendar and the time of this engine.
     #[must_use]
     pub fn calendar(&self) -> Calendar {
         self.calendar
@@ -337,25 +337,25 @@ impl<D: Directory> Shard<D> {
         self.len() == 0
     }
 
-    /// What was counted.
+    /// The counters.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// How many looks at registrations are planned: one at most for the expiry of each, and one for its sleep.
+    /// The number of scheduled checks of registrations: at most one for the expiry of each, and one for its sleep.
     #[must_use]
     pub fn appointments(&self) -> usize {
         self.expiries.len() + self.naps.len()
     }
 
-    /// How much is under way or waits: messages, operations, and bodies that are half received.
+    /// The amount of unfinished work: messages, operations, and incomplete bodies.
     #[must_use]
     pub fn outstanding(&self) -> usize {
         self.coap.outstanding() + self.operations.len() + self.uploads.len()
     }
 
-    /// Starts or stops telling each CoAP message of a device as an event.
+    /// Starts or stops to publish each CoAP message of a device as an event.
     pub fn trace(&mut self, endpoint: &Arc<str>, on: bool) {
         if on {
             *self.traced.entry(endpoint.clone()).or_default() += 1;
@@ -367,7 +367,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Takes a datagram that `peer` sent.
+    /// Handles a datagram that `peer` sent.
     pub fn handle_datagram(&mut self, now: Instant, peer: Peer, datagram: &[u8], outbox: &mut Outbox) {
         self.counters.datagrams_received += 1;
         self.trace_message(now, peer, Direction::Incoming, datagram, outbox);
@@ -377,7 +377,7 @@ impl<D: Directory> Shard<D> {
             Received::Response { tag, message, answer } => {
                 self.send_reply(now, peer, answer, outbox);
                 match ping_of(tag) {
-                    // Some devices take a ping for a request, and refuse it.
+                    // Some devices answer a ping as if it were a request, with an error.
                     Some(index) => self.ping_answered(now, peer, index, outbox),
                     None => self.operation_answered(now, tag, &message, outbox),
                 }
@@ -392,8 +392,8 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Refuses a datagram that is longer than the shell takes, of which this is the beginning: the sender has to send its body in blocks
-    /// (RFC 7959 section 2.9.3).
+    /// Refuses a datagram that is longer than the shell accepts; `beginning` is its first part. The sender has to send its body in
+    /// blocks (RFC 7959 section 2.9.3).
     pub fn refuse_oversized(&mut self, now: Instant, peer: Peer, beginning: &[u8], outbox: &mut Outbox) {
         self.counters.datagrams_received += 1;
         self.counters.refused += 1;
@@ -421,7 +421,7 @@ impl<D: Directory> Shard<D> {
         outbox.events.push(Event::Refused { peer, code, reason });
     }
 
-    /// Sends what is due. To be called after each batch of inputs.
+    /// Writes the datagrams that are due. To be called after each batch of inputs.
     pub fn flush(&mut self, now: Instant, outbox: &mut Outbox) {
         loop {
             let timed_out = match self.coap.poll(now) {
@@ -442,7 +442,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Does what the time has made due, and what [`Shard::flush`] does.
+    /// Handles expired timers, then does what [`Shard::flush`] does.
     pub fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
         self.expire_registrations(now, outbox);
         self.put_to_sleep(now, outbox);
@@ -451,7 +451,7 @@ impl<D: Directory> Shard<D> {
         self.flush(now, outbox);
     }
 
-    /// When [`Shard::handle_timeout`] has something to do next.
+    /// When [`Shard::handle_timeout`] has to be called next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         [
@@ -486,8 +486,8 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Answers a request by a code, a location for a new registration, and the last block of its body; then sends the device what waits
-    /// for it, which comes second because the answer is owed.
+    /// Answers a request with a code, a location for a new registration, and the last block of its body. Then sends the device what waits for
+    /// it.
     fn answer(
         &mut self,
         now: Instant,
@@ -511,13 +511,13 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Refuses a request, and counts and tells it. The reason goes along as the diagnostic payload, unless it would make the
-    /// answer much larger than the request.
+    /// Refuses a request, counts it and publishes it. The reason is the diagnostic payload, unless this makes the answer much larger than
+    /// the request.
     fn refuse(&mut self, now: Instant, request: &Request<'_, Peer>, refusal: Refusal, outbox: &mut Outbox) {
         self.refuse_body(now, request, refusal, None, outbox);
     }
 
-    /// The same for a request's body; `size1` says how large it may be (RFC 7959 section 2.9.3).
+    /// The same for a request's body; `size1` is the largest size that is accepted (RFC 7959 section 2.9.3).
     fn refuse_body(
         &mut self,
         now: Instant,
@@ -561,7 +561,7 @@ impl<D: Directory> Shard<D> {
         self.send_reply(now, request.peer, length, outbox);
     }
 
-    /// The largest blocks for a peer: a session may take short records alone (RFC 6066 section 4, RFC 8449).
+    /// The largest blocks for a peer: a session may be limited to short records (RFC 6066 section 4, RFC 8449).
     fn blocks_for(&self, peer: Peer) -> BlockSize {
         let longest = peer.session.map_or(usize::MAX, |session| self.directory.longest_message(session));
         blocks_within(longest).min(self.config.block_size)
@@ -598,7 +598,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// A datagram that meant nothing here may answer another shard's message: its sender's address changed.
+    /// Forwards a datagram that matches nothing in this shard: it may answer a message of another shard if its sender's address has changed.
     fn not_for_us(&mut self, peer: Peer, datagram: &[u8], outbox: &mut Outbox) {
         self.counters.ignored += 1;
         let is_answer = datagram.first().is_some_and(|first| first & 0x20 != 0);
@@ -621,7 +621,7 @@ enum Direction {
     Outgoing,
 }
 
-/// The key of a fresh registration.
+/// The key of a new registration.
 fn fresh_key(next_counter: &mut u64, shard: u8) -> RegistrationKey {
     let key = RegistrationKey::new(*next_counter, shard);
     *next_counter += 1;

@@ -1,4 +1,4 @@
-//! One operation on its way: a request and its answer, each in as many blocks as it takes (RFC 7959).
+//! The transfer of one operation: a request and its answer, each in as many blocks as needed (RFC 7959).
 
 use buoy_coap::block::{BadBlock, Block, BlockSize, Download, Upload, UploadStep, block_option};
 use buoy_coap::number::{Code, OptionNumber};
@@ -7,36 +7,36 @@ use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
 use crate::operation::{Downlink, Failure, Reply};
 use crate::outbox::MTU;
 
-/// Bodies up to this many bytes go in one message.
+/// Bodies up to this many bytes are sent in one message.
 const WHOLE_BODY: usize = 1024;
-/// A value that changes faster than it can be read is given up after so many beginnings.
+/// The download of a value that changes meanwhile starts again at most this often.
 const PATIENCE: u8 = 3;
 
-/// A request that is being carried out.
+/// A request in progress.
 #[derive(Debug)]
 pub(crate) struct Transfer {
     request: Downlink,
     /// The largest blocks, in both directions.
     size: BlockSize,
-    /// Tells this body's blocks from those of another body for the same path (RFC 9175 section 3). It is the body's own, so one
-    /// that is begun anew has the same: it doesn't matter to which beginning a block belongs.
+    /// The Request-Tag: distinguishes this body's blocks from those of another body for the same path (RFC 9175 section 3). A transfer that starts
+    /// again keeps it, since the blocks of both attempts are the same.
     tag: u32,
-    /// What the device wants to see again (RFC 9175 section 2.3).
+    /// The Echo value that the device expects back (RFC 9175 section 2.3).
     echo: Option<Box<[u8]>>,
     /// The number of the answer's Observe option, which only its first block carries (RFC 7959 section 3.4).
     observed: Option<u32>,
-    /// How often the answer may still be begun anew because it changed while it came.
+    /// How often the download of the answer may still start again because it changed meanwhile.
     patience: u8,
     phase: Phase,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// The request is sent whole.
+    /// The request is sent in one message.
     Whole,
-    /// The request's body goes block by block.
+    /// The request's body is sent block by block.
     Uploading(Upload),
-    /// The answer's body comes block by block.
+    /// The answer's body arrives block by block.
     Downloading { download: Download, body: Vec<u8> },
 }
 
@@ -45,12 +45,12 @@ enum Phase {
 pub(crate) enum Step {
     /// Send the next message.
     Again,
-    /// The answer is whole; `observed` is the number of its Observe option, if it carried one.
+    /// The answer is complete; `observed` is the number of its Observe option, if it had one.
     Done { reply: Reply, observed: Option<u32> },
 }
 
 impl Transfer {
-    /// `tag` is that of no other body that may be under way to the same device.
+    /// `tag` must differ from that of any other body that may be in progress to the same device.
     pub(crate) fn new(request: Downlink, size: BlockSize, tag: u32) -> Self {
         let total = request.payload.bytes().len();
         let fits = total <= WHOLE_BODY.min(size.bytes());
@@ -58,10 +58,10 @@ impl Transfer {
         Self { request, size, tag, echo: None, observed: None, patience: PATIENCE, phase }
     }
 
-    /// Goes on where a first piece of the answer, such as a notification, left off.
+    /// Continues after the first block of the answer, such as a notification.
     pub(crate) fn continuing(request: Downlink, size: BlockSize) -> Self {
         let phase = Phase::Downloading { download: Download::new(size), body: Vec::new() };
-        // What has changed since the notification is told by the next one.
+        // Changes since the notification are reported by the next one.
         Self { request, size, tag: 0, echo: None, observed: None, patience: 0, phase }
     }
 
@@ -69,12 +69,12 @@ impl Transfer {
         &self.request
     }
 
-    /// Whether the next message is the one that states the whole request.
+    /// Whether the next message is the first one, which contains the whole request.
     pub(crate) fn is_first_message(&self) -> bool {
         !matches!(self.phase, Phase::Downloading { .. })
     }
 
-    /// Bytes of the request's body that the device has taken, and all of them.
+    /// The bytes of the request's body that the device has received, and their total.
     pub(crate) fn progress(&self) -> (usize, usize) {
         let total = self.request.payload.bytes().len();
         match &self.phase {
@@ -89,7 +89,7 @@ impl Transfer {
         *self = Self::new(request, self.size, self.tag);
     }
 
-    /// Before the first message: no larger blocks than these.
+    /// Limits the size of blocks. To be called before the first message.
     pub(crate) fn limit_blocks(&mut self, size: BlockSize) {
         if size < self.size && self.is_first_message() {
             self.size = size;
@@ -97,7 +97,7 @@ impl Transfer {
         }
     }
 
-    /// Bytes of the next message; `None` if it fits none.
+    /// The length of the next message; `None` if it doesn't fit into a message.
     pub(crate) fn next_length(&self) -> Option<usize> {
         let mut buffer = [0; MTU];
         let header =
@@ -134,7 +134,7 @@ impl Transfer {
         writer.payload(payload);
     }
 
-    /// Asks for small blocks from the first on (RFC 7959 section 2.4), where the server is set to small ones.
+    /// Requests small blocks from the start (RFC 7959 section 2.4), if the server is configured for them.
     fn early_block2(&self) -> Option<Block> {
         Block::at(0, false, self.size).filter(|_| self.reads() && self.size < BlockSize::MAX)
     }
@@ -160,7 +160,7 @@ impl Transfer {
         }
     }
 
-    /// Takes the device's answer; a body may have at most `limit` bytes.
+    /// Handles the device's answer; a body may have at most `limit` bytes.
     pub(crate) fn answered(&mut self, answer: &Message<'_>, limit: usize) -> Result<Step, Failure> {
         if answer.code() == Code::UNAUTHORIZED
             && let Some(echo) = answer.value(OptionNumber::ECHO)
@@ -173,7 +173,7 @@ impl Transfer {
         if let Phase::Uploading(upload) = &mut self.phase {
             match upload.answered(answer) {
                 Ok(UploadStep::Next) => return Ok(Step::Again),
-                // A refused block is the device's own word on the whole request.
+                // A refused block is the device's answer to the whole request.
                 Ok(UploadStep::Done) | Err(BadBlock::Refused(_)) => {}
                 Err(error) => return Err(error.into()),
             }

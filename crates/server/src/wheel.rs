@@ -1,8 +1,8 @@
-//! When to look at which registration again.
+//! A lazy timer wheel for checks of registrations.
 //!
-//! A lazy wheel: an entry is looked at when its slot comes, and whoever looks puts it back if its time was moved. So an Update, the
-//! most frequent message of all, touches no timer. Each index stands in it once at most, whatever its device sends: its owner keeps
-//! the [`Slot`] and hands it in with each change.
+//! When the slot of an entry is due, its owner checks the registration and schedules it again if its time has moved. So an Update, the most
+//! frequent message, changes no timer. Each index is in the wheel at most once, whatever its device sends: its owner stores the [`Slot`] and
+//! passes it to each change.
 
 use std::collections::BTreeSet;
 
@@ -11,36 +11,35 @@ use buoy_coap::time::Instant;
 /// The width of a slot: lifetimes are seconds, and expiry is not urgent.
 const SLOT_MILLIS: u64 = 1024;
 
-/// Where an index stands in a wheel, if it does.
+/// The place of an index in a wheel, if it is in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slot(u32);
 
 impl Slot {
-    /// Where nothing stands. The wheel's own slots start with 1.
+    /// No slot. The wheel's own slots start with 1.
     pub(crate) const NONE: Self = Self(0);
 }
 
-/// Indexes, by the slot of their time.
+/// Indexes, ordered by the slot of their time.
 #[derive(Debug, Default)]
 pub(crate) struct Wheel {
     entries: BTreeSet<(u32, u32)>,
 }
 
 impl Wheel {
-    /// Asks for `index`, which stands at `slot`, to be looked at soon after `at` instead and not before; at [`Instant::NEVER`] nobody
-    /// will look at it.
+    /// Moves `index`, which is at `slot`, so that it is due soon after `at` and not before; at [`Instant::NEVER`] it is removed.
     pub(crate) fn schedule(&mut self, slot: &mut Slot, at: Instant, index: u32) {
         self.cancel(slot, index);
         if at == Instant::NEVER {
             return;
         }
-        // What lies beyond the last slot, which comes in the year 2109, is looked at in that one and put back.
+        // Times beyond the last slot, which is due in the year 2109, use that slot and are scheduled again.
         let number = u32::try_from(at.as_millis() / SLOT_MILLIS + 1).unwrap_or(u32::MAX);
         *slot = Slot(number);
         self.entries.insert((number, index));
     }
 
-    /// Nobody is to look at `index`, which stands at `slot`.
+    /// Removes `index`, which is at `slot`.
     pub(crate) fn cancel(&mut self, slot: &mut Slot, index: u32) {
         if *slot != Slot::NONE {
             self.entries.remove(&(slot.0, index));
@@ -48,12 +47,12 @@ impl Wheel {
         }
     }
 
-    /// When the next index is to be looked at.
+    /// When the next index is due.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.entries.first().map(|(slot, _)| Instant::from_millis(u64::from(*slot) * SLOT_MILLIS))
     }
 
-    /// Takes an index out whose slot has come; its owner forgets the slot.
+    /// Removes and returns an index that is due; its owner has to reset its slot.
     pub(crate) fn due(&mut self, now: Instant) -> Option<u32> {
         let (slot, index) = *self.entries.first()?;
         if u64::from(slot) * SLOT_MILLIS > now.as_millis() {
@@ -63,7 +62,7 @@ impl Wheel {
         Some(index)
     }
 
-    /// How many indexes stand in it.
+    /// The number of indexes in it.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

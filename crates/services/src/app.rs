@@ -1,4 +1,4 @@
-//! The running server as its interfaces see it: devices, operations on them, events, history.
+//! The handle of the running server for its interfaces: devices, operations on them, events, history.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,26 +32,26 @@ use crate::inventory::Inventory;
 use crate::journal::{JournalCounters, JournalHandle, NotSaved};
 use crate::listen::Addresses;
 
-/// How long an operation for a sleeping device is kept.
+/// How long an operation for a sleeping device waits.
 pub const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A shard that does not answer for so long is not ready.
 const SHARD_PATIENCE: Duration = Duration::from_secs(2);
-/// Readers of the store that are kept for the next question.
+/// Readers of the store that are kept open for the next query.
 const SPARE_READERS: usize = 4;
 
 /// Shared by all interfaces.
 pub struct App {
-    /// The ways to the shards, by their numbers.
+    /// The handles of the shards, by number.
     pub(crate) shards: Vec<ShardHandle>,
     /// Which shard, and which session, an endpoint has.
     pub(crate) endpoints: Endpoints,
-    /// What is known of every device.
+    /// The inventory of all devices.
     pub(crate) inventory: Inventory,
-    /// Where events meet those who wait for them.
+    /// Delivers events to those who wait for them.
     pub(crate) hub: Hub,
     /// What makes changes durable.
     pub(crate) journal: JournalHandle,
-    /// Which part has failed.
+    /// The part of the server that has failed.
     pub(crate) failures: Failures,
     /// The object definitions.
     pub(crate) models: Arc<Registry>,
@@ -59,29 +59,29 @@ pub struct App {
     pub(crate) clock: Clock,
     /// The store.
     pub(crate) store: Arc<dyn Store>,
-    /// Readers of the store for the next questions.
+    /// Open readers of the store for the next queries.
     pub(crate) readers: Mutex<Vec<Box<dyn Reader>>>,
-    /// By what devices prove who they are.
+    /// The credentials of devices.
     pub(crate) credentials: Credentials,
-    /// What the server shows to devices.
+    /// The server's key and certificates.
     pub(crate) identity: Identity,
     /// The firmware library.
     pub(crate) firmware: Library,
     /// The id of the next operation.
     pub(crate) next_operation: AtomicU64,
-    /// What devices are configured with.
+    /// The bootstrap configurations.
     pub(crate) bootstrap: Bootstrap,
-    /// The way to the bootstrap server, if it runs.
+    /// The handle of the bootstrap server, if it runs.
     pub(crate) bootstrap_server: Option<BootstrapHandle>,
-    /// Where devices reach the server.
+    /// The addresses at which devices reach the server.
     pub(crate) addresses: Addresses,
-    /// The way to the firmware updates.
+    /// The handle of the firmware updates.
     pub(crate) updates: crate::updates::UpdatesHandle,
-    /// How far devices have come in fetching their images.
+    /// The progress of the devices' downloads.
     pub(crate) downloads: crate::downloads::Downloads,
-    /// Idempotency keys whose requests are under way.
+    /// Idempotency keys whose requests are in progress.
     pub(crate) keys_in_use: crate::keys_in_use::KeysInUse,
-    /// Names this run of the server; milliseconds since the epoch.
+    /// When this run of the server started, which identifies it; milliseconds since the epoch.
     pub(crate) started_at: u64,
 }
 
@@ -115,19 +115,19 @@ impl App {
         self.hub.events()
     }
 
-    /// Which part has failed.
+    /// The part of the server that has failed.
     #[must_use]
     pub fn failures(&self) -> &Failures {
         &self.failures
     }
 
-    /// The ways to the shards, by their numbers.
+    /// The handles of the shards, by number.
     #[must_use]
     pub fn shards(&self) -> &[ShardHandle] {
         &self.shards
     }
 
-    /// Names this run of the server; milliseconds since the epoch.
+    /// When this run of the server started, which identifies it; milliseconds since the epoch.
     #[must_use]
     pub fn started_at(&self) -> u64 {
         self.started_at
@@ -139,19 +139,19 @@ impl App {
         &self.models
     }
 
-    /// With what devices are configured.
+    /// The bootstrap configurations.
     #[must_use]
     pub fn bootstrap(&self) -> &Bootstrap {
         &self.bootstrap
     }
 
-    /// Where devices reach the server.
+    /// The addresses at which devices reach the server.
     #[must_use]
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// What the server shows to devices.
+    /// The server's key and certificates.
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -163,7 +163,7 @@ impl App {
         self.firmware.get(digest)
     }
 
-    /// How far an open update's download has come, if it is followed.
+    /// The progress of an open update's download, if it is followed.
     #[must_use]
     pub fn download(&self, update: u64) -> Option<Followed> {
         self.downloads.get(update)
@@ -183,10 +183,10 @@ impl App {
         self.journal.counters()
     }
 
-    /// Comes back if the server does all that it should.
+    /// Checks that the server is ready.
     ///
     /// # Errors
-    /// What it does not.
+    /// Why it is not.
     pub async fn check_ready(&self) -> Result<(), NotReady> {
         if let Some(failure) = self.failures.first() {
             return Err(NotReady::Failed(failure));
@@ -203,17 +203,17 @@ impl App {
         self.ask(endpoint, move |shard| shard.registration(&name)).await?
     }
 
-    /// The server's ports as a device sees them: at the address of this machine that the device uses.
+    /// The server's ports with the address of this machine that the device uses.
     pub async fn addresses_for(&self, registration: Option<&RegistrationView>) -> Addresses {
         let Some(registration) = registration else { return self.addresses.clone() };
         let peer = Peer { address: registration.address, session: registration.session };
-        // A session's shard knows how it is reached; so does the device's own shard if there is no session.
+        // The shard of the session knows the local address; without a session it is the device's own shard.
         let of_session = registration.session.map(|session| usize::from(session.shard()) % self.shards.len());
         let shard =
             of_session.map_or_else(|| self.home(&registration.endpoint), |number| &self.shards[number]);
         let (told, local) = oneshot::channel();
         shard.local_address(peer, move |local| {
-            // Whoever asked may have gone.
+            // The caller may have gone.
             let _ = told.send(local);
         });
         self.addresses.seen_at(local.await.ok().flatten())
@@ -225,12 +225,12 @@ impl App {
         self.ask(endpoint, move |shard| shard.observations(&name)).await.unwrap_or_default()
     }
 
-    /// Devices, and what was counted, of each shard.
+    /// The number of devices and the counters of each shard.
     pub async fn counters(&self) -> Vec<(usize, Counters)> {
         self.ask_all(|shard| (shard.len(), shard.counters())).await
     }
 
-    /// Submits an operation on paths that are told without the root under which the device has its objects; the receiver tells how it ends.
+    /// Submits an operation. Its paths don't include the device's root path. The receiver gets its end.
     pub fn submit(
         &self,
         endpoint: &Arc<str>,
@@ -248,12 +248,12 @@ impl App {
         (id, answer)
     }
 
-    /// Cancels an operation. Says whether it was still open.
+    /// Cancels an operation. Returns whether it was still open.
     pub async fn cancel(&self, endpoint: &str, id: OperationId) -> bool {
         self.change(endpoint, move |shard, now, outbox| shard.cancel(now, id, outbox)).await.unwrap_or(false)
     }
 
-    /// Offers a body over CoAP on all shards, or takes it back.
+    /// Serves a body over CoAP on all shards, or with `None` no longer.
     pub fn offer(&self, path: &str, body: Option<&Body>) {
         for shard in &self.shards {
             let (path, body) = (path.to_owned(), body.cloned());
@@ -270,7 +270,7 @@ impl App {
         }
     }
 
-    /// Follows the download of an update no longer.
+    /// Stops to follow the download of an update.
     pub fn forget_download(&self, update: u64) {
         self.downloads.follow(update, false);
         for shard in &self.shards {
@@ -278,7 +278,7 @@ impl App {
         }
     }
 
-    /// How many bytes of its image the device of an open update has been sent.
+    /// The bytes of its image that were sent to the device of an open update.
     pub async fn downloaded(&self, update: u64) -> Option<usize> {
         let followed = self.downloads.get(update)?;
         let by_http = followed.reached.load(Ordering::Relaxed);
@@ -289,13 +289,13 @@ impl App {
         by_coap.await.into_iter().flatten().chain([by_http]).max()
     }
 
-    /// Starts or stops telling the CoAP messages of a device.
+    /// Starts or stops to publish the CoAP messages of a device.
     pub fn trace(&self, endpoint: &str, on: bool) {
         let name: Arc<str> = endpoint.into();
         self.home(endpoint).run(move |shard, _, _| shard.trace(&name, on));
     }
 
-    /// Draws the consequences of all changes of credentials, until the server stops.
+    /// Applies changes of credentials to sessions and registrations, until the server stops.
     pub(crate) async fn follow_credentials(
         self: Arc<Self>,
         mut changed: ChangedCredentials,
@@ -306,8 +306,8 @@ impl App {
         Ok(())
     }
 
-    /// The credentials of a device have changed: nobody has its name without them, what was prepared for it is void if they are others,
-    /// and those of its sessions end that were made by what is good no more, each with the registration at it.
+    /// Applies a change of a device's credentials. A registration without credentials ends. If old credentials changed, the configuration prepared
+    /// for the device is dropped, and sessions made with credentials that are no longer valid end with the registrations that they carry.
     fn credentials_changed(&self, endpoint: &str, change: CredentialChange) {
         let CredentialChange::Old { ends_sessions } = change else { return self.end_unproved(endpoint) };
         self.bootstrap.forget_prepared_for(endpoint);
@@ -318,7 +318,7 @@ impl App {
         if !ends_sessions {
             return self.end_unproved(endpoint);
         }
-        // Of a session that is over nobody knows by what it was made.
+        // The credentials of a session that has ended are unknown.
         let endpoints = self.endpoints.clone();
         self.end_registration(endpoint, move |registration| {
             use buoy_server::Directory as _;
@@ -329,7 +329,7 @@ impl App {
         }
     }
 
-    /// Ends a registration over plain CoAP whose name has credentials by now: whoever made it may have been anybody.
+    /// Ends a registration over plain CoAP whose name now has credentials, since it was not authenticated.
     fn end_unproved(&self, endpoint: &str) {
         use buoy_server::Directory as _;
         if self.endpoints.may_go_unproved(endpoint) {
@@ -351,7 +351,7 @@ impl App {
         });
     }
 
-    /// Asks the store, away from the threads that serve.
+    /// Queries the store, outside of the threads that serve requests.
     pub async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         question: impl FnOnce(&dyn Reader) -> Result<T, buoy_store::StoreError> + Send + 'static,
@@ -378,17 +378,17 @@ impl App {
         self.clock.date()
     }
 
-    /// The steady time, by which limits are kept; milliseconds.
+    /// The monotonic time, for time limits; milliseconds.
     pub(crate) fn steady_now(&self) -> u64 {
         self.clock.now().as_millis()
     }
 
-    /// How the calendar stands to the steady time.
+    /// The relation between the calendar and the monotonic time.
     pub(crate) fn calendar(&self) -> Calendar {
         self.clock.calendar()
     }
 
-    /// The shard of an endpoint; one that is not registered is looked after by the first.
+    /// The shard of an endpoint; the first shard if it is not registered.
     pub(crate) fn home(&self, endpoint: &str) -> &ShardHandle {
         let number = self.endpoints.shard_of(endpoint).map_or(0, usize::from);
         &self.shards[number % self.shards.len()]
@@ -402,7 +402,7 @@ impl App {
         self.change(endpoint, move |shard, _, _| question(shard)).await
     }
 
-    /// Changes something in the shard of an endpoint, and comes back when that is durable.
+    /// Changes something in the shard of an endpoint, and returns when that is durable.
     pub(crate) async fn change_durably<T: Send + 'static>(
         &self,
         endpoint: &str,
@@ -453,7 +453,7 @@ impl App {
     }
 }
 
-/// Gives an operation to the shard of its device, and on to another if the device has come back there meanwhile.
+/// Submits an operation to the shard of its device, and to another shard if the device has registered there meanwhile.
 fn hand_in(shards: Vec<ShardHandle>, home: u8, mut submission: Submission) {
     let handle = shards[usize::from(home) % shards.len()].clone();
     handle.run(move |shard, now, outbox| {
@@ -466,7 +466,7 @@ fn hand_in(shards: Vec<ShardHandle>, home: u8, mut submission: Submission) {
     });
 }
 
-/// Puts the root below which a device has its objects before the path of a request.
+/// Prepends the device's root path to the path of a request.
 fn put_under(root: &str, request: &mut Downlink) {
     let segments = root.split('/').filter(|segment| !segment.is_empty());
     let segments = segments.map(|segment| (OptionNumber::URI_PATH, Box::from(segment.as_bytes())));

@@ -1,4 +1,4 @@
-//! The audit log: each change has an entry that was committed with it.
+//! The audit log: each change has an entry that is committed with it.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::app::App;
 /// Which entries to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Only of this principal.
+    /// Only entries of this principal.
     pub principal: Option<String>,
-    /// Only of this action, or of all that begin with it and a dot.
+    /// Only entries of this action, or of all actions that begin with it and a dot.
     pub action: Option<String>,
-    /// Only on this.
+    /// Only entries about this target.
     pub target: Option<String>,
 }
 
-/// Entries, the newest first, below the id `after`.
+/// Entries with an id less than `after`, the newest first.
 ///
 /// # Errors
 /// If the store can't be read.

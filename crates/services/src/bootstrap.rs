@@ -1,7 +1,7 @@
-//! The bootstrap server's mind: which device gets which configuration, which keys are made for it, and who waits for a person.
+//! The decisions of the bootstrap server: which device gets which configuration, its new keys, and the claims that wait for an operator.
 //!
-//! A device that proves itself by its bootstrap credentials gets the configuration that its name fits. One that proves nothing,
-//! over plain CoAP, gets only what names it and no other, or what a person has said yes to.
+//! A device that authenticates with its bootstrap credentials gets the configuration that matches its name. A device that uses plain CoAP
+//! gets a configuration only if that names exactly this device, or if an operator has accepted its claim.
 
 mod compile;
 mod pattern;
@@ -39,16 +39,16 @@ use crate::keyfile::{Sealer, name_of_config};
 use crate::listen::Addresses;
 use crate::principal::Principal;
 
-/// Devices that wait for a person's yes. Beyond that the one that was silent the longest is forgotten; it asks again.
+/// The most claims. Above this number the claim that was repeated longest ago is removed; its device makes a new one.
 const MAX_CLAIMS: usize = 2000;
-/// The same for those of one IP address, behind which there may be a NAT.
+/// The same for one IP address, which may be a NAT.
 const MAX_CLAIMS_OF_SOURCE: usize = 200;
-/// How long a yes is good.
+/// How long an accepted claim is valid.
 const YES_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long what was prepared for a device is kept for its next request, so that it isn't made twice.
+/// How long a prepared configuration is stored for the device's next request, so that it isn't made twice.
 const PREPARED_FOR: Duration = Duration::from_secs(600);
 
-/// Cheap to clone; the clones are one.
+/// Cheap to clone; all clones share their state.
 #[derive(Clone)]
 pub struct Bootstrap(Arc<Shared>);
 
@@ -75,21 +75,21 @@ struct Shared {
     runtime: tokio::runtime::Handle,
 }
 
-/// What it is made of.
+/// The parts of the service.
 pub struct Parts {
-    /// For what it has to look up.
+    /// The store, for queries.
     pub store: Arc<dyn Store>,
-    /// Seals the secrets of configurations.
+    /// Encrypts the secrets of configurations.
     pub sealer: Sealer,
-    /// Where minted keys go.
+    /// Gets the keys that are made.
     pub credentials: Credentials,
     /// What makes changes durable.
     pub journal: JournalHandle,
-    /// Where events go.
+    /// Gets the events.
     pub hub: Hub,
-    /// What devices are told of the LwM2M server.
+    /// The LwM2M server's data for the accounts of devices.
     pub own: Own,
-    /// Where it is reached.
+    /// Its addresses.
     pub addresses: Addresses,
     /// The time.
     pub clock: Clock,
@@ -101,13 +101,13 @@ struct Config {
     config: Arc<api::BootstrapConfig>,
 }
 
-/// What a device gets, until it has it.
+/// The configuration that was made for a device, until the device has it.
 struct Prepared {
     config: Arc<BootstrapConfig>,
     at: u64,
 }
 
-/// The making of a device's configuration, which is over when this is dropped, however it ends.
+/// Marks that a device's configuration is being made, until this is dropped.
 struct Turn {
     of: Bootstrap,
     name: Arc<str>,
@@ -119,10 +119,10 @@ impl Drop for Turn {
     }
 }
 
-/// Why a configuration was not taken.
+/// Why a configuration was not stored.
 #[derive(Debug)]
 pub enum PutError {
-    /// It can't be, for this reason.
+    /// It is invalid.
     Refused(ConfigFault),
     /// It can't be saved.
     NotSaved(NotSaved),
@@ -131,7 +131,7 @@ pub enum PutError {
 }
 
 impl Bootstrap {
-    /// Loads all that the store has. To be called where tasks can be started.
+    /// Loads the configurations and claims of the store. Must be called within a tokio runtime.
     pub fn load(reader: &dyn Reader, parts: Parts) -> anyhow::Result<Self> {
         let Parts { store, sealer, credentials, journal, hub, own, addresses, clock } = parts;
         let configs = reader.bootstrap_configs()?;
@@ -173,7 +173,7 @@ impl Bootstrap {
         configs.iter().find(|config| config.config.pattern == pattern).map(|config| public(&config.config))
     }
 
-    /// Takes a configuration, in place of the one of the same pattern.
+    /// Stores a configuration and replaces the one of the same pattern.
     pub async fn put_config(
         &self,
         principal: &Principal,
@@ -205,7 +205,7 @@ impl Bootstrap {
         saved.map_err(PutError::NotSaved)
     }
 
-    /// Forgets a configuration; whether it was there.
+    /// Removes a configuration. Returns whether it existed.
     pub async fn remove_config(&self, principal: &Principal, pattern: &str) -> Result<bool, NotSaved> {
         if self.config(pattern).is_none() {
             return Ok(false);
@@ -224,7 +224,7 @@ impl Bootstrap {
         Ok(true)
     }
 
-    /// Saves a change, and only then lets it count; whether whoever asked still waits or not.
+    /// Saves a change and then applies it, even if the caller does not wait any longer.
     async fn change(
         &self,
         changes: ChangeSet<'static>,
@@ -245,17 +245,17 @@ impl Bootstrap {
         }
     }
 
-    /// The devices that wait for a person's yes, or have it.
+    /// The claims, waiting and accepted.
     pub fn claims(&self) -> Vec<api::BootstrapClaim> {
         self.claims_locked().values().map(claim_json).collect()
     }
 
-    /// Whether a configuration fits a name: without one a yes to it means nothing.
+    /// Whether a configuration matches a name: without one, accepting its claim has no effect.
     pub fn has_config_for(&self, endpoint: &str) -> bool {
         self.config_for(endpoint).is_some()
     }
 
-    /// Says yes to a device, which need not have asked yet. Its next request is granted.
+    /// Accepts the claim of a device, which may come later. Its next request is granted.
     pub async fn accept(
         &self,
         principal: &Principal,
@@ -287,7 +287,7 @@ impl Bootstrap {
         Ok(claim_json(&claim))
     }
 
-    /// Forgets that a device waits, or that it was said yes to; whether there was anything to forget.
+    /// Removes the claim of a device, waiting or accepted. Returns whether there was one.
     pub async fn forget_claim(&self, principal: &Principal, endpoint: &str) -> Result<bool, NotSaved> {
         let Some(claim) = self.claims_locked().get(endpoint).cloned() else { return Ok(false) };
         let (name, gone) = (endpoint.to_owned(), endpoint.to_owned());
@@ -298,14 +298,14 @@ impl Bootstrap {
                 let audit = principal.audit(self.now(), "bootstrap_claim.forget", endpoint, "");
                 self.change(vec![Change::BootstrapClaim(removal), audit], apply).await?;
             }
-            // Who only waits is in memory alone.
+            // Waiting claims are only in memory.
             None => apply(self),
         }
         Ok(true)
     }
 
-    /// What becomes of a device that asks. Runs in the bootstrap server's thread, and waits for nothing.
-    /// `local` is the address of this machine that the device asked at.
+    /// Decides about a Bootstrap-Request. Runs in the bootstrap server's thread and doesn't block.
+    /// `local` is the address of this machine to which the device sent it.
     pub fn decide(
         &self,
         request: &BootstrapRequest<'_>,
@@ -354,7 +354,7 @@ impl Bootstrap {
         }
     }
 
-    /// What the device is told of this server, which reached it there.
+    /// This server's data for the account of a device that sent to the address `local`.
     fn own_at(&self, local: Option<IpAddr>) -> Own {
         let seen = self.0.addresses.seen_at(local);
         Own { coaps: seen.coaps_uri(), coap: seen.coap_uri(), ..self.0.own.clone() }
@@ -367,8 +367,8 @@ impl Bootstrap {
         prepared.get(name).map(|it| it.config.clone())
     }
 
-    /// Makes the configuration of a device that has proved where it is, with the keys in it, and hands it in. Of two requests at once for the
-    /// same device one makes it.
+    /// Makes the configuration of a device whose address is verified, with its new keys, and delivers it. If there are two requests for the
+    /// same device at once, only one makes it.
     pub fn prepare(&self, name: Arc<str>, local: Option<IpAddr>, handover: Handover) {
         if !self.preparing_locked().insert(name.clone()) {
             return;
@@ -391,12 +391,12 @@ impl Bootstrap {
         local: Option<IpAddr>,
     ) -> anyhow::Result<Arc<BootstrapConfig>> {
         let generation = self.0.generation.load(Ordering::Acquire);
-        // It may have been changed since the device asked.
+        // It may have changed since the request.
         let found = self.config_for(name).context("no configuration fits this name any more")?;
         let minted = if compile::mints(&found.config) { Some(self.mint(name).await?) } else { None };
         let config = compile::compile(name, &found.config, minted.as_ref(), &self.own_at(local));
         let config = Arc::new(config?);
-        // What was changed meanwhile counts from the next request on.
+        // A change made meanwhile takes effect at the next request.
         if self.0.generation.load(Ordering::Acquire) == generation {
             let prepared = Prepared { config: config.clone(), at: self.now() };
             self.prepared_locked().insert(name.clone(), prepared);
@@ -408,9 +408,9 @@ impl Bootstrap {
         self.0.preparing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A key for the device, which the LwM2M server knows from now on. The one before stays good until this one is used.
+    /// Makes a key for the device and adds it to the LwM2M server's credentials. The previous key stays valid until this one is used.
     async fn mint(&self, name: &Arc<str>) -> anyhow::Result<Minted> {
-        // A name that was never used: an identity belongs to one key.
+        // A new identity, because an identity belongs to one key.
         let mut suffix = [0; 4];
         getrandom::fill(&mut suffix).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
         let identity = format!("{name}.{}", hex::encode(&suffix));
@@ -444,7 +444,7 @@ impl Bootstrap {
         Ok(tokio::task::spawn_blocking(read).await??)
     }
 
-    /// Something happened at the bootstrap port.
+    /// Publishes and logs an event of the bootstrap port.
     pub fn publish(&self, event: BootstrapEvent) {
         self.log_locked().tell(Instant::now(), &event);
         if let BootstrapEvent::Finished { endpoint, .. } | BootstrapEvent::PackSent { endpoint, .. } = &event
@@ -454,7 +454,7 @@ impl Bootstrap {
         self.0.hub.publish_bootstrap(event);
     }
 
-    /// Tells the operator why a device gets no configuration; returns what the device is told.
+    /// Logs why a device gets no configuration; returns the text for the device.
     fn no_config(&self, name: &str, error: &anyhow::Error) -> Cow<'static, str> {
         self.log_locked().tell_no_config(Instant::now(), name, error);
         "the server could make no configuration; ask its operator".into()
@@ -464,7 +464,7 @@ impl Bootstrap {
         self.0.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The device has what was prepared for it, and the yes is used up.
+    /// Removes the configuration that a device now has, and its accepted claim.
     fn done(&self, endpoint: &Arc<str>) {
         self.prepared_locked().remove(endpoint);
         let bootstrap = self.clone();
@@ -481,7 +481,7 @@ impl Bootstrap {
         self.prepared_locked().clear();
     }
 
-    /// What was prepared for a device is void: its credentials have changed.
+    /// Drops the configuration that was prepared for a device, because its credentials have changed.
     pub fn forget_prepared_for(&self, endpoint: &str) {
         self.prepared_locked().remove(endpoint);
     }
@@ -490,7 +490,7 @@ impl Bootstrap {
         self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The configuration that a name fits best.
+    /// The configuration that matches a name best.
     fn config_for(&self, name: &str) -> Option<Config> {
         let configs = self.0.configs.read().unwrap_or_else(PoisonError::into_inner);
         let fitting = configs.iter().filter(|config| config.pattern.fits(name));
@@ -502,7 +502,7 @@ impl Bootstrap {
         accepted_at.is_some_and(|at| self.now().saturating_sub(at) < YES_FOR.as_millis() as u64)
     }
 
-    /// Lists a device that waits; whether it is new.
+    /// Adds the claim of a device. Returns whether it is new.
     fn wait_for_a_yes(&self, name: &str, request: &BootstrapRequest<'_>) -> bool {
         let now = self.now();
         let (source, address) = (request.peer.address.ip(), request.peer.address.to_string());
@@ -518,7 +518,7 @@ impl Bootstrap {
             claim.address.parse::<SocketAddr>().is_ok_and(|address| address.ip() == source)
         };
         let waiting = || claims.values().filter(|claim| claim.accepted_at.is_none());
-        // Who floods the list pushes out what he put there himself.
+        // A source that floods the list displaces only its own claims.
         let oldest = if waiting().filter(|claim| is_from_there(claim)).count() >= MAX_CLAIMS_OF_SOURCE {
             waiting().filter(|claim| is_from_there(claim)).min_by_key(|claim| claim.last_asked)
         } else if claims.len() >= MAX_CLAIMS {

@@ -1,6 +1,6 @@
-//! Keys and certificates on P-256, as LwM2M wants them (RFC 5280): made for a fleet's own authority, for its devices and for servers.
+//! Keys and certificates on P-256 for LwM2M (RFC 5280): for a fleet's own authority, for its devices and for servers.
 //!
-//! Interchangeable with `openssl`: keys are PKCS#8 in PEM, certificates PEM.
+//! Compatible with `openssl`: keys are PKCS#8 in PEM, certificates are in PEM.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -39,9 +39,9 @@ const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.
 /// RFC 5280 appendix A.1: ub-common-name.
 const MAX_COMMON_NAME: usize = 64;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// A certificate is good since before it was made: the clock of who reads it may be behind.
+/// A certificate is valid from this long before it is made, since the clock of the verifier may be behind.
 const BACKDATED: Duration = Duration::from_secs(60 * 60);
-/// Random bits, of which RFC 5280 and everybody's rules want 64 at least.
+/// Bytes of a random serial number. The CA/Browser Forum's rules require at least 64 random bits.
 const SERIAL_LENGTH: usize = 16;
 
 /// What a certificate is for.
@@ -49,30 +49,30 @@ const SERIAL_LENGTH: usize = 16;
 pub enum Use {
     /// Signing others.
     Authority,
-    /// A device proves its endpoint name by it.
+    /// Authenticating a device under its endpoint name.
     Device,
-    /// A server proves its name by it.
+    /// Authenticating a server under its name.
     Server,
 }
 
-/// What stands in a certificate.
+/// The contents of a certificate.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
     /// The common name: for a device its endpoint name.
     pub name: &'a str,
-    /// What it is good for.
+    /// Its use.
     pub usage: Use,
     /// DNS names and IP addresses.
     pub alternatives: &'a [String],
-    /// For how many days.
+    /// Its validity in days.
     pub days: u32,
 }
 
-/// Who signs: a key, and the certificate that vouches for it.
+/// An issuer: a key and its certificate.
 pub struct Issuer {
     /// The private key.
     pub key: SecretKey,
-    /// What names it.
+    /// Its certificate.
     pub certificate: Certificate,
 }
 
@@ -105,7 +105,7 @@ pub fn key_pem(key: &SecretKey) -> anyhow::Result<Zeroizing<String>> {
     key.to_pkcs8_pem(LineEnding::LF).map_err(|error| anyhow!("the key cannot be written: {error}"))
 }
 
-/// Reads a private key that nobody else may read: PKCS#8, or SEC1 as `openssl ecparam -genkey` writes it.
+/// Reads a private key from a file that only its owner may read: PKCS#8, or SEC1 as `openssl ecparam -genkey` writes it.
 pub fn read_key(path: &Path) -> anyhow::Result<SecretKey> {
     let bytes = private_file::read(path)?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
@@ -116,7 +116,7 @@ pub fn read_key(path: &Path) -> anyhow::Result<SecretKey> {
     key.with_context(|| format!("{} is no private key on P-256 in PEM, without a password", path.display()))
 }
 
-/// Reads certificates in PEM, whatever stands between them.
+/// Reads certificates in PEM; other text between them is ignored.
 pub fn read_certificates(path: &Path) -> anyhow::Result<Vec<Certificate>> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     const END: &str = "-----END CERTIFICATE-----";
@@ -146,13 +146,13 @@ pub fn certificate_pem(certificate: &Certificate) -> anyhow::Result<String> {
     certificate.to_pem(LineEnding::LF).context("the certificate cannot be written")
 }
 
-/// A certificate of a key that vouches for itself.
+/// A self-signed certificate.
 pub fn self_signed(subject: &Subject<'_>, key: &SecretKey) -> anyhow::Result<Certificate> {
     let name = name(subject.name)?;
     make(subject, name, public_half(key)?, key)
 }
 
-/// A certificate of another key.
+/// A certificate for another key, signed by the issuer.
 pub fn issue(
     issuer: &Issuer,
     subject: &Subject<'_>,
@@ -166,8 +166,8 @@ pub fn public_half(key: &SecretKey) -> anyhow::Result<SubjectPublicKeyInfo> {
     SubjectPublicKeyInfo::from_key(&key.public_key()).context("the key cannot be written")
 }
 
-/// The key of a certificate request, whose owner proves by a signature to have the private half. The names in it are not looked at:
-/// who issues says what the certificate is for.
+/// The public key of a certificate request. The request's signature proves that its author has the private key. Its names are ignored: the
+/// issuer chooses the contents of the certificate.
 pub fn read_request(path: &Path) -> anyhow::Result<SubjectPublicKeyInfo> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let request = CertReq::from_pem(rewrapped(&text).as_bytes())
@@ -228,8 +228,8 @@ fn name(common_name: &str) -> anyhow::Result<Name> {
     Ok(Name::from_der(&RdnSequence::from(vec![part]).to_der()?)?)
 }
 
-/// The names of a server's certificate: its own, if it can stand there, and those that were named besides. Clients look at nothing but these
-/// (RFC 6125 section 6.4.4), so its own must be one of them.
+/// The alternative names of a server's certificate: its own name, if it has the right form, and the other names. Clients check only these
+/// (RFC 6125 section 6.4.4), so its own name must be among them.
 #[must_use]
 pub fn server_names(name: &str, others: &[String]) -> Vec<String> {
     let is_usable = others.is_empty() || alternatives(&[name.to_owned()]).is_ok();
@@ -261,7 +261,7 @@ fn alternatives(names: &[String]) -> anyhow::Result<Vec<GeneralName>> {
     names.iter().map(alternative).collect()
 }
 
-/// The extensions of each use.
+/// Chooses the extensions for each use.
 struct Profile {
     issuer: Name,
     subject: Name,
@@ -292,7 +292,7 @@ impl BuilderProfile for Profile {
             };
         let subject = certificate.subject();
         let is_authority = self.usage == Use::Authority;
-        // One level: what it signs may not sign further.
+        // A path length of 0: the certificates that it signs can't sign others.
         let constraints =
             BasicConstraints { ca: is_authority, path_len_constraint: is_authority.then_some(0) };
         add((true, &constraints).to_extension(subject, &[]))?;
@@ -350,7 +350,7 @@ mod tests {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
     }
 
-    /// PEM with its base64 in lines of that many characters.
+    /// PEM with base64 lines of this length.
     fn in_lines_of(width: usize, pem: &str) -> String {
         let (begin, rest) = pem.split_once('\n').unwrap();
         let (body, end) = rest.split_at(rest.find("-----END").unwrap());
@@ -412,7 +412,7 @@ mod tests {
         assert!(OwnKey::certificate::<RustCrypto>(&number, &[&server]).is_err(), "another's key");
         let stranger = issued(&authority(), "urn:dev:os:32473-7", Use::Device, &[]).1;
         assert!(matches!(check(&stranger, now()), Err(CertificateError::BadSignature)));
-        // What a device was given may not sign for others.
+        // The certificate of a device can't sign others.
         let (middle, certificate) = issued(&fleet, "middle", Use::Device, &[]);
         let middle = Issuer { key: middle, certificate: Certificate::from_der(&certificate).unwrap() };
         let (_, below) = issued(&middle, "below", Use::Device, &[]);

@@ -1,4 +1,4 @@
-//! What the engines want saved, as changes of the store.
+//! Translates the changes of an engine's outbox into changes of the store.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -13,31 +13,31 @@ use crate::notice::{Notice, NoticeKind};
 use crate::quota::SampleQuota;
 use crate::values::DeviceModels;
 
-/// What services give to the journal with a shard's outbox.
+/// A value that a service sends to the journal with a shard's outbox.
 #[derive(Debug)]
 pub(crate) enum Companion {
-    /// To be made durable with it.
+    /// Changes that are made durable with it.
     Changes(ChangeSet<'static>),
-    /// To be told once it is durable.
+    /// Is notified once it is durable.
     WhenSaved(oneshot::Sender<()>),
-    /// To be given up once it is durable.
+    /// Is dropped once it is durable.
     Held(#[expect(dead_code, reason = "what counts is when it is dropped")] Box<dyn Any + Send>),
 }
 
 impl Companion {
-    /// Puts it into an outbox.
+    /// Adds it to an outbox.
     pub(crate) fn accompany(self, outbox: &mut Outbox) {
         outbox.companions.push(Box::new(self));
     }
 }
 
-/// Tells those who wait for an outbox that it is durable.
+/// Notifies those who wait for an outbox that it is durable.
 pub(crate) fn tell_saved(outbox: &mut Outbox) {
     for companion in outbox.companions.drain(..) {
         if let Ok(companion) = companion.downcast::<Companion>()
             && let Companion::WhenSaved(told) = *companion
         {
-            // Whoever asked may have gone.
+            // The caller may have gone.
             let _ = told.send(());
         }
     }
@@ -82,7 +82,7 @@ pub(super) fn of_outbox<'a>(
     set
 }
 
-/// An operation as the store keeps it.
+/// The row of an operation in the store.
 pub fn operation_row(record: &OperationRecord) -> OperationRow {
     OperationRow {
         id: record.id.0,
@@ -98,7 +98,7 @@ pub fn operation_record(row: &OperationRow) -> Option<OperationRecord> {
     postcard::from_bytes(&row.record).ok()
 }
 
-/// Values that cannot be read are no reason to refuse the report or to lose the others.
+/// The samples of a report. Values that can't be decoded are skipped; the others are saved.
 fn samples<'a>(
     report: &'a Report,
     now: u64,

@@ -1,8 +1,7 @@
-//! By what devices prove who they are: which credentials there are, whom they admit, and how they change.
+//! The credentials of devices: which exist, whom they admit, and how they change.
 //!
-//! A change is durable before it counts. A device may have several credentials of a kind, the active one and those that come next: all are
-//! good, and the first session with one of those makes it the active one, so that keys roll over without a moment at which the device
-//! is locked out.
+//! A change takes effect when it is durable. A device may have several credentials of a kind: the active one and the next ones. All are valid.
+//! The first session with a next credential makes it the active one, so the device is never locked out while its key changes.
 
 mod book;
 pub mod commands;
@@ -33,12 +32,12 @@ use crate::journal::{JournalHandle, NotSaved};
 use crate::keyfile::{Keys, Sealer};
 use crate::principal::Principal;
 
-/// Credentials of a kind that a device may have unused, beside the active one: a bootstrap that breaks off makes one each time.
+/// The most next credentials of a kind for a device: each interrupted bootstrap adds one.
 const MOST_NEXT: usize = 8;
-/// New credentials that are put into memory while handshakes wait.
+/// How many new credentials are inserted while handshakes wait for the lock.
 const INSERTED_AT_ONCE: usize = 500;
 
-/// All credentials. Cheap to clone; the clones are one.
+/// All credentials. Cheap to clone; all clones share their state.
 #[derive(Clone)]
 pub struct Credentials(Arc<Shared>);
 
@@ -48,37 +47,37 @@ struct Shared {
     keys: Keys,
     sealer: Sealer,
     journal: JournalHandle,
-    /// One change at a time: each is judged by what those before it left.
+    /// Allows one change at a time: each is checked against the result of the one before.
     changes: Arc<Mutex<()>>,
     next_id: AtomicU64,
-    /// Credentials that were waiting for their first use, and had it.
+    /// Next credentials that were used for the first time.
     used: mpsc::UnboundedSender<Used>,
     changed: mpsc::UnboundedSender<(Arc<str>, CredentialChange)>,
 }
 
-/// The devices whose credentials have changed, one after the other.
+/// The devices whose credentials have changed, in order.
 pub type ChangedCredentials = mpsc::UnboundedReceiver<(Arc<str>, CredentialChange)>;
 
 /// A credential and its device.
 type Used = (Arc<str>, u64);
 
-/// What came of adding a credential.
+/// The result of adding a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Added {
     /// It is new.
     New(CredentialRow),
-    /// The very same was there already.
+    /// The same credential existed already.
     Known(u64),
 }
 
 /// Why a change was not made.
 #[derive(Debug)]
 pub enum ChangeError {
-    /// It contradicts what there is. Of several that were to be added, the one of this index does.
+    /// It conflicts with an existing credential.
     Refused {
-        /// Its place among those that were to be added.
+        /// Its index among the credentials that were to be added.
         index: usize,
-        /// What it contradicts.
+        /// The conflict.
         refusal: Refusal,
     },
     /// There is no credential of this id.
@@ -89,7 +88,7 @@ pub enum ChangeError {
     Failed(anyhow::Error),
 }
 
-/// What a change contradicts.
+/// Why a change conflicts with existing credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The device has a credential of this kind.
@@ -101,7 +100,7 @@ pub enum Refusal {
         /// The credential.
         id: u64,
     },
-    /// What it is known by belongs to another credential.
+    /// Its identity belongs to another credential.
     Taken {
         /// The device.
         endpoint: Arc<str>,
@@ -112,14 +111,14 @@ pub enum Refusal {
         /// Its state.
         state: CredentialState,
     },
-    /// It is in the same request twice.
+    /// The request contains it twice.
     Twice {
         /// The device.
         endpoint: String,
         /// The kind of credential.
         kind: CredentialKind,
     },
-    /// The device has been given so many that come next, and used none of them.
+    /// The device has too many next credentials, none of which it has used.
     TooManyNext {
         /// The device.
         endpoint: Arc<str>,
@@ -174,28 +173,28 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// What one change does, all or nothing.
+/// The effects of one change, all or nothing.
 #[derive(Default)]
 struct Plan {
     remove: Vec<(Arc<str>, u64)>,
     states: Vec<(Arc<str>, u64, CredentialState)>,
     put: Vec<Prepared>,
-    /// What the audit log says of it.
+    /// The action in the audit log.
     action: Option<&'static str>,
     /// The idempotency key of the request.
     key: Option<KeyRow>,
-    /// The devices' sessions were made by what is good no more.
+    /// Whether the devices' sessions were made with credentials that are no longer valid.
     ends_sessions: bool,
 }
 
-/// What has become of a device's credentials.
+/// How a device's credentials changed.
 #[derive(Clone, Copy, Debug)]
 pub enum CredentialChange {
-    /// It has one more.
+    /// One was added.
     New,
-    /// Those that it had have changed or are gone.
+    /// Existing ones changed or were removed.
     Old {
-        /// Its sessions were made by what is good no more.
+        /// Whether its sessions were made with credentials that are no longer valid.
         ends_sessions: bool,
     },
 }
@@ -211,7 +210,7 @@ impl Plan {
         Self { action: Some(action), ..Self::default() }
     }
 
-    /// First what goes: what comes may have its identity.
+    /// Removals come first: an added credential may have the identity of a removed one.
     fn changes(&self, principal: &Principal, now: u64) -> ChangeSet<'static> {
         let gone = self.remove.iter().map(|(_, id)| Stored::Remove { id: *id });
         let changed = self.states.iter().map(|(_, id, state)| Stored::SetState { id: *id, state: *state });
@@ -240,7 +239,7 @@ impl Plan {
         }
     }
 
-    /// Tells of the devices whose credentials went or changed. New ones alone are nothing to anybody.
+    /// Announces the devices whose credentials changed.
     fn tell(&self, shared: &Shared) {
         let gone = self.remove.iter().map(|(endpoint, _)| endpoint);
         let changed = self.states.iter().map(|(endpoint, ..)| endpoint);
@@ -249,12 +248,12 @@ impl Plan {
         let old = endpoints.into_iter().map(|it| (it.clone(), CredentialChange::Old { ends_sessions }));
         let new = self.put.iter().map(|new| (new.row.endpoint.as_str().into(), CredentialChange::New));
         for changed in old.chain(new) {
-            // While the server stops nobody draws consequences any more; at the next start they are drawn from what is saved.
+            // While the server stops nobody receives this; at the next start the saved sessions are checked.
             let _ = shared.changed.send(changed);
         }
     }
 
-    /// Handshakes wait meanwhile: what is many is taken in pieces.
+    /// Applies the change in memory, many credentials in pieces, because handshakes wait meanwhile.
     fn apply(&self, book: &RwLock<Book>) {
         let write = || book.write().unwrap_or_else(PoisonError::into_inner);
         let insert = |book: &mut Book, put: &[Prepared]| {
@@ -273,10 +272,10 @@ impl Plan {
 }
 
 impl Credentials {
-    /// Loads all that the store has. To be called where tasks can be started.
+    /// Loads all credentials of the store. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// If the store fails, or a secret cannot be opened.
+    /// If the store fails, or a secret can't be decrypted.
     pub fn load(
         reader: &dyn Reader,
         keys: Keys,
@@ -303,22 +302,22 @@ impl Credentials {
         Ok((credentials, changes))
     }
 
-    /// What is asked by the sessions of a server.
+    /// The gate for the sessions of a server.
     pub fn gate(&self, purpose: Purpose) -> Gate {
         Gate { credentials: self.clone(), purpose }
     }
 
-    /// How many there are.
+    /// The number of credentials.
     pub fn count(&self) -> usize {
         self.0.look(Book::len)
     }
 
-    /// Tells two secrets of requests apart without saying anything about them.
+    /// A keyed digest that distinguishes secrets of requests without revealing them.
     pub fn digest(&self, secret: &[u8]) -> anyhow::Result<[u8; 32]> {
         self.0.keys.digest(secret)
     }
 
-    /// Adds credentials, all or none. The idempotency key of the request is saved with them, and names the first.
+    /// Adds credentials, all or none. The idempotency key of the request is saved with them and refers to the first.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -362,7 +361,7 @@ impl Credentials {
         .await
     }
 
-    /// Puts a credential in place of all that a device has for a server.
+    /// Replaces all credentials of a device for a server by one.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -388,8 +387,8 @@ impl Credentials {
         .await
     }
 
-    /// Adds the credential that comes after this one. Those that were to come next and were never used stay: the device may have been given
-    /// one of them already, and would be locked out. The first use of one forgets the active one and those before it.
+    /// Adds a next credential. Unused next credentials stay, because the device may have one of them and would be locked out. The first use
+    /// of one removes the active credential and the next ones before it.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -404,7 +403,7 @@ impl Credentials {
         self.add_next(principal, old, proof, key, now, WhenCrowded::Refuse).await
     }
 
-    /// The same for a device that is being bootstrapped. Of too many the oldest gives way: a device that asks for yet another key has
+    /// The same for a device that is being bootstrapped. If there are too many, the oldest is removed: a device that requests another key has
     /// replaced that one, or will.
     ///
     /// # Errors
@@ -446,7 +445,7 @@ impl Credentials {
         .await
     }
 
-    /// Believes a credential no more. It stays, without its secret, so that its device is refused.
+    /// Revokes a credential. It stays, without its secret, so that its device is refused.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -471,7 +470,7 @@ impl Credentials {
         .await
     }
 
-    /// Forgets a credential.
+    /// Removes a credential.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -492,7 +491,7 @@ impl Credentials {
         .await
     }
 
-    /// Forgets all that a device has for a server. Whether it had any.
+    /// Removes all credentials of a device for a server. Returns whether it had any.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -513,7 +512,7 @@ impl Credentials {
         .await
     }
 
-    /// Seals secrets and gives out ids, away from the threads that serve.
+    /// Encrypts secrets and assigns ids, outside of the threads that serve requests.
     async fn prepare(
         &self,
         all: Vec<NewCredential>,
@@ -530,7 +529,7 @@ impl Credentials {
         prepared.map_err(anyhow::Error::from).and_then(|prepared| prepared).map_err(ChangeError::Failed)
     }
 
-    /// Plans a change by what there is, saves it, and only then lets it count.
+    /// Plans a change from the existing credentials, saves it, and then applies it.
     async fn change<T: Send + 'static>(
         &self,
         principal: &Principal,
@@ -544,7 +543,7 @@ impl Credentials {
         let (plan, answer) = shared.look(plan)?;
         let changes = plan.changes(principal, now);
         let (done, saved) = oneshot::channel();
-        // Goes on when the caller has gone or was told of trouble: what is saved in the end must count too.
+        // Continues when the caller has gone or got an error: if the change is saved later, it must be applied too.
         tokio::spawn(async move {
             let result = shared.journal.commit(changes).await;
             if result.is_ok() {
@@ -561,19 +560,19 @@ impl Credentials {
         }
     }
 
-    /// The first use of a credential that was to come next: those before it go.
+    /// Handles the first use of a next credential: removes those before it.
     async fn has_been_used(&self, endpoint: Arc<str>, id: u64, now: u64) -> Result<(), ChangeError> {
         let name = endpoint.clone();
         let server = Principal::server();
         let rolled = self.change(&server, now, move |book| {
             let both = [Purpose::Lwm2m, Purpose::Bootstrap];
             let next = both.iter().find_map(|purpose| find(book, &endpoint, *purpose, id).ok());
-            // It was used twice at once, or is gone.
+            // Two sessions used it at once, or it was removed.
             let Some(next) = next.filter(|entry| entry.state == CredentialState::Next) else {
                 return Ok((Plan::default(), false));
             };
             let old = book.of(next.purpose, &endpoint);
-            // Those that were made after it may be on their way to the device.
+            // The device may be about to receive those that were made later.
             let is_before = |entry: &&Entry| match entry.state {
                 CredentialState::Active => true,
                 CredentialState::Next => entry.id < id,
@@ -620,7 +619,7 @@ async fn roll_over(shared: Weak<Shared>, clock: Clock, mut first_uses: mpsc::Unb
     }
 }
 
-/// What the sessions of one server ask: who a peer is, and whether it may come in.
+/// Identifies and admits the peers of one server.
 #[derive(Clone, Debug)]
 pub struct Gate {
     credentials: Credentials,
@@ -628,7 +627,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// The device that a peer proved to be; `None` if it is not, or no longer, admitted.
+    /// The device that a peer authenticated as; `None` if it is not, or no longer, admitted.
     pub fn endpoint_of(&self, peer: &Peer) -> Option<Arc<str>> {
         let unlisted = self.credentials.0.unlisted;
         self.credentials
@@ -636,19 +635,19 @@ impl Gate {
             .look(|book| book.admitting(self.purpose, peer, unlisted).map(|admitted| admitted.endpoint()))
     }
 
-    /// Whether a device has credentials, be they revoked: then it is not believed without any.
+    /// Whether a device has credentials, including revoked ones: then it is not admitted without.
     pub fn has(&self, endpoint: &str) -> bool {
         self.credentials.0.look(|book| book.of(self.purpose, endpoint).next().is_some())
     }
 
-    /// To be called when a session connects. Never waits.
+    /// To be called when a session connects. Doesn't block.
     pub fn used(&self, peer: &Peer) {
         let Shared { unlisted, used, .. } = &*self.credentials.0;
         self.credentials.0.look(|book| {
             if let Some(Admitted::By(entry)) = book.admitting(self.purpose, peer, *unlisted)
                 && entry.state == CredentialState::Next
             {
-                // Nobody listens any more when the server stops; it is used again.
+                // Nobody receives this while the server stops; the credential will be used again.
                 let _ = used.send((entry.endpoint.clone(), entry.id));
             }
         });
@@ -665,7 +664,7 @@ impl Authority for Gate {
     }
 }
 
-/// The credentials of one request, so that none contradicts another.
+/// The credentials of one request, to find conflicts among them.
 #[derive(Default)]
 struct Seen {
     identities: HashMap<(CredentialKind, Vec<u8>), String>,
@@ -697,14 +696,14 @@ fn find<'a>(book: &'a Book, endpoint: &str, purpose: Purpose, id: u64) -> Result
     book.of(purpose, endpoint).find(|entry| entry.id == id).ok_or(ChangeError::NoSuchCredential)
 }
 
-/// What is done when a device has too many credentials that come next.
+/// What to do when a device has too many next credentials.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WhenCrowded {
     Refuse,
     OldestGivesWay,
 }
 
-/// What has to go so that one more may come next.
+/// The credentials to remove so that one more next credential can be added.
 fn room_for_next(book: &Book, row: &CredentialRow, when_crowded: WhenCrowded) -> Result<Vec<Used>, Refusal> {
     let all = book.of(row.purpose, &row.endpoint);
     let next: Vec<&Entry> =
@@ -720,7 +719,7 @@ fn room_for_next(book: &Book, row: &CredentialRow, when_crowded: WhenCrowded) ->
     }
 }
 
-/// The credential that is the same in all that counts.
+/// The id of an equal credential.
 fn same(book: &Book, new: &Prepared) -> Option<u64> {
     let row = &new.row;
     let is_same = |entry: &&Entry| {
@@ -732,7 +731,7 @@ fn same(book: &Book, new: &Prepared) -> Option<u64> {
     book.of(row.purpose, &row.endpoint).find(is_same).map(|entry| entry.id)
 }
 
-/// An identity belongs to one device, and to one credential of each server. What is going is not in the way.
+/// Checks that an identity belongs to one device, and to one credential of each server. Credentials in `going` are ignored.
 fn check_identity(book: &Book, row: &CredentialRow, going: &[Used]) -> Result<(), Refusal> {
     let is_in_the_way = |entry: &&Entry| {
         let is_own = *entry.endpoint == *row.endpoint;

@@ -1,4 +1,4 @@
-//! The folder in which a server keeps all that it has.
+//! The data folder of a server.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ pub fn database(data: &Path) -> PathBuf {
     data.join("buoy.db")
 }
 
-/// A database of no bytes is one that was lost, as by a full disk or a careless copy: an empty fleet in its place would hide that.
+/// Refuses an empty database file: it results from a full disk or a failed copy, and a new database in its place would hide the loss.
 pub(crate) fn check_database(path: &Path) -> anyhow::Result<()> {
     if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
         bail!(
@@ -22,7 +22,7 @@ pub(crate) fn check_database(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The database, which its owner alone may read, whatever its folder allows. SQLite gives the files beside it the same mode.
+/// Opens the database, which only its owner may read, whatever the mode of its folder. SQLite gives the files beside it the same mode.
 pub(crate) fn open_private(database: &Path) -> anyhow::Result<Sqlite> {
     let files = ["", "-wal", "-shm"].map(|suffix| {
         let mut name = database.as_os_str().to_owned();
@@ -36,7 +36,7 @@ pub(crate) fn open_private(database: &Path) -> anyhow::Result<Sqlite> {
     Ok(Sqlite::open(database)?)
 }
 
-/// A data folder has one server: two would give out the same names twice.
+/// Locks the data folder for one server: two servers would assign the same ids.
 pub(crate) fn lock(data: &Path) -> anyhow::Result<File> {
     let path = data.join("lock");
     let file = File::options().create(true).write(true).truncate(false).open(&path);

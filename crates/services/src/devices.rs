@@ -1,4 +1,4 @@
-//! The devices that are known, with the registrations of those that are registered.
+//! The devices of the inventory, with the registrations of those that are registered.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -21,13 +21,13 @@ use crate::principal::Principal;
 use crate::registration_details::RegistrationDetails;
 use crate::values::DeviceModels;
 
-/// Devices of which the shards are asked at once.
+/// Devices for which the shards are queried at once.
 const ASKED_AT_ONCE: usize = 128;
 
 /// A device, and its registration if it is registered.
 #[derive(Clone, Debug)]
 pub struct Device {
-    /// What is known of it.
+    /// Its record in the inventory.
     pub record: DeviceRecord,
     registration: Option<RegistrationView>,
 }
@@ -40,7 +40,7 @@ impl Device {
     }
 }
 
-/// A page of the devices that fit, in the order of their names, behind one of them.
+/// A page of the devices that match, ordered by name, after a given name.
 pub async fn page(
     app: &Arc<App>,
     filter: DeviceFilter,
@@ -53,13 +53,13 @@ pub async fn page(
     api::Page { items, next }
 }
 
-/// How many of the devices that fit have each value, the most frequent first, at most `most` values.
+/// The number of matching devices for each value, the most frequent first, at most `most` values.
 pub async fn counts(app: &Arc<App>, filter: DeviceFilter, by: CountBy, most: usize) -> Vec<api::DeviceCount> {
     let counts = app.inventory.counts(filter, by).await.into_iter().take(most);
     counts.map(|(value, count)| api::DeviceCount { value, count: count as u64 }).collect()
 }
 
-/// Devices that fit, in the order of their names, behind one of them; and whether there are more.
+/// Devices that match, ordered by name, after a given name; and whether there are more.
 pub async fn list(
     app: &Arc<App>,
     filter: DeviceFilter,
@@ -81,7 +81,7 @@ pub async fn described(app: &Arc<App>, endpoint: &str) -> Result<api::Device, De
     Ok(device_json(device(record, registration)))
 }
 
-/// What a device is observed for.
+/// The observations of a device.
 ///
 /// # Errors
 /// [`DeviceError::NotRegistered`]
@@ -149,7 +149,7 @@ pub async fn forget_observation(
     forgotten.await.map_err(DeviceError::NotSaved)
 }
 
-/// The paths of which there are values of a device.
+/// The paths of a device that have values in the store.
 ///
 /// # Errors
 /// [`DeviceError::Store`]
@@ -177,7 +177,7 @@ pub async fn samples(
     Ok(api::Page { items: rows.into_iter().map(sample).collect(), next })
 }
 
-/// The same, summed up: one summary for each `step` milliseconds in which there are any.
+/// Summaries of the same values: one for each interval of `step` milliseconds that has values.
 ///
 /// # Errors
 /// [`DeviceError`]
@@ -217,25 +217,25 @@ fn sample_json(value: Sample) -> serde_json::Value {
     }
 }
 
-/// Why a question about devices was not answered, or a device was not forgotten.
+/// Why a query about devices, or the removal of a device, failed.
 #[derive(Debug)]
 pub enum DeviceError {
-    /// There is none of this name.
+    /// There is no device of this name.
     NoSuchDevice(String),
-    /// None of this name is registered.
+    /// No device of this name is registered.
     NotRegistered(String),
-    /// It is registered: it would be known again at once.
+    /// It is registered, so it would reappear at once.
     IsRegistered(String),
-    /// What stands for a path is none.
+    /// A path is invalid.
     Path {
-        /// What stands there.
+        /// The text.
         path: String,
-        /// Why it is none.
+        /// Why it is invalid.
         error: PathError,
     },
-    /// Values are to be summed up over no time.
+    /// The interval for summaries is 0.
     NoStep,
-    /// That it is forgotten could not be saved.
+    /// The removal could not be saved.
     NotSaved(NotSaved),
     /// The store could not be read.
     Store(StoreError),
@@ -266,7 +266,7 @@ impl From<StoreError> for DeviceError {
     }
 }
 
-/// Forgets a device that is not registered.
+/// Removes a device that is not registered from the inventory.
 ///
 /// # Errors
 /// [`DeviceError`]
@@ -282,7 +282,7 @@ pub async fn forget(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Re
     }
 }
 
-/// What the shards know of a registration is newer than what the inventory has heard.
+/// Combines both records; the registration from the shard is newer than the inventory's.
 fn device(mut record: DeviceRecord, registration: Option<RegistrationView>) -> Device {
     match &registration {
         Some(registration) => {
@@ -294,7 +294,7 @@ fn device(mut record: DeviceRecord, registration: Option<RegistrationView>) -> D
     Device { record, registration }
 }
 
-/// Asks the shards for the registrations of a page, some at a time: no device waits while a thousand others are described.
+/// Queries the shards for the registrations of a page, some at a time, so that no device waits while a thousand others are described.
 async fn with_registrations(app: &Arc<App>, records: Vec<DeviceRecord>) -> Vec<Device> {
     let mut devices = Vec::with_capacity(records.len());
     let mut records = records.into_iter();
@@ -308,7 +308,7 @@ async fn with_registrations(app: &Arc<App>, records: Vec<DeviceRecord>) -> Vec<D
     }
 }
 
-/// The registrations of these devices, of which each shard is asked once.
+/// The registrations of these devices, with one query to each shard.
 async fn registrations(app: &Arc<App>, records: &[DeviceRecord]) -> Vec<Option<RegistrationView>> {
     let mut by_shard: Vec<Vec<(usize, Arc<str>)>> = vec![Vec::new(); app.shards.len()];
     for (place, record) in records.iter().enumerate() {

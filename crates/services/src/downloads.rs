@@ -1,4 +1,4 @@
-//! How far devices have come in fetching their images.
+//! The progress of devices that download their images.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use buoy_server::OperationId;
 
-/// How far the download of an update has come.
+/// The progress of an update's download, in bytes.
 pub type Reached = Arc<AtomicUsize>;
 
 /// The downloads that are followed, by update.
 #[derive(Debug, Default)]
 pub struct Downloads(Mutex<HashMap<u64, Followed>>);
 
-/// How a device gets its image, and how far it has come.
+/// How a device gets its image, and its progress.
 #[derive(Clone, Debug, Default)]
 pub struct Followed {
     /// Bytes fetched by HTTP.
     pub reached: Reached,
-    /// The operation that pushes it.
+    /// The operation that pushes the image.
     pub push: Option<OperationId>,
 }
 
@@ -33,7 +33,7 @@ impl Downloads {
         }
     }
 
-    /// The update's image is pushed.
+    /// Records the operation that pushes an update's image.
     pub fn pushed_by(&self, update: u64, operation: OperationId) {
         if let Some(followed) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&update) {
             followed.push = Some(operation);

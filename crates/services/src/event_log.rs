@@ -1,7 +1,7 @@
-//! The last events, for those who follow them and for those who come back.
+//! The last events, for readers that follow them and for readers that reconnect.
 //!
-//! There is one copy of each event, in a log that is bounded by count and by bytes: readers hold a number and no events, so a slow one costs
-//! nothing, and is told that it missed some. While nobody reads, and nobody has left a moment ago, nothing is kept.
+//! There is one copy of each event, in a log that is limited in number and bytes. A reader holds a number and no events, so a slow reader costs
+//! no memory, and gets [`Missed`] for events that it missed. If there is no reader, and none has left recently, no event is stored.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,15 +16,15 @@ use tokio::sync::watch;
 
 use crate::notice::Notice;
 
-/// Events that are kept.
+/// The most events in the log.
 const MOST_EVENTS: usize = 8192;
-/// Bytes that they may have: a device can put 64 kB into one.
+/// The most bytes in the log: one event can contain 64 kB from a device.
 const MOST_BYTES: usize = 16 << 20;
-/// What an event is taken to have beside its payload.
+/// The assumed size of an event besides its payload.
 const EVENT_BYTES: usize = 256;
-/// Events that a reader takes at once.
+/// Events that a reader gets at once.
 const AT_ONCE: usize = 64;
-/// How long events are kept after the last reader has gone.
+/// How long events are stored after the last reader has left.
 const MEMORY: Duration = Duration::from_secs(300);
 
 /// An event of the stream.
@@ -32,37 +32,37 @@ const MEMORY: Duration = Duration::from_secs(300);
 pub struct Numbered {
     /// Numbers count from one, without a gap.
     pub number: u64,
-    /// When it was told, in milliseconds since the epoch.
+    /// When it was published, in milliseconds since the epoch.
     pub at: u64,
-    /// What.
+    /// The event.
     pub event: AppEvent,
 }
 
-/// The events that somebody follows.
+/// The stream of a reader.
 pub struct Following<S> {
-    /// The number of the last event that is not in the stream.
+    /// The number of the last event before the stream.
     pub before: u64,
     /// The events.
     pub stream: S,
 }
 
-/// Something that a stream of events may tell.
+/// An event of any kind.
 #[derive(Clone, Debug)]
 pub enum AppEvent {
-    /// Of a device.
+    /// An event of a device.
     Device(Arc<Event>),
-    /// An operation ended whose caller was told to wait for this.
+    /// An operation ended whose caller was referred to this event.
     Delayed(Arc<Event>),
-    /// A firmware update went on.
+    /// A firmware update changed.
     Update(Arc<Update>),
-    /// A device was, or wants to be, configured.
+    /// An event of the bootstrap server.
     Bootstrap(Arc<BootstrapEvent>),
-    /// Something of a device's reports could not be kept.
+    /// A part of a device's reports was not saved.
     Notice(Arc<Notice>),
 }
 
 impl AppEvent {
-    /// About how much memory it takes.
+    /// Its approximate size in memory.
     fn bytes(&self) -> usize {
         let payload = match self {
             Self::Device(event) | Self::Delayed(event) => match &**event {
@@ -77,18 +77,18 @@ impl AppEvent {
     }
 }
 
-/// A reader has missed events: it was too slow, or came back too late.
+/// A reader has missed events: it was too slow, or reconnected too late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missed;
 
-/// Cheap to clone; the clones are one.
+/// Cheap to clone; all clones share their state.
 #[derive(Clone, Debug)]
 pub struct EventLog {
     log: Arc<Mutex<Log>>,
     clock: Clock,
     /// The number of the last event.
     last: watch::Sender<u64>,
-    /// Whether events are kept for a reader who left.
+    /// Whether events are stored for a reader that has left.
     remembers: Arc<AtomicBool>,
 }
 
@@ -98,7 +98,7 @@ struct Log {
     /// With the bytes of each.
     kept: VecDeque<(Numbered, usize)>,
     bytes: usize,
-    /// When the last reader was seen.
+    /// When a reader last started or left.
     read_at: Option<Instant>,
 }
 
@@ -107,7 +107,7 @@ impl EventLog {
         Self { log: Arc::default(), clock, last: watch::Sender::new(0), remembers: Arc::default() }
     }
 
-    /// Numbers an event, keeps it, and wakes all readers; nothing if there are none.
+    /// Numbers an event, stores it, and wakes all readers; does nothing if there are none.
     pub(crate) fn append(&self, event: impl FnOnce() -> AppEvent) {
         if !self.has_readers() {
             return;
@@ -119,7 +119,7 @@ impl EventLog {
         self.last.send_replace(last);
     }
 
-    /// Whether somebody reads, or did so a moment ago and may come back.
+    /// Whether there is a reader, or one has left recently and may reconnect.
     pub(crate) fn has_readers(&self) -> bool {
         if self.last.receiver_count() > 0 {
             return true;
@@ -132,14 +132,14 @@ impl EventLog {
         if !is_recent {
             log.kept.clear();
             log.bytes = 0;
-            // A number that nobody gets: who comes back later sees the gap.
+            // Skip a number, so that a reader that reconnects later notices the gap.
             log.last += 1;
             self.remembers.store(false, Ordering::Relaxed);
         }
         is_recent
     }
 
-    /// All events after number `after`, as far as they are kept, and from then on; without a number from now on.
+    /// All stored events after number `after` and the events that follow; without a number only new events.
     pub fn follow(
         &self,
         after: Option<u64>,
@@ -176,7 +176,7 @@ impl Log {
         }
     }
 
-    /// The number of the first that is kept.
+    /// The number of the first stored event.
     fn first(&self) -> u64 {
         self.last + 1 - self.kept.len() as u64
     }
@@ -186,7 +186,7 @@ impl Log {
 struct Reader {
     log: EventLog,
     wake: watch::Receiver<u64>,
-    /// The number of the last event that was taken.
+    /// The number of the last event that was read.
     last: u64,
     taken: VecDeque<Result<Numbered, Missed>>,
 }
@@ -222,7 +222,7 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // It may come back.
+        // It may reconnect.
         self.log.lock().read_at = Some(Instant::now());
         self.log.remembers.store(true, Ordering::Relaxed);
     }
@@ -250,7 +250,7 @@ mod tests {
         (0..count).for_each(|_| log.append(|| report(1)));
     }
 
-    /// The numbers that are there now; 0 for a gap.
+    /// The numbers that are available now; 0 for a gap.
     fn numbers(reader: &mut (impl Stream<Item = Result<Numbered, Missed>> + Unpin)) -> Vec<u64> {
         let next = || reader.next().now_or_never().flatten();
         std::iter::from_fn(next).map(|event| event.map_or(0, |event| event.number)).collect()

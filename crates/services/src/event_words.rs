@@ -1,4 +1,4 @@
-//! Events in the words of `/api/v1`.
+//! Translates events into the types of `/api/v1`.
 
 use std::sync::Arc;
 
@@ -14,20 +14,20 @@ use crate::refusals;
 use crate::updates::commands::described;
 use crate::values::DeviceModels;
 
-/// Tells events, of one device or of all.
+/// Translates events of one device or of all.
 pub struct EventWords {
     app: Arc<App>,
     endpoint: Option<String>,
 }
 
 impl EventWords {
-    /// Tells those of `endpoint`, or all.
+    /// Translates the events of `endpoint`, or all.
     #[must_use]
     pub fn new(app: Arc<App>, endpoint: Option<String>) -> Self {
         Self { app, endpoint }
     }
 
-    /// The event as the interface has it; `None` if it has none for it, or if another device is asked for.
+    /// The event for the interface; `None` if the interface doesn't have this event, or if it is from another device.
     #[must_use]
     pub fn event(&self, event: &AppEvent) -> Option<api::Event> {
         let event = match event {
@@ -97,7 +97,7 @@ impl EventWords {
     fn reported(&self, report: &Report) -> api::Event {
         let models = DeviceModels::of_any(&self.app.models);
         let endpoint = report.endpoint.to_string();
-        // What can't be read comes as an event of its own.
+        // Values that can't be decoded have a separate event.
         let path_values::Listed { values, history } = path_values::listed(models.read_report(report).values);
         match &report.source {
             ReportSource::Send => api::Event::Send { endpoint, values, history },
@@ -109,7 +109,7 @@ impl EventWords {
     }
 }
 
-/// Which device, how far it is, and what was done or why it failed.
+/// The device, the stage, and a text about the step or the failure.
 #[must_use]
 pub fn bootstrap_words(event: &BootstrapEvent) -> (&str, &'static str, String) {
     match event {

@@ -1,4 +1,4 @@
-//! Which part of the server has failed. A server of which one has is ended: half of it would serve nobody well.
+//! Records a failure of a part of the server. After that the process ends, since the other parts can't work without it.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -7,7 +7,7 @@ use buoy_net::supervision::{Failure, Supervisor, words_of};
 use futures_util::FutureExt;
 use tokio::sync::watch;
 
-/// The first failure, and who waits for it. Cheap to clone.
+/// The first failure, and those who wait for it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Failures(watch::Sender<Option<Failure>>);
 
@@ -17,7 +17,7 @@ impl Failures {
         Self(watch::Sender::new(None))
     }
 
-    /// For threads.
+    /// A supervisor for threads that reports here.
     pub fn supervisor(&self) -> Supervisor {
         let this = self.clone();
         Supervisor::new(move |failure| this.report(failure))
@@ -28,7 +28,7 @@ impl Failures {
         self.0.borrow().clone()
     }
 
-    /// Comes back when a part has failed.
+    /// Returns when a part has failed.
     pub async fn wait(&self) -> Failure {
         let mut failures = self.0.subscribe();
         loop {
@@ -42,7 +42,7 @@ impl Failures {
         }
     }
 
-    /// Starts a task that is expected to run until it is stopped. That it panics, or returns an error, is a failure.
+    /// Starts a task that should run until it is stopped. If it panics or returns an error, this is a failure.
     pub fn spawn(
         &self,
         part: &'static str,

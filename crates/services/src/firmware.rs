@@ -1,4 +1,4 @@
-//! The firmware library: images as files named by their digest, what is known of them in the store, and both offered to devices by
+//! The firmware library: images are files named by their digest, and their descriptions are in the store. Devices download images by
 //! HTTP (with ranges) and by CoAP (in blocks).
 
 pub mod commands;
@@ -28,7 +28,7 @@ pub const MAX_SIGNATURE: usize = 4096;
 /// The longest name of an image.
 const MAX_NAME: usize = 128;
 
-/// The images on disk; those that are offered are in memory once, however many devices fetch them.
+/// The images on disk. An image that is served is in memory once, however many devices download it.
 #[derive(Debug)]
 pub struct Library {
     folder: PathBuf,
@@ -37,31 +37,31 @@ pub struct Library {
     offered: Mutex<HashMap<String, Image>>,
 }
 
-/// An image that is offered.
+/// An image that is served.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// What the store knows of it.
+    /// Its row in the store.
     pub row: Arc<FirmwareRow>,
     /// Its bytes.
     pub body: Body,
-    /// It is a container, with its signature inside.
+    /// Whether it is a container with its signature inside.
     carries_proof: bool,
-    /// The image with its signature in one file, for devices that are sent it; made when the first one is.
+    /// The image with its signature in one file, for pushes; made at the first push.
     container: Arc<OnceLock<Body>>,
 }
 
 impl Image {
-    /// Whether devices find a signature in it or beside it.
+    /// Whether there is a signature in it or beside it.
     pub fn is_signed(&self) -> bool {
         self.carries_proof || self.row.signature.is_some()
     }
 
-    /// What is pushed to a device: the image, in a container if its signature lies beside it.
+    /// The body of a push: the image, in a container if its signature is a separate file.
     pub fn package(&self) -> Body {
         let Some(signature) = &self.row.signature else { return self.body.clone() };
         let packed = || match buoy_ota::host::container(self.body.bytes(), signature) {
             Ok(container) => Body::new(container),
-            // The device will refuse it, and say why.
+            // The device will refuse it with a reason.
             Err(_) => self.body.clone(),
         };
         self.container.get_or_init(packed).clone()
@@ -69,11 +69,11 @@ impl Image {
 }
 
 impl Library {
-    /// The library in a folder, which is made if it isn't there.
+    /// The library in a folder, which is created if it doesn't exist.
     /// Signatures of images are verified with `release_keys` (files in PEM), if there are any.
     ///
     /// # Errors
-    /// If the folder can't be made, or a file holds no key.
+    /// If the folder can't be created, or a file contains no key.
     pub fn open(folder: PathBuf, release_keys: &[PathBuf]) -> anyhow::Result<Self> {
         crate::private_file::create_folder(&folder)
             .and_then(|()| crate::private_file::make_private(&folder))
@@ -90,7 +90,7 @@ impl Library {
         Ok(Self { folder, release_keys, offered: Mutex::default() })
     }
 
-    /// Refuses a signature, beside the image or inside it, that none of the release keys verifies.
+    /// Refuses a signature, separate or inside the image, that none of the release keys verifies.
     fn verify(&self, image: &[u8], signature: Option<&[u8]>, carries_proof: bool) -> Result<(), AddError> {
         if self.release_keys.is_empty() || (signature.is_none() && !carries_proof) {
             return Ok(());
@@ -131,7 +131,7 @@ impl Library {
         Ok(image)
     }
 
-    /// Writes an image to the disk, whole or not at all.
+    /// Writes an image to the disk, completely or not at all.
     fn write(&self, digest: &str, bytes: &[u8]) -> anyhow::Result<()> {
         let written = buoy_files::replace(&self.path(digest), bytes, Access::Owner);
         written.with_context(|| format!("the image cannot be written to {}", self.folder.display()))
@@ -154,7 +154,7 @@ impl Library {
     }
 }
 
-/// Takes an image into the library, and offers it. The same image again keeps its name, and gets the signature.
+/// Adds an image to the library and serves it. The same image again keeps its name and gets the new signature.
 pub async fn add(
     app: &Arc<App>,
     principal: &Principal,
@@ -177,7 +177,7 @@ pub async fn add(
     }
     app.firmware.verify(&bytes, signature.as_deref(), facts.proof.is_some())?;
     let digest = digest_of(&bytes);
-    // The same bytes keep the name by which people know them.
+    // An image that exists keeps its name.
     let name = match (app.firmware.get(&digest), name) {
         (Some(known), _) => known.row.name.clone(),
         (None, Some(name)) => checked_name(name)?,
@@ -204,7 +204,7 @@ pub async fn add(
     Ok(image.row)
 }
 
-/// A name that a person can type and a table can show.
+/// Checks that a name can be typed and shown in a table.
 fn checked_name(name: String) -> Result<String, AddError> {
     let is_plain = is_harmless(&name) && name.trim() == name && !name.contains(['/', '\\']);
     if name.is_empty() || name.len() > MAX_NAME || !is_plain || name.chars().all(|letter| letter == '.') {
@@ -221,12 +221,12 @@ fn default_name(facts: &host::Inspection) -> String {
     if shown.is_empty() { "unnamed".to_owned() } else { shown }
 }
 
-/// Why an image is not in the library.
+/// Why an image was not added to the library.
 #[derive(Debug)]
 pub enum AddError {
-    /// It is none, or its signature is none.
+    /// The image or its signature is invalid.
     Image(String),
-    /// It cannot be kept.
+    /// It can't be stored.
     Storage(anyhow::Error),
 }
 
@@ -244,7 +244,7 @@ pub async fn remove(app: &Arc<App>, principal: &Principal, digest: &str) -> anyh
     Ok(true)
 }
 
-/// Offers an image, and its signature beside it, over CoAP.
+/// Serves an image and its separate signature over CoAP.
 pub fn offer(app: &App, image: &Image) {
     let path = coap_path(&image.row.digest);
     app.offer(&path, Some(&image.body));
@@ -252,17 +252,17 @@ pub fn offer(app: &App, image: &Image) {
     app.offer(&format!("{path}.sig"), signature.as_ref());
 }
 
-/// Where an image is offered over CoAP: short, since a Package URI of a device may have at most 255 bytes.
+/// The path of an image over CoAP. It is short, since a device's Package URI may have at most 255 bytes.
 pub fn coap_path(digest: &str) -> String {
     format!("fw/{}", digest.get(..16).unwrap_or(digest))
 }
 
-/// Where an image is offered over CoAP, at a port of this URI.
+/// The URI of an image over CoAP, at a port with this base URI.
 pub fn coap_uri(base: Option<String>, digest: &str) -> Option<String> {
     base.map(|base| format!("{base}/{}", coap_path(digest)))
 }
 
-/// Where a device fetches an image by CoAP: over DTLS if it is registered so.
+/// The URI of an image over CoAP for a device: `coaps` if the device is registered over DTLS.
 pub async fn coap_uri_for(app: &App, endpoint: &str, digest: &str) -> Option<String> {
     let registration = app.registration(endpoint).await;
     let addresses = app.addresses_for(registration.as_ref()).await;
@@ -274,12 +274,12 @@ pub async fn coap_uri_for(app: &App, endpoint: &str, digest: &str) -> Option<Str
     coap_uri(if is_secure { secure.or(plain) } else { plain.or(secure) }, digest)
 }
 
-/// Where devices fetch an image by HTTP or HTTPS, if they can.
+/// The URI of an image by HTTP or HTTPS, if it is served so.
 pub fn file_uri(app: &App, scheme: FileScheme, digest: &str) -> Option<String> {
     app.addresses.files_uri(scheme).map(|base| format!("{base}/fw/{digest}"))
 }
 
-/// Where this device fetches it.
+/// The same for a device.
 pub async fn file_uri_for(app: &App, endpoint: &str, scheme: FileScheme, digest: &str) -> Option<String> {
     let registration = app.registration(endpoint).await;
     let addresses = app.addresses_for(registration.as_ref()).await;

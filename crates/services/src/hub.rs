@@ -1,6 +1,6 @@
-//! Where events meet those who wait for them: the caller of one operation, the event streams, the updates.
+//! Delivers events to those who wait for them: the caller of an operation, the event streams, the updates.
 //!
-//! `publish` runs in the threads of the shards. An event that nobody waits for is dropped there, before it costs anything.
+//! `publish` runs in the threads of the shards. There an event without a receiver is dropped before it costs anything.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,9 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::event_log::{AppEvent, EventLog};
 use crate::notice::Notice;
 
-/// Locks of those who wait for operations.
+/// The number of locks for callers that wait for operations.
 const STRIPES: usize = 16;
-/// Events that the updates may be behind.
+/// Events that may wait for the updates.
 const UPDATES_BEHIND: usize = 1 << 16;
 
 /// Cheap to clone.
@@ -29,17 +29,17 @@ pub struct Hub {
     interest: Arc<Interest>,
 }
 
-/// Who waits for an operation.
+/// A caller that waits for an operation.
 #[derive(Debug)]
 struct Waiter {
-    /// Used up once the caller knows enough.
+    /// Taken when it has been used.
     answer: Option<oneshot::Sender<Progress>>,
     until: Until,
-    /// The caller was told that the answer will come as an event.
+    /// Whether the caller was referred to the event with the answer.
     delayed: bool,
 }
 
-/// How long somebody waits for an operation.
+/// How long a caller waits for an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
     /// Until its end.
@@ -48,17 +48,17 @@ pub enum Until {
     EndOrSleep,
 }
 
-/// What became of an operation.
+/// The progress of an operation.
 #[derive(Debug)]
 pub enum Progress {
-    /// It waits for the device to wake, and its end will come as an event.
+    /// It waits for the device to wake; an event will report its end.
     Delayed,
     /// It ended.
     Ended(Result<Outcome, Failure>),
 }
 
 impl Hub {
-    /// A hub, and the events that updates want to know.
+    /// A hub, and the events for the updates.
     pub fn new(clock: Clock) -> (Self, mpsc::Receiver<Arc<Event>>) {
         let (updates, for_updates) = mpsc::channel(UPDATES_BEHIND);
         let hub =
@@ -74,11 +74,11 @@ impl Hub {
     }
 
     fn waiters(&self, id: OperationId) -> MutexGuard<'_, HashMap<OperationId, Waiter>> {
-        // Ids are given out one after the other.
+        // Ids are consecutive.
         lock(&self.waiters[(id.0 % STRIPES as u64) as usize])
     }
 
-    /// Nothing will come of an operation; who waits for it is told so by the end of the channel.
+    /// Drops the waiter of an operation that will have no result; the closed channel notifies it.
     pub fn forget(&self, id: OperationId) {
         self.waiters(id).remove(&id);
     }
@@ -88,27 +88,27 @@ impl Hub {
         &self.events
     }
 
-    /// Tells that a firmware update went on.
+    /// Publishes a change of a firmware update.
     pub fn tell_update(&self, update: &Update) {
         self.events.append(|| AppEvent::Update(Arc::new(update.clone())));
     }
 
-    /// Tells what happened at the bootstrap port.
+    /// Publishes an event of the bootstrap port.
     pub fn publish_bootstrap(&self, event: BootstrapEvent) {
         self.events.append(|| AppEvent::Bootstrap(Arc::new(event)));
     }
 
-    /// Tells what could not be kept of a device's reports.
+    /// Publishes a notice about a device's reports.
     pub fn publish_notice(&self, notice: Notice) {
         self.events.append(|| AppEvent::Notice(Arc::new(notice)));
     }
 
-    /// Whose events the updates want.
+    /// The devices whose events the updates need.
     pub fn interest(&self) -> &Interest {
         &self.interest
     }
 
-    /// Hands events on.
+    /// Delivers events.
     pub fn publish(&self, events: &mut Vec<Event>) {
         for event in events.drain(..) {
             let delayed = match &event {
@@ -124,7 +124,7 @@ impl Hub {
             if for_updates || for_streams {
                 let event = Arc::new(event);
                 if for_updates {
-                    // Updates that are so far behind read what they have missed; at the stop nobody is left to listen.
+                    // If the updates are that far behind, they read the state of their devices later; while the server stops there is no receiver.
                     let _ = self.updates.try_send(event.clone());
                 }
                 self.events
@@ -133,7 +133,7 @@ impl Hub {
         }
     }
 
-    /// Says whether the caller was told that the end would come as an event.
+    /// Returns whether the caller was referred to the event with the end.
     fn ended(&self, id: OperationId, outcome: &Result<Outcome, Failure>) -> bool {
         let Some(waiter) = self.waiters(id).remove(&id) else { return false };
         if let Some(answer) = waiter.answer {
@@ -154,7 +154,7 @@ impl Hub {
         }
     }
 
-    /// The caller is told that the end will come as an event. False if the operation has ended.
+    /// Refers the caller to the event with the end. `false` if the operation has ended.
     pub fn delay(&self, id: OperationId) -> bool {
         let mut waiters = self.waiters(id);
         let waiter = waiters.get_mut(&id);
@@ -166,7 +166,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The device of an event that an update may want.
+/// The device of an event that an update may need.
 fn of_updates(event: &Event) -> Option<&str> {
     match event {
         Event::Registered { registration, .. } | Event::Updated { registration, .. } => {

@@ -1,6 +1,6 @@
-//! Idempotency keys: a request that is sent again, because its answer was lost, is not done again.
+//! Idempotency keys: a request that is repeated, because its answer was lost, is not executed again.
 //!
-//! A key is kept in the store with a digest of its request and the name of what the request made, for as long as values are kept.
+//! A key is in the store with a digest of its request and the id of the result, for the retention time of values.
 
 use std::sync::Arc;
 
@@ -12,17 +12,17 @@ use crate::app::App;
 
 const MAX_KEY: usize = 128;
 
-/// What is known of a request's key.
+/// The state of a request's key.
 pub enum Key {
     /// The request has none.
     None,
     /// The request is new.
     New(NewKey),
-    /// The request was done before, and made this.
+    /// The request was executed before, with the result of this id.
     Known(u64),
 }
 
-/// A key that is taken until this is dropped: until what its request makes is durable.
+/// A key that is reserved until this is dropped, which is when the result of its request is durable.
 pub struct NewKey {
     app: Arc<App>,
     row: KeyRow,
@@ -34,12 +34,12 @@ impl Drop for NewKey {
     }
 }
 
-/// Why a request is not done.
+/// Why a request is not executed.
 #[derive(Debug)]
 pub enum KeyError {
-    /// The key is empty, too long or no text.
+    /// The key is empty, too long or not text.
     Form,
-    /// A request with this key is under way.
+    /// A request with this key is in progress.
     UnderWay,
     /// The key was used for another request.
     Used,
@@ -63,7 +63,7 @@ impl std::fmt::Display for KeyError {
 impl std::error::Error for KeyError {}
 
 impl Key {
-    /// Looks at the key of a request of this `kind`.
+    /// Looks up the key of a request of this `kind`.
     ///
     /// # Errors
     /// [`KeyError`]
@@ -91,7 +91,7 @@ impl Key {
         }
     }
 
-    /// What is to be saved with what the request makes.
+    /// The row to save with the result of the request.
     #[must_use]
     pub fn row(&self) -> Option<KeyRow> {
         match self {
@@ -111,7 +111,7 @@ impl Key {
 }
 
 impl NewKey {
-    /// What is to be saved with what the request makes, which is named `made`.
+    /// The row to save with the result of the request, whose id is `made`.
     pub(crate) fn row(&self, made: u64) -> KeyRow {
         KeyRow { made, ..self.row.clone() }
     }

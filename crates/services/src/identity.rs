@@ -1,7 +1,7 @@
-//! What the server itself shows to devices, and whose certificates it believes.
+//! The server's own key and certificate, and the authorities that it trusts.
 //!
-//! Without files of the operator it makes a key and a certificate that vouches for itself, once, in the data folder: devices are told
-//! the key or the certificate when they are given their credentials.
+//! If the operator has no files, the server makes a key and a self-signed certificate once, in the data folder. Devices get the key or the
+//! certificate together with their credentials.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,36 +20,36 @@ use crate::private_file;
 pub const KEY_FILE: &str = "server.key";
 /// In the data folder: the certificate.
 pub const CERTIFICATE_FILE: &str = "server.crt";
-/// Devices that pin it have it for their life.
+/// The validity of a self-signed certificate: devices that pin it can't replace it.
 const SELF_SIGNED_DAYS: u32 = 20 * 365;
 
 /// The operator's own files.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
-    /// The server's private key; goes with `certificate`.
+    /// The server's private key; requires `certificate`.
     pub key: Option<PathBuf>,
-    /// Its certificate, and those between it and its authority.
+    /// Its certificate and the intermediate certificates.
     pub certificate: Option<PathBuf>,
-    /// The authorities whose certificates are good for devices.
+    /// The authorities whose certificates devices may use.
     pub client_authorities: Option<PathBuf>,
 }
 
-/// What the server shows, and whom it believes.
+/// The server's identity and its trust anchors.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// The server's key, with its certificate.
     pub own: OwnKey,
     /// The certificate of the key.
     pub certificate: Box<[u8]>,
-    /// Whose certificates are good for devices.
+    /// The trust anchors for certificates of devices.
     pub client_anchors: Box<[Anchor]>,
 }
 
 impl Identity {
-    /// Reads the operator's files, or what lies in the data folder, and makes what is missing there.
+    /// Reads the operator's files, or those in the data folder, and makes what is missing there.
     ///
     /// # Errors
-    /// If a file is missing, damaged, or not for the others.
+    /// If a file is missing, damaged, or doesn't match the others.
     pub fn load(data: &Path, files: &Files) -> anyhow::Result<Self> {
         let (key, certificate) = match (&files.key, &files.certificate) {
             (Some(key), Some(certificate)) => (key.clone(), certificate.clone()),
@@ -119,7 +119,7 @@ fn anchors(path: &Path) -> anyhow::Result<Box<[Anchor]>> {
     Ok(anchors)
 }
 
-/// What the operator may not expect of an authority.
+/// A limit of an authority of which the operator may be unaware.
 fn limit_of(anchor: &Anchor, now: u64) -> Option<String> {
     let name = anchor.common_name();
     let name = name.as_deref().unwrap_or("without a common name").escape_debug();

@@ -1,8 +1,8 @@
-//! What is known of every device: those that are registered, and those that were.
+//! The inventory of all devices that are registered or were.
 //!
-//! A thread of its own holds the devices in the order of their names, with counts and lists by what is searched for, fed by the events of
-//! the shards and rebuilt at the start. A page or a count is answered there, however many devices there are, and no shard is asked. What
-//! outlives a registration (first and last contact, what the device says of itself) is saved a slice at a time.
+//! A thread owns the devices, ordered by name, with counts and lists for each filter. It gets the events of the shards and is rebuilt at
+//! the start. It answers pages and counts without asking a shard, however many devices there are. Facts that outlast a registration (first
+//! and last contact, the device's description) are saved in slices.
 
 mod cohorts;
 mod model;
@@ -20,17 +20,17 @@ use self::model::Model;
 pub use self::model::{CountBy, DeviceFilter, DeviceRecord};
 pub(crate) use self::model::{Seed, awake_or};
 
-/// The way to the inventory. Cheap to clone.
+/// The handle of the inventory. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Inventory(Sender<Message>);
 
-/// What the thread reads.
+/// The thread's queue.
 pub(crate) type Inbox = Receiver<Message>;
 
-/// What the thread is told, and asked.
+/// A message to the thread.
 pub(crate) enum Message {
     Changes(Vec<Change>),
-    /// A device runs this version now.
+    /// An update has ended: the device runs this version now.
     Updated(Arc<str>, String),
     Ask(Box<dyn FnOnce(&mut Model) + Send>),
     Stop,
@@ -45,7 +45,7 @@ pub(crate) enum Change {
     Described { name: Arc<str>, resource: u16, text: String },
 }
 
-/// A registration, as far as it concerns the inventory.
+/// The part of a registration that the inventory needs.
 #[derive(Debug)]
 pub(crate) struct Presence {
     name: Arc<str>,
@@ -55,18 +55,18 @@ pub(crate) struct Presence {
     is_asleep: bool,
     /// Whether the device has just registered.
     is_new: bool,
-    /// None for the same as in the change before: a count that all threads share is not touched for each device.
+    /// `None` if it is the same as in the change before. This avoids changing a reference count that all threads share for each device.
     objects: Option<Weak<ObjectList>>,
 }
 
 impl Inventory {
-    /// The way to a thread that [`start`] makes.
+    /// The handle of a thread that [`start`] starts.
     pub(crate) fn new() -> (Self, Inbox) {
         let (sender, inbox) = channel();
         (Self(sender), inbox)
     }
 
-    /// Looks for what concerns it. Runs in the shards' threads.
+    /// Forwards the events that concern the inventory. Runs in the shards' threads.
     pub(crate) fn follow(&self, events: &[Event]) {
         let mut last = None;
         let changes: Vec<Change> = events.iter().filter_map(|event| Change::of(event, &mut last)).collect();
@@ -75,23 +75,23 @@ impl Inventory {
         }
     }
 
-    /// A device has reported a resource of its object 3.
+    /// Forwards a reported resource of a device's object 3.
     pub(crate) fn described(&self, name: &Arc<str>, resource: u16, text: &str) {
         let change = Change::Described { name: name.clone(), resource, text: text.to_owned() };
         self.send(Message::Changes(vec![change]));
     }
 
-    /// A device has been updated, and runs this version now.
+    /// Reports that a device was updated and runs this version now.
     pub(crate) fn updated(&self, name: &Arc<str>, version: &str) {
         self.send(Message::Updated(name.clone(), version.to_owned()));
     }
 
-    /// Ends the thread once what was said before is done.
+    /// Ends the thread after the messages that were sent before.
     pub(crate) fn stop(&self) {
         self.send(Message::Stop);
     }
 
-    /// Devices that fit, in the order of their names, behind one of them; and whether there are more.
+    /// Devices that match, ordered by name, after a given name; and whether there are more.
     pub async fn page(
         &self,
         filter: DeviceFilter,
@@ -101,7 +101,7 @@ impl Inventory {
         self.ask(move |model| model.page(&filter, after.as_deref(), limit)).await
     }
 
-    /// How many devices fit, by what they are counted by, the most frequent first. The filter's prefix is not looked at.
+    /// The number of matching devices for each value, the most frequent first. The filter's prefix is ignored.
     pub async fn counts(&self, filter: DeviceFilter, by: CountBy) -> Vec<(Option<String>, usize)> {
         self.ask(move |model| model.counts(&filter, by)).await
     }
@@ -112,7 +112,7 @@ impl Inventory {
         self.ask(move |model| model.record(&name)).await
     }
 
-    /// Forgets a device that is not registered. Its state was; none if it was not known.
+    /// Removes a device that is not registered. Returns its state; `None` if it was not known.
     pub(crate) async fn forget(&self, name: &str) -> Option<DeviceState> {
         let name = name.to_owned();
         self.ask(move |model| {
@@ -131,15 +131,15 @@ impl Inventory {
     ) -> T {
         let (answer, wait) = oneshot::channel();
         self.send(Message::Ask(Box::new(move |model| {
-            // Whoever asked may have gone.
+            // The caller may have gone.
             let _ = answer.send(question(model));
         })));
-        // Without an answer the server is stopping.
+        // If there is no answer, the server is stopping.
         wait.await.unwrap_or_default()
     }
 
     fn send(&self, message: Message) {
-        // At the stop nobody listens.
+        // While the server stops there is no receiver.
         let _ = self.0.send(message);
     }
 }

@@ -1,9 +1,9 @@
-//! The one thread that writes to the store: group commit of all that came while the last commit was made.
+//! The thread that writes to the store. It commits all changes that arrived during the last commit in one transaction.
 //!
-//! What a shard wants saved and what operators want saved go through one queue, so their order holds. Each is a set of changes that is
-//! durable whole or not at all, and one that is refused takes no other with it. Acknowledgements leave first; maintenance comes after
-//! them, in slices. If the store fails, nothing is given back and nothing is lost: the commit is tried again, `/readyz` says why the
-//! server is not ready, and the shards stop taking what they could not save.
+//! Changes of shards and of operators go through one queue, so their order is kept. Each is a set that is committed completely or not at all,
+//! and a refused set doesn't affect the others. Acknowledgements are sent first; maintenance follows in slices. If the store fails, no outbox is
+//! returned and no change is lost: the commit is retried, `/readyz` reports why the server is not ready, and the shards refuse requests
+//! that they could not save.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -23,21 +23,21 @@ use crate::changes::{of_outbox, tell_saved};
 use crate::notice::{Notice, NoticeKind};
 use crate::quota::SampleQuota;
 
-/// Jobs of one commit.
+/// The most jobs in one commit.
 const MAX_GROUP: usize = 256;
-/// What was appended is brought into order when nothing came for so long,
+/// Appended rows are sorted when no job has arrived for this long,
 const IDLE: Duration = Duration::from_millis(100);
-/// when so much of it waits,
+/// when this many of them wait,
 const MOST_UNSORTED: usize = 1 << 19;
 /// and in any case this often.
 const SLICE_EVERY: Duration = Duration::from_millis(500);
 /// How long one slice of maintenance may take.
 const SLICE: Duration = Duration::from_millis(5);
-/// When there was nothing to do, it is looked again after this.
+/// After maintenance found nothing to do, it looks again after this time.
 const LOOK_FOR_OLD: Duration = Duration::from_secs(60);
-/// Before a commit that failed is tried again.
+/// The pause before a failed commit is retried.
 const RETRY: Duration = Duration::from_secs(1);
-/// While somebody waits for a change, the store is asked so often whether it has trouble.
+/// How often a caller that waits for a change checks whether the store fails.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 enum Job {
@@ -46,7 +46,7 @@ enum Job {
     Stop,
 }
 
-/// The way to the journal. Cheap to clone.
+/// The handle of the journal. Cheap to clone.
 #[derive(Clone)]
 pub struct JournalHandle {
     jobs: Sender<Job>,
@@ -72,33 +72,33 @@ impl JournalHandle {
         &self.counters
     }
 
-    /// Makes changes durable, all or none, for somebody who waits: comes back when they are, or with the reason why not. While the store
-    /// cannot be written that comes at once, and the changes are made as soon as it can be.
+    /// Makes changes durable, all or none, for a caller that waits. Returns when they are durable, or the reason why not. While the store
+    /// can't be written, the error is returned at once, and the changes are still made when it can be written again.
     pub async fn commit_now(&self, set: ChangeSet<'static>) -> Result<(), NotSaved> {
         self.unless_in_trouble(self.commit(set)).await?
     }
 
-    /// Makes changes durable, all or none; comes back when they are.
+    /// Makes changes durable, all or none; returns when they are.
     pub async fn commit(&self, set: ChangeSet<'static>) -> Result<(), NotSaved> {
         let (done, wait) = oneshot::channel();
         self.jobs.send(Job::Commit(set, done)).map_err(|_| NotSaved::Stopped)?;
         wait.await.map_err(|_| NotSaved::Stopped)?.map_err(NotSaved::Rejected)
     }
 
-    /// Makes changes durable, all or none, for somebody who does not wait; what comes of it can be looked at later.
+    /// Makes changes durable, all or none, for a caller that doesn't wait; it can check the result later.
     pub(crate) fn commit_later(&self, set: ChangeSet<'static>) -> Saving {
         let (done, wait) = oneshot::channel();
-        // At the stop nobody takes it.
+        // While the server stops there is no receiver.
         let _ = self.jobs.send(Job::Commit(set, done));
         Saving(wait)
     }
 
-    /// Comes back when all that was asked before is durable.
+    /// Returns when all changes that were sent before are durable.
     pub async fn flush(&self) -> Result<(), NotSaved> {
         self.commit_now(ChangeSet::new()).await
     }
 
-    /// Waits for what needs the store, but no longer than that can be written.
+    /// Waits for a future that needs the store, but only as long as the store can be written.
     pub async fn unless_in_trouble<T>(&self, what: impl Future<Output = T>) -> Result<T, NotSaved> {
         tokio::pin!(what);
         loop {
@@ -119,18 +119,18 @@ impl JournalHandle {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends the thread once all jobs before are done.
+    /// Ends the thread after the jobs that were sent before.
     pub fn stop(&self) {
         let _ = self.jobs.send(Job::Stop);
     }
 }
 
-/// Changes that nobody waits for.
+/// A commit for which no caller waits.
 #[derive(Debug)]
 pub(crate) struct Saving(oneshot::Receiver<Result<(), Rejection>>);
 
 impl Saving {
-    /// Whether they are durable, were refused, or will never be taken any more.
+    /// Whether it is durable, was refused, or will never be made.
     pub(crate) fn has_ended(&mut self) -> bool {
         match self.0.try_recv() {
             Ok(Ok(())) | Err(oneshot::error::TryRecvError::Closed) => true,
@@ -168,27 +168,27 @@ impl std::error::Error for NotSaved {}
 
 impl Journal for JournalHandle {
     fn save(&mut self, outbox: Outbox, done: &Done) {
-        // After the stop nobody reads the answer, and unsaved things must not be sent.
+        // After the stop there is no receiver, and the outbox must not be sent, since it is not saved.
         let _ = self.jobs.send(Job::Shard(outbox, done.clone()));
     }
 }
 
-/// Told of a device, a resource of its object 3, and what the device says there.
+/// Called with a device, a resource of its object 3, and its value.
 pub type Describe = Box<dyn FnMut(&Arc<str>, u16, &str) + Send>;
 
-/// What the thread is made of.
+/// The parts of the thread.
 pub struct Parts {
     /// The store.
     pub writer: Box<dyn Writer>,
-    /// The object definitions, by which reports are read.
+    /// The object definitions for decoding reports.
     pub models: Arc<Registry>,
     /// The time.
     pub clock: Clock,
-    /// How long what has ended, and what was measured, is kept.
+    /// The retention time of values and of ended operations and updates.
     pub retention: Duration,
-    /// Where it tells what it could not save of what devices reported.
+    /// Called with values of reports that could not be saved.
     pub notify: Box<dyn FnMut(Notice) + Send>,
-    /// Where it tells what devices say of themselves.
+    /// Called with reported descriptions of devices.
     pub describe: Describe,
 }
 
@@ -212,7 +212,7 @@ struct Thread {
 
 impl Thread {
     /// # Errors
-    /// If the store has said that this server must not go on.
+    /// If the store reports an error after which the server must not continue.
     fn run(mut self) -> Result<(), StoreError> {
         let mut group = Vec::with_capacity(MAX_GROUP);
         let mut left = Maintenance { is_removing: true, ..Maintenance::default() };
@@ -242,7 +242,7 @@ impl Thread {
             let began = Instant::now();
             left = self.maintain(left);
             last_slice = Instant::now();
-            // For as long again the processor is left to those who answer devices.
+            // A pause of the same length leaves the processor to the threads that answer devices.
             pause = match left {
                 Maintenance { unsorted: 0, is_removing: false } => LOOK_FOR_OLD,
                 _ if is_busy => IDLE,
@@ -251,7 +251,7 @@ impl Thread {
         }
     }
 
-    /// What cannot be done now can be done later: all of it is safe.
+    /// Runs a slice of maintenance. If it fails, it can be done later, since everything is durable already.
     fn maintain(&mut self, left: Maintenance) -> Maintenance {
         let retention = u64::try_from(self.parts.retention.as_millis()).unwrap_or(u64::MAX);
         let since = self.parts.clock.date().saturating_sub(retention);
@@ -262,7 +262,7 @@ impl Thread {
         })
     }
 
-    /// Makes a group durable, and gives it back. How many changes it had.
+    /// Makes a group durable and returns its outboxes. Returns the number of its changes.
     fn commit_and_give_back(&mut self, group: &mut Vec<Job>) -> Result<usize, StoreError> {
         let now = self.parts.clock.date();
         let mut sets: Vec<ChangeSet<'_>> = Vec::with_capacity(group.len());
@@ -293,7 +293,7 @@ impl Thread {
         Ok(count)
     }
 
-    /// What an engine did has happened: of its changes all hold that the store can hold.
+    /// Commits the changes of a refused engine's set one by one: the engine has applied them, so every change that the store accepts is saved.
     fn commit_one_by_one(&mut self, set: ChangeSet<'_>, rejection: &Rejection) -> Result<(), StoreError> {
         tracing::error!(%rejection, "the store refuses a change of a device's state; what it holds is kept");
         let alone: Vec<ChangeSet<'_>> = set.into_iter().map(|change| vec![change]).collect();
@@ -302,7 +302,7 @@ impl Thread {
 
     fn commit_until_it_holds(&mut self, sets: &[ChangeSet<'_>]) -> Result<Fates, StoreError> {
         let changes: usize = sets.iter().map(Vec::len).sum();
-        // Whoever only waits for those before.
+        // A job without changes only waits for those before.
         if changes == 0 {
             return Ok(Fates::default());
         }
@@ -346,7 +346,7 @@ fn give_back(job: Job, fate: Result<(), Rejection>) {
             done.saved(outbox);
         }
         Job::Commit(_, done) => {
-            // Whoever asked may have gone.
+            // The caller may have gone.
             let _ = done.send(fate);
         }
         Job::Stop => {}

@@ -1,10 +1,10 @@
-//! The key file of a data folder, and what is sealed by it.
+//! The key file of a data folder, and the encryption of secrets with it.
 //!
-//! `key` holds random numbers, a line each, the current one last; all other keys are derived from them (HKDF, RFC 5869), one a purpose.
-//! Secrets in the store are sealed with XChaCha20-Poly1305: its nonces are long enough to be drawn at random. The name of what is
-//! sealed is authenticated, so that a sealed secret cannot be moved to another row.
+//! `key` has a random secret on each line, the current one last. All other keys are derived from them (HKDF, RFC 5869), one for each purpose.
+//! Secrets in the store are encrypted with XChaCha20-Poly1305, whose nonces are long enough to be random. The name of the secret is
+//! authenticated, so that an encrypted secret can't be moved to another row.
 //!
-//! [`rotate`] is safe at every step: the file holds the old key and the new one until every row is sealed by the new one.
+//! [`rotate`] can be interrupted at any step: the file has the old and the new key until every row is encrypted with the new one.
 
 use std::path::{Path, PathBuf};
 
@@ -26,11 +26,11 @@ use crate::store_place::StorePlace;
 pub(super) const FILE: &str = "key";
 const ABOUT: &str = "# Seals the secrets in this folder's database: who has both has every device's key.\n\
                      # `buoy keyfile rotate` makes a new one. The last line counts.\n";
-/// Of what is sealed: version, number of the key, nonce.
+/// An encrypted secret begins with this version, the number of the key and the nonce.
 const VERSION: u8 = 1;
 const KEY_NUMBER: std::ops::Range<usize> = 1..5;
 const NONCE: std::ops::Range<usize> = 5..29;
-/// Keys that stay in the file after a rotation: the new one, and the one before, by which saved sessions and backups are read.
+/// Keys that stay in the file after a rotation: the new one, and the previous one for saved sessions and backups.
 const KEPT: usize = 2;
 
 /// The keys of a data folder, the current one last.
@@ -43,12 +43,12 @@ struct Key {
     secret: [u8; 32],
 }
 
-/// What was sealed cannot be opened.
+/// A secret can't be decrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenError {
     /// The key of this number is not in the file.
     NoKey(u32),
-    /// It is damaged, or another's.
+    /// It is damaged, or belongs to another row.
     Forged,
 }
 
@@ -68,7 +68,7 @@ impl std::fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Reads the key file of a data folder, and makes it if there is none. Not for a folder that has secrets already.
+    /// Reads the key file of a data folder. Creates it if it doesn't exist and the store has no secrets yet.
     pub fn open(data: &Path, reader: &dyn Reader) -> anyhow::Result<Self> {
         let path = path(data);
         if path.exists() {
@@ -110,7 +110,7 @@ impl Keys {
         private_file::replace(path, text.as_bytes())
     }
 
-    /// Adds a new key, which is the current one from now on.
+    /// Adds a new key and makes it the current one.
     fn add(&mut self) -> anyhow::Result<()> {
         let number = self.0.last().map_or(0, |key| key.number) + 1;
         self.0.push(Key { number, secret: random()? });
@@ -121,17 +121,17 @@ impl Keys {
         self.0.last().context("there is no key")
     }
 
-    /// Keys for saved DTLS sessions: the current one first, then those by which older ones may be sealed.
+    /// Keys for saved DTLS sessions: the current one first, then older ones.
     pub fn session_keys(&self) -> Vec<[u8; 32]> {
         self.0.iter().rev().map(|key| *key.derive("buoy dtls sessions")).collect()
     }
 
-    /// What the keys of DTLS session tickets are made from.
+    /// The seed of the keys of DTLS session tickets.
     pub fn ticket_seed(&self) -> anyhow::Result<Zeroizing<[u8; 32]>> {
         Ok(self.current()?.derive("buoy dtls tickets"))
     }
 
-    /// Tells two secrets apart without saying anything about them.
+    /// A keyed digest that distinguishes secrets without revealing them.
     pub fn digest(&self, secret: &[u8]) -> anyhow::Result<[u8; 32]> {
         let derived = self.current()?.derive("buoy digests of requests");
         let mut digest = [0; 32];
@@ -140,7 +140,7 @@ impl Keys {
         Ok(digest)
     }
 
-    /// What seals by the current key, and opens by all.
+    /// Encrypts with the current key and decrypts with all keys.
     pub fn sealer(&self) -> Sealer {
         let ciphers = self
             .0
@@ -180,12 +180,12 @@ impl Key {
     }
 }
 
-/// Seals and opens secrets. Its ciphers forget their keys when dropped.
+/// Encrypts and decrypts secrets. Its ciphers erase their keys when dropped.
 #[derive(Clone)]
 pub struct Sealer(Vec<(u32, XChaCha20Poly1305)>);
 
 impl Sealer {
-    /// Seals a secret under the name of what it belongs to.
+    /// Encrypts a secret under the name of its row.
     pub fn seal(&self, name: &[u8], secret: &[u8]) -> anyhow::Result<Vec<u8>> {
         let (number, cipher) = self.0.last().context("there is no key")?;
         let nonce: [u8; NONCE.end - NONCE.start] = random()?;
@@ -195,13 +195,13 @@ impl Sealer {
         Ok([&[VERSION][..], &number.to_be_bytes(), &nonce, &text].concat())
     }
 
-    /// Seals with the current key what may be sealed with an older one.
+    /// Encrypts a secret again with the current key.
     fn again(&self, name: &[u8], sealed: &[u8]) -> anyhow::Result<Vec<u8>> {
         let secret = self.open(name, sealed)?;
         self.seal(name, &secret)
     }
 
-    /// Opens what was sealed under this name.
+    /// Decrypts a secret that was encrypted under this name.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -230,16 +230,16 @@ fn random<const LENGTH: usize>() -> anyhow::Result<[u8; LENGTH]> {
     Ok(bytes)
 }
 
-/// Makes a new key in the data folder of a server that does not run, and seals every secret by it. How many there were.
+/// Adds a new key to the data folder of a server that does not run, and encrypts every secret with it. Returns the number of secrets.
 ///
-/// An interrupted rotation is made good by another: whatever key a row is sealed by is in the file.
+/// After an interruption run it again: the keys of all rows are in the file.
 pub fn rotate(data: &Path, place: &StorePlace) -> anyhow::Result<usize> {
     let _lock = lock(data)?;
     if place.check_is_there().is_err() || !path(data).exists() {
         bail!("{} is no data folder of a server; name it with --data", data.display());
     }
     let store = place.open()?;
-    // Taken before the file changes: it says whether a server runs on another folder.
+    // Opened before the file changes, because it fails if a server with another folder uses this store.
     let writer = store.writer()?;
     let keys = add_key(data)?;
     let count = seal_again(&*store, writer, &keys)?;
@@ -247,7 +247,7 @@ pub fn rotate(data: &Path, place: &StorePlace) -> anyhow::Result<usize> {
     Ok(count)
 }
 
-/// The first step: the file holds one key more.
+/// The first step: adds a key to the file.
 fn add_key(data: &Path) -> anyhow::Result<Keys> {
     let mut keys = Keys::read(&path(data))?;
     keys.add()?;
@@ -255,7 +255,7 @@ fn add_key(data: &Path) -> anyhow::Result<Keys> {
     Ok(keys)
 }
 
-/// The second: all rows in one transaction. A row that cannot be opened ends it before anything is written.
+/// The second: encrypts all rows again in one transaction. A row that can't be decrypted ends it before anything is written.
 fn seal_again(store: &dyn Store, mut writer: Box<dyn Writer>, keys: &Keys) -> anyhow::Result<usize> {
     let (reader, sealer) = (store.reader()?, keys.sealer());
     let mut set = ChangeSet::new();
@@ -287,14 +287,14 @@ fn seal_again(store: &dyn Store, mut writer: Box<dyn Writer>, keys: &Keys) -> an
     Ok(sets.iter().map(Vec::len).sum())
 }
 
-/// The third: nothing is sealed by them any more.
+/// The third: removes the old keys, since no secret needs them any more.
 fn forget_old_keys(data: &Path, mut keys: Keys) -> anyhow::Result<()> {
     let old = keys.0.len().saturating_sub(KEPT);
     keys.0.drain(..old);
     keys.save(&path(data))
 }
 
-/// What a secret is sealed under: what it belongs to, each part with its length.
+/// The name under which a credential's secret is encrypted: its fields, each with its length.
 pub(crate) fn name_of_credential(row: &CredentialRow) -> Vec<u8> {
     let (purpose, kind) = (row.purpose.as_str(), row.kind.as_str());
     let parts = [purpose.as_bytes(), kind.as_bytes(), row.endpoint.as_bytes(), &row.identity];
@@ -306,7 +306,7 @@ pub(crate) fn name_of_credential(row: &CredentialRow) -> Vec<u8> {
     name
 }
 
-/// What a configuration is sealed under.
+/// The name under which a configuration is encrypted.
 pub(crate) fn name_of_config(pattern: &str) -> Vec<u8> {
     [b"bootstrap configuration ", pattern.as_bytes()].concat()
 }

@@ -1,7 +1,7 @@
-//! What an operator can do with a Buoy server, as commands; and the running engines, journal and event log behind them.
+//! The commands of an operator of a Buoy server, and the engines, journal and event log that run behind them.
 //!
-//! Between the engines and the faces (HTTP, page, command line) stands this crate, and it is the only way in. It knows no HTTP, no
-//! command line and no SQL. [`server`] starts everything in stages; [`app`] is what a face holds.
+//! The faces (HTTP, page, command line) reach the engines only through this crate. It contains no HTTP, command line or SQL. [`server`] starts the
+//! server in stages; [`app`] is the handle that a face uses.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Where the server listens, and how devices reach it there.
+//! The server's ports, and the addresses at which devices reach them.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket};
@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket};
 use anyhow::Context;
 use buoy_net::udp::{self, UdpSocket};
 
-/// The ports that are asked for.
+/// The requested ports.
 #[derive(Clone, Debug)]
 pub struct Listen {
     /// Plain CoAP.
@@ -23,11 +23,11 @@ pub struct Listen {
     pub files_tls: Option<SocketAddr>,
     /// The name or address by which devices reach this machine.
     pub public_host: Option<PublicHost>,
-    /// The URL by which devices reach the files, if something stands before this machine: without a slash at its end.
+    /// The URL by which devices reach the files, if there is a proxy before this machine; without a slash at its end.
     pub public_url: Option<String>,
 }
 
-/// What no device could reach.
+/// A host that no device could reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidHost {
     text: String,
@@ -46,7 +46,7 @@ impl std::error::Error for InvalidHost {}
 /// The name or address by which devices reach this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicHost {
-    /// As it stands in a URI: an IPv6 address in brackets (RFC 3986 section 3.2.2).
+    /// In the form of a URI: an IPv6 address has brackets (RFC 3986 section 3.2.2).
     host: String,
     is_loopback: bool,
 }
@@ -81,7 +81,7 @@ impl PublicHost {
                 && bytes.last() != Some(&b'-')
         };
         let labels = text.strip_suffix('.').unwrap_or(text);
-        // A name whose last label is a number is an address that was mistyped.
+        // A name whose last label is a number is a mistyped address.
         let is_number =
             labels.rsplit('.').next().is_some_and(|last| last.bytes().all(|it| it.is_ascii_digit()));
         if labels.len() > 253 || !labels.split('.').all(is_label) || is_number {
@@ -98,29 +98,29 @@ impl fmt::Display for PublicHost {
     }
 }
 
-/// A port, and what devices are told of it.
+/// A port and its URI for devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedPort {
     /// Its name.
     pub name: &'static str,
-    /// Where it is bound, as a URI.
+    /// The address to which it is bound, as a URI.
     pub bound: String,
-    /// By which URI devices are told to reach it: for firmware, and by the bootstrap server for good.
+    /// The URI that devices get: for firmware, and in the accounts that the bootstrap server writes.
     pub told: String,
-    /// Why they may not reach it there.
+    /// Why devices may not reach it there.
     pub caution: Option<Caution>,
 }
 
-/// Why devices may not reach a port where they are told to.
+/// Why devices may not reach a port at its URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caution {
-    /// It is on loopback: nothing but this machine reaches it.
+    /// It is on loopback: only this machine reaches it.
     Loopback,
-    /// The host that the operator named is this machine for everyone who asks.
+    /// The operator's host name means the local machine wherever it is used.
     LoopbackName,
-    /// The address is a guess: the one of this machine's addresses that leads outside.
+    /// The address is a guess: the address of this machine that has a route to other networks.
     Guess,
-    /// No address of this machine leads outside.
+    /// No address of this machine has a route to other networks.
     NoWay,
 }
 
@@ -152,7 +152,7 @@ pub(crate) struct ShardSockets {
     pub(crate) secure: Option<UdpSocket>,
 }
 
-/// Where the server can be reached.
+/// The addresses of the server.
 #[derive(Clone, Debug)]
 pub struct Addresses {
     /// Plain CoAP.
@@ -171,10 +171,10 @@ pub struct Addresses {
     public_url: Option<String>,
 }
 
-/// By which protocol a device fetches files.
+/// The protocol by which a device downloads files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileScheme {
-    /// Plain HTTP: the image proves itself by its signature.
+    /// Plain HTTP: the image is protected by its signature.
     Http,
     /// HTTP over TLS.
     Https,
@@ -190,12 +190,12 @@ impl FileScheme {
 }
 
 impl Addresses {
-    /// The ports as a device sees them that reached this machine at an address: where a port is bound to all of the machine's, it is told of
-    /// that one, and need not be told a guess.
+    /// The ports for a device that sent to the local address `local`: a port that is bound to all addresses gets this address instead of a
+    /// guess.
     #[must_use]
     pub fn seen_at(&self, local: Option<IpAddr>) -> Self {
         let mut seen = self.clone();
-        // What the operator named holds for all.
+        // The operator's host applies to all devices.
         let Some(local) = local.filter(|_| self.public_host.is_none()) else { return seen };
         let local = local.to_canonical();
         let ports = [
@@ -207,7 +207,7 @@ impl Addresses {
             &mut seen.files_tls,
         ];
         for address in ports.into_iter().flatten() {
-            // Who binds to all IPv4 addresses is not reached by IPv6; one bound to all IPv6 addresses is reached by both.
+            // A port bound to all IPv4 addresses is not reached by IPv6; one bound to all IPv6 addresses is reached by both.
             if address.ip().is_unspecified() && (address.is_ipv6() || local.is_ipv4()) {
                 address.set_ip(local);
             }
@@ -215,7 +215,7 @@ impl Addresses {
         seen
     }
 
-    /// All ports, and what devices are told of them.
+    /// All ports and their URIs for devices.
     pub fn listed(&self) -> Vec<ListedPort> {
         let ports = [
             ("CoAP", "coap", self.coap),
@@ -232,7 +232,7 @@ impl Addresses {
                 "https" => self.public_url(FileScheme::Https),
                 _ => None,
             };
-            // What stands before this machine is the operator's own business.
+            // The operator configures the proxy before this machine, so there is no caution.
             let caution = if of_url.is_some() { None } else { self.caution(address) };
             let told = of_url.unwrap_or_else(|| self.uri(scheme, address));
             Some(ListedPort { name, bound: format!("{scheme}://{address}"), told, caution })
@@ -252,27 +252,27 @@ impl Addresses {
         }
     }
 
-    /// Where devices find plain CoAP.
+    /// The URI of plain CoAP for devices.
     pub fn coap_uri(&self) -> Option<String> {
         self.coap.map(|address| self.uri("coap", address))
     }
 
-    /// Where devices find CoAP over DTLS.
+    /// The URI of CoAP over DTLS for devices.
     pub fn coaps_uri(&self) -> Option<String> {
         self.coaps.map(|address| self.uri("coaps", address))
     }
 
-    /// Where devices are configured over plain CoAP.
+    /// The URI of bootstrap over plain CoAP for devices.
     pub fn bootstrap_uri(&self) -> Option<String> {
         self.bootstrap.map(|address| self.uri("coap", address))
     }
 
-    /// Where devices are configured over DTLS.
+    /// The URI of bootstrap over DTLS for devices.
     pub fn bootstraps_uri(&self) -> Option<String> {
         self.bootstraps.map(|address| self.uri("coaps", address))
     }
 
-    /// Where devices find files, without a slash at the end; `None` if they are not served by this protocol.
+    /// The URI of files for devices, without a slash at the end; `None` if they are not served by this protocol.
     pub fn files_uri(&self, scheme: FileScheme) -> Option<String> {
         if let Some(url) = self.public_url(scheme) {
             return Some(url);
@@ -289,11 +289,11 @@ impl Addresses {
         self.public_url.as_ref().filter(has_scheme).cloned()
     }
 
-    /// A port as devices reach it: by the name that the operator said, or by the address itself, or, where that is any of the
-    /// machine's, by the one of them that leads outside.
+    /// The URI of a port for devices: with the operator's host, or with the address itself. If the port is bound to all addresses, it is the
+    /// address that has a route to other networks.
     fn uri(&self, scheme: &str, address: SocketAddr) -> String {
         match &self.public_host {
-            // What listens on loopback can't be reached by any other name.
+            // A port on loopback can't be reached by any other name.
             Some(host) if !address.ip().is_loopback() => format!("{scheme}://{host}:{}", address.port()),
             _ if address.ip().is_unspecified() => {
                 format!("{scheme}://{}", SocketAddr::new(outward_address(), address.port()))
@@ -303,11 +303,11 @@ impl Addresses {
     }
 }
 
-/// The address from which this machine speaks to others. Nothing is sent to find out.
+/// The address of this machine that has a route to other networks. No datagram is sent to find it.
 fn outward_address() -> IpAddr {
     let find = || {
         let socket = StdUdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-        // An address for documentation (RFC 5737), so that it belongs to nobody.
+        // An address for documentation (RFC 5737), which is not in use.
         socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
         Some(socket.local_addr().ok()?.ip())
     };
@@ -349,7 +349,7 @@ fn pair(plain: Vec<UdpSocket>, secure: Vec<UdpSocket>, count: usize) -> Vec<Shar
     (0..count).map(|_| ShardSockets { plain: plain.next(), secure: secure.next() }).collect()
 }
 
-/// What is said of an address that cannot be had.
+/// The message for an address that can't be bound.
 pub fn in_use(what: &str, address: SocketAddr) -> String {
     format!(
         "the {what} address {address} cannot be had; stop what uses it (perhaps another `buoy serve`), or choose another port"

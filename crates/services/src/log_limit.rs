@@ -1,11 +1,11 @@
-//! A log that is still read when a device does something wrong a million times.
+//! Limits the number of log lines, so that the log stays readable if a device repeats an error a million times.
 
 use std::time::{Duration, Instant};
 
-/// Lines in a second; the rest is counted.
+/// The most lines in a second; the rest is counted.
 const PER_SECOND: u32 = 10;
 
-/// What was logged lately of one kind.
+/// The recent log lines of one kind.
 #[derive(Debug)]
 pub(super) struct LogLimit {
     since: Instant,
@@ -20,7 +20,7 @@ impl Default for LogLimit {
 }
 
 impl LogLimit {
-    /// Whether one more line may be logged. `left_out` is told how many were not, when that second is over.
+    /// Whether one more line may be logged. When a second is over, `left_out` is called with the number of lines that were not.
     pub(super) fn may_log(&mut self, left_out: impl FnOnce(u32)) -> bool {
         self.may_log_at(Instant::now(), left_out)
     }

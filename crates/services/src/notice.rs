@@ -1,27 +1,27 @@
-//! Something about a device's reports that its operator should know.
+//! Notices: problems with a device's reports that an operator should know.
 
 use std::fmt;
 use std::sync::Arc;
 
 use buoy_coap::number::ContentFormat;
 
-/// Something about a device's reports that its operator should know.
+/// A problem with a device's reports that an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// The device.
     pub endpoint: Arc<str>,
-    /// What it is.
+    /// The problem.
     pub kind: NoticeKind,
 }
 
-/// What it is.
+/// The problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoticeKind {
-    /// The device has as many series as it may have; so many values of further paths are not kept.
+    /// The device has the maximum number of series; this many values of further paths are not saved.
     TooManySeries(usize),
-    /// It reports more values than it may in so short a time; so many are not kept.
+    /// The device reports more values than it may in this time; this many are not saved.
     TooManyValues(usize),
-    /// A report, or a part of it, cannot be read.
+    /// A report, or a part of it, can't be decoded.
     Unreadable {
         /// The content format.
         format: ContentFormat,

@@ -1,5 +1,4 @@
-//! Tells the operator what could not be read or kept of a device's reports: in the event stream, and in the log. All who find such a
-//! thing tell it here.
+//! Publishes notices about devices' reports in the event stream and in the log, for all parts of the server that find such problems.
 
 use buoy_server::Event;
 
@@ -7,7 +6,7 @@ use crate::hub::Hub;
 use crate::log_limit::LogLimit;
 use crate::notice::{Notice, NoticeKind};
 
-/// Where notices go.
+/// Publishes notices.
 #[derive(Debug)]
 pub(super) struct Notices {
     hub: Hub,
@@ -19,7 +18,7 @@ impl Notices {
         Self { hub, limit: LogLimit::default() }
     }
 
-    /// Looks among a shard's events for reports that can't be read.
+    /// Publishes the reports in a shard's events that can't be decoded.
     pub(super) fn publish_unreadable(&mut self, events: &[Event]) {
         for event in events {
             if let Event::Unreadable { endpoint, format, reason, .. } = event {

@@ -1,4 +1,4 @@
-//! Values in the shapes of `/api/v1`: a flat list of path, value and type.
+//! Values in the form of `/api/v1`: a flat list of path, value and type.
 
 use buoy_api::{Link, PathValue};
 use buoy_coap::number::ContentFormat;
@@ -11,22 +11,22 @@ use serde_json::{Value as Json, json};
 use crate::hex;
 use crate::values::{DeviceModels, TimedEntry, timed};
 
-/// Values to write, by their paths; without a value a path only is named.
+/// Values to write, with their paths; a path may have no value.
 pub type Values = Vec<(Path, Option<OwnedValue>)>;
 
-/// Values that came together.
+/// The values of one payload.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listed {
-    /// Those that hold now.
+    /// The present values.
     pub values: Vec<PathValue>,
-    /// Those that held before, each with its time.
+    /// Older values, each with its time.
     pub history: Vec<PathValue>,
 }
 
-/// What a payload says. `received_at` is when it came, in milliseconds since the epoch.
+/// Decodes a payload. `received_at` is when it arrived, in milliseconds since the epoch.
 ///
 /// # Errors
-/// Why the payload cannot be read.
+/// If the payload can't be decoded.
 pub fn decode(
     models: &DeviceModels<'_>,
     format: ContentFormat,
@@ -38,7 +38,7 @@ pub fn decode(
     Ok(listed(timed(entries, received_at)))
 }
 
-/// Values in the shape of `/api/v1`: the history has the oldest first.
+/// Values in the form of `/api/v1`; the history has the oldest first.
 pub fn listed(mut entries: Vec<TimedEntry>) -> Listed {
     let mut listed = Listed::default();
     let values = entries.extract_if(.., |timed| timed.is_present);
@@ -58,12 +58,12 @@ fn path_value(timed: TimedEntry) -> PathValue {
     }
 }
 
-/// A number as JSON has it, which has no word for what is not finite: that is text.
+/// A number in JSON. Infinity and NaN, which JSON doesn't have, are text.
 pub fn json_of_float(number: f64) -> Json {
     if number.is_finite() { json!(number) } else { json!(number.to_string()) }
 }
 
-/// A value as JSON has it.
+/// A value in JSON.
 fn json_of(value: OwnedValue) -> Json {
     match value {
         OwnedValue::String(text) | OwnedValue::CoreLink(text) => json!(text),
@@ -91,26 +91,26 @@ fn type_name(value_type: ValueType) -> &'static str {
     }
 }
 
-/// What is wrong with a value of a request.
+/// An error in a value of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValueFault {
-    /// There are none.
+    /// The request has no values.
     NoValues,
-    /// What stands for a path is none.
+    /// A path is invalid.
     Path {
-        /// What stands there.
+        /// The text.
         text: String,
-        /// Why it is none.
+        /// Why it is invalid.
         error: PathError,
     },
-    /// A path is no resource at or below that of the request.
+    /// A path is not a resource at or below the path of the request.
     Elsewhere {
         /// The path.
         text: String,
-        /// That of the request.
+        /// The path of the request.
         base: Path,
     },
-    /// A path is there twice.
+    /// A path occurs twice.
     Twice(Path),
     /// There is no such type.
     NoType(String),
@@ -145,7 +145,7 @@ impl std::error::Error for ValueFault {}
 /// The values of a request, whose paths lie at or below `base`.
 ///
 /// # Errors
-/// What is wrong with which value.
+/// If a value is invalid.
 pub fn parse(base: Path, values: &[PathValue], models: &DeviceModels<'_>) -> Result<Values, ValueFault> {
     if values.is_empty() {
         return Err(ValueFault::NoValues);
@@ -168,7 +168,7 @@ pub fn parse(base: Path, values: &[PathValue], models: &DeviceModels<'_>) -> Res
     }
 }
 
-/// The links of a Discover's answer.
+/// The links in the answer to a Discover.
 pub fn links(payload: &[u8]) -> Vec<Link> {
     let text = String::from_utf8_lossy(payload);
     let links = Links::of_text(&text).filter_map(Result::ok).map(|link| Link {
@@ -181,10 +181,10 @@ pub fn links(payload: &[u8]) -> Vec<Link> {
     links.collect()
 }
 
-/// A value in a request: of the type that the model knows, or that the caller names, or that it looks like.
+/// Parses a value of a request. Its type is that of the model, or else that of the request, or else it is guessed from the value.
 ///
 /// # Errors
-/// What is wrong with it.
+/// If it is invalid.
 pub fn read_value(
     path: Path,
     value: &Json,
@@ -195,13 +195,13 @@ pub fn read_value(
         Some(name) => Some(name.parse().map_err(|_| ValueFault::NoType(name.to_owned()))?),
         None => None,
     };
-    // What the object's definition says counts: the device takes the bytes for that, whatever the caller calls them.
+    // The type in the object's definition has precedence, since the device decodes the bytes as this type.
     let value_type = models.value_type(path).or(named).unwrap_or_else(|| look(value));
     let of_type = typed_value(value, value_type);
     of_type.ok_or_else(|| ValueFault::Value { path, value: value.to_string(), value_type })
 }
 
-/// How a request writes a value of a type.
+/// The form of a value of this type in a request.
 const fn form_of(value_type: ValueType) -> &'static str {
     match value_type {
         ValueType::String => "is a JSON string, in quotes",
@@ -241,12 +241,12 @@ fn typed_value(value: &Json, value_type: ValueType) -> Option<OwnedValue> {
     })
 }
 
-/// Numbers come as JSON numbers or as text.
+/// Parses a JSON number, or a number as text.
 fn number<T: std::str::FromStr>(value: &Json, read: fn(&Json) -> Option<T>) -> Option<T> {
     value.as_str().map_or_else(|| read(value), |text| text.parse().ok())
 }
 
-/// Seconds since 1970: written as milliseconds, or as `buoy ctl` shows a time (RFC 3339).
+/// Parses a time into seconds since 1970. It may be given in milliseconds, or in RFC 3339 as `buoy ctl` shows it.
 fn time(value: &Json) -> Option<i64> {
     let written = value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
     let millis = || number(value, Json::as_i64);

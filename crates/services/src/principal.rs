@@ -1,11 +1,11 @@
-//! Who asks for something: the first argument of each command, and a column of the audit log.
+//! Principals: the first argument of each command, and a column of the audit log.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use buoy_store::{AuditRow, Change};
 
-/// Who asks, and from where.
+/// The author of a command, and its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     name: Arc<str>,
@@ -13,13 +13,13 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Whoever uses this machine: while there is no sign-in, everybody who reaches the interface.
+    /// A user of this machine: while there is no sign-in, everybody who reaches the interface.
     #[must_use]
     pub fn local(origin: Option<IpAddr>) -> Self {
         Self { name: "local".into(), origin }
     }
 
-    /// The server itself, as when a device's first use of a new key ends the old one.
+    /// The server itself, for example when a device's first use of a new key removes the old one.
     #[must_use]
     pub fn server() -> Self {
         Self { name: "server".into(), origin: None }
@@ -31,7 +31,7 @@ impl Principal {
         &self.name
     }
 
-    /// The entry of the audit log for what this principal does. It belongs into the set of changes that does it.
+    /// The audit entry for a change by this principal. It belongs into the same change set.
     pub(crate) fn audit(
         &self,
         at: u64,

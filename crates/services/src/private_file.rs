@@ -1,4 +1,4 @@
-//! Files that only their owner may read: keys. Written whole or not at all, even if the power goes.
+//! Files that only their owner may read, such as keys. They are written completely or not at all, even if the power fails.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use buoy_files::Access;
 use zeroize::Zeroizing;
 
-/// Writes a file that must not be there yet.
+/// Writes a file that must not exist yet.
 pub fn create(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     match buoy_files::create(path, bytes, Access::Owner) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -21,13 +21,13 @@ pub fn create(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a file in place of what is there: a reader sees either the old one or the new one.
+/// Replaces a file: a reader sees either the old one or the new one.
 pub fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let replaced = buoy_files::replace(path, bytes, Access::Owner);
     replaced.with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// Takes a file or a folder, if it is there, from everybody but its owner. Folders of earlier versions were open to others.
+/// Makes a file or a folder, if it exists, accessible only to its owner. Folders of earlier versions were accessible to others.
 pub fn make_private(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     {
@@ -44,7 +44,7 @@ pub fn make_private(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Makes an empty file for its owner alone, unless it is there; then it is made private.
+/// Creates an empty file that is private; if it exists, it is made private.
 pub fn create_empty(path: &Path) -> std::io::Result<()> {
     match buoy_files::create(path, b"", Access::Owner) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => make_private(path),
@@ -52,7 +52,7 @@ pub fn create_empty(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Makes a folder that only its owner may look into, and those above it. One that is there stays as it is.
+/// Creates a folder that only its owner can read, and its parents. An existing folder is not changed.
 pub fn create_folder(path: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -61,7 +61,7 @@ pub fn create_folder(path: &Path) -> std::io::Result<()> {
     builder.create(path)
 }
 
-/// Reads a file, unless others may read it too.
+/// Reads a file. Refuses a file that others may read.
 pub fn read(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let bytes = Zeroizing::new(bytes);
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(create(&path, b"two").unwrap_err().to_string().contains("not overwritten"));
         assert_eq!(*read(&path).unwrap(), b"one");
-        // An interrupted replacement left its half beside.
+        // A draft of an interrupted replacement.
         fs::write(folder.path().join("key.new"), b"ha").unwrap();
         replace(&path, b"three").unwrap();
         assert_eq!(*read(&path).unwrap(), b"three");

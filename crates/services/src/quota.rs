@@ -1,23 +1,23 @@
-//! How many values one device may have kept.
+//! Limits how many values of one device are saved.
 //!
-//! A device that reports as fast as it can would otherwise fill the disk and the journal for all others.
+//! Without it, a device that reports as fast as it can would fill the disk and slow the journal for all others.
 
 use std::hash::{BuildHasher, RandomState};
 
-/// Values that a device may report within one window: enough for what a device has gathered in weeks without a connection.
+/// Values that a device may report within one window: enough for values that it collected in weeks without a connection.
 const MOST_VALUES: u32 = 20_000;
-/// Milliseconds.
+/// The length of a window in milliseconds.
 const WINDOW: u64 = 10_000;
-/// Devices are counted by a hash of their names, so the memory does not depend on how many there are. Two that share a counter share
-/// the limit, which is far above what either needs.
+/// Devices are counted by a hash of their names, so the memory doesn't grow with their number. Two devices with the same counter share
+/// the limit, which is far above what they need.
 const COUNTERS: usize = 1 << 16;
 
-/// Counts the values of each device in the present window.
+/// Counts the values of each device in the current window.
 #[derive(Debug)]
 pub(super) struct SampleQuota {
     window: u64,
     counters: Box<[u32]>,
-    /// Secret, so that nobody can choose a name that takes another device's share.
+    /// Its keys are secret, so that nobody can choose a name that uses another device's limit.
     hasher: RandomState,
 }
 
@@ -28,7 +28,7 @@ impl Default for SampleQuota {
 }
 
 impl SampleQuota {
-    /// How many of these values the device may have kept.
+    /// How many of these values of the device may be saved.
     pub(super) fn grant(&mut self, now: u64, endpoint: &str, values: usize) -> usize {
         if now / WINDOW != self.window {
             self.window = now / WINDOW;

@@ -1,11 +1,11 @@
-//! Tells the operator which requests of devices were refused, and why: in the log, but not more than can be read.
+//! Logs refused requests of devices and the reasons, at a limited rate.
 
 use buoy_net::directory::Endpoints;
 use buoy_server::{Directory as _, Event, Peer};
 
 use crate::log_limit::LogLimit;
 
-/// What one shard has told lately.
+/// The recent log lines of one shard.
 pub(super) struct Refusals {
     endpoints: Endpoints,
     limit: LogLimit,
@@ -16,7 +16,7 @@ impl Refusals {
         Self { endpoints, limit: LogLimit::default() }
     }
 
-    /// Looks for refusals among events.
+    /// Logs the refusals among events.
     pub(super) fn tell(&mut self, events: &[Event]) {
         for event in events {
             let Event::Refused { peer, code, reason } = event else { continue };
@@ -29,7 +29,7 @@ impl Refusals {
     }
 }
 
-/// Who a peer proved to be; nothing if it proved nothing.
+/// The endpoint that a peer authenticated as; empty if it did not authenticate.
 pub fn name_of(endpoints: &Endpoints, peer: Peer) -> String {
     let proved = peer.session.and_then(|session| endpoints.proved(session));
     proved.map(|endpoint| endpoint.to_string()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! From an operation as `/api/v1` says it to the request that a device gets.
+//! Translates an operation of `/api/v1` into a request to a device.
 
 use std::sync::Arc;
 
@@ -16,35 +16,35 @@ use crate::values::{DeviceModels, UnknownFormat, encode, encode_paths, parse_for
 const MAX_PATHS: usize = 256;
 const ATTRIBUTES: &str = "pmin, pmax, gt, lt, st, epmin, epmax, con, edge and hqmax";
 
-/// A device, as far as its requests depend on it.
+/// The properties of a device that its requests depend on.
 #[derive(Debug)]
 pub struct Target<'a> {
-    /// How values are written and read.
+    /// The object models for its values.
     pub models: DeviceModels<'a>,
     /// What it is observed for; only needed to end an observation.
     pub observations: Vec<ObservationView>,
 }
 
-/// What is wrong with a request.
+/// An error in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestError {
-    /// What stands for a path is none.
+    /// A path is invalid.
     Path {
-        /// What stands there.
+        /// The text.
         text: String,
-        /// Why it is none.
+        /// Why it is invalid.
         error: PathError,
     },
-    /// An operation is not for paths of this level.
+    /// The operation doesn't support paths of this level.
     Level {
         /// The path.
         text: String,
-        /// What it is for.
+        /// The levels that it supports.
         wanted: &'static str,
     },
     /// There is no such content format.
     Format(UnknownFormat),
-    /// Attributes are wrong.
+    /// Attributes are invalid.
     Attributes {
         /// Their names.
         names: Vec<String>,
@@ -53,11 +53,11 @@ pub enum RequestError {
     },
     /// No attribute is named.
     NoAttributes,
-    /// There are so many paths.
+    /// The number of paths is not allowed.
     PathCount(usize),
-    /// Nothing is observed there.
+    /// There is no observation of the path.
     NotObserved,
-    /// The id of an instance.
+    /// The id of an instance is invalid.
     InstanceId,
     /// A new instance has no id, and the format can't say that.
     NewInstanceWithoutId {
@@ -66,9 +66,9 @@ pub enum RequestError {
     },
     /// Links are asked for where values are meant.
     LinksAreNoValues,
-    /// A value is wrong.
+    /// A value is invalid.
     Value(ValueFault),
-    /// The values can't be written in the format.
+    /// The values can't be encoded in the format.
     Encoding(FormatError),
 }
 
@@ -122,10 +122,10 @@ impl From<UnknownFormat> for RequestError {
 impl std::error::Error for RequestError {}
 
 impl Target<'_> {
-    /// The request, and what its answer means.
+    /// The request to the device, and the effect of its answer.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// If the request is invalid.
     pub fn request(&self, request: &Request) -> Result<(Downlink, Intent), RequestError> {
         match request {
             Request::Read { path, format } => {
@@ -211,7 +211,7 @@ impl Target<'_> {
         };
         let format = value_format(format)?.unwrap_or_else(|| self.models.preferred_format());
         let payload = encode(format, path, &values)?;
-        // A partial update is an operation on instances; a single resource is replaced by its new value either way.
+        // Only an instance can be updated partially; a single resource is always replaced by its new value.
         let mode = match mode {
             WriteMode::Update if path.level() == Level::ObjectInstance => operation::WriteMode::PartialUpdate,
             _ => operation::WriteMode::Replace,
@@ -243,7 +243,7 @@ impl Target<'_> {
         if instance.is_none() && format != ContentFormat::TLV {
             return Err(RequestError::NewInstanceWithoutId { is_named: named.is_some() });
         }
-        // Without an id the payload speaks of the resources alone.
+        // Without an id the payload contains only the resources.
         let base = if instance.is_some() { object } else { new };
         let payload = encode(format, base, &values)?;
         self.once(&Typed::Create { path: object, content: Content { format, payload: &payload } })

@@ -1,4 +1,4 @@
-//! What the secure ports are made of: the server's identity, the devices' credentials, and the keys of sessions.
+//! The parts of the DTLS ports: the server's identity, the devices' credentials, and the keys of sessions.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::identity::Identity;
 use crate::keyfile::Keys;
 use crate::listen::Addresses;
 
-/// Shared by all secure ports.
+/// The data that all DTLS ports share.
 pub(super) struct Security {
     config: Arc<ServerConfig>,
     public_key: Vec<u8>,
@@ -41,12 +41,12 @@ impl Security {
         })
     }
 
-    /// Who may speak at the ports of a server.
+    /// The identities that are admitted at the ports of a server.
     pub(super) fn identities(&self, purpose: Purpose) -> Arc<dyn Identities> {
         Arc::new(self.credentials.gate(purpose))
     }
 
-    /// A port of a server. `sessions` are those that go on.
+    /// The parts of a server's port. `sessions` are the saved sessions to restore.
     pub(super) fn parts(
         &self,
         purpose: Purpose,
@@ -63,7 +63,7 @@ impl Security {
         }
     }
 
-    /// What devices are told of this server.
+    /// This server's data for the accounts of devices.
     pub(super) fn own(&self, addresses: &Addresses) -> Own {
         Own {
             coaps: addresses.coaps_uri(),

@@ -1,6 +1,6 @@
 //! The running server, started in stages: the data folder is opened, the ports are bound, the engines run.
 //!
-//! Each stage owns what the one before it made, so nothing can be used before it is there, and nothing is hooked up afterwards.
+//! Each stage owns what the stage before it made, so nothing can be used before it exists, and nothing is connected afterwards.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -43,22 +43,22 @@ use crate::security::Security;
 use crate::store_place::StorePlace;
 use crate::{bootstrap, updates};
 
-/// Of a data folder: what seals its secrets, and what the server shows to devices.
+/// The key files of a data folder: the key that encrypts its secrets, and the server's own key and certificate.
 pub const KEY_FILES: [&str; 3] = [keyfile::FILE, identity::KEY_FILE, identity::CERTIFICATE_FILE];
-/// How often the times of last contact are saved, and how far sessions have come.
+/// How often the times of last contact and the state of sessions are saved.
 const HOUSEKEEPING: Duration = Duration::from_secs(300);
-/// Times of last contact that each shard saves in a second: half a million devices take no more than five minutes.
+/// Times of last contact that each shard saves in a second: half a million devices need at most five minutes.
 const CONTACTS_A_SLICE: usize = 2000;
 
-/// Registrations over plain CoAP whose address has not proved itself, in all shards: some hundred megabytes.
+/// Registrations over plain CoAP whose address is not verified, in all shards: some hundred megabytes.
 const MOST_UNPROVED: usize = 1 << 20;
 
-/// What a server is told.
+/// The settings of a server.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The data folder.
     pub data: PathBuf,
-    /// Where the state is.
+    /// The store.
     pub store: StorePlace,
     /// The ports.
     pub listen: Listen,
@@ -66,29 +66,29 @@ pub struct Settings {
     pub shards: usize,
     /// A folder of object definitions in OMA's XML.
     pub models: Option<PathBuf>,
-    /// Public keys of releases (PEM): signatures that none of them verifies are refused. Without any they are carried as they come.
+    /// Public release keys (PEM): signatures that none of them verifies are refused. Without keys, signatures are not verified.
     pub release_keys: Vec<PathBuf>,
-    /// How long values, and what has ended, are kept.
+    /// The retention time of values and of ended operations and updates, in days.
     pub retention_days: u32,
-    /// How long a device in queue mode is taken to listen after a contact.
+    /// How long a device in queue mode is assumed to listen after a contact.
     pub awake_time: Duration,
-    /// Whether devices are asked what they are (object 3) when they first register, and after an update.
+    /// Whether the descriptions of devices (object 3) are read when they first register, and after an update.
     pub survey: bool,
     /// The operator's own keys and certificates.
     pub identity: identity::Files,
 }
 
-/// The first stage: the data folder is ours, and its store is open.
+/// The first stage: the data folder is locked, and its store is open.
 #[derive(Debug)]
 pub struct Opened {
     settings: Settings,
     store: Arc<dyn Store>,
     models: Arc<Registry>,
-    /// Held as long as the server runs.
+    /// Locked as long as the server runs.
     lock: File,
 }
 
-/// The second stage: the ports are ours.
+/// The second stage: the ports are bound.
 pub struct Bound {
     opened: Opened,
     sockets: Sockets,
@@ -106,10 +106,10 @@ pub struct Running {
 }
 
 impl Opened {
-    /// Opens a data folder, and makes it if there is none.
+    /// Opens a data folder, and creates it if it doesn't exist.
     ///
     /// # Errors
-    /// If it can't be used, or another server runs on it.
+    /// If it can't be used, or another server uses it.
     pub fn open(settings: Settings) -> anyhow::Result<Self> {
         crate::private_file::create_folder(&settings.data).with_context(|| {
             format!("the data folder {} cannot be made; choose another --data", settings.data.display())
@@ -123,7 +123,7 @@ impl Opened {
     /// Binds all ports for devices.
     ///
     /// # Errors
-    /// If one can't be had.
+    /// If one can't be bound.
     pub fn bind(self) -> anyhow::Result<Bound> {
         let (sockets, addresses) = listen::bind(&self.settings.listen, self.settings.shards)?;
         Ok(Bound { opened: self, sockets, addresses })
@@ -131,7 +131,7 @@ impl Opened {
 }
 
 impl Bound {
-    /// Starts all threads and tasks; devices can register when this returns. To be called where tasks can be started.
+    /// Starts all threads and tasks; devices can register when this returns. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// If the store fails, or the system refuses threads.
@@ -238,21 +238,21 @@ impl Bound {
 }
 
 impl Running {
-    /// What the faces of the server hold.
+    /// The handle for the server's interfaces.
     #[must_use]
     pub fn app(&self) -> &Arc<App> {
         &self.app
     }
 
-    /// Comes back when a part of the server has failed. Then it is to be ended at once: no part is left to stop it well.
+    /// Returns when a part of the server has failed. Then the process has to end at once, because an orderly stop needs all parts.
     pub async fn failed(&self) -> Failure {
         self.app.failures.wait().await
     }
 
-    /// Saves what is to be saved, answers what is to be answered, and ends.
+    /// Saves all state, sends the remaining answers, and ends.
     ///
     /// # Errors
-    /// If a thread had failed.
+    /// If a thread has failed.
     pub async fn stop(self) -> anyhow::Result<()> {
         save_last_contacts(&self.app, usize::MAX);
         if let Some((handle, thread)) = self.bootstrap {
@@ -277,12 +277,12 @@ async fn join(part: &str, thread: JoinHandle<()>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Object lists that were looked at: a fleet has many devices and few lists.
+/// The object ids of lists that were parsed before: a fleet has many devices and few lists.
 #[derive(Default)]
 struct ObjectIds(HashMap<*const ObjectList, (Arc<ObjectList>, Arc<[u16]>)>);
 
 impl ObjectIds {
-    /// What the inventory wants to know of a registration.
+    /// The part of a registration that the inventory needs.
     fn seed(&mut self, registration: RegistrationView) -> Seed {
         let list = registration.objects;
         let (_, objects) = self.0.entry(Arc::as_ptr(&list)).or_insert_with(|| {
@@ -354,10 +354,10 @@ fn load_models(folder: Option<&Path>) -> anyhow::Result<Registry> {
     Ok(registry)
 }
 
-/// A shard, and what it has to save and to tell from the start.
+/// A shard, and its changes and events from the start.
 type Engine = (Shard<Endpoints>, Outbox);
 
-/// Makes the shards, with all that the store knows.
+/// Makes the shards and restores their state from the store.
 fn restore(
     reader: &dyn Reader,
     endpoints: &Endpoints,
@@ -382,7 +382,7 @@ fn restore(
     let mut damaged = 0;
     reader.registrations(&mut |key, record| {
         let key = RegistrationKey(key);
-        // Keys may name shards of a time when there were more.
+        // Keys may contain numbers of shards of an earlier run that had more.
         let (engine, outbox) = &mut engines[usize::from(key.shard()) % count];
         if engine.restore(now, key, record, outbox).is_none() {
             damaged += 1;
@@ -407,7 +407,7 @@ fn restore(
     Ok(engines)
 }
 
-/// Starts the shards, each with its sockets and with the sessions that it had.
+/// Starts the shards, each with its sockets and its saved sessions.
 fn start_shards(
     reader: &dyn Reader,
     sockets: Vec<ShardSockets>,
@@ -428,7 +428,7 @@ fn start_shards(
     reader.sessions(&mut |id, record| {
         let Some(session) = SessionId::from_number(id) else { return };
         last = last.max(session.counter());
-        // Names may carry numbers of a time when there were more shards.
+        // Session ids may contain numbers of shards of an earlier run that had more.
         sessions[usize::from(session.shard()) % count].push((session, record.to_vec()));
     })?;
     endpoints.named_up_to(last);
@@ -476,7 +476,7 @@ fn offer_firmware(app: &App, reader: &dyn Reader) -> anyhow::Result<()> {
 
 async fn keep_house(app: Arc<App>) -> Result<(), Infallible> {
     let mut tick = tokio::time::interval(HOUSEKEEPING);
-    // What was missed while the store could not be written is not done over and over after that.
+    // Ticks that were missed while the store could not be written are not repeated afterwards.
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     tick.tick().await;
     loop {
@@ -487,7 +487,7 @@ async fn keep_house(app: Arc<App>) -> Result<(), Infallible> {
     }
 }
 
-/// Saves when devices were heard and how far their sessions have come, in slices so small that no answer waits for one.
+/// Saves the times of last contact and the state of sessions, in slices so small that no answer waits for one.
 async fn save_contacts_in_slices(app: Arc<App>) -> Result<(), Infallible> {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

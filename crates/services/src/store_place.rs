@@ -1,4 +1,4 @@
-//! Where a server's state is: in a file of its data folder, or in a PostgreSQL database.
+//! The place of a server's store: a file in its data folder, or a PostgreSQL database.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,21 +11,21 @@ use buoy_store::{Moved, Reader, Rows, Store, move_all};
 
 use crate::data_folder::{check_database, database, lock, open_private};
 
-/// Where the state of a server is.
+/// The place of a server's store.
 #[derive(Clone)]
 pub enum StorePlace {
-    /// In the SQLite file of this folder.
+    /// The SQLite file in this folder.
     Folder(PathBuf),
-    /// In the PostgreSQL database of this URL.
+    /// The PostgreSQL database of this URL.
     Postgres(Url),
 }
 
-/// The URL of a database, which may have a password in it.
+/// The URL of a database, which may contain a password.
 #[derive(Clone)]
 pub struct Url(String);
 
 impl StorePlace {
-    /// Of what an operator wrote: a URL, or a folder.
+    /// Parses an operator's text: a URL or a folder.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         match text {
@@ -36,13 +36,13 @@ impl StorePlace {
         }
     }
 
-    /// That which an operator named, or else the file in the data folder.
+    /// The place that an operator named, or else the file in the data folder.
     #[must_use]
     pub fn named_or_in(named: Option<&str>, data: &Path) -> Self {
         named.map_or_else(|| Self::Folder(data.to_owned()), Self::parse)
     }
 
-    /// Opens the store, makes it if there is none, and brings its schema up to date.
+    /// Opens the store, creates it if it doesn't exist, and migrates its schema.
     ///
     /// # Errors
     /// If it can't be opened.
@@ -56,10 +56,10 @@ impl StorePlace {
         })
     }
 
-    /// A store that is there, and stays as it is: a server may run on it.
+    /// Opens an existing store for reading; a server may be using it.
     ///
     /// # Errors
-    /// If there is none, or not of this program's schema.
+    /// If it doesn't exist, or has another schema version.
     pub fn open_to_read(&self) -> anyhow::Result<Box<dyn Reader>> {
         self.check_is_there()?;
         Ok(match self {
@@ -68,17 +68,17 @@ impl StorePlace {
         })
     }
 
-    /// Brings the schema up to date, for which no server may run.
+    /// Migrates the schema. No server may be using the store.
     ///
     /// # Errors
-    /// If one does, or the store can't be opened.
+    /// If a server uses it, or it can't be opened.
     pub fn migrate(&self) -> anyhow::Result<()> {
         self.check_is_there()?;
         let _lock = self.lock()?;
         self.open().map(drop)
     }
 
-    /// A folder has to have a database. One of PostgreSQL is empty at first.
+    /// Checks that a folder has a database. A PostgreSQL database may be empty.
     pub(crate) fn check_is_there(&self) -> anyhow::Result<()> {
         match self {
             Self::Folder(folder) if !database(folder).exists() => {
@@ -88,7 +88,7 @@ impl StorePlace {
         }
     }
 
-    /// Makes sure that no server runs on the store. PostgreSQL does that itself.
+    /// Ensures that no server uses the store. PostgreSQL's own lock does that.
     fn lock(&self) -> anyhow::Result<Option<std::fs::File>> {
         match self {
             Self::Folder(folder) => lock(folder).map(Some),
@@ -103,11 +103,11 @@ impl StorePlace {
         })
     }
 
-    /// Moves all that a server has saved here to another place, which has to be empty. No server may run on either. The sessions leave this
-    /// one; all else stays here too.
+    /// Copies all state to another store, which has to be empty. No server may be using either. The sessions are removed here; everything
+    /// else stays.
     ///
     /// # Errors
-    /// If a server runs, if the target is not empty, or if the copy is not what the original is.
+    /// If a server uses one of them, if the target is not empty, or if the copy differs from the original.
     pub fn move_to(&self, target: &Self) -> anyhow::Result<Vec<Moved>> {
         self.check_is_there()?;
         if let Self::Folder(folder) = target {
@@ -136,7 +136,7 @@ impl fmt::Debug for StorePlace {
 }
 
 impl Url {
-    /// What can be shown: without the password before the host, and without parameters, of which one may be a password.
+    /// The URL for messages: without the password before the host, and without parameters, which may contain a password.
     fn without_password(&self) -> String {
         let (start, _) = self.0.split_once('?').unwrap_or((&self.0, ""));
         let Some((scheme, rest)) = start.split_once("://") else { return String::new() };

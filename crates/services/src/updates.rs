@@ -1,7 +1,7 @@
-//! Drives the firmware updates: turns what [`Updates`] wants into operations on devices, and what devices say into its events.
+//! Drives the firmware updates: translates the actions of [`Updates`] into operations on devices, and the devices' answers into its events.
 //!
-//! One task drains what came, hands it to the engine, makes all records of the batch durable in one commit, and then submits and tells.
-//! So a restart of the server finds every update where it was.
+//! One task passes a batch of inputs to the engine, makes all records of the batch durable in one commit, and then submits operations and
+//! publishes events. So an update continues where it was after a restart of the server.
 
 pub mod commands;
 
@@ -27,14 +27,14 @@ use crate::hub::Progress;
 use crate::principal::Principal;
 use crate::values::{DeviceModels, Entry, present, timed};
 
-/// How long one question to a device may wait for it; the stages have limits of their own.
+/// How long one operation may wait for a device; the stages have their own limits.
 const ACTION_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// When nothing is due.
+/// The wait when nothing is due.
 const IDLE_WAIT: Duration = Duration::from_secs(3600);
-/// What goes into one commit.
+/// The most inputs in one commit.
 const BATCH: usize = 1024;
 
-/// The way to the updates.
+/// The handle of the updates.
 #[derive(Debug)]
 pub struct UpdatesHandle {
     commands: mpsc::UnboundedSender<Command>,
@@ -65,7 +65,7 @@ enum Command {
 /// Why an update cannot start.
 #[derive(Debug)]
 pub enum StartError {
-    /// Another one of the device is open.
+    /// Another update of the device is open.
     AlreadyOpen(u64),
     /// The server is stopping.
     Stopping,
@@ -78,7 +78,7 @@ impl UpdatesHandle {
         (Self { commands: commands.clone() }, Commands { commands, queue })
     }
 
-    /// Starts an update. The idempotency key of the request is saved with it; what it made is filled in.
+    /// Starts an update. The idempotency key of the request is saved with it, with the id of the update.
     pub async fn start(
         &self,
         principal: &Principal,
@@ -102,7 +102,7 @@ impl UpdatesHandle {
     }
 }
 
-/// What happens to devices that are updated.
+/// The events of devices that are updated.
 pub type Events = mpsc::Receiver<Arc<Event>>;
 
 /// The other end of an [`UpdatesHandle`].
@@ -118,7 +118,7 @@ impl std::fmt::Debug for Command {
     }
 }
 
-/// Runs all updates until the server stops. `open` are those of before a restart.
+/// Runs all updates until the server stops. `open` are the open updates of the run before.
 pub async fn run(
     app: Arc<App>,
     mut commands: Commands,
@@ -142,7 +142,7 @@ pub async fn run(
     loop {
         let wait = driver.wait();
         tokio::select! {
-            // An answer tells of a time before the registration that may follow it.
+            // Results of operations come first: they are older than a registration that may follow them.
             biased;
             count = commands.queue.recv_many(&mut some_commands, BATCH) => if count == 0 { return },
             count = events.recv_many(&mut some_events, BATCH) => if count == 0 { return },
@@ -169,15 +169,15 @@ struct Driver {
     results: mpsc::UnboundedSender<Command>,
     engine: Updates,
     outbox: Outbox,
-    /// What is to be saved with the records of the batch.
+    /// Changes to save with the records of the batch.
     companions: ChangeSet<'static>,
-    /// Who wants to know what became of a command, once that is durable.
+    /// The callers that get the result of a command when it is durable.
     waiting: Vec<Waiting>,
-    /// The operation that is under way for each update, under its token.
+    /// The operation in progress for each update, with its token.
     submitted: HashMap<u64, (u64, OperationId)>,
 }
 
-/// Whoever asked may have gone; the update goes on.
+/// A caller. It may have gone; the update continues.
 enum Waiting {
     Started(u64, oneshot::Sender<Result<Update, StartError>>),
     Cancelled(u64, oneshot::Sender<Option<Update>>),
@@ -187,7 +187,7 @@ enum Waiting {
 struct Stopped;
 
 impl Driver {
-    /// Dates follow the system's calendar; limits run steadily.
+    /// Sets the calendar. Dates follow the system's clock; time limits use the monotonic time.
     fn set_calendar(&mut self) {
         let (now, calendar) = (self.app.steady_now(), self.app.calendar());
         self.engine.set_calendar(now, calendar, &mut self.outbox);
@@ -298,7 +298,7 @@ impl Driver {
         next.map_or(IDLE_WAIT, |at| Duration::from_millis(at.saturating_sub(now))).min(IDLE_WAIT)
     }
 
-    /// Makes a batch durable, and then does what it wants done.
+    /// Makes a batch durable, and then executes its actions.
     async fn flush(&mut self) -> Result<(), Stopped> {
         self.engine.end_batch(&mut self.outbox);
         let Outbox { records, operations, progress, .. } = std::mem::take(&mut self.outbox);
@@ -324,7 +324,7 @@ impl Driver {
         self.app.hub.tell_update(update);
         if update.has_ended() {
             tracing::info!(device = %update.endpoint(), update = update.id(), end = %update.stage(), "firmware update ended");
-            // What the device said of itself before holds no longer.
+            // The device's description is outdated.
             if *update.stage() == Stage::Ended(End::Updated) {
                 self.app.inventory.updated(update.endpoint(), &update.goal().version);
             }
@@ -334,7 +334,7 @@ impl Driver {
         }
     }
 
-    /// Before the first question leaves, so that nothing that follows it is missed. [`Driver::tell`] ends it.
+    /// Starts to follow a device before the first operation is sent, so that no event is missed. [`Driver::tell`] ends it.
     fn follow(&self, id: u64, endpoint: &str) {
         self.app.follow_download(id, endpoint);
         self.app.hub.interest().add(endpoint);
@@ -359,7 +359,7 @@ impl Driver {
             Step::Withdraw(token) => {
                 let submitted = self.submitted.remove(&update).filter(|(submitted, _)| *submitted == token);
                 if let Some((_, operation)) = submitted {
-                    // One that is done is not there any more.
+                    // It may have ended already.
                     self.app.cancel(&endpoint, operation).await;
                 }
             }
@@ -381,7 +381,7 @@ impl Driver {
         }
         tokio::spawn(async move {
             if let Ok(Progress::Ended(result)) = end.await {
-                // After the stop nobody listens.
+                // After the stop there is no receiver.
                 let _ = results.send(Command::Performed { id, token, path, result });
             }
         });
@@ -408,7 +408,7 @@ impl Driver {
         Some((Downlink::of(&typed, "/"), intent))
     }
 
-    /// The write of the whole image: its bytes are shared by all devices that are sent it.
+    /// The Write of the whole image; all devices share its bytes.
     fn push(&self, digest: &str) -> Option<(Downlink, Intent)> {
         let image = self.app.firmware.get(digest)?;
         let segments = ["5", "0", "0"].map(|segment| (OptionNumber::URI_PATH, Box::from(segment.as_bytes())));
@@ -427,7 +427,7 @@ fn told(reply: &Outcome) -> String {
     }
 }
 
-/// What an update wants to know of a value.
+/// The part of a value that an update needs.
 fn value_of(entry: &Entry) -> Option<Value<'_>> {
     match (entry.path, entry.value.as_ref()?) {
         (update::FIRMWARE_VERSION, OwnedValue::String(version)) => Some(Value::Version(version)),

@@ -1,4 +1,4 @@
-//! Values between the wire and people: payloads to typed values by the object model, and back.
+//! Decodes payloads into typed values with the object model, and encodes values.
 
 use buoy_coap::number::ContentFormat;
 use buoy_lwm2m::format::{self, Encoder, FormatError};
@@ -8,41 +8,41 @@ use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{OwnedValue, ValueType};
 use buoy_server::{ObjectList, Report};
 
-/// The largest payload that is written to a device in one operation, firmware aside.
+/// The largest payload of one Write to a device, except firmware.
 const MAX_PAYLOAD: usize = 1 << 20;
 
-/// A value that a payload says.
+/// A value of a payload.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// What it is of.
+    /// Its path.
     pub path: Path,
-    /// `None` where the payload names a path only.
+    /// `None` if the payload contains only the path.
     pub value: Option<OwnedValue>,
-    /// Seconds since the epoch, or, if small, since now.
+    /// Seconds since the epoch, or, if small, relative to now.
     pub time: Option<format::Timestamp>,
 }
 
-/// A value, and when it held.
+/// A value and its time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimedEntry {
-    /// What, and where.
+    /// The value.
     pub entry: Entry,
-    /// When, in milliseconds since the epoch: the device's word as far as it can be believed, else when it came.
+    /// Its time in milliseconds since the epoch: the device's timestamp if it is plausible, else the time of arrival.
     pub at: u64,
-    /// Whether no later value of the path came with it (RFC 8428 section 4.5.3). The others are history.
+    /// Whether the payload has no later value of this path (RFC 8428 section 4.5.3). The others are history.
     pub is_present: bool,
 }
 
-/// What could be read of a report.
+/// The decoded part of a report.
 #[derive(Clone, Debug, Default)]
 pub struct ReadReport {
     /// The values, in the report's order.
     pub values: Vec<TimedEntry>,
-    /// Which value is of a wrong type, if one is. That the payload is damaged is told by the engine's `Event::Unreadable`.
+    /// A value of a wrong type, if there is one. The engine reports a damaged payload by `Event::Unreadable`.
     pub problem: Option<String>,
 }
 
-/// When each value held that came at `received_at`, in milliseconds since the epoch.
+/// Adds the times of values that arrived at `received_at`, in milliseconds since the epoch.
 pub fn timed(entries: Vec<Entry>, received_at: u64) -> Vec<TimedEntry> {
     let moments = format::moments(entries.iter().map(|entry| (entry.path, entry.time)), received_at);
     let timed = |(entry, moment): (_, format::Moment)| TimedEntry {
@@ -53,12 +53,12 @@ pub fn timed(entries: Vec<Entry>, received_at: u64) -> Vec<TimedEntry> {
     entries.into_iter().zip(moments).map(timed).collect()
 }
 
-/// The values that hold now, of those that came.
+/// The present values.
 pub fn present(entries: Vec<TimedEntry>) -> Vec<Entry> {
     entries.into_iter().filter(|timed| timed.is_present).map(|timed| timed.entry).collect()
 }
 
-/// The object models as one device's versions select them.
+/// The object models of one device, selected by the versions of its objects.
 #[derive(Clone, Copy, Debug)]
 pub struct DeviceModels<'a> {
     registry: &'a Registry,
@@ -66,28 +66,28 @@ pub struct DeviceModels<'a> {
 }
 
 impl<'a> DeviceModels<'a> {
-    /// As a device's object list selects them.
+    /// The models for a device's object list.
     pub fn of(registry: &'a Registry, objects: &'a ObjectList) -> Self {
         Self { registry, objects: Some(objects) }
     }
 
-    /// For a device of which nothing is known.
+    /// The models for a device whose object list is unknown.
     pub fn of_any(registry: &'a Registry) -> Self {
         Self { registry, objects: None }
     }
 
-    /// The version of an object that the device said.
+    /// The version of an object in the device's list.
     pub fn version(&self, object: u16) -> Option<ObjectVersion> {
         self.objects?.version(object)
     }
 
-    /// Where the device's objects lie.
+    /// The device's root path.
     pub fn root(&self) -> &'a str {
         self.objects.map_or("/", ObjectList::root)
     }
 
-    /// The format of payloads to the device, if the caller names none: TLV, which every version of LwM2M has, unless the device says that
-    /// it speaks others only.
+    /// The default format of payloads to the device: TLV, which every version of LwM2M has, unless the device lists only
+    /// others.
     pub fn preferred_format(&self) -> ContentFormat {
         let formats = self.objects.map_or(&[][..], ObjectList::content_formats);
         let others = [ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON, ContentFormat::LWM2M_CBOR];
@@ -97,7 +97,7 @@ impl<'a> DeviceModels<'a> {
         }
     }
 
-    /// The type of a resource, if a model describes it.
+    /// The type of a resource, if it has a model.
     pub fn value_type(&self, path: Path) -> Option<ValueType> {
         self.resource(path)?.value_type
     }
@@ -107,8 +107,8 @@ impl<'a> DeviceModels<'a> {
         self.registry.resource(path, self.version(path.object_id()?))
     }
 
-    /// Reads what can be read of a report: a value that is not of its resource's type is taken for what it looks like, and one that cannot
-    /// be read at all is left out, and said.
+    /// Decodes a report as far as possible. If a value doesn't have its resource's type, its type is guessed; a value that can't be decoded at
+    /// all is left out and reported as the problem.
     pub fn read_report(&self, report: &Report) -> ReadReport {
         let mut read = ReadReport::default();
         for (item, moment) in report.items() {
@@ -124,7 +124,7 @@ impl<'a> DeviceModels<'a> {
         read
     }
 
-    /// The value of an item: of its resource's type, or else of the one that it looks like.
+    /// The value of an item: of its resource's type, or else of a guessed type.
     fn resolve(&self, item: &format::Item<'_>) -> Result<Option<OwnedValue>, FormatError> {
         let Some(raw) = item.value else { return Ok(None) };
         let mut scratch = vec![0; raw.scratch_len()];
@@ -135,7 +135,7 @@ impl<'a> DeviceModels<'a> {
         raw.resolve(raw.guess(), &mut scratch).map(|value| Some(value.to_owned()))
     }
 
-    /// Reads a payload. Values of resources that no model describes are taken for what they look like.
+    /// Decodes a payload. The types of values whose resource has no model are guessed.
     pub fn decode(
         &self,
         format: ContentFormat,
@@ -178,7 +178,7 @@ pub fn parse_format(text: &str) -> Result<ContentFormat, UnknownFormat> {
     })
 }
 
-/// The name of a content format that there is not.
+/// The name of an unknown content format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownFormat(String);
 
@@ -191,7 +191,7 @@ impl std::fmt::Display for UnknownFormat {
 
 impl std::error::Error for UnknownFormat {}
 
-/// Writes the paths of a composite operation.
+/// Encodes the paths of a composite operation.
 pub fn encode_paths(format: ContentFormat, paths: &[Path]) -> Result<Vec<u8>, FormatError> {
     let mut buffer = vec![0; 64 + paths.len() * 32];
     let length = format::encode_paths(format, paths.iter().copied(), &mut buffer)?;
@@ -199,7 +199,7 @@ pub fn encode_paths(format: ContentFormat, paths: &[Path]) -> Result<Vec<u8>, Fo
     Ok(buffer)
 }
 
-/// Writes values as a payload.
+/// Encodes values as a payload.
 pub fn encode(
     format: ContentFormat,
     base: Path,

@@ -1,7 +1,7 @@
 //! Simulated LwM2M devices: one with a flash and a boot loader ([`device`]), or, on Linux, thousands of them (`swarm`).
 //!
-//! They run the engines that run on chips (`buoy-client`, `buoy-dtls`, `buoy-ota`) over real sockets. What happens to a device goes to
-//! an [`Output`](device::Output); a [`Transcript`](device::Transcript) keeps it in memory.
+//! They run the engines that run on chips (`buoy-client`, `buoy-dtls`, `buoy-ota`) over real sockets. A device sends its events to an
+//! [`Output`](device::Output); a [`Transcript`](device::Transcript) is an output that records them in memory.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};

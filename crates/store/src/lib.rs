@@ -1,10 +1,10 @@
-//! What must survive: registrations, operations, values over time, firmware and its updates, credentials, sessions, the audit log.
+//! The durable state of a server: registrations, operations, time series, firmware and its updates, credentials, sessions, the audit log.
 //!
-//! A [`Writer`] commits [`ChangeSet`]s: values that say what changes. All sets of a commit are durable when [`Writer::commit`] returns, but
-//! for those that it names as refused. [`Reader`]s look at what was committed, beside the writer and beside each other. [`sqlite`] is the
-//! store in a file of the same machine, [`postgres`] that in a database elsewhere; each must pass the same `contract` suite.
+//! A [`Writer`] commits [`ChangeSet`]s, which describe changes as values. When [`Writer::commit`] returns, all sets are durable except those that it
+//! reports as refused. [`Reader`]s read what is committed, concurrently with the writer and with each other. [`sqlite`] stores the state in a local file,
+//! [`postgres`] in a PostgreSQL database; both must pass the same `contract` suite.
 //!
-//! The hot table is that of registrations: keyed by a number that grows, with no other index, since a first insert under a random
+//! The table of registrations is written most. Its key is a growing number and it has no other index, since a first insert under a random
 //! key costs ten times as much (see `docs/performance.md`).
 #![forbid(unsafe_code)]
 

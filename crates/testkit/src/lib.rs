@@ -1,9 +1,8 @@
-//! Engines in a world of their own, for tests: no sockets, no threads, no real time.
+//! A simulation of server and devices for tests, without sockets, threads or real time.
 //!
-//! A [`World`] is a server shard and device engines on a [`Network`] that loses, repeats, delays and reorders as its
-//! [`Faults`] say. Everything random comes from one seed, which a failing test shows. [`Server`] and [`Device`] are the
-//! shells: they keep what the engines want kept, in memory, and send nothing before. A test that scripts the other side by
-//! hand uses one of them alone.
+//! A [`World`] has a server shard and device engines on a [`Network`] that loses, repeats, delays and reorders datagrams as configured by its
+//! [`Faults`]. All random numbers come from one seed, which a failing test prints. [`Server`] and [`Device`] are the shells: they store in memory
+//! what the engines save, and send nothing before. A test that plays the other side itself uses only one of them.
 
 mod bootstrap;
 mod device;

@@ -1,4 +1,4 @@
-//! Time as the engines see it: a count of milliseconds that the shell passes in.
+//! The time of the engines: a number of milliseconds that the caller passes in.
 
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! Who changed what.
+//! The audit log.
 
 use std::sync::Arc;
 
@@ -16,24 +16,24 @@ use super::{Answer, Problem, Queries, limit};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditQuery {
-    /// Only what this principal did.
+    /// Only entries of this principal.
     principal: Option<String>,
-    /// Only this action, or all that begin with it, as in `credential` for `credential.revoke`.
+    /// Only this action, or all actions that begin with it, for example `credential` for `credential.revoke`.
     action: Option<String>,
-    /// Only what was done to this: an endpoint name, a digest, a pattern.
+    /// Only entries about this target: an endpoint name, a digest, a pattern.
     target: Option<String>,
     /// The `next` of the page before.
     after: Option<u64>,
-    /// 1 to 1000; 100 unless told.
+    /// 1 to 1000; the default is 100.
     limit: Option<usize>,
 }
 
-/// The audit log: each change that somebody made, the newest first.
+/// The audit log: an entry for each change, the newest first.
 #[utoipa::path(
     get, path = "/api/v1/audit", tag = "audit", params(AuditQuery),
     responses(
         (status = 200, description = "A page", body = api::Page<api::AuditEntry>),
-        (status = 400, description = "A query is wrong", body = api::Problem),
+        (status = 400, description = "A query parameter is invalid", body = api::Problem),
     )
 )]
 pub(super) async fn list(

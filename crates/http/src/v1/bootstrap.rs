@@ -1,4 +1,4 @@
-//! With what devices are configured, and which of them wait for a yes.
+//! Bootstrap configurations, and the claims of devices.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use super::{Answer, Author, JsonBody, Problem, Segments, not_saved};
 use buoy_services::app::App;
 use buoy_services::bootstrap::PutError;
 
-/// All configurations, by their patterns. Secrets are left out.
+/// All configurations, ordered by pattern. Secrets are left out.
 #[utoipa::path(
     get, path = "/api/v1/bootstrap/configs", tag = "bootstrap",
-    responses((status = 200, description = "All of them", body = api::Page<api::BootstrapConfig>))
+    responses((status = 200, description = "The whole list", body = api::Page<api::BootstrapConfig>))
 )]
 pub(super) async fn configs(State(app): State<Arc<App>>) -> Json<api::Page<api::BootstrapConfig>> {
     Json(api::Page { items: app.bootstrap().configs(), next: None })
 }
 
-/// Makes a configuration, or puts it in place of the one of its pattern.
+/// Adds a configuration, or replaces the one with the same pattern.
 #[utoipa::path(
     put, path = "/api/v1/bootstrap/configs", tag = "bootstrap", request_body = api::BootstrapConfig,
     responses(
-        (status = 200, description = "It holds from now on", body = api::BootstrapConfig),
-        (status = 400, description = "No device could be configured so", body = api::Problem),
-        (status = 503, description = "It cannot be saved now", body = api::Problem),
+        (status = 200, description = "It is stored and takes effect", body = api::BootstrapConfig),
+        (status = 400, description = "The configuration is invalid", body = api::Problem),
+        (status = 503, description = "The store can't be written now", body = api::Problem),
     )
 )]
 pub(super) async fn put_config(
@@ -44,7 +44,7 @@ pub(super) async fn put_config(
     get, path = "/api/v1/bootstrap/configs/{pattern}", tag = "bootstrap", params(("pattern" = String, Path)),
     responses(
         (status = 200, description = "The configuration", body = api::BootstrapConfig),
-        (status = 404, description = "There is none of this pattern", body = api::Problem),
+        (status = 404, description = "There is no configuration with this pattern", body = api::Problem),
     )
 )]
 pub(super) async fn config(
@@ -54,12 +54,12 @@ pub(super) async fn config(
     Ok(Json(app.bootstrap().config(&pattern).ok_or_else(|| no_config(&pattern))?))
 }
 
-/// Forgets a configuration. Devices that have it keep it.
+/// Removes a configuration. Devices that were configured with it don't change.
 #[utoipa::path(
     delete, path = "/api/v1/bootstrap/configs/{pattern}", tag = "bootstrap", params(("pattern" = String, Path)),
     responses(
-        (status = 204, description = "It is gone"),
-        (status = 404, description = "There is none of this pattern", body = api::Problem),
+        (status = 204, description = "It is removed"),
+        (status = 404, description = "There is no configuration with this pattern", body = api::Problem),
     )
 )]
 pub(super) async fn remove_config(
@@ -73,22 +73,22 @@ pub(super) async fn remove_config(
     }
 }
 
-/// The devices that wait for a person's yes, or have it and were not configured yet.
+/// The claims of devices that wait for an operator, or were accepted and are not configured yet.
 #[utoipa::path(
     get, path = "/api/v1/bootstrap/claims", tag = "bootstrap",
-    responses((status = 200, description = "All of them", body = api::Page<api::BootstrapClaim>))
+    responses((status = 200, description = "The whole list", body = api::Page<api::BootstrapClaim>))
 )]
 pub(super) async fn claims(State(app): State<Arc<App>>) -> Json<api::Page<api::BootstrapClaim>> {
     Json(api::Page { items: app.bootstrap().claims(), next: None })
 }
 
-/// Says yes to a device that can prove nothing: its next request within a day is granted, if a configuration fits its name.
+/// Accepts the claim of a device without credentials: its next request within a day is granted, if a configuration matches its name.
 #[utoipa::path(
     post, path = "/api/v1/bootstrap/claims/{endpoint}/accept", tag = "bootstrap", params(("endpoint" = String, Path)),
     responses(
-        (status = 200, description = "It may come", body = api::BootstrapClaim),
-        (status = 409, description = "No configuration fits its name", body = api::Problem),
-        (status = 503, description = "It cannot be saved now", body = api::Problem),
+        (status = 200, description = "The claim is accepted", body = api::BootstrapClaim),
+        (status = 409, description = "No configuration matches its name", body = api::Problem),
+        (status = 503, description = "The store can't be written now", body = api::Problem),
     )
 )]
 pub(super) async fn accept(
@@ -105,12 +105,12 @@ pub(super) async fn accept(
     Ok(Json(app.bootstrap().accept(&principal, &endpoint).await.map_err(not_saved)?))
 }
 
-/// Forgets that a device waits, or that it was said yes to.
+/// Removes the claim of a device, waiting or accepted.
 #[utoipa::path(
     delete, path = "/api/v1/bootstrap/claims/{endpoint}", tag = "bootstrap", params(("endpoint" = String, Path)),
     responses(
-        (status = 204, description = "It is forgotten"),
-        (status = 404, description = "It does not wait", body = api::Problem),
+        (status = 204, description = "It is removed"),
+        (status = 404, description = "There is no claim of this device", body = api::Problem),
     )
 )]
 pub(super) async fn forget(

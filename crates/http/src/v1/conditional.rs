@@ -1,4 +1,4 @@
-//! Entity tags (RFC 9110 section 8.8): who has the newest answer already is told so in a few bytes.
+//! Entity tags (RFC 9110 section 8.8): a client that has the current answer gets a short 304.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 
 use buoy_services::hex;
 
-/// The largest answer; lists come in pages.
+/// The largest answer; lists are paged.
 const MAX_ANSWER: usize = 64 << 20;
-/// Bytes of the hash that tell two answers apart.
+/// Bytes of the hash in an entity tag.
 const TAG_LENGTH: usize = 12;
 
-/// Gives each good answer to a GET its entity tag, and answers 304 to who has it.
+/// Adds an entity tag to each successful answer to a GET, and answers 304 if the client has it already.
 pub(super) async fn answer(request: Request, next: Next) -> Response {
     let is_get = *request.method() == Method::GET;
     let known = request.headers().get(header::IF_NONE_MATCH).cloned();

@@ -1,4 +1,4 @@
-//! By what devices prove who they are. What a secret was is never told again.
+//! Credentials of devices. Stored secrets are never returned.
 
 use std::sync::Arc;
 
@@ -31,15 +31,15 @@ impl From<CredentialError> for Problem {
     }
 }
 
-/// Adds a credential of a device. The very same again is no error. Without `key` the server makes one for a psk, and tells it this once.
+/// Adds a credential of a device. Adding the same one again is no error. Without `key` the server makes one for a psk, and returns it only in this answer.
 #[utoipa::path(
     post, path = "/api/v1/credentials", tag = "credentials", request_body = api::AddCredential,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses(
-        (status = 200, description = "It was there already; or the request with this Idempotency-Key made it before", body = api::NewCredential),
-        (status = 201, description = "It is good from now on", body = api::NewCredential),
-        (status = 400, description = "The request is wrong", body = api::Problem),
-        (status = 409, description = "The device has one of this kind, or the identity belongs to another", body = api::Problem),
+        (status = 200, description = "It existed already, or an earlier request with this Idempotency-Key made it", body = api::NewCredential),
+        (status = 201, description = "It is valid from now on", body = api::NewCredential),
+        (status = 400, description = "The request is invalid", body = api::Problem),
+        (status = 409, description = "The device has a credential of this kind, or the identity belongs to another device", body = api::Problem),
         (status = 422, description = "The Idempotency-Key was used for another request", body = api::Problem),
     )
 )]
@@ -66,15 +66,15 @@ fn created(added: api::NewCredential) -> Response {
 }
 
 /// Adds the credentials of a CSV file, all or none. Line 1 names the columns: `endpoint,kind,identity,key,purpose`; the last three may be
-/// left out or empty where there is a default. `key` is the key of a psk, the SubjectPublicKeyInfo of an rpk, or the SHA-256 of an x509's
-/// only good certificate, in hexadecimal digits.
+/// left out or empty if there is a default. `key` is the key of a psk, the SubjectPublicKeyInfo of an rpk, or the SHA-256 of the only valid
+/// certificate of an x509, in hexadecimal digits.
 #[utoipa::path(
     post, path = "/api/v1/credentials/import", tag = "credentials",
     request_body(content = String, content_type = "text/csv"),
     responses(
-        (status = 200, description = "All are good from now on", body = api::Imported),
-        (status = 400, description = "Lines are wrong, which are named; nothing was added", body = api::Problem),
-        (status = 409, description = "A line contradicts what there is; nothing was added", body = api::Problem),
+        (status = 200, description = "All are valid from now on", body = api::Imported),
+        (status = 400, description = "Some lines are invalid, which the answer lists; nothing was added", body = api::Problem),
+        (status = 409, description = "A line conflicts with an existing credential; nothing was added", body = api::Problem),
     )
 )]
 pub(super) async fn import(
@@ -96,7 +96,7 @@ pub(super) struct CredentialQuery {
     purpose: Option<api::CredentialPurpose>,
     /// The `next` of the page before.
     after: Option<u64>,
-    /// 1 to 1000; 100 unless told.
+    /// 1 to 1000; the default is 100.
     limit: Option<usize>,
 }
 
@@ -105,7 +105,7 @@ pub(super) struct CredentialQuery {
     get, path = "/api/v1/credentials", tag = "credentials", params(CredentialQuery),
     responses(
         (status = 200, description = "A page", body = api::Page<api::Credential>),
-        (status = 400, description = "A query is wrong", body = api::Problem),
+        (status = 400, description = "A query parameter is invalid", body = api::Problem),
     )
 )]
 pub(super) async fn list(
@@ -121,19 +121,19 @@ pub(super) async fn list(
     get, path = "/api/v1/credentials/{id}", tag = "credentials", params(("id" = u64, Path)),
     responses(
         (status = 200, description = "The credential", body = api::Credential),
-        (status = 404, description = "There is none of this id", body = api::Problem),
+        (status = 404, description = "Nothing has this id", body = api::Problem),
     )
 )]
 pub(super) async fn one(State(app): State<Arc<App>>, Segments(id): Segments<u64>) -> Answer<api::Credential> {
     Ok(Json(commands::one(&app, id).await?))
 }
 
-/// Forgets a credential, and ends the device's sessions.
+/// Removes a credential and ends the device's sessions.
 #[utoipa::path(
     delete, path = "/api/v1/credentials/{id}", tag = "credentials", params(("id" = u64, Path)),
     responses(
-        (status = 204, description = "It is gone"),
-        (status = 404, description = "There is none of this id", body = api::Problem),
+        (status = 204, description = "It is removed"),
+        (status = 404, description = "Nothing has this id", body = api::Problem),
     )
 )]
 pub(super) async fn remove(
@@ -145,17 +145,17 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Adds the credential that comes after this one. Both are good until the device first uses the new one; then the old one is forgotten. Next
-/// ones that were never used stay good, for the device may have been given one of them; there are at most eight.
+/// Adds the next credential after this one. Both are valid until the device first uses the new one; then the old one is removed. Unused next
+/// credentials stay valid, since the device may have one of them; there are at most eight.
 #[utoipa::path(
     post, path = "/api/v1/credentials/{id}/rotate", tag = "credentials", request_body = api::CredentialProof,
     params(("id" = u64, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses(
-        (status = 200, description = "The request with this Idempotency-Key made it before", body = api::NewCredential),
+        (status = 200, description = "An earlier request with this Idempotency-Key made it", body = api::NewCredential),
         (status = 201, description = "The next credential", body = api::NewCredential),
-        (status = 400, description = "The request is wrong", body = api::Problem),
-        (status = 404, description = "There is none of this id", body = api::Problem),
-        (status = 409, description = "It is revoked, or the new identity belongs to another", body = api::Problem),
+        (status = 400, description = "The request is invalid", body = api::Problem),
+        (status = 404, description = "Nothing has this id", body = api::Problem),
+        (status = 409, description = "It is revoked, or the new identity belongs to another credential", body = api::Problem),
         (status = 422, description = "The Idempotency-Key was used for another request", body = api::Problem),
     )
 )]
@@ -176,13 +176,13 @@ pub(super) async fn rotate(
     Ok(created(commands::rotate(&app, &principal, id, &request, key.row()).await?))
 }
 
-/// Believes a credential no more, and ends the device's sessions. It stays, without its secret, so that the device is refused; delete it
-/// to forget it.
+/// Revokes a credential and ends the device's sessions. It stays, without its secret, so that the device is refused; to remove it, delete
+/// it.
 #[utoipa::path(
     post, path = "/api/v1/credentials/{id}/revoke", tag = "credentials", params(("id" = u64, Path)),
     responses(
         (status = 200, description = "It is revoked", body = api::Credential),
-        (status = 404, description = "There is none of this id", body = api::Problem),
+        (status = 404, description = "Nothing has this id", body = api::Problem),
     )
 )]
 pub(super) async fn revoke(

@@ -1,4 +1,4 @@
-//! Devices, what they are observed for, and their values over time.
+//! Devices, their observations, and their values over time.
 
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ use buoy_services::inventory::{CountBy, DeviceFilter};
 pub(super) struct DeviceQuery {
     /// The `next` of the page before.
     after: Option<String>,
-    /// 1 to 1000; 100 unless told.
+    /// 1 to 1000; the default is 100.
     limit: Option<usize>,
-    /// Only endpoints that start so.
+    /// Only endpoint names with this beginning.
     prefix: Option<String>,
     /// Only devices in one of these states, as in "online,asleep".
     state: Option<String>,
@@ -36,12 +36,12 @@ pub(super) struct DeviceQuery {
     object: Option<u16>,
 }
 
-/// The devices that are registered or were, by name.
+/// The devices that are registered or were, ordered by name.
 #[utoipa::path(
     get, path = "/api/v1/devices", tag = "devices", params(DeviceQuery),
     responses(
         (status = 200, description = "A page", body = api::Page<api::Device>),
-        (status = 400, description = "A query is wrong", body = api::Problem),
+        (status = 400, description = "A query parameter is invalid", body = api::Problem),
     )
 )]
 pub(super) async fn list(
@@ -78,7 +78,7 @@ pub(super) struct CountQuery {
     get, path = "/api/v1/device-counts", tag = "devices", params(CountQuery),
     responses(
         (status = 200, description = "The 1000 most frequent", body = api::Page<api::DeviceCount>),
-        (status = 400, description = "A query is wrong", body = api::Problem),
+        (status = 400, description = "A query parameter is invalid", body = api::Problem),
     )
 )]
 pub(super) async fn counts(
@@ -128,11 +128,11 @@ pub(super) async fn one(
     Ok(Json(devices::described(&app, &endpoint).await?))
 }
 
-/// Forgets a device that is not registered, with what it said of itself. Its values and its credentials stay.
+/// Removes a device that is not registered, with its description. Its values and its credentials stay.
 #[utoipa::path(
     delete, path = "/api/v1/devices/{endpoint}", tag = "devices", params(("endpoint" = String, Path)),
     responses(
-        (status = 204, description = "It is forgotten"),
+        (status = 204, description = "It is removed"),
         (status = 404, description = "No device of this name is known", body = api::Problem),
         (status = 409, description = "It is registered", body = api::Problem),
     )
@@ -161,11 +161,11 @@ impl From<DeviceError> for Problem {
     }
 }
 
-/// What a device is observed for.
+/// The observations of a device.
 #[utoipa::path(
     get, path = "/api/v1/devices/{endpoint}/observations", tag = "devices", params(("endpoint" = String, Path)),
     responses(
-        (status = 200, description = "All of them", body = api::Page<api::Observation>),
+        (status = 200, description = "The whole list", body = api::Page<api::Observation>),
         (status = 404, description = "No device of this name is registered", body = api::Problem),
     )
 )]
@@ -177,10 +177,10 @@ pub(super) async fn observations(
     Ok(Json(api::Page { items, next: None }))
 }
 
-/// The paths of which there are values of a device.
+/// The paths of a device that have stored values.
 #[utoipa::path(
     get, path = "/api/v1/devices/{endpoint}/series", tag = "devices", params(("endpoint" = String, Path)),
-    responses((status = 200, description = "All of them", body = api::Page<String>))
+    responses((status = 200, description = "The whole list", body = api::Page<String>))
 )]
 pub(super) async fn series(
     State(app): State<Arc<App>>,
@@ -196,21 +196,21 @@ pub(super) async fn series(
 pub(super) struct SampleQuery {
     /// From this time on; milliseconds since the epoch.
     from: Option<u64>,
-    /// Up to but without this one.
+    /// Before this time; milliseconds since the epoch.
     to: Option<u64>,
-    /// 1 to 1000; 100 unless told.
+    /// 1 to 1000; the default is 100.
     limit: Option<usize>,
-    /// Milliseconds: one summary for each such stretch, in place of the values.
+    /// Returns one summary for each interval of this many milliseconds, instead of the values.
     step: Option<u64>,
 }
 
 /// The values of a resource over time, or, with `step`, their summaries.
 #[utoipa::path(
     get, path = "/api/v1/devices/{endpoint}/series/{path}", tag = "devices",
-    params(("endpoint" = String, Path), ("path" = String, Path, description = "As in 3303/0/5700"), SampleQuery),
+    params(("endpoint" = String, Path), ("path" = String, Path, description = "A path, for example 3303/0/5700"), SampleQuery),
     responses(
         (status = 200, description = "A page of values; with `step`, all summaries", body = api::Page<api::Sample>),
-        (status = 400, description = "A query is wrong", body = api::Problem),
+        (status = 400, description = "A query parameter is invalid", body = api::Problem),
     )
 )]
 pub(super) async fn samples(

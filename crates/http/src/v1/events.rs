@@ -1,7 +1,7 @@
-//! `GET /api/v1/events`: what happens, as server-sent events that a reader can take up again by `Last-Event-ID`.
+//! `GET /api/v1/events`: server-sent events that a client can resume by `Last-Event-ID`.
 //!
-//! An event's id is the start of this server and the event's number. While somebody reads, and for five minutes after, the last 8192
-//! events are kept; who comes back later, or after a restart of the server, is told `missed`.
+//! An event's id is the start time of this server and the event's number. While there is a reader, and for five minutes after, the last 8192
+//! events are stored. A client that reconnects later, or after a restart of the server, gets the event `missed`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -48,13 +48,13 @@ pub(super) struct EventQuery {
     types: Option<String>,
 }
 
-/// What happens from now on, or from after the event that `Last-Event-ID` names.
+/// Events from now on, or all events after the one in `Last-Event-ID`.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "events",
-    params(EventQuery, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
+    params(EventQuery, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last received event")),
     responses(
         (status = 200, description = "Server-sent events; the data of each is a TimedEvent", content_type = "text/event-stream", body = api::TimedEvent),
-        (status = 400, description = "A query is wrong", body = api::Problem),
+        (status = 400, description = "A query parameter is invalid", body = api::Problem),
     )
 )]
 pub(super) async fn stream(
@@ -72,7 +72,7 @@ pub(super) async fn stream(
         Some(id) => Some(place(&app, id.to_str().unwrap_or_default())?),
     };
     let following = app.events().follow(last);
-    // Without an event so far, a reader has to know where it is all the same, to go on from there.
+    // A reader without any event yet needs an id, too, so that it can resume from there.
     let start = last.is_none().then(|| SseEvent::default().id(id_of(&app, following.before)));
     let EventQuery { endpoint, types } = query;
     let reader = Reader { words: EventWords::new(app.clone(), endpoint), app, types };
@@ -86,7 +86,7 @@ pub(super) async fn stream(
     Ok(Sse::new(stream::iter(start.map(Ok)).chain(events)).keep_alive(KeepAlive::default()))
 }
 
-/// The number in an event's id; of another run of the server, one that is surely no longer kept.
+/// The number in an event's id; for another run of the server, a number that is not stored any more.
 fn place(app: &App, id: &str) -> Result<u64, Problem> {
     let parts = id.split_once('-').and_then(|(start, number)| {
         Some((u64::from_str_radix(start, 16).ok()?, number.parse::<u64>().ok()?))
@@ -98,7 +98,7 @@ fn place(app: &App, id: &str) -> Result<u64, Problem> {
     }
 }
 
-/// Names an event of this run of the server.
+/// The id of an event of this run of the server.
 fn id_of(app: &App, number: u64) -> String {
     format!("{:x}-{number}", app.started_at())
 }
@@ -134,7 +134,7 @@ fn type_name(event: &api::Event) -> &'static str {
     }
 }
 
-/// One who reads the stream.
+/// A reader of the stream.
 struct Reader {
     app: Arc<App>,
     words: EventWords,

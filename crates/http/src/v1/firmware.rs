@@ -18,7 +18,7 @@ use buoy_services::firmware::commands::{self, FirmwareError};
 /// All images, the newest first.
 #[utoipa::path(
     get, path = "/api/v1/firmware", tag = "firmware",
-    responses((status = 200, description = "All of them", body = api::Page<api::Firmware>))
+    responses((status = 200, description = "The whole list", body = api::Page<api::Firmware>))
 )]
 pub(super) async fn list(State(app): State<Arc<App>>) -> Json<api::Page<api::Firmware>> {
     Json(api::Page { items: commands::list(&app), next: None })
@@ -28,7 +28,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<api::Page<api::Fir
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct UploadQuery {
-    /// What the operator calls it.
+    /// The operator's name for it.
     name: Option<String>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct UploadQuery {
     get, path = "/api/v1/firmware/{digest}", tag = "firmware", params(("digest" = String, Path)),
     responses(
         (status = 200, description = "The image", body = api::Firmware),
-        (status = 404, description = "There is none of this digest", body = api::Problem),
+        (status = 404, description = "No image has this digest", body = api::Problem),
     )
 )]
 pub(super) async fn one(
@@ -47,7 +47,7 @@ pub(super) async fn one(
     Ok(Json(commands::one(&app, &digest)?))
 }
 
-/// Uploads an image. The same bytes are one image, however often they come, and keep their first name.
+/// Uploads an image. If the same bytes are uploaded again, the image keeps its first name.
 #[utoipa::path(
     post, path = "/api/v1/firmware", tag = "firmware", params(UploadQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
@@ -55,7 +55,7 @@ pub(super) async fn one(
         (status = 201, description = "It is in the library", body = api::Firmware),
         (status = 400, description = "It is empty, too large or damaged", body = api::Problem),
         (status = 415, description = "Its Content-Type is not application/octet-stream", body = api::Problem),
-        (status = 507, description = "It cannot be kept", body = api::Problem),
+        (status = 507, description = "It can't be stored", body = api::Problem),
     )
 )]
 pub(super) async fn upload(
@@ -86,13 +86,13 @@ impl From<FirmwareError> for Problem {
     }
 }
 
-/// Puts a detached signature beside an image.
+/// Adds a detached signature to an image.
 #[utoipa::path(
     put, path = "/api/v1/firmware/{digest}/signature", tag = "firmware", params(("digest" = String, Path)),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
-        (status = 200, description = "It lies beside the image", body = api::Firmware),
-        (status = 400, description = "It is no signature, or none of the server's release keys verifies it", body = api::Problem),
+        (status = 200, description = "The signature is added", body = api::Firmware),
+        (status = 400, description = "It is not a signature, or none of the server's release keys verifies it", body = api::Problem),
         (status = 404, description = "There is no such image", body = api::Problem),
     )
 )]
@@ -109,7 +109,7 @@ pub(super) async fn upload_signature(
 #[utoipa::path(
     delete, path = "/api/v1/firmware/{digest}", tag = "firmware", params(("digest" = String, Path)),
     responses(
-        (status = 204, description = "It is gone"),
+        (status = 204, description = "It is removed"),
         (status = 409, description = "An open update needs it", body = api::Problem),
         (status = 404, description = "There is no such image", body = api::Problem),
     )

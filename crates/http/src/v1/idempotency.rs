@@ -11,14 +11,14 @@ use super::Problem;
 
 const HEADER: &str = "idempotency-key";
 
-/// Looks at the key of a request of this `kind`.
+/// Looks up the key of a request of this `kind`.
 pub(super) async fn key_of(
     app: &Arc<App>,
     headers: &HeaderMap,
     kind: &str,
     request: &impl Serialize,
 ) -> Result<Key, Problem> {
-    // What is no text is as good as empty.
+    // A header that is not text counts as empty.
     let text = headers.get(HEADER).map(|value| value.to_str().unwrap_or_default());
     Key::of(app, text, kind, request).await.map_err(|error| {
         let detail = error.to_string();

@@ -1,9 +1,9 @@
-//! What is wrong with a request, in the words of the interface: which field, and what is expected there. The words of the parser are those
-//! of this program's types, which a caller doesn't know.
+//! Error messages for requests: the field, and what is expected there. The parser's own messages contain types of this program, which
+//! a caller doesn't know.
 
 use serde::de::DeserializeOwned;
 
-/// What is wrong with a JSON body, in words.
+/// The error in a JSON body, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JsonFault(String);
 
@@ -13,7 +13,7 @@ impl std::fmt::Display for JsonFault {
     }
 }
 
-/// A JSON body.
+/// Parses a JSON body.
 ///
 /// # Errors
 /// [`JsonFault`]
@@ -35,7 +35,7 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, JsonFault> {
     Ok(parsed)
 }
 
-/// The error of a query, as axum words it.
+/// Translates axum's error for a query.
 pub(crate) fn of_query(text: &str) -> String {
     let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text);
     match text.split_once(": ") {
@@ -46,7 +46,7 @@ pub(crate) fn of_query(text: &str) -> String {
     }
 }
 
-/// `serde_json` names the place behind the error; the path says more.
+/// Removes the place that `serde_json` appends to the error; the path is more useful.
 fn without_place(text: &str) -> String {
     text.split_once(" at line ").map_or(text, |(text, _)| text).to_owned()
 }
@@ -65,7 +65,7 @@ fn described(path: &str, reason: &str) -> String {
     format!("{at}: {}", expected(reason))
 }
 
-/// What was expected, in words of JSON.
+/// What was expected, in terms of JSON.
 fn expected(reason: &str) -> String {
     let Some((found, wanted)) = reason.split_once(", expected ") else {
         return match reason {

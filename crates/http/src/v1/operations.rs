@@ -1,4 +1,4 @@
-//! Operations on devices: resources with a state, whether the device is awake or sleeps for a week.
+//! Operations on devices: resources with a state, so that an operation can wait for a sleeping device.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,24 +27,24 @@ const LONGEST_DEADLINE: u64 = 30 * 24 * 60 * 60;
 pub(super) struct OperationQuery {
     /// Only of this device.
     endpoint: Option<String>,
-    /// Only those that have ended, or have not.
+    /// Only operations that have ended (true), or have not (false).
     ended: Option<bool>,
     /// The `next` of the page before.
     after: Option<u64>,
-    /// 1 to 1000; 100 unless told.
+    /// 1 to 1000; the default is 100.
     limit: Option<usize>,
 }
 
-/// Asks a device for something, and waits a while for its answer.
+/// Starts an operation on a device, and waits a while for its answer.
 #[utoipa::path(
     post, path = "/api/v1/operations", tag = "operations", request_body = api::StartOperation,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses(
-        (status = 200, description = "It has ended; or the request with this Idempotency-Key made it before", body = api::Operation),
-        (status = 202, description = "It goes on; Location tells where to ask", body = api::Operation),
-        (status = 400, description = "The request is wrong", body = api::Problem),
+        (status = 200, description = "It has ended, or an earlier request with this Idempotency-Key made it", body = api::Operation),
+        (status = 202, description = "It has not ended; Location has its URL", body = api::Operation),
+        (status = 400, description = "The request is invalid", body = api::Problem),
         (status = 404, description = "No device of this name is registered", body = api::Problem),
-        (status = 409, description = "A request with this Idempotency-Key is under way", body = api::Problem),
+        (status = 409, description = "A request with this Idempotency-Key is in progress", body = api::Problem),
         (status = 422, description = "The Idempotency-Key was used for another request", body = api::Problem),
     )
 )]
@@ -87,7 +87,7 @@ fn bounded(name: &str, seconds: u64, most: u64) -> Result<Duration, Problem> {
     get, path = "/api/v1/operations", tag = "operations", params(OperationQuery),
     responses(
         (status = 200, description = "A page", body = api::Page<api::Operation>),
-        (status = 400, description = "A query is wrong", body = api::Problem),
+        (status = 400, description = "A query parameter is invalid", body = api::Problem),
     )
 )]
 pub(super) async fn list(
@@ -98,24 +98,24 @@ pub(super) async fn list(
     Ok(Json(operations::list(&app, endpoint, ended, after, limit(asked)?).await?))
 }
 
-/// One operation, with what the device answered.
+/// One operation, with the device's answer.
 #[utoipa::path(
     get, path = "/api/v1/operations/{id}", tag = "operations", params(("id" = u64, Path)),
     responses(
         (status = 200, description = "The operation", body = api::Operation),
-        (status = 404, description = "There is none of this id", body = api::Problem),
+        (status = 404, description = "Nothing has this id", body = api::Problem),
     )
 )]
 pub(super) async fn one(State(app): State<Arc<App>>, Segments(id): Segments<u64>) -> Answer<api::Operation> {
     Ok(Json(operations::one(&app, id).await?))
 }
 
-/// Cancels an operation. What the device has been sent already it may still carry out.
+/// Cancels an operation. If it was sent already, the device may still execute it.
 #[utoipa::path(
     delete, path = "/api/v1/operations/{id}", tag = "operations", params(("id" = u64, Path)),
     responses(
         (status = 200, description = "It is cancelled", body = api::Operation),
-        (status = 404, description = "There is none of this id", body = api::Problem),
+        (status = 404, description = "Nothing has this id", body = api::Problem),
         (status = 409, description = "It has ended already", body = api::Problem),
     )
 )]

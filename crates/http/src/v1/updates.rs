@@ -16,14 +16,14 @@ use buoy_services::app::App;
 use buoy_services::idempotency::Key;
 use buoy_services::updates::commands::{self, UpdateError};
 
-/// Starts the update of a device: it is done when the device itself reports the new version after its reboot.
+/// Starts the update of a device. It has succeeded when the device reports the new version after its reboot.
 #[utoipa::path(
     post, path = "/api/v1/updates", tag = "updates", request_body = api::StartUpdate,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses(
-        (status = 200, description = "The request with this Idempotency-Key was done before, and made this", body = api::Update),
+        (status = 200, description = "An earlier request with this Idempotency-Key made this update", body = api::Update),
         (status = 202, description = "It has started", body = api::Update),
-        (status = 400, description = "The request is wrong", body = api::Problem),
+        (status = 400, description = "The request is invalid", body = api::Problem),
         (status = 404, description = "There is no such image, or no such device", body = api::Problem),
         (status = 409, description = "An update of the device is open", body = api::Problem),
         (status = 422, description = "The Idempotency-Key was used for another request", body = api::Problem),
@@ -68,7 +68,7 @@ pub(super) struct UpdateQuery {
     endpoint: Option<String>,
     /// The `next` of the page before.
     after: Option<u64>,
-    /// 1 to 1000; 100 unless told.
+    /// 1 to 1000; the default is 100.
     limit: Option<usize>,
 }
 
@@ -77,7 +77,7 @@ pub(super) struct UpdateQuery {
     get, path = "/api/v1/updates", tag = "updates", params(UpdateQuery),
     responses(
         (status = 200, description = "A page", body = api::Page<api::Update>),
-        (status = 400, description = "A query is wrong", body = api::Problem),
+        (status = 400, description = "A query parameter is invalid", body = api::Problem),
     )
 )]
 pub(super) async fn list(
@@ -93,7 +93,7 @@ pub(super) async fn list(
     get, path = "/api/v1/updates/{id}", tag = "updates", params(("id" = u64, Path)),
     responses(
         (status = 200, description = "The update", body = api::Update),
-        (status = 404, description = "There is none of this id", body = api::Problem),
+        (status = 404, description = "Nothing has this id", body = api::Problem),
     )
 )]
 pub(super) async fn one(State(app): State<Arc<App>>, Segments(id): Segments<u64>) -> Answer<api::Update> {
@@ -105,7 +105,7 @@ pub(super) async fn one(State(app): State<Arc<App>>, Segments(id): Segments<u64>
     delete, path = "/api/v1/updates/{id}", tag = "updates", params(("id" = u64, Path)),
     responses(
         (status = 200, description = "It is cancelled", body = api::Update),
-        (status = 404, description = "No update of this id is open", body = api::Problem),
+        (status = 404, description = "No update with this id is open", body = api::Problem),
     )
 )]
 pub(super) async fn cancel(

@@ -1,4 +1,4 @@
-//! What a device is to be configured with.
+//! The configuration that a bootstrap writes to a device.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,20 +16,20 @@ use super::session::Accounts;
 /// The most bytes of one request's payload.
 const LARGEST_PAYLOAD: usize = 16 * 1024;
 
-/// The configuration of a device: what goes, and what comes.
+/// The configuration of a device: what is deleted and what is written.
 ///
-/// Instances are by their id. Paths are written as in `/0` or `/19/1`.
+/// Instances are keyed by their id. Paths have the form `/0` or `/19/1`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BootstrapConfig {
-    /// What the device is asked to delete first: the root, objects or instances.
+    /// Paths to delete first: the root, objects or instances.
     pub delete: Vec<String>,
-    /// Whether the device is asked what it has, before anything is changed.
+    /// Whether to send Bootstrap-Discover before anything is changed.
     pub discover: bool,
-    /// What of objects 1 and 2 is read, before anything is changed (since LwM2M 1.1).
+    /// Paths of objects 1 and 2 to read before anything is changed (since LwM2M 1.1).
     pub read: Vec<String>,
-    /// Whether the ids in `security` are only an order: the device is asked for the instance that is its account of this
-    /// bootstrap server, so that no other account takes its place.
+    /// Whether the ids in `security` give only the order of the accounts. The server then asks the device which instance is its account of this
+    /// bootstrap server, and does not overwrite that instance.
     pub auto_security_ids: bool,
     /// Instances of object 0.
     pub security: BTreeMap<u16, SecurityConfig>,
@@ -86,7 +86,7 @@ pub enum SecurityMode {
     None,
 }
 
-/// What a server wants of the device: an instance of object 1.
+/// The settings of a server on the device: an instance of object 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
@@ -94,22 +94,22 @@ pub struct ServerConfig {
     pub short_server_id: u16,
     /// Lifetime of a registration in seconds; 0 is for ever (Server object 1.2, resource 1).
     pub lifetime: u32,
-    /// `pmin` where none is set, in seconds.
+    /// The default `pmin`, in seconds.
     #[serde(default)]
     pub default_pmin: Option<u32>,
-    /// `pmax` where none is set, in seconds.
+    /// The default `pmax`, in seconds.
     #[serde(default)]
     pub default_pmax: Option<u32>,
-    /// How long the device stays away after Disable, in seconds.
+    /// How long the server stays disabled after Disable, in seconds.
     #[serde(default)]
     pub disable_timeout: Option<u32>,
-    /// Whether notifications are kept while the device is offline.
+    /// Whether the device stores notifications while it is offline.
     #[serde(default)]
     pub store_notifications: Option<bool>,
     /// The transports, as in `U` or `UQ`.
     #[serde(default = "udp")]
     pub binding: String,
-    /// Whether the device asks to be configured when it can't reach this server (since 1.1).
+    /// Whether the device requests a bootstrap when it can't reach this server (since 1.1).
     #[serde(default)]
     pub bootstrap_on_failure: Option<bool>,
 }
@@ -118,7 +118,7 @@ fn udp() -> String {
     "U".to_owned()
 }
 
-/// Who may do what to an object instance: an instance of object 2.
+/// The access rights to an object instance: an instance of object 2.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AclConfig {
@@ -133,7 +133,7 @@ pub struct AclConfig {
     pub owner: u16,
 }
 
-/// A resource of an object that is no account.
+/// A resource of an object other than 0, 1 and 2.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResourceWrite {
@@ -161,13 +161,13 @@ pub enum ConfigValue {
     Time(i64),
 }
 
-/// Why a configuration can't be.
+/// Why a configuration is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigProblem {
-    /// No server, so that the device would have nowhere to go.
+    /// It has no server, so the device could not register anywhere.
     NoServer,
-    /// A path is not one of the kind that is needed there.
+    /// A path is not of the required kind.
     BadPath(String),
     /// An instance of object 1 has no account in object 0.
     ServerWithoutSecurity(u16),
@@ -183,11 +183,11 @@ pub enum ConfigProblem {
     MissingKey(u16),
     /// More than one bootstrap server.
     TwoBootstrapServers,
-    /// The binding of this instance of object 1 is none.
+    /// The binding of this instance of object 1 is invalid.
     BadBinding(u16),
-    /// This instance of object 2 speaks of servers that aren't there, of objects 0 or 2, or of rights that don't exist.
+    /// This instance of object 2 names servers that don't exist, the objects 0 or 2, or undefined rights.
     BadAcl(u16),
-    /// A value can't be written in the format that the device asks for, or is too large.
+    /// A value can't be encoded in the format that the device requests, or is too large.
     Unwritable {
         /// Where.
         path: String,
@@ -197,7 +197,7 @@ pub enum ConfigProblem {
 }
 
 impl BootstrapConfig {
-    /// Whether a device can accept it. What a device would refuse at Bootstrap-Finish is refused here, before it is sent.
+    /// Checks whether a device can accept it. What a device would refuse at Bootstrap-Finish is refused here, before it is sent.
     ///
     /// # Errors
     /// [`ConfigProblem`]
@@ -315,13 +315,13 @@ impl BootstrapConfig {
         encode(format, Path::ROOT, &values).map(|(_, payload)| payload)
     }
 
-    /// Whether it deletes all accounts but that of the bootstrap server.
+    /// Whether it deletes all accounts except that of the bootstrap server.
     pub(super) fn deletes_security(&self) -> bool {
         self.delete.iter().any(|path| path == "/" || path == "/0")
     }
 
-    /// The same with the bootstrap server's account at the instance where the device has it, and the others beside it and beside all
-    /// that may be it.
+    /// The same configuration with the bootstrap server's account at the instance where the device has it. The other accounts get ids that
+    /// differ from this one and from all that may be the bootstrap server's account.
     pub(super) fn with_security_beside(&self, accounts: &Accounts) -> Self {
         let mut free = (0..u16::MAX).filter(|id| !accounts.may_be(*id));
         let place = |security: &SecurityConfig| match accounts.own().filter(|_| security.bootstrap) {
@@ -474,7 +474,7 @@ fn encode(
 }
 
 impl fmt::Debug for SecurityConfig {
-    /// Says nothing of the keys.
+    /// Without the keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecurityConfig")
             .field("uri", &self.uri)

@@ -1,7 +1,7 @@
-//! Bootstrap-Packs while they are fetched block by block (LwM2M 1.2): all blocks of one are cut from the same bytes.
+//! Bootstrap-Packs that devices fetch block by block (LwM2M 1.2): all blocks of a pack are cut from the same bytes.
 //!
-//! A configuration may be made for the device, with keys that didn't exist before. It is made for the first block and kept for a
-//! while, so that a later block neither makes another nor belongs to another.
+//! A configuration may contain keys that are generated for the device. It is made for the first block and stored for a while, so
+//! that later blocks belong to the same configuration.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use buoy_coap::wire::MessageWriter;
 
 use crate::peer::Peer;
 
-/// How long a device may take: EXCHANGE_LIFETIME, as for bodies that come in blocks.
+/// How long a pack is stored: EXCHANGE_LIFETIME, as for bodies that arrive in blocks.
 const KEPT_FOR: Duration = Duration::from_secs(247);
 
 /// A configuration as it is sent.
@@ -63,7 +63,7 @@ impl Part<'_> {
     }
 }
 
-/// A request that is answered when the device's configuration is made.
+/// A request that is answered when the device's configuration has been made.
 #[derive(Debug)]
 pub(super) struct WaitingRequest {
     pub(super) endpoint: Arc<str>,
@@ -93,7 +93,7 @@ pub(super) struct Packs {
     /// In the order of their ends, one for each peer.
     waiting: VecDeque<WaitingRequest>,
     by_peer: HashMap<Peer, Kept>,
-    /// All have the same time, so they end in the order in which they began. One that began anew stands here twice.
+    /// All are stored for the same time, so they end in the order in which they began. A peer whose pack was replaced is here twice.
     ends: VecDeque<(Instant, Peer)>,
 }
 
@@ -111,7 +111,7 @@ impl Packs {
         Some(kept.pack.clone())
     }
 
-    /// Keeps a pack, in place of the peer's last one. The oldest gives way if there are too many.
+    /// Stores a pack and replaces the peer's last one. If there are too many, the oldest is removed.
     pub(super) fn insert(&mut self, now: Instant, peer: Peer, pack: Pack, most: usize) {
         while self.ends.len() >= most.max(1) {
             self.drop_oldest();
@@ -121,7 +121,7 @@ impl Packs {
         self.by_peer.insert(peer, Kept { pack, until, is_sent: false });
     }
 
-    /// Keeps a request until its pack is made, in place of the peer's last one. The oldest gives way if there are too many.
+    /// Stores a request until its pack is made and replaces the peer's last one. If there are too many, the oldest is removed.
     pub(super) fn wait(&mut self, request: WaitingRequest, most: usize) {
         self.waiting.retain(|other| other.peer != request.peer);
         if self.waiting.len() >= most.max(1) {
@@ -139,13 +139,13 @@ impl Packs {
         Vec::from(taken)
     }
 
-    /// The last block goes out; says whether it does so for the first time.
+    /// Records that the last block is sent. Returns whether this is the first time.
     pub(super) fn is_sent_first_time(&mut self, peer: Peer) -> bool {
         let kept = self.by_peer.get_mut(&peer);
         kept.is_none_or(|kept| !std::mem::replace(&mut kept.is_sent, true))
     }
 
-    /// Forgets what was made for a device.
+    /// Removes the packs that were made for a device.
     pub(super) fn forget(&mut self, endpoint: &str) {
         self.waiting.retain(|it| *it.endpoint != *endpoint);
         self.by_peer.retain(|_, kept| *kept.pack.endpoint != *endpoint);
@@ -175,7 +175,7 @@ impl Packs {
 }
 
 impl std::fmt::Debug for Pack {
-    /// Says nothing of the keys.
+    /// Without the keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pack").field("endpoint", &self.endpoint).field("bytes", &self.body.len()).finish()
     }

@@ -1,4 +1,4 @@
-//! One device's bootstrap: the requests that are left, and where the one under way stands.
+//! The bootstrap of one device: the remaining requests, and the state of the current one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(super) struct Session {
 /// Whether there is a configuration yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Preparation {
-    /// It is to be made once the device has proved where it is.
+    /// It has to be made once the device's address is verified.
     Wanted,
     /// It is being made.
     UnderWay,
@@ -46,7 +46,7 @@ enum Preparation {
 /// A request to a device.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
-    /// Where the device has its account of this bootstrap server; the writes are planned by the answer.
+    /// A Discover that finds the device's account of this bootstrap server; the writes are planned from the answer.
     FindAccount,
     Discover,
     Read(Path),
@@ -83,14 +83,14 @@ impl Session {
         }
     }
 
-    /// Plans the steps by the device's configuration.
+    /// Plans the steps from the device's configuration.
     pub(super) fn plan(&mut self, config: Arc<BootstrapConfig>) -> Result<(), ConfigProblem> {
         let mut steps = VecDeque::new();
         if config.discover {
             steps.push_back(Step::Discover);
         }
         steps.extend(config.to_read()?.into_iter().map(Step::Read));
-        // Before anything is deleted: a device that can't say where its account is stays as it was.
+        // Before anything is deleted: a device that doesn't show which account is the bootstrap server's is not changed.
         if config.auto_security_ids {
             steps.push_back(Step::FindAccount);
         }
@@ -102,12 +102,12 @@ impl Session {
         Ok(())
     }
 
-    /// Whether its configuration isn't made yet.
+    /// Whether its configuration has not been made yet.
     pub(super) fn is_unprepared(&self) -> bool {
         self.preparation != Preparation::Done
     }
 
-    /// The configuration is to be made now; `false` if it is there, or under way.
+    /// Starts the making of the configuration; `false` if it exists or is being made.
     pub(super) fn begins_preparation(&mut self) -> bool {
         let begins = self.preparation == Preparation::Wanted;
         if begins {
@@ -116,7 +116,7 @@ impl Session {
         begins
     }
 
-    /// The step under way, as in `Bootstrap-Write /0/1`.
+    /// The current step, for example `Bootstrap-Write /0/1`.
     pub(super) fn step(&self) -> Box<str> {
         if self.is_unprepared() {
             return "Bootstrap-Request".into();
@@ -132,7 +132,7 @@ impl Session {
         text.into()
     }
 
-    /// The request under way, which begins if none is.
+    /// The current request, which starts if there is none.
     pub(super) fn transfer(&mut self, tag: u32) -> Option<&Transfer> {
         let step = self.steps.front()?;
         let (format, blocks) = (self.format, self.blocks);
@@ -147,7 +147,7 @@ impl Session {
         self.transfer.as_mut().ok_or(Failure::BadTransfer)?.answered(message, limit)
     }
 
-    /// Goes on to the next step, if the device did this one or it doesn't matter.
+    /// Continues with the next step if the device executed this one, or if its refusal is acceptable.
     pub(super) fn step_done(&mut self, reply: &Reply) -> Result<Next, BootstrapFailure> {
         let Some(step) = self.steps.front() else { return Ok(Next::Finished) };
         if *step == Step::FindAccount {
@@ -168,8 +168,8 @@ impl Session {
 }
 
 impl Session {
-    /// Writes what is left in the format that every version of LwM2M has. Some devices ask for a text format and can't read all of it, as
-    /// the base64url of a key.
+    /// Writes the rest in TLV, which every version of LwM2M has. Some devices request a text format but can't decode all of it, for
+    /// example a key in base64url.
     fn go_on_in_tlv(&mut self) -> Result<(), ConfigProblem> {
         let is_write = |step: &&Step| matches!(step, Step::Write(..));
         let left = self.steps.iter().filter(is_write).count();
@@ -182,10 +182,10 @@ impl Session {
         Ok(())
     }
 
-    /// Where the device has its account of this bootstrap server, by its answer to a Discover of object 0.
+    /// The device's accounts of this bootstrap server, from its answer to a Discover of object 0.
     ///
-    /// A device that has no Discover can't say. It is believed to have none besides that account, where the configuration deletes all
-    /// others; then ids are counted from 0.
+    /// If the device doesn't support Discover and the configuration deletes all other accounts, the server assumes that there is no
+    /// other account; then ids are counted from 0.
     fn accounts(&self, reply: &Reply) -> Result<Accounts, BootstrapFailure> {
         match reply.code {
             Code::CONTENT => {
@@ -233,12 +233,12 @@ impl Step {
         matches!(self, Self::Write(..)) && is_of_format
     }
 
-    /// What isn't there is deleted, and what a device of LwM2M 1.0 can't be asked, or has nothing to say to, isn't needed.
+    /// Deleting what doesn't exist has succeeded. Requests that LwM2M 1.0 doesn't have, and reads without a result, are optional.
     fn may_go_on(&self, code: Code) -> bool {
         match self {
             Self::Delete(_) => code == Code::DELETED || code == Code::NOT_FOUND,
             Self::Discover | Self::Read(_) => true,
-            // Its answer is read where it is taken.
+            // `accounts` evaluates the answer.
             Self::FindAccount => true,
             Self::Write(..) | Self::Finish => code == Code::CHANGED,
         }
@@ -255,14 +255,14 @@ fn plan_writes(
     Ok(())
 }
 
-/// The instances of object 0 that may be the device's account of this bootstrap server.
+/// The instances of object 0 that can be the device's account of this bootstrap server.
 #[derive(Debug, Default)]
 pub(super) struct Accounts(Vec<u16>);
 
 impl Accounts {
-    /// Reads the links of object 0; `None` if they can't be read, or none of them may be that account.
+    /// Parses the links of object 0; `None` if they can't be parsed, or if none of them can be that account.
     ///
-    /// It is the instance without a short server id (Core 1.1.1 section 6.1.7.3). Some devices name the two ids that no server has.
+    /// It is the instance without a short server id (Core 1.1.1 section 6.1.7.3). Some devices report one of the two ids that no server has.
     fn parse(payload: &[u8]) -> Option<Self> {
         let links: Vec<_> = Links::of_bootstrap(payload).ok()?.collect::<Result<_, _>>().ok()?;
         let instances = || {
@@ -284,7 +284,7 @@ impl Accounts {
         Self(accounts)
     }
 
-    /// The account, if it is certain which one it is.
+    /// The account, if only one instance can be it.
     pub(super) fn own(&self) -> Option<u16> {
         match *self.0 {
             [own] => Some(own),

@@ -1,9 +1,9 @@
-//! Proof that a device receives what is sent to its address, and what one may be sent that has not proved it (RFC 9175 section 2.3).
+//! Verification of device addresses, and the limit on what is sent to an address before that (RFC 9175 section 2.3).
 //!
-//! Anybody can write any sender into a datagram of plain CoAP. So that nobody is flooded in another's name, an address that is only
-//! claimed gets at most three times the bytes that came from it, repetitions included. What is larger waits until the address is
-//! proved: by the answer to a request or to a ping, by an Echo value, or by a request for the registration's location, which was
-//! told to that address alone. Few devices can do Echo, so a ping asks first.
+//! The source address of a plain CoAP datagram can be forged. So that the server can't be used to flood a victim, an address that is not
+//! verified gets at most three times the bytes that came from it, retransmissions included. Larger messages wait until the address is verified:
+//! by the answer to a request or to a ping, by an Echo value, or by a request for the registration's location, which was sent
+//! only to that address. Few devices support Echo, so the server sends a ping first.
 
 use buoy_coap::endpoint::Request;
 use buoy_coap::number::{Code, OptionNumber};
@@ -17,7 +17,7 @@ use crate::ping;
 use crate::registration::Proof;
 use crate::registrations::Index;
 
-/// The registration that a ping is for.
+/// The registration for which a ping was sent.
 pub(super) fn ping_of(tag: u64) -> Option<Index> {
     ping::target(tag).map(|index| Index(index as u32))
 }
@@ -26,7 +26,7 @@ const fn tag_of_ping(index: Index) -> u64 {
     ping::tag(index.0 as u64)
 }
 
-/// Devices without a session that are remembered to belong to other shards.
+/// The most devices without a session for which their shard is remembered.
 const MOST_FOREIGN: usize = 1 << 16;
 
 /// Where a request comes from.
@@ -35,7 +35,7 @@ pub(super) struct Origin {
     pub(super) peer: Peer,
     /// Bytes of the datagram.
     pub(super) received: usize,
-    /// It shows an Echo value that was lately sent to this address, or comes over a session, whose handshake proved the address.
+    /// It has an Echo value that was recently sent to this address, or came over a session, whose handshake verified the address.
     pub(super) is_proved: bool,
 }
 
@@ -47,7 +47,7 @@ impl<D: Directory> Shard<D> {
         Origin { peer, received: message.datagram().len(), is_proved }
     }
 
-    /// A request came, whatever it asks: counts its bytes for the address that it came from.
+    /// Counts the bytes of a request of any kind for the address from which it came.
     pub(super) fn count_received(&mut self, now: Instant, request: &Request<'_, Peer>, outbox: &mut Outbox) {
         if request.peer.session.is_some() {
             return;
@@ -70,7 +70,7 @@ impl<D: Directory> Shard<D> {
         if is_proved { MTU } else { 3 * origin.received }
     }
 
-    /// Whether a message of ours may go out, which then is counted.
+    /// Whether a message of the server may be sent. If so, its bytes are counted.
     pub(super) fn may_send(&mut self, peer: Peer, length: usize) -> bool {
         if peer.session.is_some() {
             return true;
@@ -85,11 +85,11 @@ impl<D: Directory> Shard<D> {
         let Some(registration) = self.registrations.get(index) else { return false };
         let Proof::Claimed(claim) = registration.proof else { return true };
         let Some(operation) = self.operations.get(id) else { return false };
-        // What doesn't fit a message at all is refused where it is sent.
+        // A request that doesn't fit into a message is refused when it is sent.
         operation.transfer.next_length().is_none_or(|length| claim.covers(length))
     }
 
-    /// Asks a device whose address is only claimed for a sign of life from there.
+    /// Pings a device whose address is not verified.
     pub(super) fn ping(&mut self, now: Instant, index: Index) {
         let Self { registrations, coap, rng, .. } = self;
         let Some(registration) = registrations.get_mut(index) else { return };
@@ -97,13 +97,13 @@ impl<D: Directory> Shard<D> {
         if claim.is_pinged || !registration.has_address {
             return;
         }
-        // Not the next message id: a device that forges its address knows that one.
+        // Not the next message id: a device that forges its address can predict that one.
         let message_id = rand_core::Rng::next_u32(rng) as u16;
         let sent = coap.ping(now, rng, registration.peer, message_id, tag_of_ping(index));
         claim.is_pinged = sent.is_ok();
     }
 
-    /// Forgets that a ping is under way, whose answer would prove nothing any more.
+    /// Cancels a ping whose answer would not verify the address any more.
     pub(super) fn forget_ping(&mut self, now: Instant, index: Index) {
         let Some(registration) = self.registrations.get_mut(index) else { return };
         if let Proof::Claimed(claim) = &mut registration.proof
@@ -120,7 +120,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Nobody answered. What somebody waits for fails, as it would have if it had been sent.
+    /// A ping was not answered. Operations with a waiting caller fail, as they would if they had been sent.
     pub(super) fn ping_timed_out(&mut self, now: Instant, index: Index, outbox: &mut Outbox) {
         self.forget_ping(now, index);
         let Some(registration) = self.registrations.get_mut(index) else { return };
@@ -137,7 +137,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// The device receives what is sent to its address. That is saved at once only if its registration's end depends on it.
+    /// Records that the device's address is verified. This is saved at once only if the expiry of its registration depends on it.
     pub(super) fn prove_address(&mut self, now: Instant, index: Index, outbox: &mut Outbox) {
         if self.registrations.get(index).is_none_or(|registration| registration.proof.is_proved()) {
             return;
@@ -154,15 +154,15 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// A device without a session whose datagrams come in here belongs to another shard: it has its address now, and whoever had it before
-    /// has it no more.
+    /// Records that a device without a session, whose datagrams arrive here, belongs to another shard. The address belongs to it now, and no
+    /// longer to the device that had it before.
     pub(super) fn passes_to(&mut self, now: Instant, shard: u8, peer: Peer, outbox: &mut Outbox) {
         if peer.session.is_some() {
             return;
         }
         self.release_address(now, peer, outbox);
         if self.foreign.len() >= MOST_FOREIGN && !self.foreign.contains_key(&peer.address) {
-            // They are learned again from what the devices send next.
+            // They are learned again from the devices' next datagrams.
             self.foreign.clear();
         }
         let before = self.foreign.insert(peer.address, shard);
@@ -171,7 +171,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// A device of this shard has an address: a device of another shard that spoke from there is told to that one.
+    /// Records that a device of this shard has an address. If a device of another shard had it, that shard is notified.
     pub(super) fn took_address(&mut self, peer: Peer, outbox: &mut Outbox) {
         if peer.session.is_none()
             && let Some(shard) = self.foreign.remove(&peer.address)
@@ -180,7 +180,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Another device speaks from an address, on another shard.
+    /// Records that a device of another shard now uses an address.
     pub fn release_address(&mut self, now: Instant, peer: Peer, outbox: &mut Outbox) {
         if let Some(index) = self.registrations.by_peer(peer) {
             self.forget_ping(now, index);
@@ -189,15 +189,15 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Whether a Register is to show an Echo value before anything is kept for it: too many devices are registered already whose
-    /// addresses are only claimed.
+    /// Whether a Register needs an Echo value before anything is stored for it, because too many registered devices have addresses that are not
+    /// verified.
     pub(super) fn must_prove_first(&self, origin: Origin, endpoint: &str) -> bool {
         let old = self.registrations.by_endpoint(endpoint).and_then(|index| self.registrations.get(index));
         let is_known = old.is_some_and(|old| old.has_address && old.peer == origin.peer);
         !origin.is_proved && !is_known && self.unproved >= self.config.max_unproved
     }
 
-    /// Answers 4.01 with an Echo value for the device to show (RFC 9175 section 2.2).
+    /// Answers 4.01 with an Echo value, which the device has to repeat (RFC 9175 section 2.2).
     pub(super) fn challenge(&mut self, now: Instant, request: &Request<'_, Peer>, outbox: &mut Outbox) {
         self.counters.challenged += 1;
         let echo = self.echo.value(now, request.peer);
@@ -206,8 +206,8 @@ impl<D: Directory> Shard<D> {
         });
     }
 
-    /// A device whose address is only claimed is asked to prove it if much depends on it: a lifetime longer than such a registration
-    /// may have, or room for others.
+    /// Pings a device whose address is not verified, if its lifetime is longer than such a registration may have, or if there are many
+    /// such devices.
     pub(super) fn ping_if_it_matters(&mut self, now: Instant, index: Index) {
         let Some(registration) = self.registrations.get(index) else { return };
         if registration.outlives(self.config.unproved_lifetime)

@@ -1,7 +1,7 @@
-//! What devices may fetch from the server: `/.well-known/core` (RFC 6690), and files such as firmware images, in blocks.
+//! Resources that devices may fetch from the server: `/.well-known/core` (RFC 6690), and files such as firmware images, in blocks.
 //!
-//! A file at "fw/3f5a" is also at "fw/3f5a/17", and its signature at "fw/3f5a/17.sig", while download 17 is followed: so it is known how
-//! far each device has come.
+//! While download 17 is followed, the file at "fw/3f5a" is also at "fw/3f5a/17", and its signature at "fw/3f5a/17.sig". So the server knows
+//! the progress of each device.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -21,18 +21,18 @@ use crate::peer::Peer;
 #[derive(Debug)]
 pub(super) struct FollowedDownload {
     endpoint: Arc<str>,
-    /// From where it is fetched, of a device that isn't registered here.
+    /// The address that downloads it, for a device that isn't registered here.
     source: Option<IpAddr>,
-    /// Up to which byte.
+    /// The number of bytes that were sent.
     reached: usize,
 }
 
 const WELL_KNOWN: &str = r#"</rd>;rt="core.rd";ct=40,</dp>;rt="oma.lwm2m""#;
-/// What an answer takes besides its block: header, token, ETag, Content-Format, Block2, Size2, Echo and the marker.
+/// The bytes of an answer besides its block: header, token, ETag, Content-Format, Block2, Size2, Echo and the payload marker.
 const OVERHEAD: usize = 48;
 
 impl<D: Directory> Shard<D> {
-    /// Offers a body at a path such as "fw/3f5a…", or takes the offer back.
+    /// Serves a body at a path such as "fw/3f5a…", or with `None` no longer.
     pub fn set_file(&mut self, path: &str, body: Option<Body>) {
         match body {
             Some(body) => drop(self.files.insert(path.into(), body)),
@@ -40,26 +40,26 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Follows how much of a file a device fetches under a path that ends with this number.
+    /// Follows the progress of a device that downloads a file at a path that ends with this number.
     pub fn follow_download(&mut self, download: u64, endpoint: Arc<str>) {
         self.downloads.insert(download, FollowedDownload { endpoint, source: None, reached: 0 });
     }
 
-    /// Follows a download no longer.
+    /// Stops to follow a download.
     pub fn forget_download(&mut self, download: u64) {
         self.downloads.remove(&download);
     }
 
-    /// How far a download has come that is followed.
+    /// The progress of a download that is followed, in bytes.
     #[must_use]
     pub fn downloaded(&self, download: u64) -> Option<usize> {
         self.downloads.get(&download).map(|download| download.reached)
     }
 
-    /// A block went to a peer; it counts if the peer is the device whose download this is, wherever else the path is known.
+    /// Counts a block that was sent to a peer, if the peer is the device of this download: others may know the path, too.
     ///
-    /// A session names its device. Over plain CoAP a device fetches from the IP address at which it is registered; one that another shard
-    /// knows is the first that asks.
+    /// A session identifies its device. Over plain CoAP the peer must have the IP address at which the device is registered; for a device of
+    /// another shard it is the first peer that requests a block.
     fn count_download(&mut self, download: u64, peer: Peer, reached: usize) {
         let Some(followed) = self.downloads.get_mut(&download) else { return };
         let is_device = match peer.session {
@@ -79,7 +79,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Takes the number of a download that is followed out of a path.
+    /// Removes the number of a followed download from a path.
     fn split_download<'p>(&self, path: &'p str) -> (Cow<'p, str>, Option<u64>) {
         let (stem, end) = path.strip_suffix(".sig").map_or((path, ""), |stem| (stem, ".sig"));
         let parts = stem.rsplit_once('/').and_then(|(file, number)| Some((file, number.parse().ok()?)));
@@ -150,7 +150,7 @@ impl<D: Directory> Shard<D> {
             if block.offset() == 0 {
                 writer.uint(OptionNumber::SIZE2, total as u32);
             }
-            // Shown in the next request, this proves the address, and lifts the limit on the answer's size.
+            // In the next request this verifies the address, and the limit on the answer's size no longer applies.
             if let Some(echo) = echo {
                 writer.option(OptionNumber::ECHO, &echo);
             }
@@ -164,7 +164,7 @@ fn path_of(request: &Request<'_, Peer>) -> String {
     segments.map(|segment| std::str::from_utf8(segment).unwrap_or_default()).collect::<Vec<_>>().join("/")
 }
 
-/// Tells one body from another by its length and its last bytes: an image ends with its SHA-256.
+/// A tag from the body's length and its last bytes, since an image ends with its SHA-256.
 fn etag_of(body: &Body) -> [u8; 8] {
     let bytes = body.bytes();
     let mut etag = (bytes.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -22,12 +22,12 @@ use crate::peer::Peer;
 use crate::registrations::Index;
 use crate::transfer::{Step, Transfer};
 
-/// Operations of the engine's own, such as fetching the rest of a notification, have names from here on.
+/// Ids from here on are for operations of the engine itself, such as fetching the rest of a notification.
 const OWN: u64 = 1 << 63;
 
 impl<D: Directory> Shard<D> {
-    /// Takes an operation for a device. Its end, and for a sleeping device the wait, come as events. What is for a device of another
-    /// shard, and may wait for it, is given back with the number of that shard.
+    /// Accepts an operation for a device. Events report its end and, for a sleeping device, that it waits. An operation that may wait for a device of
+    /// another shard is returned with the number of that shard.
     pub fn submit(
         &mut self,
         now: Instant,
@@ -53,7 +53,7 @@ impl<D: Directory> Shard<D> {
             deadline,
         };
         if let Some(failure) = self.reason_to_refuse(&operation) {
-            // What was to be durable has a record of its end as well.
+            // An operation that was to be durable gets a record of its end, too.
             self.operations.insert(id, operation);
             self.end(now, id, Err(failure), outbox);
             return None;
@@ -69,7 +69,7 @@ impl<D: Directory> Shard<D> {
         None
     }
 
-    /// Makes an operation durable that was to be recorded at its end only. Whether it is still open.
+    /// Makes an operation durable that was to be recorded only at its end. Returns whether it is still open.
     pub fn make_durable(&mut self, now: Instant, id: OperationId, outbox: &mut Outbox) -> bool {
         let Some(operation) = self.operations.by_id.get_mut(&id) else { return false };
         operation.durability = Durability::Durable;
@@ -81,7 +81,7 @@ impl<D: Directory> Shard<D> {
         true
     }
 
-    /// Takes over a durable operation from the store. One that was under way is sent again if that is safe.
+    /// Restores a durable operation from the store. If it was in progress, it is sent again if that is safe.
     pub fn restore_operation(&mut self, now: Instant, record: OperationRecord, outbox: &mut Outbox) {
         let OperationRecord { id, endpoint, intent, code, options, payload, .. } = record;
         let request = Downlink::from_records(code, options, payload);
@@ -102,12 +102,12 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Cancels an operation; a message of it that is under way may still be carried out. Says whether it was there.
+    /// Cancels an operation. If it was sent already, the device may still execute it. Returns whether it existed.
     pub fn cancel(&mut self, now: Instant, id: OperationId, outbox: &mut Outbox) -> bool {
         self.end(now, id, Err(Failure::Cancelled), outbox)
     }
 
-    /// Bytes of an operation's payload that the device has taken, and all of them.
+    /// The bytes of an operation's payload that the device has received, and their total.
     #[must_use]
     pub fn progress(&self, id: OperationId) -> Option<(usize, usize)> {
         Some(self.operations.by_id.get(&id)?.transfer.progress())
@@ -121,7 +121,7 @@ impl<D: Directory> Shard<D> {
         registration.map_or_else(Vec::new, |it| it.observations.iter().map(Observation::view).collect())
     }
 
-    /// Forgets an observation; the device learns of it by the Reset of its next notification (RFC 7641 section 3.6).
+    /// Removes an observation. The device is notified by the Reset of its next notification (RFC 7641 section 3.6).
     pub fn forget_observation(&mut self, id: ObservationId, outbox: &mut Outbox) -> Option<ObservationView> {
         let index = self.observations.remove(&id)?;
         let registration = self.registrations.get_mut(index)?;
@@ -151,7 +151,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Sends a device the first of its operations, if it listens and none is under way.
+    /// Sends a device the first of its operations, if it listens and none is in progress.
     pub(super) fn advance(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) {
         while let Some(id) = self.operations.first(endpoint) {
             let Some(index) = self.registrations.by_endpoint(endpoint) else { return };
@@ -182,14 +182,14 @@ impl<D: Directory> Shard<D> {
                     }
                     return;
                 }
-                // It stays first, and goes when an exchange is free: at the latest at the device's next contact.
+                // It stays first and is sent when an exchange is free, at the latest at the device's next contact.
                 Err(SendError::TooManyExchanges) => return,
                 Err(_) => self.end(now, id, Err(Failure::RequestTooLarge), outbox),
             };
         }
     }
 
-    /// Whether an observation that was to be taken up again is wanted no more.
+    /// Whether an operation is to resume an observation that was removed meanwhile.
     fn is_void(&self, operation: &Operation) -> bool {
         matches!(&operation.aim, Aim::Resume(observation) if !self.observations.contains_key(&observation.id))
     }
@@ -209,7 +209,7 @@ impl<D: Directory> Shard<D> {
             code: operation.transfer.request().code,
             token: match operation.transfer.is_first_message() {
                 true => operation.token,
-                // A notification that comes meanwhile must not be taken for the next block.
+                // A notification that arrives meanwhile must not be mistaken for the next block.
                 false => Token::random(rng),
             },
             message_id: registration.message_ids.next_id(),
@@ -251,7 +251,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// The answer is whole: does what it means, and ends the operation.
+    /// Applies a complete answer and ends the operation.
     fn conclude(
         &mut self,
         now: Instant,
@@ -288,12 +288,12 @@ impl<D: Directory> Shard<D> {
             Aim::Asked(Intent::Cancel(observation)) => {
                 self.forget_observation(observation, outbox);
             }
-            // It was forgotten meanwhile; its next notification is reset.
+            // It was removed meanwhile; its next notification is reset.
             Aim::Resume(_) if self.is_void(operation) => {}
             Aim::Resume(observation) => match observed {
                 Some(number) => {
                     let report = (observation.id, observation.paths.clone(), observation.composite);
-                    // The device counts from the beginning again.
+                    // The device starts a new sequence.
                     let freshness = Freshness::starting_with(now, number);
                     let standing = Standing::TakenUp;
                     self.observe(&endpoint, Observation { freshness, standing, ..observation }, outbox);
@@ -308,7 +308,7 @@ impl<D: Directory> Shard<D> {
         self.end(now, id, Ok(reply), outbox);
     }
 
-    /// Keeps an observation; one of the same paths gives way.
+    /// Stores an observation and replaces one of the same paths.
     fn observe(&mut self, endpoint: &str, observation: Observation, outbox: &mut Outbox) {
         let Some(index) = self.registrations.by_endpoint(endpoint) else { return };
         let Some(registration) = self.registrations.get_mut(index) else { return };
@@ -326,8 +326,8 @@ impl<D: Directory> Shard<D> {
         self.save(index, outbox);
     }
 
-    /// Plans to ask a device that registered anew for what it was observed for (section 6.4: a new registration ends all
-    /// observations). It goes out with the device's next contact, which its Register is.
+    /// Schedules the observations of a device that registered again (section 6.4: a new registration ends all observations). The requests are
+    /// sent at the device's next contact, which its Register is.
     pub(super) fn observe_again(&mut self, now: Instant, index: Index) {
         let Some(registration) = self.registrations.get(index) else { return };
         let endpoint = registration.endpoint.clone();
@@ -337,7 +337,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// The same for one observation, if it isn't planned already.
+    /// The same for one observation, if it isn't scheduled already.
     pub(super) fn plan_to_resume(&mut self, now: Instant, endpoint: &Arc<str>, observation: Observation) {
         if self.operations.resumes(endpoint, observation.id) {
             return;
@@ -349,8 +349,8 @@ impl<D: Directory> Shard<D> {
         self.plan_own(now, endpoint, (transfer, aim, token), Durability::Patient);
     }
 
-    /// Fetches the rest of a notification whose first block came. A device may notify faster than that can be done, or sleep meanwhile:
-    /// of an observation one fetch waits at the most, for the newest notification.
+    /// Fetches the rest of a notification whose first block arrived. A device may notify faster than the rest can be fetched, or sleep meanwhile.
+    /// So for each observation at most one fetch waits, that of the newest notification.
     pub(super) fn fetch_rest(
         &mut self,
         now: Instant,
@@ -393,8 +393,8 @@ impl<D: Directory> Shard<D> {
         self.operations.insert(id, operation);
     }
 
-    /// No answer came. What may wait for the device's next sign of life does so, unless it must not be carried out twice: that the
-    /// device didn't answer doesn't say that it didn't do it.
+    /// Handles a missing answer. An operation that may wait is sent again at the device's next message. One that must not be executed twice
+    /// fails: the device may have executed it although it didn't answer.
     pub(super) fn operation_timed_out(&mut self, now: Instant, tag: u64, outbox: &mut Outbox) {
         let id = OperationId(tag);
         let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
@@ -419,8 +419,8 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// The device speaks from another address or over another session: what is under way to it goes there from now on. `received` bytes
-    /// came from there.
+    /// Handles a device's new address or session: messages in progress are sent there from now on. `received` bytes came from
+    /// there.
     pub(super) fn moved(
         &mut self,
         now: Instant,
@@ -447,7 +447,7 @@ impl<D: Directory> Shard<D> {
         let Some(id) = self.operations.first(&endpoint) else { return };
         let Some(operation) = self.operations.by_id.get_mut(&id) else { return };
         if let Progress::Sent { peer: old, .. } = operation.progress {
-            // Whoever knew the message at the old address proves nothing by answering it from the new one.
+            // The message was sent to the old address, so an answer from the new one doesn't verify the new one.
             operation.progress = Progress::Sent { peer, proves: false };
             self.coap.redirect(now, old, id.0, peer);
             if !self.may_transmit(id, index) {
@@ -475,8 +475,8 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// The device registered anew, or its address is another's: what it was sent before is lost. It is sent again if that is safe; whether
-    /// an Execute was carried out nobody knows, and it may have been what made the device restart.
+    /// Handles a device that registered again, or whose address belongs to another device: the operation in progress is lost. It is sent again if
+    /// that is safe. An Execute may have been executed, and may have caused the restart of the device, so it is not repeated.
     pub(super) fn take_back_sent_operation(
         &mut self,
         now: Instant,
@@ -496,7 +496,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// The device left. Somebody who waits is told; what is durable waits for its return.
+    /// Handles the end of a registration: transient operations and the engine's own end, the others wait until the device registers again.
     pub(super) fn end_operations_of(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) {
         let ids: Vec<_> = self.operations.queues.get(endpoint).into_iter().flatten().copied().collect();
         for id in ids {
@@ -512,7 +512,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Ends an operation, tells how, and lets the device's next one go.
+    /// Ends an operation, publishes its end, and sends the device's next one.
     pub(super) fn end(
         &mut self,
         now: Instant,
@@ -581,7 +581,7 @@ impl<D: Directory> Shard<D> {
 /// How long the engine's own operations wait.
 const OWN_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Of the body of an operation: no two operations of the last four billion have the same.
+/// The Request-Tag of an operation's body, which is unique among the last four billion operations.
 const fn tag_of(id: OperationId) -> u32 {
     id.0 as u32
 }

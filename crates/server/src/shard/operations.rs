@@ -1,4 +1,4 @@
-//! The operations that wait for a device or are under way to it: what they are, and in which order they come.
+//! The operations that wait for devices or are in progress, and their order.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::operation::{Durability, Intent, OperationId};
 use crate::peer::Peer;
 use crate::transfer::Transfer;
 
-/// The operations that wait or are under way.
+/// The operations that wait or are in progress.
 #[derive(Debug, Default)]
 pub(super) struct Operations {
     pub(super) by_id: HashMap<OperationId, Operation>,
-    /// For each device, its operations in order; the first may be under way.
+    /// For each device, its operations in order; the first may be in progress.
     pub(super) queues: HashMap<Arc<str>, VecDeque<OperationId>>,
-    /// Of those that are there alone: what ended leaves nothing behind.
+    /// The deadlines of the operations that exist; an operation that ended has none.
     pub(super) deadlines: BTreeSet<(Instant, OperationId)>,
     pub(super) next_own: u64,
 }
@@ -28,7 +28,7 @@ pub(super) struct Operation {
     pub(super) endpoint: Arc<str>,
     pub(super) transfer: Transfer,
     pub(super) aim: Aim,
-    /// Of its first message: the name of the observation that it may start.
+    /// The token of its first message, which is also the id of an observation that it starts.
     pub(super) token: Token,
     pub(super) progress: Progress,
     pub(super) durability: Durability,
@@ -36,12 +36,12 @@ pub(super) struct Operation {
     pub(super) deadline: Instant,
 }
 
-/// What becomes of the answer.
+/// What the answer is for.
 #[derive(Clone, Debug)]
 pub(super) enum Aim {
-    /// Somebody asked for it.
+    /// For the caller who submitted it.
     Asked(Intent),
-    /// The device registered anew: an observation is to go on.
+    /// To resume an observation after the device registered again.
     Resume(Observation),
     /// It is the rest of a notification.
     Complete(ObservationId),
@@ -50,16 +50,16 @@ pub(super) enum Aim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     Waiting,
-    /// A message of it is under way.
+    /// A message of it was sent and is not answered yet.
     Sent {
         peer: Peer,
-        /// It was written for this peer's address, so only who receives there can answer it.
+        /// Whether it was first sent to this peer's address, so that an answer verifies that address.
         proves: bool,
     },
 }
 
 impl Operation {
-    /// Whether somebody waits for its end.
+    /// Whether a caller waits for its end.
     pub(super) fn is_impatient(&self) -> bool {
         self.durability == Durability::Transient
     }
@@ -104,7 +104,7 @@ impl Operations {
         self.queues.get(endpoint)?.front().copied()
     }
 
-    /// Whether an observation is to be taken up again already.
+    /// Whether an operation that resumes this observation is already scheduled.
     pub(super) fn resumes(&self, endpoint: &str, observation: ObservationId) -> bool {
         let mut ids = self.queues.get(endpoint).into_iter().flatten();
         ids.any(|id| {
@@ -128,7 +128,7 @@ impl Operations {
         self.by_id.get_mut(id)
     }
 
-    /// Whether the operation that is under way to a device began with that token.
+    /// Whether the operation in progress with a device began with that token.
     pub(super) fn has_under_way(&self, endpoint: &str, token: &[u8]) -> bool {
         let operation = self.first(endpoint).and_then(|id| self.by_id.get(&id));
         operation.is_some_and(|it| it.progress != Progress::Waiting && it.token.as_slice() == token)

@@ -1,4 +1,4 @@
-//! The registration interface (LwM2M Core 1.1 section 6.2): Register, Update, Deregister, and the end of what is not updated.
+//! The registration interface (LwM2M Core 1.1 section 6.2): Register, Update, Deregister, and expiry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,15 +25,15 @@ use crate::registration::{
 use crate::registrations::Index;
 use crate::wheel::Slot;
 
-/// Of so many registrations one at the least needs to be saved, or the rest waits for the next call.
+/// A call looks at this many registrations for each one that it may save, then the rest waits for the next call.
 const LOOKS_FOR_EACH_SAVED: usize = 16;
-/// How long a half received body is kept.
+/// How long an incomplete body is stored.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(247);
 
 impl<D: Directory> Shard<D> {
-    /// Takes over a registration from the store. Returns its view, or `None` if the record cannot be read.
+    /// Restores a registration from the store. Returns its view, or `None` if the record can't be parsed.
     ///
-    /// Registrations are restored before the first datagram. The lifetime of each runs anew, so that a restart expires nobody.
+    /// Registrations are restored before the first datagram. The lifetime of each starts again, so that a restart expires no registration.
     pub fn restore(
         &mut self,
         now: Instant,
@@ -49,7 +49,7 @@ impl<D: Directory> Shard<D> {
             outbox.changes.push(Change::RemoveRegistration { key });
             return Some(endpoint);
         }
-        // Of two records of one endpoint, which a crash can leave, the younger holds. The other one would come back when that ends.
+        // A crash can leave two records of one endpoint. The newer one is valid; the older one must not return when that ends.
         match self.registrations.by_endpoint(&endpoint) {
             Some(old) if self.registrations.get(old).is_some_and(|old| old.key > key) => {
                 outbox.changes.push(Change::RemoveRegistration { key });
@@ -60,7 +60,7 @@ impl<D: Directory> Shard<D> {
         }
         let tokens: Vec<_> = registration.observations.iter().map(|observation| observation.id).collect();
         let to_resume: Vec<_> = registration.observations_to_resume().cloned().collect();
-        // Of two that spoke from one address, the one that was heard last has it.
+        // If two have the same address, it belongs to the one with the latest contact.
         let other = self.registrations.by_peer(registration.peer);
         let other = other.and_then(|other| self.registrations.get(other));
         registration.has_address &= other.is_none_or(|it| it.last_contact <= registration.last_contact);
@@ -75,8 +75,8 @@ impl<D: Directory> Shard<D> {
         Some(endpoint)
     }
 
-    /// Saves the times of last contact, which Updates move without a record of their own: of `most` registrations at the most, going on
-    /// where the last call ended. Says whether there may be more to save in this round.
+    /// Saves the times of last contact, for which an Update writes no record: of at most `most` registrations, from where the last call
+    /// ended. Returns whether there may be more to save in this round.
     pub fn save_last_contacts(&mut self, most: usize, outbox: &mut Outbox) -> bool {
         let (mut saved, mut looked_at) = (0, 0);
         while let Some(index) = self.registrations.next_from(self.swept) {
@@ -114,7 +114,7 @@ impl<D: Directory> Shard<D> {
             nonce: record.nonce,
             peer: Peer { address: record.address, session: reach.session },
             registered_at: self.calendar.instant_of(record.registered_at).min(now),
-            // A clock that was wrong when it was saved makes nobody stay for years.
+            // If the clock was wrong when it was saved, the registration must not stay for years.
             last_contact: self.calendar.instant_of(record.last_contact).min(now),
             restored_at: now,
             lifetime: record.lifetime,
@@ -152,7 +152,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// The shard that a location names, if it is another one.
+    /// The shard in a location, if it is another one.
     fn home_of(&self, message: &Message<'_>) -> Option<u8> {
         let segment = message.values(OptionNumber::URI_PATH).nth(1)?;
         let shard = Location::parse(segment)?.key.shard() % self.config.shards.max(1);
@@ -161,7 +161,7 @@ impl<D: Directory> Shard<D> {
         (!is_here).then_some(shard)
     }
 
-    /// The shard of the device that sends values, which names neither itself nor its registration, if it is another one.
+    /// The shard of the sender of a Send, which contains neither a name nor a location, if it is another one.
     fn home_of_sender(&self, request: &Request<'_, Peer>) -> Option<u8> {
         let is_send = request.message.values(OptionNumber::URI_PATH).next() == Some(b"dp");
         if !is_send || self.config.shards < 2 || self.registrations.by_peer(request.peer).is_some() {
@@ -174,7 +174,7 @@ impl<D: Directory> Shard<D> {
         (home != self.number).then_some(home)
     }
 
-    /// The shard on which a Register in blocks belongs from its first block on, if it is another one.
+    /// The shard that handles all blocks of a Register, if it is another one.
     fn home_of_register(&self, request: &Request<'_, Peer>) -> Option<u8> {
         let message = &request.message;
         let Ok(Uplink::Register(register)) =
@@ -236,7 +236,7 @@ impl<D: Directory> Shard<D> {
         });
     }
 
-    /// A device has a few places, however many bodies it begins; its oldest one gives way.
+    /// A device may have only a few incomplete bodies; its oldest one is dropped for the next.
     fn make_room_for_upload(&mut self, peer: Peer) {
         let of_peer = || self.uploads.iter().filter(|(key, _)| key.peer == peer);
         if of_peer().count() < self.config.max_uploads_per_peer {
@@ -246,7 +246,7 @@ impl<D: Directory> Shard<D> {
         oldest.and_then(|oldest| self.uploads.remove(&oldest));
     }
 
-    /// Strangers, who need no more than an address, can take half of the places, and those of one IP address an eighth.
+    /// Peers without a session can use half of the places, and those of one IP address an eighth.
     fn has_room_for_upload(&self, peer: Peer) -> bool {
         let most = self.config.max_uploads;
         if peer.session.is_some() {
@@ -306,9 +306,8 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Under which name a device registers. The credentials of its session decide; over plain CoAP nothing but the request
-    /// itself names it, and it must not take the name of a device that has credentials (section 6.2.1, LwM2M Transport
-    /// section 5.1.1).
+    /// The name under which a device registers. The credentials of its session determine it. Over plain CoAP only the request names it, and a name
+    /// that has credentials is refused (section 6.2.1, LwM2M Transport section 5.1.1).
     fn name_of(&self, peer: Peer, register: &operation::Register<'_>) -> Result<Arc<str>, Refusal> {
         let named = register.endpoint.map(|name| name.as_str());
         let Some(session) = peer.session else {
@@ -333,8 +332,8 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Whether what comes from `peer` can come from the registered device: it comes over its session or from its address; or, if
-    /// it has moved, the new session is its own. A registration that was made over a session can't be touched without one.
+    /// Whether a message from `peer` can be from the registered device: it has the device's session or address, or another session of the same
+    /// endpoint. A registration that was made over a session can't be changed without one.
     pub(super) fn may_speak_for(&self, index: Index, peer: Peer) -> bool {
         let Some(registration) = self.registrations.get(index) else { return false };
         match peer.session {
@@ -344,7 +343,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// The registration of this location, if the peer may touch it.
+    /// The registration of this location, if the peer may change it.
     fn owned(&self, peer: Peer, location: &operation::Location<'_>) -> Result<Index, Refusal> {
         let unknown = || refusal(Code::NOT_FOUND, "no registration has this location; register again");
         let index = self.by_location(location).ok_or_else(unknown)?;
@@ -355,7 +354,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// The shard on which an endpoint that is not here lives, if it is another one.
+    /// The shard of an endpoint that is not here, if another shard has claimed it.
     fn claimed_elsewhere(&self, endpoint: &Arc<str>) -> Option<u8> {
         if self.registrations.by_endpoint(endpoint).is_some() {
             return None;
@@ -364,7 +363,7 @@ impl<D: Directory> Shard<D> {
         (shard != self.number).then_some(shard)
     }
 
-    /// Register: a device that is registered already starts anew (section 6.2.1).
+    /// Register: the registration of a device that is already registered is replaced (section 6.2.1).
     fn register(
         &mut self,
         now: Instant,
@@ -434,8 +433,8 @@ impl<D: Directory> Shard<D> {
         Ok(Answer { code: Code::CREATED, location: Some(location), heard: Some(index) })
     }
 
-    /// A registration is at its peer's session from now on. The session that it was at before, which the device has left, ends: only a
-    /// Register or an Update over another session says so, never the handshake of that one, which may serve a download alone.
+    /// Records that its peer's session carries a registration from now on. The session that carried it before ends. Only a Register or an Update
+    /// over another session has this effect. A handshake has not, since its session may be only for a download.
     pub(super) fn came_to_session(&mut self, old: Option<SessionId>, index: Index, outbox: &mut Outbox) {
         let Some(registration) = self.registrations.get(index) else { return };
         let new = registration.peer.session;
@@ -455,7 +454,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// The shared copy of an object list. One that is known already needs no parsing.
+    /// The shared copy of an object list. A known list is not parsed again.
     fn take_objects(&mut self, payload: &[u8]) -> Result<Arc<ObjectList>, Refusal> {
         let text = std::str::from_utf8(payload)
             .map_err(|_| refusal(Code::BAD_REQUEST, "the object list is not UTF-8 text"))?;
@@ -480,7 +479,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Update (section 6.2.2). What it doesn't carry stays as it is.
+    /// Update (section 6.2.2). Fields that it doesn't contain keep their values.
     fn update(
         &mut self,
         now: Instant,
@@ -507,7 +506,7 @@ impl<D: Directory> Shard<D> {
         if update.binding.is_some() || update.sms.is_some() {
             let mut attributes = (*registration.attributes).clone();
             if let Some(binding) = update.binding {
-                // Since 1.1 a binding says nothing of queue mode, which Register alone can set.
+                // Since 1.1 the binding doesn't contain queue mode, which only Register can set.
                 if registration.version == (1, 0) {
                     registration.queue_mode = binding.has_queue_flag();
                 } else {
@@ -533,7 +532,7 @@ impl<D: Directory> Shard<D> {
         Ok(Answer::of(index, Code::CHANGED))
     }
 
-    /// The device shows its registration's location: if that was told to this address, it receives there.
+    /// Handles a request that contains the registration's location: if that was sent to this address, the address is verified.
     fn knows_location(&mut self, now: Instant, index: Index, outbox: &mut Outbox) {
         let proof = self.registrations.get(index).map(|registration| registration.proof);
         if matches!(proof, Some(Proof::Claimed(Claim { knows_location: true, .. }))) {
@@ -541,8 +540,8 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Another device speaks from this one's address (section 6.2.1: the newest registration has it). What is under way must not be
-    /// answered by that one. It waits until the device is heard again, unless it must not be carried out twice.
+    /// Handles another device at this one's address (section 6.2.1: it belongs to the newest registration). That device must not answer the operation in
+    /// progress, so it waits until the right device sends again, unless it must not be executed twice.
     pub(super) fn lost_address(&mut self, now: Instant, index: Option<Index>, outbox: &mut Outbox) {
         let Some(index) = index else { return };
         self.forget_ping(now, index);
@@ -574,14 +573,14 @@ impl<D: Directory> Shard<D> {
         self.registrations.by_location(Location::parse(segment.as_bytes())?)
     }
 
-    /// Takes a registration out of memory and store; its operations stay.
+    /// Removes a registration from memory and store; its operations stay.
     fn unregister(&mut self, now: Instant, index: Index, outbox: &mut Outbox) -> Option<Registration> {
         let registration = self.take_out(now, index)?;
         outbox.changes.push(Change::RemoveRegistration { key: registration.key });
         Some(registration)
     }
 
-    /// Takes a registration out of memory, with its appointments and the tokens of its observations.
+    /// Removes a registration from memory, with its scheduled checks and the tokens of its observations.
     fn take_out(&mut self, now: Instant, index: Index) -> Option<Registration> {
         self.forget_ping(now, index);
         let mut registration = self.registrations.remove(index)?;
@@ -596,7 +595,7 @@ impl<D: Directory> Shard<D> {
         Some(registration)
     }
 
-    /// The device left: what nobody may wait for any longer ends, and its name is free.
+    /// Handles a registration that ended: ends operations that can't wait any longer, and releases its name.
     fn gone(&mut self, now: Instant, registration: &Registration, outbox: &mut Outbox) {
         if registration.peer.session.is_some() {
             self.directory.carry(&registration.endpoint, None);
@@ -605,14 +604,14 @@ impl<D: Directory> Shard<D> {
         self.release_if_unused(&registration.endpoint);
     }
 
-    /// An endpoint lives here as long as it is registered, or operations wait for its return.
+    /// Releases an endpoint that is not registered and has no waiting operations.
     pub(super) fn release_if_unused(&self, endpoint: &str) {
         if self.registrations.by_endpoint(endpoint).is_none() && self.operations.first(endpoint).is_none() {
             self.directory.release(endpoint, self.number);
         }
     }
 
-    /// The device was heard: it lives, and for a while it listens.
+    /// Records that the device sent something: its lifetime starts again, and it listens for a while.
     pub(super) fn contacted(&mut self, now: Instant, index: Index, outbox: &mut Outbox) {
         self.awake(now, index, outbox);
         self.send_what_waits(now, index, outbox);
@@ -666,7 +665,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Looks at a registration again when it is due, and at one without an end never.
+    /// Schedules the next check of a registration's expiry; none if it never expires.
     pub(super) fn reschedule_expiry(&mut self, index: Index) {
         if let Some(registration) = self.registrations.get_mut(index) {
             let at = registration.expires_at(self.config.unproved_lifetime) + self.config.grace;
@@ -688,7 +687,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Ends a registration as if the device had deregistered. Returns it, if it was there.
+    /// Ends a registration as if the device had deregistered. Returns it, if it existed.
     pub fn evict(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) -> Option<RegistrationView> {
         let index = self.registrations.by_endpoint(endpoint)?;
         let registration = self.unregister(now, index, outbox)?;
@@ -698,17 +697,17 @@ impl<D: Directory> Shard<D> {
     }
 }
 
-/// What a Register says of its sender's address. One that was proved stays so while the device speaks from there.
+/// Whether a Register's source address is verified. An address that was verified before stays verified as long as the device uses it.
 fn proof_of_register(origin: Origin, old: Option<&Registration>) -> Proof {
     let was_proved = |old: &Registration| old.has_address && old.proof.is_proved() && old.peer == origin.peer;
     if origin.is_proved || old.is_some_and(was_proved) {
         return Proof::Proved;
     }
-    // The answer to it tells the location.
+    // The answer contains the location.
     Proof::Claimed(Claim { knows_location: true, ..Claim::after(origin.received) })
 }
 
-/// Blocks belong together if they come from one peer and differ in nothing but Block1 and Size1.
+/// Blocks belong together if they come from one peer and differ only in Block1 and Size1.
 fn upload_key(request: &Request<'_, Peer>) -> UploadKey {
     let mut target = vec![request.message.code().to_byte()];
     for (number, value) in request.message.options() {
@@ -721,7 +720,7 @@ fn upload_key(request: &Request<'_, Peer>) -> UploadKey {
     UploadKey { peer: request.peer, target: target.into() }
 }
 
-/// The options that say what is asked; the others are CoAP's business, and were taken care of.
+/// The options that define the request; CoAP has handled the others.
 fn options_of<'a>(message: &Message<'a>) -> impl Iterator<Item = (OptionNumber, &'a [u8])> + use<'a> {
     message.options().filter(|(number, _)| {
         matches!(

@@ -1,4 +1,4 @@
-//! What devices tell by themselves: notifications (RFC 7641) and Send (LwM2M Core 1.1 section 6.4.5).
+//! Values that devices report: notifications (RFC 7641) and Send (LwM2M Core 1.1 section 6.4.5).
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::transfer::{Step, Transfer};
 type Observed = (ObservationId, Arc<[Path]>, bool);
 
 impl<D: Directory> Shard<D> {
-    /// Takes a response to none of our requests.
+    /// Handles a response that matches no request: it may be a notification.
     pub(super) fn reported(&mut self, now: Instant, peer: Peer, message: &Message<'_>, outbox: &mut Outbox) {
         let id = ObservationId::from_token(message.token());
         let Some((id, index)) = id.and_then(|id| Some((id, *self.observations.get(&id)?))) else {
@@ -35,8 +35,8 @@ impl<D: Directory> Shard<D> {
             let length = outbox.write(&acknowledge(message.message_id()));
             self.send_reply(now, peer, length, outbox);
         }
-        // Over plain CoAP only the device knows the token, so the device it is, wherever it speaks from now. A session that carries the
-        // registration may have a new address; from one session to another only a Register or an Update moves it.
+        // Over plain CoAP only the device knows the token, so the message is from the device, even from a new address. A session that carries the
+        // registration may have a new address; only a Register or an Update moves the registration to another session.
         let is_at = |session| self.registrations.get(index).is_some_and(|it| it.peer.session == session);
         if is_at(peer.session) {
             self.moved(now, index, peer, message.datagram().len(), outbox);
@@ -52,8 +52,8 @@ impl<D: Directory> Shard<D> {
         self.contacted(now, index, outbox);
     }
 
-    /// A notification that nobody wants any longer is reset, which ends it (RFC 7641 section 3.6). One to a shard that doesn't know
-    /// the sender may be another shard's.
+    /// Resets a notification of an unknown observation, which cancels it (RFC 7641 section 3.6). If this shard doesn't know the sender, the
+    /// notification may be for another shard.
     fn unwanted(&mut self, now: Instant, peer: Peer, message: &Message<'_>, outbox: &mut Outbox) {
         self.counters.notifications_dropped += 1;
         let Some(index) = self.registrations.by_peer(peer) else {
@@ -70,7 +70,7 @@ impl<D: Directory> Shard<D> {
         self.send_reply(now, peer, length, outbox);
     }
 
-    /// Whether a message notifies of an observation whose first answer is still coming, in blocks.
+    /// Whether a message is a notification of an observation whose first answer is still arriving in blocks.
     fn is_beginning(&self, index: Index, message: &Message<'_>) -> bool {
         let registration = self.registrations.get(index);
         registration.is_some_and(|it| self.operations.has_under_way(&it.endpoint, message.token()))
@@ -108,7 +108,7 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// A notification is whole.
+    /// Handles a complete notification.
     pub(super) fn completed_report(
         &mut self,
         now: Instant,
@@ -124,7 +124,7 @@ impl<D: Directory> Shard<D> {
         self.report(now, &endpoint, observed, reply.format, &reply.payload, outbox);
     }
 
-    /// Saves and tells reported values.
+    /// Saves and publishes reported values.
     pub(super) fn report(
         &mut self,
         now: Instant,
@@ -163,14 +163,14 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Forgets an observation that the device doesn't hold, and tells so.
+    /// Removes an observation that the device doesn't have, and publishes that.
     pub(super) fn observation_ended(&mut self, endpoint: Arc<str>, id: ObservationId, outbox: &mut Outbox) {
         if self.forget_observation(id, outbox).is_some() {
             outbox.events.push(Event::ObservationEnded { endpoint, observation: id });
         }
     }
 
-    /// Takes a Send, of a registered device only.
+    /// Handles a Send, which is accepted only from a registered device.
     pub(super) fn take_send(
         &mut self,
         now: Instant,
@@ -198,7 +198,7 @@ impl<D: Directory> Shard<D> {
     }
 }
 
-/// Saves what the answer to an Observe says of the past: the caller is given the answer, but only reports make history.
+/// Saves the older values in an answer to an Observe. The caller gets the answer itself, but only reports are saved as history.
 pub(super) fn save_history(
     received_at: u64,
     endpoint: &Arc<str>,
@@ -218,7 +218,7 @@ pub(super) fn save_history(
     }
 }
 
-/// How many items of a payload can be read, and what is wrong with the next one.
+/// How many items of a payload can be decoded, and the error of the next one.
 fn readable(format: ContentFormat, base: Path, payload: &[u8]) -> (usize, Option<FormatError>) {
     let mut count = 0;
     match decode(format, base, payload) {
@@ -235,7 +235,7 @@ fn readable(format: ContentFormat, base: Path, payload: &[u8]) -> (usize, Option
     }
 }
 
-/// Whether a Send is one: values, in a format that has paths, of objects that the device has registered (Core 1.1.1 section 6.4.5).
+/// Checks a Send: it must contain values, in a format that has paths, of objects that the device has registered (Core 1.1.1 section 6.4.5).
 fn check_send(content: &Content<'_>, objects: &ObjectList) -> Result<(), Refusal> {
     let flawed = |flaw: FormatError| match flaw {
         FormatError::UnsupportedFormat(_) => {

@@ -1,4 +1,4 @@
-//! From what an operator says to what a device is sent.
+//! Translates an operator's configuration into the configuration for a device.
 
 use buoy_api as api;
 use buoy_server::{
@@ -10,12 +10,12 @@ use zeroize::Zeroizing;
 use super::pattern::MAX_LENGTH;
 use crate::hex;
 
-/// What a configuration that names no server means: this one.
+/// This server's data, for configurations that name no other server.
 #[derive(Clone, Debug)]
 pub struct Own {
-    /// Where devices reach it over DTLS, if they do.
+    /// Its URI for CoAP over DTLS, if it has one.
     pub coaps: Option<String>,
-    /// Where devices reach it over plain CoAP, if they do.
+    /// Its URI for plain CoAP, if it has one.
     pub coap: Option<String>,
     /// The server's SubjectPublicKeyInfo.
     pub public_key: Vec<u8>,
@@ -23,18 +23,18 @@ pub struct Own {
     pub certificate: Vec<u8>,
 }
 
-/// Why devices can't be configured so.
+/// Why a configuration is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigFault {
-    /// The pattern of names.
+    /// The pattern of names is invalid.
     Pattern,
-    /// This server has no port for such devices; this option gives it one.
+    /// This server has no port for such devices; this option opens one.
     NoPort(&'static str),
-    /// A key is to be minted for a bootstrap server.
+    /// It asks for a new key for a bootstrap server, which is not supported.
     NotMinted,
-    /// What has to be hexadecimal digits is not.
+    /// A field does not consist of hexadecimal digits.
     Digits(&'static str),
-    /// The objects make no sense.
+    /// The objects are invalid.
     Objects(ConfigProblem),
 }
 
@@ -67,7 +67,7 @@ pub(super) fn mints(config: &api::BootstrapConfig) -> bool {
     config.servers.iter().any(|server| server.credentials == api::BootstrapCredentials::MintPsk)
 }
 
-/// Whether devices can be configured so.
+/// Checks a configuration.
 pub(super) fn check(config: &api::BootstrapConfig, own: &Own) -> Result<(), ConfigFault> {
     let minted = Minted { identity: b"x".to_vec(), key: Zeroizing::new(vec![1]) };
     compile("x", config, Some(&minted), own).map(drop)

@@ -5,7 +5,7 @@ use super::compile::ConfigFault;
 /// The longest pattern.
 pub(super) const MAX_LENGTH: usize = 255;
 
-/// A name in which `*` stands for any part, be it empty.
+/// A name in which `*` stands for any text, including none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern(Box<str>);
 
@@ -19,12 +19,12 @@ impl Pattern {
         Ok(Self(text.into()))
     }
 
-    /// Whether it names one device.
+    /// Whether it matches only one name.
     pub(super) fn is_exact(&self) -> bool {
         !self.0.contains('*')
     }
 
-    /// The more a pattern says, the more it weighs.
+    /// The weight of a pattern: the more specific it is, the greater.
     pub(super) fn weight(&self) -> (bool, usize) {
         (self.is_exact(), self.0.chars().filter(|char| *char != '*').count())
     }
@@ -34,7 +34,7 @@ impl Pattern {
         let first = parts.next().unwrap_or_default();
         let Some(mut rest) = name.strip_prefix(first) else { return false };
         let Some(last) = parts.next_back() else { return rest.is_empty() };
-        // Each part where it is found first: what is left for those behind it is then the most.
+        // Match each part at its first occurrence, which leaves the most text for the following parts.
         for part in parts {
             let Some(at) = rest.find(part) else { return false };
             rest = &rest[at + part.len()..];

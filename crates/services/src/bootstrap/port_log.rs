@@ -1,4 +1,4 @@
-//! What the operator reads of the bootstrap port: how bootstraps end, but not more of what strangers can cause than can be read.
+//! The log of the bootstrap port: how bootstraps end. The number of lines that unauthenticated peers can cause is limited.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use buoy_server::{BootstrapEvent, Peer};
 
 use crate::log_limit::LogLimit;
 
-/// What was told lately.
+/// The recent log lines.
 #[derive(Debug, Default)]
 pub(super) struct PortLog {
     limit: LogLimit,
@@ -38,7 +38,7 @@ impl PortLog {
         }
     }
 
-    /// A device asks that was not known to ask.
+    /// Logs a new claim.
     pub(super) fn tell_waits(&mut self, now: Instant, endpoint: &str, peer: Peer) {
         let address = peer.address;
         match peer.session {
@@ -52,14 +52,14 @@ impl PortLog {
         }
     }
 
-    /// No configuration could be made for a device.
+    /// Logs that no configuration could be made for a device.
     pub(super) fn tell_no_config(&mut self, now: Instant, endpoint: &str, error: &anyhow::Error) {
         if self.may_tell(now) {
             tracing::error!(endpoint, "no configuration could be made: {error:#}");
         }
     }
 
-    /// Who has credentials is told of each time; who has none may be anybody, as often as he likes.
+    /// Whether to log a success: always for a device with credentials; others are limited, since anybody can repeat this.
     fn may_tell_success(&mut self, now: Instant, peer: Peer) -> bool {
         peer.session.is_some() || self.may_tell(now)
     }

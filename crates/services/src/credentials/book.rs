@@ -1,4 +1,4 @@
-//! The credentials in memory: what a handshake looks up.
+//! The credentials in memory, for lookups during handshakes.
 //!
 //! One table of entries with two indexes of four bytes each, so that a million devices take under 200 MB.
 
@@ -12,16 +12,16 @@ use buoy_store::{CredentialKind, CredentialRow, CredentialState, Purpose};
 use hashbrown::HashTable;
 use zeroize::Zeroize;
 
-/// Whether certificates of the authority that the operator named are good without a credential.
+/// Whether certificates of the operator's authority are accepted without a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unlisted {
-    /// Those of devices that have no credential are.
+    /// They are, for devices that have no credential.
     Admitted,
-    /// Only what is listed is good.
+    /// Only listed credentials are accepted.
     Refused,
 }
 
-/// Everything that is looked up during handshakes.
+/// All data that handshakes look up.
 #[derive(Default)]
 pub(super) struct Book {
     entries: Vec<Option<Entry>>,
@@ -89,7 +89,7 @@ impl Book {
     }
 
     pub(super) fn insert(&mut self, mut entry: Entry) {
-        // A device's credentials share its name.
+        // The credentials of a device share its name.
         let (by_identity, by_endpoint) = (self.hash_of_identity(&entry), self.hash_of_endpoint(&entry));
         let known = self.with_endpoint_hash(by_endpoint).find(|known| known.endpoint == entry.endpoint);
         if let Some(known) = known.map(|known| known.endpoint.clone()) {
@@ -146,7 +146,7 @@ impl Book {
             .filter(move |entry| entry.is_of(purpose, endpoint))
     }
 
-    /// What has this identity, for whichever server.
+    /// The credentials with this identity, for all servers.
     pub(super) fn with_identity(
         &self,
         kind: CredentialKind,
@@ -163,7 +163,7 @@ impl Book {
         PskKey::new(self.good(purpose, CredentialKind::Psk, identity)?.secret())
     }
 
-    /// The credential by which a peer is admitted, or the name of one that needs none.
+    /// The credential that admits a peer, or the name of a device that needs none.
     pub(super) fn admitting(
         &self,
         purpose: Purpose,
@@ -178,8 +178,8 @@ impl Book {
         }
     }
 
-    /// A certificate is good if one of its device's credentials says so and none that is revoked names it; without any credential of
-    /// its device, if the operator believes the authority.
+    /// Whether a certificate is accepted: a credential of its device must allow it, and no revoked one may name it. If its device has no
+    /// credential, the operator must trust the authority.
     fn certificate(
         &self,
         purpose: Purpose,
@@ -210,7 +210,7 @@ impl Book {
         self.with_identity(kind, identity).find(|entry| entry.purpose == purpose && entry.is_good())
     }
 
-    /// Those of a device, and perhaps of others.
+    /// The entries of a device, and possibly of others with the same hash.
     fn with_endpoint_hash(&self, hash: u64) -> impl Iterator<Item = &Entry> {
         self.by_endpoint.iter_hash(hash).filter_map(|place| self.entries[*place as usize].as_ref())
     }
@@ -230,11 +230,11 @@ impl Book {
     }
 }
 
-/// Why a peer may come in.
+/// Why a peer is admitted.
 pub(super) enum Admitted<'a> {
     /// By its credential.
     By(&'a Entry),
-    /// A device of this name has none, and its authority is believed.
+    /// A device of this name has no credential, and its authority is trusted.
     Unlisted(Arc<str>),
 }
 

@@ -1,4 +1,4 @@
-//! What an operator does with credentials, in the words of `/api/v1`. What a secret was is never told again.
+//! An operator's commands on credentials, with the types of `/api/v1`. Stored secrets are never returned.
 
 use std::sync::Arc;
 
@@ -15,34 +15,34 @@ use crate::hex;
 use crate::journal::NotSaved;
 use crate::principal::Principal;
 
-/// Random bytes behind the name in the identity of a key that comes next.
+/// Random bytes behind the name in the identity of a next key.
 const IDENTITY_DIGITS: usize = 4;
 
-/// Why a command on credentials was not carried out.
+/// Why a command on credentials failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CredentialError {
-    /// What was said is wrong.
+    /// The request is invalid.
     Fault(CredentialFault),
-    /// A file is wrong.
+    /// The CSV file is invalid.
     Import(ImportFault),
-    /// The credential that comes next is of another kind.
+    /// The next credential is of another kind.
     OtherKind {
         /// The credential.
         id: u64,
         /// Its kind.
         kind: CredentialKind,
     },
-    /// It contradicts what there is; of a file, on this line.
+    /// It conflicts with an existing credential.
     InTheWay {
-        /// The line.
+        /// The line, if it is from a file.
         line: Option<u64>,
-        /// What it contradicts.
+        /// The conflict.
         refusal: Refusal,
     },
-    /// There is none of this id.
+    /// There is no credential with this id.
     NoSuchCredential(u64),
-    /// It was gone when it was to be changed.
+    /// It was removed before it could be changed.
     Gone,
     /// It could not be saved.
     NotSaved(NotSaved),
@@ -98,7 +98,7 @@ impl From<ChangeError> for CredentialError {
     }
 }
 
-/// What a request says of a new credential, and the key if the server made it.
+/// The new credential of a request, and the key if the server made it.
 struct Asked {
     proof: Proof,
     made: Option<api::Secret>,
@@ -130,7 +130,7 @@ impl Asked {
     }
 }
 
-/// A request as it tells itself from others: without its secret.
+/// A request for the digest of its idempotency key: without its secret.
 ///
 /// # Errors
 /// [`CredentialError::Failed`]
@@ -144,8 +144,8 @@ pub fn without_secret(
     Ok(api::CredentialProof::Psk { identity: identity.clone(), key })
 }
 
-/// Adds a credential of a device, and says whether it is new: the very same again is no error. Without a key the server makes one for a psk,
-/// and tells it this once.
+/// Adds a credential of a device and returns whether it is new: adding the same one again is no error. Without a key the server makes one for
+/// a psk and returns it only now.
 ///
 /// # Errors
 /// [`CredentialError`]
@@ -189,7 +189,7 @@ pub async fn import(
     Ok(api::Imported { added: added.len() - unchanged, unchanged })
 }
 
-/// The credentials, of one device or all, for one server or both, the newest first, below the id `after`.
+/// The credentials of one device or all, for one server or both, with an id less than `after`, the newest first.
 ///
 /// # Errors
 /// [`CredentialError::Store`]
@@ -218,7 +218,7 @@ pub async fn one(app: &Arc<App>, id: u64) -> Result<api::Credential, CredentialE
     Ok(described(&stored(app, id).await?))
 }
 
-/// Forgets a credential, and ends the device's sessions.
+/// Removes a credential and ends the device's sessions.
 ///
 /// # Errors
 /// [`CredentialError`]
@@ -227,7 +227,7 @@ pub async fn remove(app: &Arc<App>, principal: &Principal, id: u64) -> Result<()
     Ok(app.credentials.remove(principal, &row, app.now()).await?)
 }
 
-/// Gives a device one credential in place of all that it has for a server.
+/// Replaces all credentials of a device for a server by one.
 ///
 /// # Errors
 /// [`CredentialError`]
@@ -244,7 +244,7 @@ pub async fn replace(
     Ok(())
 }
 
-/// Forgets all credentials of a device for a server. Whether there were any.
+/// Removes all credentials of a device for a server. Returns whether there were any.
 ///
 /// # Errors
 /// [`CredentialError`]
@@ -257,7 +257,7 @@ pub async fn remove_all(
     Ok(app.credentials.remove_all(principal, purpose_of(purpose), endpoint, app.now()).await?)
 }
 
-/// Adds the credential that comes after this one.
+/// Adds the next credential after this one.
 ///
 /// # Errors
 /// [`CredentialError`]
@@ -269,7 +269,7 @@ pub async fn rotate(
     key: Option<KeyRow>,
 ) -> Result<api::NewCredential, CredentialError> {
     let old = stored(app, id).await?;
-    // The identity tells the server which of the two keys the device uses.
+    // The identity shows the server which of the two keys the device uses.
     let Asked { proof, made } = Asked::new(request, &next_identity(&old.endpoint)?)?;
     if proof.kind() != old.kind {
         return Err(CredentialError::OtherKind { id, kind: old.kind });
@@ -278,7 +278,7 @@ pub async fn rotate(
     Ok(api::NewCredential { credential: described(&row), key: made })
 }
 
-/// Believes a credential no more, and ends the device's sessions. It stays, without its secret, so that the device is refused.
+/// Revokes a credential and ends the device's sessions. It stays, without its secret, so that the device is refused.
 ///
 /// # Errors
 /// [`CredentialError`]

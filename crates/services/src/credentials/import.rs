@@ -1,4 +1,4 @@
-//! Credentials in a CSV file (RFC 4180): `endpoint,kind,identity,key` and, if there are any for it, `purpose`.
+//! Credentials in a CSV file (RFC 4180): the columns `endpoint,kind,identity,key` and optionally `purpose`.
 //!
 //! The key is that of a psk, the SubjectPublicKeyInfo of an rpk, or the SHA-256 of the only good certificate of an x509, in hexadecimal
 //! digits. An empty identity is the endpoint's name, an empty purpose `lwm2m`.
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::proof::check_endpoint;
 use super::{CredentialFault, NewCredential, Proof};
 
-/// Lines that are wrong are named up to so many.
+/// The most wrong lines that are reported.
 const MOST_COMPLAINTS: usize = 10;
 
 #[derive(Deserialize)]
@@ -29,7 +29,7 @@ struct Line {
 /// What is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportFault {
-    /// A line is no CSV.
+    /// A line is not valid CSV.
     NoCsv {
         /// Its number.
         line: u64,
@@ -43,14 +43,14 @@ pub enum ImportFault {
     UnequalColumns {
         /// Its number.
         line: u64,
-        /// How many it has.
+        /// Its number of columns.
         columns: u64,
-        /// How many the first line names.
+        /// The number of columns in the first line.
         named: u64,
     },
-    /// The first line names no such column.
+    /// The first line lacks this column.
     NoColumn(&'static str),
-    /// Lines are wrong; the first of them.
+    /// Some lines are invalid; these are the first of them.
     Lines(Vec<(u64, CredentialFault)>),
 }
 
@@ -88,7 +88,7 @@ pub struct Import {
 /// Reads a file.
 ///
 /// # Errors
-/// What is wrong with it, with the lines; never a key.
+/// The errors and their lines, without any key.
 pub fn parse(bytes: &[u8]) -> Result<Import, ImportFault> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).comment(Some(b'#')).from_reader(bytes);
     let headers = reader.headers().map_err(|error| wrong_shape(&error))?.clone();
@@ -106,7 +106,7 @@ pub fn parse(bytes: &[u8]) -> Result<Import, ImportFault> {
             Err(error) => return Err(wrong_shape(&error)),
         }
         let number = record.position().map_or(0, |position| line_of(bytes, position));
-        // The deserializer's own words might quote a key.
+        // The deserializer's message might contain a key.
         let line = record.deserialize::<Line>(Some(&headers));
         let line = line.map_err(|_| CredentialFault::Columns);
         match line.and_then(Line::credential) {

@@ -1,4 +1,4 @@
-//! Reads all credentials at the start: one thread reads rows, the others open secrets, which takes longer.
+//! Reads all credentials at the start: one thread reads rows, the others decrypt secrets, which takes longer.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -10,15 +10,15 @@ use zeroize::Zeroizing;
 use super::book::{Book, Entry};
 use crate::keyfile::{OpenError, Sealer, name_of_credential};
 
-/// Rows that are handed over at once.
+/// Rows that are passed to a thread at once.
 const CHUNK: usize = 1024;
-/// More threads would wait for the one that reads.
+/// More threads would only wait for the one that reads.
 const MOST_THREADS: usize = 8;
 
-/// All credentials, and the last id that was given out.
+/// All credentials, and the last assigned id.
 ///
 /// # Errors
-/// If the store fails, or a secret cannot be opened.
+/// If the store fails, or a secret can't be decrypted.
 pub(super) fn load(reader: &dyn Reader, sealer: &Sealer) -> anyhow::Result<(Book, u64)> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let loading = Loading { sealer, book: Mutex::default(), trouble: Mutex::default() };

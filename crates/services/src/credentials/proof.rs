@@ -1,4 +1,4 @@
-//! What a device proves itself by, checked before it is kept.
+//! Checks of credentials before they are stored.
 
 use buoy_dtls::config::{MAX_PSK_IDENTITY_LENGTH, MAX_PSK_LENGTH};
 use buoy_dtls::crypto::PublicKey;
@@ -9,38 +9,38 @@ use super::Prepared;
 use crate::hex;
 use crate::keyfile::{Sealer, name_of_credential};
 
-/// Endpoint names are bounded in a Register too.
+/// The longest endpoint name, as in a Register.
 const MAX_ENDPOINT: usize = 255;
 /// Bytes of a key that the server makes.
 const NEW_KEY_LENGTH: usize = 16;
 
-/// A credential that is to be added.
+/// A credential to add.
 #[derive(Debug)]
 pub struct NewCredential {
     /// For which server.
     pub purpose: Purpose,
     /// The device.
     pub endpoint: String,
-    /// By what it proves itself.
+    /// The proof of its identity.
     pub proof: Proof,
 }
 
-/// What is wrong with a credential. The key is not in the words.
+/// The error in a credential, without the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialFault {
     /// The name of the device.
     Endpoint,
     /// The identity of a pre-shared key.
     Identity,
-    /// The identity of what has none.
+    /// An identity for a kind that has none.
     NeedlessIdentity,
-    /// A pre-shared key that is no hexadecimal digits.
+    /// A pre-shared key that does not consist of hexadecimal digits.
     KeyDigits,
-    /// A pre-shared key of so many bytes.
+    /// A pre-shared key with this wrong number of bytes.
     KeyLength(usize),
-    /// A public key that is no SubjectPublicKeyInfo.
+    /// A public key that is not a SubjectPublicKeyInfo.
     PublicKeyForm,
-    /// A public key that is no point of its curve.
+    /// A public key that is not a point of its curve.
     PublicKeyPoint,
     /// The hash of a certificate.
     Fingerprint,
@@ -86,20 +86,20 @@ impl std::fmt::Display for CredentialFault {
 
 impl std::error::Error for CredentialFault {}
 
-/// What a device proves itself by.
+/// How a device proves its identity.
 pub enum Proof {
-    /// A key that both have.
+    /// A pre-shared key.
     Psk {
-        /// By which the key is found.
+        /// The PSK identity.
         identity: Vec<u8>,
         /// The key.
         key: Zeroizing<Vec<u8>>,
     },
-    /// A key of its own.
+    /// A raw public key.
     Rpk(PublicKey),
-    /// A certificate: this one, or any of its name.
+    /// A certificate: a specific one, or any with its name.
     X509 {
-        /// The SHA-256 of the certificate; none for any of the name.
+        /// The SHA-256 of the certificate; `None` for any with the name.
         fingerprint: Option<[u8; 32]>,
     },
 }
@@ -112,7 +112,7 @@ impl std::fmt::Debug for Proof {
 
 impl NewCredential {
     /// # Errors
-    /// What is wrong with the name.
+    /// If the name is invalid.
     pub fn new(purpose: Purpose, endpoint: &str, proof: Proof) -> Result<Self, CredentialFault> {
         check_endpoint(endpoint)?;
         Ok(Self { purpose, endpoint: endpoint.to_owned(), proof })
@@ -143,7 +143,7 @@ impl NewCredential {
 }
 
 impl Proof {
-    /// Of which kind it is.
+    /// Its kind.
     pub fn kind(&self) -> CredentialKind {
         match self {
             Self::Psk { .. } => CredentialKind::Psk,
@@ -155,7 +155,7 @@ impl Proof {
     /// A pre-shared key in hexadecimal digits.
     ///
     /// # Errors
-    /// What is wrong with it; the key is not in the words.
+    /// The error, without the key.
     pub fn psk(identity: &str, key: &str) -> Result<Self, CredentialFault> {
         let key = hex::decode(key.trim()).map(Zeroizing::new);
         let key = key.ok_or(CredentialFault::KeyDigits)?;
@@ -169,7 +169,7 @@ impl Proof {
     /// A pre-shared key of random bytes.
     ///
     /// # Errors
-    /// What is wrong with the identity, or that there are no random numbers.
+    /// If the identity is invalid, or the system has no random numbers.
     pub fn random_psk(identity: &str) -> Result<Self, CredentialFault> {
         check_psk_identity(identity)?;
         let mut key = Zeroizing::new(vec![0; NEW_KEY_LENGTH]);
@@ -185,7 +185,7 @@ impl Proof {
     /// A raw public key: a DER `SubjectPublicKeyInfo` in hexadecimal digits.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// If it is invalid.
     pub fn rpk(spki: &str) -> Result<Self, CredentialFault> {
         let key = hex::decode(spki.trim())
             .and_then(|spki| PublicKey::from_spki(&spki))
@@ -196,10 +196,10 @@ impl Proof {
         Ok(Self::Rpk(key))
     }
 
-    /// Any certificate of the device's name, or the one of this SHA-256 in hexadecimal digits, with or without colons.
+    /// Any certificate with the device's name, or the one with this SHA-256 in hexadecimal digits, with or without colons.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// If it is invalid.
     pub fn x509(fingerprint: Option<&str>) -> Result<Self, CredentialFault> {
         let fingerprint = fingerprint.map(str::trim).filter(|text| !text.is_empty()).map(|text| {
             let bytes = hex::decode(&text.replace(':', "")).and_then(|bytes| bytes.try_into().ok());
@@ -223,7 +223,7 @@ fn check_psk_identity(identity: &str) -> Result<(), CredentialFault> {
     Ok(())
 }
 
-/// The kind in words, with its article.
+/// The name of the kind, with its article.
 pub(super) const fn kind_name(kind: CredentialKind) -> &'static str {
     match kind {
         CredentialKind::Psk => "a pre-shared key",
@@ -232,8 +232,8 @@ pub(super) const fn kind_name(kind: CredentialKind) -> &'static str {
     }
 }
 
-/// Whether bytes are the same text in base64 and base64url (RFC 4648): SenML JSON writes the latter, and some devices decode the former. It
-/// costs one bit of a random key of 16 bytes.
+/// Whether the bytes have the same text in base64 and base64url (RFC 4648): SenML JSON uses base64url, but some devices decode base64. This
+/// condition costs one bit of a random key of 16 bytes.
 fn is_same_in_both_alphabets(bytes: &[u8]) -> bool {
     let bit = |place: usize| bytes.get(place / 8).is_some_and(|byte| byte & (0x80 >> (place % 8)) != 0);
     // The digits 62 and 63 differ, whose first five bits are set.

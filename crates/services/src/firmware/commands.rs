@@ -1,4 +1,4 @@
-//! What an operator does with the firmware library, in the words of `/api/v1`.
+//! An operator's commands on the firmware library, with the types of `/api/v1`.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use crate::firmware;
 use crate::listen::FileScheme;
 use crate::principal::Principal;
 
-/// Why a command on the library was not carried out.
+/// Why a command on the library failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FirmwareError {
     /// There is no such image.
     NoSuchFirmware(String),
-    /// A signature of so many bytes.
+    /// A signature with this wrong number of bytes.
     SignatureLength(usize),
-    /// The image is not taken.
+    /// The image was not added.
     NotAdded(AddError),
     /// An open update needs the image.
     InUse {
@@ -74,7 +74,7 @@ pub fn one(app: &App, digest: &str) -> Result<api::Firmware, FirmwareError> {
     Ok(described(app, &image(app, digest)?.row))
 }
 
-/// Takes an image into the library. The same bytes are one image, however often they come: it keeps its name and the signature that it has.
+/// Adds an image to the library. If the same bytes are added again, the image keeps its name and its signature.
 ///
 /// # Errors
 /// [`FirmwareError`]
@@ -90,7 +90,7 @@ pub async fn add(
     Ok(described(app, &row))
 }
 
-/// Puts a detached signature beside an image.
+/// Adds a detached signature to an image.
 ///
 /// # Errors
 /// [`FirmwareError`]

@@ -1,28 +1,28 @@
-//! Devices that are alike in all that is searched for.
+//! Cohorts: devices that are equal in all fields of a filter.
 //!
-//! A fleet has many devices and few kinds of them. Each kind is a cohort: it has a count, and its members in the order of their names. So a
-//! count is a sum over cohorts, and a page of those that fit a filter is merged from the cohorts that fit, however many devices there are.
+//! A fleet has many devices of few kinds. Each kind is a cohort, with a count and a list of its members ordered by name. So a count is a sum
+//! over cohorts, and a page of a filter is merged from the lists of the cohorts that match, however many devices there are.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use buoy_api::DeviceState;
 
-/// A cohort with fewer members always has a list of them.
+/// A cohort with fewer members always has a list.
 const ALWAYS_LISTED: usize = 1024;
 
-/// What the devices of a cohort have in common.
+/// The fields in which the devices of a cohort are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Kind {
     pub(super) state: DeviceState,
     pub(super) manufacturer: Option<Arc<str>>,
     pub(super) model: Option<Arc<str>>,
     pub(super) firmware: Option<Arc<str>>,
-    /// The ids of their objects, in ascending order; none of a device that is not registered.
+    /// The ids of their objects, in ascending order; empty for devices that are not registered.
     pub(super) objects: Arc<[u16]>,
 }
 
-/// Names a cohort while it has members.
+/// The id of a cohort; valid while it has members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CohortId(u32);
 
@@ -30,7 +30,7 @@ pub(super) struct CohortId(u32);
 struct Cohort {
     kind: Kind,
     count: usize,
-    /// Of a cohort that holds a large part of all devices there is none: whoever walks through all of them soon meets its members.
+    /// `None` if the cohort contains a large part of all devices: a walk through all devices finds its members quickly.
     names: Option<BTreeSet<Arc<str>>>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Cohorts {
 }
 
 impl Cohorts {
-    /// Of an id that [`Cohorts::join`] gave and that nobody has left since.
+    /// The kind of a cohort that has members.
     pub(super) fn kind(&self, CohortId(id): CohortId) -> &Kind {
         &self.slots[id as usize].kind
     }
@@ -66,7 +66,7 @@ impl Cohorts {
         CohortId(id)
     }
 
-    /// Whether the cohort lacks a list that it should have: it has become a small part of all.
+    /// Removes a member. Returns whether the cohort now needs a list, because it has become a small part of all devices.
     pub(super) fn leave(&mut self, name: &str, CohortId(id): CohortId) -> bool {
         self.total -= 1;
         let cohort = &mut self.slots[id as usize];
@@ -82,14 +82,14 @@ impl Cohorts {
         cohort.names.is_none() && cohort.count < (self.total / 4).max(ALWAYS_LISTED / 2)
     }
 
-    /// Those that lack a list that they should have.
+    /// The cohorts that need a list and have none.
     pub(super) fn unlisted(&self) -> Vec<CohortId> {
         let small =
             self.alive().filter(|(_, cohort)| cohort.names.is_none() && cohort.count <= self.total / 4);
         small.map(|(id, _)| id).collect()
     }
 
-    /// Gives a cohort the list that it lacked.
+    /// Gives a cohort its list.
     pub(super) fn list(&mut self, CohortId(id): CohortId, names: BTreeSet<Arc<str>>) {
         self.slots[id as usize].names = Some(names);
     }
@@ -100,7 +100,7 @@ impl Cohorts {
         all.map(|(place, cohort)| (CohortId(place as u32), cohort))
     }
 
-    /// Those whose kind is wanted.
+    /// The cohorts whose kind matches.
     pub(super) fn select(&self, is_wanted: impl Fn(&Kind) -> bool) -> Selection {
         let mut wanted = vec![false; self.slots.len()];
         let (mut count, mut cohorts, mut is_listed) = (0, 0, true);
@@ -122,7 +122,7 @@ impl Cohorts {
         wanted.filter_map(|(cohort, _)| cohort.names.as_ref())
     }
 
-    /// The kinds whose members fit, and how many those are.
+    /// The kinds of the selected cohorts and their numbers of members.
     pub(super) fn counts<'a>(&'a self, selection: &'a Selection) -> impl Iterator<Item = (&'a Kind, usize)> {
         let wanted = self.slots.iter().zip(&selection.wanted).filter(|(_, is_wanted)| **is_wanted);
         wanted.map(|(cohort, _)| (&cohort.kind, cohort.count))
@@ -145,13 +145,13 @@ impl Cohorts {
     }
 }
 
-/// Cohorts that fit a filter.
+/// The cohorts that match a filter.
 #[derive(Debug)]
 pub(super) struct Selection {
     wanted: Vec<bool>,
-    /// Their members.
+    /// The number of their members.
     pub(super) count: usize,
-    /// How many cohorts.
+    /// The number of cohorts.
     pub(super) cohorts: usize,
     /// Whether each of them has a list.
     pub(super) is_listed: bool,

@@ -1,4 +1,4 @@
-//! All devices that are known, in the order of their names, with what they are searched by.
+//! The data of the inventory: all devices ordered by name, with their cohorts.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -11,14 +11,14 @@ use buoy_store::{DeviceDescription, DeviceRow};
 
 use super::cohorts::{CohortId, Cohorts, Kind};
 
-/// Lists of cohorts that are merged for a page. Where more fit, most devices do, and a walk through all of them is short.
+/// The most lists of cohorts that are merged for a page. If more cohorts match, most devices do, and a walk through all devices is short.
 const MOST_MERGED: usize = 256;
-/// Bytes of what a device says of itself that are kept of each resource.
+/// The most bytes that are stored of each resource of a device's description.
 const LONGEST_TEXT: usize = 255;
-/// Devices that are not registered and have never proved their name, of which a record is kept. Anybody may claim to be a device.
+/// The most records of devices that are not registered and have never authenticated, since anybody can register under any name.
 const MOST_STRANGERS: usize = 10_000;
 
-/// A device that is registered.
+/// A registered device.
 #[derive(Debug)]
 pub(crate) struct Seed {
     pub(crate) name: Arc<str>,
@@ -43,29 +43,29 @@ impl Seed {
     }
 }
 
-/// What is known of one device.
+/// The data of one device.
 #[derive(Debug)]
 struct Known {
     details: Option<Box<Details>>,
     cohort: CohortId,
     /// Seconds since the epoch.
     first_contact: u32,
-    /// While it is registered, the low half of its registration's key; then when it was last heard, in seconds since the epoch.
+    /// While it is registered, the low half of its registration's key; afterwards its last contact, in seconds since the epoch.
     registration_or_last_contact: u32,
     flags: u8,
 }
 
-/// Its row in the store is not what is here.
+/// Its row in the store is outdated.
 const UNSAVED: u8 = 1;
-/// There is a row in the store.
+/// It has a row in the store.
 const HAS_ROW: u8 = 2;
-/// It has proved its name.
+/// It has authenticated.
 const PROVED: u8 = 4;
-/// It shall be asked what it is.
+/// Its description has to be read.
 const WANTED: u8 = 8;
 
 impl Known {
-    /// A device of which nothing else is known.
+    /// A device without further data.
     fn of_seed(seed: Seed, cohorts: &mut Cohorts) -> Self {
         let Seed { name, registration, registered_at, proved, asleep, objects } = seed;
         Self {
@@ -82,31 +82,31 @@ impl Known {
     }
 }
 
-/// What a device says of itself and is not searched by.
+/// Fields of a device's description that are not in a filter.
 #[derive(Clone, Debug, Default)]
 struct Details {
     serial: Option<Box<str>>,
     hardware: Option<Box<str>>,
     software: Option<Box<str>>,
     read_at: Option<u64>,
-    /// Before which it is not asked again.
+    /// It is not queried again before this time.
     ask_after: u64,
 }
 
-/// Which devices.
+/// A filter of devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceFilter {
-    /// Whose name begins so.
+    /// The beginning of the name.
     pub prefix: Option<String>,
-    /// In one of these states, if there are any.
+    /// One of these states; any state if empty.
     pub states: Vec<DeviceState>,
-    /// That say that they are by this manufacturer.
+    /// The manufacturer.
     pub manufacturer: Option<String>,
-    /// That say that they are of this model.
+    /// The model.
     pub model: Option<String>,
-    /// That say that they run this firmware.
+    /// The firmware version.
     pub firmware: Option<String>,
-    /// That are registered with this object.
+    /// An object of the registration.
     pub object: Option<u16>,
 }
 
@@ -127,35 +127,35 @@ impl DeviceFilter {
     }
 }
 
-/// By what devices are counted.
+/// The field by which devices are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountBy {
-    /// Whether they can be spoken to.
+    /// The state.
     State,
-    /// Who made them.
+    /// The manufacturer.
     Manufacturer,
-    /// What they are.
+    /// The model.
     Model,
-    /// What they run.
+    /// The firmware version.
     Firmware,
-    /// What they have; a device counts for each of its objects.
+    /// The objects; a device counts for each of its objects.
     Object,
 }
 
-/// A device, as the inventory knows it.
+/// The record of a device in the inventory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceRecord {
     /// The endpoint name.
     pub endpoint: Arc<str>,
-    /// Whether it can be spoken to.
+    /// Its state.
     pub state: DeviceState,
     /// Milliseconds since the epoch.
     pub first_contact: u64,
-    /// Milliseconds since the epoch; while it is registered, its registration knows better.
+    /// Milliseconds since the epoch; while it is registered, the value in its registration is newer.
     pub last_contact: u64,
-    /// Whether it has ever proved its name.
+    /// Whether it has ever authenticated.
     pub proved: bool,
-    /// What it says of itself.
+    /// Its description.
     pub description: DeviceDescription,
 }
 
@@ -163,18 +163,18 @@ pub struct DeviceRecord {
 pub(crate) struct Model {
     devices: BTreeMap<Arc<str>, Known>,
     cohorts: Cohorts,
-    /// How many have a row to be saved.
+    /// The number of devices whose row has to be saved.
     unsaved: usize,
-    /// How many are to be asked what they are.
+    /// The number of devices whose description has to be read.
     wanted: usize,
-    /// Those that are not registered and never proved their name, with when they were last heard, in seconds since the epoch.
+    /// The devices that are not registered and have never authenticated, with their last contact in seconds since the epoch.
     strangers: BTreeSet<(u32, Arc<str>)>,
-    /// Those that have left and whose row is to be saved: nothing else knows of it.
+    /// The devices that have left and whose row has to be saved, which is the only record of them.
     left: VecDeque<Arc<str>>,
 }
 
 impl Model {
-    /// The devices of the store, by their names, and those that are registered.
+    /// The devices in the rows of the store, ordered by name, and the registered ones.
     pub(crate) fn start(rows: Vec<DeviceRow>, mut seeds: Vec<Seed>) -> Self {
         seeds.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let mut model = Self::default();
@@ -244,7 +244,7 @@ impl Model {
         (name, known)
     }
 
-    /// A device has registered, or has told what it has.
+    /// Handles a Register, or an Update with an object list.
     pub(crate) fn present(&mut self, seed: Seed) {
         let known = match self.devices.entry(seed.name.clone()) {
             Entry::Occupied(known) => known.into_mut(),
@@ -261,7 +261,7 @@ impl Model {
             self.strangers.remove(&(known.registration_or_last_contact, name.clone()));
         }
         known.registration_or_last_contact = tag(registration);
-        // Most that register again are as they were.
+        // Most devices that register again have not changed.
         let is_same = kind.state == awake_or(asleep) && kind.objects == objects;
         if proved && !known.is(PROVED) {
             self.set(&name, PROVED | UNSAVED, true);
@@ -271,8 +271,8 @@ impl Model {
         }
     }
 
-    /// A registration has ended; the device may have another one by now. Of those that anybody may claim to be, the one that was not heard
-    /// for the longest time is forgotten where there are too many: its name, if a row of it is to be removed.
+    /// Handles the end of a registration; the device may have another one already. If there are too many devices that have never authenticated,
+    /// the one with the oldest contact is removed. Returns its name if its row has to be removed, too.
     pub(crate) fn left(
         &mut self,
         name: &Arc<str>,
@@ -304,16 +304,16 @@ impl Model {
         has_row.then(|| oldest.to_string())
     }
 
-    /// A device that sleeps now and then is awake, or not.
+    /// Records that a device in queue mode is awake, or asleep.
     pub(crate) fn sleeps(&mut self, name: &str, is_asleep: bool) {
         self.change_kind(name, |was| match was.state {
-            // Its registration has ended meanwhile.
+            // The registration ended meanwhile.
             DeviceState::Offline => was,
             _ => Kind { state: awake_or(is_asleep), ..was },
         });
     }
 
-    /// A device has said something of itself: a resource of object 3.
+    /// Records a resource of a device's object 3.
     pub(crate) fn described(&mut self, name: &str, resource: u16, text: &str) {
         let Some(known) = self.devices.get_mut(name) else { return };
         let mut text = text.trim_end_matches('\0');
@@ -351,7 +351,7 @@ impl Model {
         }
     }
 
-    /// A device has answered what it is.
+    /// Records that a device's description was read.
     pub(crate) fn was_read(&mut self, name: &str, at: u64) {
         let Some(known) = self.devices.get_mut(name) else { return };
         known.details.get_or_insert_default().read_at = Some(at);
@@ -359,19 +359,19 @@ impl Model {
         self.set(name, WANTED, false);
     }
 
-    /// A device is to be asked what it is.
+    /// Records that a device's description has to be read.
     pub(crate) fn want(&mut self, name: &str) {
         self.set(name, WANTED, true);
     }
 
-    /// A device did not answer what it is.
+    /// Records that a device did not answer, and when it may be queried again.
     pub(crate) fn ask_after(&mut self, name: &str, time: u64) {
         if let Some(known) = self.devices.get_mut(name) {
             known.details.get_or_insert_default().ask_after = time;
         }
     }
 
-    /// Whether a device is to be asked what it is, and can be.
+    /// Whether a device's description has to be read, and the device can be reached.
     pub(crate) fn can_be_asked(&self, name: &str, now: u64) -> bool {
         self.devices.get(name).is_some_and(|known| self.is_to_be_asked(known, now))
     }
@@ -385,27 +385,28 @@ impl Model {
             && known.details.as_ref().is_none_or(|details| details.ask_after <= now)
     }
 
-    /// Whether a device has ever proved its name.
+    /// Whether a device has ever authenticated.
     pub(crate) fn is_proved(&self, name: &str) -> bool {
         self.devices.get(name).is_some_and(|known| known.is(PROVED))
     }
 
-    /// When a device last answered what it is.
+    /// When a device's description was last read.
     pub(crate) fn read_at(&self, name: &str) -> Option<u64> {
         self.devices.get(name)?.details.as_ref()?.read_at
     }
 
-    /// Whether any device is to be asked what it is.
+    /// Whether the description of any device has to be read.
     pub(crate) fn is_any_wanted(&self) -> bool {
         self.wanted > 0
     }
 
-    /// Whether any device has a row to be saved.
+    /// Whether the row of any device has to be saved.
     pub(crate) fn is_any_unsaved(&self) -> bool {
         self.unsaved > 0
     }
 
-    /// Goes on from a name, looks at `steps` devices, and takes up to `most` that are to be asked. The name to go on from; none at the end.
+    /// Looks at up to `steps` devices after a name and returns up to `most` of which the description has to be read, with the name from
+    /// which to continue; `None` at the end.
     pub(crate) fn to_be_asked(
         &self,
         from: Option<Arc<str>>,
@@ -416,7 +417,7 @@ impl Model {
         self.sweep(from, steps, most, |known| self.is_to_be_asked(known, now))
     }
 
-    /// As [`Model::to_be_asked`], those whose row is to be saved; they count as saved from now on.
+    /// The same for devices whose row has to be saved; they count as saved from now on.
     pub(crate) fn take_unsaved(
         &mut self,
         from: Option<Arc<str>>,
@@ -427,7 +428,7 @@ impl Model {
         (names.iter().filter_map(|name| self.take_row(name)).collect(), next)
     }
 
-    /// Up to so many rows of devices that have said what they are; they count as saved from now on.
+    /// Up to `most` unsaved rows of devices that have a description; they count as saved from now on.
     pub(crate) fn take_described(&mut self, most: usize) -> Vec<DeviceRow> {
         let is_wanted = |known: &Known| known.is(UNSAVED) && known.details.is_some();
         let (names, _) = self.sweep(None, usize::MAX, most, is_wanted);
@@ -441,12 +442,12 @@ impl Model {
         Some(row)
     }
 
-    /// Up to so many rows of devices that have left; they count as saved from now on.
+    /// Up to `most` unsaved rows of devices that have left; they count as saved from now on.
     pub(crate) fn take_left(&mut self, most: usize) -> Vec<DeviceRow> {
         let mut rows = Vec::new();
         while rows.len() < most {
             let Some(name) = self.left.pop_front() else { break };
-            // It may have come back, or be saved already.
+            // It may have registered again, or be saved already.
             if self.devices.get(&name).is_some_and(|known| known.is(UNSAVED)) {
                 rows.extend(self.take_row(&name));
             }
@@ -476,7 +477,7 @@ impl Model {
         (found, None)
     }
 
-    /// Forgets a device.
+    /// Removes a device.
     pub(crate) fn forget(&mut self, name: &str) {
         let Some((name, known)) = self.devices.remove_entry(name) else { return };
         if self.cohorts.kind(known.cohort).state == DeviceState::Offline {
@@ -528,7 +529,7 @@ impl Model {
         Some(DeviceRow { endpoint: endpoint.to_string(), first_contact, last_contact, proved, description })
     }
 
-    /// So many devices behind a name that fit, in the order of their names, and whether there are more.
+    /// Devices after a name that match, ordered by name, and whether there are more.
     pub(crate) fn page(
         &self,
         filter: &DeviceFilter,
@@ -563,7 +564,7 @@ impl Model {
         (names.iter().filter_map(|name| self.record(name)).collect(), has_more)
     }
 
-    /// How many devices fit, by what they are counted by; the most frequent first.
+    /// The number of matching devices for each value, the most frequent first.
     pub(crate) fn counts(&self, filter: &DeviceFilter, by: CountBy) -> Vec<(Option<String>, usize)> {
         let selection = self.cohorts.select(|kind| filter.fits(kind));
         let mut counts = BTreeMap::<Option<String>, usize>::new();
@@ -631,7 +632,7 @@ impl Model {
     }
 }
 
-/// The state of a device that is registered.
+/// The state of a registered device.
 pub(crate) fn awake_or(is_asleep: bool) -> DeviceState {
     if is_asleep { DeviceState::Asleep } else { DeviceState::Online }
 }
@@ -644,12 +645,12 @@ fn offline() -> Kind {
     Kind { state: DeviceState::Offline, ..present(false, Arc::from([])) }
 }
 
-/// Tells the registrations of one device apart.
+/// Distinguishes the registrations of one device.
 fn tag(RegistrationKey(key): RegistrationKey) -> u32 {
     key as u32 ^ (key >> 32) as u32
 }
 
-/// Whole seconds of milliseconds.
+/// Converts milliseconds to whole seconds.
 fn seconds(millis: u64) -> u32 {
     u32::try_from(millis / 1000).unwrap_or(u32::MAX)
 }

@@ -1,8 +1,8 @@
-//! Asks devices what they are, politely.
+//! The survey: reads the descriptions of devices at a limited rate.
 //!
-//! Manufacturer, model, serial number and versions (object 3) are read when a device first registers and when it comes back from an update,
-//! so that they are there without anyone asking. Devices are asked a few a second, each once; one that sleeps is asked when it wakes; one
-//! that does not answer is left alone for an hour.
+//! Manufacturer, model, serial number and versions (object 3) are read when a device first registers and when it registers after an update.
+//! Only a few devices are queried each second. A sleeping device is queried when it wakes. A device that does not answer is not queried
+//! again for an hour.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use tokio::sync::oneshot;
 use super::model::Model;
 use crate::hub::Progress;
 
-/// Devices that are asked in a second.
+/// Devices that are queried in a second.
 const A_SECOND: u64 = 20;
-/// Devices that are asked and have not answered yet.
+/// The most devices that have not answered yet.
 const MOST_ASKED: usize = 64;
-/// Devices that wait for their turn. Of others the model knows.
+/// The most devices that wait here. The others are marked in the model.
 const MOST_WAITING: usize = 4096;
-/// After this time one that registers again is asked again; milliseconds.
+/// After this time a device that registers again is queried again; milliseconds.
 const GOOD_FOR: u64 = 24 * 60 * 60 * 1000;
-/// Devices that are looked at in search of one to ask.
+/// Devices that are checked in a search for devices to query.
 const STEPS: usize = 20_000;
 
 #[derive(Debug, Default)]
@@ -29,11 +29,11 @@ pub(super) struct Survey {
     waiting: VecDeque<Arc<str>>,
     is_waiting: HashSet<Arc<str>>,
     asked: HashMap<Arc<str>, Asked>,
-    /// Of those that wait, how many never proved their name: they have half of the places, since anybody may claim to be a device.
+    /// The number of waiting devices that have never authenticated. They get half of the places, since anybody can register under any name.
     strangers: usize,
-    /// Where the search for further ones goes on.
+    /// Where the search for further devices continues.
     cursor: Option<Arc<str>>,
-    /// Thousandths of a question that may be asked: grows with the time.
+    /// Thousandths of a query that may be sent; grows with time.
     credit: u64,
     credited_at: Option<u64>,
 }
@@ -45,7 +45,7 @@ struct Asked {
 }
 
 impl Survey {
-    /// A device has registered.
+    /// Handles a Register.
     pub(super) fn registered(&mut self, model: &mut Model, name: &Arc<str>, now: u64) {
         if model.read_at(name).is_some_and(|at| now >= at.saturating_add(GOOD_FOR)) {
             model.want(name);
@@ -53,14 +53,14 @@ impl Survey {
         self.can_be_reached(model, name, now);
     }
 
-    /// A device has been updated: what it said of itself holds no longer.
+    /// Handles the end of an update: the device's description is outdated.
     pub(super) fn updated(&mut self, model: &mut Model, name: &Arc<str>, now: u64) {
         model.want(name);
         model.ask_after(name, 0);
         self.can_be_reached(model, name, now);
     }
 
-    /// A device can be spoken to.
+    /// Handles a device that can be reached.
     pub(super) fn can_be_reached(&mut self, model: &Model, name: &Arc<str>, now: u64) {
         let has_place =
             self.waiting.len() < MOST_WAITING && (model.is_proved(name) || self.strangers < MOST_WAITING / 2);
@@ -74,7 +74,7 @@ impl Survey {
         }
     }
 
-    /// What devices have answered since; none of those that did not.
+    /// The answers that have arrived; `None` for devices that did not answer.
     pub(super) fn answers(&mut self) -> Vec<(Arc<str>, Option<Outcome>)> {
         let mut answers = Vec::new();
         self.asked.retain(|name, asked| {
@@ -89,7 +89,7 @@ impl Survey {
         answers
     }
 
-    /// The devices to ask now.
+    /// The devices to query now.
     pub(super) fn due(&mut self, model: &Model, now: u64) -> Vec<Arc<str>> {
         let passed = now.saturating_sub(self.credited_at.unwrap_or(now));
         self.credited_at = Some(now);
@@ -122,13 +122,13 @@ impl Survey {
         due
     }
 
-    /// A device has been asked.
+    /// Records that a device was queried.
     pub(super) fn asked(&mut self, model: &Model, name: Arc<str>, end: oneshot::Receiver<Progress>) {
         let is_stranger = !model.is_proved(&name);
         self.asked.insert(name, Asked { end, is_stranger });
     }
 
-    /// Whether a device may have to be asked soon.
+    /// Whether a device may have to be queried soon.
     pub(super) fn is_busy(&self, model: &Model) -> bool {
         !self.waiting.is_empty() || model.is_any_wanted()
     }

@@ -19,17 +19,17 @@ use crate::app::App;
 use crate::journal::Saving;
 use crate::values::DeviceModels;
 
-/// How often it looks for what is to be saved or asked.
+/// How often it looks for rows to save and devices to query.
 const TICK: Duration = Duration::from_millis(500);
-/// Rows of devices that have left, which nothing else knows of, that are saved at a time,
+/// Rows of devices that have left, of which there is no other record, that are saved at a time,
 const LEFT_AT_ONCE: usize = 1000;
-/// rows of others,
+/// rows of other devices,
 const SAVED_AT_ONCE: usize = 100;
-/// and devices that are looked at to find them.
+/// and devices that are checked to find those.
 const STEPS: usize = 20_000;
-/// How long a device is given to say what it is.
+/// How long to wait for a device's description.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long one that did not answer is left alone; milliseconds.
+/// How long a device that did not answer is not queried again; milliseconds.
 const LEFT_ALONE: u64 = 60 * 60 * 1000;
 /// The instance of object 3.
 const DEVICE: Path = Path::instance(3, 0);
@@ -63,13 +63,13 @@ fn rows(app: &App) -> Result<Vec<DeviceRow>, StoreError> {
 struct Thread {
     app: Arc<App>,
     model: Model,
-    /// None where devices are not asked.
+    /// `None` if the survey is off.
     survey: Option<Survey>,
-    /// Up to where rows were looked at.
+    /// Where the search for unsaved rows continues.
     cursor: Option<Arc<str>>,
-    /// The list that was looked at last.
+    /// The list that was used last.
     last_list: Option<(Weak<ObjectList>, Arc<[u16]>)>,
-    /// Ends when the rows that are being saved are durable.
+    /// The commit of the rows that are being saved.
     saving: Option<Saving>,
 }
 
@@ -84,7 +84,7 @@ impl Thread {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return self.save_at_stop(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            // However many messages there are.
+            // Also while there are always more messages.
             if Instant::now() >= next {
                 next = Instant::now() + TICK;
                 self.save_slice();
@@ -113,7 +113,7 @@ impl Thread {
     }
 
     fn present(&mut self, presence: Presence) {
-        // Of a list that is gone already a later event tells.
+        // If the list is gone already, a later event has the newer one.
         let Some(objects) = self.object_ids(presence.objects.as_ref()) else { return };
         let Presence { name, registration, registered_at, is_proved, is_asleep, is_new, objects: _ } =
             presence;
@@ -130,7 +130,7 @@ impl Thread {
         }
     }
 
-    /// Most devices of a fleet have the same list as the one before.
+    /// The object ids of a list. Most devices of a fleet have the same list as the device before.
     fn object_ids(&mut self, list: Option<&Weak<ObjectList>>) -> Option<Arc<[u16]>> {
         let is_known = |(last, _): &(Weak<ObjectList>, _)| list.is_none_or(|list| last.ptr_eq(list));
         if !self.last_list.as_ref().is_some_and(is_known) {
@@ -139,7 +139,7 @@ impl Thread {
         self.last_list.as_ref().map(|(_, ids)| ids.clone())
     }
 
-    /// What a device said of itself before its update holds no longer.
+    /// Handles the end of an update: the device's description is outdated.
     fn updated(&mut self, name: &Arc<str>, version: &str) {
         self.model.described(name, FIRMWARE_VERSION, version);
         if let Some(survey) = &mut self.survey {
@@ -147,7 +147,7 @@ impl Thread {
         }
     }
 
-    /// Takes what devices have answered.
+    /// Handles the answers of devices.
     fn take_answers(&mut self) {
         let Some(survey) = &mut self.survey else { return };
         let now = self.app.now();
@@ -189,7 +189,7 @@ impl Thread {
         }
     }
 
-    /// Devices that have left, and what devices have said, are saved; that others are registered is found again at the next start.
+    /// Saves devices that have left and descriptions. Registered devices are restored from their registrations at the next start.
     fn save_at_stop(&mut self) {
         loop {
             let mut rows = self.model.take_left(LEFT_AT_ONCE);
@@ -208,7 +208,7 @@ impl Thread {
     }
 }
 
-/// Takes what a device says of itself. Whether it could be read.
+/// Records a device's description. Returns whether it could be decoded.
 fn read(app: &App, model: &mut Model, name: &str, content: &Outcome) -> bool {
     let format = content.format.unwrap_or(ContentFormat::TLV);
     let Ok(entries) = DeviceModels::of_any(&app.models).decode(format, DEVICE, &content.payload) else {

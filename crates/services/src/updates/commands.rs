@@ -1,4 +1,4 @@
-//! What an operator does with firmware updates, in the words of `/api/v1`.
+//! An operator's commands on firmware updates, with the types of `/api/v1`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::journal::NotSaved;
 use crate::listen::FileScheme;
 use crate::principal::Principal;
 
-/// Why a command on updates was not carried out.
+/// Why a command on updates failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum UpdateError {
@@ -22,9 +22,9 @@ pub enum UpdateError {
     NoSuchFirmware(String),
     /// No device of this name is registered.
     NoSuchDevice(String),
-    /// The image says no version, and none was named.
+    /// The image contains no version, and the request has none.
     NoVersion,
-    /// The server can't hand out images in this way.
+    /// The server can't deliver images in this way.
     NoDelivery(api::Delivery),
     /// Another update of the device is open.
     IsOpen {
@@ -33,9 +33,9 @@ pub enum UpdateError {
         /// The other update.
         id: u64,
     },
-    /// There is no update of this id.
+    /// There is no update with this id.
     NoSuchUpdate(u64),
-    /// No update of this id is open.
+    /// No update with this id is open.
     NotOpen(u64),
     /// It could not be saved.
     NotSaved(NotSaved),
@@ -83,7 +83,7 @@ impl From<StoreError> for UpdateError {
     }
 }
 
-/// Starts the update of a device: it is done when the device itself reports the new version after its reboot.
+/// Starts the update of a device. It has succeeded when the device reports the new version after its reboot.
 ///
 /// # Errors
 /// [`UpdateError`]
@@ -130,7 +130,7 @@ pub async fn start(
     }
 }
 
-/// The updates, of one device or all, the newest first, below the id `after`.
+/// The updates of one device or all, with an id less than `after`, the newest first.
 ///
 /// # Errors
 /// [`UpdateError::Store`]
@@ -147,7 +147,7 @@ pub async fn list(
     Ok(api::Page { items, next })
 }
 
-/// One update, with how much of its image the device has.
+/// One update, with the progress of its download.
 ///
 /// # Errors
 /// [`UpdateError`]
@@ -169,7 +169,7 @@ pub async fn cancel(app: &Arc<App>, principal: &Principal, id: u64) -> Result<ap
     cancelled.as_ref().map(described).ok_or(UpdateError::NotOpen(id))
 }
 
-/// An update as the interface shows it.
+/// An update in the form of the interface.
 #[must_use]
 pub fn described(update: &Update) -> api::Update {
     let history = update.history().iter();
