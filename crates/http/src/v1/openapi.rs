@@ -17,6 +17,8 @@ use super::{audit, bootstrap, credentials, devices, events, firmware, operations
         openapi,
         devices::list,
         devices::one,
+        devices::forget,
+        devices::counts,
         devices::observations,
         devices::series,
         devices::samples,
@@ -68,6 +70,27 @@ pub(super) async fn openapi() -> Json<utoipa::openapi::OpenApi> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
+    /// Each handler that a route of `v1.rs` names is described, under the path of the route.
+    #[test]
+    fn every_route_is_described() {
+        let document: Value = serde_json::from_str(&super::document()).unwrap();
+        let mut described = 0;
+        for line in include_str!("../v1.rs").lines() {
+            let Some((_, rest)) = line.split_once(".route(\"") else { continue };
+            let (path, methods) = rest.split_once("\", ").unwrap();
+            let path = path.replace("{*", "{");
+            for method in ["get", "post", "put", "delete"] {
+                if methods.split('.').any(|call| call.starts_with(&format!("{method}("))) {
+                    assert!(document["paths"][&path][method].is_object(), "{method} {path} is not described");
+                    described += 1;
+                }
+            }
+        }
+        assert!(described > 30, "{described} routes were found");
+    }
+
     #[test]
     fn the_description_that_is_checked_in_is_that_of_the_code() {
         let checked_in = include_str!("../../../api/openapi.json");
