@@ -30,6 +30,47 @@ pub(crate) struct Observation {
     pub(crate) standing: Standing,
 }
 
+/// The observations of a device. Most devices have none, which takes one word.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Observations(
+    #[expect(clippy::box_collection, reason = "a vector is three words")] Option<Box<Vec<Observation>>>,
+);
+
+impl Observations {
+    pub(crate) fn push(&mut self, observation: Observation) {
+        self.0.get_or_insert_default().push(observation);
+    }
+
+    /// Removes those for which the function says no.
+    pub(crate) fn retain(&mut self, stays: impl FnMut(&Observation) -> bool) {
+        if let Some(all) = &mut self.0 {
+            all.retain(stays);
+            self.0.take_if(|all| all.is_empty());
+        }
+    }
+}
+
+impl std::ops::Deref for Observations {
+    type Target = [Observation];
+
+    fn deref(&self) -> &[Observation] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+}
+
+impl std::ops::DerefMut for Observations {
+    fn deref_mut(&mut self) -> &mut [Observation] {
+        self.0.as_deref_mut().map_or(&mut [], Vec::as_mut_slice)
+    }
+}
+
+impl FromIterator<Observation> for Observations {
+    fn from_iter<T: IntoIterator<Item = Observation>>(all: T) -> Self {
+        let all: Vec<_> = all.into_iter().collect();
+        Self((!all.is_empty()).then(|| Box::new(all)))
+    }
+}
+
 /// Whether the device knows of an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Standing {

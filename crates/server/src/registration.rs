@@ -9,7 +9,7 @@ use buoy_coap::time::{Calendar, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::objects::ObjectList;
-use crate::observation::{Observation, ObservationRecord, Standing};
+use crate::observation::{Observation, ObservationRecord, Observations, Standing};
 use crate::peer::{Peer, SessionId};
 use crate::wheel::Slot;
 
@@ -72,9 +72,6 @@ pub(crate) struct Registration {
     pub(crate) peer: Peer,
     pub(crate) registered_at: Instant,
     pub(crate) last_contact: Instant,
-    /// When it was loaded from the store. The time of last contact in the store may be too old: the server may have received
-    /// something from the device until it ended.
-    pub(crate) restored_at: Instant,
     /// Seconds; 0 is for ever.
     pub(crate) lifetime: u32,
     pub(crate) message_ids: MessageIds,
@@ -97,7 +94,7 @@ pub(crate) struct Registration {
     pub(crate) objects: Arc<ObjectList>,
     /// Binding and further attributes as the device sent them; shared likewise.
     pub(crate) attributes: Arc<Attributes>,
-    pub(crate) observations: Vec<Observation>,
+    pub(crate) observations: Observations,
 }
 
 /// Whether a device's address is verified. In plain CoAP anybody can send a datagram with a forged source address.
@@ -201,17 +198,18 @@ impl Registration {
     }
 
     /// The observations to resume after the device has registered again, since a new registration ends them all (section 6.4).
-    pub(crate) fn observations_of_next_life(&self) -> Vec<Observation> {
+    pub(crate) fn observations_of_next_life(&self) -> Observations {
         let mut observations = self.observations.clone();
         observations.iter_mut().for_each(|observation| observation.standing = Standing::ToResume);
         observations
     }
 
     /// When it expires if the device sends nothing; [`Instant::NEVER`] with a lifetime of 0 (Server object 1.2, resource 1). If its address
-    /// is not verified, its lifetime is at most `unproved`.
-    pub(crate) fn expires_at(&self, unproved: Duration) -> Instant {
+    /// is not verified, its lifetime is at most `unproved`. It starts again at `restored_at`, when the shard loaded its registrations: their times
+    /// of last contact in the store may be too old, since the server may have heard a device until it ended.
+    pub(crate) fn expires_at(&self, unproved: Duration, restored_at: Instant) -> Instant {
         let lifetime = if self.proof.is_proved() { self.lifetime() } else { self.lifetime().min(unproved) };
-        self.last_contact.max(self.restored_at) + lifetime
+        self.last_contact.max(restored_at) + lifetime
     }
 
     fn lifetime(&self) -> Duration {

@@ -53,6 +53,8 @@ pub struct Shard<D> {
     /// For peers that are not registered.
     message_ids: MessageIds,
     registrations: Registrations,
+    /// When they were loaded from the store.
+    restored_at: Instant,
     /// How many of them have an address that is not verified.
     unproved: usize,
     /// Where [`Shard::save_last_contacts`] continues.
@@ -278,6 +280,7 @@ impl<D: Directory> Shard<D> {
             message_ids: MessageIds::random(&mut rng),
             rng,
             registrations: Registrations::default(),
+            restored_at: Instant::ZERO,
             unproved: 0,
             swept: Index(0),
             next_counter: 1,

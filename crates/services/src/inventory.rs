@@ -6,6 +6,7 @@
 
 mod cohorts;
 mod model;
+mod names;
 mod survey;
 pub(crate) mod thread;
 

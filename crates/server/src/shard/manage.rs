@@ -125,10 +125,10 @@ impl<D: Directory> Shard<D> {
     pub fn forget_observation(&mut self, id: ObservationId, outbox: &mut Outbox) -> Option<ObservationView> {
         let index = self.observations.remove(&id)?;
         let registration = self.registrations.get_mut(index)?;
-        let position = registration.observations.iter().position(|observation| observation.id == id)?;
-        let observation = registration.observations.remove(position);
+        let observation = registration.observations.iter().find(|observation| observation.id == id)?.view();
+        registration.observations.retain(|observation| observation.id != id);
         self.save(index, outbox);
-        Some(observation.view())
+        Some(observation)
     }
 
     fn is_awake(&self, endpoint: &str) -> bool {

@@ -42,6 +42,7 @@ impl<D: Directory> Shard<D> {
         outbox: &mut Outbox,
     ) -> Option<Arc<str>> {
         let (reach, record) = RegistrationRecord::parse(record)?;
+        self.restored_at = now;
         let mut registration = self.revive(now, key, reach, record)?;
         self.next_counter = self.next_counter.max(key.counter() + 1);
         let endpoint = registration.endpoint.clone();
@@ -116,7 +117,6 @@ impl<D: Directory> Shard<D> {
             registered_at: self.calendar.instant_of(record.registered_at).min(now),
             // If the clock was wrong when it was saved, the registration must not stay for years.
             last_contact: self.calendar.instant_of(record.last_contact).min(now),
-            restored_at: now,
             lifetime: record.lifetime,
             message_ids: MessageIds::random(&mut self.rng),
             version: record.version,
@@ -394,7 +394,6 @@ impl<D: Directory> Shard<D> {
             peer,
             registered_at: now,
             last_contact: now,
-            restored_at: Instant::ZERO,
             lifetime: register.lifetime.unwrap_or(self.config.default_lifetime),
             message_ids: match &old {
                 Some(old) => old.message_ids,
@@ -411,7 +410,7 @@ impl<D: Directory> Shard<D> {
             nap_slot: Slot::NONE,
             objects,
             attributes,
-            observations: old.as_ref().map_or_else(Vec::new, Registration::observations_of_next_life),
+            observations: old.as_ref().map(Registration::observations_of_next_life).unwrap_or_default(),
         };
         let location = registration.location();
         let tokens: Vec<_> = registration.observations.iter().map(|observation| observation.id).collect();
@@ -587,7 +586,7 @@ impl<D: Directory> Shard<D> {
         self.unproved -= usize::from(!registration.proof.is_proved());
         self.expiries.cancel(&mut registration.expiry_slot, index.0);
         self.naps.cancel(&mut registration.nap_slot, index.0);
-        for observation in &registration.observations {
+        for observation in &*registration.observations {
             self.observations.remove(&observation.id);
         }
         self.objects.release(&registration.objects);
@@ -668,7 +667,8 @@ impl<D: Directory> Shard<D> {
     /// Schedules the next check of a registration's expiry; none if it never expires.
     pub(super) fn reschedule_expiry(&mut self, index: Index) {
         if let Some(registration) = self.registrations.get_mut(index) {
-            let at = registration.expires_at(self.config.unproved_lifetime) + self.config.grace;
+            let at =
+                registration.expires_at(self.config.unproved_lifetime, self.restored_at) + self.config.grace;
             self.expiries.schedule(&mut registration.expiry_slot, at, index.0);
         }
     }
@@ -677,7 +677,9 @@ impl<D: Directory> Shard<D> {
         while let Some(index) = self.expiries.due(now).map(Index) {
             let Some(registration) = self.registrations.get_mut(index) else { continue };
             registration.expiry_slot = Slot::NONE;
-            if registration.expires_at(self.config.unproved_lifetime) + self.config.grace > now {
+            if registration.expires_at(self.config.unproved_lifetime, self.restored_at) + self.config.grace
+                > now
+            {
                 self.reschedule_expiry(index);
             } else if let Some(registration) = self.unregister(now, index, outbox) {
                 self.counters.expired += 1;

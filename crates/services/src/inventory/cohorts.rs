@@ -3,10 +3,12 @@
 //! A fleet has many devices of few kinds. Each kind is a cohort, with a count and a list of its members ordered by name. So a count is a sum
 //! over cohorts, and a page of a filter is merged from the lists of the cohorts that match, however many devices there are.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use buoy_api::DeviceState;
+
+use super::names::{DeviceId, Names, Order};
 
 /// A cohort with fewer members always has a list.
 const ALWAYS_LISTED: usize = 1024;
@@ -31,7 +33,7 @@ struct Cohort {
     kind: Kind,
     count: usize,
     /// `None` if the cohort contains a large part of all devices: a walk through all devices finds its members quickly.
-    names: Option<BTreeSet<Arc<str>>>,
+    members: Option<Order>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +50,7 @@ impl Cohorts {
         &self.slots[id as usize].kind
     }
 
-    pub(super) fn join(&mut self, name: &Arc<str>, kind: Kind) -> CohortId {
+    pub(super) fn join(&mut self, names: &Names, device: DeviceId, kind: Kind) -> CohortId {
         self.total += 1;
         let id = match self.by_kind.get(&kind) {
             Some(id) => *id,
@@ -57,41 +59,41 @@ impl Cohorts {
         let total = self.total;
         let cohort = &mut self.slots[id as usize];
         cohort.count += 1;
-        if let Some(names) = &mut cohort.names {
-            names.insert(name.clone());
+        if let Some(members) = &mut cohort.members {
+            names.insert_into(members, device);
             if cohort.count > ALWAYS_LISTED && cohort.count > total / 2 {
-                cohort.names = None;
+                cohort.members = None;
             }
         }
         CohortId(id)
     }
 
     /// Removes a member. Returns whether the cohort now needs a list, because it has become a small part of all devices.
-    pub(super) fn leave(&mut self, name: &str, CohortId(id): CohortId) -> bool {
+    pub(super) fn leave(&mut self, names: &Names, device: DeviceId, CohortId(id): CohortId) -> bool {
         self.total -= 1;
         let cohort = &mut self.slots[id as usize];
         cohort.count -= 1;
-        if let Some(names) = &mut cohort.names {
-            names.remove(name);
+        if let Some(members) = &mut cohort.members {
+            names.remove_from(members, device);
         }
         if cohort.count == 0 {
             self.by_kind.remove(&cohort.kind);
             self.free.push(id);
             return false;
         }
-        cohort.names.is_none() && cohort.count < (self.total / 4).max(ALWAYS_LISTED / 2)
+        cohort.members.is_none() && cohort.count < (self.total / 4).max(ALWAYS_LISTED / 2)
     }
 
     /// The cohorts that need a list and have none.
     pub(super) fn unlisted(&self) -> Vec<CohortId> {
         let small =
-            self.alive().filter(|(_, cohort)| cohort.names.is_none() && cohort.count <= self.total / 4);
+            self.alive().filter(|(_, cohort)| cohort.members.is_none() && cohort.count <= self.total / 4);
         small.map(|(id, _)| id).collect()
     }
 
     /// Gives a cohort its list.
-    pub(super) fn list(&mut self, CohortId(id): CohortId, names: BTreeSet<Arc<str>>) {
-        self.slots[id as usize].names = Some(names);
+    pub(super) fn list(&mut self, CohortId(id): CohortId, members: Order) {
+        self.slots[id as usize].members = Some(members);
     }
 
     /// The cohorts that have members.
@@ -108,18 +110,15 @@ impl Cohorts {
             wanted[id as usize] = true;
             count += cohort.count;
             cohorts += 1;
-            is_listed &= cohort.names.is_some();
+            is_listed &= cohort.members.is_some();
         }
         Selection { wanted, count, cohorts, is_listed }
     }
 
     /// The lists of the selected cohorts.
-    pub(super) fn lists<'a>(
-        &'a self,
-        selection: &'a Selection,
-    ) -> impl Iterator<Item = &'a BTreeSet<Arc<str>>> {
+    pub(super) fn lists<'a>(&'a self, selection: &'a Selection) -> impl Iterator<Item = &'a Order> {
         let wanted = self.slots.iter().zip(&selection.wanted).filter(|(_, is_wanted)| **is_wanted);
-        wanted.filter_map(|(cohort, _)| cohort.names.as_ref())
+        wanted.filter_map(|(cohort, _)| cohort.members.as_ref())
     }
 
     /// The kinds of the selected cohorts and their numbers of members.
@@ -129,7 +128,7 @@ impl Cohorts {
     }
 
     fn add(&mut self, kind: Kind) -> u32 {
-        let cohort = Cohort { kind: kind.clone(), count: 0, names: Some(BTreeSet::new()) };
+        let cohort = Cohort { kind: kind.clone(), count: 0, members: Some(Order::default()) };
         let id = match self.free.pop() {
             Some(id) => {
                 self.slots[id as usize] = cohort;

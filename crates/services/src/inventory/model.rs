@@ -1,6 +1,5 @@
 //! The data of the inventory: all devices ordered by name, with their cohorts.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use buoy_server::RegistrationKey;
 use buoy_store::{DeviceDescription, DeviceRow};
 
 use super::cohorts::{CohortId, Cohorts, Kind};
+use super::names::{DeviceId, Names, Order};
 
 /// The most lists of cohorts that are merged for a page. If more cohorts match, most devices do, and a walk through all devices is short.
 const MOST_MERGED: usize = 256;
@@ -65,18 +65,6 @@ const PROVED: u8 = 4;
 const WANTED: u8 = 8;
 
 impl Known {
-    /// A device without further data.
-    fn of_seed(seed: Seed, cohorts: &mut Cohorts) -> Self {
-        let Seed { name, registration, registered_at, proved, asleep, objects } = seed;
-        Self {
-            details: None,
-            cohort: cohorts.join(&name, present(asleep, objects)),
-            first_contact: seconds(registered_at),
-            registration_or_last_contact: tag(registration),
-            flags: UNSAVED | WANTED | if proved { PROVED } else { 0 },
-        }
-    }
-
     fn is(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
@@ -161,7 +149,9 @@ pub struct DeviceRecord {
 
 #[derive(Debug, Default)]
 pub(crate) struct Model {
-    devices: BTreeMap<Arc<str>, Known>,
+    names: Names,
+    /// By the numbers of the names; of one that is gone nothing counts.
+    known: Vec<Known>,
     cohorts: Cohorts,
     /// The number of devices whose row has to be saved.
     unsaved: usize,
@@ -178,40 +168,55 @@ impl Model {
     pub(crate) fn start(rows: Vec<DeviceRow>, mut seeds: Vec<Seed>) -> Self {
         seeds.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let mut model = Self::default();
-        let mut all = Vec::with_capacity(seeds.len().max(rows.len()));
         let mut rows = rows.into_iter().peekable();
         for seed in seeds {
             while let Some(row) = rows.next_if(|row| *row.endpoint < *seed.name) {
-                all.push(model.of_row(row, None));
+                model.add_row(row, None);
             }
             match rows.next_if(|row| *row.endpoint == *seed.name) {
-                Some(row) => all.push(model.of_row(row, Some(&seed))),
-                None => {
-                    model.unsaved += 1;
-                    model.wanted += 1;
-                    all.push((seed.name.clone(), Known::of_seed(seed, &mut model.cohorts)));
-                }
+                Some(row) => model.add_row(row, Some(seed)),
+                None => model.add_seed(seed),
             }
         }
         for row in rows {
-            all.push(model.of_row(row, None));
+            model.add_row(row, None);
         }
-        model.devices = all.into_iter().collect();
         for cohort in model.cohorts.unlisted() {
             model.list(cohort);
         }
         model
     }
 
-    fn of_row(&mut self, row: DeviceRow, seed: Option<&Seed>) -> (Arc<str>, Known) {
-        let name: Arc<str> = seed.map_or_else(|| row.endpoint.as_str().into(), |seed| seed.name.clone());
+    /// A registered device of which nothing was known.
+    fn add_seed(&mut self, seed: Seed) {
+        let Seed { name, registration, registered_at, proved, asleep, objects } = seed;
+        self.unsaved += 1;
+        self.wanted += 1;
+        let flags = UNSAVED | WANTED | if proved { PROVED } else { 0 };
+        let (first, now) = (seconds(registered_at), tag(registration));
+        self.add(name, present(asleep, objects), first, now, flags);
+    }
+
+    fn add_row(&mut self, row: DeviceRow, seed: Option<Seed>) {
         let DeviceDescription { manufacturer, model, serial, firmware, hardware, software, read_at } =
             row.description;
+        let is_proved = row.proved || seed.as_ref().is_some_and(|seed| seed.proved);
+        let is_wanted = seed.is_some() && read_at.is_none();
+        let last_contact = seconds(row.last_contact);
+        let (name, of_seed, registration_or_last_contact) = match seed {
+            Some(Seed { name, registration, asleep, objects, .. }) => {
+                (name, present(asleep, objects), tag(registration))
+            }
+            None => (row.endpoint.into(), offline(), last_contact),
+        };
+        if of_seed.state == DeviceState::Offline && !is_proved {
+            self.strangers.insert((last_contact, name.clone()));
+        }
         let kind = Kind {
             manufacturer: manufacturer.map(Into::into),
             model: model.map(Into::into),
             firmware: firmware.map(Into::into),
-            ..seed.map_or_else(offline, |seed| present(seed.asleep, seed.objects.clone()))
+            ..of_seed
         };
         let details = Details {
             serial: serial.map(Into::into),
@@ -224,50 +229,60 @@ impl Model {
             || details.hardware.is_some()
             || details.software.is_some()
             || read_at.is_some();
-        let is_proved = row.proved || seed.is_some_and(|seed| seed.proved);
-        let is_wanted = seed.is_some() && read_at.is_none();
-        if seed.is_none() && !is_proved {
-            self.strangers.insert((seconds(row.last_contact), name.clone()));
-        }
         self.wanted += usize::from(is_wanted);
         let flags = HAS_ROW | if is_proved { PROVED } else { 0 } | if is_wanted { WANTED } else { 0 };
-        let known = Known {
-            details: has_details.then(|| Box::new(details)),
-            cohort: self.cohorts.join(&name, kind),
-            first_contact: seconds(row.first_contact),
-            registration_or_last_contact: match seed {
-                Some(seed) => tag(seed.registration),
-                None => seconds(row.last_contact),
-            },
-            flags,
-        };
-        (name, known)
+        let id = self.add(name, kind, seconds(row.first_contact), registration_or_last_contact, flags);
+        if has_details && let Some(known) = self.known.get_mut(id.index()) {
+            known.details = Some(Box::new(details));
+        }
+    }
+
+    /// Adds a device without details.
+    fn add(
+        &mut self,
+        name: Arc<str>,
+        kind: Kind,
+        first_contact: u32,
+        registration_or_last_contact: u32,
+        flags: u8,
+    ) -> DeviceId {
+        let id = self.names.add(name);
+        let cohort = self.cohorts.join(&self.names, id, kind);
+        let known = Known { details: None, cohort, first_contact, registration_or_last_contact, flags };
+        match self.known.get_mut(id.index()) {
+            Some(place) => *place = known,
+            None => self.known.push(known),
+        }
+        id
+    }
+
+    fn find(&self, name: &str) -> Option<(DeviceId, &Known)> {
+        let id = self.names.find(name)?;
+        Some((id, self.known.get(id.index())?))
+    }
+
+    fn find_mut(&mut self, name: &str) -> Option<(DeviceId, &mut Known)> {
+        let id = self.names.find(name)?;
+        Some((id, self.known.get_mut(id.index())?))
     }
 
     /// Handles a Register, or an Update with an object list.
     pub(crate) fn present(&mut self, seed: Seed) {
-        let known = match self.devices.entry(seed.name.clone()) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                self.unsaved += 1;
-                self.wanted += 1;
-                place.insert(Known::of_seed(seed, &mut self.cohorts));
-                return;
-            }
-        };
+        let Some(id) = self.names.find(&seed.name) else { return self.add_seed(seed) };
         let Seed { name, registration, registered_at: _, proved, asleep, objects } = seed;
+        let Some(known) = self.known.get_mut(id.index()) else { return };
         let kind = self.cohorts.kind(known.cohort);
         if kind.state == DeviceState::Offline && !known.is(PROVED) {
-            self.strangers.remove(&(known.registration_or_last_contact, name.clone()));
+            self.strangers.remove(&(known.registration_or_last_contact, name));
         }
         known.registration_or_last_contact = tag(registration);
         // Most devices that register again have not changed.
         let is_same = kind.state == awake_or(asleep) && kind.objects == objects;
         if proved && !known.is(PROVED) {
-            self.set(&name, PROVED | UNSAVED, true);
+            self.set(id, PROVED | UNSAVED, true);
         }
         if !is_same {
-            self.change_kind(&name, |was| Kind { state: awake_or(asleep), objects, ..was });
+            self.change_kind(id, |was| Kind { state: awake_or(asleep), objects, ..was });
         }
     }
 
@@ -279,7 +294,8 @@ impl Model {
         registration: RegistrationKey,
         last_contact: u64,
     ) -> Option<String> {
-        let known = self.devices.get_mut(name)?;
+        let id = self.names.find(name)?;
+        let known = self.known.get_mut(id.index())?;
         if self.cohorts.kind(known.cohort).state == DeviceState::Offline
             || known.registration_or_last_contact != tag(registration)
         {
@@ -288,9 +304,9 @@ impl Model {
         let last_contact = seconds(last_contact);
         known.registration_or_last_contact = last_contact;
         let is_stranger = !known.is(PROVED);
-        self.set(name, UNSAVED, true);
+        self.set(id, UNSAVED, true);
         self.left.push_back(name.clone());
-        self.change_kind(name, |was| Kind { state: DeviceState::Offline, objects: Arc::from([]), ..was });
+        self.change_kind(id, |was| Kind { state: DeviceState::Offline, objects: Arc::from([]), ..was });
         if !is_stranger {
             return None;
         }
@@ -299,14 +315,15 @@ impl Model {
             return None;
         }
         let (_, oldest) = self.strangers.first()?.clone();
-        let has_row = self.devices.get(&oldest).is_some_and(|known| known.is(HAS_ROW));
+        let has_row = self.find(&oldest).is_some_and(|(_, known)| known.is(HAS_ROW));
         self.forget(&oldest);
         has_row.then(|| oldest.to_string())
     }
 
     /// Records that a device in queue mode is awake, or asleep.
     pub(crate) fn sleeps(&mut self, name: &str, is_asleep: bool) {
-        self.change_kind(name, |was| match was.state {
+        let Some(id) = self.names.find(name) else { return };
+        self.change_kind(id, |was| match was.state {
             // The registration ended meanwhile.
             DeviceState::Offline => was,
             _ => Kind { state: awake_or(is_asleep), ..was },
@@ -315,7 +332,8 @@ impl Model {
 
     /// Records a resource of a device's object 3.
     pub(crate) fn described(&mut self, name: &str, resource: u16, text: &str) {
-        let Some(known) = self.devices.get_mut(name) else { return };
+        let Some(id) = self.names.find(name) else { return };
+        let Some(known) = self.known.get_mut(id.index()) else { return };
         let mut text = text.trim_end_matches('\0');
         if text.len() > LONGEST_TEXT {
             let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
@@ -333,8 +351,8 @@ impl Model {
                     return;
                 }
                 let text = Some(Arc::from(text));
-                self.set(name, UNSAVED, true);
-                return self.change_kind(name, |was| match resource {
+                self.set(id, UNSAVED, true);
+                return self.change_kind(id, |was| match resource {
                     0 => Kind { manufacturer: text, ..was },
                     1 => Kind { model: text, ..was },
                     _ => Kind { firmware: text, ..was },
@@ -347,33 +365,35 @@ impl Model {
         };
         if place.as_deref() != Some(text) {
             *place = Some(text.into());
-            self.set(name, UNSAVED, true);
+            self.set(id, UNSAVED, true);
         }
     }
 
     /// Records that a device's description was read.
     pub(crate) fn was_read(&mut self, name: &str, at: u64) {
-        let Some(known) = self.devices.get_mut(name) else { return };
+        let Some((id, known)) = self.find_mut(name) else { return };
         known.details.get_or_insert_default().read_at = Some(at);
-        self.set(name, UNSAVED, true);
-        self.set(name, WANTED, false);
+        self.set(id, UNSAVED, true);
+        self.set(id, WANTED, false);
     }
 
     /// Records that a device's description has to be read.
     pub(crate) fn want(&mut self, name: &str) {
-        self.set(name, WANTED, true);
+        if let Some(id) = self.names.find(name) {
+            self.set(id, WANTED, true);
+        }
     }
 
     /// Records that a device did not answer, and when it may be queried again.
     pub(crate) fn ask_after(&mut self, name: &str, time: u64) {
-        if let Some(known) = self.devices.get_mut(name) {
+        if let Some((_, known)) = self.find_mut(name) {
             known.details.get_or_insert_default().ask_after = time;
         }
     }
 
     /// Whether a device's description has to be read, and the device can be reached.
     pub(crate) fn can_be_asked(&self, name: &str, now: u64) -> bool {
-        self.devices.get(name).is_some_and(|known| self.is_to_be_asked(known, now))
+        self.find(name).is_some_and(|(_, known)| self.is_to_be_asked(known, now))
     }
 
     fn is_to_be_asked(&self, known: &Known, now: u64) -> bool {
@@ -387,12 +407,12 @@ impl Model {
 
     /// Whether a device has ever authenticated.
     pub(crate) fn is_proved(&self, name: &str) -> bool {
-        self.devices.get(name).is_some_and(|known| known.is(PROVED))
+        self.find(name).is_some_and(|(_, known)| known.is(PROVED))
     }
 
     /// When a device's description was last read.
     pub(crate) fn read_at(&self, name: &str) -> Option<u64> {
-        self.devices.get(name)?.details.as_ref()?.read_at
+        self.find(name)?.1.details.as_ref()?.read_at
     }
 
     /// Whether the description of any device has to be read.
@@ -414,7 +434,8 @@ impl Model {
         most: usize,
         now: u64,
     ) -> (Vec<Arc<str>>, Option<Arc<str>>) {
-        self.sweep(from, steps, most, |known| self.is_to_be_asked(known, now))
+        let (found, next) = self.sweep(from, steps, most, |known| self.is_to_be_asked(known, now));
+        (found.into_iter().filter_map(|id| self.names.name(id).cloned()).collect(), next)
     }
 
     /// The same for devices whose row has to be saved; they count as saved from now on.
@@ -424,21 +445,21 @@ impl Model {
         steps: usize,
         most: usize,
     ) -> (Vec<DeviceRow>, Option<Arc<str>>) {
-        let (names, next) = self.sweep(from, steps, most, |known| known.is(UNSAVED));
-        (names.iter().filter_map(|name| self.take_row(name)).collect(), next)
+        let (found, next) = self.sweep(from, steps, most, |known| known.is(UNSAVED));
+        (found.into_iter().filter_map(|id| self.take_row(id)).collect(), next)
     }
 
     /// Up to `most` unsaved rows of devices that have a description; they count as saved from now on.
     pub(crate) fn take_described(&mut self, most: usize) -> Vec<DeviceRow> {
         let is_wanted = |known: &Known| known.is(UNSAVED) && known.details.is_some();
-        let (names, _) = self.sweep(None, usize::MAX, most, is_wanted);
-        names.iter().filter_map(|name| self.take_row(name)).collect()
+        let (found, _) = self.sweep(None, usize::MAX, most, is_wanted);
+        found.into_iter().filter_map(|id| self.take_row(id)).collect()
     }
 
-    fn take_row(&mut self, name: &str) -> Option<DeviceRow> {
-        let row = self.row(name)?;
-        self.set(name, UNSAVED, false);
-        self.set(name, HAS_ROW, true);
+    fn take_row(&mut self, id: DeviceId) -> Option<DeviceRow> {
+        let row = self.row(id)?;
+        self.set(id, UNSAVED, false);
+        self.set(id, HAS_ROW, true);
         Some(row)
     }
 
@@ -448,8 +469,10 @@ impl Model {
         while rows.len() < most {
             let Some(name) = self.left.pop_front() else { break };
             // It may have registered again, or be saved already.
-            if self.devices.get(&name).is_some_and(|known| known.is(UNSAVED)) {
-                rows.extend(self.take_row(&name));
+            if let Some((id, known)) = self.find(&name)
+                && known.is(UNSAVED)
+            {
+                rows.extend(self.take_row(id));
             }
         }
         rows
@@ -461,40 +484,49 @@ impl Model {
         steps: usize,
         most: usize,
         is_wanted: impl Fn(&Known) -> bool,
-    ) -> (Vec<Arc<str>>, Option<Arc<str>>) {
+    ) -> (Vec<DeviceId>, Option<Arc<str>>) {
         let start = from.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut found = Vec::new();
         let mut last = None;
-        for (seen, (name, known)) in self.devices.range::<str, _>((start, Bound::Unbounded)).enumerate() {
+        for (seen, id) in self.names.from(start).enumerate() {
             if seen == steps || found.len() == most {
-                return (found, last);
+                return (found, last.and_then(|last| self.names.name(last)).cloned());
             }
-            if is_wanted(known) {
-                found.push(name.clone());
+            if self.known.get(id.index()).is_some_and(&is_wanted) {
+                found.push(id);
             }
-            last = Some(name.clone());
+            last = Some(id);
         }
         (found, None)
     }
 
     /// Removes a device.
     pub(crate) fn forget(&mut self, name: &str) {
-        let Some((name, known)) = self.devices.remove_entry(name) else { return };
-        if self.cohorts.kind(known.cohort).state == DeviceState::Offline {
-            self.strangers.remove(&(known.registration_or_last_contact, name.clone()));
+        let Some((id, known)) = self.find_mut(name) else { return };
+        known.details = None;
+        let (cohort, flags, last_contact) = (known.cohort, known.flags, known.registration_or_last_contact);
+        if self.cohorts.kind(cohort).state == DeviceState::Offline
+            && let Some(name) = self.names.name(id)
+        {
+            self.strangers.remove(&(last_contact, name.clone()));
         }
-        self.unsaved -= usize::from(known.is(UNSAVED));
-        self.wanted -= usize::from(known.is(WANTED));
-        self.leave(&name, known.cohort);
+        self.unsaved -= usize::from(flags & UNSAVED != 0);
+        self.wanted -= usize::from(flags & WANTED != 0);
+        // While its name is still there, by which lists are searched; and no list is made with it any more.
+        let needs_list = self.cohorts.leave(&self.names, id, cohort);
+        self.names.remove(id);
+        if needs_list {
+            self.list(cohort);
+        }
     }
 
     /// One device.
     pub(crate) fn record(&self, name: &str) -> Option<DeviceRecord> {
-        let (name, known) = self.devices.get_key_value(name)?;
-        Some(self.record_of(name, known))
+        self.record_of(self.names.find(name)?)
     }
 
-    fn record_of(&self, name: &Arc<str>, known: &Known) -> DeviceRecord {
+    fn record_of(&self, id: DeviceId) -> Option<DeviceRecord> {
+        let (name, known) = (self.names.name(id)?, self.known.get(id.index())?);
         let kind = self.cohorts.kind(known.cohort);
         let owned = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
         let boxed = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
@@ -510,7 +542,7 @@ impl Model {
             description.software = boxed(&details.software);
             description.read_at = details.read_at;
         }
-        DeviceRecord {
+        Some(DeviceRecord {
             endpoint: name.clone(),
             state: kind.state,
             first_contact: u64::from(known.first_contact) * 1000,
@@ -520,12 +552,12 @@ impl Model {
             },
             proved: known.is(PROVED),
             description,
-        }
+        })
     }
 
-    fn row(&self, name: &str) -> Option<DeviceRow> {
+    fn row(&self, id: DeviceId) -> Option<DeviceRow> {
         let DeviceRecord { endpoint, first_contact, last_contact, proved, description, .. } =
-            self.record(name)?;
+            self.record_of(id)?;
         Some(DeviceRow { endpoint: endpoint.to_string(), first_contact, last_contact, proved, description })
     }
 
@@ -541,27 +573,26 @@ impl Model {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),
         };
-        let range = (start, Bound::Unbounded);
-        let has_prefix = |name: &Arc<str>| name.starts_with(prefix);
+        let has_prefix = |id: &DeviceId| self.names.name(*id).is_some_and(|name| name.starts_with(prefix));
         let selection = self.cohorts.select(|kind| filter.fits(kind));
-        let mut names: Vec<Arc<str>> = if selection.count == 0 {
+        let mut found: Vec<DeviceId> = if selection.count == 0 {
             Vec::new()
         } else if !filter.is_for_all() && selection.is_listed && selection.cohorts <= MOST_MERGED {
             let lists = self.cohorts.lists(&selection);
-            let firsts = lists.flat_map(|list| {
-                list.range::<str, _>(range).take_while(|name| has_prefix(name)).take(limit + 1)
-            });
-            let mut names: Vec<_> = firsts.cloned().collect();
-            names.sort_unstable();
-            names
+            let firsts =
+                lists.flat_map(|list| self.names.from_in(list, start).take_while(has_prefix).take(limit + 1));
+            let mut found: Vec<_> = firsts.collect();
+            found.sort_unstable_by_key(|id| self.names.name(*id));
+            found
         } else {
-            let all = self.devices.range::<str, _>(range).take_while(|(name, _)| has_prefix(name));
-            let fitting = all.filter(|(_, known)| selection.has(known.cohort));
-            fitting.take(limit + 1).map(|(name, _)| name.clone()).collect()
+            let all = self.names.from(start).take_while(has_prefix);
+            let cohort_of = |id: &DeviceId| self.known.get(id.index()).map(|known| known.cohort);
+            let fitting = all.filter(|id| cohort_of(id).is_some_and(|cohort| selection.has(cohort)));
+            fitting.take(limit + 1).collect()
         };
-        let has_more = names.len() > limit;
-        names.truncate(limit);
-        (names.iter().filter_map(|name| self.record(name)).collect(), has_more)
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        (found.into_iter().filter_map(|id| self.record_of(id)).collect(), has_more)
     }
 
     /// The number of matching devices for each value, the most frequent first.
@@ -591,8 +622,8 @@ impl Model {
         counts
     }
 
-    fn set(&mut self, name: &str, flags: u8, on: bool) {
-        let Some(known) = self.devices.get_mut(name) else { return };
+    fn set(&mut self, id: DeviceId, flags: u8, on: bool) {
+        let Some(known) = self.known.get_mut(id.index()) else { return };
         let before = known.flags;
         known.flags = if on { before | flags } else { before & !flags };
         for (flag, count) in [(UNSAVED, &mut self.unsaved), (WANTED, &mut self.wanted)] {
@@ -604,31 +635,25 @@ impl Model {
         }
     }
 
-    fn change_kind(&mut self, name: &str, change: impl FnOnce(Kind) -> Kind) {
-        let Some((name, known)) = self.devices.get_key_value(name) else { return };
-        let (name, old) = (name.clone(), known.cohort);
+    fn change_kind(&mut self, id: DeviceId, change: impl FnOnce(Kind) -> Kind) {
+        let Some(known) = self.known.get_mut(id.index()) else { return };
+        let old = known.cohort;
         let was = self.cohorts.kind(old).clone();
         let kind = change(was.clone());
         if kind == was {
             return;
         }
-        let new = self.cohorts.join(&name, kind);
-        if let Some(known) = self.devices.get_mut(&name) {
-            known.cohort = new;
-        }
-        self.leave(&name, old);
-    }
-
-    fn leave(&mut self, name: &str, cohort: CohortId) {
-        if self.cohorts.leave(name, cohort) {
-            self.list(cohort);
+        known.cohort = self.cohorts.join(&self.names, id, kind);
+        if self.cohorts.leave(&self.names, id, old) {
+            self.list(old);
         }
     }
 
     fn list(&mut self, cohort: CohortId) {
-        let members = self.devices.iter().filter(|(_, known)| known.cohort == cohort);
-        let names: BTreeSet<_> = members.map(|(name, _)| name.clone()).collect();
-        self.cohorts.list(cohort, names);
+        let is_member =
+            |id: &DeviceId| self.known.get(id.index()).is_some_and(|known| known.cohort == cohort);
+        let members = Order::of_sorted(self.names.from(Bound::Unbounded).filter(is_member));
+        self.cohorts.list(cohort, members);
     }
 }
 
