@@ -130,6 +130,7 @@ fn an_update_is_followed_to_its_end_be_it_good_or_bad() {
     assert!(told.contains("downloading") && told.ends_with("buoy-1: updated\n"), "{told}");
     let refused = server.refuses(&["update", "buoy-1", "1.2.0.bin"]);
     assert!(refused.contains("buoy-1 was not updated: rolled back"), "{refused}");
+    assert!(refused.contains("the new image failed its self-test"), "{refused}");
     assert_eq!(server.says(&["read", "buoy-1", "/3/0/3"]), "1.1.0\n");
     assert_eq!(server.says(&["read", "buoy-1", "/5/0/26241"]), "the new image failed its self-test\n");
     assert_eq!(server.says(&["read", "buoy-1", "/3/0/26241"]), "reboot\n");

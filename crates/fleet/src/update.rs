@@ -42,6 +42,8 @@ pub const UPDATE: Path = Path::resource(5, 0, 2);
 pub const STATE: Path = Path::resource(5, 0, 3);
 /// 5/0/5: Update Result
 pub const RESULT: Path = Path::resource(5, 0, 5);
+/// 5/0/26241: the reason for the result in words. It is a private resource of this project's device; other devices do not have it.
+pub const REASON: Path = Path::resource(5, 0, 26241);
 
 /// After a step the device is asked again so soon, then after twice the time, and so on,
 const ASK_SOON: Duration = Duration::from_secs(10);
@@ -73,6 +75,8 @@ struct Facts {
     since: Since,
     orders: u8,
     executes: u8,
+    /// The reason that the device gives for its result, if it does.
+    reason: Option<String>,
 }
 
 impl Facts {
@@ -132,6 +136,9 @@ struct Round {
     asked_result: bool,
     asked_version: bool,
     asked_state_again: bool,
+    /// Asked of a device whose update failed, before the update ends.
+    asked_reason: bool,
+    reason: Option<String>,
     /// The device could not be asked, or has rebooted in between.
     is_void: bool,
 }
@@ -276,6 +283,8 @@ pub enum Value<'a> {
     State(i64),
     /// 5/0/5
     Result(i64),
+    /// 5/0/26241
+    Reason(&'a str),
 }
 
 /// How an operation ended.
@@ -362,6 +371,7 @@ impl Update {
                 since: Since::default(),
                 orders: 0,
                 executes: 0,
+                reason: None,
             },
             work: Work { change: Change::Stage, ..Work::default() },
         };
@@ -406,6 +416,12 @@ impl Update {
     #[must_use]
     pub fn old_version(&self) -> Option<&str> {
         self.facts.old_version.as_deref()
+    }
+
+    /// The reason that the device gave for its failure (5/0/26241), if it gave one.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.facts.reason.as_deref()
     }
 
     /// The stages so far.

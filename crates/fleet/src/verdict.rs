@@ -89,7 +89,7 @@ impl Since {
 }
 
 /// Whether a result says that something went wrong; codes that nobody knows do.
-fn is_failure(result: i64) -> bool {
+pub(crate) fn is_failure(result: i64) -> bool {
     !matches!(result, RESULT_INITIAL | RESULT_SUCCESS)
 }
 

@@ -29,6 +29,8 @@ use crate::values::{DeviceModels, Entry, present, timed};
 
 /// How long one operation may wait for a device; the stages have their own limits.
 const ACTION_PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long a device may take to give the reason of a failure.
+const REASON_PATIENCE: Duration = Duration::from_secs(60);
 /// The wait when nothing is due.
 const IDLE_WAIT: Duration = Duration::from_secs(3600);
 /// The most inputs in one commit.
@@ -230,9 +232,10 @@ impl Driver {
                 }
             }
             Command::Cancel { principal, id, answer } => {
+                let endpoint = self.engine.get(id).map(|update| update.endpoint().clone());
                 if self.engine.cancel(now, id, &mut self.outbox) {
-                    let detail = format!("update {id}");
-                    self.companions.push(principal.audit(self.app.now(), "update.cancel", "", detail));
+                    let (target, detail) = (endpoint.unwrap_or_default(), format!("update {id}"));
+                    self.companions.push(principal.audit(self.app.now(), "update.cancel", &target, detail));
                     self.waiting.push(Waiting::Cancelled(id, answer));
                 }
             }
@@ -373,8 +376,9 @@ impl Driver {
             let _ = results.send(Command::Performed { id, token, path, result });
             return;
         };
-        let (operation, end) =
-            self.app.submit(endpoint, request, intent, Durability::Patient, ACTION_PATIENCE);
+        // The update ends without a reason if the device does not give one now.
+        let patience = if path == update::REASON { REASON_PATIENCE } else { ACTION_PATIENCE };
+        let (operation, end) = self.app.submit(endpoint, request, intent, Durability::Patient, patience);
         self.submitted.insert(id, (token, operation));
         if matches!(action, Action::Push(_)) {
             self.app.downloads.pushed_by(id, operation);
@@ -433,6 +437,7 @@ fn value_of(entry: &Entry) -> Option<Value<'_>> {
         (update::FIRMWARE_VERSION, OwnedValue::String(version)) => Some(Value::Version(version)),
         (update::STATE, OwnedValue::Integer(state)) => Some(Value::State(*state)),
         (update::RESULT, OwnedValue::Integer(result)) => Some(Value::Result(*result)),
+        (update::REASON, OwnedValue::String(reason)) => Some(Value::Reason(reason)),
         _ => None,
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use buoy_lwm2m::path::Path;
 
 use super::{
-    ASK_SOON, Action, Answer, End, RESULT, STATE, Stage, Step, UPDATE, Update, Value, millis, told_state,
+    ASK_SOON, Action, Answer, End, REASON, RESULT, STATE, Stage, Step, UPDATE, Update, Value, millis,
+    told_state,
 };
 use crate::verdict::state;
 
@@ -13,8 +14,8 @@ use crate::verdict::state;
 const LAST_WORDS: Duration = Duration::from_secs(120);
 /// but not less than this.
 const LAST_WORDS_AT_LEAST: Duration = Duration::from_secs(5);
-/// Bytes of a version that are kept.
-const MAX_VERSION: usize = 255;
+/// Bytes of a text that are kept.
+const MAX_TEXT: usize = 255;
 
 /// 4.08 Request Entity Incomplete
 const INCOMPLETE: u8 = 4 << 5 | 8;
@@ -70,6 +71,7 @@ impl Update {
             }
             Value::Result(result) => said.result != Some(result),
             Value::Version(version) => said.version.as_deref() != Some(version),
+            Value::Reason(_) => false,
         };
         if is_news {
             self.ask_now_or_after(now);
@@ -103,6 +105,8 @@ impl Update {
     fn read(&mut self, now: u64, path: Path, answer: Answer<'_>) {
         let is_last = self.work.last_words_until.is_some();
         match answer {
+            // Most devices have no such resource.
+            Answer::Refused { .. } | Answer::Unanswered { .. } | Answer::Done if path == REASON => {}
             Answer::Value(value) => self.heard(value),
             Answer::Done => self.not_told(now, path, "the answer cannot be read"),
             Answer::Refused { code, reason } if !is_passing(code) => self.not_told(now, path, reason),
@@ -134,6 +138,7 @@ impl Update {
             }
             Value::Result(result) => round.said.result = Some(result),
             Value::Version(version) => round.said.version = Some(shortened(version)),
+            Value::Reason(reason) => round.reason = Some(shortened(reason)),
         }
         self.work.said = round.said.clone();
     }
@@ -254,10 +259,10 @@ fn is_passing(code: u8) -> bool {
     matches!(code, TOO_MANY | UNAVAILABLE)
 }
 
-fn shortened(version: &str) -> String {
-    let mut end = version.len().min(MAX_VERSION);
-    while !version.is_char_boundary(end) {
+fn shortened(text: &str) -> String {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    version[..end].to_owned()
+    text[..end].to_owned()
 }

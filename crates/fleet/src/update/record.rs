@@ -8,7 +8,11 @@ use super::{Facts, Update, Work};
 /// What stands before the number of the shape.
 const VERSIONED: u8 = 0;
 /// The shape that is written.
-const SHAPE: u8 = 1;
+const SHAPE: u8 = 2;
+/// The shape before, which had no reason of the device.
+const SHAPE_WITHOUT_REASON: u8 = 1;
+/// No reason, as [`postcard`] writes it.
+const NO_REASON: u8 = 0;
 
 /// An update in the store: what is searched for, and the record of [`Update`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +46,11 @@ impl Update {
     pub fn restore(record: &UpdateRecord) -> Option<Self> {
         let facts = match record.record.as_slice() {
             [VERSIONED, SHAPE, facts @ ..] => postcard::from_bytes::<Facts>(facts).ok()?,
+            [VERSIONED, SHAPE_WITHOUT_REASON, facts @ ..] => {
+                // The reason is the last of the facts.
+                let facts = [facts, &[NO_REASON]].concat();
+                postcard::from_bytes::<Facts>(&facts).ok()?
+            }
             [VERSIONED, ..] => return None,
             old => postcard::from_bytes::<old::Update>(old).ok()?.into(),
         };
@@ -127,6 +136,7 @@ mod old {
                 since: Since { registered: has_registered, is_ours: true, ..Since::default() },
                 orders: 1,
                 executes: 1,
+                reason: None,
             }
         }
     }
@@ -263,6 +273,18 @@ mod tests {
         assert_eq!((update.stage(), update.history().len()), (&Stage::Ended(end), 7));
         let update = Update::restore(&written(1, timed_out)).unwrap();
         assert_eq!(update.stage().to_string(), "timed out while inspecting");
+    }
+
+    #[test]
+    fn a_record_of_the_shape_without_a_reason_is_read_and_one_with_a_reason_keeps_it() {
+        let mut update =
+            Update::restore(&old_record(1, old::Stage::Ended(old::End::Refused { result: 8 }))).unwrap();
+        let mut before = update.record();
+        assert_eq!(before.record.pop(), Some(NO_REASON));
+        before.record[1] = SHAPE_WITHOUT_REASON;
+        assert_eq!(Update::restore(&before).unwrap().facts, update.facts);
+        update.facts.reason = Some("a hang".into());
+        assert_eq!(Update::restore(&update.record()).unwrap().reason(), Some("a hang"));
     }
 
     #[test]

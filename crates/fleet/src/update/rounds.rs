@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    ASK_SOON, Action, Delivery, End, FIRMWARE_VERSION, RESULT, Round, STATE, Stage, Step, UPDATE, Update,
-    millis,
+    ASK_SOON, Action, Delivery, End, FIRMWARE_VERSION, REASON, RESULT, Round, STATE, Stage, Step, UPDATE,
+    Update, millis,
 };
 use crate::verdict::{self, DownloadVerdict, InstallVerdict, Running, Said, Since, state};
 
@@ -70,6 +70,12 @@ impl Update {
         let Some(state) = round.said.state.filter(|_| !round.is_void) else {
             return self.judged_nothing(now);
         };
+        let (said, reason) = (&round.said, round.reason.clone());
+        if !round.asked_reason && self.will_fail(state, said) {
+            self.work.agenda.push_back(Action::Read(REASON));
+            self.work.round = Some(Round { asked_reason: true, ..round });
+            return;
+        }
         let said = round.said;
         match self.facts.stage {
             Stage::Inspecting => self.inspected(now, state, said),
@@ -80,10 +86,32 @@ impl Update {
             }
             Stage::Ended(_) => {}
         }
+        if self.has_ended() {
+            self.facts.reason = reason;
+        }
         let has_plan =
             !self.work.agenda.is_empty() || self.work.round.is_some() || self.work.ask_at.is_some();
         if !has_plan && !self.has_ended() {
             self.judged_nothing(now);
+        }
+    }
+
+    /// Whether the update ends now because the device reports that it failed. While there is time, the device is asked for the reason first.
+    fn will_fail(&self, state: i64, said: &Said) -> bool {
+        if self.work.last_words_until.is_some() || !said.result.is_some_and(verdict::is_failure) {
+            return false;
+        }
+        let (running, since) = (self.running(said), self.facts.since);
+        match self.facts.stage {
+            Stage::Ordering | Stage::Downloading => {
+                let verdict = verdict::download(running, state, said.result, since);
+                matches!(verdict, DownloadVerdict::Refused(_))
+            }
+            Stage::Executing | Stage::Installing | Stage::Deferred | Stage::Confirming => {
+                let verdict = verdict::install(running, state, said.result, since);
+                !matches!(verdict, InstallVerdict::Wait | InstallVerdict::Deferred | InstallVerdict::Updated)
+            }
+            Stage::Inspecting | Stage::Ended(_) => false,
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use buoy_fleet::update::{Action, Delivery, End, FIRMWARE_VERSION, Patience, Stage};
+use buoy_fleet::update::{Action, Delivery, End, FIRMWARE_VERSION, Patience, REASON, Stage};
 
 use super::world::{
-    Device, HEARD, HOUR, MINUTE, Move, NEW, OLD, RESULTS, Reply, SECOND, World, failures, heard_as, installs,
+    Device, HEARD, HOUR, MINUTE, Move, NEW, OLD, RESULTS, Reply, SECOND, Why, World, failures, heard_as,
+    installs,
 };
 
 const STATES: [i64; 6] = [0, 1, 2, 3, 4, -1];
@@ -181,6 +182,37 @@ fn a_device_on_trial_is_not_called_updated_and_may_yet_go_back() {
         world.run_until(world.now + HOUR);
         assert_eq!(world.update().stage(), &Stage::Confirming);
         assert_eq!(world.run().end_soon(), End::RolledBack { running: OLD.into(), result: Some(8) });
+    }
+}
+
+#[test]
+fn a_device_whose_update_failed_is_asked_once_for_the_reason_and_need_not_give_one() {
+    for heard in HEARD {
+        for (reason, given) in [
+            (Why::Given("the new image failed its self-test"), Some("the new image failed its self-test")),
+            (Why::NoSuchResource, None),
+            (Why::NoAnswer, None),
+        ] {
+            let mut world = after_execute(OLD, 0, 8, true, 0, heard);
+            world.device.reason = reason;
+            let end = world.run().end_soon();
+            let has_failed =
+                matches!(end, End::RolledBack { result: Some(8), .. } | End::Refused { result: 8 });
+            assert!(has_failed, "{end}");
+            assert_eq!(
+                (world.update().reason(), world.count(&Action::Read(REASON))),
+                (given, 1),
+                "{reason:?}"
+            );
+            let mut world = after_execute(NEW, 0, 1, true, 0, heard);
+            world.device.reason = reason;
+            assert_eq!(world.run().end_soon(), End::Updated);
+            assert_eq!(
+                (world.update().reason(), world.count(&Action::Read(REASON))),
+                (None, 0),
+                "{reason:?}"
+            );
+        }
     }
 }
 

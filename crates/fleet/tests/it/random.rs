@@ -3,7 +3,8 @@
 use buoy_fleet::update::End;
 
 use super::world::{
-    Device, HEARD, HOUR, Kill, MINUTE, Move, NEW, OLD, RESULTS, Reply, World, downloads, heard_as, installs,
+    Device, HEARD, HOUR, Kill, MINUTE, Move, NEW, OLD, RESULTS, Reply, Why, World, downloads, heard_as,
+    installs,
 };
 
 /// xorshift64*: small, and the same everywhere.
@@ -80,6 +81,7 @@ impl Random {
             order: self.reply(),
             executes_before: (0..self.below(3)).map(|_| self.reply()).collect(),
             execute: self.reply(),
+            reason: self.of(&[Why::NoSuchResource, Why::Given("a hang"), Why::NoAnswer]),
             on_order: self.after(downloads()),
             on_execute: self.after(installs()),
             ..heard_as(self.of(&HEARD))

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use buoy_fleet::update::{
-    Action, Answer, Delivery, End, FIRMWARE_VERSION, Goal, Patience, RESULT, STATE, Stage, Step, Update,
-    UpdateRecord, Value,
+    Action, Answer, Delivery, End, FIRMWARE_VERSION, Goal, Patience, REASON, RESULT, STATE, Stage, Step,
+    Update, UpdateRecord, Value,
 };
 use buoy_fleet::updates::{Event, Operation, Outbox, Updates};
 
@@ -69,10 +69,20 @@ pub(crate) struct Device {
     pub(crate) execute: Reply,
     pub(crate) executes_before: Vec<Reply>,
     pub(crate) is_away: bool,
+    /// What it answers when it is asked for the reason of a failure.
+    pub(crate) reason: Why,
     /// What follows an order of the package, by the time since.
     pub(crate) on_order: Vec<(u64, Move)>,
     /// What follows the order to install.
     pub(crate) on_execute: Vec<(u64, Move)>,
+}
+
+/// What a device answers when it is asked for the reason of a failure (5/0/26241).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    NoSuchResource,
+    Given(&'static str),
+    NoAnswer,
 }
 
 impl Device {
@@ -90,6 +100,7 @@ impl Device {
             execute: Reply::Done,
             executes_before: Vec::new(),
             is_away: false,
+            reason: Why::NoSuchResource,
             on_order: downloads(),
             on_execute: installs(),
         }
@@ -264,6 +275,7 @@ impl World {
                     Said::Version(version) => Answer::Value(Value::Version(version)),
                     Said::State(state) => Answer::Value(Value::State(*state)),
                     Said::Result(result) => Answer::Value(Value::Result(*result)),
+                    Said::Reason(reason) => Answer::Value(Value::Reason(reason)),
                     Said::Refused(refused) => {
                         code = *refused;
                         reason = format!("{}.{:02} no", code >> 5, code & 31);
@@ -286,6 +298,11 @@ impl World {
                 FIRMWARE_VERSION => Said::Version(device.version),
                 STATE => Said::State(device.state),
                 RESULT => Said::Result(device.result),
+                REASON => match device.reason {
+                    Why::NoSuchResource => Said::Refused(4 << 5 | 4),
+                    Why::Given(reason) => Said::Reason(reason),
+                    Why::NoAnswer => Said::Nothing,
+                },
                 other => panic!("{other}"),
             },
             Action::Reset => {
@@ -402,6 +419,7 @@ enum Said {
     Version(&'static str),
     State(i64),
     Result(i64),
+    Reason(&'static str),
     Refused(u8),
     Nothing,
 }

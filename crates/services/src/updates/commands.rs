@@ -181,10 +181,17 @@ pub fn described(update: &Update) -> api::Update {
         version: update.goal().version.clone(),
         old_version: update.old_version().map(str::to_owned),
         state: state_name(update.stage()).into(),
-        detail: update.stage().to_string(),
+        detail: detail(update),
         ended: update.has_ended(),
         downloaded: None,
         history: history.collect(),
+    }
+}
+
+fn detail(update: &Update) -> String {
+    match update.reason() {
+        Some(reason) => format!("{}; the device gives the reason: {reason}", update.stage()),
+        None => update.stage().to_string(),
     }
 }
 
