@@ -85,6 +85,29 @@ impl Registrations {
         (Index(index), displaced)
     }
 
+    /// Puts a new registration of the same endpoint in the place of one that is there, which comes back, with what had the new one's address.
+    pub(crate) fn replace(
+        &mut self,
+        index: Index,
+        registration: Registration,
+    ) -> (Option<Registration>, Option<Index>) {
+        let Some(old) = self.get(index) else {
+            let (_, displaced) = self.insert(registration);
+            return (None, displaced);
+        };
+        let is_same_peer = old.has_address && registration.has_address && old.peer == registration.peer;
+        let old_key = self.hasher.hash_one(old.key);
+        if !is_same_peer {
+            self.unindex_peer(index.0);
+        }
+        remove(&mut self.by_key, old_key, index.0);
+        let old = self.slots[index.0 as usize].replace(registration);
+        let Self { slots, hasher, by_key, .. } = self;
+        insert(by_key, hasher, index.0, at(slots, index.0).key, |i| at(slots, i).key);
+        let displaced = if is_same_peer { None } else { self.index_peer(index.0) };
+        (old, displaced)
+    }
+
     pub(crate) fn remove(&mut self, index: Index) -> Option<Registration> {
         let registration = self.get(index)?;
         let endpoint = self.hasher.hash_one(&*registration.endpoint);

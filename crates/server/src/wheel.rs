@@ -18,6 +18,11 @@ pub(crate) struct Slot(u32);
 impl Slot {
     /// No slot. The wheel's own slots start with 1.
     pub(crate) const NONE: Self = Self(0);
+
+    /// The slot of a time. Times beyond the last slot, which is due in the year 2109, use that slot and are scheduled again.
+    fn of(at: Instant) -> Self {
+        Self(u32::try_from(at.as_millis() / SLOT_MILLIS + 1).unwrap_or(u32::MAX))
+    }
 }
 
 /// Indexes, ordered by the slot of their time.
@@ -33,10 +38,15 @@ impl Wheel {
         if at == Instant::NEVER {
             return;
         }
-        // Times beyond the last slot, which is due in the year 2109, use that slot and are scheduled again.
-        let number = u32::try_from(at.as_millis() / SLOT_MILLIS + 1).unwrap_or(u32::MAX);
-        *slot = Slot(number);
-        self.entries.insert((number, index));
+        *slot = Slot::of(at);
+        self.entries.insert((slot.0, index));
+    }
+
+    /// As [`Wheel::schedule`], but leaves `index` where it is if it is due earlier: its owner schedules it again then.
+    pub(crate) fn schedule_no_later(&mut self, slot: &mut Slot, at: Instant, index: u32) {
+        if *slot == Slot::NONE || at == Instant::NEVER || slot.0 > Slot::of(at).0 {
+            self.schedule(slot, at, index);
+        }
     }
 
     /// Removes `index`, which is at `slot`.
@@ -81,6 +91,17 @@ mod tests {
         assert!(at > Instant::from_millis(5000) && at <= Instant::from_millis(6100));
         assert_eq!(wheel.due(at), Some(7));
         assert_eq!(wheel.next_deadline(), None);
+    }
+
+    #[test]
+    fn an_index_that_is_due_earlier_stays_where_it_is() {
+        let (mut wheel, mut slot) = (Wheel::default(), Slot::NONE);
+        for (millis, due) in [(9000, 9216), (900_000, 9216), (5000, 5120), (5000, 5120)] {
+            wheel.schedule_no_later(&mut slot, Instant::from_millis(millis), 7);
+            assert_eq!((wheel.len(), wheel.next_deadline()), (1, Some(Instant::from_millis(due))));
+        }
+        wheel.schedule_no_later(&mut slot, Instant::NEVER, 7);
+        assert_eq!((wheel.len(), slot), (0, Slot::NONE));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! They are the engines that run on chips, so what they do to a server is what devices do: they register, renew, sleep, answer, and notify
 //! what they are observed for, in the clear or by DTLS. At the end stand rates, percentiles and failures ([`Report`]).
 
+mod firmware;
 mod keys;
 mod machine;
 mod measure;
@@ -208,7 +209,8 @@ impl<'a> Swarm<'a> {
             self.timers.pop();
             if self.machines[number as usize].scheduled == at {
                 self.machines[number as usize].scheduled = Instant::NEVER;
-                self.machines[number as usize].handle_timeout(now);
+                let Self { machines, settings, rng, .. } = self;
+                machines[number as usize].handle_timeout(now, settings, rng);
                 self.settle(number, now);
             }
         }
@@ -228,7 +230,7 @@ impl<'a> Swarm<'a> {
             });
         }
         let before = machine.state;
-        measure.events(machine);
+        measure.events(machine, now, settings.server, rng);
         if before == State::Busy && machine.state != State::Busy {
             self.open = self.open.saturating_sub(1);
         }

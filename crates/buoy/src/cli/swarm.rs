@@ -67,6 +67,7 @@ impl Args {
             queue_mode: self.queue,
             measure_every: Duration::from_secs(self.measure),
             resume: self.resume,
+            takes_updates: self.updates,
             end: if self.keep { End::Vanish } else { End::Deregister },
         })
     }

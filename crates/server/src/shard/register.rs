@@ -383,19 +383,26 @@ impl<D: Directory> Shard<D> {
         if old.is_none() && self.registrations.len() >= self.config.max_registrations {
             return Err(refusal(Code::SERVICE_UNAVAILABLE, "no further device is taken"));
         }
-        let old = old.and_then(|index| self.unregister(now, index, outbox));
-        let proof = proof_of_register(origin, old.as_ref());
+        let place = old;
+        if let Some(index) = place {
+            self.detach(now, index);
+        }
+        let old = place.and_then(|index| self.registrations.get(index));
+        if let Some(old) = old {
+            outbox.changes.push(Change::RemoveRegistration { key: old.key });
+        }
+        let proof = proof_of_register(origin, old);
         self.unproved += usize::from(!proof.is_proved());
         let key = fresh_key(&mut self.next_counter, self.number);
         let registration = Registration {
-            endpoint: old.as_ref().map_or_else(|| endpoint.clone(), |old| old.endpoint.clone()),
+            endpoint: old.map_or_else(|| endpoint.clone(), |old| old.endpoint.clone()),
             key,
             nonce: rand_core::Rng::next_u32(&mut self.rng),
             peer,
             registered_at: now,
             last_contact: now,
             lifetime: register.lifetime.unwrap_or(self.config.default_lifetime),
-            message_ids: match &old {
+            message_ids: match old {
                 Some(old) => old.message_ids,
                 None => MessageIds::random(&mut self.rng),
             },
@@ -406,15 +413,28 @@ impl<D: Directory> Shard<D> {
             is_dirty: false,
             // So that the first contact wakes it.
             asleep: register.is_queue_mode(),
-            expiry_slot: Slot::NONE,
+            expiry_slot: old.map_or(Slot::NONE, |old| old.expiry_slot),
             nap_slot: Slot::NONE,
             objects,
             attributes,
-            observations: old.as_ref().map(Registration::observations_of_next_life).unwrap_or_default(),
+            observations: old.map(Registration::observations_of_next_life).unwrap_or_default(),
         };
         let location = registration.location();
         let tokens: Vec<_> = registration.observations.iter().map(|observation| observation.id).collect();
-        let (index, displaced) = self.registrations.insert(registration);
+        let (index, old, displaced) = match place {
+            Some(index) => {
+                let (old, displaced) = self.registrations.replace(index, registration);
+                (index, old, displaced)
+            }
+            None => {
+                let (index, displaced) = self.registrations.insert(registration);
+                (index, None, displaced)
+            }
+        };
+        if let Some(old) = &old {
+            self.objects.release(&old.objects);
+            self.attributes.release(&old.attributes);
+        }
         self.observations.extend(tokens.into_iter().map(|token| (token, index)));
         self.lost_address(now, displaced, outbox);
         self.took_address(peer, outbox);
@@ -581,17 +601,23 @@ impl<D: Directory> Shard<D> {
 
     /// Removes a registration from memory, with its scheduled checks and the tokens of its observations.
     fn take_out(&mut self, now: Instant, index: Index) -> Option<Registration> {
-        self.forget_ping(now, index);
+        self.detach(now, index);
         let mut registration = self.registrations.remove(index)?;
-        self.unproved -= usize::from(!registration.proof.is_proved());
         self.expiries.cancel(&mut registration.expiry_slot, index.0);
+        self.objects.release(&registration.objects);
+        self.attributes.release(&registration.attributes);
+        Some(registration)
+    }
+
+    /// Ends all that waits for a registration, but for the check of its expiry.
+    fn detach(&mut self, now: Instant, index: Index) {
+        self.forget_ping(now, index);
+        let Some(registration) = self.registrations.get_mut(index) else { return };
+        self.unproved -= usize::from(!registration.proof.is_proved());
         self.naps.cancel(&mut registration.nap_slot, index.0);
         for observation in &*registration.observations {
             self.observations.remove(&observation.id);
         }
-        self.objects.release(&registration.objects);
-        self.attributes.release(&registration.attributes);
-        Some(registration)
     }
 
     /// Handles a registration that ended: ends operations that can't wait any longer, and releases its name.
@@ -669,7 +695,7 @@ impl<D: Directory> Shard<D> {
         if let Some(registration) = self.registrations.get_mut(index) {
             let at =
                 registration.expires_at(self.config.unproved_lifetime, self.restored_at) + self.config.grace;
-            self.expiries.schedule(&mut registration.expiry_slot, at, index.0);
+            self.expiries.schedule_no_later(&mut registration.expiry_slot, at, index.0);
         }
     }
 

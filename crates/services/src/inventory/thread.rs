@@ -78,7 +78,10 @@ impl Thread {
         let mut next = Instant::now() + TICK;
         loop {
             match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(Message::Changes(changes)) => changes.into_iter().for_each(|change| self.apply(change)),
+                Ok(Message::Changes(changes)) => {
+                    let now = self.app.now();
+                    changes.into_iter().for_each(|change| self.apply(now, change));
+                }
                 Ok(Message::Updated(name, version)) => self.updated(&name, &version),
                 Ok(Message::Ask(question)) => question(&mut self.model),
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return self.save_at_stop(),
@@ -94,9 +97,9 @@ impl Thread {
         }
     }
 
-    fn apply(&mut self, change: Change) {
+    fn apply(&mut self, now: u64, change: Change) {
         match change {
-            Change::Present(presence) => self.present(presence),
+            Change::Present(presence) => self.present(now, presence),
             Change::Left { name, registration, last_contact } => {
                 if let Some(forgotten) = self.model.left(&name, registration, last_contact) {
                     self.save(vec![StoreChange::Device(DeviceChange::Remove { endpoint: forgotten })]);
@@ -105,14 +108,14 @@ impl Thread {
             Change::Sleeps { name, is_asleep } => {
                 self.model.sleeps(&name, is_asleep);
                 if let Some(survey) = self.survey.as_mut().filter(|_| !is_asleep) {
-                    survey.can_be_reached(&self.model, &name, self.app.now());
+                    survey.can_be_reached(&self.model, &name, now);
                 }
             }
             Change::Described { name, resource, text } => self.model.described(&name, resource, &text),
         }
     }
 
-    fn present(&mut self, presence: Presence) {
+    fn present(&mut self, now: u64, presence: Presence) {
         // If the list is gone already, a later event has the newer one.
         let Some(objects) = self.object_ids(presence.objects.as_ref()) else { return };
         let Presence { name, registration, registered_at, is_proved, is_asleep, is_new, objects: _ } =
@@ -126,7 +129,7 @@ impl Thread {
             objects,
         });
         if let Some(survey) = self.survey.as_mut().filter(|_| is_new) {
-            survey.registered(&mut self.model, &name, self.app.now());
+            survey.registered(&mut self.model, &name, now);
         }
     }
 

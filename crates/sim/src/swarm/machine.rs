@@ -1,18 +1,22 @@
 //! One device of a swarm: the engine and its objects, as on a chip, and its session.
 
 use std::collections::VecDeque;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use buoy_client::objects::{Device, LightControl, Temperature, Time};
-use buoy_client::{Client, ClientConfig, Event, Object, Security, Server, ServerSlot, Shape, UpTo};
+use buoy_client::{
+    Client, ClientConfig, ConfigError, Event, Object, Security, Server, ServerSlot, Shape, UpTo,
+};
 use buoy_dtls::Context;
 use buoy_time::Instant;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
 
+use super::firmware::{FACTORY_VERSION, Firmware};
 use super::measure::Measure;
 use super::settings::{SwarmError, SwarmSettings};
 use crate::random::Rng;
-use crate::tunnel::{News, Tunnel};
+use crate::tunnel::{News as SessionNews, Tunnel};
 
 /// The largest datagram of a device.
 pub(super) const MTU: usize = 720;
@@ -59,6 +63,8 @@ pub(super) type Open = Option<(u16, Instant, usize)>;
 
 pub(super) struct Machine {
     client: Client<Rng, Small>,
+    config: ClientConfig,
+    lifetime: u32,
     body: Body,
     measure_every: Duration,
     next_measurement: Instant,
@@ -76,12 +82,17 @@ struct Body {
     light: LightControl<1>,
     temperature: Temperature<1>,
     time: Time,
+    /// Of devices that take updates.
+    firmware: Option<Box<Firmware>>,
 }
 
 impl Body {
-    fn all(&mut self) -> [&mut dyn Object; 4] {
-        let Self { device, light, temperature, time } = self;
-        [device, light, temperature, time]
+    fn with_all<T>(&mut self, act: impl FnOnce(&mut [&mut dyn Object]) -> T) -> T {
+        let Self { device, light, temperature, time, firmware } = self;
+        match firmware {
+            Some(firmware) => act(&mut [device, light, temperature, time, firmware.object()]),
+            None => act(&mut [device, light, temperature, time]),
+        }
     }
 }
 
@@ -99,21 +110,17 @@ impl Machine {
         let refused = |error| SwarmError::Config { endpoint: endpoint.to_owned(), error };
         let mut config = ClientConfig::new(endpoint).map_err(refused)?;
         config.queue_mode = settings.queue_mode;
-        let mut seed = [0; 32];
-        rng.fill_bytes(&mut seed);
-        let mut client = Client::new(config, Rng::from_seed(seed));
-        // Whatever the account says, this shell decides where datagrams go, and how.
-        let account = Security { short_server_id: 1, ..Security::default() };
-        client.add_server(account, Server::new(1, settings.lifetime)).map_err(refused)?;
-        let mut device = Device::new("Buoy", "Swarm", endpoint, "1.0.0");
-        device.set_queue_mode(settings.queue_mode);
+        let client = engine(config, settings.lifetime, rng).map_err(refused)?;
         Ok(Self {
             client,
+            config,
+            lifetime: settings.lifetime,
             body: Body {
-                device,
+                device: device(&config, FACTORY_VERSION),
                 light: LightControl::new(),
                 temperature: Temperature::new(20.0, Some((-40.0, 85.0))),
                 time: Time::new(),
+                firmware: settings.takes_updates.then(|| Box::new(Firmware::new(settings))),
             },
             measure_every: settings.measure_every.max(Duration::from_secs(1)),
             next_measurement: Instant::NEVER,
@@ -129,7 +136,8 @@ impl Machine {
         self.state = State::Busy;
         self.next_measurement = now + self.measure_every;
         self.client.set_utc(now, (now.as_millis() / 1000) as i64);
-        self.client.start(now, &mut self.body.all());
+        let client = &mut self.client;
+        self.body.with_all(|all| client.start(now, all));
     }
 
     /// Whether there is something to take back.
@@ -137,7 +145,8 @@ impl Machine {
         let was_registered = self.state == State::Registered;
         if was_registered {
             self.state = State::Busy;
-            self.client.deregister(now, SERVER, &mut self.body.all());
+            let client = &mut self.client;
+            self.body.with_all(|all| client.deregister(now, SERVER, all));
         }
         was_registered
     }
@@ -148,7 +157,8 @@ impl Machine {
         if let (Way::Secured(secured), true) = (&mut self.way, was_registered) {
             secured.tunnel.renew();
             self.state = State::Busy;
-            self.client.update_registration(now, SERVER, &mut self.body.all());
+            let client = &mut self.client;
+            self.body.with_all(|all| client.update_registration(now, SERVER, all));
         }
         was_registered && self.state == State::Busy
     }
@@ -170,7 +180,15 @@ impl Machine {
     fn take_message(&mut self, now: Instant, rng: &mut Rng, message: &[u8], measure: &mut Measure) {
         measure.received(self, now, message);
         let mut out = [0; MTU];
-        let length = self.client.handle_datagram(now, SERVER, message, &mut self.body.all(), &mut out);
+        let length = match &mut self.body.firmware {
+            Some(firmware) if firmware.expects(message) => {
+                firmware.take(now, message, &mut self.client.context(now), &mut out)
+            }
+            _ => {
+                let client = &mut self.client;
+                self.body.with_all(|all| client.handle_datagram(now, SERVER, message, all, &mut out))
+            }
+        };
         self.send(now, rng, &out[..length]);
     }
 
@@ -191,26 +209,34 @@ impl Machine {
     /// Gets ready what the engine has to send, and counts it.
     pub(super) fn prepare(&mut self, now: Instant, rng: &mut Rng, measure: &mut Measure) {
         let mut out = [0; MTU];
-        while let Some(transmit) = self.client.poll_transmit(now, &mut self.body.all(), &mut out) {
-            let message = &out[..transmit.length];
+        loop {
+            let client = &mut self.client;
+            let own = self.body.with_all(|all| client.poll_transmit(now, all, &mut out));
+            let fetch = self.body.firmware.as_mut().filter(|_| own.is_none());
+            let fetched = fetch.and_then(|it| it.poll_transmit(now, &mut client.context(now), &mut out));
+            let Some(length) = own.map(|transmit| transmit.length).or(fetched) else { break };
+            let message = &out[..length];
             measure.sent(self, now, message);
             self.send(now, rng, message);
         }
         let Way::Secured(secured) = &mut self.way else { return };
         while let Some(news) = secured.tunnel.poll_news() {
             match news {
-                News::Started => {
+                SessionNews::Started => {
                     secured.handshake_began = now;
                     measure.handshake_began();
                 }
-                News::Connected { resumed } => measure.handshake_done(resumed, now - secured.handshake_began),
-                News::GivenUp => measure.handshake_given_up(),
-                News::Failed(failure) => {
+                SessionNews::Connected { resumed } => {
+                    measure.handshake_done(resumed, now - secured.handshake_began)
+                }
+                SessionNews::GivenUp => measure.handshake_given_up(),
+                SessionNews::Failed(failure) => {
                     measure.handshake_failed(&failure);
-                    self.client.set_unreachable(now, SERVER, &mut self.body.all());
+                    let client = &mut self.client;
+                    self.body.with_all(|all| client.set_unreachable(now, SERVER, all));
                     return;
                 }
-                News::Ended => measure.session_ended(),
+                SessionNews::Ended => measure.session_ended(),
             }
         }
     }
@@ -222,7 +248,10 @@ impl Machine {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    pub(super) fn handle_timeout(&mut self, now: Instant, settings: &SwarmSettings, rng: &mut Rng) {
+        if self.body.firmware.as_ref().is_some_and(|firmware| firmware.reboots_at <= now) {
+            return self.reboot(now, settings, rng);
+        }
         if let Way::Secured(secured) = &mut self.way
             && secured.tunnel.next_timeout().is_some_and(|at| at <= now)
         {
@@ -234,7 +263,19 @@ impl Machine {
             let mut context = self.client.context(now);
             self.body.temperature.set(&mut context, 0, self.celsius);
         }
-        self.client.handle_timeout(now, &mut self.body.all());
+        let client = &mut self.client;
+        self.body.with_all(|all| client.handle_timeout(now, all));
+    }
+
+    /// All is forgotten but the session and what lies in the flash.
+    fn reboot(&mut self, now: Instant, settings: &SwarmSettings, rng: &mut Rng) {
+        let Ok(client) = engine(self.config, self.lifetime, rng) else { return };
+        self.client = client;
+        self.body.firmware = self.body.firmware.take().map(|firmware| Box::new(firmware.rebooted(settings)));
+        let version = self.body.firmware.as_ref().map_or(FACTORY_VERSION, |firmware| firmware.version());
+        self.body.device = device(&self.config, version);
+        self.open = None;
+        self.start(now);
     }
 
     /// Writes the next datagram for the server; 0 if there is none.
@@ -248,8 +289,19 @@ impl Machine {
         }
     }
 
-    pub(super) fn poll_event(&mut self) -> Option<Event> {
-        self.client.poll_event()
+    /// What happened next. What concerns the firmware is done here.
+    pub(super) fn poll_event(&mut self, now: Instant, server: SocketAddrV4, rng: &mut Rng) -> Option<News> {
+        let event = self.client.poll_event()?;
+        let Some(firmware) = &mut self.body.firmware else { return Some(News::Event(event)) };
+        let mut context = self.client.context(now);
+        match event {
+            Event::Registered(_) if firmware.prove(&mut context) => return Some(News::Updated),
+            Event::DownloadRequested => firmware.begin_download(&mut context, server, rng),
+            Event::DownloadCancelled => firmware.cancel_download(),
+            Event::Reboot(_) => firmware.reboot_soon(now),
+            _ => {}
+        }
+        Some(News::Event(event))
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
@@ -260,6 +312,30 @@ impl Machine {
             Way::Secured(secured) => secured.tunnel.next_timeout(),
         };
         let own = self.client.poll_timeout().into_iter().chain(handshake).min();
-        own.unwrap_or(Instant::NEVER).min(measurement)
+        let firmware = self.body.firmware.as_ref().map_or(Instant::NEVER, |it| it.next_deadline());
+        own.unwrap_or(Instant::NEVER).min(measurement).min(firmware)
     }
+}
+
+/// What a device says of itself to whoever measures.
+pub(super) enum News {
+    Event(Event),
+    /// It has registered, which proved its new firmware.
+    Updated,
+}
+
+fn engine(config: ClientConfig, lifetime: u32, rng: &mut Rng) -> Result<Client<Rng, Small>, ConfigError> {
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    let mut client = Client::new(config, Rng::from_seed(seed));
+    // Whatever the account says, this shell decides where datagrams go, and how.
+    let account = Security { short_server_id: 1, ..Security::default() };
+    client.add_server(account, Server::new(1, lifetime))?;
+    Ok(client)
+}
+
+fn device(config: &ClientConfig, version: &str) -> Device {
+    let mut device = Device::new("Buoy", "Swarm", config.endpoint.as_str(), version);
+    device.set_queue_mode(config.queue_mode);
+    device
 }

@@ -1,6 +1,7 @@
 //! Measures how long each exchange takes from the first datagram to its answer, and counts what fails.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use buoy_client::Event;
@@ -9,8 +10,9 @@ use buoy_coap::wire::{Kind, Message};
 use buoy_time::Instant;
 use hdrhistogram::Histogram;
 
-use super::machine::{Machine, State};
+use super::machine::{Machine, News, State};
 use super::report::{Figures, Report};
+use crate::random::Rng;
 
 const KINDS: [&str; 5] = ["register", "update", "deregister", "notify", "send"];
 /// The longest time that is told apart, in milliseconds.
@@ -18,11 +20,13 @@ const LONGEST: u64 = 300_000;
 
 pub(super) struct Measure {
     devices: u32,
-    registered: Duration,
+    /// How many devices registered, and in which time, before anything else.
+    registered: (u64, Duration),
     exchanges: [Exchanges; KINDS.len()],
     handshakes: Handshakes,
     served: u64,
     notified: u64,
+    updated: u64,
     failed: BTreeMap<String, u64>,
 }
 
@@ -45,17 +49,18 @@ impl Measure {
         let exchanges = KINDS.map(|_| Exchanges { sent: 0, times: times() });
         Self {
             devices,
-            registered: Duration::ZERO,
+            registered: (0, Duration::ZERO),
             exchanges,
             handshakes: Handshakes { began: 0, resumed: 0, failed: 0, times: times() },
             served: 0,
             notified: 0,
+            updated: 0,
             failed: BTreeMap::new(),
         }
     }
 
     pub(super) fn registered_in(&mut self, duration: Duration) {
-        self.registered = duration;
+        self.registered = (self.registrations(), duration);
     }
 
     /// Register requests that were answered.
@@ -130,8 +135,22 @@ impl Measure {
     }
 
     /// Takes the events of a device, and moves its state on.
-    pub(super) fn events(&mut self, machine: &mut Machine) {
-        while let Some(event) = machine.poll_event() {
+    pub(super) fn events(
+        &mut self,
+        machine: &mut Machine,
+        now: Instant,
+        server: SocketAddrV4,
+        rng: &mut Rng,
+    ) {
+        while let Some(news) = machine.poll_event(now, server, rng) {
+            let event = match news {
+                News::Event(event) => event,
+                News::Updated => {
+                    self.updated += 1;
+                    machine.state = State::Registered;
+                    continue;
+                }
+            };
             match event {
                 Event::Registered(_) => machine.state = State::Registered,
                 Event::RegistrationUpdated(_) if machine.state == State::Busy => {
@@ -159,8 +178,8 @@ impl Measure {
         let all = KINDS.into_iter().zip(&self.exchanges);
         Report {
             devices: self.devices,
-            registered: self.registrations(),
-            time_to_register: self.registered,
+            registered: self.registered.0,
+            time_to_register: self.registered.1,
             handshakes: figures(*began, times),
             handshakes_resumed: *resumed,
             handshakes_failed: *failed,
@@ -168,6 +187,7 @@ impl Measure {
                 .map(|(kind, exchanges)| (kind, figures(exchanges.sent, &exchanges.times)))
                 .collect(),
             requests_served: self.served,
+            updates: self.updated,
             notifications_unconfirmed: self.notified,
             failures: self.failed.clone(),
             unanswered: self.unanswered().collect(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Report {
     /// How many devices there were.
     pub devices: u32,
-    /// Register requests that were answered.
+    /// Devices that registered at the start.
     pub registered: u64,
     /// Until the last of them.
     pub time_to_register: Duration,
@@ -24,6 +24,8 @@ pub struct Report {
     pub requests_served: u64,
     /// Notifications that need no answer.
     pub notifications_unconfirmed: u64,
+    /// Firmware updates after which a device has registered.
+    pub updates: u64,
     /// How often something failed, by its cause; a server's words may be in that.
     pub failures: BTreeMap<String, u64>,
     /// Exchanges and handshakes that got no answer, by kind; those of which all did stand there with 0.

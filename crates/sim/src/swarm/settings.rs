@@ -33,6 +33,8 @@ pub struct SwarmSettings {
     pub measure_every: Duration,
     /// Each device forgets its session once all have registered, and resumes it with an Update.
     pub resume: bool,
+    /// The devices have the Firmware Update object (5), and take packages by push and by pull over CoAP.
+    pub takes_updates: bool,
     /// Whether the devices stay registered at the end.
     pub end: End,
 }

@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Lets each device forget its session once all have registered, and resume it with an Update.
     #[arg(long)]
     pub(super) resume: bool,
+    /// The devices take firmware updates, by push and by pull over CoAP; they check no signature.
+    #[arg(long)]
+    pub(super) updates: bool,
     /// Leaves the devices registered at the end.
     #[arg(long)]
     pub(super) keep: bool,

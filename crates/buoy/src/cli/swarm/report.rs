@@ -32,6 +32,9 @@ pub(super) fn print(report: &Report) {
         "{} requests served, {} notifications sent unconfirmed",
         report.requests_served, report.notifications_unconfirmed
     );
+    if report.updates > 0 {
+        println!("{} firmware updates", report.updates);
+    }
     // Why may be in the server's words.
     report.failures.iter().for_each(|(why, count)| println!("failed: {}: {count}", harmless(why)));
     for (kind, count) in report.unanswered.iter().filter(|(_, count)| **count > 0) {
@@ -57,6 +60,7 @@ pub(super) fn to_json(report: &Report) -> Value {
         "exchanges": exchanges,
         "requests_served": report.requests_served,
         "notifications_unconfirmed": report.notifications_unconfirmed,
+        "updates": report.updates,
         "failures": report.failures,
         "unanswered": report.unanswered,
     })
