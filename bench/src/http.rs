@@ -136,6 +136,11 @@ fn sum(server: SocketAddr, metric: &str) -> Result<u64> {
     counts.map(|line| Ok(line.rsplit(' ').next().context("no number")?.parse::<u64>()?)).sum()
 }
 
+/// A counter that is there once.
+pub(crate) fn metric(server: SocketAddr, name: &str) -> Result<u64> {
+    sum(server, &format!("{name} "))
+}
+
 /// Uploads bytes; the answer.
 pub(crate) fn upload(server: SocketAddr, path: &str, body: &[u8]) -> Result<String> {
     Connection::open(server)?.send("POST", path, body)
@@ -156,9 +161,15 @@ impl Connection {
         self.send(method, path, &[])
     }
 
+    pub(crate) fn post(&mut self, path: &str, body: &serde_json::Value) -> Result<String> {
+        self.send("POST", path, body.to_string().as_bytes())
+    }
+
     fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Result<String> {
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         let stream = self.0.get_mut();
         stream.write_all(head.as_bytes())?;
         stream.write_all(body)?;

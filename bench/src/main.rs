@@ -16,6 +16,7 @@ mod records;
 mod relay;
 mod secure;
 mod table;
+mod updates;
 
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -83,6 +84,7 @@ fn main() -> Result<()> {
     match &only[..] {
         [task] if task == "abuse" => return abuse::run(&buoy, page),
         [task] if task == "million" => return million::run(&buoy, page),
+        [task] if task == "updates" => return updates::run(&buoy, page),
         [task, other] if task == "against" => return against::run(&buoy, Path::new(other), page),
         _ => {}
     }

@@ -24,7 +24,7 @@ impl Process {
     }
 
     /// In user space and in the kernel, of all threads.
-    fn processor_time(self) -> Result<Duration> {
+    pub(crate) fn processor_time(self) -> Result<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0))?;
         // The name, in brackets, may have spaces. After it these are the 12th and 13th field (proc_pid_stat(5)), in hundredths of a second.
         let fields = stat.rsplit_once(')').context("no name")?.1.split_whitespace().skip(11).take(2);

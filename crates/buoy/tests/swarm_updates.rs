@@ -1,0 +1,74 @@
+//! `buoy swarm --updates`: many devices take a package at once, and each reports what it runs after its reboot.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::collections::HashMap;
+use std::process::{Child, Stdio};
+
+use buoy_api::{Delivery, StartUpdate};
+use common::{Server, Workshop, buoy, wait_until};
+
+const DEVICES: usize = 24;
+
+struct Swarm(Child);
+
+impl Drop for Swarm {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn swarm(server: &Server) -> Swarm {
+    let swarm = buoy()
+        .args(["swarm", "--server", &format!("coap://{}", server.coap), "--updates"])
+        .args(["--devices", &DEVICES.to_string(), "--seconds", "300"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    Swarm(swarm.unwrap())
+}
+
+#[test]
+fn devices_of_a_swarm_take_updates_by_push_and_by_pull_and_survive_a_kill_of_the_server() {
+    let workshop = Workshop::new();
+    let image = std::fs::read(workshop.release("2.0.0", "good")).unwrap();
+    let data = workshop.path("data");
+    let mut server = Server::start(&data);
+    let _swarm = swarm(&server);
+    wait_until("all are registered", || server.devices().len() == DEVICES);
+    let firmware = server.client().upload_firmware(Some("2.0.0"), &image).unwrap();
+    let start = |server: &Server, endpoint: &str, delivery| {
+        server.client().start_update(&StartUpdate {
+            endpoint: endpoint.to_owned(),
+            firmware: firmware.digest.clone(),
+            delivery,
+            version: None,
+            install_timeout: None,
+            download_timeout: None,
+        })
+    };
+    let mut updates = HashMap::new();
+    for (number, endpoint) in server.devices().into_iter().enumerate() {
+        let delivery = if number % 2 == 0 { Delivery::Push } else { Delivery::PullCoap };
+        let update = start(&server, &endpoint, delivery).unwrap();
+        updates.insert(endpoint, update.id);
+    }
+    // In the middle of it.
+    let coap = server.coap.clone();
+    server.kill();
+    server = Server::start_at(&coap, &data, &[]);
+    for (endpoint, id) in &updates {
+        wait_until("the update ends", || server.client().update(*id).unwrap().ended);
+        let update = server.client().update(*id).unwrap();
+        assert_eq!(update.state, "updated", "{endpoint}: {}", update.detail);
+        assert_eq!(update.old_version.as_deref(), Some("1.0.0"));
+        assert_eq!(server.says(&["read", endpoint, "/3/0/3"]), "2.0.0\n");
+    }
+    // What runs the version already is left alone.
+    let (endpoint, _) = updates.iter().next().unwrap();
+    let again = start(&server, endpoint, Delivery::Push).unwrap();
+    wait_until("it ends", || server.client().update(again.id).unwrap().ended);
+    assert_eq!(server.client().update(again.id).unwrap().state, "already_running");
+}
