@@ -3,11 +3,10 @@
 
 mod common;
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use buoy_store::postgres::test_server::TestServer;
-use common::{Server, buoy};
+use common::{Server, buoy, serve_on, words};
 
 fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap();
@@ -15,31 +14,20 @@ fn succeed(command: &mut Command) -> String {
     words(&output)
 }
 
-fn words(output: &Output) -> String {
-    [&*output.stdout, &*output.stderr].map(String::from_utf8_lossy).concat()
-}
-
-fn serve(data: &Path, store: &str) -> Command {
-    let mut command = buoy();
-    command.args(["serve", "--coaps", "off", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]);
-    command.arg(data).args(["--store", store]);
-    command
-}
-
 #[test]
 fn the_state_of_a_server_moves_to_postgresql_and_back_with_its_secrets() {
     let (Some(postgres), folder) = (TestServer::shared(), tempfile::tempdir().unwrap()) else { return };
     let data = folder.path().join("data");
     let folder_text = data.to_str().unwrap();
-    let mut server = Server::spawn(&mut serve(&data, folder_text));
+    let mut server = Server::spawn(&mut serve_on(&data, folder_text));
     server.says(&["credentials", "add", "buoy-1"]);
     server.kill();
 
     let url = postgres.database("moved").replacen("?user=buoy&", "?user=buoy&password=secret&", 1);
     let said = succeed(buoy().args(["move-store", folder_text, &url]));
     assert!(said.contains("credential") && !said.contains("secret"), "{said}");
-    let mut server = Server::spawn(&mut serve(&data, &url));
-    assert_eq!(server.uri("Store"), "postgres:///moved");
+    let mut server = Server::spawn(&mut serve_on(&data, &url));
+    assert_eq!(server.uri("Store"), format!("postgres://buoy@{}:5432/moved", postgres.folder().display()));
     assert!(server.says(&["credentials", "list"]).contains("buoy-1"));
     server.says(&["credentials", "add", "buoy-2"]);
     let copy = folder.path().join("copy");
@@ -52,7 +40,7 @@ fn the_state_of_a_server_moves_to_postgresql_and_back_with_its_secrets() {
     succeed(buoy().args(["move-store", &url]).arg(&back));
     std::fs::copy(data.join("key"), back.join("key")).unwrap();
     for folder in [&copy, &back] {
-        let server = Server::spawn(&mut serve(folder, folder.to_str().unwrap()));
+        let server = Server::spawn(&mut serve_on(folder, folder.to_str().unwrap()));
         let list = server.says(&["credentials", "list"]);
         assert!(list.contains("buoy-1") && list.contains("buoy-2"), "{}: {list}", folder.display());
     }
@@ -64,20 +52,20 @@ fn the_state_of_a_server_moves_to_postgresql_and_back_with_its_secrets() {
 fn a_database_has_one_server() {
     let (Some(postgres), folder) = (TestServer::shared(), tempfile::tempdir().unwrap()) else { return };
     let url = postgres.database("one_server");
-    let mut first = Server::spawn(&mut serve(&folder.path().join("first"), &url));
-    let second = serve(&folder.path().join("second"), &url).output().unwrap();
+    let mut first = Server::spawn(&mut serve_on(&folder.path().join("first"), &url));
+    let second = serve_on(&folder.path().join("second"), &url).output().unwrap();
     assert!(!second.status.success(), "{}", words(&second));
     assert!(words(&second).contains("another `buoy serve` runs on the database"), "{}", words(&second));
     let moved = buoy().args(["move-store", &url]).arg(folder.path().join("target")).output().unwrap();
     assert!(words(&moved).contains("another `buoy serve` runs on the database"), "{}", words(&moved));
     first.kill();
-    Server::spawn(&mut serve(&folder.path().join("second"), &url));
+    Server::spawn(&mut serve_on(&folder.path().join("second"), &url));
 }
 
 #[test]
 fn a_database_that_cannot_be_reached_is_named_without_its_password() {
     let folder = tempfile::tempdir().unwrap();
-    let output = serve(folder.path(), "postgres://buoy:secret@127.0.0.1:1/fleet").output().unwrap();
+    let output = serve_on(folder.path(), "postgres://buoy:secret@127.0.0.1:1/fleet").output().unwrap();
     let said = words(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(

@@ -80,7 +80,10 @@ fn the_demo_shows_commands_and_leaves_nothing_behind_whenever_it_is_interrupted(
         let output = demo.wait_with_output().unwrap();
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(130), "{moment}: {complaint}\n{rest:?}");
-        assert!(complaint.contains("the demo was ended") && !complaint.contains("did not hold"), "{complaint}");
+        assert!(
+            complaint.contains("the demo was ended") && !complaint.contains("did not hold"),
+            "{complaint}"
+        );
         assert!(!rest.iter().any(|line| line.contains("told last")), "{moment}: {rest:?}");
         assert_eq!((is_there(), TcpStream::connect(&server).is_ok()), (0, false), "{moment}");
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use buoy_store::postgres::Postgres;
+use buoy_store::postgres::{Postgres, without_password};
 use buoy_store::sqlite::Sqlite;
 use buoy_store::{Moved, Reader, Rows, Store, move_all};
 
@@ -124,7 +124,7 @@ impl fmt::Display for StorePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(folder) => database(folder).display().fmt(f),
-            Self::Postgres(url) => f.write_str(&url.without_password()),
+            Self::Postgres(Url(url)) => f.write_str(&without_password(url)),
         }
     }
 }
@@ -135,21 +135,6 @@ impl fmt::Debug for StorePlace {
     }
 }
 
-impl Url {
-    /// What can be shown: without the password before the host, and without parameters, of which one may be a password.
-    fn without_password(&self) -> String {
-        let (start, _) = self.0.split_once('?').unwrap_or((&self.0, ""));
-        let Some((scheme, rest)) = start.split_once("://") else { return String::new() };
-        match rest.rsplit_once('@') {
-            Some((user, host)) => {
-                let (user, _) = user.split_once(':').unwrap_or((user, ""));
-                format!("{scheme}://{user}@{host}")
-            }
-            None => format!("{scheme}://{rest}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,9 +142,14 @@ mod tests {
     #[test]
     fn a_place_is_shown_without_its_password() {
         for (url, shown) in [
-            ("postgres://buoy:se@cret@db.example.org/fleet", "postgres://buoy@db.example.org/fleet"),
-            ("postgresql://db/fleet?user=buoy&password=secret", "postgresql://db/fleet"),
-            ("postgres://buoy@db/fleet", "postgres://buoy@db/fleet"),
+            ("postgres://buoy:se?cr/et@db.example.org/fleet", "postgres://buoy@db.example.org:5432/fleet"),
+            ("postgresql://db:6432/fleet?user=buoy&password=secret", "postgres://buoy@db:6432/fleet"),
+            ("postgres:///fleet?host=/run/postgresql&sslrootcert=secret", "postgres:///run/postgresql/fleet"),
+            ("postgres://buoy@[::1],db/fleet", "postgres://buoy@[::1]:5432,db:5432/fleet"),
+            // What is not escaped could be anything.
+            ("postgres://buoy:se@cret@db/fleet", "a PostgreSQL database"),
+            ("postgres://db/fleet?user=buoy&password=se@cret", "a PostgreSQL database"),
+            ("postgres://buoy:secret/fleet", "a PostgreSQL database"),
             ("some/folder", "some/folder/buoy.db"),
         ] {
             assert_eq!(StorePlace::parse(url).to_string(), shown);

@@ -30,11 +30,20 @@ pub enum StoreError {
         /// The schema that this program has.
         known: u32,
     },
-    /// The server of the database does not answer, or lets nobody in.
+    /// The URL of the database is none: why not, without its password.
+    NoUrl(String),
+    /// The server of the database does not answer, or not now.
     Unreachable {
         /// Which; without a password.
         place: String,
         /// What was said.
+        cause: String,
+    },
+    /// The server of the database answers, and there will be no session before something is mended.
+    NoWayIn {
+        /// Which; without a password.
+        place: String,
+        /// What was said, and what to do.
         cause: String,
     },
     /// A server runs on the database.
@@ -86,10 +95,16 @@ impl fmt::Display for StoreError {
                 "the database {place} has schema {found}, and this program has {known}; back it up with the program that serves it, or \
                  run `buoy migrate` of this program on it first"
             ),
+            Self::NoUrl(cause) => write!(
+                f,
+                "the URL of the PostgreSQL database cannot be read: {cause}; write it as in \
+                 postgres://user:password@host:5432/database"
+            ),
             Self::Unreachable { place, cause } => write!(
                 f,
-                "the database {place} cannot be reached ({cause}); check that PostgreSQL runs there, and the URL with its user and password"
+                "the database {place} cannot be reached ({cause}); check that PostgreSQL runs there, and the URL"
             ),
+            Self::NoWayIn { place, cause } => write!(f, "the database {place} cannot be used: {cause}"),
             Self::InUse { place } => {
                 write!(
                     f,

@@ -6,6 +6,7 @@
 //! What is needed of the server: version 13 or later, a database in UTF-8, and sessions of our own (no pooler that shares them between
 //! transactions).
 
+mod certificate;
 mod failure;
 mod link;
 mod place;
@@ -19,6 +20,7 @@ pub mod test_server;
 #[cfg(all(unix, test))]
 mod tests;
 mod text;
+mod tls;
 mod writer;
 
 use std::sync::Arc;
@@ -55,7 +57,8 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Opens the database of a URL, as in `postgres://user:password@host/database`, and brings its schema up to date.
+    /// Opens the database of a URL, as in `postgres://user:password@host/database`, and brings its schema up to date. `sslmode` and
+    /// `sslrootcert` are understood as libpq does, but that there is no `allow`.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -117,6 +120,12 @@ impl std::fmt::Display for Postgres {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.place.fmt(f)
     }
+}
+
+/// What can be shown of a URL: without its password.
+#[must_use]
+pub fn without_password(url: &str) -> String {
+    place::without_password(url)
 }
 
 impl Store for Postgres {

@@ -58,9 +58,35 @@ fn a_schema_is_made_once_and_one_of_a_later_program_is_left_alone() {
 
 #[test]
 fn a_url_is_shown_without_its_password_and_a_server_that_is_not_there_is_named() {
-    let error = Postgres::open("postgres://buoy:secret@127.0.0.1:1/fleet").unwrap_err().to_string();
+    let error = Postgres::open("postgres://buoy:secret@127.0.0.1:1/fleet").unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable { .. }));
+    let error = error.to_string();
     assert!(error.contains("postgres://buoy@127.0.0.1:1/fleet") && !error.contains("secret"), "{error}");
-    assert!(Postgres::open("postgres://host:port/fleet").unwrap_err().to_string().contains("write it as in"));
+}
+
+#[test]
+fn a_url_that_is_none_is_refused_with_the_reason_and_without_its_password() {
+    for (url, reason) in [
+        ("postgres://buoy:secret/fleet", "`port`"),
+        ("postgres://buoy:sec@ret@db/fleet", "is written %40"),
+        ("postgres://db/fleet?password=sec@ret", "is written %40"),
+        ("postgres:///fleet?password=secret", "names no host"),
+        ("postgres://buoy:secret@db/fleet?sslmode=allow", "verify-full"),
+        ("postgres://buoy:secret@db/fleet?sslmode=verify-ca", "asks for sslrootcert=FILE"),
+        (
+            "postgres://buoy:secret@db/fleet?sslmode=require&sslrootcert=system",
+            "asks for sslmode=verify-full",
+        ),
+        ("postgres://buoy:secret@db/fleet?sslrootcert=/nowhere/root.pem", "/nowhere/root.pem"),
+    ] {
+        let error = Postgres::open(url).unwrap_err();
+        assert!(matches!(error, StoreError::NoUrl(_) | StoreError::NoWayIn { .. }), "{url}: {error}");
+        let error = error.to_string();
+        assert!(
+            error.contains(reason) && !error.contains("sec") && !error.contains("ret@"),
+            "{url}: {error}"
+        );
+    }
 }
 
 fn marked(name: &str) -> ChangeSet<'static> {
