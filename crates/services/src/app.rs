@@ -16,8 +16,8 @@ use buoy_server::{
     Body, Counters, Downlink, Durability, Failure, Intent, ObservationId, ObservationView, OperationId,
     Outbox, Outcome, Peer, RegistrationView, Submission,
 };
-use buoy_store::{Reader, Store};
-use tokio::sync::oneshot;
+use buoy_store::{Reader, Store, StoreError};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::bootstrap::Bootstrap;
 use crate::changes::Companion;
@@ -37,6 +37,10 @@ use crate::principal::Principal;
 pub const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A shard that does not answer for so long is not ready.
 const SHARD_PATIENCE: Duration = Duration::from_secs(2);
+/// Readers of the store that are asked at once: each is a connection of a PostgreSQL server.
+pub(crate) const MOST_READERS: usize = 16;
+/// A store that does not answer a question for so long is not waited for.
+const READER_PATIENCE: Duration = Duration::from_secs(8);
 /// Readers of the store that are kept for the next question.
 const SPARE_READERS: usize = 4;
 
@@ -62,6 +66,8 @@ pub struct App {
     pub(crate) store: Arc<dyn Store>,
     /// Readers of the store for the next questions.
     pub(crate) readers: Mutex<Vec<Box<dyn Reader>>>,
+    /// One permit for each reader that may be asked.
+    pub(crate) reading: Arc<Semaphore>,
     /// By what devices prove who they are.
     pub(crate) credentials: Credentials,
     /// What the server shows to devices.
@@ -428,23 +434,36 @@ impl App {
     /// Asks the store, away from the threads that serve.
     pub async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        question: impl FnOnce(&dyn Reader) -> Result<T, buoy_store::StoreError> + Send + 'static,
-    ) -> Result<T, buoy_store::StoreError> {
+        question: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let app = self.clone();
-        let answer = tokio::task::spawn_blocking(move || {
-            let spare = app.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let reader = match spare {
-                Some(reader) => reader,
-                None => app.store.reader()?,
-            };
-            let answer = question(&*reader);
-            let mut readers = app.readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if readers.len() < SPARE_READERS {
-                readers.push(reader);
-            }
-            answer
-        });
-        answer.await.unwrap_or_else(|error| Err(buoy_store::StoreError::Database(error.to_string())))
+        let answer = async {
+            let permit = self.reading.clone().acquire_owned().await;
+            let asked = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                app.ask_reader(question)
+            });
+            asked.await.unwrap_or_else(|error| Err(StoreError::Database(error.to_string())))
+        };
+        let silent = |_| Err(StoreError::Silent { seconds: READER_PATIENCE.as_secs() });
+        tokio::time::timeout(READER_PATIENCE, answer).await.unwrap_or_else(silent)
+    }
+
+    fn ask_reader<T>(
+        &self,
+        question: impl FnOnce(&dyn Reader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let spare = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match spare {
+            Some(reader) => reader,
+            None => self.store.reader()?,
+        };
+        let answer = question(&*reader);
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < SPARE_READERS {
+            readers.push(reader);
+        }
+        answer
     }
 
     /// The date: milliseconds since the epoch.

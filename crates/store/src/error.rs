@@ -46,6 +46,16 @@ pub enum StoreError {
         /// What was said, and what to do.
         cause: String,
     },
+    /// There was no answer to a question for a while.
+    Silent {
+        /// For how long it was waited for.
+        seconds: u64,
+    },
+    /// The server of the database is a copy that follows another, and takes no changes.
+    Standby {
+        /// Which; without a password.
+        place: String,
+    },
     /// A server runs on the database.
     InUse {
         /// Which; without a password.
@@ -105,6 +115,14 @@ impl fmt::Display for StoreError {
                 "the database {place} cannot be reached ({cause}); check that PostgreSQL runs there, and the URL"
             ),
             Self::NoWayIn { place, cause } => write!(f, "the database {place} cannot be used: {cause}"),
+            Self::Silent { seconds } => {
+                write!(f, "the store has not answered for {seconds} s; try again later")
+            }
+            Self::Standby { place } => write!(
+                f,
+                "the database {place} is a standby, which takes no changes; promote it, or name the primary server \
+                 (target_session_attrs=read-write finds it among several hosts)"
+            ),
             Self::InUse { place } => {
                 write!(
                     f,
@@ -127,7 +145,7 @@ impl fmt::Display for StoreError {
             ),
             Self::DiskFull => f.write_str("the disk is full; free some space, and what waits will be saved"),
             Self::ReadOnly => {
-                f.write_str("the database cannot be written to; check the permissions of its file and folder")
+                f.write_str("the database cannot be written to; check the permissions of the file and its folder, or those of the database")
             }
             Self::Corrupt(what) => {
                 write!(f, "the database is damaged ({what}); stop the server and restore the last backup")
@@ -140,6 +158,12 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {}
 
 impl StoreError {
+    /// Whether it may pass by itself, as when the machine of the database starts too, or another takes its place.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Standby { .. })
+    }
+
     /// Whether it is of no use to try again: the server has to end.
     #[must_use]
     pub fn is_final(&self) -> bool {

@@ -66,6 +66,11 @@ pub trait Writer: Send {
     /// [`StoreError`]; nothing was kept, or ([`StoreError::Unreachable`]) that is not known yet. The same sets are to be tried again
     /// before any others: if they were kept, that says so.
     fn commit(&mut self, sets: &[ChangeSet<'_>]) -> Result<Fates, StoreError>;
+    /// Looks whether the store is there, when nobody has asked for anything for a while; makes a connection anew that has broken.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn check(&mut self) -> Result<(), StoreError>;
     /// Does some of the work that has to be done now and then, for about `budget`: brings what was appended into order, and removes
     /// what is too old. What [`Reader`]s see does not depend on it, but for what is removed.
     ///

@@ -204,10 +204,15 @@ fn is_true(link: &mut Link, sql: &'static str) -> Result<bool, Failure> {
 
 /// Takes the lock that a writer holds for as long as its session lasts. The number of the server's process of this session.
 fn lock(link: &mut Link, place: &Place) -> Result<i32, Failure> {
-    let sql = "SELECT pg_try_advisory_lock(x'62756f79'::integer, 1), pg_backend_pid()";
+    let sql = "SELECT pg_try_advisory_lock(x'62756f79'::integer, 1), pg_backend_pid(), pg_is_in_recovery()";
     let began = Instant::now();
     loop {
         let rows = link.query(sql, &[])?;
+        if let Some(row) = rows.first()
+            && row.try_get(2)?
+        {
+            return Err(StoreError::Standby { place: place.to_string() }.into());
+        }
         if let Some(row) = rows.first()
             && row.try_get(0)?
         {

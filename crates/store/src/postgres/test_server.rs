@@ -78,7 +78,7 @@ pub enum Durability {
 }
 
 /// Where a server is reached, beside its Unix socket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Network<'a> {
     /// Nowhere.
     None,
