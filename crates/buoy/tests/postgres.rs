@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::process::Command;
 
 use buoy_store::postgres::test_server::TestServer;
@@ -44,8 +45,54 @@ fn the_state_of_a_server_moves_to_postgresql_and_back_with_its_secrets() {
         let list = server.says(&["credentials", "list"]);
         assert!(list.contains("buoy-1") && list.contains("buoy-2"), "{}: {list}", folder.display());
     }
-    let again = buoy().args(["move-store", folder_text, &url]).output().unwrap();
-    assert!(!again.status.success() && words(&again).contains("target already"), "{}", words(&again));
+    let full = buoy().args(["move-store", back.to_str().unwrap(), copy.to_str().unwrap()]).output().unwrap();
+    assert!(!full.status.success() && words(&full).contains("target already"), "{}", words(&full));
+}
+
+/// What a program says when it fails.
+fn refusal(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+    words(&output)
+}
+
+#[test]
+fn what_a_move_left_behind_is_used_only_when_that_is_meant() {
+    let (Some(postgres), folder) = (TestServer::shared(), tempfile::tempdir().unwrap()) else { return };
+    let [first, last] = ["first", "last"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    let url = postgres.database("left_behind");
+    Server::spawn(&mut serve_on(Path::new(&first), &first)).says(&["credentials", "add", "before"]);
+    let said = succeed(buoy().args(["move-store", &first, &url]));
+    assert!(said.contains("first/buoy.db is as it was, and no server starts on it any more"), "{said}");
+    Server::spawn(&mut serve_on(Path::new(&first), &url)).says(&["credentials", "add", "after"]);
+    succeed(buoy().args(["move-store", &url, &last]));
+
+    // A server, a backup at night, a second move, and who only wants to help.
+    let copy = folder.path().join("copy");
+    for (left, target) in [(&first, "left_behind at 20"), (&url, "last/buoy.db at 20")] {
+        let data = Path::new(&first);
+        let mut backup = buoy();
+        backup.args(["backup", "--data", &first, "--store", left]).arg(&copy);
+        let mut rotate = buoy();
+        rotate.args(["keyfile", "rotate", "--data", &first, "--store", left]);
+        for mut command in [serve_on(data, left), backup, rotate] {
+            let said = refusal(&mut command);
+            assert!(said.contains("was moved to") && said.contains(target), "{said}");
+            assert!(said.contains("move-store --undo"), "{said}");
+        }
+        assert!(refusal(buoy().args(["move-store", left]).arg(&copy)).contains("was moved to"));
+        assert!(refusal(buoy().args(["migrate", "--store", left])).contains("was moved to"));
+    }
+    assert!(refusal(buoy().args(["move-store", "--undo", &last])).contains("was not moved"));
+
+    for left in [&first, &url] {
+        assert!(succeed(buoy().args(["move-store", "--undo", left])).contains("can be used again"));
+    }
+    let server = Server::spawn(&mut serve_on(Path::new(&first), &first));
+    let list = server.says(&["credentials", "list"]);
+    assert!(list.contains("before") && !list.contains("after"), "{list}");
+    drop(server);
+    Server::spawn(&mut serve_on(Path::new(&first), &url));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use buoy_api::Operation;
-use buoy_coap::number::Code;
-use buoy_coap::wire::Message;
+use buoy_coap::number::{Code, OptionNumber};
+use buoy_coap::wire::{Header, Kind, Message, MessageWriter};
 use buoy_store::postgres::test_server::{Network, TestServer};
 use common::{Server, Workshop, ready, register_request, serve_on, wait_until, words};
 use serde_json::{Value, json};
@@ -131,17 +131,39 @@ impl Raw {
         self.0.send(&register_request(name, message_id, &message_id.to_be_bytes())).unwrap();
     }
 
-    /// The message ids of registrations that are acknowledged within this time.
+    /// An Update with another lifetime, which has to be saved.
+    fn update(&self, location: &[u8], message_id: u16) {
+        let mut buffer = [0; 64];
+        let token = message_id.to_be_bytes();
+        let header = Header { kind: Kind::Confirmable, code: Code::POST, message_id, token: &token };
+        let mut writer = MessageWriter::new(&mut buffer, header);
+        writer.option(OptionNumber::URI_PATH, b"rd").option(OptionNumber::URI_PATH, location);
+        let length = writer.option(OptionNumber::URI_QUERY, b"lt=4000").finish().unwrap();
+        self.0.send(&buffer[..length]).unwrap();
+    }
+
+    /// The message ids of what is acknowledged within this time.
     fn acknowledged(&self, patience: Duration) -> Vec<u16> {
+        self.answers(patience).into_iter().map(|(message_id, _)| message_id).collect()
+    }
+
+    /// The same, with the location that a registration got.
+    fn answers(&self, patience: Duration) -> Vec<(u16, Vec<u8>)> {
         self.0.set_read_timeout(Some(patience)).unwrap();
-        let (mut ids, mut buffer) = (Vec::new(), [0; 1500]);
+        let (mut answers, mut buffer) = (Vec::new(), [0; 1500]);
         while let Ok(length) = self.0.recv(&mut buffer) {
             let message = Message::parse(&buffer[..length]).unwrap();
-            if message.code() == Code::CREATED {
-                ids.push(message.message_id());
+            if [Code::CREATED, Code::CHANGED].contains(&message.code()) {
+                let path = message.options().filter(|(number, _)| *number == OptionNumber::LOCATION_PATH);
+                answers.push((
+                    message.message_id(),
+                    path.last().map_or(Vec::new(), |(_, value)| value.to_vec()),
+                ));
             }
         }
-        ids
+        answers.sort_unstable();
+        answers.dedup();
+        answers
     }
 }
 
@@ -152,7 +174,7 @@ fn a_database_that_stops_holds_up_what_must_be_saved_until_it_is_back() {
     let _device = world.workshop.device(&world.server, "buoy-1", &factory, &[]);
     let raw = Raw::new(&world.server);
     raw.register("raw", 1);
-    assert_eq!(raw.acknowledged(Duration::from_secs(1)), [1]);
+    let location = raw.answers(Duration::from_secs(1)).pop().unwrap().1;
     world.check_questions_are_answered();
 
     for round in 1..=2 {
@@ -166,13 +188,14 @@ fn a_database_that_stops_holds_up_what_must_be_saved_until_it_is_back() {
         assert!(status == 200 && said.contains("buoy-1"), "what is in memory is answered: {said}");
         let late = format!("late-{round}");
         raw.register(&late, round + 10);
+        raw.update(&location, round + 20);
         assert_eq!(raw.acknowledged(Duration::from_secs(2)), [0; 0], "what is not saved is not acknowledged");
         assert_eq!(world.logged("the store cannot be written").len(), usize::from(round));
 
         world.postgres.start_again();
         wait_until("ready again", || ready(&world.server).is_ok());
         world.check_questions_are_answered();
-        assert_eq!(raw.acknowledged(Duration::from_secs(2)), [round + 10]);
+        assert_eq!(raw.acknowledged(Duration::from_secs(2)), [round + 10, round + 20]);
         assert!(world.server.devices().contains(&late));
         assert!(world.server.says(&["read", "buoy-1", "/3/0/3"]).contains("1.0.0"));
         let back = world.logged("the store can be written again, after");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use buoy_store::postgres::{Postgres, without_password};
 use buoy_store::sqlite::Sqlite;
-use buoy_store::{Moved, Reader, Rows, Store, move_all};
+use buoy_store::{Moved, MovedTo, Reader, Rows, Store, move_all};
 
 use crate::data_folder::{check_database, database, lock, open_private};
 
@@ -45,8 +45,14 @@ impl StorePlace {
     /// Opens the store, makes it if there is none, and brings its schema up to date.
     ///
     /// # Errors
-    /// If it can't be opened.
+    /// If it can't be opened, or was moved.
     pub fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
+        let store = self.open_whatever_became_of_it()?;
+        self.check_is_not_moved(&*store.reader()?)?;
+        Ok(store)
+    }
+
+    fn open_whatever_became_of_it(&self) -> anyhow::Result<Arc<dyn Store>> {
         Ok(match self {
             Self::Folder(folder) => {
                 check_database(&database(folder))?;
@@ -59,13 +65,27 @@ impl StorePlace {
     /// A store that is there, and stays as it is: a server may run on it.
     ///
     /// # Errors
-    /// If there is none, or not of this program's schema.
+    /// If there is none, or not of this program's schema, or if it was moved.
     pub fn open_to_read(&self) -> anyhow::Result<Box<dyn Reader>> {
         self.check_is_there()?;
-        Ok(match self {
+        let reader: Box<dyn Reader> = match self {
             Self::Folder(folder) => Box::new(Sqlite::open_to_read(&database(folder))?),
             Self::Postgres(Url(url)) => Box::new(Postgres::open_to_read(url)?),
-        })
+        };
+        self.check_is_not_moved(&*reader)?;
+        Ok(reader)
+    }
+
+    /// Whoever goes on with what was left behind goes back in time, without knowing it: a server, and no less a backup that is made each
+    /// night.
+    fn check_is_not_moved(&self, reader: &dyn Reader) -> anyhow::Result<()> {
+        let Some(MovedTo { target, at }) = reader.moved()? else { return Ok(()) };
+        let at = i64::try_from(at).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+        let at = at.unwrap_or_default().strftime("%F %T UTC");
+        bail!(
+            "the state of {self} was moved to {target} at {at}; name that with --store. To go on with what was left here, without all that \
+             has happened since, run `buoy move-store --undo` on it first"
+        )
     }
 
     /// Brings the schema up to date, for which no server may run.
@@ -103,11 +123,11 @@ impl StorePlace {
         })
     }
 
-    /// Moves all that a server has saved here to another place, which has to be empty. No server may run on either. The sessions leave this
-    /// one; all else stays here too.
+    /// Moves all that a server has saved here to another place, which has to be empty. No server may run on either. All but the sessions stays
+    /// here too, and can't be opened any more: [`StorePlace::undo_move`] allows it again.
     ///
     /// # Errors
-    /// If a server runs, if the target is not empty, or if the copy is not what the original is.
+    /// If a server runs, if this was moved before, if the target is not empty, or if the copy is not what the original is.
     pub fn move_to(&self, target: &Self) -> anyhow::Result<Vec<Moved>> {
         self.check_is_there()?;
         if let Self::Folder(folder) = target {
@@ -115,8 +135,39 @@ impl StorePlace {
                 .with_context(|| format!("{} cannot be made", folder.display()))?;
         }
         let _locks = (self.lock()?, target.lock()?);
-        Ok(move_all(&mut *self.rows()?, &mut *target.rows()?)?)
+        self.open()?;
+        let note = MovedTo { target: target.absolute()?.to_string(), at: date() };
+        Ok(move_all(&mut *self.rows()?, &mut *target.rows()?, &note)?)
     }
+
+    /// Lets what was left behind by a move be opened again.
+    ///
+    /// # Errors
+    /// If it was not moved, or can't be opened.
+    pub fn undo_move(&self) -> anyhow::Result<MovedTo> {
+        self.check_is_there()?;
+        let _lock = self.lock()?;
+        let Some(note) = self.open_whatever_became_of_it()?.reader()?.moved()? else {
+            bail!("the state of {self} was not moved; there is nothing to undo");
+        };
+        let mut rows = self.rows()?;
+        rows.set_moved(None)?;
+        rows.finish()?;
+        Ok(note)
+    }
+
+    /// The same place, wherever it is spoken of.
+    fn absolute(&self) -> anyhow::Result<Self> {
+        Ok(match self {
+            Self::Folder(folder) => Self::Folder(std::path::absolute(folder)?),
+            Self::Postgres(url) => Self::Postgres(url.clone()),
+        })
+    }
+}
+
+/// Milliseconds since the epoch.
+fn date() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 
 impl fmt::Display for StorePlace {

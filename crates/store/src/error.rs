@@ -143,7 +143,7 @@ impl fmt::Display for StoreError {
                 "the database {} has been removed; stop the server and restore the last backup",
                 path.display()
             ),
-            Self::DiskFull => f.write_str("the disk is full; free some space, and what waits will be saved"),
+            Self::DiskFull => f.write_str("the disk of the database is full; free some space, and what waits will be saved"),
             Self::ReadOnly => {
                 f.write_str("the database cannot be written to; check the permissions of the file and its folder, or those of the database")
             }

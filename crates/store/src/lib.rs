@@ -38,7 +38,7 @@ pub use change::{
 pub use credential::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Purpose};
 pub use device::{DeviceDescription, DeviceRow};
 pub use error::StoreError;
-pub use rows::{Cell, Kind, MoveError, Moved, Rows, Table, move_all};
+pub use rows::{Cell, Kind, MoveError, Moved, MovedTo, Rows, Table, move_all};
 
 /// Series that one device may have: what invents new paths for ever fills no disk.
 pub const MOST_SERIES: usize = 4096;
@@ -157,6 +157,8 @@ pub trait Reader: Send {
     fn devices(&self, each: &mut dyn FnMut(DeviceRow)) -> Result<(), StoreError>;
     /// Entries of the audit log, the newest first, of ids below `before`.
     fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError>;
+    /// Where all of it was moved, if it was: what is here is old.
+    fn moved(&self) -> Result<Option<MovedTo>, StoreError>;
     /// Copies everything, as it is at one instant, into a new file, while the writer goes on. Sessions are left out: those go on
     /// here, and a record's number must not be used a second time by who restores the copy.
     fn backup(&self, target: &Path) -> Result<(), StoreError>;

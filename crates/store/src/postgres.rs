@@ -36,7 +36,11 @@ pub use reader::PostgresReader;
 pub use writer::PostgresWriter;
 
 /// Each step brings a database from the schema of its index to the next one. Steps are only ever added.
-const MIGRATIONS: &[&str] = &[include_str!("postgres/schema/1.sql"), include_str!("postgres/schema/2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("postgres/schema/1.sql"),
+    include_str!("postgres/schema/2.sql"),
+    include_str!("postgres/schema/3.sql"),
+];
 
 /// The schema of this program.
 const SCHEMA: i32 = MIGRATIONS.len() as i32;

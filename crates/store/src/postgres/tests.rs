@@ -10,8 +10,8 @@ use super::test_server::TestServer;
 use super::*;
 use crate::sqlite::Sqlite;
 use crate::{
-    AuditFilter, AuditRow, Change, ChangeSet, KeyRow, MoveError, NewSample, Page, RecordChange, Retention,
-    Sample, move_all,
+    AuditFilter, AuditRow, Change, ChangeSet, KeyRow, MoveError, MovedTo, NewSample, Page, RecordChange,
+    Retention, Sample, move_all,
 };
 
 /// The URL of a database of its own, if PostgreSQL is installed.
@@ -304,17 +304,21 @@ fn a_store_moves_to_postgresql_and_back_with_all_it_has() {
     let file = Sqlite::open(&folder.path().join("one.db")).unwrap();
     fill(&file);
     let database = Postgres::open(&url).unwrap();
-    let moved = move_all(&mut file.rows().unwrap(), &mut database.rows().unwrap()).unwrap();
+    let note = MovedTo { target: "a database".into(), at: 7 };
+    let moved = move_all(&mut file.rows().unwrap(), &mut database.rows().unwrap(), &note).unwrap();
     assert!(moved.iter().any(|it| (it.table, it.rows) == ("registration", 5000)), "{moved:?}");
     assert!(moved.iter().any(|it| (it.table, it.rows) == ("sample", 9)), "{moved:?}");
     assert_eq!((sessions(&file), sessions(&database)), (0, 1), "sessions are in one place");
-    let again = move_all(&mut file.rows().unwrap(), &mut database.rows().unwrap());
+    let notes = || [file.reader().unwrap().moved(), database.reader().unwrap().moved()].map(Result::unwrap);
+    assert_eq!(notes(), [Some(note.clone()), None]);
+    let again = move_all(&mut file.rows().unwrap(), &mut database.rows().unwrap(), &note);
     assert!(matches!(again, Err(MoveError::NotEmpty { table: "registration" })), "{again:?}");
 
     // What comes next does not get numbers that are used.
     database.writer().unwrap().commit(&[marked("after")]).unwrap();
     let back = Sqlite::open(&folder.path().join("two.db")).unwrap();
-    move_all(&mut database.rows().unwrap(), &mut back.rows().unwrap()).unwrap();
+    move_all(&mut database.rows().unwrap(), &mut back.rows().unwrap(), &note).unwrap();
+    assert_eq!(notes(), [Some(note.clone()), Some(note)]);
     let reader = back.reader().unwrap();
     assert_eq!((times(&reader, "fill"), times(&reader, "after")), (1, 1));
     let values = reader.samples("a\0b", "/3/0/9", 0..99, 99).unwrap();
