@@ -6,7 +6,9 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use buoy_store::postgres::Postgres;
 use buoy_store::postgres::test_server::TestServer;
+use buoy_store::{AuditFilter, Page, Reader as _};
 use common::{Server, buoy, serve_on, words};
 
 fn succeed(command: &mut Command) -> String {
@@ -121,4 +123,30 @@ fn a_database_that_cannot_be_reached_is_named_without_its_password() {
         "{said}"
     );
     assert!(!said.contains("secret"), "{said}");
+}
+
+#[test]
+fn the_demo_plays_on_an_empty_database_and_on_no_other() {
+    let Some(postgres) = TestServer::shared() else { return };
+    let url = postgres.database("demo");
+    let demo = || {
+        let mut command = buoy();
+        command.args(["demo", "--once", "--store", &url]);
+        command
+    };
+    let said = succeed(&mut demo());
+    let place = format!("postgres://buoy@{}:5432/demo", postgres.folder().display());
+    assert!(said.contains(&format!("What the demo made stays in {place}")), "{said}");
+    let names = || {
+        let mut names = Vec::new();
+        let reader = Postgres::open_to_read(&url).unwrap();
+        reader.devices(&mut |row| names.push(row.endpoint)).unwrap();
+        let audit = reader.audit(&AuditFilter::default(), Page { before: u64::MAX, limit: 1000 }).unwrap();
+        (names, audit.len())
+    };
+    let left = names();
+    assert_eq!(left.0, ["buoy-1", "buoy-2"]);
+    let said = refusal(&mut demo());
+    assert!(said.contains("plays on an empty database") && said.contains("is not empty"), "{said}");
+    assert_eq!(names(), left);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use buoy_store::postgres::{Postgres, without_password};
 use buoy_store::sqlite::Sqlite;
-use buoy_store::{Moved, MovedTo, Reader, Rows, Store, move_all};
+use buoy_store::{Moved, MovedTo, Reader, Rows, Store, first_with_rows, move_all};
 
 use crate::data_folder::{check_database, database, lock, open_private};
 
@@ -138,6 +138,18 @@ impl StorePlace {
         self.open()?;
         let note = MovedTo { target: target.absolute()?.to_string(), at: date() };
         Ok(move_all(&mut *self.rows()?, &mut *target.rows()?, &note)?)
+    }
+
+    /// Makes sure that nothing has been saved here. No server may run on it.
+    ///
+    /// # Errors
+    /// If something has, or it can't be opened.
+    pub fn check_is_empty(&self) -> anyhow::Result<()> {
+        self.open()?;
+        if let Some(table) = first_with_rows(&*self.rows()?)? {
+            bail!("{self} is not empty (its table `{table}` has rows)");
+        }
+        Ok(())
     }
 
     /// Lets what was left behind by a move be opened again.

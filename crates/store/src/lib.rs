@@ -38,7 +38,7 @@ pub use change::{
 pub use credential::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Purpose};
 pub use device::{DeviceDescription, DeviceRow};
 pub use error::StoreError;
-pub use rows::{Cell, Kind, MoveError, Moved, MovedTo, Rows, Table, move_all};
+pub use rows::{Cell, Kind, MoveError, Moved, MovedTo, Rows, Table, first_with_rows, move_all};
 
 /// Series that one device may have: what invents new paths for ever fills no disk.
 pub const MOST_SERIES: usize = 4096;

@@ -276,10 +276,8 @@ pub struct Moved {
 /// # Errors
 /// [`MoveError`]; both stores are as they were.
 pub fn move_all(from: &mut dyn Rows, to: &mut dyn Rows, note: &MovedTo) -> Result<Vec<Moved>, MoveError> {
-    for table in TABLES {
-        if Sum::of(to, table)?.rows > 0 {
-            return Err(MoveError::NotEmpty { table: table.name });
-        }
+    if let Some(table) = first_with_rows(to)? {
+        return Err(MoveError::NotEmpty { table });
     }
     let mut moved = Vec::new();
     for table in TABLES {
@@ -295,6 +293,19 @@ pub fn move_all(from: &mut dyn Rows, to: &mut dyn Rows, note: &MovedTo) -> Resul
     from.set_moved(Some(note))?;
     from.finish()?;
     Ok(moved)
+}
+
+/// The name of a table that has rows, if one has.
+///
+/// # Errors
+/// [`StoreError`]
+pub fn first_with_rows(rows: &dyn Rows) -> Result<Option<&'static str>, StoreError> {
+    for table in TABLES {
+        if Sum::of(rows, table)?.rows > 0 {
+            return Ok(Some(table.name));
+        }
+    }
+    Ok(None)
 }
 
 /// Copies the tables of these names into a new SQLite file.
