@@ -188,7 +188,14 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoName => f.write_str("the host of the URL is no name that a certificate can have"),
-            Self::Certificate(cause) => write!(f, "its certificate is refused ({cause}); {}", advice(cause)),
+            Self::Certificate(cause) => {
+                f.write_str("its certificate is refused (")?;
+                match cause {
+                    CertificateError::UnknownIssuer => f.write_str("nobody who is trusted has signed it")?,
+                    other => other.fmt(f)?,
+                }
+                write!(f, "); {}", advice(cause))
+            }
             Self::Protocol(error) => write!(f, "the TLS handshake failed ({error})"),
             Self::Broken(error) => error.fmt(f),
         }
