@@ -9,7 +9,7 @@ use crate::command::Run;
 use crate::outcome::Outcome;
 
 /// Tests of the program that ask most of a store.
-const TESTS: [&str; 5] = ["crash", "faults", "story", "ctl", "postgres"];
+const TESTS: [&str; 7] = ["crash", "faults", "story", "ctl", "postgres", "postgres_away", "postgres_tls"];
 
 pub(crate) fn step() -> Result<Outcome> {
     if !is_installed() {

@@ -71,6 +71,13 @@ pub(crate) fn run() -> ExitCode {
     if !matches!(command, Command::Serve(_)) {
         end_with_the_reader();
     }
+    if matches!(
+        command,
+        Command::Backup(_) | Command::Migrate(_) | Command::MoveStore(_) | Command::Keyfile(_)
+    ) {
+        // What the store warns of.
+        logging::start(logging::LogFormat::Text, "warn");
+    }
     let result = match command {
         Command::Serve(args) => serve::run(*args),
         Command::Backup(args) => backup::run(&args),

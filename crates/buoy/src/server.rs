@@ -151,6 +151,7 @@ mod tests {
         let settings = Settings {
             data: data.to_owned(),
             store: StorePlace::Folder(data.to_owned()),
+            store_patience: Duration::ZERO,
             listen: Listen {
                 coap: any,
                 coaps: None,

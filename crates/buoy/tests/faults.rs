@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Server, buoy, is_on_postgres, register_request, wait_until};
+use common::{Server, buoy, is_on_postgres, ready, register_request, wait_until};
 
 /// What `buoy serve` says when it refuses to start.
 fn refusal(arguments: &[&str], data: &Path) -> String {
@@ -140,12 +140,4 @@ fn a_full_disk_stops_acknowledgements_and_not_the_server() {
     // The device's repetition, or the answer that waited.
     ask(last);
     wait_until("the device", || server.devices().contains(&format!("buoy-{last}")));
-}
-
-fn ready(server: &Server) -> Result<(), String> {
-    let answer =
-        ureq::get(&format!("{}/readyz", server.http)).config().http_status_as_error(false).build().call();
-    let mut answer = answer.map_err(|error| error.to_string())?;
-    let text = answer.body_mut().read_to_string().unwrap_or_default();
-    if answer.status().is_success() { Ok(()) } else { Err(text) }
 }

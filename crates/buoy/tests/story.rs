@@ -10,7 +10,7 @@ use std::process::Command;
 #[cfg(unix)]
 use std::process::Stdio;
 
-use common::{buoy, store_flags};
+use common::{buoy, is_on_postgres, store_flags};
 
 #[test]
 fn the_demo_holds_every_step_from_registration_to_a_power_cut_in_a_download() {
@@ -18,6 +18,7 @@ fn the_demo_holds_every_step_from_registration_to_a_power_cut_in_a_download() {
     let output = buoy().args(["demo", "--once"]).args(store_flags(folder.path())).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(told.contains("What the demo made stays in postgres://"), is_on_postgres(), "{told}");
     assert!(!told.contains('\u{1b}'), "no colour without a terminal: {told}");
     for shown in [
         "$ buoy ctl update buoy-1 release-1.1.0.bin",

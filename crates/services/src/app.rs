@@ -16,8 +16,8 @@ use buoy_server::{
     Body, Counters, Downlink, Durability, Intent, ObservationView, OperationId, Outbox, Peer,
     RegistrationView, Submission,
 };
-use buoy_store::{Reader, Store};
-use tokio::sync::oneshot;
+use buoy_store::{Reader, Store, StoreError};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::bootstrap::Bootstrap;
 use crate::changes::Companion;
@@ -36,6 +36,10 @@ use crate::listen::Addresses;
 pub const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A shard that does not answer for so long is not ready.
 const SHARD_PATIENCE: Duration = Duration::from_secs(2);
+/// Readers of the store that are queried at once: each is a connection of a PostgreSQL server.
+pub(crate) const MOST_READERS: usize = 16;
+/// How long a query may take.
+const READER_PATIENCE: Duration = Duration::from_secs(8);
 /// Readers of the store that are kept open for the next query.
 const SPARE_READERS: usize = 4;
 
@@ -61,6 +65,8 @@ pub struct App {
     pub(crate) store: Arc<dyn Store>,
     /// Open readers of the store for the next queries.
     pub(crate) readers: Mutex<Vec<Box<dyn Reader>>>,
+    /// One permit for each reader that may be queried.
+    pub(crate) reading: Arc<Semaphore>,
     /// The credentials of devices.
     pub(crate) credentials: Credentials,
     /// The server's key and certificates.
@@ -354,23 +360,36 @@ impl App {
     /// Queries the store, outside of the threads that serve requests.
     pub async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        question: impl FnOnce(&dyn Reader) -> Result<T, buoy_store::StoreError> + Send + 'static,
-    ) -> Result<T, buoy_store::StoreError> {
+        question: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let app = self.clone();
-        let answer = tokio::task::spawn_blocking(move || {
-            let spare = app.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let reader = match spare {
-                Some(reader) => reader,
-                None => app.store.reader()?,
-            };
-            let answer = question(&*reader);
-            let mut readers = app.readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if readers.len() < SPARE_READERS {
-                readers.push(reader);
-            }
-            answer
-        });
-        answer.await.unwrap_or_else(|error| Err(buoy_store::StoreError::Database(error.to_string())))
+        let answer = async {
+            let permit = self.reading.clone().acquire_owned().await;
+            let asked = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                app.ask_reader(question)
+            });
+            asked.await.unwrap_or_else(|error| Err(StoreError::Database(error.to_string())))
+        };
+        let silent = |_| Err(StoreError::Silent { seconds: READER_PATIENCE.as_secs() });
+        tokio::time::timeout(READER_PATIENCE, answer).await.unwrap_or_else(silent)
+    }
+
+    fn ask_reader<T>(
+        &self,
+        question: impl FnOnce(&dyn Reader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let spare = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match spare {
+            Some(reader) => reader,
+            None => self.store.reader()?,
+        };
+        let answer = question(&*reader);
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < SPARE_READERS {
+            readers.push(reader);
+        }
+        answer
     }
 
     /// The date: milliseconds since the epoch.

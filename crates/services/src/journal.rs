@@ -5,9 +5,10 @@
 //! returned and no change is lost: the commit is retried, `/readyz` reports why the server is not ready, and the shards refuse requests
 //! that they could not save.
 
+use std::mem::Discriminant;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,10 @@ const SLICE: Duration = Duration::from_millis(5);
 const LOOK_FOR_OLD: Duration = Duration::from_secs(60);
 /// The pause before a failed commit is retried.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often the store is checked while nothing has to be saved.
+const LOOK: Duration = Duration::from_secs(5);
+/// A commit that takes longer is reported as trouble, whatever becomes of it.
+const SLOW: Duration = Duration::from_secs(5);
 /// How often a caller that waits for a change checks whether the store fails.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -50,8 +55,17 @@ enum Job {
 #[derive(Clone)]
 pub struct JournalHandle {
     jobs: Sender<Job>,
-    trouble: Arc<Mutex<Option<String>>>,
+    health: Arc<Mutex<Health>>,
     counters: Arc<JournalCounters>,
+}
+
+/// How the store is.
+#[derive(Debug, Default)]
+struct Health {
+    /// Why it cannot be written.
+    trouble: Option<String>,
+    /// Since when a commit has been under way.
+    committing: Option<Instant>,
 }
 
 /// What was committed since the start.
@@ -116,7 +130,13 @@ impl JournalHandle {
 
     /// Why the store cannot be written at the moment.
     pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let slow = || {
+            let waited = health.committing?.elapsed();
+            let seconds = waited.as_secs();
+            (waited > SLOW).then(|| format!("the store has not answered for {seconds} s; try again later"))
+        };
+        health.trouble.clone().or_else(slow)
     }
 
     /// Ends the thread after the jobs that were sent before.
@@ -195,9 +215,19 @@ pub struct Parts {
 /// Starts the thread.
 pub fn start(parts: Parts, supervisor: &Supervisor) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
     let (jobs, queue) = channel();
-    let handle = JournalHandle { jobs, trouble: Arc::default(), counters: Arc::default() };
-    let (trouble, counters) = (handle.trouble.clone(), handle.counters.clone());
-    let thread = Thread { parts, queue, trouble, counters, quota: SampleQuota::default() };
+    let handle = JournalHandle { jobs, health: Arc::default(), counters: Arc::default() };
+    let (health, counters) = (handle.health.clone(), handle.counters.clone());
+    let quota = SampleQuota::default();
+    let thread = Thread {
+        parts,
+        queue,
+        health,
+        counters,
+        quota,
+        outage: None,
+        last_look: Instant::now(),
+        is_maintained: true,
+    };
     let join = supervisor.spawn("journal".into(), move || thread.run().map_err(std::io::Error::other))?;
     Ok((handle, join))
 }
@@ -205,9 +235,22 @@ pub fn start(parts: Parts, supervisor: &Supervisor) -> std::io::Result<(JournalH
 struct Thread {
     parts: Parts,
     queue: Receiver<Job>,
-    trouble: Arc<Mutex<Option<String>>>,
+    health: Arc<Mutex<Health>>,
     counters: Arc<JournalCounters>,
     quota: SampleQuota,
+    /// The trouble that was told, if it goes on.
+    outage: Option<Outage>,
+    /// When the store was last known to be there, or not.
+    last_look: Instant,
+    /// Whether the last maintenance was done.
+    is_maintained: bool,
+}
+
+/// A time in which the store cannot be written.
+struct Outage {
+    since: Instant,
+    /// The kind of the error that was told last.
+    kind: Discriminant<StoreError>,
 }
 
 impl Thread {
@@ -216,10 +259,10 @@ impl Thread {
     fn run(mut self) -> Result<(), StoreError> {
         let mut group = Vec::with_capacity(MAX_GROUP);
         let mut left = Maintenance { is_removing: true, ..Maintenance::default() };
-        let mut pause = IDLE;
+        let mut due = Instant::now() + IDLE;
         let mut last_slice = Instant::now();
         loop {
-            let is_busy = match self.queue.recv_timeout(pause) {
+            let is_busy = match self.queue.recv_timeout(self.pause(due)) {
                 Ok(job) => {
                     group.push(job);
                     true
@@ -234,30 +277,59 @@ impl Thread {
                 if stops {
                     return Ok(());
                 }
-                pause = IDLE;
+                due = Instant::now() + IDLE;
                 if left.unsorted < MOST_UNSORTED && last_slice.elapsed() < SLICE_EVERY {
                     continue;
                 }
+            } else if !self.is_store_there()? || Instant::now() < due {
+                continue;
             }
             let began = Instant::now();
             left = self.maintain(left);
             last_slice = Instant::now();
             // A pause of the same length leaves the processor to the threads that answer devices.
-            pause = match left {
-                Maintenance { unsorted: 0, is_removing: false } => LOOK_FOR_OLD,
-                _ if is_busy => IDLE,
-                _ => began.elapsed(),
-            };
+            due = last_slice
+                + match left {
+                    _ if !self.is_maintained => RETRY,
+                    Maintenance { unsorted: 0, is_removing: false } => LOOK_FOR_OLD,
+                    _ if is_busy => IDLE,
+                    _ => began.elapsed(),
+                };
         }
+    }
+
+    /// How long the thread may sleep if no job comes.
+    fn pause(&self, due: Instant) -> Duration {
+        match self.outage {
+            Some(_) => RETRY,
+            None => due.saturating_duration_since(Instant::now()).min(LOOK),
+        }
+    }
+
+    /// Whether the store can be used, as far as is known. It is checked now and then, so that an outage is reported before a request meets it.
+    fn is_store_there(&mut self) -> Result<bool, StoreError> {
+        let pause = if self.outage.is_some() { RETRY } else { LOOK };
+        if self.last_look.elapsed() >= pause {
+            let checked = self.time(|parts| parts.writer.check());
+            self.last_look = Instant::now();
+            match checked {
+                Ok(()) => self.end_outage(),
+                Err(error) => self.tell_trouble(error)?,
+            }
+        }
+        Ok(self.outage.is_none())
     }
 
     /// Runs a slice of maintenance. If it fails, it can be done later, since everything is durable already.
     fn maintain(&mut self, left: Maintenance) -> Maintenance {
         let retention = u64::try_from(self.parts.retention.as_millis()).unwrap_or(u64::MAX);
         let since = self.parts.clock.date().saturating_sub(retention);
+        let was_maintained = std::mem::replace(&mut self.is_maintained, true);
         self.parts.writer.maintain(Retention { since }, SLICE).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the store can't be maintained now");
-            std::thread::sleep(IDLE);
+            if was_maintained {
+                tracing::warn!(%error, "the store can't be maintained now; it is tried again");
+            }
+            self.is_maintained = false;
             left
         })
     }
@@ -307,9 +379,9 @@ impl Thread {
             return Ok(Fates::default());
         }
         loop {
-            match self.parts.writer.commit(sets) {
+            match self.time(|parts| parts.writer.commit(sets)) {
                 Ok(fates) => {
-                    self.set_trouble(None);
+                    self.end_outage();
                     self.counters.commits.fetch_add(1, Ordering::Relaxed);
                     self.counters.changes.fetch_add(changes as u64, Ordering::Relaxed);
                     self.counters.rejected.fetch_add(fates.rejected.len() as u64, Ordering::Relaxed);
@@ -321,21 +393,58 @@ impl Thread {
                     }
                     return Ok(fates);
                 }
-                Err(error) if error.is_final() => {
-                    self.set_trouble(Some(error.to_string()));
-                    return Err(error);
-                }
                 Err(error) => {
-                    tracing::error!(%error, "the store cannot be written; trying again every second");
-                    self.set_trouble(Some(error.to_string()));
+                    self.tell_trouble(error)?;
                     std::thread::sleep(RETRY);
                 }
             }
         }
     }
 
-    fn set_trouble(&self, error: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    /// Asks the store for something, which others can see the time of.
+    fn time<T>(&mut self, ask: impl FnOnce(&mut Parts) -> T) -> T {
+        let began = Instant::now();
+        self.health().committing = Some(began);
+        let answer = ask(&mut self.parts);
+        self.health().committing = None;
+        if began.elapsed() > SLOW {
+            tracing::warn!(seconds = began.elapsed().as_secs(), "the store was slow to answer");
+        }
+        answer
+    }
+
+    /// Tells each kind of trouble once, however long it lasts.
+    ///
+    /// # Errors
+    /// The trouble itself, if it is of no use to try again.
+    fn tell_trouble(&mut self, error: StoreError) -> Result<(), StoreError> {
+        self.health().trouble = Some(error.to_string());
+        if error.is_final() {
+            return Err(error);
+        }
+        let kind = std::mem::discriminant(&error);
+        let since = self.outage.as_ref().map_or_else(Instant::now, |outage| outage.since);
+        if self.outage.as_ref().is_none_or(|outage| outage.kind != kind) {
+            tracing::error!(%error, "the store cannot be written; what is to be saved waits, and it is tried again every second");
+        }
+        self.outage = Some(Outage { since, kind });
+        Ok(())
+    }
+
+    fn end_outage(&mut self) {
+        if let Some(outage) = self.outage.take() {
+            self.health().trouble = None;
+            let seconds = outage.since.elapsed().as_secs();
+            tracing::warn!(
+                seconds,
+                "the store can be written again, after {seconds} s; nothing is lost that was acknowledged"
+            );
+        }
+        self.last_look = Instant::now();
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

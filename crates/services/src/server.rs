@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use buoy_lwm2m::model::{Registry, xml};
@@ -21,9 +21,10 @@ use buoy_net::shard::{Parts, ShardHandle};
 use buoy_net::supervision::{Failure, Supervisor};
 use buoy_net::udp::UdpSocket;
 use buoy_server::{ObjectList, Outbox, RegistrationKey, RegistrationView, SessionId, Shard, ShardConfig};
-use buoy_store::{Page, Purpose, Reader, Store};
+use buoy_store::{Page, Purpose, Reader, Store, StoreError, Writer};
+use tokio::sync::Semaphore;
 
-use crate::app::App;
+use crate::app::{App, MOST_READERS};
 use crate::changes;
 use crate::credentials::{ChangedCredentials, Credentials};
 use crate::data_folder::lock;
@@ -45,6 +46,8 @@ use crate::{bootstrap, updates};
 
 /// The key files of a data folder: the key that encrypts its secrets, and the server's own key and certificate.
 pub const KEY_FILES: [&str; 3] = [keyfile::FILE, identity::KEY_FILE, identity::CERTIFICATE_FILE];
+/// The pause between two attempts to open the store.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How often the times of last contact and the state of sessions are saved.
 const HOUSEKEEPING: Duration = Duration::from_secs(300);
 /// Times of last contact that each shard saves in a second: half a million devices need at most five minutes.
@@ -60,6 +63,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// The store.
     pub store: StorePlace,
+    /// How long its database is waited for at the start.
+    pub store_patience: Duration,
     /// The ports.
     pub listen: Listen,
     /// Threads that serve devices.
@@ -79,10 +84,10 @@ pub struct Settings {
 }
 
 /// The first stage: the data folder is locked, and its store is open.
-#[derive(Debug)]
 pub struct Opened {
     settings: Settings,
     store: Arc<dyn Store>,
+    writer: Box<dyn Writer>,
     models: Arc<Registry>,
     /// Locked as long as the server runs.
     lock: File,
@@ -115,9 +120,9 @@ impl Opened {
             format!("the data folder {} cannot be made; choose another --data", settings.data.display())
         })?;
         let lock = lock(&settings.data)?;
-        let store = settings.store.open()?;
+        let (store, writer) = open_store(&settings)?;
         let models = Arc::new(load_models(settings.models.as_deref())?);
-        Ok(Self { settings, store, models, lock })
+        Ok(Self { settings, store, writer, models, lock })
     }
 
     /// Binds all ports for devices.
@@ -137,14 +142,14 @@ impl Bound {
     /// If the store fails, or the system refuses threads.
     pub fn start(self) -> anyhow::Result<Running> {
         let Self { opened, sockets, addresses } = self;
-        let Opened { settings, store, models, lock } = opened;
+        let Opened { settings, store, writer, models, lock } = opened;
         let failures = Failures::none();
         let supervisor = failures.supervisor();
         let clock = Clock::start();
         let (hub, events) = Hub::new(clock);
         let (inventory, inbox) = Inventory::new();
         let (journal, journal_thread) =
-            start_journal(&settings, &store, &models, clock, (&hub, &inventory), &supervisor)?;
+            start_journal(&settings, writer, &models, clock, (&hub, &inventory), &supervisor)?;
         let reader = store.reader()?;
         let reader = &*reader;
         let keys = Keys::open(&settings.data, reader)?;
@@ -213,6 +218,7 @@ impl Bound {
             next_operation: AtomicU64::new(reader.last_operation()? + 1),
             store,
             readers: Mutex::default(),
+            reading: Arc::new(Semaphore::new(MOST_READERS)),
             credentials,
             identity,
             bootstrap,
@@ -270,6 +276,29 @@ impl Running {
     }
 }
 
+/// Opens the store, and waits for a database whose machine starts too, or whose place another takes.
+fn open_store(settings: &Settings) -> anyhow::Result<(Arc<dyn Store>, Box<dyn Writer>)> {
+    let began = Instant::now();
+    let patience = settings.store_patience;
+    let mut is_told = false;
+    loop {
+        // Only that which writes finds out that it may not.
+        let error = match settings.store.open().and_then(|store| Ok((store.writer()?, store))) {
+            Ok((writer, store)) => return Ok((store, writer)),
+            Err(error) => error,
+        };
+        let may_pass = error.downcast_ref().is_some_and(StoreError::may_pass);
+        if !may_pass || began.elapsed() >= patience {
+            return Err(error);
+        }
+        if !is_told {
+            tracing::warn!("{error}; trying again for {} s", patience.as_secs());
+            is_told = true;
+        }
+        std::thread::sleep(STORE_PAUSE);
+    }
+}
+
 async fn join(part: &str, thread: JoinHandle<()>) -> anyhow::Result<()> {
     if tokio::task::spawn_blocking(move || thread.join()).await?.is_err() {
         bail!("the thread of {part} had failed");
@@ -302,7 +331,7 @@ impl ObjectIds {
 
 fn start_journal(
     settings: &Settings,
-    store: &Arc<dyn Store>,
+    writer: Box<dyn Writer>,
     models: &Arc<Registry>,
     clock: Clock,
     (hub, inventory): (&Hub, &Inventory),
@@ -310,7 +339,7 @@ fn start_journal(
 ) -> anyhow::Result<(JournalHandle, JoinHandle<()>)> {
     let (mut notices, inventory) = (Notices::new(hub.clone()), inventory.clone());
     let parts = journal::Parts {
-        writer: store.writer()?,
+        writer,
         models: models.clone(),
         clock,
         retention: Duration::from_secs(u64::from(settings.retention_days) * 24 * 60 * 60),

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use buoy_store::postgres::Postgres;
-use buoy_store::postgres::test_server::{Durability, TestServer};
+use buoy_store::postgres::test_server::{Durability, Network, TestServer};
 use buoy_store::sqlite::Sqlite;
 use buoy_store::{Change, ChangeSet, NewSample, RecordChange, Retention, Sample, Store};
 
@@ -18,7 +18,7 @@ const DEVICES: u64 = 100_000;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let sqlite = Sqlite::open(&folder.path().join("buoy.db"))?;
-    let server = TestServer::start(Durability::Real)?;
+    let server = TestServer::start(Durability::Real, Network::None)?;
     let postgres = Postgres::open(&server.database("rates"))?;
     println!("| a second | sets in a commit | SQLite | PostgreSQL |\n|---|---|---|---|");
     for (what, set) in [("registrations", registration as fn(u64) -> ChangeSet<'static>), ("values", value)] {

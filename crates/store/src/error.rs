@@ -30,12 +30,31 @@ pub enum StoreError {
         /// The schema that this program has.
         known: u32,
     },
-    /// The server of the database does not answer, or lets nobody in.
+    /// The URL of the database is none: why not, without its password.
+    NoUrl(String),
+    /// The server of the database does not answer, or not now.
     Unreachable {
         /// Which; without a password.
         place: String,
         /// What was said.
         cause: String,
+    },
+    /// The server of the database answers, and there will be no session before something is mended.
+    NoWayIn {
+        /// Which; without a password.
+        place: String,
+        /// What was said, and what to do.
+        cause: String,
+    },
+    /// There was no answer to a question for a while.
+    Silent {
+        /// For how long it was waited for.
+        seconds: u64,
+    },
+    /// The server of the database is a copy that follows another, and takes no changes.
+    Standby {
+        /// Which; without a password.
+        place: String,
     },
     /// A server runs on the database.
     InUse {
@@ -86,9 +105,23 @@ impl fmt::Display for StoreError {
                 "the database {place} has schema {found}, and this program has {known}; back it up with the program that serves it, or \
                  run `buoy migrate` of this program on it first"
             ),
+            Self::NoUrl(cause) => write!(
+                f,
+                "the URL of the PostgreSQL database cannot be read: {cause}; write it as in \
+                 postgres://user:password@host:5432/database"
+            ),
             Self::Unreachable { place, cause } => write!(
                 f,
-                "the database {place} cannot be reached ({cause}); check that PostgreSQL runs there, and the URL with its user and password"
+                "the database {place} cannot be reached ({cause}); check that PostgreSQL runs there, and the URL"
+            ),
+            Self::NoWayIn { place, cause } => write!(f, "the database {place} cannot be used: {cause}"),
+            Self::Silent { seconds } => {
+                write!(f, "the store has not answered for {seconds} s; try again later")
+            }
+            Self::Standby { place } => write!(
+                f,
+                "the database {place} is a standby, which takes no changes; promote it, or name the primary server \
+                 (target_session_attrs=read-write finds it among several hosts)"
             ),
             Self::InUse { place } => {
                 write!(
@@ -110,9 +143,9 @@ impl fmt::Display for StoreError {
                 "the database {} has been removed; stop the server and restore the last backup",
                 path.display()
             ),
-            Self::DiskFull => f.write_str("the disk is full; free some space, and what waits will be saved"),
+            Self::DiskFull => f.write_str("the disk of the database is full; free some space, and what waits will be saved"),
             Self::ReadOnly => {
-                f.write_str("the database cannot be written to; check the permissions of its file and folder")
+                f.write_str("the database cannot be written to; check the permissions of the file and its folder, or those of the database")
             }
             Self::Corrupt(what) => {
                 write!(f, "the database is damaged ({what}); stop the server and restore the last backup")
@@ -125,6 +158,12 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {}
 
 impl StoreError {
+    /// Whether it may pass by itself, as when the machine of the database starts too, or another takes its place.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Standby { .. })
+    }
+
     /// Whether it is of no use to try again: the server has to end.
     #[must_use]
     pub fn is_final(&self) -> bool {

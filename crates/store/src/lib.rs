@@ -38,7 +38,7 @@ pub use change::{
 pub use credential::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Purpose};
 pub use device::{DeviceDescription, DeviceRow};
 pub use error::StoreError;
-pub use rows::{Cell, Kind, MoveError, Moved, Rows, Table, move_all};
+pub use rows::{Cell, Kind, MoveError, Moved, MovedTo, Rows, Table, first_with_rows, move_all};
 
 /// Series that one device may have: what invents new paths for ever fills no disk.
 pub const MOST_SERIES: usize = 4096;
@@ -66,6 +66,11 @@ pub trait Writer: Send {
     /// [`StoreError`]; nothing was kept, or ([`StoreError::Unreachable`]) that is not known yet. The same sets are to be tried again
     /// before any others: if they were kept, that says so.
     fn commit(&mut self, sets: &[ChangeSet<'_>]) -> Result<Fates, StoreError>;
+    /// Looks whether the store is there, when nobody has asked for anything for a while; makes a connection anew that has broken.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn check(&mut self) -> Result<(), StoreError>;
     /// Does some of the work that has to be done now and then, for about `budget`: brings what was appended into order, and removes
     /// what is too old. What [`Reader`]s see does not depend on it, but for what is removed.
     ///
@@ -152,6 +157,8 @@ pub trait Reader: Send {
     fn devices(&self, each: &mut dyn FnMut(DeviceRow)) -> Result<(), StoreError>;
     /// Entries of the audit log, the newest first, of ids below `before`.
     fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError>;
+    /// Where all of it was moved, if it was: what is here is old.
+    fn moved(&self) -> Result<Option<MovedTo>, StoreError>;
     /// Copies everything, as it is at one instant, into a new file, while the writer goes on. Sessions are left out: those go on
     /// here, and a record's number must not be used a second time by who restores the copy.
     fn backup(&self, target: &Path) -> Result<(), StoreError>;

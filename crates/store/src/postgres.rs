@@ -6,6 +6,7 @@
 //! What is needed of the server: version 13 or later, a database in UTF-8, and sessions of our own (no pooler that shares them between
 //! transactions).
 
+mod certificate;
 mod failure;
 mod link;
 mod place;
@@ -19,6 +20,7 @@ pub mod test_server;
 #[cfg(all(unix, test))]
 mod tests;
 mod text;
+mod tls;
 mod writer;
 
 use std::sync::Arc;
@@ -34,7 +36,11 @@ pub use reader::PostgresReader;
 pub use writer::PostgresWriter;
 
 /// Each step brings a database from the schema of its index to the next one. Steps are only ever added.
-const MIGRATIONS: &[&str] = &[include_str!("postgres/schema/1.sql"), include_str!("postgres/schema/2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("postgres/schema/1.sql"),
+    include_str!("postgres/schema/2.sql"),
+    include_str!("postgres/schema/3.sql"),
+];
 
 /// The schema of this program.
 const SCHEMA: i32 = MIGRATIONS.len() as i32;
@@ -55,7 +61,8 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Opens the database of a URL, as in `postgres://user:password@host/database`, and brings its schema up to date.
+    /// Opens the database of a URL, as in `postgres://user:password@host/database`, and brings its schema up to date. `sslmode` and
+    /// `sslrootcert` are understood as libpq does, but that there is no `allow`.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -117,6 +124,12 @@ impl std::fmt::Display for Postgres {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.place.fmt(f)
     }
+}
+
+/// What can be shown of a URL: without its password.
+#[must_use]
+pub fn without_password(url: &str) -> String {
+    place::without_password(url)
 }
 
 impl Store for Postgres {
@@ -195,10 +208,15 @@ fn is_true(link: &mut Link, sql: &'static str) -> Result<bool, Failure> {
 
 /// Takes the lock that a writer holds for as long as its session lasts. The number of the server's process of this session.
 fn lock(link: &mut Link, place: &Place) -> Result<i32, Failure> {
-    let sql = "SELECT pg_try_advisory_lock(x'62756f79'::integer, 1), pg_backend_pid()";
+    let sql = "SELECT pg_try_advisory_lock(x'62756f79'::integer, 1), pg_backend_pid(), pg_is_in_recovery()";
     let began = Instant::now();
     loop {
         let rows = link.query(sql, &[])?;
+        if let Some(row) = rows.first()
+            && row.try_get(2)?
+        {
+            return Err(StoreError::Standby { place: place.to_string() }.into());
+        }
         if let Some(row) = rows.first()
             && row.try_get(0)?
         {

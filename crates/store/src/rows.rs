@@ -198,6 +198,11 @@ pub trait Rows {
     /// # Errors
     /// [`StoreError`]
     fn remove_sessions(&mut self) -> Result<(), StoreError>;
+    /// Notes where all rows were moved, or that they were not.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn set_moved(&mut self, moved: Option<&MovedTo>) -> Result<(), StoreError>;
     /// Makes what was done durable.
     ///
     /// # Errors
@@ -247,6 +252,15 @@ impl From<StoreError> for MoveError {
     }
 }
 
+/// Where the content of a store was moved. It stays there too, and is old.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedTo {
+    /// The place; without a password.
+    pub target: String,
+    /// When; milliseconds since the epoch.
+    pub at: u64,
+}
+
 /// A table that was moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moved {
@@ -256,16 +270,14 @@ pub struct Moved {
     pub rows: u64,
 }
 
-/// Moves everything to an empty store, and reads it back there before it counts. The sessions leave the store where they were: were both
-/// to go on with them, numbers of records would be used twice.
+/// Moves everything to an empty store, and reads it back there before it counts. All of it stays where it was too, with a note of where it
+/// is, but for the sessions: were both stores to go on with them, numbers of records would be used twice.
 ///
 /// # Errors
 /// [`MoveError`]; both stores are as they were.
-pub fn move_all(from: &mut dyn Rows, to: &mut dyn Rows) -> Result<Vec<Moved>, MoveError> {
-    for table in TABLES {
-        if Sum::of(to, table)?.rows > 0 {
-            return Err(MoveError::NotEmpty { table: table.name });
-        }
+pub fn move_all(from: &mut dyn Rows, to: &mut dyn Rows, note: &MovedTo) -> Result<Vec<Moved>, MoveError> {
+    if let Some(table) = first_with_rows(to)? {
+        return Err(MoveError::NotEmpty { table });
     }
     let mut moved = Vec::new();
     for table in TABLES {
@@ -275,10 +287,25 @@ pub fn move_all(from: &mut dyn Rows, to: &mut dyn Rows) -> Result<Vec<Moved>, Mo
         }
         moved.push(Moved { table: table.name, rows: sum.rows });
     }
+    to.set_moved(None)?;
     to.finish()?;
     from.remove_sessions()?;
+    from.set_moved(Some(note))?;
     from.finish()?;
     Ok(moved)
+}
+
+/// The name of a table that has rows, if one has.
+///
+/// # Errors
+/// [`StoreError`]
+pub fn first_with_rows(rows: &dyn Rows) -> Result<Option<&'static str>, StoreError> {
+    for table in TABLES {
+        if Sum::of(rows, table)?.rows > 0 {
+            return Ok(Some(table.name));
+        }
+    }
+    Ok(None)
 }
 
 /// Copies the tables of these names into a new SQLite file.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use buoy_api::client::{Client, ClientError};
 use buoy_api::{Delivery, DeviceState, Firmware, OperationState, Registration, StartUpdate, Update};
+use buoy_services::store_place::StorePlace;
 use buoy_sim::device::DeviceEvent;
 use serde_json::{Value, json};
 
@@ -32,7 +33,8 @@ pub(crate) struct Args {
     /// Ends after the story, with exit code 0 only if every step held.
     #[arg(long)]
     once: bool,
-    /// Where the server's state is to be: an empty database, as in postgres://user:password@host/database [default: a file]
+    /// Where the server's state is to be: an empty database, as in postgres://user:password@host/database. What the demo makes stays there,
+    /// and is of no use without the demo's keys [default: a file that goes with the demo]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 }
@@ -48,6 +50,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {
     let started = Instant::now();
+    let store = args.store.as_deref().map(StorePlace::parse);
+    if let Some(store) = &store {
+        let empty = store.check_is_empty();
+        empty.context("the demo plays on an empty database; make one with `createdb`, and name that")?;
+    }
     let ports = if args.once { Ports::Any } else { Ports::Usual };
     let cast = Cast::assemble(stage.clone(), args.store.as_deref(), ports)?;
     let client = Client::new(&cast.http);
@@ -67,6 +74,9 @@ fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {
     let Story { mut screen, steps, .. } = story;
     screen.gap();
     screen.line(&format!("All {steps} steps held, in {} s.", started.elapsed().as_secs()));
+    if let Some(store) = store {
+        screen.line(&format!("What the demo made stays in {store}, without its keys: drop that database."));
+    }
     if !args.once {
         stage.story_is_over();
         propose(&mut screen);

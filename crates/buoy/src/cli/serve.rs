@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// Where the state is, if not in a file of the data folder: as in postgres://user:password@host/database
     #[arg(long, env = "BUOY_STORE", value_name = "URL", hide_env_values = true)]
     store: Option<String>,
+    /// Seconds for which a database that is away is waited for at the start [default: 60]
+    #[arg(long, env = "BUOY_STORE_PATIENCE", value_name = "SECONDS")]
+    store_patience: Option<u64>,
     /// Where devices speak CoAP over DTLS, or off [default: 0.0.0.0:5684]
     #[arg(long, env = "BUOY_COAPS", value_name = "IP:PORT")]
     coaps: Option<Port>,
@@ -159,6 +162,7 @@ impl<'de> Deserialize<'de> for Port {
 struct File {
     data: Option<PathBuf>,
     store: Option<String>,
+    store_patience: Option<u64>,
     coaps: Option<Port>,
     coap: Option<Port>,
     bootstraps: Option<Port>,
@@ -187,11 +191,13 @@ struct File {
 /// Runs the server until it is told to stop.
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let file = read(args.config.as_deref())?;
-    logging::start(args.log_format.or(file.log_format).unwrap_or_default(), "info");
+    // What a database says as it stops, it says to each connection.
+    logging::start(args.log_format.or(file.log_format).unwrap_or_default(), "info,tokio_postgres=warn");
     let data = args.data.or(file.data).unwrap_or_else(|| "buoy-data".into());
     let store = args.store.or(file.store);
     let settings = Settings {
         store: StorePlace::named_or_in(store.as_deref(), &data),
+        store_patience: Duration::from_secs(args.store_patience.or(file.store_patience).unwrap_or(60)),
         data,
         listen: Listen {
             coaps: args.coaps.or(file.coaps).unwrap_or(Port::DTLS).address(),

@@ -31,16 +31,30 @@ pub(crate) struct MoveArgs {
     #[arg(value_name = "FROM")]
     from: String,
     /// Where it is to be: likewise. It has to be empty.
-    #[arg(value_name = "TO")]
-    to: String,
+    #[arg(value_name = "TO", required_unless_present = "undo")]
+    to: Option<String>,
+    /// Lets what an earlier move left in FROM be used again. What has happened since is not in it.
+    #[arg(long, conflicts_with = "to")]
+    undo: bool,
 }
 
 /// Moves the state of a server that does not run.
 pub(crate) fn move_store(args: &MoveArgs) -> anyhow::Result<()> {
-    let (from, to) = (StorePlace::parse(&args.from), StorePlace::parse(&args.to));
+    let from = StorePlace::parse(&args.from);
+    let Some(to) = args.to.as_deref().map(StorePlace::parse) else {
+        let moved = from.undo_move()?;
+        println!(
+            "{from} can be used again; what has happened since it was moved is in {} only",
+            moved.target
+        );
+        return Ok(());
+    };
     for moved in from.move_to(&to)? {
         println!("{:<18} {:>10} rows", moved.table, moved.rows);
     }
     println!("the state is in {to} now, and was read back; keys and firmware stay in the data folder");
+    println!(
+        "{from} is as it was, and no server starts on it any more; remove it when you need it no longer"
+    );
     Ok(())
 }

@@ -46,6 +46,28 @@ pub(crate) fn store_flags(data: &Path) -> Vec<String> {
     vec!["--store".into(), url]
 }
 
+/// `buoy serve` with its state where `store` says.
+pub(crate) fn serve_on(data: &Path, store: &str) -> Command {
+    let mut command = buoy();
+    command.args(["serve", "--coaps", "off", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]);
+    command.arg(data).args(["--store", store]);
+    command
+}
+
+/// All that a program said.
+pub(crate) fn words(output: &Output) -> String {
+    [&*output.stdout, &*output.stderr].map(String::from_utf8_lossy).concat()
+}
+
+/// Whether the server is ready, or why not.
+pub(crate) fn ready(server: &Server) -> Result<(), String> {
+    let answer =
+        ureq::get(&format!("{}/readyz", server.http)).config().http_status_as_error(false).build().call();
+    let mut answer = answer.map_err(|error| error.to_string())?;
+    let text = answer.body_mut().read_to_string().unwrap_or_default();
+    if answer.status().is_success() { Ok(()) } else { Err(text) }
+}
+
 /// A server on ports that the system chose.
 pub(crate) struct Server {
     child: Child,
@@ -92,13 +114,18 @@ impl Server {
     pub(crate) fn start_logged(data: &Path, log: &Path, extra: &[&str]) -> Self {
         let mut command = buoy();
         command.args(["serve", "--coaps", "off", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]);
-        let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
-        Self::spawn_with(command.arg(data).args(extra), log.into())
+        Self::spawn_logged(command.arg(data).args(extra), log)
     }
 
     /// Starts a server with ports of these flags alone, and reads where it is.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         Self::spawn_with(command, Stdio::null())
+    }
+
+    /// The same, with the log in a file.
+    pub(crate) fn spawn_logged(command: &mut Command, log: &Path) -> Self {
+        let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
+        Self::spawn_with(command, log.into())
     }
 
     fn spawn_with(command: &mut Command, log: Stdio) -> Self {

@@ -54,10 +54,22 @@ pub(crate) fn start(
     })
 }
 
+/// What the store knows of devices. A database that goes away in this moment is waited for a while, as at the start.
 fn rows(app: &App) -> Result<Vec<DeviceRow>, StoreError> {
-    let mut rows = Vec::new();
-    app.store.reader()?.devices(&mut |row| rows.push(row))?;
-    Ok(rows)
+    let read = || {
+        let mut rows = Vec::new();
+        app.store.reader()?.devices(&mut |row| rows.push(row))?;
+        Ok(rows)
+    };
+    let began = Instant::now();
+    loop {
+        match read() {
+            Err(error) if StoreError::may_pass(&error) && began.elapsed() < PATIENCE => {
+                std::thread::sleep(TICK);
+            }
+            other => return other,
+        }
+    }
 }
 
 struct Thread {

@@ -6,16 +6,22 @@ use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::place::Place;
+use super::tls::Fault;
 use crate::{Rejection, StoreError};
 
 /// Raised by `write_batch`.
 const NOT_THE_NEXT_BATCH: &str = "BU001";
+
+/// What the driver says of a server without TLS.
+const NO_TLS: &str = "server does not support TLS";
 
 /// Why a question or a transaction failed.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The connection broke: whether a transaction was committed is not known.
     Lost(String),
+    /// There is no session, and there will be none before something is mended: the server answers, and it or this program refuses.
+    NoWayIn(String),
     /// A change is refused for its own reasons.
     Rejected(Rejection),
     /// The transaction was not that of the next batch of the writer that has the word.
@@ -27,10 +33,32 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// Of an attempt to connect.
+    pub(super) fn of_connecting(error: &Error) -> Self {
+        let cause = error.source();
+        match (cause.and_then(|cause| cause.downcast_ref::<Fault>()), error.as_db_error()) {
+            (Some(Fault::Broken(error)), _) => Self::Lost(error.to_string()),
+            (Some(fault), _) => Self::NoWayIn(fault.to_string()),
+            (None, Some(said)) if is_refusal(said.code()) => Self::NoWayIn(format!(
+                "{said}; check the user, the password and the database of the URL, and the server's pg_hba.conf"
+            )),
+            (None, Some(said)) => Self::Lost(said.to_string()),
+            _ if error.is_closed() || cause.is_none_or(|cause| cause.is::<std::io::Error>()) => {
+                Self::Lost(words(error))
+            }
+            _ if cause.is_some_and(|cause| cause.to_string() == NO_TLS) => Self::NoWayIn(
+                "the server does not speak TLS, and the sslmode of the URL asks for it; set ssl = on in its postgresql.conf"
+                    .into(),
+            ),
+            _ => Self::NoWayIn(words(error)),
+        }
+    }
+
     /// For those whose question has no transaction behind it.
     pub(super) fn into_error(self, place: &Place) -> StoreError {
         match self {
             Self::Lost(cause) => StoreError::Unreachable { place: place.to_string(), cause },
+            Self::NoWayIn(cause) => StoreError::NoWayIn { place: place.to_string(), cause },
             Self::Rejected(rejection) => StoreError::Database(rejection.to_string()),
             Self::NotTheNextBatch => StoreError::TakenOver { place: place.to_string() },
             Self::Aborted => StoreError::Database("the transaction was aborted".into()),
@@ -55,6 +83,12 @@ impl From<Error> for Failure {
             None => Self::Store(StoreError::Database(words(&error))),
         }
     }
+}
+
+/// Whether the server lets this user not in, or not into this database. Others it tells that it starts, stops, or has too many sessions.
+fn is_refusal(code: &SqlState) -> bool {
+    code.code().starts_with("28")
+        || [SqlState::INVALID_CATALOG_NAME, SqlState::INSUFFICIENT_PRIVILEGE].contains(code)
 }
 
 fn of_database(said: &DbError) -> Failure {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -15,11 +16,13 @@ use futures_util::future::maybe_done;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_postgres::{Client, Config, NoTls, Row, Socket, Statement};
 
 use super::failure::{Failure, words};
 use super::place::Place;
+use super::tls::{Connector, Tls};
 use crate::StoreError;
 
 /// A server that is silent for so long about one statement is taken for lost.
@@ -97,27 +100,16 @@ impl std::fmt::Debug for Link {
 impl Link {
     /// Connects, and sets the session up.
     pub(super) fn connect(driver: &Driver, place: &Place) -> Result<Self, Failure> {
-        let (answer, answered) = oneshot::channel();
         let config = place.config.clone();
-        let task = driver.handle.spawn(async move {
-            match config.connect(NoTls).await {
-                Ok((client, connection)) => {
-                    if answer.send(Ok(client)).is_ok()
-                        && let Err(error) = connection.await
-                    {
-                        tracing::debug!(error = %words(&error), "a connection to PostgreSQL ended");
-                    }
-                }
-                Err(error) => {
-                    // Who asked may have lost patience.
-                    let _ = answer.send(Err(error));
-                }
-            }
-        });
-        let task = task.abort_handle();
-        let client = wait(answered).map_err(|_| Failure::Lost("the connecting thread ended".into()))?;
-        // Whatever stood in the way (a password, the name of the database), it may be mended there.
-        let client = client.map_err(|error| Failure::Lost(words(&error)))?;
+        let connector = place.tls.as_ref().map(Tls::connector);
+        let is_encrypted = connector.as_ref().map(Connector::is_encrypted);
+        let (client, task) = match connector {
+            Some(connector) => open(driver, config, place.patience(), connector)?,
+            None => open(driver, config, place.patience(), NoTls)?,
+        };
+        if !is_encrypted.is_some_and(|it| it.load(Ordering::Relaxed)) {
+            place.caution_about_plain_connection();
+        }
         let link = Self { client, task, statements: HashMap::new() };
         link.batch(SETUP)?;
         Ok(link)
@@ -222,6 +214,42 @@ impl Link {
     pub(super) fn abandon(self) {
         self.task.abort();
     }
+}
+
+/// Opens a connection, which a task of the driver serves.
+fn open<T>(
+    driver: &Driver,
+    config: Config,
+    patience: Duration,
+    tls: T,
+) -> Result<(Client, AbortHandle), Failure>
+where
+    T: MakeTlsConnect<Socket, TlsConnect: Send, Stream: Send> + Send + 'static,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    let (answer, answered) = oneshot::channel();
+    let task = driver.handle.spawn(async move {
+        // A server that is stopped takes connections all the same, and says nothing.
+        match tokio::time::timeout(patience, config.connect(tls)).await {
+            Ok(Ok((client, connection))) => {
+                if answer.send(Ok(client)).is_ok()
+                    && let Err(error) = connection.await
+                {
+                    tracing::debug!(error = %words(&error), "a connection to PostgreSQL ended");
+                }
+            }
+            failed => {
+                let failure = match failed {
+                    Ok(Err(error)) => Failure::of_connecting(&error),
+                    _ => Failure::Lost(format!("no session within {} s", patience.as_secs())),
+                };
+                // Who asked may have gone.
+                let _ = answer.send(Err(failure));
+            }
+        }
+    });
+    let client = wait(answered).map_err(|_| Failure::Lost("the connecting thread ended".into()))?;
+    Ok((client?, task.abort_handle()))
 }
 
 /// Whether who goes through rows wants more of them.

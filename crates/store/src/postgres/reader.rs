@@ -18,8 +18,8 @@ use crate::rows::{SESSIONS, copy_to_file};
 use crate::summary::Sums;
 use crate::{
     AuditFilter, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind,
-    CredentialRow, CredentialState, DeviceDescription, DeviceRow, FirmwareRow, KeyRow, OperationFilter,
-    OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary, bound,
+    CredentialRow, CredentialState, DeviceDescription, DeviceRow, FirmwareRow, KeyRow, MovedTo,
+    OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary, bound,
 };
 
 /// A connection that reads. If it breaks, the next question makes a new one.
@@ -307,6 +307,13 @@ impl Reader for PostgresReader {
                 result: text(row, 7)?,
             })
         })
+    }
+
+    fn moved(&self) -> Result<Option<MovedTo>, StoreError> {
+        let found = self.list("SELECT target, at FROM moved", &[], |row| {
+            Ok(MovedTo { target: text(row, 0)?, at: unsigned(row, 1)? })
+        });
+        Ok(found?.pop())
     }
 
     /// The copy is an SQLite file.

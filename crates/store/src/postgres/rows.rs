@@ -8,7 +8,7 @@ use super::link::{Driver, Link, Wants};
 use super::place::Place;
 use super::text::{original, stored};
 use super::{Postgres, lock};
-use crate::{Cell, Kind, Rows, StoreError, Table};
+use crate::{Cell, Kind, MovedTo, Rows, StoreError, Table, bound};
 
 /// All rows of a database, as they are at one instant.
 #[derive(Debug)]
@@ -87,6 +87,14 @@ impl Rows for PostgresRows {
 
     fn remove_sessions(&mut self) -> Result<(), StoreError> {
         self.run("DELETE FROM sessions")
+    }
+
+    fn set_moved(&mut self, moved: Option<&MovedTo>) -> Result<(), StoreError> {
+        self.run("DELETE FROM moved")?;
+        let Some(MovedTo { target, at }) = moved else { return Ok(()) };
+        let sql = "INSERT INTO moved (target, at) VALUES ($1, $2)";
+        let noted = self.link.query_once(sql, &[&stored(target), &bound(*at)]);
+        noted.map(drop).map_err(|failure| failure.into_error(&self.place))
     }
 
     fn finish(&mut self) -> Result<(), StoreError> {

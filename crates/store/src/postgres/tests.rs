@@ -10,8 +10,8 @@ use super::test_server::TestServer;
 use super::*;
 use crate::sqlite::Sqlite;
 use crate::{
-    AuditFilter, AuditRow, Change, ChangeSet, KeyRow, MoveError, NewSample, Page, RecordChange, Retention,
-    Sample, move_all,
+    AuditFilter, AuditRow, Change, ChangeSet, KeyRow, MoveError, MovedTo, NewSample, Page, RecordChange,
+    Retention, Sample, move_all,
 };
 
 /// The URL of a database of its own, if PostgreSQL is installed.
@@ -58,9 +58,35 @@ fn a_schema_is_made_once_and_one_of_a_later_program_is_left_alone() {
 
 #[test]
 fn a_url_is_shown_without_its_password_and_a_server_that_is_not_there_is_named() {
-    let error = Postgres::open("postgres://buoy:secret@127.0.0.1:1/fleet").unwrap_err().to_string();
+    let error = Postgres::open("postgres://buoy:secret@127.0.0.1:1/fleet").unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable { .. }));
+    let error = error.to_string();
     assert!(error.contains("postgres://buoy@127.0.0.1:1/fleet") && !error.contains("secret"), "{error}");
-    assert!(Postgres::open("postgres://host:port/fleet").unwrap_err().to_string().contains("write it as in"));
+}
+
+#[test]
+fn a_url_that_is_none_is_refused_with_the_reason_and_without_its_password() {
+    for (url, reason) in [
+        ("postgres://buoy:secret/fleet", "`port`"),
+        ("postgres://buoy:sec@ret@db/fleet", "is written %40"),
+        ("postgres://db/fleet?password=sec@ret", "is written %40"),
+        ("postgres:///fleet?password=secret", "names no host"),
+        ("postgres://buoy:secret@db/fleet?sslmode=allow", "verify-full"),
+        ("postgres://buoy:secret@db/fleet?sslmode=verify-ca", "asks for sslrootcert=FILE"),
+        (
+            "postgres://buoy:secret@db/fleet?sslmode=require&sslrootcert=system",
+            "asks for sslmode=verify-full",
+        ),
+        ("postgres://buoy:secret@db/fleet?sslrootcert=/nowhere/root.pem", "/nowhere/root.pem"),
+    ] {
+        let error = Postgres::open(url).unwrap_err();
+        assert!(matches!(error, StoreError::NoUrl(_) | StoreError::NoWayIn { .. }), "{url}: {error}");
+        let error = error.to_string();
+        assert!(
+            error.contains(reason) && !error.contains("sec") && !error.contains("ret@"),
+            "{url}: {error}"
+        );
+    }
 }
 
 fn marked(name: &str) -> ChangeSet<'static> {
@@ -278,17 +304,21 @@ fn a_store_moves_to_postgresql_and_back_with_all_it_has() {
     let file = Sqlite::open(&folder.path().join("one.db")).unwrap();
     fill(&file);
     let database = Postgres::open(&url).unwrap();
-    let moved = move_all(&mut file.rows().unwrap(), &mut database.rows().unwrap()).unwrap();
+    let note = MovedTo { target: "a database".into(), at: 7 };
+    let moved = move_all(&mut file.rows().unwrap(), &mut database.rows().unwrap(), &note).unwrap();
     assert!(moved.iter().any(|it| (it.table, it.rows) == ("registration", 5000)), "{moved:?}");
     assert!(moved.iter().any(|it| (it.table, it.rows) == ("sample", 9)), "{moved:?}");
     assert_eq!((sessions(&file), sessions(&database)), (0, 1), "sessions are in one place");
-    let again = move_all(&mut file.rows().unwrap(), &mut database.rows().unwrap());
+    let notes = || [file.reader().unwrap().moved(), database.reader().unwrap().moved()].map(Result::unwrap);
+    assert_eq!(notes(), [Some(note.clone()), None]);
+    let again = move_all(&mut file.rows().unwrap(), &mut database.rows().unwrap(), &note);
     assert!(matches!(again, Err(MoveError::NotEmpty { table: "registration" })), "{again:?}");
 
     // What comes next does not get numbers that are used.
     database.writer().unwrap().commit(&[marked("after")]).unwrap();
     let back = Sqlite::open(&folder.path().join("two.db")).unwrap();
-    move_all(&mut database.rows().unwrap(), &mut back.rows().unwrap()).unwrap();
+    move_all(&mut database.rows().unwrap(), &mut back.rows().unwrap(), &note).unwrap();
+    assert_eq!(notes(), [Some(note.clone()), Some(note)]);
     let reader = back.reader().unwrap();
     assert_eq!((times(&reader, "fill"), times(&reader, "after")), (1, 1));
     let values = reader.samples("a\0b", "/3/0/9", 0..99, 99).unwrap();

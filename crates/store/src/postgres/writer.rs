@@ -99,11 +99,12 @@ impl PostgresWriter {
         // The lock is had when the process behind the old connection has ended, and so what it had under way is decided.
         match release_and_lock(&mut link, &self.place, self.backend) {
             Ok(backend) => self.backend = backend,
-            Err(failure) => {
+            Err(failure @ Failure::Store(StoreError::InUse { .. })) => {
                 // If another writer holds it, that is what is to be said.
                 self.read_back(&mut link)?;
                 return Err(failure);
             }
+            Err(failure) => return Err(failure),
         }
         let found = self.read_back(&mut link)?;
         self.link = Some(link);
@@ -325,6 +326,21 @@ impl Writer for PostgresWriter {
                 }
             }
         }
+    }
+
+    fn check(&mut self) -> Result<(), StoreError> {
+        if self.end.is_some() {
+            return Err(self.ended());
+        }
+        // Whoever made that commit asks what became of it.
+        if matches!(self.in_doubt, Some(InDoubt::Commit(_))) {
+            return Ok(());
+        }
+        let asked = self.reconnect().and_then(|_| self.link()?.batch(""));
+        asked.map_err(|failure| {
+            self.abandon();
+            self.error(failure)
+        })
     }
 
     fn maintain(&mut self, keep: Retention, budget: Duration) -> Result<Maintenance, StoreError> {

@@ -12,8 +12,8 @@ use super::batches;
 use crate::summary::Sums;
 use crate::{
     AuditFilter, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind,
-    CredentialRow, CredentialState, DeviceDescription, DeviceRow, FirmwareRow, KeyRow, OperationFilter,
-    OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary, bound,
+    CredentialRow, CredentialState, DeviceDescription, DeviceRow, FirmwareRow, KeyRow, MovedTo,
+    OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary, bound,
 };
 
 /// A connection that reads.
@@ -239,6 +239,13 @@ impl Reader for SqliteReader {
 
     fn sessions(&self, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
         self.at_one_instant(|connection| batches::SESSIONS.each(connection, each))
+    }
+
+    fn moved(&self) -> Result<Option<MovedTo>, StoreError> {
+        let found = self.list("SELECT target, at FROM moved", [], |row| {
+            Ok(MovedTo { target: row.get(0)?, at: row.get::<_, i64>(1)? as u64 })
+        });
+        Ok(found?.pop())
     }
 
     fn bootstrap_configs(&self) -> Result<Vec<BootstrapConfigRow>, StoreError> {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::Sqlite;
 use crate::rows::names;
-use crate::{Cell, Kind, Rows, StoreError, Table};
+use crate::{Cell, Kind, MovedTo, Rows, StoreError, Table, bound};
 
 /// All rows of a database file.
 #[derive(Debug)]
@@ -56,6 +56,15 @@ impl Rows for SqliteRows {
 
     fn remove_sessions(&mut self) -> Result<(), StoreError> {
         Ok(self.connection.execute_batch("DELETE FROM sessions")?)
+    }
+
+    fn set_moved(&mut self, moved: Option<&MovedTo>) -> Result<(), StoreError> {
+        self.connection.execute_batch("DELETE FROM moved")?;
+        if let Some(MovedTo { target, at }) = moved {
+            let sql = "INSERT INTO moved (is_only, target, at) VALUES (1, ?, ?)";
+            self.connection.execute(sql, (target, bound(*at)))?;
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), StoreError> {

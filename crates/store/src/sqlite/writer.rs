@@ -82,11 +82,13 @@ impl SqliteWriter {
         Ok(())
     }
 
+    /// The system goes on to write into a file that has no name any more.
+    fn check_is_there(&self) -> Result<(), StoreError> {
+        if self.path.exists() { Ok(()) } else { Err(StoreError::Gone(self.path.clone())) }
+    }
+
     fn try_commit(&mut self, sets: &[ChangeSet<'_>], isolation: Isolation) -> Result<Fates, SetError> {
-        // The system goes on to write into a file that has no name any more.
-        if !self.path.exists() {
-            return Err(StoreError::Gone(self.path.clone()).into());
-        }
+        self.check_is_there()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut batch = Batch {
             transaction: &transaction,
@@ -124,6 +126,10 @@ impl Writer for SqliteWriter {
                 SetError::Rejected(rejection) => StoreError::Database(rejection.to_string()),
             }
         })
+    }
+
+    fn check(&mut self) -> Result<(), StoreError> {
+        self.check_is_there()
     }
 
     fn maintain(&mut self, keep: Retention, budget: Duration) -> Result<Maintenance, StoreError> {

@@ -55,7 +55,7 @@ impl Cast {
         };
         let mut server = Command::new(std::env::current_exe()?)
             .args(["serve", "--coaps", coaps, "--bootstraps", bootstraps, "--http", http])
-            .args(["--awake-time", "2", "--data"])
+            .args(["--awake-time", "2", "--store-patience", "0", "--data"])
             .arg(stage.folder().join("data"))
             .args(store.into_iter().flat_map(|store| ["--store", store]))
             // The story is not for an operator's own database.
