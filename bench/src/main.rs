@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: Buoy beside a bare UDP echo, Leshan's server with Scandium, and OpenSSL, in one run on one machine.
 //!
 //! Load generator and server share the machine, so ratios count, not figures. Everything stays on loopback, is bounded in count, and ends
-//! by itself. `abuse`, `million` and `against PROGRAM` are further tasks, with tables of their own. The table goes to standard output and into `docs/performance.md`.
+//! by itself. `abuse`, `million`, `updates` and `against PROGRAM` are further tasks, with tables of their own. A table goes to standard output and
+//! into `docs/performance.md`.
 
 mod abuse;
 mod against;

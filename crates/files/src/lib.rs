@@ -3,11 +3,15 @@
 //! A file is first written as a [`Draft`] in the same folder, under its name with `.new` at the end. The draft is flushed to the disk and
 //! renamed, and then the folder is flushed. If a run was interrupted, the next run removes its draft.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+mod mapped;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+
+pub use mapped::{Mapped, map};
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ pub mod commands;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use anyhow::{Context, bail};
 use buoy_files::Access;
@@ -28,7 +28,7 @@ pub const MAX_SIGNATURE: usize = 4096;
 /// The longest name of an image.
 const MAX_NAME: usize = 128;
 
-/// The images on disk. An image that is served is in memory once, however many devices download it.
+/// The images on disk. They are mapped into memory and not copied, however many there are and however many devices download them.
 #[derive(Debug)]
 pub struct Library {
     folder: PathBuf,
@@ -46,8 +46,8 @@ pub struct Image {
     pub body: Body,
     /// Whether it is a container with its signature inside.
     carries_proof: bool,
-    /// The image with its signature in one file, for pushes; made at the first push.
-    container: Arc<OnceLock<Body>>,
+    /// The image with its signature in one file, as long as it is pushed to devices.
+    container: Arc<Mutex<Weak<Vec<u8>>>>,
 }
 
 impl Image {
@@ -59,12 +59,28 @@ impl Image {
     /// The body of a push: the image, in a container if its signature is a separate file.
     pub fn package(&self) -> Body {
         let Some(signature) = &self.row.signature else { return self.body.clone() };
-        let packed = || match buoy_ota::host::container(self.body.bytes(), signature) {
-            Ok(container) => Body::new(container),
+        let mut shared = self.container.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(container) = shared.upgrade() {
+            return Body::new(Shared(container));
+        }
+        match host::container(self.body.bytes(), signature) {
+            Ok(container) => {
+                let container = Arc::new(container);
+                *shared = Arc::downgrade(&container);
+                Body::new(Shared(container))
+            }
             // The device will refuse it with a reason.
             Err(_) => self.body.clone(),
-        };
-        self.container.get_or_init(packed).clone()
+        }
+    }
+}
+
+/// Bytes that several pushes share.
+struct Shared(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -119,12 +135,12 @@ impl Library {
     /// Loads an image that the store knows.
     pub fn load(&self, row: FirmwareRow) -> anyhow::Result<Image> {
         let path = self.path(&row.digest);
-        let bytes = fs::read(&path)
+        let bytes = buoy_files::map(&path)
             .with_context(|| format!("the image {} cannot be read; upload it again", path.display()))?;
-        if digest_of(&bytes) != row.digest {
+        if digest_of(bytes.as_ref()) != row.digest {
             bail!("the image {} is damaged: its digest is another; upload it again", path.display());
         }
-        let carries_proof = inspect(&bytes).proof.is_some();
+        let carries_proof = inspect(bytes.as_ref()).proof.is_some();
         let body = Body::new(bytes);
         let image = Image { row: Arc::new(row), body, carries_proof, container: Arc::default() };
         self.lock().insert(image.row.digest.clone(), image.clone());
