@@ -143,7 +143,7 @@ pub(crate) fn metric(server: SocketAddr, name: &str) -> Result<u64> {
 
 /// Uploads bytes; the answer.
 pub(crate) fn upload(server: SocketAddr, path: &str, body: &[u8]) -> Result<String> {
-    Connection::open(server)?.send("POST", path, body)
+    Connection::open(server)?.send("POST", path, "application/octet-stream", body)
 }
 
 /// A kept connection, one request at a time.
@@ -158,17 +158,17 @@ impl Connection {
     }
 
     pub(crate) fn call(&mut self, method: &str, path: &str) -> Result<String> {
-        self.send(method, path, &[])
+        self.send(method, path, "application/json", &[])
     }
 
     pub(crate) fn post(&mut self, path: &str, body: &serde_json::Value) -> Result<String> {
-        self.send("POST", path, body.to_string().as_bytes())
+        self.send("POST", path, "application/json", body.to_string().as_bytes())
     }
 
-    fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Result<String> {
+    fn send(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Result<String> {
+        let length = body.len();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
         );
         let stream = self.0.get_mut();
         stream.write_all(head.as_bytes())?;
