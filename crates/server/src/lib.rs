@@ -19,6 +19,7 @@ mod ping;
 mod registration;
 mod registrations;
 mod shard;
+mod slab;
 mod transfer;
 mod wheel;
 
@@ -38,3 +39,4 @@ pub use outbox::{Change, Companion, Event, Outbox, Report, ReportSource, Updated
 pub use peer::{Peer, SessionId};
 pub use registration::{Attributes, RegistrationKey, RegistrationNotice, RegistrationView};
 pub use shard::{Counters, Directory, Shard, ShardConfig, Unclaimed};
+pub use slab::Slab;

@@ -11,6 +11,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::peer::Peer;
 use crate::registration::{Claim, Location, Proof, Registration, RegistrationKey};
+use crate::slab::Slab;
 
 /// The place of a registration; valid until it is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +19,7 @@ pub(crate) struct Index(pub(crate) u32);
 
 #[derive(Debug, Default)]
 pub(crate) struct Registrations {
-    slots: Vec<Option<Registration>>,
+    slots: Slab<Option<Registration>>,
     free: Vec<u32>,
     hasher: DefaultHashBuilder,
     by_endpoint: HashTable<u32>,
@@ -37,8 +38,7 @@ impl Registrations {
 
     /// The registration in a slot, or the first behind it.
     pub(crate) fn next_from(&self, index: Index) -> Option<Index> {
-        let rest = self.slots.get(index.0 as usize..)?;
-        let distance = rest.iter().position(Option::is_some)?;
+        let distance = self.slots.iter_from(index.0 as usize).position(Option::is_some)?;
         Some(Index(index.0 + distance as u32))
     }
 
@@ -76,7 +76,9 @@ impl Registrations {
             self.slots.push(None);
             (self.slots.len() - 1) as u32
         });
-        self.slots[index as usize] = Some(registration);
+        if let Some(slot) = self.slots.get_mut(index as usize) {
+            *slot = Some(registration);
+        }
         let Self { slots, hasher, by_endpoint, by_key, .. } = self;
         let registration = at(slots, index);
         insert(by_endpoint, hasher, index, &*registration.endpoint, |i| &*at(slots, i).endpoint);
@@ -101,7 +103,7 @@ impl Registrations {
             self.unindex_peer(index.0);
         }
         remove(&mut self.by_key, old_key, index.0);
-        let old = self.slots[index.0 as usize].replace(registration);
+        let old = self.slots.get_mut(index.0 as usize).and_then(|slot| slot.replace(registration));
         let Self { slots, hasher, by_key, .. } = self;
         insert(by_key, hasher, index.0, at(slots, index.0).key, |i| at(slots, i).key);
         let displaced = if is_same_peer { None } else { self.index_peer(index.0) };
@@ -116,7 +118,7 @@ impl Registrations {
         remove(&mut self.by_key, key, index.0);
         self.unindex_peer(index.0);
         self.free.push(index.0);
-        self.slots[index.0 as usize].take()
+        self.slots.get_mut(index.0 as usize)?.take()
     }
 
     /// Records that the device is now at `peer`, from where `received` bytes came. Returns the registration that had that address, which has no
@@ -171,8 +173,8 @@ impl Registrations {
 }
 
 /// The registration at an index of a table; the tables contain only valid indexes.
-fn at(slots: &[Option<Registration>], index: u32) -> &Registration {
-    slots[index as usize].as_ref().expect("an indexed registration is there")
+fn at(slots: &Slab<Option<Registration>>, index: u32) -> &Registration {
+    slots.get(index as usize).and_then(Option::as_ref).expect("an indexed registration is there")
 }
 
 fn insert<'a, K: Hash + 'a>(

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use buoy_api::DeviceState;
-use buoy_server::RegistrationKey;
+use buoy_server::{RegistrationKey, Slab};
 use buoy_store::{DeviceDescription, DeviceRow};
 
 use super::cohorts::{CohortId, Cohorts, Kind};
@@ -151,7 +151,7 @@ pub struct DeviceRecord {
 pub(crate) struct Model {
     names: Names,
     /// By the numbers of the names; of one that is gone nothing counts.
-    known: Vec<Known>,
+    known: Slab<Known>,
     cohorts: Cohorts,
     /// The number of devices whose row has to be saved.
     unsaved: usize,

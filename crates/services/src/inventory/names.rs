@@ -8,6 +8,7 @@ use std::hash::BuildHasher;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use buoy_server::Slab;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// The most entries of a part of an [`Order`].
@@ -25,7 +26,7 @@ impl DeviceId {
 
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    slots: Vec<Option<Arc<str>>>,
+    slots: Slab<Option<Arc<str>>>,
     free: Vec<DeviceId>,
     hasher: DefaultHashBuilder,
     by_hash: HashTable<DeviceId>,
@@ -49,7 +50,9 @@ impl Names {
             DeviceId((self.slots.len() - 1) as u32)
         });
         let hash = self.hasher.hash_one(&*name);
-        self.slots[id.index()] = Some(name);
+        if let Some(slot) = self.slots.get_mut(id.index()) {
+            *slot = Some(name);
+        }
         let Self { slots, hasher, by_hash, order, .. } = self;
         let name_of = |id: DeviceId| text(slots, id);
         by_hash.insert_unique(hash, id, |other| hasher.hash_one(name_of(*other)));
@@ -65,7 +68,9 @@ impl Names {
         }
         let Self { slots, order, .. } = self;
         order.remove(id, |id| text(slots, id));
-        self.slots[id.index()] = None;
+        if let Some(slot) = self.slots.get_mut(id.index()) {
+            *slot = None;
+        }
         self.free.push(id);
     }
 
@@ -99,7 +104,7 @@ impl Names {
 }
 
 /// The name of a device; one that is gone has none, and is in no index.
-fn text(slots: &[Option<Arc<str>>], id: DeviceId) -> &str {
+fn text(slots: &Slab<Option<Arc<str>>>, id: DeviceId) -> &str {
     slots.get(id.index()).and_then(Option::as_deref).unwrap_or_default()
 }
 
