@@ -4,7 +4,7 @@
 //! request means is for the modules that use it.
 
 use buoy_coap::number::{Code, ContentFormat};
-use buoy_lwm2m::format::{Encoder, FormatError, Item, created_instance, decode};
+use buoy_lwm2m::format::{Encoder, FormatError, Item, created_instance, decode, is_supported};
 use buoy_lwm2m::link::{LinkError, LinkWriter, ROOT_RESOURCE_TYPE};
 use buoy_lwm2m::operation::{Content, LwM2mVersion, ObjectVersion, WriteMode};
 use buoy_lwm2m::path::{Level, Path};
@@ -271,7 +271,8 @@ impl<S: Shape> Tree<'_, '_, S> {
         let root = links.link("/")?.quoted("rt", ROOT_RESOURCE_TYPE)?;
         match version {
             LwM2mVersion::V1_0 => root.token("ct", ContentFormat::TLV.0)?,
-            _ => root.quoted("ct", "60 110 112 11542")?,
+            _ if is_supported(ContentFormat::SENML_JSON) => root.quoted("ct", "60 110 112 11542")?,
+            _ => root.quoted("ct", "60 112 11542")?,
         };
         let mut object = self.object_after(Some(SECURITY));
         while let Some(id) = object {

@@ -3,6 +3,7 @@
 //! [`Attributes`] are what holds at one path, [`AttributeUpdate`] is what Write-Attributes changes there. The values of
 //! several levels are joined by [`Attributes::inherit`].
 
+use crate::decimal;
 use crate::path::Level;
 use crate::value::ValueType;
 use core::fmt;
@@ -416,7 +417,7 @@ fn parse_number(text: &str) -> Option<f64> {
     if !starts_well || !is_decimal {
         return None;
     }
-    text.parse().ok().filter(|value: &f64| value.is_finite())
+    decimal::parse(text).filter(|value| value.is_finite())
 }
 
 fn parse_flag(text: &str) -> Option<bool> {
@@ -437,7 +438,7 @@ impl fmt::Display for AttributeValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole(value) => write!(f, "{value}"),
-            Self::Number(value) => write!(f, "{value}"),
+            Self::Number(value) => decimal::Plain(*value).fmt(f),
             Self::Flag(value) => f.write_str(if *value { "1" } else { "0" }),
         }
     }

@@ -52,6 +52,7 @@
 extern crate alloc;
 
 pub mod attributes;
+mod decimal;
 pub mod format;
 pub mod link;
 #[cfg(feature = "alloc")]

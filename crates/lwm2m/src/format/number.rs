@@ -1,52 +1,50 @@
 //! Numbers as text, and between their types.
 
-use super::FormatError;
+use super::{FormatError, Integer};
+use crate::decimal::{self, Decimal, Plain, Scientific};
 use crate::output::Output;
 use crate::value::ValueType;
 use core::fmt::Write as _;
 
-/// Reads a number written in decimal digits as an `i64` or `u64`.
+/// An `i64` or `u64`.
 pub(crate) trait Whole: Sized + Copy {
     /// The type to blame.
     const TYPE: ValueType;
-    fn from_wide(value: i128) -> Option<Self>;
+    fn of(number: Integer) -> Option<Self>;
 }
 
 impl Whole for i64 {
     const TYPE: ValueType = ValueType::Integer;
-    fn from_wide(value: i128) -> Option<Self> {
-        value.try_into().ok()
+    fn of(number: Integer) -> Option<Self> {
+        number.to_i64()
     }
 }
 
 impl Whole for u64 {
     const TYPE: ValueType = ValueType::UnsignedInteger;
-    fn from_wide(value: i128) -> Option<Self> {
-        value.try_into().ok()
+    fn of(number: Integer) -> Option<Self> {
+        number.to_u64()
     }
 }
 
-pub(crate) fn narrow<W: Whole>(value: i128) -> Result<W, FormatError> {
-    W::from_wide(value).ok_or(FormatError::PeerSentOutOfRange { expected: W::TYPE })
+pub(crate) fn narrow<W: Whole>(number: Integer) -> Result<W, FormatError> {
+    W::of(number).ok_or(FormatError::PeerSentOutOfRange { expected: W::TYPE })
 }
 
 /// Reads `-12`; nothing but a sign and digits is accepted.
 pub(crate) fn parse_whole<W: Whole>(text: &str) -> Result<W, FormatError> {
     let malformed = FormatError::PeerSentMalformedValue { expected: W::TYPE };
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(malformed);
     }
     let out_of_range = FormatError::PeerSentOutOfRange { expected: W::TYPE };
-    let magnitude: u64 = digits.parse().map_err(|_| out_of_range)?;
-    let wide = i128::from(magnitude);
-    narrow(if negative { wide.wrapping_neg() } else { wide })
+    let magnitude = digits.parse().map_err(|_| out_of_range)?;
+    narrow(Integer::signed(text.starts_with('-'), magnitude))
 }
 
 /// Reads a JSON number as a whole one: `12`, but also `12.0` and `1.2e1`.
+#[cfg(feature = "json")]
 pub(crate) fn parse_json_whole<W: Whole>(text: &str) -> Result<W, FormatError> {
     if text.contains(['.', 'e', 'E']) { whole_from_float(parse_float(text)?) } else { parse_whole(text) }
 }
@@ -54,12 +52,13 @@ pub(crate) fn parse_json_whole<W: Whole>(text: &str) -> Result<W, FormatError> {
 /// A float that is whole, as an integer.
 pub(crate) fn whole_from_float<W: Whole>(value: f64) -> Result<W, FormatError> {
     let out_of_range = FormatError::PeerSentOutOfRange { expected: W::TYPE };
-    // 2^64 and beyond can't fit; the cast of anything smaller is exact or drops a fraction, which is then seen.
-    if !value.is_finite() || value.abs() > 18_446_744_073_709_551_616.0 {
+    // The cast of anything below 2^64 is exact or drops a fraction, which is then seen; that of anything else is 2^64 - 1, which is 2^64
+    // as a float and seen too, but for 2^64 itself.
+    let magnitude = value.abs() as u64;
+    if magnitude as f64 != value.abs() || magnitude == u64::MAX {
         return Err(out_of_range);
     }
-    let whole = value as i128;
-    if whole as f64 == value { narrow(whole) } else { Err(out_of_range) }
+    narrow(Integer::signed(value < 0.0, magnitude))
 }
 
 /// Reads a finite number. The words that Rust knows (`inf`, `NaN`) are refused.
@@ -69,17 +68,21 @@ pub(crate) fn parse_float(text: &str) -> Result<f64, FormatError> {
     if !is_number {
         return Err(FormatError::PeerSentMalformedValue { expected: EXPECTED });
     }
-    let value: f64 = text.parse().map_err(|_| FormatError::PeerSentMalformedValue { expected: EXPECTED })?;
+    let value: f64 =
+        decimal::parse(text).ok_or(FormatError::PeerSentMalformedValue { expected: EXPECTED })?;
     if value.is_finite() { Ok(value) } else { Err(FormatError::PeerSentOutOfRange { expected: EXPECTED }) }
 }
 
 /// `mantissa` times ten to the power of `exponent`.
-pub(crate) fn decimal_fraction(mantissa: i128, exponent: i128) -> Result<f64, FormatError> {
-    let mut buffer = [0; 96];
-    let mut output = Output::new(&mut buffer);
-    write!(output, "{mantissa}e{exponent}")?;
-    let text = core::str::from_utf8(output.into_written()).map_err(|_| FormatError::PeerSentBadCbor)?;
-    parse_float(text)
+pub(crate) fn decimal_fraction(mantissa: Integer, exponent: Integer) -> Result<f64, FormatError> {
+    const OUT_OF_RANGE: FormatError = FormatError::PeerSentOutOfRange { expected: ValueType::Float };
+    let (is_negative, magnitude) = match mantissa {
+        Integer::Unsigned(magnitude) => (false, magnitude),
+        Integer::Negative(below) => (true, below.checked_add(1).ok_or(OUT_OF_RANGE)?),
+    };
+    let exponent = exponent.to_i64().ok_or(OUT_OF_RANGE)?.clamp(i32::MIN.into(), i32::MAX.into());
+    let value = Decimal::new(magnitude, exponent as i32).to_f64();
+    if value.is_finite() { Ok(if is_negative { -value } else { value }) } else { Err(OUT_OF_RANGE) }
 }
 
 /// Writes a finite number the way that plain text and JSON both know.
@@ -90,9 +93,9 @@ pub(crate) fn write_float(value: f64, output: &mut Output<'_>) -> Result<(), For
     // Very large and small numbers would otherwise be written with up to 300 zeros.
     let plain = value == 0.0 || (1e-7..1e17).contains(&value.abs());
     if plain {
-        write!(output, "{value}")?
+        write!(output, "{}", Plain(value))?
     } else {
-        write!(output, "{value:e}")?
+        write!(output, "{}", Scientific(value))?
     }
     Ok(())
 }

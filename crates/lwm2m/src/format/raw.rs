@@ -1,8 +1,8 @@
 //! What a payload says of a value before its type is known.
 
-use super::number::{
-    Whole, narrow, parse_date_time, parse_float, parse_json_whole, parse_whole, whole_from_float,
-};
+#[cfg(feature = "json")]
+use super::number::parse_json_whole;
+use super::number::{Whole, narrow, parse_date_time, parse_float, parse_whole, whole_from_float};
 use super::text::Text;
 use super::{FormatError, base64};
 use crate::value::{ObjectLink, Value, ValueType};
@@ -22,9 +22,10 @@ pub enum RawValue<'a> {
     /// A text; LwM2M JSON puts Base64 into one, CBOR a date.
     String(Text<'a>),
     /// A number of JSON.
+    #[cfg(feature = "json")]
     Number(&'a str),
     /// A whole number of CBOR.
-    Integer(i128),
+    Integer(Integer),
     /// A floating-point number of CBOR.
     Float(f64),
     /// Seconds since 1970 with CBOR's tag for it.
@@ -33,6 +34,54 @@ pub enum RawValue<'a> {
     Boolean(bool),
     /// An object link such as `3:0`.
     ObjectLink(Text<'a>),
+}
+
+/// A whole number as CBOR has them (RFC 8949, section 3.1): a little more of them than an `i64` or a `u64` holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integer {
+    /// The number.
+    Unsigned(u64),
+    /// How far the number is below -1.
+    Negative(u64),
+}
+
+impl Integer {
+    /// The number with this sign in front of so much.
+    pub(crate) const fn signed(negative: bool, magnitude: u64) -> Self {
+        match magnitude.checked_sub(1) {
+            Some(below) if negative => Self::Negative(below),
+            _ => Self::Unsigned(magnitude),
+        }
+    }
+
+    /// The number, if it is one of these.
+    #[must_use]
+    pub fn to_i64(self) -> Option<i64> {
+        match self {
+            Self::Unsigned(number) => i64::try_from(number).ok(),
+            Self::Negative(below) => i64::try_from(below).ok().map(|below| !below),
+        }
+    }
+
+    /// The number, if it is one of these.
+    #[must_use]
+    pub const fn to_u64(self) -> Option<u64> {
+        match self {
+            Self::Unsigned(number) => Some(number),
+            Self::Negative(_) => None,
+        }
+    }
+
+    /// The floating-point number that is nearest.
+    #[must_use]
+    pub fn to_f64(self) -> f64 {
+        match self {
+            Self::Unsigned(number) => number as f64,
+            Self::Negative(below) => {
+                below.checked_add(1).map_or(-18_446_744_073_709_551_616.0, |number| -(number as f64))
+            }
+        }
+    }
 }
 
 impl<'a> RawValue<'a> {
@@ -77,11 +126,15 @@ impl<'a> RawValue<'a> {
         match self {
             Self::PlainText(_) | Self::String(_) => ValueType::String,
             Self::Tlv(_) | Self::Opaque(_) | Self::Base64(_) => ValueType::Opaque,
+            #[cfg(feature = "json")]
             Self::Number(text) if parse_json_whole::<i64>(text).is_ok() => ValueType::Integer,
+            #[cfg(feature = "json")]
             Self::Number(text) if parse_whole::<u64>(text).is_ok() => ValueType::UnsignedInteger,
-            Self::Integer(value) if i64::try_from(*value).is_ok() => ValueType::Integer,
-            Self::Integer(value) if u64::try_from(*value).is_ok() => ValueType::UnsignedInteger,
-            Self::Number(_) | Self::Float(_) | Self::Integer(_) => ValueType::Float,
+            #[cfg(feature = "json")]
+            Self::Number(_) => ValueType::Float,
+            Self::Integer(value) if value.to_i64().is_some() => ValueType::Integer,
+            Self::Integer(value) if value.to_u64().is_some() => ValueType::UnsignedInteger,
+            Self::Float(_) | Self::Integer(_) => ValueType::Float,
             Self::EpochTime(_) => ValueType::Time,
             Self::Boolean(_) => ValueType::Boolean,
             Self::ObjectLink(_) => ValueType::ObjectLink,
@@ -126,6 +179,7 @@ impl<'a> RawValue<'a> {
         match self {
             Self::PlainText(text) => parse_whole(text),
             Self::Tlv(bytes) => W::from_tlv(bytes),
+            #[cfg(feature = "json")]
             Self::Number(text) => parse_json_whole(text),
             Self::Integer(value) => narrow(value),
             Self::Float(value) => whole_from_float(value),
@@ -135,9 +189,11 @@ impl<'a> RawValue<'a> {
 
     fn float(self) -> Result<f64, FormatError> {
         match self {
-            Self::PlainText(text) | Self::Number(text) => parse_float(text),
+            Self::PlainText(text) => parse_float(text),
+            #[cfg(feature = "json")]
+            Self::Number(text) => parse_float(text),
             Self::Tlv(bytes) => float_from_tlv(bytes),
-            Self::Integer(value) => Ok(value as f64),
+            Self::Integer(value) => Ok(value.to_f64()),
             Self::Float(value) => Ok(value),
             _ => Err(FormatError::PeerSentWrongType { expected: ValueType::Float }),
         }
@@ -163,6 +219,7 @@ impl<'a> RawValue<'a> {
             Self::String(text) => {
                 parse_date_time(text.read(&mut [0; 64]).map_err(|_| MALFORMED)?).ok_or(MALFORMED)
             }
+            #[cfg(feature = "json")]
             Self::Number(text) => seconds(parse_float(text)?).or_else(|_| parse_json_whole(text)),
             Self::Float(value) => seconds(value),
             _ => self.whole(),
