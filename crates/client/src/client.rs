@@ -28,9 +28,9 @@ use crate::access::{AccessControl, AccessObject, RECORD_OF_ACCESS_MAX};
 use crate::accounts::{Accounts, RECORD_OF_SERVER_MAX, Security, Server};
 use crate::effects::{Changed, Effects, Event, ServerSlot};
 use crate::object::{Clock, Context, Object};
-use crate::shape::{Array, Body, Capacity as _, Chip, Datagram, Shape};
+use crate::shape::{Array, Body, Capacity as _, Chip, Outgoing, Shape};
 use crate::storage::Storage;
-use crate::text::{Text, TooLong};
+use crate::text::{Bytes, Text, TooLong};
 use crate::tree::Tree;
 
 pub use location::RegistrationLocation;
@@ -39,7 +39,7 @@ pub use register::SendRefused;
 use bootstrap::{Bootstrap, Journal};
 use exchange::{Exchange, Tag};
 use history::History;
-use observation::Observation;
+use observation::{Observation, OtherPaths};
 use session::Session;
 use transfer::Transfer;
 
@@ -49,8 +49,6 @@ const EXCHANGES: usize = 4;
 const SEEN: usize = 12;
 /// Bytes of an answer that are remembered for duplicates.
 const REPLY: usize = 48;
-/// Paths with notification attributes, over all servers.
-const ATTRIBUTES: usize = 12;
 /// The most bytes of an endpoint name.
 pub const ENDPOINT_MAX: usize = 64;
 
@@ -58,15 +56,18 @@ pub const ENDPOINT_MAX: usize = 64;
 pub struct Client<R, S: Shape = Chip> {
     config: ClientConfig,
     rng: R,
-    endpoint: FixedEndpoint<ServerSlot, Datagram<S>, Inline<REPLY>, EXCHANGES, SEEN>,
+    endpoint: FixedEndpoint<ServerSlot, Outgoing<S>, Inline<REPLY>, EXCHANGES, SEEN>,
     accounts: Accounts<S>,
     access: AccessObject,
-    sessions: Array<Session, S::Servers>,
+    sessions: Array<Session<S>, S::Servers>,
     observations: Array<Option<Observation>, S::Observations>,
-    attributes: [Option<AttributeEntry>; ATTRIBUTES],
-    transfer: Option<Transfer<S>>,
-    bootstrap: Bootstrap<S>,
-    history: History,
+    other_paths: OtherPaths,
+    attributes: Array<Option<AttributeEntry>, S::Attributes>,
+    /// A configuration in the making, and behind it what comes in blocks.
+    body: Bytes<S::Body>,
+    transfer: Option<Transfer>,
+    bootstrap: Bootstrap,
+    history: History<S>,
     effects: Effects,
     link: Link,
     started: bool,
@@ -129,9 +130,18 @@ pub struct Transmit {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttributeEntry {
-    pub(crate) server: ServerSlot,
+    pub(crate) owner: Owner,
     pub(crate) path: Path,
     pub(crate) attributes: Attributes,
+}
+
+/// Whose notification attributes they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Those that a server has set at a path.
+    Server(ServerSlot),
+    /// Those of the observation of that number alone.
+    Observation(u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +181,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         };
         // Room for the header, the token and the options of the longest message, a Register.
         let block_size =
-            config.block_size.min(BlockSize::at_most(S::Datagram::MAX.saturating_sub(200).max(16)));
+            config.block_size.min(BlockSize::at_most(S::Outgoing::MAX.saturating_sub(200).max(16)));
         let endpoint = FixedEndpoint::fixed(config.parameters, &mut rng);
         Self {
             config: ClientConfig { block_size, ..config },
@@ -180,7 +190,9 @@ impl<R: Rng, S: Shape> Client<R, S> {
             access: AccessObject::new(),
             sessions: Array::from_fn(|_| Session::new(MessageIds::random(&mut rng))),
             observations: Array::repeat(None),
-            attributes: [None; ATTRIBUTES],
+            other_paths: OtherPaths::new(),
+            attributes: Array::repeat(None),
+            body: Bytes::EMPTY,
             transfer: None,
             bootstrap: Bootstrap::new(MessageIds::random(&mut rng)),
             history: History::new(),
@@ -434,11 +446,10 @@ impl<R: Rng, S: Shape> Client<R, S> {
         if self.effects.has_changes() {
             return Some(Instant::ZERO);
         }
-        let sessions = self.session_deadlines();
-        let observations = self.observation_deadlines();
-        let own = [self.endpoint.next_deadline(), self.objects_deadline].into_iter().flatten();
-        let bootstrap = self.bootstrap_deadlines();
-        own.chain(sessions).chain(observations).chain(bootstrap).min().filter(|at| *at != Instant::NEVER)
+        let own = earlier(self.endpoint.next_deadline(), self.objects_deadline);
+        let of_servers = earlier(self.session_deadline(), self.bootstrap_deadline());
+        let first = earlier(earlier(own, of_servers), self.observation_deadline());
+        first.filter(|at| *at != Instant::NEVER)
     }
 
     /// Writes the next datagram to send into `out`, which holds a whole one; to be called until `None`.
@@ -539,8 +550,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     /// Where a registration is, as in `/rd/5a3f`.
     #[must_use]
-    pub fn location(&self, server: ServerSlot) -> Option<&RegistrationLocation> {
-        self.session(server).filter(|session| session.is_registered()).map(|session| &session.location)
+    pub fn location(&self, server: ServerSlot) -> Option<RegistrationLocation<'_>> {
+        self.session(server).filter(|session| session.is_registered()).map(|session| session.location.get())
     }
 
     /// Message ids that the client itself does not use at this server for as long as any is remembered: for others in the same
@@ -596,15 +607,17 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     fn mark_changed(&mut self, changed: &Changed) {
         for observation in self.observations.iter_mut().flatten() {
-            observation.mark(changed);
+            let mut others = self.other_paths.iter().filter(|(number, _)| *number == observation.number);
+            observation.dirty |=
+                changed.touches(observation.path) || others.any(|(_, path)| changed.touches(*path));
         }
     }
 
-    fn session(&self, server: ServerSlot) -> Option<&Session> {
+    fn session(&self, server: ServerSlot) -> Option<&Session<S>> {
         self.sessions.get(usize::from(server.0))
     }
 
-    fn session_mut(&mut self, server: ServerSlot) -> Option<&mut Session> {
+    fn session_mut(&mut self, server: ServerSlot) -> Option<&mut Session<S>> {
         self.sessions.get_mut(usize::from(server.0))
     }
 
@@ -636,6 +649,14 @@ fn refuse_unmatched(message: &Message<'_>, out: &mut [u8]) -> usize {
             reset.len()
         }
         _ => 0,
+    }
+}
+
+/// The earlier of two times.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -33,6 +33,14 @@ impl<C: Capacity> Bytes<C> {
         Ok(copy)
     }
 
+    /// Takes what is written into a place of [`C::MAX`](Capacity::MAX) bytes, of which `write` says how many there are.
+    pub(crate) fn write(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Result<(), TooLong> {
+        self.length = 0;
+        let length = write(&mut self.bytes).filter(|length| *length <= self.bytes.len());
+        self.length = length.and_then(|length| u16::try_from(length).ok()).ok_or(TooLong)?;
+        Ok(())
+    }
+
     /// Appends a copy of `bytes`.
     ///
     /// # Errors
@@ -50,6 +58,24 @@ impl<C: Capacity> Bytes<C> {
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    /// Forgets all but the first `length` bytes.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = u16::try_from(length).map_or(self.length, |length| self.length.min(length));
+    }
+
+    /// Forgets the first `length` bytes.
+    pub fn drop_front(&mut self, length: usize) {
+        let length = length.min(usize::from(self.length));
+        self.bytes.copy_within(length..usize::from(self.length), 0);
+        self.length = self.length.saturating_sub(length as u16);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.length as usize
     }
 
     /// Whether there are none.

@@ -12,7 +12,9 @@ use buoy_lwm2m::value::Value;
 
 use crate::access::{AccessObject, Rights};
 use crate::accounts::Accounts;
-use crate::object::{At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition, Sink};
+use crate::object::{
+    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition, Sink, refusal,
+};
 use crate::shape::Shape;
 
 pub(crate) const SECURITY: u16 = 0;
@@ -112,20 +114,17 @@ impl<S: Shape> Tree<'_, '_, S> {
         if self.has_instance(object, instance) {
             Ok(())
         } else {
-            Err(Refusal::new(Code::NOT_FOUND, "the object has no such instance"))
+            Err(refusal!(Code::NOT_FOUND, "the object has no such instance"))
         }
     }
 
     pub(crate) fn check_object(&self, object: u16) -> Result<(), Refusal> {
         if object == SECURITY {
-            return Err(Refusal::new(
-                Code::UNAUTHORIZED,
-                "server accounts are for the bootstrap server alone",
-            ));
+            return Err(refusal!(Code::UNAUTHORIZED, "server accounts are for the bootstrap server alone"));
         }
         match self.get(object) {
             Some(_) => Ok(()),
-            None => Err(Refusal::new(Code::NOT_FOUND, "this device has no such object")),
+            None => Err(refusal!(Code::NOT_FOUND, "this device has no such object")),
         }
     }
 
@@ -224,7 +223,7 @@ impl<S: Shape> Tree<'_, '_, S> {
     fn visit_resource(&self, clock: &Clock, path: Path, each: &mut Visit<'_>) -> Result<(), Refusal> {
         let resource = self.resource(path)?;
         if !resource.is_readable() {
-            return Err(Refusal::new(Code::METHOD_NOT_ALLOWED, "the resource can't be read"));
+            return Err(refusal!(Code::METHOD_NOT_ALLOWED, "the resource can't be read"));
         }
         let object = path.object_id().and_then(|id| self.get(id)).ok_or(Refusal::NOT_FOUND)?;
         let at = at(path).ok_or(Refusal::NOT_FOUND)?;
@@ -337,12 +336,15 @@ impl<S: Shape> Tree<'_, '_, S> {
             self.resource(item.path)?
         };
         if !resource.is_writable() && fresh.is_none() {
-            return Err(Refusal::new(Code::METHOD_NOT_ALLOWED, "the resource can't be written"));
+            return Err(refusal!(Code::METHOD_NOT_ALLOWED, "the resource can't be written"));
         }
         let Some(raw) = item.value else { return Ok(()) };
         let resource_instance = item.path.resource_instance_id();
         if resource.is_multiple() != resource_instance.is_some() {
-            return Err(Refusal::bad_value("the resource's values and the payload's don't go together"));
+            return Err(refusal!(
+                Code::BAD_REQUEST,
+                "the resource's values and the payload's don't go together"
+            ));
         }
         let value = raw.resolve(resource.value_type, scratch).map_err(unwritable)?;
         if fresh.is_some() || resource.streamed {
@@ -388,7 +390,7 @@ impl<S: Shape> Tree<'_, '_, S> {
             self.check_right(who, *object, *instance, Rights::WRITE)?;
         }
         if target.level() >= Level::Resource && !self.resource(target)?.is_writable() {
-            return Err(Refusal::new(Code::METHOD_NOT_ALLOWED, "the resource can't be written"));
+            return Err(refusal!(Code::METHOD_NOT_ALLOWED, "the resource can't be written"));
         }
         self.check_items(who, target, content, scratch)?;
         if mode == WriteMode::Replace {
@@ -470,7 +472,7 @@ impl<S: Shape> Tree<'_, '_, S> {
         let asked = asked_instance(object, content)?;
         let instance = match asked {
             Asked::Instance(id) if self.has_instance(object, id) => {
-                return Err(Refusal::bad_value("there is such an instance already"));
+                return Err(refusal!(Code::BAD_REQUEST, "there is such an instance already"));
             }
             Asked::Instance(id) => id,
             Asked::Any => self.free_instance(object)?,
@@ -482,7 +484,7 @@ impl<S: Shape> Tree<'_, '_, S> {
         for item in decode(content.format, base, content.payload).map_err(unwritable)? {
             let item = item.map_err(unwritable)?;
             if item.path.instance_id().is_some_and(|id| id != instance) {
-                return Err(Refusal::bad_value("only one instance can be made at a time"));
+                return Err(refusal!(Code::BAD_REQUEST, "only one instance can be made at a time"));
             }
             self.check_item(who, &item, Some(instance), scratch)?;
         }
@@ -557,7 +559,7 @@ enum Asked {
     Instance(u16),
 }
 
-const OUTSIDE: Refusal = Refusal::bad_value("the payload names something that is no resource");
+const OUTSIDE: Refusal = refusal!(Code::BAD_REQUEST, "the payload names something that is no resource");
 
 fn asked_instance(object: u16, content: Content<'_>) -> Result<Asked, Refusal> {
     if content.payload.is_empty() {
@@ -604,41 +606,40 @@ fn visit_values(
 
 /// What a payload that can't be written is answered with.
 pub(crate) fn unwritable(error: FormatError) -> Refusal {
-    let (code, words) = match error {
+    match error {
         FormatError::UnsupportedFormat(_) => {
-            (Code::UNSUPPORTED_CONTENT_FORMAT, "this device doesn't read that content format")
+            refusal!(Code::UNSUPPORTED_CONTENT_FORMAT, "this device doesn't read that content format")
         }
         FormatError::UnsupportedPath { .. } => {
-            (Code::UNSUPPORTED_CONTENT_FORMAT, "that content format can't be used at this level")
+            refusal!(Code::UNSUPPORTED_CONTENT_FORMAT, "that content format can't be used at this level")
         }
         FormatError::BufferTooSmall => {
-            (Code::REQUEST_ENTITY_TOO_LARGE, "a value is too long for this device")
+            refusal!(Code::REQUEST_ENTITY_TOO_LARGE, "a value is too long for this device")
         }
         FormatError::PeerSentWrongType { .. } => {
-            (Code::BAD_REQUEST, "a value is of another type than its resource")
+            refusal!(Code::BAD_REQUEST, "a value is of another type than its resource")
         }
-        FormatError::PeerSentOutOfRange { .. } => (Code::BAD_REQUEST, "a number is out of range"),
+        FormatError::PeerSentOutOfRange { .. } => refusal!(Code::BAD_REQUEST, "a number is out of range"),
         FormatError::PeerSentMalformedValue { .. } => {
-            (Code::BAD_REQUEST, "a value is not written as its type asks")
+            refusal!(Code::BAD_REQUEST, "a value is not written as its type asks")
         }
         FormatError::PeerSentPathOutsideBase { .. } => {
-            (Code::BAD_REQUEST, "the payload names something outside of the request's path")
+            refusal!(Code::BAD_REQUEST, "the payload names something outside of the request's path")
         }
-        _ => (Code::BAD_REQUEST, "the payload is malformed"),
-    };
-    Refusal::new(code, words)
+        _ => refusal!(Code::BAD_REQUEST, "the payload is malformed"),
+    }
 }
 
 /// What a read that can't be written down is answered with.
 pub(crate) fn unreadable(error: FormatError) -> Refusal {
-    let (code, words) = match error {
-        FormatError::BufferTooSmall => {
-            (Code::INTERNAL_SERVER_ERROR, "the answer is larger than this device's memory; read less at once")
-        }
+    match error {
+        FormatError::BufferTooSmall => refusal!(
+            Code::INTERNAL_SERVER_ERROR,
+            "the answer is larger than this device's memory; read less at once"
+        ),
         FormatError::UnsupportedFormat(_) => {
-            (Code::NOT_ACCEPTABLE, "this device doesn't write that content format")
+            refusal!(Code::NOT_ACCEPTABLE, "this device doesn't write that content format")
         }
-        _ => (Code::NOT_ACCEPTABLE, "that content format can't hold what was asked for"),
-    };
-    Refusal::new(code, words)
+        _ => refusal!(Code::NOT_ACCEPTABLE, "that content format can't hold what was asked for"),
+    }
 }

@@ -3,6 +3,7 @@
 //! `core` does the same by three algorithms and tables of 12 kB, which is a fifth of what a device has flash for. Here short numbers take
 //! one multiplication or division (Clinger 1990), and all others whole numbers of any length.
 
+use crate::output::digits_of;
 use core::fmt::{self, Write as _};
 
 /// `digits` times ten to the power of `exponent`.
@@ -323,21 +324,6 @@ fn powers(base: u32, exponent: i32) -> impl Iterator<Item = u32> {
         left = left.saturating_sub(step);
         (step > 0).then(|| base.wrapping_pow(step.unsigned_abs()))
     })
-}
-
-/// The digits of a whole number.
-fn digits_of(number: u64, buffer: &mut [u8; 20]) -> &str {
-    let mut at = buffer.len();
-    let mut left = number;
-    for place in buffer.iter_mut().rev() {
-        *place = b'0'.wrapping_add((left % 10) as u8);
-        left /= 10;
-        at = at.saturating_sub(1);
-        if left == 0 {
-            break;
-        }
-    }
-    buffer.get(at..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or_default()
 }
 
 /// Writes what isn't finite, and the sign of what is; says whether digits follow.

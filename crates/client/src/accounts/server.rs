@@ -1,5 +1,6 @@
 //! What a server wants of the device: the Server object (1) (LwM2M Core 1.1, appendix E.2).
 
+use buoy_coap::number::Code;
 use core::fmt::Write as _;
 
 use buoy_lwm2m::operation::{Binding, LwM2mVersion};
@@ -8,7 +9,7 @@ use buoy_lwm2m::value::{Value, ValueType};
 
 use super::{flag, seconds};
 use crate::object::{
-    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
+    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink, refusal,
 };
 use crate::record::{Record, RecordReader};
 use crate::shape::{Array, Shape};
@@ -106,14 +107,10 @@ pub(crate) struct ServerObject<S: Shape> {
 }
 
 impl<S: Shape> ServerObject<S> {
-    /// Takes what [`ServerObject::write`] wrote; `None`, and nothing is changed, if it cannot be read whole.
+    /// Takes what [`write_servers`] wrote; `None`, and nothing is changed, if it cannot be read whole.
     pub(crate) fn read_record(&mut self, record: &[u8]) -> Option<()> {
         let mut instances = Array::repeat(None);
-        let mut reader = RecordReader(record);
-        while let Some(index) = reader.byte() {
-            let place = instances.get_mut(usize::from(index))?;
-            *place = Some(Server::load(u16::from(index), &mut reader)?);
-        }
+        read_servers(record, &mut instances)?;
         self.instances = instances;
         Some(())
     }
@@ -121,14 +118,6 @@ impl<S: Shape> ServerObject<S> {
     pub(super) fn free_instance(&self) -> Option<u16> {
         let mut ids = 0..u16::MAX;
         ids.find(|id| self.instances.iter().flatten().all(|known| known.instance != *id))
-    }
-
-    pub(crate) fn write(&self, writer: &mut Record<'_>) {
-        for (index, server) in self.instances.iter().enumerate() {
-            let Some(server) = server else { continue };
-            writer.byte(index as u8);
-            server.save(index as u16, writer);
-        }
     }
 
     fn get(&self, instance: u16) -> Result<&Server, Refusal> {
@@ -140,6 +129,24 @@ impl<S: Shape> ServerObject<S> {
         let mut servers = self.instances.iter_mut().flatten();
         servers.find(|server| server.instance == instance).ok_or(Refusal::NOT_FOUND)
     }
+}
+
+/// Writes accounts with their places.
+pub(crate) fn write_servers(servers: &[Option<Server>], writer: &mut Record<'_>) {
+    for (index, server) in servers.iter().enumerate() {
+        let Some(server) = server else { continue };
+        writer.byte(index as u8);
+        server.save(index as u16, writer);
+    }
+}
+
+/// Puts what [`write_servers`] wrote into its places; `None` if it cannot be read whole.
+pub(crate) fn read_servers(record: &[u8], servers: &mut [Option<Server>]) -> Option<()> {
+    let mut reader = RecordReader(record);
+    while let Some(index) = reader.byte() {
+        *servers.get_mut(usize::from(index))? = Some(Server::load(u16::from(index), &mut reader)?);
+    }
+    Some(())
 }
 
 static SERVER: ObjectDefinition = ObjectDefinition::new(
@@ -252,7 +259,7 @@ impl<S: Shape> Object for ServerObject<S> {
 
     fn save(&self, record: &mut [u8]) -> Option<usize> {
         let mut writer = Record::new(record);
-        self.write(&mut writer);
+        write_servers(&self.instances, &mut writer);
         writer.fitting()
     }
 }
@@ -297,7 +304,7 @@ impl Server {
                 self.confirmable_notifications = match seconds(value)? {
                     0 => false,
                     1 => true,
-                    _ => return Err(Refusal::bad_value("the notification mode is 0 or 1")),
+                    _ => return Err(refusal!(Code::BAD_REQUEST, "the notification mode is 0 or 1")),
                 }
             }
             _ => return Err(Refusal::METHOD_NOT_ALLOWED),
@@ -376,7 +383,7 @@ pub(crate) fn server_value_type(resource: u16) -> Option<ValueType> {
 fn lifetime(value: &Value<'_>, version: LwM2mVersion) -> Result<u32, Refusal> {
     match seconds(value)? {
         0 if version < LwM2mVersion::V1_2 => {
-            Err(Refusal::bad_value("a lifetime of 0 (infinite) is known since LwM2M 1.2"))
+            Err(refusal!(Code::BAD_REQUEST, "a lifetime of 0 (infinite) is known since LwM2M 1.2"))
         }
         seconds => Ok(seconds),
     }
@@ -384,18 +391,20 @@ fn lifetime(value: &Value<'_>, version: LwM2mVersion) -> Result<u32, Refusal> {
 
 fn binding(value: &Value<'_>) -> Result<Binding, Refusal> {
     let text = if let Value::String(text) = value { *text } else { "" };
-    let binding =
-        text.parse().map_err(|_| Refusal::bad_value("a binding is made of letters such as U and UQ"))?;
+    let binding = text
+        .parse()
+        .map_err(|_| refusal!(Code::BAD_REQUEST, "a binding is made of letters such as U and UQ"))?;
     if Binding::contains(binding, buoy_lwm2m::operation::Transport::Udp) {
         Ok(binding)
     } else {
-        Err(Refusal::bad_value("this device only has UDP"))
+        Err(refusal!(Code::BAD_REQUEST, "this device only has UDP"))
     }
 }
 
 /// The argument of Disable since 1.2: `0='3600'`.
 fn disable_argument(arguments: &str) -> Result<Option<u32>, Refusal> {
-    const WRONG: Refusal = Refusal::bad_value("the argument of Disable is 0 with seconds, as in 0='60'");
+    const WRONG: Refusal =
+        refusal!(Code::BAD_REQUEST, "the argument of Disable is 0 with seconds, as in 0='60'");
     let list = buoy_lwm2m::operation::Arguments::parse(arguments).map_err(|_| WRONG)?;
     let Some(argument) = list.iter().next() else { return Ok(None) };
     let seconds = argument.value.filter(|_| argument.digit == 0).and_then(|text| text.parse().ok());

@@ -18,7 +18,7 @@ use super::exchange::{Exchange, Tag};
 use super::jitter::spread;
 use super::location::RegistrationLocation;
 use super::session::{Phase, Reported, Sending, Session};
-use super::{Client, Link, digest, tree};
+use super::{Client, Link, digest, earlier, tree};
 use crate::accounts::{Server, Wish};
 use crate::effects::{Event, RegistrationFailure, ServerSlot};
 use crate::object::Object;
@@ -86,16 +86,16 @@ impl<R: Rng, S: Shape> Client<R, S> {
         if sent { Ok(()) } else { Err(SendRefused::Busy) }
     }
 
-    pub(super) fn session_deadlines(&self) -> impl Iterator<Item = Instant> {
-        let rests = self.bootstrap.is_active();
-        let online = self.started && self.link == Link::Up && !rests;
-        let work = self.sessions.iter().filter_map(move |session| session.deadline().filter(|_| online));
-        let sleep = self
-            .sessions
-            .iter()
-            .map(|session| session.awake_until)
-            .filter(move |at| *at > Instant::ZERO && !rests);
-        work.chain(sleep)
+    pub(super) fn session_deadline(&self) -> Option<Instant> {
+        if self.bootstrap.is_active() {
+            return None;
+        }
+        let online = self.started && self.link == Link::Up;
+        self.sessions.iter().fold(None, |first, session| {
+            let work = session.deadline().filter(|_| online);
+            let sleep = Some(session.awake_until).filter(|at| *at > Instant::ZERO);
+            earlier(first, earlier(work, sleep))
+        })
     }
 
     /// Moves every registration on.
@@ -335,9 +335,9 @@ impl<R: Rng, S: Shape> Client<R, S> {
             message_id: session.ids.next_id(),
             tag: Tag::from(exchange).0,
         };
-        let (echo, location) = (session.echo, &session.location);
+        let (echo, location) = (session.echo, session.location.get());
         let sent = self.endpoint.send(now, &mut self.rng, outgoing, |writer| {
-            write_uplink(writer, uplink, location, part, echo.as_slice());
+            write_uplink(writer, uplink, &location, part, echo.as_slice());
         });
         sent.is_ok()
     }
@@ -426,12 +426,11 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     fn registered(&mut self, now: Instant, slot: ServerSlot, message: &Message<'_>, objects: u32) {
-        let (Ok(location), Code::CREATED) = (RegistrationLocation::of(message), message.code()) else {
+        let Some(session) = self.session_mut(slot) else { return };
+        if message.code() != Code::CREATED || session.location.take(message).is_err() {
             self.fail(now, slot, RegistrationFailure::ServerSentNonsense);
             return;
-        };
-        let Some(session) = self.session_mut(slot) else { return };
-        session.location = location;
+        }
         session.attempts = 0;
         session.sequences = 0;
         session.exhausted = false;
@@ -613,7 +612,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     /// Whether notifications can go out to this server; an Update goes before them, since it may tell a new address.
     pub(super) fn is_reachable(&self, slot: ServerSlot) -> bool {
         let is_settled =
-            |session: &Session| matches!(session.phase, Phase::Registered) && !session.pending.update;
+            |session: &Session<S>| matches!(session.phase, Phase::Registered) && !session.pending.update;
         let rests = self.link == Link::Down || self.bootstrap.is_active();
         !rests && self.session(slot).is_some_and(is_settled)
     }
@@ -641,7 +640,7 @@ const ITS_OWN: Location<'static> = Location::of_path(Path::ROOT);
 fn write_uplink(
     writer: &mut MessageWriter<'_>,
     uplink: &Uplink<'_>,
-    location: &RegistrationLocation,
+    location: &RegistrationLocation<'_>,
     part: Option<Part>,
     echo: &[u8],
 ) {
@@ -650,16 +649,17 @@ fn write_uplink(
     if let Some(location) = location {
         location.write_path(writer);
     }
-    let (before, behind) =
-        (|number| number < OptionNumber::URI_QUERY, |number| number >= OptionNumber::URI_QUERY);
-    for (number, value) in uplink.options().filter(|(number, _)| before(*number)) {
-        writer.option(number, &value);
-    }
-    if let Some(location) = location {
+    let mut query_of = location;
+    uplink.each_option(&mut |number, value| {
+        if number >= OptionNumber::URI_QUERY
+            && let Some(location) = query_of.take()
+        {
+            location.write_query(writer);
+        }
+        writer.option(number, value);
+    });
+    if let Some(location) = query_of {
         location.write_query(writer);
-    }
-    for (number, value) in uplink.options().filter(|(number, _)| behind(*number)) {
-        writer.option(number, &value);
     }
     if let Some(part) = part {
         writer.uint(OptionNumber::BLOCK1, part.block.to_uint());

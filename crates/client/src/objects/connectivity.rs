@@ -1,5 +1,6 @@
 //! Connectivity Monitoring (object 4) and Connectivity Statistics (object 7).
 
+use buoy_coap::number::Code;
 use core::time::Duration;
 
 use buoy_coap::time::Instant;
@@ -7,7 +8,7 @@ use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
 use crate::object::{
-    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
+    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink, refusal,
 };
 use crate::text::Text;
 
@@ -166,7 +167,7 @@ impl Object for ConnectivityStatistics {
     fn check(&self, _: At, _: Option<u16>, value: &Value<'_>) -> Result<(), Refusal> {
         match value {
             Value::Integer(seconds) if u32::try_from(*seconds).is_ok() => Ok(()),
-            _ => Err(Refusal::bad_value("a period is a number of seconds")),
+            _ => Err(refusal!(Code::BAD_REQUEST, "a period is a number of seconds")),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Light Control (object 3311): lamps that are switched and dimmed, and count the time that they are on.
 
+use buoy_coap::number::Code;
 use core::time::Duration;
 
 use buoy_coap::time::Instant;
@@ -8,7 +9,7 @@ use buoy_lwm2m::value::{Value, ValueType};
 
 use super::temperature::{application_type, next_of};
 use crate::object::{
-    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
+    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink, refusal,
 };
 use crate::record::{Record, RecordReader};
 use crate::text::Text;
@@ -112,9 +113,11 @@ impl<const N: usize> Object for LightControl<N> {
     fn check(&self, at: At, _: Option<u16>, value: &Value<'_>) -> Result<(), Refusal> {
         match (at.resource, value) {
             (5851, Value::Integer(0..=100)) => Ok(()),
-            (5851, _) => Err(Refusal::bad_value("a dimmer goes from 0 to 100")),
+            (5851, _) => Err(refusal!(Code::BAD_REQUEST, "a dimmer goes from 0 to 100")),
             (5852, Value::Integer(0)) => Ok(()),
-            (5852, _) => Err(Refusal::bad_value("the time that a light was on can only be set to 0")),
+            (5852, _) => {
+                Err(refusal!(Code::BAD_REQUEST, "the time that a light was on can only be set to 0"))
+            }
             (5750, value) => application_type(value).map(|_| ()),
             _ => Ok(()),
         }

@@ -15,7 +15,7 @@ pub enum Purpose {
 
 #[derive(Debug)]
 #[doc(hidden)]
-pub struct Exchange<P, B> {
+pub struct Exchange<P, K> {
     pub(super) peer: P,
     pub(super) tag: u64,
     pub(super) token: Token,
@@ -24,7 +24,7 @@ pub struct Exchange<P, B> {
     /// Exchanges with one peer leave in this order.
     pub(super) order: u32,
     pub(super) state: State,
-    pub(super) datagram: B,
+    pub(super) kept: K,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

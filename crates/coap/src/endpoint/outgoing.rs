@@ -7,7 +7,7 @@ use rand_core::Rng;
 
 use super::entries::{Answer, Exchange, Purpose, Seen, State};
 use super::{Endpoint, Received, Token, acknowledge, answered, put};
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Messages};
 use crate::number::Code;
 use crate::table::{Cells, Slot};
 use crate::time::Instant;
@@ -65,12 +65,12 @@ impl core::fmt::Display for SendError {
 
 impl core::error::Error for SendError {}
 
-impl<P, B, R, X, D> Endpoint<P, B, R, X, D>
+impl<P, M, R, X, D> Endpoint<P, M, R, X, D>
 where
     P: Copy + Eq + Hash,
-    B: Buffer,
+    M: Messages,
     R: Buffer,
-    X: Cells<Exchange<P, B>>,
+    X: Cells<Exchange<P, M::Kept>>,
     D: Cells<Seen<P, R>>,
 {
     /// Takes a message for sending; it comes out of [`Endpoint::poll`] as soon as NSTART allows.
@@ -87,22 +87,26 @@ where
         if self.exchanges.len() >= self.exchanges.capacity() {
             return Err(SendError::TooManyExchanges);
         }
-        let mut datagram = B::default();
-        let written = datagram.write(|room| {
+        let kept = self.messages.keep(|room| {
             let mut writer = MessageWriter::new(room, outgoing.header());
             write(&mut writer);
             writer.finish()
         });
-        written.map_err(SendError::Write)?;
-
+        let kept = kept.map_err(SendError::Write)?;
         let state = self.first_state(&outgoing, rng);
         let deadline = if state == State::Queued { Instant::NEVER } else { now };
         self.order = self.order.wrapping_add(1);
         let Outgoing { peer, purpose, token, message_id, tag, .. } = outgoing;
-        let exchange = Exchange { peer, tag, token, message_id, purpose, order: self.order, state, datagram };
-        let hash = self.hash(&peer, 0);
-        self.exchanges.insert(hash, deadline, exchange).map_err(|_| SendError::TooManyExchanges)?;
-        Ok(())
+        let exchange = Exchange { peer, tag, token, message_id, purpose, order: self.order, state, kept };
+        self.enter(deadline, exchange)
+    }
+
+    fn enter(&mut self, deadline: Instant, exchange: Exchange<P, M::Kept>) -> Result<(), SendError> {
+        let hash = self.hash(&exchange.peer, 0);
+        self.exchanges.insert(hash, deadline, exchange).map(|_| ()).map_err(|exchange| {
+            self.messages.release(exchange.kept);
+            SendError::TooManyExchanges
+        })
     }
 
     /// Asks a peer for a sign of life: an empty confirmable message, which is answered by a Reset (RFC 7252 section 4.3). It doesn't wait
@@ -119,17 +123,17 @@ where
         message_id: u16,
         tag: u64,
     ) -> Result<(), SendError> {
-        let mut datagram = B::default();
-        if !datagram.store(&wire::empty_message(Kind::Confirmable, message_id)) {
-            return Err(SendError::Write(WriteError::BufferTooSmall));
-        }
+        let message = wire::empty_message(Kind::Confirmable, message_id);
+        let kept = self.messages.keep(|room| {
+            room.get_mut(..message.len()).ok_or(WriteError::BufferTooSmall)?.copy_from_slice(&message);
+            Ok(message.len())
+        });
+        let kept = kept.map_err(SendError::Write)?;
         let state = self.first_transmission(rng);
         self.order = self.order.wrapping_add(1);
         let (token, purpose) = (Token::default(), Purpose::Response);
-        let exchange = Exchange { peer, tag, token, message_id, purpose, order: self.order, state, datagram };
-        let hash = self.hash(&peer, 0);
-        self.exchanges.insert(hash, now, exchange).map_err(|_| SendError::TooManyExchanges)?;
-        Ok(())
+        let exchange = Exchange { peer, tag, token, message_id, purpose, order: self.order, state, kept };
+        self.enter(now, exchange)
     }
 
     /// Forgets an exchange; a response that still comes is unmatched.
@@ -153,8 +157,7 @@ where
             State::Unsent | State::AwaitingResponse { acknowledged: false } => (State::Unsent, now),
             State::Unacknowledged { .. } => (self.transmission_with(exchange.message_id as u8), now),
         };
-        let hash = self.hash(&to, 0);
-        self.exchanges.insert(hash, deadline, Exchange { peer: to, state, ..exchange }).is_ok()
+        self.enter(deadline, Exchange { peer: to, state, ..exchange }).is_ok()
     }
 
     /// How many messages wait for an answer or for their turn.
@@ -164,7 +167,7 @@ where
     }
 
     /// What an exchange becomes by being sent now, and for how long; `None` if it has waited long enough.
-    pub(super) fn next_state(&self, exchange: &Exchange<P, B>) -> Option<(State, Duration)> {
+    pub(super) fn next_state(&self, exchange: &Exchange<P, M::Kept>) -> Option<(State, Duration)> {
         match exchange.state {
             State::Queued | State::AwaitingResponse { .. } => None,
             State::Unsent => {
@@ -214,7 +217,7 @@ where
             return;
         }
         let patience = half(self.parameters.ack_timeout);
-        let is_overdue = |(slot, exchange): (Slot, &Exchange<P, B>)| {
+        let is_overdue = |(slot, exchange): (Slot, &Exchange<P, M::Kept>)| {
             let State::Unacknowledged { transmissions: 1.., timeout, prompted } = exchange.state else {
                 return None;
             };
@@ -235,7 +238,7 @@ where
     }
 
     fn is_busy(&self, peer: P) -> bool {
-        let active = |(_, exchange): &(Slot, &Exchange<P, B>)| {
+        let active = |(_, exchange): &(Slot, &Exchange<P, M::Kept>)| {
             exchange.peer == peer
                 && !matches!(exchange.state, State::Queued | State::AwaitingResponse { acknowledged: true })
         };
@@ -316,12 +319,13 @@ where
     /// Ends an exchange and lets the next one to that peer go.
     pub(super) fn finish(&mut self, now: Instant, slot: Slot) -> Option<u64> {
         let exchange = self.exchanges.remove(slot)?;
+        self.messages.release(exchange.kept);
         self.promote(now, exchange.peer);
         Some(exchange.tag)
     }
 
     fn promote(&mut self, now: Instant, peer: P) {
-        let queued = |(_, exchange): &(Slot, &Exchange<P, B>)| {
+        let queued = |(_, exchange): &(Slot, &Exchange<P, M::Kept>)| {
             exchange.peer == peer && exchange.state == State::Queued
         };
         let waiting = self.exchanges.chain(self.hash(&peer, 0)).filter(queued);

@@ -347,7 +347,7 @@ pub(crate) fn write_value(
         }
         Value::ObjectLink(link) => {
             let start = output.len();
-            core::fmt::Write::write_fmt(output, format_args!("{link}"))?;
+            output.link(link)?;
             let length = output.len().saturating_sub(start);
             insert_head(Major::Text, length as u64, start, output)
         }

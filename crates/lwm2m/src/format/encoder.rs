@@ -11,7 +11,6 @@ use crate::output::Output;
 use crate::path::{Level, Path};
 use crate::value::{Value, ValueType};
 use buoy_coap::number::ContentFormat;
-use core::fmt::Write as _;
 
 #[cfg(feature = "json")]
 mod json;
@@ -245,12 +244,12 @@ fn write_single(
 fn write_text(value: &Value<'_>, output: &mut Output<'_>) -> Result<(), FormatError> {
     match *value {
         Value::String(text) | Value::CoreLink(text) => output.bytes(text.as_bytes())?,
-        Value::Integer(number) | Value::Time(number) => write!(output, "{number}")?,
-        Value::UnsignedInteger(number) => write!(output, "{number}")?,
+        Value::Integer(number) | Value::Time(number) => output.signed(number)?,
+        Value::UnsignedInteger(number) => output.whole(number)?,
         Value::Float(number) => write_float(number, output)?,
         Value::Boolean(flag) => output.byte(if flag { b'1' } else { b'0' })?,
         Value::Opaque(bytes) => base64::encode(bytes, Alphabet::STANDARD, output)?,
-        Value::ObjectLink(link) => write!(output, "{link}")?,
+        Value::ObjectLink(link) => output.link(link)?,
     }
     Ok(())
 }
@@ -315,7 +314,7 @@ impl Slash {
 
 fn write_base(base: (Path, Slash), output: &mut Output<'_>) -> Result<(), FormatError> {
     let (path, slash) = base;
-    write!(output, "{path}")?;
+    output.path(path)?;
     if slash == Slash::Written && path != Path::ROOT {
         output.byte(b'/')?;
     }
@@ -332,7 +331,7 @@ fn write_tail(tail: &Tail, output: &mut Output<'_>) -> Result<(), FormatError> {
             output.byte(b'/')?;
         }
         slash = Slash::Written;
-        write!(output, "{id}")?;
+        output.whole((*id).into())?;
     }
     Ok(())
 }
