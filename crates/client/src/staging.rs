@@ -4,7 +4,7 @@
 //! at the end. So a bootstrap that breaks off leaves the device as it was.
 
 use buoy_coap::number::{Code, ContentFormat};
-use buoy_lwm2m::format::{Item, decode};
+use buoy_lwm2m::format::Item;
 use buoy_lwm2m::operation::{Content, LwM2mVersion};
 use buoy_lwm2m::path::{Level, Path};
 
@@ -16,7 +16,7 @@ use crate::accounts::{
 use crate::object::{Context, Refusal, refusal};
 use crate::record::{Record, RecordReader};
 use crate::shape::{Array, Shape};
-use crate::tree::{Tree, at, unwritable};
+use crate::tree::{Tree, at, each_item, unwritable};
 
 /// The objects that are written to a copy.
 pub(crate) const ACCOUNTS: core::ops::RangeInclusive<u16> = 0..=2;
@@ -120,16 +120,16 @@ impl<S: Shape> StagedAccounts<S> {
         if let ([object, instance], true) = (base.ids(), base.level() == Level::ObjectInstance) {
             self.begin(*object, *instance, &mut touched)?;
         }
-        for item in decode(content.format, base, content.payload).map_err(unwritable)? {
-            let item = item.map_err(unwritable)?;
-            let Some(object) = item.path.object_id().filter(|id| ACCOUNTS.contains(id)) else { continue };
+        each_item(base, content, &mut |item| {
+            let Some(object) = item.path.object_id().filter(|id| ACCOUNTS.contains(id)) else {
+                return Ok(());
+            };
             let instance = item.path.instance_id().ok_or(NO_INSTANCE)?;
             if base.level() < Level::Resource {
                 self.begin(object, instance, &mut touched)?;
             }
-            self.put(&item, scratch)?;
-        }
-        Ok(())
+            self.put(item, scratch)
+        })
     }
 
     fn begin(&mut self, object: u16, instance: u16, touched: &mut Touched) -> Result<(), Refusal> {
@@ -186,13 +186,11 @@ impl<S: Shape> StagedAccounts<S> {
                 self.security_mut(at.instance)?.is_bootstrap = crate::accounts::flag(&value)?;
             }
             0 => {
-                let place = self.security_mut(at.instance)?;
-                place.security = place.security.with(at.resource, &value)?;
+                self.security_mut(at.instance)?.security.set(at.resource, &value)?;
             }
             1 => {
                 let version = self.version;
-                let place = self.server_mut(at.instance)?;
-                *place = place.configured(at.resource, &value, version)?;
+                self.server_mut(at.instance)?.configure(at.resource, &value, version)?;
             }
             _ => self.access.configure(at, index, &value)?,
         }
@@ -309,35 +307,26 @@ impl<S: Shape> StagedAccounts<S> {
         let mut accounts = Accounts::new(self.version);
         let bootstrap = self.security().find(|it| it.is_bootstrap);
         accounts.security.bootstrap = bootstrap.map(|it| Security { short_server_id: 0, ..it.security });
-        let (known, new) = (self.placed(before, true), self.placed(before, false));
-        for (server, place) in known.chain(new) {
-            let free = accounts.servers.instances.iter().position(Option::is_none);
-            let Some(index) = place.or(free) else { continue };
-            let id = server.short_server_id;
-            let of_server = |it: &&StagedSecurity<S>| !it.is_bootstrap && it.security.short_server_id == id;
-            let security = self.security().find(of_server).map(|it| it.security);
-            if let Some(place) = accounts.security.instances.get_mut(index) {
-                *place = security;
-            }
-            if let Some(place) = accounts.servers.instances.get_mut(index) {
-                *place = Some(*server);
+        // Those that have a place take it before the others look for one.
+        for has_place in [true, false] {
+            for server in self.servers.iter().flatten() {
+                let id = server.short_server_id;
+                let same =
+                    |known: &Option<Server>| known.as_ref().is_some_and(|known| known.short_server_id == id);
+                let place = before.servers.instances.iter().position(same);
+                let free = accounts.servers.instances.iter().position(Option::is_none);
+                let Some(index) = place.or(free).filter(|_| place.is_some() == has_place) else { continue };
+                let of_server =
+                    |it: &&StagedSecurity<S>| !it.is_bootstrap && it.security.short_server_id == id;
+                if let Some(place) = accounts.security.instances.get_mut(index) {
+                    *place = self.security().find(of_server).map(|it| it.security);
+                }
+                if let Some(place) = accounts.servers.instances.get_mut(index) {
+                    *place = Some(*server);
+                }
             }
         }
         (accounts, self.owned_access())
-    }
-
-    /// The servers with the place that they had before, or those that had none.
-    fn placed<'a>(
-        &'a self,
-        before: &'a Accounts<S>,
-        had_one: bool,
-    ) -> impl Iterator<Item = (&'a Server, Option<usize>)> {
-        let place = |server: &Server| {
-            let same = |known: &Server| known.short_server_id == server.short_server_id;
-            before.servers.instances.iter().position(|known| known.as_ref().is_some_and(same))
-        };
-        let servers = self.servers.iter().flatten().map(move |server| (server, place(server)));
-        servers.filter(move |(_, place)| place.is_some() == had_one)
     }
 
     /// With several servers each one's account is its own, unless the bootstrap server has said whose it is.
@@ -546,10 +535,7 @@ impl<S: Shape> Tree<'_, '_, S> {
         if let Some(object) = base.object_id().filter(|id| !ACCOUNTS.contains(id)) {
             self.check_object(object)?;
         }
-        for item in decode(content.format, base, content.payload).map_err(unwritable)? {
-            self.check_other(&item.map_err(unwritable)?, scratch)?;
-        }
-        Ok(())
+        each_item(base, content, &mut |item| self.check_other(item, scratch))
     }
 
     fn check_other(&self, item: &Item<'_>, scratch: &mut [u8]) -> Result<(), Refusal> {
@@ -589,9 +575,7 @@ impl<S: Shape> Tree<'_, '_, S> {
             match entry {
                 LogEntry::Delete { path } => self.replay_delete(context, path),
                 LogEntry::Write { base, content } => {
-                    for item in decode(content.format, base, content.payload).map_err(unwritable)? {
-                        self.replay_item(context, &item.map_err(unwritable)?, scratch)?;
-                    }
+                    each_item(base, content, &mut |item| self.replay_item(context, item, scratch))?;
                 }
             }
         }

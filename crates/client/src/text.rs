@@ -46,11 +46,7 @@ impl<C: Capacity> Bytes<C> {
     /// # Errors
     /// [`TooLong`], and nothing is appended.
     pub fn extend(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
-        let start = usize::from(self.length);
-        let end = start.saturating_add(bytes.len());
-        let length = u16::try_from(end).map_err(|_| TooLong)?;
-        self.bytes.get_mut(start..end).ok_or(TooLong)?.copy_from_slice(bytes);
-        self.length = length;
+        self.length = append(&mut self.bytes, self.length, bytes)?;
         Ok(())
     }
 
@@ -83,6 +79,13 @@ impl<C: Capacity> Bytes<C> {
     pub const fn is_empty(&self) -> bool {
         self.length == 0
     }
+}
+
+/// Puts bytes in behind the first `length`, and says how many there are then.
+fn append(place: &mut [u8], length: u16, bytes: &[u8]) -> Result<u16, TooLong> {
+    let room = place.get_mut(usize::from(length)..).and_then(|room| room.get_mut(..bytes.len()));
+    room.ok_or(TooLong)?.copy_from_slice(bytes);
+    u16::try_from(bytes.len()).ok().and_then(|more| length.checked_add(more)).ok_or(TooLong)
 }
 
 impl<const N: usize> Text<N> {

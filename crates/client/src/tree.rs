@@ -269,7 +269,7 @@ impl<S: Shape> Tree<'_, '_, S> {
         let mut links = LinkWriter::new(buffer);
         let root = links.link("/")?.quoted("rt", ROOT_RESOURCE_TYPE)?;
         match version {
-            LwM2mVersion::V1_0 => root.token("ct", ContentFormat::TLV.0)?,
+            LwM2mVersion::V1_0 => root.number("ct", ContentFormat::TLV.0)?,
             _ if is_supported(ContentFormat::SENML_JSON) => root.quoted("ct", "60 110 112 11542")?,
             _ => root.quoted("ct", "60 112 11542")?,
         };
@@ -306,7 +306,7 @@ impl<S: Shape> Tree<'_, '_, S> {
             links.path(Path::object(object))?;
         }
         if version != ObjectVersion::V1_0 {
-            links.token("ver", format_args!("{}.{}", version.major, version.minor))?;
+            links.version(version)?;
         }
         while let Some(id) = instance {
             links.path(Path::instance(object, id))?;
@@ -407,10 +407,7 @@ impl<S: Shape> Tree<'_, '_, S> {
         content: Content<'_>,
         scratch: &mut [u8],
     ) -> Result<(), Refusal> {
-        for item in decode(content.format, base, content.payload).map_err(unwritable)? {
-            self.check_item(who, &item.map_err(unwritable)?, None, scratch)?;
-        }
-        Ok(())
+        each_item(base, content, &mut |item| self.check_item(who, item, None, scratch))
     }
 
     pub(crate) fn write_items(
@@ -420,10 +417,7 @@ impl<S: Shape> Tree<'_, '_, S> {
         content: Content<'_>,
         scratch: &mut [u8],
     ) -> Result<(), Refusal> {
-        for item in decode(content.format, base, content.payload).map_err(unwritable)? {
-            self.write_item(context, &item.map_err(unwritable)?, scratch)?;
-        }
-        Ok(())
+        each_item(base, content, &mut |item| self.write_item(context, item, scratch))
     }
 
     /// A replacing Write of an instance clears what it doesn't name, and the multiple resources that it names.
@@ -447,8 +441,11 @@ impl<S: Shape> Tree<'_, '_, S> {
             if !is_target || !object.has_resource(at) {
                 continue;
             }
-            let items = decode(content.format, target, content.payload).map_err(unwritable)?;
-            let named = items.flatten().any(|item| item.path.resource_id() == Some(resource.id));
+            let mut named = false;
+            each_item(target, content, &mut |item| {
+                named |= item.path.resource_id() == Some(resource.id);
+                Ok(())
+            })?;
             if resource.is_multiple() || !named {
                 object.clear(context, at);
             }
@@ -481,13 +478,12 @@ impl<S: Shape> Tree<'_, '_, S> {
             Asked::Any => Path::from_ids(&[object, instance]).map_err(|_| Refusal::NO_ROOM)?,
             Asked::Instance(_) => Path::object(object),
         };
-        for item in decode(content.format, base, content.payload).map_err(unwritable)? {
-            let item = item.map_err(unwritable)?;
+        each_item(base, content, &mut |item| {
             if item.path.instance_id().is_some_and(|id| id != instance) {
                 return Err(refusal!(Code::BAD_REQUEST, "only one instance can be made at a time"));
             }
-            self.check_item(who, &item, Some(instance), scratch)?;
-        }
+            self.check_item(who, item, Some(instance), scratch)
+        })?;
         self.get_mut(object).ok_or(Refusal::NOT_FOUND)?.create(context, instance)?;
         if let Err(refusal) = self.write_items(context, base, content, scratch) {
             let _gone = self.get_mut(object).map(|object| object.delete(context, instance));
@@ -577,6 +573,18 @@ fn asked_instance(object: u16, content: Content<'_>) -> Result<Asked, Refusal> {
             instance.map(Asked::Instance).ok_or(OUTSIDE)
         }
     }
+}
+
+/// Goes through what a payload says of the paths at and below `base`.
+pub(crate) fn each_item(
+    base: Path,
+    content: Content<'_>,
+    each: &mut dyn FnMut(&Item<'_>) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    for item in decode(content.format, base, content.payload).map_err(unwritable)? {
+        each(&item.map_err(unwritable)?)?;
+    }
+    Ok(())
 }
 
 /// The resource that a path of that level or below names.

@@ -3,8 +3,7 @@
 //! `core` does the same by three algorithms and tables of 12 kB, which is a fifth of what a device has flash for. Here short numbers take
 //! one multiplication or division (Clinger 1990), and all others whole numbers of any length.
 
-use crate::output::digits_of;
-use core::fmt::{self, Write as _};
+use crate::output::{Full, Output, digits_of};
 
 /// `digits` times ten to the power of `exponent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,16 +12,12 @@ pub(crate) struct Decimal {
     exponent: i32,
 }
 
-/// Writes a number as digits and a point, however many zeros that takes.
-pub(crate) struct Plain(pub(crate) f64);
-
-/// Writes a number as one digit, a point, the others, and an exponent: `1.5e300`.
-pub(crate) struct Scientific(pub(crate) f64);
-
 /// So many significant digits decide how a number is rounded; of those behind it matters only whether all are 0.
 const DIGITS: usize = 770;
 /// Powers of ten up to this one are exact.
 const LARGEST_EXACT: i32 = 22;
+/// Where floating-point numbers are multiplied by the processor. Elsewhere the code for that is larger than the whole numbers here are slow.
+const MULTIPLIES: bool = cfg!(target_pointer_width = "64");
 /// Whole numbers below are exact.
 const EXACT: u64 = 1 << 53;
 /// All decimal numbers of so many digits can be told apart.
@@ -64,7 +59,7 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
     }
     let magnitude = match (number.small(), dropped) {
         (Some(digits), Dropped::Nothing) => Decimal { digits, exponent }.to_f64(),
-        _ => float(number, count as i32, exponent, dropped),
+        _ => float(number, exponent, dropped),
     };
     Some(if negative { -magnitude } else { magnitude })
 }
@@ -90,19 +85,17 @@ impl Decimal {
     /// The nearest floating-point number; an even one of two.
     pub(crate) fn to_f64(self) -> f64 {
         let Self { digits, exponent } = self;
-        if digits < EXACT && exponent.unsigned_abs() <= LARGEST_EXACT.unsigned_abs() {
+        if MULTIPLIES && digits < EXACT && exponent.unsigned_abs() <= LARGEST_EXACT.unsigned_abs() {
             let power = power_of_ten(exponent.unsigned_abs());
             return if exponent < 0 { digits as f64 / power } else { digits as f64 * power };
         }
-        float(Natural::new(digits), digits.checked_ilog10().unwrap_or(0) as i32, exponent, Dropped::Nothing)
+        float(Natural::new(digits), exponent, Dropped::Nothing)
     }
 
     /// The shortest number that is read as `value`, which is finite and not negative; of several the nearest.
     fn shortest(value: f64) -> Self {
-        match Self::short(value) {
-            Some(short) => short.stripped(),
-            None => Self::long(value).stripped(),
-        }
+        let short = if MULTIPLIES { Self::short(value) } else { None };
+        short.unwrap_or_else(|| Self::long(value)).stripped()
     }
 
     /// A number of up to 15 digits, 22 of them behind the point.
@@ -117,6 +110,9 @@ impl Decimal {
     }
 
     fn long(value: f64) -> Self {
+        if value == 0.0 {
+            return Self { digits: 0, exponent: 0 };
+        }
         let bits = value.to_bits();
         let (biased, fraction) = ((bits >> 52) as i32, bits & EXACT.wrapping_shr(1).wrapping_sub(1));
         let mantissa = if biased == 0 { fraction } else { fraction | EXACT.wrapping_shr(1) };
@@ -165,9 +161,14 @@ impl Decimal {
     }
 }
 
-/// `number` times ten to the power of `exponent`, rounded; `number` has so many digits.
-fn float(mut number: Natural, digits: i32, exponent: i32, mut dropped: Dropped) -> f64 {
-    let magnitude = digits.saturating_add(exponent);
+/// About how many tens so many twos are.
+fn in_tens(twos: i32) -> i32 {
+    twos.saturating_mul(1233).wrapping_shr(12)
+}
+
+/// `number` times ten to the power of `exponent`, rounded.
+fn float(mut number: Natural, exponent: i32, mut dropped: Dropped) -> f64 {
+    let magnitude = in_tens(number.bits()).saturating_add(exponent);
     if number.is_zero() || magnitude < ENDLESS.saturating_neg() {
         return 0.0;
     }
@@ -326,70 +327,62 @@ fn powers(base: u32, exponent: i32) -> impl Iterator<Item = u32> {
     })
 }
 
-/// Writes what isn't finite, and the sign of what is; says whether digits follow.
-fn begin(value: f64, f: &mut fmt::Formatter<'_>) -> Result<bool, fmt::Error> {
+/// Writes a number as digits and a point, however many zeros that takes.
+pub(crate) fn write_plain(value: f64, output: &mut Output<'_>) -> Result<(), Full> {
+    let Some(Decimal { digits, exponent }) = begin(value, output)? else { return Ok(()) };
+    let mut buffer = [0; 20];
+    let text = digits_of(digits, &mut buffer);
+    if exponent >= 0 {
+        output.bytes(text.as_bytes())?;
+        return zeros(if digits == 0 { 0 } else { exponent }, output);
+    }
+    let behind = exponent.unsigned_abs() as usize;
+    let before = text.len().checked_sub(behind).filter(|before| *before > 0);
+    match before.and_then(|at| text.split_at_checked(at)) {
+        Some((whole, fraction)) => {
+            output.bytes(whole.as_bytes())?;
+            output.byte(b'.')?;
+            output.bytes(fraction.as_bytes())
+        }
+        None => {
+            output.bytes(b"0.")?;
+            zeros(behind.saturating_sub(text.len()) as i32, output)?;
+            output.bytes(text.as_bytes())
+        }
+    }
+}
+
+/// Writes a number as one digit, a point, the others, and an exponent: `1.5e300`.
+pub(crate) fn write_scientific(value: f64, output: &mut Output<'_>) -> Result<(), Full> {
+    let Some(Decimal { digits, exponent }) = begin(value, output)? else { return Ok(()) };
+    let mut buffer = [0; 20];
+    let text = digits_of(digits, &mut buffer);
+    let (first, others) = text.split_at_checked(1).unwrap_or((text, ""));
+    output.bytes(first.as_bytes())?;
+    if !others.is_empty() {
+        output.byte(b'.')?;
+        output.bytes(others.as_bytes())?;
+    }
+    output.byte(b'e')?;
+    output.signed(exponent.saturating_add(others.len() as i32).into())
+}
+
+/// Writes what isn't finite, and the sign of what is, whose digits follow.
+fn begin(value: f64, output: &mut Output<'_>) -> Result<Option<Decimal>, Full> {
     if value.is_nan() {
-        return f.write_str("NaN").map(|()| false);
+        return output.bytes(b"NaN").map(|()| None);
     }
     if value.is_sign_negative() {
-        f.write_char('-')?;
+        output.byte(b'-')?;
     }
-    if value.is_infinite() { f.write_str("inf").map(|()| false) } else { Ok(true) }
+    if value.is_infinite() {
+        return output.bytes(b"inf").map(|()| None);
+    }
+    Ok(Some(Decimal::shortest(value.abs())))
 }
 
-fn zeros(count: i32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    (0..count).try_for_each(|_| f.write_char('0'))
-}
-
-impl fmt::Display for Plain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !begin(self.0, f)? {
-            return Ok(());
-        }
-        let Decimal { digits, exponent } = Decimal::shortest(self.0.abs());
-        let mut buffer = [0; 20];
-        let text = digits_of(digits, &mut buffer);
-        if exponent >= 0 {
-            f.write_str(text)?;
-            return zeros(if digits == 0 { 0 } else { exponent }, f);
-        }
-        let behind = exponent.unsigned_abs() as usize;
-        match text
-            .len()
-            .checked_sub(behind)
-            .filter(|before| *before > 0)
-            .and_then(|at| text.split_at_checked(at))
-        {
-            Some((whole, fraction)) => {
-                f.write_str(whole)?;
-                f.write_char('.')?;
-                f.write_str(fraction)
-            }
-            None => {
-                f.write_str("0.")?;
-                zeros(behind.saturating_sub(text.len()) as i32, f)?;
-                f.write_str(text)
-            }
-        }
-    }
-}
-
-impl fmt::Display for Scientific {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !begin(self.0, f)? {
-            return Ok(());
-        }
-        let Decimal { digits, exponent } = Decimal::shortest(self.0.abs());
-        let mut buffer = [0; 20];
-        let text = digits_of(digits, &mut buffer);
-        let (first, others) = text.split_at_checked(1).unwrap_or((text, ""));
-        f.write_str(first)?;
-        if !others.is_empty() {
-            f.write_char('.')?;
-            f.write_str(others)?;
-        }
-        write!(f, "e{}", exponent.saturating_add(others.len() as i32))
-    }
+fn zeros(count: i32, output: &mut Output<'_>) -> Result<(), Full> {
+    (0..count).try_for_each(|_| output.byte(b'0'))
 }
 
 #[cfg(test)]
@@ -399,11 +392,23 @@ mod tests {
     use std::format;
     use std::string::String;
 
+    fn written(value: f64, write: fn(f64, &mut Output<'_>) -> Result<(), Full>) -> String {
+        let mut buffer = [0; 400];
+        let mut output = Output::new(&mut buffer);
+        write(value, &mut output).unwrap();
+        String::from_utf8(output.into_written().to_vec()).unwrap()
+    }
+
     fn check(value: f64) -> Result<(), TestCaseError> {
-        prop_assert_eq!(format!("{}", Plain(value)), format!("{value}"));
-        prop_assert_eq!(format!("{}", Scientific(value)), format!("{value:e}"));
+        prop_assert_eq!(written(value, write_plain), format!("{value}"));
         let text = format!("{value:e}");
+        prop_assert_eq!(&written(value, write_scientific), &text);
         prop_assert_eq!(parse(&text).map(f64::to_bits), Some(value.to_bits()), "{}", text);
+        // As where nothing multiplies.
+        let decimal = Decimal::long(value.abs()).stripped();
+        prop_assert_eq!(decimal, Decimal::shortest(value.abs()));
+        let Decimal { digits, exponent } = decimal;
+        prop_assert_eq!(float(Natural::new(digits), exponent, Dropped::Nothing), value.abs());
         Ok(())
     }
 
@@ -437,7 +442,8 @@ mod tests {
         assert_eq!(parse("-1e999999999999"), Some(f64::NEG_INFINITY));
         assert_eq!(parse("1e-400"), Some(0.0));
         assert_eq!(parse("0e999"), Some(0.0));
-        assert_eq!(format!("{} {}", Plain(f64::NAN), Plain(f64::NEG_INFINITY)), "NaN -inf");
+        assert_eq!(written(f64::NAN, write_plain), "NaN");
+        assert_eq!(written(f64::NEG_INFINITY, write_scientific), "-inf");
     }
 
     #[test]

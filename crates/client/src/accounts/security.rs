@@ -242,8 +242,8 @@ pub(crate) const fn security_value_type(resource: u16) -> Option<ValueType> {
 }
 
 impl<S: Shape> Security<S> {
-    /// The same account with another value of one resource.
-    pub(crate) fn with(mut self, resource: u16, value: &Value<'_>) -> Result<Self, Refusal> {
+    /// Sets one resource; with a refusal nothing.
+    pub(crate) fn set(&mut self, resource: u16, value: &Value<'_>) -> Result<(), Refusal> {
         const LONG: Refusal =
             refusal!(Code::BAD_REQUEST, "the URI or key is longer than this device's memory for it");
         const UNMATCHED: Refusal =
@@ -273,7 +273,7 @@ impl<S: Shape> Security<S> {
             (17, _) => return Err(refusal!(Code::BAD_REQUEST, "this device has no OSCORE")),
             _ => return Err(Refusal::BAD_VALUE),
         }
-        Ok(self)
+        Ok(())
     }
 }
 

@@ -1,8 +1,6 @@
 //! What a server wants of the device: the Server object (1) (LwM2M Core 1.1, appendix E.2).
 
 use buoy_coap::number::Code;
-use core::fmt::Write as _;
-
 use buoy_lwm2m::operation::{Binding, LwM2mVersion};
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
@@ -13,7 +11,6 @@ use crate::object::{
 };
 use crate::record::{Record, RecordReader};
 use crate::shape::{Array, Shape};
-use crate::text::Text;
 
 /// The most bytes of one server in the record of object 1: its place, id, flags, binding, ten numbers and instance. A client has room
 /// for as many as it has servers, so that whatever a server writes to its account can be stored.
@@ -201,11 +198,7 @@ impl<S: Shape> Object for ServerObject<S> {
             3 => sink.value(seconds(server.default_pmax)),
             5 => sink.value(seconds(server.disable_timeout)),
             6 => sink.value(server.store_notifications),
-            7 => {
-                let mut binding = Text::<16>::EMPTY;
-                let _fits = write!(binding, "{}", server.binding);
-                sink.value(binding.as_str())
-            }
+            7 => sink.value(server.binding.written(&mut [0; 7])),
             13 => sink.optional(server.priority.map(unsigned)),
             14 => sink.value(unsigned(server.initial_delay)),
             15 => sink.value(server.failure_blocks),
@@ -221,7 +214,8 @@ impl<S: Shape> Object for ServerObject<S> {
     }
 
     fn check(&self, at: At, _: Option<u16>, value: &Value<'_>) -> Result<(), Refusal> {
-        self.get(at.instance)?.with(at.resource, value, self.version).map(|_| ())
+        let mut changed = *self.get(at.instance)?;
+        changed.set(at.resource, value, self.version)
     }
 
     fn write(
@@ -233,7 +227,7 @@ impl<S: Shape> Object for ServerObject<S> {
     ) -> Result<(), Refusal> {
         let version = self.version;
         let server = self.get_mut(at.instance)?;
-        *server = server.with(at.resource, value, version)?;
+        server.set(at.resource, value, version)?;
         context.changed(Path::resource(SERVER.id, at.instance, at.resource));
         context.persist(SERVER.id);
         Ok(())
@@ -265,13 +259,13 @@ impl<S: Shape> Object for ServerObject<S> {
 }
 
 impl Server {
-    /// The same account with another value of one resource, as a bootstrap server may set it.
-    pub(crate) fn configured(
-        mut self,
+    /// Sets one resource, as a bootstrap server may.
+    pub(crate) fn configure(
+        &mut self,
         resource: u16,
         value: &Value<'_>,
         version: LwM2mVersion,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<(), Refusal> {
         match resource {
             0 => {
                 let id = seconds(value)?;
@@ -280,13 +274,13 @@ impl Server {
             13 => self.priority = Some(seconds(value)?),
             15 => self.failure_blocks = flag(value)?,
             16 => self.bootstrap_on_failure = flag(value)?,
-            _ => return self.with(resource, value, version),
+            _ => return self.set(resource, value, version),
         }
-        Ok(self)
+        Ok(())
     }
 
-    /// The same account with another value of one resource, as a server may set it.
-    fn with(mut self, resource: u16, value: &Value<'_>, version: LwM2mVersion) -> Result<Self, Refusal> {
+    /// Sets one resource, as a server may; with a refusal nothing.
+    fn set(&mut self, resource: u16, value: &Value<'_>, version: LwM2mVersion) -> Result<(), Refusal> {
         match resource {
             1 => self.lifetime = lifetime(value, version)?,
             2 => self.default_pmin = seconds(value)?,
@@ -309,7 +303,7 @@ impl Server {
             }
             _ => return Err(Refusal::METHOD_NOT_ALLOWED),
         }
-        Ok(self)
+        Ok(())
     }
 
     fn save(&self, place: u16, writer: &mut Record<'_>) {
@@ -321,11 +315,9 @@ impl Server {
             | u64::from(self.confirmable_notifications) << 4
             | u64::from(self.priority.is_some()) << 5
             | u64::from(has_instance) << 6;
-        let mut binding = Text::<16>::EMPTY;
-        let _fits = write!(binding, "{}", self.binding);
         writer.uint(u64::from(self.short_server_id));
         writer.uint(flags);
-        writer.bytes(binding.as_str().as_bytes());
+        writer.bytes(self.binding.written(&mut [0; 7]).as_bytes());
         let numbers = [
             self.lifetime,
             self.default_pmin,

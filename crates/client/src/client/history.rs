@@ -4,7 +4,7 @@ use buoy_coap::number::ContentFormat;
 use buoy_coap::time::Instant;
 use buoy_lwm2m::format::Encoder;
 use buoy_lwm2m::path::Path;
-use buoy_lwm2m::value::{ObjectLink, Value};
+use buoy_lwm2m::value::{ObjectLink, Value, seconds_of};
 
 use crate::object::Clock;
 use crate::record::{Record, RecordReader};
@@ -75,7 +75,8 @@ impl<S: Shape> History<S> {
     /// Writes what is kept for an observation, the oldest first.
     pub(crate) fn encode(&self, observation: u32, clock: &Clock, encoder: &mut Encoder<'_>) {
         for stored in self.of(observation) {
-            let age = clock.now.since(stored.at).as_millis() as f64 / 1000.0;
+            let age = clock.now.as_millis().saturating_sub(stored.at.as_millis());
+            let age = seconds_of(age);
             // Without a clock the time is relative to now (RFC 8428, section 4.5.3).
             let time = clock.unix.map_or(-age, |unix| unix as f64 - age);
             let _kept_by_the_encoder = encoder.push(stored.path, &stored.value, Some(time));

@@ -292,6 +292,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         }
     }
 
+    #[inline(never)]
     fn read(
         &mut self,
         now: Instant,
@@ -343,6 +344,7 @@ fn is_streamed<S: Shape>(tree: &Tree<'_, '_, S>, path: Path) -> bool {
     path.level() == Level::Resource && tree.resource(path).is_ok_and(|resource| resource.streamed)
 }
 
+#[inline(never)]
 fn composite_paths(content: Content<'_>) -> Result<Paths, Refusal> {
     check_composite_format(content.format)?;
     let mut sorted = Paths::default();

@@ -2,7 +2,7 @@
 
 use buoy_coap::number::Code;
 use buoy_lwm2m::path::Path;
-use buoy_lwm2m::value::{Value, ValueType};
+use buoy_lwm2m::value::{Value, ValueType, seconds_of};
 
 use super::temperature::application_type;
 use crate::effects::Event;
@@ -42,7 +42,7 @@ impl Object for Time {
     fn read(&self, clock: &Clock, at: At, sink: &mut Sink<'_>) -> Result<(), Refusal> {
         match at.resource {
             5506 => sink.optional(clock.unix.map(Value::Time)),
-            5507 => sink.value((clock.now.as_millis() % 1000) as f64 / 1000.0),
+            5507 => sink.value(seconds_of(clock.now.as_millis() % 1000)),
             _ => sink.value(self.application.as_str()),
         }
     }

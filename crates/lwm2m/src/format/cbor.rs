@@ -202,19 +202,26 @@ fn simple(info: u8, argument: u64) -> Result<Element<'static>, FormatError> {
     })
 }
 
-/// RFC 8949, appendix D, by bits.
+/// RFC 8949, appendix D: the bits are moved, since a chip multiplies floating-point numbers by a kilobyte of code.
 fn half_to_double(half: u16) -> f64 {
-    const TWO_TO_MINUS_24: f64 = 1.0 / 16_777_216.0;
-    let sign = if half & 0x8000 == 0 { 1.0 } else { -1.0 };
-    let exponent = (half >> 10) & 31;
-    let mantissa = half & 0x3ff;
-    let magnitude = match exponent {
-        0 => f64::from(mantissa) * TWO_TO_MINUS_24,
-        31 if mantissa == 0 => f64::INFINITY,
-        31 => f64::NAN,
-        _ => f64::from(mantissa | 0x400) * TWO_TO_MINUS_24 * f64::from(1_u32 << exponent.saturating_sub(1)),
+    let sign = u64::from(half & 0x8000) << 48;
+    let mut exponent = u64::from(half >> 10) & 31;
+    let mut mantissa = u64::from(half & 0x3ff);
+    let biased = match exponent {
+        0 if mantissa == 0 => 0,
+        0 => {
+            // The highest bit of the mantissa goes into the exponent.
+            exponent = 1;
+            while mantissa & 0x400 == 0 {
+                mantissa <<= 1;
+                exponent = exponent.wrapping_sub(1);
+            }
+            exponent.wrapping_add(1008)
+        }
+        31 => 2047,
+        _ => exponent.wrapping_add(1008),
     };
-    sign * magnitude
+    f64::from_bits(sign | biased << 52 | (mantissa & 0x3ff) << 42)
 }
 
 fn typed(element: Element<'_>, tag: Option<u64>) -> Result<RawValue<'_>, FormatError> {
@@ -383,6 +390,25 @@ mod tests {
             Ok(Some(RawValue::EpochTime(1_363_896_240)))
         );
         assert_eq!(scalar(&[0xc4, 0x82, 0x21, 0x19, 0x6a, 0xb3]), Ok(Some(RawValue::Float(273.15))));
+    }
+
+    #[test]
+    fn every_half_is_the_number_that_it_stands_for() {
+        for half in 0..=u16::MAX {
+            let (sign, exponent) = (if half & 0x8000 == 0 { 1.0 } else { -1.0 }, i32::from(half >> 10 & 31));
+            let mantissa = f64::from(half & 0x3ff);
+            let expected = match exponent {
+                0 => mantissa * 2f64.powi(-24),
+                31 if mantissa == 0.0 => f64::INFINITY,
+                31 => f64::NAN,
+                _ => (mantissa + 1024.0) * 2f64.powi(exponent - 25),
+            };
+            let value = half_to_double(half);
+            assert!(
+                value.to_bits() == (sign * expected).to_bits() || (value.is_nan() && expected.is_nan()),
+                "{half:x}"
+            );
+        }
     }
 
     #[test]

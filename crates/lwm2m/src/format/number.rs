@@ -1,64 +1,39 @@
 //! Numbers as text, and between their types.
 
 use super::{FormatError, Integer};
-use crate::decimal::{self, Decimal, Plain, Scientific};
+use crate::decimal::{self, Decimal, write_plain, write_scientific};
 use crate::output::Output;
 use crate::value::ValueType;
-use core::fmt::Write as _;
 
-/// An `i64` or `u64`.
-pub(crate) trait Whole: Sized + Copy {
-    /// The type to blame.
-    const TYPE: ValueType;
-    fn of(number: Integer) -> Option<Self>;
-}
-
-impl Whole for i64 {
-    const TYPE: ValueType = ValueType::Integer;
-    fn of(number: Integer) -> Option<Self> {
-        number.to_i64()
-    }
-}
-
-impl Whole for u64 {
-    const TYPE: ValueType = ValueType::UnsignedInteger;
-    fn of(number: Integer) -> Option<Self> {
-        number.to_u64()
-    }
-}
-
-pub(crate) fn narrow<W: Whole>(number: Integer) -> Result<W, FormatError> {
-    W::of(number).ok_or(FormatError::PeerSentOutOfRange { expected: W::TYPE })
-}
-
-/// Reads `-12`; nothing but a sign and digits is accepted.
-pub(crate) fn parse_whole<W: Whole>(text: &str) -> Result<W, FormatError> {
-    let malformed = FormatError::PeerSentMalformedValue { expected: W::TYPE };
+/// Reads `-12`; nothing but a sign and digits is accepted. An error blames the type that was expected.
+pub(crate) fn parse_whole(text: &str, expected: ValueType) -> Result<Integer, FormatError> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(malformed);
+        return Err(FormatError::PeerSentMalformedValue { expected });
     }
-    let out_of_range = FormatError::PeerSentOutOfRange { expected: W::TYPE };
-    let magnitude = digits.parse().map_err(|_| out_of_range)?;
-    narrow(Integer::signed(text.starts_with('-'), magnitude))
+    let magnitude = digits.parse().map_err(|_| FormatError::PeerSentOutOfRange { expected })?;
+    Ok(Integer::signed(text.starts_with('-'), magnitude))
 }
 
 /// Reads a JSON number as a whole one: `12`, but also `12.0` and `1.2e1`.
 #[cfg(feature = "json")]
-pub(crate) fn parse_json_whole<W: Whole>(text: &str) -> Result<W, FormatError> {
-    if text.contains(['.', 'e', 'E']) { whole_from_float(parse_float(text)?) } else { parse_whole(text) }
+pub(crate) fn parse_json_whole(text: &str, expected: ValueType) -> Result<Integer, FormatError> {
+    if text.contains(['.', 'e', 'E']) {
+        whole_from_float(parse_float(text)?, expected)
+    } else {
+        parse_whole(text, expected)
+    }
 }
 
 /// A float that is whole, as an integer.
-pub(crate) fn whole_from_float<W: Whole>(value: f64) -> Result<W, FormatError> {
-    let out_of_range = FormatError::PeerSentOutOfRange { expected: W::TYPE };
+pub(crate) fn whole_from_float(value: f64, expected: ValueType) -> Result<Integer, FormatError> {
     // The cast of anything below 2^64 is exact or drops a fraction, which is then seen; that of anything else is 2^64 - 1, which is 2^64
     // as a float and seen too, but for 2^64 itself.
     let magnitude = value.abs() as u64;
     if magnitude as f64 != value.abs() || magnitude == u64::MAX {
-        return Err(out_of_range);
+        return Err(FormatError::PeerSentOutOfRange { expected });
     }
-    narrow(Integer::signed(value < 0.0, magnitude))
+    Ok(Integer::signed(value < 0.0, magnitude))
 }
 
 /// Reads a finite number. The words that Rust knows (`inf`, `NaN`) are refused.
@@ -93,9 +68,9 @@ pub(crate) fn write_float(value: f64, output: &mut Output<'_>) -> Result<(), For
     // Very large and small numbers would otherwise be written with up to 300 zeros.
     let plain = value == 0.0 || (1e-7..1e17).contains(&value.abs());
     if plain {
-        write!(output, "{}", Plain(value))?
+        write_plain(value, output)?;
     } else {
-        write!(output, "{}", Scientific(value))?
+        write_scientific(value, output)?;
     }
     Ok(())
 }
@@ -109,14 +84,15 @@ pub(crate) fn parse_date_time(text: &str) -> Option<i64> {
     let [hour, minute, second] = fields(clock, ':')?;
     let valid =
         (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 61;
-    if !valid || year > 9999 {
+    if !valid {
         return None;
     }
     let seconds = hour.checked_mul(3600)?.checked_add(minute.checked_mul(60)?)?.checked_add(second)?;
-    days_since_1970(year, month, day)?.checked_mul(86_400)?.checked_add(seconds)?.checked_sub(offset)
+    let days = i64::from(days_since_1970(year, month, day)?);
+    days.checked_mul(86_400)?.checked_add(seconds.checked_sub(offset)?.into())
 }
 
-fn split_offset(text: &str) -> Option<(&str, i64)> {
+fn split_offset(text: &str) -> Option<(&str, i32)> {
     if let Some(clock) = text.strip_suffix(['Z', 'z']) {
         return Some((clock, 0));
     }
@@ -128,19 +104,19 @@ fn split_offset(text: &str) -> Option<(&str, i64)> {
     Some((clock, if negative { seconds.checked_neg()? } else { seconds }))
 }
 
-fn fields(text: &str, separator: char) -> Option<[i64; 3]> {
+fn fields(text: &str, separator: char) -> Option<[i32; 3]> {
     let mut parts = text.split(separator).map(digits);
     let fields = [parts.next()??, parts.next()??, parts.next()??];
     parts.next().is_none().then_some(fields)
 }
 
-fn digits(text: &str) -> Option<i64> {
+fn digits(text: &str) -> Option<i32> {
     let sane = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     if sane { text.parse().ok() } else { None }
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar, counting years from March so that leap days come last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
+fn days_since_1970(year: i32, month: i32, day: i32) -> Option<i32> {
     let year = if month <= 2 { year.checked_sub(1)? } else { year };
     let month_from_march = month.checked_add(9)?.checked_rem(12)?;
     let day_of_year = month_from_march.checked_mul(153)?.checked_add(2)?.checked_div(5)?.checked_add(day)?;
@@ -174,19 +150,20 @@ mod tests {
         }
     }
 
+    const TYPE: ValueType = ValueType::Integer;
+
     #[test]
-    fn whole_numbers_keep_to_their_range() {
-        assert_eq!(parse_whole::<i64>("-9223372036854775808"), Ok(i64::MIN));
-        assert_eq!(parse_whole::<u64>("18446744073709551615"), Ok(u64::MAX));
-        assert_eq!(
-            parse_whole::<i64>("9223372036854775808"),
-            Err(FormatError::PeerSentOutOfRange { expected: ValueType::Integer })
-        );
-        assert!(parse_whole::<u64>("-1").is_err());
+    fn whole_numbers_are_a_sign_and_digits() {
+        assert_eq!(parse_whole("-9223372036854775808", TYPE).unwrap().to_i64(), Some(i64::MIN));
+        assert_eq!(parse_whole("+18446744073709551615", TYPE).unwrap().to_u64(), Some(u64::MAX));
+        assert_eq!(parse_whole("9223372036854775808", TYPE).unwrap().to_i64(), None);
+        assert_eq!(parse_whole("-1", TYPE).unwrap().to_u64(), None);
+        assert_eq!(parse_whole("-0", TYPE).unwrap().to_u64(), Some(0));
+        assert!(parse_whole("18446744073709551616", TYPE).is_err());
         for text in ["", "-", "+", "1.0", "1e3", "0x1", " 1", "--1", "+-1"] {
             assert_eq!(
-                parse_whole::<i64>(text),
-                Err(FormatError::PeerSentMalformedValue { expected: ValueType::Integer }),
+                parse_whole(text, TYPE),
+                Err(FormatError::PeerSentMalformedValue { expected: TYPE }),
                 "{text}"
             );
         }
@@ -194,12 +171,12 @@ mod tests {
 
     #[test]
     fn a_float_that_is_whole_is_an_integer() {
-        assert_eq!(whole_from_float::<i64>(-3.0), Ok(-3));
-        assert_eq!(parse_json_whole::<i64>("1.2e1"), Ok(12));
-        assert!(whole_from_float::<i64>(0.5).is_err());
-        assert!(whole_from_float::<u64>(1e300).is_err());
-        assert!(whole_from_float::<i64>(f64::NAN).is_err());
-        assert!(whole_from_float::<u64>(18_446_744_073_709_551_616.0).is_err());
+        assert_eq!(whole_from_float(-3.0, TYPE).unwrap().to_i64(), Some(-3));
+        assert_eq!(parse_json_whole("1.2e1", TYPE).unwrap().to_i64(), Some(12));
+        assert_eq!(whole_from_float(-9_223_372_036_854_775_808.0, TYPE).unwrap().to_i64(), Some(i64::MIN));
+        for value in [0.5, 1e300, f64::NAN, f64::INFINITY, 18_446_744_073_709_551_616.0] {
+            assert!(whole_from_float(value, TYPE).is_err(), "{value}");
+        }
     }
 
     #[test]

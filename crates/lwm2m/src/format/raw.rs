@@ -2,7 +2,7 @@
 
 #[cfg(feature = "json")]
 use super::number::parse_json_whole;
-use super::number::{Whole, narrow, parse_date_time, parse_float, parse_whole, whole_from_float};
+use super::number::{parse_date_time, parse_float, parse_whole, whole_from_float};
 use super::text::Text;
 use super::{FormatError, base64};
 use crate::value::{ObjectLink, Value, ValueType};
@@ -72,6 +72,15 @@ impl Integer {
         }
     }
 
+    /// The likeliest type.
+    fn guess(self) -> ValueType {
+        match (self.to_i64(), self.to_u64()) {
+            (Some(_), _) => ValueType::Integer,
+            (None, Some(_)) => ValueType::UnsignedInteger,
+            (None, None) => ValueType::Float,
+        }
+    }
+
     /// The floating-point number that is nearest.
     #[must_use]
     pub fn to_f64(self) -> f64 {
@@ -97,8 +106,13 @@ impl<'a> RawValue<'a> {
         Ok(match value_type {
             ValueType::String => Value::String(self.text(value_type, scratch)?),
             ValueType::CoreLink => Value::CoreLink(self.text(value_type, scratch)?),
-            ValueType::Integer => Value::Integer(self.whole()?),
-            ValueType::UnsignedInteger => Value::UnsignedInteger(self.whole()?),
+            ValueType::Integer => Value::Integer(self.signed(value_type)?),
+            ValueType::UnsignedInteger => {
+                let number = self.whole(value_type)?.to_u64();
+                Value::UnsignedInteger(
+                    number.ok_or(FormatError::PeerSentOutOfRange { expected: value_type })?,
+                )
+            }
             ValueType::Float => Value::Float(self.float()?),
             ValueType::Boolean => Value::Boolean(self.boolean()?),
             ValueType::Opaque => Value::Opaque(self.opaque(scratch)?),
@@ -127,14 +141,13 @@ impl<'a> RawValue<'a> {
             Self::PlainText(_) | Self::String(_) => ValueType::String,
             Self::Tlv(_) | Self::Opaque(_) | Self::Base64(_) => ValueType::Opaque,
             #[cfg(feature = "json")]
-            Self::Number(text) if parse_json_whole::<i64>(text).is_ok() => ValueType::Integer,
-            #[cfg(feature = "json")]
-            Self::Number(text) if parse_whole::<u64>(text).is_ok() => ValueType::UnsignedInteger,
-            #[cfg(feature = "json")]
-            Self::Number(_) => ValueType::Float,
-            Self::Integer(value) if value.to_i64().is_some() => ValueType::Integer,
-            Self::Integer(value) if value.to_u64().is_some() => ValueType::UnsignedInteger,
-            Self::Float(_) | Self::Integer(_) => ValueType::Float,
+            Self::Number(text) => match parse_json_whole(text, ValueType::Integer) {
+                Ok(number) if number.to_i64().is_none() && text.contains(['.', 'e', 'E']) => ValueType::Float,
+                Ok(number) => number.guess(),
+                Err(_) => ValueType::Float,
+            },
+            Self::Integer(number) => number.guess(),
+            Self::Float(_) => ValueType::Float,
             Self::EpochTime(_) => ValueType::Time,
             Self::Boolean(_) => ValueType::Boolean,
             Self::ObjectLink(_) => ValueType::ObjectLink,
@@ -175,15 +188,21 @@ impl<'a> RawValue<'a> {
         }
     }
 
-    fn whole<W: Whole + FromTlv>(self) -> Result<W, FormatError> {
+    fn signed(self, expected: ValueType) -> Result<i64, FormatError> {
+        self.whole(expected)?.to_i64().ok_or(FormatError::PeerSentOutOfRange { expected })
+    }
+
+    fn whole(self, expected: ValueType) -> Result<Integer, FormatError> {
         match self {
-            Self::PlainText(text) => parse_whole(text),
-            Self::Tlv(bytes) => W::from_tlv(bytes),
+            Self::PlainText(text) => parse_whole(text, expected),
+            Self::Tlv(bytes) => {
+                integer_from_tlv(bytes, expected).ok_or(FormatError::PeerSentMalformedValue { expected })
+            }
             #[cfg(feature = "json")]
-            Self::Number(text) => parse_json_whole(text),
-            Self::Integer(value) => narrow(value),
-            Self::Float(value) => whole_from_float(value),
-            _ => Err(FormatError::PeerSentWrongType { expected: W::TYPE }),
+            Self::Number(text) => parse_json_whole(text, expected),
+            Self::Integer(value) => Ok(value),
+            Self::Float(value) => whole_from_float(value, expected),
+            _ => Err(FormatError::PeerSentWrongType { expected }),
         }
     }
 
@@ -220,11 +239,14 @@ impl<'a> RawValue<'a> {
                 parse_date_time(text.read(&mut [0; 64]).map_err(|_| MALFORMED)?).ok_or(MALFORMED)
             }
             #[cfg(feature = "json")]
-            Self::Number(text) => seconds(parse_float(text)?).or_else(|_| parse_json_whole(text)),
+            Self::Number(text) => match parse_float(text).map(seconds) {
+                Ok(Ok(seconds)) => Ok(seconds),
+                Ok(Err(_)) => self.signed(ValueType::Time),
+                Err(_) => Err(FormatError::PeerSentOutOfRange { expected: ValueType::Time }),
+            },
             Self::Float(value) => seconds(value),
-            _ => self.whole(),
+            _ => self.signed(ValueType::Time),
         }
-        .map_err(|error| error.expecting(ValueType::Time))
     }
 
     fn object_link(self) -> Result<ObjectLink, FormatError> {
@@ -241,18 +263,6 @@ impl<'a> RawValue<'a> {
     }
 }
 
-impl FormatError {
-    /// The same complaint about another type: times are read as integers.
-    fn expecting(self, expected: ValueType) -> Self {
-        match self {
-            Self::PeerSentWrongType { .. } => Self::PeerSentWrongType { expected },
-            Self::PeerSentOutOfRange { .. } => Self::PeerSentOutOfRange { expected },
-            Self::PeerSentMalformedValue { .. } => Self::PeerSentMalformedValue { expected },
-            other => other,
-        }
-    }
-}
-
 /// Whole seconds; fractions are dropped, because LwM2M's times have none.
 fn seconds(value: f64) -> Result<i64, FormatError> {
     if value.abs() < 9e15 {
@@ -262,37 +272,15 @@ fn seconds(value: f64) -> Result<i64, FormatError> {
     }
 }
 
-/// Numbers of 1, 2, 4 or 8 bytes, big-endian.
-pub(crate) trait FromTlv: Sized {
-    fn from_tlv(bytes: &[u8]) -> Result<Self, FormatError>;
-}
-
-impl FromTlv for i64 {
-    fn from_tlv(bytes: &[u8]) -> Result<Self, FormatError> {
-        match *bytes {
-            [a] => Ok(i8::from_be_bytes([a]).into()),
-            [a, b] => Ok(i16::from_be_bytes([a, b]).into()),
-            [a, b, c, d] => Ok(i32::from_be_bytes([a, b, c, d]).into()),
-            _ => match <[u8; 8]>::try_from(bytes) {
-                Ok(bytes) => Ok(i64::from_be_bytes(bytes)),
-                Err(_) => Err(FormatError::PeerSentMalformedValue { expected: ValueType::Integer }),
-            },
-        }
+/// A number of 1, 2, 4 or 8 bytes, big-endian; all but unsigned ones have a sign.
+fn integer_from_tlv(bytes: &[u8], expected: ValueType) -> Option<Integer> {
+    if !matches!(bytes.len(), 1 | 2 | 4 | 8) {
+        return None;
     }
-}
-
-impl FromTlv for u64 {
-    fn from_tlv(bytes: &[u8]) -> Result<Self, FormatError> {
-        match *bytes {
-            [a] => Ok(a.into()),
-            [a, b] => Ok(u16::from_be_bytes([a, b]).into()),
-            [a, b, c, d] => Ok(u32::from_be_bytes([a, b, c, d]).into()),
-            _ => match <[u8; 8]>::try_from(bytes) {
-                Ok(bytes) => Ok(u64::from_be_bytes(bytes)),
-                Err(_) => Err(FormatError::PeerSentMalformedValue { expected: ValueType::UnsignedInteger }),
-            },
-        }
-    }
+    let is_negative = expected != ValueType::UnsignedInteger && bytes.first()? & 0x80 != 0;
+    let start = if is_negative { u64::MAX } else { 0 };
+    let number = bytes.iter().fold(start, |number, byte| number << 8 | u64::from(*byte));
+    Some(if is_negative { Integer::Negative(!number) } else { Integer::Unsigned(number) })
 }
 
 fn float_from_tlv(bytes: &[u8]) -> Result<f64, FormatError> {

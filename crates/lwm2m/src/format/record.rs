@@ -5,7 +5,7 @@ use super::number::parse_float;
 use super::raw::RawValue;
 use super::text::Text;
 use super::{FormatError, Item, Timestamp};
-use crate::path::Path;
+use crate::path::{NameReader, Path};
 
 /// Whether the value of a record may be null: in a patch it removes the record (RFC 8790 section 3.2), elsewhere a value is a number, a
 /// text, a flag or bytes (RFC 8428 section 4.3).
@@ -101,6 +101,11 @@ impl<'a> Base<'a> {
 }
 
 fn join(base: Option<Text<'_>>, name: Option<Text<'_>>) -> Result<Path, FormatError> {
-    let characters = base.iter().chain(name.iter()).flat_map(|text| text.chars());
-    Path::from_name(characters).map_err(|_| FormatError::PeerSentBadPath)
+    let mut reader = NameReader::default();
+    for part in [base, name].into_iter().flatten() {
+        part.chars()
+            .try_for_each(|character| reader.take(character))
+            .map_err(|_| FormatError::PeerSentBadPath)?;
+    }
+    reader.finish().map_err(|_| FormatError::PeerSentBadPath)
 }

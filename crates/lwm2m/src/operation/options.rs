@@ -3,12 +3,12 @@
 use super::list::List;
 use super::location::Location;
 use super::refusal::BadRequest;
+use super::version::LwM2mVersion;
 use super::{Binding, Content, ShortText};
 use crate::attributes::{AttributeUpdate, AttributeValue, Change};
 use crate::output::{Full, Output};
 use crate::path::Path;
 use buoy_coap::number::{ContentFormat, OptionNumber};
-use core::fmt::{self, Write as _};
 
 /// Takes the options of a message one by one, in ascending order of their numbers.
 pub(crate) struct Options<'w> {
@@ -31,7 +31,7 @@ impl<'w> Options<'w> {
     pub(crate) fn uint(&mut self, option: OptionNumber, number: Option<u32>) {
         let Some(number) = number else { return };
         let bytes = number.to_be_bytes();
-        let zeros = number.leading_zeros() as usize / 8;
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
         (self.each)(option, bytes.get(zeros..).unwrap_or_default());
     }
 
@@ -73,13 +73,13 @@ impl<'w> Options<'w> {
         self.query(name, |output| output.whole(number.into()));
     }
 
-    pub(crate) fn query_shown(&mut self, name: &str, value: Option<&dyn fmt::Display>) {
-        let Some(value) = value else { return };
-        self.query(name, |output| write!(output, "{value}").map_err(|_| Full));
+    pub(crate) fn query_version(&mut self, version: LwM2mVersion) {
+        self.query("lwm2m", |output| output.bytes(version.as_str().as_bytes()));
     }
 
     pub(crate) fn query_binding(&mut self, binding: Option<Binding>) {
-        self.query_shown("b", binding.as_ref().map(|binding| binding as &dyn fmt::Display));
+        let Some(binding) = binding else { return };
+        self.query("b", |output| output.bytes(binding.written(&mut [0; 7]).as_bytes()));
     }
 
     /// A threshold so large or so small that its digits would overfill the option becomes zero or the largest that fits:
@@ -101,11 +101,15 @@ impl<'w> Options<'w> {
                 }
                 Change::Set(value) => value,
             };
-            self.query_shown(name.as_str(), Some(&value));
+            self.query(name.as_str(), |output| value.write(output));
         }
     }
 
-    fn query(&mut self, name: &str, write: impl FnOnce(&mut Output<'_>) -> Result<(), Full>) {
+    fn query(&mut self, name: &str, write: impl Fn(&mut Output<'_>) -> Result<(), Full>) {
+        self.write_query(name, &write);
+    }
+
+    fn write_query(&mut self, name: &str, write: &dyn Fn(&mut Output<'_>) -> Result<(), Full>) {
         let mut buffer = [0; MADE];
         let mut output = Output::new(&mut buffer);
         let named = output.bytes(name.as_bytes()).and_then(|()| output.byte(b'='));

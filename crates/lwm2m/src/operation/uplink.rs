@@ -132,7 +132,7 @@ impl<'a> Register<'a> {
         options.format(OptionNumber::CONTENT_FORMAT, Some(ContentFormat::LINK));
         options.query_text("ep", self.endpoint);
         options.query_whole("lt", self.lifetime);
-        options.query_shown("lwm2m", Some(&self.version));
+        options.query_version(self.version);
         options.query_binding(self.binding);
         if self.queue {
             options.query_raw("Q");

@@ -236,7 +236,7 @@ fn list_security<S: Shape>(links: &mut LinkWriter<'_>, staged: &StagedAccounts<S
         let security = &staged.security;
         links.path(Path::instance(0, security.instance))?;
         if !staged.is_bootstrap {
-            links.token("ssid", security.short_server_id)?.quoted("uri", security.uri.as_str())?;
+            links.number("ssid", security.short_server_id)?.quoted("uri", security.uri.as_str())?;
         }
         last = Some(security.instance);
     }
@@ -250,7 +250,7 @@ fn list_servers<S: Shape>(links: &mut LinkWriter<'_>, staged: &StagedAccounts<S>
         servers.filter(|it| last.is_none_or(|last| it.instance > last)).min_by_key(|it| it.instance)
     };
     while let Some(server) = after(last) {
-        links.path(Path::instance(1, server.instance))?.token("ssid", server.short_server_id)?;
+        links.path(Path::instance(1, server.instance))?.number("ssid", server.short_server_id)?;
         last = Some(server.instance);
     }
     Ok(())

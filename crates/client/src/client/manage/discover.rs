@@ -116,10 +116,10 @@ impl<S: Shape> Listing<'_, '_, '_, '_, S> {
         if let Some(version) =
             version.filter(|version| *version != buoy_lwm2m::operation::ObjectVersion::V1_0)
         {
-            self.links.token("ver", format_args!("{}.{}", version.major, version.minor))?;
+            self.links.version(version)?;
         }
         if let Some(dimension) = dimension {
-            self.links.token("dim", dimension)?;
+            self.links.number("dim", dimension)?;
         }
         self.links.notification_attributes(attributes)?;
         Ok(())

@@ -268,7 +268,7 @@ fn find(entries: &[Option<AttributeEntry>], owner: Owner, path: Path) -> Option<
 fn set(entries: &mut [Option<AttributeEntry>], new: AttributeEntry) -> bool {
     let same = |entry: &AttributeEntry| entry.owner == new.owner && entry.path == new.path;
     let known = entries.iter().position(|entry| entry.as_ref().is_some_and(same));
-    let is_empty = new.attributes == Attributes::default();
+    let is_empty = new.attributes.is_empty();
     if is_empty && known.is_none() {
         return true;
     }
