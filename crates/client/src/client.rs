@@ -53,27 +53,29 @@ const REPLY: usize = 48;
 pub const ENDPOINT_MAX: usize = 64;
 
 /// A device, with as much memory as its shape says and random numbers from `R`.
+// Processors reach the first two kilobytes of a value by shorter instructions: what is small stands first.
+#[repr(C)]
 pub struct Client<R, S: Shape = Chip> {
-    config: ClientConfig,
-    rng: R,
-    endpoint: FixedEndpoint<ServerSlot, Outgoing<S>, Inline<REPLY>, EXCHANGES, SEEN>,
-    accounts: Accounts<S>,
-    access: AccessObject,
-    sessions: Array<Session<S>, S::Servers>,
-    observations: Array<Option<Observation>, S::Observations>,
-    other_paths: OtherPaths,
-    attributes: Array<Option<AttributeEntry>, S::Attributes>,
-    /// A configuration in the making, and behind it what comes in blocks.
-    body: Bytes<S::Body>,
-    transfer: Option<Transfer>,
-    bootstrap: Bootstrap,
-    history: History<S>,
-    effects: Effects,
     link: Link,
     started: bool,
+    observations_begun: u32,
     /// When the first of the objects wants to be called.
     objects_deadline: Option<Instant>,
-    observations_begun: u32,
+    transfer: Option<Transfer>,
+    bootstrap: Bootstrap,
+    rng: R,
+    config: ClientConfig,
+    effects: Effects,
+    sessions: Array<Session<S>, S::Servers>,
+    accounts: Accounts<S>,
+    access: AccessObject,
+    attributes: Array<Option<AttributeEntry>, S::Attributes>,
+    other_paths: OtherPaths,
+    observations: Array<Option<Observation>, S::Observations>,
+    endpoint: FixedEndpoint<ServerSlot, Outgoing<S>, Inline<REPLY>, EXCHANGES, SEEN>,
+    history: History<S>,
+    /// A configuration in the making, and behind it what comes in blocks.
+    body: Bytes<S::Body>,
 }
 
 /// What a device is, beyond its objects.

@@ -418,7 +418,8 @@ fn scheme(uri: &str) -> Option<Scheme> {
             (host, port)
         }
         None => {
-            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+            let end = authority.find(':').unwrap_or(authority.len());
+            let (host, port) = authority.split_at_checked(end)?;
             let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
             let is_numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
             if host.is_empty() || !is_name || (is_numeric && !is_ipv4(host)) {

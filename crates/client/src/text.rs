@@ -27,6 +27,7 @@ impl<C: Capacity> Bytes<C> {
     ///
     /// # Errors
     /// [`TooLong`] for more than there is room for.
+    #[inline(never)]
     pub fn new(bytes: &[u8]) -> Result<Self, TooLong> {
         let mut copy = Self::EMPTY;
         copy.extend(bytes)?;

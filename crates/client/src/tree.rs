@@ -631,7 +631,7 @@ pub(crate) fn unwritable(error: FormatError) -> Refusal {
         FormatError::PeerSentMalformedValue { .. } => {
             refusal!(Code::BAD_REQUEST, "a value is not written as its type asks")
         }
-        FormatError::PeerSentPathOutsideBase { .. } => {
+        FormatError::PeerSentPathOutsideBase => {
             refusal!(Code::BAD_REQUEST, "the payload names something outside of the request's path")
         }
         _ => refusal!(Code::BAD_REQUEST, "the payload is malformed"),

@@ -192,7 +192,7 @@ where
         let (peer, tag) = (exchange.peer, exchange.tag);
         match self.next_state(exchange) {
             Some((state, wait)) => {
-                self.exchanges.set_deadline(slot, now.after(wait));
+                self.exchanges.set_deadline(slot, now.after_millis(wait));
                 let exchange = self.exchanges.get_mut(slot)?;
                 exchange.state = state;
                 Some(Due::Transmit { peer, datagram: self.messages.bytes(&exchange.kept) })

@@ -8,8 +8,6 @@
 
 mod commands;
 
-use core::time::Duration;
-
 use buoy_coap::block::{Block, Download};
 use buoy_coap::endpoint::{Delivery, MessageIds, Outgoing, Purpose, Request, Token};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
@@ -34,8 +32,8 @@ use crate::staging::{FULL, LogEntry, StagedAccounts};
 use crate::storage::Storage;
 use crate::text::Bytes;
 
-/// How long the bootstrap server may take for its next request: EXCHANGE_LIFETIME (RFC 7252 section 4.8.2).
-const PATIENCE: Duration = Duration::from_secs(247);
+/// How many seconds the bootstrap server may take for its next request: EXCHANGE_LIFETIME (RFC 7252 section 4.8.2).
+const PATIENCE: u32 = 247;
 /// The wait after a first failure; doubled from failure to failure.
 const FIRST_PAUSE: u64 = 30;
 const LONGEST_PAUSE: u64 = 86_400;
@@ -153,7 +151,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         }
         // The hold-off time is for a bootstrap server that may come by itself.
         let hold_off = if reason == Reason::Asked { 0 } else { account.hold_off };
-        let until = now.after(Duration::from_secs(u64::from(hold_off)));
+        let until = now.after_seconds(hold_off);
         self.bootstrap.reason = reason;
         self.bootstrap.failures = 0;
         self.bootstrap.phase = Phase::Waiting { until };
@@ -170,7 +168,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     pub(super) fn bootstrap_deadline(&self) -> Option<Instant> {
         let at = match self.bootstrap.phase {
             Phase::Waiting { until } if self.link == Link::Up => Some(until),
-            Phase::Open { touched } => Some(touched.after(PATIENCE)),
+            Phase::Open { touched } => Some(touched.after_seconds(PATIENCE)),
             _ => None,
         };
         earlier(at, self.bootstrap.expires).filter(|_| self.started)
@@ -182,7 +180,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         }
         match self.bootstrap.phase {
             Phase::Idle if self.accounts.count() == 0 => self.want_bootstrap(now, Reason::NoServer),
-            Phase::Open { touched } if touched.after(PATIENCE) <= now => {
+            Phase::Open { touched } if touched.after_seconds(PATIENCE) <= now => {
                 self.fail_bootstrap(now, BootstrapFailure::ServerBrokeOff);
             }
             _ => {}
@@ -200,7 +198,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     pub(super) fn limit_account(&mut self, now: Instant) {
         let timeout = self.accounts.security.bootstrap.as_ref().map_or(0, |account| account.account_timeout);
         let ends = timeout > 0 && self.accounts.count() > 0;
-        self.bootstrap.expires = ends.then(|| now.after(Duration::from_secs(u64::from(timeout))));
+        self.bootstrap.expires = ends.then(|| now.after_seconds(timeout));
     }
 
     fn expire_account(&mut self) {
@@ -473,7 +471,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
             FIRST_PAUSE.saturating_mul(2u64.saturating_pow(self.bootstrap.failures)).min(LONGEST_PAUSE);
         let pause = spread(pause, self.rng.next_u32());
         self.bootstrap.failures = self.bootstrap.failures.saturating_add(1);
-        self.bootstrap.phase = Phase::Waiting { until: now.after(pause) };
+        self.bootstrap.phase = Phase::Waiting { until: now.after_millis(pause) };
         self.effects.emit(Event::BootstrapFailed(reason));
     }
 
@@ -563,7 +561,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
 /// Too much is under way.
 fn busy(now: Instant) -> Phase {
-    Phase::Waiting { until: now.after(Duration::from_secs(1)) }
+    Phase::Waiting { until: now.after_seconds(1) }
 }
 
 /// The whole configuration in one record, if it fits.

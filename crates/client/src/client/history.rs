@@ -75,7 +75,7 @@ impl<S: Shape> History<S> {
     /// Writes what is kept for an observation, the oldest first.
     pub(crate) fn encode(&self, observation: u32, clock: &Clock, encoder: &mut Encoder<'_>) {
         for stored in self.of(observation) {
-            let age = clock.now.as_millis().saturating_sub(stored.at.as_millis());
+            let age = clock.now.millis_since(stored.at);
             let age = seconds_of(age);
             // Without a clock the time is relative to now (RFC 8428, section 4.5.3).
             let time = clock.unix.map_or(-age, |unix| unix as f64 - age);

@@ -28,8 +28,8 @@ use crate::object::{Context, Object, Operations, Piece, Refusal, refusal};
 use crate::shape::{Body, Capacity as _, Shape};
 use crate::tree::{Missing, Reading, Requester, Tree, at};
 
-/// A body that nobody goes on with gives way after EXCHANGE_LIFETIME.
-const TRANSFER_LIFETIME: core::time::Duration = core::time::Duration::from_secs(247);
+/// A body that nobody goes on with gives way after EXCHANGE_LIFETIME, which has so many seconds.
+const TRANSFER_LIFETIME: u32 = 247;
 /// More than any image, and few enough for a block's number.
 const STREAM_MAX: usize = 256 << 20;
 
@@ -172,7 +172,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         objects: &mut [&mut dyn Object],
     ) -> Result<(), Refusal> {
         let taken = self.transfer.as_ref().is_some_and(|transfer| {
-            transfer.key.server != key.server && now < transfer.touched.after(TRANSFER_LIFETIME)
+            transfer.key.server != key.server && now < transfer.touched.after_seconds(TRANSFER_LIFETIME)
         });
         if taken {
             return Err(refusal!(Code::SERVICE_UNAVAILABLE, "another server is sending blocks; try later"));

@@ -1,11 +1,9 @@
 //! Registrations (LwM2M Core 1.1, section 6.2): their beginning, their upkeep, their end, and Send.
 
-use core::time::Duration;
-
 use buoy_coap::block::{Upload, UploadStep};
 use buoy_coap::endpoint::{Delivery, Outgoing, Purpose, Token};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
-use buoy_coap::time::Instant;
+use buoy_coap::time::{Instant, millis_of};
 use buoy_coap::wire::{Message, MessageWriter};
 use buoy_lwm2m::operation::{
     BadResponse, Content, Location, LwM2mVersion, Operation, Register, Response, ShortText, Update, Uplink,
@@ -26,8 +24,8 @@ use crate::shape::{Body, Capacity as _, Shape};
 use crate::text::Bytes;
 use crate::tree::{Missing, Reading};
 
-/// When something can't be sent because too much is under way.
-const BUSY: Duration = Duration::from_secs(1);
+/// The seconds to wait when something can't be sent because too much is under way.
+const BUSY: u32 = 1;
 
 /// Why a Send isn't sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +123,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
                 self.want_bootstrap(now, Reason::Asked);
             }
             Wish::Disable(seconds) => {
-                let until = now.after(Duration::from_secs(u64::from(seconds)));
+                let until = now.after_seconds(seconds);
                 self.begin_deregister(now, slot, Some(until));
             }
         }
@@ -141,7 +139,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         match phase {
             Phase::Queued if self.is_its_turn(slot) => {
                 let delay = self.accounts.server(slot).map_or(0, |server| server.initial_delay);
-                let until = now.after(Duration::from_secs(u64::from(delay)));
+                let until = now.after_seconds(delay);
                 self.set_phase(slot, Phase::Waiting { until });
                 self.drive_session(now, slot, objects);
             }
@@ -260,7 +258,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         let phase = if self.transmit(now, Exchange::Register(slot), slot, &uplink, block) {
             Phase::Registering(sending)
         } else {
-            Phase::Waiting { until: now.after(BUSY) }
+            Phase::Waiting { until: now.after_seconds(BUSY) }
         };
         self.set_phase(slot, phase);
     }
@@ -287,7 +285,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         if self.transmit(now, Exchange::Update(slot), slot, &Uplink::Update(update), block) {
             self.set_phase(slot, Phase::Updating(sending));
         } else if let Some(session) = self.session_mut(slot) {
-            session.update_at = now.after(BUSY);
+            session.update_at = now.after_seconds(BUSY);
         }
     }
 
@@ -447,9 +445,10 @@ impl<R: Rng, S: Shape> Client<R, S> {
         let (expires, update_at) = match server.lifetime {
             0 => (Instant::NEVER, Instant::NEVER),
             seconds => {
-                let lifetime = Duration::from_secs(u64::from(seconds));
-                let early = self.longest_exchange().min(lifetime.checked_div(2).unwrap_or_default());
-                (now.after(lifetime), now.after(lifetime.saturating_sub(early)))
+                let expires = now.after_seconds(seconds);
+                let lifetime = expires.millis_since(now);
+                let early = self.longest_exchange().min(lifetime / 2);
+                (expires, now.after_millis(lifetime.saturating_sub(early)))
             }
         };
         let Some(session) = self.session_mut(slot) else { return };
@@ -458,16 +457,12 @@ impl<R: Rng, S: Shape> Client<R, S> {
         session.reported = Reported { lifetime: server.lifetime, binding: Some(server.binding), objects };
     }
 
-    /// MAX_TRANSMIT_WAIT (RFC 7252 section 4.8.2): a message sent so long before a deadline has all its repetitions.
-    fn longest_exchange(&self) -> Duration {
+    /// The milliseconds of MAX_TRANSMIT_WAIT (RFC 7252 section 4.8.2): a message sent so long before a deadline has all its repetitions.
+    fn longest_exchange(&self) -> u64 {
         let parameters = &self.config.parameters;
-        let spans = 2u32.saturating_pow(u32::from(parameters.max_retransmit).saturating_add(1));
-        parameters
-            .ack_timeout
-            .saturating_mul(3)
-            .checked_div(2)
-            .unwrap_or_default()
-            .saturating_mul(spans.saturating_sub(1))
+        let spans = 2u64.saturating_pow(u32::from(parameters.max_retransmit).saturating_add(1));
+        let first = millis_of(parameters.ack_timeout).saturating_mul(3) / 2;
+        first.saturating_mul(spans.saturating_sub(1))
     }
 
     fn take_update_answer(
@@ -551,13 +546,13 @@ impl<R: Rng, S: Shape> Client<R, S> {
         if session.attempts < server.retry_count {
             let factor = 2u64.saturating_pow(failed_before);
             let pause = spread(u64::from(server.retry_timer).saturating_mul(factor), chance);
-            session.phase = Phase::Waiting { until: now.after(pause) };
+            session.phase = Phase::Waiting { until: now.after_millis(pause) };
             return;
         }
         session.attempts = 0;
         session.sequences = session.sequences.saturating_add(1);
         let pause = spread(u64::from(server.sequence_delay), chance);
-        session.phase = Phase::Waiting { until: now.after(pause) };
+        session.phase = Phase::Waiting { until: now.after_millis(pause) };
         if session.sequences >= server.sequence_retry_count {
             session.sequences = 0;
             session.exhausted = true;

@@ -3,8 +3,6 @@
 //! Nothing waits in a queue: a notification is made when the shell asks for the next datagram, from the values as they are
 //! then. Non-confirmable ones go straight into the shell's buffer, confirmable ones through the endpoint.
 
-use core::time::Duration;
-
 use buoy_coap::block::slice;
 use buoy_coap::endpoint::{Delivery, Outgoing, Purpose};
 use buoy_coap::number::{Code, OptionNumber};
@@ -219,7 +217,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         let Some(session) = self.sessions.get_mut(usize::from(observation.server.0)) else {
             return Next::Nothing;
         };
-        let confirms = timing.confirmable || now.since(observation.told.confirmed) >= CONFIRM_AT_LEAST_EVERY;
+        let confirms = timing.confirmable || now >= observation.told.confirmed.after(CONFIRM_AT_LEAST_EVERY);
         let whole = body.get(..read.length).unwrap_or_default();
         let number = observation.sequence.next_number();
         let format = observation.format;
@@ -337,51 +335,51 @@ struct Timing {
     confirmable: bool,
 }
 
+/// All of these are in seconds.
 impl Timing {
-    fn pmin(&self) -> Duration {
-        seconds(self.attributes.pmin.unwrap_or(0))
+    fn pmin(&self) -> u32 {
+        self.attributes.pmin.unwrap_or(0)
     }
 
-    fn pmax(&self) -> Option<Duration> {
-        self.attributes.effective_pmax().map(seconds)
+    fn pmax(&self) -> Option<u32> {
+        self.attributes.effective_pmax()
     }
 
-    fn epmin(&self) -> Duration {
-        seconds(self.attributes.epmin.unwrap_or(0))
+    fn epmin(&self) -> u32 {
+        self.attributes.epmin.unwrap_or(0)
     }
 
-    fn epmax(&self) -> Option<Duration> {
-        self.attributes.epmax.filter(|epmax| *epmax > 0).map(seconds)
+    fn epmax(&self) -> Option<u32> {
+        self.attributes.epmax.filter(|epmax| *epmax > 0)
     }
-}
-
-fn seconds(seconds: u32) -> Duration {
-    Duration::from_secs(u64::from(seconds))
 }
 
 impl Observation {
     /// Whether the values are to be looked at: something may have changed, or `epmax` is over.
     fn is_to_be_evaluated(&self, timing: &Timing, now: Instant) -> bool {
-        let since = now.since(self.evaluated);
-        (self.dirty && since >= timing.epmin()) || timing.epmax().is_some_and(|epmax| since >= epmax)
+        self.evaluation(timing).is_some_and(|at| at <= now)
+    }
+
+    fn evaluation(&self, timing: &Timing) -> Option<Instant> {
+        let look = self.dirty.then(|| self.evaluated.after_seconds(timing.epmin()));
+        let evaluate = timing.epmax().map(|epmax| self.evaluated.after_seconds(epmax));
+        earlier(look, evaluate)
     }
 
     /// Whether something is to be told, and `pmin` is over.
     fn is_ready(&self, timing: &Timing, now: Instant) -> bool {
-        self.triggered && !self.in_flight && now.since(self.told.at) >= timing.pmin()
+        self.triggered && !self.in_flight && now >= self.told.at.after_seconds(timing.pmin())
     }
 
     /// Whether `pmax` is over.
     fn is_overdue(&self, timing: &Timing, now: Instant) -> bool {
-        !self.in_flight && timing.pmax().is_some_and(|pmax| now.since(self.told.at) >= pmax)
+        !self.in_flight && timing.pmax().is_some_and(|pmax| now >= self.told.at.after_seconds(pmax))
     }
 
     fn deadline(&self, timing: &Timing) -> Option<Instant> {
         let told = (!self.in_flight).then_some(self.told.at);
-        let repeat = told.zip(timing.pmax()).map(|(at, pmax)| at.after(pmax));
-        let ready = told.filter(|_| self.triggered).map(|at| at.after(timing.pmin()));
-        let look = self.dirty.then(|| self.evaluated.after(timing.epmin()));
-        let evaluate = timing.epmax().map(|epmax| self.evaluated.after(epmax));
-        earlier(earlier(repeat, ready), earlier(look, evaluate))
+        let repeat = told.zip(timing.pmax()).map(|(at, pmax)| at.after_seconds(pmax));
+        let ready = told.filter(|_| self.triggered).map(|at| at.after_seconds(timing.pmin()));
+        earlier(earlier(repeat, ready), self.evaluation(timing))
     }
 }

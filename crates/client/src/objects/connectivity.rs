@@ -1,7 +1,6 @@
 //! Connectivity Monitoring (object 4) and Connectivity Statistics (object 7).
 
 use buoy_coap::number::Code;
-use core::time::Duration;
 
 use buoy_coap::time::Instant;
 use buoy_lwm2m::path::Path;
@@ -195,7 +194,7 @@ impl Object for ConnectivityStatistics {
         let period = self.period;
         *self = Self { period, collecting: true, ..Self::default() };
         if period > 0 {
-            self.until = Some(context.now().after(Duration::from_secs(u64::from(period))));
+            self.until = Some(context.now().after_seconds(period));
         }
         context.changed(Path::instance(STATISTICS.id, 0));
         Ok(())

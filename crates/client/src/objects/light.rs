@@ -1,8 +1,6 @@
 //! Light Control (object 3311): lamps that are switched and dimmed, and count the time that they are on.
 
 use buoy_coap::number::Code;
-use core::time::Duration;
-
 use buoy_coap::time::Instant;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
@@ -25,7 +23,8 @@ struct Lamp {
     /// Since when it is on.
     on_since: Option<Instant>,
     /// How long it was on before that.
-    on_time: Duration,
+    /// Milliseconds, without those since it is on.
+    on_time: u64,
     dimmer: u8,
     application: Text<32>,
 }
@@ -50,7 +49,7 @@ impl<const N: usize> LightControl<N> {
     /// Lamps that are off, with the dimmer wide open.
     #[must_use]
     pub const fn new() -> Self {
-        let lamp = Lamp { on_since: None, on_time: Duration::ZERO, dimmer: 100, application: Text::EMPTY };
+        let lamp = Lamp { on_since: None, on_time: 0, dimmer: 100, application: Text::EMPTY };
         Self { lamps: [lamp; N] }
     }
 
@@ -76,7 +75,7 @@ impl Lamp {
     fn switch(&mut self, now: Instant, on: bool) {
         match (self.on_since, on) {
             (Some(since), false) => {
-                self.on_time = self.on_time.saturating_add(now.since(since));
+                self.on_time = self.on_time.saturating_add(now.millis_since(since));
                 self.on_since = None;
             }
             (None, true) => self.on_since = Some(now),
@@ -84,8 +83,8 @@ impl Lamp {
         }
     }
 
-    fn on_time(&self, now: Instant) -> Duration {
-        let current = self.on_since.map_or(Duration::ZERO, |since| now.since(since));
+    fn on_time(&self, now: Instant) -> u64 {
+        let current = self.on_since.map_or(0, |since| now.millis_since(since));
         self.on_time.saturating_add(current)
     }
 }
@@ -105,7 +104,7 @@ impl<const N: usize> Object for LightControl<N> {
             5750 => sink.value(lamp.application.as_str()),
             5850 => sink.value(lamp.on_since.is_some()),
             5851 => sink.value(i64::from(lamp.dimmer)),
-            5852 => sink.value(lamp.on_time(clock.now).as_secs() as i64),
+            5852 => sink.value((lamp.on_time(clock.now) / 1000) as i64),
             _ => Err(Refusal::NOT_FOUND),
         }
     }
@@ -138,7 +137,7 @@ impl<const N: usize> Object for LightControl<N> {
             (5850, Value::Boolean(on)) => lamp.switch(now, *on),
             (5851, Value::Integer(level)) => lamp.dimmer = u8::try_from(*level).unwrap_or(100),
             (5852, _) => {
-                lamp.on_time = Duration::ZERO;
+                lamp.on_time = 0;
                 lamp.on_since = lamp.on_since.map(|_| now);
             }
             _ => return Err(Refusal::BAD_VALUE),

@@ -1,7 +1,5 @@
 //! What an endpoint remembers: of each exchange that it began, and of each message that it received.
 
-use core::time::Duration;
-
 use super::ids::Token;
 
 /// What an outgoing message waits for.
@@ -33,9 +31,9 @@ pub(super) enum State {
     Queued,
     /// To be sent now, without an acknowledgement.
     Unsent,
-    /// Confirmable and not acknowledged; sent so many times by the schedule, the next time after `timeout`, and besides so many times
-    /// because the peer was heard.
-    Unacknowledged { transmissions: u8, timeout: Duration, prompted: u8 },
+    /// Confirmable and not acknowledged; sent so many times by the schedule, the next time after `timeout` (milliseconds), and besides so
+    /// many times because the peer was heard.
+    Unacknowledged { transmissions: u8, timeout: u32, prompted: u8 },
     /// The peer has it; only the response is missing.
     AwaitingResponse { acknowledged: bool },
 }

@@ -1,7 +1,6 @@
 //! What this side sends and what comes back for it: requests and notifications, their repetition, and NSTART.
 
 use core::hash::Hash;
-use core::time::Duration;
 
 use rand_core::Rng;
 
@@ -10,7 +9,7 @@ use super::{Endpoint, Received, Token, acknowledge, answered, put};
 use crate::buffer::{Buffer, Messages};
 use crate::number::Code;
 use crate::table::{Cells, Slot};
-use crate::time::Instant;
+use crate::time::{Instant, millis_of};
 use crate::wire::{self, Header, Kind, Message, MessageWriter, WriteError};
 
 /// How often a message is repeated out of turn because its peer was heard.
@@ -166,18 +165,19 @@ where
         self.exchanges.len()
     }
 
-    /// What an exchange becomes by being sent now, and for how long; `None` if it has waited long enough.
-    pub(super) fn next_state(&self, exchange: &Exchange<P, M::Kept>) -> Option<(State, Duration)> {
+    /// What an exchange becomes by being sent now, and for how many milliseconds; `None` if it has waited long enough.
+    pub(super) fn next_state(&self, exchange: &Exchange<P, M::Kept>) -> Option<(State, u64)> {
         match exchange.state {
             State::Queued | State::AwaitingResponse { .. } => None,
             State::Unsent => {
-                Some((State::AwaitingResponse { acknowledged: false }, self.parameters.response_timeout))
+                let wait = millis_of(self.parameters.response_timeout);
+                Some((State::AwaitingResponse { acknowledged: false }, wait))
             }
             State::Unacknowledged { transmissions, timeout, prompted } => {
                 (transmissions <= self.parameters.max_retransmit).then(|| {
                     let doubled = timeout.saturating_mul(2);
                     let transmissions = transmissions.saturating_add(1);
-                    (State::Unacknowledged { transmissions, timeout: doubled, prompted }, timeout)
+                    (State::Unacknowledged { transmissions, timeout: doubled, prompted }, timeout.into())
                 })
             }
         }
@@ -197,13 +197,15 @@ where
     }
 
     fn transmission_with(&self, jitter: u8) -> State {
-        let base = self.parameters.ack_timeout.as_millis() as u64;
-        let jitter = base.saturating_mul(u64::from(jitter)) / 512;
-        State::Unacknowledged {
-            transmissions: 0,
-            timeout: Duration::from_millis(base.saturating_add(jitter)),
-            prompted: 0,
-        }
+        let base = self.ack_timeout();
+        let jitter = (base / 512)
+            .saturating_mul(jitter.into())
+            .saturating_add((base % 512).saturating_mul(jitter.into()) / 512);
+        State::Unacknowledged { transmissions: 0, timeout: base.saturating_add(jitter), prompted: 0 }
+    }
+
+    fn ack_timeout(&self) -> u32 {
+        u32::try_from(millis_of(self.parameters.ack_timeout)).unwrap_or(u32::MAX)
     }
 
     /// Repeats at once what the peer, who was heard just now, has not acknowledged: it listens, and may be asleep again before the next
@@ -216,13 +218,13 @@ where
         if self.exchanges.is_empty() {
             return;
         }
-        let patience = half(self.parameters.ack_timeout);
+        let patience = u64::from(self.ack_timeout() / 2);
         let is_overdue = |(slot, exchange): (Slot, &Exchange<P, M::Kept>)| {
             let State::Unacknowledged { transmissions: 1.., timeout, prompted } = exchange.state else {
                 return None;
             };
-            let wait = half(timeout);
-            let since_sent = wait.saturating_sub(self.exchanges.deadline(slot)?.since(now));
+            let wait = u64::from(timeout / 2);
+            let since_sent = wait.saturating_sub(self.exchanges.deadline(slot)?.millis_since(now));
             let is_due = exchange.peer == peer && prompted < MAX_PROMPTED && since_sent >= patience;
             is_due.then_some(slot)
         };
@@ -231,7 +233,7 @@ where
             && let State::Unacknowledged { transmissions, timeout, prompted } = &mut exchange.state
         {
             *transmissions = transmissions.saturating_sub(1);
-            *timeout = half(*timeout);
+            *timeout /= 2;
             *prompted = prompted.saturating_add(1);
         }
         self.exchanges.set_deadline(slot, now);
@@ -353,8 +355,4 @@ impl<P> Outgoing<P> {
         };
         Header { kind, code: self.code, message_id: self.message_id, token: self.token.as_slice() }
     }
-}
-
-fn half(duration: Duration) -> Duration {
-    duration.checked_div(2).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! CBOR (RFC 8949), element by element, without building anything; and the format of one value (Core 1.1, section 7.4.6).
 
-use super::number::decimal_fraction;
+use super::number::{HALF, SINGLE, decimal_fraction, narrow, widen};
 use super::text::Text;
 use super::{FormatError, Integer, RawValue};
 use crate::output::Output;
@@ -194,34 +194,12 @@ fn simple(info: u8, argument: u64) -> Result<Element<'static>, FormatError> {
         21 => Element::Boolean(true),
         22 => Element::Null,
         23 => Element::Undefined,
-        25 => Element::Float(half_to_double(argument as u16)),
-        26 => Element::Float(f32::from_bits(argument as u32).into()),
+        25 => Element::Float(widen(argument as u32, HALF)),
+        26 => Element::Float(widen(argument as u32, SINGLE)),
         27 => Element::Float(f64::from_bits(argument)),
         31 => Element::Break,
         _ => return Err(FormatError::PeerSentBadCbor),
     })
-}
-
-/// RFC 8949, appendix D: the bits are moved, since a chip multiplies floating-point numbers by a kilobyte of code.
-fn half_to_double(half: u16) -> f64 {
-    let sign = u64::from(half & 0x8000) << 48;
-    let mut exponent = u64::from(half >> 10) & 31;
-    let mut mantissa = u64::from(half & 0x3ff);
-    let biased = match exponent {
-        0 if mantissa == 0 => 0,
-        0 => {
-            // The highest bit of the mantissa goes into the exponent.
-            exponent = 1;
-            while mantissa & 0x400 == 0 {
-                mantissa <<= 1;
-                exponent = exponent.wrapping_sub(1);
-            }
-            exponent.wrapping_add(1008)
-        }
-        31 => 2047,
-        _ => exponent.wrapping_add(1008),
-    };
-    f64::from_bits(sign | biased << 52 | (mantissa & 0x3ff) << 42)
 }
 
 fn typed(element: Element<'_>, tag: Option<u64>) -> Result<RawValue<'_>, FormatError> {
@@ -303,13 +281,15 @@ pub(crate) fn write_integer(value: i64, output: &mut Output<'_>) -> Result<(), F
 
 /// Four bytes if nothing is lost, else eight.
 pub(crate) fn write_float(value: f64, output: &mut Output<'_>) -> Result<(), FormatError> {
-    let short = value as f32;
-    if f64::from(short) == value {
-        output.byte(0xfa)?;
-        output.bytes(&short.to_be_bytes())?;
-    } else {
-        output.byte(0xfb)?;
-        output.bytes(&value.to_be_bytes())?;
+    match narrow(value) {
+        Some(short) => {
+            output.byte(0xfa)?;
+            output.bytes(&short.to_be_bytes())?;
+        }
+        None => {
+            output.byte(0xfb)?;
+            output.bytes(&value.to_be_bytes())?;
+        }
     }
     Ok(())
 }
@@ -390,25 +370,6 @@ mod tests {
             Ok(Some(RawValue::EpochTime(1_363_896_240)))
         );
         assert_eq!(scalar(&[0xc4, 0x82, 0x21, 0x19, 0x6a, 0xb3]), Ok(Some(RawValue::Float(273.15))));
-    }
-
-    #[test]
-    fn every_half_is_the_number_that_it_stands_for() {
-        for half in 0..=u16::MAX {
-            let (sign, exponent) = (if half & 0x8000 == 0 { 1.0 } else { -1.0 }, i32::from(half >> 10 & 31));
-            let mantissa = f64::from(half & 0x3ff);
-            let expected = match exponent {
-                0 => mantissa * 2f64.powi(-24),
-                31 if mantissa == 0.0 => f64::INFINITY,
-                31 => f64::NAN,
-                _ => (mantissa + 1024.0) * 2f64.powi(exponent - 25),
-            };
-            let value = half_to_double(half);
-            assert!(
-                value.to_bits() == (sign * expected).to_bits() || (value.is_nan() && expected.is_nan()),
-                "{half:x}"
-            );
-        }
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl<'b> Encoder<'b> {
         }
         let holds_value = value.is_none() || path.level() >= Level::Resource;
         if !path.starts_with(self.base) || !holds_value {
-            return Err(FormatError::UnsupportedPath { path, format: self.format });
+            return Err(FormatError::UnsupportedPath { level: path.level(), format: self.format });
         }
         match self.writer {
             Writer::Single(_) => self.check_single(path, value, time),
@@ -184,7 +184,7 @@ impl<'b> Encoder<'b> {
         time: Option<f64>,
     ) -> Result<(), FormatError> {
         if path != self.base {
-            return Err(FormatError::UnsupportedPath { path, format: self.format });
+            return Err(FormatError::UnsupportedPath { level: path.level(), format: self.format });
         }
         if self.last.is_some() || value.is_none() {
             return Err(FormatError::NotOneValue);

@@ -188,7 +188,10 @@ pub(crate) fn write_paths(
     for path in paths {
         match *path.ids() {
             [] => {
-                return Err(FormatError::UnsupportedPath { path, format: super::ContentFormat::LWM2M_CBOR });
+                return Err(FormatError::UnsupportedPath {
+                    level: path.level(),
+                    format: super::ContentFormat::LWM2M_CBOR,
+                });
             }
             [id] => write_head(Major::Unsigned, id.into(), output)?,
             _ => {

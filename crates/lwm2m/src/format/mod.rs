@@ -198,9 +198,7 @@ impl core::iter::FusedIterator for Items<'_> {}
 
 fn inside(base: Path, item: Option<Item<'_>>) -> Result<Option<Item<'_>>, FormatError> {
     match item {
-        Some(item) if !item.path.starts_with(base) => {
-            Err(FormatError::PeerSentPathOutsideBase { path: item.path, base })
-        }
+        Some(item) if !item.path.starts_with(base) => Err(FormatError::PeerSentPathOutsideBase),
         item => Ok(item),
     }
 }
@@ -253,6 +251,6 @@ impl Kind {
             Self::Tlv => base.level() >= Level::Object,
             _ => true,
         };
-        if reaches { Ok(()) } else { Err(FormatError::UnsupportedPath { path: base, format }) }
+        if reaches { Ok(()) } else { Err(FormatError::UnsupportedPath { level: base.level(), format }) }
     }
 }

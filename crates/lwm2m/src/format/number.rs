@@ -48,6 +48,56 @@ pub(crate) fn parse_float(text: &str) -> Result<f64, FormatError> {
     if value.is_finite() { Ok(value) } else { Err(FormatError::PeerSentOutOfRange { expected: EXPECTED }) }
 }
 
+/// How many bits of a short floating-point number are its exponent and its mantissa.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    exponent: u32,
+    mantissa: u32,
+}
+
+pub(crate) const HALF: Layout = Layout { exponent: 5, mantissa: 10 };
+pub(crate) const SINGLE: Layout = Layout { exponent: 8, mantissa: 23 };
+
+/// The number that short bits stand for. They are moved, since a chip converts floating-point numbers by more code than that.
+pub(crate) fn widen(bits: u32, layout: Layout) -> f64 {
+    let Layout { exponent: exponent_bits, mantissa: mantissa_bits } = layout;
+    let ones = |count: u32| 1_u64.wrapping_shl(count).wrapping_sub(1);
+    let sign = u64::from(bits) >> exponent_bits.wrapping_add(mantissa_bits) & 1;
+    let mut exponent = u64::from(bits) >> mantissa_bits & ones(exponent_bits);
+    let mut mantissa = u64::from(bits) & ones(mantissa_bits);
+    let bias = 1023_u64.wrapping_sub(ones(exponent_bits.wrapping_sub(1)));
+    let biased = if exponent == ones(exponent_bits) {
+        2047
+    } else if exponent == 0 && mantissa == 0 {
+        0
+    } else {
+        // The highest bit of a mantissa without exponent goes there.
+        let needs_shift = exponent == 0;
+        exponent = exponent.max(1);
+        while needs_shift && mantissa >> mantissa_bits == 0 {
+            mantissa <<= 1;
+            exponent = exponent.wrapping_sub(1);
+        }
+        exponent.wrapping_add(bias)
+    };
+    let fraction = (mantissa & ones(mantissa_bits)).wrapping_shl(52_u32.wrapping_sub(mantissa_bits));
+    f64::from_bits(sign << 63 | (biased & 2047) << 52 | fraction)
+}
+
+/// The same number in four bytes, if nothing is lost; one that is nearly 0 takes eight.
+pub(crate) fn narrow(value: f64) -> Option<f32> {
+    let bits = value.to_bits();
+    let (sign, exponent) = ((bits >> 63) as u32, (bits >> 52) as u32 & 2047);
+    let fraction = (bits >> 29) as u32 & 0x7f_ffff;
+    let biased = match exponent {
+        0 if fraction == 0 => 0,
+        897..=1150 => exponent.wrapping_sub(896),
+        2047 if fraction == 0 => 255,
+        _ => return None,
+    };
+    (bits & 0x1fff_ffff == 0).then(|| f32::from_bits(sign << 31 | biased << 23 | fraction))
+}
+
 /// `mantissa` times ten to the power of `exponent`.
 pub(crate) fn decimal_fraction(mantissa: Integer, exponent: Integer) -> Result<f64, FormatError> {
     const OUT_OF_RANGE: FormatError = FormatError::PeerSentOutOfRange { expected: ValueType::Float };
@@ -129,6 +179,7 @@ fn days_since_1970(year: i32, month: i32, day: i32) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn dates_of_rfc_3339_are_read() {
@@ -151,6 +202,44 @@ mod tests {
     }
 
     const TYPE: ValueType = ValueType::Integer;
+
+    #[test]
+    fn every_half_is_the_number_that_it_stands_for() {
+        for half in 0..=u32::from(u16::MAX) {
+            let (sign, exponent) = (if half & 0x8000 == 0 { 1.0 } else { -1.0 }, (half >> 10 & 31) as i32);
+            let mantissa = f64::from(half & 0x3ff);
+            let expected = match exponent {
+                0 => mantissa * 2f64.powi(-24),
+                31 if mantissa == 0.0 => f64::INFINITY,
+                31 => f64::NAN,
+                _ => (mantissa + 1024.0) * 2f64.powi(exponent - 25),
+            };
+            let value = widen(half, HALF);
+            assert!(
+                value.to_bits() == (sign * expected).to_bits() || (value.is_nan() && expected.is_nan()),
+                "{half:x}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn four_bytes_are_the_number_that_they_stand_for(bits: u32) {
+            let (short, wide) = (f32::from_bits(bits), widen(bits, SINGLE));
+            prop_assert!(wide.to_bits() == f64::from(short).to_bits() || (short.is_nan() && wide.is_nan()));
+            let fits = short == 0.0 || short.is_infinite() || short.is_normal();
+            prop_assert_eq!(narrow(wide).map(f32::to_bits), fits.then_some(bits));
+        }
+
+        #[test]
+        fn what_needs_eight_bytes_has_none_of_four(value: f64) {
+            if let Some(short) = narrow(value) {
+                prop_assert_eq!(f64::from(short).to_bits(), value.to_bits());
+            } else {
+                prop_assert!(f64::from(value as f32) != value || !(value as f32).is_normal());
+            }
+        }
+    }
 
     #[test]
     fn whole_numbers_are_a_sign_and_digits() {

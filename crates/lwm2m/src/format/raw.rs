@@ -2,7 +2,7 @@
 
 #[cfg(feature = "json")]
 use super::number::parse_json_whole;
-use super::number::{parse_date_time, parse_float, parse_whole, whole_from_float};
+use super::number::{SINGLE, parse_date_time, parse_float, parse_whole, whole_from_float, widen};
 use super::text::Text;
 use super::{FormatError, base64};
 use crate::value::{ObjectLink, Value, ValueType};
@@ -285,7 +285,7 @@ fn integer_from_tlv(bytes: &[u8], expected: ValueType) -> Option<Integer> {
 
 fn float_from_tlv(bytes: &[u8]) -> Result<f64, FormatError> {
     if let Ok(bytes) = <[u8; 4]>::try_from(bytes) {
-        return Ok(f32::from_be_bytes(bytes).into());
+        return Ok(widen(u32::from_be_bytes(bytes), SINGLE));
     }
     let bytes = <[u8; 8]>::try_from(bytes);
     bytes

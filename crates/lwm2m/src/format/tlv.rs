@@ -1,5 +1,6 @@
 //! The TLV format (`application/vnd.oma.lwm2m+tlv`, LwM2M Core 1.1, section 7.4.3).
 
+use super::number::narrow;
 use super::{FormatError, Item, RawValue};
 use crate::output::Output;
 use crate::path::{Level, MAX_ID, Path};
@@ -316,11 +317,9 @@ fn write_last(number: u64, fits: [bool; 3], output: &mut Output<'_>) -> Result<(
 
 /// Four bytes if nothing is lost, else eight.
 fn write_float(number: f64, output: &mut Output<'_>) -> Result<(), FormatError> {
-    let short = number as f32;
-    if f64::from(short) == number {
-        output.bytes(&short.to_be_bytes())?;
-    } else {
-        output.bytes(&number.to_be_bytes())?;
+    match narrow(number) {
+        Some(short) => output.bytes(&short.to_be_bytes())?,
+        None => output.bytes(&number.to_be_bytes())?,
     }
     Ok(())
 }
