@@ -279,17 +279,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
         objects: &mut [&mut dyn Object],
         storage: &mut T,
     ) -> Result<(), RecordError<T::Error>> {
-        let mut record = Body::<S>::ZEROES;
-        let mut tree = tree(&mut self.accounts, &mut self.access, objects);
-        let mut next = tree.object_after(Some(2));
-        while let Some(id) = next {
-            let length = storage.load(id, &mut record).map_err(RecordError::Storage)?;
-            if let (Some(length), Some(object)) = (length, tree.get_mut(id)) {
-                object.load(record.get(..length).unwrap_or_default());
-            }
-            next = tree.object_after(Some(id));
-        }
-        let accounts = self.restore_accounts(storage);
+        restore_objects::<S, T>(objects, storage)?;
+        let accounts = self.restore_accounts(storage).and_then(|()| self.restore_access(storage));
         match self.restore_journal(objects, storage)? {
             // A whole configuration takes the place of what is damaged.
             Journal::Restored => Ok(()),
@@ -297,25 +288,31 @@ impl<R: Rng, S: Shape> Client<R, S> {
         }
     }
 
+    #[inline(never)]
     fn restore_accounts<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
-        let (mut security, mut servers) = (Body::<S>::ZEROES, Body::<S>::ZEROES);
-        let lengths = (
-            storage.load(0, &mut security).map_err(RecordError::Storage)?,
-            storage.load(1, &mut servers).map_err(RecordError::Storage)?,
-        );
-        // A device that was made to be bootstrapped has no object 1 yet.
-        let (security, servers) = match lengths {
-            (None, None) => return self.restore_access(storage),
-            (None, Some(_)) => return Err(RecordError::Damaged(0)),
-            (Some(security_length), servers_length) => (
-                security.get(..security_length).unwrap_or_default(),
-                servers.get(..servers_length.unwrap_or(0)).unwrap_or_default(),
-            ),
+        let mut security = Body::<S>::ZEROES;
+        let security_length = storage.load(0, &mut security).map_err(RecordError::Storage)?;
+        // The memory for bodies is free before the device has started.
+        let mut loaded = Ok(None);
+        let fits = self.body.write(|room| {
+            loaded = storage.load(1, room);
+            loaded.as_ref().map_or(None, |length| Some(length.unwrap_or(0)))
+        });
+        let servers_length = loaded.map_err(RecordError::Storage)?;
+        let read = match (security_length, servers_length) {
+            // A device that was made to be bootstrapped has no object 1 yet.
+            (None, None) => Ok(()),
+            (None, Some(_)) => Err(0),
+            _ if fits.is_err() => Err(1),
+            (Some(length), _) => {
+                self.accounts.read_records(security.get(..length).unwrap_or_default(), self.body.as_slice())
+            }
         };
-        self.accounts.read_records(security, servers).map_err(RecordError::Damaged)?;
-        self.restore_access(storage)
+        self.body.truncate(0);
+        read.map_err(RecordError::Damaged)
     }
 
+    #[inline(never)]
     fn restore_access<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
         let mut record = Body::<S>::ZEROES;
         let Some(length) = storage.load(2, &mut record).map_err(RecordError::Storage)? else { return Ok(()) };
@@ -333,6 +330,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     ///
     /// # Errors
     /// The storage failed, or a record is too large for it; the records are still to be saved.
+    #[inline(never)]
     pub fn persist<T: Storage>(
         &mut self,
         objects: &mut [&mut dyn Object],
@@ -632,6 +630,21 @@ impl<R: Rng, S: Shape> Client<R, S> {
             crate::tree::Requester::OnlyServer
         }
     }
+}
+
+#[inline(never)]
+fn restore_objects<S: Shape, T: Storage>(
+    objects: &mut [&mut dyn Object],
+    storage: &mut T,
+) -> Result<(), RecordError<T::Error>> {
+    let mut record = Body::<S>::ZEROES;
+    for object in objects.iter_mut() {
+        let length = storage.load(object.definition().id, &mut record).map_err(RecordError::Storage)?;
+        if let Some(length) = length {
+            object.load(record.get(..length).unwrap_or_default());
+        }
+    }
+    Ok(())
 }
 
 fn tree<'a, 'o, S: Shape>(

@@ -75,24 +75,28 @@ impl<S: Shape> StagedAccounts<S> {
         writer.nested(|writer| self.access.write_record(writer));
     }
 
-    /// Reads what [`StagedAccounts::save`] wrote, and leaves what is behind in the reader.
-    pub(crate) fn load(version: LwM2mVersion, reader: &mut RecordReader<'_>) -> Option<Self> {
-        let mut staged = Self {
+    /// No accounts.
+    pub(crate) fn empty(version: LwM2mVersion) -> Self {
+        Self {
             first: None,
             others: Array::repeat(None),
             servers: Array::repeat(None),
             access: AccessObject::new(),
             version,
-        };
+        }
+    }
+
+    /// Fills empty accounts with what [`StagedAccounts::save`] wrote, and leaves what is behind in the reader.
+    pub(crate) fn load(&mut self, reader: &mut RecordReader<'_>) -> Option<()> {
         let mut accounts = RecordReader(reader.nested()?);
         while let Some(index) = accounts.byte() {
             let is_bootstrap = accounts.byte()? != 0;
-            let security = Security::load(index.into(), &mut accounts)?;
-            *staged.places().nth(index.into())? = Some(StagedSecurity { is_bootstrap, security });
+            let place = self.places().nth(index.into())?;
+            let staged = place.insert(StagedSecurity { is_bootstrap, ..StagedSecurity::default() });
+            staged.security = Security::load(index.into(), &mut accounts)?;
         }
-        read_servers(reader.nested()?, &mut staged.servers)?;
-        staged.access.read_record(reader.nested()?)?;
-        Some(staged)
+        read_servers(reader.nested()?, &mut self.servers)?;
+        self.access.read_record(reader.nested()?)
     }
 
     /// The instances of object 0, in no order.
@@ -733,8 +737,8 @@ mod tests {
         let mut writer = Record::new(&mut buffer);
         staged.save(&mut writer);
         let length = writer.fitting().unwrap();
-        let read =
-            StagedAccounts::<Sensor>::load(LwM2mVersion::V1_1, &mut RecordReader(&buffer[..length])).unwrap();
+        let mut read = StagedAccounts::<Sensor>::empty(LwM2mVersion::V1_1);
+        read.load(&mut RecordReader(&buffer[..length])).unwrap();
         let mut again = [0; 256];
         let mut writer = Record::new(&mut again);
         read.save(&mut writer);

@@ -121,14 +121,19 @@ mod dtls {
 mod client {
     use buoy_client::objects::{Device, LightControl, Temperature, Time};
     use buoy_client::time::Instant;
-    use buoy_client::{Client, ClientConfig, Security, Sensor, Server, ServerSlot, Storage};
+    use buoy_client::{Chip, Client, ClientConfig, Security, Sensor, Server, ServerSlot, Storage};
 
     use super::{Chance, pass};
 
     /// How much an engine takes in line, whatever its objects are: the size of this symbol.
     #[used]
     #[unsafe(no_mangle)]
-    static ENGINE: [u8; size_of::<Client<Chance, Sensor>>()] = [0; size_of::<Client<Chance, Sensor>>()];
+    static SENSOR: [u8; size_of::<Client<Chance, Sensor>>()] = [0; size_of::<Client<Chance, Sensor>>()];
+
+    /// How much one with more servers takes.
+    #[used]
+    #[unsafe(no_mangle)]
+    static CHIP: [u8; size_of::<Client<Chance, Chip>>()] = [0; size_of::<Client<Chance, Chip>>()];
 
     /// Everything that a device does: bootstrap, registration, every operation, notifications, saving and going on.
     #[inline(never)]

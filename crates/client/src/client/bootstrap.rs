@@ -310,6 +310,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     /// A bootstrap server without packs is asked the other way.
+    #[inline(never)]
     fn take_pack(
         &mut self,
         now: Instant,
@@ -389,14 +390,13 @@ impl<R: Rng, S: Shape> Client<R, S> {
         self.bootstrap.staging = staging;
     }
 
-    fn staged(&self) -> Result<(StagedAccounts<S>, &[u8]), Refusal> {
+    /// Fills empty accounts with those in the making, and gives the log of what was asked of other objects.
+    fn read_staged(&self, staged: &mut StagedAccounts<S>) -> Result<&[u8], Refusal> {
         let kept = self.body.as_slice().get(..self.bootstrap.kept).unwrap_or_default();
         let mut reader = RecordReader(kept);
-        let staged = match self.bootstrap.staging {
-            Staging::Open => StagedAccounts::load(self.config.version, &mut reader),
-            _ => None,
-        };
-        Ok((staged.ok_or(Refusal::METHOD_NOT_ALLOWED)?, reader.0))
+        let is_open = self.bootstrap.staging == Staging::Open;
+        is_open.then(|| staged.load(&mut reader)).flatten().ok_or(Refusal::METHOD_NOT_ALLOWED)?;
+        Ok(reader.0)
     }
 
     fn keep_staged(&mut self, staged: &[u8]) -> Result<(), Refusal> {
@@ -415,7 +415,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
         scratch: &mut [u8],
     ) -> Result<(), Refusal> {
         let clock = self.clock(now);
-        let (staged, log) = self.staged()?;
+        let mut staged = StagedAccounts::empty(self.config.version);
+        let log = self.read_staged(&mut staged)?;
         staged.check()?;
         let (accounts, access) = staged.settle(&self.accounts);
         let log_length = log.len();
@@ -501,6 +502,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     /// Saves a new configuration as one record, so that after a power cut there is all of it or nothing.
+    #[inline(never)]
     pub(super) fn open_journal<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
         if self.bootstrap.staging != Staging::Committing {
             return Ok(());
@@ -522,6 +524,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     /// Goes on with a configuration that a power cut kept from its place.
+    #[inline(never)]
     pub(super) fn restore_journal<T: Storage>(
         &mut self,
         objects: &mut [&mut dyn Object],
@@ -532,16 +535,12 @@ impl<R: Rng, S: Shape> Client<R, S> {
         if length == 0 {
             return Ok(Journal::Empty);
         }
-        let record = record.get(..length).unwrap_or_default();
-        self.read_journal(record).ok_or(RecordError::Damaged(JOURNAL))?;
+        self.read_journal(record.get(..length).unwrap_or_default()).ok_or(RecordError::Damaged(JOURNAL))?;
         let mut context = Context::new(Clock::default(), &mut self.effects);
-        let mut scratch = Body::<S>::ZEROES;
+        let log = self.body.as_slice();
         // What an object refuses now it refused before the configuration was accepted.
-        let _carried_out = tree(&mut self.accounts, &mut self.access, objects).replay(
-            &mut context,
-            self.body.as_slice(),
-            &mut scratch,
-        );
+        let _carried_out =
+            tree(&mut self.accounts, &mut self.access, objects).replay(&mut context, log, &mut record);
         Ok(Journal::Restored)
     }
 

@@ -53,6 +53,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
         Next::Nothing
     }
 
+    // With a body on the stack: not in the frame of whoever calls other such functions.
+    #[inline(never)]
     fn look_at(
         &mut self,
         now: Instant,

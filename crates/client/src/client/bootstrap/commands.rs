@@ -93,6 +93,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         }
     }
 
+    #[inline(never)]
     fn bootstrap_discover(
         &mut self,
         path: Path,
@@ -100,7 +101,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
         body: &mut [u8],
     ) -> Result<Answer, Refusal> {
         let version = self.config.version;
-        let (staged, _) = self.staged()?;
+        let mut staged = StagedAccounts::empty(version);
+        self.read_staged(&mut staged)?;
         let tree = tree(&mut self.accounts, &mut self.access, objects);
         if let Some(object) = path.object_id().filter(|id| !ACCOUNTS.contains(id)) {
             tree.check_object(object)?;
@@ -114,6 +116,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     /// Reads what has been written so far.
+    #[inline(never)]
     fn bootstrap_read(
         &mut self,
         now: Instant,
@@ -123,7 +126,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
     ) -> Result<Answer, Refusal> {
         let clock = self.clock(now);
         let format = self.reading(path, accept).format;
-        let (mut staged, _) = self.staged()?;
+        let mut staged = StagedAccounts::empty(self.config.version);
+        self.read_staged(&mut staged)?;
         let mut accounts = Accounts::<S>::new(self.config.version);
         accounts.servers.instances = staged.servers;
         let tree = tree(&mut accounts, &mut staged.access, &mut []);
@@ -177,7 +181,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
         entry: Option<LogEntry<'_>>,
         change: impl FnOnce(&mut StagedAccounts<S>, &mut [u8]) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let (mut staged, log) = self.staged()?;
+        let mut staged = StagedAccounts::empty(self.config.version);
+        let log = self.read_staged(&mut staged)?;
         change(&mut staged, scratch)?;
         let mut writer = Record::new(scratch);
         staged.save(&mut writer);
