@@ -28,7 +28,7 @@ const WEIGHED: [Weighed; 2] = [
     Weighed {
         feature: "client",
         what: "the engine of a device with objects 0 to 3, 3303, 3311 and 3333",
-        most_flash: 128_000,
+        most_flash: 120_000,
         in_line: &[
             InLine { what: "a device with one server (`Sensor`)", symbol: "SENSOR", most: 8_192 },
             InLine { what: "a device with three servers (`Chip`)", symbol: "CHIP", most: 15_000 },

@@ -381,6 +381,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     /// Takes a datagram from a server and writes the answer into `out`; says how many bytes of it are to be sent to that
     /// server, after [`Client::persist`]. `out` holds a whole datagram.
+    #[inline(never)]
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -453,6 +454,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     /// Writes the next datagram to send into `out`, which holds a whole one; to be called until `None`.
+    #[inline(never)]
     pub fn poll_transmit(
         &mut self,
         now: Instant,

@@ -315,9 +315,28 @@ pub struct Reason {
 #[macro_export]
 macro_rules! __refusal {
     ($code:expr, $words:expr) => {
-        $crate::object::Refusal::new(&$crate::object::Reason { code: $code, words: $words })
+        $crate::object::Refusal::new(&$crate::object::Reason { code: $code, words: $crate::__words!($words) })
     };
 }
+
+#[doc(hidden)]
+#[macro_export]
+#[cfg(feature = "words")]
+macro_rules! __words {
+    ($words:expr) => {
+        $words
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(feature = "words"))]
+macro_rules! __words {
+    ($words:expr) => {
+        ""
+    };
+}
+
 pub use __refusal as refusal;
 
 impl Refusal {

@@ -574,6 +574,6 @@ fn write_journal<S: Shape>(
     writer.nested(|writer| accounts.security.write(writer));
     writer.nested(|writer| write_servers(&accounts.servers.instances, writer));
     writer.nested(|writer| access.write_record(writer));
-    writer.nested(|writer| log.iter().for_each(|byte| writer.byte(*byte)));
+    writer.nested(|writer| writer.raw(log));
     writer.fitting()
 }

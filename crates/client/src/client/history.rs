@@ -54,7 +54,7 @@ impl<S: Shape> History<S> {
     }
 
     pub(crate) fn forget(&mut self, observation: u32) {
-        self.forget_those(|stored| stored.observation == observation);
+        self.forget_those(&|stored| stored.observation == observation);
     }
 
     /// Makes room for one more notification of an observation that keeps `most` (`hqmax`), which is not 0. Values of one notification have
@@ -68,7 +68,7 @@ impl<S: Shape> History<S> {
                 oldest = oldest.or(last);
             }
             let Some(oldest) = oldest.filter(|_| notifications >= most) else { return };
-            self.forget_those(|stored| stored.observation == observation && stored.at == oldest);
+            self.forget_those(&|stored| stored.observation == observation && stored.at == oldest);
         }
     }
 
@@ -93,7 +93,7 @@ impl<S: Shape> History<S> {
         all.filter(move |stored| stored.observation == observation)
     }
 
-    fn forget_those(&mut self, which: impl Fn(&Stored<'_>) -> bool) {
+    fn forget_those(&mut self, which: &dyn Fn(&Stored<'_>) -> bool) {
         // Each value goes from the front, and back in behind the others if it stays.
         let mut left = self.values.len();
         while left > 0 {

@@ -212,43 +212,39 @@ impl<R: Rng, S: Shape> Client<R, S> {
         body: &mut [u8],
     ) -> Result<Answer, Refusal> {
         let who = self.requester(server);
-        let token = Token::from_slice(message.token());
-        match *downlink {
-            Downlink::Discover { path, depth } => self.discover(server, path, depth, objects, body),
-            Downlink::Read { path, accept } => {
-                self.read(now, who, &[path], self.reading(path, accept), objects, body)
-            }
-            Downlink::ReadComposite { paths, accept } => {
-                let reading = self.composite_reading(paths.format, accept);
-                let paths = composite_paths(paths)?;
-                self.read(now, who, paths.as_slice(), reading, objects, body)
-            }
-            Downlink::Observe { path, accept, attributes } => {
-                let reading = self.reading(path, accept);
-                let asked = Asked { server, token, paths: Paths::of(path), attributes, composite: false };
-                self.observe(now, who, &asked, reading, objects, body)
-            }
-            Downlink::ObserveComposite { paths, accept, attributes } => {
-                let reading = self.composite_reading(paths.format, accept);
-                let paths = composite_paths(paths)?;
-                let asked = Asked { server, token, paths, attributes, composite: true };
-                self.observe(now, who, &asked, reading, objects, body)
-            }
-            Downlink::CancelObserve { path, accept } => {
-                self.cancel_observation(server, token, &Paths::of(path), false);
-                self.read(now, who, &[path], self.reading(path, accept), objects, body)
-            }
-            Downlink::CancelObserveComposite { paths, accept } => {
-                let reading = self.composite_reading(paths.format, accept);
-                let paths = composite_paths(paths)?;
-                self.cancel_observation(server, token, &paths, true);
-                self.read(now, who, paths.as_slice(), reading, objects, body)
-            }
+        let (asked, accept) = match *downlink {
+            Downlink::Discover { path, depth } => return self.discover(server, path, depth, objects, body),
             Downlink::WriteAttributes { path, update } => {
-                self.write_attributes(server, path, &update, objects)
+                return self.write_attributes(server, path, &update, objects);
             }
-            _ => self.change(now, who, downlink, objects, body),
+            Downlink::Read { accept, .. }
+            | Downlink::Observe { accept, .. }
+            | Downlink::CancelObserve { accept, .. } => (None, accept),
+            Downlink::ReadComposite { paths, accept }
+            | Downlink::ObserveComposite { paths, accept, .. }
+            | Downlink::CancelObserveComposite { paths, accept } => (Some(paths), accept),
+            _ => return self.change(now, who, downlink, objects, body),
+        };
+        let (paths, reading) = match asked {
+            Some(content) => (composite_paths(content)?, self.composite_reading(content.format, accept)),
+            None => (Paths::of(downlink.path()), self.reading(downlink.path(), accept)),
+        };
+        let token = Token::from_slice(message.token());
+        let composite = asked.is_some();
+        match downlink {
+            Downlink::Observe { attributes, .. } | Downlink::ObserveComposite { attributes, .. } => {
+                let asked = Asked { server, token, paths, attributes: *attributes, composite };
+                return self.observe(now, who, &asked, reading, objects, body);
+            }
+            Downlink::CancelObserve { .. } | Downlink::CancelObserveComposite { .. } => {
+                self.cancel_observation(server, token, &paths, composite);
+            }
+            _ => {}
         }
+        let clock = self.clock(now);
+        let tree = tree(&mut self.accounts, &mut self.access, objects);
+        let length = tree.encode(&clock, who, paths.as_slice(), reading, body)?;
+        Ok(Answer::content(reading.format, length))
     }
 
     /// The operations that change something.
@@ -292,22 +288,6 @@ impl<R: Rng, S: Shape> Client<R, S> {
         }
     }
 
-    #[inline(never)]
-    fn read(
-        &mut self,
-        now: Instant,
-        who: Requester,
-        paths: &[Path],
-        reading: Reading,
-        objects: &mut [&mut dyn Object],
-        body: &mut [u8],
-    ) -> Result<Answer, Refusal> {
-        let clock = self.clock(now);
-        let tree = tree(&mut self.accounts, &mut self.access, objects);
-        let length = tree.encode(&clock, who, paths, reading, body)?;
-        Ok(Answer::content(reading.format, length))
-    }
-
     /// Without Accept the format is TLV for LwM2M 1.0, and SenML CBOR since 1.1.
     pub(super) fn reading(&self, path: Path, accept: Option<ContentFormat>) -> Reading {
         let usual = match self.config.version {
@@ -344,7 +324,6 @@ fn is_streamed<S: Shape>(tree: &Tree<'_, '_, S>, path: Path) -> bool {
     path.level() == Level::Resource && tree.resource(path).is_ok_and(|resource| resource.streamed)
 }
 
-#[inline(never)]
 fn composite_paths(content: Content<'_>) -> Result<Paths, Refusal> {
     check_composite_format(content.format)?;
     let mut sorted = Paths::default();

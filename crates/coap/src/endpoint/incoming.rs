@@ -33,6 +33,22 @@ where
         out: &mut [u8],
         write: impl FnOnce(&mut MessageWriter<'_>),
     ) -> usize {
+        let mut write = Some(write);
+        self.reply_written(request, ids, out, &mut |writer| {
+            if let Some(write) = write.take() {
+                write(writer);
+            }
+        })
+    }
+
+    /// One function for all that writes: a chip has no room for a copy of it for each answer.
+    fn reply_written(
+        &mut self,
+        request: &Request<'_, P>,
+        ids: &mut MessageIds,
+        out: &mut [u8],
+        write: &mut dyn FnMut(&mut MessageWriter<'_>),
+    ) -> usize {
         let confirmable = request.message.kind() == Kind::Confirmable;
         let header = Header {
             kind: if confirmable { Kind::Acknowledgement } else { Kind::NonConfirmable },

@@ -83,6 +83,22 @@ where
         outgoing: Outgoing<P>,
         write: impl FnOnce(&mut MessageWriter<'_>),
     ) -> Result<(), SendError> {
+        let mut write = Some(write);
+        self.send_written(now, rng, outgoing, &mut |writer| {
+            if let Some(write) = write.take() {
+                write(writer);
+            }
+        })
+    }
+
+    /// One function for all that writes: a chip has no room for a copy of it for each message.
+    fn send_written(
+        &mut self,
+        now: Instant,
+        rng: &mut impl Rng,
+        outgoing: Outgoing<P>,
+        write: &mut dyn FnMut(&mut MessageWriter<'_>),
+    ) -> Result<(), SendError> {
         if self.exchanges.len() >= self.exchanges.capacity() {
             return Err(SendError::TooManyExchanges);
         }

@@ -144,11 +144,11 @@ impl<R: Rng, S: Shape> Client<R, S> {
         scratch: &mut [u8],
     ) -> Result<Answer, Refusal> {
         if path.object_id().is_some_and(|id| ACCOUNTS.contains(&id)) {
-            self.change_staged(scratch, None, |staged, scratch| staged.write(path, content, scratch))?;
+            self.change_staged(scratch, None, &|staged, scratch| staged.write(path, content, scratch))?;
         } else {
             tree(&mut self.accounts, &mut self.access, objects).check_others(path, content, scratch)?;
             let entry = LogEntry::Write { base: path, content };
-            self.change_staged(scratch, Some(entry), |_, _| Ok(()))?;
+            self.change_staged(scratch, Some(entry), &|_, _| Ok(()))?;
         }
         Ok(Answer::of(Code::CHANGED))
     }
@@ -168,7 +168,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
             tree(&mut self.accounts, &mut self.access, objects).check_object(object)?;
         }
         let entry = (!of_accounts).then_some(LogEntry::Delete { path });
-        self.change_staged(scratch, entry, |staged, _| {
+        self.change_staged(scratch, entry, &|staged, _| {
             if of_accounts || object.is_none() { staged.delete(path) } else { Ok(()) }
         })?;
         Ok(Answer::of(Code::DELETED))
@@ -179,14 +179,14 @@ impl<R: Rng, S: Shape> Client<R, S> {
         &mut self,
         scratch: &mut [u8],
         entry: Option<LogEntry<'_>>,
-        change: impl FnOnce(&mut StagedAccounts<S>, &mut [u8]) -> Result<(), Refusal>,
+        change: &dyn Fn(&mut StagedAccounts<S>, &mut [u8]) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         let mut staged = StagedAccounts::empty(self.config.version);
         let log = self.read_staged(&mut staged)?;
         change(&mut staged, scratch)?;
         let mut writer = Record::new(scratch);
         staged.save(&mut writer);
-        log.iter().for_each(|byte| writer.byte(*byte));
+        writer.raw(log);
         if let Some(entry) = entry {
             entry.save(&mut writer);
         }

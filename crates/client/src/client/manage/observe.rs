@@ -159,14 +159,14 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     pub(in super::super) fn end_observation(&mut self, number: u32) {
-        self.end_observations(|known| known.number == number);
+        self.end_observations(&|known| known.number == number);
     }
 
     pub(in super::super) fn drop_observations_of(&mut self, server: ServerSlot) {
-        self.end_observations(|known| known.server == server);
+        self.end_observations(&|known| known.server == server);
     }
 
-    fn end_observations(&mut self, which: impl Fn(&Observation) -> bool) {
+    fn end_observations(&mut self, which: &dyn Fn(&Observation) -> bool) {
         for index in 0..self.observations.len() {
             let place = self.observations.get_mut(index);
             if let Some(known) = place.and_then(|place| place.take_if(|known| which(known))) {
@@ -181,7 +181,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         for entry in self.attributes.iter_mut() {
             entry.take_if(|entry| matches!(entry.owner, Owner::Server(_)) && entry.path.starts_with(path));
         }
-        self.end_observations(|known| !known.composite && known.path.starts_with(path));
+        self.end_observations(&|known| !known.composite && known.path.starts_with(path));
     }
 }
 
