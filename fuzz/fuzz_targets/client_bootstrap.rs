@@ -31,9 +31,12 @@ struct Fuzzed;
 impl Shape for Fuzzed {
     type Servers = UpTo<2>;
     type Observations = UpTo<4>;
-    type Datagram = UpTo<1280>;
+    type Attributes = UpTo<4>;
+    type Outgoing = UpTo<1536>;
     type Body = UpTo<2048>;
+    type Kept = UpTo<384>;
     type Key = UpTo<96>;
+    type Location = UpTo<544>;
 }
 
 const FORMATS: [ContentFormat; 5] = [

@@ -28,17 +28,17 @@ fuzz_target!(|datagram: &[u8]| {
         let _ = Response::parse(operation, code, message.options(), payload);
     }
     if let Ok(request) = Uplink::parse(code, message.options(), payload) {
-        let options = owned(request.options());
+        let options = owned(|each| request.each_option(each));
         let again = Uplink::parse(request.code(), borrowed(&options), request.payload());
         assert_eq!(again, Ok(request));
     }
     if let Ok(request) = Downlink::parse(code, message.options(), payload) {
-        let options = owned(request.options());
+        let options = owned(|each| request.each_option(each));
         let again = Downlink::parse(request.code(), borrowed(&options), request.payload());
         assert_eq!(again, Ok(request));
     }
     if let Ok(request) = BootstrapDownlink::parse(code, message.options(), payload) {
-        let options = owned(request.options());
+        let options = owned(|each| request.each_option(each));
         let again = BootstrapDownlink::parse(request.code(), borrowed(&options), request.payload());
         assert_eq!(again, Ok(request));
     }
@@ -46,8 +46,10 @@ fuzz_target!(|datagram: &[u8]| {
 
 type Options = Vec<(OptionNumber, Vec<u8>)>;
 
-fn owned(options: impl Iterator<Item = (OptionNumber, impl std::ops::Deref<Target = [u8]>)>) -> Options {
-    options.map(|(number, value)| (number, value.to_vec())).collect()
+fn owned(hand_out: impl FnOnce(&mut dyn FnMut(OptionNumber, &[u8]))) -> Options {
+    let mut options = Options::new();
+    hand_out(&mut |number, value| options.push((number, value.to_vec())));
+    options
 }
 
 fn borrowed(options: &Options) -> impl Iterator<Item = (OptionNumber, &[u8])> {

@@ -1,5 +1,8 @@
 //! `cargo xtask footprint`: what a crate costs on a chip, as the difference of two programs that are the same but for it.
+//!
+//! Each has limits, so that nobody makes it larger without noticing.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -7,22 +10,29 @@ use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind, elf};
 
 use crate::no_std::{TARGET, Toolchain};
+use crate::outcome::Outcome;
 
 const PROGRAM: &str = "target/footprint/riscv32imac-unknown-none-elf/release/buoy-footprint";
+
+/// Calls are as short as the linker can make them. C compilers for this target ask for that unless told otherwise.
+const FLAGS: &str = "-C target-feature=+relax";
 
 /// What is weighed, each by itself.
 const WEIGHED: [Weighed; 2] = [
     Weighed {
         feature: "dtls",
         what: "a client with pre-shared keys",
-        symbol: "CONNECTION",
-        in_line: "an established connection",
+        most_flash: 56_000,
+        in_line: &[InLine { what: "an established connection", symbol: "CONNECTION", most: 256 }],
     },
     Weighed {
         feature: "client",
         what: "the engine of a device with objects 0 to 3, 3303, 3311 and 3333",
-        symbol: "ENGINE",
-        in_line: "an engine in the shape for a chip",
+        most_flash: 120_000,
+        in_line: &[
+            InLine { what: "a device with one server (`Sensor`)", symbol: "SENSOR", most: 8_192 },
+            InLine { what: "a device with three servers (`Chip`)", symbol: "CHIP", most: 15_000 },
+        ],
     },
 ];
 
@@ -30,39 +40,81 @@ struct Weighed {
     /// Of the program.
     feature: &'static str,
     what: &'static str,
-    /// As large as what is kept in line.
+    /// The most bytes of flash.
+    most_flash: u64,
+    in_line: &'static [InLine],
+}
+
+/// What is kept in line.
+struct InLine {
+    what: &'static str,
+    /// As large as that.
     symbol: &'static str,
-    /// What is kept in line.
-    in_line: &'static str,
+    /// The most bytes.
+    most: u64,
 }
 
 pub(crate) fn run() -> Result<ExitCode> {
     let Some(toolchain) = Toolchain::find()? else {
         bail!("there is no toolchain for {TARGET}; {}", crate::no_std::HOW_TO_GET);
     };
-    let without = Size::of_build(&toolchain, "", None)?;
-    println!("for {TARGET} with opt-level \"s\":");
+    let (report, excesses) = weigh(&toolchain)?;
+    print!("{report}{excesses}");
+    Ok(if excesses.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub(crate) fn step() -> Result<Outcome> {
+    let Some(toolchain) = Toolchain::find()? else {
+        return Ok(Outcome::skipped("what a device weighs", crate::no_std::HOW_TO_GET));
+    };
+    let (report, excesses) = weigh(&toolchain)?;
+    let mut outcome = Outcome::default();
+    outcome.check("what a device weighs", excesses.is_empty(), format!("{report}{excesses}"));
+    outcome.summary = "flash and RAM of a device within their limits".to_owned();
+    Ok(outcome)
+}
+
+/// A report, and what is too large.
+fn weigh(toolchain: &Toolchain) -> Result<(String, String)> {
+    let without = Size::of_build(toolchain, "", &[])?;
+    let mut report = format!("for {TARGET} with opt-level \"z\" and {FLAGS}:\n");
+    let mut excesses = String::new();
     for weighed in WEIGHED {
-        let with = Size::of_build(&toolchain, weighed.feature, Some(weighed.symbol))?;
-        println!("{}, {}", weighed.feature, weighed.what);
-        println!("  flash  {} bytes of code and constants", with.flash - without.flash);
-        println!("  RAM    {} bytes in line for {}, none on the heap", with.in_line, weighed.in_line);
+        let Weighed { feature, what, most_flash, in_line } = weighed;
+        let symbols: Vec<&str> = in_line.iter().map(|in_line| in_line.symbol).collect();
+        let with = Size::of_build(toolchain, feature, &symbols)?;
+        let flash = with.flash - without.flash;
+        writeln!(report, "{feature}, {what}")?;
+        writeln!(report, "  flash  {flash} bytes of code and constants (at most {most_flash})")?;
+        if flash > most_flash {
+            writeln!(excesses, "{feature} has {flash} bytes of flash, and may have {most_flash}")?;
+        }
+        for (InLine { what, most, .. }, size) in in_line.iter().zip(with.in_line) {
+            writeln!(report, "  RAM    {size} bytes in line for {what}, none on the heap (at most {most})")?;
+            if size > *most {
+                writeln!(excesses, "{feature} has {size} bytes of RAM for {what}, and may have {most}")?;
+            }
+        }
     }
-    println!("(a program without them has {} bytes of flash)", without.flash);
-    Ok(ExitCode::SUCCESS)
+    writeln!(report, "(a program without them has {} bytes of flash)", without.flash)?;
+    Ok((report, excesses))
 }
 
 struct Size {
     flash: u64,
-    in_line: u64,
+    /// Of the symbols that were asked for.
+    in_line: Vec<u64>,
 }
 
 impl Size {
-    fn of_build(toolchain: &Toolchain, features: &str, symbol: Option<&str>) -> Result<Self> {
+    fn of_build(toolchain: &Toolchain, features: &str, symbols: &[&str]) -> Result<Self> {
         let arguments =
             ["build", "--release", "--manifest-path", "embedded/Cargo.toml", "--features", features];
-        let mut run =
-            toolchain.cargo(&arguments).args(&["--target", TARGET, "--target-dir", "target/footprint"]);
+        let mut run = toolchain
+            .cargo(&arguments)
+            .args(&["--target", TARGET, "--target-dir", "target/footprint"])
+            .without_env(&["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"])
+            .env("CARGO_TARGET_RISCV32IMAC_UNKNOWN_NONE_ELF_RUSTFLAGS", FLAGS);
         if let Some(linker) = linker() {
             run = run.env("CARGO_TARGET_RISCV32IMAC_UNKNOWN_NONE_ELF_LINKER", &linker);
         }
@@ -72,13 +124,18 @@ impl Size {
         }
         let bytes = std::fs::read(PROGRAM).with_context(|| PROGRAM.to_owned())?;
         let file = object::File::parse(&*bytes)?;
-        let symbol = symbol.and_then(|name| file.symbols().find(|symbol| symbol.name() == Ok(name)));
-        let in_line = symbol.as_ref().map_or(0, ObjectSymbol::size);
-        let flash: u64 = file.sections().filter(is_in_flash).map(|section| section.size()).sum();
-        // What tells the size is no part of what a device carries.
-        let told = symbol.and_then(|symbol| symbol.section_index());
-        let told = told.and_then(|index| file.section_by_index(index).ok());
-        let flash = flash - if told.as_ref().is_some_and(is_in_flash) { in_line } else { 0 };
+        let mut flash: u64 = file.sections().filter(is_in_flash).map(|section| section.size()).sum();
+        let mut in_line = Vec::new();
+        for name in symbols {
+            let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
+            let symbol = symbol.with_context(|| format!("the program has no symbol {name}"))?;
+            // What tells the size is no part of what a device carries.
+            let section = symbol.section_index().and_then(|index| file.section_by_index(index).ok());
+            if section.as_ref().is_some_and(is_in_flash) {
+                flash -= symbol.size();
+            }
+            in_line.push(symbol.size());
+        }
         Ok(Self { flash, in_line })
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::outcome::Outcome;
-use crate::{cargo_test, coverage_map, fuzz, interop, layers, lints, no_std, postgres};
+use crate::{cargo_test, coverage_map, footprint, fuzz, interop, layers, lints, no_std, postgres};
 
 struct Step {
     name: &'static str,
@@ -33,6 +33,7 @@ const STEPS: &[Step] = &[
     Step { name: "test", about: "unit, contract, doc and integration tests", run: cargo_test::step },
     Step { name: "postgres", about: "the store and the program on PostgreSQL", run: postgres::step },
     Step { name: "no_std", about: "the no_std crates build for a bare target", run: no_std::step },
+    Step { name: "footprint", about: "flash and RAM of a device within limits", run: footprint::step },
     Step { name: "fuzz", about: "a short run of every fuzz target", run: fuzz::step },
     Step { name: "interop", about: "other people's implementations", run: interop::step },
 ];

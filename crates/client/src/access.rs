@@ -8,7 +8,7 @@ use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
 use crate::object::{
-    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
+    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink, refusal,
 };
 use crate::record::{Record, RecordReader};
 
@@ -173,7 +173,7 @@ impl AccessObject {
     /// The instance of that id, made if it isn't there.
     pub(crate) fn make(&mut self, instance: u16) -> Result<&mut AccessControl, Refusal> {
         const NO_SUCH: Refusal =
-            Refusal::new(Code::SERVICE_UNAVAILABLE, "this device has instances 0 to 7 of object 2");
+            refusal!(Code::SERVICE_UNAVAILABLE, "this device has instances 0 to 7 of object 2");
         let place = self.instances.get_mut(usize::from(instance)).ok_or(NO_SUCH)?;
         Ok(place.get_or_insert(AccessControl::new(NONE, NONE, NONE)))
     }

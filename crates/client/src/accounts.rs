@@ -6,18 +6,21 @@
 mod security;
 mod server;
 
+use buoy_coap::number::Code;
 use buoy_lwm2m::operation::LwM2mVersion;
 use buoy_lwm2m::value::Value;
 
 use crate::effects::ServerSlot;
-use crate::object::{Object as _, Refusal};
+use crate::object::{Object as _, Refusal, refusal};
 use crate::shape::{Array, Body, Shape};
 
 pub use security::{SERVER_NAME_MAX, SUITES_MAX, Security, SecurityMode, TlsSettings, URI_MAX};
 pub use server::Server;
 
 pub(crate) use security::{SecurityObject, security_value_type};
-pub(crate) use server::{RECORD_OF_SERVER_MAX, ServerObject, Wish, server_value_type};
+pub(crate) use server::{
+    RECORD_OF_SERVER_MAX, ServerObject, Wish, read_servers, server_value_type, write_servers,
+};
 
 /// The accounts of a device: servers, and one bootstrap server.
 pub(crate) struct Accounts<S: Shape> {
@@ -127,7 +130,7 @@ fn seconds(value: &Value<'_>) -> Result<u32, Refusal> {
         Value::UnsignedInteger(number) => u32::try_from(*number).ok(),
         _ => None,
     };
-    number.ok_or(Refusal::bad_value("the number is negative or too large"))
+    number.ok_or(refusal!(Code::BAD_REQUEST, "the number is negative or too large"))
 }
 
 pub(crate) fn flag(value: &Value<'_>) -> Result<bool, Refusal> {

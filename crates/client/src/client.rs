@@ -28,9 +28,9 @@ use crate::access::{AccessControl, AccessObject, RECORD_OF_ACCESS_MAX};
 use crate::accounts::{Accounts, RECORD_OF_SERVER_MAX, Security, Server};
 use crate::effects::{Changed, Effects, Event, ServerSlot};
 use crate::object::{Clock, Context, Object};
-use crate::shape::{Array, Body, Capacity as _, Chip, Datagram, Shape};
+use crate::shape::{Array, Body, Capacity as _, Chip, Outgoing, Shape};
 use crate::storage::Storage;
-use crate::text::{Text, TooLong};
+use crate::text::{Bytes, Text, TooLong};
 use crate::tree::Tree;
 
 pub use location::RegistrationLocation;
@@ -39,7 +39,7 @@ pub use register::SendRefused;
 use bootstrap::{Bootstrap, Journal};
 use exchange::{Exchange, Tag};
 use history::History;
-use observation::Observation;
+use observation::{Observation, OtherPaths};
 use session::Session;
 use transfer::Transfer;
 
@@ -49,30 +49,33 @@ const EXCHANGES: usize = 4;
 const SEEN: usize = 12;
 /// Bytes of an answer that are remembered for duplicates.
 const REPLY: usize = 48;
-/// Paths with notification attributes, over all servers.
-const ATTRIBUTES: usize = 12;
 /// The most bytes of an endpoint name.
 pub const ENDPOINT_MAX: usize = 64;
 
 /// A device, with as much memory as its shape says and random numbers from `R`.
+// Processors reach the first two kilobytes of a value by shorter instructions: what is small stands first.
+#[repr(C)]
 pub struct Client<R, S: Shape = Chip> {
-    config: ClientConfig,
-    rng: R,
-    endpoint: FixedEndpoint<ServerSlot, Datagram<S>, Inline<REPLY>, EXCHANGES, SEEN>,
-    accounts: Accounts<S>,
-    access: AccessObject,
-    sessions: Array<Session, S::Servers>,
-    observations: Array<Option<Observation>, S::Observations>,
-    attributes: [Option<AttributeEntry>; ATTRIBUTES],
-    transfer: Option<Transfer<S>>,
-    bootstrap: Bootstrap<S>,
-    history: History,
-    effects: Effects,
     link: Link,
     started: bool,
+    observations_begun: u32,
     /// When the first of the objects wants to be called.
     objects_deadline: Option<Instant>,
-    observations_begun: u32,
+    transfer: Option<Transfer>,
+    bootstrap: Bootstrap,
+    rng: R,
+    config: ClientConfig,
+    effects: Effects,
+    sessions: Array<Session<S>, S::Servers>,
+    accounts: Accounts<S>,
+    access: AccessObject,
+    attributes: Array<Option<AttributeEntry>, S::Attributes>,
+    other_paths: OtherPaths,
+    observations: Array<Option<Observation>, S::Observations>,
+    endpoint: FixedEndpoint<ServerSlot, Outgoing<S>, Inline<REPLY>, EXCHANGES, SEEN>,
+    history: History<S>,
+    /// A configuration in the making, and behind it what comes in blocks.
+    body: Bytes<S::Body>,
 }
 
 /// What a device is, beyond its objects.
@@ -129,9 +132,18 @@ pub struct Transmit {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttributeEntry {
-    pub(crate) server: ServerSlot,
+    pub(crate) owner: Owner,
     pub(crate) path: Path,
     pub(crate) attributes: Attributes,
+}
+
+/// Whose notification attributes they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Those that a server has set at a path.
+    Server(ServerSlot),
+    /// Those of the observation of that number alone.
+    Observation(u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +183,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         };
         // Room for the header, the token and the options of the longest message, a Register.
         let block_size =
-            config.block_size.min(BlockSize::at_most(S::Datagram::MAX.saturating_sub(200).max(16)));
+            config.block_size.min(BlockSize::at_most(S::Outgoing::MAX.saturating_sub(200).max(16)));
         let endpoint = FixedEndpoint::fixed(config.parameters, &mut rng);
         Self {
             config: ClientConfig { block_size, ..config },
@@ -180,7 +192,9 @@ impl<R: Rng, S: Shape> Client<R, S> {
             access: AccessObject::new(),
             sessions: Array::from_fn(|_| Session::new(MessageIds::random(&mut rng))),
             observations: Array::repeat(None),
-            attributes: [None; ATTRIBUTES],
+            other_paths: OtherPaths::new(),
+            attributes: Array::repeat(None),
+            body: Bytes::EMPTY,
             transfer: None,
             bootstrap: Bootstrap::new(MessageIds::random(&mut rng)),
             history: History::new(),
@@ -265,17 +279,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
         objects: &mut [&mut dyn Object],
         storage: &mut T,
     ) -> Result<(), RecordError<T::Error>> {
-        let mut record = Body::<S>::ZEROES;
-        let mut tree = tree(&mut self.accounts, &mut self.access, objects);
-        let mut next = tree.object_after(Some(2));
-        while let Some(id) = next {
-            let length = storage.load(id, &mut record).map_err(RecordError::Storage)?;
-            if let (Some(length), Some(object)) = (length, tree.get_mut(id)) {
-                object.load(record.get(..length).unwrap_or_default());
-            }
-            next = tree.object_after(Some(id));
-        }
-        let accounts = self.restore_accounts(storage);
+        restore_objects::<S, T>(objects, storage)?;
+        let accounts = self.restore_accounts(storage).and_then(|()| self.restore_access(storage));
         match self.restore_journal(objects, storage)? {
             // A whole configuration takes the place of what is damaged.
             Journal::Restored => Ok(()),
@@ -283,25 +288,31 @@ impl<R: Rng, S: Shape> Client<R, S> {
         }
     }
 
+    #[inline(never)]
     fn restore_accounts<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
-        let (mut security, mut servers) = (Body::<S>::ZEROES, Body::<S>::ZEROES);
-        let lengths = (
-            storage.load(0, &mut security).map_err(RecordError::Storage)?,
-            storage.load(1, &mut servers).map_err(RecordError::Storage)?,
-        );
-        // A device that was made to be bootstrapped has no object 1 yet.
-        let (security, servers) = match lengths {
-            (None, None) => return self.restore_access(storage),
-            (None, Some(_)) => return Err(RecordError::Damaged(0)),
-            (Some(security_length), servers_length) => (
-                security.get(..security_length).unwrap_or_default(),
-                servers.get(..servers_length.unwrap_or(0)).unwrap_or_default(),
-            ),
+        let mut security = Body::<S>::ZEROES;
+        let security_length = storage.load(0, &mut security).map_err(RecordError::Storage)?;
+        // The memory for bodies is free before the device has started.
+        let mut loaded = Ok(None);
+        let fits = self.body.write(|room| {
+            loaded = storage.load(1, room);
+            loaded.as_ref().map_or(None, |length| Some(length.unwrap_or(0)))
+        });
+        let servers_length = loaded.map_err(RecordError::Storage)?;
+        let read = match (security_length, servers_length) {
+            // A device that was made to be bootstrapped has no object 1 yet.
+            (None, None) => Ok(()),
+            (None, Some(_)) => Err(0),
+            _ if fits.is_err() => Err(1),
+            (Some(length), _) => {
+                self.accounts.read_records(security.get(..length).unwrap_or_default(), self.body.as_slice())
+            }
         };
-        self.accounts.read_records(security, servers).map_err(RecordError::Damaged)?;
-        self.restore_access(storage)
+        self.body.truncate(0);
+        read.map_err(RecordError::Damaged)
     }
 
+    #[inline(never)]
     fn restore_access<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
         let mut record = Body::<S>::ZEROES;
         let Some(length) = storage.load(2, &mut record).map_err(RecordError::Storage)? else { return Ok(()) };
@@ -319,6 +330,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     ///
     /// # Errors
     /// The storage failed, or a record is too large for it; the records are still to be saved.
+    #[inline(never)]
     pub fn persist<T: Storage>(
         &mut self,
         objects: &mut [&mut dyn Object],
@@ -369,6 +381,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     /// Takes a datagram from a server and writes the answer into `out`; says how many bytes of it are to be sent to that
     /// server, after [`Client::persist`]. `out` holds a whole datagram.
+    #[inline(never)]
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -434,14 +447,14 @@ impl<R: Rng, S: Shape> Client<R, S> {
         if self.effects.has_changes() {
             return Some(Instant::ZERO);
         }
-        let sessions = self.session_deadlines();
-        let observations = self.observation_deadlines();
-        let own = [self.endpoint.next_deadline(), self.objects_deadline].into_iter().flatten();
-        let bootstrap = self.bootstrap_deadlines();
-        own.chain(sessions).chain(observations).chain(bootstrap).min().filter(|at| *at != Instant::NEVER)
+        let own = earlier(self.endpoint.next_deadline(), self.objects_deadline);
+        let of_servers = earlier(self.session_deadline(), self.bootstrap_deadline());
+        let first = earlier(earlier(own, of_servers), self.observation_deadline());
+        first.filter(|at| *at != Instant::NEVER)
     }
 
     /// Writes the next datagram to send into `out`, which holds a whole one; to be called until `None`.
+    #[inline(never)]
     pub fn poll_transmit(
         &mut self,
         now: Instant,
@@ -539,8 +552,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     /// Where a registration is, as in `/rd/5a3f`.
     #[must_use]
-    pub fn location(&self, server: ServerSlot) -> Option<&RegistrationLocation> {
-        self.session(server).filter(|session| session.is_registered()).map(|session| &session.location)
+    pub fn location(&self, server: ServerSlot) -> Option<RegistrationLocation<'_>> {
+        self.session(server).filter(|session| session.is_registered()).map(|session| session.location.get())
     }
 
     /// Message ids that the client itself does not use at this server for as long as any is remembered: for others in the same
@@ -596,15 +609,17 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     fn mark_changed(&mut self, changed: &Changed) {
         for observation in self.observations.iter_mut().flatten() {
-            observation.mark(changed);
+            let mut others = self.other_paths.iter().filter(|(number, _)| *number == observation.number);
+            observation.dirty |=
+                changed.touches(observation.path) || others.any(|(_, path)| changed.touches(*path));
         }
     }
 
-    fn session(&self, server: ServerSlot) -> Option<&Session> {
+    fn session(&self, server: ServerSlot) -> Option<&Session<S>> {
         self.sessions.get(usize::from(server.0))
     }
 
-    fn session_mut(&mut self, server: ServerSlot) -> Option<&mut Session> {
+    fn session_mut(&mut self, server: ServerSlot) -> Option<&mut Session<S>> {
         self.sessions.get_mut(usize::from(server.0))
     }
 
@@ -617,6 +632,21 @@ impl<R: Rng, S: Shape> Client<R, S> {
             crate::tree::Requester::OnlyServer
         }
     }
+}
+
+#[inline(never)]
+fn restore_objects<S: Shape, T: Storage>(
+    objects: &mut [&mut dyn Object],
+    storage: &mut T,
+) -> Result<(), RecordError<T::Error>> {
+    let mut record = Body::<S>::ZEROES;
+    for object in objects.iter_mut() {
+        let length = storage.load(object.definition().id, &mut record).map_err(RecordError::Storage)?;
+        if let Some(length) = length {
+            object.load(record.get(..length).unwrap_or_default());
+        }
+    }
+    Ok(())
 }
 
 fn tree<'a, 'o, S: Shape>(
@@ -636,6 +666,14 @@ fn refuse_unmatched(message: &Message<'_>, out: &mut [u8]) -> usize {
             reset.len()
         }
         _ => 0,
+    }
+}
+
+/// The earlier of two times.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -217,7 +217,7 @@ impl Effects {
     /// Seconds since 1970 at `now`.
     pub(crate) fn unix_at(&self, now: Instant) -> Option<i64> {
         let (at, unix) = self.clock?;
-        Some(unix.saturating_add(now.since(at).as_secs() as i64))
+        Some(unix.saturating_add((now.millis_since(at) / 1000) as i64))
     }
 }
 

@@ -29,6 +29,7 @@ use buoy_lwm2m::value::{Value, ValueType};
 use crate::effects::{Event, RebootReason};
 use crate::object::{
     At, Clock, Context, Object, ObjectDefinition, Piece, Refusal, ResourceDefinition as Resource, Sink,
+    refusal,
 };
 use crate::record::{Record, RecordReader};
 use crate::shape::UpTo;
@@ -139,7 +140,7 @@ const OBJECT: u16 = 5;
 /// while there is something to say.
 const REASON: u16 = 26_241;
 const NOT_NOW: Refusal =
-    Refusal::new(Code::METHOD_NOT_ALLOWED, "the firmware is in a state where this can't be done");
+    refusal!(Code::METHOD_NOT_ALLOWED, "the firmware is in a state where this can't be done");
 
 impl<T: FirmwareTarget> FirmwareUpdate<T> {
     /// The object after a start of the device; `protocols` are those that the shell can fetch with.
@@ -271,7 +272,8 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
         if !matches!(self.phase, Phase::Idle) {
             return Err(NOT_NOW);
         }
-        self.uri = Text::new(uri).map_err(|_| Refusal::bad_value("a package's URI has at most 255 bytes"))?;
+        self.uri = Text::new(uri)
+            .map_err(|_| refusal!(Code::BAD_REQUEST, "a package's URI has at most 255 bytes"))?;
         self.etag = Bytes::EMPTY;
         context.changed(Path::resource(OBJECT, 0, 1));
         let known = Protocol::of(uri);
@@ -359,7 +361,7 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
         }
         let Phase::Pushed { received } = &mut self.phase else { return Err(NOT_NOW) };
         if usize::try_from(*received) != Ok(piece.offset) {
-            return Err(Refusal::new(Code::REQUEST_ENTITY_INCOMPLETE, "a piece of the package is missing"));
+            return Err(refusal!(Code::REQUEST_ENTITY_INCOMPLETE, "a piece of the package is missing"));
         }
         let at = *received;
         *received = at.saturating_add(u32::try_from(piece.bytes.len()).unwrap_or(u32::MAX));
@@ -398,13 +400,13 @@ impl<T: FirmwareTarget> FirmwareUpdate<T> {
 fn refused(result: UpdateResult) -> Refusal {
     match result {
         UpdateResult::NotEnoughFlash => {
-            Refusal::new(Code::REQUEST_ENTITY_TOO_LARGE, "the package is larger than its slot")
+            refusal!(Code::REQUEST_ENTITY_TOO_LARGE, "the package is larger than its slot")
         }
         UpdateResult::UnsupportedPackage => {
-            Refusal::new(Code::BAD_REQUEST, "the package is none for this device")
+            refusal!(Code::BAD_REQUEST, "the package is none for this device")
         }
-        UpdateResult::IntegrityCheckFailed => Refusal::new(Code::BAD_REQUEST, "the package is damaged"),
-        _ => Refusal::new(Code::INTERNAL_SERVER_ERROR, "the package could not be stored"),
+        UpdateResult::IntegrityCheckFailed => refusal!(Code::BAD_REQUEST, "the package is damaged"),
+        _ => refusal!(Code::INTERNAL_SERVER_ERROR, "the package could not be stored"),
     }
 }
 
@@ -449,15 +451,17 @@ impl<T: FirmwareTarget> Object for FirmwareUpdate<T> {
     fn check(&self, at: At, _: Option<u16>, value: &Value<'_>) -> Result<(), Refusal> {
         match (at.resource, value) {
             (1, Value::String(uri)) if uri.len() > PACKAGE_URI_MAX => {
-                Err(Refusal::bad_value("a package's URI has at most 255 bytes"))
+                Err(refusal!(Code::BAD_REQUEST, "a package's URI has at most 255 bytes"))
             }
             (1, Value::String(uri)) if !uri.is_empty() && self.phase != Phase::Idle => {
                 if self.is_ordered(uri) { Ok(()) } else { Err(NOT_NOW) }
             }
             (11, Value::Integer(0..=2)) => Ok(()),
-            (11, _) => Err(Refusal::bad_value("a severity is 0 (critical), 1 (mandatory) or 2 (optional)")),
+            (11, _) => {
+                Err(refusal!(Code::BAD_REQUEST, "a severity is 0 (critical), 1 (mandatory) or 2 (optional)"))
+            }
             (13, Value::UnsignedInteger(seconds)) if u32::try_from(*seconds).is_err() => {
-                Err(Refusal::bad_value("the period is too long"))
+                Err(refusal!(Code::BAD_REQUEST, "the period is too long"))
             }
             _ => Ok(()),
         }

@@ -36,5 +36,5 @@ pub use client::{
 };
 pub use effects::{BootstrapFailure, Event, RebootReason, RegistrationFailure, ServerSlot};
 pub use object::{Context, Object};
-pub use shape::{Chip, Host, Shape, UpTo};
+pub use shape::{Chip, Host, Sensor, Shape, UpTo};
 pub use storage::Storage;

@@ -288,38 +288,86 @@ impl ResourceDefinition {
     }
 }
 
-/// Why something isn't done: a code for the server, and a few words for its operator.
+/// Why something isn't done. It is a reference to a constant, so that a result with it is a word and fits a register; [`refusal!`] makes
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Refusal(&'static Reason);
+
+/// A code for the server, and a few words for its operator.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reason {
     /// The response code.
     pub code: Code,
     /// What to tell.
     pub words: &'static str,
 }
 
+/// A [`Refusal`] with a code and words that are known when the program is made.
+///
+/// ```
+/// use buoy_client::object::{Refusal, refusal};
+/// use buoy_coap::number::Code;
+///
+/// const TOO_HOT: Refusal = refusal!(Code::BAD_REQUEST, "the boiler takes up to 90 degrees");
+/// assert_eq!(TOO_HOT.code(), Code::BAD_REQUEST);
+/// ```
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __refusal {
+    ($code:expr, $words:expr) => {
+        $crate::object::Refusal::new(&$crate::object::Reason { code: $code, words: $crate::__words!($words) })
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+#[cfg(feature = "words")]
+macro_rules! __words {
+    ($words:expr) => {
+        $words
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(feature = "words"))]
+macro_rules! __words {
+    ($words:expr) => {
+        ""
+    };
+}
+
+pub use __refusal as refusal;
+
 impl Refusal {
     /// 4.04
-    pub const NOT_FOUND: Self = Self::new(Code::NOT_FOUND, "there is no such thing on this device");
+    pub const NOT_FOUND: Self = refusal!(Code::NOT_FOUND, "there is no such thing on this device");
     /// 4.05
     pub const METHOD_NOT_ALLOWED: Self =
-        Self::new(Code::METHOD_NOT_ALLOWED, "this can't be done with that part of the device");
+        refusal!(Code::METHOD_NOT_ALLOWED, "this can't be done with that part of the device");
     /// 4.01
-    pub const UNAUTHORIZED: Self = Self::new(Code::UNAUTHORIZED, "this server has no right to do that");
+    pub const UNAUTHORIZED: Self = refusal!(Code::UNAUTHORIZED, "this server has no right to do that");
     /// 4.00
-    pub const BAD_VALUE: Self = Self::new(Code::BAD_REQUEST, "the value is not one that can be set");
+    pub const BAD_VALUE: Self = refusal!(Code::BAD_REQUEST, "the value is not one that can be set");
     /// 5.03
-    pub const NO_ROOM: Self = Self::new(Code::SERVICE_UNAVAILABLE, "the device has no memory left for that");
+    pub const NO_ROOM: Self = refusal!(Code::SERVICE_UNAVAILABLE, "the device has no memory left for that");
 
-    /// A code and some words.
+    /// A refusal for this reason.
     #[must_use]
-    pub const fn new(code: Code, words: &'static str) -> Self {
-        Self { code, words }
+    pub const fn new(reason: &'static Reason) -> Self {
+        Self(reason)
     }
 
-    /// 4.00 with words that say what is wrong.
+    /// The response code.
     #[must_use]
-    pub const fn bad_value(words: &'static str) -> Self {
-        Self::new(Code::BAD_REQUEST, words)
+    pub const fn code(self) -> Code {
+        self.0.code
+    }
+
+    /// What to tell.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        self.0.words
     }
 }
 

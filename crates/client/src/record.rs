@@ -13,13 +13,7 @@ impl<'a> Record<'a> {
     }
 
     pub(crate) fn byte(&mut self, byte: u8) {
-        match self.buffer.get_mut(self.length) {
-            Some(place) => {
-                *place = byte;
-                self.length = self.length.saturating_add(1);
-            }
-            None => self.overflow = true,
-        }
+        self.raw(&[byte]);
     }
 
     pub(crate) fn uint(&mut self, mut number: u64) {
@@ -32,7 +26,19 @@ impl<'a> Record<'a> {
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.uint(bytes.len() as u64);
-        bytes.iter().for_each(|byte| self.byte(*byte));
+        self.raw(bytes);
+    }
+
+    /// Bytes whose length the reader knows.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        let room = self.buffer.get_mut(self.length..).and_then(|room| room.get_mut(..bytes.len()));
+        match room {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.length = self.length.saturating_add(bytes.len());
+            }
+            None => self.overflow = true,
+        }
     }
 
     /// Writes a record within the record, with its length in front.

@@ -3,19 +3,20 @@
 //! Server accounts and access rights are written to a copy. Requests about other objects are kept as they came, and carried out
 //! at the end. So a bootstrap that breaks off leaves the device as it was.
 
-use core::net::{Ipv4Addr, Ipv6Addr};
-
 use buoy_coap::number::{Code, ContentFormat};
-use buoy_lwm2m::format::{Item, decode};
+use buoy_lwm2m::format::Item;
 use buoy_lwm2m::operation::{Content, LwM2mVersion};
 use buoy_lwm2m::path::{Level, Path};
 
 use crate::access::{AccessControl, AccessObject};
-use crate::accounts::{Accounts, Security, SecurityMode, Server, security_value_type, server_value_type};
-use crate::object::{Context, Refusal};
-use crate::shape::{Array, Shape, UpTo};
-use crate::text::Bytes;
-use crate::tree::{Tree, at, unwritable};
+use crate::accounts::{
+    Accounts, Security, SecurityMode, Server, read_servers, security_value_type, server_value_type,
+    write_servers,
+};
+use crate::object::{Context, Refusal, refusal};
+use crate::record::{Record, RecordReader};
+use crate::shape::{Array, Shape};
+use crate::tree::{Tree, at, each_item, unwritable};
 
 /// The objects that are written to a copy.
 pub(crate) const ACCOUNTS: core::ops::RangeInclusive<u16> = 0..=2;
@@ -25,17 +26,8 @@ pub(crate) const DEVICE: u16 = 3;
 const SUITES: u16 = 16;
 /// Instances that one request may write.
 const TOUCHED: usize = 24;
-/// The longest head of an entry of [`Log`].
-const HEAD: usize = 14;
-
-/// A configuration in the making.
-pub(crate) struct Staged<S: Shape> {
-    pub(crate) accounts: StagedAccounts<S>,
-    pub(crate) others: Log<S>,
-}
 
 /// A copy of the server accounts and access rights. While they are written they need not go together.
-#[derive(Clone, Copy)]
 pub(crate) struct StagedAccounts<S: Shape> {
     /// One place more than there are servers: for the bootstrap server.
     first: Option<StagedSecurity<S>>,
@@ -57,14 +49,8 @@ struct Touched {
     instances: [Option<(u16, u16)>; TOUCHED],
 }
 
-impl<S: Shape> Staged<S> {
-    pub(crate) fn new(accounts: &Accounts<S>, access: &AccessObject) -> Self {
-        Self { accounts: StagedAccounts::of(accounts, access), others: Log::new() }
-    }
-}
-
 impl<S: Shape> StagedAccounts<S> {
-    fn of(accounts: &Accounts<S>, access: &AccessObject) -> Self {
+    pub(crate) fn of(accounts: &Accounts<S>, access: &AccessObject) -> Self {
         let staged = |is_bootstrap| move |security: Security<S>| StagedSecurity { is_bootstrap, security };
         Self {
             first: accounts.security.bootstrap.map(staged(true)),
@@ -73,6 +59,44 @@ impl<S: Shape> StagedAccounts<S> {
             access: *access,
             version: accounts.servers.version,
         }
+    }
+
+    /// Writes what a client keeps from request to request. What has been asked of other objects comes behind.
+    pub(crate) fn save(&self, writer: &mut Record<'_>) {
+        writer.nested(|writer| {
+            for (index, place) in [&self.first].into_iter().chain(self.others.iter()).enumerate() {
+                let Some(staged) = place else { continue };
+                writer.byte(index as u8);
+                writer.byte(staged.is_bootstrap.into());
+                staged.security.save(index as u16, writer);
+            }
+        });
+        writer.nested(|writer| write_servers(&self.servers, writer));
+        writer.nested(|writer| self.access.write_record(writer));
+    }
+
+    /// No accounts.
+    pub(crate) fn empty(version: LwM2mVersion) -> Self {
+        Self {
+            first: None,
+            others: Array::repeat(None),
+            servers: Array::repeat(None),
+            access: AccessObject::new(),
+            version,
+        }
+    }
+
+    /// Fills empty accounts with what [`StagedAccounts::save`] wrote, and leaves what is behind in the reader.
+    pub(crate) fn load(&mut self, reader: &mut RecordReader<'_>) -> Option<()> {
+        let mut accounts = RecordReader(reader.nested()?);
+        while let Some(index) = accounts.byte() {
+            let is_bootstrap = accounts.byte()? != 0;
+            let place = self.places().nth(index.into())?;
+            let staged = place.insert(StagedSecurity { is_bootstrap, ..StagedSecurity::default() });
+            staged.security = Security::load(index.into(), &mut accounts)?;
+        }
+        read_servers(reader.nested()?, &mut self.servers)?;
+        self.access.read_record(reader.nested()?)
     }
 
     /// The instances of object 0, in no order.
@@ -84,7 +108,7 @@ impl<S: Shape> StagedAccounts<S> {
         [&mut self.first].into_iter().chain(self.others.iter_mut())
     }
 
-    /// Writes what a payload says of objects 0 to 2: all of it, or with a refusal nothing.
+    /// Writes what a payload says of objects 0 to 2; after a refusal the copy is none any more.
     ///
     /// An instance that the request or its payload names as a whole is made anew; a resource is written to what is there.
     pub(crate) fn write(
@@ -93,25 +117,23 @@ impl<S: Shape> StagedAccounts<S> {
         content: Content<'_>,
         scratch: &mut [u8],
     ) -> Result<(), Refusal> {
-        let mut fresh = *self;
         let mut touched = Touched { instances: [None; TOUCHED] };
         if let [0, instance, SUITES] = base.ids() {
-            fresh.security_mut(*instance)?.security.tls.suites = Default::default();
+            self.security_mut(*instance)?.security.tls.suites = Default::default();
         }
         if let ([object, instance], true) = (base.ids(), base.level() == Level::ObjectInstance) {
-            fresh.begin(*object, *instance, &mut touched)?;
+            self.begin(*object, *instance, &mut touched)?;
         }
-        for item in decode(content.format, base, content.payload).map_err(unwritable)? {
-            let item = item.map_err(unwritable)?;
-            let Some(object) = item.path.object_id().filter(|id| ACCOUNTS.contains(id)) else { continue };
+        each_item(base, content, &mut |item| {
+            let Some(object) = item.path.object_id().filter(|id| ACCOUNTS.contains(id)) else {
+                return Ok(());
+            };
             let instance = item.path.instance_id().ok_or(NO_INSTANCE)?;
             if base.level() < Level::Resource {
-                fresh.begin(object, instance, &mut touched)?;
+                self.begin(object, instance, &mut touched)?;
             }
-            fresh.put(&item, scratch)?;
-        }
-        *self = fresh;
-        Ok(())
+            self.put(item, scratch)
+        })
     }
 
     fn begin(&mut self, object: u16, instance: u16, touched: &mut Touched) -> Result<(), Refusal> {
@@ -161,20 +183,18 @@ impl<S: Shape> StagedAccounts<S> {
         let index = item.path.resource_instance_id();
         let has_several = object == 2 || (object, at.resource) == (0, SUITES);
         if !has_several && index.is_some() {
-            return Err(Refusal::bad_value("a resource with one value was given several"));
+            return Err(refusal!(Code::BAD_REQUEST, "a resource with one value was given several"));
         }
         match object {
             0 if at.resource == 1 => {
                 self.security_mut(at.instance)?.is_bootstrap = crate::accounts::flag(&value)?;
             }
             0 => {
-                let place = self.security_mut(at.instance)?;
-                place.security = place.security.with(at.resource, &value)?;
+                self.security_mut(at.instance)?.security.set(at.resource, &value)?;
             }
             1 => {
                 let version = self.version;
-                let place = self.server_mut(at.instance)?;
-                *place = place.configured(at.resource, &value, version)?;
+                self.server_mut(at.instance)?.configure(at.resource, &value, version)?;
             }
             _ => self.access.configure(at, index, &value)?,
         }
@@ -202,7 +222,7 @@ impl<S: Shape> StagedAccounts<S> {
         match path.ids() {
             [] => ACCOUNTS.for_each(|object| self.remove(object, None, Keep::Bootstrap)),
             [0, instance] if self.is_of_bootstrap(*instance) => {
-                return Err(Refusal::bad_value("the account of the bootstrap server stays"));
+                return Err(refusal!(Code::BAD_REQUEST, "the account of the bootstrap server stays"));
             }
             [object, rest @ ..] => self.remove(*object, rest.first().copied(), Keep::Bootstrap),
         }
@@ -216,18 +236,22 @@ impl<S: Shape> StagedAccounts<S> {
     /// Whether the accounts go together: each server has one account of either kind and can be reached by it.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         if self.servers.iter().all(Option::is_none) {
-            return Err(nonsense("there is no server in this configuration"));
+            return Err(refusal!(Code::NOT_ACCEPTABLE, "there is no server in this configuration"));
         }
         if self.security().filter(|it| it.is_bootstrap).count() > 1 {
-            return Err(nonsense("there are two bootstrap servers in this configuration"));
+            return Err(refusal!(
+                Code::NOT_ACCEPTABLE,
+                "there are two bootstrap servers in this configuration"
+            ));
         }
         self.security().try_for_each(check_security)?;
         self.servers.iter().flatten().try_for_each(|server| self.check_server(server))?;
         let mut accounts = self.security().filter(|it| !it.is_bootstrap);
         let has_server = |it: &StagedSecurity<S>| self.has_server(it.security.short_server_id);
         if !accounts.all(has_server) {
-            return Err(nonsense(
-                "an instance of object 0 has no server in object 1 with its short server id",
+            return Err(refusal!(
+                Code::NOT_ACCEPTABLE,
+                "an instance of object 0 has no server in object 1 with its short server id"
             ));
         }
         self.access.iter().try_for_each(|access| self.check_access(access))
@@ -240,31 +264,45 @@ impl<S: Shape> StagedAccounts<S> {
     fn check_server(&self, server: &Server) -> Result<(), Refusal> {
         let id = server.short_server_id;
         if !(1..u16::MAX).contains(&id) {
-            return Err(nonsense("a short server id is not in 1 to 65534"));
+            return Err(refusal!(Code::NOT_ACCEPTABLE, "a short server id is not in 1 to 65534"));
         }
         if self.servers.iter().flatten().filter(|other| other.short_server_id == id).count() > 1 {
-            return Err(nonsense("two instances of object 1 have the same short server id"));
+            return Err(refusal!(
+                Code::NOT_ACCEPTABLE,
+                "two instances of object 1 have the same short server id"
+            ));
         }
         let accounts = self.security().filter(|it| !it.is_bootstrap && it.security.short_server_id == id);
         match accounts.count() {
-            0 => Err(nonsense("an instance of object 1 has no account in object 0 with its short server id")),
+            0 => Err(refusal!(
+                Code::NOT_ACCEPTABLE,
+                "an instance of object 1 has no account in object 0 with its short server id"
+            )),
             1 => Ok(()),
-            _ => Err(nonsense("two instances of object 0 have the same short server id")),
+            _ => {
+                Err(refusal!(Code::NOT_ACCEPTABLE, "two instances of object 0 have the same short server id"))
+            }
         }
     }
 
     fn check_access(&self, access: &AccessControl) -> Result<(), Refusal> {
         if matches!(access.object, 0 | 2) {
-            return Err(nonsense("there are no access rights to objects 0 and 2"));
+            return Err(refusal!(Code::NOT_ACCEPTABLE, "there are no access rights to objects 0 and 2"));
         }
         let owner = access.owner;
         if owner != u16::MAX && !self.has_server(owner) {
-            return Err(nonsense("an instance of object 2 belongs to a server that isn't there"));
+            return Err(refusal!(
+                Code::NOT_ACCEPTABLE,
+                "an instance of object 2 belongs to a server that isn't there"
+            ));
         }
         if access.servers().all(|id| id == 0 || self.has_server(id)) {
             Ok(())
         } else {
-            Err(nonsense("an instance of object 2 gives rights to a server that isn't there"))
+            Err(refusal!(
+                Code::NOT_ACCEPTABLE,
+                "an instance of object 2 gives rights to a server that isn't there"
+            ))
         }
     }
 
@@ -273,35 +311,26 @@ impl<S: Shape> StagedAccounts<S> {
         let mut accounts = Accounts::new(self.version);
         let bootstrap = self.security().find(|it| it.is_bootstrap);
         accounts.security.bootstrap = bootstrap.map(|it| Security { short_server_id: 0, ..it.security });
-        let (known, new) = (self.placed(before, true), self.placed(before, false));
-        for (server, place) in known.chain(new) {
-            let free = accounts.servers.instances.iter().position(Option::is_none);
-            let Some(index) = place.or(free) else { continue };
-            let id = server.short_server_id;
-            let of_server = |it: &&StagedSecurity<S>| !it.is_bootstrap && it.security.short_server_id == id;
-            let security = self.security().find(of_server).map(|it| it.security);
-            if let Some(place) = accounts.security.instances.get_mut(index) {
-                *place = security;
-            }
-            if let Some(place) = accounts.servers.instances.get_mut(index) {
-                *place = Some(*server);
+        // Those that have a place take it before the others look for one.
+        for has_place in [true, false] {
+            for server in self.servers.iter().flatten() {
+                let id = server.short_server_id;
+                let same =
+                    |known: &Option<Server>| known.as_ref().is_some_and(|known| known.short_server_id == id);
+                let place = before.servers.instances.iter().position(same);
+                let free = accounts.servers.instances.iter().position(Option::is_none);
+                let Some(index) = place.or(free).filter(|_| place.is_some() == has_place) else { continue };
+                let of_server =
+                    |it: &&StagedSecurity<S>| !it.is_bootstrap && it.security.short_server_id == id;
+                if let Some(place) = accounts.security.instances.get_mut(index) {
+                    *place = self.security().find(of_server).map(|it| it.security);
+                }
+                if let Some(place) = accounts.servers.instances.get_mut(index) {
+                    *place = Some(*server);
+                }
             }
         }
         (accounts, self.owned_access())
-    }
-
-    /// The servers with the place that they had before, or those that had none.
-    fn placed<'a>(
-        &'a self,
-        before: &'a Accounts<S>,
-        had_one: bool,
-    ) -> impl Iterator<Item = (&'a Server, Option<usize>)> {
-        let place = |server: &Server| {
-            let same = |known: &Server| known.short_server_id == server.short_server_id;
-            before.servers.instances.iter().position(|known| known.as_ref().is_some_and(same))
-        };
-        let servers = self.servers.iter().flatten().map(move |server| (server, place(server)));
-        servers.filter(move |(_, place)| place.is_some() == had_one)
     }
 
     /// With several servers each one's account is its own, unless the bootstrap server has said whose it is.
@@ -338,18 +367,15 @@ impl Touched {
     }
 }
 
-const NO_INSTANCE: Refusal = Refusal::bad_value("the payload names something that is in no instance");
-
-const fn nonsense(words: &'static str) -> Refusal {
-    Refusal::new(Code::NOT_ACCEPTABLE, words)
-}
+const NO_INSTANCE: Refusal =
+    refusal!(Code::BAD_REQUEST, "the payload names something that is in no instance");
 
 fn check_security<S: Shape>(staged: &StagedSecurity<S>) -> Result<(), Refusal> {
     let security = &staged.security;
     let is_secured = match scheme(security.uri.as_str()) {
         Some(Scheme::Coap) => false,
         Some(Scheme::Coaps) => true,
-        None => return Err(nonsense("a server's URI is not as in coaps://host:port")),
+        None => return Err(refusal!(Code::NOT_ACCEPTABLE, "a server's URI is not as in coaps://host:port")),
     };
     let has_own = !security.identity.is_empty() && !security.secret_key.is_empty();
     let has_keys = match security.mode {
@@ -357,15 +383,19 @@ fn check_security<S: Shape>(staged: &StagedSecurity<S>) -> Result<(), Refusal> {
         SecurityMode::RawPublicKey | SecurityMode::Certificate => has_own && !security.server_key.is_empty(),
         SecurityMode::NoSecurity => true,
         SecurityMode::CertificateEnrolment => {
-            return Err(nonsense("this device can't enrol for a certificate"));
+            return Err(refusal!(Code::NOT_ACCEPTABLE, "this device can't enrol for a certificate"));
         }
     };
     match (is_secured, security.mode) {
-        (true, SecurityMode::NoSecurity) => Err(nonsense("a coaps URI needs keys, and its mode is 3")),
-        (false, mode) if mode != SecurityMode::NoSecurity => {
-            Err(nonsense("a coap URI has no use for keys; its mode is 3"))
+        (true, SecurityMode::NoSecurity) => {
+            Err(refusal!(Code::NOT_ACCEPTABLE, "a coaps URI needs keys, and its mode is 3"))
         }
-        _ if !has_keys => Err(nonsense("a key or identity is missing for the security mode")),
+        (false, mode) if mode != SecurityMode::NoSecurity => {
+            Err(refusal!(Code::NOT_ACCEPTABLE, "a coap URI has no use for keys; its mode is 3"))
+        }
+        _ if !has_keys => {
+            Err(refusal!(Code::NOT_ACCEPTABLE, "a key or identity is missing for the security mode"))
+        }
         _ => Ok(()),
     }
 }
@@ -377,110 +407,125 @@ enum Scheme {
 
 /// The scheme of a URI that names a host and perhaps a port, and nothing else.
 fn scheme(uri: &str) -> Option<Scheme> {
-    let (scheme, rest) = uri.split_once("://")?;
+    let (scheme, rest) = uri.split_once(':')?;
     // The same in any case (RFC 3986 section 3.1).
     let known = [("coap", Scheme::Coap), ("coaps", Scheme::Coaps)];
     let (_, scheme) = known.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(scheme))?;
+    let rest = rest.strip_prefix("//")?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     let (host, port) = match authority.strip_prefix('[') {
         Some(inner) => {
             let (host, port) = inner.split_once(']')?;
-            host.parse::<Ipv6Addr>().ok()?;
+            if !is_ipv6(host) {
+                return None;
+            }
             (host, port)
         }
-        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+        None => {
+            let end = authority.find(':').unwrap_or(authority.len());
+            let (host, port) = authority.split_at_checked(end)?;
+            let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+            let is_numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            if host.is_empty() || !is_name || (is_numeric && !is_ipv4(host)) {
+                return None;
+            }
+            (host, port)
+        }
     };
-    let is_numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-    let is_host = host.contains(':') || (is_name && (!is_numeric || host.parse::<Ipv4Addr>().is_ok()));
-    let is_port = |digits: &str| {
-        digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok_and(|port| port > 0)
-    };
+    let is_port = |digits: &str| decimal(digits, 5).is_some_and(|port| (1..=65_535).contains(&port));
     let has_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
-    (!host.is_empty() && is_host && has_port).then_some(scheme)
+    (!host.is_empty() && has_port).then_some(scheme)
 }
 
-/// Requests about objects other than 0 to 2, in their order.
-#[derive(Clone, Copy)]
-pub(crate) struct Log<S: Shape> {
-    pub(crate) bytes: Bytes<S::Body>,
+fn decimal(digits: &str, most: usize) -> Option<u32> {
+    let is_sane = (1..=most).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_sane.then(|| {
+        digits.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(10).wrapping_add(u32::from(byte & 15)))
+    })
 }
 
-/// One of them.
+/// Four numbers, none with zeros in front.
+fn is_ipv4(text: &str) -> bool {
+    let is_byte = |part: &str| {
+        decimal(part, 3).is_some_and(|number| number < 256) && (part.len() == 1 || !part.starts_with('0'))
+    };
+    text.split('.').count() == 4 && text.split('.').all(is_byte)
+}
+
+/// Eight groups of hexadecimal digits, of which one gap may stand for several and an IPv4 address for the last two.
+fn is_ipv6(text: &str) -> bool {
+    let (mut groups, mut gaps) = (0_usize, 0_usize);
+    let inner = match (text.strip_prefix("::"), text.strip_suffix("::")) {
+        _ if text == "::" => return true,
+        (Some(inner), None) | (None, Some(inner)) => {
+            gaps = 1;
+            inner
+        }
+        _ => text,
+    };
+    let mut parts = inner.split(':').peekable();
+    while let Some(part) = parts.next() {
+        let is_last = parts.peek().is_none();
+        if part.is_empty() && !is_last && groups > 0 {
+            gaps = gaps.saturating_add(1);
+        } else if part.contains('.') && is_last && is_ipv4(part) {
+            groups = groups.saturating_add(2);
+        } else if (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            groups = groups.saturating_add(1);
+        } else {
+            return false;
+        }
+    }
+    match gaps {
+        0 => groups == 8,
+        1 => groups < 8,
+        _ => false,
+    }
+}
+
+/// A request about objects other than 0 to 2. They are kept in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogEntry<'a> {
     Write { base: Path, content: Content<'a> },
     Delete { path: Path },
 }
 
-impl<S: Shape> Log<S> {
-    pub(crate) const fn new() -> Self {
-        Self { bytes: Bytes::EMPTY }
-    }
+/// What is too much of a configuration is answered with.
+pub(crate) const FULL: Refusal =
+    refusal!(Code::REQUEST_ENTITY_TOO_LARGE, "the configuration is larger than this device's memory for it");
 
-    pub(crate) fn push(&mut self, entry: LogEntry<'_>) -> Result<(), Refusal> {
-        const FULL: Refusal = Refusal::new(
-            Code::REQUEST_ENTITY_TOO_LARGE,
-            "the configuration is larger than this device's memory for it",
-        );
-        let (path, format, payload) = match entry {
-            LogEntry::Write { base, content } => (base, Some(content.format), content.payload),
-            LogEntry::Delete { path } => (path, None, &[][..]),
+impl LogEntry<'_> {
+    pub(crate) fn save(&self, writer: &mut Record<'_>) {
+        let (path, content) = match self {
+            Self::Write { base, content } => (base, Some(content)),
+            Self::Delete { path } => (path, None),
         };
-        let mut head = Bytes::<UpTo<HEAD>>::EMPTY;
-        let length = u16::try_from(payload.len()).map_err(|_| FULL)?;
-        let ids = path.ids();
-        let kind = u8::from(format.is_some()) << 7 | ids.len() as u8;
-        head.extend(&[kind]).map_err(|_| FULL)?;
-        let numbers = ids.iter().copied().chain(format.map(|format| format.0)).chain(format.map(|_| length));
-        for number in numbers {
-            head.extend(&number.to_be_bytes()).map_err(|_| FULL)?;
+        writer.byte(u8::from(content.is_some()) << 7 | path.len() as u8);
+        path.ids().iter().for_each(|id| writer.uint((*id).into()));
+        if let Some(content) = content {
+            writer.uint(content.format.0.into());
+            writer.bytes(content.payload);
         }
-        let before = self.bytes;
-        self.bytes.extend(head.as_slice()).map_err(|_| FULL)?;
-        if self.bytes.extend(payload).is_err() {
-            self.bytes = before;
-            return Err(FULL);
-        }
-        Ok(())
-    }
-
-    /// Turns the bytes of a Bootstrap-Pack into the entry that it is.
-    pub(crate) fn close_pack(&mut self, format: ContentFormat) -> Result<(), Refusal> {
-        let pack = core::mem::replace(self, Self::new()).bytes;
-        self.push(LogEntry::Write { base: Path::ROOT, content: Content { format, payload: pack.as_slice() } })
-    }
-
-    /// The entries; a malformed one ends them.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = LogEntry<'_>> {
-        let mut rest = self.bytes.as_slice();
-        core::iter::from_fn(move || take_entry(&mut rest))
     }
 }
 
-fn take_entry<'a>(rest: &mut &'a [u8]) -> Option<LogEntry<'a>> {
-    let (kind, behind) = rest.split_first()?;
-    *rest = behind;
-    let mut ids = [0u16; 4];
-    let count = usize::from(kind & 0x7f);
-    for id in ids.get_mut(..count)? {
-        *id = take_number(rest)?;
+/// The entries of a log; a malformed one ends them.
+pub(crate) fn entries(log: &[u8]) -> impl Iterator<Item = LogEntry<'_>> {
+    let mut reader = RecordReader(log);
+    core::iter::from_fn(move || take_entry(&mut reader))
+}
+
+fn take_entry<'a>(reader: &mut RecordReader<'a>) -> Option<LogEntry<'a>> {
+    let kind = reader.byte()?;
+    let mut path = Path::ROOT;
+    for _ in 0..kind & 0x7f {
+        path = path.child(u16::try_from(reader.uint()?).ok()?)?;
     }
-    let path = Path::from_ids(ids.get(..count)?).ok()?;
     if kind & 0x80 == 0 {
         return Some(LogEntry::Delete { path });
     }
-    let format = ContentFormat(take_number(rest)?);
-    let length = take_number(rest)?;
-    let (payload, behind) = rest.split_at_checked(usize::from(length))?;
-    *rest = behind;
-    Some(LogEntry::Write { base: path, content: Content { format, payload } })
-}
-
-fn take_number(rest: &mut &[u8]) -> Option<u16> {
-    let (number, behind) = rest.split_first_chunk::<2>()?;
-    *rest = behind;
-    Some(u16::from_be_bytes(*number))
+    let format = ContentFormat(u16::try_from(reader.uint()?).ok()?);
+    Some(LogEntry::Write { base: path, content: Content { format, payload: reader.bytes()? } })
 }
 
 impl<S: Shape> Tree<'_, '_, S> {
@@ -495,10 +540,7 @@ impl<S: Shape> Tree<'_, '_, S> {
         if let Some(object) = base.object_id().filter(|id| !ACCOUNTS.contains(id)) {
             self.check_object(object)?;
         }
-        for item in decode(content.format, base, content.payload).map_err(unwritable)? {
-            self.check_other(&item.map_err(unwritable)?, scratch)?;
-        }
-        Ok(())
+        each_item(base, content, &mut |item| self.check_other(item, scratch))
     }
 
     fn check_other(&self, item: &Item<'_>, scratch: &mut [u8]) -> Result<(), Refusal> {
@@ -512,14 +554,17 @@ impl<S: Shape> Tree<'_, '_, S> {
         let Some(resource) = found.definition().resource(at.resource) else { return Ok(()) };
         let index = item.path.resource_instance_id();
         if resource.is_multiple() != index.is_some() {
-            return Err(Refusal::bad_value("the resource's values and the payload's don't go together"));
+            return Err(refusal!(
+                Code::BAD_REQUEST,
+                "the resource's values and the payload's don't go together"
+            ));
         }
         let value = raw.resolve(resource.value_type, scratch).map_err(unwritable)?;
         if resource.streamed || !self.has_instance(object, at.instance) {
             return Ok(());
         }
         if !resource.is_writable() {
-            return Err(Refusal::new(Code::METHOD_NOT_ALLOWED, "the resource can't be written"));
+            return Err(refusal!(Code::METHOD_NOT_ALLOWED, "the resource can't be written"));
         }
         found.check(at, index, &value)
     }
@@ -528,16 +573,14 @@ impl<S: Shape> Tree<'_, '_, S> {
     pub(crate) fn replay(
         &mut self,
         context: &mut Context<'_>,
-        log: &Log<S>,
+        log: &[u8],
         scratch: &mut [u8],
     ) -> Result<(), Refusal> {
-        for entry in log.entries() {
+        for entry in entries(log) {
             match entry {
                 LogEntry::Delete { path } => self.replay_delete(context, path),
                 LogEntry::Write { base, content } => {
-                    for item in decode(content.format, base, content.payload).map_err(unwritable)? {
-                        self.replay_item(context, &item.map_err(unwritable)?, scratch)?;
-                    }
+                    each_item(base, content, &mut |item| self.replay_item(context, item, scratch))?;
                 }
             }
         }
@@ -593,7 +636,7 @@ impl<S: Shape> Tree<'_, '_, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::Chip;
+    use crate::shape::Sensor;
 
     #[test]
     fn a_uri_names_a_scheme_a_host_and_perhaps_a_port() {
@@ -629,17 +672,78 @@ mod tests {
     }
 
     #[test]
-    fn a_log_gives_back_what_it_was_given_and_refuses_what_is_too_much() {
-        let mut log = Log::<Chip>::new();
+    fn addresses_of_both_kinds_are_known_as_the_standard_library_knows_them() {
+        use std::net::{Ipv4Addr, Ipv6Addr};
+        for text in [
+            "::",
+            "::1",
+            "1::",
+            "1:2:3:4:5:6:7:8",
+            "1:2:3:4:5:6:7",
+            "1::3:4:5:6:7:8",
+            "1:2:3:4:5:6:7::",
+            "1::2::3",
+            ":::",
+            "",
+            ":",
+            "1:",
+            ":1",
+            "12345::",
+            "g::",
+            "::ffff:192.0.2.1",
+            "::192.0.2.256",
+            "1:2:3:4:5:6:192.0.2.1",
+            "2001:db8::1",
+            "::1::",
+            "192.0.2.1",
+            "192.0.2",
+            "1.2.3.4.5",
+            "01.2.3.4",
+            "1.2.3.",
+            "0.0.0.0",
+            "1:2:3:4:5:6:7:8:9",
+            "::1.2.3.4:1",
+        ] {
+            assert_eq!(is_ipv6(text), text.parse::<Ipv6Addr>().is_ok(), "{text}");
+            assert_eq!(is_ipv4(text), text.parse::<Ipv4Addr>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_log_gives_back_what_it_was_given() {
         let content = Content { format: ContentFormat::TLV, payload: &[1, 2, 3] };
-        let entries = [
+        let written = [
             LogEntry::Delete { path: Path::ROOT },
             LogEntry::Write { base: Path::resource(3, 0, 14), content },
             LogEntry::Delete { path: Path::instance(19, 65000) },
         ];
-        entries.iter().for_each(|entry| log.push(*entry).unwrap());
-        let large = Content { format: ContentFormat::TLV, payload: &[0; 1530] };
-        assert!(log.push(LogEntry::Write { base: Path::object(19), content: large }).is_err());
-        assert!(log.entries().eq(entries));
+        let mut buffer = [0; 32];
+        let mut writer = Record::new(&mut buffer);
+        written.iter().for_each(|entry| entry.save(&mut writer));
+        let length = writer.fitting().unwrap();
+        assert!(entries(&buffer[..length]).eq(written));
+    }
+
+    #[test]
+    fn staged_accounts_are_what_they_were_after_they_were_kept() {
+        let mut accounts = Accounts::<Sensor>::new(LwM2mVersion::V1_1);
+        let security = Security::psk("coaps://h", b"identity", b"key").unwrap();
+        accounts.add(security, Server::new(7, 60)).unwrap();
+        accounts.set_bootstrap(Security::none("coap://b").unwrap());
+        let mut access = AccessObject::new();
+        access.add(AccessControl::new(3, 0, 7));
+        let staged = StagedAccounts::of(&accounts, &access);
+        let mut buffer = [0; 256];
+        let mut writer = Record::new(&mut buffer);
+        staged.save(&mut writer);
+        let length = writer.fitting().unwrap();
+        let mut read = StagedAccounts::<Sensor>::empty(LwM2mVersion::V1_1);
+        read.load(&mut RecordReader(&buffer[..length])).unwrap();
+        let mut again = [0; 256];
+        let mut writer = Record::new(&mut again);
+        read.save(&mut writer);
+        assert_eq!(writer.fitting(), Some(length));
+        assert_eq!(buffer, again);
+        assert!(read.check().is_ok());
     }
 }

@@ -27,10 +27,19 @@ impl<C: Capacity> Bytes<C> {
     ///
     /// # Errors
     /// [`TooLong`] for more than there is room for.
+    #[inline(never)]
     pub fn new(bytes: &[u8]) -> Result<Self, TooLong> {
         let mut copy = Self::EMPTY;
         copy.extend(bytes)?;
         Ok(copy)
+    }
+
+    /// Takes what is written into a place of [`C::MAX`](Capacity::MAX) bytes, of which `write` says how many there are.
+    pub(crate) fn write(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Result<(), TooLong> {
+        self.length = 0;
+        let length = write(&mut self.bytes).filter(|length| *length <= self.bytes.len());
+        self.length = length.and_then(|length| u16::try_from(length).ok()).ok_or(TooLong)?;
+        Ok(())
     }
 
     /// Appends a copy of `bytes`.
@@ -38,11 +47,7 @@ impl<C: Capacity> Bytes<C> {
     /// # Errors
     /// [`TooLong`], and nothing is appended.
     pub fn extend(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
-        let start = usize::from(self.length);
-        let end = start.saturating_add(bytes.len());
-        let length = u16::try_from(end).map_err(|_| TooLong)?;
-        self.bytes.get_mut(start..end).ok_or(TooLong)?.copy_from_slice(bytes);
-        self.length = length;
+        self.length = append(&mut self.bytes, self.length, bytes)?;
         Ok(())
     }
 
@@ -52,11 +57,36 @@ impl<C: Capacity> Bytes<C> {
         self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 
+    /// Forgets all but the first `length` bytes.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = u16::try_from(length).map_or(self.length, |length| self.length.min(length));
+    }
+
+    /// Forgets the first `length` bytes.
+    pub fn drop_front(&mut self, length: usize) {
+        let length = length.min(usize::from(self.length));
+        self.bytes.copy_within(length..usize::from(self.length), 0);
+        self.length = self.length.saturating_sub(length as u16);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.length as usize
+    }
+
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.length == 0
     }
+}
+
+/// Puts bytes in behind the first `length`, and says how many there are then.
+fn append(place: &mut [u8], length: u16, bytes: &[u8]) -> Result<u16, TooLong> {
+    let room = place.get_mut(usize::from(length)..).and_then(|room| room.get_mut(..bytes.len()));
+    room.ok_or(TooLong)?.copy_from_slice(bytes);
+    u16::try_from(bytes.len()).ok().and_then(|more| length.checked_add(more)).ok_or(TooLong)
 }
 
 impl<const N: usize> Text<N> {

@@ -4,7 +4,7 @@
 //! request means is for the modules that use it.
 
 use buoy_coap::number::{Code, ContentFormat};
-use buoy_lwm2m::format::{Encoder, FormatError, Item, created_instance, decode};
+use buoy_lwm2m::format::{Encoder, FormatError, Item, created_instance, decode, is_supported};
 use buoy_lwm2m::link::{LinkError, LinkWriter, ROOT_RESOURCE_TYPE};
 use buoy_lwm2m::operation::{Content, LwM2mVersion, ObjectVersion, WriteMode};
 use buoy_lwm2m::path::{Level, Path};
@@ -12,7 +12,9 @@ use buoy_lwm2m::value::Value;
 
 use crate::access::{AccessObject, Rights};
 use crate::accounts::Accounts;
-use crate::object::{At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition, Sink};
+use crate::object::{
+    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition, Sink, refusal,
+};
 use crate::shape::Shape;
 
 pub(crate) const SECURITY: u16 = 0;
@@ -112,20 +114,17 @@ impl<S: Shape> Tree<'_, '_, S> {
         if self.has_instance(object, instance) {
             Ok(())
         } else {
-            Err(Refusal::new(Code::NOT_FOUND, "the object has no such instance"))
+            Err(refusal!(Code::NOT_FOUND, "the object has no such instance"))
         }
     }
 
     pub(crate) fn check_object(&self, object: u16) -> Result<(), Refusal> {
         if object == SECURITY {
-            return Err(Refusal::new(
-                Code::UNAUTHORIZED,
-                "server accounts are for the bootstrap server alone",
-            ));
+            return Err(refusal!(Code::UNAUTHORIZED, "server accounts are for the bootstrap server alone"));
         }
         match self.get(object) {
             Some(_) => Ok(()),
-            None => Err(Refusal::new(Code::NOT_FOUND, "this device has no such object")),
+            None => Err(refusal!(Code::NOT_FOUND, "this device has no such object")),
         }
     }
 
@@ -224,7 +223,7 @@ impl<S: Shape> Tree<'_, '_, S> {
     fn visit_resource(&self, clock: &Clock, path: Path, each: &mut Visit<'_>) -> Result<(), Refusal> {
         let resource = self.resource(path)?;
         if !resource.is_readable() {
-            return Err(Refusal::new(Code::METHOD_NOT_ALLOWED, "the resource can't be read"));
+            return Err(refusal!(Code::METHOD_NOT_ALLOWED, "the resource can't be read"));
         }
         let object = path.object_id().and_then(|id| self.get(id)).ok_or(Refusal::NOT_FOUND)?;
         let at = at(path).ok_or(Refusal::NOT_FOUND)?;
@@ -270,8 +269,9 @@ impl<S: Shape> Tree<'_, '_, S> {
         let mut links = LinkWriter::new(buffer);
         let root = links.link("/")?.quoted("rt", ROOT_RESOURCE_TYPE)?;
         match version {
-            LwM2mVersion::V1_0 => root.token("ct", ContentFormat::TLV.0)?,
-            _ => root.quoted("ct", "60 110 112 11542")?,
+            LwM2mVersion::V1_0 => root.number("ct", ContentFormat::TLV.0)?,
+            _ if is_supported(ContentFormat::SENML_JSON) => root.quoted("ct", "60 110 112 11542")?,
+            _ => root.quoted("ct", "60 112 11542")?,
         };
         let mut object = self.object_after(Some(SECURITY));
         while let Some(id) = object {
@@ -306,7 +306,7 @@ impl<S: Shape> Tree<'_, '_, S> {
             links.path(Path::object(object))?;
         }
         if version != ObjectVersion::V1_0 {
-            links.token("ver", format_args!("{}.{}", version.major, version.minor))?;
+            links.version(version)?;
         }
         while let Some(id) = instance {
             links.path(Path::instance(object, id))?;
@@ -336,12 +336,15 @@ impl<S: Shape> Tree<'_, '_, S> {
             self.resource(item.path)?
         };
         if !resource.is_writable() && fresh.is_none() {
-            return Err(Refusal::new(Code::METHOD_NOT_ALLOWED, "the resource can't be written"));
+            return Err(refusal!(Code::METHOD_NOT_ALLOWED, "the resource can't be written"));
         }
         let Some(raw) = item.value else { return Ok(()) };
         let resource_instance = item.path.resource_instance_id();
         if resource.is_multiple() != resource_instance.is_some() {
-            return Err(Refusal::bad_value("the resource's values and the payload's don't go together"));
+            return Err(refusal!(
+                Code::BAD_REQUEST,
+                "the resource's values and the payload's don't go together"
+            ));
         }
         let value = raw.resolve(resource.value_type, scratch).map_err(unwritable)?;
         if fresh.is_some() || resource.streamed {
@@ -387,7 +390,7 @@ impl<S: Shape> Tree<'_, '_, S> {
             self.check_right(who, *object, *instance, Rights::WRITE)?;
         }
         if target.level() >= Level::Resource && !self.resource(target)?.is_writable() {
-            return Err(Refusal::new(Code::METHOD_NOT_ALLOWED, "the resource can't be written"));
+            return Err(refusal!(Code::METHOD_NOT_ALLOWED, "the resource can't be written"));
         }
         self.check_items(who, target, content, scratch)?;
         if mode == WriteMode::Replace {
@@ -404,10 +407,7 @@ impl<S: Shape> Tree<'_, '_, S> {
         content: Content<'_>,
         scratch: &mut [u8],
     ) -> Result<(), Refusal> {
-        for item in decode(content.format, base, content.payload).map_err(unwritable)? {
-            self.check_item(who, &item.map_err(unwritable)?, None, scratch)?;
-        }
-        Ok(())
+        each_item(base, content, &mut |item| self.check_item(who, item, None, scratch))
     }
 
     pub(crate) fn write_items(
@@ -417,10 +417,7 @@ impl<S: Shape> Tree<'_, '_, S> {
         content: Content<'_>,
         scratch: &mut [u8],
     ) -> Result<(), Refusal> {
-        for item in decode(content.format, base, content.payload).map_err(unwritable)? {
-            self.write_item(context, &item.map_err(unwritable)?, scratch)?;
-        }
-        Ok(())
+        each_item(base, content, &mut |item| self.write_item(context, item, scratch))
     }
 
     /// A replacing Write of an instance clears what it doesn't name, and the multiple resources that it names.
@@ -444,8 +441,11 @@ impl<S: Shape> Tree<'_, '_, S> {
             if !is_target || !object.has_resource(at) {
                 continue;
             }
-            let items = decode(content.format, target, content.payload).map_err(unwritable)?;
-            let named = items.flatten().any(|item| item.path.resource_id() == Some(resource.id));
+            let mut named = false;
+            each_item(target, content, &mut |item| {
+                named |= item.path.resource_id() == Some(resource.id);
+                Ok(())
+            })?;
             if resource.is_multiple() || !named {
                 object.clear(context, at);
             }
@@ -469,7 +469,7 @@ impl<S: Shape> Tree<'_, '_, S> {
         let asked = asked_instance(object, content)?;
         let instance = match asked {
             Asked::Instance(id) if self.has_instance(object, id) => {
-                return Err(Refusal::bad_value("there is such an instance already"));
+                return Err(refusal!(Code::BAD_REQUEST, "there is such an instance already"));
             }
             Asked::Instance(id) => id,
             Asked::Any => self.free_instance(object)?,
@@ -478,13 +478,12 @@ impl<S: Shape> Tree<'_, '_, S> {
             Asked::Any => Path::from_ids(&[object, instance]).map_err(|_| Refusal::NO_ROOM)?,
             Asked::Instance(_) => Path::object(object),
         };
-        for item in decode(content.format, base, content.payload).map_err(unwritable)? {
-            let item = item.map_err(unwritable)?;
+        each_item(base, content, &mut |item| {
             if item.path.instance_id().is_some_and(|id| id != instance) {
-                return Err(Refusal::bad_value("only one instance can be made at a time"));
+                return Err(refusal!(Code::BAD_REQUEST, "only one instance can be made at a time"));
             }
-            self.check_item(who, &item, Some(instance), scratch)?;
-        }
+            self.check_item(who, item, Some(instance), scratch)
+        })?;
         self.get_mut(object).ok_or(Refusal::NOT_FOUND)?.create(context, instance)?;
         if let Err(refusal) = self.write_items(context, base, content, scratch) {
             let _gone = self.get_mut(object).map(|object| object.delete(context, instance));
@@ -556,7 +555,7 @@ enum Asked {
     Instance(u16),
 }
 
-const OUTSIDE: Refusal = Refusal::bad_value("the payload names something that is no resource");
+const OUTSIDE: Refusal = refusal!(Code::BAD_REQUEST, "the payload names something that is no resource");
 
 fn asked_instance(object: u16, content: Content<'_>) -> Result<Asked, Refusal> {
     if content.payload.is_empty() {
@@ -574,6 +573,18 @@ fn asked_instance(object: u16, content: Content<'_>) -> Result<Asked, Refusal> {
             instance.map(Asked::Instance).ok_or(OUTSIDE)
         }
     }
+}
+
+/// Goes through what a payload says of the paths at and below `base`.
+pub(crate) fn each_item(
+    base: Path,
+    content: Content<'_>,
+    each: &mut dyn FnMut(&Item<'_>) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    for item in decode(content.format, base, content.payload).map_err(unwritable)? {
+        each(&item.map_err(unwritable)?)?;
+    }
+    Ok(())
 }
 
 /// The resource that a path of that level or below names.
@@ -603,41 +614,40 @@ fn visit_values(
 
 /// What a payload that can't be written is answered with.
 pub(crate) fn unwritable(error: FormatError) -> Refusal {
-    let (code, words) = match error {
+    match error {
         FormatError::UnsupportedFormat(_) => {
-            (Code::UNSUPPORTED_CONTENT_FORMAT, "this device doesn't read that content format")
+            refusal!(Code::UNSUPPORTED_CONTENT_FORMAT, "this device doesn't read that content format")
         }
         FormatError::UnsupportedPath { .. } => {
-            (Code::UNSUPPORTED_CONTENT_FORMAT, "that content format can't be used at this level")
+            refusal!(Code::UNSUPPORTED_CONTENT_FORMAT, "that content format can't be used at this level")
         }
         FormatError::BufferTooSmall => {
-            (Code::REQUEST_ENTITY_TOO_LARGE, "a value is too long for this device")
+            refusal!(Code::REQUEST_ENTITY_TOO_LARGE, "a value is too long for this device")
         }
         FormatError::PeerSentWrongType { .. } => {
-            (Code::BAD_REQUEST, "a value is of another type than its resource")
+            refusal!(Code::BAD_REQUEST, "a value is of another type than its resource")
         }
-        FormatError::PeerSentOutOfRange { .. } => (Code::BAD_REQUEST, "a number is out of range"),
+        FormatError::PeerSentOutOfRange { .. } => refusal!(Code::BAD_REQUEST, "a number is out of range"),
         FormatError::PeerSentMalformedValue { .. } => {
-            (Code::BAD_REQUEST, "a value is not written as its type asks")
+            refusal!(Code::BAD_REQUEST, "a value is not written as its type asks")
         }
-        FormatError::PeerSentPathOutsideBase { .. } => {
-            (Code::BAD_REQUEST, "the payload names something outside of the request's path")
+        FormatError::PeerSentPathOutsideBase => {
+            refusal!(Code::BAD_REQUEST, "the payload names something outside of the request's path")
         }
-        _ => (Code::BAD_REQUEST, "the payload is malformed"),
-    };
-    Refusal::new(code, words)
+        _ => refusal!(Code::BAD_REQUEST, "the payload is malformed"),
+    }
 }
 
 /// What a read that can't be written down is answered with.
 pub(crate) fn unreadable(error: FormatError) -> Refusal {
-    let (code, words) = match error {
-        FormatError::BufferTooSmall => {
-            (Code::INTERNAL_SERVER_ERROR, "the answer is larger than this device's memory; read less at once")
-        }
+    match error {
+        FormatError::BufferTooSmall => refusal!(
+            Code::INTERNAL_SERVER_ERROR,
+            "the answer is larger than this device's memory; read less at once"
+        ),
         FormatError::UnsupportedFormat(_) => {
-            (Code::NOT_ACCEPTABLE, "this device doesn't write that content format")
+            refusal!(Code::NOT_ACCEPTABLE, "this device doesn't write that content format")
         }
-        _ => (Code::NOT_ACCEPTABLE, "that content format can't hold what was asked for"),
-    };
-    Refusal::new(code, words)
+        _ => refusal!(Code::NOT_ACCEPTABLE, "that content format can't hold what was asked for"),
+    }
 }

@@ -20,9 +20,12 @@ struct LongKeys;
 impl Shape for LongKeys {
     type Servers = UpTo<3>;
     type Observations = UpTo<4>;
-    type Datagram = UpTo<720>;
+    type Attributes = UpTo<12>;
+    type Outgoing = UpTo<1024>;
     type Body = UpTo<1024>;
+    type Kept = UpTo<768>;
     type Key = UpTo<900>;
+    type Location = UpTo<544>;
 }
 
 fn small() -> SmallClient {

@@ -19,7 +19,7 @@ use core::hash::{Hash, Hasher};
 
 use rand_core::Rng;
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Messages};
 use crate::number::{Code, OptionNumber};
 use crate::table::{Cells, Slot, Table};
 use crate::time::Instant;
@@ -39,12 +39,13 @@ pub use parameters::Parameters;
 
 /// The messages that an endpoint exchanges with its peers.
 ///
-/// `P` names a peer; `B` keeps an outgoing message until it is acknowledged, `R` a reply until no duplicate can come;
+/// `P` names a peer; `M` keeps outgoing messages until they are acknowledged, `R` a reply until no duplicate can come;
 /// `X` and `D` are the memory for outgoing exchanges and for deduplication.
 #[derive(Debug)]
-pub struct Endpoint<P, B, R, X, D> {
+pub struct Endpoint<P, M: Messages, R, X, D> {
     parameters: Parameters,
-    exchanges: Table<Exchange<P, B>, X>,
+    messages: M,
+    exchanges: Table<Exchange<P, M::Kept>, X>,
     seen: Table<Seen<P, R>, D>,
     hash_key: u64,
     order: u32,
@@ -110,18 +111,19 @@ pub enum Due<'e, P> {
     },
 }
 
-impl<P, B, R, X, D> Endpoint<P, B, R, X, D>
+impl<P, M, R, X, D> Endpoint<P, M, R, X, D>
 where
     P: Copy + Eq + Hash,
-    B: Buffer,
+    M: Messages,
     R: Buffer,
-    X: Cells<Exchange<P, B>>,
+    X: Cells<Exchange<P, M::Kept>>,
     D: Cells<Seen<P, R>>,
 {
-    /// An endpoint that remembers as much as the two memories hold.
-    pub fn new(parameters: Parameters, exchanges: X, seen: D, rng: &mut impl Rng) -> Self {
+    /// An endpoint that remembers as much as the three memories hold.
+    pub fn new(parameters: Parameters, messages: M, exchanges: X, seen: D, rng: &mut impl Rng) -> Self {
         Self {
             parameters,
+            messages,
             exchanges: Table::new(exchanges),
             seen: Table::new(seen),
             hash_key: rng.next_u64(),
@@ -190,10 +192,10 @@ where
         let (peer, tag) = (exchange.peer, exchange.tag);
         match self.next_state(exchange) {
             Some((state, wait)) => {
-                self.exchanges.set_deadline(slot, now.after(wait));
+                self.exchanges.set_deadline(slot, now.after_millis(wait));
                 let exchange = self.exchanges.get_mut(slot)?;
                 exchange.state = state;
-                Some(Due::Transmit { peer, datagram: exchange.datagram.bytes() })
+                Some(Due::Transmit { peer, datagram: self.messages.bytes(&exchange.kept) })
             }
             None => {
                 let acknowledged = exchange.state == State::AwaitingResponse { acknowledged: true };

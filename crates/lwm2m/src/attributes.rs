@@ -3,6 +3,8 @@
 //! [`Attributes`] are what holds at one path, [`AttributeUpdate`] is what Write-Attributes changes there. The values of
 //! several levels are joined by [`Attributes::inherit`].
 
+use crate::decimal;
+use crate::output::{Full, Output};
 use crate::path::Level;
 use crate::value::ValueType;
 use core::fmt;
@@ -94,7 +96,9 @@ pub enum Change {
 /// What one Write-Attributes changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AttributeUpdate {
-    changes: [Change; AttributeName::ALL.len()],
+    set: Attributes,
+    /// A bit for each name that is unset.
+    cleared: u16,
 }
 
 /// Why attributes can't be read or don't go together.
@@ -126,10 +130,9 @@ impl Attributes {
     /// [`AttributeError`] if a query is no attribute with a value.
     pub fn parse<'a>(queries: impl IntoIterator<Item = &'a str>) -> Result<Self, AttributeError> {
         let update = AttributeUpdate::parse(queries)?;
-        let cleared = AttributeName::ALL.into_iter().find(|name| update.change(*name) == Change::Clear);
-        match cleared {
+        match AttributeName::ALL.into_iter().find(|name| update.cleared & name.bit() != 0) {
             Some(name) => Err(AttributeError::PeerSentBadValue(name)),
-            None => Ok(update.applied(Self::default())),
+            None => Ok(update.set),
         }
     }
 
@@ -171,17 +174,31 @@ impl Attributes {
     }
 
     /// The attributes that are set, with their values.
-    pub fn iter(&self) -> impl Iterator<Item = (AttributeName, AttributeValue)> + Clone + use<> {
-        let attributes = *self;
-        AttributeName::ALL.into_iter().filter_map(move |name| Some((name, attributes.get(name)?)))
+    pub fn iter(&self) -> impl Iterator<Item = (AttributeName, AttributeValue)> + Clone {
+        AttributeName::ALL.iter().filter_map(|name| Some((*name, self.get(*name)?)))
+    }
+
+    /// Whether none is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
     }
 
     /// What holds here if `parent` holds one level up: the lower level wins, attribute by attribute.
     #[must_use]
     pub fn inherit(self, parent: Self) -> Self {
-        let mut joined = parent;
-        self.iter().for_each(|(name, value)| joined.set(name, Some(value)));
-        joined
+        Self {
+            pmin: self.pmin.or(parent.pmin),
+            pmax: self.pmax.or(parent.pmax),
+            gt: self.gt.or(parent.gt),
+            lt: self.lt.or(parent.lt),
+            st: self.st.or(parent.st),
+            epmin: self.epmin.or(parent.epmin),
+            epmax: self.epmax.or(parent.epmax),
+            edge: self.edge.or(parent.edge),
+            con: self.con.or(parent.con),
+            hqmax: self.hqmax.or(parent.hqmax),
+        }
     }
 
     /// `pmax`, unless it has to be ignored because it is 0 or less than `pmin` (Core 1.1, table 7.3.2-1).
@@ -201,7 +218,7 @@ impl Attributes {
             if lt >= gt {
                 return Err(AttributeError::ThresholdsCross);
             }
-            if self.st.is_some_and(|st| lt + 2.0 * st >= gt) {
+            if self.st.is_some_and(|st| lt + st + st >= gt) {
                 return Err(AttributeError::StepTooLarge);
             }
         }
@@ -238,9 +255,13 @@ impl AttributeUpdate {
     /// The same update with another change of one attribute.
     #[must_use]
     pub fn with(mut self, name: AttributeName, change: Change) -> Self {
-        if let Some(slot) = self.changes.get_mut(name as usize) {
-            *slot = change;
-        }
+        let (bit, value) = match change {
+            Change::Keep => (0, None),
+            Change::Clear => (name.bit(), None),
+            Change::Set(value) => (0, Some(value)),
+        };
+        self.cleared = self.cleared & !name.bit() | bit;
+        self.set.set(name, value);
         self
     }
 
@@ -259,12 +280,16 @@ impl AttributeUpdate {
     /// What happens to one attribute.
     #[must_use]
     pub fn change(&self, name: AttributeName) -> Change {
-        self.changes.get(name as usize).copied().unwrap_or_default()
+        match self.set.get(name) {
+            Some(value) => Change::Set(value),
+            None if self.cleared & name.bit() != 0 => Change::Clear,
+            None => Change::Keep,
+        }
     }
 
     /// The changes that are not [`Change::Keep`].
-    pub fn changes(&self) -> impl Iterator<Item = (AttributeName, Change)> + Clone + use<> {
-        let all = AttributeName::ALL.into_iter().zip(self.changes);
+    pub fn changes(&self) -> impl Iterator<Item = (AttributeName, Change)> + Clone {
+        let all = AttributeName::ALL.iter().map(|name| (*name, self.change(*name)));
         all.filter(|(_, change)| *change != Change::Keep)
     }
 
@@ -280,14 +305,9 @@ impl AttributeUpdate {
     }
 
     fn applied(&self, mut attributes: Attributes) -> Attributes {
-        for (name, change) in self.changes() {
-            match change {
-                Change::Keep => {}
-                Change::Clear => attributes.set(name, None),
-                Change::Set(value) => attributes.set(name, Some(value)),
-            }
-        }
-        attributes
+        let cleared = AttributeName::ALL.iter().filter(|name| self.cleared & name.bit() != 0);
+        cleared.for_each(|name| attributes.set(*name, None));
+        self.set.inherit(attributes)
     }
 
     /// Whether the attributes that are set may be set at `level`, for a resource of `value_type` if that is known.
@@ -295,14 +315,13 @@ impl AttributeUpdate {
     /// # Errors
     /// [`AttributeError::NotAtLevel`], [`AttributeError::NotForType`].
     pub fn check_level(&self, level: Level, value_type: Option<ValueType>) -> Result<(), AttributeError> {
-        let set = self.changes().filter(|(_, change)| *change != Change::Clear);
-        set.map(|(name, _)| name).try_for_each(|name| name.check(level, value_type))
+        self.set.iter().try_for_each(|(name, _)| name.check(level, value_type))
     }
 
     /// The update that sets what is set in `attributes`.
     #[must_use]
-    pub fn setting(attributes: &Attributes) -> Self {
-        attributes.iter().fold(Self::default(), |update, (name, value)| update.set(name, value))
+    pub const fn setting(attributes: &Attributes) -> Self {
+        Self { set: *attributes, cleared: 0 }
     }
 }
 
@@ -320,6 +339,10 @@ impl AttributeName {
         Self::Confirmable,
         Self::MaximumHistoricalQueue,
     ];
+
+    const fn bit(self) -> u16 {
+        1 << self as u8
+    }
 
     /// The name as it is written in queries and links.
     #[must_use]
@@ -381,6 +404,17 @@ impl AttributeName {
 }
 
 impl AttributeValue {
+    /// The most bytes of a value as text: a sign, `0.` and 324 digits behind the point.
+    const WRITTEN: usize = 330;
+
+    pub(crate) fn write(self, output: &mut Output<'_>) -> Result<(), Full> {
+        match self {
+            Self::Whole(value) => output.whole(value.into()),
+            Self::Number(value) => decimal::write_plain(value, output),
+            Self::Flag(value) => output.byte(if value { b'1' } else { b'0' }),
+        }
+    }
+
     const fn whole(self) -> Option<u32> {
         if let Self::Whole(value) = self { Some(value) } else { None }
     }
@@ -416,7 +450,7 @@ fn parse_number(text: &str) -> Option<f64> {
     if !starts_well || !is_decimal {
         return None;
     }
-    text.parse().ok().filter(|value: &f64| value.is_finite())
+    decimal::parse(text).filter(|value| value.is_finite())
 }
 
 fn parse_flag(text: &str) -> Option<bool> {
@@ -435,11 +469,10 @@ impl fmt::Display for AttributeName {
 
 impl fmt::Display for AttributeValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Whole(value) => write!(f, "{value}"),
-            Self::Number(value) => write!(f, "{value}"),
-            Self::Flag(value) => f.write_str(if *value { "1" } else { "0" }),
-        }
+        let mut buffer = [0; Self::WRITTEN];
+        let mut output = Output::new(&mut buffer);
+        self.write(&mut output).map_err(|Full| fmt::Error)?;
+        f.write_str(core::str::from_utf8(output.into_written()).unwrap_or_default())
     }
 }
 

@@ -27,7 +27,8 @@
 //! let battery_level = Path::resource(3, 0, 9);
 //! let request = Downlink::Read { path: battery_level, accept: Some(ContentFormat::SENML_JSON) };
 //! assert_eq!(request.code(), Code::GET);
-//! let segments = request.options().filter(|(number, _)| *number == OptionNumber::URI_PATH).count();
+//! let mut segments = 0;
+//! request.each_option(&mut |number, _| segments += usize::from(number == OptionNumber::URI_PATH));
 //! assert_eq!(segments, 3);
 //!
 //! let mut payload = [0; 64];
@@ -51,6 +52,7 @@
 extern crate alloc;
 
 pub mod attributes;
+mod decimal;
 pub mod format;
 pub mod link;
 #[cfg(feature = "alloc")]

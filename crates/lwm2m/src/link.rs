@@ -8,7 +8,7 @@ use crate::operation::ObjectVersion;
 use crate::output::{Full, Output};
 use crate::path::Path;
 use buoy_coap::number::ContentFormat;
-use core::fmt::{self, Write as _};
+use core::fmt;
 
 /// The resource type by which a device marks the root of its objects.
 pub const ROOT_RESOURCE_TYPE: &str = "oma.lwm2m";
@@ -209,7 +209,9 @@ fn split_at_first(text: &str, is_end: impl Fn(char) -> bool) -> (&str, &str) {
 
 /// RFC 2616's token characters, of which parameter names are made, and the `*` of RFC 5987.
 fn is_name_character(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "!#$&+-.^_`|~*".contains(character)
+    let marks =
+        matches!(character, '!' | '#' | '$' | '&' | '+' | '-' | '.' | '^' | '_' | '`' | '|' | '~' | '*');
+    character.is_ascii_alphanumeric() || marks
 }
 
 impl<'a> Link<'a> {
@@ -389,7 +391,7 @@ fn is_root(link: &Link<'_>) -> bool {
 /// let mut buffer = [0; 64];
 /// let mut links = LinkWriter::new(&mut buffer);
 /// links.link("/")?.quoted("rt", "oma.lwm2m")?.quoted("ct", "110 112")?;
-/// links.path(Path::object(3))?.token("ver", 1.2)?;
+/// links.path(Path::object(3))?.token("ver", "1.2")?;
 /// let length = links.finish();
 /// assert_eq!(&buffer[..length], br#"</>;rt="oma.lwm2m";ct="110 112",</3>;ver=1.2"#);
 /// # Ok::<(), buoy_lwm2m::link::LinkError>(())
@@ -410,10 +412,13 @@ impl<'b> LinkWriter<'b> {
     /// # Errors
     /// [`LinkError::BufferTooSmall`]; [`LinkError::Unwritable`] if `target` has characters that would end it.
     pub fn link(&mut self, target: &str) -> Result<&mut Self, LinkError> {
-        if target.contains(['<', '>', '"', ' ', '\n', '\r']) {
+        if target.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'"' | b' ' | b'\n' | b'\r')) {
             return Err(LinkError::Unwritable);
         }
-        self.begin(format_args!("{target}"))
+        self.begin()?;
+        self.output.bytes(target.as_bytes())?;
+        self.output.byte(b'>')?;
+        Ok(self)
     }
 
     /// Begins a link to a path of the data model below the root `/`.
@@ -421,15 +426,14 @@ impl<'b> LinkWriter<'b> {
     /// # Errors
     /// [`LinkError::BufferTooSmall`]
     pub fn path(&mut self, path: Path) -> Result<&mut Self, LinkError> {
-        self.begin(format_args!("{path}"))
+        self.begin()?;
+        self.output.path(path)?;
+        self.output.byte(b'>')?;
+        Ok(self)
     }
 
-    fn begin(&mut self, target: fmt::Arguments<'_>) -> Result<&mut Self, LinkError> {
-        if self.output.len() > 0 {
-            self.output.byte(b',')?;
-        }
-        write!(self.output, "<{target}>")?;
-        Ok(self)
+    fn begin(&mut self) -> Result<(), Full> {
+        self.output.bytes(if self.output.len() > 0 { b",<" } else { b"<" })
     }
 
     /// Adds `;name="value"`, with backslashes where the value needs them.
@@ -449,13 +453,39 @@ impl<'b> LinkWriter<'b> {
         Ok(self)
     }
 
-    /// Adds `;name=value` without quotes, for numbers and versions.
+    /// Adds `;name=value` without quotes.
+    ///
+    /// # Errors
+    /// [`LinkError::BufferTooSmall`]; [`LinkError::Unwritable`] if `name` or `value` can't stand so.
+    pub fn token(&mut self, name: &str, value: &str) -> Result<&mut Self, LinkError> {
+        if value.bytes().any(|byte| !byte.is_ascii_graphic() || b"\",;<>\\".contains(&byte)) {
+            return Err(LinkError::Unwritable);
+        }
+        self.name(name)?;
+        self.output.byte(b'=')?;
+        self.output.bytes(value.as_bytes())?;
+        Ok(self)
+    }
+
+    /// Adds `;name=value` for a number.
     ///
     /// # Errors
     /// [`LinkError::BufferTooSmall`]; [`LinkError::Unwritable`] if `name` is none.
-    pub fn token(&mut self, name: &str, value: impl fmt::Display) -> Result<&mut Self, LinkError> {
+    pub fn number(&mut self, name: &str, value: u16) -> Result<&mut Self, LinkError> {
         self.name(name)?;
-        write!(self.output, "={value}")?;
+        self.output.byte(b'=')?;
+        self.output.whole(value.into())?;
+        Ok(self)
+    }
+
+    /// Adds the version of an object.
+    ///
+    /// # Errors
+    /// [`LinkError::BufferTooSmall`]
+    pub fn version(&mut self, version: ObjectVersion) -> Result<&mut Self, LinkError> {
+        self.number("ver", version.major)?;
+        self.output.byte(b'.')?;
+        self.output.whole(version.minor.into())?;
         Ok(self)
     }
 
@@ -465,7 +495,9 @@ impl<'b> LinkWriter<'b> {
     /// [`LinkError::BufferTooSmall`]
     pub fn notification_attributes(&mut self, attributes: &Attributes) -> Result<&mut Self, LinkError> {
         for (name, value) in attributes.iter() {
-            self.token(name.as_str(), value)?;
+            self.name(name.as_str())?;
+            self.output.byte(b'=')?;
+            value.write(&mut self.output)?;
         }
         Ok(self)
     }
@@ -474,7 +506,8 @@ impl<'b> LinkWriter<'b> {
         if name.is_empty() || !name.chars().all(is_name_character) {
             return Err(LinkError::Unwritable);
         }
-        write!(self.output, ";{name}")?;
+        self.output.byte(b';')?;
+        self.output.bytes(name.as_bytes())?;
         Ok(())
     }
 
@@ -593,7 +626,7 @@ mod tests {
         let mut buffer = [0; 64];
         let mut writer = LinkWriter::new(&mut buffer);
         let path = Path::resource(3, 0, 7);
-        writer.path(path).unwrap().token("dim", 2).unwrap().notification_attributes(&attributes).unwrap();
+        writer.path(path).unwrap().number("dim", 2).unwrap().notification_attributes(&attributes).unwrap();
         let length = writer.finish();
         assert_eq!(&buffer[..length], b"</3/0/7>;dim=2;pmin=10;gt=2.5");
         let link = Links::new(&buffer[..length]).unwrap().next().unwrap().unwrap();
@@ -606,7 +639,7 @@ mod tests {
         let mut buffer = [0; 8];
         let mut writer = LinkWriter::new(&mut buffer);
         assert_eq!(writer.link("/a>b").err(), Some(LinkError::Unwritable));
-        assert_eq!(writer.link("/").unwrap().token("a b", 1).err(), Some(LinkError::Unwritable));
+        assert_eq!(writer.link("/").unwrap().number("a b", 1).err(), Some(LinkError::Unwritable));
         assert_eq!(writer.quoted("title", "long").err(), Some(LinkError::BufferTooSmall));
     }
 

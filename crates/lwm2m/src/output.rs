@@ -1,5 +1,7 @@
 //! The caller's buffer, filled from the front.
 
+use crate::path::Path;
+use crate::value::ObjectLink;
 use core::fmt;
 
 /// Bytes written so far into a buffer of the caller.
@@ -32,6 +34,37 @@ impl<'b> Output<'b> {
         Ok(())
     }
 
+    /// Writes a number in decimal digits.
+    pub(crate) fn whole(&mut self, number: u64) -> Result<(), Full> {
+        self.bytes(digits_of(number, &mut [0; 20]).as_bytes())
+    }
+
+    /// Writes a number in decimal digits, perhaps with a sign.
+    pub(crate) fn signed(&mut self, number: i64) -> Result<(), Full> {
+        if number < 0 {
+            self.byte(b'-')?;
+        }
+        self.whole(number.unsigned_abs())
+    }
+
+    /// Writes an object link, as in `3:0`.
+    pub(crate) fn link(&mut self, link: ObjectLink) -> Result<(), Full> {
+        self.whole(link.object.into())?;
+        self.byte(b':')?;
+        self.whole(link.instance.into())
+    }
+
+    /// Writes a path, as in `/3/0/9`.
+    pub(crate) fn path(&mut self, path: Path) -> Result<(), Full> {
+        if path == Path::ROOT {
+            return self.byte(b'/');
+        }
+        path.ids().iter().try_for_each(|id| {
+            self.byte(b'/')?;
+            self.whole((*id).into())
+        })
+    }
+
     /// Puts `bytes` in at `at` and moves what stands behind: a header whose size only its content decides.
     pub(crate) fn insert(&mut self, at: usize, bytes: &[u8]) -> Result<(), Full> {
         let old_end = self.len;
@@ -51,6 +84,21 @@ impl<'b> Output<'b> {
         let buffer: &'b [u8] = self.buffer;
         buffer.get(..self.len).unwrap_or(&[])
     }
+}
+
+/// The digits of a whole number. `core` writes numbers by what is four times as large.
+pub(crate) fn digits_of(number: u64, buffer: &mut [u8; 20]) -> &str {
+    let mut at = buffer.len();
+    let mut left = number;
+    for place in buffer.iter_mut().rev() {
+        *place = b'0'.wrapping_add((left % 10) as u8);
+        left /= 10;
+        at = at.saturating_sub(1);
+        if left == 0 {
+            break;
+        }
+    }
+    buffer.get(at..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or_default()
 }
 
 impl fmt::Write for Output<'_> {

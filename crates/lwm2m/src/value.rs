@@ -1,5 +1,6 @@
 //! Values of resources and their types (LwM2M Core 1.1, appendix C).
 
+use crate::decimal::Decimal;
 use core::fmt;
 use core::str::FromStr;
 
@@ -87,6 +88,12 @@ impl Value<'_> {
             _ => None,
         }
     }
+}
+
+/// The seconds that so many milliseconds are, for times of SenML. Where no processor divides floating-point numbers this is less code.
+#[must_use]
+pub fn seconds_of(milliseconds: u64) -> f64 {
+    Decimal::new(milliseconds, -3).to_f64()
 }
 
 impl ValueType {

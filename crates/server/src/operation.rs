@@ -226,23 +226,17 @@ impl Downlink {
     /// A typed request, for a device that has its objects under `root`, usually `/`.
     #[must_use]
     pub fn of(request: &operation::Downlink<'_>, root: &str) -> Self {
-        let options = request.options_under(root).map(|(number, value)| (number, Box::from(&*value)));
-        Self {
-            code: request.code(),
-            options: options.collect(),
-            payload: Body::new(request.payload().to_vec()),
-        }
+        let mut options = Vec::new();
+        request.each_option_under(root, &mut |number, value| options.push((number, value.into())));
+        Self { code: request.code(), options, payload: Body::new(request.payload().to_vec()) }
     }
 
     /// A typed request of a bootstrap server's.
     #[must_use]
     pub(crate) fn of_bootstrap(request: &operation::BootstrapDownlink<'_>) -> Self {
-        let options = request.options().map(|(number, value)| (number, Box::from(&*value)));
-        Self {
-            code: request.code(),
-            options: options.collect(),
-            payload: Body::new(request.payload().to_vec()),
-        }
+        let mut options = Vec::new();
+        request.each_option(&mut |number, value| options.push((number, value.into())));
+        Self { code: request.code(), options, payload: Body::new(request.payload().to_vec()) }
     }
 
     /// The values of one option.

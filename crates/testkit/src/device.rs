@@ -23,9 +23,12 @@ pub struct Simulated;
 impl Shape for Simulated {
     type Servers = UpTo<3>;
     type Observations = UpTo<16>;
-    type Datagram = UpTo<1280>;
+    type Attributes = UpTo<12>;
+    type Outgoing = UpTo<5120>;
     type Body = UpTo<4096>;
+    type Kept = UpTo<2048>;
     type Key = UpTo<96>;
+    type Location = UpTo<544>;
 }
 
 /// A device.

@@ -35,16 +35,40 @@ impl Instant {
     /// The instant `duration` later; [`Instant::NEVER`] if that is too far away to count.
     #[must_use]
     pub const fn after(self, duration: Duration) -> Self {
-        let millis = duration.as_millis();
-        let millis = if millis > u64::MAX as u128 { u64::MAX } else { millis as u64 };
+        self.after_millis(millis_of(duration))
+    }
+
+    /// The instant so many milliseconds later.
+    #[must_use]
+    pub const fn after_millis(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
+    }
+
+    /// The instant so many seconds later.
+    #[must_use]
+    pub const fn after_seconds(self, seconds: u32) -> Self {
+        self.after_millis((seconds as u64).wrapping_mul(1000))
+    }
+
+    /// How many milliseconds after `earlier` this is; 0 if it is not after it.
+    #[must_use]
+    pub const fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 
     /// How long after `earlier` this is; zero if it is not after it.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_millis(self.millis_since(earlier))
     }
+}
+
+/// The milliseconds of a duration, as far as they can be counted.
+// A chip has no room for a copy of it in each of the many places that it is called from.
+#[inline(never)]
+#[must_use]
+pub const fn millis_of(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1000).saturating_add(duration.subsec_millis() as u64)
 }
 
 impl Add<Duration> for Instant {

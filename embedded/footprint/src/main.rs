@@ -121,20 +121,25 @@ mod dtls {
 mod client {
     use buoy_client::objects::{Device, LightControl, Temperature, Time};
     use buoy_client::time::Instant;
-    use buoy_client::{Chip, Client, ClientConfig, Security, Server, ServerSlot, Storage};
+    use buoy_client::{Chip, Client, ClientConfig, Security, Sensor, Server, ServerSlot, Storage};
 
     use super::{Chance, pass};
 
     /// How much an engine takes in line, whatever its objects are: the size of this symbol.
     #[used]
     #[unsafe(no_mangle)]
-    static ENGINE: [u8; size_of::<Client<Chance, Chip>>()] = [0; size_of::<Client<Chance, Chip>>()];
+    static SENSOR: [u8; size_of::<Client<Chance, Sensor>>()] = [0; size_of::<Client<Chance, Sensor>>()];
+
+    /// How much one with more servers takes.
+    #[used]
+    #[unsafe(no_mangle)]
+    static CHIP: [u8; size_of::<Client<Chance, Chip>>()] = [0; size_of::<Client<Chance, Chip>>()];
 
     /// Everything that a device does: bootstrap, registration, every operation, notifications, saving and going on.
     #[inline(never)]
     pub(super) fn run(buffer: &mut [u8; 1280]) {
         let Ok(config) = ClientConfig::new("buoy-1") else { return };
-        let mut client = Client::<Chance, Chip>::new(config, Chance);
+        let mut client = Client::<Chance, Sensor>::new(config, Chance);
         let server = Security::psk("coaps://192.0.2.1", b"buoy-1", b"0123456789abcdef");
         let bootstrap = Security::none("coap://192.0.2.2");
         let (Ok(server), Ok(bootstrap)) = (server, bootstrap) else { return };
@@ -155,7 +160,7 @@ mod client {
         loop {
             let length = pass(buffer);
             let now = Instant::from_millis(length as u64);
-            let mut answer = [0; 720];
+            let mut answer = [0; 1280];
             let from = ServerSlot(buffer[1]);
             let length = client.handle_datagram(now, from, &buffer[..length], objects, &mut answer);
             client.handle_timeout(now, objects);

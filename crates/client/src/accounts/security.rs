@@ -2,10 +2,11 @@
 //!
 //! Servers never see it; a bootstrap server writes it.
 
+use buoy_coap::number::Code;
 use buoy_lwm2m::value::{Value, ValueType};
 
 use super::seconds;
-use crate::object::{At, Clock, Object, ObjectDefinition, Refusal, Sink};
+use crate::object::{At, Clock, Object, ObjectDefinition, Refusal, Sink, refusal};
 use crate::record::{Record, RecordReader};
 use crate::shape::{Array, Chip, Shape};
 use crate::text::{Bytes, Text, TooLong};
@@ -164,7 +165,7 @@ impl<S: Shape> Security<S> {
 
     /// An instance with the id of its place needs no mention of it, nor does one without times for a bootstrap or with the usual
     /// handshake.
-    fn save(&self, place: u16, writer: &mut Record<'_>) {
+    pub(crate) fn save(&self, place: u16, writer: &mut Record<'_>) {
         let has_instance = self.instance != place;
         let has_times = self.hold_off != 0 || self.account_timeout != 0;
         writer.uint(u64::from(self.short_server_id));
@@ -187,7 +188,7 @@ impl<S: Shape> Security<S> {
         writer.bytes(self.secret_key.as_slice());
     }
 
-    fn load(place: u16, reader: &mut RecordReader<'_>) -> Option<Self> {
+    pub(crate) fn load(place: u16, reader: &mut RecordReader<'_>) -> Option<Self> {
         let short_server_id = u16::try_from(reader.uint()?).ok()?;
         let flags = reader.byte()?;
         let mode = SecurityMode::of(i64::from(flags & 0x1f)).unwrap_or(SecurityMode::CertificateEnrolment);
@@ -241,17 +242,18 @@ pub(crate) const fn security_value_type(resource: u16) -> Option<ValueType> {
 }
 
 impl<S: Shape> Security<S> {
-    /// The same account with another value of one resource.
-    pub(crate) fn with(mut self, resource: u16, value: &Value<'_>) -> Result<Self, Refusal> {
-        const LONG: Refusal = Refusal::bad_value("the URI or key is longer than this device's memory for it");
+    /// Sets one resource; with a refusal nothing.
+    pub(crate) fn set(&mut self, resource: u16, value: &Value<'_>) -> Result<(), Refusal> {
+        const LONG: Refusal =
+            refusal!(Code::BAD_REQUEST, "the URI or key is longer than this device's memory for it");
         const UNMATCHED: Refusal =
-            Refusal::bad_value("this device compares certificates whole (0) or by SHA-256 (1)");
-        const UNUSABLE: Refusal = Refusal::bad_value("the certificate usage is 0 to 3");
+            refusal!(Code::BAD_REQUEST, "this device compares certificates whole (0) or by SHA-256 (1)");
+        const UNUSABLE: Refusal = refusal!(Code::BAD_REQUEST, "the certificate usage is 0 to 3");
         match (resource, value) {
             (0, Value::String(uri)) => self.uri = Text::new(uri).map_err(|_| LONG)?,
             (2, Value::Integer(mode)) => {
-                self.mode =
-                    SecurityMode::of(*mode).ok_or(Refusal::bad_value("the security mode is 0 to 4"))?;
+                self.mode = SecurityMode::of(*mode)
+                    .ok_or(refusal!(Code::BAD_REQUEST, "the security mode is 0 to 4"))?;
             }
             (3, Value::Opaque(bytes)) => self.identity = Bytes::new(bytes).map_err(|_| LONG)?,
             (4, Value::Opaque(bytes)) => self.server_key = Bytes::new(bytes).map_err(|_| LONG)?,
@@ -268,10 +270,10 @@ impl<S: Shape> Security<S> {
                 let number = u16::try_from(seconds(value)?).map_err(|_| Refusal::BAD_VALUE)?;
                 self.tls.add_suite(number).map_err(|_| Refusal::NO_ROOM)?;
             }
-            (17, _) => return Err(Refusal::bad_value("this device has no OSCORE")),
+            (17, _) => return Err(refusal!(Code::BAD_REQUEST, "this device has no OSCORE")),
             _ => return Err(Refusal::BAD_VALUE),
         }
-        Ok(self)
+        Ok(())
     }
 }
 

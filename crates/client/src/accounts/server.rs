@@ -1,18 +1,16 @@
 //! What a server wants of the device: the Server object (1) (LwM2M Core 1.1, appendix E.2).
 
-use core::fmt::Write as _;
-
+use buoy_coap::number::Code;
 use buoy_lwm2m::operation::{Binding, LwM2mVersion};
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
 use super::{flag, seconds};
 use crate::object::{
-    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
+    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink, refusal,
 };
 use crate::record::{Record, RecordReader};
 use crate::shape::{Array, Shape};
-use crate::text::Text;
 
 /// The most bytes of one server in the record of object 1: its place, id, flags, binding, ten numbers and instance. A client has room
 /// for as many as it has servers, so that whatever a server writes to its account can be stored.
@@ -106,14 +104,10 @@ pub(crate) struct ServerObject<S: Shape> {
 }
 
 impl<S: Shape> ServerObject<S> {
-    /// Takes what [`ServerObject::write`] wrote; `None`, and nothing is changed, if it cannot be read whole.
+    /// Takes what [`write_servers`] wrote; `None`, and nothing is changed, if it cannot be read whole.
     pub(crate) fn read_record(&mut self, record: &[u8]) -> Option<()> {
         let mut instances = Array::repeat(None);
-        let mut reader = RecordReader(record);
-        while let Some(index) = reader.byte() {
-            let place = instances.get_mut(usize::from(index))?;
-            *place = Some(Server::load(u16::from(index), &mut reader)?);
-        }
+        read_servers(record, &mut instances)?;
         self.instances = instances;
         Some(())
     }
@@ -121,14 +115,6 @@ impl<S: Shape> ServerObject<S> {
     pub(super) fn free_instance(&self) -> Option<u16> {
         let mut ids = 0..u16::MAX;
         ids.find(|id| self.instances.iter().flatten().all(|known| known.instance != *id))
-    }
-
-    pub(crate) fn write(&self, writer: &mut Record<'_>) {
-        for (index, server) in self.instances.iter().enumerate() {
-            let Some(server) = server else { continue };
-            writer.byte(index as u8);
-            server.save(index as u16, writer);
-        }
     }
 
     fn get(&self, instance: u16) -> Result<&Server, Refusal> {
@@ -140,6 +126,24 @@ impl<S: Shape> ServerObject<S> {
         let mut servers = self.instances.iter_mut().flatten();
         servers.find(|server| server.instance == instance).ok_or(Refusal::NOT_FOUND)
     }
+}
+
+/// Writes accounts with their places.
+pub(crate) fn write_servers(servers: &[Option<Server>], writer: &mut Record<'_>) {
+    for (index, server) in servers.iter().enumerate() {
+        let Some(server) = server else { continue };
+        writer.byte(index as u8);
+        server.save(index as u16, writer);
+    }
+}
+
+/// Puts what [`write_servers`] wrote into its places; `None` if it cannot be read whole.
+pub(crate) fn read_servers(record: &[u8], servers: &mut [Option<Server>]) -> Option<()> {
+    let mut reader = RecordReader(record);
+    while let Some(index) = reader.byte() {
+        *servers.get_mut(usize::from(index))? = Some(Server::load(u16::from(index), &mut reader)?);
+    }
+    Some(())
 }
 
 static SERVER: ObjectDefinition = ObjectDefinition::new(
@@ -194,11 +198,7 @@ impl<S: Shape> Object for ServerObject<S> {
             3 => sink.value(seconds(server.default_pmax)),
             5 => sink.value(seconds(server.disable_timeout)),
             6 => sink.value(server.store_notifications),
-            7 => {
-                let mut binding = Text::<16>::EMPTY;
-                let _fits = write!(binding, "{}", server.binding);
-                sink.value(binding.as_str())
-            }
+            7 => sink.value(server.binding.written(&mut [0; 7])),
             13 => sink.optional(server.priority.map(unsigned)),
             14 => sink.value(unsigned(server.initial_delay)),
             15 => sink.value(server.failure_blocks),
@@ -214,7 +214,8 @@ impl<S: Shape> Object for ServerObject<S> {
     }
 
     fn check(&self, at: At, _: Option<u16>, value: &Value<'_>) -> Result<(), Refusal> {
-        self.get(at.instance)?.with(at.resource, value, self.version).map(|_| ())
+        let mut changed = *self.get(at.instance)?;
+        changed.set(at.resource, value, self.version)
     }
 
     fn write(
@@ -226,7 +227,7 @@ impl<S: Shape> Object for ServerObject<S> {
     ) -> Result<(), Refusal> {
         let version = self.version;
         let server = self.get_mut(at.instance)?;
-        *server = server.with(at.resource, value, version)?;
+        server.set(at.resource, value, version)?;
         context.changed(Path::resource(SERVER.id, at.instance, at.resource));
         context.persist(SERVER.id);
         Ok(())
@@ -252,19 +253,19 @@ impl<S: Shape> Object for ServerObject<S> {
 
     fn save(&self, record: &mut [u8]) -> Option<usize> {
         let mut writer = Record::new(record);
-        self.write(&mut writer);
+        write_servers(&self.instances, &mut writer);
         writer.fitting()
     }
 }
 
 impl Server {
-    /// The same account with another value of one resource, as a bootstrap server may set it.
-    pub(crate) fn configured(
-        mut self,
+    /// Sets one resource, as a bootstrap server may.
+    pub(crate) fn configure(
+        &mut self,
         resource: u16,
         value: &Value<'_>,
         version: LwM2mVersion,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<(), Refusal> {
         match resource {
             0 => {
                 let id = seconds(value)?;
@@ -273,13 +274,13 @@ impl Server {
             13 => self.priority = Some(seconds(value)?),
             15 => self.failure_blocks = flag(value)?,
             16 => self.bootstrap_on_failure = flag(value)?,
-            _ => return self.with(resource, value, version),
+            _ => return self.set(resource, value, version),
         }
-        Ok(self)
+        Ok(())
     }
 
-    /// The same account with another value of one resource, as a server may set it.
-    fn with(mut self, resource: u16, value: &Value<'_>, version: LwM2mVersion) -> Result<Self, Refusal> {
+    /// Sets one resource, as a server may; with a refusal nothing.
+    fn set(&mut self, resource: u16, value: &Value<'_>, version: LwM2mVersion) -> Result<(), Refusal> {
         match resource {
             1 => self.lifetime = lifetime(value, version)?,
             2 => self.default_pmin = seconds(value)?,
@@ -297,12 +298,12 @@ impl Server {
                 self.confirmable_notifications = match seconds(value)? {
                     0 => false,
                     1 => true,
-                    _ => return Err(Refusal::bad_value("the notification mode is 0 or 1")),
+                    _ => return Err(refusal!(Code::BAD_REQUEST, "the notification mode is 0 or 1")),
                 }
             }
             _ => return Err(Refusal::METHOD_NOT_ALLOWED),
         }
-        Ok(self)
+        Ok(())
     }
 
     fn save(&self, place: u16, writer: &mut Record<'_>) {
@@ -314,11 +315,9 @@ impl Server {
             | u64::from(self.confirmable_notifications) << 4
             | u64::from(self.priority.is_some()) << 5
             | u64::from(has_instance) << 6;
-        let mut binding = Text::<16>::EMPTY;
-        let _fits = write!(binding, "{}", self.binding);
         writer.uint(u64::from(self.short_server_id));
         writer.uint(flags);
-        writer.bytes(binding.as_str().as_bytes());
+        writer.bytes(self.binding.written(&mut [0; 7]).as_bytes());
         let numbers = [
             self.lifetime,
             self.default_pmin,
@@ -376,7 +375,7 @@ pub(crate) fn server_value_type(resource: u16) -> Option<ValueType> {
 fn lifetime(value: &Value<'_>, version: LwM2mVersion) -> Result<u32, Refusal> {
     match seconds(value)? {
         0 if version < LwM2mVersion::V1_2 => {
-            Err(Refusal::bad_value("a lifetime of 0 (infinite) is known since LwM2M 1.2"))
+            Err(refusal!(Code::BAD_REQUEST, "a lifetime of 0 (infinite) is known since LwM2M 1.2"))
         }
         seconds => Ok(seconds),
     }
@@ -384,18 +383,20 @@ fn lifetime(value: &Value<'_>, version: LwM2mVersion) -> Result<u32, Refusal> {
 
 fn binding(value: &Value<'_>) -> Result<Binding, Refusal> {
     let text = if let Value::String(text) = value { *text } else { "" };
-    let binding =
-        text.parse().map_err(|_| Refusal::bad_value("a binding is made of letters such as U and UQ"))?;
+    let binding = text
+        .parse()
+        .map_err(|_| refusal!(Code::BAD_REQUEST, "a binding is made of letters such as U and UQ"))?;
     if Binding::contains(binding, buoy_lwm2m::operation::Transport::Udp) {
         Ok(binding)
     } else {
-        Err(Refusal::bad_value("this device only has UDP"))
+        Err(refusal!(Code::BAD_REQUEST, "this device only has UDP"))
     }
 }
 
 /// The argument of Disable since 1.2: `0='3600'`.
 fn disable_argument(arguments: &str) -> Result<Option<u32>, Refusal> {
-    const WRONG: Refusal = Refusal::bad_value("the argument of Disable is 0 with seconds, as in 0='60'");
+    const WRONG: Refusal =
+        refusal!(Code::BAD_REQUEST, "the argument of Disable is 0 with seconds, as in 0='60'");
     let list = buoy_lwm2m::operation::Arguments::parse(arguments).map_err(|_| WRONG)?;
     let Some(argument) = list.iter().next() else { return Ok(None) };
     let seconds = argument.value.filter(|_| argument.digit == 0).and_then(|text| text.parse().ok());

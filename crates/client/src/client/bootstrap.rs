@@ -8,8 +8,6 @@
 
 mod commands;
 
-use core::time::Duration;
-
 use buoy_coap::block::{Block, Download};
 use buoy_coap::endpoint::{Delivery, MessageIds, Outgoing, Purpose, Request, Token};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
@@ -22,19 +20,20 @@ use rand_core::Rng;
 use super::exchange::{Exchange, Tag};
 use super::jitter::spread;
 use super::session::Session;
-use super::{Client, Link, RecordError, tree};
+use super::transfer::Sink;
+use super::{Client, Link, RecordError, earlier, tree};
 use crate::access::AccessObject;
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, write_servers};
 use crate::effects::{BootstrapFailure, Event, ServerSlot};
-use crate::object::{Clock, Context, Object, Refusal};
+use crate::object::{Clock, Context, Object, Refusal, refusal};
 use crate::record::{Record, RecordReader};
-use crate::shape::{Body, Capacity as _, Shape, UpTo};
-use crate::staging::{Log, Staged};
+use crate::shape::{Array, Body, Capacity as _, Shape, UpTo};
+use crate::staging::{FULL, LogEntry, StagedAccounts};
 use crate::storage::Storage;
 use crate::text::Bytes;
 
-/// How long the bootstrap server may take for its next request: EXCHANGE_LIFETIME (RFC 7252 section 4.8.2).
-const PATIENCE: Duration = Duration::from_secs(247);
+/// How many seconds the bootstrap server may take for its next request: EXCHANGE_LIFETIME (RFC 7252 section 4.8.2).
+const PATIENCE: u32 = 247;
 /// The wait after a first failure; doubled from failure to failure.
 const FIRST_PAUSE: u64 = 30;
 const LONGEST_PAUSE: u64 = 86_400;
@@ -43,14 +42,16 @@ const JOURNAL: u16 = u16::MAX;
 /// The formats that every client of this library reads; SenML CBOR is the shortest.
 const PREFERRED: ContentFormat = ContentFormat::SENML_CBOR;
 
-pub(crate) struct Bootstrap<S: Shape> {
+pub(crate) struct Bootstrap {
     phase: Phase,
     reason: Reason,
     ids: MessageIds,
     /// What the bootstrap server wants to see again (RFC 9175, section 2.3).
     echo: Bytes<UpTo<40>>,
     failures: u32,
-    staging: Staging<S>,
+    staging: Staging,
+    /// How many bytes of the client's memory for bodies are a configuration in the making.
+    kept: usize,
     /// When the bootstrap server's account goes.
     expires: Option<Instant>,
 }
@@ -87,15 +88,20 @@ pub(super) enum Reason {
     Asked,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is no allocator to put the larger one elsewhere")]
-enum Staging<S: Shape> {
+/// What the memory for bodies begins with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Staging {
+    /// Nothing.
     Nothing,
-    Open(Staged<S>),
-    /// The configuration holds and is not stored whole yet.
-    Committing(Log<S>),
+    /// The beginning of a Bootstrap-Pack.
+    Pack,
+    /// [`StagedAccounts`] and behind them a log of what was asked of other objects.
+    Open,
+    /// The log alone: the configuration holds and is not stored whole yet.
+    Committing,
 }
 
-impl<S: Shape> Bootstrap<S> {
+impl Bootstrap {
     pub(super) fn new(ids: MessageIds) -> Self {
         Self {
             phase: Phase::Idle,
@@ -104,8 +110,13 @@ impl<S: Shape> Bootstrap<S> {
             echo: Bytes::EMPTY,
             failures: 0,
             staging: Staging::Nothing,
+            kept: 0,
             expires: None,
         }
+    }
+
+    pub(super) const fn kept(&self) -> usize {
+        self.kept
     }
 
     /// Whether a bootstrap goes on. Registrations rest meanwhile, and servers are refused.
@@ -133,14 +144,14 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     pub(super) fn want_bootstrap(&mut self, now: Instant, reason: Reason) {
-        let Some(account) = self.accounts.security.bootstrap else { return };
+        let Some(account) = &self.accounts.security.bootstrap else { return };
         let is_planned = matches!(self.bootstrap.phase, Phase::Waiting { .. });
         if self.bootstrap.is_active() || (is_planned && reason != Reason::Asked) {
             return;
         }
         // The hold-off time is for a bootstrap server that may come by itself.
         let hold_off = if reason == Reason::Asked { 0 } else { account.hold_off };
-        let until = now.after(Duration::from_secs(u64::from(hold_off)));
+        let until = now.after_seconds(hold_off);
         self.bootstrap.reason = reason;
         self.bootstrap.failures = 0;
         self.bootstrap.phase = Phase::Waiting { until };
@@ -154,17 +165,13 @@ impl<R: Rng, S: Shape> Client<R, S> {
         }
     }
 
-    pub(super) fn bootstrap_deadlines(&self) -> impl Iterator<Item = Instant> + use<R, S> {
+    pub(super) fn bootstrap_deadline(&self) -> Option<Instant> {
         let at = match self.bootstrap.phase {
             Phase::Waiting { until } if self.link == Link::Up => Some(until),
-            Phase::Open { touched } => Some(touched.after(PATIENCE)),
+            Phase::Open { touched } => Some(touched.after_seconds(PATIENCE)),
             _ => None,
         };
-        let account = self.bootstrap.expires;
-        [at, account].into_iter().flatten().filter({
-            let started = self.started;
-            move |_| started
-        })
+        earlier(at, self.bootstrap.expires).filter(|_| self.started)
     }
 
     pub(super) fn drive_bootstrap(&mut self, now: Instant) {
@@ -173,7 +180,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         }
         match self.bootstrap.phase {
             Phase::Idle if self.accounts.count() == 0 => self.want_bootstrap(now, Reason::NoServer),
-            Phase::Open { touched } if touched.after(PATIENCE) <= now => {
+            Phase::Open { touched } if touched.after_seconds(PATIENCE) <= now => {
                 self.fail_bootstrap(now, BootstrapFailure::ServerBrokeOff);
             }
             _ => {}
@@ -181,7 +188,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         if let Phase::Waiting { until } = self.bootstrap.phase
             && until <= now
             && self.link == Link::Up
-            && !matches!(self.bootstrap.staging, Staging::Committing(_))
+            && self.bootstrap.staging != Staging::Committing
         {
             self.begin_bootstrap(now);
         }
@@ -189,9 +196,9 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     /// Counts the time of the bootstrap server's account, once there is another to rely on (0/x/12).
     pub(super) fn limit_account(&mut self, now: Instant) {
-        let timeout = self.accounts.security.bootstrap.map_or(0, |account| account.account_timeout);
+        let timeout = self.accounts.security.bootstrap.as_ref().map_or(0, |account| account.account_timeout);
         let ends = timeout > 0 && self.accounts.count() > 0;
-        self.bootstrap.expires = ends.then(|| now.after(Duration::from_secs(u64::from(timeout))));
+        self.bootstrap.expires = ends.then(|| now.after_seconds(timeout));
     }
 
     fn expire_account(&mut self) {
@@ -204,7 +211,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     fn begin_bootstrap(&mut self, now: Instant) {
         if self.config.version >= LwM2mVersion::V1_2 {
-            self.bootstrap.staging = Staging::Open(Staged::new(&self.accounts, &self.access));
+            self.clear_staging(Staging::Pack);
             self.fetch_pack(now, Download::new(self.config.block_size));
         } else {
             self.send_bootstrap_request(now);
@@ -247,9 +254,9 @@ impl<R: Rng, S: Shape> Client<R, S> {
         };
         let echo = self.bootstrap.echo;
         let sent = self.endpoint.send(now, &mut self.rng, outgoing, |writer| {
-            for (number, value) in uplink.options() {
-                writer.option(number, &value);
-            }
+            uplink.each_option(&mut |number, value| {
+                writer.option(number, value);
+            });
             if let Some(block) = block2 {
                 writer.uint(OptionNumber::BLOCK2, block.to_uint());
             }
@@ -296,13 +303,14 @@ impl<R: Rng, S: Shape> Client<R, S> {
     fn open_bootstrap(&mut self, now: Instant) {
         if let Phase::Requesting = self.bootstrap.phase {
             self.endpoint.cancel(now, ServerSlot::BOOTSTRAP, Tag::from(Exchange::BootstrapRequest).0);
-            self.bootstrap.staging = Staging::Open(Staged::new(&self.accounts, &self.access));
+            self.open_staging();
             self.effects.emit(Event::BootstrapStarted);
         }
         self.bootstrap.phase = Phase::Open { touched: now };
     }
 
     /// A bootstrap server without packs is asked the other way.
+    #[inline(never)]
     fn take_pack(
         &mut self,
         now: Instant,
@@ -311,20 +319,19 @@ impl<R: Rng, S: Shape> Client<R, S> {
         objects: &mut [&mut dyn Object],
     ) {
         if !message.code().is_success() {
-            self.bootstrap.staging = Staging::Nothing;
+            self.clear_staging(Staging::Nothing);
             self.send_bootstrap_request(now);
             return;
         }
-        let Staging::Open(staged) = &mut self.bootstrap.staging else { return };
         let Ok(piece) = download.received_block(message) else {
             self.fail_bootstrap(now, BootstrapFailure::ServerSentNonsense);
             return;
         };
-        if staged.others.bytes.extend(piece.bytes).is_err() {
-            let words = "the configuration is larger than this device's memory for it";
-            self.fail_bootstrap(now, BootstrapFailure::ServerSentInconsistent(words));
+        if self.body.extend(piece.bytes).is_err() {
+            self.fail_bootstrap(now, BootstrapFailure::ServerSentInconsistent(FULL.words()));
             return;
         }
+        self.bootstrap.kept = self.body.len();
         if !piece.is_last {
             self.fetch_pack(now, download);
             return;
@@ -334,7 +341,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         let mut scratch = Body::<S>::ZEROES;
         let applied = self.open_pack(format, objects, &mut scratch);
         if let Err(refusal) = applied.and_then(|()| self.finish_bootstrap(now, objects, &mut scratch)) {
-            self.fail_bootstrap(now, BootstrapFailure::ServerSentInconsistent(refusal.words));
+            self.fail_bootstrap(now, BootstrapFailure::ServerSentInconsistent(refusal.words()));
         }
     }
 
@@ -345,16 +352,62 @@ impl<R: Rng, S: Shape> Client<R, S> {
         objects: &mut [&mut dyn Object],
         scratch: &mut [u8],
     ) -> Result<(), Refusal> {
-        let Staging::Open(staged) = &mut self.bootstrap.staging else { return Err(Refusal::NOT_FOUND) };
-        let pack = staged.others.bytes;
-        let content = Content { format, payload: pack.as_slice() };
-        staged.accounts.delete(Path::ROOT)?;
-        staged.accounts.write(Path::ROOT, content, scratch)?;
+        let content = Content { format, payload: self.body.as_slice() };
+        let mut staged = StagedAccounts::of(&self.accounts, &self.access);
+        staged.delete(Path::ROOT)?;
+        staged.write(Path::ROOT, content, scratch)?;
         tree(&mut self.accounts, &mut self.access, objects).check_others(Path::ROOT, content, scratch)?;
-        staged.others.close_pack(format)
+        let mut writer = Record::new(scratch);
+        staged.save(&mut writer);
+        LogEntry::Write { base: Path::ROOT, content }.save(&mut writer);
+        let length = writer.fitting().ok_or(FULL)?;
+        self.keep_staged(scratch.get(..length).unwrap_or_default())?;
+        self.bootstrap.staging = Staging::Open;
+        Ok(())
+    }
+
+    /// Begins a configuration with the one that holds. One that is too large to be changed in parts is begun anew.
+    fn open_staging(&mut self) {
+        self.clear_staging(Staging::Open);
+        let mut staged = StagedAccounts::of(&self.accounts, &self.access);
+        let save = |staged: &StagedAccounts<S>, room: &mut [u8]| {
+            let mut writer = Record::new(room);
+            staged.save(&mut writer);
+            writer.fitting()
+        };
+        if self.body.write(|room| save(&staged, room)).is_err() {
+            let _the_root_can_be_deleted = staged.delete(Path::ROOT);
+            let _the_account_fits = self.body.write(|room| save(&staged, room));
+        }
+        self.bootstrap.kept = self.body.len();
+    }
+
+    /// The memory for bodies holds nothing any more, so what a server was sending begins anew.
+    fn clear_staging(&mut self, staging: Staging) {
+        self.transfer.take_if(|transfer| matches!(transfer.sink, Sink::Collect));
+        self.body.truncate(0);
+        self.bootstrap.kept = 0;
+        self.bootstrap.staging = staging;
+    }
+
+    /// Fills empty accounts with those in the making, and gives the log of what was asked of other objects.
+    fn read_staged(&self, staged: &mut StagedAccounts<S>) -> Result<&[u8], Refusal> {
+        let kept = self.body.as_slice().get(..self.bootstrap.kept).unwrap_or_default();
+        let mut reader = RecordReader(kept);
+        let is_open = self.bootstrap.staging == Staging::Open;
+        is_open.then(|| staged.load(&mut reader)).flatten().ok_or(Refusal::METHOD_NOT_ALLOWED)?;
+        Ok(reader.0)
+    }
+
+    fn keep_staged(&mut self, staged: &[u8]) -> Result<(), Refusal> {
+        self.body.truncate(0);
+        self.body.extend(staged).map_err(|_| FULL)?;
+        self.bootstrap.kept = self.body.len();
+        Ok(())
     }
 
     /// Puts the new configuration in place of the old one.
+    #[inline(never)]
     fn finish_bootstrap(
         &mut self,
         now: Instant,
@@ -362,22 +415,24 @@ impl<R: Rng, S: Shape> Client<R, S> {
         scratch: &mut [u8],
     ) -> Result<(), Refusal> {
         let clock = self.clock(now);
-        let Staging::Open(staged) = &self.bootstrap.staging else {
-            return Err(Refusal::METHOD_NOT_ALLOWED);
-        };
-        staged.accounts.check()?;
-        let (accounts, access) = staged.accounts.settle(&self.accounts);
-        let log = staged.others;
-        write_journal(&accounts, &access, &log, scratch).ok_or(Refusal::new(
+        let mut staged = StagedAccounts::empty(self.config.version);
+        let log = self.read_staged(&mut staged)?;
+        staged.check()?;
+        let (accounts, access) = staged.settle(&self.accounts);
+        let log_length = log.len();
+        write_journal(&accounts, &access, log, scratch).ok_or(refusal!(
             Code::NOT_ACCEPTABLE,
-            "the configuration is larger than this device's memory for it",
+            "the configuration is larger than this device's memory for it"
         ))?;
+        self.body.truncate(self.bootstrap.kept);
+        let accounts_length = self.bootstrap.kept.saturating_sub(log_length);
+        let log = self.body.as_slice().get(accounts_length..).unwrap_or_default();
         let mut context = Context::new(clock, &mut self.effects);
-        tree(&mut self.accounts, &mut self.access, objects)
-            .replay(&mut context, &log, scratch)
-            .map_err(|refusal| Refusal::new(Code::NOT_ACCEPTABLE, refusal.words))?;
+        tree(&mut self.accounts, &mut self.access, objects).replay(&mut context, log, scratch)?;
+        self.body.drop_front(accounts_length);
+        self.bootstrap.kept = self.body.len();
+        self.bootstrap.staging = Staging::Committing;
         self.adopt(now, accounts, access);
-        self.bootstrap.staging = Staging::Committing(log);
         Ok(())
     }
 
@@ -398,7 +453,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
                 *session = Session::new(session.ids);
             }
         }
-        self.attributes = [None; super::ATTRIBUTES];
+        self.attributes = Array::repeat(None);
         self.transfer = None;
         self.accounts = accounts;
         self.access = access;
@@ -411,13 +466,13 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     pub(super) fn fail_bootstrap(&mut self, now: Instant, reason: BootstrapFailure) {
         self.transfer.take_if(|transfer| transfer.key.server == ServerSlot::BOOTSTRAP);
-        self.bootstrap.staging = Staging::Nothing;
+        self.clear_staging(Staging::Nothing);
         self.bootstrap.echo = Bytes::EMPTY;
         let pause =
             FIRST_PAUSE.saturating_mul(2u64.saturating_pow(self.bootstrap.failures)).min(LONGEST_PAUSE);
         let pause = spread(pause, self.rng.next_u32());
         self.bootstrap.failures = self.bootstrap.failures.saturating_add(1);
-        self.bootstrap.phase = Phase::Waiting { until: now.after(pause) };
+        self.bootstrap.phase = Phase::Waiting { until: now.after_millis(pause) };
         self.effects.emit(Event::BootstrapFailed(reason));
     }
 
@@ -447,9 +502,13 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     /// Saves a new configuration as one record, so that after a power cut there is all of it or nothing.
+    #[inline(never)]
     pub(super) fn open_journal<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
-        let Staging::Committing(log) = &self.bootstrap.staging else { return Ok(()) };
+        if self.bootstrap.staging != Staging::Committing {
+            return Ok(());
+        }
         let mut record = Body::<S>::ZEROES;
+        let log = self.body.as_slice().get(..self.bootstrap.kept).unwrap_or_default();
         let length = write_journal(&self.accounts, &self.access, log, &mut record);
         let length = length.ok_or(RecordError::TooLarge(JOURNAL))?;
         storage.save(JOURNAL, record.get(..length).unwrap_or_default()).map_err(RecordError::Storage)
@@ -457,14 +516,15 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     /// Says that every record of the new configuration is in its place.
     pub(super) fn close_journal<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
-        if let Staging::Committing(_) = self.bootstrap.staging {
+        if self.bootstrap.staging == Staging::Committing {
             storage.save(JOURNAL, &[]).map_err(RecordError::Storage)?;
-            self.bootstrap.staging = Staging::Nothing;
+            self.clear_staging(Staging::Nothing);
         }
         Ok(())
     }
 
     /// Goes on with a configuration that a power cut kept from its place.
+    #[inline(never)]
     pub(super) fn restore_journal<T: Storage>(
         &mut self,
         objects: &mut [&mut dyn Object],
@@ -475,41 +535,45 @@ impl<R: Rng, S: Shape> Client<R, S> {
         if length == 0 {
             return Ok(Journal::Empty);
         }
-        let mut reader = RecordReader(record.get(..length).unwrap_or_default());
-        let parts = (reader.nested(), reader.nested(), reader.nested(), reader.nested());
-        let (Some(security), Some(servers), Some(access), Some(others)) = parts else {
-            return Err(RecordError::Damaged(JOURNAL));
-        };
-        self.accounts.read_records(security, servers).map_err(|_| RecordError::Damaged(JOURNAL))?;
-        self.access.read_record(access).ok_or(RecordError::Damaged(JOURNAL))?;
-        let log = Log { bytes: Bytes::new(others).map_err(|_| RecordError::Damaged(JOURNAL))? };
-        [0, 1, 2].into_iter().for_each(|object| self.effects.persist(object));
+        self.read_journal(record.get(..length).unwrap_or_default()).ok_or(RecordError::Damaged(JOURNAL))?;
         let mut context = Context::new(Clock::default(), &mut self.effects);
-        let mut scratch = Body::<S>::ZEROES;
+        let log = self.body.as_slice();
         // What an object refuses now it refused before the configuration was accepted.
         let _carried_out =
-            tree(&mut self.accounts, &mut self.access, objects).replay(&mut context, &log, &mut scratch);
-        self.bootstrap.staging = Staging::Committing(log);
+            tree(&mut self.accounts, &mut self.access, objects).replay(&mut context, log, &mut record);
         Ok(Journal::Restored)
+    }
+
+    fn read_journal(&mut self, record: &[u8]) -> Option<()> {
+        let mut reader = RecordReader(record);
+        let (security, servers) = (reader.nested()?, reader.nested()?);
+        let (access, log) = (reader.nested()?, reader.nested()?);
+        self.accounts.read_records(security, servers).ok()?;
+        self.access.read_record(access)?;
+        self.clear_staging(Staging::Committing);
+        self.body.extend(log).ok()?;
+        self.bootstrap.kept = self.body.len();
+        [0, 1, 2].into_iter().for_each(|object| self.effects.persist(object));
+        Some(())
     }
 }
 
 /// Too much is under way.
 fn busy(now: Instant) -> Phase {
-    Phase::Waiting { until: now.after(Duration::from_secs(1)) }
+    Phase::Waiting { until: now.after_seconds(1) }
 }
 
 /// The whole configuration in one record, if it fits.
 fn write_journal<S: Shape>(
     accounts: &Accounts<S>,
     access: &AccessObject,
-    log: &Log<S>,
+    log: &[u8],
     record: &mut [u8],
 ) -> Option<usize> {
     let mut writer = Record::new(record);
     writer.nested(|writer| accounts.security.write(writer));
-    writer.nested(|writer| accounts.servers.write(writer));
+    writer.nested(|writer| write_servers(&accounts.servers.instances, writer));
     writer.nested(|writer| access.write_record(writer));
-    writer.nested(|writer| log.bytes.as_slice().iter().for_each(|byte| writer.byte(*byte)));
+    writer.nested(|writer| writer.raw(log));
     writer.fitting()
 }

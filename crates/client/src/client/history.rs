@@ -4,66 +4,29 @@ use buoy_coap::number::ContentFormat;
 use buoy_coap::time::Instant;
 use buoy_lwm2m::format::Encoder;
 use buoy_lwm2m::path::Path;
-use buoy_lwm2m::value::{ObjectLink, Value};
+use buoy_lwm2m::value::{ObjectLink, Value, seconds_of};
 
 use crate::object::Clock;
-use crate::text::Text;
+use crate::record::{Record, RecordReader};
+use crate::shape::Shape;
+use crate::text::Bytes;
 
-/// Values that are kept, over all observations; the oldest give way.
-const VALUES: usize = 32;
+/// The most bytes of a text that is kept.
+const TEXT: usize = 24;
+/// The most bytes of a value that is kept, with all that belongs to it.
+const VALUE: usize = 64;
 
-#[derive(Debug)]
-pub(crate) struct History {
-    values: [Option<Stored>; VALUES],
-    order: u32,
+/// Values of all observations in the order of their times, each with its length in front; the oldest give way.
+pub(crate) struct History<S: Shape> {
+    values: Bytes<S::Kept>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Stored {
+/// A value that is kept.
+struct Stored<'a> {
     observation: u32,
-    order: u32,
     at: Instant,
     path: Path,
-    value: Kept,
-}
-
-/// A value that is small enough to be kept; longer texts and bytes are not.
-#[derive(Clone, Copy, Debug)]
-enum Kept {
-    Integer(i64),
-    Unsigned(u64),
-    Float(f64),
-    Boolean(bool),
-    Time(i64),
-    Link(ObjectLink),
-    Text(Text<24>),
-}
-
-impl Kept {
-    fn of(value: &Value<'_>) -> Option<Self> {
-        Some(match value {
-            Value::Integer(number) => Self::Integer(*number),
-            Value::UnsignedInteger(number) => Self::Unsigned(*number),
-            Value::Float(number) => Self::Float(*number),
-            Value::Boolean(flag) => Self::Boolean(*flag),
-            Value::Time(seconds) => Self::Time(*seconds),
-            Value::ObjectLink(link) => Self::Link(*link),
-            Value::String(text) => Self::Text(Text::new(text).ok()?),
-            Value::Opaque(_) | Value::CoreLink(_) => return None,
-        })
-    }
-
-    fn as_value(&self) -> Value<'_> {
-        match self {
-            Self::Integer(number) => Value::Integer(*number),
-            Self::Unsigned(number) => Value::UnsignedInteger(*number),
-            Self::Float(number) => Value::Float(*number),
-            Self::Boolean(flag) => Value::Boolean(*flag),
-            Self::Time(seconds) => Value::Time(*seconds),
-            Self::Link(link) => Value::ObjectLink(*link),
-            Self::Text(text) => Value::String(text.as_str()),
-        }
-    }
+    value: Value<'a>,
 }
 
 /// Whether a format can say when a value was.
@@ -71,69 +34,179 @@ pub(crate) const fn has_times(format: ContentFormat) -> bool {
     matches!(format, ContentFormat::SENML_JSON | ContentFormat::SENML_CBOR | ContentFormat::LWM2M_JSON)
 }
 
-impl History {
+impl<S: Shape> History<S> {
     pub(crate) const fn new() -> Self {
-        Self { values: [None; VALUES], order: 0 }
+        Self { values: Bytes::EMPTY }
     }
 
+    /// Keeps a value, unless it is a long text or bytes.
     pub(crate) fn push(&mut self, observation: u32, at: Instant, path: Path, value: &Value<'_>) {
-        let Some(value) = Kept::of(value) else { return };
-        self.order = self.order.wrapping_add(1);
-        let stored = Stored { observation, order: self.order, at, path, value };
-        let free = self.values.iter().position(Option::is_none);
-        let index = free.or_else(|| self.oldest(|_| true).map(|(index, _)| index));
-        if let Some(place) = index.and_then(|index| self.values.get_mut(index)) {
-            *place = Some(stored);
+        let mut buffer = [0; VALUE];
+        let Some(stored) = write(&mut buffer, observation, at, path, value) else { return };
+        while self.values.extend(stored).is_err() {
+            let Some(oldest) = self.values.as_slice().first() else { return };
+            self.values.drop_front(usize::from(*oldest));
         }
-    }
-
-    fn oldest(&self, which: impl Fn(&Stored) -> bool) -> Option<(usize, Stored)> {
-        let values = self.values.iter().enumerate();
-        let mine = values.filter_map(|(index, stored)| Some((index, (*stored)?)));
-        mine.filter(|(_, stored)| which(stored)).min_by_key(|(_, stored)| stored.order)
     }
 
     pub(crate) fn has(&self, observation: u32) -> bool {
-        self.values.iter().flatten().any(|stored| stored.observation == observation)
+        self.of(observation).next().is_some()
     }
 
     pub(crate) fn forget(&mut self, observation: u32) {
-        for place in &mut self.values {
-            place.take_if(|stored| stored.observation == observation);
-        }
+        self.forget_those(&|stored| stored.observation == observation);
     }
 
-    /// Makes room for one more notification of an observation that keeps `most` (`hqmax`), which is not 0.
+    /// Makes room for one more notification of an observation that keeps `most` (`hqmax`), which is not 0. Values of one notification have
+    /// one time.
     pub(crate) fn limit(&mut self, observation: u32, most: u32) {
-        while self.notifications(observation) >= most {
-            let Some((_, oldest)) = self.oldest(|stored| stored.observation == observation) else { return };
-            for place in &mut self.values {
-                place.take_if(|stored| stored.observation == observation && stored.at == oldest.at);
+        loop {
+            let (mut notifications, mut last, mut oldest) = (0_u32, None, None);
+            for stored in self.of(observation) {
+                notifications = notifications.saturating_add(u32::from(last != Some(stored.at)));
+                last = Some(stored.at);
+                oldest = oldest.or(last);
             }
+            let Some(oldest) = oldest.filter(|_| notifications >= most) else { return };
+            self.forget_those(&|stored| stored.observation == observation && stored.at == oldest);
         }
     }
 
-    /// Values of one notification have one time.
-    fn notifications(&self, observation: u32) -> u32 {
-        let mine = || self.values.iter().flatten().filter(|stored| stored.observation == observation);
-        let is_first =
-            |stored: &&Stored| !mine().any(|other| other.at == stored.at && other.order < stored.order);
-        u32::try_from(mine().filter(is_first).count()).unwrap_or(u32::MAX)
-    }
-
-    /// Writes what is kept for an observation, the oldest first, and says up to where it fitted.
+    /// Writes what is kept for an observation, the oldest first.
     pub(crate) fn encode(&self, observation: u32, clock: &Clock, encoder: &mut Encoder<'_>) {
-        let mut last = None;
-        let after = |last: Option<u32>| {
-            let behind = move |stored: &Stored| last.is_none_or(|last| stored.order > last);
-            self.oldest(|stored| stored.observation == observation && behind(stored))
-        };
-        while let Some((_, stored)) = after(last) {
-            let age = clock.now.since(stored.at).as_millis() as f64 / 1000.0;
+        for stored in self.of(observation) {
+            let age = clock.now.millis_since(stored.at);
+            let age = seconds_of(age);
             // Without a clock the time is relative to now (RFC 8428, section 4.5.3).
             let time = clock.unix.map_or(-age, |unix| unix as f64 - age);
-            let _kept_by_the_encoder = encoder.push(stored.path, &stored.value.as_value(), Some(time));
-            last = Some(stored.order);
+            let _kept_by_the_encoder = encoder.push(stored.path, &stored.value, Some(time));
         }
+    }
+
+    fn of(&self, observation: u32) -> impl Iterator<Item = Stored<'_>> {
+        let mut rest = self.values.as_slice();
+        let all = core::iter::from_fn(move || {
+            let (first, behind) = rest.split_at_checked(usize::from(*rest.first()?))?;
+            rest = behind;
+            read(first)
+        });
+        all.filter(move |stored| stored.observation == observation)
+    }
+
+    fn forget_those(&mut self, which: &dyn Fn(&Stored<'_>) -> bool) {
+        // Each value goes from the front, and back in behind the others if it stays.
+        let mut left = self.values.len();
+        while left > 0 {
+            let mut buffer = [0; VALUE];
+            let length = usize::from(self.values.as_slice().first().copied().unwrap_or(0)).max(1);
+            let first = self.values.as_slice().get(..length).unwrap_or_default();
+            let stays = read(first).is_some_and(|stored| !which(&stored));
+            let room = buffer.get_mut(..first.len()).unwrap_or_default();
+            room.copy_from_slice(first);
+            self.values.drop_front(length);
+            if stays {
+                let _fits = self.values.extend(room);
+            }
+            left = left.saturating_sub(length);
+        }
+    }
+}
+
+fn write<'b>(
+    buffer: &'b mut [u8; VALUE],
+    observation: u32,
+    at: Instant,
+    path: Path,
+    value: &Value<'_>,
+) -> Option<&'b [u8]> {
+    let mut writer = Record::new(buffer);
+    writer.byte(0);
+    writer.uint(observation.into());
+    writer.uint(at.as_millis());
+    writer.byte(path.len() as u8);
+    path.ids().iter().for_each(|id| writer.uint((*id).into()));
+    let (kind, number) = match value {
+        Value::Integer(number) => (0, *number as u64),
+        Value::UnsignedInteger(number) => (1, *number),
+        Value::Float(number) => (2, number.to_bits()),
+        Value::Boolean(flag) => (3, (*flag).into()),
+        Value::Time(seconds) => (4, *seconds as u64),
+        Value::ObjectLink(link) => (5, u32::from_be_bytes(link.to_bytes()).into()),
+        Value::String(text) if text.len() <= TEXT => (6, 0),
+        Value::String(_) | Value::Opaque(_) | Value::CoreLink(_) => return None,
+    };
+    writer.byte(kind);
+    match value {
+        Value::String(text) => writer.bytes(text.as_bytes()),
+        _ => writer.uint(number),
+    }
+    let length = writer.fitting()?;
+    *buffer.first_mut()? = length as u8;
+    buffer.get(..length)
+}
+
+fn read(stored: &[u8]) -> Option<Stored<'_>> {
+    let mut reader = RecordReader(stored.get(1..)?);
+    let observation = reader.uint()? as u32;
+    let at = Instant::from_millis(reader.uint()?);
+    let mut path = Path::ROOT;
+    for _ in 0..reader.byte()? {
+        path = path.child(reader.uint()? as u16)?;
+    }
+    let kind = reader.byte()?;
+    let value = match kind {
+        6 => Value::String(core::str::from_utf8(reader.bytes()?).ok()?),
+        _ => {
+            let number = reader.uint()?;
+            match kind {
+                0 => Value::Integer(number as i64),
+                1 => Value::UnsignedInteger(number),
+                2 => Value::Float(f64::from_bits(number)),
+                3 => Value::Boolean(number != 0),
+                4 => Value::Time(number as i64),
+                _ => Value::ObjectLink(ObjectLink::from_bytes((number as u32).to_be_bytes())),
+            }
+        }
+    };
+    Some(Stored { observation, at, path, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shape::Sensor;
+
+    #[test]
+    fn every_kind_of_value_is_given_back_and_the_oldest_give_way() {
+        let values = [
+            Value::Integer(i64::MIN),
+            Value::UnsignedInteger(u64::MAX),
+            Value::Float(-1.5),
+            Value::Boolean(true),
+            Value::Time(-5),
+            Value::ObjectLink(ObjectLink::NULL),
+            Value::String("as long as is kept: 24 b"),
+        ];
+        let mut history = History::<Sensor>::new();
+        for (index, value) in values.iter().enumerate() {
+            history.push(7, Instant::from_millis(index as u64), Path::resource(3, 0, index as u16), value);
+        }
+        history.push(
+            7,
+            Instant::ZERO,
+            Path::resource(3, 0, 9),
+            &Value::String("longer than what is kept is"),
+        );
+        assert!(history.of(7).map(|stored| stored.value).eq(values));
+        for index in 0..100 {
+            history.push(8, Instant::from_millis(index), Path::resource(3, 0, 9), &Value::Integer(1));
+        }
+        assert!(!history.has(7));
+        assert_eq!(history.of(8).last().map(|stored| stored.at), Some(Instant::from_millis(99)));
+        history.push(9, Instant::ZERO, Path::resource(3, 0, 9), &Value::Integer(1));
+        history.limit(8, 3);
+        assert_eq!((history.of(8).count(), history.of(9).count()), (2, 1));
+        history.forget(8);
+        assert!(!history.has(8) && history.has(9));
     }
 }

@@ -5,35 +5,38 @@ use core::fmt;
 use buoy_coap::number::OptionNumber;
 use buoy_coap::wire::{Message, MessageWriter};
 
-use crate::shape::UpTo;
+use crate::shape::Shape;
 use crate::text::{Bytes, TooLong};
-
-/// The most bytes of all segments and queries, each with one for its length: two of the longest that an option holds, and a few.
-const LOCATION_MAX: usize = 544;
 
 /// The location of a registration.
 ///
 /// A segment may be empty, have a slash in it, or be no text at all: the device sends back what it was given, and looks into nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct RegistrationLocation {
+pub struct RegistrationLocation<'a> {
     /// The segments and behind them the queries, each with its length in front.
-    values: Bytes<UpTo<LOCATION_MAX>>,
+    values: &'a [u8],
     /// How many of `values` are segments.
     segments: u8,
 }
 
-impl RegistrationLocation {
+/// Where it is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeptLocation<S: Shape> {
+    values: Bytes<S::Location>,
+    segments: u8,
+}
+
+impl<S: Shape> KeptLocation<S> {
     pub(crate) const NONE: Self = Self { values: Bytes::EMPTY, segments: 0 };
 
-    /// What an answer to Register says; [`TooLong`] if it can't be kept.
-    pub(crate) fn of(message: &Message<'_>) -> Result<Self, TooLong> {
-        let mut location = Self::NONE;
+    /// Takes what an answer to Register says; [`TooLong`] if it can't be kept.
+    pub(crate) fn take(&mut self, message: &Message<'_>) -> Result<(), TooLong> {
+        *self = Self::NONE;
         for segment in message.values(OptionNumber::LOCATION_PATH) {
-            location.push(segment)?;
-            location.segments = location.segments.checked_add(1).ok_or(TooLong)?;
+            self.push(segment)?;
+            self.segments = self.segments.checked_add(1).ok_or(TooLong)?;
         }
-        message.values(OptionNumber::LOCATION_QUERY).try_for_each(|query| location.push(query))?;
-        Ok(location)
+        message.values(OptionNumber::LOCATION_QUERY).try_for_each(|query| self.push(query))
     }
 
     fn push(&mut self, value: &[u8]) -> Result<(), TooLong> {
@@ -41,18 +44,24 @@ impl RegistrationLocation {
         self.values.extend(value)
     }
 
+    pub(crate) fn get(&self) -> RegistrationLocation<'_> {
+        RegistrationLocation { values: self.values.as_slice(), segments: self.segments }
+    }
+}
+
+impl<'a> RegistrationLocation<'a> {
     /// The segments of its path.
-    pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn segments(&self) -> impl Iterator<Item = &'a [u8]> {
         self.all().take(usize::from(self.segments))
     }
 
     /// Its queries.
-    pub fn queries(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn queries(&self) -> impl Iterator<Item = &'a [u8]> {
         self.all().skip(usize::from(self.segments))
     }
 
-    fn all(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = self.values.as_slice();
+    fn all(&self) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = self.values;
         core::iter::from_fn(move || {
             let (length, behind) = rest.split_first()?;
             let (value, behind) = behind.split_at_checked(usize::from(*length))?;
@@ -75,7 +84,7 @@ impl RegistrationLocation {
 }
 
 /// As in a URI: `/rd/5a3f?site=north`, with whatever could be mistaken in percent signs.
-impl fmt::Display for RegistrationLocation {
+impl fmt::Display for RegistrationLocation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for segment in self.segments() {
             f.write_str("/")?;
@@ -98,7 +107,7 @@ fn write_escaped(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     })
 }
 
-impl fmt::Debug for RegistrationLocation {
+impl fmt::Debug for RegistrationLocation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{self}\"")
     }

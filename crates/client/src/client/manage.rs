@@ -4,7 +4,7 @@ mod answer;
 mod discover;
 mod observe;
 
-use buoy_coap::block::{Assembly, BadBlock, Block, block_option};
+use buoy_coap::block::{Assembled, Assembly, BadBlock, Block, block_option};
 use buoy_coap::endpoint::{Request, Token};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
@@ -14,28 +14,28 @@ use buoy_lwm2m::operation::{Content, Downlink, LwM2mVersion};
 use buoy_lwm2m::path::{Level, Path};
 use rand_core::Rng;
 
-pub(super) use answer::{Answer, Failure, bad_block, plain, refusal_of, write_answer, write_refusal};
-pub(super) use observe::{effective, single_value};
+pub(super) use answer::{Answer, Besides, bad_block, refusal_of, write_outcome};
+pub(super) use observe::{effective, set_at, single_value};
 
 use observe::Asked;
 
 use super::observation::Paths;
-use super::transfer::{Key, Progress, Sink, Transfer, value_head};
+use super::transfer::{Body1, Key, Sink, Transfer, value_head};
 use super::{Client, tree};
 use crate::access::Rights;
 use crate::effects::ServerSlot;
-use crate::object::{Context, Object, Operations, Piece, Refusal};
+use crate::object::{Context, Object, Operations, Piece, Refusal, refusal};
 use crate::shape::{Body, Capacity as _, Shape};
-use crate::text::Bytes;
 use crate::tree::{Missing, Reading, Requester, Tree, at};
 
-/// A body that nobody goes on with gives way after EXCHANGE_LIFETIME.
-const TRANSFER_LIFETIME: core::time::Duration = core::time::Duration::from_secs(247);
+/// A body that nobody goes on with gives way after EXCHANGE_LIFETIME, which has so many seconds.
+const TRANSFER_LIFETIME: u32 = 247;
 /// More than any image, and few enough for a block's number.
 const STREAM_MAX: usize = 256 << 20;
 
 impl<R: Rng, S: Shape> Client<R, S> {
     /// Carries out a request and writes the answer into `out`.
+    #[inline(never)]
     pub(super) fn answer(
         &mut self,
         now: Instant,
@@ -45,14 +45,12 @@ impl<R: Rng, S: Shape> Client<R, S> {
     ) -> usize {
         let mut body = Body::<S>::ZEROES;
         let message = &request.message;
-        let answer = self.serve(now, request.peer, message, objects, &mut body);
+        let mut besides = Besides::default();
+        let outcome = self.serve(now, request.peer, message, objects, &mut besides, &mut body);
         let largest = self.config.block_size;
         let Some(session) = self.sessions.get_mut(usize::from(request.peer.0)) else { return 0 };
         self.endpoint.reply(request, &mut session.ids, out, |writer| {
-            match answer.and_then(|answer| write_answer(writer, message, &answer, &body, largest)) {
-                Ok(()) => {}
-                Err((refusal, block1, size1)) => write_refusal(writer, refusal, block1, size1),
-            }
+            write_outcome(writer, message, outcome, &besides, &body, largest);
         })
     }
 
@@ -62,79 +60,107 @@ impl<R: Rng, S: Shape> Client<R, S> {
         server: ServerSlot,
         message: &Message<'_>,
         objects: &mut [&mut dyn Object],
+        besides: &mut Besides,
         body: &mut [u8],
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, Refusal> {
         refuse_proxying(message)?;
-        let block = block_option(message, OptionNumber::BLOCK1).map_err(|bad| plain(bad_block(bad)))?;
-        let downlink = parse(message, message.payload()).map_err(plain)?;
-        match block.filter(|block| block.more() || block.offset() > 0) {
-            Some(block) => self.take_block(now, server, message, &downlink, block, objects, body),
-            None => {
-                let token = Token::from_slice(message.token());
-                let mut answer =
-                    self.carry_out(now, server, token, &downlink, objects, body).map_err(plain)?;
-                answer.block1 = block;
-                Ok(answer)
+        let block = block_option(message, OptionNumber::BLOCK1).map_err(bad_block)?;
+        let downlink = parse(message, message.payload())?;
+        let Some(block) = block.filter(|block| block.more() || block.offset() > 0) else {
+            let answer = self.carry_out(now, server, message, &downlink, objects, body)?;
+            besides.block1 = block;
+            return Ok(answer);
+        };
+        let key = Key::of(server, downlink.path(), message);
+        if block.offset() == 0 {
+            self.open_transfer(now, key, &downlink, objects)?;
+        }
+        let Some(is_last) = self.take_block(now, &key, message, block, objects, besides)? else {
+            return Ok(Answer::of(Code::CONTINUE));
+        };
+        match is_last {
+            Body1::Streamed => Ok(Answer::of(Code::CHANGED)),
+            Body1::Collected => {
+                let whole = self.body;
+                let payload = whole.as_slice().get(self.bootstrap.kept()..).unwrap_or_default();
+                let downlink = parse(message, payload)?;
+                self.carry_out(now, server, message, &downlink, objects, body)
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "everything that a request comes with")]
-    fn take_block(
+    /// Takes a block of a body that has been opened. When the body is whole, says what has become of it.
+    pub(super) fn take_block(
         &mut self,
         now: Instant,
-        server: ServerSlot,
+        key: &Key,
         message: &Message<'_>,
-        downlink: &Downlink<'_>,
         block: Block,
         objects: &mut [&mut dyn Object],
-        body: &mut [u8],
-    ) -> Result<Answer, Failure> {
-        let tag =
-            Bytes::new(message.value(OptionNumber::REQUEST_TAG).unwrap_or_default()).unwrap_or_default();
-        let key = Key { server, code: message.code(), path: downlink.path(), tag };
-        self.open_transfer(now, key, downlink, block, objects).map_err(plain)?;
+        besides: &mut Besides,
+    ) -> Result<Option<Body1>, Refusal> {
         let size1 = message.uint(OptionNumber::SIZE1);
-        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.key == key) else {
-            return Err(plain(bad_block(BadBlock::OutOfOrder)));
+        let room = S::Body::MAX.saturating_sub(self.bootstrap.kept());
+        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.key == *key) else {
+            return Err(bad_block(BadBlock::OutOfOrder));
         };
         transfer.touched = now;
         let payload = message.payload();
-        let offset = block.offset();
-        let progress = match transfer.assembly.accept(block, payload.len(), size1) {
-            Ok(assembled) => Progress::from(assembled),
-            Err(bad) => {
-                let limit = match transfer.sink {
-                    Sink::Collect(_) => Some(S::Body::MAX as u32),
-                    Sink::Stream { .. } => None,
-                };
-                return Err((bad_block(bad), None, limit.filter(|_| bad == BadBlock::TooLarge)));
-            }
-        };
-        let is_last = matches!(progress, Progress::Complete(_));
-        let (Progress::More(answer) | Progress::Complete(answer) | Progress::Repeated(answer)) = progress;
-        if !matches!(progress, Progress::Repeated(_)) {
-            let taken = self.take_piece(now, downlink, offset, payload, is_last, size1, objects);
-            if let Err(refusal) = taken {
+        let assembled = transfer.assembly.accept(block, payload.len(), size1).map_err(|bad| {
+            let collects = matches!(transfer.sink, Sink::Collect);
+            besides.size1 = (collects && bad == BadBlock::TooLarge).then_some(room as u32);
+            bad_block(bad)
+        })?;
+        let (Assembled::More(answer) | Assembled::Complete(answer) | Assembled::Repeated(answer)) = assembled;
+        besides.block1 = Some(answer);
+        let is_last = matches!(assembled, Assembled::Complete(_));
+        let sink = transfer.sink;
+        if !matches!(assembled, Assembled::Repeated(_)) {
+            let taken = match sink {
+                Sink::Collect => self.collect(block.offset(), payload),
+                Sink::Stream { head, length } => {
+                    let offset = block.offset();
+                    let bytes = if offset == 0 { payload.get(head..).unwrap_or_default() } else { payload };
+                    let announced = size1.map(|size| (size as usize).saturating_sub(head));
+                    let total = length.or(announced);
+                    let piece = Piece { offset: offset.saturating_sub(head), bytes, total, is_last };
+                    self.stream(now, key.path, piece, objects)
+                }
+            };
+            if taken.is_err() {
                 self.transfer = None;
-                return Err((refusal, Some(answer), None));
             }
+            taken?;
         }
         if !is_last {
-            return Ok(Answer { block1: Some(answer), ..Answer::of(Code::CONTINUE) });
+            return Ok(None);
         }
-        let whole = self.transfer.take().map(|transfer| transfer.sink);
-        let mut last = match whole {
-            Some(Sink::Collect(bytes)) => {
-                let downlink = parse(message, bytes.as_slice()).map_err(plain)?;
-                let token = Token::from_slice(message.token());
-                self.carry_out(now, server, token, &downlink, objects, body)
-                    .map_err(|refusal| (refusal, Some(answer), None))?
-            }
-            _ => Answer::of(Code::CHANGED),
+        self.transfer = None;
+        Ok(Some(if matches!(sink, Sink::Collect) { Body1::Collected } else { Body1::Streamed }))
+    }
+
+    /// Keeps a block behind what the memory for bodies has of a configuration.
+    fn collect(&mut self, offset: usize, payload: &[u8]) -> Result<(), Refusal> {
+        if offset == 0 {
+            self.body.truncate(self.bootstrap.kept());
+        }
+        self.body.extend(payload).map_err(|_| bad_block(BadBlock::TooLarge))
+    }
+
+    fn stream(
+        &mut self,
+        now: Instant,
+        path: Path,
+        piece: Piece<'_>,
+        objects: &mut [&mut dyn Object],
+    ) -> Result<(), Refusal> {
+        let (Some(id), Some(at)) = (path.object_id(), at(path)) else {
+            return Err(Refusal::METHOD_NOT_ALLOWED);
         };
-        last.block1 = Some(answer);
-        Ok(last)
+        let clock = self.clock(now);
+        let mut tree = tree(&mut self.accounts, &mut self.access, objects);
+        let object = tree.get_mut(id).ok_or(Refusal::NOT_FOUND)?;
+        object.write_piece(&mut Context::new(clock, &mut self.effects), at, piece)
     }
 
     /// Begins a body with its first block; refuses it before it is sent whole.
@@ -143,122 +169,82 @@ impl<R: Rng, S: Shape> Client<R, S> {
         now: Instant,
         key: Key,
         downlink: &Downlink<'_>,
-        block: Block,
         objects: &mut [&mut dyn Object],
     ) -> Result<(), Refusal> {
-        if block.offset() > 0 {
-            return Ok(());
-        }
         let taken = self.transfer.as_ref().is_some_and(|transfer| {
-            transfer.key.server != key.server && now.since(transfer.touched) < TRANSFER_LIFETIME
+            transfer.key.server != key.server && now < transfer.touched.after_seconds(TRANSFER_LIFETIME)
         });
         if taken {
-            return Err(Refusal::new(
-                Code::SERVICE_UNAVAILABLE,
-                "another server is sending blocks; try later",
-            ));
+            return Err(refusal!(Code::SERVICE_UNAVAILABLE, "another server is sending blocks; try later"));
         }
         let who = self.requester(key.server);
         let tree = tree(&mut self.accounts, &mut self.access, objects);
         let sink = match downlink {
             Downlink::Write { path, content, .. } if is_streamed(&tree, *path) => {
-                let id = path.ids();
-                if let [object, instance, ..] = id {
+                if let [object, instance, ..] = path.ids() {
                     tree.check_right(who, *object, *instance, Rights::WRITE)?;
                 }
                 let (head, length) = value_head(content.format, *path, content.payload)?;
                 Sink::Stream { head, length }
             }
-            _ => Sink::Collect(Bytes::EMPTY),
+            _ => Sink::Collect,
         };
-        let limit = if matches!(sink, Sink::Collect(_)) { S::Body::MAX } else { STREAM_MAX };
-        let assembly = Assembly::new(limit, self.config.block_size);
-        self.transfer = Some(Transfer { key, assembly, sink, touched: now });
+        self.begin_transfer(now, key, sink);
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "everything that a block comes with")]
-    fn take_piece(
-        &mut self,
-        now: Instant,
-        downlink: &Downlink<'_>,
-        offset: usize,
-        payload: &[u8],
-        is_last: bool,
-        size1: Option<u32>,
-        objects: &mut [&mut dyn Object],
-    ) -> Result<(), Refusal> {
-        let clock = self.clock(now);
-        let Some(transfer) = self.transfer.as_mut() else { return Ok(()) };
-        let path = downlink.path();
-        match &mut transfer.sink {
-            Sink::Collect(bytes) => {
-                if offset == 0 {
-                    *bytes = Bytes::EMPTY;
-                }
-                bytes.extend(payload).map_err(|_| bad_block(BadBlock::TooLarge))
-            }
-            Sink::Stream { head, length } => {
-                let (Some(id), Some(at)) = (path.object_id(), at(path)) else {
-                    return Err(Refusal::METHOD_NOT_ALLOWED);
-                };
-                let bytes = if offset == 0 { payload.get(*head..).unwrap_or_default() } else { payload };
-                let announced = size1.map(|size| (size as usize).saturating_sub(*head));
-                let total = length.or(announced);
-                let piece = Piece { offset: offset.saturating_sub(*head), bytes, total, is_last };
-                let mut tree = tree(&mut self.accounts, &mut self.access, objects);
-                let object = tree.get_mut(id).ok_or(Refusal::NOT_FOUND)?;
-                object.write_piece(&mut Context::new(clock, &mut self.effects), at, piece)
-            }
-        }
+    pub(super) fn begin_transfer(&mut self, now: Instant, key: Key, sink: Sink) {
+        let limit = match sink {
+            Sink::Collect => S::Body::MAX.saturating_sub(self.bootstrap.kept()),
+            Sink::Stream { .. } => STREAM_MAX,
+        };
+        let assembly = Assembly::new(limit, self.config.block_size);
+        self.transfer = Some(Transfer { key, assembly, sink, touched: now });
     }
 
     fn carry_out(
         &mut self,
         now: Instant,
         server: ServerSlot,
-        token: Option<Token>,
+        message: &Message<'_>,
         downlink: &Downlink<'_>,
         objects: &mut [&mut dyn Object],
         body: &mut [u8],
     ) -> Result<Answer, Refusal> {
         let who = self.requester(server);
-        match *downlink {
-            Downlink::Discover { path, depth } => self.discover(server, path, depth, objects, body),
-            Downlink::Read { path, accept } => {
-                self.read(now, who, &[path], self.reading(path, accept), objects, body)
-            }
-            Downlink::ReadComposite { paths, accept } => {
-                let reading = self.composite_reading(paths.format, accept);
-                let paths = composite_paths(paths)?;
-                self.read(now, who, paths.as_slice(), reading, objects, body)
-            }
-            Downlink::Observe { path, accept, attributes } => {
-                let reading = self.reading(path, accept);
-                let asked = Asked { server, token, paths: Paths::of(path), attributes, composite: false };
-                self.observe(now, who, &asked, reading, objects, body)
-            }
-            Downlink::ObserveComposite { paths, accept, attributes } => {
-                let reading = self.composite_reading(paths.format, accept);
-                let paths = composite_paths(paths)?;
-                let asked = Asked { server, token, paths, attributes, composite: true };
-                self.observe(now, who, &asked, reading, objects, body)
-            }
-            Downlink::CancelObserve { path, accept } => {
-                self.cancel_observation(server, token, &Paths::of(path), false);
-                self.read(now, who, &[path], self.reading(path, accept), objects, body)
-            }
-            Downlink::CancelObserveComposite { paths, accept } => {
-                let reading = self.composite_reading(paths.format, accept);
-                let paths = composite_paths(paths)?;
-                self.cancel_observation(server, token, &paths, true);
-                self.read(now, who, paths.as_slice(), reading, objects, body)
-            }
+        let (asked, accept) = match *downlink {
+            Downlink::Discover { path, depth } => return self.discover(server, path, depth, objects, body),
             Downlink::WriteAttributes { path, update } => {
-                self.write_attributes(server, path, &update, objects)
+                return self.write_attributes(server, path, &update, objects);
             }
-            _ => self.change(now, who, downlink, objects, body),
+            Downlink::Read { accept, .. }
+            | Downlink::Observe { accept, .. }
+            | Downlink::CancelObserve { accept, .. } => (None, accept),
+            Downlink::ReadComposite { paths, accept }
+            | Downlink::ObserveComposite { paths, accept, .. }
+            | Downlink::CancelObserveComposite { paths, accept } => (Some(paths), accept),
+            _ => return self.change(now, who, downlink, objects, body),
+        };
+        let (paths, reading) = match asked {
+            Some(content) => (composite_paths(content)?, self.composite_reading(content.format, accept)),
+            None => (Paths::of(downlink.path()), self.reading(downlink.path(), accept)),
+        };
+        let token = Token::from_slice(message.token());
+        let composite = asked.is_some();
+        match downlink {
+            Downlink::Observe { attributes, .. } | Downlink::ObserveComposite { attributes, .. } => {
+                let asked = Asked { server, token, paths, attributes: *attributes, composite };
+                return self.observe(now, who, &asked, reading, objects, body);
+            }
+            Downlink::CancelObserve { .. } | Downlink::CancelObserveComposite { .. } => {
+                self.cancel_observation(server, token, &paths, composite);
+            }
+            _ => {}
         }
+        let clock = self.clock(now);
+        let tree = tree(&mut self.accounts, &mut self.access, objects);
+        let length = tree.encode(&clock, who, paths.as_slice(), reading, body)?;
+        Ok(Answer::content(reading.format, length))
     }
 
     /// The operations that change something.
@@ -302,21 +288,6 @@ impl<R: Rng, S: Shape> Client<R, S> {
         }
     }
 
-    fn read(
-        &mut self,
-        now: Instant,
-        who: Requester,
-        paths: &[Path],
-        reading: Reading,
-        objects: &mut [&mut dyn Object],
-        body: &mut [u8],
-    ) -> Result<Answer, Refusal> {
-        let clock = self.clock(now);
-        let tree = tree(&mut self.accounts, &mut self.access, objects);
-        let length = tree.encode(&clock, who, paths, reading, body)?;
-        Ok(Answer::content(reading.format, length))
-    }
-
     /// Without Accept the format is TLV for LwM2M 1.0, and SenML CBOR since 1.1.
     pub(super) fn reading(&self, path: Path, accept: Option<ContentFormat>) -> Reading {
         let usual = match self.config.version {
@@ -337,10 +308,10 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 }
 
-pub(super) fn refuse_proxying(message: &Message<'_>) -> Result<(), Failure> {
+pub(super) fn refuse_proxying(message: &Message<'_>) -> Result<(), Refusal> {
     let proxy = [OptionNumber::PROXY_URI, OptionNumber::PROXY_SCHEME];
     if proxy.into_iter().any(|option| message.value(option).is_some()) {
-        return Err(plain(Refusal::new(Code::PROXYING_NOT_SUPPORTED, "this device is no proxy")));
+        return Err(refusal!(Code::PROXYING_NOT_SUPPORTED, "this device is no proxy"));
     }
     Ok(())
 }
@@ -360,9 +331,8 @@ fn composite_paths(content: Content<'_>) -> Result<Paths, Refusal> {
     let mut count = 0usize;
     for path in decode_paths(content.format, content.payload).map_err(crate::tree::unwritable)? {
         let path = path.map_err(crate::tree::unwritable)?;
-        *asked
-            .get_mut(count)
-            .ok_or(Refusal::new(Code::REQUEST_ENTITY_TOO_LARGE, "at most 8 paths at once"))? = path;
+        *asked.get_mut(count).ok_or(refusal!(Code::REQUEST_ENTITY_TOO_LARGE, "at most 8 paths at once"))? =
+            path;
         count = count.saturating_add(1);
     }
     let asked = asked.get_mut(..count).unwrap_or_default();
@@ -383,9 +353,9 @@ fn check_composite_format(format: ContentFormat) -> Result<(), Refusal> {
         | ContentFormat::SENML_ETCH_JSON
         | ContentFormat::SENML_ETCH_CBOR
         | ContentFormat::LWM2M_CBOR => Ok(()),
-        _ => Err(Refusal::new(
+        _ => Err(refusal!(
             Code::UNSUPPORTED_CONTENT_FORMAT,
-            "composite operations are written in SenML or LwM2M CBOR",
+            "composite operations are written in SenML or LwM2M CBOR"
         )),
     }
 }
@@ -402,7 +372,7 @@ fn execute<S: Shape>(
     };
     let resource = tree.resource(path)?;
     if resource.operations != Operations::Execute {
-        return Err(Refusal::new(Code::METHOD_NOT_ALLOWED, "the resource can't be executed"));
+        return Err(refusal!(Code::METHOD_NOT_ALLOWED, "the resource can't be executed"));
     }
     tree.check_right(who, object, at.instance, Rights::EXECUTE)?;
     tree.get_mut(object).ok_or(Refusal::NOT_FOUND)?.execute(context, at, arguments)

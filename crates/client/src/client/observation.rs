@@ -18,11 +18,10 @@ pub(crate) struct Observation {
     pub(crate) number: u32,
     pub(crate) server: ServerSlot,
     pub(crate) token: Token,
-    pub(crate) paths: Paths,
+    /// The path; the first one of a composite.
+    pub(crate) path: Path,
     pub(crate) composite: bool,
     pub(crate) format: ContentFormat,
-    /// Attributes of this observation alone.
-    pub(crate) own: Attributes,
     pub(crate) sequence: Sequence,
     pub(crate) told: Told,
     /// The value when it was last looked at, told or not: an edge leads from that.
@@ -63,6 +62,7 @@ impl From<&Value<'_>> for Single {
     }
 }
 
+/// The paths of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Paths {
     paths: [Path; PATHS],
@@ -92,15 +92,59 @@ impl Paths {
     }
 }
 
-impl Observation {
-    pub(crate) fn mark(&mut self, changed: &Changed) {
-        self.dirty |= match changed {
-            Changed::Everything => true,
-            Changed::Path(path) => {
-                let mut paths = self.paths.as_slice().iter();
-                paths.any(|own| path.starts_with(*own) || own.starts_with(*path))
-            }
-        };
+/// The paths of composites behind their first ones. There is room for so many, over all observations.
+#[derive(Debug)]
+pub(crate) struct OtherPaths {
+    /// Each with the number of its observation.
+    paths: [Option<(u32, Path)>; OTHER_PATHS],
+}
+
+const OTHER_PATHS: usize = 16;
+
+impl OtherPaths {
+    pub(crate) const fn new() -> Self {
+        Self { paths: [None; OTHER_PATHS] }
+    }
+
+    /// Keeps the paths of an observation behind the first; says no, and keeps nothing, if there is no room.
+    pub(crate) fn keep(&mut self, observation: u32, paths: &Paths) -> bool {
+        for path in paths.as_slice().iter().skip(1) {
+            let Some(place) = self.paths.iter_mut().find(|place| place.is_none()) else {
+                self.forget(observation);
+                return false;
+            };
+            *place = Some((observation, *path));
+        }
+        true
+    }
+
+    pub(crate) fn forget(&mut self, observation: u32) {
+        for place in &mut self.paths {
+            place.take_if(|(known, _)| *known == observation);
+        }
+    }
+
+    pub(crate) fn of(&self, observation: &Observation) -> Paths {
+        let mut paths = Paths::of(observation.path);
+        for (_, path) in self.iter().filter(|(known, _)| *known == observation.number) {
+            paths.push(*path);
+        }
+        paths
+    }
+
+    /// The numbers of the observations and their paths.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(u32, Path)> {
+        self.paths.iter().flatten()
+    }
+}
+
+impl Changed {
+    /// Whether what is at a path may be another now.
+    pub(crate) fn touches(&self, observed: Path) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Path(path) => path.starts_with(observed) || observed.starts_with(*path),
+        }
     }
 }
 

@@ -1,11 +1,9 @@
 //! Registrations (LwM2M Core 1.1, section 6.2): their beginning, their upkeep, their end, and Send.
 
-use core::time::Duration;
-
 use buoy_coap::block::{Upload, UploadStep};
 use buoy_coap::endpoint::{Delivery, Outgoing, Purpose, Token};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
-use buoy_coap::time::Instant;
+use buoy_coap::time::{Instant, millis_of};
 use buoy_coap::wire::{Message, MessageWriter};
 use buoy_lwm2m::operation::{
     BadResponse, Content, Location, LwM2mVersion, Operation, Register, Response, ShortText, Update, Uplink,
@@ -18,7 +16,7 @@ use super::exchange::{Exchange, Tag};
 use super::jitter::spread;
 use super::location::RegistrationLocation;
 use super::session::{Phase, Reported, Sending, Session};
-use super::{Client, Link, digest, tree};
+use super::{Client, Link, digest, earlier, tree};
 use crate::accounts::{Server, Wish};
 use crate::effects::{Event, RegistrationFailure, ServerSlot};
 use crate::object::Object;
@@ -26,8 +24,8 @@ use crate::shape::{Body, Capacity as _, Shape};
 use crate::text::Bytes;
 use crate::tree::{Missing, Reading};
 
-/// When something can't be sent because too much is under way.
-const BUSY: Duration = Duration::from_secs(1);
+/// The seconds to wait when something can't be sent because too much is under way.
+const BUSY: u32 = 1;
 
 /// Why a Send isn't sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,16 +84,16 @@ impl<R: Rng, S: Shape> Client<R, S> {
         if sent { Ok(()) } else { Err(SendRefused::Busy) }
     }
 
-    pub(super) fn session_deadlines(&self) -> impl Iterator<Item = Instant> {
-        let rests = self.bootstrap.is_active();
-        let online = self.started && self.link == Link::Up && !rests;
-        let work = self.sessions.iter().filter_map(move |session| session.deadline().filter(|_| online));
-        let sleep = self
-            .sessions
-            .iter()
-            .map(|session| session.awake_until)
-            .filter(move |at| *at > Instant::ZERO && !rests);
-        work.chain(sleep)
+    pub(super) fn session_deadline(&self) -> Option<Instant> {
+        if self.bootstrap.is_active() {
+            return None;
+        }
+        let online = self.started && self.link == Link::Up;
+        self.sessions.iter().fold(None, |first, session| {
+            let work = session.deadline().filter(|_| online);
+            let sleep = Some(session.awake_until).filter(|at| *at > Instant::ZERO);
+            earlier(first, earlier(work, sleep))
+        })
     }
 
     /// Moves every registration on.
@@ -125,7 +123,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
                 self.want_bootstrap(now, Reason::Asked);
             }
             Wish::Disable(seconds) => {
-                let until = now.after(Duration::from_secs(u64::from(seconds)));
+                let until = now.after_seconds(seconds);
                 self.begin_deregister(now, slot, Some(until));
             }
         }
@@ -141,7 +139,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         match phase {
             Phase::Queued if self.is_its_turn(slot) => {
                 let delay = self.accounts.server(slot).map_or(0, |server| server.initial_delay);
-                let until = now.after(Duration::from_secs(u64::from(delay)));
+                let until = now.after_seconds(delay);
                 self.set_phase(slot, Phase::Waiting { until });
                 self.drive_session(now, slot, objects);
             }
@@ -260,7 +258,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         let phase = if self.transmit(now, Exchange::Register(slot), slot, &uplink, block) {
             Phase::Registering(sending)
         } else {
-            Phase::Waiting { until: now.after(BUSY) }
+            Phase::Waiting { until: now.after_seconds(BUSY) }
         };
         self.set_phase(slot, phase);
     }
@@ -287,7 +285,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         if self.transmit(now, Exchange::Update(slot), slot, &Uplink::Update(update), block) {
             self.set_phase(slot, Phase::Updating(sending));
         } else if let Some(session) = self.session_mut(slot) {
-            session.update_at = now.after(BUSY);
+            session.update_at = now.after_seconds(BUSY);
         }
     }
 
@@ -335,9 +333,9 @@ impl<R: Rng, S: Shape> Client<R, S> {
             message_id: session.ids.next_id(),
             tag: Tag::from(exchange).0,
         };
-        let (echo, location) = (session.echo, &session.location);
+        let (echo, location) = (session.echo, session.location.get());
         let sent = self.endpoint.send(now, &mut self.rng, outgoing, |writer| {
-            write_uplink(writer, uplink, location, part, echo.as_slice());
+            write_uplink(writer, uplink, &location, part, echo.as_slice());
         });
         sent.is_ok()
     }
@@ -426,12 +424,11 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     fn registered(&mut self, now: Instant, slot: ServerSlot, message: &Message<'_>, objects: u32) {
-        let (Ok(location), Code::CREATED) = (RegistrationLocation::of(message), message.code()) else {
+        let Some(session) = self.session_mut(slot) else { return };
+        if message.code() != Code::CREATED || session.location.take(message).is_err() {
             self.fail(now, slot, RegistrationFailure::ServerSentNonsense);
             return;
-        };
-        let Some(session) = self.session_mut(slot) else { return };
-        session.location = location;
+        }
         session.attempts = 0;
         session.sequences = 0;
         session.exhausted = false;
@@ -448,9 +445,10 @@ impl<R: Rng, S: Shape> Client<R, S> {
         let (expires, update_at) = match server.lifetime {
             0 => (Instant::NEVER, Instant::NEVER),
             seconds => {
-                let lifetime = Duration::from_secs(u64::from(seconds));
-                let early = self.longest_exchange().min(lifetime.checked_div(2).unwrap_or_default());
-                (now.after(lifetime), now.after(lifetime.saturating_sub(early)))
+                let expires = now.after_seconds(seconds);
+                let lifetime = expires.millis_since(now);
+                let early = self.longest_exchange().min(lifetime / 2);
+                (expires, now.after_millis(lifetime.saturating_sub(early)))
             }
         };
         let Some(session) = self.session_mut(slot) else { return };
@@ -459,16 +457,12 @@ impl<R: Rng, S: Shape> Client<R, S> {
         session.reported = Reported { lifetime: server.lifetime, binding: Some(server.binding), objects };
     }
 
-    /// MAX_TRANSMIT_WAIT (RFC 7252 section 4.8.2): a message sent so long before a deadline has all its repetitions.
-    fn longest_exchange(&self) -> Duration {
+    /// The milliseconds of MAX_TRANSMIT_WAIT (RFC 7252 section 4.8.2): a message sent so long before a deadline has all its repetitions.
+    fn longest_exchange(&self) -> u64 {
         let parameters = &self.config.parameters;
-        let spans = 2u32.saturating_pow(u32::from(parameters.max_retransmit).saturating_add(1));
-        parameters
-            .ack_timeout
-            .saturating_mul(3)
-            .checked_div(2)
-            .unwrap_or_default()
-            .saturating_mul(spans.saturating_sub(1))
+        let spans = 2u64.saturating_pow(u32::from(parameters.max_retransmit).saturating_add(1));
+        let first = millis_of(parameters.ack_timeout).saturating_mul(3) / 2;
+        first.saturating_mul(spans.saturating_sub(1))
     }
 
     fn take_update_answer(
@@ -552,13 +546,13 @@ impl<R: Rng, S: Shape> Client<R, S> {
         if session.attempts < server.retry_count {
             let factor = 2u64.saturating_pow(failed_before);
             let pause = spread(u64::from(server.retry_timer).saturating_mul(factor), chance);
-            session.phase = Phase::Waiting { until: now.after(pause) };
+            session.phase = Phase::Waiting { until: now.after_millis(pause) };
             return;
         }
         session.attempts = 0;
         session.sequences = session.sequences.saturating_add(1);
         let pause = spread(u64::from(server.sequence_delay), chance);
-        session.phase = Phase::Waiting { until: now.after(pause) };
+        session.phase = Phase::Waiting { until: now.after_millis(pause) };
         if session.sequences >= server.sequence_retry_count {
             session.sequences = 0;
             session.exhausted = true;
@@ -613,7 +607,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     /// Whether notifications can go out to this server; an Update goes before them, since it may tell a new address.
     pub(super) fn is_reachable(&self, slot: ServerSlot) -> bool {
         let is_settled =
-            |session: &Session| matches!(session.phase, Phase::Registered) && !session.pending.update;
+            |session: &Session<S>| matches!(session.phase, Phase::Registered) && !session.pending.update;
         let rests = self.link == Link::Down || self.bootstrap.is_active();
         !rests && self.session(slot).is_some_and(is_settled)
     }
@@ -641,7 +635,7 @@ const ITS_OWN: Location<'static> = Location::of_path(Path::ROOT);
 fn write_uplink(
     writer: &mut MessageWriter<'_>,
     uplink: &Uplink<'_>,
-    location: &RegistrationLocation,
+    location: &RegistrationLocation<'_>,
     part: Option<Part>,
     echo: &[u8],
 ) {
@@ -650,16 +644,17 @@ fn write_uplink(
     if let Some(location) = location {
         location.write_path(writer);
     }
-    let (before, behind) =
-        (|number| number < OptionNumber::URI_QUERY, |number| number >= OptionNumber::URI_QUERY);
-    for (number, value) in uplink.options().filter(|(number, _)| before(*number)) {
-        writer.option(number, &value);
-    }
-    if let Some(location) = location {
+    let mut query_of = location;
+    uplink.each_option(&mut |number, value| {
+        if number >= OptionNumber::URI_QUERY
+            && let Some(location) = query_of.take()
+        {
+            location.write_query(writer);
+        }
+        writer.option(number, value);
+    });
+    if let Some(location) = query_of {
         location.write_query(writer);
-    }
-    for (number, value) in uplink.options().filter(|(number, _)| behind(*number)) {
-        writer.option(number, &value);
     }
     if let Some(part) = part {
         writer.uint(OptionNumber::BLOCK1, part.block.to_uint());

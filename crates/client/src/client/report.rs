@@ -3,8 +3,6 @@
 //! Nothing waits in a queue: a notification is made when the shell asks for the next datagram, from the values as they are
 //! then. Non-confirmable ones go straight into the shell's buffer, confirmable ones through the endpoint.
 
-use core::time::Duration;
-
 use buoy_coap::block::slice;
 use buoy_coap::endpoint::{Delivery, Outgoing, Purpose};
 use buoy_coap::number::{Code, OptionNumber};
@@ -19,9 +17,9 @@ use rand_core::Rng;
 
 use super::exchange::{Exchange, Tag};
 use super::history::has_times;
-use super::manage::{effective, single_value};
+use super::manage::{effective, set_at, single_value};
 use super::observation::{Observation, Told};
-use super::{Client, Link, Transmit, digest, tree};
+use super::{Client, Link, Owner, Transmit, digest, earlier, tree};
 use crate::effects::ServerSlot;
 use crate::object::Object;
 use crate::shape::{Body, Capacity as _, Shape};
@@ -55,6 +53,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
         Next::Nothing
     }
 
+    // With a body on the stack: not in the frame of whoever calls other such functions.
+    #[inline(never)]
     fn look_at(
         &mut self,
         now: Instant,
@@ -131,11 +131,12 @@ impl<R: Rng, S: Shape> Client<R, S> {
         let who = self.requester(observation.server);
         let clock = self.clock(now);
         let tree = tree(&mut self.accounts, &mut self.access, objects);
-        let paths = observation.paths.as_slice();
+        let paths = self.other_paths.of(observation);
+        let paths = paths.as_slice();
         let (base, missing) = if observation.composite {
             (Path::ROOT, Missing::PassOver)
         } else {
-            (observation.paths.first(), Missing::Refuse)
+            (observation.path, Missing::Refuse)
         };
         let reading = Reading { format: observation.format, base, missing };
         let length = tree.encode(&clock, who, paths, reading, body).ok()?;
@@ -164,7 +165,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
         let Some(observation) = self.observations.get_mut(index).and_then(Option::as_mut) else { return };
         observation.triggered = false;
         observation.told = Told { confirmed: observation.told.confirmed, ..told };
-        let (number, paths, server) = (observation.number, observation.paths, observation.server);
+        let (number, server) = (observation.number, observation.server);
+        let paths = self.other_paths.of(observation);
         if let Some(most) = timing.attributes.hqmax {
             self.history.limit(number, most);
         }
@@ -188,12 +190,12 @@ impl<R: Rng, S: Shape> Client<R, S> {
         body: &mut [u8],
     ) -> Option<usize> {
         let (who, clock) = (self.requester(observation.server), self.clock(now));
-        let base = if observation.composite { Path::ROOT } else { observation.paths.first() };
+        let base = if observation.composite { Path::ROOT } else { observation.path };
         let mut encoder = Encoder::new(observation.format, base, body).ok()?;
         self.history.encode(observation.number, &clock, &mut encoder);
         let time = clock.unix.map_or(0.0, |unix| unix as f64);
         let tree = tree(&mut self.accounts, &mut self.access, objects);
-        for path in observation.paths.as_slice() {
+        for path in self.other_paths.of(observation).as_slice() {
             let _unread = tree.visit(&clock, who, *path, Missing::PassOver, &mut |path, value| {
                 let _kept_by_the_encoder = value.map(|value| encoder.push(path, value, Some(time)));
             });
@@ -217,7 +219,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         let Some(session) = self.sessions.get_mut(usize::from(observation.server.0)) else {
             return Next::Nothing;
         };
-        let confirms = timing.confirmable || now.since(observation.told.confirmed) >= CONFIRM_AT_LEAST_EVERY;
+        let confirms = timing.confirmable || now >= observation.told.confirmed.after(CONFIRM_AT_LEAST_EVERY);
         let whole = body.get(..read.length).unwrap_or_default();
         let number = observation.sequence.next_number();
         let format = observation.format;
@@ -228,9 +230,9 @@ impl<R: Rng, S: Shape> Client<R, S> {
             if block.more() {
                 writer.option(OptionNumber::ETAG, &digest(whole).to_be_bytes());
             }
-            for (number, value) in response.options() {
-                writer.option(number, &value);
-            }
+            response.each_option(&mut |number, value| {
+                writer.option(number, value);
+            });
             if block.more() {
                 writer.uint(OptionNumber::BLOCK2, block.to_uint());
                 writer.uint(OptionNumber::SIZE2, whole.len() as u32);
@@ -292,19 +294,19 @@ impl<R: Rng, S: Shape> Client<R, S> {
         }
     }
 
-    pub(super) fn observation_deadlines(&self) -> impl Iterator<Item = Instant> {
-        let works = |observation: &&Observation| {
-            self.is_reachable(observation.server) || self.stores_for(observation)
-        };
-        let observations = self.observations.iter().flatten().filter(works);
-        observations.filter_map(|observation| {
-            let catches_up = self.is_reachable(observation.server)
-                && !observation.in_flight
-                && self.history.has(observation.number);
-            if catches_up {
-                return Some(observation.told.at);
+    pub(super) fn observation_deadline(&self) -> Option<Instant> {
+        self.observations.iter().flatten().fold(None, |first, observation| {
+            let is_reachable = self.is_reachable(observation.server);
+            if !is_reachable && !self.stores_for(observation) {
+                return first;
             }
-            observation.deadline(&self.timing(observation))
+            let catches_up = is_reachable && !observation.in_flight && self.history.has(observation.number);
+            let deadline = if catches_up {
+                Some(observation.told.at)
+            } else {
+                observation.deadline(&self.timing(observation))
+            };
+            earlier(first, deadline)
         })
     }
 
@@ -313,9 +315,10 @@ impl<R: Rng, S: Shape> Client<R, S> {
         let set = if observation.composite {
             Attributes::default()
         } else {
-            effective(&self.attributes, observation.server, observation.paths.first())
+            effective(&self.attributes, observation.server, observation.path)
         };
-        let mut attributes = observation.own.inherit(set);
+        let own = set_at(&self.attributes, Owner::Observation(observation.number), Path::ROOT);
+        let mut attributes = own.inherit(set);
         let server = self.accounts.server(observation.server);
         attributes.pmin = attributes.pmin.or(server.map(|server| server.default_pmin));
         attributes.pmax = attributes.pmax.or(server.map(|server| server.default_pmax));
@@ -334,51 +337,51 @@ struct Timing {
     confirmable: bool,
 }
 
+/// All of these are in seconds.
 impl Timing {
-    fn pmin(&self) -> Duration {
-        seconds(self.attributes.pmin.unwrap_or(0))
+    fn pmin(&self) -> u32 {
+        self.attributes.pmin.unwrap_or(0)
     }
 
-    fn pmax(&self) -> Option<Duration> {
-        self.attributes.effective_pmax().map(seconds)
+    fn pmax(&self) -> Option<u32> {
+        self.attributes.effective_pmax()
     }
 
-    fn epmin(&self) -> Duration {
-        seconds(self.attributes.epmin.unwrap_or(0))
+    fn epmin(&self) -> u32 {
+        self.attributes.epmin.unwrap_or(0)
     }
 
-    fn epmax(&self) -> Option<Duration> {
-        self.attributes.epmax.filter(|epmax| *epmax > 0).map(seconds)
+    fn epmax(&self) -> Option<u32> {
+        self.attributes.epmax.filter(|epmax| *epmax > 0)
     }
-}
-
-fn seconds(seconds: u32) -> Duration {
-    Duration::from_secs(u64::from(seconds))
 }
 
 impl Observation {
     /// Whether the values are to be looked at: something may have changed, or `epmax` is over.
     fn is_to_be_evaluated(&self, timing: &Timing, now: Instant) -> bool {
-        let since = now.since(self.evaluated);
-        (self.dirty && since >= timing.epmin()) || timing.epmax().is_some_and(|epmax| since >= epmax)
+        self.evaluation(timing).is_some_and(|at| at <= now)
+    }
+
+    fn evaluation(&self, timing: &Timing) -> Option<Instant> {
+        let look = self.dirty.then(|| self.evaluated.after_seconds(timing.epmin()));
+        let evaluate = timing.epmax().map(|epmax| self.evaluated.after_seconds(epmax));
+        earlier(look, evaluate)
     }
 
     /// Whether something is to be told, and `pmin` is over.
     fn is_ready(&self, timing: &Timing, now: Instant) -> bool {
-        self.triggered && !self.in_flight && now.since(self.told.at) >= timing.pmin()
+        self.triggered && !self.in_flight && now >= self.told.at.after_seconds(timing.pmin())
     }
 
     /// Whether `pmax` is over.
     fn is_overdue(&self, timing: &Timing, now: Instant) -> bool {
-        !self.in_flight && timing.pmax().is_some_and(|pmax| now.since(self.told.at) >= pmax)
+        !self.in_flight && timing.pmax().is_some_and(|pmax| now >= self.told.at.after_seconds(pmax))
     }
 
     fn deadline(&self, timing: &Timing) -> Option<Instant> {
         let told = (!self.in_flight).then_some(self.told.at);
-        let repeat = told.zip(timing.pmax()).map(|(at, pmax)| at.after(pmax));
-        let ready = told.filter(|_| self.triggered).map(|at| at.after(timing.pmin()));
-        let look = self.dirty.then(|| self.evaluated.after(timing.epmin()));
-        let evaluate = timing.epmax().map(|epmax| self.evaluated.after(epmax));
-        [repeat, ready, look, evaluate].into_iter().flatten().min()
+        let repeat = told.zip(timing.pmax()).map(|(at, pmax)| at.after_seconds(pmax));
+        let ready = told.filter(|_| self.triggered).map(|at| at.after_seconds(timing.pmin()));
+        earlier(earlier(repeat, ready), self.evaluation(timing))
     }
 }

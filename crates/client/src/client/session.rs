@@ -4,15 +4,15 @@ use buoy_coap::block::Upload;
 use buoy_coap::endpoint::MessageIds;
 use buoy_coap::time::Instant;
 
-use super::location::RegistrationLocation;
-use crate::shape::UpTo;
+use super::location::KeptLocation;
+use crate::shape::{Shape, UpTo};
 use crate::text::Bytes;
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Session {
+pub(crate) struct Session<S: Shape> {
     pub(crate) phase: Phase,
     pub(crate) ids: MessageIds,
-    pub(crate) location: RegistrationLocation,
+    pub(crate) location: KeptLocation<S>,
     pub(crate) pending: Pending,
     pub(crate) reported: Reported,
     /// What the server wants to see again (RFC 9175, section 2.3).
@@ -74,12 +74,12 @@ pub(crate) struct Reported {
     pub(crate) objects: u32,
 }
 
-impl Session {
+impl<S: Shape> Session<S> {
     pub(crate) fn new(ids: MessageIds) -> Self {
         Self {
             phase: Phase::Queued,
             ids,
-            location: RegistrationLocation::NONE,
+            location: KeptLocation::NONE,
             pending: Pending::default(),
             reported: Reported::default(),
             echo: Bytes::EMPTY,

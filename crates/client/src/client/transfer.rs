@@ -1,20 +1,21 @@
 //! Bodies that servers send in blocks (RFC 7959, Block1): collected, or passed on piece by piece.
 
-use buoy_coap::block::{Assembled, Assembly, Block};
-use buoy_coap::number::{Code, ContentFormat};
+use buoy_coap::block::Assembly;
+use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
+use buoy_coap::wire::Message;
 use buoy_lwm2m::path::Path;
 
 use crate::effects::ServerSlot;
-use crate::object::Refusal;
-use crate::shape::{Shape, UpTo};
+use crate::object::{Refusal, refusal};
+use crate::shape::UpTo;
 use crate::text::Bytes;
 
 /// One body on its way in. There is one at a time: a chip has no memory for more.
-pub(crate) struct Transfer<S: Shape> {
+pub(crate) struct Transfer {
     pub(crate) key: Key,
     pub(crate) assembly: Assembly,
-    pub(crate) sink: Sink<S>,
+    pub(crate) sink: Sink,
     pub(crate) touched: Instant,
 }
 
@@ -28,30 +29,28 @@ pub(crate) struct Key {
     pub(crate) tag: Bytes<UpTo<8>>,
 }
 
-pub(crate) enum Sink<S: Shape> {
-    Collect(Bytes<S::Body>),
-    /// The value starts so many bytes behind the body's start, and ends where the body ends unless its length is known.
-    Stream {
-        head: usize,
-        length: Option<usize>,
-    },
-}
-
-/// Where a body stands after a block.
-pub(crate) enum Progress {
-    More(Block),
-    Complete(Block),
-    Repeated(Block),
-}
-
-impl From<Assembled> for Progress {
-    fn from(assembled: Assembled) -> Self {
-        match assembled {
-            Assembled::More(block) => Self::More(block),
-            Assembled::Complete(block) => Self::Complete(block),
-            Assembled::Repeated(block) => Self::Repeated(block),
-        }
+impl Key {
+    pub(crate) fn of(server: ServerSlot, path: Path, message: &Message<'_>) -> Self {
+        let tag = message.value(OptionNumber::REQUEST_TAG).unwrap_or_default();
+        Self { server, code: message.code(), path, tag: Bytes::new(tag).unwrap_or_default() }
     }
+}
+
+/// Where the blocks go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sink {
+    /// The client's memory for bodies.
+    Collect,
+    /// The object. The value starts so many bytes behind the body's start, and ends where the body ends unless its length is known.
+    Stream { head: usize, length: Option<usize> },
+}
+
+/// What has become of a body that came whole.
+pub(crate) enum Body1 {
+    /// It is in the memory for bodies.
+    Collected,
+    /// The object has it.
+    Streamed,
 }
 
 /// The bytes in front of an opaque value in its content format, and the value's length if they say it.
@@ -60,15 +59,13 @@ pub(crate) fn value_head(
     path: Path,
     bytes: &[u8],
 ) -> Result<(usize, Option<usize>), Refusal> {
-    const MALFORMED: Refusal = Refusal::bad_value("the payload's first bytes are no value of this resource");
+    const MALFORMED: Refusal =
+        refusal!(Code::BAD_REQUEST, "the payload's first bytes are no value of this resource");
     match format {
         ContentFormat::OCTET_STREAM => Ok((0, None)),
         ContentFormat::TLV => tlv_head(path, bytes).ok_or(MALFORMED),
         ContentFormat::CBOR => cbor_head(bytes).ok_or(MALFORMED),
-        _ => Err(Refusal::new(
-            Code::UNSUPPORTED_CONTENT_FORMAT,
-            "a package comes as opaque bytes, TLV or CBOR",
-        )),
+        _ => Err(refusal!(Code::UNSUPPORTED_CONTENT_FORMAT, "a package comes as opaque bytes, TLV or CBOR")),
     }
 }
 

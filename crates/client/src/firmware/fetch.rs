@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use buoy_coap::block::{BadBlock, BlockSize, Download as Blocks};
-use buoy_coap::buffer::Inline;
+use buoy_coap::buffer::{Inline, Pool};
 use buoy_coap::endpoint::{
     Delivery, Due, FixedEndpoint, MessageIds, Outgoing, Parameters, Purpose, Received, Token,
 };
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// One file on its way in.
 pub struct CoapFetch<R> {
-    endpoint: FixedEndpoint<(), Inline<REQUEST>, Inline<8>, 1, 2>,
+    endpoint: FixedEndpoint<(), Pool<REQUEST>, Inline<8>, 1, 2>,
     rng: R,
     ids: MessageIds,
     uri: Text<FILE_URI_MAX>,

@@ -1,13 +1,13 @@
 //! Connectivity Monitoring (object 4) and Connectivity Statistics (object 7).
 
-use core::time::Duration;
+use buoy_coap::number::Code;
 
 use buoy_coap::time::Instant;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
 use crate::object::{
-    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
+    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink, refusal,
 };
 use crate::text::Text;
 
@@ -166,7 +166,7 @@ impl Object for ConnectivityStatistics {
     fn check(&self, _: At, _: Option<u16>, value: &Value<'_>) -> Result<(), Refusal> {
         match value {
             Value::Integer(seconds) if u32::try_from(*seconds).is_ok() => Ok(()),
-            _ => Err(Refusal::bad_value("a period is a number of seconds")),
+            _ => Err(refusal!(Code::BAD_REQUEST, "a period is a number of seconds")),
         }
     }
 
@@ -194,7 +194,7 @@ impl Object for ConnectivityStatistics {
         let period = self.period;
         *self = Self { period, collecting: true, ..Self::default() };
         if period > 0 {
-            self.until = Some(context.now().after(Duration::from_secs(u64::from(period))));
+            self.until = Some(context.now().after_seconds(period));
         }
         context.changed(Path::instance(STATISTICS.id, 0));
         Ok(())

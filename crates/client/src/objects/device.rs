@@ -1,11 +1,12 @@
 //! Device (object 3): what the device is and how it fares; its clock, Reboot and Factory Reset.
 
+use buoy_coap::number::Code;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
 use crate::effects::{Event, RebootReason};
 use crate::object::{
-    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
+    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink, refusal,
 };
 use crate::record::{Record, RecordReader};
 use crate::text::Text;
@@ -255,11 +256,11 @@ impl Object for Device {
     fn check(&self, at: At, _: Option<u16>, value: &Value<'_>) -> Result<(), Refusal> {
         match (at.resource, value) {
             (13, Value::Time(seconds)) if *seconds >= 0 => Ok(()),
-            (13, _) => Err(Refusal::bad_value("the clock counts the seconds since 1970")),
+            (13, _) => Err(refusal!(Code::BAD_REQUEST, "the clock counts the seconds since 1970")),
             (14, Value::String(offset)) if is_utc_offset(offset) => Ok(()),
-            (14, _) => Err(Refusal::bad_value("an offset from UTC is written like +02:00")),
+            (14, _) => Err(refusal!(Code::BAD_REQUEST, "an offset from UTC is written like +02:00")),
             (15, Value::String(zone)) if Text::<40>::new(zone).is_ok() => Ok(()),
-            _ => Err(Refusal::bad_value("a time zone has a name such as Europe/Berlin")),
+            _ => Err(refusal!(Code::BAD_REQUEST, "a time zone has a name such as Europe/Berlin")),
         }
     }
 

@@ -1,14 +1,13 @@
 //! Light Control (object 3311): lamps that are switched and dimmed, and count the time that they are on.
 
-use core::time::Duration;
-
+use buoy_coap::number::Code;
 use buoy_coap::time::Instant;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
 use super::temperature::{application_type, next_of};
 use crate::object::{
-    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
+    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink, refusal,
 };
 use crate::record::{Record, RecordReader};
 use crate::text::Text;
@@ -24,7 +23,8 @@ struct Lamp {
     /// Since when it is on.
     on_since: Option<Instant>,
     /// How long it was on before that.
-    on_time: Duration,
+    /// Milliseconds, without those since it is on.
+    on_time: u64,
     dimmer: u8,
     application: Text<32>,
 }
@@ -49,7 +49,7 @@ impl<const N: usize> LightControl<N> {
     /// Lamps that are off, with the dimmer wide open.
     #[must_use]
     pub const fn new() -> Self {
-        let lamp = Lamp { on_since: None, on_time: Duration::ZERO, dimmer: 100, application: Text::EMPTY };
+        let lamp = Lamp { on_since: None, on_time: 0, dimmer: 100, application: Text::EMPTY };
         Self { lamps: [lamp; N] }
     }
 
@@ -75,7 +75,7 @@ impl Lamp {
     fn switch(&mut self, now: Instant, on: bool) {
         match (self.on_since, on) {
             (Some(since), false) => {
-                self.on_time = self.on_time.saturating_add(now.since(since));
+                self.on_time = self.on_time.saturating_add(now.millis_since(since));
                 self.on_since = None;
             }
             (None, true) => self.on_since = Some(now),
@@ -83,8 +83,8 @@ impl Lamp {
         }
     }
 
-    fn on_time(&self, now: Instant) -> Duration {
-        let current = self.on_since.map_or(Duration::ZERO, |since| now.since(since));
+    fn on_time(&self, now: Instant) -> u64 {
+        let current = self.on_since.map_or(0, |since| now.millis_since(since));
         self.on_time.saturating_add(current)
     }
 }
@@ -104,7 +104,7 @@ impl<const N: usize> Object for LightControl<N> {
             5750 => sink.value(lamp.application.as_str()),
             5850 => sink.value(lamp.on_since.is_some()),
             5851 => sink.value(i64::from(lamp.dimmer)),
-            5852 => sink.value(lamp.on_time(clock.now).as_secs() as i64),
+            5852 => sink.value((lamp.on_time(clock.now) / 1000) as i64),
             _ => Err(Refusal::NOT_FOUND),
         }
     }
@@ -112,9 +112,11 @@ impl<const N: usize> Object for LightControl<N> {
     fn check(&self, at: At, _: Option<u16>, value: &Value<'_>) -> Result<(), Refusal> {
         match (at.resource, value) {
             (5851, Value::Integer(0..=100)) => Ok(()),
-            (5851, _) => Err(Refusal::bad_value("a dimmer goes from 0 to 100")),
+            (5851, _) => Err(refusal!(Code::BAD_REQUEST, "a dimmer goes from 0 to 100")),
             (5852, Value::Integer(0)) => Ok(()),
-            (5852, _) => Err(Refusal::bad_value("the time that a light was on can only be set to 0")),
+            (5852, _) => {
+                Err(refusal!(Code::BAD_REQUEST, "the time that a light was on can only be set to 0"))
+            }
             (5750, value) => application_type(value).map(|_| ()),
             _ => Ok(()),
         }
@@ -135,7 +137,7 @@ impl<const N: usize> Object for LightControl<N> {
             (5850, Value::Boolean(on)) => lamp.switch(now, *on),
             (5851, Value::Integer(level)) => lamp.dimmer = u8::try_from(*level).unwrap_or(100),
             (5852, _) => {
-                lamp.on_time = Duration::ZERO;
+                lamp.on_time = 0;
                 lamp.on_since = lamp.on_since.map(|_| now);
             }
             _ => return Err(Refusal::BAD_VALUE),

@@ -1,10 +1,11 @@
 //! Temperature (object 3303): sensors that keep their lowest and highest value.
 
+use buoy_coap::number::Code;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
 use crate::object::{
-    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
+    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink, refusal,
 };
 use crate::text::Text;
 
@@ -132,9 +133,8 @@ pub(super) fn next_of(count: usize, previous: Option<u16>) -> Option<u16> {
 
 pub(super) fn application_type(value: &Value<'_>) -> Result<Text<32>, Refusal> {
     match value {
-        Value::String(text) => {
-            Text::new(text).map_err(|_| Refusal::bad_value("an application type has at most 32 bytes"))
-        }
+        Value::String(text) => Text::new(text)
+            .map_err(|_| refusal!(Code::BAD_REQUEST, "an application type has at most 32 bytes")),
         _ => Err(Refusal::BAD_VALUE),
     }
 }

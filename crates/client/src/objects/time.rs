@@ -1,12 +1,13 @@
 //! Time (object 3333): the device's clock, for applications.
 
+use buoy_coap::number::Code;
 use buoy_lwm2m::path::Path;
-use buoy_lwm2m::value::{Value, ValueType};
+use buoy_lwm2m::value::{Value, ValueType, seconds_of};
 
 use super::temperature::application_type;
 use crate::effects::Event;
 use crate::object::{
-    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink,
+    At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink, refusal,
 };
 use crate::text::Text;
 
@@ -41,7 +42,7 @@ impl Object for Time {
     fn read(&self, clock: &Clock, at: At, sink: &mut Sink<'_>) -> Result<(), Refusal> {
         match at.resource {
             5506 => sink.optional(clock.unix.map(Value::Time)),
-            5507 => sink.value((clock.now.as_millis() % 1000) as f64 / 1000.0),
+            5507 => sink.value(seconds_of(clock.now.as_millis() % 1000)),
             _ => sink.value(self.application.as_str()),
         }
     }
@@ -49,7 +50,7 @@ impl Object for Time {
     fn check(&self, at: At, _: Option<u16>, value: &Value<'_>) -> Result<(), Refusal> {
         match (at.resource, value) {
             (5506, Value::Time(seconds)) if *seconds >= 0 => Ok(()),
-            (5506, _) => Err(Refusal::bad_value("the clock counts the seconds since 1970")),
+            (5506, _) => Err(refusal!(Code::BAD_REQUEST, "the clock counts the seconds since 1970")),
             (_, value) => application_type(value).map(|_| ()),
         }
     }

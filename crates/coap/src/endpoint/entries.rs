@@ -1,7 +1,5 @@
 //! What an endpoint remembers: of each exchange that it began, and of each message that it received.
 
-use core::time::Duration;
-
 use super::ids::Token;
 
 /// What an outgoing message waits for.
@@ -15,7 +13,7 @@ pub enum Purpose {
 
 #[derive(Debug)]
 #[doc(hidden)]
-pub struct Exchange<P, B> {
+pub struct Exchange<P, K> {
     pub(super) peer: P,
     pub(super) tag: u64,
     pub(super) token: Token,
@@ -24,7 +22,7 @@ pub struct Exchange<P, B> {
     /// Exchanges with one peer leave in this order.
     pub(super) order: u32,
     pub(super) state: State,
-    pub(super) datagram: B,
+    pub(super) kept: K,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +31,9 @@ pub(super) enum State {
     Queued,
     /// To be sent now, without an acknowledgement.
     Unsent,
-    /// Confirmable and not acknowledged; sent so many times by the schedule, the next time after `timeout`, and besides so many times
-    /// because the peer was heard.
-    Unacknowledged { transmissions: u8, timeout: Duration, prompted: u8 },
+    /// Confirmable and not acknowledged; sent so many times by the schedule, the next time after `timeout` (milliseconds), and besides so
+    /// many times because the peer was heard.
+    Unacknowledged { transmissions: u8, timeout: u32, prompted: u8 },
     /// The peer has it; only the response is missing.
     AwaitingResponse { acknowledged: bool },
 }

@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 use super::entries::{Answer, Exchange, Seen};
 use super::mixer::Mixer;
 use super::{Endpoint, MessageIds, Received, Request, acknowledge, answered, is_processed, put};
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Messages};
 use crate::number::{Code, OptionNumber};
 use crate::table::{Cells, Slot};
 use crate::time::Instant;
@@ -14,12 +14,12 @@ use crate::wire::{Header, Kind, Message, MessageWriter};
 /// Bytes of a message's fixed header and its payload marker.
 const HEADER: usize = 5;
 
-impl<P, B, R, X, D> Endpoint<P, B, R, X, D>
+impl<P, M, R, X, D> Endpoint<P, M, R, X, D>
 where
     P: Copy + Eq + Hash,
-    B: Buffer,
+    M: Messages,
     R: Buffer,
-    X: Cells<Exchange<P, B>>,
+    X: Cells<Exchange<P, M::Kept>>,
     D: Cells<Seen<P, R>>,
 {
     /// Writes the reply to a request into `out` and says how many bytes are to be sent to the peer (none, where the request's
@@ -32,6 +32,22 @@ where
         ids: &mut MessageIds,
         out: &mut [u8],
         write: impl FnOnce(&mut MessageWriter<'_>),
+    ) -> usize {
+        let mut write = Some(write);
+        self.reply_written(request, ids, out, &mut |writer| {
+            if let Some(write) = write.take() {
+                write(writer);
+            }
+        })
+    }
+
+    /// One function for all that writes: a chip has no room for a copy of it for each answer.
+    fn reply_written(
+        &mut self,
+        request: &Request<'_, P>,
+        ids: &mut MessageIds,
+        out: &mut [u8],
+        write: &mut dyn FnMut(&mut MessageWriter<'_>),
     ) -> usize {
         let confirmable = request.message.kind() == Kind::Confirmable;
         let header = Header {

@@ -6,21 +6,21 @@ use rand_core::Rng;
 
 use super::entries::{Exchange, Seen};
 use super::{Endpoint, Parameters};
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Messages};
 #[cfg(feature = "alloc")]
-use crate::buffer::Inline;
-#[cfg(feature = "alloc")]
-use crate::buffer::OnHeap;
+use crate::buffer::{Inline, OnHeap};
 use crate::table::Cell;
 
-/// An endpoint in arrays: `N` exchanges, each with its message in a `B`, and a memory of `S` message ids, each with the reply in an `R`.
-pub type FixedEndpoint<P, B, R, const N: usize, const S: usize> =
-    Endpoint<P, B, R, [Cell<Exchange<P, B>>; N], [Cell<Seen<P, R>>; S]>;
+/// An endpoint in arrays: `N` exchanges with their messages in an `M`, and a memory of `S` message ids, each with the reply in an `R`.
+pub type FixedEndpoint<P, M, R, const N: usize, const S: usize> =
+    Endpoint<P, M, R, [Cell<Exchange<P, <M as Messages>::Kept>>; N], [Cell<Seen<P, R>>; S]>;
 
-impl<P: Copy + Eq + Hash, B: Buffer, R: Buffer, const N: usize, const S: usize> FixedEndpoint<P, B, R, N, S> {
+impl<P: Copy + Eq + Hash, M: Messages + Default, R: Buffer, const N: usize, const S: usize>
+    FixedEndpoint<P, M, R, N, S>
+{
     /// An endpoint that lies wholly in its owner.
     pub fn fixed(parameters: Parameters, rng: &mut impl Rng) -> Self {
-        Self::new(parameters, [const { Cell::EMPTY }; N], [const { Cell::EMPTY }; S], rng)
+        Self::new(parameters, M::default(), [const { Cell::EMPTY }; N], [const { Cell::EMPTY }; S], rng)
     }
 }
 
@@ -37,7 +37,7 @@ pub type HeapEndpoint<P> = Endpoint<
     P,
     OnHeap<HEAP_MTU>,
     Inline<HEAP_REPLY>,
-    alloc::boxed::Box<[Cell<Exchange<P, OnHeap<HEAP_MTU>>>]>,
+    alloc::boxed::Box<[Cell<Exchange<P, alloc::boxed::Box<[u8]>>>]>,
     alloc::boxed::Box<[Cell<Seen<P, Inline<HEAP_REPLY>>>]>,
 >;
 
@@ -47,6 +47,6 @@ impl<P: Copy + Eq + Hash> HeapEndpoint<P> {
     pub fn on_heap(parameters: Parameters, exchanges: usize, seen: usize, rng: &mut impl Rng) -> Self {
         let exchanges = (0..exchanges).map(|_| Cell::EMPTY).collect();
         let seen = (0..seen).map(|_| Cell::EMPTY).collect();
-        Self::new(parameters, exchanges, seen, rng)
+        Self::new(parameters, OnHeap, exchanges, seen, rng)
     }
 }

@@ -1,16 +1,15 @@
 //! What this side sends and what comes back for it: requests and notifications, their repetition, and NSTART.
 
 use core::hash::Hash;
-use core::time::Duration;
 
 use rand_core::Rng;
 
 use super::entries::{Answer, Exchange, Purpose, Seen, State};
 use super::{Endpoint, Received, Token, acknowledge, answered, put};
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Messages};
 use crate::number::Code;
 use crate::table::{Cells, Slot};
-use crate::time::Instant;
+use crate::time::{Instant, millis_of};
 use crate::wire::{self, Header, Kind, Message, MessageWriter, WriteError};
 
 /// How often a message is repeated out of turn because its peer was heard.
@@ -65,12 +64,12 @@ impl core::fmt::Display for SendError {
 
 impl core::error::Error for SendError {}
 
-impl<P, B, R, X, D> Endpoint<P, B, R, X, D>
+impl<P, M, R, X, D> Endpoint<P, M, R, X, D>
 where
     P: Copy + Eq + Hash,
-    B: Buffer,
+    M: Messages,
     R: Buffer,
-    X: Cells<Exchange<P, B>>,
+    X: Cells<Exchange<P, M::Kept>>,
     D: Cells<Seen<P, R>>,
 {
     /// Takes a message for sending; it comes out of [`Endpoint::poll`] as soon as NSTART allows.
@@ -84,25 +83,45 @@ where
         outgoing: Outgoing<P>,
         write: impl FnOnce(&mut MessageWriter<'_>),
     ) -> Result<(), SendError> {
+        let mut write = Some(write);
+        self.send_written(now, rng, outgoing, &mut |writer| {
+            if let Some(write) = write.take() {
+                write(writer);
+            }
+        })
+    }
+
+    /// One function for all that writes: a chip has no room for a copy of it for each message.
+    fn send_written(
+        &mut self,
+        now: Instant,
+        rng: &mut impl Rng,
+        outgoing: Outgoing<P>,
+        write: &mut dyn FnMut(&mut MessageWriter<'_>),
+    ) -> Result<(), SendError> {
         if self.exchanges.len() >= self.exchanges.capacity() {
             return Err(SendError::TooManyExchanges);
         }
-        let mut datagram = B::default();
-        let written = datagram.write(|room| {
+        let kept = self.messages.keep(|room| {
             let mut writer = MessageWriter::new(room, outgoing.header());
             write(&mut writer);
             writer.finish()
         });
-        written.map_err(SendError::Write)?;
-
+        let kept = kept.map_err(SendError::Write)?;
         let state = self.first_state(&outgoing, rng);
         let deadline = if state == State::Queued { Instant::NEVER } else { now };
         self.order = self.order.wrapping_add(1);
         let Outgoing { peer, purpose, token, message_id, tag, .. } = outgoing;
-        let exchange = Exchange { peer, tag, token, message_id, purpose, order: self.order, state, datagram };
-        let hash = self.hash(&peer, 0);
-        self.exchanges.insert(hash, deadline, exchange).map_err(|_| SendError::TooManyExchanges)?;
-        Ok(())
+        let exchange = Exchange { peer, tag, token, message_id, purpose, order: self.order, state, kept };
+        self.enter(deadline, exchange)
+    }
+
+    fn enter(&mut self, deadline: Instant, exchange: Exchange<P, M::Kept>) -> Result<(), SendError> {
+        let hash = self.hash(&exchange.peer, 0);
+        self.exchanges.insert(hash, deadline, exchange).map(|_| ()).map_err(|exchange| {
+            self.messages.release(exchange.kept);
+            SendError::TooManyExchanges
+        })
     }
 
     /// Asks a peer for a sign of life: an empty confirmable message, which is answered by a Reset (RFC 7252 section 4.3). It doesn't wait
@@ -119,17 +138,17 @@ where
         message_id: u16,
         tag: u64,
     ) -> Result<(), SendError> {
-        let mut datagram = B::default();
-        if !datagram.store(&wire::empty_message(Kind::Confirmable, message_id)) {
-            return Err(SendError::Write(WriteError::BufferTooSmall));
-        }
+        let message = wire::empty_message(Kind::Confirmable, message_id);
+        let kept = self.messages.keep(|room| {
+            room.get_mut(..message.len()).ok_or(WriteError::BufferTooSmall)?.copy_from_slice(&message);
+            Ok(message.len())
+        });
+        let kept = kept.map_err(SendError::Write)?;
         let state = self.first_transmission(rng);
         self.order = self.order.wrapping_add(1);
         let (token, purpose) = (Token::default(), Purpose::Response);
-        let exchange = Exchange { peer, tag, token, message_id, purpose, order: self.order, state, datagram };
-        let hash = self.hash(&peer, 0);
-        self.exchanges.insert(hash, now, exchange).map_err(|_| SendError::TooManyExchanges)?;
-        Ok(())
+        let exchange = Exchange { peer, tag, token, message_id, purpose, order: self.order, state, kept };
+        self.enter(now, exchange)
     }
 
     /// Forgets an exchange; a response that still comes is unmatched.
@@ -153,8 +172,7 @@ where
             State::Unsent | State::AwaitingResponse { acknowledged: false } => (State::Unsent, now),
             State::Unacknowledged { .. } => (self.transmission_with(exchange.message_id as u8), now),
         };
-        let hash = self.hash(&to, 0);
-        self.exchanges.insert(hash, deadline, Exchange { peer: to, state, ..exchange }).is_ok()
+        self.enter(deadline, Exchange { peer: to, state, ..exchange }).is_ok()
     }
 
     /// How many messages wait for an answer or for their turn.
@@ -163,18 +181,19 @@ where
         self.exchanges.len()
     }
 
-    /// What an exchange becomes by being sent now, and for how long; `None` if it has waited long enough.
-    pub(super) fn next_state(&self, exchange: &Exchange<P, B>) -> Option<(State, Duration)> {
+    /// What an exchange becomes by being sent now, and for how many milliseconds; `None` if it has waited long enough.
+    pub(super) fn next_state(&self, exchange: &Exchange<P, M::Kept>) -> Option<(State, u64)> {
         match exchange.state {
             State::Queued | State::AwaitingResponse { .. } => None,
             State::Unsent => {
-                Some((State::AwaitingResponse { acknowledged: false }, self.parameters.response_timeout))
+                let wait = millis_of(self.parameters.response_timeout);
+                Some((State::AwaitingResponse { acknowledged: false }, wait))
             }
             State::Unacknowledged { transmissions, timeout, prompted } => {
                 (transmissions <= self.parameters.max_retransmit).then(|| {
                     let doubled = timeout.saturating_mul(2);
                     let transmissions = transmissions.saturating_add(1);
-                    (State::Unacknowledged { transmissions, timeout: doubled, prompted }, timeout)
+                    (State::Unacknowledged { transmissions, timeout: doubled, prompted }, timeout.into())
                 })
             }
         }
@@ -194,13 +213,15 @@ where
     }
 
     fn transmission_with(&self, jitter: u8) -> State {
-        let base = self.parameters.ack_timeout.as_millis() as u64;
-        let jitter = base.saturating_mul(u64::from(jitter)) / 512;
-        State::Unacknowledged {
-            transmissions: 0,
-            timeout: Duration::from_millis(base.saturating_add(jitter)),
-            prompted: 0,
-        }
+        let base = self.ack_timeout();
+        let jitter = (base / 512)
+            .saturating_mul(jitter.into())
+            .saturating_add((base % 512).saturating_mul(jitter.into()) / 512);
+        State::Unacknowledged { transmissions: 0, timeout: base.saturating_add(jitter), prompted: 0 }
+    }
+
+    fn ack_timeout(&self) -> u32 {
+        u32::try_from(millis_of(self.parameters.ack_timeout)).unwrap_or(u32::MAX)
     }
 
     /// Repeats at once what the peer, who was heard just now, has not acknowledged: it listens, and may be asleep again before the next
@@ -213,13 +234,13 @@ where
         if self.exchanges.is_empty() {
             return;
         }
-        let patience = half(self.parameters.ack_timeout);
-        let is_overdue = |(slot, exchange): (Slot, &Exchange<P, B>)| {
+        let patience = u64::from(self.ack_timeout() / 2);
+        let is_overdue = |(slot, exchange): (Slot, &Exchange<P, M::Kept>)| {
             let State::Unacknowledged { transmissions: 1.., timeout, prompted } = exchange.state else {
                 return None;
             };
-            let wait = half(timeout);
-            let since_sent = wait.saturating_sub(self.exchanges.deadline(slot)?.since(now));
+            let wait = u64::from(timeout / 2);
+            let since_sent = wait.saturating_sub(self.exchanges.deadline(slot)?.millis_since(now));
             let is_due = exchange.peer == peer && prompted < MAX_PROMPTED && since_sent >= patience;
             is_due.then_some(slot)
         };
@@ -228,14 +249,14 @@ where
             && let State::Unacknowledged { transmissions, timeout, prompted } = &mut exchange.state
         {
             *transmissions = transmissions.saturating_sub(1);
-            *timeout = half(*timeout);
+            *timeout /= 2;
             *prompted = prompted.saturating_add(1);
         }
         self.exchanges.set_deadline(slot, now);
     }
 
     fn is_busy(&self, peer: P) -> bool {
-        let active = |(_, exchange): &(Slot, &Exchange<P, B>)| {
+        let active = |(_, exchange): &(Slot, &Exchange<P, M::Kept>)| {
             exchange.peer == peer
                 && !matches!(exchange.state, State::Queued | State::AwaitingResponse { acknowledged: true })
         };
@@ -316,12 +337,13 @@ where
     /// Ends an exchange and lets the next one to that peer go.
     pub(super) fn finish(&mut self, now: Instant, slot: Slot) -> Option<u64> {
         let exchange = self.exchanges.remove(slot)?;
+        self.messages.release(exchange.kept);
         self.promote(now, exchange.peer);
         Some(exchange.tag)
     }
 
     fn promote(&mut self, now: Instant, peer: P) {
-        let queued = |(_, exchange): &(Slot, &Exchange<P, B>)| {
+        let queued = |(_, exchange): &(Slot, &Exchange<P, M::Kept>)| {
             exchange.peer == peer && exchange.state == State::Queued
         };
         let waiting = self.exchanges.chain(self.hash(&peer, 0)).filter(queued);
@@ -349,8 +371,4 @@ impl<P> Outgoing<P> {
         };
         Header { kind, code: self.code, message_id: self.message_id, token: self.token.as_slice() }
     }
-}
-
-fn half(duration: Duration) -> Duration {
-    duration.checked_div(2).unwrap_or_default()
 }

@@ -1,12 +1,12 @@
 use super::*;
-use crate::buffer::Inline;
+use crate::buffer::{Inline, Pool};
 use crate::wire::{Header, MessageWriter};
 use core::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::vec::Vec;
 
-type TestEndpoint = FixedEndpoint<u8, Inline<128>, Inline<32>, 4, 4>;
+type TestEndpoint = FixedEndpoint<u8, Pool<256>, Inline<32>, 4, 4>;
 
 const PEER: u8 = 1;
 

@@ -8,11 +8,18 @@ use crate::value::ValueType;
 
 /// Which characters to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Alphabet {
+pub(crate) struct Alphabet {
+    /// The characters for 62 and 63.
+    last: [u8; 2],
+    padding: Option<u8>,
+}
+
+impl Alphabet {
     /// With `+`, `/` and padding.
-    Standard,
+    pub(crate) const STANDARD: Self = Self { last: *b"+/", padding: Some(b'=') };
     /// With `-`, `_` and no padding.
-    UrlSafe,
+    #[cfg(feature = "json")]
+    pub(crate) const URL_SAFE: Self = Self { last: *b"-_", padding: None };
 }
 
 const MALFORMED: FormatError = FormatError::PeerSentMalformedValue { expected: ValueType::Opaque };
@@ -83,8 +90,8 @@ pub(crate) fn encode(bytes: &[u8], alphabet: Alphabet, output: &mut Output<'_>) 
         for (index, shift) in [18, 12, 6, 0].into_iter().enumerate() {
             if index < used {
                 output.byte(symbol((bits >> shift) as u8 & 63, alphabet))?;
-            } else if alphabet == Alphabet::Standard {
-                output.byte(b'=')?;
+            } else if let Some(padding) = alphabet.padding {
+                output.byte(padding)?;
             }
         }
     }
@@ -92,14 +99,13 @@ pub(crate) fn encode(bytes: &[u8], alphabet: Alphabet, output: &mut Output<'_>) 
 }
 
 fn symbol(sextet: u8, alphabet: Alphabet) -> u8 {
-    match (sextet, alphabet) {
-        (0..=25, _) => sextet.wrapping_add(b'A'),
-        (26..=51, _) => sextet.wrapping_add(71),
-        (52..=61, _) => sextet.wrapping_sub(4),
-        (62, Alphabet::Standard) => b'+',
-        (62, Alphabet::UrlSafe) => b'-',
-        (_, Alphabet::Standard) => b'/',
-        (_, Alphabet::UrlSafe) => b'_',
+    let [for_62, for_63] = alphabet.last;
+    match sextet {
+        0..=25 => sextet.wrapping_add(b'A'),
+        26..=51 => sextet.wrapping_add(71),
+        52..=61 => sextet.wrapping_sub(4),
+        62 => for_62,
+        _ => for_63,
     }
 }
 
@@ -120,11 +126,11 @@ mod tests {
         for (bytes, text) in
             [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
         {
-            assert_eq!(encoded(bytes.as_bytes(), Alphabet::Standard), text);
+            assert_eq!(encoded(bytes.as_bytes(), Alphabet::STANDARD), text);
             assert_eq!(decode(text.chars(), &mut [0; 64]).unwrap(), bytes.as_bytes());
         }
-        assert_eq!(encoded(&[0xfb, 0xff], Alphabet::UrlSafe), "-_8");
-        assert_eq!(encoded(&[0xfb, 0xff], Alphabet::Standard), "+/8=");
+        assert_eq!(encoded(&[0xfb, 0xff], Alphabet::URL_SAFE), "-_8");
+        assert_eq!(encoded(&[0xfb, 0xff], Alphabet::STANDARD), "+/8=");
     }
 
     #[test]
@@ -138,7 +144,7 @@ mod tests {
     proptest! {
         #[test]
         fn bytes_survive_both_alphabets(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-            for alphabet in [Alphabet::Standard, Alphabet::UrlSafe] {
+            for alphabet in [Alphabet::STANDARD, Alphabet::URL_SAFE] {
                 let text = encoded(&bytes, alphabet);
                 let mut scratch = [0; 64];
                 prop_assert_eq!(decode(text.chars(), &mut scratch).unwrap(), bytes.as_slice());

@@ -1,8 +1,8 @@
 //! CBOR (RFC 8949), element by element, without building anything; and the format of one value (Core 1.1, section 7.4.6).
 
-use super::number::decimal_fraction;
+use super::number::{HALF, SINGLE, decimal_fraction, narrow, widen};
 use super::text::Text;
-use super::{FormatError, RawValue};
+use super::{FormatError, Integer, RawValue};
 use crate::output::Output;
 use crate::value::Value;
 
@@ -26,7 +26,7 @@ pub(crate) type Count = Option<u64>;
 /// An element; arrays and maps are only their heads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Element<'a> {
-    Integer(i128),
+    Integer(Integer),
     Bytes(&'a [u8]),
     Text(&'a str),
     Array(Count),
@@ -53,8 +53,8 @@ impl<'a> Cbor<'a> {
         let argument = self.argument(head & 31)?;
         let required = argument.ok_or(FormatError::PeerSentBadCbor);
         Ok(match head >> 5 {
-            0 => Element::Integer(required?.into()),
-            1 => Element::Integer(i128::from(required?).wrapping_neg().wrapping_sub(1)),
+            0 => Element::Integer(Integer::Unsigned(required?)),
+            1 => Element::Integer(Integer::Negative(required?)),
             2 => Element::Bytes(self.string(argument)?),
             3 => Element::Text(super::utf8(self.string(argument)?)?),
             4 => Element::Array(argument),
@@ -124,7 +124,7 @@ impl<'a> Cbor<'a> {
     }
 
     fn decimal_fraction(&mut self, mut count: Count) -> Result<RawValue<'a>, FormatError> {
-        let mut numbers = [0; 2];
+        let mut numbers = [Integer::Unsigned(0); 2];
         for number in &mut numbers {
             if !self.next_member(&mut count)? {
                 return Err(FormatError::PeerSentBadCbor);
@@ -152,7 +152,7 @@ impl<'a> Cbor<'a> {
     /// A number that must come next.
     pub(crate) fn number(&mut self) -> Result<f64, FormatError> {
         match self.scalar()? {
-            Some(RawValue::Integer(value)) => Ok(value as f64),
+            Some(RawValue::Integer(value)) => Ok(value.to_f64()),
             Some(RawValue::EpochTime(value)) => Ok(value as f64),
             Some(RawValue::Float(value)) if value.is_finite() => Ok(value),
             _ => Err(FormatError::PeerSentBadCbor),
@@ -194,27 +194,12 @@ fn simple(info: u8, argument: u64) -> Result<Element<'static>, FormatError> {
         21 => Element::Boolean(true),
         22 => Element::Null,
         23 => Element::Undefined,
-        25 => Element::Float(half_to_double(argument as u16)),
-        26 => Element::Float(f32::from_bits(argument as u32).into()),
+        25 => Element::Float(widen(argument as u32, HALF)),
+        26 => Element::Float(widen(argument as u32, SINGLE)),
         27 => Element::Float(f64::from_bits(argument)),
         31 => Element::Break,
         _ => return Err(FormatError::PeerSentBadCbor),
     })
-}
-
-/// RFC 8949, appendix D, by bits.
-fn half_to_double(half: u16) -> f64 {
-    const TWO_TO_MINUS_24: f64 = 1.0 / 16_777_216.0;
-    let sign = if half & 0x8000 == 0 { 1.0 } else { -1.0 };
-    let exponent = (half >> 10) & 31;
-    let mantissa = half & 0x3ff;
-    let magnitude = match exponent {
-        0 => f64::from(mantissa) * TWO_TO_MINUS_24,
-        31 if mantissa == 0 => f64::INFINITY,
-        31 => f64::NAN,
-        _ => f64::from(mantissa | 0x400) * TWO_TO_MINUS_24 * f64::from(1_u32 << exponent.saturating_sub(1)),
-    };
-    sign * magnitude
 }
 
 fn typed(element: Element<'_>, tag: Option<u64>) -> Result<RawValue<'_>, FormatError> {
@@ -222,7 +207,7 @@ fn typed(element: Element<'_>, tag: Option<u64>) -> Result<RawValue<'_>, FormatE
         // A date (tag 0) stays a text: whoever knows that the resource is a time reads it.
         (Element::Text(text), _) => RawValue::String(Text::plain(text)),
         (Element::Integer(value), Some(TAG_EPOCH_TIME)) => {
-            RawValue::EpochTime(value.try_into().map_err(|_| FormatError::PeerSentBadCbor)?)
+            RawValue::EpochTime(value.to_i64().ok_or(FormatError::PeerSentBadCbor)?)
         }
         (Element::Float(value), Some(TAG_EPOCH_TIME)) if value.abs() < 9e15 => {
             RawValue::EpochTime(value as i64)
@@ -296,13 +281,15 @@ pub(crate) fn write_integer(value: i64, output: &mut Output<'_>) -> Result<(), F
 
 /// Four bytes if nothing is lost, else eight.
 pub(crate) fn write_float(value: f64, output: &mut Output<'_>) -> Result<(), FormatError> {
-    let short = value as f32;
-    if f64::from(short) == value {
-        output.byte(0xfa)?;
-        output.bytes(&short.to_be_bytes())?;
-    } else {
-        output.byte(0xfb)?;
-        output.bytes(&value.to_be_bytes())?;
+    match narrow(value) {
+        Some(short) => {
+            output.byte(0xfa)?;
+            output.bytes(&short.to_be_bytes())?;
+        }
+        None => {
+            output.byte(0xfb)?;
+            output.bytes(&value.to_be_bytes())?;
+        }
     }
     Ok(())
 }
@@ -312,6 +299,7 @@ pub(crate) fn write_text(text: &str, output: &mut Output<'_>) -> Result<(), Form
     Ok(output.bytes(text.as_bytes())?)
 }
 
+#[cfg(feature = "lwm2m-cbor")]
 pub(crate) fn write_null(output: &mut Output<'_>) -> Result<(), FormatError> {
     Ok(output.byte(0xf6)?)
 }
@@ -346,7 +334,7 @@ pub(crate) fn write_value(
         }
         Value::ObjectLink(link) => {
             let start = output.len();
-            core::fmt::Write::write_fmt(output, format_args!("{link}"))?;
+            output.link(link)?;
             let length = output.len().saturating_sub(start);
             insert_head(Major::Text, length as u64, start, output)
         }
@@ -364,11 +352,11 @@ mod tests {
 
     #[test]
     fn the_examples_of_rfc_8949_are_read() {
-        assert_eq!(scalar(&[0x18, 0x64]), Ok(Some(RawValue::Integer(100))));
-        assert_eq!(scalar(&[0x38, 0x63]), Ok(Some(RawValue::Integer(-100))));
+        assert_eq!(scalar(&[0x18, 0x64]), Ok(Some(RawValue::Integer(Integer::Unsigned(100)))));
+        assert_eq!(scalar(&[0x38, 0x63]), Ok(Some(RawValue::Integer(Integer::Negative(99)))));
         assert_eq!(
             scalar(&[0x3b, 255, 255, 255, 255, 255, 255, 255, 255]),
-            Ok(Some(RawValue::Integer(-18_446_744_073_709_551_616)))
+            Ok(Some(RawValue::Integer(Integer::Negative(u64::MAX))))
         );
         assert_eq!(scalar(&[0xf9, 0x3c, 0x00]), Ok(Some(RawValue::Float(1.0))));
         assert_eq!(scalar(&[0xf9, 0x7b, 0xff]), Ok(Some(RawValue::Float(65504.0))));

@@ -2,14 +2,18 @@
 
 use super::base64::{self, Alphabet};
 use super::cbor::{self, Major, TimeTag};
+#[cfg(feature = "lwm2m-cbor")]
+use super::lwm2m_cbor;
 use super::number::write_float;
 use super::senml_cbor::label;
-use super::{FormatError, Kind, lwm2m_cbor, lwm2m_json, senml_json, tlv};
+use super::{FormatError, Kind, tlv};
 use crate::output::Output;
 use crate::path::{Level, Path};
 use crate::value::{Value, ValueType};
 use buoy_coap::number::ContentFormat;
-use core::fmt::Write as _;
+
+#[cfg(feature = "json")]
+mod json;
 
 /// Writes values and their paths into a buffer, as one payload.
 ///
@@ -52,9 +56,15 @@ struct Last {
 enum Writer {
     Single(Single),
     Tlv(tlv::Writer),
+    #[cfg(feature = "json")]
     Lwm2mJson(Naming),
+    #[cfg(feature = "json")]
     SenmlJson(Naming),
-    SenmlCbor { naming: Naming, records: u64 },
+    SenmlCbor {
+        naming: Naming,
+        records: u64,
+    },
+    #[cfg(feature = "lwm2m-cbor")]
     Lwm2mCbor(lwm2m_cbor::Writer),
 }
 
@@ -78,9 +88,12 @@ impl<'b> Encoder<'b> {
             Kind::Opaque => Writer::Single(Single::Opaque),
             Kind::Cbor => Writer::Single(Single::Cbor),
             Kind::Tlv => Writer::Tlv(tlv::Writer::new(base)),
+            #[cfg(feature = "json")]
             Kind::Lwm2mJson => Writer::Lwm2mJson(Naming::new(base)),
+            #[cfg(feature = "json")]
             Kind::SenmlJson(_) => Writer::SenmlJson(Naming::new(base)),
             Kind::SenmlCbor(_) => Writer::SenmlCbor { naming: Naming::new(base), records: 0 },
+            #[cfg(feature = "lwm2m-cbor")]
             Kind::Lwm2mCbor => Writer::Lwm2mCbor(lwm2m_cbor::Writer::new()),
         };
         Ok(Self { format, base, output: Output::new(buffer), writer, last: None, failed: None })
@@ -120,10 +133,14 @@ impl<'b> Encoder<'b> {
             Writer::Single(_) if self.last.is_none() => return Err(FormatError::NotOneValue),
             Writer::Single(_) => {}
             Writer::Tlv(writer) => writer.finish(output)?,
-            Writer::Lwm2mJson(naming) => finish_lwm2m_json(naming, output)?,
+            #[cfg(feature = "json")]
+            Writer::Lwm2mJson(naming) => json::finish_lwm2m(naming, output)?,
+            #[cfg(feature = "json")]
             Writer::SenmlJson(_) if self.last.is_none() => output.bytes(b"[]")?,
+            #[cfg(feature = "json")]
             Writer::SenmlJson(_) => output.byte(b']')?,
             Writer::SenmlCbor { records, .. } => cbor::insert_head(Major::Array, *records, 0, output)?,
+            #[cfg(feature = "lwm2m-cbor")]
             Writer::Lwm2mCbor(writer) => writer.finish(output)?,
         }
         Ok(self.output.len())
@@ -148,12 +165,13 @@ impl<'b> Encoder<'b> {
         }
         let holds_value = value.is_none() || path.level() >= Level::Resource;
         if !path.starts_with(self.base) || !holds_value {
-            return Err(FormatError::UnsupportedPath { path, format: self.format });
+            return Err(FormatError::UnsupportedPath { level: path.level(), format: self.format });
         }
         match self.writer {
             Writer::Single(_) => self.check_single(path, value, time),
-            Writer::Tlv(_) | Writer::Lwm2mCbor(_) if time.is_some() => Err(FormatError::UnsupportedTime),
-            Writer::Tlv(_) | Writer::Lwm2mCbor(_) => self.check_order(path),
+            Writer::Tlv(_) => self.check_ordered(path, time),
+            #[cfg(feature = "lwm2m-cbor")]
+            Writer::Lwm2mCbor(_) => self.check_ordered(path, time),
             _ if time.is_some_and(|time| !time.is_finite()) => Err(FormatError::NotFinite),
             _ => Ok(()),
         }
@@ -166,7 +184,7 @@ impl<'b> Encoder<'b> {
         time: Option<f64>,
     ) -> Result<(), FormatError> {
         if path != self.base {
-            return Err(FormatError::UnsupportedPath { path, format: self.format });
+            return Err(FormatError::UnsupportedPath { level: path.level(), format: self.format });
         }
         if self.last.is_some() || value.is_none() {
             return Err(FormatError::NotOneValue);
@@ -174,7 +192,11 @@ impl<'b> Encoder<'b> {
         if time.is_some() { Err(FormatError::UnsupportedTime) } else { Ok(()) }
     }
 
-    fn check_order(&self, path: Path) -> Result<(), FormatError> {
+    /// These formats have containers, and no place for times.
+    fn check_ordered(&self, path: Path, time: Option<f64>) -> Result<(), FormatError> {
+        if time.is_some() {
+            return Err(FormatError::UnsupportedTime);
+        }
         let fits = self.last.is_none_or(|last| {
             let is_below_value = last.has_value && path.starts_with(last.path);
             path > last.path && !is_below_value
@@ -189,10 +211,14 @@ impl<'b> Encoder<'b> {
             (Writer::Single(_), None) => Err(FormatError::NotOneValue),
             (Writer::Tlv(writer), Some(value)) => writer.push(path, value, output),
             (Writer::Tlv(writer), None) => writer.push_empty(path, output),
+            #[cfg(feature = "lwm2m-cbor")]
             (Writer::Lwm2mCbor(writer), Some(value)) => writer.push(path, value, output),
+            #[cfg(feature = "lwm2m-cbor")]
             (Writer::Lwm2mCbor(writer), None) => writer.push_empty(path, output),
-            (Writer::Lwm2mJson(naming), _) => write_lwm2m_json(naming, path, value, time, output),
-            (Writer::SenmlJson(naming), _) => write_senml_json(naming, path, value, time, output),
+            #[cfg(feature = "json")]
+            (Writer::Lwm2mJson(naming), _) => json::write_lwm2m(naming, path, value, time, output),
+            #[cfg(feature = "json")]
+            (Writer::SenmlJson(naming), _) => json::write_senml(naming, path, value, time, output),
             (Writer::SenmlCbor { naming, records }, _) => {
                 *records = records.saturating_add(1);
                 write_senml_cbor(naming, path, value, time, output)
@@ -218,12 +244,12 @@ fn write_single(
 fn write_text(value: &Value<'_>, output: &mut Output<'_>) -> Result<(), FormatError> {
     match *value {
         Value::String(text) | Value::CoreLink(text) => output.bytes(text.as_bytes())?,
-        Value::Integer(number) | Value::Time(number) => write!(output, "{number}")?,
-        Value::UnsignedInteger(number) => write!(output, "{number}")?,
+        Value::Integer(number) | Value::Time(number) => output.signed(number)?,
+        Value::UnsignedInteger(number) => output.whole(number)?,
         Value::Float(number) => write_float(number, output)?,
         Value::Boolean(flag) => output.byte(if flag { b'1' } else { b'0' })?,
-        Value::Opaque(bytes) => base64::encode(bytes, Alphabet::Standard, output)?,
-        Value::ObjectLink(link) => write!(output, "{link}")?,
+        Value::Opaque(bytes) => base64::encode(bytes, Alphabet::STANDARD, output)?,
+        Value::ObjectLink(link) => output.link(link)?,
     }
     Ok(())
 }
@@ -288,7 +314,7 @@ impl Slash {
 
 fn write_base(base: (Path, Slash), output: &mut Output<'_>) -> Result<(), FormatError> {
     let (path, slash) = base;
-    write!(output, "{path}")?;
+    output.path(path)?;
     if slash == Slash::Written && path != Path::ROOT {
         output.byte(b'/')?;
     }
@@ -305,104 +331,9 @@ fn write_tail(tail: &Tail, output: &mut Output<'_>) -> Result<(), FormatError> {
             output.byte(b'/')?;
         }
         slash = Slash::Written;
-        write!(output, "{id}")?;
+        output.whole((*id).into())?;
     }
     Ok(())
-}
-
-/// Puts a comma before every member of a JSON object but the first.
-struct Members(bool);
-
-impl Members {
-    fn next(&mut self, output: &mut Output<'_>) -> Result<(), FormatError> {
-        if self.0 {
-            output.byte(b',')?;
-        }
-        self.0 = true;
-        Ok(())
-    }
-}
-
-fn write_senml_json(
-    naming: &mut Naming,
-    path: Path,
-    value: Option<&Value<'_>>,
-    time: Option<f64>,
-    output: &mut Output<'_>,
-) -> Result<(), FormatError> {
-    output.bytes(if naming.begun.is_none() { b"[{" } else { b",{" })?;
-    let names = naming.next(path);
-    let mut members = Members(false);
-    if let Some(base) = names.base {
-        members.next(output)?;
-        output.bytes(b"\"bn\":\"")?;
-        write_base(base, output)?;
-        output.byte(b'"')?;
-    }
-    write_json_members(&senml_json::LABELS, members, names.tail, value, time, output)
-}
-
-fn write_lwm2m_json(
-    naming: &mut Naming,
-    path: Path,
-    value: Option<&Value<'_>>,
-    time: Option<f64>,
-    output: &mut Output<'_>,
-) -> Result<(), FormatError> {
-    let is_first = naming.begun.is_none();
-    let names = naming.next(path);
-    match (is_first, names.base) {
-        (true, base) => {
-            begin_lwm2m_json(base, output)?;
-            output.byte(b'{')?;
-        }
-        (false, None) => output.bytes(b",{")?,
-        // There is only one base name in this format, and it has been written.
-        (false, Some(_)) => return Err(FormatError::OutOfOrder),
-    }
-    write_json_members(&lwm2m_json::LABELS, Members(false), names.tail, value, time, output)
-}
-
-/// The names of a composite payload are whole, so its base name is empty.
-fn begin_lwm2m_json(base: Option<(Path, Slash)>, output: &mut Output<'_>) -> Result<(), FormatError> {
-    output.bytes(b"{\"bn\":\"")?;
-    if let Some(base) = base {
-        write_base(base, output)?;
-    }
-    Ok(output.bytes(b"\",\"e\":[")?)
-}
-
-fn finish_lwm2m_json(naming: &mut Naming, output: &mut Output<'_>) -> Result<(), FormatError> {
-    if naming.begun.is_none() {
-        begin_lwm2m_json(Some((naming.base, Slash::LeftOut)), output)?;
-    }
-    Ok(output.bytes(b"]}")?)
-}
-
-fn write_json_members(
-    labels: &senml_json::Labels,
-    mut members: Members,
-    tail: Option<Tail>,
-    value: Option<&Value<'_>>,
-    time: Option<f64>,
-    output: &mut Output<'_>,
-) -> Result<(), FormatError> {
-    if let Some(tail) = tail {
-        members.next(output)?;
-        output.bytes(b"\"n\":\"")?;
-        write_tail(&tail, output)?;
-        output.byte(b'"')?;
-    }
-    if let Some(time) = time {
-        members.next(output)?;
-        output.bytes(b"\"t\":")?;
-        write_float(time, output)?;
-    }
-    if let Some(value) = value {
-        members.next(output)?;
-        senml_json::write_value(labels, value, output)?;
-    }
-    Ok(output.byte(b'}')?)
 }
 
 fn write_senml_cbor(

@@ -1,12 +1,14 @@
 //! What can be wrong with a payload, or with what is to become one.
 
 use crate::output::Full;
-use crate::path::Path;
+use crate::path::Level;
 use crate::value::ValueType;
 use buoy_coap::number::ContentFormat;
 use core::fmt;
 
 /// Why a payload can't be read or written. `PeerSent…` blames the payload, the rest the caller.
+///
+/// Two words at most, which a chip returns in registers: it names no paths, which the caller knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FormatError {
@@ -32,12 +34,7 @@ pub enum FormatError {
     /// An id that is no number in 0..=65534.
     PeerSentBadId,
     /// An item lies outside of what the request is about.
-    PeerSentPathOutsideBase {
-        /// The item's path.
-        path: Path,
-        /// The path that the request named.
-        base: Path,
-    },
+    PeerSentPathOutsideBase,
     /// The value of a record is null, which only a patch may say (RFC 8790).
     PeerSentNull,
     /// A record has several values, or the same field twice.
@@ -65,8 +62,8 @@ pub enum FormatError {
     UnsupportedFormat(ContentFormat),
     /// The content format can't speak of this path.
     UnsupportedPath {
-        /// The path.
-        path: Path,
+        /// How deep the path reaches.
+        level: Level,
         /// The format.
         format: ContentFormat,
     },
@@ -101,7 +98,9 @@ impl fmt::Display for FormatError {
             Self::PeerSentMisplacedTlv => f.write_str("a TLV element stands where its kind has no place"),
             Self::PeerSentBadPath => f.write_str("a record's name is no path such as /3/0/9"),
             Self::PeerSentBadId => f.write_str("an id is not a number from 0 to 65534"),
-            Self::PeerSentPathOutsideBase { path, base } => write!(f, "{path} lies outside of {base}"),
+            Self::PeerSentPathOutsideBase => {
+                f.write_str("an item lies outside of the path that was asked for")
+            }
             Self::PeerSentNull => f.write_str("a record's value is null, which only a patch may say"),
             Self::PeerSentSeveralValues => f.write_str("a record has more than one value, or a field twice"),
             Self::PeerSentUnknownExtension => {
@@ -116,8 +115,8 @@ impl fmt::Display for FormatError {
                 write!(f, "a text is not written as type {expected} asks")
             }
             Self::UnsupportedFormat(format) => write!(f, "content format {} is not supported", format.0),
-            Self::UnsupportedPath { path, format } => {
-                write!(f, "content format {} can't be used at {path} ({})", format.0, path.level())
+            Self::UnsupportedPath { level, format } => {
+                write!(f, "content format {} can't be used at this path ({level})", format.0)
             }
             Self::UnsupportedValue { format, value_type } => {
                 write!(f, "content format {} can't hold a value of type {value_type}", format.0)

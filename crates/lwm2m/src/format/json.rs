@@ -251,6 +251,39 @@ impl Nesting {
     }
 }
 
+/// Reads what follows a backslash. The tokenizer let only whole escapes pass, so the fallback is never seen.
+pub(super) fn unescape(rest: &mut core::str::Chars<'_>) -> char {
+    match rest.next() {
+        Some('b') => '\u{8}',
+        Some('f') => '\u{c}',
+        Some('n') => '\n',
+        Some('r') => '\r',
+        Some('t') => '\t',
+        Some('u') => unescape_unicode(rest),
+        Some(character) => character,
+        None => char::REPLACEMENT_CHARACTER,
+    }
+}
+
+fn unescape_unicode(rest: &mut core::str::Chars<'_>) -> char {
+    let first = hex4(rest);
+    if !(0xd800..0xdc00).contains(&first) {
+        return char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER);
+    }
+    rest.next(); // the backslash and the u of the second half
+    rest.next();
+    let second = hex4(rest);
+    char::from_u32(surrogate_pair(first, second)).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+fn surrogate_pair(high: u32, low: u32) -> u32 {
+    ((high & 0x3ff) << 10 | (low & 0x3ff)).saturating_add(0x1_0000)
+}
+
+fn hex4(rest: &mut core::str::Chars<'_>) -> u32 {
+    rest.take(4).fold(0, |value, digit| value << 4 | digit.to_digit(16).unwrap_or(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

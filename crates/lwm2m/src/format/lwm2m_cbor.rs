@@ -3,7 +3,7 @@
 //! Maps inside maps, keyed by ids; an array of ids as key goes down several levels at once.
 
 use super::cbor::{Cbor, Count, Element, Major, TimeTag, insert_head, write_head, write_null, write_value};
-use super::{FormatError, Item};
+use super::{FormatError, Integer, Item};
 use crate::output::Output;
 use crate::path::{Level, Path};
 use crate::value::Value;
@@ -90,11 +90,11 @@ fn read_key_array(parent: Path, mut left: Count, cbor: &mut Cbor<'_>) -> Result<
     if path == parent { Err(FormatError::PeerSentBadCbor) } else { Ok(path) }
 }
 
-fn child(parent: Path, id: i128) -> Result<Path, FormatError> {
+fn child(parent: Path, id: Integer) -> Result<Path, FormatError> {
     if parent.level() == Level::ResourceInstance {
         return Err(FormatError::PeerSentTooDeep);
     }
-    u16::try_from(id).ok().and_then(|id| parent.child(id)).ok_or(FormatError::PeerSentBadId)
+    id.to_u64().and_then(|id| parent.child(u16::try_from(id).ok()?)).ok_or(FormatError::PeerSentBadId)
 }
 
 /// A map that is being written; its head, which counts its entries, is still missing.
@@ -188,7 +188,10 @@ pub(crate) fn write_paths(
     for path in paths {
         match *path.ids() {
             [] => {
-                return Err(FormatError::UnsupportedPath { path, format: super::ContentFormat::LWM2M_CBOR });
+                return Err(FormatError::UnsupportedPath {
+                    level: path.level(),
+                    format: super::ContentFormat::LWM2M_CBOR,
+                });
             }
             [id] => write_head(Major::Unsigned, id.into(), output)?,
             _ => {

@@ -14,7 +14,7 @@ pub(crate) const LABELS: Labels = Labels {
     string: "sv",
     number: "v",
     boolean: "bv",
-    opaque: ("sv", Alphabet::Standard),
+    opaque: ("sv", Alphabet::STANDARD),
     object_link: "ov",
 };
 

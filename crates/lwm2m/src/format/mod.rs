@@ -28,8 +28,11 @@ mod base64;
 mod cbor;
 mod encoder;
 mod error;
+#[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "lwm2m-cbor")]
 mod lwm2m_cbor;
+#[cfg(feature = "json")]
 mod lwm2m_json;
 #[cfg(feature = "alloc")]
 mod moments;
@@ -38,6 +41,7 @@ mod paths;
 mod raw;
 mod record;
 mod senml_cbor;
+#[cfg(feature = "json")]
 mod senml_json;
 mod text;
 mod tlv;
@@ -50,7 +54,7 @@ pub use error::FormatError;
 #[cfg(feature = "alloc")]
 pub use moments::{Moment, moments};
 pub use paths::{Paths, decode_paths, encode_paths};
-pub use raw::RawValue;
+pub use raw::{Integer, RawValue};
 pub use text::Text;
 pub use tlv::created_instance;
 
@@ -97,7 +101,7 @@ impl Timestamp {
     }
 }
 
-/// Whether a payload may be encoded and decoded in `format`.
+/// Whether a payload may be encoded and decoded in `format`; those in JSON and the CBOR of LwM2M 1.2 are features of the crate.
 #[must_use]
 pub const fn is_supported(format: ContentFormat) -> bool {
     Kind::of(format).is_some()
@@ -132,9 +136,12 @@ enum Source<'a> {
     Ended,
     Single(RawValue<'a>),
     Tlv(tlv::Reader<'a>),
+    #[cfg(feature = "json")]
     Lwm2mJson(lwm2m_json::Reader<'a>),
+    #[cfg(feature = "json")]
     SenmlJson(senml_json::Reader<'a>),
     SenmlCbor(senml_cbor::Reader<'a>),
+    #[cfg(feature = "lwm2m-cbor")]
     Lwm2mCbor(lwm2m_cbor::Reader<'a>),
 }
 
@@ -145,9 +152,12 @@ impl<'a> Source<'a> {
             Kind::Opaque => Self::Single(RawValue::Opaque(payload)),
             Kind::Cbor => Self::Single(cbor::single_value(payload)?),
             Kind::Tlv => Self::Tlv(tlv::Reader::new(base, payload)),
+            #[cfg(feature = "json")]
             Kind::Lwm2mJson => Self::Lwm2mJson(lwm2m_json::Reader::new(base, utf8(payload)?)?),
+            #[cfg(feature = "json")]
             Kind::SenmlJson(null) => Self::SenmlJson(senml_json::Reader::new(utf8(payload)?, null)?),
             Kind::SenmlCbor(null) => Self::SenmlCbor(senml_cbor::Reader::new(payload, null)?),
+            #[cfg(feature = "lwm2m-cbor")]
             Kind::Lwm2mCbor => Self::Lwm2mCbor(lwm2m_cbor::Reader::new(payload)?),
         })
     }
@@ -161,9 +171,12 @@ impl<'a> Source<'a> {
                 Ok(Some(item))
             }
             Self::Tlv(reader) => reader.next_item(),
+            #[cfg(feature = "json")]
             Self::Lwm2mJson(reader) => reader.next_item(),
+            #[cfg(feature = "json")]
             Self::SenmlJson(reader) => reader.next_item(),
             Self::SenmlCbor(reader) => reader.next_item(),
+            #[cfg(feature = "lwm2m-cbor")]
             Self::Lwm2mCbor(reader) => reader.next_item(),
         }
     }
@@ -185,9 +198,7 @@ impl core::iter::FusedIterator for Items<'_> {}
 
 fn inside(base: Path, item: Option<Item<'_>>) -> Result<Option<Item<'_>>, FormatError> {
     match item {
-        Some(item) if !item.path.starts_with(base) => {
-            Err(FormatError::PeerSentPathOutsideBase { path: item.path, base })
-        }
+        Some(item) if !item.path.starts_with(base) => Err(FormatError::PeerSentPathOutsideBase),
         item => Ok(item),
     }
 }
@@ -203,9 +214,12 @@ enum Kind {
     Opaque,
     Cbor,
     Tlv,
+    #[cfg(feature = "json")]
     Lwm2mJson,
+    #[cfg(feature = "json")]
     SenmlJson(Null),
     SenmlCbor(Null),
+    #[cfg(feature = "lwm2m-cbor")]
     Lwm2mCbor,
 }
 
@@ -216,11 +230,15 @@ impl Kind {
             ContentFormat::OCTET_STREAM => Self::Opaque,
             ContentFormat::CBOR => Self::Cbor,
             ContentFormat::TLV => Self::Tlv,
+            #[cfg(feature = "json")]
             ContentFormat::LWM2M_JSON => Self::Lwm2mJson,
+            #[cfg(feature = "json")]
             ContentFormat::SENML_JSON => Self::SenmlJson(Null::Refused),
+            #[cfg(feature = "json")]
             ContentFormat::SENML_ETCH_JSON => Self::SenmlJson(Null::Removes),
             ContentFormat::SENML_CBOR => Self::SenmlCbor(Null::Refused),
             ContentFormat::SENML_ETCH_CBOR => Self::SenmlCbor(Null::Removes),
+            #[cfg(feature = "lwm2m-cbor")]
             ContentFormat::LWM2M_CBOR => Self::Lwm2mCbor,
             _ => return None,
         })
@@ -231,8 +249,8 @@ impl Kind {
         let reaches = match self {
             Self::Text | Self::Opaque | Self::Cbor => base.level() >= Level::Resource,
             Self::Tlv => base.level() >= Level::Object,
-            Self::Lwm2mJson | Self::SenmlJson(_) | Self::SenmlCbor(_) | Self::Lwm2mCbor => true,
+            _ => true,
         };
-        if reaches { Ok(()) } else { Err(FormatError::UnsupportedPath { path: base, format }) }
+        if reaches { Ok(()) } else { Err(FormatError::UnsupportedPath { level: base.level(), format }) }
     }
 }

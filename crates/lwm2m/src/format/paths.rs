@@ -1,7 +1,10 @@
 //! Payloads that name paths and no values: what Read-Composite and Observe-Composite ask for (Core 1.1, section 6.3.9).
 
+#[cfg(feature = "lwm2m-cbor")]
+use super::lwm2m_cbor;
 use super::record::Null;
-use super::{Encoder, FormatError, Items, Kind, Source, lwm2m_cbor};
+use super::{Encoder, FormatError, Items, Kind, Source};
+#[cfg(feature = "lwm2m-cbor")]
 use crate::output::Output;
 use crate::path::Path;
 use buoy_coap::number::ContentFormat;
@@ -51,21 +54,28 @@ pub fn encode_paths(
     paths: impl IntoIterator<Item = Path>,
     buffer: &mut [u8],
 ) -> Result<usize, FormatError> {
-    if check(format)? == Kind::Lwm2mCbor {
-        let mut output = Output::new(buffer);
-        lwm2m_cbor::write_paths(paths, &mut output)?;
-        return Ok(output.len());
+    match check(format)? {
+        #[cfg(feature = "lwm2m-cbor")]
+        Kind::Lwm2mCbor => {
+            let mut output = Output::new(buffer);
+            lwm2m_cbor::write_paths(paths, &mut output)?;
+            Ok(output.len())
+        }
+        _ => {
+            let mut encoder = Encoder::new(format, Path::ROOT, buffer)?;
+            paths.into_iter().try_for_each(|path| encoder.push_empty(path))?;
+            encoder.finish()
+        }
     }
-    let mut encoder = Encoder::new(format, Path::ROOT, buffer)?;
-    paths.into_iter().try_for_each(|path| encoder.push_empty(path))?;
-    encoder.finish()
 }
 
 fn check(format: ContentFormat) -> Result<Kind, FormatError> {
     match Kind::of(format) {
         // Values don't count here, so null is as good as none.
+        #[cfg(feature = "json")]
         Some(Kind::SenmlJson(_)) => Ok(Kind::SenmlJson(Null::Removes)),
         Some(Kind::SenmlCbor(_)) => Ok(Kind::SenmlCbor(Null::Removes)),
+        #[cfg(feature = "lwm2m-cbor")]
         Some(Kind::Lwm2mCbor) => Ok(Kind::Lwm2mCbor),
         _ => Err(FormatError::UnsupportedFormat(format)),
     }

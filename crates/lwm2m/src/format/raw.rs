@@ -1,8 +1,8 @@
 //! What a payload says of a value before its type is known.
 
-use super::number::{
-    Whole, narrow, parse_date_time, parse_float, parse_json_whole, parse_whole, whole_from_float,
-};
+#[cfg(feature = "json")]
+use super::number::parse_json_whole;
+use super::number::{SINGLE, parse_date_time, parse_float, parse_whole, whole_from_float, widen};
 use super::text::Text;
 use super::{FormatError, base64};
 use crate::value::{ObjectLink, Value, ValueType};
@@ -22,9 +22,10 @@ pub enum RawValue<'a> {
     /// A text; LwM2M JSON puts Base64 into one, CBOR a date.
     String(Text<'a>),
     /// A number of JSON.
+    #[cfg(feature = "json")]
     Number(&'a str),
     /// A whole number of CBOR.
-    Integer(i128),
+    Integer(Integer),
     /// A floating-point number of CBOR.
     Float(f64),
     /// Seconds since 1970 with CBOR's tag for it.
@@ -33,6 +34,63 @@ pub enum RawValue<'a> {
     Boolean(bool),
     /// An object link such as `3:0`.
     ObjectLink(Text<'a>),
+}
+
+/// A whole number as CBOR has them (RFC 8949, section 3.1): a little more of them than an `i64` or a `u64` holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integer {
+    /// The number.
+    Unsigned(u64),
+    /// How far the number is below -1.
+    Negative(u64),
+}
+
+impl Integer {
+    /// The number with this sign in front of so much.
+    pub(crate) const fn signed(negative: bool, magnitude: u64) -> Self {
+        match magnitude.checked_sub(1) {
+            Some(below) if negative => Self::Negative(below),
+            _ => Self::Unsigned(magnitude),
+        }
+    }
+
+    /// The number, if it is one of these.
+    #[must_use]
+    pub fn to_i64(self) -> Option<i64> {
+        match self {
+            Self::Unsigned(number) => i64::try_from(number).ok(),
+            Self::Negative(below) => i64::try_from(below).ok().map(|below| !below),
+        }
+    }
+
+    /// The number, if it is one of these.
+    #[must_use]
+    pub const fn to_u64(self) -> Option<u64> {
+        match self {
+            Self::Unsigned(number) => Some(number),
+            Self::Negative(_) => None,
+        }
+    }
+
+    /// The likeliest type.
+    fn guess(self) -> ValueType {
+        match (self.to_i64(), self.to_u64()) {
+            (Some(_), _) => ValueType::Integer,
+            (None, Some(_)) => ValueType::UnsignedInteger,
+            (None, None) => ValueType::Float,
+        }
+    }
+
+    /// The floating-point number that is nearest.
+    #[must_use]
+    pub fn to_f64(self) -> f64 {
+        match self {
+            Self::Unsigned(number) => number as f64,
+            Self::Negative(below) => {
+                below.checked_add(1).map_or(-18_446_744_073_709_551_616.0, |number| -(number as f64))
+            }
+        }
+    }
 }
 
 impl<'a> RawValue<'a> {
@@ -48,8 +106,13 @@ impl<'a> RawValue<'a> {
         Ok(match value_type {
             ValueType::String => Value::String(self.text(value_type, scratch)?),
             ValueType::CoreLink => Value::CoreLink(self.text(value_type, scratch)?),
-            ValueType::Integer => Value::Integer(self.whole()?),
-            ValueType::UnsignedInteger => Value::UnsignedInteger(self.whole()?),
+            ValueType::Integer => Value::Integer(self.signed(value_type)?),
+            ValueType::UnsignedInteger => {
+                let number = self.whole(value_type)?.to_u64();
+                Value::UnsignedInteger(
+                    number.ok_or(FormatError::PeerSentOutOfRange { expected: value_type })?,
+                )
+            }
             ValueType::Float => Value::Float(self.float()?),
             ValueType::Boolean => Value::Boolean(self.boolean()?),
             ValueType::Opaque => Value::Opaque(self.opaque(scratch)?),
@@ -77,11 +140,14 @@ impl<'a> RawValue<'a> {
         match self {
             Self::PlainText(_) | Self::String(_) => ValueType::String,
             Self::Tlv(_) | Self::Opaque(_) | Self::Base64(_) => ValueType::Opaque,
-            Self::Number(text) if parse_json_whole::<i64>(text).is_ok() => ValueType::Integer,
-            Self::Number(text) if parse_whole::<u64>(text).is_ok() => ValueType::UnsignedInteger,
-            Self::Integer(value) if i64::try_from(*value).is_ok() => ValueType::Integer,
-            Self::Integer(value) if u64::try_from(*value).is_ok() => ValueType::UnsignedInteger,
-            Self::Number(_) | Self::Float(_) | Self::Integer(_) => ValueType::Float,
+            #[cfg(feature = "json")]
+            Self::Number(text) => match parse_json_whole(text, ValueType::Integer) {
+                Ok(number) if number.to_i64().is_none() && text.contains(['.', 'e', 'E']) => ValueType::Float,
+                Ok(number) => number.guess(),
+                Err(_) => ValueType::Float,
+            },
+            Self::Integer(number) => number.guess(),
+            Self::Float(_) => ValueType::Float,
             Self::EpochTime(_) => ValueType::Time,
             Self::Boolean(_) => ValueType::Boolean,
             Self::ObjectLink(_) => ValueType::ObjectLink,
@@ -122,22 +188,31 @@ impl<'a> RawValue<'a> {
         }
     }
 
-    fn whole<W: Whole + FromTlv>(self) -> Result<W, FormatError> {
+    fn signed(self, expected: ValueType) -> Result<i64, FormatError> {
+        self.whole(expected)?.to_i64().ok_or(FormatError::PeerSentOutOfRange { expected })
+    }
+
+    fn whole(self, expected: ValueType) -> Result<Integer, FormatError> {
         match self {
-            Self::PlainText(text) => parse_whole(text),
-            Self::Tlv(bytes) => W::from_tlv(bytes),
-            Self::Number(text) => parse_json_whole(text),
-            Self::Integer(value) => narrow(value),
-            Self::Float(value) => whole_from_float(value),
-            _ => Err(FormatError::PeerSentWrongType { expected: W::TYPE }),
+            Self::PlainText(text) => parse_whole(text, expected),
+            Self::Tlv(bytes) => {
+                integer_from_tlv(bytes, expected).ok_or(FormatError::PeerSentMalformedValue { expected })
+            }
+            #[cfg(feature = "json")]
+            Self::Number(text) => parse_json_whole(text, expected),
+            Self::Integer(value) => Ok(value),
+            Self::Float(value) => whole_from_float(value, expected),
+            _ => Err(FormatError::PeerSentWrongType { expected }),
         }
     }
 
     fn float(self) -> Result<f64, FormatError> {
         match self {
-            Self::PlainText(text) | Self::Number(text) => parse_float(text),
+            Self::PlainText(text) => parse_float(text),
+            #[cfg(feature = "json")]
+            Self::Number(text) => parse_float(text),
             Self::Tlv(bytes) => float_from_tlv(bytes),
-            Self::Integer(value) => Ok(value as f64),
+            Self::Integer(value) => Ok(value.to_f64()),
             Self::Float(value) => Ok(value),
             _ => Err(FormatError::PeerSentWrongType { expected: ValueType::Float }),
         }
@@ -163,11 +238,15 @@ impl<'a> RawValue<'a> {
             Self::String(text) => {
                 parse_date_time(text.read(&mut [0; 64]).map_err(|_| MALFORMED)?).ok_or(MALFORMED)
             }
-            Self::Number(text) => seconds(parse_float(text)?).or_else(|_| parse_json_whole(text)),
+            #[cfg(feature = "json")]
+            Self::Number(text) => match parse_float(text).map(seconds) {
+                Ok(Ok(seconds)) => Ok(seconds),
+                Ok(Err(_)) => self.signed(ValueType::Time),
+                Err(_) => Err(FormatError::PeerSentOutOfRange { expected: ValueType::Time }),
+            },
             Self::Float(value) => seconds(value),
-            _ => self.whole(),
+            _ => self.signed(ValueType::Time),
         }
-        .map_err(|error| error.expecting(ValueType::Time))
     }
 
     fn object_link(self) -> Result<ObjectLink, FormatError> {
@@ -184,18 +263,6 @@ impl<'a> RawValue<'a> {
     }
 }
 
-impl FormatError {
-    /// The same complaint about another type: times are read as integers.
-    fn expecting(self, expected: ValueType) -> Self {
-        match self {
-            Self::PeerSentWrongType { .. } => Self::PeerSentWrongType { expected },
-            Self::PeerSentOutOfRange { .. } => Self::PeerSentOutOfRange { expected },
-            Self::PeerSentMalformedValue { .. } => Self::PeerSentMalformedValue { expected },
-            other => other,
-        }
-    }
-}
-
 /// Whole seconds; fractions are dropped, because LwM2M's times have none.
 fn seconds(value: f64) -> Result<i64, FormatError> {
     if value.abs() < 9e15 {
@@ -205,42 +272,20 @@ fn seconds(value: f64) -> Result<i64, FormatError> {
     }
 }
 
-/// Numbers of 1, 2, 4 or 8 bytes, big-endian.
-pub(crate) trait FromTlv: Sized {
-    fn from_tlv(bytes: &[u8]) -> Result<Self, FormatError>;
-}
-
-impl FromTlv for i64 {
-    fn from_tlv(bytes: &[u8]) -> Result<Self, FormatError> {
-        match *bytes {
-            [a] => Ok(i8::from_be_bytes([a]).into()),
-            [a, b] => Ok(i16::from_be_bytes([a, b]).into()),
-            [a, b, c, d] => Ok(i32::from_be_bytes([a, b, c, d]).into()),
-            _ => match <[u8; 8]>::try_from(bytes) {
-                Ok(bytes) => Ok(i64::from_be_bytes(bytes)),
-                Err(_) => Err(FormatError::PeerSentMalformedValue { expected: ValueType::Integer }),
-            },
-        }
+/// A number of 1, 2, 4 or 8 bytes, big-endian; all but unsigned ones have a sign.
+fn integer_from_tlv(bytes: &[u8], expected: ValueType) -> Option<Integer> {
+    if !matches!(bytes.len(), 1 | 2 | 4 | 8) {
+        return None;
     }
-}
-
-impl FromTlv for u64 {
-    fn from_tlv(bytes: &[u8]) -> Result<Self, FormatError> {
-        match *bytes {
-            [a] => Ok(a.into()),
-            [a, b] => Ok(u16::from_be_bytes([a, b]).into()),
-            [a, b, c, d] => Ok(u32::from_be_bytes([a, b, c, d]).into()),
-            _ => match <[u8; 8]>::try_from(bytes) {
-                Ok(bytes) => Ok(u64::from_be_bytes(bytes)),
-                Err(_) => Err(FormatError::PeerSentMalformedValue { expected: ValueType::UnsignedInteger }),
-            },
-        }
-    }
+    let is_negative = expected != ValueType::UnsignedInteger && bytes.first()? & 0x80 != 0;
+    let start = if is_negative { u64::MAX } else { 0 };
+    let number = bytes.iter().fold(start, |number, byte| number << 8 | u64::from(*byte));
+    Some(if is_negative { Integer::Negative(!number) } else { Integer::Unsigned(number) })
 }
 
 fn float_from_tlv(bytes: &[u8]) -> Result<f64, FormatError> {
     if let Ok(bytes) = <[u8; 4]>::try_from(bytes) {
-        return Ok(f32::from_be_bytes(bytes).into());
+        return Ok(widen(u32::from_be_bytes(bytes), SINGLE));
     }
     let bytes = <[u8; 8]>::try_from(bytes);
     bytes

@@ -1,10 +1,11 @@
 //! Records of SenML (RFC 8428) and LwM2M JSON, whichever way they are written.
 
+#[cfg(feature = "json")]
 use super::number::parse_float;
 use super::raw::RawValue;
 use super::text::Text;
 use super::{FormatError, Item, Timestamp};
-use crate::path::Path;
+use crate::path::{NameReader, Path};
 
 /// Whether the value of a record may be null: in a patch it removes the record (RFC 8790 section 3.2), elsewhere a value is a number, a
 /// text, a flag or bytes (RFC 8428 section 4.3).
@@ -13,6 +14,9 @@ pub(crate) enum Null {
     Removes,
     Refused,
 }
+
+/// The version of SenML that RFC 8428 defines; a later one can't be understood.
+const VERSION: f64 = 10.0;
 
 /// The fields of one record.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,6 +41,10 @@ impl<'a> Record<'a> {
         self.value = value;
         Ok(())
     }
+}
+
+pub(crate) fn check_version(version: f64) -> Result<(), FormatError> {
+    if version <= VERSION { Ok(()) } else { Err(FormatError::PeerSentUnknownExtension) }
 }
 
 /// Fills a field that may stand only once.
@@ -83,8 +91,9 @@ impl<'a> Base<'a> {
     fn add_value(&self, value: RawValue<'a>) -> Result<RawValue<'a>, FormatError> {
         let Some(base) = self.value else { return Ok(value) };
         Ok(match value {
+            #[cfg(feature = "json")]
             RawValue::Number(text) => RawValue::Float(base + parse_float(text)?),
-            RawValue::Integer(value) => RawValue::Float(base + value as f64),
+            RawValue::Integer(value) => RawValue::Float(base + value.to_f64()),
             RawValue::Float(value) => RawValue::Float(base + value),
             other => other,
         })
@@ -92,6 +101,11 @@ impl<'a> Base<'a> {
 }
 
 fn join(base: Option<Text<'_>>, name: Option<Text<'_>>) -> Result<Path, FormatError> {
-    let characters = base.iter().chain(name.iter()).flat_map(|text| text.chars());
-    Path::from_name(characters).map_err(|_| FormatError::PeerSentBadPath)
+    let mut reader = NameReader::default();
+    for part in [base, name].into_iter().flatten() {
+        part.chars()
+            .try_for_each(|character| reader.take(character))
+            .map_err(|_| FormatError::PeerSentBadPath)?;
+    }
+    reader.finish().map_err(|_| FormatError::PeerSentBadPath)
 }

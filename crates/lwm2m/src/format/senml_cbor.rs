@@ -1,9 +1,8 @@
 //! SenML in CBOR (RFC 8428, section 6), with the field `vlo` of LwM2M.
 
 use super::cbor::{Cbor, Count, Element};
-use super::record::{Base, Null, Record, set_once};
-use super::senml_json::check_version;
-use super::{FormatError, Item, RawValue};
+use super::record::{Base, Null, Record, check_version, set_once};
+use super::{FormatError, Integer, Item, RawValue};
 
 /// The labels of RFC 8428, section 6, as far as LwM2M has use for them.
 pub(crate) mod label {
@@ -71,12 +70,12 @@ fn read_record<'a>(cbor: &mut Cbor<'a>, null: Null) -> Result<Record<'a>, Format
 }
 
 fn read_field<'a>(
-    label: i128,
+    label: Integer,
     record: &mut Record<'a>,
     null: Null,
     cbor: &mut Cbor<'a>,
 ) -> Result<(), FormatError> {
-    match i64::try_from(label).unwrap_or(i64::MAX) {
+    match label.to_i64().unwrap_or(i64::MAX) {
         label::BASE_VERSION => check_version(cbor.number()?),
         label::BASE_NAME => set_once(&mut record.base_name, cbor.text()?),
         label::BASE_TIME => set_once(&mut record.base_time, cbor.number()?),

@@ -3,21 +3,18 @@
 use super::base64::{self, Alphabet};
 use super::json::{Json, Place};
 use super::number::{parse_float, write_float};
-use super::record::{Base, Null, Record, set_once};
+use super::record::{Base, Null, Record, check_version, set_once};
 use super::{FormatError, Item, RawValue};
 use crate::output::Output;
 use crate::value::Value;
 use core::fmt::Write as _;
-
-/// The version of SenML that RFC 8428 defines; a later one can't be understood.
-const VERSION: f64 = 10.0;
 
 /// How this format names its values.
 pub(crate) const LABELS: Labels = Labels {
     string: "vs",
     number: "v",
     boolean: "vb",
-    opaque: ("vd", Alphabet::UrlSafe),
+    opaque: ("vd", Alphabet::URL_SAFE),
     object_link: "vlo",
 };
 
@@ -68,10 +65,6 @@ fn read_record<'a>(json: &mut Json<'a>, null: Null) -> Result<Record<'a>, Format
         }
     }
     Ok(record)
-}
-
-pub(crate) fn check_version(version: f64) -> Result<(), FormatError> {
-    if version <= VERSION { Ok(()) } else { Err(FormatError::PeerSentUnknownExtension) }
 }
 
 /// The keys of values, which differ between SenML and the JSON of LwM2M 1.0.

@@ -13,6 +13,7 @@ pub struct Text<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Escaping {
     None,
+    #[cfg(feature = "json")]
     Json,
 }
 
@@ -23,6 +24,7 @@ impl<'a> Text<'a> {
     }
 
     /// The inside of a JSON string, whose escapes the tokenizer has checked.
+    #[cfg(feature = "json")]
     pub(crate) fn json(raw: &'a str) -> Self {
         let escaping = if raw.contains('\\') { Escaping::Json } else { Escaping::None };
         Self { raw, escaping }
@@ -39,7 +41,8 @@ impl<'a> Text<'a> {
         let escaping = self.escaping;
         let mut rest = self.raw.chars();
         core::iter::from_fn(move || match (rest.next()?, escaping) {
-            ('\\', Escaping::Json) => Some(unescape(&mut rest)),
+            #[cfg(feature = "json")]
+            ('\\', Escaping::Json) => Some(super::json::unescape(&mut rest)),
             (character, _) => Some(character),
         })
     }
@@ -69,40 +72,8 @@ impl<'a> Text<'a> {
     }
 
     /// Whether the last character is `_`, by which SenML marks fields that must be understood.
+    #[cfg(feature = "json")]
     pub(crate) fn ends_with_underscore(&self) -> bool {
         self.chars().last() == Some('_')
     }
-}
-
-/// Reads what follows a backslash. The tokenizer let only whole escapes pass, so the fallback is never seen.
-fn unescape(rest: &mut core::str::Chars<'_>) -> char {
-    match rest.next() {
-        Some('b') => '\u{8}',
-        Some('f') => '\u{c}',
-        Some('n') => '\n',
-        Some('r') => '\r',
-        Some('t') => '\t',
-        Some('u') => unescape_unicode(rest),
-        Some(character) => character,
-        None => char::REPLACEMENT_CHARACTER,
-    }
-}
-
-fn unescape_unicode(rest: &mut core::str::Chars<'_>) -> char {
-    let first = hex4(rest);
-    if !(0xd800..0xdc00).contains(&first) {
-        return char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER);
-    }
-    rest.next(); // the backslash and the u of the second half
-    rest.next();
-    let second = hex4(rest);
-    char::from_u32(surrogate_pair(first, second)).unwrap_or(char::REPLACEMENT_CHARACTER)
-}
-
-fn surrogate_pair(high: u32, low: u32) -> u32 {
-    ((high & 0x3ff) << 10 | (low & 0x3ff)).saturating_add(0x1_0000)
-}
-
-fn hex4(rest: &mut core::str::Chars<'_>) -> u32 {
-    rest.take(4).fold(0, |value, digit| value << 4 | digit.to_digit(16).unwrap_or(0))
 }

@@ -1,5 +1,6 @@
 //! The TLV format (`application/vnd.oma.lwm2m+tlv`, LwM2M Core 1.1, section 7.4.3).
 
+use super::number::narrow;
 use super::{FormatError, Item, RawValue};
 use crate::output::Output;
 use crate::path::{Level, MAX_ID, Path};
@@ -294,38 +295,31 @@ fn write_value(value: &Value<'_>, output: &mut Output<'_>) -> Result<(), FormatE
 }
 
 fn write_integer(number: i64, output: &mut Output<'_>) -> Result<(), FormatError> {
-    if let Ok(number) = i8::try_from(number) {
-        output.bytes(&number.to_be_bytes())?;
-    } else if let Ok(number) = i16::try_from(number) {
-        output.bytes(&number.to_be_bytes())?;
-    } else if let Ok(number) = i32::try_from(number) {
-        output.bytes(&number.to_be_bytes())?;
-    } else {
-        output.bytes(&number.to_be_bytes())?;
-    }
-    Ok(())
+    // A number of so many bits has copies of its sign in front.
+    let fits = |bits: u32| number >> bits == 0 || number >> bits == -1;
+    write_last(number as u64, [fits(7), fits(15), fits(31)], output)
 }
 
 fn write_unsigned(number: u64, output: &mut Output<'_>) -> Result<(), FormatError> {
-    if let Ok(number) = u8::try_from(number) {
-        output.bytes(&number.to_be_bytes())?;
-    } else if let Ok(number) = u16::try_from(number) {
-        output.bytes(&number.to_be_bytes())?;
-    } else if let Ok(number) = u32::try_from(number) {
-        output.bytes(&number.to_be_bytes())?;
-    } else {
-        output.bytes(&number.to_be_bytes())?;
-    }
-    Ok(())
+    write_last(number, [number >> 8 == 0, number >> 16 == 0, number >> 32 == 0], output)
+}
+
+/// Writes the last 1, 2, 4 or 8 bytes of a number: the fewest that it fits.
+fn write_last(number: u64, fits: [bool; 3], output: &mut Output<'_>) -> Result<(), FormatError> {
+    let start = match fits {
+        [true, _, _] => 7,
+        [_, true, _] => 6,
+        [_, _, true] => 4,
+        _ => 0,
+    };
+    Ok(output.bytes(number.to_be_bytes().get(start..).unwrap_or_default())?)
 }
 
 /// Four bytes if nothing is lost, else eight.
 fn write_float(number: f64, output: &mut Output<'_>) -> Result<(), FormatError> {
-    let short = number as f32;
-    if f64::from(short) == number {
-        output.bytes(&short.to_be_bytes())?;
-    } else {
-        output.bytes(&number.to_be_bytes())?;
+    match narrow(number) {
+        Some(short) => output.bytes(&short.to_be_bytes())?,
+        None => output.bytes(&number.to_be_bytes())?,
     }
     Ok(())
 }

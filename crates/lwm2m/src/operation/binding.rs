@@ -1,5 +1,6 @@
 //! Which transports a device has, and whether it sleeps (Core 1.1, section 6.2.1.2).
 
+use crate::output::Output;
 use core::fmt;
 use core::str::FromStr;
 
@@ -61,6 +62,19 @@ impl Binding {
         Self(self.0 | QUEUE)
     }
 
+    /// The letters. `Q` stands behind the first transport, as in the `UQS` of LwM2M 1.0.
+    pub fn written<'b>(&self, buffer: &'b mut [u8; 7]) -> &'b str {
+        let mut queue = self.has_queue_flag();
+        let mut output = Output::new(buffer);
+        for transport in Transport::ALL.into_iter().filter(|transport| self.contains(*transport)) {
+            let _fits = output.byte(transport.letter() as u8);
+            if core::mem::take(&mut queue) {
+                let _fits = output.byte(b'Q');
+            }
+        }
+        core::str::from_utf8(output.into_written()).unwrap_or_default()
+    }
+
     /// Whether a transport is there.
     #[must_use]
     pub const fn contains(self, transport: Transport) -> bool {
@@ -107,20 +121,9 @@ impl FromStr for Binding {
     }
 }
 
-/// `Q` stands behind the first transport, as in the `UQS` of LwM2M 1.0.
 impl fmt::Display for Binding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut queue = self.has_queue_flag();
-        for transport in Transport::ALL {
-            if !self.contains(transport) {
-                continue;
-            }
-            write!(f, "{}", transport.letter())?;
-            if core::mem::take(&mut queue) {
-                f.write_str("Q")?;
-            }
-        }
-        Ok(())
+        f.write_str(self.written(&mut [0; 7]))
     }
 }
 

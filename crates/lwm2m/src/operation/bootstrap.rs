@@ -1,6 +1,6 @@
 //! What a bootstrap server asks of a device (Core 1.2, section 6.1.7).
 
-use super::options::{OptionValue, Parts, Received};
+use super::options::{Options, Received};
 use super::{BadRequest, Content, Operation};
 use crate::path::{Level, Path};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
@@ -69,16 +69,25 @@ impl<'a> BootstrapDownlink<'a> {
         }
     }
 
-    /// The options, in ascending order of their numbers.
-    pub fn options(&self) -> impl Iterator<Item = (OptionNumber, OptionValue<'a>)> + Clone + use<'a> {
-        let parts = match self {
-            Self::Discover { path } => Parts::at(*path).accept(Some(ContentFormat::LINK)),
-            Self::Read { path, accept } => Parts::at(*path).accept(*accept),
-            Self::Write { path, content } => Parts::at(*path).content(content),
-            Self::Delete { path } => Parts::at(*path),
-            Self::Finish => Parts::to("bs"),
-        };
-        parts.options()
+    /// Hands out the options, in ascending order of their numbers.
+    pub fn each_option(&self, each: &mut dyn FnMut(OptionNumber, &[u8])) {
+        let options = &mut Options::new(each);
+        match self {
+            Self::Discover { path } => {
+                options.path(OptionNumber::URI_PATH, *path);
+                options.format(OptionNumber::ACCEPT, Some(ContentFormat::LINK));
+            }
+            Self::Read { path, accept } => {
+                options.path(OptionNumber::URI_PATH, *path);
+                options.format(OptionNumber::ACCEPT, *accept);
+            }
+            Self::Write { path, content } => {
+                options.path(OptionNumber::URI_PATH, *path);
+                options.format(OptionNumber::CONTENT_FORMAT, Some(content.format));
+            }
+            Self::Delete { path } => options.path(OptionNumber::URI_PATH, *path),
+            Self::Finish => options.text(OptionNumber::URI_PATH, "bs"),
+        }
     }
 
     /// The payload.

@@ -1,6 +1,6 @@
 //! What a server asks of a device: the interfaces Device Management and Information Reporting (Core 1.2, sections 6.3, 6.4).
 
-use super::options::{OptionValue, Parts, Query, Received, utf8};
+use super::options::{Options, Received, utf8};
 use super::{BadRequest, Content, Operation};
 use crate::attributes::{AttributeUpdate, Attributes};
 use crate::path::{Level, Path};
@@ -188,46 +188,60 @@ impl<'a> Downlink<'a> {
         }
     }
 
-    /// The options, in ascending order of their numbers.
-    pub fn options(&self) -> impl Iterator<Item = (OptionNumber, OptionValue<'a>)> + Clone + use<'a> {
-        self.options_under("/")
+    /// Hands out the options, in ascending order of their numbers.
+    pub fn each_option(&self, each: &mut dyn FnMut(OptionNumber, &[u8])) {
+        self.each_option_under("/", each);
     }
 
-    /// The options, for a device that has put its objects under another root than `/`.
-    pub fn options_under(
-        &self,
-        root: &'a str,
-    ) -> impl Iterator<Item = (OptionNumber, OptionValue<'a>)> + Clone + use<'a> {
-        Parts { root, ..self.parts() }.options()
-    }
-
-    fn parts(&self) -> Parts<'a> {
-        let parts = Parts::at(self.path());
+    /// Hands out the options, for a device that has put its objects under another root than `/`.
+    pub fn each_option_under(&self, root: &str, each: &mut dyn FnMut(OptionNumber, &[u8])) {
+        let options = &mut Options::new(each);
+        options.uint(OptionNumber::OBSERVE, self.observe());
+        options.segments(root);
+        options.path(OptionNumber::URI_PATH, self.path());
+        options.format(OptionNumber::CONTENT_FORMAT, self.content_format());
         match self {
-            Self::Discover { depth, .. } => {
-                let depth = depth.map_or(Query::None, |depth| Query::Whole("depth", depth.into()));
-                parts.query(depth).accept(Some(ContentFormat::LINK))
+            Self::Discover { depth, .. } => options.query_whole("depth", depth.map(u32::from)),
+            Self::WriteAttributes { update, .. } => options.attributes(update),
+            Self::Observe { attributes, .. } | Self::ObserveComposite { attributes, .. } => {
+                options.attributes(&AttributeUpdate::setting(attributes));
             }
-            Self::Read { accept, .. } => parts.accept(*accept),
-            Self::ReadComposite { paths, accept } => parts.content(paths).accept(*accept),
+            _ => {}
+        }
+        options.format(OptionNumber::ACCEPT, self.accept());
+    }
+
+    const fn observe(&self) -> Option<u32> {
+        match self {
+            Self::Observe { .. } | Self::ObserveComposite { .. } => Some(OBSERVE),
+            Self::CancelObserve { .. } | Self::CancelObserveComposite { .. } => Some(CANCEL),
+            _ => None,
+        }
+    }
+
+    const fn content_format(&self) -> Option<ContentFormat> {
+        match self {
+            Self::ReadComposite { paths, .. }
+            | Self::ObserveComposite { paths, .. }
+            | Self::CancelObserveComposite { paths, .. } => Some(paths.format),
             Self::Write { content, .. } | Self::WriteComposite { content } | Self::Create { content, .. } => {
-                parts.content(content)
+                Some(content.format)
             }
-            Self::WriteAttributes { update, .. } => parts.attributes(update.changes()),
-            Self::Execute { arguments: "", .. } | Self::Delete { .. } => parts,
-            Self::Execute { .. } => Parts { content_format: Some(ContentFormat::TEXT), ..parts },
-            Self::Observe { accept, attributes, .. } => parts
-                .observe(OBSERVE)
-                .accept(*accept)
-                .attributes(AttributeUpdate::setting(attributes).changes()),
-            Self::CancelObserve { accept, .. } => parts.observe(CANCEL).accept(*accept),
-            Self::ObserveComposite { paths, accept, attributes } => {
-                let changes = AttributeUpdate::setting(attributes).changes();
-                parts.observe(OBSERVE).content(paths).accept(*accept).attributes(changes)
-            }
-            Self::CancelObserveComposite { paths, accept } => {
-                parts.observe(CANCEL).content(paths).accept(*accept)
-            }
+            Self::Execute { arguments, .. } if !arguments.is_empty() => Some(ContentFormat::TEXT),
+            _ => None,
+        }
+    }
+
+    const fn accept(&self) -> Option<ContentFormat> {
+        match self {
+            Self::Discover { .. } => Some(ContentFormat::LINK),
+            Self::Read { accept, .. }
+            | Self::ReadComposite { accept, .. }
+            | Self::Observe { accept, .. }
+            | Self::CancelObserve { accept, .. }
+            | Self::ObserveComposite { accept, .. }
+            | Self::CancelObserveComposite { accept, .. } => *accept,
+            _ => None,
         }
     }
 

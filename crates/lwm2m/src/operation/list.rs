@@ -27,8 +27,8 @@ impl<T, const N: usize> List<T, N> {
 }
 
 impl<T: Copy, const N: usize> List<T, N> {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = T> + Clone + use<T, N> {
-        self.items.into_iter().take(self.len)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = T> + Clone {
+        self.as_slice().iter().copied()
     }
 }
 

@@ -47,11 +47,13 @@ impl<'a> Location<'a> {
     }
 
     /// The segments; none for a location that was made of a path in the data model.
-    pub fn segments(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
-        match self.0 {
-            Kind::Segments(list) => list.iter(),
-            Kind::Path(_) => List::default().iter(),
+    pub fn segments(&self) -> impl Iterator<Item = &'a str> + Clone {
+        match &self.0 {
+            Kind::Segments(list) => list.as_slice(),
+            Kind::Path(_) => &[],
         }
+        .iter()
+        .copied()
     }
 
     /// The path in the data model, if it is one: what Create answers.

@@ -1,7 +1,7 @@
 //! Requests and responses of every operation of LwM2M 1.0, 1.1 and 1.2, to and from CoAP codes and options.
 //!
 //! Who may say what depends on the direction, so there is a type for each: a device sends [`Uplink`] requests, a server
-//! sends [`Downlink`] ones, a bootstrap server [`BootstrapDownlink`] ones. Each type has `code`, `options` and `payload`
+//! sends [`Downlink`] ones, a bootstrap server [`BootstrapDownlink`] ones. Each type has `code`, `each_option` and `payload`
 //! for the sender and `parse` for the receiver. What is wrong with a request is a [`BadRequest`], which knows the response
 //! code to answer with. Message types, tokens, blocks and retransmission are CoAP's business, not this module's.
 //!
@@ -14,7 +14,8 @@
 //! let register = Register::new(endpoint, 300, LwM2mVersion::V1_1, b"</1/0>,</3/0>");
 //! let request = Uplink::Register(register);
 //! assert_eq!(request.code(), Code::POST);
-//! let options: Vec<_> = request.options().map(|(number, value)| (number, value.to_vec())).collect();
+//! let mut options = Vec::new();
+//! request.each_option(&mut |number, value| options.push((number, value.to_vec())));
 //!
 //! // … is what a server reads.
 //! let received = options.iter().map(|(number, value)| (*number, value.as_slice()));
@@ -44,7 +45,6 @@ pub use binding::{Binding, NotABinding, Transport};
 pub use bootstrap::BootstrapDownlink;
 pub use downlink::{Downlink, WriteMode};
 pub use location::Location;
-pub use options::OptionValue;
 pub use refusal::BadRequest;
 pub use response::{BadResponse, Response};
 pub use short_text::ShortText;

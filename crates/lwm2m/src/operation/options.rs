@@ -4,207 +4,123 @@ use super::list::List;
 use super::location::Location;
 use super::refusal::BadRequest;
 use super::version::LwM2mVersion;
-use super::{Binding, Content};
-use crate::attributes::{AttributeName, AttributeValue, Change};
-use crate::output::Output;
+use super::{Binding, Content, ShortText};
+use crate::attributes::{AttributeUpdate, AttributeValue, Change};
+use crate::output::{Full, Output};
 use crate::path::Path;
 use buoy_coap::number::{ContentFormat, OptionNumber};
-use core::fmt::{self, Write as _};
-use core::ops::Deref;
 
-/// The value of an option; it is the bytes on the wire.
-#[derive(Clone)]
-pub struct OptionValue<'a>(Value<'a>);
-
-// One value lives at a time, and only until it is written; there may be no allocator to put it elsewhere.
-#[allow(clippy::large_enum_variant)]
-#[derive(Clone)]
-enum Value<'a> {
-    Borrowed(&'a [u8]),
-    Inline { bytes: [u8; 255], len: usize },
+/// Takes the options of a message one by one, in ascending order of their numbers.
+pub(crate) struct Options<'w> {
+    each: &'w mut dyn FnMut(OptionNumber, &[u8]),
 }
 
-impl<'a> OptionValue<'a> {
-    fn text(text: &'a str) -> Self {
-        Self(Value::Borrowed(text.as_bytes()))
+/// The most bytes of an option that is made of a number or a name with a value: their types keep them within that.
+const MADE: usize = 255;
+
+impl<'w> Options<'w> {
+    pub(crate) fn new(each: &'w mut dyn FnMut(OptionNumber, &[u8])) -> Self {
+        Self { each }
+    }
+
+    pub(crate) fn text(&mut self, option: OptionNumber, text: &str) {
+        (self.each)(option, text.as_bytes());
     }
 
     /// A number without leading zero bytes; 0 is no bytes at all.
-    fn uint(number: u32) -> Self {
+    pub(crate) fn uint(&mut self, option: OptionNumber, number: Option<u32>) {
+        let Some(number) = number else { return };
         let bytes = number.to_be_bytes();
         let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-        Self::inline(|output| output.bytes(bytes.get(zeros..).unwrap_or(&[])).map_err(|_| fmt::Error))
+        (self.each)(option, bytes.get(zeros..).unwrap_or_default());
     }
 
-    /// Every caller writes texts whose types keep them within 255 bytes.
-    fn inline(write: impl FnOnce(&mut Output<'_>) -> fmt::Result) -> Self {
-        let mut bytes = [0; 255];
-        let mut output = Output::new(&mut bytes);
-        let written = write(&mut output);
-        debug_assert!(written.is_ok(), "an option's value fits into 255 bytes");
-        let len = output.len();
-        Self(Value::Inline { bytes, len })
+    pub(crate) fn format(&mut self, option: OptionNumber, format: Option<ContentFormat>) {
+        self.uint(option, format.map(|format| format.0.into()));
     }
-}
 
-impl Deref for OptionValue<'_> {
-    type Target = [u8];
+    /// The segments of a path as text, which leaves out those that are empty.
+    pub(crate) fn segments(&mut self, path: &str) {
+        let segments = path.split('/').filter(|segment| !segment.is_empty());
+        segments.for_each(|segment| self.text(OptionNumber::URI_PATH, segment));
+    }
 
-    fn deref(&self) -> &[u8] {
-        match &self.0 {
-            Value::Borrowed(bytes) => bytes,
-            Value::Inline { bytes, len } => bytes.get(..*len).unwrap_or(&[]),
+    pub(crate) fn path(&mut self, option: OptionNumber, path: Path) {
+        for id in path.ids() {
+            let mut buffer = [0; 5];
+            let mut output = Output::new(&mut buffer);
+            let _fits = output.whole((*id).into());
+            (self.each)(option, output.into_written());
         }
     }
-}
 
-impl AsRef<[u8]> for OptionValue<'_> {
-    fn as_ref(&self) -> &[u8] {
-        self
+    pub(crate) fn location(&mut self, option: OptionNumber, location: &Location<'_>) {
+        location.segments().for_each(|segment| self.text(option, segment));
+        self.path(option, location.ids());
     }
-}
 
-impl PartialEq for OptionValue<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
+    pub(crate) fn query_raw(&mut self, query: &str) {
+        self.text(OptionNumber::URI_QUERY, query);
     }
-}
 
-impl Eq for OptionValue<'_> {}
-
-impl fmt::Debug for OptionValue<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self, f)
+    pub(crate) fn query_text(&mut self, name: &str, text: Option<ShortText<'_>>) {
+        let Some(text) = text else { return };
+        self.query(name, |output| output.bytes(text.as_str().as_bytes()));
     }
-}
 
-/// A query as it will be written.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) enum Query<'a> {
-    #[default]
-    None,
-    Text(&'static str, &'a str),
-    Whole(&'static str, u32),
-    Version(LwM2mVersion),
-    Binding(Binding),
-    Raw(&'a str),
-    Attribute(AttributeName, Change),
-}
-
-impl<'a> Query<'a> {
-    fn value(self) -> Option<OptionValue<'a>> {
-        Some(match self {
-            Self::None | Self::Attribute(_, Change::Keep) => return None,
-            Self::Raw(text) => OptionValue::text(text),
-            Self::Text(name, text) => OptionValue::inline(|output| write!(output, "{name}={text}")),
-            Self::Whole(name, number) => OptionValue::inline(|output| write!(output, "{name}={number}")),
-            Self::Version(version) => OptionValue::inline(|output| write!(output, "lwm2m={version}")),
-            Self::Binding(binding) => OptionValue::inline(|output| write!(output, "b={binding}")),
-            Self::Attribute(name, Change::Clear) => OptionValue::text(name.as_str()),
-            Self::Attribute(name, Change::Set(value)) => attribute(name, value),
-        })
+    pub(crate) fn query_whole(&mut self, name: &str, number: Option<u32>) {
+        let Some(number) = number else { return };
+        self.query(name, |output| output.whole(number.into()));
     }
-}
 
-/// A threshold so large or so small that its digits would overfill the option becomes zero or the largest that fits:
-/// such numbers name no physical quantity.
-fn attribute<'a>(name: AttributeName, value: AttributeValue) -> OptionValue<'a> {
-    const LARGEST: f64 = 1e200;
-    let value = match value {
-        AttributeValue::Number(number) if number.abs() < 1.0 / LARGEST => AttributeValue::Number(0.0),
-        AttributeValue::Number(number) => AttributeValue::Number(number.clamp(-LARGEST, LARGEST)),
-        other => other,
-    };
-    OptionValue::inline(|output| write!(output, "{name}={value}"))
+    pub(crate) fn query_version(&mut self, version: LwM2mVersion) {
+        self.query("lwm2m", |output| output.bytes(version.as_str().as_bytes()));
+    }
+
+    pub(crate) fn query_binding(&mut self, binding: Option<Binding>) {
+        let Some(binding) = binding else { return };
+        self.query("b", |output| output.bytes(binding.written(&mut [0; 7]).as_bytes()));
+    }
+
+    /// A threshold so large or so small that its digits would overfill the option becomes zero or the largest that fits:
+    /// such numbers name no physical quantity.
+    pub(crate) fn attributes(&mut self, update: &AttributeUpdate) {
+        const LARGEST: f64 = 1e200;
+        for (name, change) in update.changes() {
+            let value = match change {
+                Change::Keep => continue,
+                Change::Clear => {
+                    self.query_raw(name.as_str());
+                    continue;
+                }
+                Change::Set(AttributeValue::Number(number)) if number.abs() < 1.0 / LARGEST => {
+                    AttributeValue::Number(0.0)
+                }
+                Change::Set(AttributeValue::Number(number)) => {
+                    AttributeValue::Number(number.clamp(-LARGEST, LARGEST))
+                }
+                Change::Set(value) => value,
+            };
+            self.query(name.as_str(), |output| value.write(output));
+        }
+    }
+
+    fn query(&mut self, name: &str, write: impl Fn(&mut Output<'_>) -> Result<(), Full>) {
+        self.write_query(name, &write);
+    }
+
+    fn write_query(&mut self, name: &str, write: &dyn Fn(&mut Output<'_>) -> Result<(), Full>) {
+        let mut buffer = [0; MADE];
+        let mut output = Output::new(&mut buffer);
+        let named = output.bytes(name.as_bytes()).and_then(|()| output.byte(b'='));
+        let written = named.and_then(|()| write(&mut output));
+        debug_assert!(written.is_ok(), "an option's value fits into 255 bytes");
+        (self.each)(OptionNumber::URI_QUERY, output.into_written());
+    }
 }
 
 /// Queries that one request can have: the ten attributes, or what Register says of itself and eight things more.
 pub(crate) const MAX_QUERIES: usize = 20;
-
-/// What a message has besides its code and payload.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Parts<'a> {
-    pub(crate) observe: Option<u32>,
-    /// A path in front of the segments, as text: the root that a device may put its objects under.
-    pub(crate) root: &'a str,
-    pub(crate) segments: List<&'a str, { Location::MAX_SEGMENTS }>,
-    pub(crate) path: Path,
-    pub(crate) location: Option<Location<'a>>,
-    pub(crate) content_format: Option<ContentFormat>,
-    pub(crate) queries: List<Query<'a>, MAX_QUERIES>,
-    pub(crate) accept: Option<ContentFormat>,
-}
-
-impl<'a> Parts<'a> {
-    pub(crate) fn to(segment: &'a str) -> Self {
-        Self::default().segment(segment)
-    }
-
-    pub(crate) fn at(path: Path) -> Self {
-        Self { path, ..Self::default() }
-    }
-
-    pub(crate) fn segment(mut self, segment: &'a str) -> Self {
-        let pushed = self.segments.push(segment);
-        debug_assert!(pushed.is_ok(), "a location has few segments");
-        self
-    }
-
-    pub(crate) fn content(mut self, content: &Content<'_>) -> Self {
-        self.content_format = Some(content.format);
-        self
-    }
-
-    pub(crate) fn accept(mut self, accept: Option<ContentFormat>) -> Self {
-        self.accept = accept;
-        self
-    }
-
-    pub(crate) fn observe(mut self, observe: u32) -> Self {
-        self.observe = Some(observe);
-        self
-    }
-
-    pub(crate) fn query(mut self, query: Query<'a>) -> Self {
-        let pushed = self.queries.push(query);
-        debug_assert!(pushed.is_ok(), "a request has few queries");
-        self
-    }
-
-    pub(crate) fn attributes(self, changes: impl Iterator<Item = (AttributeName, Change)>) -> Self {
-        changes.fold(self, |parts, (name, change)| parts.query(Query::Attribute(name, change)))
-    }
-
-    /// The options, in ascending order of their numbers.
-    pub(crate) fn options(self) -> impl Iterator<Item = (OptionNumber, OptionValue<'a>)> + Clone + use<'a> {
-        let observe = self.observe.into_iter();
-        let observe = observe.map(|number| (OptionNumber::OBSERVE, OptionValue::uint(number)));
-        let location = self.location.into_iter().flat_map(|location| {
-            let segments = location.segments().map(OptionValue::text);
-            segments.chain(ids(location.ids())).map(|value| (OptionNumber::LOCATION_PATH, value))
-        });
-        let root = self.root.split('/').filter(|segment| !segment.is_empty());
-        let path = root.chain(self.segments.iter()).map(OptionValue::text).chain(ids(self.path));
-        let path = path.map(|value| (OptionNumber::URI_PATH, value));
-        let content_format = self.content_format.into_iter();
-        let content_format = content_format.map(|format| number(OptionNumber::CONTENT_FORMAT, format));
-        let queries = self.queries.iter().filter_map(Query::value);
-        let queries = queries.map(|value| (OptionNumber::URI_QUERY, value));
-        let accept = self.accept.into_iter().map(|format| number(OptionNumber::ACCEPT, format));
-        observe.chain(location).chain(path).chain(content_format).chain(queries).chain(accept)
-    }
-}
-
-fn number<'a>(option: OptionNumber, format: ContentFormat) -> (OptionNumber, OptionValue<'a>) {
-    (option, OptionValue::uint(format.0.into()))
-}
-
-fn ids<'a>(path: Path) -> impl Iterator<Item = OptionValue<'a>> + Clone + use<'a> {
-    (0..path.len()).filter_map(move |index| {
-        let id = *path.ids().get(index)?;
-        Some(OptionValue::inline(|output| write!(output, "{id}")))
-    })
-}
 
 /// The options of a message that arrived, sorted.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,6 +1,6 @@
 //! What is answered to a request of either direction.
 
-use super::options::{OptionValue, Parts, Received};
+use super::options::{Options, Received};
 use super::{BadRequest, Content, Location, Operation};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use core::fmt;
@@ -13,7 +13,8 @@ use core::fmt;
 ///
 /// // A server's answer to Register …
 /// let response = Response::created(Location::parse("/rd/5a3f").unwrap());
-/// let options: Vec<_> = response.options().map(|(number, value)| (number, value.to_vec())).collect();
+/// let mut options = Vec::new();
+/// response.each_option(&mut |number, value| options.push((number, value.to_vec())));
 /// // … is where the device is registered.
 /// let received = options.iter().map(|(number, value)| (*number, value.as_slice()));
 /// let response = Response::parse(Operation::Register, response.code, received, response.payload)?;
@@ -86,15 +87,14 @@ impl<'a> Response<'a> {
         Self { payload: diagnostic.as_bytes(), ..Self::of(code) }
     }
 
-    /// The options, in ascending order of their numbers.
-    pub fn options(&self) -> impl Iterator<Item = (OptionNumber, OptionValue<'a>)> + Clone + use<'a> {
-        let parts = Parts {
-            observe: self.observe,
-            location: self.location,
-            content_format: self.content_format,
-            ..Parts::default()
-        };
-        parts.options()
+    /// Hands out the options, in ascending order of their numbers.
+    pub fn each_option(&self, each: &mut dyn FnMut(OptionNumber, &[u8])) {
+        let options = &mut Options::new(each);
+        options.uint(OptionNumber::OBSERVE, self.observe);
+        if let Some(location) = &self.location {
+            options.location(OptionNumber::LOCATION_PATH, location);
+        }
+        options.format(OptionNumber::CONTENT_FORMAT, self.content_format);
     }
 
     /// Reads the response to an operation.

@@ -1,7 +1,7 @@
 //! What a device asks of a server: registration, data that it sends unasked, and bootstrap (Core 1.2, sections 6.1, 6.2, 6.4).
 
 use super::list::List;
-use super::options::{OptionValue, Parts, Query, Received};
+use super::options::{Options, Received};
 use super::{BadRequest, Binding, Content, Location, LwM2mVersion, Operation, ShortText};
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 
@@ -96,7 +96,7 @@ impl<'a> ExtraAttributes<'a> {
     }
 
     /// Name and value of each; the value is empty if there is none.
-    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + Clone + use<'a> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
         self.0.iter().map(|query| query.split_once('=').unwrap_or((query, "")))
     }
 
@@ -126,6 +126,20 @@ impl<'a> Register<'a> {
     pub fn is_queue_mode(&self) -> bool {
         self.queue || self.binding.is_some_and(Binding::has_queue_flag)
     }
+
+    fn each_option(&self, options: &mut Options<'_>) {
+        options.text(OptionNumber::URI_PATH, "rd");
+        options.format(OptionNumber::CONTENT_FORMAT, Some(ContentFormat::LINK));
+        options.query_text("ep", self.endpoint);
+        options.query_whole("lt", self.lifetime);
+        options.query_version(self.version);
+        options.query_binding(self.binding);
+        if self.queue {
+            options.query_raw("Q");
+        }
+        options.query_text("sms", self.sms);
+        self.extra.0.iter().for_each(|query| options.query_raw(query));
+    }
 }
 
 impl<'a> Update<'a> {
@@ -140,6 +154,15 @@ impl<'a> Update<'a> {
             extra: ExtraAttributes::default(),
             objects: None,
         }
+    }
+
+    fn each_option(&self, options: &mut Options<'_>) {
+        options.location(OptionNumber::URI_PATH, &self.location);
+        options.format(OptionNumber::CONTENT_FORMAT, self.objects.map(|_| ContentFormat::LINK));
+        options.query_whole("lt", self.lifetime);
+        options.query_binding(self.binding);
+        options.query_text("sms", self.sms);
+        self.extra.0.iter().for_each(|query| options.query_raw(query));
     }
 }
 
@@ -169,22 +192,28 @@ impl<'a> Uplink<'a> {
         }
     }
 
-    /// The options, in ascending order of their numbers.
-    pub fn options(&self) -> impl Iterator<Item = (OptionNumber, OptionValue<'a>)> + Clone + use<'a> {
-        let parts = match self {
-            Self::Register(register) => register_parts(register),
-            Self::Update(update) => update_parts(update),
-            Self::Deregister { location } => location_parts(location),
-            Self::Send { content } => Parts::to("dp").content(content),
+    /// Hands out the options, in ascending order of their numbers.
+    pub fn each_option(&self, each: &mut dyn FnMut(OptionNumber, &[u8])) {
+        let options = &mut Options::new(each);
+        match self {
+            Self::Register(register) => register.each_option(options),
+            Self::Update(update) => update.each_option(options),
+            Self::Deregister { location } => options.location(OptionNumber::URI_PATH, location),
+            Self::Send { content } => {
+                options.text(OptionNumber::URI_PATH, "dp");
+                options.format(OptionNumber::CONTENT_FORMAT, Some(content.format));
+            }
             Self::BootstrapRequest { endpoint, preferred_format } => {
-                let format = preferred_format.map(|format| Query::Whole("pct", format.0.into()));
-                Parts::to("bs").query(text("ep", *endpoint)).query(format.unwrap_or_default())
+                options.text(OptionNumber::URI_PATH, "bs");
+                options.query_text("ep", *endpoint);
+                options.query_whole("pct", preferred_format.map(|format| format.0.into()));
             }
             Self::BootstrapPackRequest { endpoint, accept } => {
-                Parts::to("bspack").query(text("ep", *endpoint)).accept(*accept)
+                options.text(OptionNumber::URI_PATH, "bspack");
+                options.query_text("ep", *endpoint);
+                options.format(OptionNumber::ACCEPT, *accept);
             }
-        };
-        parts.options()
+        }
     }
 
     /// The payload.
@@ -220,43 +249,6 @@ impl<'a> Uplink<'a> {
             _ => Err(BadRequest::NotFound),
         }
     }
-}
-
-fn text<'a>(name: &'static str, text: Option<ShortText<'a>>) -> Query<'a> {
-    text.map_or(Query::None, |text| Query::Text(name, text.as_str()))
-}
-
-fn whole<'a>(name: &'static str, number: Option<u32>) -> Query<'a> {
-    number.map_or(Query::None, |number| Query::Whole(name, number))
-}
-
-fn register_parts<'a>(register: &Register<'a>) -> Parts<'a> {
-    let parts = Parts { content_format: Some(ContentFormat::LINK), ..Parts::to("rd") }
-        .query(text("ep", register.endpoint))
-        .query(whole("lt", register.lifetime))
-        .query(Query::Version(register.version))
-        .query(register.binding.map_or(Query::None, Query::Binding))
-        .query(if register.queue { Query::Raw("Q") } else { Query::None })
-        .query(text("sms", register.sms));
-    with_extra(parts, &register.extra)
-}
-
-fn update_parts<'a>(update: &Update<'a>) -> Parts<'a> {
-    let parts = location_parts(&update.location)
-        .query(whole("lt", update.lifetime))
-        .query(update.binding.map_or(Query::None, Query::Binding))
-        .query(text("sms", update.sms));
-    let content_format = update.objects.map(|_| ContentFormat::LINK);
-    with_extra(Parts { content_format, ..parts }, &update.extra)
-}
-
-fn with_extra<'a>(parts: Parts<'a>, extra: &ExtraAttributes<'a>) -> Parts<'a> {
-    extra.0.iter().fold(parts, |parts, query| parts.query(Query::Raw(query)))
-}
-
-fn location_parts<'a>(location: &Location<'a>) -> Parts<'a> {
-    let parts = Parts::at(location.ids());
-    location.segments().fold(parts, Parts::segment)
 }
 
 /// The queries of a registration, sorted.

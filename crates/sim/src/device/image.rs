@@ -303,7 +303,8 @@ impl<'d> Image<'d> {
     fn event(&mut self, now: Instant, event: Event) -> Result<ControlFlow<Exit>, ImageError> {
         match event {
             Event::Registered(slot) => {
-                let location = self.client.location(slot).map(ToString::to_string).unwrap_or_default();
+                let location =
+                    self.client.location(slot).map(|location| location.to_string()).unwrap_or_default();
                 self.show(DeviceEvent::Registered { location });
                 return self.prove(now);
             }

@@ -29,9 +29,12 @@ struct Small;
 impl Shape for Small {
     type Servers = UpTo<1>;
     type Observations = UpTo<8>;
-    type Datagram = UpTo<MTU>;
+    type Attributes = UpTo<4>;
+    type Outgoing = UpTo<MTU>;
     type Body = UpTo<1024>;
+    type Kept = UpTo<384>;
     type Key = UpTo<96>;
+    type Location = UpTo<544>;
 }
 
 /// Where a device is.

@@ -1,6 +1,6 @@
 //! What a bootstrap server asks for (LwM2M Core 1.1, section 6.1.7): Discover, Read, Write, Delete, Finish.
 
-use buoy_coap::block::{Assembled, Assembly, Block, block_option};
+use buoy_coap::block::block_option;
 use buoy_coap::endpoint::Request;
 use buoy_coap::number::{Code, ContentFormat, OptionNumber};
 use buoy_coap::time::Instant;
@@ -10,22 +10,20 @@ use buoy_lwm2m::operation::{BootstrapDownlink, Content};
 use buoy_lwm2m::path::{Level, Path};
 use rand_core::Rng;
 
-use super::super::manage::{
-    Answer, Failure, bad_block, plain, refusal_of, refuse_proxying, write_answer, write_refusal,
-};
-use super::super::transfer::{Key, Sink, Transfer};
+use super::super::manage::{Answer, Besides, bad_block, refusal_of, refuse_proxying, write_outcome};
+use super::super::transfer::{Key, Sink};
 use super::super::{Client, tree};
-use super::Staging;
 use crate::accounts::Accounts;
 use crate::effects::ServerSlot;
-use crate::object::{Object, Refusal};
-use crate::shape::{Body, Capacity as _, Shape};
-use crate::staging::{ACCOUNTS, DEVICE, LogEntry, StagedAccounts};
-use crate::text::Bytes;
+use crate::object::{Object, Refusal, refusal};
+use crate::record::Record;
+use crate::shape::{Body, Shape};
+use crate::staging::{ACCOUNTS, DEVICE, FULL, LogEntry, StagedAccounts};
 use crate::tree::{Missing, Reading, Requester, Tree};
 
 impl<R: Rng, S: Shape> Client<R, S> {
     /// Carries out a request of the bootstrap server's and writes the answer into `out`.
+    #[inline(never)]
     pub(in super::super) fn answer_bootstrap(
         &mut self,
         now: Instant,
@@ -36,13 +34,11 @@ impl<R: Rng, S: Shape> Client<R, S> {
         self.open_bootstrap(now);
         let mut body = Body::<S>::ZEROES;
         let message = &request.message;
-        let answer = self.serve_bootstrap(now, message, objects, &mut body);
+        let mut besides = Besides::default();
+        let outcome = self.serve_bootstrap(now, message, objects, &mut besides, &mut body);
         let largest = self.config.block_size;
         self.endpoint.reply(request, &mut self.bootstrap.ids, out, |writer| {
-            match answer.and_then(|answer| write_answer(writer, message, &answer, &body, largest)) {
-                Ok(()) => {}
-                Err((refusal, block1, size1)) => write_refusal(writer, refusal, block1, size1),
-            }
+            write_outcome(writer, message, outcome, &besides, &body, largest);
         })
     }
 
@@ -51,63 +47,29 @@ impl<R: Rng, S: Shape> Client<R, S> {
         now: Instant,
         message: &Message<'_>,
         objects: &mut [&mut dyn Object],
+        besides: &mut Besides,
         body: &mut [u8],
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, Refusal> {
         refuse_proxying(message)?;
-        let block = block_option(message, OptionNumber::BLOCK1).map_err(|bad| plain(bad_block(bad)))?;
-        let request = parse(message, message.payload()).map_err(plain)?;
-        match (block.filter(|block| block.more() || block.offset() > 0), request) {
-            (Some(block), BootstrapDownlink::Write { path, .. }) => {
-                self.take_bootstrap_block(now, message, path, block, objects, body)
+        let block = block_option(message, OptionNumber::BLOCK1).map_err(bad_block)?;
+        let request = parse(message, message.payload())?;
+        if let (Some(block), BootstrapDownlink::Write { path, .. }) = (block, request)
+            && (block.more() || block.offset() > 0)
+        {
+            let key = Key::of(ServerSlot::BOOTSTRAP, path, message);
+            if block.offset() == 0 {
+                self.begin_transfer(now, key, Sink::Collect);
             }
-            _ => {
-                let answer = self.carry_out_bootstrap(now, &request, objects, body).map_err(plain)?;
-                Ok(answer.with_block1(block))
+            if self.take_block(now, &key, message, block, objects, besides)?.is_none() {
+                return Ok(Answer::of(Code::CONTINUE));
             }
+            let whole = self.body;
+            let request = parse(message, whole.as_slice().get(self.bootstrap.kept..).unwrap_or_default())?;
+            return self.carry_out_bootstrap(now, &request, objects, besides, body);
         }
-    }
-
-    fn take_bootstrap_block(
-        &mut self,
-        now: Instant,
-        message: &Message<'_>,
-        path: Path,
-        block: Block,
-        objects: &mut [&mut dyn Object],
-        body: &mut [u8],
-    ) -> Result<Answer, Failure> {
-        let tag =
-            Bytes::new(message.value(OptionNumber::REQUEST_TAG).unwrap_or_default()).unwrap_or_default();
-        let key = Key { server: ServerSlot::BOOTSTRAP, code: message.code(), path, tag };
-        if block.offset() == 0 {
-            let assembly = Assembly::new(S::Body::MAX, self.config.block_size);
-            self.transfer = Some(Transfer { key, assembly, sink: Sink::Collect(Bytes::EMPTY), touched: now });
-        }
-        let transfer = self.transfer.as_mut().filter(|transfer| transfer.key == key);
-        let out_of_order = || plain(bad_block(buoy_coap::block::BadBlock::OutOfOrder));
-        let transfer = transfer.ok_or_else(out_of_order)?;
-        let Sink::Collect(bytes) = &mut transfer.sink else { return Err(out_of_order()) };
-        let payload = message.payload();
-        let size1 = message.uint(OptionNumber::SIZE1);
-        let too_large =
-            |bad| matches!(bad, buoy_coap::block::BadBlock::TooLarge).then_some(S::Body::MAX as u32);
-        let assembled = transfer.assembly.accept(block, payload.len(), size1);
-        let assembled = assembled.map_err(|bad| (bad_block(bad), None, too_large(bad)))?;
-        if !matches!(assembled, Assembled::Repeated(_)) {
-            bytes.extend(payload).map_err(|_| plain(Refusal::NO_ROOM))?;
-        }
-        let answer = match assembled {
-            Assembled::More(answer) | Assembled::Repeated(answer) => {
-                return Ok(Answer::of(Code::CONTINUE).with_block1(Some(answer)));
-            }
-            Assembled::Complete(answer) => answer,
-        };
-        let whole = *bytes;
-        self.transfer = None;
-        let request = parse(message, whole.as_slice()).map_err(plain)?;
-        let done = self.carry_out_bootstrap(now, &request, objects, body);
-        let done = done.map_err(|refusal| (refusal, Some(answer), None))?;
-        Ok(done.with_block1(Some(answer)))
+        let answer = self.carry_out_bootstrap(now, &request, objects, besides, body)?;
+        besides.block1 = block;
+        Ok(answer)
     }
 
     fn carry_out_bootstrap(
@@ -115,20 +77,23 @@ impl<R: Rng, S: Shape> Client<R, S> {
         now: Instant,
         request: &BootstrapDownlink<'_>,
         objects: &mut [&mut dyn Object],
+        besides: &mut Besides,
         body: &mut [u8],
     ) -> Result<Answer, Refusal> {
         match *request {
             BootstrapDownlink::Discover { path } => self.bootstrap_discover(path, objects, body),
             BootstrapDownlink::Read { path, accept } => self.bootstrap_read(now, path, accept, body),
             BootstrapDownlink::Write { path, content } => self.bootstrap_write(path, content, objects, body),
-            BootstrapDownlink::Delete { path } => self.bootstrap_delete(path, objects),
+            BootstrapDownlink::Delete { path } => self.bootstrap_delete(path, objects, body),
             BootstrapDownlink::Finish => {
+                besides.refused_with = Some(Code::NOT_ACCEPTABLE);
                 self.finish_bootstrap(now, objects, body)?;
                 Ok(Answer::of(Code::CHANGED))
             }
         }
     }
 
+    #[inline(never)]
     fn bootstrap_discover(
         &mut self,
         path: Path,
@@ -136,20 +101,22 @@ impl<R: Rng, S: Shape> Client<R, S> {
         body: &mut [u8],
     ) -> Result<Answer, Refusal> {
         let version = self.config.version;
-        let Staging::Open(staged) = &self.bootstrap.staging else { return Err(Refusal::METHOD_NOT_ALLOWED) };
+        let mut staged = StagedAccounts::empty(version);
+        self.read_staged(&mut staged)?;
         let tree = tree(&mut self.accounts, &mut self.access, objects);
         if let Some(object) = path.object_id().filter(|id| !ACCOUNTS.contains(id)) {
             tree.check_object(object)?;
         }
         let mut links = LinkWriter::new(body);
-        list(&mut links, version, &tree, &staged.accounts, path).map_err(|_: LinkError| {
-            Refusal::new(Code::INTERNAL_SERVER_ERROR, "the list is larger than this device's memory")
+        list(&mut links, version, &tree, &staged, path).map_err(|_: LinkError| {
+            refusal!(Code::INTERNAL_SERVER_ERROR, "the list is larger than this device's memory")
         })?;
         let length = links.finish();
         Ok(Answer::content(ContentFormat::LINK, length))
     }
 
     /// Reads what has been written so far.
+    #[inline(never)]
     fn bootstrap_read(
         &mut self,
         now: Instant,
@@ -159,11 +126,11 @@ impl<R: Rng, S: Shape> Client<R, S> {
     ) -> Result<Answer, Refusal> {
         let clock = self.clock(now);
         let format = self.reading(path, accept).format;
-        let Staging::Open(staged) = &self.bootstrap.staging else { return Err(Refusal::METHOD_NOT_ALLOWED) };
+        let mut staged = StagedAccounts::empty(self.config.version);
+        self.read_staged(&mut staged)?;
         let mut accounts = Accounts::<S>::new(self.config.version);
-        accounts.servers.instances = staged.accounts.servers;
-        let mut access = staged.accounts.access;
-        let tree = tree(&mut accounts, &mut access, &mut []);
+        accounts.servers.instances = staged.servers;
+        let tree = tree(&mut accounts, &mut staged.access, &mut []);
         let reading = Reading { format, base: path, missing: Missing::Refuse };
         let length = tree.encode(&clock, Requester::OnlyServer, &[path], reading, body)?;
         Ok(Answer::content(format, length))
@@ -176,35 +143,56 @@ impl<R: Rng, S: Shape> Client<R, S> {
         objects: &mut [&mut dyn Object],
         scratch: &mut [u8],
     ) -> Result<Answer, Refusal> {
-        let Staging::Open(staged) = &mut self.bootstrap.staging else {
-            return Err(Refusal::METHOD_NOT_ALLOWED);
-        };
         if path.object_id().is_some_and(|id| ACCOUNTS.contains(&id)) {
-            staged.accounts.write(path, content, scratch)?;
+            self.change_staged(scratch, None, &|staged, scratch| staged.write(path, content, scratch))?;
         } else {
             tree(&mut self.accounts, &mut self.access, objects).check_others(path, content, scratch)?;
-            staged.others.push(LogEntry::Write { base: path, content })?;
+            let entry = LogEntry::Write { base: path, content };
+            self.change_staged(scratch, Some(entry), &|_, _| Ok(()))?;
         }
         Ok(Answer::of(Code::CHANGED))
     }
 
-    fn bootstrap_delete(&mut self, path: Path, objects: &mut [&mut dyn Object]) -> Result<Answer, Refusal> {
-        let Staging::Open(staged) = &mut self.bootstrap.staging else {
-            return Err(Refusal::METHOD_NOT_ALLOWED);
-        };
+    fn bootstrap_delete(
+        &mut self,
+        path: Path,
+        objects: &mut [&mut dyn Object],
+        scratch: &mut [u8],
+    ) -> Result<Answer, Refusal> {
         let object = path.object_id();
         if object == Some(DEVICE) {
-            return Err(Refusal::bad_value("the Device object stays"));
+            return Err(refusal!(Code::BAD_REQUEST, "the Device object stays"));
         }
-        if object.is_none_or(|id| ACCOUNTS.contains(&id)) {
-            staged.accounts.delete(path)?;
-        } else if let Some(object) = object {
+        let of_accounts = object.is_some_and(|id| ACCOUNTS.contains(&id));
+        if let Some(object) = object.filter(|_| !of_accounts) {
             tree(&mut self.accounts, &mut self.access, objects).check_object(object)?;
         }
-        if object.is_none_or(|id| !ACCOUNTS.contains(&id)) {
-            staged.others.push(LogEntry::Delete { path })?;
-        }
+        let entry = (!of_accounts).then_some(LogEntry::Delete { path });
+        self.change_staged(scratch, entry, &|staged, _| {
+            if of_accounts || object.is_none() { staged.delete(path) } else { Ok(()) }
+        })?;
         Ok(Answer::of(Code::DELETED))
+    }
+
+    /// Changes the configuration in the making, all of it or with a refusal nothing. What a server was sending in blocks meanwhile is lost.
+    fn change_staged(
+        &mut self,
+        scratch: &mut [u8],
+        entry: Option<LogEntry<'_>>,
+        change: &dyn Fn(&mut StagedAccounts<S>, &mut [u8]) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut staged = StagedAccounts::empty(self.config.version);
+        let log = self.read_staged(&mut staged)?;
+        change(&mut staged, scratch)?;
+        let mut writer = Record::new(scratch);
+        staged.save(&mut writer);
+        writer.raw(log);
+        if let Some(entry) = entry {
+            entry.save(&mut writer);
+        }
+        let length = writer.fitting().ok_or(FULL)?;
+        self.transfer.take_if(|transfer| matches!(transfer.sink, Sink::Collect));
+        self.keep_staged(scratch.get(..length).unwrap_or_default())
     }
 }
 
@@ -253,7 +241,7 @@ fn list_security<S: Shape>(links: &mut LinkWriter<'_>, staged: &StagedAccounts<S
         let security = &staged.security;
         links.path(Path::instance(0, security.instance))?;
         if !staged.is_bootstrap {
-            links.token("ssid", security.short_server_id)?.quoted("uri", security.uri.as_str())?;
+            links.number("ssid", security.short_server_id)?.quoted("uri", security.uri.as_str())?;
         }
         last = Some(security.instance);
     }
@@ -267,7 +255,7 @@ fn list_servers<S: Shape>(links: &mut LinkWriter<'_>, staged: &StagedAccounts<S>
         servers.filter(|it| last.is_none_or(|last| it.instance > last)).min_by_key(|it| it.instance)
     };
     while let Some(server) = after(last) {
-        links.path(Path::instance(1, server.instance))?.token("ssid", server.short_server_id)?;
+        links.path(Path::instance(1, server.instance))?.number("ssid", server.short_server_id)?;
         last = Some(server.instance);
     }
     Ok(())

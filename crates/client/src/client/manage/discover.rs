@@ -7,10 +7,10 @@ use buoy_lwm2m::path::{Level, Path};
 use rand_core::Rng;
 
 use super::answer::Answer;
-use super::observe::effective;
-use crate::client::{AttributeEntry, Client, tree};
+use super::observe::{effective, set_at};
+use crate::client::{AttributeEntry, Client, Owner, tree};
 use crate::effects::ServerSlot;
-use crate::object::{At, Object, Refusal};
+use crate::object::{At, Object, Refusal, refusal};
 use crate::shape::Shape;
 use crate::tree::{Missing, Requester, Tree};
 
@@ -23,7 +23,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         objects: &mut [&mut dyn Object],
         body: &mut [u8],
     ) -> Result<Answer, Refusal> {
-        let attributes = &self.attributes;
+        let attributes = &*self.attributes;
         let tree = tree(&mut self.accounts, &mut self.access, objects);
         match path.ids() {
             [object] => tree.check_object(*object)?,
@@ -33,7 +33,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         let mut listing = Listing { tree: &tree, attributes, server, links: LinkWriter::new(body) };
         let usual = if path.level() == Level::Object { 2 } else { 1 };
         listing.list(path, depth.unwrap_or(usual)).map_err(|_: LinkError| {
-            Refusal::new(Code::INTERNAL_SERVER_ERROR, "the list is larger than this device's memory")
+            refusal!(Code::INTERNAL_SERVER_ERROR, "the list is larger than this device's memory")
         })?;
         let length = listing.links.finish();
         Ok(Answer::content(ContentFormat::LINK, length))
@@ -103,9 +103,7 @@ impl<S: Shape> Listing<'_, '_, '_, '_, S> {
     }
 
     fn set_at(&self, path: Path) -> Attributes {
-        let mut entries = self.attributes.iter().flatten();
-        let found = entries.find(|entry| entry.server == self.server && entry.path == path);
-        found.map_or_else(Attributes::default, |entry| entry.attributes)
+        set_at(self.attributes, Owner::Server(self.server), path)
     }
 
     fn link(&mut self, path: Path, attributes: &Attributes) -> Result<(), LinkError> {
@@ -118,10 +116,10 @@ impl<S: Shape> Listing<'_, '_, '_, '_, S> {
         if let Some(version) =
             version.filter(|version| *version != buoy_lwm2m::operation::ObjectVersion::V1_0)
         {
-            self.links.token("ver", format_args!("{}.{}", version.major, version.minor))?;
+            self.links.version(version)?;
         }
         if let Some(dimension) = dimension {
-            self.links.token("dim", dimension)?;
+            self.links.number("dim", dimension)?;
         }
         self.links.notification_attributes(attributes)?;
         Ok(())

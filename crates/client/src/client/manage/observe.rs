@@ -11,7 +11,7 @@ use rand_core::Rng;
 use super::answer::{Answer, refusal_of};
 use crate::access::Rights;
 use crate::client::observation::{Observation, Paths, Single, Told};
-use crate::client::{AttributeEntry, Client, digest, tree};
+use crate::client::{AttributeEntry, Client, Owner, digest, tree};
 use crate::effects::{Event, ServerSlot};
 use crate::object::{Object, Refusal};
 use crate::shape::Shape;
@@ -26,22 +26,17 @@ impl<R: Rng, S: Shape> Client<R, S> {
         objects: &mut [&mut dyn Object],
     ) -> Result<Answer, Refusal> {
         let who = self.requester(server);
-        let tree = tree(&mut self.accounts, &mut self.access, objects);
-        check_observable(&tree, who, path, update)?;
-        let mine = |entry: &AttributeEntry| entry.server == server && entry.path == path;
-        let above = effective(&self.attributes, server, path.truncated(path.len().saturating_sub(1)));
-        let known = self.attributes.iter().position(|entry| entry.as_ref().is_some_and(mine));
-        let index = known.or_else(|| self.attributes.iter().position(Option::is_none));
-        let place = index.and_then(|index| self.attributes.get_mut(index)).ok_or(Refusal::NO_ROOM)?;
-        let mut attributes = place.map_or_else(Attributes::default, |entry| entry.attributes);
+        check_observable(&tree(&mut self.accounts, &mut self.access, objects), who, path, update)?;
+        let owner = Owner::Server(server);
+        let mut attributes = set_at(&self.attributes, owner, path);
         update.apply(&mut attributes);
         // What is inherited counts too: a limit of the resource and one of its instance may contradict each other.
-        attributes
-            .inherit(above)
-            .check_consistency()
-            .map_err(|error| refusal_of(BadRequest::Attribute(error)))?;
-        let is_empty = attributes == Attributes::default();
-        *place = (!is_empty).then_some(AttributeEntry { server, path, attributes });
+        let above = effective(&self.attributes, server, path.truncated(path.len().saturating_sub(1)));
+        let joined = attributes.inherit(above);
+        joined.check_consistency().map_err(|error| refusal_of(BadRequest::Attribute(error)))?;
+        if !set(&mut self.attributes, AttributeEntry { owner, path, attributes }) {
+            return Err(Refusal::NO_ROOM);
+        }
         Ok(Answer::of(Code::CHANGED))
     }
 
@@ -76,28 +71,29 @@ impl<R: Rng, S: Shape> Client<R, S> {
     /// Adds or renews an observation and gives the number for the first answer.
     fn add_observation(&mut self, asked: &Asked, format: ContentFormat, told: Told) -> Option<u32> {
         let token = asked.token?;
-        let same = |known: &Observation| {
-            known.server == asked.server
-                && (known.token == token
-                    || (known.paths == asked.paths && known.composite == asked.composite))
-        };
-        let known = self.observations.iter().position(|place| place.as_ref().is_some_and(same));
+        let known = self.find_observation(asked.server, Some(token), &asked.paths, asked.composite);
         let index = known.or_else(|| self.observations.iter().position(Option::is_none))?;
-        let place = self.observations.get_mut(index)?;
-        let mut sequence = place.as_ref().map(|known| known.sequence).unwrap_or_default();
+        let known = self.observations.get(index)?.as_ref();
+        let mut sequence = known.map(|known| known.sequence).unwrap_or_default();
+        let before = known.map(|known| known.number);
         let answer = sequence.next_number();
-        if let Some(known) = place.as_ref() {
-            self.history.forget(known.number);
-        }
         self.observations_begun = self.observations_begun.wrapping_add(1);
-        *place = Some(Observation {
-            number: self.observations_begun,
+        let number = self.observations_begun;
+        let own = AttributeEntry {
+            owner: Owner::Observation(number),
+            path: Path::ROOT,
+            attributes: asked.attributes,
+        };
+        before.into_iter().for_each(|before| self.forget_parts(before));
+        let is_kept = self.other_paths.keep(number, &asked.paths) && set(&mut self.attributes, own);
+        let path = asked.paths.first();
+        let observation = Observation {
+            number,
             server: asked.server,
             token,
-            paths: asked.paths,
+            path,
             composite: asked.composite,
             format,
-            own: asked.attributes,
             sequence,
             told,
             seen: told.value,
@@ -106,9 +102,32 @@ impl<R: Rng, S: Shape> Client<R, S> {
             in_flight: false,
             evaluated: told.at,
             last_message_id: 0,
-        });
-        self.effects.emit(Event::ObservationStarted(asked.server, asked.paths.first()));
+        };
+        *self.observations.get_mut(index)? = is_kept.then_some(observation);
+        if !is_kept {
+            self.forget_parts(number);
+            return None;
+        }
+        self.effects.emit(Event::ObservationStarted(asked.server, path));
         Some(answer)
+    }
+
+    /// Where an observation is that a request repeats or ends: one of the same token, or of the same paths.
+    fn find_observation(
+        &self,
+        server: ServerSlot,
+        token: Option<Token>,
+        paths: &Paths,
+        composite: bool,
+    ) -> Option<usize> {
+        let same = |known: &Observation| {
+            known.server == server
+                && (Some(known.token) == token
+                    || (known.composite == composite
+                        && known.path == paths.first()
+                        && self.other_paths.of(known) == *paths))
+        };
+        self.observations.iter().position(|place| place.as_ref().is_some_and(same))
     }
 
     pub(super) fn cancel_observation(
@@ -118,13 +137,18 @@ impl<R: Rng, S: Shape> Client<R, S> {
         paths: &Paths,
         composite: bool,
     ) {
-        let same = |known: &Observation| {
-            known.server == server
-                && (Some(known.token) == token || (known.paths == *paths && known.composite == composite))
-        };
-        let number = self.observations.iter().flatten().find(|known| same(known)).map(|known| known.number);
-        if let Some(number) = number {
-            self.end_observation(number);
+        let index = self.find_observation(server, token, paths, composite);
+        if let Some(Some(known)) = index.and_then(|index| self.observations.get(index)) {
+            self.end_observation(known.number);
+        }
+    }
+
+    /// What is kept elsewhere of an observation.
+    fn forget_parts(&mut self, number: u32) {
+        self.history.forget(number);
+        self.other_paths.forget(number);
+        for entry in self.attributes.iter_mut() {
+            entry.take_if(|entry| entry.owner == Owner::Observation(number));
         }
     }
 
@@ -135,35 +159,29 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     pub(in super::super) fn end_observation(&mut self, number: u32) {
-        self.history.forget(number);
-        for place in self.observations.iter_mut() {
-            if let Some(known) = place.take_if(|known| known.number == number) {
-                self.effects.emit(Event::ObservationEnded(known.server, known.paths.first()));
-            }
-        }
+        self.end_observations(&|known| known.number == number);
     }
 
     pub(in super::super) fn drop_observations_of(&mut self, server: ServerSlot) {
-        for place in self.observations.iter_mut() {
-            if let Some(known) = place.take_if(|known| known.server == server) {
-                self.history.forget(known.number);
-                self.effects.emit(Event::ObservationEnded(server, known.paths.first()));
+        self.end_observations(&|known| known.server == server);
+    }
+
+    fn end_observations(&mut self, which: &dyn Fn(&Observation) -> bool) {
+        for index in 0..self.observations.len() {
+            let place = self.observations.get_mut(index);
+            if let Some(known) = place.and_then(|place| place.take_if(|known| which(known))) {
+                self.forget_parts(known.number);
+                self.effects.emit(Event::ObservationEnded(known.server, known.path));
             }
         }
     }
 
     /// What was observed of an instance, and its attributes, go with it.
     pub(super) fn forget_below(&mut self, path: Path) {
-        for entry in &mut self.attributes {
-            entry.take_if(|entry| entry.path.starts_with(path));
+        for entry in self.attributes.iter_mut() {
+            entry.take_if(|entry| matches!(entry.owner, Owner::Server(_)) && entry.path.starts_with(path));
         }
-        for place in self.observations.iter_mut() {
-            let gone = |known: &mut Observation| !known.composite && known.paths.first().starts_with(path);
-            if let Some(known) = place.take_if(gone) {
-                self.history.forget(known.number);
-                self.effects.emit(Event::ObservationEnded(known.server, known.paths.first()));
-            }
-        }
+        self.end_observations(&|known| !known.composite && known.path.starts_with(path));
     }
 }
 
@@ -227,12 +245,35 @@ pub(in super::super) fn effective(
     server: ServerSlot,
     path: Path,
 ) -> Attributes {
-    (1..=path.len()).fold(Attributes::default(), |above, level| {
+    let mut joined = Attributes::default();
+    for level in 1..=path.len() {
         let here = path.truncated(level);
-        let mut mine = entries.iter().flatten().filter(|entry| entry.server == server);
-        match mine.find(|entry| entry.path == here) {
-            Some(entry) => entry.attributes.inherit(above),
-            None => above,
+        if let Some(entry) = find(entries, Owner::Server(server), here) {
+            joined = entry.attributes.inherit(joined);
         }
-    })
+    }
+    joined
+}
+
+/// What somebody has set at a path itself.
+pub(in super::super) fn set_at(entries: &[Option<AttributeEntry>], owner: Owner, path: Path) -> Attributes {
+    find(entries, owner, path).map_or_else(Attributes::default, |entry| entry.attributes)
+}
+
+fn find(entries: &[Option<AttributeEntry>], owner: Owner, path: Path) -> Option<&AttributeEntry> {
+    entries.iter().flatten().find(|entry| entry.owner == owner && entry.path == path)
+}
+
+/// Sets attributes in place of those before; says no if there is no room. None need no room.
+fn set(entries: &mut [Option<AttributeEntry>], new: AttributeEntry) -> bool {
+    let same = |entry: &AttributeEntry| entry.owner == new.owner && entry.path == new.path;
+    let known = entries.iter().position(|entry| entry.as_ref().is_some_and(same));
+    let is_empty = new.attributes.is_empty();
+    if is_empty && known.is_none() {
+        return true;
+    }
+    let index = known.or_else(|| entries.iter().position(Option::is_none));
+    let Some(place) = index.and_then(|index| entries.get_mut(index)) else { return false };
+    *place = (!is_empty).then_some(new);
+    true
 }

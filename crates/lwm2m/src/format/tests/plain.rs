@@ -44,7 +44,7 @@ fn what_is_not_of_the_resources_type_is_refused() {
 #[test]
 fn one_value_needs_a_resource() {
     for format in [ContentFormat::TEXT, ContentFormat::OCTET_STREAM, ContentFormat::CBOR] {
-        let refused = FormatError::UnsupportedPath { path: DEVICE, format };
+        let refused = FormatError::UnsupportedPath { level: DEVICE.level(), format };
         assert_eq!(decode(format, DEVICE, b"1").err(), Some(refused));
         assert_eq!(Encoder::new(format, DEVICE, &mut []).err(), Some(refused));
         assert_eq!(

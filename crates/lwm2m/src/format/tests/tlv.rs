@@ -125,7 +125,7 @@ fn what_stands_in_the_wrong_place_is_refused() {
         );
     }
     let outside = items(ContentFormat::TLV, "/3/0/7/2", &[0x83, 7, 0x41, 3, 1]);
-    assert!(matches!(outside, Err(FormatError::PeerSentPathOutsideBase { .. })));
+    assert!(matches!(outside, Err(FormatError::PeerSentPathOutsideBase)));
     assert_eq!(items(ContentFormat::TLV, "/3/0", &[0xe0, 0xff, 0xff]), Err(FormatError::PeerSentBadId));
 }
 
