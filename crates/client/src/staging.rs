@@ -673,7 +673,7 @@ mod tests {
 
     #[test]
     fn addresses_of_both_kinds_are_known_as_the_standard_library_knows_them() {
-        use std::net::{Ipv4Addr, Ipv6Addr};
+        use core::net::{Ipv4Addr, Ipv6Addr};
         for text in [
             "::",
             "::1",

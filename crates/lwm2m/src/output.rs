@@ -1,7 +1,6 @@
 //! The caller's buffer, filled from the front.
 
 use crate::path::Path;
-use crate::value::ObjectLink;
 use core::fmt;
 
 /// Bytes written so far into a buffer of the caller.
@@ -45,13 +44,6 @@ impl<'b> Output<'b> {
             self.byte(b'-')?;
         }
         self.whole(number.unsigned_abs())
-    }
-
-    /// Writes an object link, as in `3:0`.
-    pub(crate) fn link(&mut self, link: ObjectLink) -> Result<(), Full> {
-        self.whole(link.object.into())?;
-        self.byte(b':')?;
-        self.whole(link.instance.into())
     }
 
     /// Writes a path, as in `/3/0/9`.

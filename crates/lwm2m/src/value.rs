@@ -1,6 +1,7 @@
 //! Values of resources and their types (LwM2M Core 1.1, appendix C).
 
 use crate::decimal::Decimal;
+use crate::output::{Full, Output};
 use core::fmt;
 use core::str::FromStr;
 
@@ -123,6 +124,13 @@ impl ValueType {
 impl ObjectLink {
     /// The link to nothing, `65535:65535`.
     pub const NULL: Self = Self { object: u16::MAX, instance: u16::MAX };
+
+    /// Writes the link, as in `3:0`.
+    pub(crate) fn write(self, output: &mut Output<'_>) -> Result<(), Full> {
+        output.whole(self.object.into())?;
+        output.byte(b':')?;
+        output.whole(self.instance.into())
+    }
 
     /// The link in the four bytes of TLV.
     #[must_use]

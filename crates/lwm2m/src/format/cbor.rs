@@ -334,7 +334,7 @@ pub(crate) fn write_value(
         }
         Value::ObjectLink(link) => {
             let start = output.len();
-            output.link(link)?;
+            link.write(output)?;
             let length = output.len().saturating_sub(start);
             insert_head(Major::Text, length as u64, start, output)
         }

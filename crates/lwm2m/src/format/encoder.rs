@@ -249,7 +249,7 @@ fn write_text(value: &Value<'_>, output: &mut Output<'_>) -> Result<(), FormatEr
         Value::Float(number) => write_float(number, output)?,
         Value::Boolean(flag) => output.byte(if flag { b'1' } else { b'0' })?,
         Value::Opaque(bytes) => base64::encode(bytes, Alphabet::STANDARD, output)?,
-        Value::ObjectLink(link) => output.link(link)?,
+        Value::ObjectLink(link) => link.write(output)?,
     }
     Ok(())
 }

@@ -21,6 +21,9 @@ use crate::shape::{Body, Shape};
 use crate::staging::{ACCOUNTS, DEVICE, FULL, LogEntry, StagedAccounts};
 use crate::tree::{Missing, Reading, Requester, Tree};
 
+/// What a request does to the accounts in the making, with a scratch for values.
+type Change<'c, S> = dyn Fn(&mut StagedAccounts<S>, &mut [u8]) -> Result<(), Refusal> + 'c;
+
 impl<R: Rng, S: Shape> Client<R, S> {
     /// Carries out a request of the bootstrap server's and writes the answer into `out`.
     #[inline(never)]
@@ -179,7 +182,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         &mut self,
         scratch: &mut [u8],
         entry: Option<LogEntry<'_>>,
-        change: &dyn Fn(&mut StagedAccounts<S>, &mut [u8]) -> Result<(), Refusal>,
+        change: &Change<'_, S>,
     ) -> Result<(), Refusal> {
         let mut staged = StagedAccounts::empty(self.config.version);
         let log = self.read_staged(&mut staged)?;
