@@ -9,6 +9,9 @@
 //! 2. calls [`Client::handle_timeout`] when the time of [`Client::poll_timeout`] has come;
 //! 3. after each of these, sends what [`Client::poll_transmit`] gives and does what [`Client::poll_event`] says, until
 //!    neither has more.
+//!
+//! Features, all on by default and none of them needed on a chip: `json` (SenML JSON and the JSON of LwM2M 1.0), `lwm2m-cbor` (the CBOR of
+//! LwM2M 1.2), `words` (what a refusal says besides its code). TLV, SenML CBOR, CBOR, text and opaque are always there.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used))]

@@ -48,7 +48,8 @@ pub trait Shape: Copy + Debug + Default + Eq + 'static {
     /// Bytes of an identity, a public key or a secret key; an account has three of them. A public key on P-256 has 91 bytes in DER, its
     /// secret key in PKCS#8 67, or 138 with the public key in it.
     type Key: Capacity;
-    /// Bytes of where a server has put the registration: its path and query, and one byte for each of their parts.
+    /// Bytes of where a server has put the registration: its path and query, and one byte for each of their parts. At a server that says
+    /// more a device can't register.
     type Location: Capacity;
 }
 
