@@ -526,8 +526,7 @@ fn each_command_of_a_person_leaves_its_row_in_the_audit_log() {
             server.says(command);
         }
         let rows = audit(&server, action);
-        // An image comes with its signature, which is a row of its own.
-        assert!(rows.len() > before, "{command:?}: {rows:?}");
+        assert_eq!(rows.len(), before + 1, "{command:?}: {rows:?}");
         assert_eq!(
             (&rows[0]["target"], &rows[0]["principal"]),
             (&json!(target), &json!("local")),
@@ -536,6 +535,8 @@ fn each_command_of_a_person_leaves_its_row_in_the_audit_log() {
         assert_eq!(rows[0]["origin"], json!("127.0.0.1"), "{command:?}");
         assert!(rows[0]["at"].as_u64().is_some_and(|at| at > 0));
     }
+    // The signature beside the image that was uploaded.
+    assert_eq!(audit(&server, "firmware.sign").len(), 1);
     // Scripts in Leshan's dialect are no less.
     let before = audit(&server, "operation.start").len();
     for (method, path) in [("POST", "3/0/4"), ("DELETE", "3303/1"), ("POST", "3/0/9/observe")] {

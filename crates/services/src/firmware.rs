@@ -143,8 +143,12 @@ impl Library {
         let carries_proof = inspect(bytes.as_ref()).proof.is_some();
         let body = Body::new(bytes);
         let image = Image { row: Arc::new(row), body, carries_proof, container: Arc::default() };
-        self.lock().insert(image.row.digest.clone(), image.clone());
+        self.insert(image.clone());
         Ok(image)
+    }
+
+    fn insert(&self, image: Image) {
+        self.lock().insert(image.row.digest.clone(), image);
     }
 
     /// Writes an image to the disk, completely or not at all.
@@ -170,7 +174,7 @@ impl Library {
     }
 }
 
-/// Adds an image to the library and serves it. The same image again keeps its name and gets the new signature.
+/// Adds an image to the library and serves it. The same image again keeps its name.
 pub async fn add(
     app: &Arc<App>,
     principal: &Principal,
@@ -186,11 +190,7 @@ pub async fn add(
     if let Some(Err(damage)) = &facts.image_sound {
         return Err(AddError::Image(format!("the image is damaged: {damage}; build or copy it anew")));
     }
-    if let Some(signature) = &signature
-        && let Err(error) = Proof::recognise(signature)
-    {
-        return Err(AddError::Image(format!("this is no signature that devices know: {error}")));
-    }
+    signature.as_deref().map(check_form).transpose()?;
     app.firmware.verify(&bytes, signature.as_deref(), facts.proof.is_some())?;
     let digest = digest_of(&bytes);
     // An image that exists keeps its name.
@@ -218,6 +218,31 @@ pub async fn add(
     let image = app.firmware.load(row).map_err(AddError::Storage)?;
     offer(app, &image);
     Ok(image.row)
+}
+
+/// Adds a detached signature to an image of the library. The image's file stays as it is.
+pub async fn sign(
+    app: &Arc<App>,
+    principal: &Principal,
+    image: &Image,
+    signature: Vec<u8>,
+) -> Result<Arc<FirmwareRow>, AddError> {
+    check_form(&signature)?;
+    app.firmware.verify(image.body.bytes(), Some(&signature), image.carries_proof)?;
+    let row = FirmwareRow { signature: Some(signature), ..(*image.row).clone() };
+    let audit = principal.audit(app.now(), "firmware.sign", &row.digest, row.name.clone());
+    let saved = app.journal.commit_now(vec![Change::Firmware(FirmwareChange::Put(row.clone())), audit]).await;
+    saved.map_err(|error| AddError::Storage(error.into()))?;
+    let image = Image { row: Arc::new(row), container: Arc::default(), ..image.clone() };
+    app.firmware.insert(image.clone());
+    offer(app, &image);
+    Ok(image.row)
+}
+
+/// Checks that bytes have the form of a signature.
+fn check_form(signature: &[u8]) -> Result<(), AddError> {
+    let form = Proof::recognise(signature).map(drop);
+    form.map_err(|error| AddError::Image(format!("this is no signature that devices know: {error}")))
 }
 
 /// Checks that a name can be typed and shown in a table.

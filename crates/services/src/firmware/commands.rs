@@ -104,8 +104,7 @@ pub async fn put_signature(
     if signature.is_empty() || signature.len() > MAX_SIGNATURE {
         return Err(FirmwareError::SignatureLength(signature.len()));
     }
-    let (name, bytes) = (Some(image.row.name.clone()), image.body.bytes().to_vec());
-    let row = firmware::add(app, principal, name, bytes, Some(signature)).await?;
+    let row = firmware::sign(app, principal, &image, signature).await?;
     Ok(described(app, &row))
 }
 
