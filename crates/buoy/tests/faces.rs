@@ -492,6 +492,27 @@ fn two_images_of_one_name_are_listed_when_that_is_not_enough() {
 }
 
 #[test]
+fn a_discover_brings_links_whatever_the_device_calls_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    const LINKS: &[u8] = b"</3/0>;pmin=10,</3/0/9>";
+    let formats = [Some(ContentFormat::LINK), Some(ContentFormat::TEXT), None];
+    let devices = formats.map(|format| {
+        let name = format!("dev-{}", format.map_or("none".to_owned(), |format| format.0.to_string()));
+        let answer = Answer { format, ..Answer::content(ContentFormat::LINK, LINKS) };
+        (Foreign::start(&server, &name, move |_| Some(answer.clone())), name)
+    });
+    for (_device, name) in &devices {
+        let said = server.says(&["discover", name, "/3/0"]);
+        assert!(said.contains("/3/0/9") && said.contains("pmin=10"), "{name}: {said}");
+        let url = format!("{}/api/clients/{name}/3/0/discover", server.http);
+        let (code, _, body) = http("GET", &url, None, b"");
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((code, &body["objectLinks"][1]["url"]), (200, &json!("/3/0/9")), "{name}: {body}");
+    }
+}
+
+#[test]
 fn each_command_of_a_person_leaves_its_row_in_the_audit_log() {
     let workshop = Workshop::new();
     let image = workshop.release("1.1.0", "good");

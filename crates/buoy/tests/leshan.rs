@@ -153,6 +153,8 @@ fn composites_go_by_path() {
     let read = "clients/buoy-1/composite?paths=/3/0/0,/1/0/1";
     assert_eq!(world.get(read), both);
     assert_eq!(world.get(&format!("{read}&pathformat=SENML_JSON&nodeformat=SENML_JSON")), both);
+    // Whatever the answer shall be, the paths are sent in a format that has paths.
+    assert_eq!(world.get(&format!("{read}&nodeformat=JSON")).0, 200);
     let write = json!({
         "/3/0/15": {"kind": "singleResource", "id": 15, "type": "string", "value": "Etc/GMT"},
         "/1/0/1": {"kind": "singleResource", "id": 1, "type": "integer", "value": 400}});

@@ -36,8 +36,10 @@ use crate::listen::Addresses;
 pub const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A shard that does not answer for so long is not ready.
 const SHARD_PATIENCE: Duration = Duration::from_secs(2);
-/// Readers of the store that are queried at once: each is a connection of a PostgreSQL server.
-pub(crate) const MOST_READERS: usize = 16;
+/// Readers of the store that are queried at once, each of which is a connection of a PostgreSQL server,
+pub(crate) const MOST_READERS: usize = 12;
+/// and those for histories, which may take long: other queries don't wait for them.
+pub(crate) const MOST_READERS_OF_HISTORY: usize = 4;
 /// How long a query may take.
 const READER_PATIENCE: Duration = Duration::from_secs(8);
 /// Readers of the store that are kept open for the next query.
@@ -67,6 +69,8 @@ pub struct App {
     pub(crate) readers: Mutex<Vec<Box<dyn Reader>>>,
     /// One permit for each reader that may be queried.
     pub(crate) reading: Arc<Semaphore>,
+    /// The same for histories.
+    pub(crate) reading_history: Arc<Semaphore>,
     /// The credentials of devices.
     pub(crate) credentials: Credentials,
     /// The server's key and certificates.
@@ -362,9 +366,25 @@ impl App {
         self: &Arc<Self>,
         question: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.read_with(self.reading.clone(), question).await
+    }
+
+    /// The same for the values of a series, over any time.
+    pub async fn read_history<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read_with(self.reading_history.clone(), question).await
+    }
+
+    async fn read_with<T: Send + 'static>(
+        self: &Arc<Self>,
+        permits: Arc<Semaphore>,
+        question: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let app = self.clone();
         let answer = async {
-            let permit = self.reading.clone().acquire_owned().await;
+            let permit = permits.acquire_owned().await;
             let asked = tokio::task::spawn_blocking(move || {
                 let _permit = permit;
                 app.ask_reader(question)

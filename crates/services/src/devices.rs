@@ -169,7 +169,7 @@ pub async fn samples(
     limit: usize,
 ) -> Result<api::Page<api::Sample>, DeviceError> {
     check_path(&path)?;
-    let mut rows = app.read(move |store| store.samples(&endpoint, &path, range, limit + 1)).await?;
+    let mut rows = app.read_history(move |store| store.samples(&endpoint, &path, range, limit + 1)).await?;
     // The next page starts with the first value that is not on this one.
     let next = (rows.len() > limit).then(|| rows.pop()).flatten().map(|(at, _)| at.to_string());
     let sample =
@@ -192,7 +192,7 @@ pub async fn summaries(
     if step == 0 {
         return Err(DeviceError::NoStep);
     }
-    let rows = app.read(move |store| store.summary(&endpoint, &path, range, step)).await?;
+    let rows = app.read_history(move |store| store.summary(&endpoint, &path, range, step)).await?;
     let items = rows.into_iter().map(|row| api::Sample {
         at: row.at,
         value: json_of_float(row.mean),

@@ -325,7 +325,8 @@ impl Thread {
         let retention = u64::try_from(self.parts.retention.as_millis()).unwrap_or(u64::MAX);
         let since = self.parts.clock.date().saturating_sub(retention);
         let was_maintained = std::mem::replace(&mut self.is_maintained, true);
-        self.parts.writer.maintain(Retention { since }, SLICE).unwrap_or_else(|error| {
+        let maintained = self.time(|parts| parts.writer.maintain(Retention { since }, SLICE));
+        maintained.unwrap_or_else(|error| {
             if was_maintained {
                 tracing::warn!(%error, "the store can't be maintained now; it is tried again");
             }
@@ -402,12 +403,13 @@ impl Thread {
     }
 
     /// Asks the store for something, which others can see the time of.
-    fn time<T>(&mut self, ask: impl FnOnce(&mut Parts) -> T) -> T {
+    fn time<T>(&mut self, ask: impl FnOnce(&mut Parts) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let began = Instant::now();
         self.health().committing = Some(began);
         let answer = ask(&mut self.parts);
         self.health().committing = None;
-        if began.elapsed() > SLOW {
+        // That it failed, and how long that took, is told as trouble.
+        if answer.is_ok() && began.elapsed() > SLOW {
             tracing::warn!(seconds = began.elapsed().as_secs(), "the store was slow to answer");
         }
         answer

@@ -117,7 +117,8 @@ impl Ended {
         let failed = |failure: &Failure| (failure_word(*failure), failure.to_string());
         let outcome = self.result.as_ref().map_err(failed)?;
         let models = DeviceModels::of(&app.models, &self.registration.objects);
-        let format = outcome.format.or(asks_for_links(&self.record).then_some(ContentFormat::LINK));
+        // An answer to a Discover is of links, whatever some devices call it.
+        let format = if asks_for_links(&self.record) { Some(ContentFormat::LINK) } else { outcome.format };
         Ok(Answer { outcome, format, models, received_at: self.record.changed_at })
     }
 }
@@ -301,14 +302,15 @@ impl Accepted {
         progress: Option<Progress>,
         mut end: oneshot::Receiver<Progress>,
     ) -> Result<Started, OperationError> {
-        if let Some(Progress::Ended(result)) = progress {
-            return Ok(self.ended(app, result));
+        match progress {
+            Some(Progress::Ended(result)) => return Ok(self.ended(app, result)),
+            // It is durable: what is published was saved.
+            Some(Progress::Delayed) => return Ok(Started::GoesOn(id.0)),
+            None => {}
         }
         match (kept, self.durability) {
             (Kept::Always, Durability::Durable) => {
-                if let Some(saved) = self.saved.take() {
-                    app.journal.unless_in_trouble(saved).await?.map_err(|_| NotSaved::Stopped)?;
-                }
+                self.is_saved(app).await?;
                 Ok(Started::GoesOn(id.0))
             }
             (Kept::Always, _) => {
@@ -324,13 +326,22 @@ impl Accepted {
                     true => Ok(Started::GoesOn(id.0)),
                 }
             }
-            (Kept::ForQueueMode, Durability::Durable) if app.hub.delay(id) => Ok(Started::GoesOn(id.0)),
+            (Kept::ForQueueMode, Durability::Durable) if app.hub.delay(id) => {
+                self.is_saved(app).await?;
+                Ok(Started::GoesOn(id.0))
+            }
             // The device was given the wait, or it has ended in this very moment.
             (Kept::ForQueueMode, _) => match end.try_recv() {
                 Ok(Progress::Ended(result)) => Ok(self.ended(app, result)),
                 _ => Ok(self.ended(app, Err(Failure::TimedOut))),
             },
         }
+    }
+
+    /// Comes back when it is durable.
+    async fn is_saved(&mut self, app: &Arc<App>) -> Result<(), NotSaved> {
+        let Some(saved) = self.saved.take() else { return Ok(()) };
+        app.journal.unless_in_trouble(saved).await?.map_err(|_| NotSaved::Stopped)
     }
 
     fn ended(self, app: &App, result: Result<Outcome, Failure>) -> Started {
@@ -504,8 +515,10 @@ fn described(record: &OperationRecord, models: &DeviceModels<'_>) -> api::Operat
         return operation;
     }
     operation.location = Some(answer.location.clone()).filter(|it| !it.is_empty()).map(|it| format!("/{it}"));
-    let asked = asks_for_links(record).then_some(ContentFormat::LINK);
-    let format = answer.format.map(ContentFormat).or(asked);
+    let format = match asks_for_links(record) {
+        true => Some(ContentFormat::LINK),
+        false => answer.format.map(ContentFormat),
+    };
     if format == Some(ContentFormat::LINK) {
         operation.links = Some(path_values::links(&answer.payload));
     } else if code == Code::CONTENT {
@@ -550,7 +563,7 @@ fn summary(record: &OperationRecord) -> api::Operation {
     }
 }
 
-/// Whether it is a Discover: some devices leave out the format of their answer.
+/// Whether it is a Discover. Some devices leave out the format of their answer, or name another one.
 fn asks_for_links(record: &OperationRecord) -> bool {
     let accept = record.options.iter().find(|(number, _)| *number == OptionNumber::ACCEPT.0);
     accept.is_some_and(|(_, value)| parse_uint(value) == Some(u32::from(ContentFormat::LINK.0)))

@@ -153,7 +153,11 @@ pub fn parse(base: Path, values: &[PathValue], models: &DeviceModels<'_>) -> Res
     let mut parsed = Values::new();
     for PathValue { path: text, value, kind, .. } in values {
         let path: Path = text.parse().map_err(|error| ValueFault::Path { text: text.clone(), error })?;
-        let may_be_empty = matches!(path.level(), Level::ObjectInstance | Level::Resource);
+        let may_be_empty = match path.level() {
+            Level::ObjectInstance => true,
+            Level::Resource => models.resource(path).is_none_or(|resource| resource.multiple),
+            _ => false,
+        };
         let is_empty = value.is_null() && may_be_empty;
         if !path.starts_with(base) || (path.level() < Level::Resource && !is_empty) {
             return Err(ValueFault::Elsewhere { text: text.clone(), base });

@@ -24,7 +24,7 @@ use buoy_server::{ObjectList, Outbox, RegistrationKey, RegistrationView, Session
 use buoy_store::{Page, Purpose, Reader, Store, StoreError, Writer};
 use tokio::sync::Semaphore;
 
-use crate::app::{App, MOST_READERS};
+use crate::app::{App, MOST_READERS, MOST_READERS_OF_HISTORY};
 use crate::changes;
 use crate::credentials::{ChangedCredentials, Credentials};
 use crate::data_folder::lock;
@@ -219,6 +219,7 @@ impl Bound {
             store,
             readers: Mutex::default(),
             reading: Arc::new(Semaphore::new(MOST_READERS)),
+            reading_history: Arc::new(Semaphore::new(MOST_READERS_OF_HISTORY)),
             credentials,
             identity,
             bootstrap,

@@ -25,7 +25,7 @@ use crate::text::Bytes;
 use crate::tree::{Missing, Reading};
 
 /// The seconds to wait when something can't be sent because too much is under way.
-const BUSY: u32 = 1;
+pub(super) const BUSY: u32 = 1;
 
 /// Why a Send isn't sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -297,8 +297,12 @@ impl<R: Rng, S: Shape> Client<R, S> {
         }
         self.endpoint.cancel(now, slot, Tag::from(Exchange::Update(slot)).0);
         let deregister = Uplink::Deregister { location: ITS_OWN };
-        self.transmit(now, Exchange::Deregister(slot), slot, &deregister, None);
+        let is_sent = self.transmit(now, Exchange::Deregister(slot), slot, &deregister, None);
         self.set_phase(slot, Phase::Deregistering { until });
+        if !is_sent {
+            // There is no room for it: the server removes the registration when its lifetime ends.
+            self.end_deregister(slot);
+        }
     }
 
     fn deregistered(&mut self, slot: ServerSlot, until: Option<Instant>) {

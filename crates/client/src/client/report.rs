@@ -19,6 +19,7 @@ use super::exchange::{Exchange, Tag};
 use super::history::has_times;
 use super::manage::{effective, set_at, single_value};
 use super::observation::{Observation, Told};
+use super::register::BUSY;
 use super::{Client, Link, Owner, Transmit, digest, earlier, tree};
 use crate::effects::ServerSlot;
 use crate::object::Object;
@@ -254,9 +255,9 @@ impl<R: Rng, S: Shape> Client<R, S> {
                 tag: Tag::from(Exchange::Notification(observation.number)).0,
             };
             if self.endpoint.send(now, &mut self.rng, outgoing, write).is_err() {
-                // The endpoint is full; what is under way makes room when it ends.
+                // The endpoint is full; what is under way makes room when it ends. Each attempt takes a message id, so there are few.
                 observation.triggered = true;
-                observation.told.at = now;
+                observation.told.at = now.after_seconds(BUSY);
                 return Next::Nothing;
             }
             observation.in_flight = true;

@@ -138,6 +138,7 @@ impl Update {
             }
             Value::Result(result) => round.said.result = Some(result),
             Value::Version(version) => round.said.version = Some(shortened(version)),
+            Value::Reason("") => {}
             Value::Reason(reason) => round.reason = Some(shortened(reason)),
         }
         self.work.said = round.said.clone();
@@ -232,6 +233,13 @@ impl Update {
                 self.end_as_timed_out(now);
             }
             Some(_) => {}
+            // What is so is known; only the reason is not.
+            None if self.facts.limit_at <= now && self.is_busy_with(&Action::Read(REASON)) => {
+                self.withdraw(steps);
+                if let Some(round) = self.work.round.take() {
+                    self.judge(now, round);
+                }
+            }
             None if self.facts.limit_at <= now => {
                 if self.facts.stage == Stage::Inspecting {
                     self.withdraw(steps);

@@ -66,7 +66,7 @@ impl Update {
         Some(Action::Read(path))
     }
 
-    fn judge(&mut self, now: u64, round: Round) {
+    pub(super) fn judge(&mut self, now: u64, round: Round) {
         let Some(state) = round.said.state.filter(|_| !round.is_void) else {
             return self.judged_nothing(now);
         };

@@ -92,6 +92,11 @@ impl Call {
         self.parameters.get(name).cloned()
     }
 
+    /// Paths are sent in SenML CBOR unless the query says otherwise, whatever the format of the answer.
+    fn path_format(&self) -> Option<String> {
+        self.format("pathformat").or_else(|| Some("SENML_CBOR".to_owned()))
+    }
+
     fn composite_paths(&self) -> Result<Vec<Path>, Plain> {
         let text = self.parameters.get("paths").ok_or_else(|| bad_request("the query paths is missing"))?;
         let named = text.split(',').map(str::trim).filter(|path| !path.is_empty());
@@ -297,8 +302,8 @@ async fn read(
             let paths = call.composite_paths()?;
             let request = Request::ReadComposite {
                 paths: texts(&paths),
-                path_format: call.format("pathformat"),
-                format: call.format("nodeformat"),
+                path_format: call.path_format(),
+                format: call.format("nodeformat").or_else(|| call.path_format()),
             };
             call.answer(Path::ROOT, request, |answer| read_composite(&paths, answer)).await
         }
@@ -403,8 +408,8 @@ async fn execute(
             let paths = call.composite_paths()?;
             let request = Request::ObserveComposite {
                 paths: texts(&paths),
-                path_format: call.format("pathformat"),
-                format: call.format("nodeformat"),
+                path_format: call.path_format(),
+                format: call.format("nodeformat").or_else(|| call.path_format()),
             };
             call.answer(Path::ROOT, request, |answer| read_composite(&paths, answer)).await
         }
@@ -459,7 +464,7 @@ async fn cancel(call: Call, paths: Vec<Path>, composite: bool) -> Answer {
             call.answer(path, request, |answer| read_node(path, answer)).await
         }
         _ => {
-            let path_format = call.format("pathformat");
+            let path_format = call.path_format();
             let request = Request::CancelObserveComposite { paths: texts(&paths), path_format };
             call.answer(Path::ROOT, request, |answer| read_composite(&paths, answer)).await
         }
