@@ -68,7 +68,8 @@ pub trait Messages {
     fn release(&mut self, kept: Self::Kept);
 }
 
-/// Up to `N` bytes of all messages together, in place: a long one has room if no other waits.
+/// Up to `N` bytes of all messages together, in place: a long one has room if no other waits. An endpoint keeps one for each of its exchanges,
+/// and has less than 256 of those.
 #[derive(Debug)]
 pub struct Pool<const N: usize> {
     /// One message behind the other, each behind its number and its length.

@@ -62,7 +62,8 @@ pub struct Postgres {
 
 impl Postgres {
     /// Opens the database of a URL, as in `postgres://user:password@host/database`, and brings its schema up to date. `sslmode` and
-    /// `sslrootcert` are understood as libpq does, but that there is no `allow`.
+    /// `sslrootcert` are understood as libpq does, with two exceptions: there is no `allow`, and `prefer` does not go on in the clear if the
+    /// server offers TLS and the handshake fails.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -216,6 +216,8 @@ pub trait Rows {
 pub enum MoveError {
     /// A store failed.
     Store(StoreError),
+    /// The target failed at the very end: it has nothing, and the source counts as moved and has no sessions any more.
+    Unfinished(StoreError),
     /// There is something in the store to which another was to be moved.
     NotEmpty {
         /// In which table.
@@ -232,6 +234,10 @@ impl std::fmt::Display for MoveError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
+            Self::Unfinished(error) => write!(
+                f,
+                "the target failed at the very end: {error}. Nothing is there; run `buoy move-store --undo` on the source, and move it again"
+            ),
             Self::NotEmpty { table } => write!(
                 f,
                 "there is something in the target already (its table `{table}` has rows); name an empty database or a new folder"
@@ -274,7 +280,7 @@ pub struct Moved {
 /// is, but for the sessions: were both stores to go on with them, numbers of records would be used twice.
 ///
 /// # Errors
-/// [`MoveError`]; both stores are as they were.
+/// [`MoveError`]; both stores are as they were, but after [`MoveError::Unfinished`].
 pub fn move_all(from: &mut dyn Rows, to: &mut dyn Rows, note: &MovedTo) -> Result<Vec<Moved>, MoveError> {
     if let Some(table) = first_with_rows(to)? {
         return Err(MoveError::NotEmpty { table });
@@ -288,10 +294,11 @@ pub fn move_all(from: &mut dyn Rows, to: &mut dyn Rows, note: &MovedTo) -> Resul
         moved.push(Moved { table: table.name, rows: sum.rows });
     }
     to.set_moved(None)?;
-    to.finish()?;
+    // First here: a crash between the two must not leave two stores that both go on with the sessions.
     from.remove_sessions()?;
     from.set_moved(Some(note))?;
     from.finish()?;
+    to.finish().map_err(MoveError::Unfinished)?;
     Ok(moved)
 }
 
