@@ -129,8 +129,8 @@ fn start_all(server: &Buoy, delivery: &str, digest: &str) -> Result<()> {
             })
         });
         let starting: Vec<_> = starting.collect();
-        let ended = starting.into_iter().map(|starting| starting.join());
-        ended.map(|ended| ended.unwrap_or_else(|_| Err(anyhow::anyhow!("a starter panicked")))).collect()
+        let mut ended = starting.into_iter().map(|starting| starting.join());
+        ended.try_for_each(|ended| ended.unwrap_or_else(|_| Err(anyhow::anyhow!("a starter panicked"))))
     })
 }
 

@@ -488,7 +488,7 @@ impl Model {
         let start = from.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut found = Vec::new();
         let mut last = None;
-        for (seen, id) in self.names.from(start).enumerate() {
+        for (seen, id) in self.names.starting_at(start).enumerate() {
             if seen == steps || found.len() == most {
                 return (found, last.and_then(|last| self.names.name(last)).cloned());
             }
@@ -580,12 +580,12 @@ impl Model {
         } else if !filter.is_for_all() && selection.is_listed && selection.cohorts <= MOST_MERGED {
             let lists = self.cohorts.lists(&selection);
             let firsts =
-                lists.flat_map(|list| self.names.from_in(list, start).take_while(has_prefix).take(limit + 1));
+                lists.flat_map(|list| self.names.in_list(list, start).take_while(has_prefix).take(limit + 1));
             let mut found: Vec<_> = firsts.collect();
             found.sort_unstable_by_key(|id| self.names.name(*id));
             found
         } else {
-            let all = self.names.from(start).take_while(has_prefix);
+            let all = self.names.starting_at(start).take_while(has_prefix);
             let cohort_of = |id: &DeviceId| self.known.get(id.index()).map(|known| known.cohort);
             let fitting = all.filter(|id| cohort_of(id).is_some_and(|cohort| selection.has(cohort)));
             fitting.take(limit + 1).collect()
@@ -652,7 +652,7 @@ impl Model {
     fn list(&mut self, cohort: CohortId) {
         let is_member =
             |id: &DeviceId| self.known.get(id.index()).is_some_and(|known| known.cohort == cohort);
-        let members = Order::of_sorted(self.names.from(Bound::Unbounded).filter(is_member));
+        let members = Order::of_sorted(self.names.starting_at(Bound::Unbounded).filter(is_member));
         self.cohorts.list(cohort, members);
     }
 }

@@ -75,17 +75,17 @@ impl Names {
     }
 
     /// The devices whose names lie behind a bound, in the order of the names.
-    pub(super) fn from(&self, start: Bound<&str>) -> impl Iterator<Item = DeviceId> + use<'_> {
-        self.order.from(start, |id| text(&self.slots, id))
+    pub(super) fn starting_at(&self, start: Bound<&str>) -> impl Iterator<Item = DeviceId> + use<'_> {
+        self.order.starting_at(start, |id| text(&self.slots, id))
     }
 
     /// Those of a list that was made with these names.
-    pub(super) fn from_in<'a>(
+    pub(super) fn in_list<'a>(
         &'a self,
         list: &'a Order,
         start: Bound<&str>,
     ) -> impl Iterator<Item = DeviceId> + use<'a> {
-        list.from(start, |id| text(&self.slots, id))
+        list.starting_at(start, |id| text(&self.slots, id))
     }
 
     /// Puts a device into a list.
@@ -164,7 +164,7 @@ impl Order {
         }
     }
 
-    fn from<'a, F: Fn(DeviceId) -> &'a str>(
+    fn starting_at<'a, F: Fn(DeviceId) -> &'a str>(
         &'a self,
         start: Bound<&str>,
         name_of: F,
@@ -219,18 +219,18 @@ mod tests {
                     Some(id) => assert_eq!(names.find(&name), Some(*id)),
                 }
             }
-            assert!(names.from(Bound::Unbounded).eq(tree.values().copied()));
+            assert!(names.starting_at(Bound::Unbounded).eq(tree.values().copied()));
             for start in ["", "b-1", "b-1999", "b-2", "b-9999", "z"] {
-                let walked = names.from(Bound::Excluded(start));
+                let walked = names.starting_at(Bound::Excluded(start));
                 let right = tree.range::<str, _>((Bound::Excluded(start), Bound::Unbounded));
                 assert!(walked.eq(right.map(|(_, id)| *id)), "{start}");
-                let walked = names.from(Bound::Included(start));
+                let walked = names.starting_at(Bound::Included(start));
                 assert!(walked.eq(tree.range(start.to_owned()..).map(|(_, id)| *id)), "{start}");
             }
             assert_eq!(names.find("c"), None);
-            let all: Vec<_> = names.from(Bound::Unbounded).collect();
+            let all: Vec<_> = names.starting_at(Bound::Unbounded).collect();
             all.into_iter().for_each(|id| names.remove(id));
-            assert_eq!((names.from(Bound::Unbounded).count(), names.order.parts.len()), (0, 0));
+            assert_eq!((names.starting_at(Bound::Unbounded).count(), names.order.parts.len()), (0, 0));
         }
     }
 
