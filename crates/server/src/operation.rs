@@ -167,6 +167,19 @@ pub enum OperationState {
     Cancelled,
 }
 
+impl OperationState {
+    /// The state of an operation that ended so.
+    #[must_use]
+    pub fn of_end(result: &Result<Outcome, Failure>) -> Self {
+        match result {
+            Ok(reply) if reply.code.is_success() => Self::Succeeded,
+            Err(Failure::Expired) => Self::Expired,
+            Err(Failure::Cancelled) => Self::Cancelled,
+            Ok(_) | Err(_) => Self::Failed,
+        }
+    }
+}
+
 /// The record of an operation in the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OperationRecord {

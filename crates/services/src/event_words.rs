@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use buoy_api::{self as api, OperationState};
 use buoy_lwm2m::path::Path;
-use buoy_server::{BootstrapEvent, Event, Failure, Outcome, Report, ReportSource};
+use buoy_server::{BootstrapEvent, Event, Report, ReportSource};
 
 use crate::app::App;
 use crate::devices::registration_json;
 use crate::event_log::AppEvent;
+use crate::operations::state_of;
 use crate::path_values;
 use crate::refusals;
 use crate::updates::commands::described;
@@ -83,7 +84,9 @@ impl EventWords {
             Event::Sleeping(_) => Some(api::Event::Sleeping { endpoint }),
             Event::OperationQueued { id, .. } => operation(id.0, OperationState::Queued),
             Event::OperationSent { id, .. } => operation(id.0, OperationState::Sent),
-            Event::OperationEnded { id, outcome, .. } => operation(id.0, end_state(outcome)),
+            Event::OperationEnded { id, outcome, .. } => {
+                operation(id.0, state_of(buoy_server::OperationState::of_end(outcome)))
+            }
             Event::ObservationEnded { .. } => Some(api::Event::ObservationEnded { endpoint }),
             Event::Reported(report) => Some(self.reported(report)),
             _ => None,
@@ -128,16 +131,6 @@ pub fn bootstrap_words(event: &BootstrapEvent) -> (&str, &'static str, String) {
         BootstrapEvent::Refused { endpoint, code, reason, .. } => {
             (endpoint.as_deref().unwrap_or_default(), "refused", format!("{code}: {reason}"))
         }
-    }
-}
-
-/// Where an operation is that has ended.
-pub(crate) fn end_state(outcome: &Result<Outcome, Failure>) -> OperationState {
-    match outcome {
-        Ok(outcome) if outcome.code.is_success() => OperationState::Succeeded,
-        Err(Failure::Expired) => OperationState::Expired,
-        Err(Failure::Cancelled) => OperationState::Cancelled,
-        Ok(_) | Err(_) => OperationState::Failed,
     }
 }
 

@@ -89,22 +89,10 @@ impl Ended {
     /// As `/api/v1` shows it.
     pub fn described(self: Box<Self>, app: &App) -> api::Operation {
         let Self { mut record, registration, result } = *self;
+        record.state = OperationState::of_end(&result);
         match &result {
-            Ok(outcome) => {
-                record.state = match outcome.code.is_success() {
-                    true => OperationState::Succeeded,
-                    false => OperationState::Failed,
-                };
-                record.answer = Some(AnswerRecord::of(outcome));
-            }
-            Err(failure) => {
-                record.state = match failure {
-                    Failure::Expired => OperationState::Expired,
-                    Failure::Cancelled => OperationState::Cancelled,
-                    _ => OperationState::Failed,
-                };
-                record.failure = Some(*failure);
-            }
+            Ok(outcome) => record.answer = Some(AnswerRecord::of(outcome)),
+            Err(failure) => record.failure = Some(*failure),
         }
         described(&record, &DeviceModels::of(&app.models, &registration.objects))
     }

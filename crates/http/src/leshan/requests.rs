@@ -303,7 +303,7 @@ async fn read(
             let request = Request::ReadComposite {
                 paths: texts(&paths),
                 path_format: call.path_format(),
-                format: call.format("nodeformat").or_else(|| call.path_format()),
+                format: call.format("nodeformat"),
             };
             call.answer(Path::ROOT, request, |answer| read_composite(&paths, answer)).await
         }
@@ -409,7 +409,7 @@ async fn execute(
             let request = Request::ObserveComposite {
                 paths: texts(&paths),
                 path_format: call.path_format(),
-                format: call.format("nodeformat").or_else(|| call.path_format()),
+                format: call.format("nodeformat"),
             };
             call.answer(Path::ROOT, request, |answer| read_composite(&paths, answer)).await
         }

@@ -520,7 +520,7 @@ impl<D: Directory> Shard<D> {
         result: Result<Outcome, Failure>,
         outbox: &mut Outbox,
     ) -> bool {
-        self.save_operation(now, id, end_state(&result), Some(&result), outbox);
+        self.save_operation(now, id, OperationState::of_end(&result), Some(&result), outbox);
         let Some(operation) = self.operations.remove(id) else { return false };
         if let Progress::Sent { peer, .. } = operation.progress {
             self.coap.cancel(now, peer, id.0);
@@ -584,15 +584,6 @@ const OWN_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The Request-Tag of an operation's body, which is unique among the last four billion operations.
 const fn tag_of(id: OperationId) -> u32 {
     id.0 as u32
-}
-
-fn end_state(result: &Result<Outcome, Failure>) -> OperationState {
-    match result {
-        Ok(reply) if reply.code.is_success() => OperationState::Succeeded,
-        Err(Failure::Expired) => OperationState::Expired,
-        Err(Failure::Cancelled) => OperationState::Cancelled,
-        Ok(_) | Err(_) => OperationState::Failed,
-    }
 }
 
 fn end_event(id: OperationId, operation: &Operation, outcome: Result<Outcome, Failure>, outbox: &mut Outbox) {
