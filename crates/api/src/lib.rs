@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod bootstrap;
+mod campaigns;
 pub mod client;
 mod credentials;
 mod records;
@@ -17,6 +18,10 @@ use utoipa::ToSchema;
 pub use bootstrap::{
     BootstrapAccount, BootstrapAcl, BootstrapClaim, BootstrapConfig, BootstrapCredentials, BootstrapServer,
     BootstrapValue, BootstrapWrite,
+};
+pub use campaigns::{
+    Campaign, CampaignCounts, CampaignDevice, CampaignEvent, CampaignFailure, CampaignGate, CampaignPreview,
+    CampaignState, CampaignStop, CampaignWave, CampaignWaveProgress, PutCampaign, ResumeCampaign,
 };
 pub use credentials::{
     AddCredential, Credential, CredentialKind, CredentialProof, CredentialPurpose, CredentialState, Imported,
@@ -731,6 +736,20 @@ pub enum Event {
     FirmwareUpdate {
         /// The update.
         update: Update,
+    },
+    /// A campaign changed.
+    Campaign {
+        /// Its id.
+        id: u64,
+        /// Its name.
+        name: String,
+        /// Where it is.
+        state: CampaignState,
+        /// Why it is there, if there is something to say.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+        /// How many devices are where.
+        counts: CampaignCounts,
     },
     /// Events were missed: the event in `Last-Event-ID` is not stored any more, or the reader was too slow.
     Missed {
