@@ -4,6 +4,7 @@
 //! SHA-256 in hexadecimal digits.
 #![forbid(unsafe_code)]
 
+mod access;
 mod bootstrap;
 pub mod client;
 mod credentials;
@@ -13,6 +14,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use access::{
+    Account, AddAccount, AddToken, AuditChain, ChangeAccount, ChangePassword, ConfirmSecondFactor, Grant, Me,
+    NewToken, RecoveryCodes, RemoveSecondFactor, Role, SecondFactor, Setup, SetupState, SignIn, SignedInBy,
+    Token,
+};
 pub use bootstrap::{
     BootstrapAccount, BootstrapAcl, BootstrapClaim, BootstrapConfig, BootstrapCredentials, BootstrapServer,
     BootstrapValue, BootstrapWrite,
