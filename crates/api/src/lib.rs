@@ -590,6 +590,8 @@ pub struct Problem {
 impl Problem {
     /// The title of the refusal that no device of the name is registered.
     pub const NO_SUCH_DEVICE: &'static str = "No such device";
+    /// The title of the refusal that name and password are right and a code is needed.
+    pub const SECOND_FACTOR_NEEDED: &'static str = "Second factor needed";
 }
 
 /// An event and its time.

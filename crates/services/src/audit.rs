@@ -5,7 +5,9 @@ use std::sync::Arc;
 use buoy_api as api;
 use buoy_store::{AuditFilter, AuditRow, Page, StoreError};
 
+use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
+use crate::principal::Principal;
 
 /// Which entries to list.
 #[derive(Clone, Debug, Default)]
@@ -18,16 +20,50 @@ pub struct Filter {
     pub target: Option<String>,
 }
 
+/// Why the audit log was not read.
+#[derive(Debug)]
+pub enum AuditError {
+    /// The principal may not do it.
+    Forbidden(Forbidden),
+    /// The store could not be read.
+    Store(StoreError),
+}
+
+impl std::fmt::Display for AuditError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Forbidden(forbidden) => forbidden.fmt(f),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AuditError {}
+
+impl From<Forbidden> for AuditError {
+    fn from(error: Forbidden) -> Self {
+        Self::Forbidden(error)
+    }
+}
+
+impl From<StoreError> for AuditError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 /// Entries with an id less than `after`, the newest first.
 ///
 /// # Errors
-/// If the store can't be read.
+/// [`AuditError`]
 pub async fn list(
     app: &Arc<App>,
+    principal: &Principal,
     filter: Filter,
     after: Option<u64>,
     limit: usize,
-) -> Result<api::Page<api::AuditEntry>, StoreError> {
+) -> Result<api::Page<api::AuditEntry>, AuditError> {
+    app.permit(principal, Permission::ReadAudit, Target::Server)?;
     let page = Page { before: after.unwrap_or(u64::MAX), limit };
     let rows = app
         .read(move |store| {

@@ -46,13 +46,14 @@ pub(super) struct DeviceQuery {
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<DeviceQuery>,
 ) -> Answer<api::Page<api::Device>> {
     let limit = limit(query.limit)?;
     let DeviceQuery { after, limit: _, prefix, state, manufacturer, model, firmware, object } = query;
     let states = states(state.as_deref())?;
     let filter = DeviceFilter { prefix, states, manufacturer, model, firmware, object };
-    Ok(Json(devices::page(&app, filter, after, limit).await))
+    Ok(Json(devices::page(&app, &principal, filter, after, limit).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -83,6 +84,7 @@ pub(super) struct CountQuery {
 )]
 pub(super) async fn counts(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<CountQuery>,
 ) -> Answer<api::Page<api::DeviceCount>> {
     let CountQuery { by, state, manufacturer, model, firmware, object } = query;
@@ -100,7 +102,7 @@ pub(super) async fn counts(
     };
     let states = states(state.as_deref())?;
     let filter = DeviceFilter { prefix: None, states, manufacturer, model, firmware, object };
-    let items = devices::counts(&app, filter, by, MAX_LIMIT).await;
+    let items = devices::counts(&app, &principal, filter, by, MAX_LIMIT).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -123,9 +125,10 @@ fn states(names: Option<&str>) -> Result<Vec<DeviceState>, Problem> {
 )]
 pub(super) async fn one(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Device> {
-    Ok(Json(devices::described(&app, &endpoint).await?))
+    Ok(Json(devices::described(&app, &principal, &endpoint).await?))
 }
 
 /// Removes a device that is not registered, with its description. Its values and its credentials stay.
@@ -150,6 +153,7 @@ impl From<DeviceError> for Problem {
     fn from(error: DeviceError) -> Self {
         let detail = error.to_string();
         match error {
+            DeviceError::Forbidden(_) => Self::forbidden(detail),
             DeviceError::NoSuchDevice(_) | DeviceError::NotRegistered(_) => Self::no_device(detail),
             DeviceError::IsRegistered(_) => {
                 Self::new(StatusCode::CONFLICT, "The device is registered", detail)
@@ -171,9 +175,10 @@ impl From<DeviceError> for Problem {
 )]
 pub(super) async fn observations(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<api::Observation>> {
-    let items = devices::observations(&app, &endpoint).await?;
+    let items = devices::observations(&app, &principal, &endpoint).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -184,9 +189,10 @@ pub(super) async fn observations(
 )]
 pub(super) async fn series(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<String>> {
-    let items = devices::series(&app, endpoint).await?;
+    let items = devices::series(&app, &principal, endpoint).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -215,13 +221,14 @@ pub(super) struct SampleQuery {
 )]
 pub(super) async fn samples(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments((endpoint, path)): Segments<(String, String)>,
     Queries(query): Queries<SampleQuery>,
 ) -> Answer<api::Page<api::Sample>> {
     let range = query.from.unwrap_or(0)..query.to.unwrap_or(u64::MAX);
     let path = format!("/{path}");
     Ok(Json(match query.step {
-        Some(step) => devices::summaries(&app, endpoint, path, range, step).await?,
-        None => devices::samples(&app, endpoint, path, range, limit(query.limit)?).await?,
+        Some(step) => devices::summaries(&app, &principal, endpoint, path, range, step).await?,
+        None => devices::samples(&app, &principal, endpoint, path, range, limit(query.limit)?).await?,
     }))
 }
