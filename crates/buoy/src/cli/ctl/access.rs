@@ -41,8 +41,8 @@ pub(super) struct Login {
 #[derive(Debug, clap::Args)]
 struct Saved {
     /// The name under which the server is saved.
-    #[arg(long = "as", value_name = "NAME", default_value = "default")]
-    name: String,
+    #[arg(long = "as", id = "saved_as", value_name = "CONTEXT", default_value = "default")]
+    saved_as: String,
     /// Days for which the saved token counts.
     #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=3650))]
     days: u64,
@@ -165,7 +165,7 @@ pub(super) fn login(place: &Place, _: &Client, out: Output, args: &Login) -> any
 
 /// Saves a token in place of the sign-in, which ends.
 fn save(place: &Place, session: &Client, out: Output, account: &str, saved: &Saved) -> anyhow::Result<()> {
-    let name = format!("buoy ctl as {}", saved.name);
+    let name = format!("buoy ctl as {}", saved.saved_as);
     let request = AddToken { name, grants: None, expires_in: Some(saved.days * DAY) };
     let NewToken { token, secret } = session.add_token(&request)?;
     session.sign_out()?;
@@ -177,8 +177,8 @@ fn save(place: &Place, session: &Client, out: Output, account: &str, saved: &Sav
         token_id: token.id,
         ca: place.ca.as_deref().map(contexts::whole).transpose()?,
     };
-    contexts.contexts.insert(saved.name.clone(), context);
-    contexts.current = Some(saved.name.clone());
+    contexts.contexts.insert(saved.saved_as.clone(), context);
+    contexts.current = Some(saved.saved_as.clone());
     contexts.save()?;
     out.print(&token, || {
         let (server, days) = (&place.server, saved.days);
