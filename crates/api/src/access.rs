@@ -299,6 +299,8 @@ pub struct AuditChain {
     pub intact: bool,
     /// How many entries were checked.
     pub entries: u64,
+    /// How many entries before them are of a version that made no hashes.
+    pub without_hash: u64,
     /// The id of the last entry.
     pub last: u64,
     /// The hash of the last entry, which covers all entries before it.

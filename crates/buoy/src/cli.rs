@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 it failed and standard error says why, 2 the command line is wrong; `buoy ctl` has further ones (`ctl::exit`).
 
 mod admin;
+mod audit;
 mod backup;
 mod ca;
 mod ctl;
@@ -36,6 +37,8 @@ struct Cli {
 enum Command {
     /// Runs the server.
     Serve(Box<serve::Args>),
+    /// The audit log, read from the store itself: checks and exports it.
+    Audit(audit::Args),
     /// The accounts of a server that does not run, for who is locked out.
     Admin(admin::Args),
     /// Copies all state of a server, which may be running, to a new folder.
@@ -77,6 +80,7 @@ pub(crate) fn run() -> ExitCode {
     if matches!(
         command,
         Command::Admin(_)
+            | Command::Audit(_)
             | Command::Backup(_)
             | Command::Migrate(_)
             | Command::MoveStore(_)
@@ -88,6 +92,7 @@ pub(crate) fn run() -> ExitCode {
     let result = match command {
         Command::Serve(args) => serve::run(*args),
         Command::Admin(args) => admin::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Migrate(args) => store::migrate(&args),
         Command::MoveStore(args) => store::move_store(&args),

@@ -63,6 +63,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/updates/{id}", get(updates::one))
         .route("/api/v1/updates/{id}", delete(updates::cancel))
         .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/audit/chain", get(audit::chain))
         .route("/api/v1/setup", get(sign_in::setup_state).post(sign_in::set_up))
         .route("/api/v1/sign-in", post(sign_in::sign_in))
         .route("/api/v1/sign-out", post(sign_in::sign_out))

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use buoy_api as api;
-use buoy_store::{AuditFilter, AuditRow, Page, StoreError};
+use buoy_store::{AuditFilter, AuditReport, AuditRow, Page, StoreError, verify_audit};
 
 use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
+use crate::hex;
 use crate::principal::Principal;
 
 /// Which entries to list.
@@ -18,6 +19,29 @@ pub struct Filter {
     pub action: Option<String>,
     /// Only entries about this target.
     pub target: Option<String>,
+}
+
+/// Checks the hashes of the whole audit log.
+///
+/// # Errors
+/// [`AuditError`]
+pub async fn chain(app: &Arc<App>, principal: &Principal) -> Result<api::AuditChain, AuditError> {
+    app.permit(principal, Permission::ReadAudit, Target::Server)?;
+    let report = app.read_history(|store| verify_audit(store, None)).await?;
+    Ok(described(&report))
+}
+
+/// What a check of the log found.
+#[must_use]
+pub fn described(report: &AuditReport) -> api::AuditChain {
+    api::AuditChain {
+        intact: report.faults.is_empty(),
+        entries: report.checked,
+        without_hash: report.without_hash,
+        last: report.head.last,
+        head: hex::encode(&report.head.hash),
+        faults: report.faults.iter().map(ToString::to_string).collect(),
+    }
 }
 
 /// Why the audit log was not read.
@@ -80,7 +104,9 @@ pub async fn list(
     Ok(api::Page { items: rows.into_iter().map(entry).collect(), next })
 }
 
-fn entry(row: AuditRow) -> api::AuditEntry {
+/// An entry as `/api/v1` shows it.
+#[must_use]
+pub fn entry(row: AuditRow) -> api::AuditEntry {
     let AuditRow { id, at, principal, origin, action, target, detail, result } = row;
     api::AuditEntry { id, at, principal, origin, action, target, detail, result }
 }

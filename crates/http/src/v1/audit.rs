@@ -46,6 +46,15 @@ pub(super) async fn list(
     Ok(Json(audit::list(&app, &author, filter, after, limit(asked)?).await?))
 }
 
+/// Checks whether an entry of the audit log was changed, removed or inserted behind the server's back: each has a hash that covers the one before it.
+#[utoipa::path(
+    get, path = "/api/v1/audit/chain", tag = "audit",
+    responses((status = 200, description = "What was found", body = api::AuditChain))
+)]
+pub(super) async fn chain(State(app): State<Arc<App>>, Author(author): Author) -> Answer<api::AuditChain> {
+    Ok(Json(audit::chain(&app, &author).await?))
+}
+
 impl From<AuditError> for Problem {
     fn from(error: AuditError) -> Self {
         match error {

@@ -25,7 +25,8 @@ impl Modify for Access {
             "session",
             SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(crate::arrival::COOKIE))),
         );
-        let requirements = ["token", "session"].map(|name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []));
+        let requirements =
+            ["token", "session"].map(|name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []));
         for (path, item) in &mut document.paths.paths {
             let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
             for operation in operations.into_iter().flatten() {
@@ -90,6 +91,7 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         updates::one,
         updates::cancel,
         audit::list,
+        audit::chain,
         sign_in::setup_state,
         sign_in::set_up,
         sign_in::sign_in,
