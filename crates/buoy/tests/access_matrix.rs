@@ -34,15 +34,15 @@ use Needs::{Device, Nothing, Server as Whole, SignIn as Own, Somewhere};
 type Row = (&'static str, &'static str, Needs, Option<Value>);
 
 fn table(ids: &Ids) -> Vec<Row> {
-    let read = json!({"endpoint": "buoy-1", "request": {"type": "read", "path": "/3/0/0"}, "wait": 0});
+    let read = json!({"endpoint": "buoy-1", "request": {"read": {"path": "/3/0/0"}}, "wait": 0});
     let update =
         json!({"endpoint": "buoy-1", "firmware": ids.firmware, "version": "1.0.0", "delivery": "push"});
-    let psk = json!({"endpoint": "buoy-3", "kind": "psk"});
+    let psk = json!({"endpoint": "buoy-3", "proof": {"psk": {}}});
     let account = json!({"name": "dave", "password": PASSWORD, "grants": [{"role": "viewer"}]});
     let sign_in = json!({"name": "viewer", "password": PASSWORD});
     let setup = json!({"token": "aaaa", "name": "mallory", "password": PASSWORD});
     let passwords = json!({"current": PASSWORD, "new": PASSWORD});
-    let config = json!({"pattern": "x-*", "servers": [{"short_server_id": 1, "lifetime": 300, "binding": "U", "credentials": {"kind": "none"}, "uri": "coap://127.0.0.1:5683"}]});
+    let config = json!({"pattern": "x-*", "servers": [{"uri": "coaps://127.0.0.1:5684"}]});
     vec![
         ("get", "/api/v1/openapi.json", Nothing(200), None),
         ("get", "/api/v1/setup", Nothing(200), None),
@@ -88,7 +88,7 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("post", "/api/v1/credentials", Device(Admin), Some(psk)),
         ("post", "/api/v1/credentials/import", Whole(Admin), Some(json!("csv"))),
         ("get", "/api/v1/credentials/{id}", Device(Operator), None),
-        ("post", "/api/v1/credentials/{id}/rotate", Device(Admin), Some(json!({"kind": "psk"}))),
+        ("post", "/api/v1/credentials/{id}/rotate", Device(Admin), Some(json!({"psk": {}}))),
         ("post", "/api/v1/credentials/{id}/revoke", Device(Admin), None),
         ("delete", "/api/v1/credentials/{id}", Device(Admin), None),
         ("get", "/api/v1/bootstrap/configs", Whole(Operator), None),
@@ -155,7 +155,8 @@ impl Ids {
             Some("credentials") => &self.credential,
             _ => &self.token,
         };
-        path.replace("{endpoint}", "buoy-1")
+        path.replace("device-counts", "device-counts?by=state")
+            .replace("{endpoint}", "buoy-1")
             .replace("{path}", "3303/0/5700")
             .replace("{digest}", &self.firmware)
             .replace("{pattern}", "y-*")
@@ -238,13 +239,13 @@ fn start(workshop: &Workshop) -> (Server, Ids) {
     let image = std::fs::read(workshop.release("1.0.0", "good")).unwrap();
     let firmware = local.upload_firmware(None, &image).unwrap().digest;
     let read: StartOperation = serde_json::from_value(
-        json!({"endpoint": "buoy-1", "request": {"type": "read", "path": "/3/0/0"}, "wait": 0}),
+        json!({"endpoint": "buoy-1", "request": {"read": {"path": "/3/0/0"}}, "wait": 0}),
     )
     .unwrap();
     let operation = local.start_operation(&read).unwrap().id.to_string();
     let update = json!({"endpoint": "buoy-1", "firmware": firmware, "version": "1.0.0", "delivery": "push"});
     let update: Value = local.send_json(ureq::http::Method::POST, "/api/v1/updates", &update).unwrap();
-    let credential = json!({"endpoint": "buoy-2", "kind": "psk"});
+    let credential = json!({"endpoint": "buoy-2", "proof": {"psk": {}}});
     let credential: Value =
         local.send_json(ureq::http::Method::POST, "/api/v1/credentials", &credential).unwrap();
 
@@ -261,8 +262,7 @@ fn start(workshop: &Workshop) -> (Server, Ids) {
     let token = AddToken { name: "spare".into(), grants: None, expires_in: None };
     let token = admin.add_token(&token).unwrap().token.id.to_string();
     let id = |value: &Value| value["id"].to_string();
-    let ids =
-        Ids { firmware, operation, update: id(&update), credential: id(&credential["credential"]), token };
+    let ids = Ids { firmware, operation, update: id(&update), credential: id(&credential), token };
     (server, ids)
 }
 
