@@ -14,16 +14,23 @@ pub(crate) struct Problem {
     detail: String,
     /// Seconds after which it may be tried again.
     retry_after: Option<u64>,
+    /// Where in a filter the error is.
+    position: Option<usize>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, title, detail: detail.into(), retry_after: None }
+        Self { status, title, detail: detail.into(), retry_after: None, position: None }
     }
 
     /// The same, with the seconds after which it may be tried again.
     pub(crate) fn after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// With the place of the error in a filter.
+    pub(crate) fn at(self, position: Option<usize>) -> Self {
+        Self { position, ..self }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -49,12 +56,15 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
+        let mut body = json!({
             "type": "about:blank",
             "title": self.title,
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
+        if let Some(position) = self.position {
+            body["position"] = position.into();
+        }
         let headers = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (self.status, headers, Json(body)).into_response();
         let retry_after = self.retry_after.map(|seconds| (header::RETRY_AFTER, seconds.into()));

@@ -8,6 +8,7 @@ mod credentials;
 mod devices;
 mod events;
 mod firmware;
+mod groups;
 mod idempotency;
 mod json_words;
 mod openapi;
@@ -43,8 +44,10 @@ const MAX_LIMIT: usize = 1000;
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/v1/openapi.json", get(openapi::openapi))
-        .route("/api/v1/devices", get(devices::list))
-        .route("/api/v1/devices/{endpoint}", get(devices::one).delete(devices::forget))
+        .route("/api/v1/devices", get(devices::list).post(devices::import))
+        .route("/api/v1/devices/import", post(devices::import_csv))
+        .route("/api/v1/devices/{endpoint}", get(devices::one).patch(devices::change).delete(devices::forget))
+        .route("/api/v1/devices/{endpoint}/values", get(devices::values))
         .route("/api/v1/device-counts", get(devices::counts))
         .route("/api/v1/devices/{endpoint}/observations", get(devices::observations))
         .route("/api/v1/devices/{endpoint}/series", get(devices::series))
@@ -62,6 +65,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/updates", get(updates::list).post(updates::start))
         .route("/api/v1/updates/{id}", get(updates::one))
         .route("/api/v1/updates/{id}", delete(updates::cancel))
+        .route("/api/v1/groups", get(groups::list))
+        .route("/api/v1/groups/{name}", get(groups::one).put(groups::put).delete(groups::remove))
+        .route("/api/v1/groups/{name}/devices", post(groups::change_devices))
+        .route("/api/v1/filters", get(groups::filters))
+        .route("/api/v1/filters/{name}", put(groups::put_filter).delete(groups::remove_filter))
+        .route("/api/v1/device-matches", get(groups::explain))
         .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/audit/chain", get(audit::chain))
         .route("/api/v1/setup", get(sign_in::setup_state).post(sign_in::set_up))

@@ -8,7 +8,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, Respo
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, audit, bootstrap, credentials, devices, events, firmware, operations, sign_in, tokens, updates,
+    accounts, audit, bootstrap, credentials, devices, events, firmware, groups, operations, sign_in, tokens, updates,
 };
 
 /// What goes for all operations: how to sign in, and the answers to who did not or may not.
@@ -66,6 +66,10 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         devices::list,
         devices::one,
         devices::forget,
+        devices::change,
+        devices::import,
+        devices::import_csv,
+        devices::values,
         devices::counts,
         devices::observations,
         devices::series,
@@ -90,6 +94,15 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         updates::start,
         updates::one,
         updates::cancel,
+        groups::list,
+        groups::one,
+        groups::put,
+        groups::remove,
+        groups::change_devices,
+        groups::filters,
+        groups::put_filter,
+        groups::remove_filter,
+        groups::explain,
         audit::list,
         audit::chain,
         sign_in::setup_state,
@@ -147,7 +160,7 @@ mod tests {
             let Some((_, rest)) = line.split_once(".route(\"") else { continue };
             let (path, methods) = rest.split_once("\", ").unwrap();
             let path = path.replace("{*", "{");
-            for method in ["get", "post", "put", "delete"] {
+            for method in ["get", "post", "put", "patch", "delete"] {
                 if methods.split('.').any(|call| call.starts_with(&format!("{method}("))) {
                     assert!(document["paths"][&path][method].is_object(), "{method} {path} is not described");
                     described += 1;
