@@ -4,6 +4,7 @@
 //! SHA-256 in hexadecimal digits.
 #![forbid(unsafe_code)]
 
+mod access;
 mod bootstrap;
 mod campaigns;
 pub mod client;
@@ -15,6 +16,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use access::{
+    Account, AddAccount, AddToken, AuditChain, ChangeAccount, ChangePassword, ConfirmSecondFactor, Grant, Me,
+    NewToken, RecoveryCodes, RemoveSecondFactor, Role, SecondFactor, Setup, SetupState, SignIn, SignedInBy,
+    Token,
+};
 pub use bootstrap::{
     BootstrapAccount, BootstrapAcl, BootstrapClaim, BootstrapConfig, BootstrapCredentials, BootstrapServer,
     BootstrapValue, BootstrapWrite,
@@ -618,6 +624,8 @@ pub struct Problem {
 impl Problem {
     /// The title of the refusal that no device of the name is registered.
     pub const NO_SUCH_DEVICE: &'static str = "No such device";
+    /// The title of the refusal that name and password are right and a code is needed.
+    pub const SECOND_FACTOR_NEEDED: &'static str = "Second factor needed";
 }
 
 /// An event and its time.

@@ -19,6 +19,8 @@ use buoy_server::{
 use buoy_store::{Reader, Store, StoreError};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::access::{Forbidden, Membership, Permission, Reach, Target};
+use crate::accounts::Accounts;
 use crate::bootstrap::Bootstrap;
 use crate::changes::Companion;
 use crate::credentials::{ChangedCredentials, CredentialChange, Credentials};
@@ -32,6 +34,7 @@ use crate::identity::Identity;
 use crate::inventory::Inventory;
 use crate::journal::{JournalCounters, JournalHandle, NotSaved};
 use crate::listen::Addresses;
+use crate::principal::Principal;
 
 /// How long an operation for a sleeping device waits.
 pub const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -72,6 +75,8 @@ pub struct App {
     pub(crate) reading: Arc<Semaphore>,
     /// The same for histories.
     pub(crate) reading_history: Arc<Semaphore>,
+    /// The accounts of people, and what programs sign in with.
+    pub(crate) accounts: Accounts,
     /// The credentials of devices.
     pub(crate) credentials: Credentials,
     /// The server's key and certificates.
@@ -128,6 +133,42 @@ impl App {
     #[must_use]
     pub fn events(&self) -> &EventLog {
         self.hub.events()
+    }
+
+    /// The accounts of people, and what programs sign in with.
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Whether a principal may do something.
+    ///
+    /// # Errors
+    /// [`Forbidden`]
+    pub fn permit(
+        &self,
+        principal: &Principal,
+        permission: Permission,
+        target: Target<'_>,
+    ) -> Result<(), Forbidden> {
+        principal.may(permission, target, self)
+    }
+
+    /// Whether a principal may do something with at least some devices, and with which: a list then has those alone.
+    ///
+    /// # Errors
+    /// [`Forbidden`]
+    pub fn permit_some(&self, principal: &Principal, permission: Permission) -> Result<Reach, Forbidden> {
+        match principal.reach(permission) {
+            Reach::Nothing => Err(Forbidden::new(principal.name(), permission, Target::Server)),
+            reach => Ok(reach),
+        }
+    }
+
+    /// Whether a principal may read of a device.
+    #[must_use]
+    pub fn sees(&self, principal: &Principal, endpoint: &str) -> bool {
+        self.permit(principal, Permission::Read, Target::Device(endpoint)).is_ok()
     }
 
     /// The part of the server that has failed.
@@ -494,6 +535,13 @@ impl App {
             all.extend(answer.await.ok());
         }
         all
+    }
+}
+
+/// Until the server has groups, no device belongs to one: a role for a group covers no device.
+impl Membership for App {
+    fn contains(&self, _group: &str, _endpoint: &str) -> bool {
+        false
     }
 }
 

@@ -6,11 +6,13 @@ use buoy_api::{self as api, OperationState};
 use buoy_lwm2m::path::Path;
 use buoy_server::{BootstrapEvent, Event, Report, ReportSource};
 
+use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
 use crate::devices::registration_json;
 use crate::event_log::AppEvent;
 use crate::operations::state_of;
 use crate::path_values;
+use crate::principal::Principal;
 use crate::refusals;
 use crate::updates::commands::described;
 use crate::values::DeviceModels;
@@ -18,14 +20,18 @@ use crate::values::DeviceModels;
 /// Translates events of one device or of all.
 pub struct EventWords {
     app: Arc<App>,
+    principal: Principal,
     endpoint: Option<String>,
 }
 
 impl EventWords {
-    /// Translates the events of `endpoint`, or all.
-    #[must_use]
-    pub fn new(app: Arc<App>, endpoint: Option<String>) -> Self {
-        Self { app, endpoint }
+    /// Translates the events of `endpoint`, or all that the principal may read.
+    ///
+    /// # Errors
+    /// [`Forbidden`]
+    pub fn new(app: Arc<App>, principal: Principal, endpoint: Option<String>) -> Result<Self, Forbidden> {
+        permit_events(&app, &principal, endpoint.as_deref())?;
+        Ok(Self { app, principal, endpoint })
     }
 
     /// The event for the interface; `None` if the interface doesn't have this event, or if it is from another device.
@@ -95,6 +101,7 @@ impl EventWords {
 
     fn is_wanted(&self, endpoint: &str) -> bool {
         self.endpoint.as_deref().is_none_or(|wanted| wanted == endpoint)
+            && self.app.sees(&self.principal, endpoint)
     }
 
     fn reported(&self, report: &Report) -> api::Event {
@@ -109,6 +116,17 @@ impl EventWords {
                 api::Event::Notification { endpoint, paths, values, history }
             }
         }
+    }
+}
+
+/// Whether a principal may read the events of a device, or of those that it may read.
+///
+/// # Errors
+/// [`Forbidden`]
+pub fn permit_events(app: &App, principal: &Principal, endpoint: Option<&str>) -> Result<(), Forbidden> {
+    match endpoint {
+        Some(endpoint) => app.permit(principal, Permission::Read, Target::Device(endpoint)),
+        None => app.permit_some(principal, Permission::Read).map(drop),
     }
 }
 

@@ -15,21 +15,31 @@ use crate::nodes;
 use buoy_services::app::App;
 use buoy_services::coap_words::{CoapWords, OptionValue, OptionWords};
 use buoy_services::happenings::{Happening, happening};
+use buoy_services::principal::Principal;
 use buoy_services::values::Entry;
 
 /// Leshan's event stream: of one device, with its CoAP messages, or of all.
 pub(super) fn leshan_stream(
     app: Arc<App>,
+    principal: Principal,
     endpoint: Option<String>,
 ) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>>> {
     let trace = endpoint.as_ref().map(|endpoint| Trace::start(app.clone(), endpoint));
     let events = app.events().follow(None).stream;
+    let now = {
+        let app = app.clone();
+        move || app.now()
+    };
+    let valid = principal.clone();
+    // Whoever signed out, or lost a role, gets nothing more.
+    let events = events.take_while(move |_| std::future::ready(valid.is_valid(now())));
     let stream = events.filter_map(move |event| {
         // The trace ends with the stream.
         let _trace = &trace;
         // A reader that was too slow misses events, and goes on with the next.
         let event = event.ok();
-        let happening = event.as_ref().and_then(|it| happening(&app, &it.event, endpoint.as_deref()));
+        let happening =
+            event.as_ref().and_then(|it| happening(&app, &principal, &it.event, endpoint.as_deref()));
         let words = happening.and_then(words);
         std::future::ready(
             words.map(|(name, data)| Ok(SseEvent::default().event(name).data(data.to_string()))),

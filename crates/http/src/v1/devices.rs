@@ -50,6 +50,7 @@ pub(super) struct DeviceQuery {
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<DeviceQuery>,
 ) -> Answer<api::Page<api::Device>> {
     let limit = limit(query.limit)?;
@@ -57,7 +58,7 @@ pub(super) async fn list(
     let states = states(state.as_deref())?;
     let matching = matching(&app, filter.as_deref())?;
     let filter = DeviceFilter { prefix, states, manufacturer, model, firmware, object, matching };
-    Ok(Json(devices::page(&app, filter, after, limit).await))
+    Ok(Json(devices::page(&app, &principal, filter, after, limit).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -90,6 +91,7 @@ pub(super) struct CountQuery {
 )]
 pub(super) async fn counts(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<CountQuery>,
 ) -> Answer<api::Page<api::DeviceCount>> {
     let CountQuery { by, state, manufacturer, model, firmware, object, filter } = query;
@@ -108,7 +110,7 @@ pub(super) async fn counts(
     let states = states(state.as_deref())?;
     let matching = matching(&app, filter.as_deref())?;
     let filter = DeviceFilter { prefix: None, states, manufacturer, model, firmware, object, matching };
-    let items = devices::counts(&app, filter, by, MAX_LIMIT).await;
+    let items = devices::counts(&app, &principal, filter, by, MAX_LIMIT).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -135,9 +137,10 @@ fn states(names: Option<&str>) -> Result<Vec<DeviceState>, Problem> {
 )]
 pub(super) async fn one(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Device> {
-    Ok(Json(devices::described(&app, &endpoint).await?))
+    Ok(Json(devices::described(&app, &principal, &endpoint).await?))
 }
 
 /// Removes a device that is not registered, with its description. Its values and its credentials stay.
@@ -162,6 +165,7 @@ impl From<DeviceError> for Problem {
     fn from(error: DeviceError) -> Self {
         let detail = error.to_string();
         match error {
+            DeviceError::Forbidden(_) => Self::forbidden(detail),
             DeviceError::NoSuchDevice(_) | DeviceError::NotRegistered(_) => Self::no_device(detail),
             DeviceError::IsRegistered(_) => {
                 Self::new(StatusCode::CONFLICT, "The device is registered", detail)
@@ -252,9 +256,10 @@ pub(super) async fn values(
 )]
 pub(super) async fn observations(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<api::Observation>> {
-    let items = devices::observations(&app, &endpoint).await?;
+    let items = devices::observations(&app, &principal, &endpoint).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -265,9 +270,10 @@ pub(super) async fn observations(
 )]
 pub(super) async fn series(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<String>> {
-    let items = devices::series(&app, endpoint).await?;
+    let items = devices::series(&app, &principal, endpoint).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -296,13 +302,14 @@ pub(super) struct SampleQuery {
 )]
 pub(super) async fn samples(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments((endpoint, path)): Segments<(String, String)>,
     Queries(query): Queries<SampleQuery>,
 ) -> Answer<api::Page<api::Sample>> {
     let range = query.from.unwrap_or(0)..query.to.unwrap_or(u64::MAX);
     let path = format!("/{path}");
     Ok(Json(match query.step {
-        Some(step) => devices::summaries(&app, endpoint, path, range, step).await?,
-        None => devices::samples(&app, endpoint, path, range, limit(query.limit)?).await?,
+        Some(step) => devices::summaries(&app, &principal, endpoint, path, range, step).await?,
+        None => devices::samples(&app, &principal, endpoint, path, range, limit(query.limit)?).await?,
     }))
 }
