@@ -71,7 +71,9 @@ fn this_machine_is_trusted_until_the_first_account_exists() {
     set_up(&server);
     assert_eq!(ask("GET", &format!("{}/api/v1/devices", server.http), &[]).0, 401);
     assert_eq!(ask("GET", &format!("{}/api/clients", server.http), &[]).0, 401);
-    assert!(server.fails(6, &["devices"]).contains("buoy ctl login") || !server.fails(6, &["devices"]).is_empty());
+    assert!(
+        server.fails(6, &["devices"]).contains("buoy ctl login") || !server.fails(6, &["devices"]).is_empty()
+    );
     server.kill();
     let server = Server::start(folder.path());
     assert_eq!(server.setup_token, None);
@@ -182,7 +184,11 @@ fn leshans_scripts_bring_a_token_as_bearer_or_basic_or_are_let_in_on_loopback_by
     assert_eq!(ask("GET", &clients(&server), &[("Authorization", &password)]).0, 401);
     assert_eq!(ask("GET", &clients(&server), &[]).0, 401);
     let body = ("Content-Type", "application/json");
-    let put = ask("DELETE", &format!("{}/api/security/clients/x", server.http), &[("Authorization", &bearer), body]);
+    let put = ask(
+        "DELETE",
+        &format!("{}/api/security/clients/x", server.http),
+        &[("Authorization", &bearer), body],
+    );
     assert_eq!(put.0, 403);
     server.stop();
     let server = Server::start_with(folder.path(), &["--leshan-on-loopback"]);
@@ -338,9 +344,7 @@ fn a_stream_of_events_ends_with_the_sign_in_it_came_by() {
         register(&format!("b-{number}"), number);
         see.recv_timeout(std::time::Duration::from_millis(200)).is_ok()
     });
-    admin
-        .send_json::<Value>(Method::PUT, "/api/v1/accounts/bob", &json!({"disabled": true}))
-        .unwrap();
+    admin.send_json::<Value>(Method::PUT, "/api/v1/accounts/bob", &json!({"disabled": true})).unwrap();
     while see.try_recv().is_ok() {}
     register("late", 1000);
     assert!(end.recv_timeout(patience).unwrap());

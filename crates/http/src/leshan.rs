@@ -106,7 +106,7 @@ async fn event(
         return Err(Plain(StatusCode::METHOD_NOT_ALLOWED, reason.into()));
     }
     let endpoint = parameters.get("ep").cloned();
-    permit_events(&app, &principal, endpoint.as_deref()).map_err(forbidden)?;
+    permit_events(&app, &principal, endpoint.as_deref()).await.map_err(forbidden)?;
     Ok(events::leshan_stream(app, principal, endpoint).into_response())
 }
 

@@ -3,7 +3,9 @@
 //! Each command of a service asks [`App::permit`](crate::app::App::permit) before it does anything else. A role that is limited to a group of devices
 //! covers what can be proved to belong to the group, and nothing else.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use buoy_api::{Grant, Role};
 
@@ -100,6 +102,35 @@ impl Membership for NoGroups {
     }
 }
 
+/// The groups that have one device.
+pub(crate) struct GroupsOf(pub(crate) Vec<String>);
+
+impl Membership for GroupsOf {
+    fn contains(&self, group: &str, _endpoint: &str) -> bool {
+        self.0.iter().any(|has| has == group)
+    }
+}
+
+/// The devices that a principal may do something with, at one moment.
+#[derive(Clone, Debug)]
+pub enum Covered {
+    /// All of them.
+    All,
+    /// These.
+    Some(HashSet<Arc<str>>),
+}
+
+impl Covered {
+    /// Whether this device is one of them.
+    #[must_use]
+    pub fn has(&self, endpoint: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(names) => names.contains(endpoint),
+        }
+    }
+}
+
 /// The devices that a principal may do something with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -131,6 +162,22 @@ impl Powers {
             Self::Granted(grants) => cover(grants),
             Self::Both(of_token, of_account) => cover(of_token) && cover(of_account),
         }
+    }
+
+    /// The groups to which they are limited for a permission.
+    pub(crate) fn groups(&self, permission: Permission) -> Vec<String> {
+        let of = |grants: &[Grant]| -> Vec<String> {
+            let of_role = grants.iter().filter(|grant| grant.role >= permission.role());
+            of_role.filter_map(|grant| grant.group.clone()).collect()
+        };
+        let mut groups = match self {
+            Self::All => Vec::new(),
+            Self::Granted(grants) => of(grants),
+            Self::Both(of_token, of_account) => [of(of_token), of(of_account)].concat(),
+        };
+        groups.sort();
+        groups.dedup();
+        groups
     }
 
     /// How far they reach for a permission.

@@ -26,7 +26,7 @@ pub struct Filter {
 /// # Errors
 /// [`AuditError`]
 pub async fn chain(app: &Arc<App>, principal: &Principal) -> Result<api::AuditChain, AuditError> {
-    app.permit(principal, Permission::ReadAudit, Target::Server)?;
+    app.permit(principal, Permission::ReadAudit, Target::Server).await?;
     let report = app.read_history(|store| verify_audit(store, None)).await?;
     Ok(described(&report))
 }
@@ -87,7 +87,7 @@ pub async fn list(
     after: Option<u64>,
     limit: usize,
 ) -> Result<api::Page<api::AuditEntry>, AuditError> {
-    app.permit(principal, Permission::ReadAudit, Target::Server)?;
+    app.permit(principal, Permission::ReadAudit, Target::Server).await?;
     let page = Page { before: after.unwrap_or(u64::MAX), limit };
     let rows = app
         .read(move |store| {

@@ -11,7 +11,7 @@ use buoy_server::RegistrationView;
 use buoy_store::{Change, DeviceChange, DeviceDescription, DocumentChange, DocumentKind, Sample, StoreError};
 use tokio::sync::oneshot;
 
-use crate::access::{Forbidden, Permission, Reach, Target};
+use crate::access::{Covered, Forbidden, Permission, Target};
 use crate::app::App;
 use crate::changes::Companion;
 use crate::hex;
@@ -72,7 +72,7 @@ pub async fn counts(
     by: CountBy,
     most: usize,
 ) -> Result<Vec<api::DeviceCount>, DeviceError> {
-    app.permit(principal, Permission::Read, Target::Server)?;
+    app.permit(principal, Permission::Read, Target::Server).await?;
     let counts = app.inventory.counts(filter, by).await.into_iter().take(most);
     Ok(counts.map(|(value, count)| api::DeviceCount { value, count: count as u64 }).collect())
 }
@@ -88,17 +88,17 @@ pub async fn list(
     after: Option<String>,
     limit: usize,
 ) -> Result<(Vec<Device>, bool), DeviceError> {
-    let (records, has_more) = match app.permit_some(principal, Permission::Read)? {
-        Reach::Groups => seen(app, principal, filter, after, limit).await,
-        Reach::Everything | Reach::Nothing => app.inventory.page(filter, after, limit).await,
+    let (records, has_more) = match app.covered(principal, Permission::Read).await? {
+        Covered::All => app.inventory.page(filter, after, limit).await,
+        covered => covered_page(app, &covered, filter, after, limit).await,
     };
     Ok((with_registrations(app, records).await, has_more))
 }
 
 /// A page of the devices of some groups.
-async fn seen(
+async fn covered_page(
     app: &Arc<App>,
-    principal: &Principal,
+    covered: &Covered,
     filter: DeviceFilter,
     mut after: Option<String>,
     limit: usize,
@@ -107,7 +107,7 @@ async fn seen(
     loop {
         let (records, has_more) = app.inventory.page(filter.clone(), after, LOOKED_AT_ONCE).await;
         after = records.last().map(|last| last.endpoint.to_string());
-        found.extend(records.into_iter().filter(|record| app.sees(principal, &record.endpoint)));
+        found.extend(records.into_iter().filter(|record| covered.has(&record.endpoint)));
         if found.len() > limit || !has_more {
             let is_cut = found.len() > limit;
             found.truncate(limit);
@@ -125,7 +125,7 @@ pub async fn described(
     principal: &Principal,
     endpoint: &str,
 ) -> Result<api::Device, DeviceError> {
-    app.permit(principal, Permission::Read, Target::Device(endpoint))?;
+    app.permit(principal, Permission::Read, Target::Device(endpoint)).await?;
     let record = app.inventory.device(endpoint).await;
     let record = record.ok_or_else(|| DeviceError::NoSuchDevice(endpoint.to_owned()))?;
     let registration = app.registration(endpoint).await;
@@ -141,7 +141,7 @@ pub async fn observations(
     principal: &Principal,
     endpoint: &str,
 ) -> Result<Vec<api::Observation>, DeviceError> {
-    app.permit(principal, Permission::Read, Target::Device(endpoint))?;
+    app.permit(principal, Permission::Read, Target::Device(endpoint)).await?;
     if app.registration(endpoint).await.is_none() {
         return Err(DeviceError::NotRegistered(endpoint.to_owned()));
     }
@@ -162,7 +162,7 @@ pub async fn registration(
     principal: &Principal,
     endpoint: &str,
 ) -> Result<RegistrationDetails, DeviceError> {
-    app.permit(principal, Permission::Read, Target::Device(endpoint))?;
+    app.permit(principal, Permission::Read, Target::Device(endpoint)).await?;
     let registration = app.registration(endpoint).await;
     registration.map(Into::into).ok_or_else(|| DeviceError::NotRegistered(endpoint.to_owned()))
 }
@@ -176,7 +176,7 @@ pub async fn object_models<'a>(
     principal: &Principal,
     endpoint: &str,
 ) -> Result<Vec<&'a ObjectModel>, DeviceError> {
-    app.permit(principal, Permission::Read, Target::Device(endpoint))?;
+    app.permit(principal, Permission::Read, Target::Device(endpoint)).await?;
     let registration = app.registration(endpoint).await;
     let registration = registration.ok_or_else(|| DeviceError::NotRegistered(endpoint.to_owned()))?;
     let models = DeviceModels::of(&app.models, &registration.objects);
@@ -195,7 +195,7 @@ pub async fn forget_observation(
     paths: &[Path],
     is_composite: bool,
 ) -> Result<bool, DeviceError> {
-    app.permit(principal, Permission::Command, Target::Device(endpoint))?;
+    app.permit(principal, Permission::Command, Target::Device(endpoint)).await?;
     if app.registration(endpoint).await.is_none() {
         return Err(DeviceError::NotRegistered(endpoint.to_owned()));
     }
@@ -217,7 +217,12 @@ pub async fn forget_observation(
 ///
 /// # Errors
 /// [`DeviceError::NoSuchDevice`]
-pub async fn last_values(app: &Arc<App>, endpoint: &str) -> Result<Vec<api::LastValue>, DeviceError> {
+pub async fn last_values(
+    app: &Arc<App>,
+    principal: &Principal,
+    endpoint: &str,
+) -> Result<Vec<api::LastValue>, DeviceError> {
+    app.permit(principal, Permission::Read, Target::Device(endpoint)).await?;
     if app.inventory.device(endpoint).await.is_none() {
         return Err(DeviceError::NoSuchDevice(endpoint.to_owned()));
     }
@@ -252,7 +257,7 @@ pub async fn series(
     principal: &Principal,
     endpoint: String,
 ) -> Result<Vec<String>, DeviceError> {
-    app.permit(principal, Permission::Read, Target::Device(&endpoint))?;
+    app.permit(principal, Permission::Read, Target::Device(&endpoint)).await?;
     Ok(app.read(move |store| store.series(&endpoint)).await?)
 }
 
@@ -268,7 +273,7 @@ pub async fn samples(
     range: Range<u64>,
     limit: usize,
 ) -> Result<api::Page<api::Sample>, DeviceError> {
-    app.permit(principal, Permission::Read, Target::Device(&endpoint))?;
+    app.permit(principal, Permission::Read, Target::Device(&endpoint)).await?;
     check_path(&path)?;
     let mut rows = app.read_history(move |store| store.samples(&endpoint, &path, range, limit + 1)).await?;
     // The next page starts with the first value that is not on this one.
@@ -290,7 +295,7 @@ pub async fn summaries(
     range: Range<u64>,
     step: u64,
 ) -> Result<api::Page<api::Sample>, DeviceError> {
-    app.permit(principal, Permission::Read, Target::Device(&endpoint))?;
+    app.permit(principal, Permission::Read, Target::Device(&endpoint)).await?;
     check_path(&path)?;
     if step == 0 {
         return Err(DeviceError::NoStep);
@@ -383,7 +388,7 @@ impl From<StoreError> for DeviceError {
 /// # Errors
 /// [`DeviceError`]
 pub async fn forget(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Result<(), DeviceError> {
-    app.permit(principal, Permission::Command, Target::Device(endpoint))?;
+    app.permit(principal, Permission::Command, Target::Device(endpoint)).await?;
     match app.inventory.forget(endpoint).await {
         None => Err(DeviceError::NoSuchDevice(endpoint.to_owned())),
         Some(state) if !state.is_registered() => {

@@ -6,7 +6,7 @@ use buoy_api::{self as api, OperationState};
 use buoy_lwm2m::path::Path;
 use buoy_server::{BootstrapEvent, Event, Report, ReportSource};
 
-use crate::access::{Forbidden, Permission, Target};
+use crate::access::{Forbidden, Permission, Reach, Target};
 use crate::app::App;
 use crate::devices::registration_json;
 use crate::event_log::AppEvent;
@@ -20,18 +20,14 @@ use crate::values::DeviceModels;
 /// Translates events of one device or of all.
 pub struct EventWords {
     app: Arc<App>,
-    principal: Principal,
     endpoint: Option<String>,
 }
 
 impl EventWords {
-    /// Translates the events of `endpoint`, or all that the principal may read.
-    ///
-    /// # Errors
-    /// [`Forbidden`]
-    pub fn new(app: Arc<App>, principal: Principal, endpoint: Option<String>) -> Result<Self, Forbidden> {
-        permit_events(&app, &principal, endpoint.as_deref())?;
-        Ok(Self { app, principal, endpoint })
+    /// Translates the events of `endpoint`, or all.
+    #[must_use]
+    pub fn new(app: Arc<App>, endpoint: Option<String>) -> Self {
+        Self { app, endpoint }
     }
 
     /// The event for the interface; `None` if the interface doesn't have this event, or if it is from another device.
@@ -101,7 +97,6 @@ impl EventWords {
 
     fn is_wanted(&self, endpoint: &str) -> bool {
         self.endpoint.as_deref().is_none_or(|wanted| wanted == endpoint)
-            && self.app.sees(&self.principal, endpoint)
     }
 
     fn reported(&self, report: &Report) -> api::Event {
@@ -123,10 +118,47 @@ impl EventWords {
 ///
 /// # Errors
 /// [`Forbidden`]
-pub fn permit_events(app: &App, principal: &Principal, endpoint: Option<&str>) -> Result<(), Forbidden> {
+pub async fn permit_events(
+    app: &App,
+    principal: &Principal,
+    endpoint: Option<&str>,
+) -> Result<(), Forbidden> {
     match endpoint {
-        Some(endpoint) => app.permit(principal, Permission::Read, Target::Device(endpoint)),
+        Some(endpoint) => app.permit(principal, Permission::Read, Target::Device(endpoint)).await,
         None => app.permit_some(principal, Permission::Read).map(drop),
+    }
+}
+
+/// Whether a principal may read an event: its sign-in counts still, and its roles cover the device.
+///
+/// # Errors
+/// [`SignedOut`] if its sign-in does not count any more.
+pub async fn may_read(app: &App, principal: &Principal, event: &AppEvent) -> Result<bool, SignedOut> {
+    if !principal.is_valid(app.now()) {
+        return Err(SignedOut);
+    }
+    match principal.reach(Permission::Read) {
+        Reach::Everything => Ok(true),
+        Reach::Groups => Ok(app.sees(principal, &device_of(app, event)).await),
+        Reach::Nothing => Ok(false),
+    }
+}
+
+/// Whoever follows events has signed out, or lost a role.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedOut;
+
+/// The device of an event; empty if it is not known.
+fn device_of(app: &App, event: &AppEvent) -> String {
+    match event {
+        AppEvent::Device(event) | AppEvent::Delayed(event) => match &**event {
+            Event::Refused { peer, .. } => refusals::name_of(&app.endpoints, *peer),
+            Event::Traced { endpoint, .. } => endpoint.to_string(),
+            event => endpoint_of(event).unwrap_or_default().to_owned(),
+        },
+        AppEvent::Update(update) => update.endpoint().to_string(),
+        AppEvent::Bootstrap(event) => bootstrap_words(event).0.to_owned(),
+        AppEvent::Notice(notice) => notice.endpoint.to_string(),
     }
 }
 

@@ -12,7 +12,6 @@ use crate::coap_words::{CoapWords, coap_words};
 use crate::event_log::AppEvent;
 use crate::event_words::bootstrap_words;
 use crate::operations::{Answer, failure_word};
-use crate::principal::Principal;
 use crate::registration_details::RegistrationDetails;
 use crate::values::{DeviceModels, Entry, present};
 
@@ -87,15 +86,10 @@ pub enum Happening<'a> {
     },
 }
 
-/// What happened, if there is a word for it here, `only` is none or that device, and the principal may read of the device.
+/// What happened, if there is a word for it here and `only` is none or that device.
 #[must_use]
-pub fn happening<'a>(
-    app: &'a App,
-    principal: &Principal,
-    event: &'a AppEvent,
-    only: Option<&str>,
-) -> Option<Happening<'a>> {
-    let wanted = |endpoint: &str| only.is_none_or(|only| only == endpoint) && app.sees(principal, endpoint);
+pub fn happening<'a>(app: &'a App, event: &'a AppEvent, only: Option<&str>) -> Option<Happening<'a>> {
+    let wanted = |endpoint: &str| only.is_none_or(|only| only == endpoint);
     let event = match event {
         AppEvent::Device(event) => event,
         AppEvent::Delayed(event) => {

@@ -24,7 +24,7 @@ use buoy_server::{
 use buoy_store::{Change, ChangeSet, OperationFilter, Page, StoreError};
 use tokio::sync::oneshot;
 
-use crate::access::{Forbidden, Permission, Reach, Target as Of};
+use crate::access::{Covered, Forbidden, Permission, Target as Of};
 use crate::app::{App, SLEEPER_PATIENCE};
 use crate::changes::{Companion, operation_record};
 use crate::hub::{Progress, Until};
@@ -241,7 +241,7 @@ pub async fn start(
     principal: &Principal,
     command: StartOperation,
 ) -> Result<Started, OperationError> {
-    app.permit(principal, Permission::Command, Of::Device(&command.endpoint))?;
+    app.permit(principal, Permission::Command, Of::Device(&command.endpoint)).await?;
     app.journal.check()?;
     let id = OperationId(app.next_operation.fetch_add(1, Ordering::Relaxed));
     let StartOperation { endpoint, request, deadline, wait, kept, key } = command;
@@ -452,12 +452,12 @@ pub async fn list(
     after: Option<u64>,
     limit: usize,
 ) -> Result<api::Page<api::Operation>, OperationError> {
-    let reach = match &endpoint {
+    let covered = match &endpoint {
         Some(endpoint) => {
-            app.permit(principal, Permission::Read, Of::Device(endpoint))?;
-            Reach::Everything
+            app.permit(principal, Permission::Read, Of::Device(endpoint)).await?;
+            Covered::All
         }
-        None => app.permit_some(principal, Permission::Read)?,
+        None => app.covered(principal, Permission::Read).await?,
     };
     let page = Page { before: after.unwrap_or(u64::MAX), limit };
     let rows = app
@@ -465,7 +465,7 @@ pub async fn list(
         .await?;
     let next = rows.last().filter(|_| rows.len() == page.limit).map(|row| row.id.to_string());
     let records = rows.iter().filter_map(operation_record);
-    let seen = records.filter(|record| reach == Reach::Everything || app.sees(principal, &record.endpoint));
+    let seen = records.filter(|record| covered.has(&record.endpoint));
     let items = seen.map(|record| summary(&record)).collect();
     Ok(api::Page { items, next })
 }
@@ -477,7 +477,7 @@ pub async fn list(
 pub async fn one(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Operation, OperationError> {
     app.permit_some(principal, Permission::Read)?;
     let record = stored(app, id).await?;
-    app.permit(principal, Permission::Read, Of::Device(&record.endpoint))?;
+    app.permit(principal, Permission::Read, Of::Device(&record.endpoint)).await?;
     let registration = app.registration(&record.endpoint).await;
     let models = match &registration {
         Some(registration) => DeviceModels::of(&app.models, &registration.objects),
@@ -497,7 +497,7 @@ pub async fn cancel(
 ) -> Result<api::Operation, OperationError> {
     app.permit_some(principal, Permission::Command)?;
     let record = stored(app, id).await?;
-    app.permit(principal, Permission::Command, Of::Device(&record.endpoint))?;
+    app.permit(principal, Permission::Command, Of::Device(&record.endpoint)).await?;
     let target: Arc<str> = record.endpoint;
     let (name, author) = (target.clone(), principal.clone());
     let cancelled = app.change_durably(&target, move |shard, now, outbox| {

@@ -152,6 +152,11 @@ impl Principal {
         self.powers.reach(permission)
     }
 
+    /// The groups to which it is limited for a permission.
+    pub(crate) fn groups(&self, permission: Permission) -> Vec<String> {
+        self.powers.groups(permission)
+    }
+
     /// Whether it has all that these grants have.
     pub(crate) fn includes(&self, grants: &[Grant]) -> bool {
         self.powers.include(grants)

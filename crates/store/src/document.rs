@@ -57,7 +57,7 @@ pub struct DocumentRow {
     /// What it is about.
     pub kind: DocumentKind,
     /// Its name among those of its kind.
-    pub key: String,
+    pub name: String,
     /// What only its service can read.
     pub body: Vec<u8>,
     /// When it last changed; milliseconds since the epoch.

@@ -194,7 +194,7 @@ pub(super) async fn change(
     JsonBody(wanted): JsonBody<api::ChangeDevice>,
 ) -> Answer<api::Device> {
     records::change(&app, &principal, &endpoint, wanted).await?;
-    Ok(Json(devices::described(&app, &endpoint).await?))
+    Ok(Json(devices::described(&app, &principal, &endpoint).await?))
 }
 
 /// Notes what is known of many devices; those that are not known are expected from now on. All or none.
@@ -240,9 +240,10 @@ pub(super) async fn import_csv(
 )]
 pub(super) async fn values(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<api::LastValue>> {
-    let items = devices::last_values(&app, &endpoint).await?;
+    let items = devices::last_values(&app, &principal, &endpoint).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 

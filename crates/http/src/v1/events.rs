@@ -18,7 +18,7 @@ use utoipa::IntoParams;
 use super::{Author, Problem, Queries};
 use buoy_services::app::App;
 use buoy_services::event_log::{Missed, Numbered};
-use buoy_services::event_words::EventWords;
+use buoy_services::event_words::{EventWords, SignedOut, may_read, permit_events};
 use buoy_services::principal::Principal;
 
 const TYPES: [&str; 15] = [
@@ -77,22 +77,24 @@ pub(super) async fn stream(
     // A reader without any event yet needs an id, too, so that it can resume from there.
     let start = last.is_none().then(|| SseEvent::default().id(id_of(&app, following.before)));
     let EventQuery { endpoint, types } = query;
-    let words = EventWords::new(app.clone(), principal.clone(), endpoint)?;
-    let reader = Reader { words, app, principal, types };
-    let events = following.stream.map(move |event| {
-        // Whoever signed out, or lost a role, gets nothing more.
-        if !reader.principal.is_valid(reader.app.now()) {
-            return None;
+    permit_events(&app, &principal, endpoint.as_deref()).await?;
+    let reader = Arc::new(Reader { words: EventWords::new(app.clone(), endpoint), app, principal, types });
+    let events = following.stream.then(move |event| {
+        let reader = reader.clone();
+        async move {
+            match event {
+                Ok(event) => match may_read(&reader.app, &reader.principal, &event.event).await {
+                    Ok(true) => Some(reader.tell(&event)),
+                    Ok(false) => Some(None),
+                    Err(SignedOut) => None,
+                },
+                Err(Missed) => Some(Some(missed(reader.app.now()))),
+            }
         }
-        let told = match event {
-            Ok(event) => reader.tell(&event),
-            Err(Missed) => Some(missed(reader.app.now())),
-        };
-        Some(told.map(Ok))
     });
-    // It ends with the first that is none.
+    // Whoever signed out, or lost a role, gets nothing more.
     let events = events.take_while(|told| std::future::ready(told.is_some()));
-    let events = events.filter_map(|told| std::future::ready(told.flatten()));
+    let events = events.filter_map(|told| std::future::ready(told.flatten().map(Ok)));
     Ok(Sse::new(stream::iter(start.map(Ok)).chain(events)).keep_alive(KeepAlive::default()))
 }
 

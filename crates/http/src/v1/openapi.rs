@@ -8,7 +8,8 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, Respo
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, audit, bootstrap, credentials, devices, events, firmware, groups, operations, sign_in, tokens, updates,
+    accounts, audit, bootstrap, credentials, devices, events, firmware, groups, operations, sign_in, tokens,
+    updates,
 };
 
 /// What goes for all operations: how to sign in, and the answers to who did not or may not.
@@ -28,7 +29,8 @@ impl Modify for Access {
         let requirements =
             ["token", "session"].map(|name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []));
         for (path, item) in &mut document.paths.paths {
-            let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+            let operations =
+                [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
             for operation in operations.into_iter().flatten() {
                 if crate::arrival::OPEN.contains(&path.as_str()) {
                     continue;

@@ -50,6 +50,7 @@ impl Offline {
             retention: Duration::from_secs(u64::from(u32::MAX)),
             notify: Box::new(|_| ()),
             describe: Box::new(|_, _, _| {}),
+            remember: Box::new(|_, _| {}),
         };
         let supervisor = Supervisor::new(|failure| tracing::error!("{failure}"));
         let (journal, thread) = journal::start(parts, &supervisor)?;

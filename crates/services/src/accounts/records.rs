@@ -90,12 +90,12 @@ impl SecretDigest {
 pub(crate) fn put(kind: DocumentKind, key: &str, record: &impl Serialize, at: u64) -> Change<'static> {
     // Plain records always have a JSON form.
     let body = serde_json::to_vec(record).unwrap_or_default();
-    Change::Document(DocumentChange::Put(DocumentRow { kind, key: key.to_owned(), body, changed_at: at }))
+    Change::Document(DocumentChange::Put(DocumentRow { kind, name: key.to_owned(), body, changed_at: at }))
 }
 
 /// Removes the record of a key.
 pub(crate) fn remove(kind: DocumentKind, key: &str) -> Change<'static> {
-    Change::Document(DocumentChange::Remove { kind, key: key.to_owned() })
+    Change::Document(DocumentChange::Remove { kind, name: key.to_owned() })
 }
 
 /// All records of a kind, with their keys.
@@ -106,8 +106,8 @@ pub(crate) fn all<T: DeserializeOwned>(
     let mut all = Vec::new();
     let mut trouble = None;
     reader.documents(kind, "", &mut |row| match serde_json::from_slice(&row.body) {
-        Ok(record) => all.push((row.key, record)),
-        Err(error) => trouble = Some((row.key, error)),
+        Ok(record) => all.push((row.name, record)),
+        Err(error) => trouble = Some((row.name, error)),
     })?;
     match trouble {
         None => Ok(all),

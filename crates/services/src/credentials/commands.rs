@@ -10,7 +10,7 @@ use buoy_store::{
 use zeroize::Zeroizing;
 
 use super::{Added, ChangeError, CredentialFault, ImportFault, NewCredential, Proof, Refusal, parse_csv};
-use crate::access::{Forbidden, Permission, Reach, Target};
+use crate::access::{Covered, Forbidden, Permission, Target};
 use crate::app::App;
 use crate::hex;
 use crate::journal::NotSaved;
@@ -165,7 +165,7 @@ pub async fn add(
     request: &api::AddCredential,
     key: Option<KeyRow>,
 ) -> Result<(bool, api::NewCredential), CredentialError> {
-    app.permit(principal, Permission::ManageCredentials, Target::Device(&request.endpoint))?;
+    app.permit(principal, Permission::ManageCredentials, Target::Device(&request.endpoint)).await?;
     let Asked { proof, made } = Asked::new(&request.proof, &request.endpoint)?;
     let new = NewCredential::new(purpose_of(request.purpose), &request.endpoint, proof)?;
     match app.credentials.add(principal, vec![new], key, app.now()).await?.pop() {
@@ -186,7 +186,7 @@ pub async fn import(
     principal: &Principal,
     file: Zeroizing<Vec<u8>>,
 ) -> Result<api::Imported, CredentialError> {
-    app.permit(principal, Permission::ManageCredentials, Target::Server)?;
+    app.permit(principal, Permission::ManageCredentials, Target::Server).await?;
     let parsed = tokio::task::spawn_blocking(move || parse_csv(&file)).await;
     let import = parsed.map_err(|error| CredentialError::Failed(error.into()))?;
     let import = import.map_err(CredentialError::Import)?;
@@ -213,12 +213,12 @@ pub async fn list(
     after: Option<u64>,
     limit: usize,
 ) -> Result<api::Page<api::Credential>, CredentialError> {
-    let reach = match &endpoint {
+    let covered = match &endpoint {
         Some(endpoint) => {
-            app.permit(principal, Permission::ReadCredentials, Target::Device(endpoint))?;
-            Reach::Everything
+            app.permit(principal, Permission::ReadCredentials, Target::Device(endpoint)).await?;
+            Covered::All
         }
-        None => app.permit_some(principal, Permission::ReadCredentials)?,
+        None => app.covered(principal, Permission::ReadCredentials).await?,
     };
     let page = Page { before: after.unwrap_or(u64::MAX), limit };
     let purpose = purpose.map(purpose_of);
@@ -227,11 +227,10 @@ pub async fn list(
     });
     let rows = rows.await?;
     let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.id.to_string());
-    let may_read = |row: &&CredentialRow| {
-        let target = Target::Device(&row.endpoint);
-        reach == Reach::Everything || app.permit(principal, Permission::ReadCredentials, target).is_ok()
-    };
-    Ok(api::Page { items: rows.iter().filter(may_read).map(described).collect(), next })
+    Ok(api::Page {
+        items: rows.iter().filter(|row| covered.has(&row.endpoint)).map(described).collect(),
+        next,
+    })
 }
 
 /// One credential.
@@ -262,7 +261,7 @@ pub async fn replace(
     endpoint: &str,
     proof: &api::CredentialProof,
 ) -> Result<(), CredentialError> {
-    app.permit(principal, Permission::ManageCredentials, Target::Device(endpoint))?;
+    app.permit(principal, Permission::ManageCredentials, Target::Device(endpoint)).await?;
     let Asked { proof, .. } = Asked::new(proof, endpoint)?;
     let new = NewCredential::new(purpose_of(purpose), endpoint, proof)?;
     app.credentials.replace(principal, new, app.now()).await?;
@@ -279,7 +278,7 @@ pub async fn remove_all(
     purpose: api::CredentialPurpose,
     endpoint: &str,
 ) -> Result<bool, CredentialError> {
-    app.permit(principal, Permission::ManageCredentials, Target::Device(endpoint))?;
+    app.permit(principal, Permission::ManageCredentials, Target::Device(endpoint)).await?;
     Ok(app.credentials.remove_all(principal, purpose_of(purpose), endpoint, app.now()).await?)
 }
 
@@ -327,7 +326,7 @@ async fn permitted(
 ) -> Result<CredentialRow, CredentialError> {
     app.permit_some(principal, permission)?;
     let row = stored(app, id).await?;
-    app.permit(principal, permission, Target::Device(&row.endpoint))?;
+    app.permit(principal, permission, Target::Device(&row.endpoint)).await?;
     Ok(row)
 }
 

@@ -75,7 +75,7 @@ impl From<AddError> for FirmwareError {
 /// # Errors
 /// [`FirmwareError::Forbidden`]
 pub fn list(app: &App, principal: &Principal) -> Result<Vec<api::Firmware>, FirmwareError> {
-    app.permit(principal, Permission::Read, Target::Shared)?;
+    app.permit_at_once(principal, Permission::Read, Target::Shared)?;
     Ok(app.firmware.list().iter().map(|row| described(app, row)).collect())
 }
 
@@ -84,7 +84,7 @@ pub fn list(app: &App, principal: &Principal) -> Result<Vec<api::Firmware>, Firm
 /// # Errors
 /// [`FirmwareError::NoSuchFirmware`]
 pub fn one(app: &App, principal: &Principal, digest: &str) -> Result<api::Firmware, FirmwareError> {
-    app.permit(principal, Permission::Read, Target::Shared)?;
+    app.permit_at_once(principal, Permission::Read, Target::Shared)?;
     Ok(described(app, &image(app, digest)?.row))
 }
 
@@ -98,7 +98,7 @@ pub async fn add(
     name: Option<String>,
     bytes: Vec<u8>,
 ) -> Result<api::Firmware, FirmwareError> {
-    app.permit(principal, Permission::ManageFirmware, Target::Server)?;
+    app.permit(principal, Permission::ManageFirmware, Target::Server).await?;
     let known = app.firmware.get(&firmware::digest_of(&bytes));
     let signature = known.and_then(|image| image.row.signature.clone());
     let row = firmware::add(app, principal, name, bytes, signature).await?;
@@ -115,7 +115,7 @@ pub async fn put_signature(
     digest: &str,
     signature: Vec<u8>,
 ) -> Result<api::Firmware, FirmwareError> {
-    app.permit(principal, Permission::ManageFirmware, Target::Server)?;
+    app.permit(principal, Permission::ManageFirmware, Target::Server).await?;
     let image = image(app, digest)?;
     if signature.is_empty() || signature.len() > MAX_SIGNATURE {
         return Err(FirmwareError::SignatureLength(signature.len()));
@@ -129,7 +129,7 @@ pub async fn put_signature(
 /// # Errors
 /// [`FirmwareError`]
 pub async fn remove(app: &Arc<App>, principal: &Principal, digest: &str) -> Result<(), FirmwareError> {
-    app.permit(principal, Permission::ManageFirmware, Target::Server)?;
+    app.permit(principal, Permission::ManageFirmware, Target::Server).await?;
     let open = app.read(|store| store.open_updates()).await.map_err(FirmwareError::Store)?;
     let user = open.iter().filter_map(Update::restore).find(|update| update.goal().digest == digest);
     if let Some(update) = user {

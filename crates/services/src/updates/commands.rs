@@ -8,7 +8,7 @@ use buoy_fleet::update::{self, End, Goal, Patience, Stage, Update};
 use buoy_store::{KeyRow, Page, StoreError};
 
 use super::StartError;
-use crate::access::{Forbidden, Permission, Reach, Target};
+use crate::access::{Covered, Forbidden, Permission, Reach, Target};
 use crate::app::App;
 use crate::firmware;
 use crate::journal::NotSaved;
@@ -105,7 +105,7 @@ pub async fn start(
 ) -> Result<api::Update, UpdateError> {
     let api::StartUpdate { endpoint, firmware, version, delivery, install_timeout, download_timeout } =
         request;
-    app.permit(principal, Permission::Update, Target::Device(&endpoint))?;
+    app.permit(principal, Permission::Update, Target::Device(&endpoint)).await?;
     let image = app.firmware.get(&firmware).ok_or(UpdateError::NoSuchFirmware(firmware))?;
     let version = version.unwrap_or_else(|| image.row.version.clone());
     if version.is_empty() {
@@ -152,18 +152,18 @@ pub async fn list(
     after: Option<u64>,
     limit: usize,
 ) -> Result<api::Page<api::Update>, UpdateError> {
-    let reach = match &endpoint {
+    let covered = match &endpoint {
         Some(endpoint) => {
-            app.permit(principal, Permission::Read, Target::Device(endpoint))?;
-            Reach::Everything
+            app.permit(principal, Permission::Read, Target::Device(endpoint)).await?;
+            Covered::All
         }
-        None => app.permit_some(principal, Permission::Read)?,
+        None => app.covered(principal, Permission::Read).await?,
     };
     let page = Page { before: after.unwrap_or(u64::MAX), limit };
     let rows = app.read(move |store| store.updates(endpoint.as_deref(), page)).await?;
     let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.id.to_string());
     let updates = rows.iter().filter_map(Update::restore);
-    let seen = updates.filter(|update| reach == Reach::Everything || app.sees(principal, update.endpoint()));
+    let seen = updates.filter(|update| covered.has(update.endpoint()));
     let items = seen.map(|update| described(&update)).collect();
     Ok(api::Page { items, next })
 }
@@ -175,7 +175,7 @@ pub async fn list(
 pub async fn one(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Update, UpdateError> {
     app.permit_some(principal, Permission::Read)?;
     let mut update = described(&stored(app, id).await?);
-    app.permit(principal, Permission::Read, Target::Device(&update.endpoint))?;
+    app.permit(principal, Permission::Read, Target::Device(&update.endpoint)).await?;
     update.downloaded = app.downloaded(id).await.map(|bytes| bytes as u64);
     Ok(update)
 }
@@ -194,7 +194,7 @@ async fn stored(app: &Arc<App>, id: u64) -> Result<Update, UpdateError> {
 pub async fn cancel(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Update, UpdateError> {
     if app.permit_some(principal, Permission::Update)? == Reach::Groups {
         let update = stored(app, id).await?;
-        app.permit(principal, Permission::Update, Target::Device(update.endpoint()))?;
+        app.permit(principal, Permission::Update, Target::Device(update.endpoint())).await?;
     }
     let cancelled = app.journal.unless_in_trouble(app.updates.cancel(principal, id)).await?;
     cancelled.as_ref().map(described).ok_or(UpdateError::NotOpen(id))
