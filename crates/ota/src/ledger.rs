@@ -340,8 +340,7 @@ impl Facts {
             let activated = Fact::Activated { slot, sequence: facts.sequence, fingerprint };
             [Some(activated), standing, reported].into_iter().flatten()
         });
-        let floor = if on(Safeguard::LedgerKeepsCounter) { self.floor } else { SecurityCounter(0) };
-        core::iter::once(Fact::Floor(floor)).chain(per_slot)
+        core::iter::once(Fact::Floor(self.floor)).chain(per_slot)
     }
 }
 

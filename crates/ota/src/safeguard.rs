@@ -80,8 +80,6 @@ pub enum Safeguard {
     LedgerReadsBack,
     /// The header of a new sector of the ledger is written last.
     LedgerHeaderComesLast,
-    /// The security counter goes along when the ledger changes sectors.
-    LedgerKeepsCounter,
     /// The facts of all slots go along when the ledger changes sectors.
     LedgerKeepsSlots,
     /// The CRC of an entry of otadata is checked.
@@ -93,7 +91,7 @@ pub enum Safeguard {
 impl Safeguard {
     /// All of them.
     #[cfg(feature = "mutants")]
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 40] = [
         Self::OriginIsVerified,
         Self::BootChecksCounter,
         Self::BootChecksChip,
@@ -131,7 +129,6 @@ impl Safeguard {
         Self::LedgerSkipsTornRecords,
         Self::LedgerReadsBack,
         Self::LedgerHeaderComesLast,
-        Self::LedgerKeepsCounter,
         Self::LedgerKeepsSlots,
         Self::OtadataChecksCrc,
         Self::LedgerOutranksOtadata,

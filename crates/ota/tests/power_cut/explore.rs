@@ -1,6 +1,6 @@
 //! Cuts the power at every operation of a life, and again at every operation of each recovery.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Instant;
 
@@ -52,78 +52,108 @@ impl std::ops::AddAssign for Counts {
     }
 }
 
-/// A device that has just lost its power, and the cuts that brought it there.
-struct Node {
-    flash: SimFlash,
-    model: Model,
-    cuts: Vec<Cut>,
-}
-
 /// Plays every life of the plan.
 ///
 /// # Errors
 /// What was broken, and by which cuts.
 pub(crate) fn explore(story: &Story, plan: &Plan) -> Result<Counts, Violation> {
-    let mut counts = Counts::default();
-    let mut seen = HashSet::new();
-    let mut sessions_seen = HashSet::new();
-    let mut level = vec![Node { flash: story.flash.clone(), model: Model::new(story), cuts: Vec::new() }];
-    for depth in 0..=plan.cuts {
-        let mut next = Vec::new();
-        for node in level {
-            let blame =
-                |cuts: &[Cut], violation: Violation| format!("{}: {violation}, after {cuts:?}", story.name);
-            let mut sessions = Vec::new();
-            let (mut flash, mut model) = (node.flash, node.model);
-            let before = flash.counters().operations;
-            counts.recoveries += usize::from(depth > 0);
-            live(story, &mut flash, &mut model, |flash, model| sessions.push((flash.clone(), model.clone())))
-                .map_err(|violation| blame(&node.cuts, violation))?;
-            if depth == 0 {
-                counts.operations += (flash.counters().operations - before) as usize;
+    let mut explorer = Explorer {
+        story,
+        plan,
+        counts: Counts::default(),
+        recovered: HashMap::new(),
+        sessions: HashMap::new(),
+        cuts: Vec::new(),
+    };
+    explorer
+        .recover(story.flash.clone(), Model::new(story), plan.cuts)
+        .map_err(|violation| format!("{}: {violation}, after {:?}", story.name, explorer.cuts))?;
+    Ok(explorer.counts)
+}
+
+struct Explorer<'a> {
+    story: &'a Story,
+    plan: &'a Plan,
+    counts: Counts,
+    /// Flashes that were recovered, with how many cuts during that. The same flash has the same future.
+    recovered: HashMap<u64, usize>,
+    /// Starts that were cut, with how many cuts afterwards.
+    sessions: HashMap<u64, usize>,
+    cuts: Vec<Cut>,
+}
+
+impl Explorer<'_> {
+    /// Plays a life to its end without a cut, and then with so many.
+    fn recover(&mut self, mut flash: SimFlash, mut model: Model, cuts: usize) -> Result<(), Violation> {
+        let mut sessions = Vec::new();
+        let before = flash.counters().operations;
+        live(self.story, &mut flash, &mut model, |flash, model| {
+            if cuts > 0 {
+                sessions.push((flash.clone(), model.clone()));
             }
-            if depth == plan.cuts || plan.until.is_some_and(|until| Instant::now() >= until) {
-                continue;
-            }
-            let moments = if depth == 0 { plan.first } else { plan.later };
-            for (mut flash, model) in sessions {
-                if !sessions_seen.insert(state(&mut flash, &model)) {
-                    continue;
-                }
-                let first = flash.counters().operations;
-                let (mut whole, mut ignored) = (flash.clone(), model.clone());
-                whole.take_log();
-                // It was played once without a complaint.
-                start(story, &mut whole, &mut ignored).map_err(|violation| blame(&node.cuts, violation))?;
-                let log = whole.take_log();
-                let last = (first + log.len() as u64).saturating_sub(1);
-                for (operation, logged) in (first..).zip(log) {
-                    for moment in moments_of(logged, moments, plan.seed.wrapping_add(operation)) {
-                        // Else it is the same as before the next one.
-                        if moment == Moment::After && moments == Moments::Some && operation != last {
-                            continue;
-                        }
-                        let (mut flash, mut model) = (flash.clone(), model.clone());
-                        flash.plan_cut(Cut { operation, moment });
-                        let cuts: Vec<Cut> =
-                            node.cuts.iter().copied().chain([Cut { operation, moment }]).collect();
-                        start(story, &mut flash, &mut model).map_err(|violation| blame(&cuts, violation))?;
-                        flash.restore_power();
-                        if depth == 0 {
-                            counts.cuts += 1
-                        } else {
-                            counts.nested += 1
-                        }
-                        if seen.insert(state(&mut flash, &model)) {
-                            next.push(Node { flash, model, cuts });
-                        }
-                    }
-                }
+        })?;
+        if self.cuts.is_empty() {
+            self.counts.operations += (flash.counters().operations - before) as usize;
+        } else {
+            self.counts.recoveries += 1;
+        }
+        for (mut flash, model) in sessions {
+            let state = state(&mut flash, &model);
+            if is_new(&mut self.sessions, state, cuts) && !self.is_over() {
+                self.cut(&flash, &model, cuts)?;
             }
         }
-        level = next;
+        Ok(())
     }
-    Ok(counts)
+
+    /// Cuts one start at every operation.
+    fn cut(&mut self, flash: &SimFlash, model: &Model, cuts: usize) -> Result<(), Violation> {
+        let moments = if self.cuts.is_empty() { self.plan.first } else { self.plan.later };
+        let first = flash.counters().operations;
+        let mut whole = flash.clone();
+        whole.take_log();
+        // It was played once without a complaint.
+        start(self.story, &mut whole, &mut model.clone())?;
+        let log = whole.take_log();
+        let last = first.saturating_add(log.len() as u64).saturating_sub(1);
+        for (operation, logged) in (first..).zip(log) {
+            for moment in moments_of(logged, moments, self.plan.seed.wrapping_add(operation)) {
+                // Else it is the same as before the next one.
+                if moment == Moment::After && moments == Moments::Some && operation != last {
+                    continue;
+                }
+                let (mut flash, mut model) = (flash.clone(), model.clone());
+                let cut = Cut { operation, moment };
+                flash.plan_cut(cut);
+                if self.cuts.is_empty() {
+                    self.counts.cuts += 1
+                } else {
+                    self.counts.nested += 1
+                }
+                self.cuts.push(cut);
+                start(self.story, &mut flash, &mut model)?;
+                flash.restore_power();
+                let state = state(&mut flash, &model);
+                if is_new(&mut self.recovered, state, cuts) {
+                    self.recover(flash, model, cuts - 1)?;
+                }
+                self.cuts.pop();
+            }
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.plan.until.is_some_and(|until| Instant::now() >= until)
+    }
+}
+
+/// Whether a state was not met yet with so many cuts to come.
+fn is_new(met: &mut HashMap<u64, usize>, state: u64, cuts: usize) -> bool {
+    met.insert(state, cuts).is_none_or(|before| {
+        met.insert(state, before.max(cuts));
+        before < cuts
+    })
 }
 
 fn state(flash: &mut SimFlash, model: &Model) -> u64 {

@@ -48,6 +48,8 @@ pub(crate) struct Model {
     revoked: Vec<KeyId>,
     /// The setting that is stored, and one that may be.
     setting: (u8, u8),
+    /// What the installer did wrong.
+    harm: Option<&'static str>,
 }
 
 /// What comes after a start.
@@ -74,6 +76,7 @@ impl Model {
             damaged: false,
             revoked: Vec::new(),
             setting: (0, 0),
+            harm: None,
         }
     }
 
@@ -211,7 +214,7 @@ impl Start<'_> {
                 };
             }
             Temper::InstallsTooEarly => {
-                if let Ok(_verified) = self.install(device, 0, Delivery::Container, Trouble::None, slot)
+                if let Ok(_verified) = self.install(device, running, Delivery::Container, Trouble::None, slot)
                     && !self.flash.lost_power()
                 {
                     return Err("an image on trial installs another one".into());
@@ -239,11 +242,17 @@ impl Start<'_> {
         if let (Some(Step::Install { release, end, trouble, .. }), true) =
             (self.step(), self.model.activating)
         {
-            let (release, end) = (self.offered(*release, *trouble), *end);
+            let trouble = *trouble;
+            let (release, end) = (self.offered(*release, trouble), *end);
             let is_right = match (outcome, end) {
                 (UpdateOutcome::Succeeded { .. }, End::Confirmed) => running == release,
                 (UpdateOutcome::RolledBack { cause, .. }, End::RolledBack(expected)) => {
                     cause == expected && running != release
+                }
+                (UpdateOutcome::OnTrial { .. }, End::NeverTried) => true,
+                // A cut came before the activation, and the image was downloaded anew.
+                (UpdateOutcome::Succeeded { .. }, End::RolledBack(_)) if running == release => {
+                    matches!(trouble, Trouble::RotsAfterwards)
                 }
                 // Nobody has been told how the update before ended, and this one was not activated after all.
                 (UpdateOutcome::Succeeded { .. }, _) => {
@@ -346,13 +355,17 @@ impl Start<'_> {
         (release, delivery, trouble, end): (usize, Delivery, Trouble, End),
         slot: Slot,
     ) -> Result<Next, Violation> {
+        if end == End::NeverTried && self.model.troubled {
+            self.model.advance();
+            return Ok(Next::Rest);
+        }
         let before = self.flash.counters().operations;
         let installed = self.install(device, release, delivery, trouble, slot);
         if self.flash.lost_power() {
             return Ok(Next::Start);
         }
         let verified = match (installed, end) {
-            (Ok(Some(verified)), End::Confirmed | End::RolledBack(_)) => verified,
+            (Ok(Some(verified)), End::Confirmed | End::RolledBack(_) | End::NeverTried) => verified,
             (Ok(Some(_)), _) => return Err("a release is accepted that must be refused".into()),
             (Ok(None), _) => return Ok(Next::Start),
             (Err(error), End::Refused(code)) if error.update_result() == code => {
@@ -366,9 +379,11 @@ impl Start<'_> {
                 self.model.advance();
                 return Ok(Next::Rest);
             }
-            (Err(error), _) if trouble == Trouble::BitFlips && !self.model.troubled => {
+            (Err(error), _)
+                if matches!(trouble, Trouble::BitFlips | Trouble::WrongManifest) && !self.model.troubled =>
+            {
                 if error.update_result() != 5 {
-                    return Err(format!("a wrong bit is reported as {error}"));
+                    return Err(format!("a wrong byte is reported as {error}"));
                 }
                 self.model.troubled = true;
                 self.model.progress = 0;
@@ -382,7 +397,22 @@ impl Start<'_> {
             return Err("an image is called verified, and the flash has another one".into());
         }
         (self.model.activating, self.model.starts) = (true, 0);
-        match verified.activate(self.flash, device) {
+        let place = verified.image().slot();
+        let activated = verified.activate(self.flash, device);
+        // The trouble comes while the device is off, however that came.
+        match trouble {
+            Trouble::RotsAfterwards if !self.model.troubled => {
+                self.rot(place);
+                self.model.troubled = true;
+            }
+            Trouble::FailsAfterwards(fault) => {
+                self.flash.add_fault(fault(self.story));
+                self.model.troubled = true;
+                self.model.damaged = end == End::NeverTried;
+            }
+            _ => {}
+        }
+        match activated {
             Err(error) if !self.flash.lost_power() => {
                 Err(format!("a verified image can't be activated: {error}"))
             }
@@ -434,7 +464,7 @@ impl Start<'_> {
         if delivery == Delivery::TooLong {
             package.extend([0; 40]);
         }
-        if trouble == Trouble::BitFlips && !self.model.troubled {
+        if matches!(trouble, Trouble::BitFlips) && !self.model.troubled {
             let last = package.len() - 100;
             package[last] ^= 4;
         }
@@ -446,12 +476,19 @@ impl Start<'_> {
             None => Installer::begin(self.flash, device, running, &request)?,
         };
         self.check_resumption(device, &installer);
+        if installer.slot() == running {
+            self.model.harm = Some("the slot of the running image is written");
+        }
         while (installer.next_offset() as usize) < package.len()
             && stop.is_none_or(|at| installer.next_offset() < at)
         {
             let at = installer.next_offset();
             let end = package.len().min(at as usize + CHUNK);
             installer.accept(self.flash, device, at, &package[at as usize..end])?;
+            if installer.next_offset() == at {
+                self.model.harm = Some("bytes are passed over");
+                return Ok(None);
+            }
             let image_bytes = installer.image_bytes();
             self.model.progress = self.model.progress.max(image_bytes / SECTOR * SECTOR);
             if self.strikes(trouble, installer.next_offset(), installer.slot()) {
@@ -459,6 +496,8 @@ impl Start<'_> {
             }
         }
         if installer.needs_proof() && stop.is_none() {
+            let is_wrong = matches!(trouble, Trouble::WrongManifest) && !self.model.troubled;
+            let release = if is_wrong { &self.story.releases[1] } else { release };
             installer.accept_proof(self.flash, device, Proof::Manifest(&release.manifest))?;
         }
         Ok(Some(installer))
@@ -469,7 +508,7 @@ impl Start<'_> {
         let has = installer.image_bytes() / SECTOR * SECTOR;
         let journal = device.layout.journal().offset();
         if has < self.model.progress && !self.model.troubled && !self.flash.is_unstable(journal) {
-            self.model.progress = u32::MAX;
+            self.model.harm = Some("a download begins anew, and most of it was there");
         } else {
             self.model.progress = has;
         }
@@ -478,18 +517,22 @@ impl Start<'_> {
     fn strikes(&mut self, trouble: Trouble, offset: u32, slot: Slot) -> bool {
         let at = match trouble {
             Trouble::ResetAt(at) | Trouble::RotsAt(at) | Trouble::OtherFrom(at, _) => at,
-            Trouble::None | Trouble::BitFlips => return false,
+            _ => return false,
         };
         if self.model.troubled || offset < at {
             return false;
         }
         if let Trouble::RotsAt(_) = trouble {
-            let place = self.story.layout.slot(slot).unwrap().image.offset() + 2000;
-            let byte = self.flash.bytes()[place as usize];
-            self.flash.flash_externally(place, &[byte ^ 8]);
+            self.rot(slot);
         }
         self.model.troubled = true;
         true
+    }
+
+    fn rot(&mut self, slot: Slot) {
+        let place = self.story.layout.slot(slot).unwrap().image.offset() + 350;
+        let byte = self.flash.bytes()[place as usize];
+        self.flash.flash_externally(place, &[byte ^ 8]);
     }
 
     fn cancel(
@@ -558,8 +601,8 @@ impl Start<'_> {
 
 /// No power cut and no download may touch the image that was confirmed last, nor what else is on the flash.
 fn confirmed_is_intact(story: &Story, flash: &SimFlash, model: &Model) -> Result<(), Violation> {
-    if model.progress == u32::MAX {
-        return Err("a download begins anew, and most of it was there".into());
+    if let Some(harm) = model.harm {
+        return Err(harm.into());
     }
     let Some(confirmed) = model.confirmed.last().filter(|_| !model.damaged) else { return Ok(()) };
     let release = &story.releases[*confirmed];

@@ -122,7 +122,12 @@ impl Maker {
 
     /// A device that has its factory image, and runs 1.9.0 from `ota_0`.
     fn story(&self, name: &'static str, recipes: &[Recipe], steps: Vec<Step>) -> Story {
-        let mut story = self.blank(name, recipes, steps);
+        self.story_after(OLD_RECIPE, name, recipes, steps)
+    }
+
+    /// The same with another image that runs at first.
+    fn story_after(&self, old: Recipe, name: &'static str, recipes: &[Recipe], steps: Vec<Step>) -> Story {
+        let mut story = self.device(old, name, recipes, steps);
         update(&mut story, OLD, Slot::Factory);
         story.confirmed = Some(OLD);
         story
@@ -130,9 +135,13 @@ impl Maker {
 
     /// A device as it comes from the factory.
     fn blank(&self, name: &'static str, recipes: &[Recipe], steps: Vec<Step>) -> Story {
+        self.device(OLD_RECIPE, name, recipes, steps)
+    }
+
+    fn device(&self, old: Recipe, name: &'static str, recipes: &[Recipe], steps: Vec<Step>) -> Story {
         // Deltas are from a release that is much like the new one.
         let is_alike = recipes.iter().any(|recipe| recipe.is_alike);
-        let old = if is_alike { Recipe { payload: LARGE, is_alike, ..OLD_RECIPE } } else { OLD_RECIPE };
+        let old = if is_alike { Recipe { payload: LARGE, is_alike, ..old } } else { old };
         let recipes = [FACTORY_RECIPE, old].into_iter().chain(recipes.iter().copied());
         let mut releases: Vec<_> = recipes.map(|recipe| self.release(recipe)).collect();
         let base = releases[OLD].image.clone();
@@ -310,6 +319,11 @@ fn broken_off(maker: &Maker) -> Vec<Story> {
             vec![with_trouble(R2, Delivery::ImageThenManifest, Trouble::BitFlips), Step::Runs(R2)],
         ),
         maker.story(
+            "a manifest of another image at first",
+            &[GOOD],
+            vec![with_trouble(R2, Delivery::ImageThenManifest, Trouble::WrongManifest), Step::Runs(R2)],
+        ),
+        maker.story(
             "a download that is cancelled, then another",
             &[large, GOOD],
             vec![Step::Cancel { release: R2, at: 4700 }, Step::Runs(OLD), install(R3), Step::Runs(R3)],
@@ -405,6 +419,17 @@ fn forge_last(story: &Story, flash: &mut SimFlash) {
     put(story, flash, Slot::Ota(1), story.releases.len() - 1);
 }
 
+/// Somebody writes an image to the first slot, and chooses it.
+fn choose_last(story: &Story, flash: &mut SimFlash) {
+    put(story, flash, Slot::Ota(0), story.releases.len() - 1);
+    let bytes = Entry::new(Sequence::new(1).unwrap(), EntryState::New).to_bytes();
+    flash.flash_externally(story.layout.otadata().offset(), &bytes);
+}
+
+fn flip_old(story: &Story, flash: &mut SimFlash) {
+    flip(story, flash, OLD);
+}
+
 /// Somebody writes an old choice to otadata that a stock boot loader would follow.
 fn choose_again(story: &Story, flash: &mut SimFlash) {
     let region = story.layout.otadata();
@@ -485,12 +510,69 @@ fn worn(maker: &Maker) -> Vec<Story> {
             "a slot that loses what is written",
             &[same],
             vec![
-                Step::Fault(|story| Fault::LosesWrites(running_slot(story, Slot::Ota(1)))),
+                Step::Fault(|story| {
+                    let image = story.layout.slot(Slot::Ota(1)).unwrap().image;
+                    Fault::LosesWrites(image.offset()..image.end())
+                }),
                 ends(R2, End::Refused(5)),
                 Step::Runs(OLD),
                 Step::Mend,
                 install(R2),
                 Step::Runs(R2),
+            ],
+        ),
+        maker.story(
+            "one bad read of an image on trial",
+            &[same],
+            vec![
+                with_trouble(
+                    R2,
+                    Delivery::Container,
+                    Trouble::FailsAfterwards(|story| Fault::MisreadsOnce {
+                        place: running_slot(story, Slot::Ota(1)),
+                        times: 1,
+                    }),
+                ),
+                Step::Runs(R2),
+            ],
+        ),
+        maker.story(
+            "an image that rots before it is tried",
+            &[same],
+            vec![Step::Install {
+                release: R2,
+                delivery: Delivery::Container,
+                trouble: Trouble::RotsAfterwards,
+                end: End::RolledBack(Cause::NotAuthentic),
+            }],
+        ),
+        never_tried(maker, "a ledger that can't be written", |story| Fault::FailsToWrite(ledger(story))),
+        never_tried(maker, "a ledger that loses what is written", |story| Fault::LosesWrites(ledger(story))),
+        maker.blank(
+            "a choice of an image for another chip",
+            &[other_chip],
+            vec![Step::Damage(choose_last), Step::Runs(FACTORY)],
+        ),
+        maker.blank(
+            "a choice of a forged image",
+            &[forged],
+            vec![Step::Damage(choose_last), Step::Runs(FACTORY)],
+        ),
+        maker.story(
+            "an update of a device that fell back",
+            &[same],
+            vec![install(R2), Step::Damage(flip_newest), Step::Runs(OLD), Step::DownloadOnly { release: R2 }],
+        ),
+        maker.story_after(
+            Recipe { counter: 1, ..OLD_RECIPE },
+            "a download while the factory image runs",
+            &[same],
+            vec![
+                Step::Damage(flip_old),
+                Step::Runs(FACTORY),
+                Step::DownloadOnly { release: R2 },
+                Step::Damage(flip_old),
+                Step::Runs(OLD),
             ],
         ),
         maker.story(
@@ -501,6 +583,23 @@ fn worn(maker: &Maker) -> Vec<Story> {
     ]
 }
 
+/// An image that crashes, and a ledger in which its attempts can't be counted.
+fn never_tried(maker: &Maker, name: &'static str, fault: fn(&Story) -> Fault) -> Story {
+    let crashes = Recipe { version: "2.0.0", counter: 2, temper: Temper::Crashes, ..GOOD };
+    let install = Step::Install {
+        release: R2,
+        delivery: Delivery::Container,
+        trouble: Trouble::FailsAfterwards(fault),
+        end: End::NeverTried,
+    };
+    maker.story(name, &[crashes], vec![install, Step::Runs(OLD)])
+}
+
+fn ledger(story: &Story) -> std::ops::Range<u32> {
+    let ledger = story.layout.ledger();
+    ledger.offset()..ledger.end()
+}
+
 /// Devices whose ledger changes sectors in the middle of an update, at different records.
 fn crowded_ledger(maker: &Maker) -> Vec<Story> {
     let mut story = maker.story("the ledger changes sectors", &[GOOD], vec![install(R2), Step::Runs(R2)]);
@@ -509,14 +608,15 @@ fn crowded_ledger(maker: &Maker) -> Vec<Story> {
         [at, at + 4096].map(|at| story.flash.bytes()[at..at + 32].to_vec())
     };
     let mut slot = Slot::Ota(0);
-    let mut found = Vec::new();
-    let mut before = story.clone();
-    let first = header(&story);
-    // Each update has four records: the one in which the sector changes is tried, and the one before.
-    while header(&story) == first {
-        (before, _) = (story.clone(), story.flash.take_log());
+    let mut found: Vec<(Slot, Story)> = Vec::new();
+    // One that runs from each slot.
+    while found.len() < 2 {
+        let (before, running) = (story.clone(), slot);
         slot = update(&mut story, OLD, slot);
+        story.flash.take_log();
+        if header(&before) != header(&story) && found.iter().all(|(slot, _)| *slot != running) {
+            found.push((running, before));
+        }
     }
-    found.push(before);
-    found
+    found.into_iter().map(|(_, story)| story).collect()
 }

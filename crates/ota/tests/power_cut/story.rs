@@ -51,17 +51,23 @@ pub(crate) enum Delivery {
 }
 
 /// What goes wrong on the way, once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Trouble {
     None,
     /// The device resets after so many bytes.
     ResetAt(u32),
+    /// The manifest is that of the release that runs at first, the first time.
+    WrongManifest,
     /// A bit of the image is wrong the first time.
     BitFlips,
     /// After so many bytes a bit of what is in the slot rots while the device is off.
     RotsAt(u32),
     /// After so many bytes the server has this other release at the same address, with another entity tag.
     OtherFrom(u32, usize),
+    /// After the activation a bit of the image rots.
+    RotsAfterwards,
+    /// After the activation a part of the flash fails.
+    FailsAfterwards(fn(&Story) -> Fault),
 }
 
 /// How the update ends that the operator ordered.
@@ -73,6 +79,8 @@ pub(crate) enum End {
     RefusedAtOnce(u8),
     /// Refused with that result after it was downloaded.
     Refused(u8),
+    /// Activated, and not started: its attempt can't be written down.
+    NeverTried,
 }
 
 #[derive(Clone)]
