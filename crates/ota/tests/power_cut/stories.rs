@@ -600,9 +600,18 @@ fn ledger(story: &Story) -> std::ops::Range<u32> {
     ledger.offset()..ledger.end()
 }
 
-/// Devices whose ledger changes sectors in the middle of an update, at different records.
+/// Devices whose ledger changes sectors in the middle of an update.
 fn crowded_ledger(maker: &Maker) -> Vec<Story> {
-    let mut story = maker.story("the ledger changes sectors", &[GOOD], vec![install(R2), Step::Runs(R2)]);
+    let crashes = Recipe { version: "2.0.0", temper: Temper::Crashes, ..GOOD };
+    let rolled_back = ends(R2, End::RolledBack(Cause::NeverConfirmed));
+    let works = maker.story("the ledger changes sectors", &[GOOD], vec![install(R2), Step::Runs(R2)]);
+    let rolls_back =
+        maker.story("the ledger changes sectors, and back", &[crashes], vec![rolled_back, Step::Runs(OLD)]);
+    [crowded(works), crowded(rolls_back)].concat()
+}
+
+/// The story with a ledger that is almost full, once from each slot.
+fn crowded(mut story: Story) -> Vec<Story> {
     let header = |story: &Story| {
         let at = story.layout.ledger().offset() as usize;
         [at, at + 4096].map(|at| story.flash.bytes()[at..at + 32].to_vec())
