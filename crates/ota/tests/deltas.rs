@@ -224,3 +224,21 @@ fn a_signature_beside_a_delta_is_no_proof() {
     assert!(!installer.needs_proof(), "a delta brings its own");
     installer.finish(&mut world.flash, device!(world)).unwrap();
 }
+
+#[test]
+fn images_that_repeat_themselves_take_no_longer() {
+    // As `buoy fw build` makes them.
+    let image = |version: &str| {
+        let filler = format!("buoy-sim {version}\n");
+        let payload: Vec<u8> = filler.bytes().cycle().take(65_536).collect();
+        ImageBuilder::new("buoy-sim", version).payload(&payload).build()
+    };
+    let world = World::new();
+    let (old, new) = (image("1.2.0"), image("1.5.0"));
+    let manifest = sign_manifest(&new, &world.key, &ReleaseFacts::default()).unwrap();
+
+    let delta = delta(&old, &new, &manifest).unwrap();
+
+    assert!(delta.len() < new.len() / 2, "{} bytes", delta.len());
+    assert_eq!(apply_delta(&old, &delta).unwrap(), new);
+}

@@ -218,6 +218,14 @@ fn ends_late(release: usize, end: End) -> Step {
     Step::Install { release, delivery: Delivery::ImageThenManifest, trouble: Trouble::None, end }
 }
 
+/// A device that runs its second update, and which release that is.
+pub(crate) fn updated_twice() -> (Story, usize) {
+    let later = Recipe { counter: OLD_RECIPE.counter, ..GOOD };
+    let mut story = Maker::new().story("updated twice", &[later], Vec::new());
+    update(&mut story, R2, Slot::Ota(0));
+    (story, R2)
+}
+
 pub(crate) fn stories() -> Vec<Story> {
     let maker = Maker::new();
     let mut stories = good(&maker);
