@@ -381,10 +381,11 @@ impl Installer {
             self.start_image(flash, device, 0, self.package_len)?;
             return Ok(0);
         }
-        if self.delta.is_none() && (len > 0 || bytes.first() == delta::MAGIC.first()) {
-            if let Some(used) = self.take_delta_head(flash, device, len, bytes)? {
-                return Ok(used);
-            }
+        if self.delta.is_none()
+            && (len > 0 || bytes.first() == delta::MAGIC.first())
+            && let Some(used) = self.take_delta_head(flash, device, len, bytes)?
+        {
+            return Ok(used);
         }
         if len == 0 {
             // A container brings its own proof; one from beside it would be about other bytes.

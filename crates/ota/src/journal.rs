@@ -166,8 +166,8 @@ impl Journal {
     pub fn stride(&self, slot_sectors: u32) -> u32 {
         // One place each for start and complete, and a few for records that power cuts tore.
         let places = capacity(self.region).saturating_sub(SPARE_RECORDS);
-        let each = if self.start.form == Form::Delta { 2 } else { 1 };
-        slot_sectors.div_ceil((places / each).max(1)).max(1)
+        let places = if self.start.form == Form::Delta { places / 2 } else { places };
+        slot_sectors.div_ceil(places.max(1)).max(1)
     }
 
     /// Notes progress. A full journal notes nothing more, which costs only a longer resumption.

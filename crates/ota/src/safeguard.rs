@@ -4,6 +4,10 @@
 //! safeguard is off only for one thread, and only as long as a [`SwitchedOff`] lives.
 
 /// One rule that keeps a device from harm.
+#[cfg_attr(
+    not(feature = "mutants"),
+    expect(unreachable_pub, reason = "public for the tests that switch them off")
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Safeguard {
     /// Nothing is installed or started that no trusted key has signed.
@@ -41,6 +45,7 @@ pub enum Safeguard {
     /// A manifest binds the one image of its digest.
     ManifestBindsImage,
     /// The installer reads the flash again and verifies what is there.
+    #[cfg(feature = "mutants")]
     InstallReadsBack,
     /// The installer refuses images below the security counter.
     InstallChecksCounter,

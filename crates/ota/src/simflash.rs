@@ -12,12 +12,18 @@
 //!
 //! [`FileFlash`] keeps the same flash in a file, for simulated devices that must survive `kill -9`.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "for tests and simulated devices, with addresses that were checked"
+)]
+
+use core::hash::{Hash as _, Hasher};
+use core::ops::Range;
+use core::slice;
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash as _, Hasher};
+use std::hash::DefaultHasher;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::ops::Range;
 use std::path::Path;
-use std::slice;
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 
@@ -237,7 +243,7 @@ impl SimFlash {
 
     /// The operations that were begun since this was asked last.
     pub fn take_log(&mut self) -> Vec<Logged> {
-        std::mem::take(&mut self.log)
+        core::mem::take(&mut self.log)
     }
 
     /// Whether the power is gone.

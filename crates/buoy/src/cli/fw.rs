@@ -108,7 +108,7 @@ struct Facts {
     #[arg(long)]
     component: Option<String>,
     /// In the manifest: the hardware revisions that the image runs on, as in `2-5`, `2-` or `-5`.
-    #[arg(long, value_name = "LOWEST-HIGHEST")]
+    #[arg(long, value_name = "LOWEST-HIGHEST", allow_hyphen_values = true)]
     hardware: Option<String>,
     /// In the manifest: the number of the only slot that the image runs from.
     #[arg(long, value_name = "N")]

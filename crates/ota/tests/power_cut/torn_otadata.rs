@@ -21,7 +21,8 @@ const STATES: [EntryState; 7] = [
 fn contents() -> Vec<[u8; 32]> {
     let mut contents = vec![[0xFF; 32], [0; 32], [0x5A; 32]];
     // An intact choice of another confirmed image would be followed (3), and is none of a cut.
-    for (sequence, state) in [1, 2, 4].into_iter().flat_map(|sequence| STATES.map(|state| (sequence, state))) {
+    for (sequence, state) in [1, 2, 4].into_iter().flat_map(|sequence| STATES.map(|state| (sequence, state)))
+    {
         contents.push(Entry::new(Sequence::new(sequence).unwrap(), state).to_bytes());
     }
     for sequence in 1..=3 {
