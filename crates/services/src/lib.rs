@@ -41,6 +41,7 @@ pub mod notice;
 mod notices;
 pub mod operations;
 pub mod path_values;
+mod permits;
 pub mod principal;
 pub mod private_file;
 mod quota;

@@ -19,7 +19,7 @@ use buoy_lwm2m::operation::{Content, Downlink as Typed, WriteMode};
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::OwnedValue;
 use buoy_server::{Downlink, Durability, Event, Failure, Intent, OperationId, Outcome, Report};
-use buoy_store::{Change, ChangeSet, KeyRow};
+use buoy_store::{Change, ChangeSet, DeviceChange, KeyRow};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::App;
@@ -305,7 +305,13 @@ impl Driver {
     async fn flush(&mut self) -> Result<(), Stopped> {
         self.engine.end_batch(&mut self.outbox);
         let Outbox { records, operations, progress, .. } = std::mem::take(&mut self.outbox);
-        let companions = std::mem::take(&mut self.companions);
+        let mut companions = std::mem::take(&mut self.companions);
+        // What the device runs now is known as soon as its update has ended.
+        let updated = progress.iter().filter(|update| *update.stage() == Stage::Ended(End::Updated));
+        companions.extend(updated.map(|update| {
+            let (endpoint, version) = (update.endpoint().to_string(), update.goal().version.clone());
+            Change::Device(DeviceChange::Firmware { endpoint, version, at: self.app.now() })
+        }));
         if !records.is_empty() || !companions.is_empty() {
             let changed_at = self.app.now();
             let changes = records.into_iter().map(|record| Change::Update { record, changed_at });

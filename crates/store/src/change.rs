@@ -143,6 +143,15 @@ pub enum BootstrapClaimChange {
 pub enum DeviceChange {
     /// Saves it under its endpoint name.
     Put(DeviceRow),
+    /// Saves the firmware version that it runs since an update, and leaves all else.
+    Firmware {
+        /// The endpoint name.
+        endpoint: String,
+        /// The version.
+        version: String,
+        /// When; milliseconds since the epoch. For a device without a row it is that of its contacts.
+        at: u64,
+    },
     /// Removes it.
     Remove {
         /// The endpoint name.

@@ -474,6 +474,14 @@ fn devices_are_kept_by_their_names(writer: &mut dyn Writer, reader: &dyn Reader)
     commit(writer, vec![put(&b), Change::Device(DeviceChange::Remove { endpoint: "a".into() })]);
     assert_eq!(all(), [ten, b]);
     commit(writer, vec![Change::Device(DeviceChange::Remove { endpoint: "nobody".into() })]);
+    let firmware = |endpoint: &str| {
+        let (endpoint, version) = (endpoint.to_owned(), "2.0.0".to_owned());
+        Change::Device(DeviceChange::Firmware { endpoint, version, at: 1_900_000_000_000 })
+    };
+    commit(writer, vec![put(&device("b-2", said.clone())), firmware("b-2"), firmware("b-3")]);
+    let after = all();
+    assert_eq!(after[1].description, DeviceDescription { firmware: Some("2.0.0".into()), ..said });
+    assert_eq!((after[1].first_contact, after[2].first_contact), (1_700_000_000_000, 1_900_000_000_000));
 }
 
 fn documents_are_kept_by_their_kinds_and_names(writer: &mut dyn Writer, reader: &dyn Reader) {

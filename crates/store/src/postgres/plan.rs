@@ -390,6 +390,15 @@ fn bootstrap_claim(change: &BootstrapClaimChange) -> Step<'_> {
 fn device(change: &DeviceChange) -> Step<'_> {
     let row = match change {
         DeviceChange::Put(row) => row,
+        DeviceChange::Firmware { endpoint, version, at } => {
+            return Step::plain(
+                "INSERT INTO device (endpoint, first_contact, last_contact, proved, firmware) \
+                 VALUES ($1, $2, $2, false, $3) ON CONFLICT (endpoint) DO UPDATE SET firmware = excluded.firmware",
+            )
+            .with(stored(endpoint))
+            .with(bound(*at))
+            .with(stored(version));
+        }
         DeviceChange::Remove { endpoint } => {
             return Step::plain("DELETE FROM device WHERE endpoint = $1").with(stored(endpoint));
         }

@@ -258,6 +258,11 @@ impl Batch<'_> {
                 self.run("DELETE FROM bootstrap_claim WHERE endpoint = ?1", [endpoint])
             }
             Change::Device(DeviceChange::Put(device)) => self.put_device(device),
+            Change::Device(DeviceChange::Firmware { endpoint, version, at }) => self.run(
+                "INSERT INTO device (endpoint, first_contact, last_contact, proved, firmware) \
+                 VALUES (?1, ?2, ?2, 0, ?3) ON CONFLICT (endpoint) DO UPDATE SET firmware = ?3",
+                params![endpoint, bound(*at), version],
+            ),
             Change::Device(DeviceChange::Remove { endpoint }) => {
                 self.run("DELETE FROM device WHERE endpoint = ?1", [endpoint])
             }
