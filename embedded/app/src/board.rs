@@ -48,8 +48,8 @@ pub trait Board {
     /// Memory that outlives a reset: at least [`retained::LEN`](crate::retained::LEN) bytes.
     fn retained(&mut self) -> &mut [u8];
 
-    /// Whether the watchdog has caused the last reset.
-    fn has_watchdog_bitten(&self) -> bool;
+    /// Whether the watchdog has caused the last reset. Asked once.
+    fn has_watchdog_bitten(&mut self) -> bool;
 
     /// Gives the watchdog its sign of life.
     fn feed_watchdog(&mut self);

@@ -36,6 +36,8 @@ const SHORT_SERVER_ID: u16 = 1;
 const MEASURE_EVERY: u64 = 1000;
 /// A turn without work waits so many milliseconds at most: the network has no other way to wake the loop.
 const TURN: u64 = 1;
+/// What was said last has so many milliseconds to leave before a reset.
+const FLUSH: u64 = 50;
 /// An hour, in milliseconds.
 const HOUR: u64 = 3_600_000;
 /// A download is told in steps of so many bytes.
@@ -303,6 +305,7 @@ impl<'b, B: Board> Running<'b, B> {
             }
             Event::Reboot(_) => self.restart(End::Reboot),
             Event::FactoryReset => {
+                self.flush();
                 // What is still there is of no use without the rest: the next start wipes nothing that is whole.
                 while self.store.wipe().is_err() {
                     self.board.wait(TURN);
@@ -346,8 +349,19 @@ impl<'b, B: Board> Running<'b, B> {
         }
     }
 
+    /// Has what was said last leave the device.
+    fn flush(&mut self) {
+        let until = self.board.milliseconds() + FLUSH;
+        while self.board.milliseconds() < until {
+            let now = self.now();
+            self.network.poll(now.as_millis(), self.board.network());
+            self.board.wait(TURN);
+        }
+    }
+
     fn restart(&mut self, why: End) -> ! {
         self.persist();
+        self.flush();
         let (mut means, links) = self.means();
         links.iter_mut().for_each(|link| link.park(&mut means));
         retained::end(self.board.retained(), why);

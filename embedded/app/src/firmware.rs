@@ -32,7 +32,7 @@ impl<F: NorFlash> Target<F> {
         let trial = match last.end {
             Some(End::Panic | End::Fault) => Some("the new image crashed in its trials"),
             Some(End::NotRegistered) => Some("the new image could not register in its trials"),
-            Some(_) if last.by_watchdog => {
+            Some(End::Running) if last.by_watchdog => {
                 Some("the new image hung in its trials, and the watchdog ended it")
             }
             _ => None,

@@ -77,7 +77,7 @@ impl fmt::Display for LastRun {
             None => f.write_str("power on"),
             Some(End::Panic) => write!(f, "{version} crashed at {}", self.text.as_str()),
             Some(End::Fault) => write!(f, "{version} crashed: {}", self.text.as_str()),
-            _ if self.by_watchdog => write!(f, "watchdog: {version} gave no sign of life"),
+            Some(End::Running) if self.by_watchdog => write!(f, "watchdog: {version} gave no sign of life"),
             Some(End::Running) => f.write_str("reset"),
             Some(End::Reboot) => f.write_str("reboot"),
             Some(End::FactoryReset) => f.write_str("factory reset"),

@@ -148,9 +148,9 @@ impl Walk {
         self.server.waits_for(ENDPOINT, "/4/0/4/0", "10.0.2.15", PATIENCE)?;
         let told: u64 =
             self.server.says(&["--json", "read", ENDPOINT, "/3/0/13"]).and_then(|said| number(&said))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        if told.abs_diff(now) > 120 {
-            bail!("the device's clock says {told}, and it is {now}");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
+        if told.abs_diff(now) > 120_000 {
+            bail!("the device's clock says {told}, and it is {now} (milliseconds since 1970)");
         }
         let values = self.server.says(&["observe", ENDPOINT, "/3303/0/5700", "--count", "3"])?;
         if values.lines().count() < 3 {

@@ -15,6 +15,7 @@ const SETTINGS: usize = 0x60;
 const LOCK: usize = 0x68;
 const MEMORY: u16 = 1 << 1;
 const ENABLE: u8 = 1 << 1;
+const BITTEN: u16 = 1 << 9;
 /// A tick of the timers is 2^15 cycles of 33 MHz.
 const TICKS_PER_SECOND: u32 = 1000;
 
@@ -34,12 +35,16 @@ impl Watchdog {
         Some(Self { configuration })
     }
 
-    /// Whether it has caused the last reset.
+    /// Whether it has caused a reset since this was last asked.
     #[must_use]
     pub fn has_bitten(&self) -> bool {
         self.map();
-        // SAFETY: the register that says so.
-        unsafe { Register::<u16>::at(REGISTERS + 0xC) }.read() & 1 << 9 != 0
+        // SAFETY: the register that says so, and forgets it when the bit is written.
+        let reload = unsafe { Register::<u16>::at(REGISTERS + 0xC) };
+        let has_bitten = reload.read() & BITTEN != 0;
+        unlock();
+        reload.write(BITTEN);
+        has_bitten
     }
 
     /// Starts it: without a sign of life for so many seconds the machine is reset.

@@ -112,7 +112,7 @@ impl Board for Virt {
         unsafe { retained::bytes() }
     }
 
-    fn has_watchdog_bitten(&self) -> bool {
+    fn has_watchdog_bitten(&mut self) -> bool {
         self.watchdog.is_some_and(|watchdog| watchdog.has_bitten())
     }
 
