@@ -29,6 +29,8 @@ pub(super) struct Built {
     pub(super) buoy: PathBuf,
     pub(super) flash: PathBuf,
     pub(super) boot_bytes: u64,
+    /// The release key.
+    pub(super) key: PathBuf,
 }
 
 /// A release, and how it behaves.
@@ -86,7 +88,20 @@ pub(super) fn build(toolchain: &Toolchain) -> Result<Built> {
     let mut command = Run::new(path(&buoy)?, &["fw", "flash", "--base", "0x20000000", "--size", "0x2000000"]);
     command = command.args(&["--factory", path(&image("1.0.0"))?, "--boot", path(&boot)?, path(&flash)?]);
     done(command.log("embedded-flash"), "the flash")?;
-    Ok(Built { buoy, flash, boot_bytes })
+    Ok(Built { buoy, flash, boot_bytes, key })
+}
+
+/// What the engines answer to fixed questions: on this machine, and the program that answers them on the board.
+pub(super) fn answers(toolchain: &Toolchain, key: &Path) -> Result<(String, PathBuf)> {
+    let arguments =
+        ["run", "--quiet", "--manifest-path", "embedded/Cargo.toml", "--locked", "--example", "host"];
+    let run = Run::cargo(&arguments).args(&["--package", "buoy-answers", "--target-dir", "target/embedded"]);
+    let finished = run.log("embedded-answers-here").finish()?;
+    if !finished.success {
+        bail!("the engines give no answers here:\n{}", finished.output);
+    }
+    program(toolchain, "answers", "answers", key)?;
+    Ok((finished.output, Path::new(PROGRAMS).join("answers")))
 }
 
 /// A release is the same program under another name, which behaves as its image says.

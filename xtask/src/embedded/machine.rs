@@ -10,9 +10,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::QEMU;
+use crate::command::Run;
 
+/// A program that answers fixed questions takes a second.
+const LONGEST: Duration = Duration::from_secs(120);
 /// Lines that an error shows.
 const SHOWN: usize = 25;
+
+/// What a program prints that needs no flash, until it ends.
+pub(super) fn run_alone(program: &Path) -> Result<String> {
+    let program = format!("loader,file={},cpu-num=0", program.display());
+    let arguments =
+        ["-M", "virt", "-m", "8M", "-nographic", "-monitor", "none", "-serial", "stdio", "-bios", "none"];
+    let run = Run::new(QEMU, &arguments).args(&["-device", &program]).limit(LONGEST).log("embedded-answers");
+    Ok(run.finish()?.output.replace('\r', ""))
+}
 
 /// A board that is switched on. Its end is a power cut.
 pub(super) struct Machine {

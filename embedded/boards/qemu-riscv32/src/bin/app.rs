@@ -23,7 +23,7 @@ static RELEASE_KEY: &[u8] = include_bytes!(env!("BUOY_RELEASE_KEY"));
 #[unsafe(link_section = ".descriptor")]
 static DESCRIPTOR: [u8; 256] = [0; 256];
 /// As the boot loader sets it.
-const PATIENCE: u32 = 8;
+const PATIENCE: u32 = 6;
 /// What the boot loader calls the slot that is not for updates.
 const FACTORY: usize = 0xFF;
 const HEAP: usize = 1 << 20;

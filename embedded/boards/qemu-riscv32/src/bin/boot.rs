@@ -14,7 +14,7 @@ use buoy_qemu_riscv32::{APPLICATION, CHIP, FLASH_LEN, clock, machine};
 /// The release key: a SubjectPublicKeyInfo in DER, in the file that the environment named when this was built.
 static RELEASE_KEY: &[u8] = include_bytes!(env!("BUOY_RELEASE_KEY"));
 /// An image that gives no sign of life for so many seconds hangs.
-const PATIENCE: u32 = 8;
+const PATIENCE: u32 = 6;
 const PAUSE: u64 = 1000;
 /// What the application is told of its slot, besides the numbers of those for updates.
 const FACTORY: usize = 0xFF;
