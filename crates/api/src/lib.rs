@@ -4,22 +4,38 @@
 //! SHA-256 in hexadecimal digits.
 #![forbid(unsafe_code)]
 
+mod access;
 mod bootstrap;
+mod campaigns;
 pub mod client;
 mod credentials;
+mod records;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use access::{
+    Account, AddAccount, AddToken, AuditChain, ChangeAccount, ChangePassword, ConfirmSecondFactor, Grant, Me,
+    NewToken, RecoveryCodes, RemoveSecondFactor, Role, SecondFactor, Setup, SetupState, SignIn, SignedInBy,
+    Token,
+};
 pub use bootstrap::{
     BootstrapAccount, BootstrapAcl, BootstrapClaim, BootstrapConfig, BootstrapCredentials, BootstrapServer,
     BootstrapValue, BootstrapWrite,
 };
+pub use campaigns::{
+    Campaign, CampaignCounts, CampaignDevice, CampaignEvent, CampaignFailure, CampaignGate, CampaignPreview,
+    CampaignState, CampaignStop, CampaignWave, CampaignWaveProgress, PutCampaign, ResumeCampaign,
+};
 pub use credentials::{
     AddCredential, Credential, CredentialKind, CredentialProof, CredentialPurpose, CredentialState, Imported,
     NewCredential, Secret,
+};
+pub use records::{
+    ChangeDevice, ChangeGroupDevices, FilterMatch, Group, ImportDevices, ImportedDevice, ImportedDevices,
+    LastValue, PutFilter, PutGroup, SavedFilter,
 };
 
 /// A page of a list.
@@ -60,9 +76,9 @@ pub struct Device {
     pub endpoint: String,
     /// Its state.
     pub state: DeviceState,
-    /// When it first registered.
+    /// When it first registered; 0 if it never did.
     pub first_contact: u64,
-    /// When it last sent something.
+    /// When it last sent something; 0 if it never did.
     pub last_contact: u64,
     /// The manufacturer: /3/0/0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,6 +98,18 @@ pub struct Device {
     /// The software version: /3/0/19.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub software: Option<String>,
+    /// Short words to find it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The groups into which it was put.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Fields of the operators' own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
+    /// Free text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub notes: String,
     /// Its registration, while it is registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
@@ -97,11 +125,13 @@ pub enum DeviceState {
     Asleep,
     /// It is not registered.
     Offline,
+    /// It is expected, and has never registered.
+    NeverSeen,
 }
 
 impl DeviceState {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Online, Self::Asleep, Self::Offline];
+    pub const ALL: [Self; 4] = [Self::Online, Self::Asleep, Self::Offline, Self::NeverSeen];
 
     /// As it is written.
     #[must_use]
@@ -110,7 +140,14 @@ impl DeviceState {
             Self::Online => "online",
             Self::Asleep => "asleep",
             Self::Offline => "offline",
+            Self::NeverSeen => "never_seen",
         }
+    }
+
+    /// Whether it is registered.
+    #[must_use]
+    pub const fn is_registered(self) -> bool {
+        matches!(self, Self::Online | Self::Asleep)
     }
 }
 
@@ -579,11 +616,16 @@ pub struct Problem {
     /// What happened, why, and what to do next.
     #[serde(default)]
     pub detail: String,
+    /// Where in a filter the error is: a number of characters from its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
 }
 
 impl Problem {
     /// The title of the refusal that no device of the name is registered.
     pub const NO_SUCH_DEVICE: &'static str = "No such device";
+    /// The title of the refusal that name and password are right and a code is needed.
+    pub const SECOND_FACTOR_NEEDED: &'static str = "Second factor needed";
 }
 
 /// An event and its time.
@@ -702,6 +744,20 @@ pub enum Event {
     FirmwareUpdate {
         /// The update.
         update: Update,
+    },
+    /// A campaign changed.
+    Campaign {
+        /// Its id.
+        id: u64,
+        /// Its name.
+        name: String,
+        /// Where it is.
+        state: CampaignState,
+        /// Why it is there, if there is something to say.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+        /// How many devices are where.
+        counts: CampaignCounts,
     },
     /// Events were missed: the event in `Last-Event-ID` is not stored any more, or the reader was too slow.
     Missed {

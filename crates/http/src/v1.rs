@@ -1,5 +1,6 @@
 //! Buoy's own REST interface, `/api/v1`: lists in pages, errors as problem documents, long work as resources with a state.
 
+mod accounts;
 mod audit;
 mod bootstrap;
 mod conditional;
@@ -7,18 +8,20 @@ mod credentials;
 mod devices;
 mod events;
 mod firmware;
+mod groups;
 mod idempotency;
 mod json_words;
 mod openapi;
 mod operations;
+mod sign_in;
+mod tokens;
 mod updates;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{ConnectInfo, FromRequestParts, Path, Query};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{delete, get, post, put};
@@ -27,6 +30,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::MAX_BODY;
+use super::arrival::Refusal;
 use super::error::Problem;
 use buoy_services::app::App;
 use buoy_services::journal;
@@ -40,8 +44,10 @@ const MAX_LIMIT: usize = 1000;
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/v1/openapi.json", get(openapi::openapi))
-        .route("/api/v1/devices", get(devices::list))
-        .route("/api/v1/devices/{endpoint}", get(devices::one).delete(devices::forget))
+        .route("/api/v1/devices", get(devices::list).post(devices::import))
+        .route("/api/v1/devices/import", post(devices::import_csv))
+        .route("/api/v1/devices/{endpoint}", get(devices::one).patch(devices::change).delete(devices::forget))
+        .route("/api/v1/devices/{endpoint}/values", get(devices::values))
         .route("/api/v1/device-counts", get(devices::counts))
         .route("/api/v1/devices/{endpoint}/observations", get(devices::observations))
         .route("/api/v1/devices/{endpoint}/series", get(devices::series))
@@ -59,7 +65,26 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/updates", get(updates::list).post(updates::start))
         .route("/api/v1/updates/{id}", get(updates::one))
         .route("/api/v1/updates/{id}", delete(updates::cancel))
+        .route("/api/v1/groups", get(groups::list))
+        .route("/api/v1/groups/{name}", get(groups::one).put(groups::put).delete(groups::remove))
+        .route("/api/v1/groups/{name}/devices", post(groups::change_devices))
+        .route("/api/v1/filters", get(groups::filters))
+        .route("/api/v1/filters/{name}", put(groups::put_filter).delete(groups::remove_filter))
+        .route("/api/v1/device-matches", get(groups::explain))
         .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/audit/chain", get(audit::chain))
+        .route("/api/v1/setup", get(sign_in::setup_state).post(sign_in::set_up))
+        .route("/api/v1/sign-in", post(sign_in::sign_in))
+        .route("/api/v1/sign-out", post(sign_in::sign_out))
+        .route("/api/v1/me", get(sign_in::me))
+        .route("/api/v1/me/password", put(sign_in::change_password))
+        .route("/api/v1/me/second-factor", post(sign_in::prepare_second_factor))
+        .route("/api/v1/me/second-factor/confirm", post(sign_in::confirm_second_factor))
+        .route("/api/v1/me/second-factor/remove", post(sign_in::remove_second_factor))
+        .route("/api/v1/accounts", get(accounts::list).post(accounts::add))
+        .route("/api/v1/accounts/{name}", get(accounts::one).put(accounts::edit).delete(accounts::remove))
+        .route("/api/v1/tokens", get(tokens::list).post(tokens::add))
+        .route("/api/v1/tokens/{id}", delete(tokens::remove))
         .route("/api/v1/bootstrap/configs", get(bootstrap::configs).put(bootstrap::put_config))
         .route("/api/v1/bootstrap/configs/{pattern}", get(bootstrap::config).delete(bootstrap::remove_config))
         .route("/api/v1/bootstrap/claims", get(bootstrap::claims))
@@ -72,15 +97,15 @@ pub(super) fn routes() -> Router<Arc<App>> {
 
 type Answer<T> = Result<Json<T>, Problem>;
 
-/// The author of a request. While there is no sign-in, it is the local user.
+/// The author of a request, whom `arrival` has found out.
 pub(crate) struct Author(pub(crate) Principal);
 
 impl<S: Send + Sync> FromRequestParts<S> for Author {
-    type Rejection = std::convert::Infallible;
+    type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let origin = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(Principal::local(origin.map(|ConnectInfo(address)| address.ip()))))
+        let principal = parts.extensions.get::<Principal>().cloned();
+        principal.map(Self).ok_or(Refusal::NotSignedIn("this needs a sign-in"))
     }
 }
 

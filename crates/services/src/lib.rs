@@ -8,6 +8,8 @@
 pub use buoy_server::{Body, Counters};
 pub use buoy_store::StoreError;
 
+pub mod access;
+pub mod accounts;
 pub mod app;
 pub mod audit;
 pub mod bootstrap;
@@ -22,6 +24,7 @@ pub mod event_log;
 pub mod event_words;
 pub mod failures;
 pub mod firmware;
+pub mod groups;
 pub mod happenings;
 pub mod hex;
 pub mod hub;
@@ -40,6 +43,7 @@ pub mod path_values;
 pub mod principal;
 pub mod private_file;
 mod quota;
+pub mod records;
 pub mod refusals;
 pub mod registration_details;
 pub mod request;

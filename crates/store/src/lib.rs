@@ -15,6 +15,7 @@ mod change;
 pub mod contract;
 mod credential;
 mod device;
+mod document;
 mod error;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -29,14 +30,15 @@ use std::time::Duration;
 use buoy_fleet::update::UpdateRecord;
 use serde::{Deserialize, Serialize};
 
-pub use audit::{AuditFilter, AuditRow};
+pub use audit::{AuditFault, AuditFilter, AuditHash, AuditHead, AuditReport, AuditRow, verify_audit};
 pub use bootstrap::{BootstrapClaimRow, BootstrapConfigRow};
 pub use change::{
-    BootstrapClaimChange, BootstrapConfigChange, Change, ChangeSet, CredentialChange, DeviceChange, Fates,
-    FirmwareChange, LeftOut, NewSample, RecordChange, Rejection,
+    BootstrapClaimChange, BootstrapConfigChange, Change, ChangeSet, CredentialChange, DeviceChange,
+    DocumentChange, Fates, FirmwareChange, LeftOut, NewSample, RecordChange, Rejection,
 };
 pub use credential::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Purpose};
 pub use device::{DeviceDescription, DeviceRow};
+pub use document::{DocumentKind, DocumentRow};
 pub use error::StoreError;
 pub use rows::{Cell, Kind, MoveError, Moved, MovedTo, Rows, Table, first_with_rows, move_all};
 
@@ -120,6 +122,9 @@ pub trait Reader: Send {
         range: Range<u64>,
         limit: usize,
     ) -> Result<Vec<(u64, Sample)>, StoreError>;
+    /// Hands the last value of each series, with its device, path and time, to `each`, those of one device together. Values that were
+    /// appended and are not in order yet don't count.
+    fn last_samples(&self, each: &mut dyn FnMut(&str, &str, u64, Sample)) -> Result<(), StoreError>;
     /// The numbers of a time range, one row for each `step` milliseconds in which there are any. What is no number, or not finite, does
     /// not count.
     fn summary(
@@ -155,8 +160,21 @@ pub trait Reader: Send {
     fn bootstrap_claims(&self) -> Result<Vec<BootstrapClaimRow>, StoreError>;
     /// Hands each device that is known to `each`, by its name.
     fn devices(&self, each: &mut dyn FnMut(DeviceRow)) -> Result<(), StoreError>;
+    /// Hands each document of a kind whose name begins with `prefix` to `each`, by its name.
+    fn documents(
+        &self,
+        kind: DocumentKind,
+        prefix: &str,
+        each: &mut dyn FnMut(DocumentRow),
+    ) -> Result<(), StoreError>;
+    /// One document.
+    fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<DocumentRow>, StoreError>;
     /// Entries of the audit log, the newest first, of ids below `before`.
     fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError>;
+    /// Hands each entry of the audit log, with its hash if it has one, to `each`, by ascending id.
+    fn audit_chain(&self, each: &mut dyn FnMut(AuditRow, Option<AuditHash>)) -> Result<(), StoreError>;
+    /// The last entry that has a hash.
+    fn audit_head(&self) -> Result<Option<AuditHead>, StoreError>;
     /// Where all of it was moved, if it was: what is here is old.
     fn moved(&self) -> Result<Option<MovedTo>, StoreError>;
     /// Copies everything, as it is at one instant, into a new file, while the writer goes on. Sessions are left out: those go on

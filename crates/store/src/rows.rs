@@ -161,6 +161,11 @@ const TABLES: &[Table] = {
             order: "endpoint",
         },
         Table {
+            name: "document",
+            columns: &[("kind", Text), ("key", Text), ("body", Bytes), ("changed_at", Integer)],
+            order: "kind, key",
+        },
+        Table {
             name: "audit",
             columns: &[
                 ("id", Integer),
@@ -171,8 +176,14 @@ const TABLES: &[Table] = {
                 ("target", Text),
                 ("detail", Text),
                 ("result", Text),
+                ("hash", Bytes),
             ],
             order: "id",
+        },
+        Table {
+            name: "audit_head",
+            columns: &[("is_only", Integer), ("last", Integer), ("hash", Bytes)],
+            order: "is_only",
         },
     ]
 };

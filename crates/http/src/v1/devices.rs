@@ -9,10 +9,12 @@ use buoy_api::{self as api, DeviceState};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Answer, Author, MAX_LIMIT, Problem, Queries, Segments, limit, not_saved};
+use super::{Answer, Author, CsvBody, JsonBody, MAX_LIMIT, Problem, Queries, Segments, limit, not_saved};
 use buoy_services::app::App;
 use buoy_services::devices::{self, DeviceError};
-use buoy_services::inventory::{CountBy, DeviceFilter};
+use buoy_services::groups;
+use buoy_services::inventory::{CountBy, DeviceFilter, Matching};
+use buoy_services::records;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +36,8 @@ pub(super) struct DeviceQuery {
     firmware: Option<String>,
     /// Only devices that are registered with this object, as in "3303".
     object: Option<u16>,
+    /// Only devices that this filter matches, as in `model = "buoy-3" and not seen for 2d`.
+    filter: Option<String>,
 }
 
 /// The devices that are registered or were, ordered by name.
@@ -46,13 +50,15 @@ pub(super) struct DeviceQuery {
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<DeviceQuery>,
 ) -> Answer<api::Page<api::Device>> {
     let limit = limit(query.limit)?;
-    let DeviceQuery { after, limit: _, prefix, state, manufacturer, model, firmware, object } = query;
+    let DeviceQuery { after, limit: _, prefix, state, manufacturer, model, firmware, object, filter } = query;
     let states = states(state.as_deref())?;
-    let filter = DeviceFilter { prefix, states, manufacturer, model, firmware, object };
-    Ok(Json(devices::page(&app, filter, after, limit).await))
+    let matching = matching(&app, filter.as_deref())?;
+    let filter = DeviceFilter { prefix, states, manufacturer, model, firmware, object, matching };
+    Ok(Json(devices::page(&app, &principal, filter, after, limit).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -71,6 +77,8 @@ pub(super) struct CountQuery {
     firmware: Option<String>,
     /// Only devices that are registered with this object, as in "3303".
     object: Option<u16>,
+    /// Only devices that this filter matches.
+    filter: Option<String>,
 }
 
 /// How many devices there are of each state, manufacturer, model, firmware version or object, the most frequent first.
@@ -83,9 +91,10 @@ pub(super) struct CountQuery {
 )]
 pub(super) async fn counts(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<CountQuery>,
 ) -> Answer<api::Page<api::DeviceCount>> {
-    let CountQuery { by, state, manufacturer, model, firmware, object } = query;
+    let CountQuery { by, state, manufacturer, model, firmware, object, filter } = query;
     let by = match by.as_str() {
         "state" => CountBy::State,
         "manufacturer" => CountBy::Manufacturer,
@@ -99,15 +108,20 @@ pub(super) async fn counts(
         }
     };
     let states = states(state.as_deref())?;
-    let filter = DeviceFilter { prefix: None, states, manufacturer, model, firmware, object };
-    let items = devices::counts(&app, filter, by, MAX_LIMIT).await;
+    let matching = matching(&app, filter.as_deref())?;
+    let filter = DeviceFilter { prefix: None, states, manufacturer, model, firmware, object, matching };
+    let items = devices::counts(&app, &principal, filter, by, MAX_LIMIT).await?;
     Ok(Json(api::Page { items, next: None }))
+}
+
+fn matching(app: &App, filter: Option<&str>) -> Result<Option<Matching>, Problem> {
+    filter.map_or(Ok(None), |filter| Ok(groups::selection(app, filter)?.matching))
 }
 
 fn states(names: Option<&str>) -> Result<Vec<DeviceState>, Problem> {
     let state = |name: &str| {
         DeviceState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| {
-            Problem::bad_request(format!("state={name}: a device is online, asleep or offline"))
+            Problem::bad_request(format!("state={name}: a device is online, asleep, offline or never_seen"))
         })
     };
     names.into_iter().flat_map(|names| names.split(',')).map(|name| state(name.trim())).collect()
@@ -123,9 +137,10 @@ fn states(names: Option<&str>) -> Result<Vec<DeviceState>, Problem> {
 )]
 pub(super) async fn one(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Device> {
-    Ok(Json(devices::described(&app, &endpoint).await?))
+    Ok(Json(devices::described(&app, &principal, &endpoint).await?))
 }
 
 /// Removes a device that is not registered, with its description. Its values and its credentials stay.
@@ -150,6 +165,7 @@ impl From<DeviceError> for Problem {
     fn from(error: DeviceError) -> Self {
         let detail = error.to_string();
         match error {
+            DeviceError::Forbidden(_) => Self::forbidden(detail),
             DeviceError::NoSuchDevice(_) | DeviceError::NotRegistered(_) => Self::no_device(detail),
             DeviceError::IsRegistered(_) => {
                 Self::new(StatusCode::CONFLICT, "The device is registered", detail)
@@ -159,6 +175,76 @@ impl From<DeviceError> for Problem {
             DeviceError::Path { .. } | DeviceError::NoStep => Self::bad_request(detail),
         }
     }
+}
+
+/// Changes what is noted of a device: tags, groups, fields of the operators' own, notes.
+#[utoipa::path(
+    patch, path = "/api/v1/devices/{endpoint}", tag = "devices", params(("endpoint" = String, Path)),
+    request_body = api::ChangeDevice,
+    responses(
+        (status = 200, description = "The device as it is now", body = api::Device),
+        (status = 400, description = "A tag, a group, a field or the notes are wrong", body = api::Problem),
+        (status = 404, description = "No device of this name is known", body = api::Problem),
+    )
+)]
+pub(super) async fn change(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(endpoint): Segments<String>,
+    JsonBody(wanted): JsonBody<api::ChangeDevice>,
+) -> Answer<api::Device> {
+    records::change(&app, &principal, &endpoint, wanted).await?;
+    Ok(Json(devices::described(&app, &principal, &endpoint).await?))
+}
+
+/// Notes what is known of many devices; those that are not known are expected from now on. All or none.
+#[utoipa::path(
+    post, path = "/api/v1/devices", tag = "devices", request_body = api::ImportDevices,
+    responses(
+        (status = 200, description = "What became of them", body = api::ImportedDevices),
+        (status = 400, description = "A device is wrong; nothing was noted", body = api::Problem),
+    )
+)]
+pub(super) async fn import(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    JsonBody(import): JsonBody<api::ImportDevices>,
+) -> Answer<api::ImportedDevices> {
+    Ok(Json(records::import(&app, &principal, import.devices).await?))
+}
+
+/// The same with a CSV file (RFC 4180). Line 1 names the columns: `endpoint`, and any of `tags`, `groups`, `notes` and `field.NAME`.
+#[utoipa::path(
+    post, path = "/api/v1/devices/import", tag = "devices", request_body(content = String, content_type = "text/csv"),
+    responses(
+        (status = 200, description = "What became of them", body = api::ImportedDevices),
+        (status = 400, description = "A line is wrong; nothing was noted", body = api::Problem),
+    )
+)]
+pub(super) async fn import_csv(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    CsvBody(body): CsvBody,
+) -> Answer<api::ImportedDevices> {
+    let devices = records::read_csv(&body)?;
+    Ok(Json(records::import(&app, &principal, devices).await?))
+}
+
+/// The last values of a device's resources.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{endpoint}/values", tag = "devices", params(("endpoint" = String, Path)),
+    responses(
+        (status = 200, description = "The whole list, by path", body = api::Page<api::LastValue>),
+        (status = 404, description = "No device of this name is known", body = api::Problem),
+    )
+)]
+pub(super) async fn values(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(endpoint): Segments<String>,
+) -> Answer<api::Page<api::LastValue>> {
+    let items = devices::last_values(&app, &principal, &endpoint).await?;
+    Ok(Json(api::Page { items, next: None }))
 }
 
 /// The observations of a device.
@@ -171,9 +257,10 @@ impl From<DeviceError> for Problem {
 )]
 pub(super) async fn observations(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<api::Observation>> {
-    let items = devices::observations(&app, &endpoint).await?;
+    let items = devices::observations(&app, &principal, &endpoint).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -184,9 +271,10 @@ pub(super) async fn observations(
 )]
 pub(super) async fn series(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<String>> {
-    let items = devices::series(&app, endpoint).await?;
+    let items = devices::series(&app, &principal, endpoint).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -215,13 +303,14 @@ pub(super) struct SampleQuery {
 )]
 pub(super) async fn samples(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments((endpoint, path)): Segments<(String, String)>,
     Queries(query): Queries<SampleQuery>,
 ) -> Answer<api::Page<api::Sample>> {
     let range = query.from.unwrap_or(0)..query.to.unwrap_or(u64::MAX);
     let path = format!("/{path}");
     Ok(Json(match query.step {
-        Some(step) => devices::summaries(&app, endpoint, path, range, step).await?,
-        None => devices::samples(&app, endpoint, path, range, limit(query.limit)?).await?,
+        Some(step) => devices::summaries(&app, &principal, endpoint, path, range, step).await?,
+        None => devices::samples(&app, &principal, endpoint, path, range, limit(query.limit)?).await?,
     }))
 }

@@ -14,12 +14,14 @@ use super::place::Place;
 use super::plan::Parameters;
 use super::rows::PostgresRows;
 use super::text::{original, stored};
+use crate::document::behind;
 use crate::rows::{SESSIONS, copy_to_file};
 use crate::summary::Sums;
 use crate::{
-    AuditFilter, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind,
-    CredentialRow, CredentialState, DeviceDescription, DeviceRow, FirmwareRow, KeyRow, MovedTo,
-    OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary, bound,
+    AuditFilter, AuditHash, AuditHead, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter,
+    CredentialKind, CredentialRow, CredentialState, DeviceDescription, DeviceRow, DocumentKind, DocumentRow,
+    FirmwareRow, KeyRow, MovedTo, OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError,
+    Summary, bound,
 };
 
 /// A connection that reads. If it breaks, the next question makes a new one.
@@ -112,6 +114,9 @@ const OPERATIONS: &str = "SELECT id, endpoint, ended, changed_at, record FROM op
 const CREDENTIALS: &str = "SELECT id, purpose, endpoint, kind, identity, sealed, created_at, state FROM credential \
     WHERE id < $1 AND ($2::text IS NULL OR endpoint = $2) AND ($3::text IS NULL OR purpose = $3) \
     ORDER BY id DESC LIMIT $4";
+/// Entries of the audit log that are read together.
+const AUDIT_AT_ONCE: usize = 5000;
+
 const AUDIT: &str = "SELECT id, at, principal, origin, action, target, detail, result FROM audit \
     WHERE id < $1 AND ($2::text IS NULL OR principal = $2) \
     AND ($3::text IS NULL OR action = $3 OR starts_with(action, $3 || '.')) \
@@ -162,6 +167,18 @@ impl Reader for PostgresReader {
         let mut samples = Vec::new();
         self.each_sample(endpoint, path, &range, limit(most), |at, value| samples.push((at, value)))?;
         Ok(samples)
+    }
+
+    fn last_samples(&self, each: &mut dyn FnMut(&str, &str, u64, Sample)) -> Result<(), StoreError> {
+        let sql = "SELECT last.at, last.integer, last.number, last.text, last.opaque, series.endpoint, series.path \
+            FROM series CROSS JOIN LATERAL (SELECT * FROM sample WHERE sample.series = series.id \
+            ORDER BY at DESC LIMIT 1) AS last ORDER BY series.endpoint, series.path";
+        self.ask(|link| {
+            link.each_row(sql, &[], |row| {
+                each(&text(row, 5)?, row.try_get(6)?, unsigned(row, 0)?, sample(row)?);
+                Ok::<_, Failure>(Wants::More)
+            })
+        })
     }
 
     fn summary(
@@ -292,21 +309,61 @@ impl Reader for PostgresReader {
         Ok(())
     }
 
+    fn documents(
+        &self,
+        kind: DocumentKind,
+        prefix: &str,
+        each: &mut dyn FnMut(DocumentRow),
+    ) -> Result<(), StoreError> {
+        let sql = "SELECT key, body, changed_at FROM document \
+                   WHERE kind = $1 AND key >= $2 AND ($3::text IS NULL OR key < $3) ORDER BY key";
+        let behind = behind(prefix);
+        let parameters: &Parameters<'_> = &[&kind.as_str(), &stored(prefix), &behind.as_deref().map(stored)];
+        let found = self.list(sql, parameters, |row| document_row(kind, row))?;
+        found.into_iter().for_each(each);
+        Ok(())
+    }
+
+    fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<DocumentRow>, StoreError> {
+        let sql = "SELECT key, body, changed_at FROM document WHERE kind = $1 AND key = $2";
+        Ok(self.list(sql, &[&kind.as_str(), &stored(name)], |row| document_row(kind, row))?.pop())
+    }
+
     fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError> {
         let AuditFilter { principal, action, target } = filter;
         let (principal, action, target) = (principal.map(stored), action.map(stored), target.map(stored));
-        self.list(AUDIT, &[&bound(page.before), &principal, &action, &target, &limit(page.limit)], |row| {
-            Ok(AuditRow {
-                id: unsigned(row, 0)?,
-                at: unsigned(row, 1)?,
-                principal: text(row, 2)?,
-                origin: text(row, 3)?,
-                action: text(row, 4)?,
-                target: text(row, 5)?,
-                detail: text(row, 6)?,
-                result: text(row, 7)?,
-            })
-        })
+        let parameters: &Parameters<'_> =
+            &[&bound(page.before), &principal, &action, &target, &limit(page.limit)];
+        self.list(AUDIT, parameters, audit_row)
+    }
+
+    fn audit_chain(&self, each: &mut dyn FnMut(AuditRow, Option<AuditHash>)) -> Result<(), StoreError> {
+        let sql = "SELECT id, at, principal, origin, action, target, detail, result, hash FROM audit \
+                   WHERE id > $1 ORDER BY id LIMIT $2";
+        let mut after = -1;
+        loop {
+            let rows = self.list(sql, &[&after, &limit(AUDIT_AT_ONCE)], |row| {
+                // A hash of another length is as wrong as any.
+                let hash = row.try_get::<_, Option<Vec<u8>>>(8)?;
+                Ok((audit_row(row)?, hash.map(|hash| hash.try_into().unwrap_or_default())))
+            })?;
+            let is_last = rows.len() < AUDIT_AT_ONCE;
+            if let Some((row, _)) = rows.last() {
+                after = row.id as i64;
+            }
+            rows.into_iter().for_each(|(row, hash)| each(row, hash));
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    fn audit_head(&self) -> Result<Option<AuditHead>, StoreError> {
+        let heads = self.list("SELECT last, hash FROM audit_head", &[], |row| {
+            let hash = row.try_get::<_, Vec<u8>>(1)?.try_into().unwrap_or_default();
+            Ok(AuditHead { last: unsigned(row, 0)?, hash })
+        })?;
+        Ok(heads.into_iter().next())
     }
 
     fn moved(&self) -> Result<Option<MovedTo>, StoreError> {
@@ -360,6 +417,23 @@ fn credential_row(row: &Row) -> Result<CredentialRow, Failure> {
         created_at: unsigned(row, 6)?,
         state: word(row, 7, CredentialState::parse)?,
     })
+}
+
+fn audit_row(row: &Row) -> Result<AuditRow, Failure> {
+    Ok(AuditRow {
+        id: unsigned(row, 0)?,
+        at: unsigned(row, 1)?,
+        principal: text(row, 2)?,
+        origin: text(row, 3)?,
+        action: text(row, 4)?,
+        target: text(row, 5)?,
+        detail: text(row, 6)?,
+        result: text(row, 7)?,
+    })
+}
+
+fn document_row(kind: DocumentKind, row: &Row) -> Result<DocumentRow, Failure> {
+    Ok(DocumentRow { kind, name: text(row, 0)?, body: row.try_get(1)?, changed_at: unsigned(row, 2)? })
 }
 
 /// One of the words that a column may hold.

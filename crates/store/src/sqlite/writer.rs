@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::batches::{self, Pending};
 use super::checkpoint::{Checkpointer, Pace};
 use super::removal::{EmptySeries, Removal};
 use super::series::Series;
 use crate::{
-    AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow, Change,
-    ChangeSet, CredentialChange, CredentialRow, CredentialState, DeviceChange, DeviceDescription, DeviceRow,
-    Fates, FirmwareChange, FirmwareRow, KeyRow, LeftOut, Maintenance, NewSample, OperationRow, RecordChange,
-    Rejection, Retention, StoreError, Writer, bound,
+    AuditHash, AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow,
+    Change, ChangeSet, CredentialChange, CredentialRow, CredentialState, DeviceChange, DeviceDescription,
+    DeviceRow, DocumentChange, DocumentRow, Fates, FirmwareChange, FirmwareRow, KeyRow, LeftOut, Maintenance,
+    NewSample, OperationRow, RecordChange, Rejection, Retention, StoreError, Writer, bound,
 };
 
 /// Commits changes to a database file.
@@ -261,6 +261,7 @@ impl Batch<'_> {
             Change::Device(DeviceChange::Remove { endpoint }) => {
                 self.run("DELETE FROM device WHERE endpoint = ?1", [endpoint])
             }
+            Change::Document(change) => self.change_document(change),
             Change::IdempotencyKey(KeyRow { key, digest, made, at }) => self.run(
                 "INSERT INTO idempotency_key (key, digest, made, at) VALUES (?1, ?2, ?3, ?4)",
                 params![key, digest, *made as i64, bound(*at)],
@@ -387,12 +388,47 @@ impl Batch<'_> {
         )
     }
 
+    fn change_document(&self, change: &DocumentChange) -> Result<(), SetError> {
+        let (sql, row) = match change {
+            DocumentChange::Add(row) => {
+                ("INSERT INTO document (kind, key, body, changed_at) VALUES (?1, ?2, ?3, ?4)", row)
+            }
+            DocumentChange::Put(row) => {
+                ("INSERT OR REPLACE INTO document (kind, key, body, changed_at) VALUES (?1, ?2, ?3, ?4)", row)
+            }
+            DocumentChange::Remove { kind, name } => {
+                let parameters = params![kind.as_str(), name];
+                return self.run("DELETE FROM document WHERE kind = ?1 AND key = ?2", parameters);
+            }
+        };
+        let DocumentRow { kind, name, body, changed_at } = row;
+        self.run(sql, params![kind.as_str(), name, body, bound(*changed_at)])
+    }
+
     fn append_audit(&self, row: &AuditRow) -> Result<(), SetError> {
         let AuditRow { id: _, at, principal, origin, action, target, detail, result } = row;
+        let head = self
+            .transaction
+            .prepare_cached("SELECT last, hash FROM audit_head")?
+            .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?)))
+            .optional()?;
+        let (last, before) = match head {
+            Some(head) => head,
+            None => {
+                let sql = "SELECT coalesce(max(id), 0) FROM audit";
+                (self.transaction.query_row(sql, [], |row| row.get(0))?, AuditHash::default())
+            }
+        };
+        let id = last + 1;
+        let hash = row.hash(id as u64, &before);
         self.run(
-            "INSERT INTO audit (at, principal, origin, action, target, detail, result) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![bound(*at), principal, origin, action, target, detail, result],
+            "INSERT INTO audit (id, at, principal, origin, action, target, detail, result, hash) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![id, bound(*at), principal, origin, action, target, detail, result, hash],
+        )?;
+        self.run(
+            "INSERT OR REPLACE INTO audit_head (is_only, last, hash) VALUES (1, ?1, ?2)",
+            params![id, hash],
         )
     }
 }
