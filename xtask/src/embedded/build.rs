@@ -52,6 +52,9 @@ pub(super) const RELEASES: [Release; 9] = [
     Release::new("1.6.0", "crash-late"),
 ];
 
+/// Signed with a key that no device trusts.
+pub(super) const FORGED: Release = Release::new("1.7.0", "good");
+
 impl Release {
     const fn new(version: &'static str, behaviour: &'static str) -> Self {
         Self { version, behaviour }
@@ -79,11 +82,9 @@ pub(super) fn build(toolchain: &Toolchain) -> Result<Built> {
     }
     let app = fs::read(Path::new(PROGRAMS).join("app"))?;
     for release in &RELEASES {
-        make(&buoy, &app, release)?;
+        make(&buoy, &app, release, "release")?;
     }
-    sign(&buoy, "other", "1.1.0", &Path::new(FOLDER).join("forged.sig"))?;
-    let forged = Path::new(FOLDER).join("forged.bin");
-    fs::copy(image("1.0.2"), &forged)?;
+    make(&buoy, &app, &FORGED, "other")?;
     let flash = Path::new(FOLDER).join("flash.bin");
     let mut command = Run::new(path(&buoy)?, &["fw", "flash", "--base", "0x20000000", "--size", "0x2000000"]);
     command = command.args(&["--factory", path(&image("1.0.0"))?, "--boot", path(&boot)?, path(&flash)?]);
@@ -105,7 +106,7 @@ pub(super) fn answers(toolchain: &Toolchain, key: &Path) -> Result<(String, Path
 }
 
 /// A release is the same program under another name, which behaves as its image says.
-fn make(buoy: &Path, app: &[u8], release: &Release) -> Result<()> {
+fn make(buoy: &Path, app: &[u8], release: &Release, key: &str) -> Result<()> {
     let mut elf = app.to_vec();
     let at = elf.windows(BEHAVIOUR.len()).position(|window| window == BEHAVIOUR);
     let at =
@@ -121,7 +122,7 @@ fn make(buoy: &Path, app: &[u8], release: &Release) -> Result<()> {
         Run::new(path(buoy)?, &arguments).args(&[release.version, path(&image)?]).log("embedded-image"),
         "an image",
     )?;
-    sign(buoy, "release", release.version, &image.with_extension("bin.sig"))
+    sign(buoy, key, release.version, &image.with_extension("bin.sig"))
 }
 
 fn sign(buoy: &Path, key: &str, version: &str, output: &Path) -> Result<()> {

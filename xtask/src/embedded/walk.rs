@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
-use super::build::{self, Built, FOLDER, RELEASES};
+use super::build::{self, Built, FOLDER, FORGED, RELEASES};
 use super::machine::{self, Machine};
 use super::parties::{HOST, Server, TimeServer};
 use crate::no_std::Toolchain;
@@ -85,7 +85,7 @@ impl Walk {
         self.step("reading, the clock, observing, the light", Self::operate)?;
         self.step("factory reset, and another bootstrap", Self::reset_to_factory)?;
         for release in &RELEASES[1..] {
-            self.upload(&build::image(release.version), None)?;
+            self.upload(&build::image(release.version))?;
         }
         for (version, delivery) in [("1.0.1", "pull-coap"), ("1.0.2", "pull-http"), ("1.1.0", "push")] {
             self.step(&format!("an update to {version} by {delivery}"), |walk| {
@@ -103,7 +103,7 @@ impl Walk {
             })?;
         }
         self.step("1.6.0, which crashes an hour after its confirmation", Self::crash_late)?;
-        self.step("an image with another one's signature", Self::refuse_forgery)?;
+        self.step("an image that another key has signed", Self::refuse_forgery)?;
         self.step("a power cut in the middle of a download", Self::resume)?;
         self.step(&format!("{kills} power cuts at random instants of updates"), |walk| walk.kill(kills))
     }
@@ -134,14 +134,10 @@ impl Walk {
         self.machine.as_mut().context("the board is off")?.says(text, patience)
     }
 
-    fn upload(&self, image: &Path, signature: Option<&Path>) -> Result<()> {
-        let text = |path: &Path| path.to_str().map(str::to_owned).context("a path is no text");
-        let mut arguments = vec!["firmware".to_owned(), "upload".to_owned(), text(image)?];
-        if let Some(signature) = signature {
-            arguments.extend(["--signature".to_owned(), text(signature)?]);
-        }
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        self.server.says(&arguments).map(drop)
+    /// Uploads an image and the signature that lies beside it.
+    fn upload(&self, image: &Path) -> Result<()> {
+        let image = image.to_str().context("a path is no text")?;
+        self.server.says(&["firmware", "upload", image]).map(drop)
     }
 
     fn register(&mut self) -> Result<()> {
@@ -234,9 +230,8 @@ impl Walk {
     }
 
     fn refuse_forgery(&mut self) -> Result<()> {
-        let file = |name: &str| Path::new(FOLDER).join(name);
-        self.upload(&file("forged.bin"), Some(&file("forged.sig")))?;
-        let said = self.server.refuses(&["update", ENDPOINT, "forged.bin"])?;
+        self.upload(&build::image(FORGED.version))?;
+        let said = self.server.refuses(&["update", ENDPOINT, &format!("{}.bin", FORGED.version)])?;
         if !said.contains("not updated") {
             bail!("the server says {said:?}");
         }
