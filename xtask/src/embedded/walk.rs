@@ -290,8 +290,8 @@ impl Walk {
 }
 
 fn number(json: &str) -> Result<u64> {
-    let digits = json.split(|letter: char| !letter.is_ascii_digit()).filter(|digits| digits.len() >= 10);
-    digits.last().context("no number of ten digits in the answer")?.parse().context("a number")
+    let mut digits = json.split(|letter: char| !letter.is_ascii_digit()).filter(|digits| digits.len() >= 10);
+    digits.next_back().context("no number of ten digits in the answer")?.parse().context("a number")
 }
 
 /// Numbers that follow from a seed (xorshift).
