@@ -115,7 +115,9 @@ fn dtls() -> Option<[u8; 32]> {
         while let Some(length) = client.poll_transmit(&mut buffer) {
             transcript.update(&buffer[..length]);
             let mut datagram = Datagram::new(&mut buffer[..length]);
-            while endpoint.receive(server, &mut Context::new(now, &mut rng), address, &mut datagram).is_some() {}
+            while endpoint.receive(server, &mut Context::new(now, &mut rng), address, &mut datagram).is_some()
+            {
+            }
         }
         while let Some((_, length)) = endpoint.poll_transmit(&mut buffer) {
             transcript.update(&buffer[..length]);

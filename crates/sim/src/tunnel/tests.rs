@@ -1,10 +1,12 @@
 //! A tunnel and its server, with a clock that is a number.
 
+use std::time::Duration;
+
 use buoy_coap::time::Instant;
 use buoy_dtls::config::{Authority, ClientConfig, ClientCredentials, Psk, PskKey, Resume, ServerConfig};
 use buoy_dtls::endpoint::{CidFormat, Endpoint, Limits};
 use buoy_dtls::resumption::TicketKeys;
-use buoy_dtls::{Client, Connection, Context, Datagram, Failure, Peer, ServerEnvironment};
+use buoy_dtls::{Context, Datagram, Failure, Peer, ServerEnvironment};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
