@@ -53,6 +53,7 @@ pages! {
     the_quick_start_can_be_followed: "docs/guide/src/quick-start.md",
     the_concepts_can_be_tried: "docs/guide/src/concepts.md",
     devices_can_be_connected_as_the_guide_says: "docs/guide/src/connect.md",
+    access_can_be_set_up_as_the_guide_says: "docs/guide/src/access.md",
     security_can_be_set_up_as_the_guide_says: "docs/guide/src/security.md",
     firmware_can_be_updated_as_the_guide_says: "docs/guide/src/firmware.md",
     a_board_can_be_ported_as_the_guide_says: "docs/guide/src/port-a-board.md",
