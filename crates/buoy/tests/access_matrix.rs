@@ -37,6 +37,7 @@ fn table(ids: &Ids) -> Vec<Row> {
     let read = json!({"endpoint": "buoy-1", "request": {"read": {"path": "/3/0/0"}}, "wait": 0});
     let update =
         json!({"endpoint": "buoy-1", "firmware": ids.firmware, "version": "1.0.0", "delivery": "push"});
+    let campaign = json!({"name": "x", "firmware": ids.firmware, "version": "1.0.0"});
     let psk = json!({"endpoint": "buoy-3", "proof": {"psk": {}}});
     let account = json!({"name": "dave", "password": PASSWORD, "grants": [{"role": "viewer"}]});
     let sign_in = json!({"name": "viewer", "password": PASSWORD});
@@ -92,6 +93,20 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("post", "/api/v1/updates", Device(Operator), Some(update)),
         ("get", "/api/v1/updates/{id}", Device(Viewer), None),
         ("delete", "/api/v1/updates/{id}", Device(Operator), None),
+        ("get", "/api/v1/campaigns", Whole(Viewer), None),
+        ("post", "/api/v1/campaigns", Whole(Operator), Some(campaign.clone())),
+        ("post", "/api/v1/campaigns/preview", Whole(Viewer), Some(campaign.clone())),
+        ("get", "/api/v1/campaigns/{id}", Whole(Viewer), None),
+        ("put", "/api/v1/campaigns/{id}", Whole(Operator), Some(campaign)),
+        ("get", "/api/v1/campaigns/{id}/devices", Whole(Viewer), None),
+        ("get", "/api/v1/campaigns/{id}/report", Whole(Viewer), None),
+        ("post", "/api/v1/campaigns/{id}/start", Whole(Operator), None),
+        ("post", "/api/v1/campaigns/{id}/approve", Whole(Operator), None),
+        ("post", "/api/v1/campaigns/{id}/pause", Whole(Operator), None),
+        ("post", "/api/v1/campaigns/{id}/resume", Whole(Operator), Some(json!({}))),
+        ("post", "/api/v1/campaigns/{id}/retry", Whole(Operator), None),
+        ("post", "/api/v1/campaigns/{id}/abort", Whole(Operator), None),
+        ("delete", "/api/v1/campaigns/{id}", Whole(Operator), None),
         ("get", "/api/v1/firmware", Somewhere(Viewer), None),
         ("post", "/api/v1/firmware", Whole(Operator), Some(json!("octets"))),
         ("get", "/api/v1/firmware/{digest}", Somewhere(Viewer), None),
@@ -162,10 +177,12 @@ struct Ids {
 
 impl Ids {
     fn fill(&self, path: &str) -> String {
-        let id = match path.split('/').nth(3) {
+        let id: &str = match path.split('/').nth(3) {
             Some("operations") => &self.operation,
             Some("updates") => &self.update,
             Some("credentials") => &self.credential,
+            // The first that is made.
+            Some("campaigns") => "1",
             _ => &self.token,
         };
         path.replace("device-counts", "device-counts?by=state")

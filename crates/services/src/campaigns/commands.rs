@@ -249,6 +249,7 @@ pub async fn change(
     id: u64,
     wanted: api::PutCampaign,
 ) -> Result<api::Campaign, CampaignError> {
+    app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let plan = checked(app, wanted)?;
     command(app, principal, id, "campaign.change", |campaign, now, _| campaign.replace_plan(now, plan)).await
 }
@@ -258,6 +259,7 @@ pub async fn change(
 /// # Errors
 /// [`CampaignError`]
 pub async fn start(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
+    app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     {
         let all = app.campaigns.all.lock().await;
         let campaign = all.get(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
@@ -300,6 +302,7 @@ pub async fn resume(
     id: u64,
     how: api::ResumeCampaign,
 ) -> Result<api::Campaign, CampaignError> {
+    app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let release = match &how.firmware {
         Some(digest) => Some(release(app, digest, how.version.as_deref())?),
         None => None,
