@@ -108,8 +108,16 @@ struct Size {
 
 impl Size {
     fn of_build(toolchain: &Toolchain, features: &str, symbols: &[&str]) -> Result<Self> {
-        let arguments =
-            ["build", "--release", "--manifest-path", "embedded/Cargo.toml", "--features", features];
+        let arguments = [
+            "build",
+            "--release",
+            "--manifest-path",
+            "embedded/Cargo.toml",
+            "--package",
+            "buoy-footprint",
+            "--features",
+            features,
+        ];
         let mut run = toolchain
             .cargo(&arguments)
             .args(&["--target", TARGET, "--target-dir", "target/footprint"])
@@ -140,6 +148,13 @@ impl Size {
     }
 }
 
+/// How many bytes of flash a program takes.
+pub(crate) fn flash_of(program: &Path) -> Result<u64> {
+    let bytes = std::fs::read(program).with_context(|| program.display().to_string())?;
+    let file = object::File::parse(&*bytes)?;
+    Ok(file.sections().filter(is_in_flash).map(|section| section.size()).sum())
+}
+
 /// Whether a section is loaded from flash.
 fn is_in_flash<'a>(section: &impl ObjectSection<'a>) -> bool {
     let is_loaded = match section.flags() {
@@ -150,7 +165,7 @@ fn is_in_flash<'a>(section: &impl ObjectSection<'a>) -> bool {
 }
 
 /// The linker that comes with the toolchain in use, for one that brings none.
-fn linker() -> Option<String> {
+pub(crate) fn linker() -> Option<String> {
     let root = crate::command::Run::new("rustc", &["--print", "sysroot"]).finish().ok()?;
     let linker = Path::new(root.output.trim()).join("lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld");
     linker.exists().then(|| linker.display().to_string())

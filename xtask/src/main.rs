@@ -4,6 +4,7 @@ mod cargo_test;
 mod circles;
 mod command;
 mod coverage_map;
+mod embedded;
 mod footprint;
 mod fuzz;
 mod interop;
@@ -31,6 +32,8 @@ cargo xtask TASK
   layers         which crate may depend on which, that no files import each other in a circle, and licences
   interop        other people's implementations against ours; the same as `test interop`
   embedded       builds for bare targets; the same as `test no_std`
+  embedded qemu [--kills N]
+                 boot loader and application on an emulated board, in the hands of a server, through updates and N power cuts
   bench [ARG…]   measures against peers, and writes docs/performance.md
   footprint      what DTLS and the device engine cost on a chip: flash and memory
   powercut       cuts the power of a simulated device: `powercut --hours 8`, and `--seed N` to repeat a finding
@@ -66,6 +69,7 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["layers"] => steps::run(&["layers"]),
         ["interop"] => steps::run(&["interop"]),
         ["embedded"] => steps::run(&["no_std"]),
+        ["embedded", "qemu", arguments @ ..] => embedded::qemu(arguments),
         ["bench", arguments @ ..] => bench(arguments),
         ["footprint"] => footprint::run(),
         ["powercut", arguments @ ..] => powercut::run(arguments),

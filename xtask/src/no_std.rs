@@ -13,14 +13,16 @@ use crate::command::Run;
 use crate::outcome::Outcome;
 
 /// The crates that a device runs, and their features. One that is not written yet is left out.
-const BUILDS: [(&str, &str); 7] = [
+const BUILDS: [(&str, &str); 8] = [
     ("buoy-time", ""),
     ("buoy-coap", ""),
     // With pre-shared keys alone, and with everything but what needs an operating system.
     ("buoy-dtls", ""),
     ("buoy-dtls", "gcm,server,x509"),
     ("buoy-lwm2m", ""),
+    // As in a boot loader, and with all kinds of signatures.
     ("buoy-ota", ""),
+    ("buoy-ota", "ed25519,rsa4096"),
     ("buoy-client", ""),
 ];
 pub(crate) const TARGET: &str = "riscv32imac-unknown-none-elf";

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::outcome::Outcome;
-use crate::{cargo_test, coverage_map, footprint, fuzz, interop, layers, lints, no_std, postgres};
+use crate::{cargo_test, coverage_map, embedded, footprint, fuzz, interop, layers, lints, no_std, postgres};
 
 struct Step {
     name: &'static str,
@@ -34,6 +34,7 @@ const STEPS: &[Step] = &[
     Step { name: "postgres", about: "the store and the program on PostgreSQL", run: postgres::step },
     Step { name: "no_std", about: "the no_std crates build for a bare target", run: no_std::step },
     Step { name: "footprint", about: "flash and RAM of a device within limits", run: footprint::step },
+    Step { name: "qemu", about: "boot loader and application on an emulated board", run: embedded::step },
     Step { name: "fuzz", about: "a short run of every fuzz target", run: fuzz::step },
     Step { name: "interop", about: "other people's implementations", run: interop::step },
 ];

@@ -32,7 +32,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// What a block may need that is not built here.
-const FOREIGN: [&str; 5] = ["anjay", "esp-idf", "leshan", "mdbook", "zephyr"];
+const FOREIGN: [&str; 6] = ["anjay", "board", "esp-idf", "leshan", "mdbook", "zephyr"];
 /// In the environment of the process that follows a page in its namespace: the flags by which that was made.
 const INSIDE: &str = "BUOY_DOCS_INSIDE";
 /// For a block, and for what a terminal is to show.
@@ -56,6 +56,7 @@ pages! {
     access_can_be_set_up_as_the_guide_says: "docs/guide/src/access.md",
     security_can_be_set_up_as_the_guide_says: "docs/guide/src/security.md",
     firmware_can_be_updated_as_the_guide_says: "docs/guide/src/firmware.md",
+    a_board_can_be_ported_as_the_guide_says: "docs/guide/src/port-a-board.md",
     many_devices_are_handled_as_the_guide_says: "docs/guide/src/fleet.md",
     a_server_can_be_operated_as_the_guide_says: "docs/guide/src/operation.md",
     leshans_calls_work_as_the_guide_says: "docs/guide/src/leshan.md",

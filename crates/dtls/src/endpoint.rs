@@ -542,6 +542,13 @@ fn address_hash<A: Hash, P: Provider>(address: &A) -> [u8; 32] {
         fn write(&mut self, bytes: &[u8]) {
             self.0.update(bytes);
         }
+        // Lengths and the numbers of variants: the same on all machines, so that a run can be repeated on another.
+        fn write_usize(&mut self, number: usize) {
+            self.write_u64(number as u64);
+        }
+        fn write_isize(&mut self, number: isize) {
+            self.write_i64(number as i64);
+        }
         fn finish(&self) -> u64 {
             0
         }

@@ -26,6 +26,10 @@
 //! An export is encrypted, and reserves sequence numbers in advance, so that no nonce is used twice. When the export is stored durably, pass
 //! its [`Reservation`] to the connection.
 //!
+//! # A client that stays connected: [`tunnel::Tunnel`]
+//! Starts handshakes when something is to be sent, looks for a new session when the old one stays silent, and goes on with the old one if that
+//! answers after all.
+//!
 //! # Both together, without a network
 //! ```
 //! use buoy_dtls::config::{Authority, ClientConfig, ClientCredentials, Psk, PskKey, ServerConfig};
@@ -113,6 +117,7 @@ mod record;
 pub mod resumption;
 mod session;
 pub mod suite;
+pub mod tunnel;
 mod wire;
 #[cfg(feature = "x509")]
 pub mod x509;

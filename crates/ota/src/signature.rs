@@ -5,8 +5,6 @@
 //! manifest only, because it reads its message twice and a device cannot hold an image. A key is known by the SHA-256 of
 //! its SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7).
 
-use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-use crypto_bigint::{Odd, U64, U4096};
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use sha2::{Digest as _, Sha256};
 
@@ -82,7 +80,7 @@ pub enum DetachedSignature<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// Not a SubjectPublicKeyInfo of RSA-4096 with exponent 65537, P-256 or Ed25519.
+    /// Not a SubjectPublicKeyInfo of RSA-4096 with exponent 65537, P-256 or Ed25519, or of a kind that this build is without.
     Unsupported,
     /// The kind is right, the value is none (even modulus, point off the curve).
     Malformed,
@@ -231,7 +229,9 @@ impl PublicKey {
         signature: DetachedSignature<'_>,
     ) -> Result<(), SignatureError> {
         match (self, signature) {
-            (Self::Rsa4096(modulus), DetachedSignature::Rsa4096(bytes)) => verify_rsa(modulus, digest, bytes),
+            (Self::Rsa4096(modulus), DetachedSignature::Rsa4096(bytes)) => {
+                rsa4096::verify(modulus, digest, bytes)
+            }
             (Self::P256(point), DetachedSignature::EcdsaP256(der)) => {
                 let signature =
                     p256::ecdsa::Signature::from_der(der).map_err(|_| SignatureError::Malformed)?;
@@ -249,7 +249,7 @@ impl PublicKey {
         match self {
             Self::Rsa4096(modulus) => {
                 let bytes = signature.try_into().map_err(|_| SignatureError::Malformed)?;
-                verify_rsa(modulus, &Digest::of(message), bytes)
+                rsa4096::verify(modulus, &Digest::of(message), bytes)
             }
             Self::P256(point) => {
                 let parsed = p256::ecdsa::Signature::from_slice(signature);
@@ -261,15 +261,11 @@ impl PublicKey {
 
     fn check(&self) -> Result<(), KeyError> {
         let sound = match self {
-            Self::Rsa4096(modulus) => {
-                modulus.first().is_some_and(|byte| byte & 0x80 != 0) && modulus_of(modulus).is_some()
-            }
-            Self::P256(point) => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok(),
-            Self::Ed25519(point) => {
-                ed25519_dalek::VerifyingKey::from_bytes(point).is_ok_and(|key| !key.is_weak())
-            }
+            Self::Rsa4096(modulus) => rsa4096::is_sound(modulus),
+            Self::P256(point) => Some(p256::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok()),
+            Self::Ed25519(point) => ed25519::is_sound(point),
         };
-        sound.then_some(()).ok_or(KeyError::Malformed)
+        sound.ok_or(KeyError::Unsupported)?.then_some(()).ok_or(KeyError::Malformed)
     }
 }
 
@@ -315,49 +311,6 @@ const P256_PREFIX: [u8; 26] = [
 ];
 const ED25519_PREFIX: [u8; 12] = [0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// DigestInfo of SHA-256 (RFC 8017, section 9.2, note 1).
-const SHA256_INFO: [u8; 19] = [
-    0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
-    0x04, 0x20,
-];
-
-/// Where the padding's `FF` end.
-const PADDING_END: usize = RSA_LEN - 1 - SHA256_INFO.len() - 32;
-
-/// Rebuilds the whole encoded message and compares it: parsing the padding is how Bleichenbacher's forgeries got through.
-fn verify_rsa(
-    modulus: &[u8; RSA_LEN],
-    digest: &Digest,
-    signature: &[u8; RSA_LEN],
-) -> Result<(), SignatureError> {
-    let modulus = modulus_of(modulus).ok_or(SignatureError::Mismatch)?;
-    let signature = U4096::from_be_slice(signature);
-    if signature >= *modulus.as_ref() {
-        return Err(SignatureError::Mismatch);
-    }
-    let parameters = FixedMontyParams::new_vartime(modulus);
-    let message = FixedMontyForm::new(&signature, &parameters).pow_vartime(&U64::from_u32(65537)).retrieve();
-    let expected = U4096::from_be_slice(&encoded_message(digest));
-    (message == expected).then_some(()).ok_or(SignatureError::Mismatch)
-}
-
-fn modulus_of(bytes: &[u8; RSA_LEN]) -> Option<Odd<U4096>> {
-    Odd::new(U4096::from_be_slice(bytes)).into_option()
-}
-
-/// `00 01 FF … FF 00 DigestInfo digest` (RFC 8017, section 9.2).
-fn encoded_message(digest: &Digest) -> [u8; RSA_LEN] {
-    let mut message = [0xFF; RSA_LEN];
-    let tail = [0_u8].iter().chain(&SHA256_INFO).chain(&digest.0);
-    for (place, byte) in message.iter_mut().skip(PADDING_END).zip(tail) {
-        *place = *byte;
-    }
-    for (place, byte) in message.iter_mut().zip([0x00, 0x01]) {
-        *place = byte;
-    }
-    message
-}
-
 fn verify_p256(
     point: &[u8; 65],
     digest: &Digest,
@@ -367,24 +320,122 @@ fn verify_p256(
     key.verify_prehash(&digest.0, signature).map_err(|_| SignatureError::Mismatch)
 }
 
-/// Strict verification (RFC 8032 with the small-order checks): every verifier must agree on what is valid.
 fn verify_ed25519(point: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
     #[cfg(feature = "mutants")]
     {
         crate::safeguard::remembered(&[point, message, signature], || {
-            check_ed25519(point, message, signature)
+            ed25519::verify(point, message, signature)
         })
     }
     #[cfg(not(feature = "mutants"))]
     {
-        check_ed25519(point, message, signature)
+        ed25519::verify(point, message, signature)
     }
 }
 
-fn check_ed25519(point: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
-    let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Malformed)?;
-    let key = ed25519_dalek::VerifyingKey::from_bytes(point).map_err(|_| SignatureError::Mismatch)?;
-    key.verify_strict(message, &signature).map_err(|_| SignatureError::Mismatch)
+#[cfg(feature = "rsa4096")]
+mod rsa4096 {
+    use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
+    use crypto_bigint::{Odd, U64, U4096};
+
+    use super::{RSA_LEN, SignatureError};
+    use crate::image::Digest;
+
+    /// DigestInfo of SHA-256 (RFC 8017, section 9.2, note 1).
+    const SHA256_INFO: [u8; 19] = [
+        0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
+        0x04, 0x20,
+    ];
+
+    /// Where the padding's `FF` end.
+    const PADDING_END: usize = RSA_LEN - 1 - SHA256_INFO.len() - 32;
+
+    /// Rebuilds the whole encoded message and compares it: parsing the padding is how Bleichenbacher's forgeries got through.
+    pub(super) fn verify(
+        modulus: &[u8; RSA_LEN],
+        digest: &Digest,
+        signature: &[u8; RSA_LEN],
+    ) -> Result<(), SignatureError> {
+        let modulus = modulus_of(modulus).ok_or(SignatureError::Mismatch)?;
+        let signature = U4096::from_be_slice(signature);
+        if signature >= *modulus.as_ref() {
+            return Err(SignatureError::Mismatch);
+        }
+        let parameters = FixedMontyParams::new_vartime(modulus);
+        let message =
+            FixedMontyForm::new(&signature, &parameters).pow_vartime(&U64::from_u32(65537)).retrieve();
+        let expected = U4096::from_be_slice(&encoded_message(digest));
+        (message == expected).then_some(()).ok_or(SignatureError::Mismatch)
+    }
+
+    fn modulus_of(bytes: &[u8; RSA_LEN]) -> Option<Odd<U4096>> {
+        Odd::new(U4096::from_be_slice(bytes)).into_option()
+    }
+
+    /// `00 01 FF … FF 00 DigestInfo digest` (RFC 8017, section 9.2).
+    fn encoded_message(digest: &Digest) -> [u8; RSA_LEN] {
+        let mut message = [0xFF; RSA_LEN];
+        let tail = [0_u8].iter().chain(&SHA256_INFO).chain(&digest.0);
+        for (place, byte) in message.iter_mut().skip(PADDING_END).zip(tail) {
+            *place = *byte;
+        }
+        for (place, byte) in message.iter_mut().zip([0x00, 0x01]) {
+            *place = byte;
+        }
+        message
+    }
+
+    /// Whether a modulus can verify anything.
+    pub(super) fn is_sound(modulus: &[u8; RSA_LEN]) -> Option<bool> {
+        Some(modulus.first().is_some_and(|byte| byte & 0x80 != 0) && modulus_of(modulus).is_some())
+    }
+}
+
+/// Keys of this kind can't be trusted: the feature is off.
+#[cfg(not(feature = "rsa4096"))]
+mod rsa4096 {
+    use super::{RSA_LEN, SignatureError};
+    use crate::image::Digest;
+
+    pub(super) fn verify(_: &[u8; RSA_LEN], _: &Digest, _: &[u8; RSA_LEN]) -> Result<(), SignatureError> {
+        Err(SignatureError::UnknownKey)
+    }
+
+    pub(super) fn is_sound(_: &[u8; RSA_LEN]) -> Option<bool> {
+        None
+    }
+}
+
+#[cfg(feature = "ed25519")]
+mod ed25519 {
+    use super::SignatureError;
+
+    /// Strict verification (RFC 8032 with the small-order checks): every verifier must agree on what is valid.
+    pub(super) fn verify(point: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        let signature =
+            ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Malformed)?;
+        let key = ed25519_dalek::VerifyingKey::from_bytes(point).map_err(|_| SignatureError::Mismatch)?;
+        key.verify_strict(message, &signature).map_err(|_| SignatureError::Mismatch)
+    }
+
+    /// Whether a point can verify anything.
+    pub(super) fn is_sound(point: &[u8; 32]) -> Option<bool> {
+        Some(ed25519_dalek::VerifyingKey::from_bytes(point).is_ok_and(|key| !key.is_weak()))
+    }
+}
+
+/// Keys of this kind can't be trusted: the feature is off.
+#[cfg(not(feature = "ed25519"))]
+mod ed25519 {
+    use super::SignatureError;
+
+    pub(super) fn verify(_: &[u8; 32], _: &[u8], _: &[u8]) -> Result<(), SignatureError> {
+        Err(SignatureError::UnknownKey)
+    }
+
+    pub(super) fn is_sound(_: &[u8; 32]) -> Option<bool> {
+        None
+    }
 }
 
 impl core::fmt::Debug for PublicKey {

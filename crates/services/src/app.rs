@@ -34,7 +34,6 @@ use crate::identity::Identity;
 use crate::inventory::Inventory;
 use crate::journal::{JournalCounters, JournalHandle, NotSaved};
 use crate::listen::Addresses;
-use crate::principal::Principal;
 
 /// How long an operation for a sleeping device waits.
 pub const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);

@@ -1,5 +1,8 @@
 //! `buoy fw`: keys and signatures of firmware, interchangeable with `openssl`.
 
+mod elf;
+mod flash;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +10,7 @@ use anyhow::{Context, bail};
 use buoy_files::Access;
 use buoy_lwm2m::text::harmless;
 use buoy_ota::host::{self, ImageBuilder, PrivateKey};
+use buoy_ota::image::ChipId;
 use buoy_ota::manifest::HardwareRange;
 use buoy_ota::signature::Algorithm;
 use buoy_ota::version::{NAME_MAX, Name};
@@ -33,8 +37,11 @@ enum Command {
         #[arg(value_name = "PREFIX")]
         prefix: PathBuf,
     },
-    /// Makes an image for simulated devices; its form is that of the ESP32-C3, its code does nothing.
+    /// Makes an image: of a program for a board (--elf), or one for simulated devices, whose form is that of the ESP32-C3 and whose code does
+    /// nothing.
     Build(Build),
+    /// Makes the content of a whole flash for a board with Buoy's boot loader: that, the partition table, and a factory image.
+    Flash(flash::Flash),
     /// Signs an image: a detached signature as `openssl dgst -sha256 -sign` makes it.
     Sign {
         /// The private key.
@@ -191,6 +198,12 @@ struct Build {
     /// Bytes of the image's second segment.
     #[arg(long, default_value_t = 65_536)]
     size: usize,
+    /// The program that the image carries, as the linker wrote it: for 32 bits, with 256 bytes of zeros in front for the app descriptor.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["behaviour", "size"])]
+    elf: Option<PathBuf>,
+    /// The number of the chip or board that the image is for [default: 5, the ESP32-C3]
+    #[arg(long, value_name = "NUMBER", default_value_t = ChipId::ESP32_C3.0, hide_default_value = true)]
+    chip: u16,
     /// Where the image goes.
     #[arg(value_name = "FILE")]
     output: PathBuf,
@@ -209,9 +222,16 @@ impl Build {
         let filler = format!("{} {}\n", self.project, self.release);
         let marker = Behaviour::from(self.behaviour).marker().bytes();
         let payload: Vec<u8> = marker.chain(filler.bytes().cycle()).take(self.size.max(64)).collect();
-        let image =
-            ImageBuilder::new(&self.project, &self.release).counter(self.counter).payload(&payload).build();
-        fs::write(&self.output, image).with_context(|| format!("{} cannot be written", self.output.display()))
+        let mut image =
+            ImageBuilder::new(&self.project, &self.release).counter(self.counter).chip(ChipId(self.chip));
+        image = match &self.elf {
+            Some(elf) => {
+                image.program(elf::program(&read(elf)?).with_context(|| format!("{}", elf.display()))?)
+            }
+            None => image.payload(&payload),
+        };
+        fs::write(&self.output, image.build())
+            .with_context(|| format!("{} cannot be written", self.output.display()))
     }
 }
 
@@ -237,6 +257,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Keygen { kind, prefix } => keygen(kind, &prefix),
         Command::Build(build) => build.run(),
+        Command::Flash(flash) => flash.run(),
         Command::Sign { key, output, container, manifest, facts, image } => {
             let text = Zeroizing::new(read_text(&key)?);
             let private = PrivateKey::from_pem(&text).with_context(|| format!("{}", key.display()))?;

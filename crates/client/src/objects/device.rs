@@ -36,7 +36,7 @@ pub struct Device {
     /// 19
     pub software_version: Text<48>,
     /// 26241: why the device started, as in `watchdog`; of the resources that are free for anybody's use.
-    pub reset_reason: Text<48>,
+    pub reset_reason: Text<128>,
     /// 6, 7 and 8
     pub power: [Option<PowerSource>; SOURCES],
     /// 9: per cent.

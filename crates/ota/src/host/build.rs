@@ -8,7 +8,7 @@ use crate::image::{ChipId, Segment};
 use crate::slots::SlotRegion;
 use crate::version::SecurityCounter;
 
-/// Builds app images that every check of the real ones passes; their code does nothing.
+/// Builds app images that every check of the real ones passes; the code of those without a [`Program`] does nothing.
 #[derive(Debug, Clone)]
 pub struct ImageBuilder {
     project: String,
@@ -16,6 +16,18 @@ pub struct ImageBuilder {
     counter: SecurityCounter,
     chip: ChipId,
     payload: Vec<u8>,
+    program: Option<Program>,
+}
+
+/// What an image carries that runs: its memory, as a linker laid it out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Where the processor starts.
+    pub entry: u32,
+    /// Where the app descriptor belongs: 256 bytes.
+    pub descriptor_at: u32,
+    /// What belongs where, besides.
+    pub segments: Vec<(u32, Vec<u8>)>,
 }
 
 impl ImageBuilder {
@@ -27,6 +39,7 @@ impl ImageBuilder {
             counter: SecurityCounter(0),
             chip: ChipId::ESP32_C3,
             payload: Vec::new(),
+            program: None,
         };
         builder.payload_len(1024)
     }
@@ -66,10 +79,23 @@ impl ImageBuilder {
         self
     }
 
+    /// Carries a program in place of the payload.
+    #[must_use]
+    pub fn program(mut self, program: Program) -> Self {
+        self.program = Some(program);
+        self
+    }
+
     /// The image file.
     pub fn build(&self) -> Vec<u8> {
         let (rom, ram) = load_addresses(self.chip);
-        let segments = [(rom, self.descriptor()), (ram, self.padded_payload())];
+        let segments = match &self.program {
+            Some(program) => {
+                let own = program.segments.iter().map(|(address, bytes)| (*address, padded(bytes)));
+                [(program.descriptor_at, self.descriptor())].into_iter().chain(own).collect()
+            }
+            None => vec![(rom, self.descriptor()), (ram, padded(&self.payload))],
+        };
         let mut image = self.header(segments.len());
         let mut checksum = 0xEF_u8;
         for (load_address, data) in &segments {
@@ -91,7 +117,8 @@ impl ImageBuilder {
     fn header(&self, segments: usize) -> Vec<u8> {
         let mut header = vec![0; 24];
         let [chip_low, chip_high] = self.chip.0.to_le_bytes();
-        let entry = load_addresses(self.chip).1.to_le_bytes();
+        let entry = self.program.as_ref().map_or(load_addresses(self.chip).1, |program| program.entry);
+        let entry = entry.to_le_bytes();
         // SPI mode DIO, 40 MHz, 4 MB; write-protect pin off.
         let fields = [0xE9, segments.try_into().unwrap_or(u8::MAX), 0x02, 0x20];
         let front = fields.into_iter().chain(entry).chain([0xEE, 0, 0, 0, chip_low, chip_high]);
@@ -122,12 +149,12 @@ impl ImageBuilder {
         descriptor.resize(256, 0);
         descriptor
     }
+}
 
-    fn padded_payload(&self) -> Vec<u8> {
-        let mut payload = self.payload.clone();
-        payload.resize(payload.len().next_multiple_of(4), 0);
-        payload
-    }
+fn padded(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
 }
 
 /// Where a chip maps read-only data, and its instruction RAM (ESP-IDF's linker scripts).

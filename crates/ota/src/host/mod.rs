@@ -10,7 +10,7 @@ mod keys;
 mod pem;
 mod sign;
 
-pub use build::{ImageBuilder, slot_contents};
+pub use build::{ImageBuilder, Program, slot_contents};
 pub use delta::{apply_delta, delta, delta_header};
 pub use inspect::{Inspection, PackageKind, ProofSummary, SegmentSummary, inspect};
 pub use keys::{KeyFileError, PrivateKey, public_key_from_pem};

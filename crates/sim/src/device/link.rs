@@ -129,7 +129,8 @@ impl Link {
             if session.is_some() {
                 output.show(&DeviceEvent::SessionRestored);
             }
-            let tunnel = session.map(Tunnel::with_session).unwrap_or_default();
+            let fresh = || Tunnel::new(is_confirmable);
+            let tunnel = session.map_or_else(fresh, |session| Tunnel::with_session(session, is_confirmable));
             Way::Secured(Box::new(Secured { config, tunnel, keep }))
         } else {
             Way::Plain

@@ -16,7 +16,7 @@ use super::firmware::{FACTORY_VERSION, Firmware};
 use super::measure::Measure;
 use super::settings::{SwarmError, SwarmSettings};
 use crate::random::Rng;
-use crate::tunnel::{News as SessionNews, Tunnel};
+use crate::tunnel::{News as SessionNews, Tunnel, is_confirmable};
 
 /// The largest datagram of a device.
 pub(super) const MTU: usize = 720;
@@ -105,7 +105,7 @@ impl Machine {
             Some(keys) => {
                 let refused = |error| SwarmError::Keys { endpoint: endpoint.to_owned(), error };
                 let config = keys.config(endpoint).map_err(refused)?;
-                let tunnel = Tunnel::default();
+                let tunnel = Tunnel::new(is_confirmable);
                 Way::Secured(Box::new(Secured { config, tunnel, handshake_began: Instant::ZERO }))
             }
             None => Way::Plain(VecDeque::new()),

@@ -1,9 +1,12 @@
 //! A tunnel and its server, with a clock that is a number.
 
-use buoy_dtls::config::{Authority, ClientCredentials, Psk, PskKey, Resume, ServerConfig};
+use std::time::Duration;
+
+use buoy_coap::time::Instant;
+use buoy_dtls::config::{Authority, ClientConfig, ClientCredentials, Psk, PskKey, Resume, ServerConfig};
 use buoy_dtls::endpoint::{CidFormat, Endpoint, Limits};
 use buoy_dtls::resumption::TicketKeys;
-use buoy_dtls::{Peer, ServerEnvironment};
+use buoy_dtls::{Context, Datagram, Failure, Peer, ServerEnvironment};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -46,7 +49,7 @@ impl World {
         let mut config = ClientConfig::new(ClientCredentials::Psk(Psk::new(b"buoy-1", key).unwrap()));
         config.resume = Resume::Keep;
         Self {
-            tunnel: Tunnel::default(),
+            tunnel: Tunnel::new(is_confirmable),
             config,
             server: fresh(&mut rng),
             tickets: TicketKeys::new(&mut rng, 3600),

@@ -1,0 +1,47 @@
+//! The boards of `embedded/`: building them, and the emulated one in the hands of a server.
+
+mod build;
+mod machine;
+mod parties;
+mod walk;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::is_installed;
+use crate::no_std::Toolchain;
+use crate::outcome::Outcome;
+
+const QEMU: &str = "qemu-system-riscv32";
+const HOW_TO_GET_QEMU: &str = "QEMU for riscv32; on Debian: apt-get install qemu-system-misc";
+/// How often the power is cut at random in `cargo xtask test`.
+const KILLS: u32 = 8;
+
+/// `cargo xtask embedded qemu`, with its arguments.
+pub(crate) fn qemu(arguments: &[&str]) -> Result<ExitCode> {
+    let kills = match arguments {
+        [] => KILLS,
+        ["--kills", count] => count.parse().with_context(|| format!("--kills {count} is no number"))?,
+        _ => bail!("`cargo xtask embedded qemu` has one option, --kills NUMBER"),
+    };
+    let Some(toolchain) = Toolchain::find()? else {
+        bail!("there is no toolchain for {}: {}", crate::no_std::TARGET, crate::no_std::HOW_TO_GET);
+    };
+    if !is_installed(QEMU, "--version") {
+        bail!("{HOW_TO_GET_QEMU}");
+    }
+    let summary = walk::run(&toolchain, kills)?;
+    println!("{summary}");
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn step() -> Result<Outcome> {
+    let Some(toolchain) = Toolchain::find()? else {
+        return Ok(Outcome::skipped("the emulated board", crate::no_std::HOW_TO_GET));
+    };
+    if !is_installed(QEMU, "--version") {
+        return Ok(Outcome::skipped("the emulated board", HOW_TO_GET_QEMU));
+    }
+    Ok(Outcome::passed(walk::run(&toolchain, KILLS)?))
+}
