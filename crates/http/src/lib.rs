@@ -12,6 +12,7 @@ mod guard;
 mod health;
 mod leshan;
 mod nodes;
+mod page;
 mod serve;
 mod slash;
 mod tls;
@@ -45,7 +46,7 @@ pub fn interface(app: Arc<App>) -> Interface {
         .merge(health::routes())
         .merge(leshan::routes())
         .merge(v1::routes())
-        .fallback(error::not_found)
+        .fallback(page::fallback)
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(app);
     guard::Guarded(DefaultBodyLimit::max(MAX_BODY).layer(routes))

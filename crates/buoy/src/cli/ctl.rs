@@ -58,6 +58,8 @@ enum Verb {
     Devices(devices::List),
     /// Shows one device: what is known of it, its registration, objects and observations.
     Device(devices::One),
+    /// Shows the objects of a device, with the names, types and units of their resources.
+    Objects(devices::Objects),
     /// Forgets a device that is not registered.
     Forget(devices::One),
     /// Shows the values that a device reported over time.
@@ -119,6 +121,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.verb {
         Verb::Devices(args) => devices::list(&client, out, args),
         Verb::Device(args) => devices::one(&client, out, args),
+        Verb::Objects(args) => devices::objects(&client, out, args),
         Verb::Forget(args) => devices::forget(&client, out, args),
         Verb::Series(args) => devices::series(&client, out, args),
         Verb::Read(args) => operations::read(&client, out, args),

@@ -13,6 +13,7 @@ use super::{Answer, Author, MAX_LIMIT, Problem, Queries, Segments, limit, not_sa
 use buoy_services::app::App;
 use buoy_services::devices::{self, DeviceError};
 use buoy_services::inventory::{CountBy, DeviceFilter};
+use buoy_services::object_definitions;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -159,6 +160,22 @@ impl From<DeviceError> for Problem {
             DeviceError::Path { .. } | DeviceError::NoStep => Self::bad_request(detail),
         }
     }
+}
+
+/// The objects of a device, with the definitions of their resources.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{endpoint}/objects", tag = "devices", params(("endpoint" = String, Path)),
+    responses(
+        (status = 200, description = "The whole list", body = api::Page<api::DeviceObject>),
+        (status = 404, description = "No device of this name is known", body = api::Problem),
+    )
+)]
+pub(super) async fn objects(
+    State(app): State<Arc<App>>,
+    Segments(endpoint): Segments<String>,
+) -> Answer<api::Page<api::DeviceObject>> {
+    let items = object_definitions::of_device(&app, &endpoint).await?;
+    Ok(Json(api::Page { items, next: None }))
 }
 
 /// The observations of a device.

@@ -19,6 +19,7 @@ use super::{audit, bootstrap, credentials, devices, events, firmware, operations
         devices::one,
         devices::forget,
         devices::counts,
+        devices::objects,
         devices::observations,
         devices::series,
         devices::samples,
