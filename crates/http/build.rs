@@ -98,11 +98,10 @@ fn npm(web: &Path, arguments: &[&str]) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let mut words = String::from_utf8_lossy(&output.stderr).into_owned();
-    words.push_str(&String::from_utf8_lossy(&output.stdout));
-    let end: Vec<&str> = words.lines().filter(|line| !line.trim().is_empty()).rev().take(8).collect();
-    let end: Vec<&str> = end.into_iter().rev().collect();
-    Err(format!("{said} failed in {}: {}", web.display(), end.join(" | ")).into())
+    let words = [output.stderr, output.stdout].concat();
+    let words = String::from_utf8_lossy(&words).replace("npm error", "");
+    let start: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).take(6).collect();
+    Err(format!("{said} failed in {}: {}", web.display(), start.join(" | ")).into())
 }
 
 /// A hash over the names and contents of files and folders.

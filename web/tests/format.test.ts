@@ -7,9 +7,9 @@ describe('times', () => {
       '0 s', '12 s', '1 min 1 s', '10 min', '41 min', '9 h 14 min', '1 d', '3 d 4 h', '19 d',
     ]);
   });
-  test('what was is ago, what comes is in, and this second is now', () => {
+  test('what was is ago, what comes is in, and this second is just now', () => {
     const now = 1_700_000_000_000;
-    expect([now - 12_000, now + 90_000, now - 400].map((at) => ago(at, now))).toEqual(['12 s ago', 'in 1 min 30 s', 'now']);
+    expect([now - 12_000, now + 90_000, now - 400].map((at) => ago(at, now))).toEqual(['12 s ago', 'in 1 min 30 s', 'just now']);
   });
   test('a clock names the day unless it is today', () => {
     const noon = new Date(2026, 5, 3, 12, 0, 0).getTime();

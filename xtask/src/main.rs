@@ -15,6 +15,7 @@ mod outcome;
 mod postgres;
 mod secrets;
 mod steps;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -24,7 +24,7 @@ function two(seconds: number, large: number, name: string, small: number, smalle
 export function ago(at: number, now: number): string {
   const seconds = (now - at) / 1000;
   if (seconds < -1) return `in ${duration(-seconds)}`;
-  return seconds < 1 ? 'now' : `${duration(seconds)} ago`;
+  return seconds < 1 ? 'just now' : `${duration(seconds)} ago`;
 }
 
 /** Date and time with the zone, for tooltips. */

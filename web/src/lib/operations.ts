@@ -1,8 +1,8 @@
 /** Operations on devices: started, waited for, told in words. */
 import { api, data, type DeviceRequest, type Operation } from './api';
 
-/** How long a person waits before an operation is followed in the background. */
-const WAIT = 8_000;
+/** Seconds that a person waits before an operation is followed in the background. */
+const WAIT = 8;
 
 /** Starts an operation. The answer has not ended if the device sleeps or is slow. */
 export async function start(endpoint: string, request: DeviceRequest, wait = WAIT): Promise<Operation> {
