@@ -93,10 +93,58 @@ test('the list is filtered by what stands in the address, and scrolled through w
   await rows.evaluate((element) => element.scrollTo(0, 1e6));
   await page.getByRole('link', { name: 'north-000239' }).waitFor();
   assert.ok((await page.getByRole('row').count()) < 80);
-  await page.getByLabel('The beginning of the name').fill('reef');
+  await page.getByRole('combobox', { name: 'Filter' }).fill('reef');
   await page.waitForURL(/prefix=reef/);
   await page.getByText('6 of 247').waitFor();
   await page.goBack();
+  await page.done();
+});
+
+test('a filter is completed as it is typed, an error is shown in its place, and a good one is saved', async () => {
+  const page = await visit('/devices', { lenient: true });
+  await page.getByText('247', { exact: true }).waitFor();
+  const box = page.getByRole('combobox', { name: 'Filter' });
+  await box.pressSequentially('mod');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  assert.equal(await box.inputValue(), 'model ');
+  await box.pressSequentially('= "Sim');
+  await page.getByRole('option', { name: /Simulated buoy/ }).waitFor();
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await page.getByText('1 of 247').waitFor();
+  await page.waitForURL(/filter=model/);
+  await box.fill('model = "Swarm" and batery < 30');
+  await page.getByText(/battery/).first().waitFor();
+  assert.equal(await box.getAttribute('aria-invalid'), 'true');
+  await box.fill('model = "Swarm" and name ~ "reef*"');
+  await page.getByText('6 of 247').waitFor();
+  await page.getByRole('button', { name: 'Save this filter' }).click();
+  await page.getByRole('dialog').getByLabel('Name').fill('reefs');
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('button', { name: 'reefs', exact: true }).waitFor();
+  await page.done();
+});
+
+test('a device is put into a group, and the group leads to it', async () => {
+  const page = await visit('/groups');
+  await page.getByRole('button', { name: 'New group' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill('harbour');
+  await dialog.getByLabel(/^Filter/).fill('name ~ "reef*"');
+  await dialog.getByText('6 devices match of 247').waitFor();
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('link', { name: '6 devices in harbour' }).waitFor();
+  await page.goto('/devices/buoy-1/notes');
+  await page.getByLabel('Group', { exact: true }).selectOption('harbour');
+  await page.getByRole('button', { name: 'Put into it' }).click();
+  await page.getByRole('button', { name: 'Take it out of harbour' }).waitFor();
+  await page.getByLabel('New tag').fill('spare');
+  await page.getByRole('button', { name: 'Add' }).click();
+  await page.getByRole('button', { name: 'Remove the tag spare' }).waitFor();
+  await page.goto('/devices?filter=group%20%3D%20harbour%20and%20tag%20%3D%20spare');
+  await page.getByRole('link', { name: 'buoy-1' }).waitFor();
+  await page.getByText('1 of 247').waitFor();
   await page.done();
 });
 
@@ -307,7 +355,7 @@ for (const theme of ['light', 'dark']) {
     const page = await visit('/', { theme });
     const paths = [
       '/', '/devices', '/devices?prefix=nothing', '/devices/buoy-1', '/devices/buoy-1?object=3303', '/devices/buoy-1/history', '/devices/buoy-1/operations',
-      '/devices/buoy-1/firmware', '/devices/buoy-1/messages', '/devices/buoy-1/credentials', '/firmware', '/onboarding/credentials', '/onboarding/credentials?add=1',
+      '/devices/buoy-1/firmware', '/devices/buoy-1/messages', '/devices/buoy-1/credentials', '/devices/buoy-1/notes', '/groups', '/firmware', '/onboarding/credentials', '/onboarding/credentials?add=1',
       '/onboarding/claims', '/onboarding/bootstrap', '/activity/operations', '/activity/audit', '/settings', '/nothing/here',
     ];
     const found = [];

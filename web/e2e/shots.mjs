@@ -17,6 +17,8 @@ const pages = {
   'device-firmware': `/devices/${device}/firmware`,
   messages: `/devices/${device}/messages`,
   credentials: `/devices/${device}/credentials`,
+  notes: `/devices/${device}/notes`,
+  groups: '/groups',
   firmware: '/firmware',
   onboarding: '/onboarding',
   'onboarding-add': '/onboarding/credentials?add=1',

@@ -461,7 +461,7 @@ fn refused(mut response: Response<Body>) -> ClientError {
     let problem = serde_json::from_str(&text).ok().filter(|_| is_read);
     // Leshan's dialect answers with a line of text.
     let Problem { title, detail, .. } =
-        problem.unwrap_or_else(|| Problem { title: String::new(), status, detail: text });
+        problem.unwrap_or_else(|| Problem { title: String::new(), status, detail: text, position: None });
     let detail = if detail.is_empty() { format!("the server answered {status}") } else { detail };
     ClientError::Refused { status, title, detail }
 }

@@ -7,6 +7,7 @@
 mod bootstrap;
 pub mod client;
 mod credentials;
+mod records;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,10 @@ pub use bootstrap::{
 pub use credentials::{
     AddCredential, Credential, CredentialKind, CredentialProof, CredentialPurpose, CredentialState, Imported,
     NewCredential, Secret,
+};
+pub use records::{
+    ChangeDevice, ChangeGroupDevices, FilterMatch, Group, ImportDevices, ImportedDevice, ImportedDevices,
+    LastValue, PutFilter, PutGroup, SavedFilter,
 };
 
 /// A page of a list.
@@ -60,9 +65,9 @@ pub struct Device {
     pub endpoint: String,
     /// Its state.
     pub state: DeviceState,
-    /// When it first registered.
+    /// When it first registered; 0 if it never did.
     pub first_contact: u64,
-    /// When it last sent something.
+    /// When it last sent something; 0 if it never did.
     pub last_contact: u64,
     /// The manufacturer: /3/0/0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,6 +87,18 @@ pub struct Device {
     /// The software version: /3/0/19.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub software: Option<String>,
+    /// Short words to find it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The groups into which it was put.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Fields of the operators' own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
+    /// Free text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub notes: String,
     /// Its registration, while it is registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
@@ -97,11 +114,13 @@ pub enum DeviceState {
     Asleep,
     /// It is not registered.
     Offline,
+    /// It is expected, and has never registered.
+    NeverSeen,
 }
 
 impl DeviceState {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Online, Self::Asleep, Self::Offline];
+    pub const ALL: [Self; 4] = [Self::Online, Self::Asleep, Self::Offline, Self::NeverSeen];
 
     /// As it is written.
     #[must_use]
@@ -110,7 +129,14 @@ impl DeviceState {
             Self::Online => "online",
             Self::Asleep => "asleep",
             Self::Offline => "offline",
+            Self::NeverSeen => "never_seen",
         }
+    }
+
+    /// Whether it is registered.
+    #[must_use]
+    pub const fn is_registered(self) -> bool {
+        matches!(self, Self::Online | Self::Asleep)
     }
 }
 
@@ -631,6 +657,9 @@ pub struct Problem {
     /// What happened, why, and what to do next.
     #[serde(default)]
     pub detail: String,
+    /// Where in a filter the error is: a number of characters from its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
 }
 
 impl Problem {

@@ -3,6 +3,8 @@
 //! Resource 3/0/3 is a free string, and the tools that make images write the same release in several ways: `1.1.0`, `v1.1.0`,
 //! `1.1.0+0` (MCUboot always has a build number), `1.1.0` with the NUL of a C string behind it.
 
+use std::cmp::Ordering;
+
 /// A version string, compared by the release that it names.
 #[derive(Clone, Copy, Debug)]
 pub struct Version<'a> {
@@ -35,6 +37,63 @@ impl<'a> Version<'a> {
             _ => true,
         };
         self.release == other.release && is_same_build
+    }
+}
+
+impl Version<'_> {
+    /// Which release comes first. By the precedence of Semantic Versioning 2.0.0 (section 11) as far as a version is written so, with any
+    /// count of numbers; a missing number is 0, and what is no number is compared as text, behind numbers.
+    #[must_use]
+    pub fn cmp_release(self, other: Version<'_>) -> Ordering {
+        let (own, its) = (split(self.release), split(other.release));
+        let numbers = compare_parts(own.0, its.0, Some("0"));
+        numbers.then_with(|| match (own.1, its.1) {
+            (None, None) => Ordering::Equal,
+            // A pre-release comes before the release.
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (Some(a), Some(b)) => compare_parts(a, b, None),
+        })
+    }
+}
+
+/// The release and what is behind the first hyphen.
+fn split(release: &str) -> (&str, Option<&str>) {
+    match release.split_once('-') {
+        Some((release, before)) => (release, Some(before)),
+        None => (release, None),
+    }
+}
+
+/// Compares identifiers between dots. In the place of those that the shorter one lacks stands `missing`; with none it comes first.
+fn compare_parts(a: &str, b: &str, missing: Option<&str>) -> Ordering {
+    let (mut a, mut b) = (a.split('.'), b.split('.'));
+    loop {
+        let (one, two) = match (a.next(), b.next()) {
+            (None, None) => return Ordering::Equal,
+            (one, two) => (one.or(missing), two.or(missing)),
+        };
+        let ordering = match (one, two) {
+            (Some(one), Some(two)) => compare_identifiers(one, two),
+            (one, two) => one.is_some().cmp(&two.is_some()),
+        };
+        if ordering.is_ne() {
+            return ordering;
+        }
+    }
+}
+
+fn compare_identifiers(a: &str, b: &str) -> Ordering {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match (is_number(a), is_number(b)) {
+        (true, true) => {
+            // Numbers of any length.
+            let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+            a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+        }
+        (true, false) => Ordering::Less,
+        (false, true) => Ordering::Greater,
+        (false, false) => a.cmp(b),
     }
 }
 
@@ -80,6 +139,33 @@ mod tests {
             assert!(!same(other, "1.1.0"), "{other:?}");
         }
         assert!(!same("vista", "ista"));
+    }
+
+    #[test]
+    fn releases_are_ordered_as_versions_and_not_as_texts() {
+        let ascending = [
+            "0.9",
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0-rc.2",
+            "1.0.0-rc.11",
+            "1.0.0",
+            "1.0.1",
+            "1.4",
+            "1.10.0",
+            "1.10.0.1",
+            "2.0.0",
+            "18446744073709551616.0",
+            "b7",
+        ];
+        for (place, a) in ascending.iter().enumerate() {
+            for (other, b) in ascending.iter().enumerate() {
+                let ordering = Version::of(a).cmp_release(Version::of(b));
+                assert_eq!(ordering, place.cmp(&other), "{a} and {b}");
+            }
+        }
+        assert!(Version::of("v1.2").cmp_release(Version::of("1.2.0+7")).is_eq());
     }
 
     #[test]

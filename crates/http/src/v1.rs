@@ -7,6 +7,7 @@ mod credentials;
 mod devices;
 mod events;
 mod firmware;
+mod groups;
 mod idempotency;
 mod json_words;
 mod openapi;
@@ -41,8 +42,10 @@ const MAX_LIMIT: usize = 1000;
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/v1/openapi.json", get(openapi::openapi))
-        .route("/api/v1/devices", get(devices::list))
-        .route("/api/v1/devices/{endpoint}", get(devices::one).delete(devices::forget))
+        .route("/api/v1/devices", get(devices::list).post(devices::import))
+        .route("/api/v1/devices/import", post(devices::import_csv))
+        .route("/api/v1/devices/{endpoint}", get(devices::one).patch(devices::change).delete(devices::forget))
+        .route("/api/v1/devices/{endpoint}/values", get(devices::values))
         .route("/api/v1/device-counts", get(devices::counts))
         .route("/api/v1/devices/{endpoint}/objects", get(devices::objects))
         .route("/api/v1/devices/{endpoint}/observations", get(devices::observations))
@@ -61,6 +64,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/updates", get(updates::list).post(updates::start))
         .route("/api/v1/updates/{id}", get(updates::one))
         .route("/api/v1/updates/{id}", delete(updates::cancel))
+        .route("/api/v1/groups", get(groups::list))
+        .route("/api/v1/groups/{name}", get(groups::one).put(groups::put).delete(groups::remove))
+        .route("/api/v1/groups/{name}/devices", post(groups::change_devices))
+        .route("/api/v1/filters", get(groups::filters))
+        .route("/api/v1/filters/{name}", put(groups::put_filter).delete(groups::remove_filter))
+        .route("/api/v1/device-matches", get(groups::explain))
         .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/bootstrap/configs", get(bootstrap::configs).put(bootstrap::put_config))
         .route("/api/v1/bootstrap/configs/{pattern}", get(bootstrap::config).delete(bootstrap::remove_config))

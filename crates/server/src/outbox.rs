@@ -150,6 +150,13 @@ pub enum Event {
     Deregistered(RegistrationNotice),
     /// A registration expired.
     Expired(RegistrationNotice),
+    /// A device was heard; told now and then, as its last contact is saved.
+    Heard {
+        /// The device.
+        endpoint: Arc<str>,
+        /// When it was last heard; milliseconds since the epoch.
+        at: u64,
+    },
     /// A device in queue mode is assumed to be awake.
     Awake(Arc<str>),
     /// A device in queue mode is assumed to sleep.

@@ -26,6 +26,7 @@ use crate::downloads::Followed;
 use crate::event_log::EventLog;
 use crate::failures::Failures;
 use crate::firmware::{Image, Library};
+use crate::groups::state::Groups;
 use crate::hub::{Hub, Progress, Until};
 use crate::identity::Identity;
 use crate::inventory::Inventory;
@@ -91,6 +92,10 @@ pub struct App {
     pub(crate) downloads: crate::downloads::Downloads,
     /// Idempotency keys whose requests are in progress.
     pub(crate) keys_in_use: crate::keys_in_use::KeysInUse,
+    /// The groups of devices, and the saved filters.
+    pub(crate) groups: Groups,
+    /// One edit of what is noted of devices at a time.
+    pub(crate) record_edits: tokio::sync::Mutex<()>,
     /// When this run of the server started, which identifies it; milliseconds since the epoch.
     pub(crate) started_at: u64,
 }

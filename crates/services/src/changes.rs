@@ -8,6 +8,7 @@ use buoy_server::{Change as EngineChange, OperationRecord, OperationState, Outbo
 use buoy_store::{Change, ChangeSet, NewSample, OperationRow, RecordChange, Sample};
 use tokio::sync::oneshot;
 
+use crate::inventory::LastValue;
 use crate::journal::Parts;
 use crate::notice::{Notice, NoticeKind};
 use crate::quota::SampleQuota;
@@ -103,7 +104,7 @@ fn samples<'a>(
     report: &'a Report,
     now: u64,
     quota: &mut SampleQuota,
-    Parts { models, notify, describe, .. }: &mut Parts,
+    Parts { models, notify, describe, remember, .. }: &mut Parts,
     set: &mut ChangeSet<'a>,
 ) {
     let read = DeviceModels::of_any(models).read_report(report);
@@ -128,9 +129,14 @@ fn samples<'a>(
         let (path, at) = (timed.entry.path, timed.at);
         timed.entry.value.map(|value| (path, value, at))
     });
+    let mut last = Vec::new();
     for (path, value, at) in with_value.take(granted) {
-        let endpoint = Cow::Borrowed(&*report.endpoint);
-        set.push(Change::Sample(NewSample { endpoint, path, at, value: sample(value) }));
+        let (endpoint, value) = (Cow::Borrowed(&*report.endpoint), sample(value));
+        last.extend(LastValue::of(at, &value).map(|value| (path, value)));
+        set.push(Change::Sample(NewSample { endpoint, path, at, value }));
+    }
+    if !last.is_empty() {
+        remember(&report.endpoint, last);
     }
 }
 

@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use buoy_api::{self as api, DeviceState};
+use buoy_api as api;
 use buoy_lwm2m::model::ObjectModel;
 use buoy_lwm2m::path::{Path, PathError};
 use buoy_server::RegistrationView;
-use buoy_store::{Change, DeviceChange, DeviceDescription, Sample, StoreError};
+use buoy_store::{Change, DeviceChange, DeviceDescription, DocumentChange, DocumentKind, Sample, StoreError};
 use tokio::sync::oneshot;
 
 use crate::app::App;
 use crate::changes::Companion;
 use crate::hex;
-use crate::inventory::{CountBy, DeviceFilter, DeviceRecord, awake_or};
+use crate::inventory::{CountBy, DeviceFilter, DeviceRecord, Last, awake_or};
 use crate::journal::NotSaved;
 use crate::path_values::json_of_float;
 use crate::principal::Principal;
@@ -149,6 +149,36 @@ pub async fn forget_observation(
     forgotten.await.map_err(DeviceError::NotSaved)
 }
 
+/// The last values of a device's resources, by path, with their names and units.
+///
+/// # Errors
+/// [`DeviceError::NoSuchDevice`]
+pub async fn last_values(app: &Arc<App>, endpoint: &str) -> Result<Vec<api::LastValue>, DeviceError> {
+    if app.inventory.device(endpoint).await.is_none() {
+        return Err(DeviceError::NoSuchDevice(endpoint.to_owned()));
+    }
+    let registration = app.registration(endpoint).await;
+    let models = match &registration {
+        Some(registration) => DeviceModels::of(&app.models, &registration.objects),
+        None => DeviceModels::of_any(&app.models),
+    };
+    let values = app.inventory.values(endpoint).await.into_iter();
+    let described = values.map(|(path, last)| {
+        let resource = models.resource(path);
+        api::LastValue {
+            path: path.to_string(),
+            name: resource.map(|resource| resource.name.to_string()),
+            value: match last.value {
+                Last::Number(number) => json_of_float(number),
+                Last::Text(text) => text.to_string().into(),
+            },
+            units: resource.and_then(|resource| resource.units.clone()).filter(|units| !units.is_empty()),
+            at: last.at,
+        }
+    });
+    Ok(described.collect())
+}
+
 /// The paths of a device that have values in the store.
 ///
 /// # Errors
@@ -273,10 +303,12 @@ impl From<StoreError> for DeviceError {
 pub async fn forget(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Result<(), DeviceError> {
     match app.inventory.forget(endpoint).await {
         None => Err(DeviceError::NoSuchDevice(endpoint.to_owned())),
-        Some(DeviceState::Offline) => {
+        Some(state) if !state.is_registered() => {
+            let (kind, name) = (DocumentKind::Device, endpoint.to_owned());
+            let remove_profile = Change::Document(DocumentChange::Remove { kind, name });
             let remove = Change::Device(DeviceChange::Remove { endpoint: endpoint.to_owned() });
             let audit = principal.audit(app.now(), "device.forget", endpoint, "");
-            app.journal.commit_now(vec![remove, audit]).await.map_err(DeviceError::NotSaved)
+            app.journal.commit_now(vec![remove, remove_profile, audit]).await.map_err(DeviceError::NotSaved)
         }
         Some(_) => Err(DeviceError::IsRegistered(endpoint.to_owned())),
     }
@@ -289,7 +321,8 @@ fn device(mut record: DeviceRecord, registration: Option<RegistrationView>) -> D
             record.last_contact = registration.last_contact;
             record.state = awake_or(registration.asleep);
         }
-        None => record.state = DeviceState::Offline,
+        None if record.state.is_registered() => record.state = api::DeviceState::Offline,
+        None => {}
     }
     Device { record, registration }
 }
@@ -339,6 +372,8 @@ fn device_json(device: Device) -> api::Device {
     let Device { record, registration } = device;
     let DeviceDescription { manufacturer, model, serial, firmware, hardware, software, read_at: _ } =
         record.description;
+    let profile = record.profile.unwrap_or_default();
+    let texts = |texts: &[Box<str>]| texts.iter().map(|text| text.to_string()).collect();
     api::Device {
         endpoint: record.endpoint.to_string(),
         state: record.state,
@@ -350,6 +385,10 @@ fn device_json(device: Device) -> api::Device {
         firmware,
         hardware,
         software,
+        tags: texts(&profile.tags),
+        groups: texts(&profile.groups),
+        fields: profile.fields.clone(),
+        notes: profile.notes.clone(),
         registration: registration.as_ref().map(registration_json),
     }
 }

@@ -7,6 +7,7 @@
 mod cohorts;
 mod model;
 mod names;
+mod profile;
 mod survey;
 pub(crate) mod thread;
 
@@ -14,12 +15,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 
 use buoy_api::DeviceState;
+use buoy_lwm2m::path::Path;
 use buoy_server::{Event, ObjectList, RegistrationKey, RegistrationNotice};
 use tokio::sync::oneshot;
 
 use self::model::Model;
-pub use self::model::{CountBy, DeviceFilter, DeviceRecord};
+pub use self::model::{CountBy, DeviceFilter, DeviceRecord, Matching};
 pub(crate) use self::model::{Seed, awake_or};
+pub use self::profile::{Last, LastValue, Profile};
 
 /// The handle of the inventory. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -44,6 +47,8 @@ pub(crate) enum Change {
     Left { name: Arc<str>, registration: RegistrationKey, last_contact: u64 },
     Sleeps { name: Arc<str>, is_asleep: bool },
     Described { name: Arc<str>, resource: u16, text: String },
+    Heard { name: Arc<str>, at: u64 },
+    Reported { name: Arc<str>, values: Vec<(Path, LastValue)> },
 }
 
 /// The part of a registration that the inventory needs.
@@ -82,6 +87,18 @@ impl Inventory {
         self.send(Message::Changes(vec![change]));
     }
 
+    /// Forwards values that a device reported.
+    pub(crate) fn reported(&self, name: &Arc<str>, values: Vec<(Path, LastValue)>) {
+        self.send(Message::Changes(vec![Change::Reported { name: name.clone(), values }]));
+    }
+
+    /// Records what operators noted of devices. Queries that follow find it.
+    pub(crate) fn set_profiles(&self, profiles: Vec<(String, Option<Arc<Profile>>)>) {
+        self.send(Message::Ask(Box::new(move |model| {
+            profiles.into_iter().for_each(|(name, profile)| model.set_profile(&name, profile));
+        })));
+    }
+
     /// Reports that a device was updated and runs this version now.
     pub(crate) fn updated(&self, name: &Arc<str>, version: &str) {
         self.send(Message::Updated(name.clone(), version.to_owned()));
@@ -113,12 +130,43 @@ impl Inventory {
         self.ask(move |model| model.record(&name)).await
     }
 
+    /// What operators noted of some devices; `None` for those that are not known.
+    pub(crate) async fn profiles(&self, names: Vec<String>) -> Vec<Option<Arc<Profile>>> {
+        self.ask(move |model| {
+            let profile = |name: &String| Some(model.record(name)?.profile.unwrap_or_default());
+            names.iter().map(profile).collect()
+        })
+        .await
+    }
+
+    /// The names of all devices that match, in their order.
+    pub async fn matching(&self, filter: DeviceFilter) -> Vec<Arc<str>> {
+        self.ask(move |model| model.matching(&filter)).await
+    }
+
+    /// The number of devices that match.
+    pub async fn count(&self, filter: DeviceFilter) -> usize {
+        self.ask(move |model| model.count(&filter)).await
+    }
+
+    /// Whether one device matches.
+    pub async fn is_match(&self, filter: DeviceFilter, name: &str) -> bool {
+        let name = name.to_owned();
+        self.ask(move |model| model.is_match(&filter, &name)).await
+    }
+
+    /// The last values of a device, by path.
+    pub async fn values(&self, name: &str) -> Vec<(Path, LastValue)> {
+        let name = name.to_owned();
+        self.ask(move |model| model.values(&name)).await
+    }
+
     /// Removes a device that is not registered. Returns its state; `None` if it was not known.
     pub(crate) async fn forget(&self, name: &str) -> Option<DeviceState> {
         let name = name.to_owned();
         self.ask(move |model| {
             let state = model.record(&name)?.state;
-            if state == DeviceState::Offline {
+            if !state.is_registered() {
                 model.forget(&name);
             }
             Some(state)
@@ -159,6 +207,7 @@ impl Change {
             },
             Event::Awake(name) => Self::Sleeps { name: name.clone(), is_asleep: false },
             Event::Sleeping(name) => Self::Sleeps { name: name.clone(), is_asleep: true },
+            Event::Heard { endpoint, at } => Self::Heard { name: endpoint.clone(), at: *at },
             _ => return None,
         })
     }

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use buoy_lwm2m::model::Registry;
+use buoy_lwm2m::path::Path;
 use buoy_net::clock::Clock;
 use buoy_net::shard::{Done, Journal};
 use buoy_net::supervision::Supervisor;
@@ -21,6 +22,7 @@ use buoy_store::{ChangeSet, Fates, Maintenance, Rejection, Retention, StoreError
 use tokio::sync::oneshot;
 
 use crate::changes::{of_outbox, tell_saved};
+use crate::inventory::LastValue;
 use crate::notice::{Notice, NoticeKind};
 use crate::quota::SampleQuota;
 
@@ -195,6 +197,8 @@ impl Journal for JournalHandle {
 
 /// Called with a device, a resource of its object 3, and its value.
 pub type Describe = Box<dyn FnMut(&Arc<str>, u16, &str) + Send>;
+/// Called with a device and values that it reported.
+pub type Remember = Box<dyn FnMut(&Arc<str>, Vec<(Path, LastValue)>) + Send>;
 
 /// The parts of the thread.
 pub struct Parts {
@@ -210,6 +214,8 @@ pub struct Parts {
     pub notify: Box<dyn FnMut(Notice) + Send>,
     /// Called with reported descriptions of devices.
     pub describe: Describe,
+    /// Called with reported values.
+    pub remember: Remember,
 }
 
 /// Starts the thread.

@@ -31,6 +31,7 @@ use crate::data_folder::lock;
 use crate::downloads::Downloads;
 use crate::failures::Failures;
 use crate::firmware::{self, Library};
+use crate::groups::state::Groups;
 use crate::hub::Hub;
 use crate::identity::{self, Identity};
 use crate::inventory::{self, Inventory, Seed};
@@ -228,6 +229,8 @@ impl Bound {
             updates,
             downloads: Downloads::default(),
             keys_in_use: KeysInUse::default(),
+            groups: Groups::load(reader)?,
+            record_edits: tokio::sync::Mutex::default(),
             started_at: clock.now().as_millis(),
         });
         offer_firmware(&app, reader)?;
@@ -345,7 +348,11 @@ fn start_journal(
         clock,
         retention: Duration::from_secs(u64::from(settings.retention_days) * 24 * 60 * 60),
         notify: Box::new(move |notice| notices.publish(notice)),
-        describe: Box::new(move |name, resource, text| inventory.described(name, resource, text)),
+        describe: Box::new({
+            let inventory = inventory.clone();
+            move |name, resource, text| inventory.described(name, resource, text)
+        }),
+        remember: Box::new(move |name, values| inventory.reported(name, values)),
     };
     Ok(journal::start(parts, supervisor)?)
 }

@@ -10,8 +10,8 @@ use buoy_fleet::update::UpdateRecord;
 use buoy_lwm2m::path::Path as ResourcePath;
 
 use crate::{
-    AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialRow, CredentialState, DeviceRow, FirmwareRow,
-    KeyRow, OperationRow, Sample,
+    AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialRow, CredentialState, DeviceRow, DocumentKind,
+    DocumentRow, FirmwareRow, KeyRow, OperationRow, Sample,
 };
 
 /// Changes that belong together.
@@ -45,6 +45,8 @@ pub enum Change<'a> {
     BootstrapClaim(BootstrapClaimChange),
     /// Of what is known of a device.
     Device(DeviceChange),
+    /// Of a document.
+    Document(DocumentChange),
     /// Saves an idempotency key. Refused as [`Rejection::Conflict`] if there is one of that name.
     IdempotencyKey(KeyRow),
     /// Appends to the audit log. The row's id is given by the store.
@@ -145,6 +147,22 @@ pub enum DeviceChange {
     Remove {
         /// The endpoint name.
         endpoint: String,
+    },
+}
+
+/// A change of a document.
+#[derive(Clone, Debug)]
+pub enum DocumentChange {
+    /// Saves it under its kind and name. Refused as [`Rejection::Conflict`] if there is one.
+    Add(DocumentRow),
+    /// Saves it under its kind and name, in place of the one that is there.
+    Put(DocumentRow),
+    /// Removes it.
+    Remove {
+        /// What it is about.
+        kind: DocumentKind,
+        /// Its name.
+        name: String,
     },
 }
 

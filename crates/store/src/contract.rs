@@ -8,9 +8,9 @@ use buoy_fleet::update::UpdateRecord;
 use crate::{
     AuditFilter, AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange,
     BootstrapConfigRow, Change, ChangeSet, CredentialChange, CredentialFilter, CredentialKind, CredentialRow,
-    CredentialState, DeviceChange, DeviceDescription, DeviceRow, FirmwareChange, FirmwareRow, KeyRow,
-    LeftOut, MOST_SERIES, NewSample, OperationFilter, OperationRow, Page, Purpose, Reader, RecordChange,
-    Rejection, Retention, Sample, Summary, Writer,
+    CredentialState, DeviceChange, DeviceDescription, DeviceRow, DocumentChange, DocumentKind, DocumentRow,
+    FirmwareChange, FirmwareRow, KeyRow, LeftOut, MOST_SERIES, NewSample, OperationFilter, OperationRow,
+    Page, Purpose, Reader, RecordChange, Rejection, Retention, Sample, Summary, Writer,
 };
 
 /// An empty store: its writer, a reader, and what must be kept alive meanwhile.
@@ -42,6 +42,7 @@ pub fn check(make: impl Fn() -> Fresh) {
         an_identity_has_one_credential,
         bootstrap_configurations_and_claims_are_kept_by_their_names,
         devices_are_kept_by_their_names,
+        documents_are_kept_by_their_kinds_and_names,
         the_audit_log_is_listed_newest_first,
         a_backup_holds_what_was_committed,
     ] {
@@ -326,6 +327,20 @@ fn a_series_is_cut_by_time_and_summed_up(writer: &mut dyn Writer, reader: &dyn R
         [row(0, 2, 0.0, 1.0, 0.5), row(2000, 2, 2.0, 30.0, 16.0), row(4000, 1, 4.0, 4.0, 4.0)]
     );
     assert_eq!(reader.summary("a", "/3/0/0", 0..9, 1).unwrap(), []);
+    let mut last = Vec::new();
+    let mut each = |endpoint: &str, path: &str, at, value| {
+        last.push((endpoint.to_owned(), path.to_owned(), at, value));
+    };
+    reader.last_samples(&mut each).unwrap();
+    let row = |endpoint: &str, path: &str, at, value| (endpoint.to_owned(), path.to_owned(), at, value);
+    assert_eq!(
+        last,
+        [
+            row("a", "/3/0/0", 5, Sample::Text("maker".into())),
+            row("a", path, 9000, Sample::Float(9.0)),
+            row("b", path, 5, Sample::Opaque(vec![1, 2])),
+        ]
+    );
 }
 
 fn a_reader_sees_what_is_committed_before_any_maintenance(writer: &mut dyn Writer, reader: &dyn Reader) {
@@ -458,6 +473,48 @@ fn devices_are_kept_by_their_names(writer: &mut dyn Writer, reader: &dyn Reader)
     commit(writer, vec![put(&b), Change::Device(DeviceChange::Remove { endpoint: "a".into() })]);
     assert_eq!(all(), [ten, b]);
     commit(writer, vec![Change::Device(DeviceChange::Remove { endpoint: "nobody".into() })]);
+}
+
+fn documents_are_kept_by_their_kinds_and_names(writer: &mut dyn Writer, reader: &dyn Reader) {
+    use DocumentKind::{CampaignDevice, Group};
+    let row = |kind, name: &str, body: &[u8]| DocumentRow {
+        kind,
+        name: name.into(),
+        body: body.into(),
+        changed_at: 1_700_000_000_000,
+    };
+    let add = |row: &DocumentRow| Change::Document(DocumentChange::Add(row.clone()));
+    let put = |row: &DocumentRow| Change::Document(DocumentChange::Put(row.clone()));
+    let remove = |kind, name: &str| Change::Document(DocumentChange::Remove { kind, name: name.into() });
+    let keys = |kind, prefix: &str| {
+        let mut keys = Vec::new();
+        reader.documents(kind, prefix, &mut |row| keys.push(row.name)).unwrap();
+        keys
+    };
+    let (a, b, z) = (
+        row(CampaignDevice, "7/a", b"\0"),
+        row(CampaignDevice, "7/b \0", b"b"),
+        row(CampaignDevice, "70/a", b""),
+    );
+    commit(writer, vec![put(&z), put(&b), add(&a), put(&row(Group, "7/a", b"other"))]);
+    assert_eq!(keys(CampaignDevice, "7/"), ["7/a", "7/b \0"]);
+    assert_eq!(keys(CampaignDevice, ""), ["7/a", "7/b \0", "70/a"]);
+    assert_eq!(reader.document(CampaignDevice, "7/b \0").unwrap(), Some(b.clone()));
+    assert_eq!(reader.document(Group, "70/a").unwrap(), None);
+    let fates = writer.commit(&[vec![add(&row(CampaignDevice, "7/a", b"again"))], vec![put(&a)]]).unwrap();
+    assert!(matches!(fates.of(0), Err(Rejection::Conflict(_))), "{fates:?}");
+    // The last word of a set counts, whatever came before.
+    let anew = row(CampaignDevice, "7/a", b"anew");
+    commit(
+        writer,
+        vec![put(&b), remove(CampaignDevice, "7/a"), add(&anew), remove(CampaignDevice, "7/b \0")],
+    );
+    commit(writer, vec![put(&z), remove(CampaignDevice, "70/a"), put(&b), remove(Group, "nothing")]);
+    assert_eq!(keys(CampaignDevice, ""), ["7/a", "7/b \0"]);
+    assert_eq!(reader.document(CampaignDevice, "7/a").unwrap(), Some(anew));
+    let many: Vec<_> = (0..3000).map(|n| row(CampaignDevice, &format!("9/{n:05}"), b"x")).collect();
+    commit(writer, many.iter().map(put).collect());
+    assert_eq!(keys(CampaignDevice, "9/").len(), 3000);
 }
 
 fn the_audit_log_is_listed_newest_first(writer: &mut dyn Writer, reader: &dyn Reader) {

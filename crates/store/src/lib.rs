@@ -15,6 +15,7 @@ mod change;
 pub mod contract;
 mod credential;
 mod device;
+mod document;
 mod error;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -32,11 +33,12 @@ use serde::{Deserialize, Serialize};
 pub use audit::{AuditFilter, AuditRow};
 pub use bootstrap::{BootstrapClaimRow, BootstrapConfigRow};
 pub use change::{
-    BootstrapClaimChange, BootstrapConfigChange, Change, ChangeSet, CredentialChange, DeviceChange, Fates,
-    FirmwareChange, LeftOut, NewSample, RecordChange, Rejection,
+    BootstrapClaimChange, BootstrapConfigChange, Change, ChangeSet, CredentialChange, DeviceChange,
+    DocumentChange, Fates, FirmwareChange, LeftOut, NewSample, RecordChange, Rejection,
 };
 pub use credential::{CredentialFilter, CredentialKind, CredentialRow, CredentialState, Purpose};
 pub use device::{DeviceDescription, DeviceRow};
+pub use document::{DocumentKind, DocumentRow};
 pub use error::StoreError;
 pub use rows::{Cell, Kind, MoveError, Moved, MovedTo, Rows, Table, first_with_rows, move_all};
 
@@ -120,6 +122,9 @@ pub trait Reader: Send {
         range: Range<u64>,
         limit: usize,
     ) -> Result<Vec<(u64, Sample)>, StoreError>;
+    /// Hands the last value of each series, with its device, path and time, to `each`, those of one device together. Values that were
+    /// appended and are not in order yet don't count.
+    fn last_samples(&self, each: &mut dyn FnMut(&str, &str, u64, Sample)) -> Result<(), StoreError>;
     /// The numbers of a time range, one row for each `step` milliseconds in which there are any. What is no number, or not finite, does
     /// not count.
     fn summary(
@@ -155,6 +160,15 @@ pub trait Reader: Send {
     fn bootstrap_claims(&self) -> Result<Vec<BootstrapClaimRow>, StoreError>;
     /// Hands each device that is known to `each`, by its name.
     fn devices(&self, each: &mut dyn FnMut(DeviceRow)) -> Result<(), StoreError>;
+    /// Hands each document of a kind whose name begins with `prefix` to `each`, by its name.
+    fn documents(
+        &self,
+        kind: DocumentKind,
+        prefix: &str,
+        each: &mut dyn FnMut(DocumentRow),
+    ) -> Result<(), StoreError>;
+    /// One document.
+    fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<DocumentRow>, StoreError>;
     /// Entries of the audit log, the newest first, of ids below `before`.
     fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError>;
     /// Where all of it was moved, if it was: what is here is old.

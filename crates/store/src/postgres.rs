@@ -40,6 +40,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("postgres/schema/1.sql"),
     include_str!("postgres/schema/2.sql"),
     include_str!("postgres/schema/3.sql"),
+    include_str!("postgres/schema/4.sql"),
 ];
 
 /// The schema of this program.

@@ -161,6 +161,11 @@ const TABLES: &[Table] = {
             order: "endpoint",
         },
         Table {
+            name: "document",
+            columns: &[("kind", Text), ("key", Text), ("body", Bytes), ("changed_at", Integer)],
+            order: "kind, key",
+        },
+        Table {
             name: "audit",
             columns: &[
                 ("id", Integer),

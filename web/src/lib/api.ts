@@ -26,6 +26,8 @@ export class ApiError extends Error {
     readonly status: number,
     readonly title: string,
     readonly detail: string,
+    /** Where in a filter the error is. */
+    readonly position?: number,
   ) {
     super(detail || title);
   }
@@ -33,8 +35,8 @@ export class ApiError extends Error {
 
 async function problem(response: Response): Promise<ApiError> {
   try {
-    const body = (await response.clone().json()) as { title?: string; detail?: string };
-    return new ApiError(response.status, body.title ?? response.statusText, body.detail ?? '');
+    const body = (await response.clone().json()) as { title?: string; detail?: string; position?: number };
+    return new ApiError(response.status, body.title ?? response.statusText, body.detail ?? '', body.position);
   } catch {
     const words = `the server answered ${response.status} ${response.statusText}`;
     return new ApiError(response.status, 'The request failed', words);

@@ -9,6 +9,7 @@ export interface Filter {
   model?: string;
   firmware?: string;
   object?: string;
+  filter?: string;
 }
 
 const FIRST_PAGE = 100;
@@ -125,6 +126,8 @@ export class DeviceList {
 
   /** Whether a new device could stand in the part of the list that is read. */
   #mayBelong(endpoint: string): boolean {
+    // Only the server knows whether a device matches a filter.
+    if (this.#filter.filter) return false;
     if (this.#filter.prefix && !endpoint.startsWith(this.#filter.prefix)) return false;
     const last = this.rows.at(-1);
     return this.complete || !last || endpoint < last.endpoint;

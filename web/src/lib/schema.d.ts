@@ -757,6 +757,8 @@ export interface paths {
                 query: {
                     /** @description "state", "manufacturer", "model", "firmware" or "object". */
                     by: string;
+                    /** @description Only devices that this filter matches. */
+                    filter?: string;
                     /** @description Only devices that run this firmware version. */
                     firmware?: string;
                     /** @description Only devices of this manufacturer. */
@@ -802,6 +804,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/device-matches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a filter matches: how many devices, and the first of them. */
+        get: {
+            parameters: {
+                query: {
+                    /** @description The filter. */
+                    filter: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description What it matches */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FilterMatch"];
+                    };
+                };
+                /** @description The filter is wrong; `position` says where */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices": {
         parameters: {
             query?: never;
@@ -815,6 +865,8 @@ export interface paths {
                 query?: {
                     /** @description The `next` of the page before. */
                     after?: string;
+                    /** @description Only devices that this filter matches, as in `model = "buoy-3" and not seen for 2d`. */
+                    filter?: string;
                     /** @description Only devices that run this firmware version. */
                     firmware?: string;
                     /** @description 1 to 1000; the default is 100. */
@@ -857,7 +909,40 @@ export interface paths {
             };
         };
         put?: never;
-        post?: never;
+        /** Notes what is known of many devices; those that are not known are expected from now on. All or none. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ImportDevices"];
+                };
+            };
+            responses: {
+                /** @description What became of them */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ImportedDevices"];
+                    };
+                };
+                /** @description A device is wrong; nothing was noted */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -946,7 +1031,51 @@ export interface paths {
         };
         options?: never;
         head?: never;
-        patch?: never;
+        /** Changes what is noted of a device: tags, groups, fields of the operators' own, notes. */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    endpoint: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ChangeDevice"];
+                };
+            };
+            responses: {
+                /** @description The device as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Device"];
+                    };
+                };
+                /** @description A tag, a group, a field or the notes are wrong */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No device of this name is known */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         trace?: never;
     };
     "/api/v1/devices/{endpoint}/objects": {
@@ -1139,6 +1268,102 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/{endpoint}/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The last values of a device's resources. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    endpoint: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The whole list, by path */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_LastValue"];
+                    };
+                };
+                /** @description No device of this name is known */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same with a CSV file (RFC 4180). Line 1 names the columns: `endpoint`, and any of `tags`, `groups`, `notes` and `field.NAME`. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "text/csv": string;
+                };
+            };
+            responses: {
+                /** @description What became of them */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ImportedDevices"];
+                    };
+                };
+                /** @description A line is wrong; nothing was noted */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -1187,6 +1412,122 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/filters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The saved filters, by name. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The whole list */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_SavedFilter"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/filters/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Saves a filter under a name. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PutFilter"];
+                };
+            };
+            responses: {
+                /** @description The filter */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SavedFilter"];
+                    };
+                };
+                /** @description The name or the filter is wrong */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Removes a saved filter. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is removed */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description There is no such filter */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         options?: never;
         head?: never;
         patch?: never;
@@ -1421,6 +1762,222 @@ export interface paths {
             };
         };
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The groups, by name. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The whole list */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_Group"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One group. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The group */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Group"];
+                    };
+                };
+                /** @description There is no such group */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /** Makes a group, or changes what it is. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PutGroup"];
+                };
+            };
+            responses: {
+                /** @description The group as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Group"];
+                    };
+                };
+                /** @description The name or the filter is wrong, or groups refer to each other in a circle */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such parent */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Removes a group. Its devices stay. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is removed */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description There is no such group */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Another group refers to it */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{name}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts devices into a group, and takes others out of it: all or none. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ChangeGroupDevices"];
+                };
+            };
+            responses: {
+                /** @description The group as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Group"];
+                    };
+                };
+                /** @description There is no such group, or no such device */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -2099,6 +2656,32 @@ export interface components {
             /** @description Its value. */
             value: components["schemas"]["BootstrapValue"];
         };
+        /** @description A change of what is noted of a device. What is absent stays as it is. */
+        ChangeDevice: {
+            /** @description Groups to put it into. They have to exist. */
+            add_groups?: string[];
+            /** @description Tags to add. */
+            add_tags?: string[];
+            /** @description Fields of the operators' own; `null` removes one. */
+            fields?: {
+                [key: string]: string | null;
+            };
+            /** @description Free text; an empty one removes it. */
+            notes?: string | null;
+            /** @description Groups to take it out of. */
+            remove_groups?: string[];
+            /** @description Tags to remove. */
+            remove_tags?: string[];
+            /** @description The tags, in place of those that it has. */
+            tags?: string[] | null;
+        };
+        /** @description Devices to put into a group, and to take out of it. */
+        ChangeGroupDevices: {
+            /** @description Endpoint names to put into it. One that is not known is refused. */
+            add?: string[];
+            /** @description Endpoint names to take out of it. */
+            remove?: string[];
+        };
         /** @description A credential of a device, without its secret. */
         Credential: {
             /**
@@ -2171,24 +2754,32 @@ export interface components {
         Device: {
             /** @description The endpoint name. */
             endpoint: string;
+            /** @description Fields of the operators' own. */
+            fields?: {
+                [key: string]: string;
+            };
             /** @description The firmware version: /3/0/3. */
             firmware?: string | null;
             /**
              * Format: int64
-             * @description When it first registered.
+             * @description When it first registered; 0 if it never did.
              */
             first_contact: number;
+            /** @description The groups into which it was put. */
+            groups?: string[];
             /** @description The hardware version: /3/0/18. */
             hardware?: string | null;
             /**
              * Format: int64
-             * @description When it last sent something.
+             * @description When it last sent something; 0 if it never did.
              */
             last_contact: number;
             /** @description The manufacturer: /3/0/0. */
             manufacturer?: string | null;
             /** @description The model number: /3/0/1. */
             model?: string | null;
+            /** @description Free text. */
+            notes?: string;
             registration?: components["schemas"]["Registration"] | null;
             /** @description The serial number: /3/0/2. */
             serial?: string | null;
@@ -2196,6 +2787,8 @@ export interface components {
             software?: string | null;
             /** @description Its state. */
             state: components["schemas"]["DeviceState"];
+            /** @description Short words to find it by. */
+            tags?: string[];
         };
         /** @description The number of devices that have a value. */
         DeviceCount: {
@@ -2222,7 +2815,7 @@ export interface components {
          * @description The state of a device.
          * @enum {string}
          */
-        DeviceState: "online" | "asleep" | "offline";
+        DeviceState: "online" | "asleep" | "offline" | "never_seen";
         /** @description An event of `/api/v1/events`. The name of the server-sent event is `type`. */
         Event: {
             /** @description The device. */
@@ -2333,6 +2926,21 @@ export interface components {
             /** @enum {string} */
             type: "missed";
         };
+        /** @description What a filter matches. */
+        FilterMatch: {
+            /** @description The first of them. */
+            examples: string[];
+            /**
+             * Format: int64
+             * @description How many devices.
+             */
+            matches: number;
+            /**
+             * Format: int64
+             * @description Of how many.
+             */
+            of: number;
+        };
         /** @description A firmware image in the library. */
         Firmware: {
             /** @description The URI for devices, by plain CoAP. */
@@ -2364,12 +2972,73 @@ export interface components {
             /** @description The version in the image. */
             version: string;
         };
+        /** @description A group of devices: those that were put into it, those of its filter, and those of the groups within it. */
+        Group: {
+            /** @description What it is for. */
+            description?: string;
+            /**
+             * Format: int64
+             * @description How many devices it has.
+             */
+            devices: number;
+            /** @description The filter of its members, if it has one. */
+            filter?: string | null;
+            /** @description Its name. */
+            name: string;
+            /** @description The group that it is within. */
+            parent?: string | null;
+        };
+        /** @description Devices that are expected, or of which something is to be noted. */
+        ImportDevices: {
+            /** @description At most 10,000. */
+            devices: components["schemas"]["ImportedDevice"][];
+        };
         /** @description The result of an import. */
         Imported: {
             /** @description The number of new credentials. */
             added: number;
             /** @description The number of credentials that existed already. */
             unchanged: number;
+        };
+        /** @description A device of an import. */
+        ImportedDevice: {
+            /** @description The endpoint name. */
+            endpoint: string;
+            /** @description Fields to set. */
+            fields?: {
+                [key: string]: string;
+            };
+            /** @description Groups to put it into. They have to exist. */
+            groups?: string[];
+            /** @description Free text, in place of the one that it has. */
+            notes?: string | null;
+            /** @description Tags to add. */
+            tags?: string[];
+        };
+        /** @description What became of an import. */
+        ImportedDevices: {
+            /** @description Devices that were not known. */
+            added: number;
+            /** @description Devices that were known, and of which something was noted. */
+            changed: number;
+            /** @description Devices of which all that was known. */
+            unchanged: number;
+        };
+        /** @description The last value of a resource that a device reported. */
+        LastValue: {
+            /**
+             * Format: int64
+             * @description When it held.
+             */
+            at: number;
+            /** @description Its name in the object definitions. */
+            name?: string | null;
+            /** @description The path of the resource. */
+            path: string;
+            /** @description Its unit. */
+            units?: string | null;
+            /** @description The value. */
+            value: unknown;
         };
         /** @description A link in the answer to a Discover. */
         Link: {
@@ -2579,24 +3248,32 @@ export interface components {
             items: {
                 /** @description The endpoint name. */
                 endpoint: string;
+                /** @description Fields of the operators' own. */
+                fields?: {
+                    [key: string]: string;
+                };
                 /** @description The firmware version: /3/0/3. */
                 firmware?: string | null;
                 /**
                  * Format: int64
-                 * @description When it first registered.
+                 * @description When it first registered; 0 if it never did.
                  */
                 first_contact: number;
+                /** @description The groups into which it was put. */
+                groups?: string[];
                 /** @description The hardware version: /3/0/18. */
                 hardware?: string | null;
                 /**
                  * Format: int64
-                 * @description When it last sent something.
+                 * @description When it last sent something; 0 if it never did.
                  */
                 last_contact: number;
                 /** @description The manufacturer: /3/0/0. */
                 manufacturer?: string | null;
                 /** @description The model number: /3/0/1. */
                 model?: string | null;
+                /** @description Free text. */
+                notes?: string;
                 registration?: components["schemas"]["Registration"] | null;
                 /** @description The serial number: /3/0/2. */
                 serial?: string | null;
@@ -2604,6 +3281,8 @@ export interface components {
                 software?: string | null;
                 /** @description Its state. */
                 state: components["schemas"]["DeviceState"];
+                /** @description Short words to find it by. */
+                tags?: string[];
             }[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */
             next?: string | null;
@@ -2671,6 +3350,48 @@ export interface components {
                 uploaded_at: number;
                 /** @description The version in the image. */
                 version: string;
+            }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Group: {
+            /** @description The entries. */
+            items: {
+                /** @description What it is for. */
+                description?: string;
+                /**
+                 * Format: int64
+                 * @description How many devices it has.
+                 */
+                devices: number;
+                /** @description The filter of its members, if it has one. */
+                filter?: string | null;
+                /** @description Its name. */
+                name: string;
+                /** @description The group that it is within. */
+                parent?: string | null;
+            }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_LastValue: {
+            /** @description The entries. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description When it held.
+                 */
+                at: number;
+                /** @description Its name in the object definitions. */
+                name?: string | null;
+                /** @description The path of the resource. */
+                path: string;
+                /** @description Its unit. */
+                units?: string | null;
+                /** @description The value. */
+                value: unknown;
             }[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */
             next?: string | null;
@@ -2763,6 +3484,20 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a list. */
+        Page_SavedFilter: {
+            /** @description The entries. */
+            items: {
+                /** @description What it is for. */
+                description?: string;
+                /** @description The filter. */
+                filter: string;
+                /** @description Its name. */
+                name: string;
+            }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
         Page_String: {
             /** @description The entries. */
             items: string[];
@@ -2831,12 +3566,33 @@ export interface components {
             /** @description What happened, why, and what to do next. */
             detail?: string;
             /**
+             * Format: int64
+             * @description Where in a filter the error is: a number of characters from its start.
+             */
+            position?: number | null;
+            /**
              * Format: int32
              * @description The HTTP status.
              */
             status: number;
             /** @description The kind of error. */
             title: string;
+        };
+        /** @description A filter to save. */
+        PutFilter: {
+            /** @description What it is for. */
+            description?: string;
+            /** @description The filter. */
+            filter: string;
+        };
+        /** @description What a group is to be. */
+        PutGroup: {
+            /** @description What it is for. */
+            description?: string;
+            /** @description The filter of its members. */
+            filter?: string | null;
+            /** @description The group that it is within. */
+            parent?: string | null;
         };
         /** @description The registration of a device. */
         Registration: {
@@ -3028,6 +3784,15 @@ export interface components {
             min?: unknown;
             /** @description A number, text, or hexadecimal digits; in a summary, the mean. Numbers that JSON doesn't have are text: "inf", "-inf", "NaN". */
             value: unknown;
+        };
+        /** @description A filter that was saved under a name. */
+        SavedFilter: {
+            /** @description What it is for. */
+            description?: string;
+            /** @description The filter. */
+            filter: string;
+            /** @description Its name. */
+            name: string;
         };
         /** @description A secret. It is not printed by accident, and is erased from memory when dropped. */
         Secret: string;

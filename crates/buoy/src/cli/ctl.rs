@@ -12,8 +12,10 @@ mod devices;
 mod events;
 mod exit;
 mod firmware;
+mod groups;
 mod operations;
 mod output;
+mod records;
 
 use buoy_api::client::Client;
 use clap::Subcommand;
@@ -60,6 +62,20 @@ enum Verb {
     Device(devices::One),
     /// Shows the objects of a device, with the names, types and units of their resources.
     Objects(devices::Objects),
+    /// Changes what is noted of a device: tags, groups, fields, notes.
+    Note(records::Note),
+    /// Notes what is known of many devices, from a CSV file; those that are not known are expected from now on.
+    Import(records::Import),
+    /// Prints devices as CSV.
+    Export(records::Export),
+    /// Shows the last values that a device reported.
+    Values(devices::One),
+    /// Groups of devices.
+    #[command(subcommand)]
+    Group(groups::Verb),
+    /// Filters that were saved, and what a filter matches.
+    #[command(subcommand)]
+    Filter(groups::FilterVerb),
     /// Forgets a device that is not registered.
     Forget(devices::One),
     /// Shows the values that a device reported over time.
@@ -122,6 +138,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Verb::Devices(args) => devices::list(&client, out, args),
         Verb::Device(args) => devices::one(&client, out, args),
         Verb::Objects(args) => devices::objects(&client, out, args),
+        Verb::Note(args) => records::note(&client, out, args),
+        Verb::Import(args) => records::import(&client, out, args),
+        Verb::Export(args) => records::export(&client, out, args),
+        Verb::Values(args) => devices::values(&client, out, args),
+        Verb::Group(verb) => groups::run(&client, out, verb),
+        Verb::Filter(verb) => groups::run_filter(&client, out, verb),
         Verb::Forget(args) => devices::forget(&client, out, args),
         Verb::Series(args) => devices::series(&client, out, args),
         Verb::Read(args) => operations::read(&client, out, args),

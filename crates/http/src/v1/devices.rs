@@ -9,11 +9,13 @@ use buoy_api::{self as api, DeviceState};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Answer, Author, MAX_LIMIT, Problem, Queries, Segments, limit, not_saved};
+use super::{Answer, Author, CsvBody, JsonBody, MAX_LIMIT, Problem, Queries, Segments, limit, not_saved};
 use buoy_services::app::App;
 use buoy_services::devices::{self, DeviceError};
-use buoy_services::inventory::{CountBy, DeviceFilter};
+use buoy_services::groups;
+use buoy_services::inventory::{CountBy, DeviceFilter, Matching};
 use buoy_services::object_definitions;
+use buoy_services::records;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +37,8 @@ pub(super) struct DeviceQuery {
     firmware: Option<String>,
     /// Only devices that are registered with this object, as in "3303".
     object: Option<u16>,
+    /// Only devices that this filter matches, as in `model = "buoy-3" and not seen for 2d`.
+    filter: Option<String>,
 }
 
 /// The devices that are registered or were, ordered by name.
@@ -50,9 +54,10 @@ pub(super) async fn list(
     Queries(query): Queries<DeviceQuery>,
 ) -> Answer<api::Page<api::Device>> {
     let limit = limit(query.limit)?;
-    let DeviceQuery { after, limit: _, prefix, state, manufacturer, model, firmware, object } = query;
+    let DeviceQuery { after, limit: _, prefix, state, manufacturer, model, firmware, object, filter } = query;
     let states = states(state.as_deref())?;
-    let filter = DeviceFilter { prefix, states, manufacturer, model, firmware, object };
+    let matching = matching(&app, filter.as_deref())?;
+    let filter = DeviceFilter { prefix, states, manufacturer, model, firmware, object, matching };
     Ok(Json(devices::page(&app, filter, after, limit).await))
 }
 
@@ -72,6 +77,8 @@ pub(super) struct CountQuery {
     firmware: Option<String>,
     /// Only devices that are registered with this object, as in "3303".
     object: Option<u16>,
+    /// Only devices that this filter matches.
+    filter: Option<String>,
 }
 
 /// How many devices there are of each state, manufacturer, model, firmware version or object, the most frequent first.
@@ -86,7 +93,7 @@ pub(super) async fn counts(
     State(app): State<Arc<App>>,
     Queries(query): Queries<CountQuery>,
 ) -> Answer<api::Page<api::DeviceCount>> {
-    let CountQuery { by, state, manufacturer, model, firmware, object } = query;
+    let CountQuery { by, state, manufacturer, model, firmware, object, filter } = query;
     let by = match by.as_str() {
         "state" => CountBy::State,
         "manufacturer" => CountBy::Manufacturer,
@@ -100,15 +107,20 @@ pub(super) async fn counts(
         }
     };
     let states = states(state.as_deref())?;
-    let filter = DeviceFilter { prefix: None, states, manufacturer, model, firmware, object };
+    let matching = matching(&app, filter.as_deref())?;
+    let filter = DeviceFilter { prefix: None, states, manufacturer, model, firmware, object, matching };
     let items = devices::counts(&app, filter, by, MAX_LIMIT).await;
     Ok(Json(api::Page { items, next: None }))
+}
+
+fn matching(app: &App, filter: Option<&str>) -> Result<Option<Matching>, Problem> {
+    filter.map_or(Ok(None), |filter| Ok(groups::selection(app, filter)?.matching))
 }
 
 fn states(names: Option<&str>) -> Result<Vec<DeviceState>, Problem> {
     let state = |name: &str| {
         DeviceState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| {
-            Problem::bad_request(format!("state={name}: a device is online, asleep or offline"))
+            Problem::bad_request(format!("state={name}: a device is online, asleep, offline or never_seen"))
         })
     };
     names.into_iter().flat_map(|names| names.split(',')).map(|name| state(name.trim())).collect()
@@ -160,6 +172,75 @@ impl From<DeviceError> for Problem {
             DeviceError::Path { .. } | DeviceError::NoStep => Self::bad_request(detail),
         }
     }
+}
+
+/// Changes what is noted of a device: tags, groups, fields of the operators' own, notes.
+#[utoipa::path(
+    patch, path = "/api/v1/devices/{endpoint}", tag = "devices", params(("endpoint" = String, Path)),
+    request_body = api::ChangeDevice,
+    responses(
+        (status = 200, description = "The device as it is now", body = api::Device),
+        (status = 400, description = "A tag, a group, a field or the notes are wrong", body = api::Problem),
+        (status = 404, description = "No device of this name is known", body = api::Problem),
+    )
+)]
+pub(super) async fn change(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(endpoint): Segments<String>,
+    JsonBody(wanted): JsonBody<api::ChangeDevice>,
+) -> Answer<api::Device> {
+    records::change(&app, &principal, &endpoint, wanted).await?;
+    Ok(Json(devices::described(&app, &endpoint).await?))
+}
+
+/// Notes what is known of many devices; those that are not known are expected from now on. All or none.
+#[utoipa::path(
+    post, path = "/api/v1/devices", tag = "devices", request_body = api::ImportDevices,
+    responses(
+        (status = 200, description = "What became of them", body = api::ImportedDevices),
+        (status = 400, description = "A device is wrong; nothing was noted", body = api::Problem),
+    )
+)]
+pub(super) async fn import(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    JsonBody(import): JsonBody<api::ImportDevices>,
+) -> Answer<api::ImportedDevices> {
+    Ok(Json(records::import(&app, &principal, import.devices).await?))
+}
+
+/// The same with a CSV file (RFC 4180). Line 1 names the columns: `endpoint`, and any of `tags`, `groups`, `notes` and `field.NAME`.
+#[utoipa::path(
+    post, path = "/api/v1/devices/import", tag = "devices", request_body(content = String, content_type = "text/csv"),
+    responses(
+        (status = 200, description = "What became of them", body = api::ImportedDevices),
+        (status = 400, description = "A line is wrong; nothing was noted", body = api::Problem),
+    )
+)]
+pub(super) async fn import_csv(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    CsvBody(body): CsvBody,
+) -> Answer<api::ImportedDevices> {
+    let devices = records::read_csv(&body)?;
+    Ok(Json(records::import(&app, &principal, devices).await?))
+}
+
+/// The last values of a device's resources.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{endpoint}/values", tag = "devices", params(("endpoint" = String, Path)),
+    responses(
+        (status = 200, description = "The whole list, by path", body = api::Page<api::LastValue>),
+        (status = 404, description = "No device of this name is known", body = api::Problem),
+    )
+)]
+pub(super) async fn values(
+    State(app): State<Arc<App>>,
+    Segments(endpoint): Segments<String>,
+) -> Answer<api::Page<api::LastValue>> {
+    let items = devices::last_values(&app, &endpoint).await?;
+    Ok(Json(api::Page { items, next: None }))
 }
 
 /// The objects of a device, with the definitions of their resources.

@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{audit, bootstrap, credentials, devices, events, firmware, operations, updates};
+use super::{audit, bootstrap, credentials, devices, events, firmware, groups, operations, updates};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,10 @@ use super::{audit, bootstrap, credentials, devices, events, firmware, operations
         devices::list,
         devices::one,
         devices::forget,
+        devices::change,
+        devices::import,
+        devices::import_csv,
+        devices::values,
         devices::counts,
         devices::objects,
         devices::observations,
@@ -43,6 +47,15 @@ use super::{audit, bootstrap, credentials, devices, events, firmware, operations
         updates::start,
         updates::one,
         updates::cancel,
+        groups::list,
+        groups::one,
+        groups::put,
+        groups::remove,
+        groups::change_devices,
+        groups::filters,
+        groups::put_filter,
+        groups::remove_filter,
+        groups::explain,
         audit::list,
         bootstrap::configs,
         bootstrap::put_config,
@@ -82,7 +95,7 @@ mod tests {
             let Some((_, rest)) = line.split_once(".route(\"") else { continue };
             let (path, methods) = rest.split_once("\", ").unwrap();
             let path = path.replace("{*", "{");
-            for method in ["get", "post", "put", "delete"] {
+            for method in ["get", "post", "put", "patch", "delete"] {
                 if methods.split('.').any(|call| call.starts_with(&format!("{method}("))) {
                     assert!(document["paths"][&path][method].is_object(), "{method} {path} is not described");
                     described += 1;

@@ -86,7 +86,11 @@ impl<D: Directory> Shard<D> {
             }
             self.swept = Index(index.0 + 1);
             looked_at += 1;
-            if self.registrations.get(index).is_some_and(|registration| registration.is_dirty) {
+            if let Some(registration) = self.registrations.get(index)
+                && registration.is_dirty
+            {
+                let at = self.calendar.date_of(registration.last_contact);
+                outbox.events.push(Event::Heard { endpoint: registration.endpoint.clone(), at });
                 self.save(index, outbox);
                 saved += 1;
             }

@@ -51,6 +51,7 @@ impl Folder {
             retention: Duration::from_secs(3600),
             notify: Box::new(|_| ()),
             describe: Box::new(|_, _, _| {}),
+            remember: Box::new(|_, _| {}),
         };
         journal::start(parts, &Supervisor::new(|failure| panic!("{failure}"))).unwrap().0
     }

@@ -25,7 +25,7 @@ pub(super) struct Kind {
 }
 
 /// The id of a cohort; valid while it has members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CohortId(u32);
 
 #[derive(Debug)]
@@ -102,12 +102,16 @@ impl Cohorts {
         all.map(|(place, cohort)| (CohortId(place as u32), cohort))
     }
 
-    /// The cohorts whose kind matches.
-    pub(super) fn select(&self, is_wanted: impl Fn(&Kind) -> bool) -> Selection {
-        let mut wanted = vec![false; self.slots.len()];
+    /// The cohorts whose kind matches, and those of which some devices may.
+    pub(super) fn select(&self, fits: impl Fn(&Kind) -> Option<bool>) -> Selection {
+        let mut wanted = vec![Some(false); self.slots.len()];
         let (mut count, mut cohorts, mut is_listed) = (0, 0, true);
-        for (CohortId(id), cohort) in self.alive().filter(|(_, cohort)| is_wanted(&cohort.kind)) {
-            wanted[id as usize] = true;
+        for (CohortId(id), cohort) in self.alive() {
+            let fits = fits(&cohort.kind);
+            if fits == Some(false) {
+                continue;
+            }
+            wanted[id as usize] = fits;
             count += cohort.count;
             cohorts += 1;
             is_listed &= cohort.members.is_some();
@@ -115,15 +119,17 @@ impl Cohorts {
         Selection { wanted, count, cohorts, is_listed }
     }
 
-    /// The lists of the selected cohorts.
+    /// The lists of the selected cohorts, all or in part.
     pub(super) fn lists<'a>(&'a self, selection: &'a Selection) -> impl Iterator<Item = &'a Order> {
-        let wanted = self.slots.iter().zip(&selection.wanted).filter(|(_, is_wanted)| **is_wanted);
+        let wanted =
+            self.slots.iter().zip(&selection.wanted).filter(|(_, is_wanted)| **is_wanted != Some(false));
         wanted.filter_map(|(cohort, _)| cohort.members.as_ref())
     }
 
-    /// The kinds of the selected cohorts and their numbers of members.
+    /// The kinds of the cohorts that are selected as a whole, and their numbers of members.
     pub(super) fn counts<'a>(&'a self, selection: &'a Selection) -> impl Iterator<Item = (&'a Kind, usize)> {
-        let wanted = self.slots.iter().zip(&selection.wanted).filter(|(_, is_wanted)| **is_wanted);
+        let wanted =
+            self.slots.iter().zip(&selection.wanted).filter(|(_, is_wanted)| **is_wanted == Some(true));
         wanted.map(|(cohort, _)| (&cohort.kind, cohort.count))
     }
 
@@ -147,7 +153,8 @@ impl Cohorts {
 /// The cohorts that match a filter.
 #[derive(Debug)]
 pub(super) struct Selection {
-    wanted: Vec<bool>,
+    /// `None` if it depends on the device.
+    wanted: Vec<Option<bool>>,
     /// The number of their members.
     pub(super) count: usize,
     /// The number of cohorts.
@@ -157,7 +164,13 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    pub(super) fn has(&self, CohortId(id): CohortId) -> bool {
-        self.wanted.get(id as usize).copied().unwrap_or(false)
+    /// Whether the members of a cohort are selected; `None` if it depends on the device.
+    pub(super) fn has(&self, CohortId(id): CohortId) -> Option<bool> {
+        self.wanted.get(id as usize).copied().unwrap_or(Some(false))
+    }
+
+    /// Whether there is a cohort of which some members may match.
+    pub(super) fn has_uncertain(&self) -> bool {
+        self.wanted.contains(&None)
     }
 }

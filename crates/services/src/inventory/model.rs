@@ -1,15 +1,20 @@
 //! The data of the inventory: all devices ordered by name, with their cohorts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+mod search;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use buoy_api::DeviceState;
+use buoy_fleet::filter::Filter;
+use buoy_lwm2m::path::Path;
 use buoy_server::{RegistrationKey, Slab};
 use buoy_store::{DeviceDescription, DeviceRow};
 
 use super::cohorts::{CohortId, Cohorts, Kind};
 use super::names::{DeviceId, Names, Order};
+use super::profile::{LastValue, Profile};
 
 /// The most lists of cohorts that are merged for a page. If more cohorts match, most devices do, and a walk through all devices is short.
 const MOST_MERGED: usize = 256;
@@ -17,6 +22,9 @@ const MOST_MERGED: usize = 256;
 const LONGEST_TEXT: usize = 255;
 /// The most records of devices that are not registered and have never authenticated, since anybody can register under any name.
 const MOST_STRANGERS: usize = 10_000;
+
+/// The most resources of a device of which the last value is kept in memory.
+const MOST_VALUES: usize = 64;
 
 /// A registered device.
 #[derive(Debug)]
@@ -50,8 +58,10 @@ struct Known {
     cohort: CohortId,
     /// Seconds since the epoch.
     first_contact: u32,
-    /// While it is registered, the low half of its registration's key; afterwards its last contact, in seconds since the epoch.
-    registration_or_last_contact: u32,
+    /// Distinguishes its registrations, while it has one.
+    registration: u32,
+    /// Seconds since the epoch; 0 if it never was in contact.
+    last_contact: u32,
     flags: u8,
 }
 
@@ -79,10 +89,14 @@ struct Details {
     read_at: Option<u64>,
     /// It is not queried again before this time.
     ask_after: u64,
+    /// What operators noted of it.
+    profile: Option<Arc<Profile>>,
+    /// The last values of its resources, by path.
+    values: Vec<(Path, LastValue)>,
 }
 
 /// A filter of devices.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceFilter {
     /// The beginning of the name.
     pub prefix: Option<String>,
@@ -96,10 +110,29 @@ pub struct DeviceFilter {
     pub firmware: Option<String>,
     /// An object of the registration.
     pub object: Option<u16>,
+    /// What else has to hold.
+    pub matching: Option<Matching>,
+}
+
+/// A filter in the filter language, at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matching {
+    /// The filter; its groups are resolved.
+    pub filter: Filter,
+    /// Now: milliseconds since the epoch.
+    pub now: u64,
 }
 
 impl DeviceFilter {
-    fn fits(&self, kind: &Kind) -> bool {
+    /// Whether the devices of a kind match; `None` if that depends on the device.
+    fn fits(&self, kind: &Kind) -> Option<bool> {
+        if !self.fits_plainly(kind) {
+            return Some(false);
+        }
+        self.matching.as_ref().map_or(Some(true), |it| it.filter.holds(kind, it.now))
+    }
+
+    fn fits_plainly(&self, kind: &Kind) -> bool {
         let same = |wanted: &Option<String>, has: &Option<Arc<str>>| {
             wanted.as_ref().is_none_or(|wanted| has.as_deref() == Some(wanted.as_str()))
         };
@@ -137,14 +170,16 @@ pub struct DeviceRecord {
     pub endpoint: Arc<str>,
     /// Its state.
     pub state: DeviceState,
-    /// Milliseconds since the epoch.
+    /// Milliseconds since the epoch; 0 if it never was in contact.
     pub first_contact: u64,
-    /// Milliseconds since the epoch; while it is registered, the value in its registration is newer.
+    /// Milliseconds since the epoch, 0 if it never was in contact; while it is registered, the value in its registration may be newer.
     pub last_contact: u64,
     /// Whether it has ever authenticated.
     pub proved: bool,
     /// Its description.
     pub description: DeviceDescription,
+    /// What operators noted of it.
+    pub profile: Option<Arc<Profile>>,
 }
 
 #[derive(Debug, Default)]
@@ -193,8 +228,9 @@ impl Model {
         self.unsaved += 1;
         self.wanted += 1;
         let flags = UNSAVED | WANTED | if proved { PROVED } else { 0 };
-        let (first, now) = (seconds(registered_at), tag(registration));
-        self.add(name, present(asleep, objects), first, now, flags);
+        let registered_at = seconds(registered_at);
+        let contacts = Contacts { first: registered_at, last: registered_at };
+        self.add(name, present(asleep, objects), contacts, tag(registration), flags);
     }
 
     fn add_row(&mut self, row: DeviceRow, seed: Option<Seed>) {
@@ -203,11 +239,11 @@ impl Model {
         let is_proved = row.proved || seed.as_ref().is_some_and(|seed| seed.proved);
         let is_wanted = seed.is_some() && read_at.is_none();
         let last_contact = seconds(row.last_contact);
-        let (name, of_seed, registration_or_last_contact) = match seed {
+        let (name, of_seed, registration) = match seed {
             Some(Seed { name, registration, asleep, objects, .. }) => {
                 (name, present(asleep, objects), tag(registration))
             }
-            None => (row.endpoint.into(), offline(), last_contact),
+            None => (row.endpoint.into(), unregistered(DeviceState::Offline), 0),
         };
         if of_seed.state == DeviceState::Offline && !is_proved {
             self.strangers.insert((last_contact, name.clone()));
@@ -223,7 +259,7 @@ impl Model {
             hardware: hardware.map(Into::into),
             software: software.map(Into::into),
             read_at,
-            ask_after: 0,
+            ..Details::default()
         };
         let has_details = details.serial.is_some()
             || details.hardware.is_some()
@@ -231,7 +267,8 @@ impl Model {
             || read_at.is_some();
         self.wanted += usize::from(is_wanted);
         let flags = HAS_ROW | if is_proved { PROVED } else { 0 } | if is_wanted { WANTED } else { 0 };
-        let id = self.add(name, kind, seconds(row.first_contact), registration_or_last_contact, flags);
+        let contacts = Contacts { first: seconds(row.first_contact), last: last_contact };
+        let id = self.add(name, kind, contacts, registration, flags);
         if has_details && let Some(known) = self.known.get_mut(id.index()) {
             known.details = Some(Box::new(details));
         }
@@ -242,13 +279,13 @@ impl Model {
         &mut self,
         name: Arc<str>,
         kind: Kind,
-        first_contact: u32,
-        registration_or_last_contact: u32,
+        Contacts { first: first_contact, last: last_contact }: Contacts,
+        registration: u32,
         flags: u8,
     ) -> DeviceId {
         let id = self.names.add(name);
         let cohort = self.cohorts.join(&self.names, id, kind);
-        let known = Known { details: None, cohort, first_contact, registration_or_last_contact, flags };
+        let known = Known { details: None, cohort, first_contact, registration, last_contact, flags };
         match self.known.get_mut(id.index()) {
             Some(place) => *place = known,
             None => self.known.push(known),
@@ -269,13 +306,20 @@ impl Model {
     /// Handles a Register, or an Update with an object list.
     pub(crate) fn present(&mut self, seed: Seed) {
         let Some(id) = self.names.find(&seed.name) else { return self.add_seed(seed) };
-        let Seed { name, registration, registered_at: _, proved, asleep, objects } = seed;
+        let Seed { name, registration, registered_at, proved, asleep, objects } = seed;
         let Some(known) = self.known.get_mut(id.index()) else { return };
         let kind = self.cohorts.kind(known.cohort);
         if kind.state == DeviceState::Offline && !known.is(PROVED) {
-            self.strangers.remove(&(known.registration_or_last_contact, name));
+            self.strangers.remove(&(known.last_contact, name));
         }
-        known.registration_or_last_contact = tag(registration);
+        known.registration = tag(registration);
+        known.last_contact = known.last_contact.max(seconds(registered_at));
+        if kind.state == DeviceState::NeverSeen {
+            known.first_contact = seconds(registered_at);
+            self.set(id, UNSAVED | WANTED, true);
+        }
+        let Some(known) = self.known.get_mut(id.index()) else { return };
+        let kind = self.cohorts.kind(known.cohort);
         // Most devices that register again have not changed.
         let is_same = kind.state == awake_or(asleep) && kind.objects == objects;
         if proved && !known.is(PROVED) {
@@ -296,14 +340,14 @@ impl Model {
     ) -> Option<String> {
         let id = self.names.find(name)?;
         let known = self.known.get_mut(id.index())?;
-        if self.cohorts.kind(known.cohort).state == DeviceState::Offline
-            || known.registration_or_last_contact != tag(registration)
-        {
+        if !self.cohorts.kind(known.cohort).state.is_registered() || known.registration != tag(registration) {
             return None;
         }
         let last_contact = seconds(last_contact);
-        known.registration_or_last_contact = last_contact;
-        let is_stranger = !known.is(PROVED);
+        known.last_contact = last_contact;
+        // What operators noted of a device outlasts all others.
+        let is_noted = known.details.as_ref().is_some_and(|details| details.profile.is_some());
+        let is_stranger = !known.is(PROVED) && !is_noted;
         self.set(id, UNSAVED, true);
         self.left.push_back(name.clone());
         self.change_kind(id, |was| Kind { state: DeviceState::Offline, objects: Arc::from([]), ..was });
@@ -325,7 +369,7 @@ impl Model {
         let Some(id) = self.names.find(name) else { return };
         self.change_kind(id, |was| match was.state {
             // The registration ended meanwhile.
-            DeviceState::Offline => was,
+            DeviceState::Offline | DeviceState::NeverSeen => was,
             _ => Kind { state: awake_or(is_asleep), ..was },
         });
     }
@@ -504,7 +548,7 @@ impl Model {
     pub(crate) fn forget(&mut self, name: &str) {
         let Some((id, known)) = self.find_mut(name) else { return };
         known.details = None;
-        let (cohort, flags, last_contact) = (known.cohort, known.flags, known.registration_or_last_contact);
+        let (cohort, flags, last_contact) = (known.cohort, known.flags, known.last_contact);
         if self.cohorts.kind(cohort).state == DeviceState::Offline
             && let Some(name) = self.names.name(id)
         {
@@ -546,12 +590,10 @@ impl Model {
             endpoint: name.clone(),
             state: kind.state,
             first_contact: u64::from(known.first_contact) * 1000,
-            last_contact: match kind.state {
-                DeviceState::Offline => u64::from(known.registration_or_last_contact) * 1000,
-                _ => u64::from(known.first_contact) * 1000,
-            },
+            last_contact: u64::from(known.last_contact) * 1000,
             proved: known.is(PROVED),
             description,
+            profile: known.details.as_ref().and_then(|details| details.profile.clone()),
         })
     }
 
@@ -561,65 +603,58 @@ impl Model {
         Some(DeviceRow { endpoint: endpoint.to_string(), first_contact, last_contact, proved, description })
     }
 
-    /// Devices after a name that match, ordered by name, and whether there are more.
-    pub(crate) fn page(
-        &self,
-        filter: &DeviceFilter,
-        after: Option<&str>,
-        limit: usize,
-    ) -> (Vec<DeviceRecord>, bool) {
-        let prefix = filter.prefix.as_deref().unwrap_or_default();
-        let start = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
-        };
-        let has_prefix = |id: &DeviceId| self.names.name(*id).is_some_and(|name| name.starts_with(prefix));
-        let selection = self.cohorts.select(|kind| filter.fits(kind));
-        let mut found: Vec<DeviceId> = if selection.count == 0 {
-            Vec::new()
-        } else if !filter.is_for_all() && selection.is_listed && selection.cohorts <= MOST_MERGED {
-            let lists = self.cohorts.lists(&selection);
-            let firsts =
-                lists.flat_map(|list| self.names.in_list(list, start).take_while(has_prefix).take(limit + 1));
-            let mut found: Vec<_> = firsts.collect();
-            found.sort_unstable_by_key(|id| self.names.name(*id));
-            found
-        } else {
-            let all = self.names.starting_at(start).take_while(has_prefix);
-            let cohort_of = |id: &DeviceId| self.known.get(id.index()).map(|known| known.cohort);
-            let fitting = all.filter(|id| cohort_of(id).is_some_and(|cohort| selection.has(cohort)));
-            fitting.take(limit + 1).collect()
-        };
-        let has_more = found.len() > limit;
-        found.truncate(limit);
-        (found.into_iter().filter_map(|id| self.record_of(id)).collect(), has_more)
+    /// Records when a registered device was last heard.
+    pub(crate) fn heard(&mut self, name: &str, at: u64) {
+        if let Some((_, known)) = self.find_mut(name) {
+            known.last_contact = known.last_contact.max(seconds(at));
+        }
     }
 
-    /// The number of matching devices for each value, the most frequent first.
-    pub(crate) fn counts(&self, filter: &DeviceFilter, by: CountBy) -> Vec<(Option<String>, usize)> {
-        let selection = self.cohorts.select(|kind| filter.fits(kind));
-        let mut counts = BTreeMap::<Option<String>, usize>::new();
-        let mut by_object = HashMap::<u16, usize>::new();
-        let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
-        for (kind, count) in self.cohorts.counts(&selection) {
-            let value = match by {
-                CountBy::State => Some(kind.state.name().to_owned()),
-                CountBy::Manufacturer => text(&kind.manufacturer),
-                CountBy::Model => text(&kind.model),
-                CountBy::Firmware => text(&kind.firmware),
-                CountBy::Object => {
-                    for object in &*kind.objects {
-                        *by_object.entry(*object).or_default() += count;
-                    }
-                    continue;
-                }
-            };
-            *counts.entry(value).or_default() += count;
+    /// What operators noted of a device; one that is not known is expected from now on. Without a profile, a device that was only expected is
+    /// gone.
+    pub(crate) fn set_profile(&mut self, name: &str, profile: Option<Arc<Profile>>) {
+        let id = match self.names.find(name) {
+            Some(id) => id,
+            None if profile.is_none() => return,
+            None => {
+                let contacts = Contacts { first: 0, last: 0 };
+                self.add(name.into(), unregistered(DeviceState::NeverSeen), contacts, 0, 0)
+            }
+        };
+        let is_gone = profile.is_none();
+        let Some(known) = self.known.get_mut(id.index()) else { return };
+        // From now on it is kept as long as its operators want.
+        if !is_gone {
+            self.strangers.remove(&(known.last_contact, name.into()));
         }
-        counts.extend(by_object.into_iter().map(|(object, count)| (Some(object.to_string()), count)));
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort_by(|(_, a), (_, b)| b.cmp(a));
-        counts
+        if !is_gone || known.details.is_some() {
+            known.details.get_or_insert_default().profile = profile;
+        }
+        if is_gone && self.cohorts.kind(known.cohort).state == DeviceState::NeverSeen {
+            self.forget(name);
+        }
+    }
+
+    /// Records values that a device reported.
+    pub(crate) fn reported(&mut self, name: &str, values: Vec<(Path, LastValue)>) {
+        let Some((_, known)) = self.find_mut(name) else { return };
+        let has = &mut known.details.get_or_insert_default().values;
+        for (path, value) in values {
+            match has.iter().position(|(known, _)| *known == path) {
+                Some(place) if has[place].1.at <= value.at => has[place].1 = value,
+                Some(_) => {}
+                None if has.len() < MOST_VALUES => has.push((path, value)),
+                None => {}
+            }
+        }
+    }
+
+    /// The last values of a device.
+    pub(crate) fn values(&self, name: &str) -> Vec<(Path, LastValue)> {
+        let details = self.find(name).and_then(|(_, known)| known.details.as_ref());
+        let mut values = details.map(|details| details.values.clone()).unwrap_or_default();
+        values.sort_by_key(|(path, _)| *path);
+        values
     }
 
     fn set(&mut self, id: DeviceId, flags: u8, on: bool) {
@@ -666,8 +701,15 @@ fn present(asleep: bool, objects: Arc<[u16]>) -> Kind {
     Kind { state: awake_or(asleep), objects, manufacturer: None, model: None, firmware: None }
 }
 
-fn offline() -> Kind {
-    Kind { state: DeviceState::Offline, ..present(false, Arc::from([])) }
+fn unregistered(state: DeviceState) -> Kind {
+    Kind { state, ..present(false, Arc::from([])) }
+}
+
+/// Seconds since the epoch.
+#[derive(Clone, Copy, Debug)]
+struct Contacts {
+    first: u32,
+    last: u32,
 }
 
 /// Distinguishes the registrations of one device.
@@ -682,6 +724,8 @@ fn seconds(millis: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn add(model: &mut Model, name: &str, objects: &[u16]) {

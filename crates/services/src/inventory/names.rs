@@ -19,6 +19,10 @@ const PART: usize = 512;
 pub(super) struct DeviceId(u32);
 
 impl DeviceId {
+    pub(super) const fn of_index(index: usize) -> Self {
+        Self(index as u32)
+    }
+
     pub(super) const fn index(self) -> usize {
         self.0 as usize
     }

@@ -10,9 +10,10 @@ use buoy_lwm2m::operation::Downlink as Typed;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::OwnedValue;
 use buoy_server::{Downlink, Durability, Intent, ObjectList, Outcome};
-use buoy_store::{Change as StoreChange, ChangeSet, DeviceChange, DeviceRow, StoreError};
+use buoy_store::{Change as StoreChange, ChangeSet, DeviceChange, DeviceRow, DocumentKind, StoreError};
 
 use super::model::{Model, Seed};
+use super::profile::{LastValue, Profile};
 use super::survey::Survey;
 use super::{Change, Inbox, Message, Presence, object_ids};
 use crate::app::App;
@@ -45,8 +46,10 @@ pub(crate) fn start(
 ) -> std::io::Result<JoinHandle<()>> {
     let app = app.clone();
     app.failures.supervisor().spawn("inventory".into(), move || {
-        let rows = rows(&app).map_err(std::io::Error::other)?;
-        let model = Model::start(rows, seeds);
+        let Saved { rows, profiles, values } = saved(&app).map_err(std::io::Error::other)?;
+        let mut model = Model::start(rows, seeds);
+        profiles.into_iter().for_each(|(name, profile)| model.set_profile(&name, Some(profile)));
+        values.into_iter().for_each(|(name, path, value)| model.reported(&name, vec![(path, value)]));
         let survey = asks.then(Survey::default);
         let thread = Thread { app, model, survey, cursor: None, last_list: None, saving: None };
         thread.run(&inbox);
@@ -54,12 +57,37 @@ pub(crate) fn start(
     })
 }
 
+/// What the store knows of devices.
+#[derive(Default)]
+struct Saved {
+    rows: Vec<DeviceRow>,
+    profiles: Vec<(String, Arc<Profile>)>,
+    values: Vec<(Arc<str>, Path, LastValue)>,
+}
+
 /// What the store knows of devices. A database that goes away in this moment is waited for a while, as at the start.
-fn rows(app: &App) -> Result<Vec<DeviceRow>, StoreError> {
+fn saved(app: &App) -> Result<Saved, StoreError> {
     let read = || {
-        let mut rows = Vec::new();
-        app.store.reader()?.devices(&mut |row| rows.push(row))?;
-        Ok(rows)
+        let (mut saved, reader) = (Saved::default(), app.store.reader()?);
+        reader.devices(&mut |row| saved.rows.push(row))?;
+        let mut damaged = 0;
+        reader.documents(DocumentKind::Device, "", &mut |row| match serde_json::from_slice(&row.body) {
+            Ok(profile) => saved.profiles.push((row.name, Arc::new(profile))),
+            Err(_) => damaged += 1,
+        })?;
+        if damaged > 0 {
+            tracing::error!(damaged, "what was noted of devices cannot be read");
+        }
+        let mut last: Arc<str> = "".into();
+        reader.last_samples(&mut |endpoint, path, at, value| {
+            if &*last != endpoint {
+                last = endpoint.into();
+            }
+            if let (Ok(path), Some(value)) = (path.parse(), LastValue::of(at, &value)) {
+                saved.values.push((last.clone(), path, value));
+            }
+        })?;
+        Ok(saved)
     };
     let began = Instant::now();
     loop {
@@ -123,6 +151,8 @@ impl Thread {
                     survey.can_be_reached(&self.model, &name, now);
                 }
             }
+            Change::Heard { name, at } => self.model.heard(&name, at),
+            Change::Reported { name, values } => self.model.reported(&name, values),
             Change::Described { name, resource, text } => self.model.described(&name, resource, &text),
         }
     }

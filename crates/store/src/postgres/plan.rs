@@ -15,8 +15,8 @@ use super::text::stored;
 use crate::{
     AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow, Change,
     ChangeSet, CredentialChange, CredentialRow, CredentialState, DeviceChange, DeviceDescription, DeviceRow,
-    FirmwareChange, FirmwareRow, KeyRow, LeftOut, NewSample, OperationRow, RecordChange, Sample, StoreError,
-    bound,
+    DocumentChange, DocumentKind, DocumentRow, FirmwareChange, FirmwareRow, KeyRow, LeftOut, NewSample,
+    OperationRow, RecordChange, Sample, StoreError, bound,
 };
 
 /// Rows of one statement,
@@ -54,6 +54,7 @@ struct Gathered<'a> {
     operations: BTreeMap<i64, &'a OperationRow>,
     updates: BTreeMap<i64, (&'a UpdateRecord, i64)>,
     samples: BTreeMap<(i64, i64), &'a Sample>,
+    documents: BTreeMap<(DocumentKind, &'a str), Option<&'a DocumentRow>>,
     others: Vec<Step<'a>>,
     new_series: Vec<NewSeries>,
     left_out: Vec<LeftOut>,
@@ -74,10 +75,31 @@ impl<'a> Gathered<'a> {
             Change::BootstrapConfig(change) => self.others.push(bootstrap_config(change)),
             Change::BootstrapClaim(change) => self.others.push(bootstrap_claim(change)),
             Change::Device(change) => self.others.push(device(change)),
+            Change::Document(change) => self.document(change),
             Change::IdempotencyKey(row) => self.others.push(idempotency_key(row)),
             Change::Audit(row) => self.others.push(audit(row)),
         }
         Ok(())
+    }
+
+    fn document(&mut self, change: &'a DocumentChange) {
+        match change {
+            // One that must not be there yet may be refused.
+            DocumentChange::Add(row) => {
+                let so_far = self.documents_so_far();
+                self.others.extend(so_far);
+                self.others.push(add_document(row));
+            }
+            DocumentChange::Put(row) => drop(self.documents.insert((row.kind, &row.name), Some(row))),
+            DocumentChange::Remove { kind, name } => drop(self.documents.insert((*kind, name), None)),
+        }
+    }
+
+    /// The statements for the documents that were gathered, so that what follows comes after them.
+    fn documents_so_far(&mut self) -> Vec<Step<'a>> {
+        let mut steps = Vec::new();
+        put_documents(std::mem::take(&mut self.documents), &mut steps);
+        steps
     }
 
     fn sample(&mut self, sample: &'a NewSample<'a>, series: &mut Series) -> Result<(), StoreError> {
@@ -113,6 +135,7 @@ impl<'a> Gathered<'a> {
         put_series(&self.new_series, &mut steps);
         put_samples(self.samples, &mut steps);
         steps.extend(self.others);
+        put_documents(self.documents, &mut steps);
         Plan { steps, new_series: self.new_series, left_out: self.left_out }
     }
 }
@@ -236,6 +259,40 @@ fn put_samples<'a>(samples: BTreeMap<(i64, i64), &'a Sample>, steps: &mut Vec<St
             }));
         steps.push(step);
     }
+}
+
+fn put_documents<'a>(
+    rows: BTreeMap<(DocumentKind, &'a str), Option<&'a DocumentRow>>,
+    steps: &mut Vec<Step<'a>>,
+) {
+    const REMOVE: &str = "DELETE FROM document USING unnest($1::text[], $2::text[]) AS gone (kind, key) \
+        WHERE document.kind = gone.kind AND document.key = gone.key";
+    const PUT: &str = "INSERT INTO document (kind, key, body, changed_at) \
+        SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[]) \
+        ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body, changed_at = excluded.changed_at";
+    let (put, gone): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, row)| row.is_some());
+    for keys in cut(gone, |((_, key), _)| key.len()) {
+        let step = Step::plain(REMOVE)
+            .with(column(&keys, |((kind, _), _)| kind.as_str()))
+            .with(column(&keys, |((_, key), _)| stored(key)));
+        steps.push(step);
+    }
+    for rows in cut(put.into_iter().filter_map(|(_, row)| row).collect(), |row| row.body.len()) {
+        let step = Step::plain(PUT)
+            .with(column(&rows, |row| row.kind.as_str()))
+            .with(column(&rows, |row| stored(&row.name)))
+            .with(column(&rows, |row| &*row.body))
+            .with(column(&rows, |row| bound(row.changed_at)));
+        steps.push(step);
+    }
+}
+
+fn add_document(DocumentRow { kind, name, body, changed_at }: &DocumentRow) -> Step<'_> {
+    Step::plain("INSERT INTO document (kind, key, body, changed_at) VALUES ($1, $2, $3, $4)")
+        .with(kind.as_str())
+        .with(stored(name))
+        .with(body)
+        .with(bound(*changed_at))
 }
 
 fn firmware(change: &FirmwareChange) -> Step<'_> {

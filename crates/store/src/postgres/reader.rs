@@ -14,12 +14,14 @@ use super::place::Place;
 use super::plan::Parameters;
 use super::rows::PostgresRows;
 use super::text::{original, stored};
+use crate::document::behind;
 use crate::rows::{SESSIONS, copy_to_file};
 use crate::summary::Sums;
 use crate::{
     AuditFilter, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind,
-    CredentialRow, CredentialState, DeviceDescription, DeviceRow, FirmwareRow, KeyRow, MovedTo,
-    OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary, bound,
+    CredentialRow, CredentialState, DeviceDescription, DeviceRow, DocumentKind, DocumentRow, FirmwareRow,
+    KeyRow, MovedTo, OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary,
+    bound,
 };
 
 /// A connection that reads. If it breaks, the next question makes a new one.
@@ -164,6 +166,18 @@ impl Reader for PostgresReader {
         Ok(samples)
     }
 
+    fn last_samples(&self, each: &mut dyn FnMut(&str, &str, u64, Sample)) -> Result<(), StoreError> {
+        let sql = "SELECT last.at, last.integer, last.number, last.text, last.opaque, series.endpoint, series.path \
+            FROM series CROSS JOIN LATERAL (SELECT * FROM sample WHERE sample.series = series.id \
+            ORDER BY at DESC LIMIT 1) AS last ORDER BY series.endpoint, series.path";
+        self.ask(|link| {
+            link.each_row(sql, &[], |row| {
+                each(&text(row, 5)?, row.try_get(6)?, unsigned(row, 0)?, sample(row)?);
+                Ok::<_, Failure>(Wants::More)
+            })
+        })
+    }
+
     fn summary(
         &self,
         endpoint: &str,
@@ -292,6 +306,26 @@ impl Reader for PostgresReader {
         Ok(())
     }
 
+    fn documents(
+        &self,
+        kind: DocumentKind,
+        prefix: &str,
+        each: &mut dyn FnMut(DocumentRow),
+    ) -> Result<(), StoreError> {
+        let sql = "SELECT key, body, changed_at FROM document \
+                   WHERE kind = $1 AND key >= $2 AND ($3::text IS NULL OR key < $3) ORDER BY key";
+        let behind = behind(prefix);
+        let parameters: &Parameters<'_> = &[&kind.as_str(), &stored(prefix), &behind.as_deref().map(stored)];
+        let found = self.list(sql, parameters, |row| document_row(kind, row))?;
+        found.into_iter().for_each(each);
+        Ok(())
+    }
+
+    fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<DocumentRow>, StoreError> {
+        let sql = "SELECT key, body, changed_at FROM document WHERE kind = $1 AND key = $2";
+        Ok(self.list(sql, &[&kind.as_str(), &stored(name)], |row| document_row(kind, row))?.pop())
+    }
+
     fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError> {
         let AuditFilter { principal, action, target } = filter;
         let (principal, action, target) = (principal.map(stored), action.map(stored), target.map(stored));
@@ -360,6 +394,10 @@ fn credential_row(row: &Row) -> Result<CredentialRow, Failure> {
         created_at: unsigned(row, 6)?,
         state: word(row, 7, CredentialState::parse)?,
     })
+}
+
+fn document_row(kind: DocumentKind, row: &Row) -> Result<DocumentRow, Failure> {
+    Ok(DocumentRow { kind, name: text(row, 0)?, body: row.try_get(1)?, changed_at: unsigned(row, 2)? })
 }
 
 /// One of the words that a column may hold.

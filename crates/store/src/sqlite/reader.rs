@@ -9,11 +9,13 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::batches;
+use crate::document::behind;
 use crate::summary::Sums;
 use crate::{
     AuditFilter, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind,
-    CredentialRow, CredentialState, DeviceDescription, DeviceRow, FirmwareRow, KeyRow, MovedTo,
-    OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary, bound,
+    CredentialRow, CredentialState, DeviceDescription, DeviceRow, DocumentKind, DocumentRow, FirmwareRow,
+    KeyRow, MovedTo, OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary,
+    bound,
 };
 
 /// A connection that reads.
@@ -150,6 +152,21 @@ impl Reader for SqliteReader {
             if samples.len() < limit { Wants::More } else { Wants::NoMore }
         })?;
         Ok(samples)
+    }
+
+    fn last_samples(&self, each: &mut dyn FnMut(&str, &str, u64, Sample)) -> Result<(), StoreError> {
+        let sql = "SELECT series.endpoint, series.path, sample.at, sample.value FROM series JOIN sample \
+                   ON sample.series = series.id \
+                   AND sample.at = (SELECT max(at) FROM sample AS last WHERE last.series = series.id) \
+                   ORDER BY series.endpoint, series.path";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let at = row.get::<_, i64>(2)? as u64;
+            let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+            each(text(0)?, text(1)?, at, sample(row.get_ref(3)?));
+        }
+        Ok(())
     }
 
     fn summary(
@@ -297,6 +314,27 @@ impl Reader for SqliteReader {
         Ok(())
     }
 
+    fn documents(
+        &self,
+        kind: DocumentKind,
+        prefix: &str,
+        each: &mut dyn FnMut(DocumentRow),
+    ) -> Result<(), StoreError> {
+        let sql = "SELECT key, body, changed_at FROM document \
+                   WHERE kind = ?1 AND key >= ?2 AND (?3 IS NULL OR key < ?3) ORDER BY key";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![kind.as_str(), prefix, behind(prefix)])?;
+        while let Some(row) = rows.next()? {
+            each(document_row(kind, row)?);
+        }
+        Ok(())
+    }
+
+    fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<DocumentRow>, StoreError> {
+        let sql = "SELECT key, body, changed_at FROM document WHERE kind = ?1 AND key = ?2";
+        Ok(self.list(sql, params![kind.as_str(), name], |row| document_row(kind, row))?.pop())
+    }
+
     fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError> {
         let sql = "SELECT id, at, principal, origin, action, target, detail, result FROM audit \
                    WHERE id < ?1 AND (?2 IS NULL OR principal = ?2) \
@@ -373,6 +411,11 @@ fn credential_row(row: &Row<'_>) -> rusqlite::Result<CredentialRow> {
         created_at: row.get::<_, i64>(6)? as u64,
         state: word(row, 7, CredentialState::parse)?,
     })
+}
+
+fn document_row(kind: DocumentKind, row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
+    let changed_at = row.get::<_, i64>(2)? as u64;
+    Ok(DocumentRow { kind, name: row.get(0)?, body: row.get(1)?, changed_at })
 }
 
 /// One of the words that a column may hold.

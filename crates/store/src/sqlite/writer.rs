@@ -12,8 +12,8 @@ use super::series::Series;
 use crate::{
     AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow, Change,
     ChangeSet, CredentialChange, CredentialRow, CredentialState, DeviceChange, DeviceDescription, DeviceRow,
-    Fates, FirmwareChange, FirmwareRow, KeyRow, LeftOut, Maintenance, NewSample, OperationRow, RecordChange,
-    Rejection, Retention, StoreError, Writer, bound,
+    DocumentChange, DocumentRow, Fates, FirmwareChange, FirmwareRow, KeyRow, LeftOut, Maintenance, NewSample,
+    OperationRow, RecordChange, Rejection, Retention, StoreError, Writer, bound,
 };
 
 /// Commits changes to a database file.
@@ -261,6 +261,7 @@ impl Batch<'_> {
             Change::Device(DeviceChange::Remove { endpoint }) => {
                 self.run("DELETE FROM device WHERE endpoint = ?1", [endpoint])
             }
+            Change::Document(change) => self.change_document(change),
             Change::IdempotencyKey(KeyRow { key, digest, made, at }) => self.run(
                 "INSERT INTO idempotency_key (key, digest, made, at) VALUES (?1, ?2, ?3, ?4)",
                 params![key, digest, *made as i64, bound(*at)],
@@ -385,6 +386,23 @@ impl Batch<'_> {
                 read_at.map(bound)
             ],
         )
+    }
+
+    fn change_document(&self, change: &DocumentChange) -> Result<(), SetError> {
+        let (sql, row) = match change {
+            DocumentChange::Add(row) => {
+                ("INSERT INTO document (kind, key, body, changed_at) VALUES (?1, ?2, ?3, ?4)", row)
+            }
+            DocumentChange::Put(row) => {
+                ("INSERT OR REPLACE INTO document (kind, key, body, changed_at) VALUES (?1, ?2, ?3, ?4)", row)
+            }
+            DocumentChange::Remove { kind, name } => {
+                let parameters = params![kind.as_str(), name];
+                return self.run("DELETE FROM document WHERE kind = ?1 AND key = ?2", parameters);
+            }
+        };
+        let DocumentRow { kind, name, body, changed_at } = row;
+        self.run(sql, params![kind.as_str(), name, body, bound(*changed_at)])
     }
 
     fn append_audit(&self, row: &AuditRow) -> Result<(), SetError> {

@@ -1,7 +1,7 @@
 //! Devices and their values over time.
 
 use buoy_api::client::{Client, encode};
-use buoy_api::{Device, DeviceCount, DeviceObject, Observation, Page, Sample};
+use buoy_api::{Device, DeviceCount, DeviceObject, LastValue, Observation, Page, Sample};
 use serde_json::{Value, json};
 
 use super::operations::check_known;
@@ -9,6 +9,8 @@ use super::output::{Output, ago, line, note, pairs, plain, table, time};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
+    /// Only devices that this filter matches, as in 'model = "buoy-3" and not seen for 2d'.
+    filter: Option<String>,
     /// Only devices whose name starts so.
     #[arg(long, conflicts_with = "count_by")]
     prefix: Option<String>,
@@ -37,6 +39,7 @@ enum State {
     Online,
     Asleep,
     Offline,
+    NeverSeen,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -50,7 +53,8 @@ enum CountBy {
 
 /// As the command line and the interface write it.
 fn word(value: impl clap::ValueEnum) -> String {
-    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    let name = value.to_possible_value().map(|value| value.get_name().replace('-', "_"));
+    name.unwrap_or_default()
 }
 
 impl List {
@@ -65,6 +69,7 @@ impl List {
             ("model", &self.model),
             ("firmware", &self.firmware),
             ("object", &object),
+            ("filter", &self.filter),
         ];
         let given = all.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         given.map(|(name, value)| format!("&{name}={}", encode(value))).collect()
@@ -83,7 +88,7 @@ pub(super) fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<
             [
                 device.endpoint.clone(),
                 device.state.name().into(),
-                ago(device.last_contact),
+                if device.last_contact == 0 { "-".into() } else { ago(device.last_contact) },
                 said(&device.model),
                 said(&device.firmware),
                 device.registration.as_ref().map_or_else(|| "-".into(), |it| it.address.clone()),
@@ -120,8 +125,8 @@ pub(super) fn one(client: &Client, out: Output, args: &One) -> anyhow::Result<()
         let mut rows = vec![
             ("endpoint", device.endpoint.clone()),
             ("state", device.state.name().into()),
-            ("first contact", time(device.first_contact as i64)),
-            ("last contact", time(device.last_contact as i64)),
+            ("first contact", contact(device.first_contact)),
+            ("last contact", contact(device.last_contact)),
         ];
         let said = [
             ("manufacturer", &device.manufacturer),
@@ -132,6 +137,16 @@ pub(super) fn one(client: &Client, out: Output, args: &One) -> anyhow::Result<()
             ("software", &device.software),
         ];
         rows.extend(said.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+        let noted = [
+            ("tags", device.tags.join(" ")),
+            ("groups", device.groups.join(" ")),
+            ("notes", device.notes.clone()),
+        ];
+        rows.extend(noted.into_iter().filter(|(_, value)| !value.is_empty()));
+        let fields: Vec<_> = device.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if !fields.is_empty() {
+            rows.push(("fields", fields.join(" ")));
+        }
         if let Some(registration) = &device.registration {
             let observed: Vec<_> = observations.iter().map(|one| one.paths.join("+")).collect();
             let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
@@ -149,6 +164,25 @@ pub(super) fn one(client: &Client, out: Output, args: &One) -> anyhow::Result<()
             ]);
         }
         pairs(rows);
+    })
+}
+
+/// A time, unless there was no contact.
+fn contact(at: u64) -> String {
+    if at == 0 { "never".into() } else { time(at as i64) }
+}
+
+pub(super) fn values(client: &Client, out: Output, args: &One) -> anyhow::Result<()> {
+    let path = format!("/api/v1/devices/{}/values", encode(&args.endpoint));
+    let values = client.get::<Page<LastValue>>(&path)?.items;
+    out.print(&values, || {
+        let rows = values.iter().map(|value| {
+            let units = value.units.as_deref().unwrap_or_default();
+            let shown = format!("{} {units}", plain(&value.value));
+            let name = value.name.clone().unwrap_or_else(|| "-".into());
+            [value.path.clone(), name, shown.trim_end().to_owned(), time(value.at as i64)]
+        });
+        table(&["PATH", "NAME", "VALUE", "AT"], rows);
     })
 }
 

@@ -81,6 +81,24 @@ pub(super) fn table<R: IntoIterator<Item = String>>(headings: &[&str], rows: imp
     println!("{}", table.trim_fmt());
 }
 
+/// Prints rows as CSV (RFC 4180). A cell that a spreadsheet would take for a formula gets an apostrophe in front.
+pub(super) fn csv(rows: impl Iterator<Item = Vec<String>>) {
+    for row in rows {
+        let cells: Vec<_> = row.iter().map(|text| cell(text)).collect();
+        println!("{}", cells.join(","));
+    }
+}
+
+fn cell(text: &str) -> String {
+    let text = harmless(text).to_string();
+    let guard = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
+    if text.contains([',', '"', '\n', ' ']) || !guard.is_empty() {
+        format!("\"{guard}{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}
+
 /// Prints names and what they name.
 pub(super) fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) {
     for (name, value) in pairs {

@@ -1,0 +1,118 @@
+//! What operators note of devices, groups, and the filter language: through `buoy serve`, `/api/v1` and `buoy ctl`.
+
+mod common;
+
+use buoy_api::{ChangeDevice, Device, DeviceState, FilterMatch, Page};
+use common::{Server, Workshop, wait_until};
+
+fn names(server: &Server, filter: &str) -> Vec<String> {
+    let path = format!("/api/v1/devices?filter={}", buoy_api::client::encode(filter));
+    let page = server.client().get::<Page<Device>>(&path).unwrap();
+    page.items.into_iter().map(|device| device.endpoint).collect()
+}
+
+/// What a command tells on standard error.
+fn tells(server: &Server, arguments: &[&str]) -> String {
+    String::from_utf8(server.ctl(arguments).stderr).unwrap()
+}
+
+#[test]
+fn expected_devices_are_imported_found_by_filters_and_seen_when_they_register() {
+    let workshop = Workshop::new();
+    let factory = workshop.release("1.0.0", "good");
+    let data = workshop.path("data");
+    let mut server = Server::start_with(&data, &["--survey", "on"]);
+    server.says(&["group", "set", "north", "--description", "The northern field"]);
+    let file = workshop.path("devices.csv");
+    let rows = "endpoint,tags,groups,notes,field.site,ignored\n\
+        b-1,red spare,north,\"first, of all\",Kiel,x\n\
+        b-2,red,,,Husum,\n\
+        c-1,blue,north,,,\n";
+    std::fs::write(&file, rows).unwrap();
+    let imported = tells(&server, &["import", file.to_str().unwrap()]);
+    assert!(imported.contains("3 devices are new"), "{imported}");
+    assert!(tells(&server, &["import", file.to_str().unwrap()]).contains("3 were so already"));
+
+    let device = server.client().device("b-1").unwrap();
+    assert_eq!((device.state, device.last_contact), (DeviceState::NeverSeen, 0));
+    assert_eq!(device.notes, "first, of all");
+    assert_eq!(names(&server, "tag = red and not seen for 2d"), ["b-1", "b-2"]);
+    assert_eq!(names(&server, "state = never_seen and field.site = Kiel"), ["b-1"]);
+    assert_eq!(names(&server, "group = north"), ["b-1", "c-1"]);
+    assert!(server.says(&["devices", "group = north and tag != red"]).contains("c-1"));
+
+    // A group by a filter, and one within another.
+    server.says(&["group", "set", "red", "--filter", "tag = red", "--parent", "north"]);
+    assert_eq!(names(&server, "group = north"), ["b-1", "b-2", "c-1"]);
+    let refused = server.refuses(&["group", "set", "red", "--filter", "group = north", "--parent", "north"]);
+    assert!(refused.contains("refers to the group itself"), "{refused}");
+    assert!(server.refuses(&["group", "remove", "north"]).contains("refers to north"));
+    let explained = server.says(&["filter", "explain", "group = red"]);
+    assert!(explained.contains("2 of 3 devices"), "{explained}");
+    let wrong = server.refuses(&["devices", "modell = x"]);
+    assert!(wrong.contains("at character 1") && wrong.contains("did you mean \"model\""), "{wrong}");
+
+    // One of them registers: what was noted of it stays.
+    let running = workshop.device(&server, "b-1", &factory, &[]);
+    wait_until("the device", || names(&server, "state = online and firmware < 1.1.0") == ["b-1"]);
+    let change = ChangeDevice {
+        remove_tags: vec!["spare".into()],
+        remove_groups: vec!["north".into()],
+        fields: [("site".to_owned(), None), ("depth".to_owned(), Some("12.5".to_owned()))].into(),
+        ..ChangeDevice::default()
+    };
+    let changed: Device =
+        server.client().send_json(ureq::http::Method::PATCH, "/api/v1/devices/b-1", &change).unwrap();
+    assert_eq!((changed.tags, changed.groups), (vec!["red".to_owned()], vec![]));
+    assert_eq!(names(&server, "field.depth > 12 and field.site is not set"), ["b-1"]);
+    server.says(&["observe", "b-1", "/3303/0/5700", "--count", "1"]);
+    wait_until("a value", || names(&server, "value(/3303/0/5700) > -100") == ["b-1"]);
+    assert!(server.says(&["values", "b-1"]).contains("Sensor Value"));
+
+    // All of it is there after a restart.
+    drop(running);
+    server.stop();
+    let server = Server::start(&data);
+    wait_until("its value", || names(&server, "group = north and value(/3303/0/5700) > -100") == ["b-1"]);
+    let exported = server.says(&["export", "tag = red"]);
+    assert!(exported.starts_with("endpoint,state,manufacturer,"), "{exported}");
+    assert!(exported.contains("b-2,never_seen"), "{exported}");
+    let found: FilterMatch = server.client().get("/api/v1/device-matches?filter=tag%20%3D%20blue").unwrap();
+    assert_eq!((found.matches, found.of, found.examples), (1, 3, vec!["c-1".to_owned()]));
+    let audit = server.says(&["audit"]);
+    for action in ["device.import", "device.note", "group.put"] {
+        assert!(audit.contains(action), "{audit}");
+    }
+
+    // What was only expected is gone when it is forgotten.
+    server.says(&["forget", "c-1"]);
+    server.says(&["group", "remove", "red"]);
+    server.says(&["group", "remove", "north"]);
+    assert_eq!(names(&server, "state = never_seen"), ["b-2"]);
+    let refused = server.refuses(&["devices", "group = north"]);
+    assert!(refused.contains("there is no group north"), "{refused}");
+}
+
+#[test]
+fn what_is_wrong_with_a_record_is_named_and_nothing_is_noted() {
+    let workshop = Workshop::new();
+    let server = Server::start(&workshop.path("data"));
+    let import = |rows: &str| {
+        let file = workshop.path("devices.csv");
+        std::fs::write(&file, rows).unwrap();
+        server.refuses(&["import", file.to_str().unwrap()])
+    };
+    assert!(import("name\nb-1\n").contains("line 1: it names the columns, and has no endpoint"));
+    assert!(import("endpoint\nb-1\n\"\"\n").contains("line 3: an endpoint name has"));
+    assert!(import("endpoint,tags\nb-1\n").contains("as many columns"));
+    assert!(import("endpoint,groups\nb-1,nowhere\n").contains("there is no group nowhere"));
+    assert!(import("endpoint,field.a b\nb-1,x\n").contains("b-1: the name of the field"));
+    assert!(import("endpoint,tags\nb-1,\u{202e}x\n").contains("the tag"));
+    let long = "x".repeat(9000);
+    assert!(import(&format!("endpoint,notes\nb-1,{long}\n")).contains("more than 8192 bytes"));
+    assert!(names(&server, "").is_empty());
+    assert!(server.fails(4, &["note", "nobody", "--tag", "x"]).contains("no device named nobody"));
+    assert!(server.refuses(&["group", "set", "a/b"]).contains("slashes"));
+    assert!(server.refuses(&["group", "set", "a", "--filter", "state = odd"]).contains("never \"odd\""));
+    assert!(server.refuses(&["filter", "save", "x", "(name = a"]).contains("at character 10"));
+}

@@ -1,0 +1,342 @@
+//! Groups of devices, and filters that operators saved.
+//!
+//! All of them are in memory, and each change is committed before it counts there. A filter is parsed and its groups are resolved when it is
+//! used, so a group that changes changes what it means everywhere.
+
+pub(crate) mod state;
+
+use std::sync::Arc;
+
+use buoy_api as api;
+use buoy_fleet::filter::Filter;
+use buoy_store::{Change, DocumentChange, DocumentKind, DocumentRow};
+
+use self::state::{FilterRecord, GroupRecord, State, group_filter};
+use crate::app::App;
+use crate::inventory::{DeviceFilter, Matching, Profile};
+use crate::journal::NotSaved;
+use crate::principal::Principal;
+use crate::records::{self, RecordError};
+
+pub use self::state::FilterFault;
+
+/// The most groups, and the most saved filters.
+const MOST: usize = 10_000;
+/// The longest name of one, in bytes.
+const LONGEST_NAME: usize = 64;
+/// The longest description, in bytes.
+const LONGEST_DESCRIPTION: usize = 1024;
+/// Devices whose profiles change in one commit.
+const AT_ONCE: usize = 1000;
+/// Examples of devices that match.
+const EXAMPLES: usize = 5;
+
+/// Why a command on groups or filters failed.
+#[derive(Debug)]
+pub enum GroupsError {
+    /// There is no group of this name.
+    NoSuchGroup(String),
+    /// There is no saved filter of this name.
+    NoSuchFilter(String),
+    /// No group and no filter may have this name.
+    Name,
+    /// A description is too long.
+    Description,
+    /// There are too many.
+    TooMany,
+    /// The filter can't be used.
+    Filter(FilterFault),
+    /// Others refer to it.
+    InUse {
+        /// The group.
+        group: String,
+        /// One that refers to it.
+        by: String,
+    },
+    /// What devices are in it could not be changed.
+    Devices(RecordError),
+    /// It could not be saved.
+    NotSaved(NotSaved),
+}
+
+impl std::fmt::Display for GroupsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoSuchGroup(name) => write!(f, "there is no group {name}"),
+            Self::NoSuchFilter(name) => write!(f, "there is no saved filter {name}"),
+            Self::Name => write!(
+                f,
+                "a name has 1 to {LONGEST_NAME} bytes without spaces at its ends, slashes and control characters"
+            ),
+            Self::Description => write!(f, "a description has at most {LONGEST_DESCRIPTION} bytes"),
+            Self::TooMany => write!(f, "there are {MOST} already; remove one that is not used"),
+            Self::Filter(fault) => fault.fmt(f),
+            Self::InUse { group, by } => {
+                write!(f, "the group {by} refers to {group}; change or remove {by} first")
+            }
+            Self::Devices(error) => error.fmt(f),
+            Self::NotSaved(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for GroupsError {}
+
+impl From<NotSaved> for GroupsError {
+    fn from(error: NotSaved) -> Self {
+        Self::NotSaved(error)
+    }
+}
+
+impl From<FilterFault> for GroupsError {
+    fn from(fault: FilterFault) -> Self {
+        Self::Filter(fault)
+    }
+}
+
+impl From<RecordError> for GroupsError {
+    fn from(error: RecordError) -> Self {
+        Self::Devices(error)
+    }
+}
+
+/// The devices that a filter matches now.
+///
+/// # Errors
+/// [`FilterFault`]
+pub fn selection(app: &App, text: &str) -> Result<DeviceFilter, FilterFault> {
+    let filter = app.groups.resolve(text)?;
+    let matching = (!filter.is_for_all()).then(|| Matching { filter, now: app.now() });
+    Ok(DeviceFilter { matching, ..DeviceFilter::default() })
+}
+
+/// Whether a device belongs to a group, directly, by the group's filter, or by a group within it.
+pub async fn contains(app: &App, group: &str, endpoint: &str) -> bool {
+    match selection(app, &group_filter(group)) {
+        Ok(filter) => app.inventory.is_match(filter, endpoint).await,
+        Err(_) => false,
+    }
+}
+
+/// What a filter matches.
+///
+/// # Errors
+/// [`FilterFault`]
+pub async fn explain(app: &Arc<App>, text: &str) -> Result<api::FilterMatch, FilterFault> {
+    let filter = selection(app, text)?;
+    let matches = app.inventory.count(filter.clone()).await;
+    let of = app.inventory.count(DeviceFilter::default()).await;
+    let (examples, _) = app.inventory.page(filter, None, EXAMPLES).await;
+    let examples = examples.into_iter().map(|record| record.endpoint.to_string()).collect();
+    Ok(api::FilterMatch { matches: matches as u64, of: of as u64, examples })
+}
+
+/// All groups, by name.
+pub async fn list(app: &Arc<App>) -> Vec<api::Group> {
+    let records = app.groups.read(|state| state.groups.clone());
+    let mut groups = Vec::with_capacity(records.len());
+    for (name, record) in records {
+        groups.push(described(app, name, record).await);
+    }
+    groups
+}
+
+/// One group.
+///
+/// # Errors
+/// [`GroupsError::NoSuchGroup`]
+pub async fn one(app: &Arc<App>, name: &str) -> Result<api::Group, GroupsError> {
+    let record = app.groups.read(|state| state.groups.get(name).cloned());
+    let record = record.ok_or_else(|| GroupsError::NoSuchGroup(name.to_owned()))?;
+    Ok(described(app, name.to_owned(), record).await)
+}
+
+async fn described(app: &Arc<App>, name: String, record: GroupRecord) -> api::Group {
+    let devices = match selection(app, &group_filter(&name)) {
+        Ok(filter) => app.inventory.count(filter).await as u64,
+        Err(_) => 0,
+    };
+    let GroupRecord { description, filter, parent } = record;
+    api::Group { name, description, filter, parent, devices }
+}
+
+/// Makes a group, or changes what it is.
+///
+/// # Errors
+/// [`GroupsError`]
+pub async fn put(
+    app: &Arc<App>,
+    principal: &Principal,
+    name: &str,
+    wanted: api::PutGroup,
+) -> Result<api::Group, GroupsError> {
+    check_name(name)?;
+    let api::PutGroup { description, filter, parent } = wanted;
+    check_description(&description)?;
+    let filter = filter.filter(|filter| !filter.trim().is_empty());
+    if let Some(filter) = &filter {
+        Filter::parse(filter).map_err(FilterFault::Text)?;
+    }
+    let record = GroupRecord { description, filter, parent };
+    let _edit = app.groups.edits.lock().await;
+    let mut planned = app.groups.read(State::clone);
+    if let Some(parent) = record.parent.as_deref().filter(|parent| !planned.groups.contains_key(*parent)) {
+        return Err(GroupsError::NoSuchGroup(parent.to_owned()));
+    }
+    planned.groups.insert(name.to_owned(), record.clone());
+    if planned.groups.len() > MOST {
+        return Err(GroupsError::TooMany);
+    }
+    // Whoever refers to it may be in a circle now.
+    planned.groups.keys().try_for_each(|group| planned.check_group(group))?;
+    let body = serde_json::to_vec(&record).unwrap_or_default();
+    let change = document(app, DocumentKind::Group, name, body);
+    let audit = principal.audit(app.now(), "group.put", name, record.filter.clone().unwrap_or_default());
+    app.journal.commit_now(vec![change, audit]).await?;
+    app.groups.change(|state| drop(state.groups.insert(name.to_owned(), record.clone())));
+    Ok(described(app, name.to_owned(), record).await)
+}
+
+/// Removes a group. Its devices stay.
+///
+/// # Errors
+/// [`GroupsError`]
+pub async fn remove(app: &Arc<App>, principal: &Principal, name: &str) -> Result<(), GroupsError> {
+    let _edit = app.groups.edits.lock().await;
+    let mut planned = app.groups.read(State::clone);
+    if planned.groups.remove(name).is_none() {
+        return Err(GroupsError::NoSuchGroup(name.to_owned()));
+    }
+    let in_use = |by: &String| GroupsError::InUse { group: name.to_owned(), by: by.clone() };
+    for (other, record) in &planned.groups {
+        if record.parent.as_deref() == Some(name) || planned.check_group(other).is_err() {
+            return Err(in_use(other));
+        }
+    }
+    let direct = Filter::parse(&group_filter(name)).map_err(FilterFault::Text)?;
+    let direct = Matching { filter: direct, now: app.now() };
+    let members =
+        app.inventory.matching(DeviceFilter { matching: Some(direct), ..DeviceFilter::default() }).await;
+    for some in members.chunks(AT_ONCE) {
+        let names = some.iter().map(ToString::to_string).collect();
+        records::edit(app, names, vec![], |_, profile| leave(profile, name)).await?;
+    }
+    let change =
+        Change::Document(DocumentChange::Remove { kind: DocumentKind::Group, name: name.to_owned() });
+    let audit = principal.audit(app.now(), "group.remove", name, "");
+    app.journal.commit_now(vec![change, audit]).await?;
+    app.groups.change(|state| drop(state.groups.remove(name)));
+    Ok(())
+}
+
+/// Puts devices into a group, and takes others out of it: all or none.
+///
+/// # Errors
+/// [`GroupsError`]
+pub async fn change_devices(
+    app: &Arc<App>,
+    principal: &Principal,
+    name: &str,
+    change: api::ChangeGroupDevices,
+) -> Result<api::Group, GroupsError> {
+    let api::ChangeGroupDevices { add, remove } = change;
+    let _edit = app.groups.edits.lock().await;
+    if !app.groups.has(name) {
+        return Err(GroupsError::NoSuchGroup(name.to_owned()));
+    }
+    let detail = format!("{} devices in, {} out", add.len(), remove.len());
+    let audit = principal.audit(app.now(), "group.devices", name, detail);
+    let added = add.len();
+    let names = add.into_iter().chain(remove).collect();
+    let change = |place: usize, profile: &mut Profile| match place < added {
+        true => join(profile, name),
+        false => leave(profile, name),
+    };
+    records::edit(app, names, vec![audit], change).await?;
+    one(app, name).await
+}
+
+pub(crate) fn join(profile: &mut Profile, group: &str) {
+    if let Err(place) = profile.groups.binary_search_by(|has| (**has).cmp(group)) {
+        profile.groups.insert(place, group.into());
+    }
+}
+
+pub(crate) fn leave(profile: &mut Profile, group: &str) {
+    profile.groups.retain(|has| **has != *group);
+}
+
+/// All saved filters, by name.
+pub fn filters(app: &App) -> Vec<api::SavedFilter> {
+    let saved = |(name, record): (&String, &FilterRecord)| api::SavedFilter {
+        name: name.clone(),
+        filter: record.filter.clone(),
+        description: record.description.clone(),
+    };
+    app.groups.read(|state| state.filters.iter().map(saved).collect())
+}
+
+/// Saves a filter under a name.
+///
+/// # Errors
+/// [`GroupsError`]
+pub async fn put_filter(
+    app: &Arc<App>,
+    principal: &Principal,
+    name: &str,
+    wanted: api::PutFilter,
+) -> Result<api::SavedFilter, GroupsError> {
+    check_name(name)?;
+    check_description(&wanted.description)?;
+    let api::PutFilter { filter, description } = wanted;
+    let _edit = app.groups.edits.lock().await;
+    app.groups.resolve(&filter)?;
+    if app.groups.read(|state| state.filters.len() >= MOST && !state.filters.contains_key(name)) {
+        return Err(GroupsError::TooMany);
+    }
+    let record = FilterRecord { filter: filter.clone(), description: description.clone() };
+    let body = serde_json::to_vec(&record).unwrap_or_default();
+    let change = document(app, DocumentKind::Filter, name, body);
+    let audit = principal.audit(app.now(), "filter.put", name, filter.clone());
+    app.journal.commit_now(vec![change, audit]).await?;
+    app.groups.change(|state| drop(state.filters.insert(name.to_owned(), record)));
+    Ok(api::SavedFilter { name: name.to_owned(), filter, description })
+}
+
+/// Removes a saved filter.
+///
+/// # Errors
+/// [`GroupsError`]
+pub async fn remove_filter(app: &Arc<App>, principal: &Principal, name: &str) -> Result<(), GroupsError> {
+    let _edit = app.groups.edits.lock().await;
+    if !app.groups.read(|state| state.filters.contains_key(name)) {
+        return Err(GroupsError::NoSuchFilter(name.to_owned()));
+    }
+    let change =
+        Change::Document(DocumentChange::Remove { kind: DocumentKind::Filter, name: name.to_owned() });
+    let audit = principal.audit(app.now(), "filter.remove", name, "");
+    app.journal.commit_now(vec![change, audit]).await?;
+    app.groups.change(|state| drop(state.filters.remove(name)));
+    Ok(())
+}
+
+fn document(app: &App, kind: DocumentKind, name: &str, body: Vec<u8>) -> Change<'static> {
+    Change::Document(DocumentChange::Put(DocumentRow {
+        kind,
+        name: name.to_owned(),
+        body,
+        changed_at: app.now(),
+    }))
+}
+
+fn check_name(name: &str) -> Result<(), GroupsError> {
+    let is_fine = (1..=LONGEST_NAME).contains(&name.len())
+        && name.trim() == name
+        && !name.contains('/')
+        && buoy_lwm2m::text::is_harmless(name);
+    if is_fine { Ok(()) } else { Err(GroupsError::Name) }
+}
+
+fn check_description(description: &str) -> Result<(), GroupsError> {
+    if description.len() <= LONGEST_DESCRIPTION { Ok(()) } else { Err(GroupsError::Description) }
+}

@@ -1,0 +1,79 @@
+//! Documents: what operators set up, in small entries that only their service can read.
+
+/// What a document is about. The word is saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum DocumentKind {
+    /// What operators note of a device: tags, fields, notes. By its endpoint name.
+    Device,
+    /// A group of devices. By its name.
+    Group,
+    /// A filter that was saved. By its name.
+    Filter,
+    /// A campaign. By its id.
+    Campaign,
+    /// What a campaign knows of one device. By the campaign's id, a slash, and the endpoint name.
+    CampaignDevice,
+}
+
+impl DocumentKind {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Device, Self::Group, Self::Filter, Self::Campaign, Self::CampaignDevice];
+
+    /// The word in the table.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Group => "group",
+            Self::Filter => "filter",
+            Self::Campaign => "campaign",
+            Self::CampaignDevice => "campaign_device",
+        }
+    }
+}
+
+/// A document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentRow {
+    /// What it is about.
+    pub kind: DocumentKind,
+    /// Its name among those of its kind.
+    pub name: String,
+    /// What only its service can read.
+    pub body: Vec<u8>,
+    /// When it last changed; milliseconds since the epoch.
+    pub changed_at: u64,
+}
+
+/// The first key behind all that begin with a prefix; `None` if there is none.
+pub(crate) fn behind(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        let next = match u32::from(last) {
+            0xD7FF => char::from_u32(0xE000),
+            code => char::from_u32(code + 1),
+        };
+        if let Some(next) = next {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_behind_a_prefix_is_greater_than_all_keys_with_it() {
+        for (prefix, expected) in
+            [("", None), ("a", Some("b")), ("7/", Some("70")), ("\u{D7FF}", Some("\u{E000}"))]
+        {
+            assert_eq!(behind(prefix).as_deref(), expected, "{prefix:?}");
+        }
+        assert_eq!(behind("a\u{10FFFF}").as_deref(), Some("b"));
+        assert_eq!(behind("\u{10FFFF}"), None);
+    }
+}
