@@ -15,7 +15,9 @@ let browser;
 before(async () => {
   [world, browser] = await Promise.all([new World().start(), open()]);
   world.release({ '1.0.0': 'good', '1.1.0': 'good', '1.2.0': 'fail-self-test' });
-  await Promise.all([world.device('buoy-1', '1.0.0'), world.swarm(240, 'north'), world.swarm(6, 'reef', ['--queue'])]);
+  // Those that sleep come first: the server reads what they are while they are awake.
+  await world.swarm(6, 'reef', ['--queue']);
+  await Promise.all([world.device('buoy-1', '1.0.0'), world.swarm(240, 'north')]);
   await world.post('/api/v1/credentials', { endpoint: hostile, proof: { psk: {} } });
 }, { timeout: 120_000 });
 
