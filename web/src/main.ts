@@ -1,13 +1,13 @@
 import './app.css';
 import { mount } from 'svelte';
 import App from './App.svelte';
-import { live } from './lib/live.svelte';
 import { now } from './lib/now.svelte';
+import { session } from './lib/session.svelte';
 import { settings } from './lib/settings.svelte';
 
 settings.apply();
 now.start();
-live.start();
+void session.load();
 
 const target = document.getElementById('app');
 if (target) mount(App, { target });

@@ -1,6 +1,7 @@
 //! A blocking client for both interfaces of a Buoy server.
 
 use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -11,8 +12,9 @@ use ureq::http::{Method, Request, Response};
 use ureq::{AsSendBody, Body, SendBody};
 
 use crate::{
-    AddCredential, Credential, CredentialProof, Device, Firmware, Imported, NewCredential, Operation, Page,
-    Problem, StartOperation, StartUpdate, TimedEvent, Update,
+    AddCredential, AddToken, Credential, CredentialProof, Device, Firmware, Imported, Me, NewCredential,
+    NewToken, Operation, Page, Problem, Secret, Setup, SignIn, StartOperation, StartUpdate, TimedEvent,
+    Update,
 };
 
 /// The time limit for a connection.
@@ -65,6 +67,18 @@ enum Ended {
 pub struct Client {
     agent: Agent,
     base: String,
+    proof: Proof,
+}
+
+/// By what a client signs in.
+#[derive(Clone, Debug)]
+enum Proof {
+    /// By nothing: a server without accounts trusts the programs of its machine.
+    None,
+    /// An API token.
+    Token(Secret),
+    /// The cookie of a sign-in, and what has to be repeated with it.
+    Session { cookie: Secret, csrf: Secret },
 }
 
 /// Why a call failed.
@@ -109,6 +123,18 @@ impl std::fmt::Display for ClientError {
 impl std::error::Error for ClientError {}
 
 impl ClientError {
+    /// Whether the request needs a sign-in, or a token that counts.
+    #[must_use]
+    pub fn needs_sign_in(&self) -> bool {
+        matches!(self, Self::Refused { status: 401, .. })
+    }
+
+    /// Whether name and password were right, and a code is needed.
+    #[must_use]
+    pub fn needs_second_factor(&self) -> bool {
+        matches!(self, Self::Refused { title, .. } if title == Problem::SECOND_FACTOR_NEEDED)
+    }
+
     /// Whether the server has no device of this name.
     #[must_use]
     pub fn is_unknown_device(&self) -> bool {
@@ -122,11 +148,76 @@ impl Client {
     /// A client of the server at `base`, for example "http://127.0.0.1:8080".
     #[must_use]
     pub fn new(base: &str) -> Self {
-        let config =
-            Agent::config_builder().http_status_as_error(false).timeout_connect(Some(CONNECT)).build();
+        Self::trusting(base, &[])
+    }
+
+    /// A client that over HTTPS trusts these certificates (DER): authorities, or the server's own.
+    #[must_use]
+    pub fn trusting(base: &str, certificates: &[Vec<u8>]) -> Self {
+        let certificates: Vec<_> =
+            certificates.iter().map(|der| ureq::tls::Certificate::from_der(der).to_owned()).collect();
+        let tls = ureq::tls::TlsConfig::builder()
+            .provider(ureq::tls::TlsProvider::Rustls)
+            .root_certs(ureq::tls::RootCerts::new_with_certs(&certificates))
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .build();
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT))
+            .tls_config(tls)
+            .build();
         let base = base.trim_end_matches('/');
         let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
-        Self { agent: config.into(), base }
+        Self { agent: config.into(), base, proof: Proof::None }
+    }
+
+    /// The same with an API token.
+    #[must_use]
+    pub fn with_token(self, token: Secret) -> Self {
+        Self { proof: Proof::Token(token), ..self }
+    }
+
+    /// The address of the server.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Signs in by name and password. The client that it returns acts for the account until the sign-in ends.
+    pub fn sign_in(&self, request: &SignIn) -> Result<Self> {
+        self.session("/api/v1/sign-in", &to_json(request)?)
+    }
+
+    /// Makes the first account by the one-time token that the server printed, and signs in.
+    pub fn set_up(&self, request: &Setup) -> Result<Self> {
+        self.session("/api/v1/setup", &to_json(request)?)
+    }
+
+    /// Ends the sign-in of this client.
+    pub fn sign_out(&self) -> Result<Value> {
+        self.call(Method::POST, "/api/v1/sign-out", "", &[])
+    }
+
+    /// Who this client acts for.
+    pub fn me(&self) -> Result<Me> {
+        self.get("/api/v1/me")
+    }
+
+    /// Makes a token of the account that has signed in.
+    pub fn add_token(&self, request: &AddToken) -> Result<NewToken> {
+        self.send_json(Method::POST, "/api/v1/tokens", request)
+    }
+
+    fn session(&self, path: &str, body: &[u8]) -> Result<Self> {
+        let response = self.run(Call::json(Method::POST, path, body))?;
+        let cookie = response.headers().get("set-cookie").and_then(|value| value.to_str().ok());
+        let cookie =
+            cookie.and_then(|value| value.split(';').next()).map(|pair| Secret::new(pair.to_owned()));
+        let me: Me = read(response)?;
+        let (Some(cookie), Some(csrf)) = (cookie, me.csrf) else {
+            return Err(ClientError::Unreadable(NO_BUOY.to_owned()));
+        };
+        Ok(Self { proof: Proof::Session { cookie, csrf }, ..self.clone() })
     }
 
     /// The devices that are registered or were, page by page.
@@ -394,6 +485,13 @@ impl Client {
         if let Some((name, value)) = header {
             request = request.header(*name, value);
         }
+        request = match &self.proof {
+            Proof::None => request,
+            Proof::Token(token) => request.header("Authorization", format!("Bearer {}", token.reveal())),
+            Proof::Session { cookie, csrf } => {
+                request.header("Cookie", cookie.reveal()).header("X-CSRF-Token", csrf.reveal())
+            }
+        };
         let unreadable = |error: ureq::http::Error| ClientError::Unreadable(error.to_string());
         let mut reader = *body;
         let sent = if body.is_empty() {

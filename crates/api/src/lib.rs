@@ -4,7 +4,9 @@
 //! SHA-256 in hexadecimal digits.
 #![forbid(unsafe_code)]
 
+mod access;
 mod bootstrap;
+mod campaigns;
 pub mod client;
 mod credentials;
 mod records;
@@ -14,9 +16,18 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use access::{
+    Account, AddAccount, AddToken, AuditChain, ChangeAccount, ChangePassword, ConfirmSecondFactor, Grant, Me,
+    NewToken, RecoveryCodes, RemoveSecondFactor, Role, SecondFactor, Setup, SetupState, SignIn, SignedInBy,
+    Token,
+};
 pub use bootstrap::{
     BootstrapAccount, BootstrapAcl, BootstrapClaim, BootstrapConfig, BootstrapCredentials, BootstrapServer,
     BootstrapValue, BootstrapWrite,
+};
+pub use campaigns::{
+    Campaign, CampaignCounts, CampaignDevice, CampaignEvent, CampaignFailure, CampaignGate, CampaignPreview,
+    CampaignState, CampaignStop, CampaignWave, CampaignWaveProgress, PutCampaign, ResumeCampaign,
 };
 pub use credentials::{
     AddCredential, Credential, CredentialKind, CredentialProof, CredentialPurpose, CredentialState, Imported,
@@ -665,6 +676,8 @@ pub struct Problem {
 impl Problem {
     /// The title of the refusal that no device of the name is registered.
     pub const NO_SUCH_DEVICE: &'static str = "No such device";
+    /// The title of the refusal that name and password are right and a code is needed.
+    pub const SECOND_FACTOR_NEEDED: &'static str = "Second factor needed";
 }
 
 /// An event and its time.
@@ -783,6 +796,20 @@ pub enum Event {
     FirmwareUpdate {
         /// The update.
         update: Update,
+    },
+    /// A campaign changed.
+    Campaign {
+        /// Its id.
+        id: u64,
+        /// Its name.
+        name: String,
+        /// Where it is.
+        state: CampaignState,
+        /// Why it is there, if there is something to say.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+        /// How many devices are where.
+        counts: CampaignCounts,
     },
     /// Events were missed: the event in `Last-Event-ID` is not stored any more, or the reader was too slow.
     Missed {

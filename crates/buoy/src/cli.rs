@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 done, 1 it failed and standard error says why, 2 the command line is wrong; `buoy ctl` has further ones (`ctl::exit`).
 
+mod admin;
+mod audit;
 mod backup;
 mod ca;
 mod ctl;
@@ -35,6 +37,10 @@ struct Cli {
 enum Command {
     /// Runs the server.
     Serve(Box<serve::Args>),
+    /// The audit log, read from the store itself: checks and exports it.
+    Audit(audit::Args),
+    /// The accounts of a server that does not run, for who is locked out.
+    Admin(admin::Args),
     /// Copies all state of a server, which may be running, to a new folder.
     Backup(backup::Args),
     /// Brings the schema of a server's database up to date; the server must not run. `buoy serve` does it too.
@@ -73,13 +79,20 @@ pub(crate) fn run() -> ExitCode {
     }
     if matches!(
         command,
-        Command::Backup(_) | Command::Migrate(_) | Command::MoveStore(_) | Command::Keyfile(_)
+        Command::Admin(_)
+            | Command::Audit(_)
+            | Command::Backup(_)
+            | Command::Migrate(_)
+            | Command::MoveStore(_)
+            | Command::Keyfile(_)
     ) {
         // What the store warns of.
         logging::start(logging::LogFormat::Text, "warn");
     }
     let result = match command {
         Command::Serve(args) => serve::run(*args),
+        Command::Admin(args) => admin::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Migrate(args) => store::migrate(&args),
         Command::MoveStore(args) => store::move_store(&args),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use buoy_http::TlsListener;
+use buoy_http::{Interface, TlsListener, Trust};
 use buoy_services::identity;
 use buoy_services::listen::ListedPort;
 use buoy_services::server::{Opened, Running, Settings};
@@ -29,6 +29,21 @@ pub(crate) struct HttpPorts {
     pub(crate) files_tls: Option<SocketAddr>,
     /// The certificate and the key for TLS, if not the server's own.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// How the interfaces for people are protected.
+    pub(crate) protection: Protection,
+    /// Who may use them without a sign-in.
+    pub(crate) trust: Trust,
+}
+
+/// How the interfaces for people are protected on their way.
+#[derive(Clone, Debug)]
+pub(crate) enum Protection {
+    /// Not at all: they are on loopback, or behind a proxy.
+    Plain,
+    /// By HTTPS with the operator's certificate and key.
+    Files(PathBuf, PathBuf),
+    /// By HTTPS with a certificate that the server makes itself, for these names.
+    SelfSigned(Vec<String>),
 }
 
 /// A server that runs.
@@ -36,6 +51,8 @@ pub(crate) struct Server {
     running: Running,
     interface: SocketAddr,
     bootstrap: Option<SocketAddr>,
+    /// The certificate of the interfaces and whether the server made it itself, if they speak HTTPS.
+    certificate: Option<(PathBuf, bool)>,
     listeners: Vec<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -48,12 +65,16 @@ impl Server {
         let files_tls = bind_some("HTTPS file", ports.files_tls).await?;
         settings.listen.files = files.as_ref().map(TcpListener::local_addr).transpose()?;
         settings.listen.files_tls = files_tls.as_ref().map(TcpListener::local_addr).transpose()?;
+        let https = https_files(&settings.data, &ports.protection)?;
         let own = (settings.data.join(identity::CERTIFICATE_FILE), settings.data.join(identity::KEY_FILE));
         let running = Opened::open(settings)?.bind()?.start()?;
         let app = running.app().clone();
         let mut server = Self {
             interface: interface.local_addr()?,
             bootstrap: bootstrap.as_ref().map(TcpListener::local_addr).transpose()?,
+            certificate: https.as_ref().map(|(certificate, _)| {
+                (certificate.clone(), matches!(ports.protection, Protection::SelfSigned(_)))
+            }),
             running,
             listeners: Vec::new(),
         };
@@ -78,13 +99,16 @@ impl Server {
         }
         if let Some(listener) = bootstrap {
             let (stop, stopped) = oneshot::channel();
-            let routes = buoy_http::bootstrap_interface(app.clone());
-            let served = buoy_http::serve_interface(listener, routes, stopped);
-            serve("the HTTP server for bootstrap", stop, Box::pin(served));
+            let routes = buoy_http::bootstrap_interface(app.clone(), ports.trust);
+            serve(
+                "the HTTP server for bootstrap",
+                stop,
+                served_by(listener, https.as_ref(), routes, stopped)?,
+            );
         }
         let (stop, stopped) = oneshot::channel();
-        let served = buoy_http::serve_interface(interface, buoy_http::interface(app), stopped);
-        serve("the HTTP server", stop, Box::pin(served));
+        let routes = buoy_http::interface(app, ports.trust);
+        serve("the HTTP server", stop, served_by(interface, https.as_ref(), routes, stopped)?);
         Ok(server)
     }
 
@@ -95,8 +119,15 @@ impl Server {
 
     /// The ports for people, each with its name and its URI.
     pub(crate) fn interfaces(&self) -> Vec<(&'static str, String)> {
-        let bootstrap = self.bootstrap.map(|address| ("BootREST", format!("http://{address}")));
-        bootstrap.into_iter().chain([("REST", format!("http://{}", self.interface))]).collect()
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        let bootstrap = self.bootstrap.map(|address| ("BootREST", format!("{scheme}://{address}")));
+        bootstrap.into_iter().chain([("REST", format!("{scheme}://{}", self.interface))]).collect()
+    }
+
+    /// The certificate that the server made for its interfaces, and its fingerprint.
+    pub(crate) fn own_certificate(&self) -> anyhow::Result<Option<(&std::path::Path, String)>> {
+        let made = self.certificate.as_ref().filter(|(_, is_own)| *is_own);
+        made.map(|(path, _)| Ok((path.as_path(), identity::fingerprint(path)?))).transpose()
     }
 
     /// The parts that run.
@@ -123,6 +154,38 @@ impl Server {
         let _ = tokio::time::timeout(LAST_REQUESTS, all).await;
         self.running.stop().await
     }
+}
+
+/// The certificate and the key of the interfaces, if they speak HTTPS.
+fn https_files(
+    data: &std::path::Path,
+    protection: &Protection,
+) -> anyhow::Result<Option<(PathBuf, PathBuf)>> {
+    match protection {
+        Protection::Plain => Ok(None),
+        Protection::Files(certificate, key) => Ok(Some((certificate.clone(), key.clone()))),
+        Protection::SelfSigned(names) => {
+            buoy_services::private_file::create_folder(data).with_context(|| {
+                format!("the data folder {} cannot be made; choose another --data", data.display())
+            })?;
+            identity::https_files(data, names).map(Some)
+        }
+    }
+}
+
+fn served_by(
+    listener: TcpListener,
+    https: Option<&(PathBuf, PathBuf)>,
+    routes: Interface,
+    stopped: oneshot::Receiver<()>,
+) -> anyhow::Result<ServedBy> {
+    Ok(match https {
+        None => Box::pin(buoy_http::serve_interface(listener, routes, stopped)),
+        Some((certificate, key)) => {
+            let listener = TlsListener::new(listener, certificate, key)?;
+            Box::pin(buoy_http::serve_interface(listener, routes, stopped))
+        }
+    })
 }
 
 type ServedBy = std::pin::Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
@@ -171,7 +234,15 @@ mod tests {
             release_keys: Vec::new(),
         };
         let interface = SocketAddr::from(([127, 0, 0, 1], 0));
-        let ports = HttpPorts { interface, bootstrap: None, files: None, files_tls: None, tls: None };
+        let ports = HttpPorts {
+            interface,
+            bootstrap: None,
+            files: None,
+            files_tls: None,
+            tls: None,
+            protection: Protection::Plain,
+            trust: Trust::default(),
+        };
         Server::start(settings, &ports).await.unwrap()
     }
 

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use buoy_services::access::Forbidden;
 use serde_json::json;
 
 /// An error of `/api/v1`.
@@ -11,13 +12,20 @@ pub(crate) struct Problem {
     status: StatusCode,
     title: &'static str,
     detail: String,
+    /// Seconds after which it may be tried again.
+    retry_after: Option<u64>,
     /// Where in a filter the error is.
     position: Option<usize>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, title, detail: detail.into(), position: None }
+        Self { status, title, detail: detail.into(), retry_after: None, position: None }
+    }
+
+    /// The same, with the seconds after which it may be tried again.
+    pub(crate) fn after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// With the place of the error in a filter.
@@ -31,6 +39,10 @@ impl Problem {
 
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "Not found", detail)
+    }
+
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", detail)
     }
 
     pub(crate) fn no_device(detail: impl Into<String>) -> Self {
@@ -53,7 +65,17 @@ impl IntoResponse for Problem {
         if let Some(position) = self.position {
             body["position"] = position.into();
         }
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
+        let headers = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (self.status, headers, Json(body)).into_response();
+        let retry_after = self.retry_after.map(|seconds| (header::RETRY_AFTER, seconds.into()));
+        response.headers_mut().extend(retry_after);
+        response
+    }
+}
+
+impl From<Forbidden> for Problem {
+    fn from(error: Forbidden) -> Self {
+        Self::forbidden(error.to_string())
     }
 }
 

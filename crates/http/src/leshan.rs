@@ -25,8 +25,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use buoy_api::CredentialPurpose;
 use buoy_lwm2m::text::harmless;
+use buoy_services::access::Forbidden;
 use buoy_services::app::App;
+use buoy_services::devices::DeviceError;
+use buoy_services::event_words::permit_events;
 use serde_json::{Value, json};
+
+use crate::v1::Author;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -77,8 +82,21 @@ fn unknown(endpoint: &str) -> Plain {
     Plain(StatusCode::BAD_REQUEST, format!("No registered client with id '{endpoint}'"))
 }
 
+fn forbidden(error: Forbidden) -> Plain {
+    Plain(StatusCode::FORBIDDEN, error.to_string())
+}
+
+/// Why nothing is shown of a client.
+fn no_client(endpoint: &str, error: DeviceError) -> Plain {
+    match error {
+        DeviceError::Forbidden(error) => forbidden(error),
+        _ => unknown(endpoint),
+    }
+}
+
 async fn event(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Query(parameters): Query<Parameters>,
     headers: HeaderMap,
 ) -> Answer {
@@ -87,7 +105,9 @@ async fn event(
         let reason = "This is an event stream: ask with the header Accept: text/event-stream";
         return Err(Plain(StatusCode::METHOD_NOT_ALLOWED, reason.into()));
     }
-    Ok(events::leshan_stream(app, parameters.get("ep").cloned()).into_response())
+    let endpoint = parameters.get("ep").cloned();
+    permit_events(&app, &principal, endpoint.as_deref()).await.map_err(forbidden)?;
+    Ok(events::leshan_stream(app, principal, endpoint).into_response())
 }
 
 async fn server_endpoint(State(app): State<Arc<App>>) -> Json<Value> {

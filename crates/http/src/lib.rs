@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod arrival;
 mod error;
 mod files;
 mod guard;
@@ -26,10 +27,10 @@ use axum::extract::DefaultBodyLimit;
 use axum::serve::Listener;
 use buoy_services::app::App;
 use buoy_services::firmware::{MAX_IMAGE, MAX_SIGNATURE};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tower::Layer;
 
+pub use arrival::{Leshan, Proxy, Trust};
 use serve::Limits;
 pub use tls::TlsListener;
 pub use v1::document as openapi_document;
@@ -41,25 +42,25 @@ const MAX_BODY: usize = (MAX_IMAGE + MAX_SIGNATURE) + (1 << 20);
 pub type Interface = guard::Guarded<<DefaultBodyLimit as Layer<Router>>::Service>;
 
 /// The interface for operators and their programs.
-pub fn interface(app: Arc<App>) -> Interface {
+pub fn interface(app: Arc<App>, trust: Trust) -> Interface {
     let routes = Router::new()
         .merge(health::routes())
         .merge(leshan::routes())
         .merge(v1::routes())
         .fallback(page::fallback)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .with_state(app);
-    guard::Guarded(DefaultBodyLimit::max(MAX_BODY).layer(routes))
+        .with_state(app.clone());
+    guard::Guarded { inner: DefaultBodyLimit::max(MAX_BODY).layer(routes), app, trust }
 }
 
 /// Leshan's dialect for the bootstrap server, which has its own port in Leshan.
-pub fn bootstrap_interface(app: Arc<App>) -> Interface {
+pub fn bootstrap_interface(app: Arc<App>, trust: Trust) -> Interface {
     let routes = Router::new()
         .merge(leshan::bootstrap_routes())
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .with_state(app);
-    guard::Guarded(DefaultBodyLimit::max(MAX_BODY).layer(routes))
+        .with_state(app.clone());
+    guard::Guarded { inner: DefaultBodyLimit::max(MAX_BODY).layer(routes), app, trust }
 }
 
 /// The files for devices.
@@ -71,15 +72,18 @@ pub fn device_files(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Serves an interface until it is stopped.
+/// Serves an interface over TCP or TLS until it is stopped.
 ///
 /// # Errors
 /// If the system fails.
-pub async fn serve_interface(
-    listener: TcpListener,
+pub async fn serve_interface<L>(
+    listener: L,
     interface: Interface,
     stopped: oneshot::Receiver<()>,
-) -> std::io::Result<()> {
+) -> std::io::Result<()>
+where
+    L: Listener<Addr = SocketAddr>,
+{
     serve::serve(listener, interface, Limits::default(), stopped).await
 }
 

@@ -1,5 +1,6 @@
 //! Buoy's own REST interface, `/api/v1`: lists in pages, errors as problem documents, long work as resources with a state.
 
+mod accounts;
 mod audit;
 mod bootstrap;
 mod conditional;
@@ -12,14 +13,15 @@ mod idempotency;
 mod json_words;
 mod openapi;
 mod operations;
+mod sign_in;
+mod tokens;
 mod updates;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{ConnectInfo, FromRequestParts, Path, Query};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{delete, get, post, put};
@@ -28,6 +30,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::MAX_BODY;
+use super::arrival::Refusal;
 use super::error::Problem;
 use buoy_services::app::App;
 use buoy_services::journal;
@@ -71,6 +74,19 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/filters/{name}", put(groups::put_filter).delete(groups::remove_filter))
         .route("/api/v1/device-matches", get(groups::explain))
         .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/audit/chain", get(audit::chain))
+        .route("/api/v1/setup", get(sign_in::setup_state).post(sign_in::set_up))
+        .route("/api/v1/sign-in", post(sign_in::sign_in))
+        .route("/api/v1/sign-out", post(sign_in::sign_out))
+        .route("/api/v1/me", get(sign_in::me))
+        .route("/api/v1/me/password", put(sign_in::change_password))
+        .route("/api/v1/me/second-factor", post(sign_in::prepare_second_factor))
+        .route("/api/v1/me/second-factor/confirm", post(sign_in::confirm_second_factor))
+        .route("/api/v1/me/second-factor/remove", post(sign_in::remove_second_factor))
+        .route("/api/v1/accounts", get(accounts::list).post(accounts::add))
+        .route("/api/v1/accounts/{name}", get(accounts::one).put(accounts::edit).delete(accounts::remove))
+        .route("/api/v1/tokens", get(tokens::list).post(tokens::add))
+        .route("/api/v1/tokens/{id}", delete(tokens::remove))
         .route("/api/v1/bootstrap/configs", get(bootstrap::configs).put(bootstrap::put_config))
         .route("/api/v1/bootstrap/configs/{pattern}", get(bootstrap::config).delete(bootstrap::remove_config))
         .route("/api/v1/bootstrap/claims", get(bootstrap::claims))
@@ -83,15 +99,15 @@ pub(super) fn routes() -> Router<Arc<App>> {
 
 type Answer<T> = Result<Json<T>, Problem>;
 
-/// The author of a request. While there is no sign-in, it is the local user.
+/// The author of a request, whom `arrival` has found out.
 pub(crate) struct Author(pub(crate) Principal);
 
 impl<S: Send + Sync> FromRequestParts<S> for Author {
-    type Rejection = std::convert::Infallible;
+    type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let origin = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(Principal::local(origin.map(|ConnectInfo(address)| address.ip()))))
+        let principal = parts.extensions.get::<Principal>().cloned();
+        principal.map(Self).ok_or(Refusal::NotSignedIn("this needs a sign-in"))
     }
 }
 

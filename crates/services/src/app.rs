@@ -1,5 +1,6 @@
 //! The handle of the running server for its interfaces: devices, operations on them, events, history.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +20,8 @@ use buoy_server::{
 use buoy_store::{Reader, Store, StoreError};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::access::{Covered, Forbidden, GroupsOf, NoGroups, Permission, Reach, Target};
+use crate::accounts::Accounts;
 use crate::bootstrap::Bootstrap;
 use crate::changes::Companion;
 use crate::credentials::{ChangedCredentials, CredentialChange, Credentials};
@@ -26,12 +29,14 @@ use crate::downloads::Followed;
 use crate::event_log::EventLog;
 use crate::failures::Failures;
 use crate::firmware::{Image, Library};
+use crate::groups;
 use crate::groups::state::Groups;
 use crate::hub::{Hub, Progress, Until};
 use crate::identity::Identity;
 use crate::inventory::Inventory;
 use crate::journal::{JournalCounters, JournalHandle, NotSaved};
 use crate::listen::Addresses;
+use crate::principal::Principal;
 
 /// How long an operation for a sleeping device waits.
 pub const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -72,6 +77,8 @@ pub struct App {
     pub(crate) reading: Arc<Semaphore>,
     /// The same for histories.
     pub(crate) reading_history: Arc<Semaphore>,
+    /// The accounts of people, and what programs sign in with.
+    pub(crate) accounts: Accounts,
     /// The credentials of devices.
     pub(crate) credentials: Credentials,
     /// The server's key and certificates.
@@ -128,6 +135,86 @@ impl App {
     #[must_use]
     pub fn events(&self) -> &EventLog {
         self.hub.events()
+    }
+
+    /// The accounts of people, and what programs sign in with.
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Whether a principal may do something.
+    ///
+    /// # Errors
+    /// [`Forbidden`]
+    pub async fn permit(
+        &self,
+        principal: &Principal,
+        permission: Permission,
+        target: Target<'_>,
+    ) -> Result<(), Forbidden> {
+        let without_groups = principal.may(permission, target, &NoGroups);
+        let Target::Device(endpoint) = target else { return without_groups };
+        if without_groups.is_ok() {
+            return without_groups;
+        }
+        let mut of_device = GroupsOf(Vec::new());
+        for group in principal.groups(permission) {
+            if groups::contains(self, &group, endpoint).await {
+                of_device.0.push(group);
+            }
+        }
+        principal.may(permission, target, &of_device)
+    }
+
+    /// The same for what concerns no single device.
+    ///
+    /// # Errors
+    /// [`Forbidden`]
+    pub fn permit_at_once(
+        &self,
+        principal: &Principal,
+        permission: Permission,
+        target: Target<'_>,
+    ) -> Result<(), Forbidden> {
+        principal.may(permission, target, &NoGroups)
+    }
+
+    /// Whether a principal may do something with at least some devices, and with which: a list then has those alone.
+    ///
+    /// # Errors
+    /// [`Forbidden`]
+    pub fn permit_some(&self, principal: &Principal, permission: Permission) -> Result<Reach, Forbidden> {
+        match principal.reach(permission) {
+            Reach::Nothing => Err(Forbidden::new(principal.name(), permission, Target::Server)),
+            reach => Ok(reach),
+        }
+    }
+
+    /// The devices with which a principal may do something now.
+    ///
+    /// # Errors
+    /// [`Forbidden`]
+    pub async fn covered(&self, principal: &Principal, permission: Permission) -> Result<Covered, Forbidden> {
+        if self.permit_some(principal, permission)? != Reach::Groups {
+            return Ok(Covered::All);
+        }
+        let mut groups_of = HashMap::<Arc<str>, GroupsOf>::new();
+        for group in principal.groups(permission) {
+            for device in groups::members(self, &group).await {
+                groups_of.entry(device).or_insert_with(|| GroupsOf(Vec::new())).0.push(group.clone());
+            }
+        }
+        let may = |device: &Arc<str>, of_device: &GroupsOf| {
+            principal.may(permission, Target::Device(device), of_device).is_ok()
+        };
+        let covered = groups_of.iter().filter(|(device, of_device)| may(device, of_device));
+        Ok(Covered::Some(covered.map(|(device, _)| device.clone()).collect()))
+    }
+
+    /// Whether a principal may read of a device.
+    pub async fn sees(&self, principal: &Principal, endpoint: &str) -> bool {
+        self.permit(principal, Permission::Read, Target::Device(endpoint)).await.is_ok()
     }
 
     /// The part of the server that has failed.

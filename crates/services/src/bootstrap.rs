@@ -31,6 +31,7 @@ pub use compile::{ConfigFault, Own};
 use pattern::Pattern;
 use port_log::PortLog;
 
+use crate::access::{Forbidden, NoGroups, Permission, Target};
 use crate::credentials::{Credentials, Gate, NewCredential, Proof};
 use crate::hex;
 use crate::hub::Hub;
@@ -119,9 +120,43 @@ impl Drop for Turn {
     }
 }
 
+/// Why a command on configurations or claims failed.
+#[derive(Debug)]
+pub enum BootstrapError {
+    /// The principal may not do it.
+    Forbidden(Forbidden),
+    /// It can't be saved.
+    NotSaved(NotSaved),
+}
+
+impl std::fmt::Display for BootstrapError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Forbidden(forbidden) => forbidden.fmt(f),
+            Self::NotSaved(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BootstrapError {}
+
+impl From<Forbidden> for BootstrapError {
+    fn from(error: Forbidden) -> Self {
+        Self::Forbidden(error)
+    }
+}
+
+impl From<NotSaved> for BootstrapError {
+    fn from(error: NotSaved) -> Self {
+        Self::NotSaved(error)
+    }
+}
+
 /// Why a configuration was not stored.
 #[derive(Debug)]
 pub enum PutError {
+    /// The principal may not do it.
+    Forbidden(Forbidden),
     /// It is invalid.
     Refused(ConfigFault),
     /// It can't be saved.
@@ -160,15 +195,31 @@ impl Bootstrap {
     }
 
     /// All configurations, without their secrets, by their patterns.
-    pub fn configs(&self) -> Vec<api::BootstrapConfig> {
+    ///
+    /// # Errors
+    /// [`Forbidden`]
+    pub fn configs(&self, principal: &Principal) -> Result<Vec<api::BootstrapConfig>, Forbidden> {
+        principal.may(Permission::ReadCredentials, Target::Server, &NoGroups)?;
         let configs = self.0.configs.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = configs.iter().map(|config| public(&config.config)).collect();
         all.sort_by(|a, b| a.pattern.cmp(&b.pattern));
-        all
+        Ok(all)
     }
 
     /// The configuration of a pattern, without its secrets.
-    pub fn config(&self, pattern: &str) -> Option<api::BootstrapConfig> {
+    ///
+    /// # Errors
+    /// [`Forbidden`]
+    pub fn config(
+        &self,
+        principal: &Principal,
+        pattern: &str,
+    ) -> Result<Option<api::BootstrapConfig>, Forbidden> {
+        principal.may(Permission::ReadCredentials, Target::Server, &NoGroups)?;
+        Ok(self.known_config(pattern))
+    }
+
+    fn known_config(&self, pattern: &str) -> Option<api::BootstrapConfig> {
         let configs = self.0.configs.read().unwrap_or_else(PoisonError::into_inner);
         configs.iter().find(|config| config.config.pattern == pattern).map(|config| public(&config.config))
     }
@@ -179,6 +230,7 @@ impl Bootstrap {
         principal: &Principal,
         mut config: api::BootstrapConfig,
     ) -> Result<(), PutError> {
+        principal.may(Permission::ManageBootstrap, Target::Server, &NoGroups).map_err(PutError::Forbidden)?;
         let pattern = Pattern::new(&config.pattern).map_err(PutError::Refused)?;
         config.changed_at = Some(self.now());
         compile::check(&config, &self.0.own).map_err(PutError::Refused)?;
@@ -206,8 +258,9 @@ impl Bootstrap {
     }
 
     /// Removes a configuration. Returns whether it existed.
-    pub async fn remove_config(&self, principal: &Principal, pattern: &str) -> Result<bool, NotSaved> {
-        if self.config(pattern).is_none() {
+    pub async fn remove_config(&self, principal: &Principal, pattern: &str) -> Result<bool, BootstrapError> {
+        principal.may(Permission::ManageBootstrap, Target::Server, &NoGroups)?;
+        if self.known_config(pattern).is_none() {
             return Ok(false);
         }
         let name = pattern.to_owned();
@@ -246,13 +299,21 @@ impl Bootstrap {
     }
 
     /// The claims, waiting and accepted.
-    pub fn claims(&self) -> Vec<api::BootstrapClaim> {
-        self.claims_locked().values().map(claim_json).collect()
+    ///
+    /// # Errors
+    /// [`Forbidden`]
+    pub fn claims(&self, principal: &Principal) -> Result<Vec<api::BootstrapClaim>, Forbidden> {
+        principal.may(Permission::ReadCredentials, Target::Server, &NoGroups)?;
+        Ok(self.claims_locked().values().map(claim_json).collect())
     }
 
     /// Whether a configuration matches a name: without one, accepting its claim has no effect.
-    pub fn has_config_for(&self, endpoint: &str) -> bool {
-        self.config_for(endpoint).is_some()
+    ///
+    /// # Errors
+    /// [`Forbidden`]
+    pub fn has_config_for(&self, principal: &Principal, endpoint: &str) -> Result<bool, Forbidden> {
+        principal.may(Permission::ManageBootstrap, Target::Server, &NoGroups)?;
+        Ok(self.config_for(endpoint).is_some())
     }
 
     /// Accepts the claim of a device, which may come later. Its next request is granted.
@@ -260,7 +321,8 @@ impl Bootstrap {
         &self,
         principal: &Principal,
         endpoint: &str,
-    ) -> Result<api::BootstrapClaim, NotSaved> {
+    ) -> Result<api::BootstrapClaim, BootstrapError> {
+        principal.may(Permission::ManageBootstrap, Target::Server, &NoGroups)?;
         let now = self.now();
         let known = self.claims_locked().get(endpoint).cloned();
         let mut claim = known.unwrap_or_else(|| BootstrapClaimRow {
@@ -288,7 +350,8 @@ impl Bootstrap {
     }
 
     /// Removes the claim of a device, waiting or accepted. Returns whether there was one.
-    pub async fn forget_claim(&self, principal: &Principal, endpoint: &str) -> Result<bool, NotSaved> {
+    pub async fn forget_claim(&self, principal: &Principal, endpoint: &str) -> Result<bool, BootstrapError> {
+        principal.may(Permission::ManageBootstrap, Target::Server, &NoGroups)?;
         let Some(claim) = self.claims_locked().get(endpoint).cloned() else { return Ok(false) };
         let (name, gone) = (endpoint.to_owned(), endpoint.to_owned());
         let apply = move |this: &Self| drop(this.claims_locked().remove(&gone));

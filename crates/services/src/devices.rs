@@ -11,6 +11,7 @@ use buoy_server::RegistrationView;
 use buoy_store::{Change, DeviceChange, DeviceDescription, DocumentChange, DocumentKind, Sample, StoreError};
 use tokio::sync::oneshot;
 
+use crate::access::{Covered, Forbidden, Permission, Target};
 use crate::app::App;
 use crate::changes::Companion;
 use crate::hex;
@@ -23,6 +24,8 @@ use crate::values::DeviceModels;
 
 /// Devices for which the shards are queried at once.
 const ASKED_AT_ONCE: usize = 128;
+/// Devices that are looked at in one go for those of a group.
+const LOOKED_AT_ONCE: usize = 1000;
 
 /// A device, and its registration if it is registered.
 #[derive(Clone, Debug)]
@@ -40,41 +43,89 @@ impl Device {
     }
 }
 
-/// A page of the devices that match, ordered by name, after a given name.
+/// A page of the devices that match and that the principal may read, ordered by name, after a given name.
+///
+/// # Errors
+/// [`DeviceError::Forbidden`]
 pub async fn page(
     app: &Arc<App>,
+    principal: &Principal,
     filter: DeviceFilter,
     after: Option<String>,
     limit: usize,
-) -> api::Page<api::Device> {
-    let (found, has_more) = list(app, filter, after, limit).await;
+) -> Result<api::Page<api::Device>, DeviceError> {
+    let (found, has_more) = list(app, principal, filter, after, limit).await?;
     let items: Vec<_> = found.into_iter().map(device_json).collect();
     let next = items.last().filter(|_| has_more).map(|last| last.endpoint.clone());
-    api::Page { items, next }
+    Ok(api::Page { items, next })
 }
 
-/// The number of matching devices for each value, the most frequent first, at most `most` values.
-pub async fn counts(app: &Arc<App>, filter: DeviceFilter, by: CountBy, most: usize) -> Vec<api::DeviceCount> {
+/// The number of matching devices for each value, the most frequent first, at most `most` values. It tells of devices of all groups, so a role for
+/// one group does not cover it.
+///
+/// # Errors
+/// [`DeviceError::Forbidden`]
+pub async fn counts(
+    app: &Arc<App>,
+    principal: &Principal,
+    filter: DeviceFilter,
+    by: CountBy,
+    most: usize,
+) -> Result<Vec<api::DeviceCount>, DeviceError> {
+    app.permit(principal, Permission::Read, Target::Server).await?;
     let counts = app.inventory.counts(filter, by).await.into_iter().take(most);
-    counts.map(|(value, count)| api::DeviceCount { value, count: count as u64 }).collect()
+    Ok(counts.map(|(value, count)| api::DeviceCount { value, count: count as u64 }).collect())
 }
 
-/// Devices that match, ordered by name, after a given name; and whether there are more.
+/// Devices that match and that the principal may read, ordered by name, after a given name; and whether there are more.
+///
+/// # Errors
+/// [`DeviceError::Forbidden`]
 pub async fn list(
     app: &Arc<App>,
+    principal: &Principal,
     filter: DeviceFilter,
     after: Option<String>,
     limit: usize,
-) -> (Vec<Device>, bool) {
-    let (records, has_more) = app.inventory.page(filter, after, limit).await;
-    (with_registrations(app, records).await, has_more)
+) -> Result<(Vec<Device>, bool), DeviceError> {
+    let (records, has_more) = match app.covered(principal, Permission::Read).await? {
+        Covered::All => app.inventory.page(filter, after, limit).await,
+        covered => covered_page(app, &covered, filter, after, limit).await,
+    };
+    Ok((with_registrations(app, records).await, has_more))
+}
+
+/// A page of the devices of some groups.
+async fn covered_page(
+    app: &Arc<App>,
+    covered: &Covered,
+    filter: DeviceFilter,
+    mut after: Option<String>,
+    limit: usize,
+) -> (Vec<DeviceRecord>, bool) {
+    let mut found: Vec<DeviceRecord> = Vec::new();
+    loop {
+        let (records, has_more) = app.inventory.page(filter.clone(), after, LOOKED_AT_ONCE).await;
+        after = records.last().map(|last| last.endpoint.to_string());
+        found.extend(records.into_iter().filter(|record| covered.has(&record.endpoint)));
+        if found.len() > limit || !has_more {
+            let is_cut = found.len() > limit;
+            found.truncate(limit);
+            return (found, is_cut);
+        }
+    }
 }
 
 /// One device.
 ///
 /// # Errors
 /// [`DeviceError::NoSuchDevice`]
-pub async fn described(app: &Arc<App>, endpoint: &str) -> Result<api::Device, DeviceError> {
+pub async fn described(
+    app: &Arc<App>,
+    principal: &Principal,
+    endpoint: &str,
+) -> Result<api::Device, DeviceError> {
+    app.permit(principal, Permission::Read, Target::Device(endpoint)).await?;
     let record = app.inventory.device(endpoint).await;
     let record = record.ok_or_else(|| DeviceError::NoSuchDevice(endpoint.to_owned()))?;
     let registration = app.registration(endpoint).await;
@@ -85,7 +136,12 @@ pub async fn described(app: &Arc<App>, endpoint: &str) -> Result<api::Device, De
 ///
 /// # Errors
 /// [`DeviceError::NotRegistered`]
-pub async fn observations(app: &Arc<App>, endpoint: &str) -> Result<Vec<api::Observation>, DeviceError> {
+pub async fn observations(
+    app: &Arc<App>,
+    principal: &Principal,
+    endpoint: &str,
+) -> Result<Vec<api::Observation>, DeviceError> {
+    app.permit(principal, Permission::Read, Target::Device(endpoint)).await?;
     if app.registration(endpoint).await.is_none() {
         return Err(DeviceError::NotRegistered(endpoint.to_owned()));
     }
@@ -101,7 +157,12 @@ pub async fn observations(app: &Arc<App>, endpoint: &str) -> Result<Vec<api::Obs
 ///
 /// # Errors
 /// [`DeviceError::NotRegistered`]
-pub async fn registration(app: &Arc<App>, endpoint: &str) -> Result<RegistrationDetails, DeviceError> {
+pub async fn registration(
+    app: &Arc<App>,
+    principal: &Principal,
+    endpoint: &str,
+) -> Result<RegistrationDetails, DeviceError> {
+    app.permit(principal, Permission::Read, Target::Device(endpoint)).await?;
     let registration = app.registration(endpoint).await;
     registration.map(Into::into).ok_or_else(|| DeviceError::NotRegistered(endpoint.to_owned()))
 }
@@ -112,8 +173,10 @@ pub async fn registration(app: &Arc<App>, endpoint: &str) -> Result<Registration
 /// [`DeviceError::NotRegistered`]
 pub async fn object_models<'a>(
     app: &'a Arc<App>,
+    principal: &Principal,
     endpoint: &str,
 ) -> Result<Vec<&'a ObjectModel>, DeviceError> {
+    app.permit(principal, Permission::Read, Target::Device(endpoint)).await?;
     let registration = app.registration(endpoint).await;
     let registration = registration.ok_or_else(|| DeviceError::NotRegistered(endpoint.to_owned()))?;
     let models = DeviceModels::of(&app.models, &registration.objects);
@@ -132,6 +195,7 @@ pub async fn forget_observation(
     paths: &[Path],
     is_composite: bool,
 ) -> Result<bool, DeviceError> {
+    app.permit(principal, Permission::Command, Target::Device(endpoint)).await?;
     if app.registration(endpoint).await.is_none() {
         return Err(DeviceError::NotRegistered(endpoint.to_owned()));
     }
@@ -153,7 +217,12 @@ pub async fn forget_observation(
 ///
 /// # Errors
 /// [`DeviceError::NoSuchDevice`]
-pub async fn last_values(app: &Arc<App>, endpoint: &str) -> Result<Vec<api::LastValue>, DeviceError> {
+pub async fn last_values(
+    app: &Arc<App>,
+    principal: &Principal,
+    endpoint: &str,
+) -> Result<Vec<api::LastValue>, DeviceError> {
+    app.permit(principal, Permission::Read, Target::Device(endpoint)).await?;
     if app.inventory.device(endpoint).await.is_none() {
         return Err(DeviceError::NoSuchDevice(endpoint.to_owned()));
     }
@@ -183,7 +252,12 @@ pub async fn last_values(app: &Arc<App>, endpoint: &str) -> Result<Vec<api::Last
 ///
 /// # Errors
 /// [`DeviceError::Store`]
-pub async fn series(app: &Arc<App>, endpoint: String) -> Result<Vec<String>, DeviceError> {
+pub async fn series(
+    app: &Arc<App>,
+    principal: &Principal,
+    endpoint: String,
+) -> Result<Vec<String>, DeviceError> {
+    app.permit(principal, Permission::Read, Target::Device(&endpoint)).await?;
     Ok(app.read(move |store| store.series(&endpoint)).await?)
 }
 
@@ -193,11 +267,13 @@ pub async fn series(app: &Arc<App>, endpoint: String) -> Result<Vec<String>, Dev
 /// [`DeviceError`]
 pub async fn samples(
     app: &Arc<App>,
+    principal: &Principal,
     endpoint: String,
     path: String,
     range: Range<u64>,
     limit: usize,
 ) -> Result<api::Page<api::Sample>, DeviceError> {
+    app.permit(principal, Permission::Read, Target::Device(&endpoint)).await?;
     check_path(&path)?;
     let mut rows = app.read_history(move |store| store.samples(&endpoint, &path, range, limit + 1)).await?;
     // The next page starts with the first value that is not on this one.
@@ -213,11 +289,13 @@ pub async fn samples(
 /// [`DeviceError`]
 pub async fn summaries(
     app: &Arc<App>,
+    principal: &Principal,
     endpoint: String,
     path: String,
     range: Range<u64>,
     step: u64,
 ) -> Result<api::Page<api::Sample>, DeviceError> {
+    app.permit(principal, Permission::Read, Target::Device(&endpoint)).await?;
     check_path(&path)?;
     if step == 0 {
         return Err(DeviceError::NoStep);
@@ -250,6 +328,8 @@ fn sample_json(value: Sample) -> serde_json::Value {
 /// Why a query about devices, or the removal of a device, failed.
 #[derive(Debug)]
 pub enum DeviceError {
+    /// The principal may not do it.
+    Forbidden(Forbidden),
     /// There is no device of this name.
     NoSuchDevice(String),
     /// No device of this name is registered.
@@ -274,6 +354,7 @@ pub enum DeviceError {
 impl std::fmt::Display for DeviceError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Forbidden(forbidden) => forbidden.fmt(f),
             Self::NoSuchDevice(endpoint) => write!(f, "no device named {endpoint} is known"),
             Self::NotRegistered(endpoint) => write!(f, "no device named {endpoint} is registered"),
             Self::IsRegistered(endpoint) => write!(
@@ -290,6 +371,12 @@ impl std::fmt::Display for DeviceError {
 
 impl std::error::Error for DeviceError {}
 
+impl From<Forbidden> for DeviceError {
+    fn from(error: Forbidden) -> Self {
+        Self::Forbidden(error)
+    }
+}
+
 impl From<StoreError> for DeviceError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
@@ -301,6 +388,7 @@ impl From<StoreError> for DeviceError {
 /// # Errors
 /// [`DeviceError`]
 pub async fn forget(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Result<(), DeviceError> {
+    app.permit(principal, Permission::Command, Target::Device(endpoint)).await?;
     match app.inventory.forget(endpoint).await {
         None => Err(DeviceError::NoSuchDevice(endpoint.to_owned())),
         Some(state) if !state.is_registered() => {

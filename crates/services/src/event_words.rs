@@ -6,11 +6,13 @@ use buoy_api::{self as api, OperationState};
 use buoy_lwm2m::path::Path;
 use buoy_server::{BootstrapEvent, Event, Report, ReportSource};
 
+use crate::access::{Forbidden, Permission, Reach, Target};
 use crate::app::App;
 use crate::devices::registration_json;
 use crate::event_log::AppEvent;
 use crate::operations::state_of;
 use crate::path_values;
+use crate::principal::Principal;
 use crate::refusals;
 use crate::updates::commands::described;
 use crate::values::DeviceModels;
@@ -109,6 +111,54 @@ impl EventWords {
                 api::Event::Notification { endpoint, paths, values, history }
             }
         }
+    }
+}
+
+/// Whether a principal may read the events of a device, or of those that it may read.
+///
+/// # Errors
+/// [`Forbidden`]
+pub async fn permit_events(
+    app: &App,
+    principal: &Principal,
+    endpoint: Option<&str>,
+) -> Result<(), Forbidden> {
+    match endpoint {
+        Some(endpoint) => app.permit(principal, Permission::Read, Target::Device(endpoint)).await,
+        None => app.permit_some(principal, Permission::Read).map(drop),
+    }
+}
+
+/// Whether a principal may read an event: its sign-in counts still, and its roles cover the device.
+///
+/// # Errors
+/// [`SignedOut`] if its sign-in does not count any more.
+pub async fn may_read(app: &App, principal: &Principal, event: &AppEvent) -> Result<bool, SignedOut> {
+    if !principal.is_valid(app.now()) {
+        return Err(SignedOut);
+    }
+    match principal.reach(Permission::Read) {
+        Reach::Everything => Ok(true),
+        Reach::Groups => Ok(app.sees(principal, &device_of(app, event)).await),
+        Reach::Nothing => Ok(false),
+    }
+}
+
+/// Whoever follows events has signed out, or lost a role.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedOut;
+
+/// The device of an event; empty if it is not known.
+fn device_of(app: &App, event: &AppEvent) -> String {
+    match event {
+        AppEvent::Device(event) | AppEvent::Delayed(event) => match &**event {
+            Event::Refused { peer, .. } => refusals::name_of(&app.endpoints, *peer),
+            Event::Traced { endpoint, .. } => endpoint.to_string(),
+            event => endpoint_of(event).unwrap_or_default().to_owned(),
+        },
+        AppEvent::Update(update) => update.endpoint().to_string(),
+        AppEvent::Bootstrap(event) => bootstrap_words(event).0.to_owned(),
+        AppEvent::Notice(notice) => notice.endpoint.to_string(),
     }
 }
 

@@ -12,6 +12,7 @@ use buoy_fleet::filter::Filter;
 use buoy_store::{Change, DocumentChange, DocumentKind, DocumentRow};
 
 use self::state::{FilterRecord, GroupRecord, State, group_filter};
+use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
 use crate::inventory::{DeviceFilter, Matching, Profile};
 use crate::journal::NotSaved;
@@ -34,6 +35,8 @@ const EXAMPLES: usize = 5;
 /// Why a command on groups or filters failed.
 #[derive(Debug)]
 pub enum GroupsError {
+    /// The principal may not do it.
+    Forbidden(Forbidden),
     /// There is no group of this name.
     NoSuchGroup(String),
     /// There is no saved filter of this name.
@@ -62,6 +65,7 @@ pub enum GroupsError {
 impl std::fmt::Display for GroupsError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Forbidden(forbidden) => forbidden.fmt(f),
             Self::NoSuchGroup(name) => write!(f, "there is no group {name}"),
             Self::NoSuchFilter(name) => write!(f, "there is no saved filter {name}"),
             Self::Name => write!(
@@ -81,6 +85,12 @@ impl std::fmt::Display for GroupsError {
 }
 
 impl std::error::Error for GroupsError {}
+
+impl From<Forbidden> for GroupsError {
+    fn from(error: Forbidden) -> Self {
+        Self::Forbidden(error)
+    }
+}
 
 impl From<NotSaved> for GroupsError {
     fn from(error: NotSaved) -> Self {
@@ -118,11 +128,24 @@ pub async fn contains(app: &App, group: &str, endpoint: &str) -> bool {
     }
 }
 
-/// What a filter matches.
+/// The names of the devices that belong to a group.
+pub(crate) async fn members(app: &App, group: &str) -> Vec<Arc<str>> {
+    match selection(app, &group_filter(group)) {
+        Ok(filter) => app.inventory.matching(filter).await,
+        Err(_) => Vec::new(),
+    }
+}
+
+/// What a filter matches. It tells of devices of all groups, so a role for one group does not cover it.
 ///
 /// # Errors
-/// [`FilterFault`]
-pub async fn explain(app: &Arc<App>, text: &str) -> Result<api::FilterMatch, FilterFault> {
+/// [`GroupsError`]
+pub async fn explain(
+    app: &Arc<App>,
+    principal: &Principal,
+    text: &str,
+) -> Result<api::FilterMatch, GroupsError> {
+    app.permit(principal, Permission::Read, Target::Server).await?;
     let filter = selection(app, text)?;
     let matches = app.inventory.count(filter.clone()).await;
     let of = app.inventory.count(DeviceFilter::default()).await;
@@ -131,21 +154,28 @@ pub async fn explain(app: &Arc<App>, text: &str) -> Result<api::FilterMatch, Fil
     Ok(api::FilterMatch { matches: matches as u64, of: of as u64, examples })
 }
 
-/// All groups, by name.
-pub async fn list(app: &Arc<App>) -> Vec<api::Group> {
+/// All groups, by name; for a role for some groups, those.
+///
+/// # Errors
+/// [`Forbidden`]
+pub async fn list(app: &Arc<App>, principal: &Principal) -> Result<Vec<api::Group>, Forbidden> {
+    app.permit_some(principal, Permission::Read)?;
     let records = app.groups.read(|state| state.groups.clone());
     let mut groups = Vec::with_capacity(records.len());
     for (name, record) in records {
-        groups.push(described(app, name, record).await);
+        if app.permit(principal, Permission::Read, Target::Group(&name)).await.is_ok() {
+            groups.push(described(app, name, record).await);
+        }
     }
-    groups
+    Ok(groups)
 }
 
 /// One group.
 ///
 /// # Errors
-/// [`GroupsError::NoSuchGroup`]
-pub async fn one(app: &Arc<App>, name: &str) -> Result<api::Group, GroupsError> {
+/// [`GroupsError`]
+pub async fn one(app: &Arc<App>, principal: &Principal, name: &str) -> Result<api::Group, GroupsError> {
+    app.permit(principal, Permission::Read, Target::Group(name)).await?;
     let record = app.groups.read(|state| state.groups.get(name).cloned());
     let record = record.ok_or_else(|| GroupsError::NoSuchGroup(name.to_owned()))?;
     Ok(described(app, name.to_owned(), record).await)
@@ -170,6 +200,8 @@ pub async fn put(
     name: &str,
     wanted: api::PutGroup,
 ) -> Result<api::Group, GroupsError> {
+    // Whoever may change what is in a group may do with any device what roles for the group allow.
+    app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     check_name(name)?;
     let api::PutGroup { description, filter, parent } = wanted;
     check_description(&description)?;
@@ -202,6 +234,7 @@ pub async fn put(
 /// # Errors
 /// [`GroupsError`]
 pub async fn remove(app: &Arc<App>, principal: &Principal, name: &str) -> Result<(), GroupsError> {
+    app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let _edit = app.groups.edits.lock().await;
     let mut planned = app.groups.read(State::clone);
     if planned.groups.remove(name).is_none() {
@@ -239,6 +272,7 @@ pub async fn change_devices(
     name: &str,
     change: api::ChangeGroupDevices,
 ) -> Result<api::Group, GroupsError> {
+    app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let api::ChangeGroupDevices { add, remove } = change;
     let _edit = app.groups.edits.lock().await;
     if !app.groups.has(name) {
@@ -253,7 +287,7 @@ pub async fn change_devices(
         false => leave(profile, name),
     };
     records::edit(app, names, vec![audit], change).await?;
-    one(app, name).await
+    one(app, principal, name).await
 }
 
 pub(crate) fn join(profile: &mut Profile, group: &str) {
@@ -267,13 +301,17 @@ pub(crate) fn leave(profile: &mut Profile, group: &str) {
 }
 
 /// All saved filters, by name.
-pub fn filters(app: &App) -> Vec<api::SavedFilter> {
+///
+/// # Errors
+/// [`Forbidden`]
+pub fn filters(app: &App, principal: &Principal) -> Result<Vec<api::SavedFilter>, Forbidden> {
+    app.permit_at_once(principal, Permission::Read, Target::Shared)?;
     let saved = |(name, record): (&String, &FilterRecord)| api::SavedFilter {
         name: name.clone(),
         filter: record.filter.clone(),
         description: record.description.clone(),
     };
-    app.groups.read(|state| state.filters.iter().map(saved).collect())
+    Ok(app.groups.read(|state| state.filters.iter().map(saved).collect()))
 }
 
 /// Saves a filter under a name.
@@ -286,6 +324,7 @@ pub async fn put_filter(
     name: &str,
     wanted: api::PutFilter,
 ) -> Result<api::SavedFilter, GroupsError> {
+    app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     check_name(name)?;
     check_description(&wanted.description)?;
     let api::PutFilter { filter, description } = wanted;
@@ -308,6 +347,7 @@ pub async fn put_filter(
 /// # Errors
 /// [`GroupsError`]
 pub async fn remove_filter(app: &Arc<App>, principal: &Principal, name: &str) -> Result<(), GroupsError> {
+    app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let _edit = app.groups.edits.lock().await;
     if !app.groups.read(|state| state.filters.contains_key(name)) {
         return Err(GroupsError::NoSuchFilter(name.to_owned()));

@@ -92,7 +92,9 @@ pub fn happening<'a>(app: &'a App, event: &'a AppEvent, only: Option<&str>) -> O
     let wanted = |endpoint: &str| only.is_none_or(|only| only == endpoint);
     let event = match event {
         AppEvent::Device(event) => event,
-        AppEvent::Delayed(event) => return late_answer(app, event, only),
+        AppEvent::Delayed(event) => {
+            return late_answer(app, event).filter(|(endpoint, _)| wanted(endpoint)).map(|(_, told)| told);
+        }
         AppEvent::Update(_) | AppEvent::Notice(_) => return None,
         AppEvent::Bootstrap(event) => {
             let (endpoint, phase, detail) = bootstrap_words(event);
@@ -119,7 +121,9 @@ pub fn happening<'a>(app: &'a App, event: &'a AppEvent, only: Option<&str>) -> O
         Event::Sleeping(endpoint) if wanted(endpoint) => Some(Happening::Sleeping(endpoint.clone())),
         Event::Reported(report) if wanted(&report.endpoint) => Some(reported(app, report)),
         // A device is traced for somebody who asked for this one.
-        Event::Traced { endpoint, at, incoming, datagram } if only == Some(&**endpoint) => {
+        Event::Traced { endpoint, at, incoming, datagram }
+            if only == Some(&**endpoint) && wanted(endpoint) =>
+        {
             Some(Happening::Traced {
                 endpoint: endpoint.clone(),
                 at: *at,
@@ -131,14 +135,13 @@ pub fn happening<'a>(app: &'a App, event: &'a AppEvent, only: Option<&str>) -> O
     }
 }
 
-fn late_answer<'a>(app: &'a App, event: &'a Event, only: Option<&str>) -> Option<Happening<'a>> {
+fn late_answer<'a>(app: &'a App, event: &'a Event) -> Option<(&'a str, Happening<'a>)> {
     let Event::OperationEnded { id, endpoint, path, outcome } = event else { return None };
     let answer = match outcome {
         Ok(outcome) => Ok(Answer::late(app, outcome)),
         Err(failure) => Err((failure_word(*failure), failure.to_string())),
     };
-    let is_wanted = only.is_none_or(|only| *only == **endpoint);
-    is_wanted.then(|| Happening::LateAnswer { id: id.0, endpoint: endpoint.clone(), path, answer })
+    Some((endpoint, Happening::LateAnswer { id: id.0, endpoint: endpoint.clone(), path, answer }))
 }
 
 fn reported<'a>(app: &App, report: &Report) -> Happening<'a> {

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use buoy_dtls::config::OwnKey;
 use buoy_dtls::crypto::RustCrypto;
 use buoy_dtls::x509::Anchor;
+use sha2::{Digest, Sha256};
 use x509_cert::der::Encode;
 
 use crate::certificates::{self, Subject, Use};
@@ -20,6 +21,12 @@ use crate::private_file;
 pub const KEY_FILE: &str = "server.key";
 /// In the data folder: the certificate.
 pub const CERTIFICATE_FILE: &str = "server.crt";
+/// In the data folder: the private key of the interface, if the operator has none.
+pub const HTTPS_KEY_FILE: &str = "https.key";
+/// In the data folder: its certificate.
+pub const HTTPS_CERTIFICATE_FILE: &str = "https.crt";
+/// Programs that pin it need it anew after this time.
+const HTTPS_DAYS: u32 = 5 * 365;
 /// The validity of a self-signed certificate: devices that pin it can't replace it.
 const SELF_SIGNED_DAYS: u32 = 20 * 365;
 
@@ -78,6 +85,33 @@ impl Identity {
     pub fn unlisted(&self) -> Unlisted {
         if self.client_anchors.is_empty() { Unlisted::Refused } else { Unlisted::Admitted }
     }
+}
+
+/// The certificate and the key with which the interface speaks HTTPS if the operator has none: self-signed, made once in the data folder.
+///
+/// # Errors
+/// If a file is damaged or can't be written.
+pub fn https_files(data: &Path, names: &[String]) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let (key, certificate) = (data.join(HTTPS_KEY_FILE), data.join(HTTPS_CERTIFICATE_FILE));
+    if !key.exists() {
+        private_file::create(&key, certificates::key_pem(&certificates::new_key()?)?.as_bytes())?;
+    }
+    if !certificate.exists() {
+        let subject = Subject { name: "buoy", usage: Use::Server, alternatives: names, days: HTTPS_DAYS };
+        let made = certificates::self_signed(&subject, &certificates::read_key(&key)?)?;
+        private_file::replace(&certificate, certificates::certificate_pem(&made)?.as_bytes())?;
+    }
+    Ok((certificate, key))
+}
+
+/// The SHA-256 of a certificate, as browsers and `openssl x509 -fingerprint -sha256` show it.
+///
+/// # Errors
+/// If the file is no certificate.
+pub fn fingerprint(certificate: &Path) -> anyhow::Result<String> {
+    let der = ders(certificate)?.into_iter().next().unwrap_or_default();
+    let pairs: Vec<String> = Sha256::digest(&der).iter().map(|byte| format!("{byte:02X}")).collect();
+    Ok(pairs.join(":"))
 }
 
 /// The files in the data folder.

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use buoy_store::{
-    BootstrapConfigChange, Change, ChangeSet, CredentialChange, CredentialRow, Reader, Store, Writer,
+    BootstrapConfigChange, Change, ChangeSet, CredentialChange, CredentialRow, DocumentKind, Reader, Store,
+    Writer,
 };
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -18,6 +19,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::accounts::records::{self, AccountRecord};
 use crate::data_folder::lock;
 use crate::hex;
 use crate::private_file;
@@ -76,6 +78,8 @@ impl Keys {
         }
         let mut sealed = !reader.bootstrap_configs()?.is_empty();
         reader.each_credential(&mut |row| sealed |= !row.sealed.is_empty())?;
+        let accounts = records::all::<AccountRecord>(reader, DocumentKind::Account)?;
+        sealed |= accounts.iter().any(|(_, account)| account.second_factor.is_some());
         if sealed {
             bail!(
                 "{} is missing, and the database has secrets that it seals; bring the file back",
@@ -280,6 +284,13 @@ fn seal_again(store: &dyn Store, mut writer: Box<dyn Writer>, keys: &Keys) -> an
     })?;
     if let Some(trouble) = trouble {
         return Err(trouble);
+    }
+    for (name, mut account) in records::all::<AccountRecord>(&*reader, DocumentKind::Account)? {
+        let Some(factor) = &mut account.second_factor else { continue };
+        let sealed = hex::decode(&factor.sealed).unwrap_or_default();
+        let sealed = sealer.again(&records::name_of_second_factor(&name), &sealed);
+        factor.sealed = hex::encode(&sealed.with_context(|| format!("the second factor of {name}"))?);
+        set.push(records::put(DocumentKind::Account, &name, &account, account.created_at));
     }
     let sets = [set];
     let fates = writer.commit(&sets)?;

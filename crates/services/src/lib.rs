@@ -8,6 +8,8 @@
 pub use buoy_server::{Body, Counters};
 pub use buoy_store::StoreError;
 
+pub mod access;
+pub mod accounts;
 pub mod app;
 pub mod audit;
 pub mod bootstrap;

@@ -7,9 +7,11 @@ use buoy_api as api;
 use buoy_lwm2m::model::{ObjectModel, ResourceModel};
 use buoy_lwm2m::path::Path;
 
+use crate::access::{Permission, Target};
 use crate::app::App;
 use crate::devices::{self, DeviceError};
 use crate::path_values::type_name;
+use crate::principal::Principal;
 use crate::values::DeviceModels;
 
 /// The objects of a device in the order of their ids.
@@ -18,8 +20,13 @@ use crate::values::DeviceModels;
 /// are stored, and their definitions are the newest.
 ///
 /// # Errors
-/// [`DeviceError::NoSuchDevice`], [`DeviceError::Store`]
-pub async fn of_device(app: &Arc<App>, endpoint: &str) -> Result<Vec<api::DeviceObject>, DeviceError> {
+/// [`DeviceError`]
+pub async fn of_device(
+    app: &Arc<App>,
+    principal: &Principal,
+    endpoint: &str,
+) -> Result<Vec<api::DeviceObject>, DeviceError> {
+    app.permit(principal, Permission::Read, Target::Device(endpoint)).await?;
     if let Some(registration) = app.registration(endpoint).await {
         let models = DeviceModels::of(&app.models, &registration.objects);
         let objects = instances(registration.objects.paths());
@@ -32,7 +39,7 @@ pub async fn of_device(app: &Arc<App>, endpoint: &str) -> Result<Vec<api::Device
     if app.inventory.device(endpoint).await.is_none() {
         return Err(DeviceError::NoSuchDevice(endpoint.to_owned()));
     }
-    let series = devices::series(app, endpoint.to_owned()).await?;
+    let series = devices::series(app, principal, endpoint.to_owned()).await?;
     let objects = instances(series.iter().filter_map(|path| path.parse().ok()));
     let described = objects.into_iter().map(|(id, instances)| {
         let newest = app.models.versions(id).last();

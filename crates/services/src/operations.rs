@@ -24,6 +24,7 @@ use buoy_server::{
 use buoy_store::{Change, ChangeSet, OperationFilter, Page, StoreError};
 use tokio::sync::oneshot;
 
+use crate::access::{Covered, Forbidden, Permission, Target as Of};
 use crate::app::{App, SLEEPER_PATIENCE};
 use crate::changes::{Companion, operation_record};
 use crate::hub::{Progress, Until};
@@ -179,6 +180,8 @@ impl<'a> Answer<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OperationError {
+    /// The principal may not do it.
+    Forbidden(Forbidden),
     /// No device of this name is registered.
     NoSuchDevice(String),
     /// The request makes no sense for the device.
@@ -196,6 +199,7 @@ pub enum OperationError {
 impl fmt::Display for OperationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Forbidden(forbidden) => forbidden.fmt(f),
             Self::NoSuchDevice(endpoint) => write!(f, "no device named {endpoint} is registered"),
             Self::Request(error) => error.fmt(f),
             Self::NoSuchOperation(id) => write!(f, "there is no operation {id}"),
@@ -207,6 +211,12 @@ impl fmt::Display for OperationError {
 }
 
 impl std::error::Error for OperationError {}
+
+impl From<Forbidden> for OperationError {
+    fn from(error: Forbidden) -> Self {
+        Self::Forbidden(error)
+    }
+}
 
 impl From<NotSaved> for OperationError {
     fn from(error: NotSaved) -> Self {
@@ -231,6 +241,7 @@ pub async fn start(
     principal: &Principal,
     command: StartOperation,
 ) -> Result<Started, OperationError> {
+    app.permit(principal, Permission::Command, Of::Device(&command.endpoint)).await?;
     app.journal.check()?;
     let id = OperationId(app.next_operation.fetch_add(1, Ordering::Relaxed));
     let StartOperation { endpoint, request, deadline, wait, kept, key } = command;
@@ -428,23 +439,34 @@ impl Order {
     }
 }
 
-/// Operations, the newest first, below the id `after`. Answers are not in it.
+/// Operations, the newest first, below the id `after`. Answers are not in it. Of operations on devices that the principal may not read, nothing is
+/// in it: such a page may have fewer than `limit`.
 ///
 /// # Errors
 /// [`OperationError::Store`]
 pub async fn list(
     app: &Arc<App>,
+    principal: &Principal,
     endpoint: Option<String>,
     ended: Option<bool>,
     after: Option<u64>,
     limit: usize,
 ) -> Result<api::Page<api::Operation>, OperationError> {
+    let covered = match &endpoint {
+        Some(endpoint) => {
+            app.permit(principal, Permission::Read, Of::Device(endpoint)).await?;
+            Covered::All
+        }
+        None => app.covered(principal, Permission::Read).await?,
+    };
     let page = Page { before: after.unwrap_or(u64::MAX), limit };
     let rows = app
         .read(move |store| store.operations(&OperationFilter { endpoint: endpoint.as_deref(), ended }, page))
         .await?;
     let next = rows.last().filter(|_| rows.len() == page.limit).map(|row| row.id.to_string());
-    let items = rows.iter().filter_map(operation_record).map(|record| summary(&record)).collect();
+    let records = rows.iter().filter_map(operation_record);
+    let seen = records.filter(|record| covered.has(&record.endpoint));
+    let items = seen.map(|record| summary(&record)).collect();
     Ok(api::Page { items, next })
 }
 
@@ -452,8 +474,10 @@ pub async fn list(
 ///
 /// # Errors
 /// [`OperationError`]
-pub async fn one(app: &Arc<App>, id: u64) -> Result<api::Operation, OperationError> {
+pub async fn one(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Operation, OperationError> {
+    app.permit_some(principal, Permission::Read)?;
     let record = stored(app, id).await?;
+    app.permit(principal, Permission::Read, Of::Device(&record.endpoint)).await?;
     let registration = app.registration(&record.endpoint).await;
     let models = match &registration {
         Some(registration) => DeviceModels::of(&app.models, &registration.objects),
@@ -471,7 +495,9 @@ pub async fn cancel(
     principal: &Principal,
     id: u64,
 ) -> Result<api::Operation, OperationError> {
+    app.permit_some(principal, Permission::Command)?;
     let record = stored(app, id).await?;
+    app.permit(principal, Permission::Command, Of::Device(&record.endpoint)).await?;
     let target: Arc<str> = record.endpoint;
     let (name, author) = (target.clone(), principal.clone());
     let cancelled = app.change_durably(&target, move |shard, now, outbox| {
@@ -486,7 +512,7 @@ pub async fn cancel(
     if !cancelled.await? {
         return Err(OperationError::HasEnded(id));
     }
-    one(app, id).await
+    one(app, principal, id).await
 }
 
 async fn stored(app: &Arc<App>, id: u64) -> Result<OperationRecord, OperationError> {

@@ -7,6 +7,7 @@ use buoy_api as api;
 use buoy_fleet::filter::is_own_name;
 use buoy_store::{Change, ChangeSet, DocumentChange, DocumentKind, DocumentRow};
 
+use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
 use crate::groups::{join, leave};
 use crate::inventory::Profile;
@@ -31,6 +32,8 @@ const MOST_COMPLAINTS: usize = 10;
 /// Why what is noted of devices can't be changed.
 #[derive(Debug)]
 pub enum RecordError {
+    /// The principal may not do it.
+    Forbidden(Forbidden),
     /// There is no device of this name.
     NoSuchDevice(String),
     /// There is no group of this name.
@@ -92,6 +95,7 @@ impl std::fmt::Display for RecordFault {
 impl std::fmt::Display for RecordError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Forbidden(forbidden) => forbidden.fmt(f),
             Self::NoSuchDevice(endpoint) => write!(f, "no device named {endpoint} is known"),
             Self::NoSuchGroup(group) => write!(f, "there is no group {group}; make it first"),
             Self::Wrong { endpoint, fault } => write!(f, "{endpoint}: {fault}"),
@@ -109,6 +113,12 @@ impl std::fmt::Display for RecordError {
 }
 
 impl std::error::Error for RecordError {}
+
+impl From<Forbidden> for RecordError {
+    fn from(error: Forbidden) -> Self {
+        Self::Forbidden(error)
+    }
+}
 
 impl From<NotSaved> for RecordError {
     fn from(error: NotSaved) -> Self {
@@ -165,7 +175,12 @@ pub async fn change(
     endpoint: &str,
     wanted: api::ChangeDevice,
 ) -> Result<(), RecordError> {
+    app.permit(principal, Permission::ManageFleet, Target::Device(endpoint)).await?;
     let api::ChangeDevice { tags, add_tags, remove_tags, add_groups, remove_groups, fields, notes } = wanted;
+    if !(add_groups.is_empty() && remove_groups.is_empty()) {
+        // It changes what others may do with the device.
+        app.permit(principal, Permission::ManageFleet, Target::Server).await?;
+    }
     if let Some(group) = add_groups.iter().find(|group| !app.groups.has(group)) {
         return Err(RecordError::NoSuchGroup(group.clone()));
     }
@@ -202,6 +217,7 @@ pub async fn import(
     principal: &Principal,
     devices: Vec<api::ImportedDevice>,
 ) -> Result<api::ImportedDevices, RecordError> {
+    app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     if devices.len() > MOST_IMPORTED {
         return Err(RecordError::TooMany);
     }

@@ -24,6 +24,7 @@ use buoy_server::{ObjectList, Outbox, RegistrationKey, RegistrationView, Session
 use buoy_store::{Page, Purpose, Reader, Store, StoreError, Writer};
 use tokio::sync::Semaphore;
 
+use crate::accounts::Accounts;
 use crate::app::{App, MOST_READERS, MOST_READERS_OF_HISTORY};
 use crate::changes;
 use crate::credentials::{ChangedCredentials, Credentials};
@@ -45,8 +46,14 @@ use crate::security::Security;
 use crate::store_place::StorePlace;
 use crate::{bootstrap, updates};
 
-/// The key files of a data folder: the key that encrypts its secrets, and the server's own key and certificate.
-pub const KEY_FILES: [&str; 3] = [keyfile::FILE, identity::KEY_FILE, identity::CERTIFICATE_FILE];
+/// The key files of a data folder: the key that encrypts its secrets, the server's own key and certificate, and those of its interface.
+pub const KEY_FILES: [&str; 5] = [
+    keyfile::FILE,
+    identity::KEY_FILE,
+    identity::CERTIFICATE_FILE,
+    identity::HTTPS_KEY_FILE,
+    identity::HTTPS_CERTIFICATE_FILE,
+];
 /// The pause between two attempts to open the store.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How often the times of last contact and the state of sessions are saved.
@@ -157,6 +164,7 @@ impl Bound {
         let identity = Identity::load(&settings.data, &settings.identity)?;
         let (credentials, changed_credentials) =
             Credentials::load(reader, keys.clone(), journal.clone(), identity.unlisted(), clock)?;
+        let accounts = Accounts::load(reader, journal.clone(), keys.sealer(), clock)?;
         let security = Security::new(&identity, &keys, &credentials)?;
         let bootstrap = bootstrap::Bootstrap::load(
             reader,
@@ -221,6 +229,7 @@ impl Bound {
             readers: Mutex::default(),
             reading: Arc::new(Semaphore::new(MOST_READERS)),
             reading_history: Arc::new(Semaphore::new(MOST_READERS_OF_HISTORY)),
+            accounts,
             credentials,
             identity,
             bootstrap,

@@ -6,11 +6,11 @@ use std::time::Duration;
 use buoy_fleet::update::UpdateRecord;
 
 use crate::{
-    AuditFilter, AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange,
+    AuditFilter, AuditReport, AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange,
     BootstrapConfigRow, Change, ChangeSet, CredentialChange, CredentialFilter, CredentialKind, CredentialRow,
     CredentialState, DeviceChange, DeviceDescription, DeviceRow, DocumentChange, DocumentKind, DocumentRow,
     FirmwareChange, FirmwareRow, KeyRow, LeftOut, MOST_SERIES, NewSample, OperationFilter, OperationRow,
-    Page, Purpose, Reader, RecordChange, Rejection, Retention, Sample, Summary, Writer,
+    Page, Purpose, Reader, RecordChange, Rejection, Retention, Sample, Summary, Writer, verify_audit,
 };
 
 /// An empty store: its writer, a reader, and what must be kept alive meanwhile.
@@ -44,6 +44,7 @@ pub fn check(make: impl Fn() -> Fresh) {
         devices_are_kept_by_their_names,
         documents_are_kept_by_their_kinds_and_names,
         the_audit_log_is_listed_newest_first,
+        the_audit_log_is_a_chain_of_hashes,
         a_backup_holds_what_was_committed,
     ] {
         let (mut writer, reader, _kept) = make();
@@ -544,6 +545,39 @@ fn the_audit_log_is_listed_newest_first(writer: &mut dyn Writer, reader: &dyn Re
     assert_eq!(list(AuditFilter { principal: Some("ada"), ..any }, all), [three, one.clone()]);
     assert_eq!(list(AuditFilter { action: Some("credential"), ..any }, all), [two.clone(), one.clone()]);
     assert_eq!(list(AuditFilter { target: Some("a"), action: Some("credential.add"), ..any }, all), [one]);
+}
+
+fn the_audit_log_is_a_chain_of_hashes(writer: &mut dyn Writer, reader: &dyn Reader) {
+    let entry = |target: &str, detail: &str| {
+        Change::Audit(AuditRow {
+            at: 1_700_000_000_123,
+            principal: "ada".into(),
+            action: "device.forget".into(),
+            target: target.into(),
+            detail: detail.into(),
+            result: "ok".into(),
+            ..AuditRow::default()
+        })
+    };
+    assert_eq!(verify_audit(reader, None).unwrap(), AuditReport::default());
+    append(writer, vec![entry("a", ""), entry("b", "\u{e9}\u{1f6df}")]);
+    let noted = reader.audit_head().unwrap().unwrap();
+    // A set that is refused leaves the chain as it is.
+    let key = KeyRow { key: "k".into(), digest: vec![1], made: 1, at: 0 };
+    append(writer, vec![Change::IdempotencyKey(key.clone())]);
+    let fates = writer.commit(&[
+        vec![entry("c", "kept")],
+        vec![entry("d", "refused"), Change::IdempotencyKey(key)],
+        vec![entry("e", "kept\0 and \u{1a} and \0")],
+    ]);
+    assert!(fates.unwrap().of(1).is_err());
+    let report = verify_audit(reader, Some(&noted.hash)).unwrap();
+    assert_eq!((report.checked, report.head.last, report.has_expected), (4, 4, true));
+    assert_eq!((report.faults, report.without_hash), (vec![], 0));
+    assert!(!verify_audit(reader, Some(&[7; 32])).unwrap().has_expected);
+    // Both stores have the same hashes.
+    let digits: String = noted.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digits, "96a7d4521a371c2f6215faaf6c4694677402c3791315a008701cfff82b48ea2c");
 }
 
 fn much_in_one_commit_comes_back(writer: &mut dyn Writer, reader: &dyn Reader) {

@@ -14,11 +14,26 @@ pub enum DocumentKind {
     Campaign,
     /// What a campaign knows of one device. By the campaign's id, a slash, and the endpoint name.
     CampaignDevice,
+    /// An account of a person. By its name.
+    Account,
+    /// An API token. By the SHA-256 of its secret.
+    Token,
+    /// A sign-in. By the SHA-256 of its cookie.
+    SignIn,
 }
 
 impl DocumentKind {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Device, Self::Group, Self::Filter, Self::Campaign, Self::CampaignDevice];
+    pub const ALL: &[Self] = &[
+        Self::Device,
+        Self::Group,
+        Self::Filter,
+        Self::Campaign,
+        Self::CampaignDevice,
+        Self::Account,
+        Self::Token,
+        Self::SignIn,
+    ];
 
     /// The word in the table.
     #[must_use]
@@ -29,6 +44,9 @@ impl DocumentKind {
             Self::Filter => "filter",
             Self::Campaign => "campaign",
             Self::CampaignDevice => "campaign_device",
+            Self::Account => "account",
+            Self::Token => "token",
+            Self::SignIn => "sign_in",
         }
     }
 }

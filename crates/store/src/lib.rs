@@ -30,7 +30,7 @@ use std::time::Duration;
 use buoy_fleet::update::UpdateRecord;
 use serde::{Deserialize, Serialize};
 
-pub use audit::{AuditFilter, AuditRow};
+pub use audit::{AuditFault, AuditFilter, AuditHash, AuditHead, AuditReport, AuditRow, verify_audit};
 pub use bootstrap::{BootstrapClaimRow, BootstrapConfigRow};
 pub use change::{
     BootstrapClaimChange, BootstrapConfigChange, Change, ChangeSet, CredentialChange, DeviceChange,
@@ -171,6 +171,10 @@ pub trait Reader: Send {
     fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<DocumentRow>, StoreError>;
     /// Entries of the audit log, the newest first, of ids below `before`.
     fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError>;
+    /// Hands each entry of the audit log, with its hash if it has one, to `each`, by ascending id.
+    fn audit_chain(&self, each: &mut dyn FnMut(AuditRow, Option<AuditHash>)) -> Result<(), StoreError>;
+    /// The last entry that has a hash.
+    fn audit_head(&self) -> Result<Option<AuditHead>, StoreError>;
     /// Where all of it was moved, if it was: what is here is old.
     fn moved(&self) -> Result<Option<MovedTo>, StoreError>;
     /// Copies everything, as it is at one instant, into a new file, while the writer goes on. Sessions are left out: those go on

@@ -41,6 +41,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("postgres/schema/2.sql"),
     include_str!("postgres/schema/3.sql"),
     include_str!("postgres/schema/4.sql"),
+    include_str!("postgres/schema/5.sql"),
 ];
 
 /// The schema of this program.

@@ -176,8 +176,14 @@ const TABLES: &[Table] = {
                 ("target", Text),
                 ("detail", Text),
                 ("result", Text),
+                ("hash", Bytes),
             ],
             order: "id",
+        },
+        Table {
+            name: "audit_head",
+            columns: &[("is_only", Integer), ("last", Integer), ("hash", Bytes)],
+            order: "is_only",
         },
     ]
 };

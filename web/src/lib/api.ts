@@ -1,6 +1,7 @@
 /** The typed client of `/api/v1`. An answer that is an error becomes an `ApiError` with the server's own words. */
 import createClient, { type Middleware } from 'openapi-fetch';
 import type { components, paths } from './schema';
+import { session } from './session.svelte';
 
 export type Schema = components['schemas'];
 export type Device = Schema['Device'];
@@ -44,7 +45,12 @@ async function problem(response: Response): Promise<ApiError> {
 }
 
 const failures: Middleware = {
-  async onResponse({ response }) {
+  onRequest({ request }) {
+    if (request.method !== 'GET' && session.csrf) request.headers.set('X-CSRF-Token', session.csrf);
+    return request;
+  },
+  async onResponse({ request, response }) {
+    if (response.status === 401 && !/\/sign-in$/.test(new URL(request.url).pathname)) session.ended();
     if (!response.ok) throw await problem(response);
     return response;
   },
@@ -74,6 +80,7 @@ export function upload<T>(
     const request = new XMLHttpRequest();
     request.open(method, url);
     request.setRequestHeader('Content-Type', type);
+    if (session.csrf) request.setRequestHeader('X-CSRF-Token', session.csrf);
     request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
     request.onerror = () => reject(new ApiError(0, 'The server cannot be reached', 'The upload was interrupted.'));
     request.onload = () => {

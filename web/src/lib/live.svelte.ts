@@ -5,6 +5,7 @@
  * listeners of `resync` read their lists anew. Events reach the views at most once a frame, so that a thousand a second cost one drawing.
  */
 import type { BuoyEvent } from './api';
+import { session } from './session.svelte';
 import { StreamParser } from './sse';
 
 type Listener = (events: BuoyEvent[]) => void;
@@ -25,18 +26,29 @@ class Live {
   #queue: BuoyEvent[] = [];
   #scheduled = false;
   #lastId: string | undefined;
+  #isStarted = false;
   #abort: AbortController | undefined;
   #pause = 500;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #hiding: ReturnType<typeof setTimeout> | undefined;
   #watchdog: ReturnType<typeof setTimeout> | undefined;
 
+  /** Ends the connection until `start` is called again. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#abort?.abort('hidden');
+    this.#lastId = undefined;
+    this.status = 'connecting';
+  }
+
   start(): void {
     void this.#connect();
+    if (this.#isStarted) return;
+    this.#isStarted = true;
     document.addEventListener('visibilitychange', () => {
       clearTimeout(this.#hiding);
       if (document.hidden) this.#hiding = setTimeout(() => this.#abort?.abort('hidden'), HIDDEN_FOR);
-      else if (!this.#abort || this.#abort.signal.aborted) this.#retry(0);
+      else if (session.me && (!this.#abort || this.#abort.signal.aborted)) this.#retry(0);
     });
     addEventListener('online', () => this.status === 'lost' && this.#retry(0));
   }
@@ -65,6 +77,7 @@ class Live {
       if (this.#lastId) headers['Last-Event-ID'] = this.#lastId;
       const response = await fetch('/api/v1/events', { headers, signal: abort.signal, cache: 'no-store' });
       if (response.status === 400) this.#lastId = undefined;
+      if (response.status === 401) session.ended();
       if (!response.ok || !response.body) throw new Error(`status ${response.status}`);
       this.status = 'live';
       this.#pause = 500;

@@ -5,8 +5,10 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod access;
 mod audit;
 mod bootstrap;
+mod contexts;
 mod credentials;
 mod devices;
 mod events;
@@ -20,6 +22,7 @@ mod records;
 use buoy_api::client::Client;
 use clap::Subcommand;
 
+pub(super) use access::new_password;
 pub(super) use exit::Exit;
 use output::Output;
 
@@ -32,21 +35,25 @@ Exit codes:
   3  the device has not answered: its operation is queued, or was given up
   4  no device of this name is known
   5  the server cannot be reached, or is no Buoy server
+  6  it needs a sign-in, or the token does not count
 
 Values of devices are shown with control characters and other characters that act on a terminal escaped; --json is exact.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Args {
-    /// The server.
-    #[arg(
-        long,
-        env = "BUOY_SERVER",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8080",
-        global = true
-    )]
-    server: String,
+    /// The server [default: that of the context, or http://127.0.0.1:8080]
+    #[arg(long, env = "BUOY_SERVER", value_name = "URL", global = true)]
+    server: Option<String>,
+    /// An API token [default: that of the context, if it is for this server]
+    #[arg(long, env = "BUOY_TOKEN", value_name = "TOKEN", hide_env_values = true, global = true)]
+    token: Option<String>,
+    /// Certificates that are trusted over HTTPS, as the server's own (PEM) [default: those of the context, or of the system]
+    #[arg(long, env = "BUOY_CA", value_name = "FILE", global = true)]
+    ca: Option<std::path::PathBuf>,
+    /// A server that `buoy ctl login` has saved, by its name [default: the last one]
+    #[arg(long, env = "BUOY_CONTEXT", value_name = "NAME", global = true)]
+    context: Option<String>,
     /// Prints JSON instead of tables.
     #[arg(long, global = true)]
     json: bool,
@@ -121,18 +128,31 @@ enum Verb {
     Bootstrap(bootstrap::Verb),
     /// Shows who changed what, the newest first.
     Audit(audit::Args),
+    /// Makes the first account of a server, by the one-time token that it printed at its start.
+    Setup(access::Setup),
+    /// Signs in, and saves a token for the verbs that follow.
+    Login(access::Login),
+    /// Removes the saved token, here and at the server.
+    Logout,
+    /// Shows for whom the verbs act, and what he may do.
+    Whoami,
+    /// The servers that were signed in to.
+    #[command(subcommand)]
+    Context(contexts::Verb),
+    /// The accounts of people.
+    #[command(subcommand)]
+    Account(access::AccountVerb),
+    /// The API tokens of programs.
+    #[command(subcommand)]
+    Token(access::TokenVerb),
     /// Follows what happens, until Ctrl-C.
     Events(events::Args),
 }
 
 /// Does what the command line says.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    if args.server.contains(char::is_whitespace) || args.server.is_empty() {
-        let reason =
-            format!("--server {:?} is no address of a server, as in http://127.0.0.1:8080", args.server);
-        return Err(exit::NotDone::error(Exit::WrongUse, reason));
-    }
-    let client = Client::new(&args.server);
+    let place = contexts::Place::of(args)?;
+    let client: Client = place.client()?;
     let out = if args.json { Output::Json } else { Output::Table };
     match &args.verb {
         Verb::Devices(args) => devices::list(&client, out, args),
@@ -165,6 +185,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Verb::CancelUpdate(args) => firmware::cancel(&client, out, args),
         Verb::Bootstrap(verb) => bootstrap::run(&client, out, verb),
         Verb::Audit(args) => audit::list(&client, out, args),
+        Verb::Setup(args) => access::set_up(&place, &client, out, args),
+        Verb::Login(args) => access::login(&place, &client, out, args),
+        Verb::Logout => access::logout(&place, &client, out),
+        Verb::Whoami => access::whoami(&client, out),
+        Verb::Context(verb) => contexts::run(out, verb),
+        Verb::Account(verb) => access::accounts(&place, &client, out, verb),
+        Verb::Token(verb) => access::tokens(&place, &client, out, verb),
         Verb::Events(args) => events::follow(&client, out, args),
     }
 }

@@ -15,7 +15,9 @@ use buoy_services::listen::{ListedPort, Listen, PublicHost};
 use buoy_services::server::Settings;
 use buoy_services::store_place::StorePlace;
 
-use crate::server::{HttpPorts, Server};
+use buoy_http::{Leshan, Proxy, Trust};
+
+use crate::server::{HttpPorts, Protection, Server};
 
 /// Settings; each can also stand in the environment, or in the configuration file.
 #[derive(Debug, clap::Args)]
@@ -68,6 +70,19 @@ pub(crate) struct Args {
     /// Where Leshan's REST interface for the bootstrap server is, with the credentials of that server [default: off]
     #[arg(long, env = "BUOY_BOOTSTRAP_HTTP", value_name = "IP:PORT")]
     bootstrap_http: Option<SocketAddr>,
+    /// The certificate with which the REST interface speaks HTTPS, and those between it and its authority (PEM); read anew when it changes.
+    /// Beyond loopback, without it, the server makes one itself and shows its fingerprint.
+    #[arg(long, env = "BUOY_HTTP_CERT", value_name = "FILE", requires = "http_key")]
+    http_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, env = "BUOY_HTTP_KEY", value_name = "FILE", requires = "http_cert")]
+    http_key: Option<PathBuf>,
+    /// A proxy that speaks HTTPS is in front of the REST interface, and nothing else reaches it: X-Forwarded-For and X-Forwarded-Proto are believed.
+    #[arg(long, env = "BUOY_BEHIND_PROXY")]
+    behind_proxy: bool,
+    /// Lets programs of this machine use Leshan's dialect without a token even if there are accounts.
+    #[arg(long, env = "BUOY_LESHAN_ON_LOOPBACK")]
+    leshan_on_loopback: bool,
     /// A public key of your releases, or a certificate that holds it (PEM): a signature that it doesn't verify is refused at the upload.
     /// May be given several times.
     #[arg(long, env = "BUOY_RELEASE_KEY", value_name = "FILE")]
@@ -170,6 +185,12 @@ struct File {
     public_host: Option<String>,
     http: Option<SocketAddr>,
     bootstrap_http: Option<SocketAddr>,
+    http_cert: Option<PathBuf>,
+    http_key: Option<PathBuf>,
+    #[serde(default)]
+    behind_proxy: bool,
+    #[serde(default)]
+    leshan_on_loopback: bool,
     #[serde(default)]
     release_key: Vec<PathBuf>,
     files: Option<SocketAddr>,
@@ -223,14 +244,34 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     };
     let identity = &settings.identity;
     let own = identity.certificate.clone().zip(identity.key.clone());
+    let interface = args.http.or(file.http).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+    let bootstrap = args.bootstrap_http.or(file.bootstrap_http);
+    let proxy = if args.behind_proxy || file.behind_proxy { Proxy::InFront } else { Proxy::None };
+    let files = match (args.http_cert.or(file.http_cert), args.http_key.or(file.http_key)) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => bail!("http_cert and http_key go together; give both, or none"),
+    };
+    let is_outside = |address: &SocketAddr| !address.ip().is_loopback();
+    let protection = match files {
+        Some((certificate, key)) => Protection::Files(certificate, key),
+        None if proxy == Proxy::None && [Some(interface), bootstrap].iter().flatten().any(is_outside) => {
+            Protection::SelfSigned(names_of(&settings.listen, &[Some(interface), bootstrap]))
+        }
+        None => Protection::Plain,
+    };
+    let leshan =
+        if args.leshan_on_loopback || file.leshan_on_loopback { Leshan::Open } else { Leshan::SignedIn };
     let ports = HttpPorts {
-        interface: args.http.or(file.http).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
-        bootstrap: args.bootstrap_http.or(file.bootstrap_http),
+        interface,
+        bootstrap,
+        protection,
+        trust: Trust { proxy, leshan },
         files: args.files.or(file.files),
         files_tls: args.files_tls.or(file.files_tls),
         tls: args.tls_cert.or(file.tls_cert).zip(args.tls_key.or(file.tls_key)).or(own),
     };
-    check(&settings, &ports)?;
+    check(&settings)?;
     if let (Some(_), StorePlace::Folder(folder)) = (&store, &settings.store)
         && *folder != settings.data
         && !folder.is_dir()
@@ -250,6 +291,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         for port in server.ports() {
             announce(&port);
         }
+        announce_access(&server)?;
         for (name, uri) in server.interfaces() {
             tracing::info!("{name} at {uri}");
             println!("{name:<10} {uri}");
@@ -335,17 +377,42 @@ fn public_url(text: String) -> anyhow::Result<String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-fn check(settings: &Settings, ports: &HttpPorts) -> anyhow::Result<()> {
-    let Listen { coap, coaps, bootstrap, bootstraps, .. } = &settings.listen;
-    // The REST interface has no log-in yet.
-    let interfaces = [("--http", Some(ports.interface)), ("--bootstrap-http", ports.bootstrap)];
-    for (flag, address) in interfaces {
-        if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
-            bail!(
-                "{flag} {address} is not a loopback address: without log-in the REST interface must not be reached from outside; use 127.0.0.1 or [::1]"
-            );
-        }
+/// The names of a certificate that the server makes itself: those by which it is reached, as far as they are known.
+fn names_of(listen: &Listen, interfaces: &[Option<SocketAddr>]) -> Vec<String> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    names
+        .extend(listen.public_host.as_ref().map(|host| host.to_string().trim_matches(['[', ']']).to_owned()));
+    names.extend(host_name());
+    let addresses = interfaces.iter().flatten().map(SocketAddr::ip);
+    names.extend(addresses.filter(|address| !address.is_unspecified()).map(|address| address.to_string()));
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+/// The name of this machine, if it can stand in a certificate.
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    let is_plain =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    is_plain.then(|| name.to_owned())
+}
+
+/// Says how the first account is made, and what certificate the interface shows.
+fn announce_access(server: &Server) -> anyhow::Result<()> {
+    if let Some((path, fingerprint)) = server.own_certificate()? {
+        println!("{:<10} {} (self-signed; SHA-256 {fingerprint})", "HTTPS", path.display());
     }
+    if let Some(token) = server.running().app().accounts().setup_token() {
+        // The token is not in the log, which others may read.
+        println!("{:<10} {} (one-time token for the first account)", "Setup", token.reveal());
+    }
+    Ok(())
+}
+
+fn check(settings: &Settings) -> anyhow::Result<()> {
+    let Listen { coap, coaps, bootstrap, bootstraps, .. } = &settings.listen;
     if coap.is_none() && coaps.is_none() && bootstrap.is_none() && bootstraps.is_none() {
         bail!("there is no port for devices; give --coaps, --coap, --bootstraps or --bootstrap");
     }

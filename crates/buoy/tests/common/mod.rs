@@ -15,6 +15,8 @@ use buoy_store::postgres::test_server::TestServer;
 pub(crate) fn buoy() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_buoy"));
     command.env("BUOY_SURVEY", "off");
+    // A sign-in of whoever runs the tests is none of theirs.
+    command.env("BUOY_CONTEXTS", std::env::temp_dir().join("no-buoy-contexts-here.json"));
     command
 }
 
@@ -73,6 +75,8 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) coap: String,
     pub(crate) http: String,
+    /// The one-time token for the first account, if there is none.
+    pub(crate) setup_token: Option<String>,
     addresses: HashMap<String, String>,
 }
 
@@ -139,7 +143,9 @@ impl Server {
         }
         let coap = addresses.get("CoAP").map_or("", |uri| uri.trim_start_matches("coap://")).to_owned();
         let http = addresses["REST"].clone();
-        Self { child, coap, http, addresses }
+        let setup = addresses.get("Setup").and_then(|text| text.split(' ').next());
+        let setup_token = setup.map(str::to_owned);
+        Self { child, coap, http, setup_token, addresses }
     }
 
     /// The URI of the port with this name, as `buoy serve` lists it.

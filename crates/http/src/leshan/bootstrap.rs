@@ -21,9 +21,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::v1::Author;
 
-use super::{Answer, Plain, bad_request};
+use super::{Answer, Plain, bad_request, forbidden};
 use buoy_services::app::App;
-use buoy_services::bootstrap::PutError;
+use buoy_services::bootstrap::{BootstrapError, PutError};
 use buoy_services::hex;
 
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -32,10 +32,10 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/bootstrap/{endpoint}", post(put).delete(remove))
 }
 
-async fn all(State(app): State<Arc<App>>) -> Json<Value> {
-    let configs = app.bootstrap().configs();
+async fn all(State(app): State<Arc<App>>, Author(principal): Author) -> Answer {
+    let configs = app.bootstrap().configs(&principal).map_err(forbidden)?;
     let named = configs.into_iter().map(|config| (config.pattern.clone(), shown(&config)));
-    Json(Value::Object(named.collect()))
+    Ok(Json(Value::Object(named.collect())).into_response())
 }
 
 async fn put(
@@ -53,6 +53,7 @@ async fn put(
     let config = said.config(endpoint).map_err(bad_request)?;
     match app.bootstrap().put_config(&principal, config).await {
         Ok(()) => Ok(StatusCode::OK.into_response()),
+        Err(PutError::Forbidden(error)) => Err(forbidden(error)),
         Err(PutError::Refused(reason)) => Err(bad_request(reason)),
         Err(PutError::NotSaved(error)) => Err(Plain(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
         Err(PutError::Failed(error)) => Err(Plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))),
@@ -66,6 +67,7 @@ async fn remove(
 ) -> Answer {
     match app.bootstrap().remove_config(&principal, &endpoint).await {
         Ok(true) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(BootstrapError::Forbidden(error)) => Err(forbidden(error)),
         Ok(false) => Err(Plain(StatusCode::NOT_FOUND, format!("no configuration of {endpoint}"))),
         Err(error) => Err(Plain(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
     }

@@ -7,9 +7,10 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path as UrlPath, State};
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use buoy_api::DeviceState;
 use buoy_lwm2m::link::Links;
+use buoy_services::access::Permission;
 use buoy_services::app::App;
 use buoy_services::devices;
 use buoy_services::inventory::DeviceFilter;
@@ -17,21 +18,24 @@ use buoy_services::registration_details::RegistrationDetails;
 use futures_util::stream;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, unknown};
+use super::{Answer, forbidden, no_client};
+use crate::v1::Author;
 
 /// Clients that are read and written at once.
 const CLIENTS_AT_ONCE: usize = 200;
 
 /// All clients, written as they are read: of a large fleet only a page is ever in memory.
-pub(super) async fn all(State(app): State<Arc<App>>) -> Response {
-    let pages = stream::unfold((app, Some((None, false))), |(app, place)| async move {
+pub(super) async fn all(State(app): State<Arc<App>>, Author(principal): Author) -> Answer {
+    app.permit_some(&principal, Permission::Read).map_err(forbidden)?;
+    let pages = stream::unfold((app, principal, Some((None, false))), |(app, principal, place)| async move {
         let (after, mut has_begun) = place?;
         let mut text = String::from(if after.is_none() { "[" } else { "" });
         let registered = DeviceFilter {
             states: vec![DeviceState::Online, DeviceState::Asleep],
             ..DeviceFilter::default()
         };
-        let (devices, has_more) = devices::list(&app, registered, after, CLIENTS_AT_ONCE).await;
+        let (devices, has_more) =
+            devices::list(&app, &principal, registered, after, CLIENTS_AT_ONCE).await.unwrap_or_default();
         for registration in devices.iter().filter_map(devices::Device::registration) {
             text += if has_begun { "," } else { "" };
             text += &registration_json(&registration).to_string();
@@ -42,13 +46,18 @@ pub(super) async fn all(State(app): State<Arc<App>>) -> Response {
         if next.is_none() {
             text.push(']');
         }
-        Some((Ok::<_, std::convert::Infallible>(text), (app, next)))
+        Some((Ok::<_, std::convert::Infallible>(text), (app, principal, next)))
     });
-    ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(pages)).into_response()
+    Ok(([(header::CONTENT_TYPE, "application/json")], Body::from_stream(pages)).into_response())
 }
 
-pub(super) async fn one(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>) -> Answer {
-    let registration = devices::registration(&app, &endpoint).await.map_err(|_| unknown(&endpoint))?;
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    UrlPath(endpoint): UrlPath<String>,
+) -> Answer {
+    let registration = devices::registration(&app, &principal, &endpoint).await;
+    let registration = registration.map_err(|error| no_client(&endpoint, error))?;
     Ok(Json(registration_json(&registration)).into_response())
 }
 

@@ -14,27 +14,40 @@ use super::requests::{DeviceResponse, late_content, request_id};
 use crate::nodes;
 use buoy_services::app::App;
 use buoy_services::coap_words::{CoapWords, OptionValue, OptionWords};
+use buoy_services::event_words::{SignedOut, may_read};
 use buoy_services::happenings::{Happening, happening};
+use buoy_services::principal::Principal;
 use buoy_services::values::Entry;
 
 /// Leshan's event stream: of one device, with its CoAP messages, or of all.
 pub(super) fn leshan_stream(
     app: Arc<App>,
+    principal: Principal,
     endpoint: Option<String>,
 ) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>>> {
     let trace = endpoint.as_ref().map(|endpoint| Trace::start(app.clone(), endpoint));
     let events = app.events().follow(None).stream;
-    let stream = events.filter_map(move |event| {
-        // The trace ends with the stream.
-        let _trace = &trace;
-        // A reader that was too slow misses events, and goes on with the next.
-        let event = event.ok();
-        let happening = event.as_ref().and_then(|it| happening(&app, &it.event, endpoint.as_deref()));
-        let words = happening.and_then(words);
-        std::future::ready(
-            words.map(|(name, data)| Ok(SseEvent::default().event(name).data(data.to_string()))),
-        )
+    let shared = Arc::new((app, principal, endpoint, trace));
+    let stream = events.then(move |event| {
+        let shared = shared.clone();
+        async move {
+            // The trace ends with the stream.
+            let (app, principal, endpoint, _trace) = &*shared;
+            // A reader that was too slow misses events, and goes on with the next.
+            let Ok(event) = event else { return Some(None) };
+            match may_read(app, principal, &event.event).await {
+                Ok(true) => {}
+                Ok(false) => return Some(None),
+                Err(SignedOut) => return None,
+            }
+            let happening = happening(app, &event.event, endpoint.as_deref());
+            let words = happening.and_then(words);
+            Some(words.map(|(name, data)| Ok(SseEvent::default().event(name).data(data.to_string()))))
+        }
     });
+    // Whoever signed out, or lost a role, gets nothing more.
+    let stream = stream.take_while(|told| std::future::ready(told.is_some()));
+    let stream = stream.filter_map(|told| std::future::ready(told.flatten()));
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
 

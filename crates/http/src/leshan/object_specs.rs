@@ -10,14 +10,20 @@ use buoy_services::app::App;
 use buoy_services::devices;
 use serde_json::{Value, json};
 
-use super::{Answer, unknown};
+use super::{Answer, no_client};
+use crate::v1::Author;
 
 /// Since which version of LwM2M an object is meant for; definitions that don't say it mean this one.
 const LWM2M_OF_MODELS: &str = "1.0";
 
 /// The object models that a device's versions select.
-pub(super) async fn of_device(State(app): State<Arc<App>>, UrlPath(endpoint): UrlPath<String>) -> Answer {
-    let models = devices::object_models(&app, &endpoint).await.map_err(|_| unknown(&endpoint))?;
+pub(super) async fn of_device(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    UrlPath(endpoint): UrlPath<String>,
+) -> Answer {
+    let models = devices::object_models(&app, &principal, &endpoint).await;
+    let models = models.map_err(|error| no_client(&endpoint, error))?;
     Ok(Json(models.into_iter().map(model_json).collect::<Value>()).into_response())
 }
 

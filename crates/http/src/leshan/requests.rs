@@ -25,7 +25,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::clients::links_json;
-use super::{Answer, Parameters, Plain, bad_request, unknown};
+use super::{Answer, Parameters, Plain, bad_request, forbidden, no_client, unknown};
 use crate::nodes::{self, Composite, Node};
 use crate::v1::Author;
 
@@ -153,6 +153,7 @@ fn texts(paths: &[Path]) -> Vec<String> {
 /// Why a request is not carried out.
 fn refused(endpoint: &str, error: OperationError) -> Plain {
     match error {
+        OperationError::Forbidden(error) => forbidden(error),
         OperationError::NoSuchDevice(_) => unknown(endpoint),
         OperationError::Request(RequestError::NotObserved) => {
             Plain(StatusCode::NOT_FOUND, "There is no such observation".into())
@@ -454,7 +455,7 @@ async fn cancel(call: Call, paths: Vec<Path>, composite: bool) -> Answer {
         return match forgotten {
             Ok(_) => Ok(StatusCode::OK.into_response()),
             Err(DeviceError::NotSaved(trouble)) => Err(not_saved(trouble)),
-            Err(_) => Err(unknown(&endpoint)),
+            Err(error) => Err(no_client(&endpoint, error)),
         };
     }
     match (composite, &*paths) {

@@ -24,6 +24,7 @@ use super::{Answer, Plain, bad_request};
 use buoy_services::app::App;
 use buoy_services::credentials::commands::{self, CredentialError};
 use buoy_services::hex;
+use buoy_services::principal::Principal;
 
 /// Leshan's list has no pages.
 const MOST: usize = 10_000;
@@ -70,6 +71,7 @@ impl SecurityInfo {
 
 fn failed(error: CredentialError) -> Plain {
     let status = match error {
+        CredentialError::Forbidden(error) => return super::forbidden(error),
         CredentialError::NotSaved(_) | CredentialError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         CredentialError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         _ => return bad_request(error),
@@ -80,11 +82,12 @@ fn failed(error: CredentialError) -> Plain {
 /// Those of one device, or of all. A device has one security in Leshan: the active one, or else the newest.
 async fn by_endpoint(
     app: &Arc<App>,
+    principal: &Principal,
     purpose: CredentialPurpose,
     endpoint: Option<String>,
 ) -> Result<BTreeMap<String, Credential>, Plain> {
     let mut all = BTreeMap::new();
-    let listed = commands::list(app, endpoint, Some(purpose), None, MOST).await.map_err(failed)?;
+    let listed = commands::list(app, principal, endpoint, Some(purpose), None, MOST).await.map_err(failed)?;
     for one in listed.items.into_iter().filter(|one| one.state != CredentialState::Revoked) {
         if one.state == CredentialState::Active || !all.contains_key(&one.endpoint) {
             all.insert(one.endpoint.clone(), one);
@@ -103,18 +106,23 @@ fn security_json(one: &Credential) -> Value {
 }
 
 /// `GET /api/security/clients`
-async fn clients(State(app): State<Arc<App>>, Extension(purpose): Extension<CredentialPurpose>) -> Answer {
-    let all = by_endpoint(&app, purpose, None).await?;
+async fn clients(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Extension(purpose): Extension<CredentialPurpose>,
+) -> Answer {
+    let all = by_endpoint(&app, &principal, purpose, None).await?;
     Ok(Json(all.values().map(security_json).collect::<Value>()).into_response())
 }
 
 /// `GET /api/security/clients/{endpoint}`
 async fn client(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Extension(purpose): Extension<CredentialPurpose>,
     UrlPath(endpoint): UrlPath<String>,
 ) -> Answer {
-    let all = by_endpoint(&app, purpose, Some(endpoint)).await?;
+    let all = by_endpoint(&app, &principal, purpose, Some(endpoint)).await?;
     match all.values().next() {
         Some(one) => Ok(Json(security_json(one)).into_response()),
         None => Ok(not_found()),

@@ -6,11 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use buoy_api as api;
 use buoy_services::app::App;
-use buoy_services::audit;
+use buoy_services::audit::{self, AuditError};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Answer, Problem, Queries, limit};
+use super::{Answer, Author, Problem, Queries, limit};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -38,11 +38,28 @@ pub(super) struct AuditQuery {
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
+    Author(author): Author,
     Queries(query): Queries<AuditQuery>,
 ) -> Answer<api::Page<api::AuditEntry>> {
     let AuditQuery { principal, action, target, after, limit: asked } = query;
     let filter = audit::Filter { principal, action, target };
-    let page =
-        audit::list(&app, filter, after, limit(asked)?).await.map_err(|error| Problem::store(&error))?;
-    Ok(Json(page))
+    Ok(Json(audit::list(&app, &author, filter, after, limit(asked)?).await?))
+}
+
+/// Checks whether an entry of the audit log was changed, removed or inserted behind the server's back: each has a hash that covers the one before it.
+#[utoipa::path(
+    get, path = "/api/v1/audit/chain", tag = "audit",
+    responses((status = 200, description = "What was found", body = api::AuditChain))
+)]
+pub(super) async fn chain(State(app): State<Arc<App>>, Author(author): Author) -> Answer<api::AuditChain> {
+    Ok(Json(audit::chain(&app, &author).await?))
+}
+
+impl From<AuditError> for Problem {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Store(error) => Self::store(&error),
+            AuditError::Forbidden(forbidden) => forbidden.into(),
+        }
+    }
 }

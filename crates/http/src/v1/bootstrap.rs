@@ -9,15 +9,18 @@ use buoy_api as api;
 
 use super::{Answer, Author, JsonBody, Problem, Segments, not_saved};
 use buoy_services::app::App;
-use buoy_services::bootstrap::PutError;
+use buoy_services::bootstrap::{BootstrapError, PutError};
 
 /// All configurations, ordered by pattern. Secrets are left out.
 #[utoipa::path(
     get, path = "/api/v1/bootstrap/configs", tag = "bootstrap",
     responses((status = 200, description = "The whole list", body = api::Page<api::BootstrapConfig>))
 )]
-pub(super) async fn configs(State(app): State<Arc<App>>) -> Json<api::Page<api::BootstrapConfig>> {
-    Json(api::Page { items: app.bootstrap().configs(), next: None })
+pub(super) async fn configs(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+) -> Answer<api::Page<api::BootstrapConfig>> {
+    Ok(Json(api::Page { items: app.bootstrap().configs(&principal)?, next: None }))
 }
 
 /// Adds a configuration, or replaces the one with the same pattern.
@@ -36,7 +39,7 @@ pub(super) async fn put_config(
 ) -> Answer<api::BootstrapConfig> {
     let pattern = config.pattern.clone();
     app.bootstrap().put_config(&principal, config).await.map_err(not_put)?;
-    Ok(Json(app.bootstrap().config(&pattern).ok_or_else(|| no_config(&pattern))?))
+    Ok(Json(app.bootstrap().config(&principal, &pattern)?.ok_or_else(|| no_config(&pattern))?))
 }
 
 /// The configuration of a pattern. Secrets are left out.
@@ -49,9 +52,10 @@ pub(super) async fn put_config(
 )]
 pub(super) async fn config(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(pattern): Segments<String>,
 ) -> Answer<api::BootstrapConfig> {
-    Ok(Json(app.bootstrap().config(&pattern).ok_or_else(|| no_config(&pattern))?))
+    Ok(Json(app.bootstrap().config(&principal, &pattern)?.ok_or_else(|| no_config(&pattern))?))
 }
 
 /// Removes a configuration. Devices that were configured with it don't change.
@@ -67,7 +71,7 @@ pub(super) async fn remove_config(
     Author(principal): Author,
     Segments(pattern): Segments<String>,
 ) -> Result<StatusCode, Problem> {
-    match app.bootstrap().remove_config(&principal, &pattern).await.map_err(not_saved)? {
+    match app.bootstrap().remove_config(&principal, &pattern).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(no_config(&pattern)),
     }
@@ -78,8 +82,11 @@ pub(super) async fn remove_config(
     get, path = "/api/v1/bootstrap/claims", tag = "bootstrap",
     responses((status = 200, description = "The whole list", body = api::Page<api::BootstrapClaim>))
 )]
-pub(super) async fn claims(State(app): State<Arc<App>>) -> Json<api::Page<api::BootstrapClaim>> {
-    Json(api::Page { items: app.bootstrap().claims(), next: None })
+pub(super) async fn claims(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+) -> Answer<api::Page<api::BootstrapClaim>> {
+    Ok(Json(api::Page { items: app.bootstrap().claims(&principal)?, next: None }))
 }
 
 /// Accepts the claim of a device without credentials: its next request within a day is granted, if a configuration matches its name.
@@ -96,13 +103,13 @@ pub(super) async fn accept(
     Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::BootstrapClaim> {
-    if !app.bootstrap().has_config_for(&endpoint) {
+    if !app.bootstrap().has_config_for(&principal, &endpoint)? {
         let detail = format!(
             "no bootstrap configuration fits the name {endpoint}, so there is nothing to give it; add one first"
         );
         return Err(Problem::new(StatusCode::CONFLICT, "No configuration", detail));
     }
-    Ok(Json(app.bootstrap().accept(&principal, &endpoint).await.map_err(not_saved)?))
+    Ok(Json(app.bootstrap().accept(&principal, &endpoint).await?))
 }
 
 /// Removes the claim of a device, waiting or accepted.
@@ -118,14 +125,24 @@ pub(super) async fn forget(
     Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Result<StatusCode, Problem> {
-    match app.bootstrap().forget_claim(&principal, &endpoint).await.map_err(not_saved)? {
+    match app.bootstrap().forget_claim(&principal, &endpoint).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::not_found(format!("{endpoint} does not wait to be configured"))),
     }
 }
 
+impl From<BootstrapError> for Problem {
+    fn from(error: BootstrapError) -> Self {
+        match error {
+            BootstrapError::Forbidden(forbidden) => forbidden.into(),
+            BootstrapError::NotSaved(error) => not_saved(error),
+        }
+    }
+}
+
 fn not_put(error: PutError) -> Problem {
     match error {
+        PutError::Forbidden(forbidden) => forbidden.into(),
         PutError::Refused(fault) => Problem::bad_request(fault.to_string()),
         PutError::NotSaved(error) => not_saved(error),
         PutError::Failed(error) => {

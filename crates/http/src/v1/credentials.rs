@@ -21,6 +21,7 @@ impl From<CredentialError> for Problem {
     fn from(error: CredentialError) -> Self {
         let detail = error.to_string();
         match error {
+            CredentialError::Forbidden(_) => Self::forbidden(detail),
             CredentialError::NoSuchCredential(_) | CredentialError::Gone => Self::not_found(detail),
             CredentialError::InTheWay { .. } => Self::new(StatusCode::CONFLICT, "In the way", detail),
             CredentialError::NotSaved(error) => not_saved(error),
@@ -53,7 +54,7 @@ pub(super) async fn add(
     let told = (&request.endpoint, request.purpose, commands::without_secret(&app, &request.proof)?);
     let key = key_of(&app, &headers, "credential", &told).await?;
     if let Key::Known(id) = key {
-        let credential = commands::one(&app, id).await?;
+        let credential = commands::one(&app, &principal, id).await?;
         return Ok(Json(api::NewCredential { credential, key: None }).into_response());
     }
     let (is_new, added) = commands::add(&app, &principal, &request, key.row()).await?;
@@ -110,10 +111,11 @@ pub(super) struct CredentialQuery {
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<CredentialQuery>,
 ) -> Answer<api::Page<api::Credential>> {
     let CredentialQuery { endpoint, purpose, after, limit: asked } = query;
-    Ok(Json(commands::list(&app, endpoint, purpose, after, limit(asked)?).await?))
+    Ok(Json(commands::list(&app, &principal, endpoint, purpose, after, limit(asked)?).await?))
 }
 
 /// One credential.
@@ -124,8 +126,12 @@ pub(super) async fn list(
         (status = 404, description = "Nothing has this id", body = api::Problem),
     )
 )]
-pub(super) async fn one(State(app): State<Arc<App>>, Segments(id): Segments<u64>) -> Answer<api::Credential> {
-    Ok(Json(commands::one(&app, id).await?))
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(id): Segments<u64>,
+) -> Answer<api::Credential> {
+    Ok(Json(commands::one(&app, &principal, id).await?))
 }
 
 /// Removes a credential and ends the device's sessions.
@@ -170,7 +176,7 @@ pub(super) async fn rotate(
     let told = (id, commands::without_secret(&app, &request)?);
     let key = key_of(&app, &headers, "rotate", &told).await?;
     if let Key::Known(id) = key {
-        let credential = commands::one(&app, id).await?;
+        let credential = commands::one(&app, &principal, id).await?;
         return Ok(Json(api::NewCredential { credential, key: None }).into_response());
     }
     Ok(created(commands::rotate(&app, &principal, id, &request, key.row()).await?))

@@ -51,6 +51,7 @@ pub(super) struct DeviceQuery {
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<DeviceQuery>,
 ) -> Answer<api::Page<api::Device>> {
     let limit = limit(query.limit)?;
@@ -58,7 +59,7 @@ pub(super) async fn list(
     let states = states(state.as_deref())?;
     let matching = matching(&app, filter.as_deref())?;
     let filter = DeviceFilter { prefix, states, manufacturer, model, firmware, object, matching };
-    Ok(Json(devices::page(&app, filter, after, limit).await))
+    Ok(Json(devices::page(&app, &principal, filter, after, limit).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -91,6 +92,7 @@ pub(super) struct CountQuery {
 )]
 pub(super) async fn counts(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<CountQuery>,
 ) -> Answer<api::Page<api::DeviceCount>> {
     let CountQuery { by, state, manufacturer, model, firmware, object, filter } = query;
@@ -109,7 +111,7 @@ pub(super) async fn counts(
     let states = states(state.as_deref())?;
     let matching = matching(&app, filter.as_deref())?;
     let filter = DeviceFilter { prefix: None, states, manufacturer, model, firmware, object, matching };
-    let items = devices::counts(&app, filter, by, MAX_LIMIT).await;
+    let items = devices::counts(&app, &principal, filter, by, MAX_LIMIT).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -136,9 +138,10 @@ fn states(names: Option<&str>) -> Result<Vec<DeviceState>, Problem> {
 )]
 pub(super) async fn one(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Device> {
-    Ok(Json(devices::described(&app, &endpoint).await?))
+    Ok(Json(devices::described(&app, &principal, &endpoint).await?))
 }
 
 /// Removes a device that is not registered, with its description. Its values and its credentials stay.
@@ -163,6 +166,7 @@ impl From<DeviceError> for Problem {
     fn from(error: DeviceError) -> Self {
         let detail = error.to_string();
         match error {
+            DeviceError::Forbidden(_) => Self::forbidden(detail),
             DeviceError::NoSuchDevice(_) | DeviceError::NotRegistered(_) => Self::no_device(detail),
             DeviceError::IsRegistered(_) => {
                 Self::new(StatusCode::CONFLICT, "The device is registered", detail)
@@ -191,7 +195,7 @@ pub(super) async fn change(
     JsonBody(wanted): JsonBody<api::ChangeDevice>,
 ) -> Answer<api::Device> {
     records::change(&app, &principal, &endpoint, wanted).await?;
-    Ok(Json(devices::described(&app, &endpoint).await?))
+    Ok(Json(devices::described(&app, &principal, &endpoint).await?))
 }
 
 /// Notes what is known of many devices; those that are not known are expected from now on. All or none.
@@ -237,9 +241,10 @@ pub(super) async fn import_csv(
 )]
 pub(super) async fn values(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<api::LastValue>> {
-    let items = devices::last_values(&app, &endpoint).await?;
+    let items = devices::last_values(&app, &principal, &endpoint).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -253,9 +258,10 @@ pub(super) async fn values(
 )]
 pub(super) async fn objects(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<api::DeviceObject>> {
-    let items = object_definitions::of_device(&app, &endpoint).await?;
+    let items = object_definitions::of_device(&app, &principal, &endpoint).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -269,9 +275,10 @@ pub(super) async fn objects(
 )]
 pub(super) async fn observations(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<api::Observation>> {
-    let items = devices::observations(&app, &endpoint).await?;
+    let items = devices::observations(&app, &principal, &endpoint).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -282,9 +289,10 @@ pub(super) async fn observations(
 )]
 pub(super) async fn series(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<String>> {
-    let items = devices::series(&app, endpoint).await?;
+    let items = devices::series(&app, &principal, endpoint).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 
@@ -313,13 +321,14 @@ pub(super) struct SampleQuery {
 )]
 pub(super) async fn samples(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments((endpoint, path)): Segments<(String, String)>,
     Queries(query): Queries<SampleQuery>,
 ) -> Answer<api::Page<api::Sample>> {
     let range = query.from.unwrap_or(0)..query.to.unwrap_or(u64::MAX);
     let path = format!("/{path}");
     Ok(Json(match query.step {
-        Some(step) => devices::summaries(&app, endpoint, path, range, step).await?,
-        None => devices::samples(&app, endpoint, path, range, limit(query.limit)?).await?,
+        Some(step) => devices::summaries(&app, &principal, endpoint, path, range, step).await?,
+        None => devices::samples(&app, &principal, endpoint, path, range, limit(query.limit)?).await?,
     }))
 }

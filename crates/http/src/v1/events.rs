@@ -15,10 +15,11 @@ use futures_util::stream::{self, Stream, StreamExt};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Problem, Queries};
+use super::{Author, Problem, Queries};
 use buoy_services::app::App;
 use buoy_services::event_log::{Missed, Numbered};
-use buoy_services::event_words::EventWords;
+use buoy_services::event_words::{EventWords, SignedOut, may_read, permit_events};
+use buoy_services::principal::Principal;
 
 const TYPES: [&str; 15] = [
     "registered",
@@ -59,6 +60,7 @@ pub(super) struct EventQuery {
 )]
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<EventQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Problem> {
@@ -75,14 +77,24 @@ pub(super) async fn stream(
     // A reader without any event yet needs an id, too, so that it can resume from there.
     let start = last.is_none().then(|| SseEvent::default().id(id_of(&app, following.before)));
     let EventQuery { endpoint, types } = query;
-    let reader = Reader { words: EventWords::new(app.clone(), endpoint), app, types };
-    let events = following.stream.filter_map(move |event| {
-        let told = match event {
-            Ok(event) => reader.tell(&event),
-            Err(Missed) => Some(missed(reader.app.now())),
-        };
-        std::future::ready(told.map(Ok))
+    permit_events(&app, &principal, endpoint.as_deref()).await?;
+    let reader = Arc::new(Reader { words: EventWords::new(app.clone(), endpoint), app, principal, types });
+    let events = following.stream.then(move |event| {
+        let reader = reader.clone();
+        async move {
+            match event {
+                Ok(event) => match may_read(&reader.app, &reader.principal, &event.event).await {
+                    Ok(true) => Some(reader.tell(&event)),
+                    Ok(false) => Some(None),
+                    Err(SignedOut) => None,
+                },
+                Err(Missed) => Some(Some(missed(reader.app.now()))),
+            }
+        }
     });
+    // Whoever signed out, or lost a role, gets nothing more.
+    let events = events.take_while(|told| std::future::ready(told.is_some()));
+    let events = events.filter_map(|told| std::future::ready(told.flatten().map(Ok)));
     Ok(Sse::new(stream::iter(start.map(Ok)).chain(events)).keep_alive(KeepAlive::default()))
 }
 
@@ -137,6 +149,7 @@ fn type_name(event: &api::Event) -> &'static str {
 /// A reader of the stream.
 struct Reader {
     app: Arc<App>,
+    principal: Principal,
     words: EventWords,
     types: Option<String>,
 }

@@ -20,8 +20,11 @@ use buoy_services::firmware::commands::{self, FirmwareError};
     get, path = "/api/v1/firmware", tag = "firmware",
     responses((status = 200, description = "The whole list", body = api::Page<api::Firmware>))
 )]
-pub(super) async fn list(State(app): State<Arc<App>>) -> Json<api::Page<api::Firmware>> {
-    Json(api::Page { items: commands::list(&app), next: None })
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+) -> Answer<api::Page<api::Firmware>> {
+    Ok(Json(api::Page { items: commands::list(&app, &principal)?, next: None }))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -42,9 +45,10 @@ pub(super) struct UploadQuery {
 )]
 pub(super) async fn one(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Segments(digest): Segments<String>,
 ) -> Answer<api::Firmware> {
-    Ok(Json(commands::one(&app, &digest)?))
+    Ok(Json(commands::one(&app, &principal, &digest)?))
 }
 
 /// Uploads an image. If the same bytes are uploaded again, the image keeps its first name.
@@ -72,6 +76,7 @@ impl From<FirmwareError> for Problem {
     fn from(error: FirmwareError) -> Self {
         let detail = error.to_string();
         match error {
+            FirmwareError::Forbidden(_) => Self::forbidden(detail),
             FirmwareError::NoSuchFirmware(_) => Self::not_found(detail),
             FirmwareError::InUse { .. } => Self::new(StatusCode::CONFLICT, "In use", detail),
             FirmwareError::NotAdded(AddError::Storage(_)) => {

@@ -24,6 +24,7 @@ impl From<GroupsError> for Problem {
     fn from(error: GroupsError) -> Self {
         let detail = error.to_string();
         match error {
+            GroupsError::Forbidden(_) => Self::forbidden(detail),
             GroupsError::NoSuchGroup(_) | GroupsError::NoSuchFilter(_) => Self::not_found(detail),
             GroupsError::InUse { .. } => Self::new(StatusCode::CONFLICT, "The group is in use", detail),
             GroupsError::Filter(fault) => fault.into(),
@@ -38,6 +39,7 @@ impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
         let detail = error.to_string();
         match error {
+            RecordError::Forbidden(_) => Self::forbidden(detail),
             RecordError::NoSuchDevice(_) => Self::no_device(detail),
             RecordError::NotSaved(error) => not_saved(error),
             _ => Self::bad_request(detail),
@@ -50,8 +52,11 @@ impl From<RecordError> for Problem {
     get, path = "/api/v1/groups", tag = "groups",
     responses((status = 200, description = "The whole list", body = api::Page<api::Group>))
 )]
-pub(super) async fn list(State(app): State<Arc<App>>) -> Json<api::Page<api::Group>> {
-    Json(api::Page { items: groups::list(&app).await, next: None })
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+) -> Answer<api::Page<api::Group>> {
+    Ok(Json(api::Page { items: groups::list(&app, &principal).await?, next: None }))
 }
 
 /// One group.
@@ -62,8 +67,12 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<api::Page<api::Gro
         (status = 404, description = "There is no such group", body = api::Problem),
     )
 )]
-pub(super) async fn one(State(app): State<Arc<App>>, Segments(name): Segments<String>) -> Answer<api::Group> {
-    Ok(Json(groups::one(&app, &name).await?))
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(name): Segments<String>,
+) -> Answer<api::Group> {
+    Ok(Json(groups::one(&app, &principal, &name).await?))
 }
 
 /// Makes a group, or changes what it is.
@@ -125,8 +134,11 @@ pub(super) async fn change_devices(
     get, path = "/api/v1/filters", tag = "groups",
     responses((status = 200, description = "The whole list", body = api::Page<api::SavedFilter>))
 )]
-pub(super) async fn filters(State(app): State<Arc<App>>) -> Json<api::Page<api::SavedFilter>> {
-    Json(api::Page { items: groups::filters(&app), next: None })
+pub(super) async fn filters(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+) -> Answer<api::Page<api::SavedFilter>> {
+    Ok(Json(api::Page { items: groups::filters(&app, &principal)?, next: None }))
 }
 
 /// Saves a filter under a name.
@@ -181,7 +193,8 @@ pub(super) struct MatchQuery {
 )]
 pub(super) async fn explain(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<MatchQuery>,
 ) -> Answer<api::FilterMatch> {
-    Ok(Json(groups::explain(&app, &query.filter).await?))
+    Ok(Json(groups::explain(&app, &principal, &query.filter).await?))
 }

@@ -1,12 +1,62 @@
 //! The description of `/api/v1` (OpenAPI 3.1), made from the code. `crates/api/openapi.json` is a copy, which a test keeps up to date.
 
 use axum::Json;
-use utoipa::OpenApi;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
 
-use super::{audit, bootstrap, credentials, devices, events, firmware, groups, operations, updates};
+use super::{
+    accounts, audit, bootstrap, credentials, devices, events, firmware, groups, operations, sign_in, tokens,
+    updates,
+};
+
+/// What goes for all operations: how to sign in, and the answers to who did not or may not.
+struct Access;
+
+impl Modify for Access {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme(
+            "token",
+            SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()),
+        );
+        components.add_security_scheme(
+            "session",
+            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(crate::arrival::COOKIE))),
+        );
+        let requirements =
+            ["token", "session"].map(|name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []));
+        for (path, item) in &mut document.paths.paths {
+            let operations =
+                [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+            for operation in operations.into_iter().flatten() {
+                if crate::arrival::OPEN.contains(&path.as_str()) {
+                    continue;
+                }
+                operation.security = Some(requirements.to_vec());
+                let answers = &mut operation.responses.responses;
+                for (status, description) in [
+                    ("401", "It needs a sign-in, or the token does not count"),
+                    ("403", "The author may not do this"),
+                ] {
+                    answers.entry(status.to_owned()).or_insert_with(|| problem(description));
+                }
+            }
+        }
+    }
+}
+
+fn problem(description: &str) -> RefOr<ApiResponse> {
+    let schema = Ref::from_schema_name("Problem");
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new().description(description).content("application/json", content).build().into()
+}
 
 #[derive(OpenApi)]
 #[openapi(
+    modifiers(&Access),
     info(
         title = "Buoy",
         description = "Manages fleets of small connected devices by LwM2M. Times are milliseconds since the epoch. A list comes in \
@@ -57,6 +107,24 @@ use super::{audit, bootstrap, credentials, devices, events, firmware, groups, op
         groups::remove_filter,
         groups::explain,
         audit::list,
+        audit::chain,
+        sign_in::setup_state,
+        sign_in::set_up,
+        sign_in::sign_in,
+        sign_in::sign_out,
+        sign_in::me,
+        sign_in::change_password,
+        sign_in::prepare_second_factor,
+        sign_in::confirm_second_factor,
+        sign_in::remove_second_factor,
+        accounts::list,
+        accounts::add,
+        accounts::one,
+        accounts::edit,
+        accounts::remove,
+        tokens::list,
+        tokens::add,
+        tokens::remove,
         bootstrap::configs,
         bootstrap::put_config,
         bootstrap::config,

@@ -59,14 +59,14 @@ pub(super) async fn start(
     let deadline = deadline.transpose()?;
     let key = key_of(&app, &headers, "operation", &request).await?;
     if let Key::Known(id) = key {
-        return Ok(Json(operations::one(&app, id).await?).into_response());
+        return Ok(Json(operations::one(&app, &principal, id).await?).into_response());
     }
     let api::StartOperation { endpoint, request, .. } = request;
     let command =
         StartOperation { endpoint, request, deadline, wait, kept: Kept::Always, key: key.into_new() };
     let operation = match operations::start(&app, &principal, command).await? {
         Started::Ended(ended) => ended.described(&app),
-        Started::GoesOn(id) => operations::one(&app, id).await?,
+        Started::GoesOn(id) => operations::one(&app, &principal, id).await?,
     };
     let status = if operation.ended { StatusCode::OK } else { StatusCode::ACCEPTED };
     let location = [(header::LOCATION, format!("/api/v1/operations/{}", operation.id))];
@@ -92,10 +92,11 @@ fn bounded(name: &str, seconds: u64, most: u64) -> Result<Duration, Problem> {
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<OperationQuery>,
 ) -> Answer<api::Page<api::Operation>> {
     let OperationQuery { endpoint, ended, after, limit: asked } = query;
-    Ok(Json(operations::list(&app, endpoint, ended, after, limit(asked)?).await?))
+    Ok(Json(operations::list(&app, &principal, endpoint, ended, after, limit(asked)?).await?))
 }
 
 /// One operation, with the device's answer.
@@ -106,8 +107,12 @@ pub(super) async fn list(
         (status = 404, description = "Nothing has this id", body = api::Problem),
     )
 )]
-pub(super) async fn one(State(app): State<Arc<App>>, Segments(id): Segments<u64>) -> Answer<api::Operation> {
-    Ok(Json(operations::one(&app, id).await?))
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(id): Segments<u64>,
+) -> Answer<api::Operation> {
+    Ok(Json(operations::one(&app, &principal, id).await?))
 }
 
 /// Cancels an operation. If it was sent already, the device may still execute it.
@@ -131,6 +136,7 @@ impl From<OperationError> for Problem {
     fn from(error: OperationError) -> Self {
         let detail = error.to_string();
         match error {
+            OperationError::Forbidden(_) => Self::forbidden(detail),
             OperationError::NoSuchDevice(_) => Self::no_device(detail),
             OperationError::NoSuchOperation(_) => Self::not_found(detail),
             OperationError::HasEnded(_) => Self::new(StatusCode::CONFLICT, "Too late", detail),

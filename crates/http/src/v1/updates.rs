@@ -38,7 +38,7 @@ pub(super) async fn start(
     check_store(&app)?;
     let key = key_of(&app, &headers, "update", &request).await?;
     if let Key::Known(id) = key {
-        return Ok(Json(commands::one(&app, id).await?).into_response());
+        return Ok(Json(commands::one(&app, &principal, id).await?).into_response());
     }
     let update = commands::start(&app, &principal, request, key.row()).await?;
     Ok((StatusCode::ACCEPTED, Json(update)).into_response())
@@ -48,6 +48,7 @@ impl From<UpdateError> for Problem {
     fn from(error: UpdateError) -> Self {
         let detail = error.to_string();
         match error {
+            UpdateError::Forbidden(_) => Self::forbidden(detail),
             UpdateError::NoSuchDevice(_) => Self::no_device(detail),
             UpdateError::NoSuchFirmware(_) | UpdateError::NoSuchUpdate(_) | UpdateError::NotOpen(_) => {
                 Self::not_found(detail)
@@ -82,10 +83,11 @@ pub(super) struct UpdateQuery {
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
+    Author(principal): Author,
     Queries(query): Queries<UpdateQuery>,
 ) -> Answer<api::Page<api::Update>> {
     let UpdateQuery { endpoint, after, limit: asked } = query;
-    Ok(Json(commands::list(&app, endpoint, after, limit(asked)?).await?))
+    Ok(Json(commands::list(&app, &principal, endpoint, after, limit(asked)?).await?))
 }
 
 /// One update.
@@ -96,8 +98,12 @@ pub(super) async fn list(
         (status = 404, description = "Nothing has this id", body = api::Problem),
     )
 )]
-pub(super) async fn one(State(app): State<Arc<App>>, Segments(id): Segments<u64>) -> Answer<api::Update> {
-    Ok(Json(commands::one(&app, id).await?))
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(id): Segments<u64>,
+) -> Answer<api::Update> {
+    Ok(Json(commands::one(&app, &principal, id).await?))
 }
 
 /// Cancels an open update.

@@ -10,6 +10,7 @@ use buoy_store::{
 use zeroize::Zeroizing;
 
 use super::{Added, ChangeError, CredentialFault, ImportFault, NewCredential, Proof, Refusal, parse_csv};
+use crate::access::{Covered, Forbidden, Permission, Target};
 use crate::app::App;
 use crate::hex;
 use crate::journal::NotSaved;
@@ -22,6 +23,8 @@ const IDENTITY_DIGITS: usize = 4;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CredentialError {
+    /// The principal may not do it.
+    Forbidden(Forbidden),
     /// The request is invalid.
     Fault(CredentialFault),
     /// The CSV file is invalid.
@@ -55,6 +58,7 @@ pub enum CredentialError {
 impl std::fmt::Display for CredentialError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Forbidden(forbidden) => forbidden.fmt(f),
             Self::Fault(fault) => fault.fmt(f),
             Self::Import(fault) => fault.fmt(f),
             Self::OtherKind { id, kind } => write!(
@@ -74,6 +78,12 @@ impl std::fmt::Display for CredentialError {
 }
 
 impl std::error::Error for CredentialError {}
+
+impl From<Forbidden> for CredentialError {
+    fn from(error: Forbidden) -> Self {
+        Self::Forbidden(error)
+    }
+}
 
 impl From<CredentialFault> for CredentialError {
     fn from(fault: CredentialFault) -> Self {
@@ -155,12 +165,13 @@ pub async fn add(
     request: &api::AddCredential,
     key: Option<KeyRow>,
 ) -> Result<(bool, api::NewCredential), CredentialError> {
+    app.permit(principal, Permission::ManageCredentials, Target::Device(&request.endpoint)).await?;
     let Asked { proof, made } = Asked::new(&request.proof, &request.endpoint)?;
     let new = NewCredential::new(purpose_of(request.purpose), &request.endpoint, proof)?;
     match app.credentials.add(principal, vec![new], key, app.now()).await?.pop() {
         Some(Added::New(row)) => Ok((true, api::NewCredential { credential: described(&row), key: made })),
         Some(Added::Known(id)) => {
-            Ok((false, api::NewCredential { credential: one(app, id).await?, key: None }))
+            Ok((false, api::NewCredential { credential: described(&stored(app, id).await?), key: None }))
         }
         None => Err(CredentialError::Gone),
     }
@@ -175,6 +186,7 @@ pub async fn import(
     principal: &Principal,
     file: Zeroizing<Vec<u8>>,
 ) -> Result<api::Imported, CredentialError> {
+    app.permit(principal, Permission::ManageCredentials, Target::Server).await?;
     let parsed = tokio::task::spawn_blocking(move || parse_csv(&file)).await;
     let import = parsed.map_err(|error| CredentialError::Failed(error.into()))?;
     let import = import.map_err(CredentialError::Import)?;
@@ -195,11 +207,19 @@ pub async fn import(
 /// [`CredentialError::Store`]
 pub async fn list(
     app: &Arc<App>,
+    principal: &Principal,
     endpoint: Option<String>,
     purpose: Option<api::CredentialPurpose>,
     after: Option<u64>,
     limit: usize,
 ) -> Result<api::Page<api::Credential>, CredentialError> {
+    let covered = match &endpoint {
+        Some(endpoint) => {
+            app.permit(principal, Permission::ReadCredentials, Target::Device(endpoint)).await?;
+            Covered::All
+        }
+        None => app.covered(principal, Permission::ReadCredentials).await?,
+    };
     let page = Page { before: after.unwrap_or(u64::MAX), limit };
     let purpose = purpose.map(purpose_of);
     let rows = app.read(move |store| {
@@ -207,15 +227,18 @@ pub async fn list(
     });
     let rows = rows.await?;
     let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.id.to_string());
-    Ok(api::Page { items: rows.iter().map(described).collect(), next })
+    Ok(api::Page {
+        items: rows.iter().filter(|row| covered.has(&row.endpoint)).map(described).collect(),
+        next,
+    })
 }
 
 /// One credential.
 ///
 /// # Errors
 /// [`CredentialError`]
-pub async fn one(app: &Arc<App>, id: u64) -> Result<api::Credential, CredentialError> {
-    Ok(described(&stored(app, id).await?))
+pub async fn one(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Credential, CredentialError> {
+    Ok(described(&permitted(app, principal, Permission::ReadCredentials, id).await?))
 }
 
 /// Removes a credential and ends the device's sessions.
@@ -223,7 +246,7 @@ pub async fn one(app: &Arc<App>, id: u64) -> Result<api::Credential, CredentialE
 /// # Errors
 /// [`CredentialError`]
 pub async fn remove(app: &Arc<App>, principal: &Principal, id: u64) -> Result<(), CredentialError> {
-    let row = stored(app, id).await?;
+    let row = permitted(app, principal, Permission::ManageCredentials, id).await?;
     Ok(app.credentials.remove(principal, &row, app.now()).await?)
 }
 
@@ -238,6 +261,7 @@ pub async fn replace(
     endpoint: &str,
     proof: &api::CredentialProof,
 ) -> Result<(), CredentialError> {
+    app.permit(principal, Permission::ManageCredentials, Target::Device(endpoint)).await?;
     let Asked { proof, .. } = Asked::new(proof, endpoint)?;
     let new = NewCredential::new(purpose_of(purpose), endpoint, proof)?;
     app.credentials.replace(principal, new, app.now()).await?;
@@ -254,6 +278,7 @@ pub async fn remove_all(
     purpose: api::CredentialPurpose,
     endpoint: &str,
 ) -> Result<bool, CredentialError> {
+    app.permit(principal, Permission::ManageCredentials, Target::Device(endpoint)).await?;
     Ok(app.credentials.remove_all(principal, purpose_of(purpose), endpoint, app.now()).await?)
 }
 
@@ -268,7 +293,7 @@ pub async fn rotate(
     request: &api::CredentialProof,
     key: Option<KeyRow>,
 ) -> Result<api::NewCredential, CredentialError> {
-    let old = stored(app, id).await?;
+    let old = permitted(app, principal, Permission::ManageCredentials, id).await?;
     // The identity shows the server which of the two keys the device uses.
     let Asked { proof, made } = Asked::new(request, &next_identity(&old.endpoint)?)?;
     if proof.kind() != old.kind {
@@ -287,9 +312,22 @@ pub async fn revoke(
     principal: &Principal,
     id: u64,
 ) -> Result<api::Credential, CredentialError> {
-    let row = stored(app, id).await?;
+    let row = permitted(app, principal, Permission::ManageCredentials, id).await?;
     app.credentials.revoke(principal, &row, app.now()).await?;
     Ok(described(&CredentialRow { state: CredentialState::Revoked, ..row }))
+}
+
+/// A credential of a device with which the principal may do this.
+async fn permitted(
+    app: &Arc<App>,
+    principal: &Principal,
+    permission: Permission,
+    id: u64,
+) -> Result<CredentialRow, CredentialError> {
+    app.permit_some(principal, permission)?;
+    let row = stored(app, id).await?;
+    app.permit(principal, permission, Target::Device(&row.endpoint)).await?;
+    Ok(row)
 }
 
 async fn stored(app: &Arc<App>, id: u64) -> Result<CredentialRow, CredentialError> {

@@ -7,6 +7,7 @@ use buoy_fleet::update::Update;
 use buoy_store::{FirmwareRow, StoreError};
 
 use super::{AddError, MAX_SIGNATURE};
+use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
 use crate::firmware;
 use crate::listen::FileScheme;
@@ -16,6 +17,8 @@ use crate::principal::Principal;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FirmwareError {
+    /// The principal may not do it.
+    Forbidden(Forbidden),
     /// There is no such image.
     NoSuchFirmware(String),
     /// A signature with this wrong number of bytes.
@@ -38,6 +41,7 @@ pub enum FirmwareError {
 impl std::fmt::Display for FirmwareError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Forbidden(forbidden) => forbidden.fmt(f),
             Self::NoSuchFirmware(digest) => write!(f, "there is no firmware {digest} in the library"),
             Self::SignatureLength(length) => {
                 write!(f, "a signature has 1 to {MAX_SIGNATURE} bytes, and this one has {length}")
@@ -54,6 +58,12 @@ impl std::fmt::Display for FirmwareError {
 
 impl std::error::Error for FirmwareError {}
 
+impl From<Forbidden> for FirmwareError {
+    fn from(error: Forbidden) -> Self {
+        Self::Forbidden(error)
+    }
+}
+
 impl From<AddError> for FirmwareError {
     fn from(error: AddError) -> Self {
         Self::NotAdded(error)
@@ -61,16 +71,20 @@ impl From<AddError> for FirmwareError {
 }
 
 /// All images, the newest first.
-#[must_use]
-pub fn list(app: &App) -> Vec<api::Firmware> {
-    app.firmware.list().iter().map(|row| described(app, row)).collect()
+///
+/// # Errors
+/// [`FirmwareError::Forbidden`]
+pub fn list(app: &App, principal: &Principal) -> Result<Vec<api::Firmware>, FirmwareError> {
+    app.permit_at_once(principal, Permission::Read, Target::Shared)?;
+    Ok(app.firmware.list().iter().map(|row| described(app, row)).collect())
 }
 
 /// One image.
 ///
 /// # Errors
 /// [`FirmwareError::NoSuchFirmware`]
-pub fn one(app: &App, digest: &str) -> Result<api::Firmware, FirmwareError> {
+pub fn one(app: &App, principal: &Principal, digest: &str) -> Result<api::Firmware, FirmwareError> {
+    app.permit_at_once(principal, Permission::Read, Target::Shared)?;
     Ok(described(app, &image(app, digest)?.row))
 }
 
@@ -84,6 +98,7 @@ pub async fn add(
     name: Option<String>,
     bytes: Vec<u8>,
 ) -> Result<api::Firmware, FirmwareError> {
+    app.permit(principal, Permission::ManageFirmware, Target::Server).await?;
     let known = app.firmware.get(&firmware::digest_of(&bytes));
     let signature = known.and_then(|image| image.row.signature.clone());
     let row = firmware::add(app, principal, name, bytes, signature).await?;
@@ -100,6 +115,7 @@ pub async fn put_signature(
     digest: &str,
     signature: Vec<u8>,
 ) -> Result<api::Firmware, FirmwareError> {
+    app.permit(principal, Permission::ManageFirmware, Target::Server).await?;
     let image = image(app, digest)?;
     if signature.is_empty() || signature.len() > MAX_SIGNATURE {
         return Err(FirmwareError::SignatureLength(signature.len()));
@@ -113,6 +129,7 @@ pub async fn put_signature(
 /// # Errors
 /// [`FirmwareError`]
 pub async fn remove(app: &Arc<App>, principal: &Principal, digest: &str) -> Result<(), FirmwareError> {
+    app.permit(principal, Permission::ManageFirmware, Target::Server).await?;
     let open = app.read(|store| store.open_updates()).await.map_err(FirmwareError::Store)?;
     let user = open.iter().filter_map(Update::restore).find(|update| update.goal().digest == digest);
     if let Some(update) = user {

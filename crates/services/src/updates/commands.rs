@@ -8,6 +8,7 @@ use buoy_fleet::update::{self, End, Goal, Patience, Stage, Update};
 use buoy_store::{KeyRow, Page, StoreError};
 
 use super::StartError;
+use crate::access::{Covered, Forbidden, Permission, Reach, Target};
 use crate::app::App;
 use crate::firmware;
 use crate::journal::NotSaved;
@@ -18,6 +19,8 @@ use crate::principal::Principal;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum UpdateError {
+    /// The principal may not do it.
+    Forbidden(Forbidden),
     /// There is no such image.
     NoSuchFirmware(String),
     /// No device of this name is registered.
@@ -46,6 +49,7 @@ pub enum UpdateError {
 impl std::fmt::Display for UpdateError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Forbidden(forbidden) => forbidden.fmt(f),
             Self::NoSuchFirmware(digest) => write!(f, "there is no firmware {digest} in the library"),
             Self::NoSuchDevice(endpoint) => write!(f, "no device named {endpoint} is registered"),
             Self::NoVersion => f.write_str(
@@ -71,6 +75,12 @@ impl std::fmt::Display for UpdateError {
 
 impl std::error::Error for UpdateError {}
 
+impl From<Forbidden> for UpdateError {
+    fn from(error: Forbidden) -> Self {
+        Self::Forbidden(error)
+    }
+}
+
 impl From<NotSaved> for UpdateError {
     fn from(error: NotSaved) -> Self {
         Self::NotSaved(error)
@@ -95,6 +105,7 @@ pub async fn start(
 ) -> Result<api::Update, UpdateError> {
     let api::StartUpdate { endpoint, firmware, version, delivery, install_timeout, download_timeout } =
         request;
+    app.permit(principal, Permission::Update, Target::Device(&endpoint)).await?;
     let image = app.firmware.get(&firmware).ok_or(UpdateError::NoSuchFirmware(firmware))?;
     let version = version.unwrap_or_else(|| image.row.version.clone());
     if version.is_empty() {
@@ -136,14 +147,24 @@ pub async fn start(
 /// [`UpdateError::Store`]
 pub async fn list(
     app: &Arc<App>,
+    principal: &Principal,
     endpoint: Option<String>,
     after: Option<u64>,
     limit: usize,
 ) -> Result<api::Page<api::Update>, UpdateError> {
+    let covered = match &endpoint {
+        Some(endpoint) => {
+            app.permit(principal, Permission::Read, Target::Device(endpoint)).await?;
+            Covered::All
+        }
+        None => app.covered(principal, Permission::Read).await?,
+    };
     let page = Page { before: after.unwrap_or(u64::MAX), limit };
     let rows = app.read(move |store| store.updates(endpoint.as_deref(), page)).await?;
     let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.id.to_string());
-    let items = rows.iter().filter_map(Update::restore).map(|update| described(&update)).collect();
+    let updates = rows.iter().filter_map(Update::restore);
+    let seen = updates.filter(|update| covered.has(update.endpoint()));
+    let items = seen.map(|update| described(&update)).collect();
     Ok(api::Page { items, next })
 }
 
@@ -151,13 +172,19 @@ pub async fn list(
 ///
 /// # Errors
 /// [`UpdateError`]
-pub async fn one(app: &Arc<App>, id: u64) -> Result<api::Update, UpdateError> {
+pub async fn one(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Update, UpdateError> {
+    app.permit_some(principal, Permission::Read)?;
+    let mut update = described(&stored(app, id).await?);
+    app.permit(principal, Permission::Read, Target::Device(&update.endpoint)).await?;
+    update.downloaded = app.downloaded(id).await.map(|bytes| bytes as u64);
+    Ok(update)
+}
+
+async fn stored(app: &Arc<App>, id: u64) -> Result<Update, UpdateError> {
     let page = Page { before: id.saturating_add(1), limit: 1 };
     let rows = app.read(move |store| store.updates(None, page)).await?;
     let update = rows.iter().filter(|row| row.id == id).find_map(Update::restore);
-    let mut update = described(&update.ok_or(UpdateError::NoSuchUpdate(id))?);
-    update.downloaded = app.downloaded(id).await.map(|bytes| bytes as u64);
-    Ok(update)
+    update.ok_or(UpdateError::NoSuchUpdate(id))
 }
 
 /// Cancels an open update.
@@ -165,6 +192,10 @@ pub async fn one(app: &Arc<App>, id: u64) -> Result<api::Update, UpdateError> {
 /// # Errors
 /// [`UpdateError`]
 pub async fn cancel(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Update, UpdateError> {
+    if app.permit_some(principal, Permission::Update)? == Reach::Groups {
+        let update = stored(app, id).await?;
+        app.permit(principal, Permission::Update, Target::Device(update.endpoint())).await?;
+    }
     let cancelled = app.journal.unless_in_trouble(app.updates.cancel(principal, id)).await?;
     cancelled.as_ref().map(described).ok_or(UpdateError::NotOpen(id))
 }

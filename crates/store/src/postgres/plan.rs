@@ -422,8 +422,7 @@ fn idempotency_key(KeyRow { key, digest, made, at }: &KeyRow) -> Step<'_> {
 
 fn audit(row: &AuditRow) -> Step<'_> {
     let AuditRow { id: _, at, principal, origin, action, target, detail, result } = row;
-    let sql = "INSERT INTO audit (at, principal, origin, action, target, detail, result) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let sql = "SELECT append_audit($1, $2, $3, $4, $5, $6, $7)";
     let texts = [principal, origin, action, target, detail, result];
     texts.into_iter().fold(Step::plain(sql).with(bound(*at)), |step, text| step.with(stored(text)))
 }

@@ -18,10 +18,10 @@ use crate::document::behind;
 use crate::rows::{SESSIONS, copy_to_file};
 use crate::summary::Sums;
 use crate::{
-    AuditFilter, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind,
-    CredentialRow, CredentialState, DeviceDescription, DeviceRow, DocumentKind, DocumentRow, FirmwareRow,
-    KeyRow, MovedTo, OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary,
-    bound,
+    AuditFilter, AuditHash, AuditHead, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter,
+    CredentialKind, CredentialRow, CredentialState, DeviceDescription, DeviceRow, DocumentKind, DocumentRow,
+    FirmwareRow, KeyRow, MovedTo, OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError,
+    Summary, bound,
 };
 
 /// A connection that reads. If it breaks, the next question makes a new one.
@@ -114,6 +114,9 @@ const OPERATIONS: &str = "SELECT id, endpoint, ended, changed_at, record FROM op
 const CREDENTIALS: &str = "SELECT id, purpose, endpoint, kind, identity, sealed, created_at, state FROM credential \
     WHERE id < $1 AND ($2::text IS NULL OR endpoint = $2) AND ($3::text IS NULL OR purpose = $3) \
     ORDER BY id DESC LIMIT $4";
+/// Entries of the audit log that are read together.
+const AUDIT_AT_ONCE: usize = 5000;
+
 const AUDIT: &str = "SELECT id, at, principal, origin, action, target, detail, result FROM audit \
     WHERE id < $1 AND ($2::text IS NULL OR principal = $2) \
     AND ($3::text IS NULL OR action = $3 OR starts_with(action, $3 || '.')) \
@@ -329,18 +332,38 @@ impl Reader for PostgresReader {
     fn audit(&self, filter: &AuditFilter<'_>, page: Page) -> Result<Vec<AuditRow>, StoreError> {
         let AuditFilter { principal, action, target } = filter;
         let (principal, action, target) = (principal.map(stored), action.map(stored), target.map(stored));
-        self.list(AUDIT, &[&bound(page.before), &principal, &action, &target, &limit(page.limit)], |row| {
-            Ok(AuditRow {
-                id: unsigned(row, 0)?,
-                at: unsigned(row, 1)?,
-                principal: text(row, 2)?,
-                origin: text(row, 3)?,
-                action: text(row, 4)?,
-                target: text(row, 5)?,
-                detail: text(row, 6)?,
-                result: text(row, 7)?,
-            })
-        })
+        let parameters: &Parameters<'_> =
+            &[&bound(page.before), &principal, &action, &target, &limit(page.limit)];
+        self.list(AUDIT, parameters, audit_row)
+    }
+
+    fn audit_chain(&self, each: &mut dyn FnMut(AuditRow, Option<AuditHash>)) -> Result<(), StoreError> {
+        let sql = "SELECT id, at, principal, origin, action, target, detail, result, hash FROM audit \
+                   WHERE id > $1 ORDER BY id LIMIT $2";
+        let mut after = -1;
+        loop {
+            let rows = self.list(sql, &[&after, &limit(AUDIT_AT_ONCE)], |row| {
+                // A hash of another length is as wrong as any.
+                let hash = row.try_get::<_, Option<Vec<u8>>>(8)?;
+                Ok((audit_row(row)?, hash.map(|hash| hash.try_into().unwrap_or_default())))
+            })?;
+            let is_last = rows.len() < AUDIT_AT_ONCE;
+            if let Some((row, _)) = rows.last() {
+                after = row.id as i64;
+            }
+            rows.into_iter().for_each(|(row, hash)| each(row, hash));
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    fn audit_head(&self) -> Result<Option<AuditHead>, StoreError> {
+        let heads = self.list("SELECT last, hash FROM audit_head", &[], |row| {
+            let hash = row.try_get::<_, Vec<u8>>(1)?.try_into().unwrap_or_default();
+            Ok(AuditHead { last: unsigned(row, 0)?, hash })
+        })?;
+        Ok(heads.into_iter().next())
     }
 
     fn moved(&self) -> Result<Option<MovedTo>, StoreError> {
@@ -393,6 +416,19 @@ fn credential_row(row: &Row) -> Result<CredentialRow, Failure> {
         sealed: row.try_get(5)?,
         created_at: unsigned(row, 6)?,
         state: word(row, 7, CredentialState::parse)?,
+    })
+}
+
+fn audit_row(row: &Row) -> Result<AuditRow, Failure> {
+    Ok(AuditRow {
+        id: unsigned(row, 0)?,
+        at: unsigned(row, 1)?,
+        principal: text(row, 2)?,
+        origin: text(row, 3)?,
+        action: text(row, 4)?,
+        target: text(row, 5)?,
+        detail: text(row, 6)?,
+        result: text(row, 7)?,
     })
 }
 

@@ -12,10 +12,10 @@ use super::batches;
 use crate::document::behind;
 use crate::summary::Sums;
 use crate::{
-    AuditFilter, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter, CredentialKind,
-    CredentialRow, CredentialState, DeviceDescription, DeviceRow, DocumentKind, DocumentRow, FirmwareRow,
-    KeyRow, MovedTo, OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError, Summary,
-    bound,
+    AuditFilter, AuditHash, AuditHead, AuditRow, BootstrapClaimRow, BootstrapConfigRow, CredentialFilter,
+    CredentialKind, CredentialRow, CredentialState, DeviceDescription, DeviceRow, DocumentKind, DocumentRow,
+    FirmwareRow, KeyRow, MovedTo, OperationFilter, OperationRow, Page, Purpose, Reader, Sample, StoreError,
+    Summary, bound,
 };
 
 /// A connection that reads.
@@ -342,18 +342,28 @@ impl Reader for SqliteReader {
                    AND (?4 IS NULL OR target = ?4) ORDER BY id DESC LIMIT ?5";
         let AuditFilter { principal, action, target } = filter;
         let parameters = params![bound(page.before), principal, action, target, page.limit as i64];
-        self.list(sql, parameters, |row| {
-            Ok(AuditRow {
-                id: row.get::<_, i64>(0)? as u64,
-                at: row.get::<_, i64>(1)? as u64,
-                principal: row.get(2)?,
-                origin: row.get(3)?,
-                action: row.get(4)?,
-                target: row.get(5)?,
-                detail: row.get(6)?,
-                result: row.get(7)?,
-            })
-        })
+        self.list(sql, parameters, audit_row)
+    }
+
+    fn audit_chain(&self, each: &mut dyn FnMut(AuditRow, Option<AuditHash>)) -> Result<(), StoreError> {
+        let sql =
+            "SELECT id, at, principal, origin, action, target, detail, result, hash FROM audit ORDER BY id";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            // A hash of another length is as wrong as any.
+            let hash = row.get::<_, Option<Vec<u8>>>(8)?.map(|hash| hash.try_into().unwrap_or_default());
+            each(audit_row(row)?, hash);
+        }
+        Ok(())
+    }
+
+    fn audit_head(&self) -> Result<Option<AuditHead>, StoreError> {
+        let heads = self.list("SELECT last, hash FROM audit_head", [], |row| {
+            let hash = row.get::<_, Vec<u8>>(1)?.try_into().unwrap_or_default();
+            Ok(AuditHead { last: row.get::<_, i64>(0)? as u64, hash })
+        })?;
+        Ok(heads.into_iter().next())
     }
 
     fn backup(&self, target: &Path) -> Result<(), StoreError> {
@@ -410,6 +420,19 @@ fn credential_row(row: &Row<'_>) -> rusqlite::Result<CredentialRow> {
         sealed: row.get(5)?,
         created_at: row.get::<_, i64>(6)? as u64,
         state: word(row, 7, CredentialState::parse)?,
+    })
+}
+
+fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+    Ok(AuditRow {
+        id: row.get::<_, i64>(0)? as u64,
+        at: row.get::<_, i64>(1)? as u64,
+        principal: row.get(2)?,
+        origin: row.get(3)?,
+        action: row.get(4)?,
+        target: row.get(5)?,
+        detail: row.get(6)?,
+        result: row.get(7)?,
     })
 }
 

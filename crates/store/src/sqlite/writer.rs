@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::batches::{self, Pending};
 use super::checkpoint::{Checkpointer, Pace};
 use super::removal::{EmptySeries, Removal};
 use super::series::Series;
 use crate::{
-    AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow, Change,
-    ChangeSet, CredentialChange, CredentialRow, CredentialState, DeviceChange, DeviceDescription, DeviceRow,
-    DocumentChange, DocumentRow, Fates, FirmwareChange, FirmwareRow, KeyRow, LeftOut, Maintenance, NewSample,
-    OperationRow, RecordChange, Rejection, Retention, StoreError, Writer, bound,
+    AuditHash, AuditRow, BootstrapClaimChange, BootstrapClaimRow, BootstrapConfigChange, BootstrapConfigRow,
+    Change, ChangeSet, CredentialChange, CredentialRow, CredentialState, DeviceChange, DeviceDescription,
+    DeviceRow, DocumentChange, DocumentRow, Fates, FirmwareChange, FirmwareRow, KeyRow, LeftOut, Maintenance,
+    NewSample, OperationRow, RecordChange, Rejection, Retention, StoreError, Writer, bound,
 };
 
 /// Commits changes to a database file.
@@ -407,10 +407,28 @@ impl Batch<'_> {
 
     fn append_audit(&self, row: &AuditRow) -> Result<(), SetError> {
         let AuditRow { id: _, at, principal, origin, action, target, detail, result } = row;
+        let head = self
+            .transaction
+            .prepare_cached("SELECT last, hash FROM audit_head")?
+            .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?)))
+            .optional()?;
+        let (last, before) = match head {
+            Some(head) => head,
+            None => {
+                let sql = "SELECT coalesce(max(id), 0) FROM audit";
+                (self.transaction.query_row(sql, [], |row| row.get(0))?, AuditHash::default())
+            }
+        };
+        let id = last + 1;
+        let hash = row.hash(id as u64, &before);
         self.run(
-            "INSERT INTO audit (at, principal, origin, action, target, detail, result) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![bound(*at), principal, origin, action, target, detail, result],
+            "INSERT INTO audit (id, at, principal, origin, action, target, detail, result, hash) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![id, bound(*at), principal, origin, action, target, detail, result, hash],
+        )?;
+        self.run(
+            "INSERT OR REPLACE INTO audit_head (is_only, last, hash) VALUES (1, ?1, ?2)",
+            params![id, hash],
         )
     }
 }

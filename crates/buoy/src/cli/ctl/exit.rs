@@ -19,6 +19,8 @@ pub(in crate::cli) enum Exit {
     UnknownDevice = 4,
     /// The server can't be reached, or is none.
     Unreachable = 5,
+    /// It needs a sign-in, or the token does not count.
+    NotSignedIn = 6,
 }
 
 /// Something was not done.
@@ -51,6 +53,7 @@ impl Exit {
         }
         match error.downcast_ref::<ClientError>() {
             Some(error) if error.is_unknown_device() => Self::UnknownDevice,
+            Some(error) if error.needs_sign_in() => Self::NotSignedIn,
             Some(ClientError::Unreachable { .. } | ClientError::Unreadable(_)) => Self::Unreachable,
             _ => Self::Refused,
         }

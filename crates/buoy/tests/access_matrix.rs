@@ -1,0 +1,344 @@
+//! Every route with every kind of author: what the OpenAPI document has, and what Leshan's dialect has.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::UdpSocket;
+
+use buoy_api::Role::{self, Admin, Operator, Viewer};
+use buoy_api::client::Client;
+use buoy_api::{AddAccount, AddToken, Grant, Secret, Setup, SignIn, StartOperation};
+use common::{Server, Workshop, register_request, wait_until};
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "correct horse battery";
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug)]
+enum Needs {
+    /// Everybody, without a sign-in. The status is that of a request by who has no business there.
+    Nothing(u16),
+    /// A sign-in of any role, for what belongs to its account.
+    SignIn,
+    /// A role for some devices: a list then has those.
+    Somewhere(Role),
+    /// A role for the device buoy-1.
+    Device(Role),
+    /// A role for the whole server.
+    Server(Role),
+}
+
+use Needs::{Device, Nothing, Server as Whole, SignIn as Own, Somewhere};
+
+/// Method, path, who may use it, and a body with which it is tried.
+type Row = (&'static str, &'static str, Needs, Option<Value>);
+
+fn table(ids: &Ids) -> Vec<Row> {
+    let read = json!({"endpoint": "buoy-1", "request": {"read": {"path": "/3/0/0"}}, "wait": 0});
+    let update =
+        json!({"endpoint": "buoy-1", "firmware": ids.firmware, "version": "1.0.0", "delivery": "push"});
+    let psk = json!({"endpoint": "buoy-3", "proof": {"psk": {}}});
+    let account = json!({"name": "dave", "password": PASSWORD, "grants": [{"role": "viewer"}]});
+    let sign_in = json!({"name": "viewer", "password": PASSWORD});
+    let setup = json!({"token": "aaaa", "name": "mallory", "password": PASSWORD});
+    let passwords = json!({"current": PASSWORD, "new": PASSWORD});
+    let config = json!({"pattern": "x-*", "servers": [{"uri": "coaps://127.0.0.1:5684"}]});
+    vec![
+        ("get", "/api/v1/openapi.json", Nothing(200), None),
+        ("get", "/api/v1/setup", Nothing(200), None),
+        ("post", "/api/v1/setup", Nothing(403), Some(setup)),
+        ("post", "/api/v1/sign-in", Nothing(200), Some(sign_in)),
+        ("post", "/api/v1/sign-out", Own, None),
+        ("get", "/api/v1/me", Own, None),
+        ("put", "/api/v1/me/password", Own, Some(passwords)),
+        ("post", "/api/v1/me/second-factor", Own, None),
+        ("post", "/api/v1/me/second-factor/confirm", Own, Some(json!({"code": "000000"}))),
+        ("post", "/api/v1/me/second-factor/remove", Own, Some(json!({"password": PASSWORD}))),
+        ("get", "/api/v1/tokens", Own, None),
+        ("post", "/api/v1/tokens", Own, Some(json!({"name": "ci"}))),
+        ("delete", "/api/v1/tokens/{id}", Own, None),
+        ("get", "/api/v1/accounts", Whole(Admin), None),
+        ("post", "/api/v1/accounts", Whole(Admin), Some(account)),
+        ("get", "/api/v1/accounts/{name}", Whole(Admin), None),
+        ("put", "/api/v1/accounts/{name}", Whole(Admin), Some(json!({"disabled": true}))),
+        ("delete", "/api/v1/accounts/{name}", Whole(Admin), None),
+        ("get", "/api/v1/audit", Whole(Admin), None),
+        ("get", "/api/v1/audit/chain", Whole(Admin), None),
+        ("get", "/api/v1/devices", Somewhere(Viewer), None),
+        ("get", "/api/v1/device-counts", Whole(Viewer), None),
+        ("get", "/api/v1/devices/{endpoint}", Device(Viewer), None),
+        ("delete", "/api/v1/devices/{endpoint}", Device(Operator), None),
+        ("get", "/api/v1/devices/{endpoint}/objects", Device(Viewer), None),
+        ("get", "/api/v1/devices/{endpoint}/observations", Device(Viewer), None),
+        ("get", "/api/v1/devices/{endpoint}/series", Device(Viewer), None),
+        ("get", "/api/v1/devices/{endpoint}/series/{path}", Device(Viewer), None),
+        ("get", "/api/v1/operations", Somewhere(Viewer), None),
+        ("post", "/api/v1/operations", Device(Operator), Some(read)),
+        ("get", "/api/v1/operations/{id}", Device(Viewer), None),
+        ("delete", "/api/v1/operations/{id}", Device(Operator), None),
+        ("get", "/api/v1/updates", Somewhere(Viewer), None),
+        ("post", "/api/v1/updates", Device(Operator), Some(update)),
+        ("get", "/api/v1/updates/{id}", Device(Viewer), None),
+        ("delete", "/api/v1/updates/{id}", Device(Operator), None),
+        ("get", "/api/v1/firmware", Somewhere(Viewer), None),
+        ("post", "/api/v1/firmware", Whole(Operator), Some(json!("octets"))),
+        ("get", "/api/v1/firmware/{digest}", Somewhere(Viewer), None),
+        ("put", "/api/v1/firmware/{digest}/signature", Whole(Operator), Some(json!("octets"))),
+        ("delete", "/api/v1/firmware/{digest}", Whole(Operator), None),
+        ("get", "/api/v1/credentials", Somewhere(Operator), None),
+        ("post", "/api/v1/credentials", Device(Admin), Some(psk)),
+        ("post", "/api/v1/credentials/import", Whole(Admin), Some(json!("csv"))),
+        ("get", "/api/v1/credentials/{id}", Device(Operator), None),
+        ("post", "/api/v1/credentials/{id}/rotate", Device(Admin), Some(json!({"psk": {}}))),
+        ("post", "/api/v1/credentials/{id}/revoke", Device(Admin), None),
+        ("delete", "/api/v1/credentials/{id}", Device(Admin), None),
+        ("get", "/api/v1/bootstrap/configs", Whole(Operator), None),
+        ("put", "/api/v1/bootstrap/configs", Whole(Admin), Some(config)),
+        ("get", "/api/v1/bootstrap/configs/{pattern}", Whole(Operator), None),
+        ("delete", "/api/v1/bootstrap/configs/{pattern}", Whole(Admin), None),
+        ("get", "/api/v1/bootstrap/claims", Whole(Operator), None),
+        ("post", "/api/v1/bootstrap/claims/{endpoint}/accept", Whole(Admin), None),
+        ("delete", "/api/v1/bootstrap/claims/{endpoint}", Whole(Admin), None),
+        ("get", "/api/v1/events", Somewhere(Viewer), None),
+    ]
+}
+
+/// Leshan's dialect, which the document does not have.
+fn leshan() -> Vec<Row> {
+    let psk =
+        json!({"endpoint": "buoy-4", "tls": {"mode": "psk", "details": {"identity": "i", "key": "00"}}});
+    vec![
+        ("get", "/api/clients", Somewhere(Viewer), None),
+        ("get", "/api/clients/buoy-1", Device(Viewer), None),
+        ("get", "/api/clients/buoy-1/3/0/0?timeout=1", Device(Operator), None),
+        (
+            "put",
+            "/api/clients/buoy-1/3/0/15?timeout=1",
+            Device(Operator),
+            Some(json!({"id": 15, "kind": "singleResource", "value": "x", "type": "string"})),
+        ),
+        ("post", "/api/clients/buoy-1/3/0/4?timeout=1", Device(Operator), None),
+        ("delete", "/api/clients/buoy-1/3/0/0/observe", Device(Operator), None),
+        ("get", "/api/objectspecs/buoy-1", Device(Viewer), None),
+        ("get", "/api/security/clients", Somewhere(Operator), None),
+        ("get", "/api/security/clients/buoy-1", Device(Operator), None),
+        ("put", "/api/security/clients", Device(Admin), Some(psk)),
+        ("delete", "/api/security/clients/buoy-4", Device(Admin), None),
+        ("get", "/api/bootstrap", Whole(Operator), None),
+        ("post", "/api/bootstrap/x-1", Whole(Admin), Some(json!({}))),
+        ("delete", "/api/bootstrap/x-1", Whole(Admin), None),
+        ("get", "/api/security/server", Own, None),
+        ("get", "/api/server/security", Own, None),
+        ("get", "/api/server/endpoint", Own, None),
+        ("get", "/api/event", Somewhere(Viewer), None),
+        ("get", "/api/event?ep=buoy-1", Device(Viewer), None),
+        ("get", "/metrics", Own, None),
+        ("get", "/healthz", Nothing(200), None),
+        ("get", "/readyz", Nothing(200), None),
+        ("get", "/", Nothing(200), None),
+    ]
+}
+
+/// What the routes are tried with.
+struct Ids {
+    firmware: String,
+    operation: String,
+    update: String,
+    credential: String,
+    token: String,
+}
+
+impl Ids {
+    fn fill(&self, path: &str) -> String {
+        let id = match path.split('/').nth(3) {
+            Some("operations") => &self.operation,
+            Some("updates") => &self.update,
+            Some("credentials") => &self.credential,
+            _ => &self.token,
+        };
+        path.replace("device-counts", "device-counts?by=state")
+            .replace("{endpoint}", "buoy-1")
+            .replace("{path}", "3303/0/5700")
+            .replace("{digest}", &self.firmware)
+            .replace("{pattern}", "y-*")
+            .replace("{name}", "spare")
+            .replace("{id}", id)
+    }
+}
+
+/// An author of requests.
+struct Author {
+    name: &'static str,
+    /// Cookie and CSRF token.
+    session: Option<(String, String)>,
+}
+
+impl Author {
+    fn signed_in(server: &Server, name: &'static str) -> Self {
+        let body = json!({"name": name, "password": PASSWORD}).to_string();
+        let mut answer = ureq::post(&format!("{}/api/v1/sign-in", server.http))
+            .header("Content-Type", "application/json")
+            .send(&body)
+            .unwrap();
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+        for part in ["__Host-buoy=", "Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
+            assert!(cookie.contains(part), "{cookie}");
+        }
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let me: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+        Self { name, session: Some((cookie, me["csrf"].as_str().unwrap().to_owned())) }
+    }
+
+    fn status(&self, server: &Server, method: &str, path: &str, body: Option<&Value>) -> u16 {
+        let mut request = ureq::http::Request::builder()
+            .method(method.to_uppercase().as_str())
+            .uri(format!("{}{path}", server.http));
+        if let Some((cookie, csrf)) = &self.session {
+            request = request.header("Cookie", cookie).header("X-CSRF-Token", csrf);
+        }
+        if path.starts_with("/api/event") {
+            request = request.header("Accept", "text/event-stream");
+        }
+        let (kind, bytes) = match body {
+            None => ("", String::new()),
+            Some(Value::String(text)) if text == "octets" => ("application/octet-stream", "image".to_owned()),
+            Some(Value::String(_)) => ("text/csv", "endpoint,kind\nbuoy-5,psk\n".to_owned()),
+            Some(body) => ("application/json", body.to_string()),
+        };
+        if !kind.is_empty() {
+            request = request.header("Content-Type", kind);
+        }
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+        agent.run(request.body(bytes).unwrap()).unwrap().status().as_u16()
+    }
+
+    /// What the answer is to be: a status, or `None` for any by which the request was let in.
+    fn expected(&self, needs: Needs) -> Option<u16> {
+        let role = match self.name {
+            "viewer" => Viewer,
+            "operator" | "south" => Operator,
+            "admin" => Admin,
+            _ => return Some(if let Nothing(status) = needs { status } else { 401 }),
+        };
+        let is_let_in = match needs {
+            Nothing(status) => return Some(status),
+            Own => true,
+            Somewhere(needed) => role >= needed,
+            Device(needed) | Whole(needed) => role >= needed && self.name != "south",
+        };
+        if is_let_in { None } else { Some(403) }
+    }
+}
+
+/// A server with an account of each role, with a device, and with something of each kind.
+fn start(workshop: &Workshop) -> (Server, Ids) {
+    let server = Server::start(&workshop.path("data"));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(&register_request("buoy-1", 1, b"t"), &server.coap).unwrap();
+    wait_until("buoy-1", || server.client().device("buoy-1").is_ok());
+    let local = server.client();
+    let image = std::fs::read(workshop.release("1.0.0", "good")).unwrap();
+    let firmware = local.upload_firmware(None, &image).unwrap().digest;
+    let read: StartOperation = serde_json::from_value(
+        json!({"endpoint": "buoy-1", "request": {"read": {"path": "/3/0/0"}}, "wait": 0}),
+    )
+    .unwrap();
+    let operation = local.start_operation(&read).unwrap().id.to_string();
+    let update = json!({"endpoint": "buoy-1", "firmware": firmware, "version": "1.0.0", "delivery": "push"});
+    let update: Value = local.send_json(ureq::http::Method::POST, "/api/v1/updates", &update).unwrap();
+    let credential = json!({"endpoint": "buoy-2", "proof": {"psk": {}}});
+    let credential: Value =
+        local.send_json(ureq::http::Method::POST, "/api/v1/credentials", &credential).unwrap();
+
+    let token = server.setup_token.clone().unwrap();
+    let setup = Setup { token: Secret::new(token), name: "admin".into(), password: secret() };
+    let admin: Client = local.set_up(&setup).unwrap();
+    for (name, grant) in
+        [("viewer", "viewer"), ("operator", "operator"), ("south", "operator@south"), ("spare", "viewer")]
+    {
+        let grants = vec![grant.parse::<Grant>().unwrap()];
+        let request = AddAccount { name: name.into(), password: secret(), grants };
+        admin.send_json::<Value>(ureq::http::Method::POST, "/api/v1/accounts", &request).unwrap();
+    }
+    let token = AddToken { name: "spare".into(), grants: None, expires_in: None };
+    let token = admin.add_token(&token).unwrap().token.id.to_string();
+    let id = |value: &Value| value["id"].to_string();
+    let ids = Ids { firmware, operation, update: id(&update), credential: id(&credential), token };
+    (server, ids)
+}
+
+fn secret() -> Secret {
+    Secret::new(PASSWORD.to_owned())
+}
+
+#[test]
+fn every_route_answers_each_author_as_the_table_says() {
+    let workshop = Workshop::new();
+    let (server, ids) = start(&workshop);
+    let document: Value = serde_json::from_str(include_str!("../../api/openapi.json")).unwrap();
+    let routes: BTreeSet<(String, String)> = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object().unwrap().keys().map(move |method| (method.clone(), path.clone()))
+        })
+        .collect();
+    let table = table(&ids);
+    let entries: BTreeSet<_> = table.iter().map(|row| (row.0.to_owned(), row.1.to_owned())).collect();
+    let missing: Vec<_> = routes.symmetric_difference(&entries).collect();
+    assert!(missing.is_empty(), "routes and entries of this test that have no other half: {missing:?}");
+
+    let rows: BTreeMap<u8, Vec<Row>> =
+        table.into_iter().chain(leshan()).fold(BTreeMap::new(), |mut rows, row| {
+            // What removes something comes after what needs it, and a sign-out at the end.
+            let turn = match (row.0, row.1) {
+                (_, "/api/v1/sign-out") => 3,
+                ("delete", _) => 2,
+                ("post", path) if path.ends_with("revoke") => 2,
+                _ => 1,
+            };
+            rows.entry(turn).or_insert_with(Vec::new).push(row);
+            rows
+        });
+    let authors = [
+        Author { name: "nobody", session: None },
+        Author::signed_in(&server, "south"),
+        Author::signed_in(&server, "viewer"),
+        Author::signed_in(&server, "operator"),
+        Author::signed_in(&server, "admin"),
+    ];
+    let mut wrong = Vec::new();
+    for (method, path, needs, body) in rows.into_values().flatten() {
+        let path = ids.fill(path);
+        for author in &authors {
+            let status = author.status(&server, method, &path, body.as_ref());
+            let is_right = match author.expected(needs) {
+                Some(expected) => status == expected,
+                None => {
+                    !matches!(status, 401 | 403 | 405 | 415 | 422) && status < 500
+                    // The device says nothing.
+                    || status == 504
+                }
+            };
+            if !is_right {
+                wrong.push(format!("{method} {path} by {}: {status}, and it needs {needs:?}", author.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn who_may_read_one_group_sees_no_device_of_another_and_none_of_its_events() {
+    let workshop = Workshop::new();
+    let (server, _) = start(&workshop);
+    let sign_in = SignIn { name: "south".into(), password: secret(), code: None };
+    let south = server.client().sign_in(&sign_in).unwrap();
+    for list in ["devices", "operations", "updates", "credentials"] {
+        let page: Value = south.get(&format!("/api/v1/{list}?limit=10")).unwrap();
+        assert_eq!(page["items"], json!([]), "{list}");
+    }
+    let clients: Value = south.get("/api/clients").unwrap();
+    assert_eq!(clients, json!([]));
+}
