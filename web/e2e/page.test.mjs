@@ -388,3 +388,36 @@ test('a server that is killed and started again is noticed, and the page goes on
   await page.getByRole('region', { name: 'Temperature /3303/0' }).getByText('°C').first().waitFor();
   await page.done();
 });
+
+test('the first account ends the trust in this machine; a viewer is refused in words; who signs out is out', async () => {
+  const page = await visit('/settings', { lenient: true });
+  const dialog = page.getByRole('dialog');
+  await page.getByRole('button', { name: 'Make the first account' }).click();
+  await dialog.getByLabel('Name').fill('ada');
+  await dialog.getByLabel('Password').fill('a long enough pass phrase 1');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  await signIn(page, 'ada', 'a wrong pass phrase');
+  await page.getByRole('alert').waitFor();
+  await signIn(page, 'ada', 'a long enough pass phrase 1');
+  await page.getByRole('heading', { name: 'Accounts' }).waitFor();
+  await page.getByRole('button', { name: 'Add', exact: true }).click();
+  await dialog.getByLabel('Name').fill('eve');
+  await dialog.getByLabel('Password').fill('another long pass phrase 2');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('button', { name: 'Remove eve' }).waitFor();
+  assert.equal(await page.evaluate(() => Object.keys(localStorage).concat(Object.keys(sessionStorage)).filter((key) => !/^buoy\.(theme|compact|narrow)$/.test(key)).length), 0, 'nothing secret is stored');
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  await signIn(page, 'eve', 'another long pass phrase 2');
+  await page.goto('/devices/buoy-1?object=3311');
+  await page.getByRole('button', { name: 'Read /3311/0' }).click();
+  await shown(page, /viewer|may not|operator/);
+  await page.done();
+});
+
+async function signIn(page, name, password) {
+  await page.getByLabel('Name').fill(name);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+}

@@ -56,6 +56,7 @@ pages! {
     security_can_be_set_up_as_the_guide_says: "docs/guide/src/security.md",
     firmware_can_be_updated_as_the_guide_says: "docs/guide/src/firmware.md",
     a_server_can_be_operated_as_the_guide_says: "docs/guide/src/operation.md",
+    the_web_page_is_where_the_guide_says: "docs/guide/src/web.md",
     leshans_calls_work_as_the_guide_says: "docs/guide/src/leshan.md",
     troubles_look_as_the_guide_says: "docs/guide/src/trouble-shooting.md",
 }
