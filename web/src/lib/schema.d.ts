@@ -4834,6 +4834,44 @@ export interface components {
             /** @description Its value. */
             value: components["schemas"]["BootstrapValue"];
         };
+        /** @description How many devices are where. */
+        CampaignCounts: {
+            /**
+             * Format: int64
+             * @description They run the release, and have confirmed it.
+             */
+            confirmed: number;
+            /**
+             * Format: int64
+             * @description They failed.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description They ran it already.
+             */
+            had_it: number;
+            /**
+             * Format: int64
+             * @description They are not tried.
+             */
+            skipped: number;
+            /**
+             * Format: int64
+             * @description Their updates are under way.
+             */
+            updating: number;
+            /**
+             * Format: int64
+             * @description They wait.
+             */
+            waiting: number;
+        };
+        /**
+         * @description Where a campaign is.
+         * @enum {string}
+         */
+        CampaignState: "draft" | "scheduled" | "preparing" | "running" | "paused" | "stopping" | "done" | "aborted";
         /** @description Changes an account. What is absent stays. */
         ChangeAccount: {
             /** @description Whether it may no longer sign in. If true, its sign-ins end. */
@@ -5120,6 +5158,22 @@ export interface components {
             type: "firmware_update";
             /** @description The update. */
             update: components["schemas"]["Update"];
+        } | {
+            /** @description How many devices are where. */
+            counts: components["schemas"]["CampaignCounts"];
+            /**
+             * Format: int64
+             * @description Its id.
+             */
+            id: number;
+            /** @description Its name. */
+            name: string;
+            /** @description Why it is there, if there is something to say. */
+            reason?: string;
+            /** @description Where it is. */
+            state: components["schemas"]["CampaignState"];
+            /** @enum {string} */
+            type: "campaign";
         } | {
             /** @description Why, and what to do. */
             detail: string;
