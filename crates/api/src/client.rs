@@ -399,6 +399,13 @@ impl Client {
         self.call(Method::GET, path, "", &[])
     }
 
+    /// A text for people, as it is.
+    pub fn text(&self, path: &str) -> Result<String> {
+        let mut response = self.run(Call::json(Method::GET, path, &[]))?;
+        let text = response.body_mut().with_config().limit(MAX_ANSWER).read_to_string();
+        text.map_err(|error| ClientError::Unreadable(error.to_string()))
+    }
+
     /// A POST that is executed once, however often it is sent with this key.
     pub fn send_json_once<T: DeserializeOwned>(
         &self,

@@ -250,10 +250,9 @@ fn beyond_loopback_the_interface_speaks_https_with_a_certificate_whose_fingerpri
 fn a_renewed_certificate_is_shown_without_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let issue = |name: &str| {
-        for arguments in [
-            &["ca", "init", "--out", name][..],
-            &["ca", "issue", "localhost", "--server", "--ca", name, "--out", name],
-        ] {
+        for arguments in
+            [&["ca", "init", "--dir", name][..], &["ca", "issue", "--dir", name, "server", "localhost"]]
+        {
             let output = buoy().args(arguments).current_dir(folder.path()).output().unwrap();
             assert!(output.status.success(), "{}", said(&output));
         }
@@ -383,6 +382,9 @@ fn the_check_of_the_audit_log_finds_what_was_changed_removed_and_inserted() {
     assert!(lines.iter().all(|line| line["hash"].as_str().unwrap().len() == 64));
     server.stop();
 
+    let log = rusqlite::Connection::open(data.join("buoy.db")).unwrap();
+    log.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(log);
     let whole = std::fs::read(data.join("buoy.db")).unwrap();
     for (sql, words) in [
         ("UPDATE audit SET detail = 'nothing' WHERE id = 4", "entry 4 does not follow entry 3"),

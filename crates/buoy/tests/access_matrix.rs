@@ -37,6 +37,7 @@ fn table(ids: &Ids) -> Vec<Row> {
     let read = json!({"endpoint": "buoy-1", "request": {"read": {"path": "/3/0/0"}}, "wait": 0});
     let update =
         json!({"endpoint": "buoy-1", "firmware": ids.firmware, "version": "1.0.0", "delivery": "push"});
+    let campaign = json!({"name": "x", "firmware": ids.firmware, "version": "1.0.0"});
     let psk = json!({"endpoint": "buoy-3", "proof": {"psk": {}}});
     let account = json!({"name": "dave", "password": PASSWORD, "grants": [{"role": "viewer"}]});
     let sign_in = json!({"name": "viewer", "password": PASSWORD});
@@ -72,6 +73,19 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("get", "/api/v1/devices/{endpoint}/observations", Device(Viewer), None),
         ("get", "/api/v1/devices/{endpoint}/series", Device(Viewer), None),
         ("get", "/api/v1/devices/{endpoint}/series/{path}", Device(Viewer), None),
+        ("post", "/api/v1/devices", Whole(Operator), Some(json!({"devices": [{"endpoint": "buoy-6"}]}))),
+        ("post", "/api/v1/devices/import", Whole(Operator), Some(json!("csv"))),
+        ("patch", "/api/v1/devices/{endpoint}", Device(Operator), Some(json!({"add_tags": ["spare"]}))),
+        ("get", "/api/v1/devices/{endpoint}/values", Device(Viewer), None),
+        ("get", "/api/v1/device-matches", Whole(Viewer), None),
+        ("get", "/api/v1/groups", Somewhere(Viewer), None),
+        ("get", "/api/v1/groups/{name}", Device(Viewer), None),
+        ("put", "/api/v1/groups/{name}", Whole(Operator), Some(json!({"description": "x"}))),
+        ("post", "/api/v1/groups/{name}/devices", Whole(Operator), Some(json!({"add": ["buoy-1"]}))),
+        ("delete", "/api/v1/groups/{name}", Whole(Operator), None),
+        ("get", "/api/v1/filters", Somewhere(Viewer), None),
+        ("put", "/api/v1/filters/{name}", Whole(Operator), Some(json!({"filter": "tag = spare"}))),
+        ("delete", "/api/v1/filters/{name}", Whole(Operator), None),
         ("get", "/api/v1/operations", Somewhere(Viewer), None),
         ("post", "/api/v1/operations", Device(Operator), Some(read)),
         ("get", "/api/v1/operations/{id}", Device(Viewer), None),
@@ -80,6 +94,20 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("post", "/api/v1/updates", Device(Operator), Some(update)),
         ("get", "/api/v1/updates/{id}", Device(Viewer), None),
         ("delete", "/api/v1/updates/{id}", Device(Operator), None),
+        ("get", "/api/v1/campaigns", Whole(Viewer), None),
+        ("post", "/api/v1/campaigns", Whole(Operator), Some(campaign.clone())),
+        ("post", "/api/v1/campaigns/preview", Whole(Viewer), Some(campaign.clone())),
+        ("get", "/api/v1/campaigns/{id}", Whole(Viewer), None),
+        ("put", "/api/v1/campaigns/{id}", Whole(Operator), Some(campaign)),
+        ("get", "/api/v1/campaigns/{id}/devices", Whole(Viewer), None),
+        ("get", "/api/v1/campaigns/{id}/report", Whole(Viewer), None),
+        ("post", "/api/v1/campaigns/{id}/start", Whole(Operator), None),
+        ("post", "/api/v1/campaigns/{id}/approve", Whole(Operator), None),
+        ("post", "/api/v1/campaigns/{id}/pause", Whole(Operator), None),
+        ("post", "/api/v1/campaigns/{id}/resume", Whole(Operator), Some(json!({}))),
+        ("post", "/api/v1/campaigns/{id}/retry", Whole(Operator), None),
+        ("post", "/api/v1/campaigns/{id}/abort", Whole(Operator), None),
+        ("delete", "/api/v1/campaigns/{id}", Whole(Operator), None),
         ("get", "/api/v1/firmware", Somewhere(Viewer), None),
         ("post", "/api/v1/firmware", Whole(Operator), Some(json!("octets"))),
         ("get", "/api/v1/firmware/{digest}", Somewhere(Viewer), None),
@@ -150,13 +178,16 @@ struct Ids {
 
 impl Ids {
     fn fill(&self, path: &str) -> String {
-        let id = match path.split('/').nth(3) {
+        let id: &str = match path.split('/').nth(3) {
             Some("operations") => &self.operation,
             Some("updates") => &self.update,
             Some("credentials") => &self.credential,
+            // The first that is made.
+            Some("campaigns") => "1",
             _ => &self.token,
         };
         path.replace("device-counts", "device-counts?by=state")
+            .replace("device-matches", "device-matches?filter=tag%20%3D%20spare")
             .replace("{endpoint}", "buoy-1")
             .replace("{path}", "3303/0/5700")
             .replace("{digest}", &self.firmware)
@@ -202,6 +233,9 @@ impl Author {
         let (kind, bytes) = match body {
             None => ("", String::new()),
             Some(Value::String(text)) if text == "octets" => ("application/octet-stream", "image".to_owned()),
+            Some(Value::String(_)) if path.starts_with("/api/v1/devices") => {
+                ("text/csv", "endpoint,tags\nbuoy-7,spare\n".to_owned())
+            }
             Some(Value::String(_)) => ("text/csv", "endpoint,kind\nbuoy-5,psk\n".to_owned()),
             Some(body) => ("application/json", body.to_string()),
         };
@@ -330,15 +364,68 @@ fn every_route_answers_each_author_as_the_table_says() {
 }
 
 #[test]
-fn who_may_read_one_group_sees_no_device_of_another_and_none_of_its_events() {
+fn a_role_for_a_group_covers_the_devices_of_the_group_and_nothing_of_others() {
     let workshop = Workshop::new();
     let (server, _) = start(&workshop);
-    let sign_in = SignIn { name: "south".into(), password: secret(), code: None };
-    let south = server.client().sign_in(&sign_in).unwrap();
-    for list in ["devices", "operations", "updates", "credentials"] {
+    let signed_in = |name: &str| {
+        let sign_in = SignIn { name: name.into(), password: secret(), code: None };
+        server.client().sign_in(&sign_in).unwrap()
+    };
+    let (admin, south) = (signed_in("admin"), signed_in("south"));
+    let listed = |list: &str| -> Value {
         let page: Value = south.get(&format!("/api/v1/{list}?limit=10")).unwrap();
-        assert_eq!(page["items"], json!([]), "{list}");
+        page["items"].clone()
+    };
+    for list in ["devices", "operations", "updates", "credentials"] {
+        assert_eq!(listed(list), json!([]), "{list}");
     }
-    let clients: Value = south.get("/api/clients").unwrap();
-    assert_eq!(clients, json!([]));
+    assert_eq!(south.get::<Value>("/api/clients").unwrap(), json!([]));
+
+    let put = |path: &str, body: Value| {
+        admin.send_json::<Value>(ureq::http::Method::PUT, path, &body).unwrap();
+    };
+    put("/api/v1/groups/south", json!({"description": "by list and by filter", "filter": "name ~ \"s-*\""}));
+    let join = json!({"add": ["buoy-1"]});
+    admin.send_json::<Value>(ureq::http::Method::POST, "/api/v1/groups/south/devices", &join).unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for (number, name) in [(1, "s-1"), (2, "n-1")] {
+        socket.send_to(&register_request(name, number, b"t"), &server.coap).unwrap();
+        wait_until(name, || admin.device(name).is_ok());
+    }
+    let names: Vec<Value> =
+        listed("devices").as_array().unwrap().iter().map(|device| device["endpoint"].clone()).collect();
+    assert_eq!(names, ["buoy-1", "s-1"]);
+    assert_eq!(listed("operations").as_array().unwrap().len(), 1);
+    assert_eq!(listed("updates").as_array().unwrap().len(), 1);
+    assert_eq!(south.get::<Value>("/api/clients").unwrap().as_array().unwrap().len(), 2);
+    let command = |name: &str| {
+        let request = json!({"endpoint": name, "request": {"read": {"path": "/3/0/0"}}, "wait": 0});
+        south.start_operation(&serde_json::from_value(request).unwrap())
+    };
+    command("s-1").unwrap();
+    let refused = command("n-1").unwrap_err().to_string();
+    assert!(refused.contains("south may not command the device n-1"), "{refused}");
+    // What is no device is refused in the same way: names are not told.
+    let unknown = command("n-2").unwrap_err().to_string();
+    assert_eq!(unknown, refused.replace("n-1", "n-2"));
+    // Nobody widens his own group.
+    let join = json!({"add": ["n-1"]});
+    let widened = south.send_json::<Value>(ureq::http::Method::POST, "/api/v1/groups/south/devices", &join);
+    assert!(widened.is_err());
+
+    // Of the events, those of its devices.
+    let (seen, see) = std::sync::mpsc::channel();
+    std::thread::spawn(move || south.follow("/api/v1/events", |_, data| seen.send(data.to_owned()).is_ok()));
+    let mut told = String::new();
+    let mut number = 10;
+    wait_until("an event of s-1", || {
+        for name in ["n-1", "s-1"] {
+            number += 1;
+            socket.send_to(&register_request(name, number, b"t"), &server.coap).unwrap();
+        }
+        told.extend(see.recv_timeout(std::time::Duration::from_millis(200)));
+        told.contains("s-1")
+    });
+    told.extend(see.try_iter());
+    assert!(!told.contains("n-1"), "{told}");
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod bootstrap;
+mod campaigns;
 mod conditional;
 mod credentials;
 mod devices;
@@ -67,6 +68,17 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/updates", get(updates::list).post(updates::start))
         .route("/api/v1/updates/{id}", get(updates::one))
         .route("/api/v1/updates/{id}", delete(updates::cancel))
+        .route("/api/v1/campaigns", get(campaigns::list).post(campaigns::add))
+        .route("/api/v1/campaigns/preview", post(campaigns::preview))
+        .route("/api/v1/campaigns/{id}", get(campaigns::one).put(campaigns::change).delete(campaigns::remove))
+        .route("/api/v1/campaigns/{id}/devices", get(campaigns::devices))
+        .route("/api/v1/campaigns/{id}/report", get(campaigns::report))
+        .route("/api/v1/campaigns/{id}/start", post(campaigns::start))
+        .route("/api/v1/campaigns/{id}/approve", post(campaigns::approve))
+        .route("/api/v1/campaigns/{id}/pause", post(campaigns::pause))
+        .route("/api/v1/campaigns/{id}/resume", post(campaigns::resume))
+        .route("/api/v1/campaigns/{id}/retry", post(campaigns::retry))
+        .route("/api/v1/campaigns/{id}/abort", post(campaigns::abort))
         .route("/api/v1/groups", get(groups::list))
         .route("/api/v1/groups/{name}", get(groups::one).put(groups::put).delete(groups::remove))
         .route("/api/v1/groups/{name}/devices", post(groups::change_devices))

@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::access::{Covered, Forbidden, GroupsOf, NoGroups, Permission, Reach, Target};
 use crate::accounts::Accounts;
 use crate::bootstrap::Bootstrap;
+use crate::campaigns::state::Campaigns;
 use crate::changes::Companion;
 use crate::credentials::{ChangedCredentials, CredentialChange, Credentials};
 use crate::downloads::Followed;
@@ -99,6 +100,8 @@ pub struct App {
     pub(crate) downloads: crate::downloads::Downloads,
     /// Idempotency keys whose requests are in progress.
     pub(crate) keys_in_use: crate::keys_in_use::KeysInUse,
+    /// The campaigns.
+    pub(crate) campaigns: Campaigns,
     /// The groups of devices, and the saved filters.
     pub(crate) groups: Groups,
     /// One edit of what is noted of devices at a time.

@@ -55,6 +55,8 @@ pub enum AppEvent {
     Delayed(Arc<Event>),
     /// A firmware update changed.
     Update(Arc<Update>),
+    /// A campaign changed.
+    Campaign(Arc<buoy_api::Event>),
     /// An event of the bootstrap server.
     Bootstrap(Arc<BootstrapEvent>),
     /// A part of a device's reports was not saved.
@@ -71,7 +73,7 @@ impl AppEvent {
                 Event::OperationEnded { outcome: Ok(reply), .. } => reply.payload.len(),
                 _ => 0,
             },
-            Self::Update(_) | Self::Bootstrap(_) | Self::Notice(_) => EVENT_BYTES,
+            Self::Update(_) | Self::Campaign(_) | Self::Bootstrap(_) | Self::Notice(_) => EVENT_BYTES,
         };
         EVENT_BYTES + payload
     }

@@ -93,6 +93,11 @@ impl Hub {
         self.events.append(|| AppEvent::Update(Arc::new(update.clone())));
     }
 
+    /// Publishes a change of a campaign.
+    pub fn tell_campaign(&self, event: buoy_api::Event) {
+        self.events.append(|| AppEvent::Campaign(Arc::new(event)));
+    }
+
     /// Publishes an event of the bootstrap port.
     pub fn publish_bootstrap(&self, event: BootstrapEvent) {
         self.events.append(|| AppEvent::Bootstrap(Arc::new(event)));

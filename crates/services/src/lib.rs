@@ -13,6 +13,7 @@ pub mod accounts;
 pub mod app;
 pub mod audit;
 pub mod bootstrap;
+pub mod campaigns;
 pub mod certificates;
 pub mod changes;
 pub mod coap_words;

@@ -56,6 +56,12 @@ impl Principal {
         }
     }
 
+    /// A campaign, which orders updates by itself.
+    #[must_use]
+    pub(crate) fn campaign(id: u64, name: &str) -> Self {
+        Self { name: format!("campaign {id} ({name})").into(), ..Self::server() }
+    }
+
     /// Somebody with access to the data folder: `buoy admin`.
     #[must_use]
     pub fn console() -> Self {

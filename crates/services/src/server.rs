@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 
 use crate::accounts::Accounts;
 use crate::app::{App, MOST_READERS, MOST_READERS_OF_HISTORY};
+use crate::campaigns::state::Campaigns;
 use crate::changes;
 use crate::credentials::{ChangedCredentials, Credentials};
 use crate::data_folder::lock;
@@ -44,7 +45,7 @@ use crate::notices::Notices;
 use crate::refusals::Refusals;
 use crate::security::Security;
 use crate::store_place::StorePlace;
-use crate::{bootstrap, updates};
+use crate::{bootstrap, campaigns, updates};
 
 /// The key files of a data folder: the key that encrypts its secrets, the server's own key and certificate, and those of its interface.
 pub const KEY_FILES: [&str; 5] = [
@@ -214,6 +215,7 @@ impl Bound {
         )?;
         let bootstrap_server = start_bootstrap(sockets.bootstrap, &security, &bootstrap, clock, &supervisor)?;
         let (updates, commands) = updates::UpdatesHandle::new();
+        let (campaigns, endings) = Campaigns::load(reader)?;
         let app = Arc::new(App {
             shards: shards.iter().map(|(handle, _)| handle.clone()).collect(),
             endpoints,
@@ -238,6 +240,7 @@ impl Bound {
             updates,
             downloads: Downloads::default(),
             keys_in_use: KeysInUse::default(),
+            campaigns,
             groups: Groups::load(reader)?,
             record_edits: tokio::sync::Mutex::default(),
             started_at: clock.now().as_millis(),
@@ -245,6 +248,8 @@ impl Bound {
         offer_firmware(&app, reader)?;
         start_tasks(&app, reader, changed_credentials, commands, events)?;
         let inventory = inventory::thread::start(&app, inbox, seeds, settings.survey)?;
+        // After the inventory, which tells it which devices there are.
+        app.failures.spawn("the campaigns", campaigns::run(app.clone(), endings));
         Ok(Running {
             app,
             shards,

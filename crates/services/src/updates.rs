@@ -325,6 +325,7 @@ impl Driver {
 
     fn tell(&mut self, update: &Update) {
         self.app.hub.tell_update(update);
+        self.app.campaigns.tell_update(update);
         if update.has_ended() {
             tracing::info!(device = %update.endpoint(), update = update.id(), end = %update.stage(), "firmware update ended");
             // The device's description is outdated.

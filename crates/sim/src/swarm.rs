@@ -25,7 +25,7 @@ use measure::Measure;
 
 pub use keys::{Certify, Credential, KeyError, Keys, Proof, SharedKey};
 pub use report::{Figures, Report};
-pub use settings::{End, MOST_DEVICES, Names, Progress, SwarmError, SwarmSettings};
+pub use settings::{End, Flaw, MOST_DEVICES, Names, Progress, SwarmError, SwarmSettings};
 
 /// Batches of datagrams that are taken before the timers get their turn.
 const BATCHES_PER_TURN: usize = 8;

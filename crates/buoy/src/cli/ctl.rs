@@ -8,6 +8,7 @@
 mod access;
 mod audit;
 mod bootstrap;
+mod campaigns;
 mod contexts;
 mod credentials;
 mod devices;
@@ -123,6 +124,9 @@ enum Verb {
     Updates(firmware::List),
     /// Cancels a firmware update.
     CancelUpdate(firmware::Cancel),
+    /// Brings one release to many devices, wave by wave.
+    #[command(subcommand)]
+    Campaign(campaigns::Verb),
     /// With what the bootstrap server configures devices, and which of them wait for a yes.
     #[command(subcommand)]
     Bootstrap(bootstrap::Verb),
@@ -183,6 +187,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Verb::Update(args) => firmware::start(&client, out, args),
         Verb::Updates(args) => firmware::list(&client, out, args),
         Verb::CancelUpdate(args) => firmware::cancel(&client, out, args),
+        Verb::Campaign(verb) => campaigns::run(&client, out, verb),
         Verb::Bootstrap(verb) => bootstrap::run(&client, out, verb),
         Verb::Audit(args) => audit::list(&client, out, args),
         Verb::Setup(args) => access::set_up(&place, &client, out, args),

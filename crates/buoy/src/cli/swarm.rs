@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use buoy_sim::account::behind_scheme;
-use buoy_sim::swarm::{self, End, Progress, SwarmSettings};
+use buoy_sim::swarm::{self, End, Flaw, Progress, SwarmSettings};
 
 pub(crate) use args::Args;
 use args::Command;
@@ -68,6 +68,7 @@ impl Args {
             measure_every: Duration::from_secs(self.measure),
             resume: self.resume,
             takes_updates: self.updates,
+            flaw: self.crash.zip(self.on.clone()).map(|(percent, version)| Flaw { version, percent }),
             end: if self.keep { End::Vanish } else { End::Deregister },
         })
     }

@@ -8,8 +8,8 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, Respo
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, audit, bootstrap, credentials, devices, events, firmware, groups, operations, sign_in, tokens,
-    updates,
+    accounts, audit, bootstrap, campaigns, credentials, devices, events, firmware, groups, operations,
+    sign_in, tokens, updates,
 };
 
 /// What goes for all operations: how to sign in, and the answers to who did not or may not.
@@ -97,6 +97,20 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         updates::start,
         updates::one,
         updates::cancel,
+        campaigns::list,
+        campaigns::add,
+        campaigns::preview,
+        campaigns::one,
+        campaigns::change,
+        campaigns::remove,
+        campaigns::devices,
+        campaigns::report,
+        campaigns::start,
+        campaigns::approve,
+        campaigns::pause,
+        campaigns::resume,
+        campaigns::retry,
+        campaigns::abort,
         groups::list,
         groups::one,
         groups::put,

@@ -57,10 +57,16 @@ impl Firmware {
         self.reboots_at = now + REBOOT;
     }
 
-    /// What is there after a reboot.
-    pub(super) fn rebooted(self: Box<Self>, settings: &SwarmSettings) -> Self {
+    /// What is there after a reboot. A device that crashes on its new image has gone back to the old one meanwhile.
+    pub(super) fn rebooted(self: Box<Self>, settings: &SwarmSettings, endpoint: &str) -> Self {
         let mut slot = self.object.target().clone();
+        let before = slot.running.clone();
         slot.start();
+        let is_on_trial = slot.outcome == Some(Outcome::OnTrial);
+        if is_on_trial && settings.flaw.as_ref().is_some_and(|flaw| flaw.hits(&slot.running, endpoint)) {
+            slot.running = before;
+            slot.outcome = Some(Outcome::Failed(UpdateResult::UpdateFailed));
+        }
         Self::with(slot, settings)
     }
 

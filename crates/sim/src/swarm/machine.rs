@@ -274,7 +274,11 @@ impl Machine {
     fn reboot(&mut self, now: Instant, settings: &SwarmSettings, rng: &mut Rng) {
         let Ok(client) = engine(self.config, self.lifetime, rng) else { return };
         self.client = client;
-        self.body.firmware = self.body.firmware.take().map(|firmware| Box::new(firmware.rebooted(settings)));
+        self.body.firmware = self
+            .body
+            .firmware
+            .take()
+            .map(|firmware| Box::new(firmware.rebooted(settings, self.config.endpoint.as_str())));
         let version = self.body.firmware.as_ref().map_or(FACTORY_VERSION, |firmware| firmware.version());
         self.body.device = device(&self.config, version);
         self.open = None;

@@ -35,8 +35,30 @@ pub struct SwarmSettings {
     pub resume: bool,
     /// The devices have the Firmware Update object (5), and take packages by push and by pull over CoAP.
     pub takes_updates: bool,
+    /// A version on which some of the devices crash.
+    pub flaw: Option<Flaw>,
     /// Whether the devices stay registered at the end.
     pub end: End,
+}
+
+/// A version on which some devices crash: they go back to what they ran before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flaw {
+    /// The version.
+    pub version: String,
+    /// How many of the devices, in percent. Which they are follows from their names.
+    pub percent: f64,
+}
+
+impl Flaw {
+    /// Whether a device crashes on the version that it has just started.
+    pub(super) fn hits(&self, version: &str, endpoint: &str) -> bool {
+        // FNV-1a, whose high bits are mixed once more.
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let hash = endpoint.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
+        let share = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / (1u64 << 24) as f64;
+        self.version == version && share * 100.0 < self.percent
+    }
 }
 
 /// How a swarm ends.

@@ -143,7 +143,7 @@ fn show(out: Output, image: &Firmware) -> anyhow::Result<()> {
 }
 
 /// The one image that is meant.
-fn find(client: &Client, named: &str) -> anyhow::Result<Firmware> {
+pub(super) fn find(client: &Client, named: &str) -> anyhow::Result<Firmware> {
     let all = client.firmware()?.items;
     if named.is_empty() {
         return Err(NotDone::error(Exit::WrongUse, "the name of the firmware is empty"));
@@ -187,7 +187,7 @@ pub(super) struct Start {
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Way {
+pub(super) enum Way {
     /// The device fetches it by CoAP.
     PullCoap,
     /// The device fetches it by HTTP.
@@ -196,6 +196,17 @@ enum Way {
     PullHttps,
     /// The server sends it in CoAP blocks.
     Push,
+}
+
+impl Way {
+    pub(super) fn delivery(self) -> Delivery {
+        match self {
+            Self::PullCoap => Delivery::PullCoap,
+            Self::PullHttp => Delivery::PullHttp,
+            Self::PullHttps => Delivery::PullHttps,
+            Self::Push => Delivery::Push,
+        }
+    }
 }
 
 pub(super) fn start(client: &Client, out: Output, args: &Start) -> anyhow::Result<()> {
@@ -208,12 +219,7 @@ pub(super) fn start(client: &Client, out: Output, args: &Start) -> anyhow::Resul
     let update = client.start_update(&StartUpdate {
         endpoint: args.endpoint.clone(),
         firmware: image.digest.clone(),
-        delivery: match args.delivery {
-            Way::PullCoap => Delivery::PullCoap,
-            Way::PullHttp => Delivery::PullHttp,
-            Way::PullHttps => Delivery::PullHttps,
-            Way::Push => Delivery::Push,
-        },
+        delivery: args.delivery.delivery(),
         version: args.expect.clone(),
         install_timeout: None,
         download_timeout: None,

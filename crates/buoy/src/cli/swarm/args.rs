@@ -35,6 +35,12 @@ pub(crate) struct Args {
     /// The devices take firmware updates, by push and by pull over CoAP; they check no signature.
     #[arg(long)]
     pub(super) updates: bool,
+    /// Percent of the devices crash on the version of --on, and go back to what they ran before.
+    #[arg(long, value_name = "PERCENT", requires = "on", requires = "updates", value_parser = percent)]
+    pub(super) crash: Option<f64>,
+    /// The version on which they crash.
+    #[arg(long, value_name = "VERSION", requires = "crash")]
+    pub(super) on: Option<String>,
     /// Leaves the devices registered at the end.
     #[arg(long)]
     pub(super) keep: bool,
@@ -63,6 +69,12 @@ pub(super) enum Command {
         #[command(flatten)]
         keys: KeyArgs,
     },
+}
+
+/// `3` or `3%`.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>();
+    number.ok().filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "give 0 to 100".to_owned())
 }
 
 impl Names {

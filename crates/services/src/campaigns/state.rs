@@ -1,0 +1,76 @@
+//! All campaigns, in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use buoy_fleet::campaign::{Campaign, DeviceRecord, Facts};
+use buoy_fleet::update::{End, Stage, Update};
+use buoy_store::{DocumentKind, Reader, StoreError};
+use tokio::sync::{Mutex, mpsc};
+
+/// All campaigns.
+#[derive(Debug)]
+pub(crate) struct Campaigns {
+    pub(super) all: Mutex<BTreeMap<u64, Campaign>>,
+    ended: mpsc::UnboundedSender<Ended>,
+}
+
+/// An update that ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(super) endpoint: Arc<str>,
+    pub(super) update: u64,
+    pub(super) end: End,
+}
+
+/// The updates that end.
+pub(crate) type Endings = mpsc::UnboundedReceiver<Ended>;
+
+impl Campaigns {
+    /// Those of the store.
+    pub(crate) fn load(reader: &dyn Reader) -> Result<(Self, Endings), StoreError> {
+        let mut facts: BTreeMap<u64, Facts> = BTreeMap::new();
+        reader.documents(DocumentKind::Campaign, "", &mut |row| match serde_json::from_slice::<Facts>(
+            &row.body,
+        ) {
+            Ok(read) => drop(facts.insert(read.id, read)),
+            Err(_) => tracing::error!(campaign = row.name, "a campaign cannot be read"),
+        })?;
+        let mut all = BTreeMap::new();
+        for (id, facts) in facts {
+            let mut devices: Vec<(Arc<str>, DeviceRecord)> = Vec::new();
+            let prefix = device_prefix(id);
+            reader.documents(DocumentKind::CampaignDevice, &prefix, &mut |row| {
+                let name = row.name.get(prefix.len()..).unwrap_or_default();
+                match serde_json::from_slice(&row.body) {
+                    Ok(record) => devices.push((name.into(), record)),
+                    Err(_) => {
+                        tracing::error!(campaign = id, "what a campaign knows of a device cannot be read")
+                    }
+                }
+            })?;
+            all.insert(id, Campaign::restore(facts, devices));
+        }
+        let (ended, endings) = mpsc::unbounded_channel();
+        Ok((Self { all: Mutex::new(all), ended }, endings))
+    }
+
+    /// Tells of an update that may have ended.
+    pub(crate) fn tell_update(&self, update: &Update) {
+        if let Stage::Ended(end) = update.stage() {
+            let (endpoint, end) = (update.endpoint().clone(), end.clone());
+            // While the server stops there is no receiver.
+            let _ = self.ended.send(Ended { endpoint, update: update.id(), end });
+        }
+    }
+}
+
+/// The name of a campaign's document.
+pub(super) fn document_name(id: u64) -> String {
+    format!("{id:010}")
+}
+
+/// The beginning of the names of the documents of its devices.
+pub(super) fn device_prefix(id: u64) -> String {
+    format!("{id:010}/")
+}

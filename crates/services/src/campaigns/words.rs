@@ -1,0 +1,265 @@
+//! Campaigns in the types of `/api/v1`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use buoy_api as api;
+use buoy_fleet::campaign::{
+    Campaign, Counts, DeviceRecord, Failure, Gate, Plan, Release, Stage, State, StopRule, Wave,
+};
+
+/// A campaign.
+pub(super) fn described(campaign: &Campaign) -> api::Campaign {
+    let facts = campaign.facts();
+    let waves = campaign.counts().iter().enumerate().map(|(place, counts)| api::CampaignWaveProgress {
+        open: facts.started_at.is_some() && place <= facts.wave,
+        passed: place < facts.wave || facts.state == State::Done,
+        counts: counts_of(counts),
+    });
+    let mut total = api::CampaignCounts::default();
+    for counts in campaign.counts() {
+        total.waiting += counts.waiting;
+        total.updating += counts.updating;
+        total.confirmed += counts.confirmed;
+        total.had_it += counts.had_it;
+        total.failed += counts.failed;
+        total.skipped += counts.skipped;
+    }
+    api::Campaign {
+        id: facts.id,
+        state: state(facts.state),
+        reason: facts.reason.clone(),
+        plan: plan_words(&facts.plan),
+        counts: total,
+        waves: waves.collect(),
+        failures: failures(campaign),
+        author: facts.author.clone(),
+        approvals: facts.approvals.clone(),
+        created_at: facts.created_at,
+        started_at: facts.started_at,
+        ended_at: facts.ended_at,
+        events: facts
+            .events
+            .iter()
+            .map(|event| api::CampaignEvent { at: event.at, text: event.text.clone() })
+            .collect(),
+    }
+}
+
+fn failures(campaign: &Campaign) -> Vec<api::CampaignFailure> {
+    let mut kinds: BTreeMap<Failure, (u64, String)> = BTreeMap::new();
+    for (name, record) in campaign.devices() {
+        if let Stage::Failed { failure, detail } = &record.stage {
+            let kind = kinds.entry(*failure).or_insert_with(|| (0, format!("{name}: {detail}")));
+            kind.0 += 1;
+        }
+    }
+    let mut failures: Vec<_> = kinds
+        .into_iter()
+        .map(|(failure, (count, example))| api::CampaignFailure {
+            kind: failure.name().to_owned(),
+            count,
+            example,
+        })
+        .collect();
+    failures.sort_by_key(|failure| std::cmp::Reverse(failure.count));
+    failures
+}
+
+fn counts_of(counts: &Counts) -> api::CampaignCounts {
+    let Counts { waiting, updating, confirmed, had_it, failed, skipped, fresh_failures: _ } = *counts;
+    api::CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped }
+}
+
+fn state(state: State) -> api::CampaignState {
+    match state {
+        State::Draft => api::CampaignState::Draft,
+        State::Scheduled => api::CampaignState::Scheduled,
+        State::Preparing => api::CampaignState::Preparing,
+        State::Running => api::CampaignState::Running,
+        State::Paused => api::CampaignState::Paused,
+        State::Stopping => api::CampaignState::Stopping,
+        State::Done => api::CampaignState::Done,
+        State::Aborted => api::CampaignState::Aborted,
+    }
+}
+
+/// What a campaign knows of one device.
+pub(super) fn device(endpoint: &str, record: &DeviceRecord) -> api::CampaignDevice {
+    let (update, failure, detail) = match &record.stage {
+        Stage::Updating { update } => (Some(*update), None, record.note.clone()),
+        Stage::Failed { failure, detail } => (None, Some(failure.name().to_owned()), detail.clone()),
+        Stage::Skipped { reason } => (None, None, reason.clone()),
+        _ => (None, None, record.note.clone()),
+    };
+    api::CampaignDevice {
+        endpoint: endpoint.to_owned(),
+        wave: record.wave as u64 + 1,
+        stage: record.stage.name().to_owned(),
+        update,
+        failure,
+        detail,
+        attempts: record.attempts,
+    }
+}
+
+/// The plan of a request.
+pub(super) fn plan(wanted: api::PutCampaign, release: Release) -> Plan {
+    let api::PutCampaign {
+        name,
+        filter,
+        growing,
+        firmware: _,
+        version: _,
+        delivery,
+        waves,
+        stop,
+        concurrent,
+        per_minute,
+        retries,
+        start_at,
+        deadline,
+        needs_approval,
+    } = wanted;
+    let waves = if waves.is_empty() { vec![api::CampaignWave::default()] } else { waves };
+    let wave = |it: api::CampaignWave| Wave {
+        filter: it.filter,
+        count: it.count,
+        percent: it.percent,
+        gate: Gate {
+            success: it.gate.success,
+            soak: it.gate.soak,
+            healthy: it.gate.healthy,
+            is_manual: it.gate.manual,
+        },
+    };
+    Plan {
+        name,
+        filter,
+        is_growing: growing,
+        release,
+        delivery: delivery_word(delivery).to_owned(),
+        waves: waves.into_iter().map(wave).collect(),
+        stop: StopRule { failures: stop.failures, rate: stop.rate, minimum: stop.minimum },
+        concurrent,
+        per_minute,
+        retries,
+        start_at,
+        deadline,
+        needs_approval,
+    }
+}
+
+fn plan_words(plan: &Plan) -> api::PutCampaign {
+    let wave = |wave: &Wave| api::CampaignWave {
+        filter: wave.filter.clone(),
+        count: wave.count,
+        percent: wave.percent,
+        gate: api::CampaignGate {
+            success: wave.gate.success,
+            soak: wave.gate.soak,
+            healthy: wave.gate.healthy.clone(),
+            manual: wave.gate.is_manual,
+        },
+    };
+    let StopRule { failures, rate, minimum } = plan.stop.clone();
+    api::PutCampaign {
+        name: plan.name.clone(),
+        filter: plan.filter.clone(),
+        growing: plan.is_growing,
+        firmware: plan.release.digest.clone(),
+        version: Some(plan.release.version.clone()),
+        delivery: delivery(&plan.delivery),
+        waves: plan.waves.iter().map(wave).collect(),
+        stop: api::CampaignStop { failures, rate, minimum },
+        concurrent: plan.concurrent,
+        per_minute: plan.per_minute,
+        retries: plan.retries,
+        start_at: plan.start_at,
+        deadline: plan.deadline,
+        needs_approval: plan.needs_approval,
+    }
+}
+
+const DELIVERIES: [(api::Delivery, &str); 4] = [
+    (api::Delivery::PullCoap, "pull_coap"),
+    (api::Delivery::PullHttp, "pull_http"),
+    (api::Delivery::PullHttps, "pull_https"),
+    (api::Delivery::Push, "push"),
+];
+
+fn delivery_word(delivery: api::Delivery) -> &'static str {
+    DELIVERIES.iter().find(|(known, _)| *known == delivery).map_or("pull_coap", |(_, word)| word)
+}
+
+/// What a plan's word for it means.
+pub(super) fn delivery(word: &str) -> api::Delivery {
+    DELIVERIES
+        .iter()
+        .find(|(_, known)| *known == word)
+        .map_or_else(Default::default, |(delivery, _)| *delivery)
+}
+
+/// A report that a person reads, in Markdown.
+pub(super) fn report(campaign: &Campaign, time: impl Fn(u64) -> String) -> String {
+    let told = described(campaign);
+    // Names are foreign text: what Markdown would take for more than text is put between backquotes.
+    let quoted = |text: &str| format!("`{}`", buoy_lwm2m::text::harmless(text).to_string().replace('`', "'"));
+    let mut text = String::new();
+    let counts = told.counts;
+    let all =
+        counts.waiting + counts.updating + counts.confirmed + counts.had_it + counts.failed + counts.skipped;
+    let _ = writeln!(text, "# Campaign {}: {}\n", told.id, quoted(&told.plan.name));
+    let version = told.plan.version.as_deref().unwrap_or_default();
+    let _ = writeln!(text, "Version {} for the devices of {}.\n", quoted(version), quoted(&told.plan.filter));
+    let _ = writeln!(text, "- state: {}", state_name(told.state));
+    if !told.reason.is_empty() {
+        let _ = writeln!(text, "- reason: {}", quoted(&told.reason));
+    }
+    let _ = writeln!(text, "- made by {} at {}", quoted(&told.author), time(told.created_at));
+    for (what, at) in [("started", told.started_at), ("ended", told.ended_at)] {
+        if let Some(at) = at {
+            let _ = writeln!(text, "- {what} at {}", time(at));
+        }
+    }
+    let run_it = counts.confirmed + counts.had_it;
+    let percent = if all == 0 { 0.0 } else { run_it as f64 * 100.0 / all as f64 };
+    let _ = writeln!(text, "\n**{run_it} of {all} devices run the version ({percent:.1} %).**\n");
+    let _ =
+        writeln!(text, "| wave | devices | updated | had it | under way | waiting | failed | not tried |");
+    let _ = writeln!(text, "|---|---|---|---|---|---|---|---|");
+    for (number, wave) in told.waves.iter().enumerate() {
+        let api::CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped } = wave.counts;
+        let devices = waiting + updating + confirmed + had_it + failed + skipped;
+        let _ = writeln!(
+            text,
+            "| {} | {devices} | {confirmed} | {had_it} | {updating} | {waiting} | {failed} | {skipped} |",
+            number + 1
+        );
+    }
+    if !told.failures.is_empty() {
+        let _ = writeln!(text, "\n## Failures\n");
+        for failure in &told.failures {
+            let _ =
+                writeln!(text, "- {} devices: {}. {}", failure.count, failure.kind, quoted(&failure.example));
+        }
+    }
+    let _ = writeln!(text, "\n## What happened\n");
+    for event in &told.events {
+        let _ = writeln!(text, "- {}: {}", time(event.at), quoted(&event.text));
+    }
+    text
+}
+
+fn state_name(state: api::CampaignState) -> &'static str {
+    match state {
+        api::CampaignState::Draft => "draft",
+        api::CampaignState::Scheduled => "scheduled",
+        api::CampaignState::Preparing => "preparing",
+        api::CampaignState::Running => "running",
+        api::CampaignState::Paused => "paused",
+        api::CampaignState::Stopping => "stopping",
+        api::CampaignState::Done => "done",
+        api::CampaignState::Aborted => "aborted",
+    }
+}
