@@ -1,5 +1,6 @@
 /** The pages of the rail, in its order, with their icons and keys. */
 import Activity from '@lucide/svelte/icons/activity';
+import ChartColumnStacked from '@lucide/svelte/icons/chart-column-stacked';
 import House from '@lucide/svelte/icons/house';
 import KeyRound from '@lucide/svelte/icons/key-round';
 import Package from '@lucide/svelte/icons/package';
@@ -9,6 +10,7 @@ import Settings from '@lucide/svelte/icons/settings';
 export const places = [
   { href: '/', name: 'Overview', key: 'o', icon: House },
   { href: '/devices', name: 'Devices', key: 'd', icon: RadioTower },
+  { href: '/campaigns', name: 'Campaigns', key: 'c', icon: ChartColumnStacked },
   { href: '/firmware', name: 'Firmware', key: 'f', icon: Package },
   { href: '/onboarding', name: 'Onboarding', key: 'n', icon: KeyRound },
   { href: '/activity', name: 'Activity', key: 'a', icon: Activity },

@@ -879,6 +879,982 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/campaigns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The campaigns, the newest first. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The whole list */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_Campaign"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Makes a campaign: a draft, which does nothing until it is started. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PutCampaign"];
+                };
+            };
+            responses: {
+                /** @description The draft */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Campaign"];
+                    };
+                };
+                /** @description The plan can't be followed */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such image */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One campaign. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The campaign */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Campaign"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such campaign */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /** Changes a campaign that has not started. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PutCampaign"];
+                };
+            };
+            responses: {
+                /** @description The campaign as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Campaign"];
+                    };
+                };
+                /** @description The plan can't be followed */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such campaign, or no such image */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It has started */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Removes a campaign that is a draft, or has ended. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is removed */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such campaign */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is under way */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/{id}/abort": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a campaign. Updates that are under way are cancelled. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The campaign as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Campaign"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such campaign */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It has ended */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approves the start of a campaign, or the gate of its open wave. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The campaign as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Campaign"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such campaign */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Nothing waits for this approval */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/{id}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The devices of a campaign, ordered by name. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The `next` of the page before. */
+                    after?: string;
+                    /** @description 1 to 1000; the default is 100. */
+                    limit?: number;
+                    /** @description Only devices in this stage: "waiting", "updating", "confirmed", "had_it", "failed" or "skipped". */
+                    stage?: string;
+                };
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A page */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_CampaignDevice"];
+                    };
+                };
+                /** @description A query parameter is invalid */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such campaign */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Starts no more updates until it is resumed. Those that are under way go on. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The campaign as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Campaign"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such campaign */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It does not run */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/{id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A report that a person reads, in Markdown. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Markdown */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/markdown": string;
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such campaign */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Goes on; with another image from the first wave on, for all devices. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ResumeCampaign"];
+                };
+            };
+            responses: {
+                /** @description The campaign as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Campaign"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such campaign, or no such image */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is not paused */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries the devices again that failed or were not tried. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The campaign as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Campaign"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such campaign */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It has not started, or was aborted */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/{id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Starts a campaign, at its time if it has one. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The campaign as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Campaign"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such campaign */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It has started, or no device matches */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a campaign would do: how many devices, waves, and bytes. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PutCampaign"];
+                };
+            };
+            responses: {
+                /** @description What it would do */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CampaignPreview"];
+                    };
+                };
+                /** @description The plan can't be followed */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such image */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/credentials": {
         parameters: {
             query?: never;
@@ -4834,6 +5810,47 @@ export interface components {
             /** @description Its value. */
             value: components["schemas"]["BootstrapValue"];
         };
+        /** @description A campaign. */
+        Campaign: {
+            /** @description Who agreed to its start. */
+            approvals?: string[];
+            /** @description Who made it. */
+            author: string;
+            /** @description How many devices are where. */
+            counts: components["schemas"]["CampaignCounts"];
+            /**
+             * Format: int64
+             * @description When it was made.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description When it ended.
+             */
+            ended_at?: number | null;
+            /** @description What happened, the oldest first. */
+            events?: components["schemas"]["CampaignEvent"][];
+            /** @description The kinds of failures, the most frequent first. */
+            failures?: components["schemas"]["CampaignFailure"][];
+            /**
+             * Format: int64
+             * @description Its id.
+             */
+            id: number;
+            /** @description What was planned. */
+            plan: components["schemas"]["PutCampaign"];
+            /** @description Why it is there, if there is something to say. */
+            reason?: string;
+            /**
+             * Format: int64
+             * @description When it started.
+             */
+            started_at?: number | null;
+            /** @description Where it is. */
+            state: components["schemas"]["CampaignState"];
+            /** @description The waves. */
+            waves: components["schemas"]["CampaignWaveProgress"][];
+        };
         /** @description How many devices are where. */
         CampaignCounts: {
             /**
@@ -4867,11 +5884,168 @@ export interface components {
              */
             waiting: number;
         };
+        /** @description What a campaign knows of one device. */
+        CampaignDevice: {
+            /**
+             * Format: int32
+             * @description Updates that ended.
+             */
+            attempts: number;
+            /** @description Why it waits, failed or is not tried. */
+            detail?: string;
+            /** @description The device. */
+            endpoint: string;
+            /** @description The kind of failure. */
+            failure?: string | null;
+            /** @description "waiting", "updating", "confirmed", "had_it", "failed" or "skipped". */
+            stage: string;
+            /**
+             * Format: int64
+             * @description Its update, while it is under way.
+             */
+            update?: number | null;
+            /**
+             * Format: int64
+             * @description Its wave, from 1.
+             */
+            wave: number;
+        };
+        /** @description Something that happened in a campaign. */
+        CampaignEvent: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description What, in words. */
+            text: string;
+        };
+        /** @description A kind of failure. */
+        CampaignFailure: {
+            /**
+             * Format: int64
+             * @description How many devices.
+             */
+            count: number;
+            /** @description What happened to one of them, in words. */
+            example: string;
+            /** @description Which: "rolled_back", "unexpected_version", "refused", "failed", "timed_out", "cancelled" or "unhealthy". */
+            kind: string;
+        };
+        /** @description What has to be so before the next wave opens. */
+        CampaignGate: {
+            /**
+             * @description And match this filter then. They have to be registered in any case.
+             * @default null
+             */
+            healthy: string | null;
+            /**
+             * @description And a person says yes.
+             * @default false
+             */
+            manual: boolean;
+            /**
+             * Format: int64
+             * @description For so long; seconds.
+             * @default 0
+             */
+            soak: number;
+            /**
+             * Format: double
+             * @description So many of its devices run the release, in percent.
+             * @default 90
+             */
+            success: number;
+        };
+        /** @description What a campaign would do. */
+        CampaignPreview: {
+            /**
+             * Format: int64
+             * @description The bytes for all devices that do not have it.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description The bytes of the image.
+             */
+            bytes_per_device: number;
+            /**
+             * Format: int64
+             * @description How many devices match.
+             */
+            devices: number;
+            /** @description Some of the devices. */
+            examples: string[];
+            /**
+             * Format: int64
+             * @description Those that run the version already.
+             */
+            have_it: number;
+            /**
+             * Format: int64
+             * @description Those that another update is under way of.
+             */
+            in_conflict: number;
+            /**
+             * Format: int64
+             * @description Those that are not registered now.
+             */
+            offline: number;
+            /** @description How many devices each wave would have. */
+            waves: number[];
+        };
         /**
          * @description Where a campaign is.
          * @enum {string}
          */
         CampaignState: "draft" | "scheduled" | "preparing" | "running" | "paused" | "stopping" | "done" | "aborted";
+        /** @description When a campaign pauses itself. */
+        CampaignStop: {
+            /**
+             * Format: int64
+             * @description When so many devices have failed.
+             * @default null
+             */
+            failures: number | null;
+            /**
+             * Format: int64
+             * @description and at least so many have ended.
+             * @default 20
+             */
+            minimum: number;
+            /**
+             * Format: double
+             * @description When this part of the devices that have ended has failed, in percent,
+             * @default 5
+             */
+            rate: number | null;
+        };
+        /** @description A part of the devices: by a filter, a number, or a part of all. */
+        CampaignWave: {
+            /**
+             * Format: int64
+             * @description So many.
+             */
+            count?: number | null;
+            /** @description Those that this filter matches. */
+            filter?: string | null;
+            /** @description What has to be so before the next wave opens. */
+            gate?: components["schemas"]["CampaignGate"];
+            /**
+             * Format: double
+             * @description This part of all devices, in percent.
+             */
+            percent?: number | null;
+        };
+        /** @description A wave, and how far it is. */
+        CampaignWaveProgress: {
+            /** @description How many devices are where. */
+            counts: components["schemas"]["CampaignCounts"];
+            /** @description Whether its devices are updated. */
+            open: boolean;
+            /** @description Whether its gate is passed. */
+            passed: boolean;
+        };
         /** @description Changes an account. What is absent stays. */
         ChangeAccount: {
             /** @description Whether it may no longer sign in. If true, its sign-ins end. */
@@ -5526,6 +6700,83 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a list. */
+        Page_Campaign: {
+            /** @description The entries. */
+            items: {
+                /** @description Who agreed to its start. */
+                approvals?: string[];
+                /** @description Who made it. */
+                author: string;
+                /** @description How many devices are where. */
+                counts: components["schemas"]["CampaignCounts"];
+                /**
+                 * Format: int64
+                 * @description When it was made.
+                 */
+                created_at: number;
+                /**
+                 * Format: int64
+                 * @description When it ended.
+                 */
+                ended_at?: number | null;
+                /** @description What happened, the oldest first. */
+                events?: components["schemas"]["CampaignEvent"][];
+                /** @description The kinds of failures, the most frequent first. */
+                failures?: components["schemas"]["CampaignFailure"][];
+                /**
+                 * Format: int64
+                 * @description Its id.
+                 */
+                id: number;
+                /** @description What was planned. */
+                plan: components["schemas"]["PutCampaign"];
+                /** @description Why it is there, if there is something to say. */
+                reason?: string;
+                /**
+                 * Format: int64
+                 * @description When it started.
+                 */
+                started_at?: number | null;
+                /** @description Where it is. */
+                state: components["schemas"]["CampaignState"];
+                /** @description The waves. */
+                waves: components["schemas"]["CampaignWaveProgress"][];
+            }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_CampaignDevice: {
+            /** @description The entries. */
+            items: {
+                /**
+                 * Format: int32
+                 * @description Updates that ended.
+                 */
+                attempts: number;
+                /** @description Why it waits, failed or is not tried. */
+                detail?: string;
+                /** @description The device. */
+                endpoint: string;
+                /** @description The kind of failure. */
+                failure?: string | null;
+                /** @description "waiting", "updating", "confirmed", "had_it", "failed" or "skipped". */
+                stage: string;
+                /**
+                 * Format: int64
+                 * @description Its update, while it is under way.
+                 */
+                update?: number | null;
+                /**
+                 * Format: int64
+                 * @description Its wave, from 1.
+                 */
+                wave: number;
+            }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
         Page_Credential: {
             /** @description The entries. */
             items: {
@@ -5927,6 +7178,52 @@ export interface components {
             /** @description The kind of error. */
             title: string;
         };
+        /** @description A campaign to make, or to change while it is a draft. */
+        PutCampaign: {
+            /**
+             * Format: int32
+             * @description The most updates at a time.
+             */
+            concurrent?: number;
+            /**
+             * Format: int64
+             * @description When devices that still wait are given up.
+             */
+            deadline?: number | null;
+            /** @description How the image gets to the devices. */
+            delivery?: components["schemas"]["Delivery"];
+            /** @description Which devices: a filter. The empty one matches all. */
+            filter?: string;
+            /** @description The image: SHA-256 in hexadecimal digits. */
+            firmware: string;
+            /** @description Whether devices that match later take part, too. */
+            growing?: boolean;
+            /** @description Its name. */
+            name: string;
+            /** @description Whether somebody else than its author has to agree to its start. */
+            needs_approval?: boolean;
+            /**
+             * Format: int32
+             * @description The most updates that start in a minute.
+             */
+            per_minute?: number | null;
+            /**
+             * Format: int32
+             * @description How often a device whose update failed in a way that may pass is tried again.
+             */
+            retries?: number;
+            /**
+             * Format: int64
+             * @description When it starts, at the earliest.
+             */
+            start_at?: number | null;
+            /** @description When it pauses itself. */
+            stop?: components["schemas"]["CampaignStop"];
+            /** @description The version that devices will report; by default the one that the image says. */
+            version?: string | null;
+            /** @description The waves. The last takes all devices that the others leave. Without any there is one. */
+            waves?: components["schemas"]["CampaignWave"][];
+        };
         /** @description A filter to save. */
         PutFilter: {
             /** @description What it is for. */
@@ -6124,6 +7421,13 @@ export interface components {
             type?: string | null;
             /** @description The unit of its values, for example "Cel". */
             units?: string | null;
+        };
+        /** @description How a campaign goes on. */
+        ResumeCampaign: {
+            /** @description Another image for all devices, from the first wave on. */
+            firmware?: string | null;
+            /** @description Its version; by default the one that the image says. */
+            version?: string | null;
         };
         /**
          * @description What somebody may do. Each role may do all that the roles before it may.

@@ -62,6 +62,8 @@ function plain(event: BuoyEvent): Line {
       const kind = told.kind === 'bad' ? 'bad' : told.kind === 'good' ? 'good' : 'out';
       return { kind, word: 'Firmware', text: `${event.update.version}: ${event.update.detail || told.word}` };
     }
+    case 'campaign':
+      return { kind: event.state === 'paused' || event.state === 'aborted' ? 'bad' : 'none', word: 'Campaign', text: `${event.name}: ${event.state}${event.reason ? `, ${event.reason}` : ''}` };
     default:
       return { kind: 'none', word: 'Missed', text: 'some events were missed' };
   }
