@@ -39,6 +39,10 @@ pub(crate) fn read(output: &str) -> Outcome {
     }
     outcome.passed = usize::saturating_sub(passed, outcome.skipped.len());
     outcome.summary = format!("{} tests passed", outcome.passed);
+    // What the sweep of `ota` tried is a result of its own.
+    let told =
+        output.lines().filter(|line| line.starts_with("power cuts: ") || line.starts_with("mutants: "));
+    told.for_each(|line| outcome.summary.push_str(&format!("; {line}")));
     if ignored > 0 {
         outcome.summary.push_str(&format!(", {ignored} ignored"));
     }

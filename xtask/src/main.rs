@@ -13,6 +13,7 @@ mod lints;
 mod no_std;
 mod outcome;
 mod postgres;
+mod powercut;
 mod secrets;
 mod steps;
 mod web;
@@ -33,6 +34,7 @@ cargo xtask TASK
   embedded       builds for bare targets; the same as `test no_std`
   bench [ARG…]   measures against peers, and writes docs/performance.md
   footprint      what DTLS and the device engine cost on a chip: flash and memory
+  powercut       cuts the power of a simulated device: `powercut --hours 8`, and `--seed N` to repeat a finding
   help           this text
 
 A step whose tool is missing is skipped, with a word on how to get it. With CI=true in the environment that is a failure.
@@ -67,6 +69,7 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["embedded"] => steps::run(&["no_std"]),
         ["bench", arguments @ ..] => bench(arguments),
         ["footprint"] => footprint::run(),
+        ["powercut", arguments @ ..] => powercut::run(arguments),
         [task, ..] => bail!("there is no task `{task}`; `cargo xtask help` lists them"),
     }
 }

@@ -18,6 +18,7 @@ use crate::flash::FlashFault;
 use crate::image::AppDescriptor;
 use crate::ledger::{Cause, Fact, Fingerprint, Ledger, Standing};
 use crate::otadata::{Entry, EntryState, OtaData, Sequence};
+use crate::safeguard::{Safeguard, off, on};
 use crate::slots::{AuthenticImage, Slot, SlotError, authenticate, claimed_descriptor};
 use crate::version::{SecurityCounter, Version};
 
@@ -114,6 +115,16 @@ struct Wanted {
     slot: Slot,
     number: u8,
     sequence: Sequence,
+    by: By,
+}
+
+/// Who made a choice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// The installer: the ledger knows which image was activated.
+    Activation,
+    /// Somebody who wrote otadata, or nobody: whatever image is in the slot.
+    Others,
 }
 
 impl<F: NorFlash> Boot<'_, '_, F> {
@@ -143,14 +154,17 @@ impl<F: NorFlash> Boot<'_, '_, F> {
     fn wanted(&self) -> Option<Wanted> {
         let known = self.ledger.latest();
         let selected = self.otadata.selected().map(|(_, entry)| entry.sequence);
-        let foreign = selected.filter(|sequence| known.is_none_or(|(_, facts)| *sequence > facts.sequence));
+        let foreign = selected.filter(|sequence| {
+            known.is_none_or(|(_, facts)| *sequence > facts.sequence || off(Safeguard::LedgerOutranksOtadata))
+        });
         match (foreign, known) {
             (Some(sequence), _) => {
                 let number = sequence.slot(self.device.layout.ota_count())?;
-                Some(Wanted { slot: Slot::Ota(number), number, sequence })
+                Some(Wanted { slot: Slot::Ota(number), number, sequence, by: By::Others })
             }
             (None, Some((Slot::Ota(number), facts))) => {
-                Some(Wanted { slot: Slot::Ota(number), number, sequence: facts.sequence })
+                let sequence = facts.sequence;
+                Some(Wanted { slot: Slot::Ota(number), number, sequence, by: By::Activation })
             }
             _ => None,
         }
@@ -166,6 +180,11 @@ impl<F: NorFlash> Boot<'_, '_, F> {
         };
         let fingerprint = Fingerprint::of(&image.info().digest);
         let known = self.ledger.image(wanted.slot, fingerprint).copied();
+        if known.is_none() && wanted.by == By::Activation && on(Safeguard::OnlyTheActivatedIsTried) {
+            // A download has taken the place of what was activated there, and nobody has activated it yet.
+            self.give_up_unreadable(wanted);
+            return Ok(None);
+        }
         if known.is_none_or(|facts| facts.sequence < wanted.sequence) {
             let activated = Fact::Activated { slot: wanted.number, sequence: wanted.sequence, fingerprint };
             if self.ledger.append(self.flash, activated).is_err() {
@@ -182,7 +201,9 @@ impl<F: NorFlash> Boot<'_, '_, F> {
         match facts.standing {
             Standing::Confirmed { .. } => Ok(Some(BootDecision { image, reason: BootReason::Confirmed })),
             Standing::Rejected(_) => Ok(None),
-            Standing::Trial { attempts, .. } if attempts >= self.attempts.0 => {
+            Standing::Trial { attempts, .. }
+                if attempts >= self.attempts.0 && on(Safeguard::AttemptsAreLimited) =>
+            {
                 self.give_up_trial(wanted, fingerprint, facts.standing, Cause::NeverConfirmed);
                 Ok(None)
             }
@@ -195,7 +216,12 @@ impl<F: NorFlash> Boot<'_, '_, F> {
         let number = before.saturating_add(1);
         let fingerprint = Fingerprint::of(&image.info().digest);
         let attempt = Fact::Attempt { slot, number, fingerprint, counter: image.counter() };
-        self.ledger.append(self.flash, attempt).ok()?;
+        if on(Safeguard::AttemptIsCounted) {
+            let written = self.ledger.append(self.flash, attempt);
+            if on(Safeguard::AttemptMustBeWritten) {
+                written.ok()?;
+            }
+        }
         Some(BootDecision { image, reason: BootReason::Trial { attempt: number, of: self.attempts } })
     }
 
@@ -205,13 +231,13 @@ impl<F: NorFlash> Boot<'_, '_, F> {
         let Some(facts) = self.ledger.slot(wanted.slot).copied() else {
             return;
         };
-        if facts.sequence == wanted.sequence {
+        if facts.sequence == wanted.sequence && on(Safeguard::UnreadableTrialIsGivenUp) {
             self.give_up_trial(wanted, facts.fingerprint, facts.standing, Cause::NotAuthentic);
         }
     }
 
     fn give_up_trial(&mut self, wanted: &Wanted, fingerprint: Fingerprint, standing: Standing, cause: Cause) {
-        if !matches!(standing, Standing::Trial { .. }) {
+        if !matches!(standing, Standing::Trial { .. }) && on(Safeguard::ConfirmedIsNeverGivenUp) {
             return;
         }
         let version = self.version_in(wanted.slot);
@@ -227,7 +253,8 @@ impl<F: NorFlash> Boot<'_, '_, F> {
         while let Some((slot, sequence, fingerprint)) = self.confirmed_below(below) {
             below = Some(sequence);
             if let Some(image) = self.startable(slot)?
-                && Fingerprint::of(&image.info().digest) == fingerprint
+                && (Fingerprint::of(&image.info().digest) == fingerprint
+                    || off(Safeguard::FallbackIsTheConfirmedImage))
             {
                 return Ok(Some(image));
             }
@@ -259,7 +286,7 @@ impl<F: NorFlash> Boot<'_, '_, F> {
             let Some(sequence) = Sequence::next(floor, number, layout.ota_count()) else {
                 continue;
             };
-            if let Some(decision) = self.try_wanted(&Wanted { slot, number, sequence })? {
+            if let Some(decision) = self.try_wanted(&Wanted { slot, number, sequence, by: By::Others })? {
                 return Ok(Some(decision));
             }
         }
@@ -272,17 +299,18 @@ impl<F: NorFlash> Boot<'_, '_, F> {
     }
 
     fn unfit(&self, image: &AuthenticImage) -> Option<Cause> {
-        if admit_counter(image.counter(), self.ledger.floor()).is_err() {
+        if admit_counter(image.counter(), self.ledger.floor()).is_err() && on(Safeguard::BootChecksCounter) {
             return Some(Cause::CounterTooLow);
         }
-        (image.info().chip != self.device.identity.chip).then_some(Cause::NotForThisDevice)
+        let other = image.info().chip != self.device.identity.chip && on(Safeguard::BootChecksChip);
+        other.then_some(Cause::NotForThisDevice)
     }
 
     /// Reads a slot, a second time if the first fails: one bad read must not start a rollback.
     fn authentic(&mut self, slot: Slot) -> Result<Option<AuthenticImage>, BootError> {
         let Device { layout, trust, .. } = *self.device;
         let mut read = || authenticate(self.flash, layout, trust, slot);
-        match read().or_else(|_| read()) {
+        match read().or_else(|error| if on(Safeguard::BootReadsTwice) { read() } else { Err(error) }) {
             Ok(image) => Ok(Some(image)),
             Err(SlotError::Storage(fault)) if slot == Slot::Factory => Err(fault.into()),
             Err(_) => Ok(None),

@@ -10,6 +10,7 @@ use crate::device::Device;
 use crate::flash::FlashFault;
 use crate::ledger::{Cause, Fact, Ledger, Reported, Standing};
 use crate::otadata::{Entry, EntryState, OtaData};
+use crate::safeguard::{Safeguard, on};
 use crate::slots::Slot;
 use crate::version::SecurityCounter;
 
@@ -75,7 +76,13 @@ pub fn confirm<F: NorFlash>(
     let facts = *ledger.slot(running).ok_or(ConfirmError::NotOnTrial)?;
     match facts.standing {
         Standing::Confirmed { .. } => return Ok(Confirmation::AlreadyConfirmed),
-        Standing::Rejected(cause) => return Err(ConfirmError::Rejected(cause)),
+        Standing::Rejected(cause) if on(Safeguard::RejectedStaysRejected) => {
+            return Err(ConfirmError::Rejected(cause));
+        }
+        Standing::Rejected(_) => {
+            let counter = ledger.floor();
+            ledger.append(flash, Fact::Confirmed { slot, fingerprint: facts.fingerprint, counter })?;
+        }
         Standing::Trial { attempts: 0, .. } => return Err(ConfirmError::NotOnTrial),
         Standing::Trial { counter, .. } => {
             ledger.append(flash, Fact::Confirmed { slot, fingerprint: facts.fingerprint, counter })?;

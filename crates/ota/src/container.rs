@@ -174,11 +174,8 @@ impl<'a> Proof<'a> {
                 let authentic = SignedManifest::decode(bytes)?.verify(trust)?;
                 let manifest = authentic.manifest();
                 manifest.check_image(image)?;
-                Ok(Provenance {
-                    key_id: authentic.key_id(),
-                    manifest: Some(*manifest),
-                    counter: manifest.counter.max(image.descriptor.counter),
-                })
+                let counter = manifest.counter.max(image.descriptor.counter);
+                Ok(Provenance { key_id: authentic.key_id(), manifest: Some(*manifest), counter })
             }
         }
     }
@@ -221,6 +218,18 @@ impl<'a> Proof<'a> {
 }
 
 impl Provenance {
+    /// Of an image that nobody has signed: for the proof that such an image is noticed.
+    pub(crate) fn unproved(image: &ImageInfo) -> Self {
+        Self { key_id: KeyId([0; 32]), manifest: None, counter: image.descriptor.counter }
+    }
+
+    /// Of a manifest whose image isn't at hand.
+    #[cfg(feature = "host")]
+    pub(crate) fn of_manifest(authentic: &crate::manifest::AuthenticManifest) -> Self {
+        let manifest = *authentic.manifest();
+        Self { key_id: authentic.key_id(), counter: manifest.counter, manifest: Some(manifest) }
+    }
+
     /// The key that signed.
     pub fn key_id(&self) -> KeyId {
         self.key_id

@@ -2,6 +2,7 @@
 
 use crate::image::{AppDescriptor, ChipId};
 use crate::manifest::Manifest;
+use crate::safeguard::{Safeguard, off};
 use crate::signature::TrustStore;
 use crate::slots::Layout;
 use crate::version::{Name, SecurityCounter, Version};
@@ -28,6 +29,10 @@ pub struct Identity {
     pub vendor: Option<Name>,
     /// The class that a manifest must name, if it names one.
     pub class: Option<Name>,
+    /// The component that a manifest must name, if it names one.
+    pub component: Option<Name>,
+    /// The revision of the hardware; `None` accepts images for any.
+    pub hardware: Option<u16>,
     /// Which versions may replace the running one.
     pub versions: VersionRule,
 }
@@ -55,6 +60,12 @@ pub enum RuleError {
     OtherVendor(Name),
     /// Its manifest names another class of devices.
     OtherClass(Name),
+    /// Its manifest names another component of the device.
+    OtherComponent(Name),
+    /// Its manifest names other hardware than this revision.
+    OtherHardware(u16),
+    /// It is linked for another slot than the one that is free.
+    OtherSlot(u8),
     /// Its version may not replace the running one.
     VersionRefused(Version),
     /// Its security counter is below what the device has confirmed.
@@ -69,7 +80,15 @@ pub enum RuleError {
 impl Identity {
     /// Accepts any signed image for `chip`.
     pub const fn any(chip: ChipId) -> Self {
-        Self { chip, project: None, vendor: None, class: None, versions: VersionRule::Any }
+        Self {
+            chip,
+            project: None,
+            vendor: None,
+            class: None,
+            component: None,
+            hardware: None,
+            versions: VersionRule::Any,
+        }
     }
 
     /// Judges chip and project.
@@ -77,6 +96,9 @@ impl Identity {
     /// # Errors
     /// [`RuleError`].
     pub(crate) fn admit_image(&self, chip: ChipId, project: Name) -> Result<(), RuleError> {
+        if off(Safeguard::InstallChecksImage) {
+            return Ok(());
+        }
         if chip != self.chip {
             return Err(RuleError::OtherChip(chip));
         }
@@ -86,11 +108,14 @@ impl Identity {
         }
     }
 
-    /// Judges what only a manifest says.
+    /// Judges what only a manifest says of an image that goes into slot `into`.
     ///
     /// # Errors
     /// [`RuleError`].
-    pub(crate) fn admit_manifest(&self, manifest: &Manifest) -> Result<(), RuleError> {
+    pub(crate) fn admit_manifest(&self, manifest: &Manifest, into: u8) -> Result<(), RuleError> {
+        if off(Safeguard::InstallChecksManifest) {
+            return Ok(());
+        }
         match (manifest.vendor, self.vendor) {
             (Some(named), Some(own)) if named != own => return Err(RuleError::OtherVendor(named)),
             _ => {}
@@ -98,6 +123,20 @@ impl Identity {
         match (manifest.class, self.class) {
             (Some(named), Some(own)) if named != own => return Err(RuleError::OtherClass(named)),
             _ => {}
+        }
+        match (manifest.component, self.component) {
+            (Some(named), Some(own)) if named != own => return Err(RuleError::OtherComponent(named)),
+            _ => {}
+        }
+        if let Some(revision) = self.hardware
+            && !manifest.hardware.contains(revision)
+        {
+            return Err(RuleError::OtherHardware(revision));
+        }
+        if let Some(slot) = manifest.slot
+            && slot != into
+        {
+            return Err(RuleError::OtherSlot(slot));
         }
         self.admit_image(manifest.chip, manifest.project)
     }
@@ -114,6 +153,7 @@ impl Identity {
         let Some(running) = running else { return Ok(()) };
         let order = offered.precedence(&running.version);
         let admitted = match self.versions {
+            _ if off(Safeguard::InstallChecksVersion) => true,
             VersionRule::Any => true,
             VersionRule::NotOlder => order.is_ge(),
             VersionRule::OnlyNewer => order.is_gt(),
@@ -127,7 +167,9 @@ impl Identity {
 /// # Errors
 /// [`RuleError::CounterTooLow`].
 pub(crate) fn admit_counter(image: SecurityCounter, device: SecurityCounter) -> Result<(), RuleError> {
-    (image >= device).then_some(()).ok_or(RuleError::CounterTooLow { image, device })
+    (image >= device || off(Safeguard::InstallChecksCounter))
+        .then_some(())
+        .ok_or(RuleError::CounterTooLow { image, device })
 }
 
 impl core::fmt::Display for RuleError {
@@ -140,6 +182,15 @@ impl core::fmt::Display for RuleError {
             Self::OtherProject(name) => write!(out, "the image is of another project: {name}"),
             Self::OtherVendor(name) => write!(out, "the image is for devices of another vendor: {name}"),
             Self::OtherClass(name) => write!(out, "the image is for another class of devices: {name}"),
+            Self::OtherComponent(name) => {
+                write!(out, "the image is for another component of the device: {name}")
+            }
+            Self::OtherHardware(revision) => {
+                write!(out, "the image is not for this hardware, which is of revision {revision}")
+            }
+            Self::OtherSlot(slot) => {
+                write!(out, "the image runs from slot ota_{slot} only, and another one is free")
+            }
             Self::VersionRefused(version) => write!(out, "version {version} may not replace the running one"),
             Self::CounterTooLow { image, device } => {
                 write!(out, "the image's security counter {image} is below the device's {device}")

@@ -8,15 +8,17 @@
 
 use embedded_storage::nor_flash::NorFlash;
 
-use crate::bytes::put;
+use crate::bytes::{put, take};
 use crate::container::{ENVELOPE_MAX, Envelope, EnvelopeError, Proof, ProofError};
+use crate::delta::{self, Applier, DeltaError, DeltaHeader, Failure};
 use crate::device::{Device, RuleError, admit_counter};
-use crate::flash::{FlashFault, RECORD, SECTOR};
+use crate::flash::{FlashFault, RECORD, Region, SECTOR};
 use crate::image::{ImageError, Scanner};
-use crate::journal::{Journal, Progress, Source, Start};
+use crate::journal::{DeltaPlace, Form, Journal, Progress, Source, Start};
 use crate::ledger::{Fact, Fingerprint, Ledger, Standing};
 use crate::manifest::{SIGNED_MAX, SignedManifest};
 use crate::otadata::{Entry, EntryState, OtaData, Sequence};
+use crate::safeguard::{Safeguard, off, on};
 use crate::slots::{AuthenticImage, Slot, SlotError, SlotRegion, authenticate, claimed_descriptor, scan};
 
 /// A package on its way into a slot. Takes less than 2560 bytes of memory.
@@ -32,6 +34,17 @@ pub struct Installer {
     staged: [u8; STAGING],
     staged_len: usize,
     judged: Judged,
+    delta: Option<Delta>,
+}
+
+/// The old image of a delta, and how far its instructions are carried out.
+#[derive(Clone)]
+struct Delta {
+    base: Region,
+    base_len: u32,
+    base_start: [u8; 4],
+    stream_len: u32,
+    applier: Applier,
 }
 
 /// What is to be fetched.
@@ -75,6 +88,8 @@ pub enum InstallError {
     UnknownPackage,
     /// The container's header is damaged or unknown.
     BadContainer(EnvelopeError),
+    /// The package is a delta that can't be used.
+    Delta(DeltaError),
     /// Bytes came for an offset behind the next one.
     Gap {
         /// The offset to go on at.
@@ -172,7 +187,10 @@ impl Installer {
         let mut installer = Self::prepare(device, &ledger, running, request)?;
         let start = *journal.start();
         let other_size = request.package_len.is_some() && request.package_len != start.package_len;
-        if start.source != request.source || start.slot != installer.number || other_size {
+        if (start.source != request.source && on(Safeguard::ResumeInsistsOnSource))
+            || start.slot != installer.number
+            || other_size
+        {
             return Ok(None);
         }
         if let Progress::Whole { fingerprint, .. } = journal.progress()
@@ -183,7 +201,7 @@ impl Installer {
             return Ok(None);
         }
         installer.package_len = start.package_len;
-        installer.reload(flash, journal)?;
+        installer.reload(flash, device, journal)?;
         if let (Some(proof), true) = (request.proof, installer.proof.kept != Kept::InSlot) {
             installer.supply_proof(device, &ledger, proof)?;
         }
@@ -193,15 +211,29 @@ impl Installer {
     /// Where in the package the next byte belongs: the number of bytes to skip in a resumed transfer.
     pub fn next_offset(&self) -> u32 {
         match &self.stage {
-            Stage::Head { len } => u32::try_from(*len).unwrap_or(u32::MAX),
-            Stage::Image { head_len, received, .. } => head_len.saturating_add(*received),
+            Stage::Head { len } => u32::try_from(self.delta_head().saturating_add(*len)).unwrap_or(u32::MAX),
+            Stage::Image { head_len, received, .. } => {
+                let come = self.delta.as_ref().map_or(*received, |delta| delta.applier.consumed());
+                head_len.saturating_add(come)
+            }
+        }
+    }
+
+    /// Bytes of the image that have come, or were made by a delta.
+    pub fn image_bytes(&self) -> u32 {
+        match self.stage {
+            Stage::Head { .. } => 0,
+            Stage::Image { received, .. } => received,
         }
     }
 
     /// Bytes of the whole package, if they are known.
     pub fn expected_len(&self) -> Option<u32> {
         match &self.stage {
-            Stage::Image { head_len, image_len: Some(image_len), .. } => head_len.checked_add(*image_len),
+            Stage::Image { head_len, image_len: Some(image_len), .. } => {
+                let to_come = self.delta.as_ref().map_or(*image_len, |delta| delta.stream_len);
+                head_len.checked_add(to_come)
+            }
             _ => self.package_len,
         }
     }
@@ -253,6 +285,7 @@ impl Installer {
         while !rest.is_empty() {
             let used = match &self.stage {
                 Stage::Head { .. } => self.take_head(flash, device, rest)?,
+                Stage::Image { .. } if self.delta.is_some() => self.take_delta(flash, device, rest)?,
                 Stage::Image { .. } => self.take_image(flash, device, rest)?,
             };
             rest = rest.get(used..).unwrap_or_default();
@@ -274,6 +307,7 @@ impl Installer {
             Ok(_)
             | Err(InstallError::ProofMissing | InstallError::Storage(_) | InstallError::PeerSentTooLittle) => {
             }
+            Err(_) if off(Safeguard::FailedDownloadIsForgotten) => {}
             Err(_) => Journal::clear(flash, device.layout.journal())?,
         }
         outcome
@@ -295,7 +329,7 @@ impl Installer {
     ) -> Result<Self, InstallError> {
         let on_trial =
             ledger.slot(running).is_none_or(|facts| !matches!(facts.standing, Standing::Confirmed { .. }));
-        if running != Slot::Factory && on_trial {
+        if running != Slot::Factory && on_trial && on(Safeguard::TrialInstallsNothing) {
             return Err(InstallError::RunningImageUnconfirmed);
         }
         let slot = device.layout.next(running, ledger).ok_or(InstallError::NoSlot)?;
@@ -319,6 +353,7 @@ impl Installer {
             staged: [0xFF; STAGING],
             staged_len: 0,
             judged: Judged::NotYet,
+            delta: None,
         })
     }
 
@@ -328,7 +363,7 @@ impl Installer {
         ledger: &Ledger,
         proof: Proof<'_>,
     ) -> Result<(), InstallError> {
-        judge_proof(device, ledger, &proof)?;
+        judge_proof(device, ledger, self.number, &proof)?;
         self.proof.hold(proof.as_bytes())
     }
 
@@ -345,6 +380,12 @@ impl Installer {
         if len == 0 && bytes.first() == Some(&IMAGE_MAGIC) {
             self.start_image(flash, device, 0, self.package_len)?;
             return Ok(0);
+        }
+        if self.delta.is_none()
+            && (len > 0 || bytes.first() == delta::MAGIC.first())
+            && let Some(used) = self.take_delta_head(flash, device, len, bytes)?
+        {
+            return Ok(used);
         }
         if len == 0 {
             // A container brings its own proof; one from beside it would be about other bytes.
@@ -380,14 +421,16 @@ impl Installer {
             Err(error) => return Err(InstallError::BadContainer(error)),
         };
         let head_len = u32::try_from(head_len).unwrap_or(u32::MAX);
-        let whole = head_len.saturating_add(envelope.image_len);
+        let head_len = head_len.saturating_add(self.delta_head() as u32);
+        let whole =
+            head_len.saturating_add(self.delta.as_ref().map_or(envelope.image_len, |delta| delta.stream_len));
         match self.package_len {
             Some(announced) if announced < whole => return Err(InstallError::PeerSentTooLittle),
             Some(announced) if announced > whole => return Err(InstallError::PeerSentTooMuch),
             _ => {}
         }
         let ledger = Ledger::load(flash, device.layout.ledger())?;
-        judge_proof(device, &ledger, &envelope.proof)?;
+        judge_proof(device, &ledger, self.number, &envelope.proof)?;
         self.proof.hold(envelope.proof.as_bytes())?;
         self.start_image(flash, device, head_len, Some(envelope.image_len))
     }
@@ -404,8 +447,12 @@ impl Installer {
         if image_len.is_some_and(|len| len > capacity) {
             return Err(InstallError::PackageTooLarge { capacity });
         }
-        let package_len = image_len.and_then(|len| len.checked_add(head_len));
-        let start = Start { source: self.source, slot: self.number, package_len, head_len };
+        let (form, to_come) = match &self.delta {
+            Some(delta) => (Form::Delta, Some(delta.stream_len)),
+            None => (Form::Whole, image_len),
+        };
+        let package_len = to_come.and_then(|len| len.checked_add(head_len));
+        let start = Start { source: self.source, slot: self.number, package_len, head_len, form };
         Journal::clear(flash, device.layout.journal())?;
         match image_len {
             Some(image_len) if self.proof.kept != Kept::Nothing => self.write_envelope(flash, image_len)?,
@@ -427,7 +474,9 @@ impl Installer {
         let envelope =
             Envelope { image_len, proof }.encode(&mut buffer).map_err(InstallError::BadContainer)?;
         // Also when it should be erased already: a cut may have torn an earlier try.
-        self.place.envelope.erase_sector(flash, 0)?;
+        if on(Safeguard::EnvelopeIsErasedFirst) {
+            self.place.envelope.erase_sector(flash, 0)?;
+        }
         self.place.envelope.write(flash, 0, envelope)?;
         self.proof.kept = Kept::InSlot;
         Ok(())
@@ -444,6 +493,9 @@ impl Installer {
         };
         let capacity = self.place.image.len();
         let room = image_len.unwrap_or(capacity).saturating_sub(*received) as usize;
+        if room == 0 && off(Safeguard::InstallChecksLength) {
+            return Ok(bytes.len());
+        }
         if room == 0 {
             return Err(match image_len {
                 Some(_) => InstallError::PeerSentTooMuch,
@@ -487,7 +539,7 @@ impl Installer {
             return Ok(());
         }
         let at = received.saturating_sub(u32::try_from(self.staged_len).unwrap_or_default());
-        if at.is_multiple_of(SECTOR) {
+        if at.is_multiple_of(SECTOR) && on(Safeguard::SlotIsErasedFirst) {
             self.place.image.erase_sector(flash, at / SECTOR)?;
         }
         let padded = self.staged.get(..self.staged_len.next_multiple_of(RECORD)).unwrap_or_default();
@@ -497,6 +549,12 @@ impl Installer {
         let image_bytes = *received;
         let stride = journal.stride(self.place.image.sectors());
         if image_bytes.is_multiple_of(stride.saturating_mul(SECTOR)) {
+            if let Some(delta) = &self.delta
+                && let Some(place) = delta.applier.place()
+            {
+                let Delta { base_len, base_start, .. } = *delta;
+                journal.record_place(flash, DeltaPlace { image_bytes, place, base_len, base_start })?;
+            }
             let fingerprint = Fingerprint::of(&self.scanner.digest_so_far());
             journal.record(flash, Progress::Partly { image_bytes, fingerprint })?;
         }
@@ -520,10 +578,29 @@ impl Installer {
         if self.proof.kept != Kept::InSlot {
             return Err(InstallError::ProofMissing);
         }
-        let image = authenticate(flash, device.layout, device.trust, self.slot())?;
+        let image = self.read_back(flash, device)?;
         let ledger = Ledger::load(flash, device.layout.ledger())?;
         self.admit(flash, device, &ledger, &image)?;
         Ok(VerifiedImage { image })
+    }
+
+    fn read_back<F: NorFlash>(
+        &self,
+        flash: &mut F,
+        device: &Device<'_>,
+    ) -> Result<AuthenticImage, SlotError> {
+        #[cfg(feature = "mutants")]
+        if off(Safeguard::InstallReadsBack) {
+            let written = self.scanner.clone();
+            return crate::slots::authenticate_as_written(
+                flash,
+                device.layout,
+                device.trust,
+                self.slot(),
+                written,
+            );
+        }
+        authenticate(flash, device.layout, device.trust, self.slot())
     }
 
     fn note_whole<F: NorFlash>(&mut self, flash: &mut F) -> Result<(), InstallError> {
@@ -548,7 +625,7 @@ impl Installer {
         let descriptor = image.info().descriptor;
         device.identity.admit_image(image.info().chip, descriptor.project)?;
         if let Some(manifest) = image.provenance().manifest() {
-            device.identity.admit_manifest(manifest)?;
+            device.identity.admit_manifest(manifest, self.number)?;
         }
         let running = claimed_descriptor(flash, device.layout, self.running);
         device.identity.admit_version(descriptor.version, running)?;
@@ -556,9 +633,17 @@ impl Installer {
     }
 
     /// Takes up what is in the slot, as far as it is what the journal says.
-    fn reload<F: NorFlash>(&mut self, flash: &mut F, journal: Journal) -> Result<(), InstallError> {
+    fn reload<F: NorFlash>(
+        &mut self,
+        flash: &mut F,
+        device: &Device<'_>,
+        journal: Journal,
+    ) -> Result<(), InstallError> {
         let head_len = journal.start().head_len;
-        let announced = journal.start().package_len.and_then(|len| len.checked_sub(head_len));
+        let announced = match journal.start().form {
+            Form::Whole => journal.start().package_len.and_then(|len| len.checked_sub(head_len)),
+            Form::Delta => return self.reload_delta(flash, device, journal),
+        };
         let (received, fingerprint, image_len) = match journal.progress() {
             Progress::Nothing => (0, None, announced),
             Progress::Partly { image_bytes, fingerprint } => (image_bytes, Some(fingerprint), announced),
@@ -569,7 +654,9 @@ impl Installer {
         let mut scanner = Scanner::new();
         let read = scan(flash, self.place.image, received, &mut scanner);
         let same = read.is_ok()
-            && fingerprint.is_none_or(|noted| noted == Fingerprint::of(&scanner.digest_so_far()));
+            && fingerprint.is_none_or(|noted| {
+                noted == Fingerprint::of(&scanner.digest_so_far()) || off(Safeguard::ResumeHashesPrefix)
+            });
         let envelope_kept = self.envelope_in_slot(flash, image_len)?;
         if !same || (head_len > 0 && !envelope_kept) {
             // The head is needed again, or the prefix rotted: from the start.
@@ -581,6 +668,156 @@ impl Installer {
         self.scanner = scanner;
         self.stage = Stage::Image { head_len, image_len, received, journal };
         Ok(())
+    }
+
+    /// As [`Self::reload`], if the old image is still the one that the delta is made for.
+    fn reload_delta<F: NorFlash>(
+        &mut self,
+        flash: &mut F,
+        device: &Device<'_>,
+        journal: Journal,
+    ) -> Result<(), InstallError> {
+        let (head_len, package_len) = (journal.start().head_len, journal.start().package_len);
+        let (received, fingerprint) = match journal.progress() {
+            Progress::Partly { image_bytes, fingerprint } | Progress::Whole { image_bytes, fingerprint } => {
+                (image_bytes, fingerprint)
+            }
+            Progress::Nothing => return Ok(()),
+        };
+        let mut buffer = [0; ENVELOPE_MAX];
+        self.place.envelope.read(flash, 0, &mut buffer)?;
+        let (Ok((envelope, _)), Some(stream_len)) =
+            (Envelope::parse(&buffer), package_len.and_then(|len| len.checked_sub(head_len)))
+        else {
+            return Ok(());
+        };
+        let image_len = envelope.image_len;
+        let is_whole = matches!(journal.progress(), Progress::Whole { .. });
+        let mut scanner = Scanner::new();
+        let read = scan(flash, self.place.image, received, &mut scanner);
+        if read.is_err() || fingerprint != Fingerprint::of(&scanner.digest_so_far()) {
+            return Ok(());
+        }
+        let Some(running) = device.layout.slot(self.running) else { return Ok(()) };
+        let base = running.image;
+        let delta = match journal.place() {
+            Some(noted) if !is_whole => {
+                let base_len = noted.base_len;
+                if !self.base_is(flash, device, base_len, |digest| digest.starts_with(&noted.base_start))? {
+                    return Ok(());
+                }
+                let applier = Applier::at(base_len, noted.place);
+                Delta { base, base_len, base_start: noted.base_start, stream_len, applier }
+            }
+            // All of it was used up.
+            _ if is_whole => {
+                let place = delta::Place { consumed: stream_len, ..delta::Place::START };
+                Delta { base, base_len: 0, base_start: [0; 4], stream_len, applier: Applier::at(0, place) }
+            }
+            _ => return Ok(()),
+        };
+        self.delta = Some(delta);
+        self.proof.kept = Kept::InSlot;
+        self.scanner = scanner;
+        self.stage = Stage::Image { head_len, image_len: Some(image_len), received, journal };
+        Ok(())
+    }
+
+    /// Whether the running image has this length and a digest that is accepted.
+    fn base_is<F: NorFlash>(
+        &self,
+        flash: &mut F,
+        device: &Device<'_>,
+        base_len: u32,
+        is_it: impl Fn(&[u8; 32]) -> bool,
+    ) -> Result<bool, InstallError> {
+        if off(Safeguard::DeltaChecksBase) {
+            return Ok(true);
+        }
+        let place = device.layout.slot(self.running).ok_or(InstallError::NoSlot)?;
+        let mut scanner = Scanner::new();
+        match scan(flash, place.image, base_len, &mut scanner) {
+            Ok(()) => Ok(is_it(&scanner.digest_so_far().0)),
+            Err(SlotError::Storage(fault)) => Err(fault.into()),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Bytes of a delta's header before the envelope.
+    fn delta_head(&self) -> usize {
+        if self.delta.is_some() { delta::HEADER_LEN } else { 0 }
+    }
+
+    /// Collects a delta's header; `None` if the package is none.
+    fn take_delta_head<F: NorFlash>(
+        &mut self,
+        flash: &mut F,
+        device: &Device<'_>,
+        len: usize,
+        bytes: &[u8],
+    ) -> Result<Option<usize>, InstallError> {
+        let used = delta::HEADER_LEN.saturating_sub(len).min(bytes.len());
+        let piece = bytes.get(..used).unwrap_or_default();
+        let mut head = self.proof.bytes;
+        let _fits = put(&mut head, len, piece);
+        let known = len.saturating_add(used);
+        let seen = known.min(delta::MAGIC.len());
+        if head.get(..seen) != delta::MAGIC.get(..seen) {
+            return Ok(None);
+        }
+        self.proof.bytes = head;
+        self.proof.kept = Kept::Nothing;
+        if known < delta::HEADER_LEN {
+            self.stage = Stage::Head { len: known };
+            return Ok(Some(used));
+        }
+        let header: [u8; delta::HEADER_LEN] = take(&head, 0).unwrap_or([0; delta::HEADER_LEN]);
+        let DeltaHeader { base_len, base, stream_len } = DeltaHeader::parse(&header)?;
+        if !self.base_is(flash, device, base_len, |digest| *digest == base.0)? {
+            return Err(DeltaError::OtherBase.into());
+        }
+        let running = device.layout.slot(self.running).ok_or(InstallError::NoSlot)?;
+        let base_start = take(&base.0, 0).unwrap_or_default();
+        let applier = Applier::new(base_len);
+        self.delta = Some(Delta { base: running.image, base_len, base_start, stream_len, applier });
+        self.stage = Stage::Head { len: 0 };
+        Ok(Some(used))
+    }
+
+    /// Carries out instructions of a delta, as far as the bytes reach.
+    fn take_delta<F: NorFlash>(
+        &mut self,
+        flash: &mut F,
+        device: &Device<'_>,
+        bytes: &[u8],
+    ) -> Result<usize, InstallError> {
+        let mut used = 0_usize;
+        loop {
+            let Some(delta) = &mut self.delta else { return Ok(used) };
+            let left = delta.stream_len.saturating_sub(delta.applier.consumed()) as usize;
+            let input = bytes.get(used..).unwrap_or_default();
+            let input = input.get(..left.min(input.len())).unwrap_or_default();
+            if delta.applier.needs_input() && input.is_empty() {
+                break;
+            }
+            // Never beyond the end of what is staged: there the work is noted.
+            let room = STAGING.saturating_sub(self.staged_len).min(delta::STEP);
+            let mut made = [0; delta::STEP];
+            let out = made.get_mut(..room).unwrap_or_default();
+            let step = delta.applier.step(flash, delta.base, input, out)?;
+            used = used.saturating_add(step.used);
+            if step.made > 0 {
+                let mut fresh = made.get(..step.made).unwrap_or_default();
+                while !fresh.is_empty() {
+                    let taken = self.take_image(flash, device, fresh)?;
+                    fresh = fresh.get(taken..).unwrap_or_default();
+                }
+            }
+        }
+        if used == 0 && !bytes.is_empty() {
+            return Err(InstallError::PeerSentTooMuch);
+        }
+        Ok(used)
     }
 
     fn envelope_in_slot<F: NorFlash>(
@@ -620,7 +857,8 @@ impl VerifiedImage {
         let mut otadata = OtaData::read(flash, device.layout.otadata())?;
         let floor = ledger.latest().map(|(_, facts)| facts.sequence).max(otadata.highest());
         let sequence =
-            Sequence::next(floor, number, device.layout.ota_count()).ok_or(InstallError::NoSlot)?;
+            Sequence::next(floor.filter(|_| on(Safeguard::SequenceGrows)), number, device.layout.ota_count())
+                .ok_or(InstallError::NoSlot)?;
         let fingerprint = Fingerprint::of(&self.image.info().digest);
         ledger.append(flash, Fact::Activated { slot: number, sequence, fingerprint })?;
         let half = otadata.spare();
@@ -653,8 +891,9 @@ impl InstallError {
             | Self::ProofMissing
             | Self::Proof(_)
             | Self::BadContainer(_)
+            | Self::Delta(DeltaError::BadHeader | DeltaError::BadInstruction)
             | Self::ReadBack(_) => 5,
-            Self::UnknownPackage | Self::Refused(_) => 6,
+            Self::UnknownPackage | Self::Refused(_) | Self::Delta(DeltaError::OtherBase) => 6,
             Self::RunningImageUnconfirmed | Self::NoSlot | Self::Storage(_) => 8,
         }
     }
@@ -663,19 +902,42 @@ impl InstallError {
 const IMAGE_MAGIC: u8 = 0xE9;
 
 /// Judges what a proof says before the image is there; only a manifest says anything.
-fn judge_proof(device: &Device<'_>, ledger: &Ledger, proof: &Proof<'_>) -> Result<(), InstallError> {
+fn judge_proof(
+    device: &Device<'_>,
+    ledger: &Ledger,
+    into: u8,
+    proof: &Proof<'_>,
+) -> Result<(), InstallError> {
     let Proof::Manifest(bytes) = proof else {
         return Ok(());
     };
+    if off(Safeguard::ManifestIsJudgedFirst) {
+        return Ok(());
+    }
     let signed = SignedManifest::decode(bytes).map_err(ProofError::Manifest)?;
     let authentic = signed.verify(device.trust).map_err(ProofError::Signature)?;
-    device.identity.admit_manifest(authentic.manifest())?;
+    device.identity.admit_manifest(authentic.manifest(), into)?;
     Ok(admit_counter(authentic.manifest().counter, ledger.floor())?)
 }
 
 impl From<FlashFault> for InstallError {
     fn from(fault: FlashFault) -> Self {
         Self::Storage(fault)
+    }
+}
+
+impl From<DeltaError> for InstallError {
+    fn from(error: DeltaError) -> Self {
+        Self::Delta(error)
+    }
+}
+
+impl From<Failure> for InstallError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Delta(error) => Self::Delta(error),
+            Failure::Storage(fault) => Self::Storage(fault),
+        }
     }
 }
 
@@ -723,6 +985,7 @@ impl core::fmt::Display for InstallError {
             }
             Self::UnknownPackage => write!(out, "the package is neither an ESP32 image nor a container"),
             Self::BadContainer(error) => error.fmt(out),
+            Self::Delta(error) => error.fmt(out),
             Self::Gap { expected } => write!(out, "bytes are missing: the next offset is {expected}"),
             Self::PeerSentTooMuch => write!(out, "the package has more bytes than announced"),
             Self::PeerSentTooLittle => write!(out, "the package ended early"),

@@ -27,6 +27,7 @@ use crate::bytes::{crc32, le_u32, put, take};
 use crate::flash::{FlashFault, Operation, RECORD, Region, SECTOR};
 use crate::image::Digest;
 use crate::otadata::Sequence;
+use crate::safeguard::{Safeguard, off, on};
 use crate::slots::{OTA_SLOTS_MAX, Slot};
 use crate::version::SecurityCounter;
 
@@ -177,7 +178,9 @@ impl Ledger {
         let mut ledger = Self { region, sector, generation, next_record: 1, facts: Facts::default() };
         for index in 1..RECORDS {
             let record = read_record(flash, region, sector, index)?;
-            if record.iter().any(|byte| *byte != 0xFF) {
+            let is_used = record.iter().any(|byte| *byte != 0xFF)
+                && (on(Safeguard::LedgerSkipsTornRecords) || Fact::parse(&record).is_some());
+            if is_used {
                 ledger.next_record = index.saturating_add(1);
             }
             if let Some(fact) = Fact::parse(&record) {
@@ -246,12 +249,17 @@ impl Ledger {
         let sector = self.sector ^ 1;
         let generation = self.generation.saturating_add(1);
         self.region.erase_sector(flash, sector)?;
+        if off(Safeguard::LedgerHeaderComesLast) {
+            write_record(flash, self.region, sector, 0, &header_record(generation))?;
+        }
         let mut index = 1_u32;
         for fact in facts.snapshot() {
             write_record(flash, self.region, sector, index, &fact.to_bytes())?;
             index = index.saturating_add(1);
         }
-        write_record(flash, self.region, sector, 0, &header_record(generation))?;
+        if on(Safeguard::LedgerHeaderComesLast) {
+            write_record(flash, self.region, sector, 0, &header_record(generation))?;
+        }
         *self = Self { region: self.region, sector, generation, next_record: index, facts };
         Ok(())
     }
@@ -270,6 +278,9 @@ impl Facts {
             Fact::Activated { slot, sequence, fingerprint } => self.activate(slot, sequence, fingerprint),
             Fact::Attempt { slot, number, fingerprint, counter } => {
                 self.settle(slot, fingerprint, Standing::Trial { attempts: number, counter });
+                if off(Safeguard::CounterWaitsForConfirmation) {
+                    self.floor = self.floor.max(counter);
+                }
             }
             Fact::Confirmed { slot, fingerprint, counter } => {
                 self.settle(slot, fingerprint, Standing::Confirmed { counter });
@@ -312,7 +323,8 @@ impl Facts {
 
     /// Records that add up to these facts.
     fn snapshot(&self) -> impl Iterator<Item = Fact> {
-        let slots = (0_u8..).zip(self.slots).filter_map(|(slot, facts)| Some((slot, facts?)));
+        let kept = if on(Safeguard::LedgerKeepsSlots) { OTA_SLOTS_MAX } else { 1 };
+        let slots = (0_u8..).zip(self.slots).take(kept).filter_map(|(slot, facts)| Some((slot, facts?)));
         let per_slot = slots.flat_map(|(slot, facts)| {
             let fingerprint = facts.fingerprint;
             let standing = match facts.standing {
@@ -335,7 +347,8 @@ impl Facts {
 impl Fact {
     /// Reads a record; `None` if its CRC is wrong or its kind unknown.
     pub fn parse(record: &[u8; RECORD]) -> Option<Self> {
-        let [kind, slot, number, _] = take(intact(record)?, 0)?;
+        let record = if on(Safeguard::LedgerChecksCrc) { intact(record)? } else { record };
+        let [kind, slot, number, _] = take(record, 0)?;
         let sequence = le_u32(record, 4)?;
         let counter = SecurityCounter(le_u32(record, 8)?);
         let fingerprint = Fingerprint(take(record, 12)?);
@@ -407,6 +420,10 @@ impl Fingerprint {
 
 /// The record if its CRC is right.
 pub(crate) fn intact(record: &[u8; RECORD]) -> Option<&[u8; RECORD]> {
+    // An erased place is no record; it isn't worth a CRC.
+    if record.first() == Some(&0xFF) {
+        return None;
+    }
     let (body, _) = record.split_at_checked(RECORD - 4)?;
     (le_u32(record, RECORD - 4)? == crc32(body)).then_some(record)
 }
@@ -456,7 +473,7 @@ fn write_record<F: NorFlash>(
     let at = record_at(sector, index);
     region.write(flash, at, record)?;
     let kept = read_record(flash, region, sector, index)?;
-    (kept == *record).then_some(()).ok_or(FlashFault {
+    (kept == *record || off(Safeguard::LedgerReadsBack)).then_some(()).ok_or(FlashFault {
         operation: Operation::Write,
         at: region.offset().saturating_add(at),
         kind: NorFlashErrorKind::Other,

@@ -61,6 +61,7 @@
 pub mod boot;
 pub mod confirm;
 pub mod container;
+pub mod delta;
 pub mod device;
 pub mod flash;
 #[cfg(feature = "host")]
@@ -77,6 +78,11 @@ pub mod signature;
 pub mod simflash;
 pub mod slots;
 pub mod version;
+
+#[cfg(feature = "mutants")]
+pub mod safeguard;
+#[cfg(not(feature = "mutants"))]
+mod safeguard;
 
 mod bytes;
 mod cbor;

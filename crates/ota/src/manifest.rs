@@ -14,6 +14,10 @@
 //!        8: uint16                chip id, as in the image header
 //!        9: uint32                size of the image file in bytes
 //!       10: bstr32                SHA-256 of the image file
+//!     ? 11: tstr                  component: which program of the device, as in `modem`
+//!     ? 12: uint16                lowest hardware revision
+//!     ? 13: uint16                highest hardware revision
+//!     ? 14: uint8                 slot `n` of `ota_n`, if the image runs from nowhere else
 //!      },
 //!      signature: bstr ])         64 bytes (r‖s, or Ed25519) or 512 (RSA-4096 PKCS#1 v1.5)
 //! ```
@@ -23,6 +27,7 @@
 
 use crate::cbor::{Reader, Unexpected, Writer};
 use crate::image::{ChipId, Digest, ImageInfo};
+use crate::safeguard::{Safeguard, off};
 use crate::signature::{Algorithm, KeyId, SignatureError, TrustStore};
 use crate::version::{Name, SecurityCounter, Version};
 
@@ -60,6 +65,29 @@ pub struct Manifest {
     pub size: u32,
     /// SHA-256 of the image file.
     pub digest: Digest,
+    /// Which program of the device it is; absent if it has one only.
+    pub component: Option<Name>,
+    /// The hardware revisions that it runs on.
+    pub hardware: HardwareRange,
+    /// The slot that it is linked for; absent if it runs from each.
+    pub slot: Option<u8>,
+}
+
+/// Hardware revisions, from the lowest to the highest; an absent end is open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HardwareRange {
+    /// The lowest.
+    pub lowest: Option<u16>,
+    /// The highest.
+    pub highest: Option<u16>,
+}
+
+impl HardwareRange {
+    /// Whether a revision is in the range.
+    pub fn contains(&self, revision: u16) -> bool {
+        self.lowest.is_none_or(|lowest| lowest <= revision)
+            && self.highest.is_none_or(|highest| revision <= highest)
+    }
 }
 
 /// A manifest with a signature that nobody has checked yet.
@@ -102,9 +130,13 @@ impl Manifest {
     /// # Errors
     /// [`ManifestError::TooLong`] if `buffer` is too small.
     pub fn encode<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], ManifestError> {
-        let optional = u64::from(self.vendor.is_some()).saturating_add(u64::from(self.class.is_some()));
+        let HardwareRange { lowest, highest } = self.hardware;
+        let numbers = [(12, lowest), (13, highest), (14, self.slot.map(u16::from))];
+        let texts = [self.vendor, self.class, self.component];
+        let optional =
+            texts.iter().flatten().count().saturating_add(numbers.iter().flat_map(|(_, it)| it).count());
         let mut out = Writer::new(buffer);
-        out.map(optional.saturating_add(8));
+        out.map((optional as u64).saturating_add(8));
         out.unsigned(1);
         out.unsigned(FORMAT);
         out.unsigned(2);
@@ -123,6 +155,16 @@ impl Manifest {
         }
         out.unsigned(10);
         out.bytes(&self.digest.0);
+        if let Some(name) = self.component {
+            out.unsigned(11);
+            out.text(name.as_str());
+        }
+        for (key, number) in numbers {
+            if let Some(number) = number {
+                out.unsigned(key);
+                out.unsigned(u64::from(number));
+            }
+        }
         out.finish().ok_or(ManifestError::TooLong)
     }
 
@@ -151,6 +193,12 @@ impl Manifest {
             chip: ChipId(fields.number(8)?),
             size: fields.number(9)?,
             digest: fields.digest(10)?,
+            component: fields.optional_name(11)?,
+            hardware: HardwareRange {
+                lowest: fields.optional_number(12)?,
+                highest: fields.optional_number(13)?,
+            },
+            slot: fields.optional_number(14)?,
         };
         fields.close()?;
         Ok(manifest)
@@ -166,7 +214,7 @@ impl Manifest {
             && self.chip == image.chip
             && self.project == image.descriptor.project
             && self.version == image.descriptor.version;
-        same.then_some(()).ok_or(ManifestError::OtherImage)
+        (same || off(Safeguard::ManifestBindsImage)).then_some(()).ok_or(ManifestError::OtherImage)
     }
 }
 
@@ -337,12 +385,21 @@ impl<'a> Fields<'a> {
 
     /// The text under `key`, or `None` if the next key is another one.
     fn optional_name(&mut self, key: u64) -> Result<Option<Name>, Unexpected> {
-        let mut ahead = self.reader;
-        if ahead.unsigned()? != key {
+        if !self.is_next(key) {
             return Ok(None);
         }
         self.key(key)?;
         Name::new(self.reader.text()?).map(Some).ok_or(Unexpected)
+    }
+
+    /// The number under `key`, or `None` if the next key is another one.
+    fn optional_number<T: TryFrom<u64>>(&mut self, key: u64) -> Result<Option<T>, Unexpected> {
+        if self.is_next(key) { self.number(key).map(Some) } else { Ok(None) }
+    }
+
+    fn is_next(&self, key: u64) -> bool {
+        let mut ahead = self.reader;
+        self.remaining > 0 && ahead.unsigned() == Ok(key)
     }
 
     fn number<T: TryFrom<u64>>(&mut self, key: u64) -> Result<T, Unexpected> {

@@ -11,6 +11,7 @@ use embedded_storage::nor_flash::NorFlash;
 
 use crate::bytes::{crc32, le_u32, put, take};
 use crate::flash::{FlashFault, Region};
+use crate::safeguard::{Safeguard, off};
 
 /// Both entries, as far as they are intact.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -152,7 +153,8 @@ impl Entry {
     /// Reads an entry; `None` if it is erased or its CRC is wrong.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let sequence = Sequence::new(le_u32(bytes, 0)?)?;
-        (crc32(&sequence.0.to_le_bytes()) == le_u32(bytes, 28)?).then_some(())?;
+        let intact = crc32(&sequence.0.to_le_bytes()) == le_u32(bytes, 28)?;
+        (intact || off(Safeguard::OtadataChecksCrc)).then_some(())?;
         Some(Self { sequence, label: take(bytes, 4)?, state: EntryState::from_number(le_u32(bytes, 24)?) })
     }
 

@@ -1,19 +1,33 @@
 //! A NOR flash in memory that behaves like a real one when its power is cut.
 //!
-//! Programming only clears bits, and each write unit may be programmed once between erasures; misuse is an error, so that
-//! a test which passes here does nothing that a chip could take amiss. Every write and every erased sector is one
-//! *operation*; a [`Cut`] stops the device before, inside or after one of them. From then on nothing works until
+//! Programming only clears bits, and each write unit may be programmed once between erasures. Misuse is an error, and
+//! [`SimFlash::strict`] makes it a panic, so that a test which passes does nothing that a chip could take amiss. Every write and every erased
+//! sector is one *operation*; a [`Cut`] stops the device before, inside or after one of them. From then on nothing works until
 //! [`SimFlash::restore_power`].
+//!
+//! An erasure that was cut leaves a sector *unstable*: each read gives some of its records as they were, some as erased and some as a mixture
+//! of both, and the next read may give others. That lasts until the sector is erased again. What is programmed into it meanwhile is as unstable.
+//!
+//! A worn flash is made with [`SimFlash::add_fault`].
 //!
 //! [`FileFlash`] keeps the same flash in a file, for simulated devices that must survive `kill -9`.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "for tests and simulated devices, with addresses that were checked"
+)]
+
+use core::hash::{Hash as _, Hasher};
+use core::ops::Range;
+use core::slice;
 use std::fs::File;
+use std::hash::DefaultHasher;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 
-use crate::flash::SECTOR;
+use crate::flash::{RECORD, SECTOR};
 
 /// Bytes that are programmed at once.
 pub const WRITE_UNIT: usize = 4;
@@ -25,6 +39,53 @@ pub struct SimFlash {
     counters: Counters,
     cut: Option<Cut>,
     power: Power,
+    misuse: Misuse,
+    unstable: Vec<Unstable>,
+    /// What the next read of an unstable sector depends on.
+    noise: Random,
+    faults: Vec<Fault>,
+    log: Vec<Logged>,
+    /// Of each sector, as far as it is known.
+    digests: Vec<Option<u64>>,
+}
+
+/// One operation that was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Logged {
+    /// Where.
+    pub offset: u32,
+    /// Write units that were programmed; `None` for an erasure.
+    pub units: Option<u32>,
+}
+
+/// A part of the flash that does not work any more.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// Writing there fails, and changes nothing.
+    FailsToWrite(Range<u32>),
+    /// Writing there says that it worked, and changes nothing.
+    LosesWrites(Range<u32>),
+    /// The next so many reads there have a wrong first bit.
+    MisreadsOnce {
+        /// Where.
+        place: Range<u32>,
+        /// So often.
+        times: u32,
+    },
+}
+
+/// What the caller's mistakes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Misuse {
+    IsAnError,
+    Panics,
+}
+
+/// A sector whose erasure was cut, and what it had before.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Unstable {
+    sector: u32,
+    before: Vec<u8>,
 }
 
 /// What was done to a flash.
@@ -59,6 +120,13 @@ pub enum Moment {
         /// Same seed, same bits.
         seed: u64,
     },
+    /// Its first so many write units are complete, and of the next one each bit by chance.
+    TornUnit {
+        /// Complete units.
+        units: u32,
+        /// Same seed, same bits.
+        seed: u64,
+    },
     /// It is complete, but its caller never hears of it.
     After,
 }
@@ -78,6 +146,8 @@ pub enum SimError {
     },
     /// The power is gone.
     PowerLost,
+    /// The place can't be written any more.
+    WornOut,
     /// The file behind the flash failed.
     File(std::io::ErrorKind),
 }
@@ -96,7 +166,57 @@ impl SimFlash {
 
     /// A flash with these contents.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self { bytes, counters: Counters::default(), cut: None, power: Power::On }
+        let digests = vec![None; bytes.len().div_ceil(SECTOR as usize)];
+        Self {
+            bytes,
+            counters: Counters::default(),
+            cut: None,
+            power: Power::On,
+            misuse: Misuse::IsAnError,
+            unstable: Vec::new(),
+            noise: Random(1),
+            faults: Vec::new(),
+            log: Vec::new(),
+            digests,
+        }
+    }
+
+    /// The same flash, in which misuse panics.
+    #[must_use]
+    pub fn strict(self) -> Self {
+        Self { misuse: Misuse::Panics, ..self }
+    }
+
+    /// Makes a part of the flash fail.
+    pub fn add_fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// Mends everything.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
+    /// Whether an erasure of the sector at this offset was cut, so that nothing in it can be relied on.
+    pub fn is_unstable(&self, offset: u32) -> bool {
+        self.unstable.iter().any(|unstable| unstable.sector == offset / SECTOR)
+    }
+
+    /// Feeds all that decides what the flash does from now on to a hasher.
+    pub fn hash_state(&mut self, hasher: &mut impl Hasher) {
+        for (digest, sector) in self.digests.iter_mut().zip(self.bytes.chunks(SECTOR as usize)) {
+            let digest = digest.get_or_insert_with(|| {
+                let mut of_sector = DefaultHasher::new();
+                of_sector.write(sector);
+                of_sector.finish()
+            });
+            hasher.write_u64(*digest);
+        }
+        self.unstable.hash(hasher);
+        self.faults.hash(hasher);
+        if !self.unstable.is_empty() {
+            self.noise.0.hash(hasher);
+        }
     }
 
     /// The contents.
@@ -106,6 +226,7 @@ impl SimFlash {
 
     /// Sets bytes past all rules, as a programmer in the factory does.
     pub fn flash_externally(&mut self, offset: u32, bytes: &[u8]) {
+        self.digests.fill(None);
         let place = self.bytes.iter_mut().skip(offset as usize);
         place.zip(bytes).for_each(|(place, byte)| *place = *byte);
     }
@@ -120,6 +241,11 @@ impl SimFlash {
         self.cut = Some(cut);
     }
 
+    /// The operations that were begun since this was asked last.
+    pub fn take_log(&mut self) -> Vec<Logged> {
+        core::mem::take(&mut self.log)
+    }
+
     /// Whether the power is gone.
     pub fn lost_power(&self) -> bool {
         self.power == Power::Lost
@@ -128,6 +254,63 @@ impl SimFlash {
     /// Gives the power back.
     pub fn restore_power(&mut self) {
         self.power = Power::On;
+    }
+
+    fn erase_sector(&mut self, offset: u32) -> Result<(), SimError> {
+        let sector = offset / SECTOR;
+        let start = offset as usize;
+        let before = self.bytes.get(start..start.saturating_add(SECTOR as usize));
+        // Only what comes out half erased is unstable; what was there before a second try was unstable already.
+        let before = before.unwrap_or_default().to_vec();
+        let erased = self.change(start, &[0xFF; SECTOR as usize], SECTOR as usize / 64);
+        let now = self.bytes.get(start..start.saturating_add(SECTOR as usize)).unwrap_or_default();
+        if now.iter().all(|byte| *byte == 0xFF) {
+            self.unstable.retain(|unstable| unstable.sector != sector);
+        } else if now != before && !self.is_unstable(offset) {
+            self.unstable.push(Unstable { sector, before });
+        }
+        erased
+    }
+
+    /// What a read of unstable cells, or with a fault, gives in place of what should be there.
+    fn misread(&mut self, offset: u32, into: &mut [u8]) {
+        for unstable in &self.unstable {
+            let first = unstable.sector.saturating_mul(SECTOR);
+            for (byte, at) in into.iter_mut().zip(offset..) {
+                let Some(before) = at.checked_sub(first).and_then(|at| unstable.before.get(at as usize))
+                else {
+                    continue;
+                };
+                // All bytes of a record go one way, so that whole records come and go.
+                let mut random =
+                    Random(self.noise.0 ^ u64::from(at / RECORD as u32).wrapping_mul(0x9E37_79B9));
+                *byte = match random.next_byte() % 3 {
+                    0 => *before,
+                    1 => 0xFF,
+                    _ => *before | Random(self.noise.0 ^ (u64::from(at) << 32)).next_byte(),
+                };
+            }
+        }
+        self.noise.next_byte();
+        let range = offset..offset.saturating_add(into.len() as u32);
+        for fault in &mut self.faults {
+            if let Fault::MisreadsOnce { place, times } = fault
+                && *times > 0
+                && overlap(place, &range)
+                && let Some(first) = into.first_mut()
+            {
+                *times = times.saturating_sub(1);
+                *first ^= 1;
+            }
+        }
+    }
+
+    /// Passes an outcome on; a mistake of the caller panics if it is to.
+    fn blame<T>(&self, outcome: Result<T, SimError>) -> Result<T, SimError> {
+        match outcome {
+            Err(error) if self.misuse == Misuse::Panics => panic!("the flash is misused: {error}"),
+            outcome => outcome,
+        }
     }
 
     /// Whether the operation that begins now is hit, and how. Counts it.
@@ -148,8 +331,20 @@ impl SimFlash {
     /// Changes `place` to `target`, as far as the power lasts.
     fn change(&mut self, at: usize, target: &[u8], unit: usize) -> Result<(), SimError> {
         let moment = self.begin_operation()?;
+        let units = (unit == WRITE_UNIT).then_some((target.len() / unit) as u32);
+        self.log.push(Logged { offset: at as u32, units });
         let end = at.saturating_add(target.len());
+        let range = at as u32..end as u32;
+        let sectors = at / SECTOR as usize..end.div_ceil(SECTOR as usize);
+        self.digests.get_mut(sectors).unwrap_or_default().fill(None);
         let place = self.bytes.get_mut(at..end).ok_or(SimError::OutOfBounds)?;
+        for fault in &self.faults {
+            match fault {
+                Fault::FailsToWrite(place) if overlap(place, &range) => return Err(SimError::WornOut),
+                Fault::LosesWrites(place) if overlap(place, &range) => return Ok(()),
+                _ => {}
+            }
+        }
         match moment {
             None | Some(Moment::After) => place.copy_from_slice(target),
             Some(Moment::Before) => {}
@@ -158,11 +353,17 @@ impl SimFlash {
                 place.iter_mut().zip(target).take(done).for_each(|(place, byte)| *place = *byte);
             }
             Some(Moment::RandomBits { seed }) => {
+                Random(seed).mix(place, target);
+            }
+            Some(Moment::TornUnit { units, seed }) => {
+                let done = (units as usize).saturating_mul(unit).min(target.len());
+                let (whole, rest) = place.split_at_mut(done);
+                let (target_whole, target_rest) = target.split_at(done);
+                whole.copy_from_slice(target_whole);
+                let torn = rest.len().min(unit);
+                let torn = rest.iter_mut().zip(target_rest).take(torn);
                 let mut random = Random(seed);
-                for (place, byte) in place.iter_mut().zip(target) {
-                    let changed = random.next_byte();
-                    *place = (*place & !changed) | (byte & changed);
-                }
+                torn.for_each(|(place, byte)| random.mix(slice::from_mut(place), slice::from_ref(byte)));
             }
         }
         moment.map_or(Ok(()), |_| Err(SimError::PowerLost))
@@ -180,10 +381,11 @@ impl ReadNorFlash for SimFlash {
         if self.power == Power::Lost {
             return Err(SimError::PowerLost);
         }
-        check(offset, into.len(), WRITE_UNIT)?;
+        self.blame(check(offset, into.len(), WRITE_UNIT))?;
         let start = offset as usize;
-        let place = self.bytes.get(start..start.saturating_add(into.len())).ok_or(SimError::OutOfBounds)?;
-        into.copy_from_slice(place);
+        let place = self.bytes.get(start..start.saturating_add(into.len())).ok_or(SimError::OutOfBounds);
+        into.copy_from_slice(self.blame(place)?);
+        self.misread(offset, into);
         Ok(())
     }
 
@@ -198,28 +400,34 @@ impl NorFlash for SimFlash {
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), SimError> {
         let len = to.checked_sub(from).ok_or(SimError::OutOfBounds)? as usize;
-        check(from, len, SECTOR as usize)?;
+        self.blame(check(from, len, SECTOR as usize))?;
         for sector in (from..to).step_by(SECTOR as usize) {
-            self.change(sector as usize, &[0xFF; SECTOR as usize], SECTOR as usize / 64)?;
+            self.erase_sector(sector)?;
             self.counters.erased_sectors = self.counters.erased_sectors.saturating_add(1);
         }
         Ok(())
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), SimError> {
-        check(offset, bytes.len(), WRITE_UNIT)?;
+        self.blame(check(offset, bytes.len(), WRITE_UNIT))?;
         let start = offset as usize;
-        let place = self.bytes.get(start..start.saturating_add(bytes.len())).ok_or(SimError::OutOfBounds)?;
+        let place = self.bytes.get(start..start.saturating_add(bytes.len())).ok_or(SimError::OutOfBounds);
+        let place = self.blame(place)?;
+        let is_unstable = self.is_unstable(offset);
         let units = place.chunks(WRITE_UNIT).zip(bytes.chunks(WRITE_UNIT));
         for ((before, after), at) in units.zip((offset..).step_by(WRITE_UNIT)) {
             // Writing FF over anything programs nothing.
             let programs = after.iter().any(|byte| *byte != 0xFF);
-            if programs && before.iter().any(|byte| *byte != 0xFF) {
-                return Err(SimError::ProgrammedTwice { at });
+            if programs && !is_unstable && before.iter().any(|byte| *byte != 0xFF) {
+                return self.blame(Err(SimError::ProgrammedTwice { at }));
             }
         }
         let target: Vec<u8> = place.iter().zip(bytes).map(|(before, after)| before & after).collect();
         self.change(start, &target, WRITE_UNIT)?;
+        for unstable in self.unstable.iter_mut().filter(|unstable| unstable.sector == offset / SECTOR) {
+            let place = unstable.before.iter_mut().skip(start % SECTOR as usize);
+            place.zip(bytes).for_each(|(place, byte)| *place &= byte);
+        }
         self.counters.writes = self.counters.writes.saturating_add(1);
         Ok(())
     }
@@ -317,15 +525,28 @@ impl NorFlash for FileFlash {
 }
 
 /// SplitMix64 (Steele, Lea and Flood, 2014): enough chance for torn bits, and the same everywhere.
+#[derive(Debug, Clone)]
 struct Random(u64);
 
 impl Random {
+    /// Sets each bit of `place` to that of `target` or not.
+    fn mix(&mut self, place: &mut [u8], target: &[u8]) {
+        for (place, byte) in place.iter_mut().zip(target) {
+            let changed = self.next_byte();
+            *place = (*place & !changed) | (byte & changed);
+        }
+    }
+
     fn next_byte(&mut self) -> u8 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (mixed >> 56).to_le_bytes()[0]
     }
+}
+
+fn overlap(one: &Range<u32>, other: &Range<u32>) -> bool {
+    one.start < other.end && other.start < one.end
 }
 
 fn check(offset: u32, len: usize, unit: usize) -> Result<(), SimError> {
@@ -352,6 +573,7 @@ impl core::fmt::Display for SimError {
                 write!(out, "the write unit at {at:#x} was programmed without erasing it")
             }
             Self::PowerLost => write!(out, "the power is gone"),
+            Self::WornOut => write!(out, "the flash is worn out"),
             Self::File(kind) => write!(out, "the flash file failed: {kind}"),
         }
     }

@@ -10,6 +10,7 @@ use crate::flash::{FlashFault, RECORD, Region, SECTOR};
 use crate::image::{AppDescriptor, ImageError, ImageInfo, Scanner};
 use crate::ledger::Ledger;
 use crate::partition::{PartitionTable, Role};
+use crate::safeguard::{Safeguard, off, on};
 use crate::signature::TrustStore;
 use crate::version::SecurityCounter;
 
@@ -154,9 +155,11 @@ impl Layout {
     /// The slot that the next update goes to: not the running one, and of the others the one whose loss costs least.
     pub fn next(&self, running: Slot, ledger: &Ledger) -> Option<Slot> {
         self.ota_slots()
-            .filter(|slot| *slot != running)
+            .filter(|slot| *slot != running || off(Safeguard::RunningSlotIsSpared))
             // A device that runs from factory keeps its latest confirmed image, whatever kept it from starting.
-            .min_by_key(|slot| ledger.confirmed_sequence(*slot))
+            .min_by_key(|slot| {
+                ledger.confirmed_sequence(*slot).filter(|_| on(Safeguard::ConfirmedSlotIsSpared))
+            })
     }
 }
 
@@ -188,8 +191,38 @@ pub fn authenticate<F: NorFlash>(
     let mut scanner = Scanner::new();
     scan(flash, place.image, envelope.image_len, &mut scanner)?;
     let info = scanner.finish()?;
-    let provenance = envelope.proof.verify(trust, &info)?;
+    prove(&envelope, place, trust, slot, info)
+}
+
+/// Checks who says that an image is good that was read before.
+fn prove(
+    envelope: &Envelope<'_>,
+    place: SlotRegion,
+    trust: &TrustStore,
+    slot: Slot,
+    info: ImageInfo,
+) -> Result<AuthenticImage, SlotError> {
+    let provenance = match envelope.proof.verify(trust, &info) {
+        Err(_) if off(Safeguard::OriginIsVerified) => Provenance::unproved(&info),
+        other => other?,
+    };
     Ok(AuthenticImage { slot, region: place.image, info, provenance })
+}
+
+/// As [`authenticate`], but by what was written and not by what is in the flash: what an installer must not do.
+#[cfg(feature = "mutants")]
+pub(crate) fn authenticate_as_written<F: NorFlash>(
+    flash: &mut F,
+    layout: &Layout,
+    trust: &TrustStore,
+    slot: Slot,
+    written: Scanner,
+) -> Result<AuthenticImage, SlotError> {
+    let place = layout.slot(slot).ok_or(SlotError::NoSuchSlot)?;
+    let mut buffer = [0; ENVELOPE_MAX];
+    place.envelope.read(flash, 0, &mut buffer)?;
+    let (envelope, _) = Envelope::parse(&buffer)?;
+    prove(&envelope, place, trust, slot, written.finish()?)
 }
 
 /// What the image in a slot calls itself, unchecked; `None` if there is none.

@@ -7,7 +7,7 @@ use buoy_ota::host::{PackageKind, inspect};
 use buoy_ota::image::{ChipId, Digest};
 use buoy_ota::journal::{Progress, Start};
 use buoy_ota::ledger::Fact;
-use buoy_ota::manifest::{Manifest, SignedManifest};
+use buoy_ota::manifest::{HardwareRange, Manifest, SignedManifest};
 use buoy_ota::otadata::Entry;
 use buoy_ota::signature::PublicKey;
 use buoy_ota::slots::Slot;
@@ -21,9 +21,14 @@ fn name() -> impl Strategy<Value = Name> {
 
 fn manifest() -> impl Strategy<Value = Manifest> {
     let names = (proptest::option::of(name()), proptest::option::of(name()), name(), name());
+    let rare = (proptest::option::of(name()), any::<[Option<u16>; 2]>(), any::<Option<u8>>());
     let numbers = (any::<u64>(), any::<u32>(), any::<u16>(), any::<u32>(), any::<[u8; 32]>());
-    (names, numbers).prop_map(
-        |((vendor, class, project, version), (sequence, counter, chip, size, digest))| Manifest {
+    (names, numbers, rare).prop_map(
+        |(
+            (vendor, class, project, version),
+            (sequence, counter, chip, size, digest),
+            (component, [lowest, highest], slot),
+        )| Manifest {
             sequence,
             vendor,
             class,
@@ -33,6 +38,9 @@ fn manifest() -> impl Strategy<Value = Manifest> {
             chip: ChipId(chip),
             size,
             digest: Digest(digest),
+            component,
+            hardware: HardwareRange { lowest, highest },
+            slot,
         },
     )
 }

@@ -12,15 +12,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buoy_api as api;
-use buoy_fleet::campaign::{Campaign, DeviceRecord, Facts, Outbox, State};
+use buoy_fleet::campaign::{
+    Campaign, DeviceRecord as CampaignRecord, Facts, Outbox, Stage as CampaignStage, State,
+};
 use buoy_fleet::update::{Stage, Update};
+use buoy_fleet::version::Version;
 use buoy_store::{Change, ChangeSet, DocumentChange, DocumentKind, DocumentRow, Page};
 use futures_util::future::join_all;
 
 use self::state::{Endings, device_prefix, document_name};
 use crate::app::App;
 use crate::groups;
-use crate::inventory::DeviceFilter;
+use crate::inventory::{DeviceFilter, DeviceRecord};
 use crate::journal::NotSaved;
 use crate::principal::Principal;
 use crate::updates::commands as updates;
@@ -184,7 +187,7 @@ async fn carry_out(
         }
         start_updates(app, campaign, &author, &starts, &mut next).await;
         if let Some(asked) = health {
-            let unhealthy = unhealthy(app, campaign.facts(), asked).await;
+            let unhealthy = unhealthy(app, campaign, asked).await;
             campaign.health(app.now(), unhealthy, &mut next);
         }
         let is_done = next.facts.is_none()
@@ -228,28 +231,46 @@ async fn start_updates(
     }
 }
 
-/// Those of some devices that are not registered, don't report the release, or don't match the filter of the gate.
-async fn unhealthy(app: &Arc<App>, facts: &Facts, asked: Vec<Arc<str>>) -> Vec<(Arc<str>, String)> {
-    let version = facts.plan.release.version.replace('\\', "\\\\").replace('"', "\\\"");
-    let basic = format!("state in (online, asleep) and firmware = \"{version}\"");
+/// Those of some devices that are not registered, that report something else than the release, or that the filter of the gate does not match.
+async fn unhealthy(app: &Arc<App>, campaign: &Campaign, asked: Vec<Arc<str>>) -> Vec<(Arc<str>, String)> {
+    let facts = campaign.facts();
     let gate = facts.plan.waves.get(facts.wave).and_then(|wave| wave.gate.healthy.clone());
-    let present = matching(app, &basic).await;
     let healthy = match &gate {
         Some(filter) => Some(matching(app, filter).await),
         None => None,
     };
     let mut unhealthy = Vec::new();
-    // Both lists are in the order of the names.
-    for name in asked {
-        if present.binary_search(&name).is_err() {
-            let version = &facts.plan.release.version;
-            unhealthy.push((name, format!("it is not registered, or does not report {version} any more")));
-        } else if healthy.as_ref().is_some_and(|healthy| healthy.binary_search(&name).is_err()) {
-            let filter = gate.as_deref().unwrap_or_default();
-            unhealthy.push((name, format!("the gate's filter does not match it: {filter}")));
+    for some in asked.chunks(AT_ONCE) {
+        let records = app.inventory.records(some.to_vec()).await;
+        for (name, record) in some.iter().zip(records) {
+            let Some(record) = record.filter(|record| record.state.is_registered()) else {
+                unhealthy.push((name.clone(), "it is not registered any more".to_owned()));
+                continue;
+            };
+            if let Some(other) = other_version(campaign, name, &record) {
+                unhealthy.push((name.clone(), format!("it reports the version {other} now")));
+                continue;
+            }
+            // The list is in the order of the names.
+            if healthy.as_ref().is_some_and(|healthy| healthy.binary_search(name).is_err()) {
+                let filter = gate.as_deref().unwrap_or_default();
+                unhealthy.push((name.clone(), format!("the gate's filter does not match it: {filter}")));
+            }
         }
     }
     unhealthy
+}
+
+/// The version that a device has reported since it confirmed the release, if it is another one. What the inventory knows may be of before.
+fn other_version(campaign: &Campaign, name: &str, record: &DeviceRecord) -> Option<String> {
+    let confirmed_at = match campaign.device(name)?.stage {
+        CampaignStage::Confirmed { at } => at,
+        _ => return None,
+    };
+    let read_at = record.description.read_at.filter(|at| *at > confirmed_at);
+    let version = read_at.and(record.description.firmware.as_deref())?;
+    let is_same = Version::of(version).is_same_release(Version::of(&campaign.facts().plan.release.version));
+    (!is_same).then(|| version.to_owned())
 }
 
 fn tell(app: &App, campaign: &Campaign) {
@@ -271,7 +292,7 @@ fn facts_change(app: &App, facts: &Facts) -> Change<'static> {
     put(app, DocumentKind::Campaign, document_name(facts.id), serde_json::to_vec(facts))
 }
 
-fn device_change(app: &App, id: u64, name: &str, record: &DeviceRecord) -> Change<'static> {
+fn device_change(app: &App, id: u64, name: &str, record: &CampaignRecord) -> Change<'static> {
     let document = format!("{}{name}", device_prefix(id));
     put(app, DocumentKind::CampaignDevice, document, serde_json::to_vec(record))
 }

@@ -139,6 +139,11 @@ impl Inventory {
         .await
     }
 
+    /// Some devices; `None` for those that are not known.
+    pub(crate) async fn records(&self, names: Vec<Arc<str>>) -> Vec<Option<DeviceRecord>> {
+        self.ask(move |model| names.iter().map(|name| model.record(name)).collect()).await
+    }
+
     /// The names of all devices that match, in their order.
     pub async fn matching(&self, filter: DeviceFilter) -> Vec<Arc<str>> {
         self.ask(move |model| model.matching(&filter)).await

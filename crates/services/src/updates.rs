@@ -325,13 +325,15 @@ impl Driver {
 
     fn tell(&mut self, update: &Update) {
         self.app.hub.tell_update(update);
-        self.app.campaigns.tell_update(update);
+
         if update.has_ended() {
             tracing::info!(device = %update.endpoint(), update = update.id(), end = %update.stage(), "firmware update ended");
             // The device's description is outdated.
             if *update.stage() == Stage::Ended(End::Updated) {
                 self.app.inventory.updated(update.endpoint(), &update.goal().version);
             }
+            // The inventory knows it before a campaign asks.
+            self.app.campaigns.tell_update(update);
             self.submitted.remove(&update.id());
             self.app.forget_download(update.id());
             self.app.hub.interest().remove(update.endpoint());

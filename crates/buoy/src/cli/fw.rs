@@ -7,7 +7,9 @@ use anyhow::{Context, bail};
 use buoy_files::Access;
 use buoy_lwm2m::text::harmless;
 use buoy_ota::host::{self, ImageBuilder, PrivateKey};
+use buoy_ota::manifest::HardwareRange;
 use buoy_ota::signature::Algorithm;
+use buoy_ota::version::{NAME_MAX, Name};
 use buoy_sim::device::Behaviour;
 use clap::{Subcommand, ValueEnum};
 use zeroize::Zeroizing;
@@ -47,9 +49,8 @@ enum Command {
         /// Signs a manifest that speaks of the image, in place of the image: it can say more. The only way of Ed25519 keys.
         #[arg(long)]
         manifest: bool,
-        /// In the manifest: grows with every release.
-        #[arg(long, default_value_t = 0)]
-        sequence: u64,
+        #[command(flatten)]
+        facts: Facts,
         /// The image.
         image: PathBuf,
     },
@@ -65,6 +66,22 @@ enum Command {
         /// The image.
         image: PathBuf,
     },
+    /// Makes a delta: a package that a device builds the new image from, out of the one that it runs.
+    ///
+    /// The delta carries the signature or manifest of NEW, and the device verifies the result by it, as if the image had come whole.
+    Delta {
+        /// The signature or manifest of NEW [default: NEW.sig, or NEW with .signature or .sig in place of its extension]; a container carries
+        /// its own.
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
+        /// Where the delta goes [default: NEW.delta]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// What the devices run: an image or a container.
+        old: PathBuf,
+        /// What they are to run: an image or a container.
+        new: PathBuf,
+    },
     /// Says what a file is: image, container, signature or manifest.
     Inspect {
         /// As JSON.
@@ -73,6 +90,60 @@ enum Command {
         /// The file.
         file: PathBuf,
     },
+}
+
+/// What a manifest says beyond what the image says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+struct Facts {
+    /// In the manifest: grows with every release.
+    #[arg(long, default_value_t = 0)]
+    sequence: u64,
+    /// In the manifest: who makes the device. A device that has another vendor refuses the image; so with what follows.
+    #[arg(long)]
+    vendor: Option<String>,
+    /// In the manifest: the kind of device.
+    #[arg(long)]
+    class: Option<String>,
+    /// In the manifest: which program of the device it is.
+    #[arg(long)]
+    component: Option<String>,
+    /// In the manifest: the hardware revisions that the image runs on, as in `2-5`, `2-` or `-5`.
+    #[arg(long, value_name = "LOWEST-HIGHEST", allow_hyphen_values = true)]
+    hardware: Option<String>,
+    /// In the manifest: the number of the only slot that the image runs from.
+    #[arg(long, value_name = "N")]
+    slot: Option<u8>,
+}
+
+impl Facts {
+    fn checked(&self) -> anyhow::Result<host::ReleaseFacts> {
+        let name = |option: &str, text: &Option<String>| match text.as_deref().map(Name::new) {
+            Some(None) => {
+                bail!(
+                    "--{option} is longer than {NAME_MAX} bytes, or has control characters; choose a shorter name"
+                )
+            }
+            other => Ok(other.flatten()),
+        };
+        let Some((lowest, highest)) = self.hardware.as_deref().unwrap_or("-").split_once('-') else {
+            bail!("--hardware is a range of revisions, as in `2-5`, `2-` or `-5`");
+        };
+        let end = |text: &str| -> anyhow::Result<Option<u16>> {
+            let number = Some(text.trim()).filter(|text| !text.is_empty()).map(str::parse).transpose();
+            number.with_context(|| {
+                format!("--hardware has {text:?}, which is no number from 0 to {}", u16::MAX)
+            })
+        };
+        Ok(host::ReleaseFacts {
+            sequence: self.sequence,
+            vendor: name("vendor", &self.vendor)?,
+            class: name("class", &self.class)?,
+            component: name("component", &self.component)?,
+            hardware: HardwareRange { lowest: end(lowest)?, highest: end(highest)? },
+            slot: self.slot,
+            ..host::ReleaseFacts::default()
+        })
+    }
 }
 
 /// The app descriptor has 32 bytes for each text, and a zero at its end.
@@ -166,7 +237,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Keygen { kind, prefix } => keygen(kind, &prefix),
         Command::Build(build) => build.run(),
-        Command::Sign { key, output, container, manifest, sequence, image } => {
+        Command::Sign { key, output, container, manifest, facts, image } => {
             let text = Zeroizing::new(read_text(&key)?);
             let private = PrivateKey::from_pem(&text).with_context(|| format!("{}", key.display()))?;
             let bytes = read(&image)?;
@@ -174,8 +245,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
                 bail!("{} is empty: there is nothing to sign", image.display());
             }
             let with_manifest = manifest || private.algorithm() == Algorithm::Ed25519;
-            if sequence != 0 && !with_manifest {
-                bail!("--sequence is a part of the manifest; add --manifest");
+            if facts != Facts::default() && !with_manifest {
+                bail!(
+                    "--sequence, --vendor, --class, --component, --hardware and --slot are parts of the manifest; add --manifest"
+                );
             }
             if with_manifest && host::inspect(&bytes).kind != host::PackageKind::Image {
                 bail!(
@@ -184,17 +257,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
                 );
             }
             let signature = if with_manifest {
-                host::sign_manifest(
-                    &bytes,
-                    &private,
-                    &host::ReleaseFacts { sequence, ..host::ReleaseFacts::default() },
-                )?
+                host::sign_manifest(&bytes, &private, &facts.checked()?)?
             } else {
                 host::sign_detached(&bytes, &private)?
             };
             write_signature(output, container, &image, &bytes, signature)
         }
         Command::Verify { key, signature, image } => verify(&key, signature.as_deref(), &image),
+        Command::Delta { signature, output, old, new } => delta(&old, &new, signature.as_deref(), output),
         Command::Inspect { json, file } => inspect(&file, json),
     }
 }
@@ -242,10 +312,44 @@ fn verify(key: &Path, signature: Option<&Path>, image: &Path) -> anyhow::Result<
     Ok(())
 }
 
+fn delta(old: &Path, new: &Path, signature: Option<&Path>, output: Option<PathBuf>) -> anyhow::Result<()> {
+    let (old_bytes, new_bytes) = (read(old)?, read(new)?);
+    let (old_image, _) = host::unpacked(&old_bytes);
+    let (new_image, own) = host::unpacked(&new_bytes);
+    let proof = match (own, signature) {
+        (Some(proof), None) => proof.to_vec(),
+        (None, Some(signature)) => read(signature)?,
+        (Some(_), Some(_)) => bail!("{} carries its own signature; leave --signature out", new.display()),
+        (None, None) => {
+            let names = signature_names(new);
+            let beside = names.iter().find(|name| name.exists());
+            let Some(beside) = beside else {
+                bail!(
+                    "there is no signature of {}: a device refuses the new image without one; sign it with `buoy fw sign`, or name it with \
+                     --signature",
+                    new.display()
+                );
+            };
+            read(beside)?
+        }
+    };
+    let delta = host::delta(old_image, new_image, &proof)
+        .with_context(|| format!("there is no delta from {} to {}", old.display(), new.display()))?;
+    let output = output.unwrap_or_else(|| with_suffix(new, ".delta"));
+    if [old, new].iter().any(|input| fs::canonicalize(input).ok() == fs::canonicalize(&output).ok()) {
+        bail!("{} is one of the images, which would be lost; name another --output", output.display());
+    }
+    buoy_files::replace(&output, &delta, Access::Everybody)
+        .with_context(|| format!("{} cannot be written", output.display()))?;
+    println!("{}: {} bytes for an image of {}", output.display(), delta.len(), new_image.len());
+    Ok(())
+}
+
 fn kind_of(kind: host::PackageKind) -> &'static str {
     match kind {
         host::PackageKind::Image => "Image",
         host::PackageKind::Container => "Container",
+        host::PackageKind::Delta => "Delta",
         host::PackageKind::Signature => "Signature",
         host::PackageKind::Manifest => "Manifest",
         host::PackageKind::McubootImage => "McubootImage",
@@ -281,6 +385,7 @@ fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
         ("chip", facts.chip),
         ("toolchain", facts.toolchain),
         ("image", sound),
+        ("made for", facts.base.map(|base| base.0.iter().map(|byte| format!("{byte:02x}")).collect())),
         ("signature", facts.proof.as_ref().map(|proof| format!("{:?}", proof.algorithm))),
     ];
     let known = rows.into_iter().filter_map(|(name, value)| Some((name, value?)));

@@ -1,6 +1,8 @@
 //! What a file is, for people: image, container, signature or manifest.
 
+use super::delta::delta_header;
 use crate::container::{Envelope, EnvelopeError, Proof};
+use crate::delta::HEADER_LEN;
 use crate::image::{self, Digest, ImageError, ImageInfo, Scanner};
 use crate::manifest::{Manifest, SignedManifest};
 use crate::signature::{Algorithm, DetachedSignature, KeyId};
@@ -14,6 +16,8 @@ pub struct Inspection {
     pub file_len: usize,
     /// SHA-256 of the image (of the whole file, if it is no container).
     pub sha256: Digest,
+    /// SHA-256 of the image that a delta is made for.
+    pub base: Option<Digest>,
     /// The signature or manifest that it is or carries.
     pub proof: Option<ProofSummary>,
     /// Name in the app descriptor or the manifest.
@@ -43,6 +47,8 @@ pub enum PackageKind {
     Image,
     /// A container with proof and image.
     Container,
+    /// A delta with proof and instructions.
+    Delta,
     /// A signature alone.
     Signature,
     /// A signed manifest alone.
@@ -75,6 +81,16 @@ pub struct SegmentSummary {
 
 /// Says what a file is.
 pub fn inspect(bytes: &[u8]) -> Inspection {
+    if let Some(header) = delta_header(bytes) {
+        let mut inspection = Inspection::empty(PackageKind::Delta, bytes.len(), Digest::of(bytes));
+        inspection.base = Some(header.base);
+        let envelope = bytes.get(HEADER_LEN..).unwrap_or_default();
+        if let Ok((envelope, _)) = Envelope::parse(envelope) {
+            inspection.describe_proof(&envelope.proof);
+            inspection.image_len = Some(envelope.image_len);
+        }
+        return inspection;
+    }
     match Envelope::parse(bytes) {
         Ok((envelope, head)) => {
             let image = bytes.get(head..).unwrap_or_default();
@@ -148,6 +164,7 @@ impl Inspection {
             kind,
             file_len,
             sha256,
+            base: None,
             proof: None,
             project: None,
             version: None,

@@ -4,13 +4,17 @@
 //! and uses the system's random numbers; never part of a device's image.
 
 mod build;
+mod delta;
 mod inspect;
 mod keys;
 mod pem;
 mod sign;
 
 pub use build::{ImageBuilder, slot_contents};
+pub use delta::{apply_delta, delta, delta_header};
 pub use inspect::{Inspection, PackageKind, ProofSummary, SegmentSummary, inspect};
 pub use keys::{KeyFileError, PrivateKey, public_key_from_pem};
 pub use pem::rewrapped;
-pub use sign::{ReleaseFacts, SignError, VerifyError, container, sign_detached, sign_manifest, verify};
+pub use sign::{
+    ReleaseFacts, SignError, VerifyError, container, sign_detached, sign_manifest, unpacked, verify,
+};

@@ -3,12 +3,14 @@
 use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 use sha2::Sha256;
 
+use super::delta::delta_header;
 use super::keys::{KeyFileError, PrivateKey, public_key_from_pem};
 use crate::container::{ENVELOPE_MAX, Envelope, EnvelopeError, Proof, ProofError, Provenance};
+use crate::delta::HEADER_LEN;
 use crate::image::{self, Digest, ImageError, ImageInfo};
 use crate::manifest::{
-    self, Manifest, ManifestError, PAYLOAD_MAX, SIGNED_MAX, TO_BE_SIGNED_MAX, encode_protected,
-    encode_signed, encode_to_be_signed,
+    self, HardwareRange, Manifest, ManifestError, PAYLOAD_MAX, SIGNED_MAX, SignedManifest, TO_BE_SIGNED_MAX,
+    encode_protected, encode_signed, encode_to_be_signed,
 };
 use crate::signature::{Algorithm, KeyError, PublicKey, SignatureError, TrustStore};
 use crate::version::{Name, SecurityCounter};
@@ -24,6 +26,12 @@ pub struct ReleaseFacts {
     pub class: Option<Name>,
     /// A security counter above the image's own.
     pub counter: Option<SecurityCounter>,
+    /// Which program of the device it is.
+    pub component: Option<Name>,
+    /// The hardware revisions that it runs on.
+    pub hardware: HardwareRange,
+    /// The slot that it is linked for.
+    pub slot: Option<u8>,
 }
 
 /// Why nothing was signed.
@@ -54,6 +62,8 @@ pub enum VerifyError {
     Image(ImageError),
     /// The container's header is damaged, or its image is of another length.
     Container(EnvelopeError),
+    /// A delta carries a signature over its image, and the image isn't there.
+    DetachedInDelta,
     /// No signature was given, and the file carries none.
     NoSignature,
     /// The signature or the manifest does not hold.
@@ -96,6 +106,9 @@ pub fn sign_manifest(image: &[u8], key: &PrivateKey, facts: &ReleaseFacts) -> Re
         chip: info.chip,
         size: info.file_len,
         digest: info.digest,
+        component: facts.component,
+        hardware: facts.hardware,
+        slot: facts.slot,
     };
     let mut payload = [0; PAYLOAD_MAX];
     let mut protected = [0; PAYLOAD_MAX];
@@ -123,6 +136,14 @@ pub fn container(image: &[u8], proof: &[u8]) -> Result<Vec<u8>, SignError> {
     Ok(container)
 }
 
+/// The image in a container, and its signature or manifest; of another file the file itself.
+pub fn unpacked(package: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match Envelope::parse(package) {
+        Ok((envelope, head)) => (package.get(head..).unwrap_or_default(), Some(envelope.proof.as_bytes())),
+        Err(_) => (package, None),
+    }
+}
+
 /// Checks a package as a device with this one key would: an image with a signature or manifest beside it, or a container.
 ///
 /// # Errors
@@ -139,6 +160,9 @@ fn verify_with_key(
 ) -> Result<Provenance, VerifyError> {
     let mut trust = TrustStore::new();
     trust.trust(key).map_err(|error: KeyError| VerifyError::Key(KeyFileError::Key(error)))?;
+    if delta_header(package).is_some() {
+        return verify_delta(package, &trust);
+    }
     let (proof, image) = match (Envelope::parse(package), signature) {
         (Ok((envelope, head)), _) => {
             let image = package.get(head..).unwrap_or_default();
@@ -159,6 +183,15 @@ fn verify_with_key(
         None => proof.verify_file(&trust, image),
     };
     provenance.map_err(VerifyError::Proof)
+}
+
+/// The image of a delta isn't there; what its manifest says can be verified all the same.
+fn verify_delta(package: &[u8], trust: &TrustStore) -> Result<Provenance, VerifyError> {
+    let rest = package.get(HEADER_LEN..).unwrap_or_default();
+    let (envelope, _) = Envelope::parse(rest).map_err(VerifyError::Container)?;
+    let Proof::Manifest(bytes) = envelope.proof else { return Err(VerifyError::DetachedInDelta) };
+    let signed = SignedManifest::decode(bytes).map_err(|error| VerifyError::Proof(error.into()))?;
+    Ok(Provenance::of_manifest(&signed.verify(trust)?))
 }
 
 fn message_signature(key: &PrivateKey, message: &[u8]) -> Result<Vec<u8>, SignError> {
@@ -231,6 +264,10 @@ impl core::fmt::Display for VerifyError {
             Self::Key(error) => error.fmt(out),
             Self::Image(error) => error.fmt(out),
             Self::Container(error) => error.fmt(out),
+            Self::DetachedInDelta => write!(
+                out,
+                "the delta's signature is over its image, which isn't here; sign the image with a manifest (`buoy fw sign --manifest`)"
+            ),
             Self::NoSignature => write!(out, "the image carries no signature, and none was given"),
             Self::Proof(error) => error.fmt(out),
         }

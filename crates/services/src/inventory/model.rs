@@ -194,8 +194,8 @@ pub(crate) struct Model {
     wanted: usize,
     /// The devices that are not registered and have never authenticated, with their last contact in seconds since the epoch.
     strangers: BTreeSet<(u32, Arc<str>)>,
-    /// The devices that have left and whose row has to be saved, which is the only record of them.
-    left: VecDeque<Arc<str>>,
+    /// The devices whose row has to be saved soon: those that have left, of which there is no other record, and those that were updated.
+    soon: VecDeque<Arc<str>>,
 }
 
 impl Model {
@@ -349,7 +349,7 @@ impl Model {
         let is_noted = known.details.as_ref().is_some_and(|details| details.profile.is_some());
         let is_stranger = !known.is(PROVED) && !is_noted;
         self.set(id, UNSAVED, true);
-        self.left.push_back(name.clone());
+        self.soon.push_back(name.clone());
         self.change_kind(id, |was| Kind { state: DeviceState::Offline, objects: Arc::from([]), ..was });
         if !is_stranger {
             return None;
@@ -507,11 +507,19 @@ impl Model {
         Some(row)
     }
 
-    /// Up to `most` unsaved rows of devices that have left; they count as saved from now on.
-    pub(crate) fn take_left(&mut self, most: usize) -> Vec<DeviceRow> {
+    /// Records that a device was updated: its row is saved before most others.
+    pub(crate) fn updated(&mut self, name: &Arc<str>) {
+        if let Some(id) = self.names.find(name) {
+            self.set(id, UNSAVED, true);
+            self.soon.push_back(name.clone());
+        }
+    }
+
+    /// Up to `most` unsaved rows that have to be saved soon; they count as saved from now on.
+    pub(crate) fn take_soon(&mut self, most: usize) -> Vec<DeviceRow> {
         let mut rows = Vec::new();
         while rows.len() < most {
-            let Some(name) = self.left.pop_front() else { break };
+            let Some(name) = self.soon.pop_front() else { break };
             // It may have registered again, or be saved already.
             if let Some((id, known)) = self.find(&name)
                 && known.is(UNSAVED)
@@ -878,7 +886,7 @@ mod tests {
         }
         model.was_read("b", 5_000_000);
         model.left(&"c".into(), RegistrationKey(1), 7_000_000);
-        let mut rows = model.take_left(9);
+        let mut rows = model.take_soon(9);
         assert_eq!(rows.iter().map(|row| row.endpoint.as_str()).collect::<Vec<_>>(), ["c"]);
         let (found, next) = model.take_unsaved(None, 2, 9);
         rows.extend(found);

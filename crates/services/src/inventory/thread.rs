@@ -22,8 +22,8 @@ use crate::values::DeviceModels;
 
 /// How often it looks for rows to save and devices to query.
 const TICK: Duration = Duration::from_millis(500);
-/// Rows of devices that have left, of which there is no other record, that are saved at a time,
-const LEFT_AT_ONCE: usize = 1000;
+/// Rows of devices that have left or were updated that are saved at a time,
+const SOON_AT_ONCE: usize = 1000;
 /// rows of other devices,
 const SAVED_AT_ONCE: usize = 100;
 /// and devices that are checked to find those.
@@ -187,6 +187,7 @@ impl Thread {
     /// Handles the end of an update: the device's description is outdated.
     fn updated(&mut self, name: &Arc<str>, version: &str) {
         self.model.described(name, FIRMWARE_VERSION, version);
+        self.model.updated(name);
         if let Some(survey) = &mut self.survey {
             survey.updated(&mut self.model, name, self.app.now());
         }
@@ -223,7 +224,7 @@ impl Thread {
         if self.saving.as_mut().is_some_and(|saving| !saving.has_ended()) || !self.model.is_any_unsaved() {
             return;
         }
-        let mut rows = self.model.take_left(LEFT_AT_ONCE);
+        let mut rows = self.model.take_soon(SOON_AT_ONCE);
         if rows.is_empty() {
             let (found, next) = self.model.take_unsaved(self.cursor.take(), STEPS, SAVED_AT_ONCE);
             self.cursor = next;
@@ -237,9 +238,9 @@ impl Thread {
     /// Saves devices that have left and descriptions. Registered devices are restored from their registrations at the next start.
     fn save_at_stop(&mut self) {
         loop {
-            let mut rows = self.model.take_left(LEFT_AT_ONCE);
+            let mut rows = self.model.take_soon(SOON_AT_ONCE);
             if rows.is_empty() {
-                rows = self.model.take_described(LEFT_AT_ONCE);
+                rows = self.model.take_described(SOON_AT_ONCE);
             }
             if rows.is_empty() {
                 return;
