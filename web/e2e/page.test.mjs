@@ -352,12 +352,38 @@ test('on a phone nothing is wider than the screen, and each page is reached from
   await page.done();
 });
 
+test('a campaign is planned with a preview, goes through its waves, and is done when the devices have reported', async () => {
+  const updatable = world.run(['swarm', '--server', `coap://${world.coap}`, '--devices', '6', '--prefix', 'tide', '--seconds', '3600', '--updates']);
+  await until('6 devices of tide', async () => (await world.get('/api/v1/devices?prefix=tide')).items.filter((device) => device.firmware).length === 6);
+  const { items } = await world.get('/api/v1/firmware');
+  const image = items.find((one) => one.version === '1.1.0');
+  const page = await visit(`/campaigns/new?firmware=${image.digest}`);
+  await page.getByRole('combobox', { name: 'Devices' }).fill('name ~ "tide*"');
+  await page.getByText('6 devices', { exact: true }).waitFor();
+  await page.getByLabel('Name').fill('1.1.0 to tide');
+  await page.getByLabel('Size of wave 1').fill('2');
+  await page.getByLabel('Minutes of wave 1').fill('0');
+  await page.getByLabel('Minutes of wave 2').fill('0');
+  await page.getByRole('button', { name: 'Start' }).click();
+  await page.waitForURL(/\/campaigns\/\d+$/);
+  await page.getByRole('heading', { name: '1.1.0 to tide' }).waitFor();
+  await page.getByRole('button', { name: 'Open the next wave' }).click({ timeout: 60_000 });
+  await page.getByText('✓done', { exact: true }).waitFor({ timeout: 60_000 });
+  await page.getByRole('button', { name: /^confirmed/ }).click();
+  await page.waitForURL(/stage=confirmed/);
+  await page.getByRole('link', { name: 'tide-000005' }).waitFor();
+  await page.goto('/campaigns');
+  await page.getByRole('link', { name: '1.1.0 to tide' }).waitFor();
+  await page.done();
+  updatable.kill('SIGKILL');
+});
+
 for (const theme of ['light', 'dark']) {
   test(`no page has an accessibility fault (axe-core, ${theme})`, async () => {
     const page = await visit('/', { theme });
     const paths = [
       '/', '/devices', '/devices?prefix=nothing', '/devices/buoy-1', '/devices/buoy-1?object=3303', '/devices/buoy-1/history', '/devices/buoy-1/operations',
-      '/devices/buoy-1/firmware', '/devices/buoy-1/messages', '/devices/buoy-1/credentials', '/devices/buoy-1/notes', '/groups', '/firmware', '/onboarding/credentials', '/onboarding/credentials?add=1',
+      '/devices/buoy-1/firmware', '/devices/buoy-1/messages', '/devices/buoy-1/credentials', '/devices/buoy-1/notes', '/groups', '/campaigns', '/campaigns/new', '/campaigns/1', '/firmware', '/onboarding/credentials', '/onboarding/credentials?add=1',
       '/onboarding/claims', '/onboarding/bootstrap', '/activity/operations', '/activity/audit', '/settings', '/nothing/here',
     ];
     const found = [];
@@ -385,7 +411,10 @@ test('a server that is killed and started again is noticed, and the page goes on
   await world.serve();
   await page.getByText('Live', { exact: true }).first().waitFor({ timeout: 30_000 });
   world.ctl('observe', 'buoy-1', '/3303/0/5700', '--count', '1', '--keep');
-  await page.getByRole('region', { name: 'Temperature /3303/0' }).getByText('°C').first().waitFor();
+  const cell = page.getByRole('region', { name: 'Temperature /3303/0' }).getByRole('row', { name: /Sensor Value/ }).first().locator('.value');
+  await cell.getByText(/\d/).first().waitFor();
+  const first = await cell.innerText();
+  await until('a value after the break', async () => (await cell.innerText()) !== first);
   await page.done();
 });
 
@@ -410,6 +439,7 @@ test('the first account ends the trust in this machine; a viewer is refused in w
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
   await signIn(page, 'eve', 'another long pass phrase 2');
+  await page.getByRole('heading', { name: 'Account', exact: true }).waitFor();
   await page.goto('/devices/buoy-1?object=3311');
   await page.getByRole('button', { name: 'Read /3311/0' }).click();
   await shown(page, /viewer|may not|operator/);
