@@ -17,6 +17,7 @@ mod postgres;
 mod powercut;
 mod secrets;
 mod steps;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

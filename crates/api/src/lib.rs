@@ -475,6 +475,58 @@ pub enum OperationFailure {
     Other,
 }
 
+/// What is known of an object of a device: its instances, and its definition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceObject {
+    /// The object's id.
+    pub id: u16,
+    /// The instances that the device has registered, or of which values are stored.
+    pub instances: Vec<u16>,
+    /// Its definition in the version that the device has; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<ObjectDefinition>,
+}
+
+/// The definition of an object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ObjectDefinition {
+    /// Its name.
+    pub name: String,
+    /// Its version, for example "1.1".
+    pub version: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether it can have several instances.
+    pub multiple: bool,
+    /// Its resources, ordered by id.
+    pub resources: Vec<ResourceDefinition>,
+}
+
+/// The definition of a resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ResourceDefinition {
+    /// Its id.
+    pub id: u16,
+    /// Its name.
+    pub name: String,
+    /// What a server may do with it: "R", "W", "RW", "E" or "".
+    pub operations: String,
+    /// Whether it has instances.
+    pub multiple: bool,
+    /// Whether every instance of the object has it.
+    pub mandatory: bool,
+    /// The type of its values, for example "float"; absent if it has no value.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub value_type: Option<String>,
+    /// The values that it can have, as its definition states them, for example "0..100".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<String>,
+    /// The unit of its values, for example "Cel".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<String>,
+}
+
 /// An observation of a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Observation {

@@ -69,6 +69,7 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("get", "/api/v1/device-counts", Whole(Viewer), None),
         ("get", "/api/v1/devices/{endpoint}", Device(Viewer), None),
         ("delete", "/api/v1/devices/{endpoint}", Device(Operator), None),
+        ("get", "/api/v1/devices/{endpoint}/objects", Device(Viewer), None),
         ("get", "/api/v1/devices/{endpoint}/observations", Device(Viewer), None),
         ("get", "/api/v1/devices/{endpoint}/series", Device(Viewer), None),
         ("get", "/api/v1/devices/{endpoint}/series/{path}", Device(Viewer), None),

@@ -16,6 +16,9 @@ fn a_device_is_managed_by_verbs() {
 
     assert!(server.says(&["devices"]).contains("buoy-1"));
     assert!(server.says(&["device", "buoy-1"]).contains("/3303/0"));
+    let objects = server.says(&["objects", "buoy-1", "3303"]);
+    assert!(objects.contains("Temperature") && objects.contains("/3303/0"), "{objects}");
+    assert!(objects.contains("Sensor Value") && !objects.contains("Light Control"), "{objects}");
     assert_eq!(server.says(&["read", "buoy-1", "/3/0/3"]), "1.0.0\n");
     let all = server.says(&["read", "buoy-1", "/3/0/0", "/3/0/3"]);
     assert!(all.contains("/3/0/0") && all.contains("1.0.0"), "{all}");

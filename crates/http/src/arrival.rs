@@ -115,8 +115,10 @@ impl Trust {
         let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
         let origin = self.origin(peer, headers)?;
         extensions.insert(Origin(origin));
-        check_site(headers)?;
         let path = uri.path();
+        if !is_visit(method, path, headers) {
+            check_site(headers)?;
+        }
         match self.arrival(accounts, headers, origin)? {
             Some(arrival) => {
                 if let Some(csrf) = &arrival.csrf
@@ -220,6 +222,12 @@ pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
     pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
 }
 
+/// Whether a browser follows a link to the page itself, which is the same for everybody: links to it may stand anywhere.
+fn is_visit(method: &Method, path: &str, headers: &HeaderMap) -> bool {
+    let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    navigates && method.is_safe() && !path.starts_with(API)
+}
+
 /// Refuses what the page of another site had a browser send.
 fn check_site(headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
@@ -271,6 +279,16 @@ mod tests {
         headers
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect()
+    }
+
+    #[test]
+    fn a_link_on_another_site_opens_the_page_and_nothing_else() {
+        let visit = map(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]);
+        assert!(is_visit(&Method::GET, "/devices/buoy-1", &visit));
+        assert!(!is_visit(&Method::GET, "/api/v1/devices", &visit));
+        assert!(!is_visit(&Method::POST, "/devices/buoy-1", &visit), "a form of another site");
+        let image = map(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]);
+        assert!(!is_visit(&Method::GET, "/devices/buoy-1", &image));
     }
 
     fn is_let_in(headers: &[(&'static str, &'static str)]) -> bool {

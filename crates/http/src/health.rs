@@ -7,24 +7,13 @@ use std::sync::atomic::Ordering;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use buoy_services::app::App;
 
-/// The page for a browser.
-const START_PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Buoy</title>\
-<body style=\"font:1rem/1.5 sans-serif;max-width:40rem;margin:2rem auto\"><h1>Buoy</h1>\
-<p>This is the REST interface of a Buoy server, for programs and for <code>buoy ctl</code>.</p>\
-<ul><li><a href=/api/v1/devices>/api/v1/devices</a>: the registered devices\
-<li><a href=/api/v1/openapi.json>/api/v1/openapi.json</a>: what else there is\
-<li><a href=/api/clients>/api/clients</a>: the same devices in Leshan's dialect\
-<li><a href=/readyz>/readyz</a>, <a href=/metrics>/metrics</a>: how the server is</ul>\
-<p>On a command line: <code>buoy ctl devices</code>, <code>buoy ctl --help</code>.";
-
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/", get(|| async { Html(START_PAGE) }))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

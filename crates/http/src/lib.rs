@@ -13,6 +13,7 @@ mod guard;
 mod health;
 mod leshan;
 mod nodes;
+mod page;
 mod serve;
 mod slash;
 mod tls;
@@ -46,7 +47,7 @@ pub fn interface(app: Arc<App>, trust: Trust) -> Interface {
         .merge(health::routes())
         .merge(leshan::routes())
         .merge(v1::routes())
-        .fallback(error::not_found)
+        .fallback(page::fallback)
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(app.clone());
     guard::Guarded { inner: DefaultBodyLimit::max(MAX_BODY).layer(routes), app, trust }

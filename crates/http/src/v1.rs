@@ -37,6 +37,7 @@ use buoy_services::app::App;
 use buoy_services::journal;
 use buoy_services::principal::Principal;
 
+pub(super) use conditional::matches as is_tagged;
 pub use openapi::document;
 
 const DEFAULT_LIMIT: usize = 100;
@@ -50,6 +51,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/devices/{endpoint}", get(devices::one).patch(devices::change).delete(devices::forget))
         .route("/api/v1/devices/{endpoint}/values", get(devices::values))
         .route("/api/v1/device-counts", get(devices::counts))
+        .route("/api/v1/devices/{endpoint}/objects", get(devices::objects))
         .route("/api/v1/devices/{endpoint}/observations", get(devices::observations))
         .route("/api/v1/devices/{endpoint}/series", get(devices::series))
         .route("/api/v1/devices/{endpoint}/series/{*path}", get(devices::samples))

@@ -39,6 +39,7 @@ pub mod listen;
 mod log_limit;
 pub mod notice;
 mod notices;
+pub mod object_definitions;
 pub mod operations;
 pub mod path_values;
 mod permits;

@@ -77,7 +77,7 @@ fn json_of(value: OwnedValue) -> Json {
     }
 }
 
-fn type_name(value_type: ValueType) -> &'static str {
+pub(crate) fn type_name(value_type: ValueType) -> &'static str {
     match value_type {
         ValueType::String => "string",
         ValueType::Integer => "integer",

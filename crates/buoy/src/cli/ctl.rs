@@ -68,6 +68,8 @@ enum Verb {
     Devices(devices::List),
     /// Shows one device: what is known of it, its registration, objects and observations.
     Device(devices::One),
+    /// Shows the objects of a device, with the names, types and units of their resources.
+    Objects(devices::Objects),
     /// Changes what is noted of a device: tags, groups, fields, notes.
     Note(records::Note),
     /// Notes what is known of many devices, from a CSV file; those that are not known are expected from now on.
@@ -159,6 +161,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.verb {
         Verb::Devices(args) => devices::list(&client, out, args),
         Verb::Device(args) => devices::one(&client, out, args),
+        Verb::Objects(args) => devices::objects(&client, out, args),
         Verb::Note(args) => records::note(&client, out, args),
         Verb::Import(args) => records::import(&client, out, args),
         Verb::Export(args) => records::export(&client, out, args),

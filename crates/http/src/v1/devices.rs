@@ -14,6 +14,7 @@ use buoy_services::app::App;
 use buoy_services::devices::{self, DeviceError};
 use buoy_services::groups;
 use buoy_services::inventory::{CountBy, DeviceFilter, Matching};
+use buoy_services::object_definitions;
 use buoy_services::records;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -244,6 +245,23 @@ pub(super) async fn values(
     Segments(endpoint): Segments<String>,
 ) -> Answer<api::Page<api::LastValue>> {
     let items = devices::last_values(&app, &principal, &endpoint).await?;
+    Ok(Json(api::Page { items, next: None }))
+}
+
+/// The objects of a device, with the definitions of their resources.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{endpoint}/objects", tag = "devices", params(("endpoint" = String, Path)),
+    responses(
+        (status = 200, description = "The whole list", body = api::Page<api::DeviceObject>),
+        (status = 404, description = "No device of this name is known", body = api::Problem),
+    )
+)]
+pub(super) async fn objects(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(endpoint): Segments<String>,
+) -> Answer<api::Page<api::DeviceObject>> {
+    let items = object_definitions::of_device(&app, &principal, &endpoint).await?;
     Ok(Json(api::Page { items, next: None }))
 }
 

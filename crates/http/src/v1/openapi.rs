@@ -73,6 +73,7 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         devices::import_csv,
         devices::values,
         devices::counts,
+        devices::objects,
         devices::observations,
         devices::series,
         devices::samples,

@@ -1,7 +1,7 @@
 //! Devices and their values over time.
 
 use buoy_api::client::{Client, encode};
-use buoy_api::{Device, DeviceCount, LastValue, Observation, Page, Sample};
+use buoy_api::{Device, DeviceCount, DeviceObject, LastValue, Observation, Page, Sample};
 use serde_json::{Value, json};
 
 use super::operations::check_known;
@@ -183,6 +183,42 @@ pub(super) fn values(client: &Client, out: Output, args: &One) -> anyhow::Result
             [value.path.clone(), name, shown.trim_end().to_owned(), time(value.at as i64)]
         });
         table(&["PATH", "NAME", "VALUE", "AT"], rows);
+    })
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Objects {
+    /// The device.
+    endpoint: String,
+    /// Only this object, as in 3303.
+    object: Option<u16>,
+}
+
+pub(super) fn objects(client: &Client, out: Output, args: &Objects) -> anyhow::Result<()> {
+    let path = format!("/api/v1/devices/{}/objects", encode(&args.endpoint));
+    let mut objects = client.get::<Page<DeviceObject>>(&path)?.items;
+    objects.retain(|object| args.object.is_none_or(|wanted| wanted == object.id));
+    out.print(&objects, || {
+        let rows = objects.iter().flat_map(|object| {
+            let instances = object.instances.iter().map(|id| format!("/{}/{id}", object.id));
+            let instances = instances.collect::<Vec<_>>().join(" ");
+            let (name, resources) = match &object.definition {
+                Some(definition) => (definition.name.clone(), definition.resources.as_slice()),
+                None => ("(not defined)".into(), &[][..]),
+            };
+            let head = [format!("/{}", object.id), name, instances, String::new(), String::new()];
+            let resources = resources.iter().map(|resource| {
+                [
+                    format!("/{}/*/{}", object.id, resource.id),
+                    resource.name.clone(),
+                    resource.operations.clone(),
+                    resource.value_type.clone().unwrap_or_default(),
+                    resource.units.clone().unwrap_or_default(),
+                ]
+            });
+            std::iter::once(head).chain(resources).collect::<Vec<_>>()
+        });
+        table(&["PATH", "NAME", "INSTANCES OR OPERATIONS", "TYPE", "UNITS"], rows);
     })
 }
 

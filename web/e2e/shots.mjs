@@ -1,0 +1,56 @@
+// Takes pictures of each page, light and dark, in several widths, of the server at BUOY_URL: node e2e/shots.mjs [WIDTH…]
+import { mkdirSync } from 'node:fs';
+import { open } from './browser.mjs';
+
+const url = process.env.BUOY_URL ?? 'http://127.0.0.1:8080';
+const device = process.env.BUOY_DEVICE ?? 'buoy-1';
+const widths = process.argv.slice(2).map(Number);
+const pages = {
+  overview: '/',
+  devices: '/devices',
+  'devices-filtered': '/devices?state=asleep',
+  'devices-none': '/devices?prefix=nothing-like-this',
+  device: `/devices/${device}`,
+  'device-temperature': `/devices/${device}?object=3303`,
+  history: `/devices/${device}/history`,
+  operations: `/devices/${device}/operations`,
+  'device-firmware': `/devices/${device}/firmware`,
+  messages: `/devices/${device}/messages`,
+  credentials: `/devices/${device}/credentials`,
+  notes: `/devices/${device}/notes`,
+  groups: '/groups',
+  campaigns: '/campaigns',
+  'campaign-new': '/campaigns/new',
+  campaign: '/campaigns/1',
+  firmware: '/firmware',
+  onboarding: '/onboarding',
+  'onboarding-add': '/onboarding/credentials?add=1',
+  claims: '/onboarding/claims',
+  bootstrap: '/onboarding/bootstrap',
+  activity: '/activity',
+  audit: '/activity/audit',
+  settings: '/settings',
+  nothing: '/nothing/here',
+};
+const wanted = process.env.BUOY_PAGES?.split(',');
+
+mkdirSync(new URL('shots', import.meta.url), { recursive: true });
+const browser = await open();
+for (const width of widths.length > 0 ? widths : [360, 768, 1440, 2560]) {
+  for (const theme of process.env.BUOY_THEME ? [process.env.BUOY_THEME] : ['light', 'dark']) {
+    const context = await browser.newContext({ viewport: { width, height: width < 700 ? 780 : 900 }, colorScheme: theme, baseURL: url });
+    const page = await context.newPage();
+    page.on('pageerror', (error) => console.error(`${page.url()}: ${error.message}`));
+    page.on('console', (message) => message.type() === 'error' && console.error(`${page.url()}: ${message.text()}`));
+    for (const [name, path] of Object.entries(pages)) {
+      if (wanted && !wanted.includes(name)) continue;
+      await page.goto(path);
+      await page.waitForTimeout(name === 'messages' || name === 'overview' ? 2500 : 700);
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth + Math.max(0, (document.querySelector('main')?.scrollWidth ?? 0) - (document.querySelector('main')?.clientWidth ?? 0)));
+      if (overflow > 0) console.error(`${name} at ${width}: ${overflow} px too wide`);
+      await page.screenshot({ path: new URL(`shots/${name}-${width}-${theme}.png`, import.meta.url).pathname });
+    }
+    await context.close();
+  }
+}
+await browser.close();
