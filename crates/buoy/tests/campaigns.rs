@@ -118,8 +118,10 @@ fn a_campaign_stops_itself_survives_kills_and_ends_with_a_mended_release() {
     let report = server.says(&["campaign", "report", "1"]);
     assert!(report.contains("1000 of 1000 devices run the version (100.0 %)"), "{report}");
     assert!(report.contains("resumed by local with 2.0.1"), "{report}");
-    let audit = server.says(&["audit"]);
-    assert!(audit.contains("campaign.resume") && audit.contains("campaign 1 (all on 2)"), "{audit}");
+    let audit = server.says(&["audit", "--action", "campaign"]);
+    assert!(audit.contains("campaign.resume") && audit.contains("campaign.start"), "{audit}");
+    let of_campaign = server.says(&["audit", "--principal", "campaign 1 (all on 2)"]);
+    assert!(of_campaign.contains("update.start"), "{of_campaign}");
     server.says(&["campaign", "remove", "1"]);
     assert!(server.refuses(&["campaign", "show", "1"]).contains("there is no campaign 1"));
 }
