@@ -125,7 +125,15 @@ pub(crate) fn run() -> ExitCode {
 
 /// Whether somebody could type this.
 fn is_command_line(line: &str) -> bool {
-    let result = Cli::try_parse_from(line.split(' '));
+    // What stands between quotes is one word.
+    let mut words = Vec::new();
+    for (place, part) in line.split('\'').enumerate() {
+        match place % 2 {
+            0 => words.extend(part.split_whitespace()),
+            _ => words.push(part),
+        }
+    }
+    let result = Cli::try_parse_from(words);
     result.inspect_err(|error| tracing::error!("{line}: {error}")).is_ok()
 }
 

@@ -59,6 +59,7 @@ pub enum Leshan {
 
 /// Why a request is not served.
 #[derive(Debug)]
+#[expect(clippy::enum_variant_names, reason = "each says what the request is not")]
 pub(crate) enum Refusal {
     /// It has no credential, or one that does not count.
     NotSignedIn(&'static str),

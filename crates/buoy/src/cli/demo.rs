@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use buoy_api::client::{Client, ClientError};
-use buoy_api::{Delivery, DeviceState, Firmware, OperationState, Registration, StartUpdate, Update};
+use buoy_api::{
+    Campaign, CampaignState, Delivery, DeviceState, Firmware, OperationState, Registration, StartUpdate,
+    Update,
+};
 use buoy_services::store_place::StorePlace;
 use buoy_sim::device::DeviceEvent;
 use serde_json::{Value, json};
@@ -79,7 +82,7 @@ fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {
     }
     if !args.once {
         stage.story_is_over();
-        propose(&mut screen);
+        propose(&mut screen, &cast.http);
         // A signal clears the stage, and ends the program.
         loop {
             std::thread::park();
@@ -100,9 +103,10 @@ fn introduce(screen: &mut Screen, cast: &Cast) {
     }
 }
 
-fn propose(screen: &mut Screen) {
+fn propose(screen: &mut Screen, http: &str) {
     screen.gap();
     screen.line("Server and devices run on until Ctrl-C. What to try next, in another terminal:");
+    screen.line(&format!("   The web page: {}/", http));
     for (line, what) in NEXT {
         screen.gap();
         screen.line(&format!("   {what}"));
@@ -124,9 +128,10 @@ const NEXT: &[(&str, &str)] = &[
     ),
     ("buoy ctl bootstrap trigger buoy-1", "a new key for a device that nobody visits:"),
     (
-        "buoy ctl update buoy-2 release-1.1.0.bin",
-        "an update of the device that sleeps: it takes a few of its contacts:",
+        "buoy ctl devices 'firmware >= 1.1.0 and seen within 1h'",
+        "a filter, as groups and campaigns have them, too:",
     ),
+    ("buoy ctl campaign report 1", "what a manager wants to know of a campaign:"),
     ("buoy ctl audit", "who changed what:"),
     ("buoy ctl events", "all that happens, as it happens:"),
 ];
@@ -196,6 +201,10 @@ fn tell(story: &mut Story<'_>, flash: &Arc<Flash>) -> anyhow::Result<Vec<Device>
         );
         ended(&update, "refused")
     })?;
+    story.step(
+        "a campaign finds who is behind, and ends when each of them has reported the new version",
+        campaign,
+    )?;
     let mut after_the_cut = None;
     story.step("power is cut in a download, and it goes on where it stopped", |act| {
         let large = act.upload("1.4.0")?;
@@ -370,6 +379,31 @@ fn cut_power(
     let outcome =
         format!("{} (download: {})", ended(&update, "updated")?, resumed.to_string().to_lowercase());
     Ok((device, outcome))
+}
+
+fn campaign(act: &mut Act<'_, '_>) -> anyhow::Result<String> {
+    let (name, filter) = ("1.1.0 for all who are behind", "firmware < 1.1.0");
+    let known = || {
+        let behind = act.client.get::<Value>("/api/v1/device-matches?filter=firmware%20%3C%201.1.0")?;
+        Ok((behind["matches"] == 1).then_some(()))
+    };
+    wait_for("what buoy-2 runs", known)?;
+    act.command(&format!(
+        "buoy ctl campaign add '{name}' --filter '{filter}' --firmware release-1.1.0.bin --start"
+    ));
+    let images = act.client.firmware()?.items;
+    let image = images.into_iter().find(|image| image.version == "1.1.0").context("1.1.0 is not there")?;
+    let plan = json!({"name": name, "filter": filter, "firmware": image.digest});
+    let made: Campaign = act.client.send_json(ureq::http::Method::POST, "/api/v1/campaigns", &plan)?;
+    let path = format!("/api/v1/campaigns/{}", made.id);
+    act.client.call::<Campaign>(ureq::http::Method::POST, &format!("{path}/start"), "", &[])?;
+    act.command(&format!("buoy ctl campaign watch {}", made.id));
+    let done = wait_for("the campaign", || {
+        let campaign: Campaign = act.client.get(&path)?;
+        Ok((campaign.state == CampaignState::Done).then_some(campaign))
+    })?;
+    ensure!(done.counts.confirmed == 1, "buoy-2 should run 1.1.0: {done:?}");
+    Ok("buoy-2 took it when it woke, and has confirmed it".into())
 }
 
 /// Tells the server the devices' factory keys, and how they are to be configured.

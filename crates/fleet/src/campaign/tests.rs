@@ -34,6 +34,11 @@ fn plan() -> Plan {
     }
 }
 
+/// How the update of a device to a version ends.
+type Outcome = Box<dyn Fn(&str, &str) -> End>;
+/// Whether a device can be reached at a time.
+type IsReachable = Box<dyn Fn(&str, u64) -> bool>;
+
 /// Devices with what becomes of their updates, and a clock.
 struct Fleet {
     campaign: Campaign,
@@ -45,8 +50,8 @@ struct Fleet {
     open: BTreeMap<u64, (Arc<str>, u64, Option<End>)>,
     next_update: u64,
     starts: Vec<(u64, Arc<str>)>,
-    outcome: Box<dyn Fn(&str, &str) -> End>,
-    is_reachable: Box<dyn Fn(&str, u64) -> bool>,
+    outcome: Outcome,
+    is_reachable: IsReachable,
     unhealthy: Vec<Arc<str>>,
 }
 

@@ -68,9 +68,14 @@ impl Cast {
         stage.take_server(server);
         let lines = lines_of(output.context("the server has no output")?);
         let address = |name: &str| -> anyhow::Result<String> {
-            let line = lines.recv_timeout(Duration::from_secs(30));
-            let line = line.ok().context("the server did not start; what it said of that stands above")?;
-            line.strip_prefix(name).map(|rest| rest.trim().to_owned()).with_context(|| line.clone())
+            loop {
+                let line = lines.recv_timeout(Duration::from_secs(30));
+                let line =
+                    line.ok().context("the server did not start; what it said of that stands above")?;
+                if let Some(rest) = line.strip_prefix(name) {
+                    return Ok(rest.trim().to_owned());
+                }
+            }
         };
         address("Store")?;
         let (coaps, bootstraps, http) = (address("CoAPS")?, address("BootstrapS")?, address("REST")?);
