@@ -153,15 +153,42 @@ struct Description;
 
 /// The description as it is checked in.
 pub fn document() -> String {
-    let mut text = Description::openapi().to_pretty_json().unwrap_or_default();
+    let mut text = described().to_pretty_json().unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// With an id of its own for each operation, as generators of clients want it: its method and its path.
+fn described() -> utoipa::openapi::OpenApi {
+    let mut document = Description::openapi();
+    for (path, item) in &mut document.paths.paths {
+        let words: Vec<_> = path
+            .split(['/', '-'])
+            .skip(3)
+            .map(|word| word.trim_matches(['{', '}']))
+            .filter(|word| !word.is_empty())
+            .map(|word| word.replace('.', "_"))
+            .collect();
+        let methods = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in methods {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(format!("{method}_{}", words.join("_")));
+            }
+        }
+    }
+    document
 }
 
 /// This description.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "about", responses((status = 200, description = "OpenAPI 3.1")))]
 pub(super) async fn openapi() -> Json<utoipa::openapi::OpenApi> {
-    Json(Description::openapi())
+    Json(described())
 }
 
 #[cfg(test)]
@@ -185,6 +212,19 @@ mod tests {
             }
         }
         assert!(described > 30, "{described} routes were found");
+    }
+
+    #[test]
+    fn each_operation_has_an_id_of_its_own() {
+        let document: Value = serde_json::from_str(&super::document()).unwrap();
+        let mut ids = std::collections::BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap();
+                assert!(ids.insert(id.to_owned()), "{method} {path} has the id {id} of another operation");
+            }
+        }
+        assert!(ids.contains("get_devices_endpoint") && ids.contains("post_campaigns_id_start"), "{ids:?}");
     }
 
     #[test]
