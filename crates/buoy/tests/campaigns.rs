@@ -139,7 +139,8 @@ fn campaigns_are_commanded_by_persons_and_what_is_wrong_is_refused() {
     assert!(refused(&["--filter", "modell = x"]).contains("at character 1"));
     assert!(refused(&["--filter", "group = nowhere"]).contains("there is no group nowhere"));
     assert!(refused(&["--waves", "200%,100%"]).contains("a percentage is 0 to 100"));
-    assert!(refused(&["--waves", "many"]).contains("no number of devices"));
+    assert!(refused(&["--waves", "many,100%"]).contains("no number of devices"));
+    assert!(refused(&["--waves", "1%,10%"]).contains("end --waves with 100%"));
     assert!(refused(&["--stop-rate", "0"]).contains("stop.rate"));
     assert!(server.says(&["campaign", "list"]).lines().count() == 1);
 

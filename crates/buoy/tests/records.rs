@@ -46,7 +46,7 @@ fn expected_devices_are_imported_found_by_filters_and_seen_when_they_register() 
     assert_eq!(names(&server, "group = north"), ["b-1", "b-2", "c-1"]);
     let refused = server.refuses(&["group", "set", "red", "--filter", "group = north", "--parent", "north"]);
     assert!(refused.contains("refers to the group itself"), "{refused}");
-    assert!(server.refuses(&["group", "remove", "north"]).contains("refers to north"));
+    assert!(server.refuses(&["group", "remove", "north"]).contains("refers to the group north"));
     let explained = server.says(&["filter", "explain", "group = red"]);
     assert!(explained.contains("2 of 3 devices"), "{explained}");
     let wrong = server.refuses(&["devices", "modell = x"]);

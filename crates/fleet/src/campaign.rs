@@ -71,7 +71,10 @@ pub struct Facts {
     pub is_healthy: bool,
     /// Whether a person has approved the open wave.
     pub is_approved: bool,
-    /// Who made it.
+    /// Failures that a person has seen and gone on from: the stop rule counts those beyond them.
+    #[serde(default)]
+    pub forgiven: u64,
+    /// Who made it, or changed it last.
     pub author: String,
     /// Who said yes to its start.
     pub approvals: Vec<String>,
@@ -163,6 +166,10 @@ pub enum Refused {
     SamePerson,
     /// Nothing waits for an approval.
     NothingToApprove,
+    /// Two persons have to agree to a release, and another one was not agreed to.
+    NeedsApproval,
+    /// Its deadline has passed.
+    Deadline,
 }
 
 impl std::fmt::Display for Refused {
@@ -173,6 +180,10 @@ impl std::fmt::Display for Refused {
                 f.write_str("two persons have to agree; somebody else than the author has to approve it")
             }
             Self::NothingToApprove => f.write_str("nothing waits for an approval"),
+            Self::NeedsApproval => f.write_str(
+                "two persons have to agree to each release of this campaign; make a new one for the other release",
+            ),
+            Self::Deadline => f.write_str("the deadline of the campaign has passed; make a new one"),
         }
     }
 }
@@ -192,6 +203,7 @@ impl Campaign {
             enough_since: None,
             is_healthy: false,
             is_approved: false,
+            forgiven: 0,
             author: author.to_owned(),
             approvals: Vec::new(),
             created_at: now,
@@ -249,26 +261,34 @@ impl Campaign {
         self.devices.get(place as usize).map(|device| &device.record)
     }
 
-    /// The devices of which an update is under way, with its id if it is known.
-    pub fn under_way(&self) -> impl Iterator<Item = (&Arc<str>, Option<u64>)> {
+    /// The devices of which an update is under way, or was ordered.
+    pub fn under_way(&self) -> impl Iterator<Item = (&Arc<str>, &DeviceRecord)> {
+        let all = self.devices.iter().filter(|device| {
+            matches!(device.record.stage, Stage::Ordered | Stage::Updating { .. } | Stage::Superseded)
+        });
+        all.map(|device| (&device.name, &device.record))
+    }
+
+    /// The updates that are under way, as far as their ids are known.
+    fn open_updates(&self) -> impl Iterator<Item = u64> {
         self.devices.iter().filter_map(|device| match device.record.stage {
-            Stage::Ordered => Some((&device.name, None)),
-            Stage::Updating { update } => Some((&device.name, Some(update))),
+            Stage::Updating { update } => Some(update),
             _ => None,
         })
     }
 
-    /// Replaces the plan of a draft.
+    /// Replaces the plan of a draft. Who does is its author from now on.
     ///
     /// # Errors
     /// [`Refused`]
-    pub fn replace_plan(&mut self, now: u64, plan: Plan) -> Result<(), Refused> {
+    pub fn replace_plan(&mut self, now: u64, who: &str, plan: Plan) -> Result<(), Refused> {
         self.require(&[State::Draft, State::Scheduled])?;
         self.counts = vec![Counts::default(); plan.waves.len()];
         self.facts.plan = plan;
+        who.clone_into(&mut self.facts.author);
         self.facts.approvals.clear();
         self.facts.state = State::Draft;
-        self.note(now, "changed".to_owned());
+        self.note(now, format!("changed by {who}"));
         Ok(())
     }
 
@@ -279,6 +299,7 @@ impl Campaign {
     /// [`Refused`]
     pub fn start(&mut self, now: u64, who: &str) -> Result<bool, Refused> {
         self.require(&[State::Draft, State::Scheduled])?;
+        self.require_time(now)?;
         let facts = &mut self.facts;
         if !facts.approvals.iter().any(|name| name == who) {
             facts.approvals.push(who.to_owned());
@@ -318,6 +339,16 @@ impl Campaign {
             && facts.plan.start_at.is_none_or(|at| at <= now)
     }
 
+    /// Its devices could not be found: it is a draft again.
+    pub fn can_not_prepare(&mut self, now: u64, reason: &str) {
+        if self.facts.state == State::Preparing {
+            self.facts.state = State::Draft;
+            self.facts.approvals.clear();
+            self.facts.reason = format!("it could not start: {reason}");
+            self.note(now, format!("could not start: {reason}"));
+        }
+    }
+
     /// Begins to deal the devices of one whose time has come.
     pub fn begin(&mut self, now: u64) {
         self.prepare(now, "its time has come");
@@ -348,7 +379,7 @@ impl Campaign {
         }
     }
 
-    /// Devices that match the target now; those that are new are put into the last wave that has no filter.
+    /// Devices that match the target now; those that are new are put into the last wave.
     pub fn grow(&mut self, now: u64, names: Vec<Arc<str>>, outbox: &mut Outbox) {
         if !self.facts.plan.is_growing || self.facts.state != State::Running {
             return;
@@ -388,7 +419,8 @@ impl Campaign {
             State::Running | State::Paused => {
                 let wave = self.facts.wave;
                 let is_manual = self.facts.plan.waves.get(wave).is_some_and(|wave| wave.gate.is_manual);
-                if !is_manual || self.facts.is_approved {
+                // There is something to approve when the devices of the wave are as they have to be.
+                if !is_manual || self.facts.is_approved || !self.facts.is_healthy {
                     return Err(Refused::NothingToApprove);
                 }
                 self.facts.is_approved = true;
@@ -428,6 +460,9 @@ impl Campaign {
         outbox: &mut Outbox,
     ) -> Result<(), Refused> {
         self.require(&[State::Paused])?;
+        if release.is_some() && self.facts.plan.needs_approval {
+            return Err(Refused::NeedsApproval);
+        }
         let version = release.as_ref().map(|release| release.version.clone());
         if let Some(release) = release {
             self.facts.plan.release = release;
@@ -449,7 +484,7 @@ impl Campaign {
         self.facts.enough_since = None;
         self.facts.state = State::Running;
         self.facts.reason.clear();
-        self.counts.iter_mut().for_each(Counts::forgive);
+        self.facts.forgiven = self.total().failed;
         self.note(
             now,
             match version {
@@ -466,6 +501,7 @@ impl Campaign {
     /// [`Refused`]
     pub fn retry(&mut self, now: u64, who: &str, outbox: &mut Outbox) -> Result<usize, Refused> {
         self.require(&[State::Running, State::Paused, State::Done])?;
+        self.require_time(now)?;
         let mut count = 0;
         for place in 0..self.devices.len() {
             if matches!(self.devices[place].record.stage, Stage::Failed { .. } | Stage::Skipped { .. }) {
@@ -474,6 +510,7 @@ impl Campaign {
                 count += 1;
             }
         }
+        self.facts.forgiven = self.facts.forgiven.min(self.total().failed);
         if count > 0 && self.facts.state == State::Done {
             self.facts.state = State::Running;
             self.facts.ended_at = None;
@@ -482,7 +519,7 @@ impl Campaign {
         Ok(count)
     }
 
-    /// Ends it. Updates that are under way are cancelled; what becomes of their devices is followed to its end.
+    /// Ends it. Updates that are under way are cancelled; a device that has the image already may still start it.
     ///
     /// # Errors
     /// [`Refused`]
@@ -490,7 +527,7 @@ impl Campaign {
         if self.facts.state.has_ended() || self.facts.state == State::Stopping {
             return Err(Refused::State(self.facts.state));
         }
-        outbox.cancels.extend(self.under_way().filter_map(|(_, update)| update));
+        outbox.cancels.extend(self.open_updates());
         self.facts.state = State::Stopping;
         self.facts.reason = format!("aborted by {who}");
         self.note(now, format!("aborted by {who}"));
@@ -502,7 +539,10 @@ impl Campaign {
     pub fn update_started(&mut self, name: &str, update: u64, outbox: &mut Outbox) {
         let Some(place) = self.place(name) else { return };
         match self.devices[place].record.stage {
-            Stage::Ordered => self.set(place, Stage::Updating { update }, outbox),
+            Stage::Ordered => {
+                self.devices[place].record.last_update = update;
+                self.set(place, Stage::Updating { update }, outbox);
+            }
             // The release has changed meanwhile.
             Stage::Superseded => outbox.cancels.push(update),
             _ => {}
@@ -519,6 +559,24 @@ impl Campaign {
         }
     }
 
+    /// Nothing is known of the update of a device any more: it waits again.
+    pub fn update_gone(&mut self, name: &str, outbox: &mut Outbox) {
+        let Some(place) = self.place(name) else { return };
+        if matches!(
+            self.devices[place].record.stage,
+            Stage::Ordered | Stage::Updating { .. } | Stage::Superseded
+        ) {
+            self.set(place, Stage::Waiting, outbox);
+        }
+    }
+
+    /// The server has started again: what was to be cancelled is cancelled now.
+    pub fn cancel_again(&self, outbox: &mut Outbox) {
+        if self.facts.state == State::Stopping {
+            outbox.cancels.extend(self.open_updates());
+        }
+    }
+
     /// The update of a device ended: the device's own word.
     pub fn update_ended(&mut self, now: u64, name: &str, update: u64, end: &End, outbox: &mut Outbox) {
         let Some(place) = self.place(name) else { return };
@@ -526,7 +584,7 @@ impl Campaign {
         match record.stage {
             Stage::Updating { update: known } if known == update => {}
             // Its start was saved, and not that it had a number.
-            Stage::Ordered => {}
+            Stage::Ordered if update > record.last_update => record.last_update = update,
             Stage::Superseded => {
                 record.note.clear();
                 return self.set(place, Stage::Waiting, outbox);
@@ -587,9 +645,10 @@ impl Campaign {
             self.stop_if_too_many_failed(now);
         }
         if self.facts.state == State::Running {
+            self.give_up_at_deadline(now, outbox);
             self.pass_gates(now, outbox);
             self.start_some(now, can_be_reached, outbox);
-            self.give_up_at_deadline(now, outbox);
+            self.stop_if_wave_can_not_pass(now);
         }
         self.end_if_nothing_is_left(now, outbox);
         if std::mem::take(&mut self.is_changed) {
@@ -600,9 +659,28 @@ impl Campaign {
     fn stop_if_too_many_failed(&mut self, now: u64) {
         let total = self.total();
         let rule = &self.facts.plan.stop;
-        if let Some(reason) = rule.reason(total.fresh_failures, total.confirmed) {
+        let failed = total.failed.saturating_sub(self.facts.forgiven);
+        if let Some(reason) = rule.reason(failed, total.confirmed) {
             self.pause_because(now, reason);
         }
+    }
+
+    /// A wave whose devices have all ended, too few of them well, would be waited for in vain.
+    fn stop_if_wave_can_not_pass(&mut self, now: u64) {
+        let wave = self.facts.wave;
+        let Some(counts) = self.counts.get(wave).copied().filter(|_| wave + 1 < self.counts.len()) else {
+            return;
+        };
+        if counts.waiting > 0 || counts.updating > 0 || self.has_enough() {
+            return;
+        }
+        let (run_it, of) = (counts.confirmed + counts.had_it, counts.all() - counts.skipped);
+        let success = self.facts.plan.waves[wave].gate.success;
+        let reason = format!(
+            "stopped itself: wave {} can't pass, since {run_it} of its {of} devices run the release and {success} % have to",
+            wave + 1
+        );
+        self.pause_because(now, reason);
     }
 
     fn total(&self) -> Counts {
@@ -752,10 +830,16 @@ impl Campaign {
         if let Some(counts) = self.counts.get_mut(record.wave) {
             counts.remove(&record.stage);
             counts.add(&stage);
-            counts.fresh_failures += u64::from(matches!(stage, Stage::Failed { .. }));
         }
         record.stage = stage;
         outbox.devices.push((name.clone(), record.clone()));
+    }
+
+    fn require_time(&self, now: u64) -> Result<(), Refused> {
+        match self.facts.plan.deadline {
+            Some(deadline) if deadline <= now => Err(Refused::Deadline),
+            _ => Ok(()),
+        }
     }
 
     fn require(&self, states: &[State]) -> Result<(), Refused> {

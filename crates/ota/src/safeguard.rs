@@ -1,6 +1,6 @@
 //! The safeguards by name, so that a test can switch each of them off and show that the power-cut sweep notices.
 //!
-//! Without the feature `mutants` nothing can be switched off: [`off`] is a constant, and the compiler removes the question. With it a
+//! Without the feature `mutants` nothing can be switched off: `off` is a constant, and the compiler removes the question. With it a
 //! safeguard is off only for one thread, and only as long as a [`SwitchedOff`] lives.
 
 /// One rule that keeps a device from harm.

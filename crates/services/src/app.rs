@@ -101,7 +101,7 @@ pub struct App {
     /// The groups of devices, and the saved filters.
     pub(crate) groups: Groups,
     /// One edit of what is noted of devices at a time.
-    pub(crate) record_edits: tokio::sync::Mutex<()>,
+    pub(crate) record_edits: Arc<tokio::sync::Mutex<()>>,
     /// When this run of the server started, which identifies it; milliseconds since the epoch.
     pub(crate) started_at: u64,
 }

@@ -7,7 +7,6 @@ pub mod commands;
 pub(crate) mod state;
 mod words;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,18 +14,18 @@ use buoy_api as api;
 use buoy_fleet::campaign::{
     Campaign, DeviceRecord as CampaignRecord, Facts, Outbox, Stage as CampaignStage, State,
 };
-use buoy_fleet::update::{Stage, Update};
+use buoy_fleet::update::{Stage, Update, UpdateRecord};
 use buoy_fleet::version::Version;
-use buoy_store::{Change, ChangeSet, DocumentChange, DocumentKind, DocumentRow, Page};
+use buoy_store::{Change, ChangeSet, DocumentChange, DocumentKind, DocumentRow, Page, Reader, StoreError};
 use futures_util::future::join_all;
 
-use self::state::{Endings, device_prefix, document_name};
+use self::state::{Endings, LAST_ID, device_prefix, document_name};
 use crate::app::App;
-use crate::groups;
+use crate::groups::{self, FilterFault};
 use crate::inventory::{DeviceFilter, DeviceRecord};
 use crate::journal::NotSaved;
 use crate::principal::Principal;
-use crate::updates::commands as updates;
+use crate::updates::commands::{self as updates, UpdateError};
 
 /// How often campaigns are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -38,17 +37,32 @@ const AT_ONCE: usize = 1000;
 const STARTS: usize = 64;
 
 /// Runs all campaigns until the server stops.
-pub(crate) async fn run(app: Arc<App>, mut endings: Endings) -> Result<(), Infallible> {
-    resume_all(&app).await;
+///
+/// # Errors
+/// [`NotSaved::Rejected`]: what a campaign noted will never be saved.
+pub(crate) async fn run(app: Arc<App>, mut endings: Endings) -> Result<(), NotSaved> {
+    match follow(&app, &mut endings).await {
+        Err(NotSaved::Rejected(rejection)) => Err(NotSaved::Rejected(rejection)),
+        // At the stop of the server.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+async fn follow(app: &Arc<App>, endings: &mut Endings) -> Result<(), NotSaved> {
+    resume_all(app).await?;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut ended, mut ticks) = (Vec::new(), 0u64);
     loop {
-        tokio::select! {
+        let is_tick = tokio::select! {
             biased;
-            count = endings.recv_many(&mut ended, AT_ONCE) => if count == 0 { return Ok(()) },
-            _ = tick.tick() => ticks += 1,
-        }
+            count = endings.recv_many(&mut ended, AT_ONCE) => match count {
+                0 => return Ok(()),
+                _ => false,
+            },
+            _ = tick.tick() => true,
+        };
+        ticks += u64::from(is_tick);
         let mut all = app.campaigns.all.lock().await;
         for campaign in all.values_mut().filter(|campaign| !campaign.facts().state.has_ended()) {
             let (now, mut outbox) = (app.now(), Outbox::default());
@@ -57,56 +71,101 @@ pub(crate) async fn run(app: Arc<App>, mut endings: Endings) -> Result<(), Infal
             }
             if campaign.is_due(now) {
                 campaign.begin(now);
-                if prepare(&app, campaign).await.is_err() {
-                    return Ok(());
-                }
             }
-            if ticks.is_multiple_of(GROWTH) && campaign.facts().plan.is_growing {
-                grow(&app, campaign, &mut outbox).await;
+            // Also one whose preparation was interrupted.
+            if campaign.facts().state == State::Preparing {
+                prepare(app, campaign).await?;
             }
+            if is_tick && ticks.is_multiple_of(GROWTH) && campaign.facts().plan.is_growing {
+                grow(app, campaign, &mut outbox).await;
+            }
+            let before = (campaign.facts().state, campaign.facts().wave);
             campaign.advance(now, &|name| app.endpoints.shard_of(name).is_some(), &mut outbox);
-            // Only at the stop of the server.
-            if carry_out(&app, campaign, outbox, ChangeSet::new()).await.is_err() {
-                return Ok(());
-            }
+            let audit = own_step(app, campaign, before);
+            carry_out(app, campaign, outbox, audit.into_iter().collect()).await?;
         }
         ended.clear();
     }
 }
 
+/// The audit entry of what a campaign did by itself.
+fn own_step(app: &App, campaign: &Campaign, before: (State, usize)) -> Option<Change<'static>> {
+    let facts = campaign.facts();
+    if (facts.state, facts.wave) == before {
+        return None;
+    }
+    let detail = facts.events.last().map(|event| event.text.clone()).unwrap_or_default();
+    let author = Principal::campaign(facts.id, &facts.plan.name);
+    Some(author.audit(app.now(), "campaign.step", &facts.id.to_string(), detail))
+}
+
 /// What became of the updates of the run before.
-async fn resume_all(app: &Arc<App>) {
+async fn resume_all(app: &Arc<App>) -> Result<(), NotSaved> {
     let mut all = app.campaigns.all.lock().await;
     for campaign in all.values_mut().filter(|campaign| !campaign.facts().state.has_ended()) {
-        if campaign.facts().state == State::Preparing && prepare(app, campaign).await.is_err() {
-            return;
+        if campaign.facts().state == State::Preparing {
+            // The filter may match others now.
+            forget_devices(app, campaign.facts().id).await?;
+            prepare(app, campaign).await?;
         }
-        let under_way: Vec<_> = campaign.under_way().map(|(name, update)| (name.clone(), update)).collect();
+        let under_way: Vec<_> =
+            campaign.under_way().map(|(name, record)| (name.clone(), record.clone())).collect();
         let mut outbox = Outbox::default();
-        for (name, known) in under_way {
-            let endpoint = name.to_string();
-            let page = Page { before: u64::MAX, limit: 1 };
-            let last = app.read(move |store| store.updates(Some(&endpoint), page)).await;
-            let last = last.ok().and_then(|rows| rows.first().and_then(Update::restore));
-            let is_its = |update: &Update| match known {
-                Some(id) => update.id() == id,
-                None => is_of(campaign.facts(), update),
+        for (name, record) in under_way {
+            let update = match record.stage {
+                CampaignStage::Updating { update } => update_by_id(app, update).await,
+                _ => last_update(app, &name).await.filter(|update| update.id() > record.last_update),
             };
-            match last.filter(is_its) {
-                Some(update) => {
+            match (record.stage, update) {
+                (CampaignStage::Superseded, Some(update)) if !update.has_ended() => {
+                    outbox.cancels.push(update.id());
+                }
+                (CampaignStage::Ordered, Some(update)) if is_of(campaign.facts(), &update) => {
                     campaign.update_started(&name, update.id(), &mut outbox);
-                    if let Stage::Ended(end) = update.stage() {
-                        campaign.update_ended(app.now(), &name, update.id(), end, &mut outbox);
-                    }
+                    tell_if_ended(app, campaign, &name, &update, &mut outbox);
                 }
-                None if known.is_none() => {
-                    campaign.update_refused(app.now(), &name, "the server was restarted", &mut outbox);
+                (CampaignStage::Updating { .. }, Some(update)) => {
+                    tell_if_ended(app, campaign, &name, &update, &mut outbox);
                 }
-                None => {}
+                _ => campaign.update_gone(&name, &mut outbox),
             }
         }
-        if carry_out(app, campaign, outbox, ChangeSet::new()).await.is_err() {
-            return;
+        campaign.cancel_again(&mut outbox);
+        carry_out(app, campaign, outbox, ChangeSet::new()).await?;
+    }
+    Ok(())
+}
+
+fn tell_if_ended(app: &App, campaign: &mut Campaign, name: &str, update: &Update, outbox: &mut Outbox) {
+    if let Stage::Ended(end) = update.stage() {
+        campaign.update_ended(app.now(), name, update.id(), end, outbox);
+    }
+}
+
+/// The last update of a device. A store that can't be read is waited for.
+async fn last_update(app: &Arc<App>, endpoint: &str) -> Option<Update> {
+    let endpoint = endpoint.to_owned();
+    read_update(app, move |store| store.updates(Some(&endpoint), Page { before: u64::MAX, limit: 1 })).await
+}
+
+/// An update.
+async fn update_by_id(app: &Arc<App>, id: u64) -> Option<Update> {
+    let page = Page { before: id.saturating_add(1), limit: 1 };
+    let found = read_update(app, move |store| store.updates(None, page)).await;
+    found.filter(|update| update.id() == id)
+}
+
+async fn read_update(
+    app: &Arc<App>,
+    question: impl Fn(&dyn Reader) -> Result<Vec<UpdateRecord>, StoreError> + Clone + Send + 'static,
+) -> Option<Update> {
+    loop {
+        match app.read(question.clone()).await {
+            Ok(rows) => return rows.first().and_then(Update::restore),
+            Err(error) => {
+                tracing::warn!(%error, "what became of an update can't be read; trying again");
+                tokio::time::sleep(TICK).await;
+            }
         }
     }
 }
@@ -119,15 +178,13 @@ fn is_of(facts: &Facts, update: &Update) -> bool {
 
 /// Deals the devices of a campaign that has started, and saves them in slices, so that no other commit waits for all of them.
 async fn prepare(app: &Arc<App>, campaign: &mut Campaign) -> Result<(), NotSaved> {
-    let plan = campaign.facts().plan.clone();
-    let names = matching(app, &plan.filter).await;
-    let mut firsts = Vec::with_capacity(plan.waves.len());
-    for wave in &plan.waves {
-        firsts.push(match &wave.filter {
-            Some(filter) => matching(app, filter).await,
-            None => Vec::new(),
-        });
-    }
+    let (names, firsts) = match targets(app, campaign.facts()).await {
+        Ok(targets) => targets,
+        Err(fault) => {
+            campaign.can_not_prepare(app.now(), &fault.to_string());
+            return save(app, vec![facts_change(app, campaign.facts())]).await;
+        }
+    };
     let id = campaign.facts().id;
     let records = campaign.deal(names, &firsts);
     save(app, vec![facts_change(app, campaign.facts())]).await?;
@@ -140,20 +197,51 @@ async fn prepare(app: &Arc<App>, campaign: &mut Campaign) -> Result<(), NotSaved
     Ok(())
 }
 
-async fn grow(app: &Arc<App>, campaign: &mut Campaign, outbox: &mut Outbox) {
-    let names = matching(app, &campaign.facts().plan.filter).await;
-    campaign.grow(app.now(), names, outbox);
+/// The devices of a campaign, and those of each of its waves that has a filter.
+async fn targets(app: &Arc<App>, facts: &Facts) -> Result<(Vec<Arc<str>>, Vec<Vec<Arc<str>>>), FilterFault> {
+    let names = matching(app, &facts.plan.filter).await?;
+    let mut firsts = Vec::with_capacity(facts.plan.waves.len());
+    for wave in &facts.plan.waves {
+        firsts.push(match &wave.filter {
+            Some(filter) => matching(app, filter).await?,
+            None => Vec::new(),
+        });
+    }
+    Ok((names, firsts))
 }
 
-/// The devices that a filter matches. Without the groups that it names there are none.
-async fn matching(app: &Arc<App>, filter: &str) -> Vec<Arc<str>> {
-    match groups::selection(app, filter) {
-        Ok(selection) => app.inventory.matching(selection).await,
-        Err(fault) => {
-            tracing::error!(%fault, "the filter of a campaign can't be used any more");
-            Vec::new()
-        }
+/// Removes what is saved of the devices of a campaign.
+async fn forget_devices(app: &Arc<App>, id: u64) -> Result<(), NotSaved> {
+    let prefix = device_prefix(id);
+    let read = app.read(move |store| {
+        let mut names = Vec::new();
+        store.documents(DocumentKind::CampaignDevice, &prefix, &mut |row| names.push(row.name))?;
+        Ok(names)
+    });
+    let names = read.await.map_err(|error| NotSaved::Trouble(error.to_string()))?;
+    for some in names.chunks(AT_ONCE) {
+        let gone = some.iter().map(|name| {
+            let (kind, name) = (DocumentKind::CampaignDevice, name.clone());
+            Change::Document(DocumentChange::Remove { kind, name })
+        });
+        save(app, gone.collect()).await?;
     }
+    Ok(())
+}
+
+async fn grow(app: &Arc<App>, campaign: &mut Campaign, outbox: &mut Outbox) {
+    match matching(app, &campaign.facts().plan.filter).await {
+        Ok(names) => campaign.grow(app.now(), names, outbox),
+        Err(fault) if campaign.facts().state == State::Running => {
+            campaign.pause_because(app.now(), format!("its filter can't be used any more: {fault}"));
+        }
+        Err(_) => {}
+    }
+}
+
+/// The devices that a filter matches.
+async fn matching(app: &Arc<App>, filter: &str) -> Result<Vec<Arc<str>>, FilterFault> {
+    Ok(app.inventory.matching(groups::selection(app, filter)?).await)
 }
 
 /// Saves what a campaign noted, with `companions`, and does what it orders after that, until it orders nothing more.
@@ -167,28 +255,35 @@ async fn carry_out(
         let Outbox { facts, devices, starts, cancels, health } = outbox;
         let id = campaign.facts().id;
         let is_told = facts.is_some() || !devices.is_empty();
-        let mut set = std::mem::take(&mut companions);
-        set.extend(facts.map(|facts| facts_change(app, &facts)));
-        set.extend(devices.iter().map(|(name, record)| device_change(app, id, name, record)));
-        // A set that is large goes in pieces; the facts come first, and a piece that is missing is found out by the updates themselves.
-        while set.len() > AT_ONCE {
-            let rest = set.split_off(AT_ONCE);
-            save(app, std::mem::replace(&mut set, rest)).await?;
+        // The facts come last: until they are saved, what was saved of the devices belongs to the state before.
+        let mut set = ChangeSet::new();
+        for (name, record) in &devices {
+            set.push(device_change(app, id, name, record));
+            if set.len() == AT_ONCE {
+                save(app, std::mem::take(&mut set)).await?;
+            }
         }
+        set.extend(facts.map(|facts| facts_change(app, &facts)));
+        set.append(&mut companions);
         save(app, set).await?;
         if is_told {
             tell(app, campaign);
         }
         let mut next = Outbox::default();
         let author = Principal::campaign(id, &campaign.facts().plan.name);
-        for update in cancels {
-            // It may have ended already.
-            let _ = app.updates.cancel(&author, update).await;
+        for some in cancels.chunks(STARTS) {
+            // They may have ended already.
+            join_all(some.iter().map(|update| app.updates.cancel(&author, *update))).await;
         }
         start_updates(app, campaign, &author, &starts, &mut next).await;
         if let Some(asked) = health {
-            let unhealthy = unhealthy(app, campaign, asked).await;
-            campaign.health(app.now(), unhealthy, &mut next);
+            match unhealthy(app, campaign, asked).await {
+                Ok(unhealthy) => campaign.health(app.now(), unhealthy, &mut next),
+                Err(fault) => {
+                    campaign.pause_because(app.now(), format!("its gate can't be used any more: {fault}"));
+                    next.facts = Some(campaign.facts().clone());
+                }
+            }
         }
         let is_done = next.facts.is_none()
             && next.devices.is_empty()
@@ -225,18 +320,41 @@ async fn start_updates(
         for (name, started) in some.iter().zip(join_all(requests).await) {
             match started {
                 Ok(update) => campaign.update_started(name, update.id, outbox),
+                Err(UpdateError::IsOpen { id, .. }) => adopt(app, campaign, name, id, outbox).await,
+                Err(error @ (UpdateError::NoDelivery(_) | UpdateError::NoSuchFirmware(_))) => {
+                    campaign.update_refused(app.now(), name, &error.to_string(), outbox);
+                    if campaign.facts().state == State::Running {
+                        campaign.pause_because(app.now(), format!("updates can't start: {error}"));
+                        outbox.facts = Some(campaign.facts().clone());
+                    }
+                }
                 Err(error) => campaign.update_refused(app.now(), name, &error.to_string(), outbox),
             }
         }
     }
 }
 
+/// An update of the device is open: it is the campaign's own if its start was only not answered.
+async fn adopt(app: &Arc<App>, campaign: &mut Campaign, name: &Arc<str>, id: u64, outbox: &mut Outbox) {
+    let is_new = campaign.device(name).is_some_and(|record| id > record.last_update);
+    match update_by_id(app, id).await {
+        Some(update) if is_new && is_of(campaign.facts(), &update) => {
+            campaign.update_started(name, id, outbox);
+        }
+        _ => campaign.update_refused(app.now(), name, &format!("update {id} of it is open"), outbox),
+    }
+}
+
 /// Those of some devices that are not registered, that report something else than the release, or that the filter of the gate does not match.
-async fn unhealthy(app: &Arc<App>, campaign: &Campaign, asked: Vec<Arc<str>>) -> Vec<(Arc<str>, String)> {
+async fn unhealthy(
+    app: &Arc<App>,
+    campaign: &Campaign,
+    asked: Vec<Arc<str>>,
+) -> Result<Vec<(Arc<str>, String)>, FilterFault> {
     let facts = campaign.facts();
     let gate = facts.plan.waves.get(facts.wave).and_then(|wave| wave.gate.healthy.clone());
     let healthy = match &gate {
-        Some(filter) => Some(matching(app, filter).await),
+        Some(filter) => Some(matching(app, filter).await?),
         None => None,
     };
     let mut unhealthy = Vec::new();
@@ -258,7 +376,7 @@ async fn unhealthy(app: &Arc<App>, campaign: &Campaign, asked: Vec<Arc<str>>) ->
             }
         }
     }
-    unhealthy
+    Ok(unhealthy)
 }
 
 /// The version that a device has reported since it confirmed the release, if it is another one. What the inventory knows may be of before.
@@ -290,6 +408,10 @@ async fn save(app: &App, set: ChangeSet<'static>) -> Result<(), NotSaved> {
 
 fn facts_change(app: &App, facts: &Facts) -> Change<'static> {
     put(app, DocumentKind::Campaign, document_name(facts.id), serde_json::to_vec(facts))
+}
+
+fn last_id_change(app: &App, id: u64) -> Change<'static> {
+    put(app, DocumentKind::Campaign, LAST_ID.to_owned(), serde_json::to_vec(&id))
 }
 
 fn device_change(app: &App, id: u64, name: &str, record: &CampaignRecord) -> Change<'static> {

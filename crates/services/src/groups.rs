@@ -27,6 +27,10 @@ const MOST: usize = 10_000;
 const LONGEST_NAME: usize = 64;
 /// The longest description, in bytes.
 const LONGEST_DESCRIPTION: usize = 1024;
+/// The most devices of one request.
+const MOST_AT_ONCE: usize = 10_000;
+/// Names that an audit entry has.
+const MOST_NAMED: usize = 20;
 /// Devices whose profiles change in one commit.
 const AT_ONCE: usize = 1000;
 /// Examples of devices that match.
@@ -53,7 +57,7 @@ pub enum GroupsError {
     InUse {
         /// The group.
         group: String,
-        /// One that refers to it.
+        /// The group or the saved filter that refers to it.
         by: String,
     },
     /// What devices are in it could not be changed.
@@ -70,13 +74,13 @@ impl std::fmt::Display for GroupsError {
             Self::NoSuchFilter(name) => write!(f, "there is no saved filter {name}"),
             Self::Name => write!(
                 f,
-                "a name has 1 to {LONGEST_NAME} bytes without spaces at its ends, slashes and control characters"
+                "a name has 1 to {LONGEST_NAME} bytes without spaces, slashes and control characters"
             ),
             Self::Description => write!(f, "a description has at most {LONGEST_DESCRIPTION} bytes"),
             Self::TooMany => write!(f, "there are {MOST} already; remove one that is not used"),
             Self::Filter(fault) => fault.fmt(f),
             Self::InUse { group, by } => {
-                write!(f, "the group {by} refers to {group}; change or remove {by} first")
+                write!(f, "{by} refers to the group {group}; change or remove {by} first")
             }
             Self::Devices(error) => error.fmt(f),
             Self::NotSaved(error) => error.fmt(f),
@@ -210,7 +214,7 @@ pub async fn put(
         Filter::parse(filter).map_err(FilterFault::Text)?;
     }
     let record = GroupRecord { description, filter, parent };
-    let _edit = app.groups.edits.lock().await;
+    let turn = app.turn(&app.groups.edits).await?;
     let mut planned = app.groups.read(State::clone);
     if let Some(parent) = record.parent.as_deref().filter(|parent| !planned.groups.contains_key(*parent)) {
         return Err(GroupsError::NoSuchGroup(parent.to_owned()));
@@ -224,8 +228,9 @@ pub async fn put(
     let body = serde_json::to_vec(&record).unwrap_or_default();
     let change = document(app, DocumentKind::Group, name, body);
     let audit = principal.audit(app.now(), "group.put", name, record.filter.clone().unwrap_or_default());
-    app.journal.commit_now(vec![change, audit]).await?;
-    app.groups.change(|state| drop(state.groups.insert(name.to_owned(), record.clone())));
+    let (key, saved) = (name.to_owned(), record.clone());
+    let then = move |app: &App| app.groups.change(|state| drop(state.groups.insert(key, saved)));
+    app.commit_then(turn, vec![change, audit], then).await?;
     Ok(described(app, name.to_owned(), record).await)
 }
 
@@ -235,7 +240,7 @@ pub async fn put(
 /// [`GroupsError`]
 pub async fn remove(app: &Arc<App>, principal: &Principal, name: &str) -> Result<(), GroupsError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
-    let _edit = app.groups.edits.lock().await;
+    let turn = app.turn(&app.groups.edits).await?;
     let mut planned = app.groups.read(State::clone);
     if planned.groups.remove(name).is_none() {
         return Err(GroupsError::NoSuchGroup(name.to_owned()));
@@ -244,6 +249,11 @@ pub async fn remove(app: &Arc<App>, principal: &Principal, name: &str) -> Result
     for (other, record) in &planned.groups {
         if record.parent.as_deref() == Some(name) || planned.check_group(other).is_err() {
             return Err(in_use(other));
+        }
+    }
+    for (saved, record) in &planned.filters {
+        if planned.resolve(&record.filter).is_err() {
+            return Err(in_use(saved));
         }
     }
     let direct = Filter::parse(&group_filter(name)).map_err(FilterFault::Text)?;
@@ -257,9 +267,9 @@ pub async fn remove(app: &Arc<App>, principal: &Principal, name: &str) -> Result
     let change =
         Change::Document(DocumentChange::Remove { kind: DocumentKind::Group, name: name.to_owned() });
     let audit = principal.audit(app.now(), "group.remove", name, "");
-    app.journal.commit_now(vec![change, audit]).await?;
-    app.groups.change(|state| drop(state.groups.remove(name)));
-    Ok(())
+    let key = name.to_owned();
+    let then = move |app: &App| app.groups.change(|state| drop(state.groups.remove(&key)));
+    Ok(app.commit_then(turn, vec![change, audit], then).await?)
 }
 
 /// Puts devices into a group, and takes others out of it: all or none.
@@ -274,11 +284,14 @@ pub async fn change_devices(
 ) -> Result<api::Group, GroupsError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let api::ChangeGroupDevices { add, remove } = change;
-    let _edit = app.groups.edits.lock().await;
+    if add.len() + remove.len() > MOST_AT_ONCE {
+        return Err(GroupsError::Devices(RecordError::TooMany));
+    }
+    let _turn = app.turn(&app.groups.edits).await?;
     if !app.groups.has(name) {
         return Err(GroupsError::NoSuchGroup(name.to_owned()));
     }
-    let detail = format!("{} devices in, {} out", add.len(), remove.len());
+    let detail = format!("in: {}; out: {}", some_of(&add), some_of(&remove));
     let audit = principal.audit(app.now(), "group.devices", name, detail);
     let added = add.len();
     let names = add.into_iter().chain(remove).collect();
@@ -288,6 +301,16 @@ pub async fn change_devices(
     };
     records::edit(app, names, vec![audit], change).await?;
     one(app, principal, name).await
+}
+
+/// The first of some names, for the audit log.
+fn some_of(names: &[String]) -> String {
+    let first = names.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(" ");
+    match names.len() {
+        0 => "none".to_owned(),
+        count if count > MOST_NAMED => format!("{first} and {} more", count - MOST_NAMED),
+        _ => first,
+    }
 }
 
 pub(crate) fn join(profile: &mut Profile, group: &str) {
@@ -328,7 +351,7 @@ pub async fn put_filter(
     check_name(name)?;
     check_description(&wanted.description)?;
     let api::PutFilter { filter, description } = wanted;
-    let _edit = app.groups.edits.lock().await;
+    let turn = app.turn(&app.groups.edits).await?;
     app.groups.resolve(&filter)?;
     if app.groups.read(|state| state.filters.len() >= MOST && !state.filters.contains_key(name)) {
         return Err(GroupsError::TooMany);
@@ -337,8 +360,9 @@ pub async fn put_filter(
     let body = serde_json::to_vec(&record).unwrap_or_default();
     let change = document(app, DocumentKind::Filter, name, body);
     let audit = principal.audit(app.now(), "filter.put", name, filter.clone());
-    app.journal.commit_now(vec![change, audit]).await?;
-    app.groups.change(|state| drop(state.filters.insert(name.to_owned(), record)));
+    let key = name.to_owned();
+    let then = move |app: &App| app.groups.change(|state| drop(state.filters.insert(key, record)));
+    app.commit_then(turn, vec![change, audit], then).await?;
     Ok(api::SavedFilter { name: name.to_owned(), filter, description })
 }
 
@@ -348,16 +372,16 @@ pub async fn put_filter(
 /// [`GroupsError`]
 pub async fn remove_filter(app: &Arc<App>, principal: &Principal, name: &str) -> Result<(), GroupsError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
-    let _edit = app.groups.edits.lock().await;
+    let turn = app.turn(&app.groups.edits).await?;
     if !app.groups.read(|state| state.filters.contains_key(name)) {
         return Err(GroupsError::NoSuchFilter(name.to_owned()));
     }
     let change =
         Change::Document(DocumentChange::Remove { kind: DocumentKind::Filter, name: name.to_owned() });
     let audit = principal.audit(app.now(), "filter.remove", name, "");
-    app.journal.commit_now(vec![change, audit]).await?;
-    app.groups.change(|state| drop(state.filters.remove(name)));
-    Ok(())
+    let key = name.to_owned();
+    let then = move |app: &App| app.groups.change(|state| drop(state.filters.remove(&key)));
+    Ok(app.commit_then(turn, vec![change, audit], then).await?)
 }
 
 fn document(app: &App, kind: DocumentKind, name: &str, body: Vec<u8>) -> Change<'static> {
@@ -371,7 +395,7 @@ fn document(app: &App, kind: DocumentKind, name: &str, body: Vec<u8>) -> Change<
 
 fn check_name(name: &str) -> Result<(), GroupsError> {
     let is_fine = (1..=LONGEST_NAME).contains(&name.len())
-        && name.trim() == name
+        && !name.contains(char::is_whitespace)
         && !name.contains('/')
         && buoy_lwm2m::text::is_harmless(name);
     if is_fine { Ok(()) } else { Err(GroupsError::Name) }

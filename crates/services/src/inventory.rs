@@ -17,16 +17,23 @@ use std::sync::{Arc, Weak};
 use buoy_api::DeviceState;
 use buoy_lwm2m::path::Path;
 use buoy_server::{Event, ObjectList, RegistrationKey, RegistrationNotice};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use self::model::Model;
 pub use self::model::{CountBy, DeviceFilter, DeviceRecord, Matching};
 pub(crate) use self::model::{Seed, awake_or};
 pub use self::profile::{Last, LastValue, Profile};
 
+/// Questions that may look at each device and wait in the queue at a time.
+const SEARCHES: usize = 2;
+
 /// The handle of the inventory. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Inventory(Sender<Message>);
+pub struct Inventory {
+    thread: Sender<Message>,
+    /// For questions that may look at each device: others wait for few of them only.
+    searches: Arc<Semaphore>,
+}
 
 /// The thread's queue.
 pub(crate) type Inbox = Receiver<Message>;
@@ -69,7 +76,7 @@ impl Inventory {
     /// The handle of a thread that [`start`] starts.
     pub(crate) fn new() -> (Self, Inbox) {
         let (sender, inbox) = channel();
-        (Self(sender), inbox)
+        (Self { thread: sender, searches: Arc::new(Semaphore::new(SEARCHES)) }, inbox)
     }
 
     /// Forwards the events that concern the inventory. Runs in the shards' threads.
@@ -116,12 +123,18 @@ impl Inventory {
         after: Option<String>,
         limit: usize,
     ) -> (Vec<DeviceRecord>, bool) {
-        self.ask(move |model| model.page(&filter, after.as_deref(), limit)).await
+        match filter.matching {
+            Some(_) => self.search(move |model| model.page(&filter, after.as_deref(), limit)).await,
+            None => self.ask(move |model| model.page(&filter, after.as_deref(), limit)).await,
+        }
     }
 
     /// The number of matching devices for each value, the most frequent first. The filter's prefix is ignored.
     pub async fn counts(&self, filter: DeviceFilter, by: CountBy) -> Vec<(Option<String>, usize)> {
-        self.ask(move |model| model.counts(&filter, by)).await
+        match filter.matching {
+            Some(_) => self.search(move |model| model.counts(&filter, by)).await,
+            None => self.ask(move |model| model.counts(&filter, by)).await,
+        }
     }
 
     /// One device.
@@ -146,12 +159,15 @@ impl Inventory {
 
     /// The names of all devices that match, in their order.
     pub async fn matching(&self, filter: DeviceFilter) -> Vec<Arc<str>> {
-        self.ask(move |model| model.matching(&filter)).await
+        self.search(move |model| model.matching(&filter)).await
     }
 
     /// The number of devices that match.
     pub async fn count(&self, filter: DeviceFilter) -> usize {
-        self.ask(move |model| model.count(&filter)).await
+        match filter.matching {
+            Some(_) => self.search(move |model| model.count(&filter)).await,
+            None => self.ask(move |model| model.count(&filter)).await,
+        }
     }
 
     /// Whether one device matches.
@@ -179,6 +195,16 @@ impl Inventory {
         .await
     }
 
+    /// A question that may look at each device.
+    async fn search<T: Default + Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Model) -> T + Send + 'static,
+    ) -> T {
+        // It is never closed.
+        let _turn = self.searches.acquire().await;
+        self.ask(question).await
+    }
+
     async fn ask<T: Default + Send + 'static>(
         &self,
         question: impl FnOnce(&mut Model) -> T + Send + 'static,
@@ -186,7 +212,9 @@ impl Inventory {
         let (answer, wait) = oneshot::channel();
         self.send(Message::Ask(Box::new(move |model| {
             // The caller may have gone.
-            let _ = answer.send(question(model));
+            if !answer.is_closed() {
+                let _ = answer.send(question(model));
+            }
         })));
         // If there is no answer, the server is stopping.
         wait.await.unwrap_or_default()
@@ -194,7 +222,7 @@ impl Inventory {
 
     fn send(&self, message: Message) {
         // While the server stops there is no receiver.
-        let _ = self.0.send(message);
+        let _ = self.thread.send(message);
     }
 }
 

@@ -21,6 +21,7 @@ pub mod credentials;
 pub mod data_folder;
 pub mod devices;
 pub mod downloads;
+mod edits;
 pub mod event_log;
 pub mod event_words;
 pub mod failures;

@@ -7,6 +7,8 @@ use buoy_api as api;
 use buoy_fleet::filter::is_own_name;
 use buoy_store::{Change, ChangeSet, DocumentChange, DocumentKind, DocumentRow};
 
+use tokio::sync::OwnedMutexGuard;
+
 use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
 use crate::groups::{join, leave};
@@ -26,6 +28,8 @@ const LONGEST_VALUE: usize = 1024;
 const LONGEST_NOTES: usize = 8192;
 /// The most devices of one import.
 const MOST_IMPORTED: usize = 10_000;
+/// Characters of a change that its audit entry has.
+const MOST_AUDITED: usize = 500;
 /// The most wrong lines that are named.
 const MOST_COMPLAINTS: usize = 10;
 
@@ -133,7 +137,7 @@ pub(crate) async fn edit(
     companions: ChangeSet<'static>,
     change: impl Fn(usize, &mut Profile),
 ) -> Result<(), RecordError> {
-    let _edit = app.record_edits.lock().await;
+    let turn = app.turn(&app.record_edits).await?;
     let profiles = app.inventory.profiles(names.clone()).await;
     let mut changed: BTreeMap<String, Profile> = BTreeMap::new();
     for (place, (name, known)) in names.into_iter().zip(profiles).enumerate() {
@@ -142,11 +146,12 @@ pub(crate) async fn edit(
         change(place, profile);
         check(profile).map_err(|fault| RecordError::Wrong { endpoint: name, fault })?;
     }
-    save(app, changed, companions).await
+    save(app, turn, changed, companions).await
 }
 
 async fn save(
-    app: &App,
+    app: &Arc<App>,
+    turn: OwnedMutexGuard<()>,
     profiles: BTreeMap<String, Profile>,
     companions: ChangeSet<'static>,
 ) -> Result<(), RecordError> {
@@ -159,10 +164,8 @@ async fn save(
             changed_at: app.now(),
         })));
     }
-    app.journal.commit_now(set).await?;
-    let told = profiles.into_iter().map(|(name, profile)| (name, Some(Arc::new(profile))));
-    app.inventory.set_profiles(told.collect());
-    Ok(())
+    let told: Vec<_> = profiles.into_iter().map(|(name, profile)| (name, Some(Arc::new(profile)))).collect();
+    Ok(app.commit_then(turn, set, move |app| app.inventory.set_profiles(told)).await?)
 }
 
 /// Changes what is noted of one device.
@@ -176,6 +179,9 @@ pub async fn change(
     wanted: api::ChangeDevice,
 ) -> Result<(), RecordError> {
     app.permit(principal, Permission::ManageFleet, Target::Device(endpoint)).await?;
+    // The notes may be long.
+    let detail: String =
+        serde_json::to_string(&wanted).unwrap_or_default().chars().take(MOST_AUDITED).collect();
     let api::ChangeDevice { tags, add_tags, remove_tags, add_groups, remove_groups, fields, notes } = wanted;
     if !(add_groups.is_empty() && remove_groups.is_empty()) {
         // It changes what others may do with the device.
@@ -184,7 +190,7 @@ pub async fn change(
     if let Some(group) = add_groups.iter().find(|group| !app.groups.has(group)) {
         return Err(RecordError::NoSuchGroup(group.clone()));
     }
-    let audit = principal.audit(app.now(), "device.note", endpoint, "");
+    let audit = principal.audit(app.now(), "device.note", endpoint, detail);
     let change = |_: usize, profile: &mut Profile| {
         if let Some(tags) = &tags {
             profile.tags = tags.iter().map(|tag| tag.as_str().into()).collect();
@@ -230,7 +236,7 @@ pub async fn import(
             return Err(RecordError::NoSuchGroup(group.clone()));
         }
     }
-    let _edit = app.record_edits.lock().await;
+    let turn = app.turn(&app.record_edits).await?;
     let names: Vec<String> = devices.iter().map(|device| device.endpoint.clone()).collect();
     let known = app.inventory.profiles(names).await;
     let mut result = api::ImportedDevices { added: 0, changed: 0, unchanged: 0 };
@@ -252,7 +258,7 @@ pub async fn import(
     }
     let detail = format!("{} new, {} changed", result.added, result.changed);
     let audit = principal.audit(app.now(), "device.import", "", detail);
-    save(app, changed, vec![audit]).await?;
+    save(app, turn, changed, vec![audit]).await?;
     Ok(result)
 }
 

@@ -242,7 +242,7 @@ impl Bound {
             keys_in_use: KeysInUse::default(),
             campaigns,
             groups: Groups::load(reader)?,
-            record_edits: tokio::sync::Mutex::default(),
+            record_edits: Arc::default(),
             started_at: clock.now().as_millis(),
         });
         offer_firmware(&app, reader)?;
@@ -340,6 +340,7 @@ impl ObjectIds {
             name: registration.endpoint,
             registration: registration.key,
             registered_at: registration.registered_at,
+            last_contact: registration.last_contact,
             proved: registration.session.is_some(),
             asleep: registration.asleep,
             objects: objects.clone(),

@@ -14,6 +14,9 @@ pub struct DeviceRecord {
     /// Updates that ended.
     #[serde(default)]
     pub attempts: u8,
+    /// The last update that was started; one that is not newer is of an attempt before.
+    #[serde(default)]
+    pub last_update: u64,
     /// It is not tried before this time; milliseconds since the epoch.
     #[serde(default)]
     pub not_before: u64,
@@ -24,7 +27,7 @@ pub struct DeviceRecord {
 
 impl DeviceRecord {
     pub(super) fn waiting(wave: usize) -> Self {
-        Self { wave, stage: Stage::Waiting, attempts: 0, not_before: 0, note: String::new() }
+        Self { wave, stage: Stage::Waiting, attempts: 0, last_update: 0, not_before: 0, note: String::new() }
     }
 }
 
@@ -147,8 +150,6 @@ pub struct Counts {
     pub failed: u64,
     /// They are not tried.
     pub skipped: u64,
-    /// Failures since the campaign was last resumed.
-    pub fresh_failures: u64,
 }
 
 impl Counts {
@@ -185,10 +186,5 @@ impl Counts {
         self.had_it += other.had_it;
         self.failed += other.failed;
         self.skipped += other.skipped;
-        self.fresh_failures += other.fresh_failures;
-    }
-
-    pub(super) fn forgive(&mut self) {
-        self.fresh_failures = 0;
     }
 }

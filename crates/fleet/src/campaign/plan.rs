@@ -11,6 +11,8 @@ use crate::filter::{Filter, FilterError};
 
 /// The most waves.
 const MOST_WAVES: usize = 32;
+/// The most updates at a time.
+const MOST_CONCURRENT: u32 = 10_000;
 
 /// What a campaign is to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,9 +126,13 @@ pub enum PlanError {
     Size(usize),
     /// A percentage of a wave (from 1) is not 0 to 100.
     Percent(usize),
+    /// A wave (from 1) is to have no device.
+    Empty(usize),
     /// The rate of the stop rule is not above 0 and at most 100.
     Rate,
-    /// No update may be under way.
+    /// The campaign would pause before any device has failed.
+    Failures,
+    /// No update may be under way, or too many.
     Concurrent,
 }
 
@@ -140,8 +146,10 @@ impl fmt::Display for PlanError {
                 write!(f, "wave {wave}: give one of filter, count and percent; the last wave may have none")
             }
             Self::Percent(wave) => write!(f, "wave {wave}: a percentage is 0 to 100"),
+            Self::Empty(wave) => write!(f, "wave {wave}: it has to have at least one device"),
+            Self::Failures => f.write_str("stop.failures has to be at least 1"),
             Self::Rate => f.write_str("stop.rate is above 0 and at most 100 (percent)"),
-            Self::Concurrent => f.write_str("concurrent has to be at least 1"),
+            Self::Concurrent => write!(f, "concurrent is 1 to {MOST_CONCURRENT}"),
         }
     }
 }
@@ -154,7 +162,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError`]
     pub fn check(&self) -> Result<(), PlanError> {
-        if !(1..=128).contains(&self.name.len()) || self.name.chars().any(char::is_control) {
+        if !(1..=128).contains(&self.name.len()) || !buoy_lwm2m::text::is_harmless(&self.name) {
             return Err(PlanError::Name);
         }
         check_filter("the target", &self.filter)?;
@@ -165,6 +173,9 @@ impl Plan {
             let number = place + 1;
             let given = [wave.filter.is_some(), wave.count.is_some(), wave.percent.is_some()];
             let sizes = given.into_iter().filter(|is_given| *is_given).count();
+            if wave.count == Some(0) {
+                return Err(PlanError::Empty(number));
+            }
             if sizes > 1 || (sizes == 0 && number < self.waves.len()) {
                 return Err(PlanError::Size(number));
             }
@@ -182,7 +193,10 @@ impl Plan {
         if self.stop.rate.is_some_and(|rate| !(rate > 0.0 && rate <= 100.0)) {
             return Err(PlanError::Rate);
         }
-        if self.concurrent == 0 { Err(PlanError::Concurrent) } else { Ok(()) }
+        if self.stop.failures == Some(0) {
+            return Err(PlanError::Failures);
+        }
+        if (1..=MOST_CONCURRENT).contains(&self.concurrent) { Ok(()) } else { Err(PlanError::Concurrent) }
     }
 }
 
@@ -192,7 +206,7 @@ fn check_filter(place: &str, filter: &str) -> Result<(), PlanError> {
 }
 
 /// Deals devices into waves. Those of filters come first; the others in an order that has nothing to do with their names, and is the
-/// same each time. What the waves leave belongs to the last.
+/// same for the same campaign. What the waves leave belongs to the last.
 pub(super) fn deal(
     plan: &Plan,
     id: u64,

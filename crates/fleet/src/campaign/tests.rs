@@ -129,19 +129,19 @@ impl Fleet {
         let saved = self.saved.clone();
         self.campaign = Campaign::restore(self.facts.clone(), saved);
         let under_way: Vec<_> =
-            self.campaign.under_way().map(|(name, update)| (name.clone(), update)).collect();
+            self.campaign.under_way().map(|(name, record)| (name.clone(), record.stage.clone())).collect();
         let mut outbox = Outbox::default();
-        for (name, update) in under_way {
+        for (name, stage) in under_way {
             // What the service does: it looks for the update of the device.
             let known = self.open.iter().find(|(_, (of, ..))| *of == name).map(|(id, _)| *id);
-            match (update, known) {
-                (None, Some(id)) => self.campaign.update_started(&name, id, &mut outbox),
-                (None, None) => {
-                    self.campaign.update_refused(self.now, &name, "the server was restarted", &mut outbox);
-                }
+            match (stage, known) {
+                (Stage::Ordered, Some(id)) => self.campaign.update_started(&name, id, &mut outbox),
+                (Stage::Superseded, Some(id)) => outbox.cancels.push(id),
+                (_, None) => self.campaign.update_gone(&name, &mut outbox),
                 _ => {}
             }
         }
+        self.campaign.cancel_again(&mut outbox);
         self.carry_out(outbox);
     }
 
@@ -270,6 +270,93 @@ fn a_manual_gate_waits_for_a_person() {
     assert_eq!((fleet.state(), fleet.total().confirmed), (State::Done, 100));
 }
 
+/// What is approved is what a person can see: not the next wave, before its devices were tried.
+#[test]
+fn a_gate_can_be_approved_when_its_devices_are_as_they_have_to_be() {
+    let manual = Gate { is_manual: true, ..gate(100.0, 600) };
+    let waves = vec![wave(Some(5.0), manual.clone()), wave(Some(5.0), manual), wave(None, gate(90.0, 0))];
+    let mut fleet = Fleet::of(Plan { waves, ..plan() }, 100, |_, _| End::Updated);
+    assert_eq!(fleet.campaign.approve(fleet.now, "bob"), Err(Refused::NothingToApprove));
+    fleet.run(200);
+    assert_eq!(fleet.campaign.approve(fleet.now, "bob"), Ok(false));
+    fleet.step();
+    assert_eq!(fleet.campaign.facts().wave, 1);
+    assert_eq!(fleet.campaign.approve(fleet.now, "bob"), Err(Refused::NothingToApprove));
+}
+
+#[test]
+fn a_wave_that_can_not_pass_pauses_the_campaign() {
+    let waves = vec![Wave { count: Some(1), ..wave(None, gate(90.0, 0)) }, wave(None, gate(90.0, 0))];
+    let mut fleet = Fleet::of(Plan { waves, ..plan() }, 50, |_, _| rolled_back());
+    fleet.run(200);
+    assert_eq!(fleet.state(), State::Paused);
+    assert!(fleet.campaign.facts().reason.contains("wave 1 can't pass"), "{}", fleet.campaign.facts().reason);
+    assert_eq!(fleet.starts.len(), 1);
+}
+
+/// Failures before a restart count as those after it.
+#[test]
+fn the_stop_rule_remembers_over_a_restart() {
+    let stop = StopRule { failures: Some(3), ..StopRule::default() };
+    let waves = vec![wave(None, gate(90.0, 0))];
+    let mut fleet = Fleet::of(Plan { stop, waves, concurrent: 1, ..plan() }, 50, |_, _| rolled_back());
+    for _ in 0..200 {
+        if fleet.state() != State::Running {
+            break;
+        }
+        fleet.step();
+        fleet.restart();
+    }
+    assert_eq!((fleet.state(), fleet.total().failed), (State::Paused, 3));
+    // Who resumes it has seen these.
+    let mut outbox = Outbox::default();
+    fleet.campaign.resume(fleet.now, "ada", None, &mut outbox).unwrap();
+    fleet.carry_out(outbox);
+    fleet.run(200);
+    assert_eq!((fleet.state(), fleet.total().failed), (State::Paused, 6));
+}
+
+/// A release that is replaced in the middle: whatever was under way, and whenever the server ends, all end with the new one.
+#[test]
+fn a_release_is_replaced_under_way_and_over_restarts() {
+    for restarts in [false, true] {
+        let waves = vec![wave(None, gate(90.0, 0))];
+        let mut fleet = Fleet::of(Plan { waves, concurrent: 20, ..plan() }, 60, |_, _| End::Updated);
+        fleet.run(14);
+        fleet.campaign.pause(fleet.now, "ada").unwrap();
+        let mut outbox = Outbox::default();
+        let release = Release { digest: "bb".into(), version: "1.4.1".into() };
+        fleet.campaign.resume(fleet.now, "ada", Some(release), &mut outbox).unwrap();
+        if restarts {
+            // It ends before what was to be cancelled is.
+            outbox.cancels.clear();
+        }
+        outbox.facts = Some(fleet.campaign.facts().clone());
+        fleet.carry_out(outbox);
+        if restarts {
+            fleet.restart();
+        }
+        fleet.run(2000);
+        assert_eq!(fleet.state(), State::Done, "{restarts}: {:?}", fleet.total());
+        assert_eq!(fleet.total().confirmed, 60);
+        assert!(fleet.open.is_empty());
+    }
+}
+
+#[test]
+fn an_abort_is_carried_out_after_a_restart() {
+    let mut fleet = Fleet::of(plan(), 1000, |_, _| End::Updated);
+    fleet.run(3);
+    let mut outbox = Outbox::default();
+    fleet.campaign.abort(fleet.now, "ada", &mut outbox).unwrap();
+    outbox.cancels.clear();
+    outbox.facts = Some(fleet.campaign.facts().clone());
+    fleet.carry_out(outbox);
+    fleet.restart();
+    fleet.run(5);
+    assert_eq!((fleet.state(), fleet.total().confirmed), (State::Aborted, 0));
+}
+
 #[test]
 fn two_persons_have_to_agree_where_that_is_wanted() {
     let mut campaign = Campaign::new(1, Plan { needs_approval: true, ..plan() }, "ada", START);
@@ -278,6 +365,12 @@ fn two_persons_have_to_agree_where_that_is_wanted() {
     assert_eq!(campaign.approve(START, "ada"), Err(Refused::SamePerson));
     assert_eq!(campaign.approve(START, "bob"), Ok(true));
     assert_eq!(campaign.facts().state, State::Preparing);
+
+    // Who changes a plan is its author, and can't agree to it alone.
+    let mut campaign = Campaign::new(1, Plan { needs_approval: true, ..plan() }, "ada", START);
+    campaign.replace_plan(START, "bob", Plan { needs_approval: true, ..plan() }).unwrap();
+    assert_eq!(campaign.start(START, "bob"), Ok(false));
+    assert_eq!(campaign.start(START, "ada"), Ok(true));
 }
 
 #[test]
@@ -381,6 +474,13 @@ fn a_plan_that_cannot_be_followed_is_refused() {
     assert_eq!(with_wave(wave(Some(f64::NAN), gate(1.0, 0))).check(), Err(PlanError::Percent(1)));
     assert_eq!(Plan { waves: vec![], ..plan() }.check(), Err(PlanError::Waves));
     assert_eq!(Plan { concurrent: 0, ..plan() }.check(), Err(PlanError::Concurrent));
+    assert_eq!(Plan { concurrent: 10_001, ..plan() }.check(), Err(PlanError::Concurrent));
+    let nobody = Wave { count: Some(0), ..wave(None, gate(1.0, 0)) };
+    assert_eq!(with_wave(nobody).check(), Err(PlanError::Empty(1)));
+    let stop = StopRule { failures: Some(0), ..StopRule::default() };
+    assert_eq!(Plan { stop, ..plan() }.check(), Err(PlanError::Failures));
+    let past = Plan { deadline: Some(START), ..plan() };
+    assert_eq!(Campaign::new(1, past, "ada", START).start(START, "ada"), Err(Refused::Deadline));
     assert_eq!(Plan { name: "a\nb".into(), ..plan() }.check(), Err(PlanError::Name));
     assert!(matches!(Plan { filter: "x".into(), ..plan() }.check(), Err(PlanError::Filter { .. })));
     let stop = StopRule { rate: Some(0.0), ..StopRule::default() };

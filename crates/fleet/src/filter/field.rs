@@ -5,7 +5,7 @@ use std::fmt;
 use buoy_lwm2m::path::Path;
 
 /// The words of the field `state`.
-pub const STATES: &[&str] = &["online", "asleep", "overdue", "offline", "never_seen", "revoked"];
+pub const STATES: &[&str] = &["online", "asleep", "offline", "never_seen"];
 
 /// A field of a device.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

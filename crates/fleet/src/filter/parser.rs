@@ -6,6 +6,10 @@ use super::field::{self, Field, Kind};
 use super::lexer::{Token, TokenKind, tokens};
 use super::{Check, DEEPEST, Expression, FilterError, MOST_TESTS, Operand, Relation, Test};
 
+/// Digits that a floating-point number holds exactly.
+const EXACT_DIGITS: usize = 15;
+/// The longest pattern, in bytes.
+const LONGEST_PATTERN: usize = 256;
 /// The longest duration: a hundred years.
 const LONGEST_DURATION: f64 = 100.0 * 365.0 * 86_400_000.0;
 
@@ -237,6 +241,10 @@ impl Parser {
                 TokenKind::Word(text) | TokenKind::Quoted(text) => text,
                 _ => return Err(self.unexpected("a pattern, as in \"b-*\",")),
             };
+            if pattern.len() > LONGEST_PATTERN {
+                let message = format!("a pattern has at most {LONGEST_PATTERN} bytes");
+                return Err(FilterError { at: self.peek().at, message });
+            }
             self.next += 1;
             return Ok(negated_if(operator == "!~", test(field, Check::Matches(pattern))));
         }
@@ -305,6 +313,10 @@ impl Parser {
                         "\"{shown}\" is no time; write it as in 2026-03-01, 2026-03-01T12:00:00Z or 2d ago"
                     ))
                 })
+            }
+            // A number of so many digits names something, as an ICCID does; as a number it would equal its neighbours.
+            Kind::Any if text.len() > EXACT_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Ok(Operand::Text(text))
             }
             Kind::Any => match number(&text).filter(|_| !is_quoted) {
                 Some(number) => Ok(Operand::Number(number)),

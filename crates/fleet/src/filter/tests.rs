@@ -46,6 +46,7 @@ fn buoy() -> Device {
             (Field::Firmware, "v1.3.9".to_owned()),
             (Field::Own("site".to_owned()), "Kiel \"Nord\"".to_owned()),
             (Field::Own("depth".to_owned()), "12.5".to_owned()),
+            (Field::Own("iccid".to_owned()), "89490200001234567890".to_owned()),
         ]),
         tags: vec!["spare".into(), "red".into()],
         groups: vec!["north".into()],
@@ -81,6 +82,8 @@ fn what_is_written_is_what_is_meant() {
         ("battery <= 20%", true),
         ("field.site = \"Kiel \\\"Nord\\\"\" and field.depth > 12", true),
         ("field.none = x", false),
+        ("field.iccid = 89490200001234567890", true),
+        ("field.iccid = 89490200001234567891", false),
         ("seen within 4d and not seen within 2d", true),
         ("last_contact < 2d ago and last_contact > 1w ago", true),
         ("last_contact > 2026-01-01 and last_contact < 2026-12-31T23:59:59+01:00", true),
@@ -141,6 +144,8 @@ fn a_filter_is_bounded() {
     assert!(Filter::parse(&wide).unwrap_err().message.contains("tests"));
     let list = format!("name in ({})", vec!["a"; MOST_TESTS + 1].join(","));
     assert!(Filter::parse(&list).unwrap_err().message.contains("tests"));
+    let pattern = format!("name ~ {}", "x".repeat(300));
+    assert!(Filter::parse(&pattern).unwrap_err().message.contains("a pattern has at most"));
     assert!(Filter::parse(&"x".repeat(LONGEST + 1)).unwrap_err().message.contains("bytes"));
 }
 

@@ -6,8 +6,8 @@ use buoy_api as api;
 use buoy_fleet::campaign::{Campaign, Outbox, PlanError, Refused, Release, State};
 use buoy_store::{Change, ChangeSet, DocumentChange, DocumentKind};
 
-use super::state::{device_prefix, document_name};
-use super::{AT_ONCE, carry_out, count, facts_change, matching, prepare, words};
+use super::state::document_name;
+use super::{carry_out, count, facts_change, forget_devices, last_id_change, matching, prepare, words};
 use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
 use crate::groups::{self, FilterFault};
@@ -196,7 +196,7 @@ pub async fn preview(
     let mut firsts = Vec::new();
     for wave in &plan.waves {
         firsts.push(match &wave.filter {
-            Some(filter) => matching(app, filter).await,
+            Some(filter) => matching(app, filter).await?,
             None => Vec::new(),
         });
     }
@@ -226,17 +226,24 @@ pub async fn add(
 ) -> Result<api::Campaign, CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let plan = checked(app, wanted)?;
-    let mut all = app.campaigns.all.lock().await;
-    if all.len() >= MOST {
-        return Err(CampaignError::TooMany);
-    }
-    let id = all.keys().next_back().map_or(1, |last| last + 1);
-    let audit = principal.audit(app.now(), "campaign.add", &id.to_string(), plan.name.clone());
-    let campaign = Campaign::new(id, plan, principal.name(), app.now());
-    app.journal.commit_now(vec![facts_change(app, campaign.facts()), audit]).await?;
-    let told = words::described(&campaign);
-    all.insert(id, campaign);
-    Ok(told)
+    app.journal.check()?;
+    let (app, principal) = (app.clone(), principal.clone());
+    to_the_end(async move {
+        let mut all = app.campaigns.all.lock().await;
+        if all.len() >= MOST {
+            return Err(CampaignError::TooMany);
+        }
+        let id = app.campaigns.next_id();
+        let audit = principal.audit(app.now(), "campaign.add", &id.to_string(), plan.name.clone());
+        let campaign = Campaign::new(id, plan, &person(&principal), app.now());
+        app.journal
+            .commit(vec![facts_change(&app, campaign.facts()), last_id_change(&app, id), audit])
+            .await?;
+        let told = words::described(&campaign);
+        all.insert(id, campaign);
+        Ok(told)
+    })
+    .await
 }
 
 /// Changes a campaign that has not started.
@@ -251,7 +258,11 @@ pub async fn change(
 ) -> Result<api::Campaign, CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let plan = checked(app, wanted)?;
-    command(app, principal, id, "campaign.change", |campaign, now, _| campaign.replace_plan(now, plan)).await
+    let who = person(principal);
+    command(app, principal, id, "campaign.change", move |campaign, now, _| {
+        campaign.replace_plan(now, &who, plan)
+    })
+    .await
 }
 
 /// Starts a campaign, at its time if it has one.
@@ -268,8 +279,8 @@ pub async fn start(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
             return Err(CampaignError::NoDevices);
         }
     }
-    let who = principal.name().to_owned();
-    command(app, principal, id, "campaign.start", |campaign, now, _| campaign.start(now, &who).map(drop))
+    let who = person(principal);
+    command(app, principal, id, "campaign.start", move |campaign, now, _| campaign.start(now, &who).map(drop))
         .await
 }
 
@@ -278,8 +289,8 @@ pub async fn start(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
 /// # Errors
 /// [`CampaignError`]
 pub async fn approve(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
-    let who = principal.name().to_owned();
-    let approve = |campaign: &mut Campaign, now, _: &mut Outbox| campaign.approve(now, &who).map(drop);
+    let who = person(principal);
+    let approve = move |campaign: &mut Campaign, now, _: &mut Outbox| campaign.approve(now, &who).map(drop);
     command(app, principal, id, "campaign.approve", approve).await
 }
 
@@ -288,8 +299,8 @@ pub async fn approve(app: &Arc<App>, principal: &Principal, id: u64) -> Result<a
 /// # Errors
 /// [`CampaignError`]
 pub async fn pause(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
-    let who = principal.name().to_owned();
-    command(app, principal, id, "campaign.pause", |campaign, now, _| campaign.pause(now, &who)).await
+    let who = person(principal);
+    command(app, principal, id, "campaign.pause", move |campaign, now, _| campaign.pause(now, &who)).await
 }
 
 /// Goes on; with another image from the first wave on, for all devices.
@@ -307,9 +318,9 @@ pub async fn resume(
         Some(digest) => Some(release(app, digest, how.version.as_deref())?),
         None => None,
     };
-    let who = principal.name().to_owned();
+    let who = person(principal);
     let resume =
-        |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.resume(now, &who, release, outbox);
+        move |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.resume(now, &who, release, outbox);
     command(app, principal, id, "campaign.resume", resume).await
 }
 
@@ -318,9 +329,9 @@ pub async fn resume(
 /// # Errors
 /// [`CampaignError`]
 pub async fn retry(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
-    let who = principal.name().to_owned();
+    let who = person(principal);
     let retry =
-        |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.retry(now, &who, outbox).map(drop);
+        move |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.retry(now, &who, outbox).map(drop);
     command(app, principal, id, "campaign.retry", retry).await
 }
 
@@ -329,8 +340,8 @@ pub async fn retry(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
 /// # Errors
 /// [`CampaignError`]
 pub async fn abort(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
-    let who = principal.name().to_owned();
-    let abort = |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.abort(now, &who, outbox);
+    let who = person(principal);
+    let abort = move |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.abort(now, &who, outbox);
     command(app, principal, id, "campaign.abort", abort).await
 }
 
@@ -340,24 +351,26 @@ pub async fn abort(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
 /// [`CampaignError`]
 pub async fn remove(app: &Arc<App>, principal: &Principal, id: u64) -> Result<(), CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
-    let mut all = app.campaigns.all.lock().await;
-    let campaign = all.get(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
-    let state = campaign.facts().state;
-    if !state.has_ended() && state != State::Draft {
-        return Err(Refused::State(state).into());
-    }
-    let names: Vec<_> = campaign.devices().map(|(name, _)| format!("{}{name}", device_prefix(id))).collect();
-    let audit =
-        principal.audit(app.now(), "campaign.remove", &id.to_string(), campaign.facts().plan.name.clone());
-    let remove = |kind, name| Change::Document(DocumentChange::Remove { kind, name });
-    // It is gone when its own document is; what is left of devices then says nothing.
-    app.journal.commit_now(vec![remove(DocumentKind::Campaign, document_name(id)), audit]).await?;
-    all.remove(&id);
-    for some in names.chunks(AT_ONCE) {
-        let gone = some.iter().map(|name| remove(DocumentKind::CampaignDevice, name.clone()));
-        app.journal.commit_now(gone.collect()).await?;
-    }
-    Ok(())
+    app.journal.check()?;
+    let (app, principal) = (app.clone(), principal.clone());
+    to_the_end(async move {
+        let mut all = app.campaigns.all.lock().await;
+        let campaign = all.get(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
+        let state = campaign.facts().state;
+        if !state.has_ended() && state != State::Draft {
+            return Err(Refused::State(state).into());
+        }
+        let name = campaign.facts().plan.name.clone();
+        // The devices first: what is left of them would belong to nothing.
+        forget_devices(&app, id).await?;
+        let audit = principal.audit(app.now(), "campaign.remove", &id.to_string(), name);
+        let (kind, name) = (DocumentKind::Campaign, document_name(id));
+        let remove = Change::Document(DocumentChange::Remove { kind, name });
+        app.journal.commit(vec![remove, audit]).await?;
+        all.remove(&id);
+        Ok(())
+    })
+    .await
 }
 
 /// Gives a command to a campaign: what it changes and the audit entry are one change.
@@ -365,23 +378,44 @@ async fn command(
     app: &Arc<App>,
     principal: &Principal,
     id: u64,
-    action: &str,
-    command: impl FnOnce(&mut Campaign, u64, &mut Outbox) -> Result<(), Refused>,
+    action: &'static str,
+    command: impl FnOnce(&mut Campaign, u64, &mut Outbox) -> Result<(), Refused> + Send + 'static,
 ) -> Result<api::Campaign, CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     app.journal.check()?;
-    let mut all = app.campaigns.all.lock().await;
-    let campaign = all.get_mut(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
-    let mut outbox = Outbox::default();
-    command(campaign, app.now(), &mut outbox)?;
-    outbox.facts = Some(campaign.facts().clone());
-    let audit = principal.audit(app.now(), action, &id.to_string(), campaign.facts().plan.name.clone());
-    let companions: ChangeSet<'static> = vec![audit];
-    carry_out(app, campaign, outbox, companions).await?;
-    if campaign.facts().state == State::Preparing {
-        prepare(app, campaign).await?;
-    }
-    Ok(words::described(campaign))
+    let (app, principal) = (app.clone(), principal.clone());
+    to_the_end(async move {
+        let mut all = app.campaigns.all.lock().await;
+        let campaign = all.get_mut(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
+        let mut outbox = Outbox::default();
+        command(campaign, app.now(), &mut outbox)?;
+        outbox.facts = Some(campaign.facts().clone());
+        let facts = campaign.facts();
+        let detail = format!(
+            "{}: version {}, image {}",
+            facts.plan.name, facts.plan.release.version, facts.plan.release.digest
+        );
+        let audit = principal.audit(app.now(), action, &id.to_string(), detail);
+        let companions: ChangeSet<'static> = vec![audit];
+        carry_out(&app, campaign, outbox, companions).await?;
+        if campaign.facts().state == State::Preparing {
+            prepare(&app, campaign).await?;
+        }
+        Ok(words::described(campaign))
+    })
+    .await
+}
+
+/// Does something to its end, also if the caller goes.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, CampaignError>> + Send + 'static,
+) -> Result<T, CampaignError> {
+    tokio::spawn(work).await.unwrap_or(Err(CampaignError::NotSaved(NotSaved::Stopped)))
+}
+
+/// Who says yes: a person, whatever he signed in with.
+fn person(principal: &Principal) -> String {
+    principal.account().unwrap_or(principal.name()).to_owned()
 }
 
 /// The plan of a request, if it can be followed.

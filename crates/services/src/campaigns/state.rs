@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use buoy_fleet::campaign::{Campaign, DeviceRecord, Facts};
 use buoy_fleet::update::{End, Stage, Update};
@@ -13,6 +14,8 @@ use tokio::sync::{Mutex, mpsc};
 pub(crate) struct Campaigns {
     pub(super) all: Mutex<BTreeMap<u64, Campaign>>,
     ended: mpsc::UnboundedSender<Ended>,
+    /// The highest id that was ever given.
+    last_id: AtomicU64,
 }
 
 /// An update that ended.
@@ -29,13 +32,18 @@ pub(crate) type Endings = mpsc::UnboundedReceiver<Ended>;
 impl Campaigns {
     /// Those of the store.
     pub(crate) fn load(reader: &dyn Reader) -> Result<(Self, Endings), StoreError> {
-        let mut facts: BTreeMap<u64, Facts> = BTreeMap::new();
-        reader.documents(DocumentKind::Campaign, "", &mut |row| match serde_json::from_slice::<Facts>(
-            &row.body,
-        ) {
-            Ok(read) => drop(facts.insert(read.id, read)),
-            Err(_) => tracing::error!(campaign = row.name, "a campaign cannot be read"),
+        let (mut facts, mut last_id): (BTreeMap<u64, Facts>, u64) = (BTreeMap::new(), 0);
+        reader.documents(DocumentKind::Campaign, "", &mut |row| {
+            if row.name == LAST_ID {
+                last_id = serde_json::from_slice(&row.body).unwrap_or(0);
+                return;
+            }
+            match serde_json::from_slice::<Facts>(&row.body) {
+                Ok(read) => drop(facts.insert(read.id, read)),
+                Err(_) => tracing::error!(campaign = row.name, "a campaign cannot be read"),
+            }
         })?;
+        let last_id = facts.keys().next_back().copied().unwrap_or(0).max(last_id);
         let mut all = BTreeMap::new();
         for (id, facts) in facts {
             let mut devices: Vec<(Arc<str>, DeviceRecord)> = Vec::new();
@@ -52,7 +60,12 @@ impl Campaigns {
             all.insert(id, Campaign::restore(facts, devices));
         }
         let (ended, endings) = mpsc::unbounded_channel();
-        Ok((Self { all: Mutex::new(all), ended }, endings))
+        Ok((Self { all: Mutex::new(all), ended, last_id: AtomicU64::new(last_id) }, endings))
+    }
+
+    /// The id of a new campaign. No id is given twice: the audit log speaks of them.
+    pub(super) fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Tells of an update that may have ended.
@@ -64,6 +77,9 @@ impl Campaigns {
         }
     }
 }
+
+/// The name of the document that has the highest id that was ever given.
+pub(super) const LAST_ID: &str = "last id";
 
 /// The name of a campaign's document.
 pub(super) fn document_name(id: u64) -> String {

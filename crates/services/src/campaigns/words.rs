@@ -67,7 +67,7 @@ fn failures(campaign: &Campaign) -> Vec<api::CampaignFailure> {
 }
 
 fn counts_of(counts: &Counts) -> api::CampaignCounts {
-    let Counts { waiting, updating, confirmed, had_it, failed, skipped, fresh_failures: _ } = *counts;
+    let Counts { waiting, updating, confirmed, had_it, failed, skipped } = *counts;
     api::CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped }
 }
 

@@ -1,7 +1,7 @@
 //! All groups and saved filters, in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use buoy_fleet::filter::{Filter, FilterError, GroupDefinition, GroupError};
 use buoy_store::{DocumentKind, Reader, StoreError};
@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 pub(crate) struct Groups {
     state: RwLock<State>,
     /// One edit at a time, since it is checked against what is there.
-    pub(super) edits: Mutex<()>,
+    pub(super) edits: Arc<Mutex<()>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -83,7 +83,7 @@ impl Groups {
             Ok(record) => drop(state.filters.insert(row.name, record)),
             Err(_) => damaged(&row.name),
         })?;
-        Ok(Self { state: RwLock::new(state), edits: Mutex::default() })
+        Ok(Self { state: RwLock::new(state), edits: Arc::default() })
     }
 
     /// Whether there is a group of this name.
@@ -106,7 +106,7 @@ impl Groups {
 }
 
 impl State {
-    fn resolve(&self, text: &str) -> Result<Filter, FilterFault> {
+    pub(super) fn resolve(&self, text: &str) -> Result<Filter, FilterFault> {
         let filter = Filter::parse(text).map_err(FilterFault::Text)?;
         let names = || self.groups.keys().cloned().collect();
         filter.resolve(&|name| self.definition(name), &names).map_err(FilterFault::Group)

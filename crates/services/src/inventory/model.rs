@@ -32,6 +32,7 @@ pub(crate) struct Seed {
     pub(crate) name: Arc<str>,
     pub(crate) registration: RegistrationKey,
     pub(crate) registered_at: u64,
+    pub(crate) last_contact: u64,
     pub(crate) proved: bool,
     pub(crate) asleep: bool,
     pub(crate) objects: Arc<[u16]>,
@@ -44,6 +45,7 @@ impl Seed {
             name: name.into(),
             registration: RegistrationKey(1),
             registered_at: 1_000_000,
+            last_contact: 1_000_000,
             proved: true,
             asleep: false,
             objects: objects.into(),
@@ -224,12 +226,11 @@ impl Model {
 
     /// A registered device of which nothing was known.
     fn add_seed(&mut self, seed: Seed) {
-        let Seed { name, registration, registered_at, proved, asleep, objects } = seed;
+        let Seed { name, registration, registered_at, last_contact, proved, asleep, objects } = seed;
         self.unsaved += 1;
         self.wanted += 1;
         let flags = UNSAVED | WANTED | if proved { PROVED } else { 0 };
-        let registered_at = seconds(registered_at);
-        let contacts = Contacts { first: registered_at, last: registered_at };
+        let contacts = Contacts { first: seconds(registered_at), last: seconds(last_contact) };
         self.add(name, present(asleep, objects), contacts, tag(registration), flags);
     }
 
@@ -238,7 +239,8 @@ impl Model {
             row.description;
         let is_proved = row.proved || seed.as_ref().is_some_and(|seed| seed.proved);
         let is_wanted = seed.is_some() && read_at.is_none();
-        let last_contact = seconds(row.last_contact);
+        let of_registration = seed.as_ref().map_or(0, |seed| seconds(seed.last_contact));
+        let last_contact = seconds(row.last_contact).max(of_registration);
         let (name, of_seed, registration) = match seed {
             Some(Seed { name, registration, asleep, objects, .. }) => {
                 (name, present(asleep, objects), tag(registration))
@@ -306,14 +308,14 @@ impl Model {
     /// Handles a Register, or an Update with an object list.
     pub(crate) fn present(&mut self, seed: Seed) {
         let Some(id) = self.names.find(&seed.name) else { return self.add_seed(seed) };
-        let Seed { name, registration, registered_at, proved, asleep, objects } = seed;
+        let Seed { name, registration, registered_at, last_contact, proved, asleep, objects } = seed;
         let Some(known) = self.known.get_mut(id.index()) else { return };
         let kind = self.cohorts.kind(known.cohort);
         if kind.state == DeviceState::Offline && !known.is(PROVED) {
             self.strangers.remove(&(known.last_contact, name));
         }
         known.registration = tag(registration);
-        known.last_contact = known.last_contact.max(seconds(registered_at));
+        known.last_contact = known.last_contact.max(seconds(last_contact));
         if kind.state == DeviceState::NeverSeen {
             known.first_contact = seconds(registered_at);
             self.set(id, UNSAVED | WANTED, true);

@@ -166,6 +166,7 @@ impl Thread {
             name: name.clone(),
             registration,
             registered_at,
+            last_contact: now,
             proved: is_proved,
             asleep: is_asleep,
             objects,

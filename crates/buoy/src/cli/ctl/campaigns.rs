@@ -191,6 +191,10 @@ impl Plan {
             healthy: self.healthy.clone(),
             manual: self.manual,
         };
+        if self.waves.last().is_some_and(|last| last.trim() != "100%") {
+            let reason = "the last wave has all devices that the others leave: end --waves with 100%";
+            return Err(NotDone::error(Exit::WrongUse, reason));
+        }
         let mut waves = Vec::new();
         for (place, size) in self.waves.iter().enumerate() {
             let mut wave = CampaignWave { gate: gate.clone(), ..CampaignWave::default() };
@@ -435,6 +439,14 @@ fn watch(client: &Client, out: Output, id: u64) -> anyhow::Result<()> {
             }
             CampaignState::Aborted => bail!("the campaign was aborted"),
             CampaignState::Paused => bail!("the campaign is paused: {}", campaign.reason),
+            CampaignState::Draft => {
+                bail!("the campaign is a draft; `buoy ctl campaign start {id}` starts it")
+            }
+            CampaignState::Scheduled
+                if campaign.plan.needs_approval && campaign.reason.contains("approval") =>
+            {
+                bail!("{}; `buoy ctl campaign approve {id}` gives it", campaign.reason)
+            }
             CampaignState::Running if campaign.reason.contains("approval") => {
                 bail!("{}; `buoy ctl campaign approve {id}` gives it", campaign.reason)
             }
