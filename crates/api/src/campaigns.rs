@@ -150,6 +150,8 @@ pub struct Campaign {
     /// Why it is there, if there is something to say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// Whether it goes on when a person approves: its start, or the gate of its open wave.
+    pub awaits_approval: bool,
     /// What was planned.
     pub plan: PutCampaign,
     /// How many devices are where.

@@ -418,9 +418,8 @@ impl Campaign {
             }
             State::Running | State::Paused => {
                 let wave = self.facts.wave;
-                let is_manual = self.facts.plan.waves.get(wave).is_some_and(|wave| wave.gate.is_manual);
                 // There is something to approve when the devices of the wave are as they have to be.
-                if !is_manual || self.facts.is_approved || !self.facts.is_healthy {
+                if !self.awaits_approval() {
                     return Err(Refused::NothingToApprove);
                 }
                 self.facts.is_approved = true;
@@ -428,6 +427,23 @@ impl Campaign {
                 Ok(false)
             }
             state => Err(Refused::State(state)),
+        }
+    }
+
+    /// Whether it goes on when a person approves: its start, or the gate of its open wave.
+    #[must_use]
+    pub fn awaits_approval(&self) -> bool {
+        let facts = &self.facts;
+        match facts.state {
+            State::Scheduled => {
+                facts.plan.needs_approval && !facts.approvals.iter().any(|name| *name != facts.author)
+            }
+            State::Running | State::Paused => {
+                let gate = facts.plan.waves.get(facts.wave).map(|wave| &wave.gate);
+                let is_last = facts.wave + 1 >= facts.plan.waves.len();
+                gate.is_some_and(|gate| gate.is_manual) && !is_last && facts.is_healthy && !facts.is_approved
+            }
+            _ => false,
         }
     }
 

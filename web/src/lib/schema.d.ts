@@ -5816,6 +5816,8 @@ export interface components {
             approvals?: string[];
             /** @description Who made it. */
             author: string;
+            /** @description Whether it goes on when a person approves: its start, or the gate of its open wave. */
+            awaits_approval: boolean;
             /** @description How many devices are where. */
             counts: components["schemas"]["CampaignCounts"];
             /**
@@ -6707,6 +6709,8 @@ export interface components {
                 approvals?: string[];
                 /** @description Who made it. */
                 author: string;
+                /** @description Whether it goes on when a person approves: its start, or the gate of its open wave. */
+                awaits_approval: boolean;
                 /** @description How many devices are where. */
                 counts: components["schemas"]["CampaignCounts"];
                 /**

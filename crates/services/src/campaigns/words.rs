@@ -29,6 +29,7 @@ pub(super) fn described(campaign: &Campaign) -> api::Campaign {
         id: facts.id,
         state: state(facts.state),
         reason: facts.reason.clone(),
+        awaits_approval: campaign.awaits_approval(),
         plan: plan_words(&facts.plan),
         counts: total,
         waves: waves.collect(),

@@ -442,12 +442,7 @@ fn watch(client: &Client, out: Output, id: u64) -> anyhow::Result<()> {
             CampaignState::Draft => {
                 bail!("the campaign is a draft; `buoy ctl campaign start {id}` starts it")
             }
-            CampaignState::Scheduled
-                if campaign.plan.needs_approval && campaign.reason.contains("approval") =>
-            {
-                bail!("{}; `buoy ctl campaign approve {id}` gives it", campaign.reason)
-            }
-            CampaignState::Running if campaign.reason.contains("approval") => {
+            _ if campaign.awaits_approval => {
                 bail!("{}; `buoy ctl campaign approve {id}` gives it", campaign.reason)
             }
             _ => std::thread::sleep(PAUSE),
