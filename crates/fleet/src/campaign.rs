@@ -157,6 +157,15 @@ pub struct Outbox {
     pub health: Option<Vec<Arc<str>>>,
 }
 
+impl Outbox {
+    /// Whether there is nothing to save and nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { facts, devices, starts, cancels, health } = self;
+        facts.is_none() && devices.is_empty() && starts.is_empty() && cancels.is_empty() && health.is_none()
+    }
+}
+
 /// Why a command is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -699,7 +708,9 @@ impl Campaign {
         self.pause_because(now, reason);
     }
 
-    fn total(&self) -> Counts {
+    /// How many devices are where, in all waves.
+    #[must_use]
+    pub fn total(&self) -> Counts {
         let mut total = Counts::default();
         self.counts.iter().for_each(|counts| total.add_all(counts));
         total

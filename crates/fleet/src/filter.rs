@@ -29,6 +29,12 @@ pub const MOST_TESTS: usize = 256;
 /// The most levels of parentheses, and of groups in groups.
 pub const DEEPEST: usize = 32;
 
+/// A text as it is written in a filter: in quotes.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// A filter that was parsed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {

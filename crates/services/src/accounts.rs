@@ -29,6 +29,7 @@ pub use commands::SessionSecret;
 pub use fault::AccessError;
 
 use crate::access::Powers;
+use crate::documents;
 use crate::hex;
 use crate::journal::{JournalHandle, NotSaved};
 use crate::keyfile::Sealer;
@@ -192,7 +193,12 @@ impl Accounts {
         }
         if token.used.note(now) {
             let record = TokenRecord { last_used_at: Some(now), ..token.record.clone() };
-            self.0.journal.commit_later(vec![records::put(DocumentKind::Token, &digest.key(), &record, now)]);
+            self.0.journal.commit_later(vec![documents::put(
+                DocumentKind::Token,
+                &digest.key(),
+                &record,
+                now,
+            )]);
         }
         let powers = Powers::Both(token.record.grants.as_slice().into(), account.grants.as_slice().into());
         let validity = Validity { has_ended: token.has_ended.clone(), until: token.record.expires_at };
@@ -212,7 +218,7 @@ impl Accounts {
         let account = state.accounts.get(&sign_in.record.account).filter(|account| !account.disabled)?;
         if sign_in.used.note(now) {
             let record = SignInRecord { seen_at: now, ..sign_in.record.clone() };
-            self.0.journal.commit_later(vec![records::put(
+            self.0.journal.commit_later(vec![documents::put(
                 DocumentKind::SignIn,
                 &digest.key(),
                 &record,

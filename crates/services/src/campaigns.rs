@@ -12,15 +12,16 @@ use std::time::Duration;
 
 use buoy_api as api;
 use buoy_fleet::campaign::{
-    Campaign, DeviceRecord as CampaignRecord, Facts, Outbox, Stage as CampaignStage, State,
+    Campaign, DeviceRecord as CampaignRecord, Facts, Outbox, Plan, Stage as CampaignStage, State,
 };
 use buoy_fleet::update::{Stage, Update, UpdateRecord};
 use buoy_fleet::version::Version;
-use buoy_store::{Change, ChangeSet, DocumentChange, DocumentKind, DocumentRow, Page, Reader, StoreError};
+use buoy_store::{Change, ChangeSet, DocumentKind, Page, Reader, StoreError};
 use futures_util::future::join_all;
 
 use self::state::{Endings, LAST_ID, device_prefix, document_name};
 use crate::app::App;
+use crate::documents;
 use crate::groups::{self, FilterFault};
 use crate::inventory::{DeviceFilter, DeviceRecord};
 use crate::journal::NotSaved;
@@ -178,7 +179,7 @@ fn is_of(facts: &Facts, update: &Update) -> bool {
 
 /// Deals the devices of a campaign that has started, and saves them in slices, so that no other commit waits for all of them.
 async fn prepare(app: &Arc<App>, campaign: &mut Campaign) -> Result<(), NotSaved> {
-    let (names, firsts) = match targets(app, campaign.facts()).await {
+    let (names, firsts) = match targets(app, &campaign.facts().plan).await {
         Ok(targets) => targets,
         Err(fault) => {
             campaign.can_not_prepare(app.now(), &fault.to_string());
@@ -198,10 +199,10 @@ async fn prepare(app: &Arc<App>, campaign: &mut Campaign) -> Result<(), NotSaved
 }
 
 /// The devices of a campaign, and those of each of its waves that has a filter.
-async fn targets(app: &Arc<App>, facts: &Facts) -> Result<(Vec<Arc<str>>, Vec<Vec<Arc<str>>>), FilterFault> {
-    let names = matching(app, &facts.plan.filter).await?;
-    let mut firsts = Vec::with_capacity(facts.plan.waves.len());
-    for wave in &facts.plan.waves {
+async fn targets(app: &Arc<App>, plan: &Plan) -> Result<(Vec<Arc<str>>, Vec<Vec<Arc<str>>>), FilterFault> {
+    let names = matching(app, &plan.filter).await?;
+    let mut firsts = Vec::with_capacity(plan.waves.len());
+    for wave in &plan.waves {
         firsts.push(match &wave.filter {
             Some(filter) => matching(app, filter).await?,
             None => Vec::new(),
@@ -220,10 +221,7 @@ async fn forget_devices(app: &Arc<App>, id: u64) -> Result<(), NotSaved> {
     });
     let names = read.await.map_err(|error| NotSaved::Trouble(error.to_string()))?;
     for some in names.chunks(AT_ONCE) {
-        let gone = some.iter().map(|name| {
-            let (kind, name) = (DocumentKind::CampaignDevice, name.clone());
-            Change::Document(DocumentChange::Remove { kind, name })
-        });
+        let gone = some.iter().map(|name| documents::remove(DocumentKind::CampaignDevice, name));
         save(app, gone.collect()).await?;
     }
     Ok(())
@@ -285,12 +283,7 @@ async fn carry_out(
                 }
             }
         }
-        let is_done = next.facts.is_none()
-            && next.devices.is_empty()
-            && next.starts.is_empty()
-            && next.cancels.is_empty()
-            && next.health.is_none();
-        if is_done {
+        if next.is_empty() {
             return Ok(());
         }
         outbox = next;
@@ -392,14 +385,7 @@ fn other_version(campaign: &Campaign, name: &str, record: &DeviceRecord) -> Opti
 }
 
 fn tell(app: &App, campaign: &Campaign) {
-    let told = words::described(campaign);
-    app.hub.tell_campaign(api::Event::Campaign {
-        id: told.id,
-        name: told.plan.name,
-        state: told.state,
-        reason: told.reason,
-        counts: told.counts,
-    });
+    app.hub.tell_campaign(words::event(campaign));
 }
 
 async fn save(app: &App, set: ChangeSet<'static>) -> Result<(), NotSaved> {
@@ -407,21 +393,16 @@ async fn save(app: &App, set: ChangeSet<'static>) -> Result<(), NotSaved> {
 }
 
 fn facts_change(app: &App, facts: &Facts) -> Change<'static> {
-    put(app, DocumentKind::Campaign, document_name(facts.id), serde_json::to_vec(facts))
+    documents::put(DocumentKind::Campaign, &document_name(facts.id), facts, app.now())
 }
 
 fn last_id_change(app: &App, id: u64) -> Change<'static> {
-    put(app, DocumentKind::Campaign, LAST_ID.to_owned(), serde_json::to_vec(&id))
+    documents::put(DocumentKind::Campaign, LAST_ID, &id, app.now())
 }
 
 fn device_change(app: &App, id: u64, name: &str, record: &CampaignRecord) -> Change<'static> {
     let document = format!("{}{name}", device_prefix(id));
-    put(app, DocumentKind::CampaignDevice, document, serde_json::to_vec(record))
-}
-
-fn put(app: &App, kind: DocumentKind, name: String, body: serde_json::Result<Vec<u8>>) -> Change<'static> {
-    let body = body.unwrap_or_default();
-    Change::Document(DocumentChange::Put(DocumentRow { kind, name, body, changed_at: app.now() }))
+    documents::put(DocumentKind::CampaignDevice, &document, record, app.now())
 }
 
 /// All devices that a filter matches, for a preview.

@@ -8,12 +8,13 @@ use buoy_api as api;
 use buoy_lwm2m::model::ObjectModel;
 use buoy_lwm2m::path::{Path, PathError};
 use buoy_server::RegistrationView;
-use buoy_store::{Change, DeviceChange, DeviceDescription, DocumentChange, DocumentKind, Sample, StoreError};
+use buoy_store::{Change, DeviceChange, DeviceDescription, DocumentKind, Sample, StoreError};
 use tokio::sync::oneshot;
 
 use crate::access::{Covered, Forbidden, Permission, Target};
 use crate::app::App;
 use crate::changes::Companion;
+use crate::documents;
 use crate::hex;
 use crate::inventory::{CountBy, DeviceFilter, DeviceRecord, Last, awake_or};
 use crate::journal::NotSaved;
@@ -392,8 +393,7 @@ pub async fn forget(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Re
     match app.inventory.forget(endpoint).await {
         None => Err(DeviceError::NoSuchDevice(endpoint.to_owned())),
         Some(state) if !state.is_registered() => {
-            let (kind, name) = (DocumentKind::Device, endpoint.to_owned());
-            let remove_profile = Change::Document(DocumentChange::Remove { kind, name });
+            let remove_profile = documents::remove(DocumentKind::Device, endpoint);
             let remove = Change::Device(DeviceChange::Remove { endpoint: endpoint.to_owned() });
             let audit = principal.audit(app.now(), "device.forget", endpoint, "");
             app.journal.commit_now(vec![remove, remove_profile, audit]).await.map_err(DeviceError::NotSaved)

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use buoy_api as api;
 use buoy_fleet::filter::Filter;
-use buoy_store::{Change, DocumentChange, DocumentKind, DocumentRow};
+use buoy_store::DocumentKind;
 
 use self::state::{FilterRecord, GroupRecord, State, group_filter};
 use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
+use crate::documents;
 use crate::inventory::{DeviceFilter, Matching, Profile};
 use crate::journal::NotSaved;
 use crate::principal::Principal;
@@ -225,8 +226,7 @@ pub async fn put(
     }
     // Whoever refers to it may be in a circle now.
     planned.groups.keys().try_for_each(|group| planned.check_group(group))?;
-    let body = serde_json::to_vec(&record).unwrap_or_default();
-    let change = document(app, DocumentKind::Group, name, body);
+    let change = documents::put(DocumentKind::Group, name, &record, app.now());
     let audit = principal.audit(app.now(), "group.put", name, record.filter.clone().unwrap_or_default());
     let (key, saved) = (name.to_owned(), record.clone());
     let then = move |app: &App| app.groups.change(|state| drop(state.groups.insert(key, saved)));
@@ -264,8 +264,7 @@ pub async fn remove(app: &Arc<App>, principal: &Principal, name: &str) -> Result
         let names = some.iter().map(ToString::to_string).collect();
         records::edit(app, names, vec![], |_, profile| leave(profile, name)).await?;
     }
-    let change =
-        Change::Document(DocumentChange::Remove { kind: DocumentKind::Group, name: name.to_owned() });
+    let change = documents::remove(DocumentKind::Group, name);
     let audit = principal.audit(app.now(), "group.remove", name, "");
     let key = name.to_owned();
     let then = move |app: &App| app.groups.change(|state| drop(state.groups.remove(&key)));
@@ -357,8 +356,7 @@ pub async fn put_filter(
         return Err(GroupsError::TooMany);
     }
     let record = FilterRecord { filter: filter.clone(), description: description.clone() };
-    let body = serde_json::to_vec(&record).unwrap_or_default();
-    let change = document(app, DocumentKind::Filter, name, body);
+    let change = documents::put(DocumentKind::Filter, name, &record, app.now());
     let audit = principal.audit(app.now(), "filter.put", name, filter.clone());
     let key = name.to_owned();
     let then = move |app: &App| app.groups.change(|state| drop(state.filters.insert(key, record)));
@@ -376,21 +374,11 @@ pub async fn remove_filter(app: &Arc<App>, principal: &Principal, name: &str) ->
     if !app.groups.read(|state| state.filters.contains_key(name)) {
         return Err(GroupsError::NoSuchFilter(name.to_owned()));
     }
-    let change =
-        Change::Document(DocumentChange::Remove { kind: DocumentKind::Filter, name: name.to_owned() });
+    let change = documents::remove(DocumentKind::Filter, name);
     let audit = principal.audit(app.now(), "filter.remove", name, "");
     let key = name.to_owned();
     let then = move |app: &App| app.groups.change(|state| drop(state.filters.remove(&key)));
     Ok(app.commit_then(turn, vec![change, audit], then).await?)
-}
-
-fn document(app: &App, kind: DocumentKind, name: &str, body: Vec<u8>) -> Change<'static> {
-    Change::Document(DocumentChange::Put(DocumentRow {
-        kind,
-        name: name.to_owned(),
-        body,
-        changed_at: app.now(),
-    }))
 }
 
 fn check_name(name: &str) -> Result<(), GroupsError> {

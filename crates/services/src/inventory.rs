@@ -123,18 +123,12 @@ impl Inventory {
         after: Option<String>,
         limit: usize,
     ) -> (Vec<DeviceRecord>, bool) {
-        match filter.matching {
-            Some(_) => self.search(move |model| model.page(&filter, after.as_deref(), limit)).await,
-            None => self.ask(move |model| model.page(&filter, after.as_deref(), limit)).await,
-        }
+        self.select(filter, move |model, filter| model.page(filter, after.as_deref(), limit)).await
     }
 
     /// The number of matching devices for each value, the most frequent first. The filter's prefix is ignored.
     pub async fn counts(&self, filter: DeviceFilter, by: CountBy) -> Vec<(Option<String>, usize)> {
-        match filter.matching {
-            Some(_) => self.search(move |model| model.counts(&filter, by)).await,
-            None => self.ask(move |model| model.counts(&filter, by)).await,
-        }
+        self.select(filter, move |model, filter| model.counts(filter, by)).await
     }
 
     /// One device.
@@ -164,10 +158,7 @@ impl Inventory {
 
     /// The number of devices that match.
     pub async fn count(&self, filter: DeviceFilter) -> usize {
-        match filter.matching {
-            Some(_) => self.search(move |model| model.count(&filter)).await,
-            None => self.ask(move |model| model.count(&filter)).await,
-        }
+        self.select(filter, move |model, filter| model.count(filter)).await
     }
 
     /// Whether one device matches.
@@ -193,6 +184,19 @@ impl Inventory {
             Some(state)
         })
         .await
+    }
+
+    /// A question about the devices of a filter.
+    async fn select<T: Default + Send + 'static>(
+        &self,
+        filter: DeviceFilter,
+        question: impl FnOnce(&mut Model, &DeviceFilter) -> T + Send + 'static,
+    ) -> T {
+        match filter.matching {
+            Some(_) => self.search(move |model| question(model, &filter)).await,
+            // The cohorts answer it.
+            None => self.ask(move |model| question(model, &filter)).await,
+        }
     }
 
     /// A question that may look at each device.

@@ -21,6 +21,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::accounts::records::{self, AccountRecord};
 use crate::data_folder::lock;
+use crate::documents;
 use crate::hex;
 use crate::private_file;
 use crate::store_place::StorePlace;
@@ -290,7 +291,7 @@ fn seal_again(store: &dyn Store, mut writer: Box<dyn Writer>, keys: &Keys) -> an
         let sealed = hex::decode(&factor.sealed).unwrap_or_default();
         let sealed = sealer.again(&records::name_of_second_factor(&name), &sealed);
         factor.sealed = hex::encode(&sealed.with_context(|| format!("the second factor of {name}"))?);
-        set.push(records::put(DocumentKind::Account, &name, &account, account.created_at));
+        set.push(documents::put(DocumentKind::Account, &name, &account, account.created_at));
     }
     let sets = [set];
     let fates = writer.commit(&sets)?;

@@ -20,6 +20,7 @@ pub mod coap_words;
 pub mod credentials;
 pub mod data_folder;
 pub mod devices;
+mod documents;
 pub mod downloads;
 mod edits;
 pub mod event_log;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use buoy_api as api;
 use buoy_fleet::filter::is_own_name;
-use buoy_store::{Change, ChangeSet, DocumentChange, DocumentKind, DocumentRow};
+use buoy_store::{ChangeSet, DocumentKind};
 
 use tokio::sync::OwnedMutexGuard;
 
 use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
+use crate::documents;
 use crate::groups::{join, leave};
 use crate::inventory::Profile;
 use crate::journal::NotSaved;
@@ -157,12 +158,7 @@ async fn save(
 ) -> Result<(), RecordError> {
     let mut set = companions;
     for (name, profile) in &profiles {
-        set.push(Change::Document(DocumentChange::Put(DocumentRow {
-            kind: DocumentKind::Device,
-            name: name.clone(),
-            body: serde_json::to_vec(profile).unwrap_or_default(),
-            changed_at: app.now(),
-        })));
+        set.push(documents::put(DocumentKind::Device, name, profile, app.now()));
     }
     let told: Vec<_> = profiles.into_iter().map(|(name, profile)| (name, Some(Arc::new(profile)))).collect();
     Ok(app.commit_then(turn, set, move |app| app.inventory.set_profiles(told)).await?)

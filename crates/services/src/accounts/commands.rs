@@ -7,12 +7,13 @@ use buoy_store::{ChangeSet, DocumentKind};
 use subtle::ConstantTimeEq;
 
 use super::records::{
-    self, AccountRecord, SecondFactorRecord, SecretDigest, SignInRecord, TokenRecord, name_of_second_factor,
+    AccountRecord, SecondFactorRecord, SecretDigest, SignInRecord, TokenRecord, name_of_second_factor,
 };
 use super::{
     AccessError, Accounts, LONGEST, SignIn, State, TOKEN_PREFIX, Token, Use, csrf_of, password, totp,
 };
 use crate::access::{NoGroups, Permission, Target};
+use crate::documents;
 use crate::hex;
 use crate::principal::Principal;
 
@@ -80,7 +81,7 @@ impl Accounts {
         let now = self.now();
         let author = Principal::granted(&name, &record.grants).at(origin);
         let set = vec![
-            records::put(DocumentKind::Account, &name, &record, now),
+            documents::put(DocumentKind::Account, &name, &record, now),
             author.audit(now, "account.set_up", &name, "the first account, by the one-time token"),
         ];
         let inserted = record.clone();
@@ -165,7 +166,7 @@ impl Accounts {
         let words = record.grants.iter().map(Grant::to_string).collect::<Vec<_>>().join(", ");
         let author = Principal::granted(name, &record.grants).at(origin);
         let set = vec![
-            records::put(DocumentKind::Account, name, &record, now),
+            documents::put(DocumentKind::Account, name, &record, now),
             author.audit(now, "account.external", name, format!("by the identity provider, as {words}")),
         ];
         let saved = record.clone();
@@ -185,7 +186,7 @@ impl Accounts {
         let digest = SecretDigest::of(cookie);
         let turn = self.turn().await;
         let set = vec![
-            records::remove(DocumentKind::SignIn, &digest.key()),
+            documents::remove(DocumentKind::SignIn, &digest.key()),
             principal.audit(self.now(), "account.sign_out", principal.name(), ""),
         ];
         Ok(self.change(turn, set, move |state| state.end_sign_ins(&[digest])).await?)
@@ -219,11 +220,11 @@ impl Accounts {
         let ended = self.sign_ins_to_end(&name, now);
         let author = Principal::granted(&name, &record.grants).at(origin);
         let mut set = vec![
-            records::put(DocumentKind::SignIn, &digest.key(), &session, now),
-            records::put(DocumentKind::Account, &name, &record, now),
+            documents::put(DocumentKind::SignIn, &digest.key(), &session, now),
+            documents::put(DocumentKind::Account, &name, &record, now),
             author.audit(now, "account.sign_in", &name, ""),
         ];
-        set.extend(ended.iter().map(|digest| records::remove(DocumentKind::SignIn, &digest.key())));
+        set.extend(ended.iter().map(|digest| documents::remove(DocumentKind::SignIn, &digest.key())));
         self.change(turn, set, move |state| {
             state.end_sign_ins(&ended);
             state.accounts.insert(record.name.clone(), record);
@@ -348,7 +349,7 @@ impl Accounts {
         }
         let now = self.now();
         let set = vec![
-            records::put(DocumentKind::Account, &name, &record, now),
+            documents::put(DocumentKind::Account, &name, &record, now),
             principal.audit(now, "account.add", &name, grants_words(&record.grants)),
         ];
         let added = described(&record);
@@ -418,8 +419,8 @@ impl Accounts {
         let now = self.now();
         let ended = if ends { self.state().sign_ins_of(name) } else { Vec::new() };
         let mut set: ChangeSet<'static> =
-            ended.iter().map(|digest| records::remove(DocumentKind::SignIn, &digest.key())).collect();
-        set.push(records::put(DocumentKind::Account, name, &record, now));
+            ended.iter().map(|digest| documents::remove(DocumentKind::SignIn, &digest.key())).collect();
+        set.push(documents::put(DocumentKind::Account, name, &record, now));
         set.push(principal.audit(now, "account.change", name, words.join("; ")));
         self.attempts().forget(name);
         let changed = described(&record);
@@ -451,11 +452,11 @@ impl Accounts {
             (state.sign_ins_of(name), tokens.map(|(digest, _)| *digest).collect::<Vec<_>>())
         };
         let mut set: ChangeSet<'static> = vec![
-            records::remove(DocumentKind::Account, name),
+            documents::remove(DocumentKind::Account, name),
             principal.audit(self.now(), "account.remove", name, ""),
         ];
-        set.extend(sign_ins.iter().map(|digest| records::remove(DocumentKind::SignIn, &digest.key())));
-        set.extend(tokens.iter().map(|digest| records::remove(DocumentKind::Token, &digest.key())));
+        set.extend(sign_ins.iter().map(|digest| documents::remove(DocumentKind::SignIn, &digest.key())));
+        set.extend(tokens.iter().map(|digest| documents::remove(DocumentKind::Token, &digest.key())));
         self.attempts().forget(name);
         self.prepared().remove(name);
         let name = name.to_owned();
@@ -489,8 +490,8 @@ impl Accounts {
         let mut ended = self.state().sign_ins_of(&record.name);
         ended.retain(|digest| Some(*digest) != own);
         let mut set: ChangeSet<'static> =
-            ended.iter().map(|digest| records::remove(DocumentKind::SignIn, &digest.key())).collect();
-        set.push(records::put(DocumentKind::Account, &record.name, &record, now));
+            ended.iter().map(|digest| documents::remove(DocumentKind::SignIn, &digest.key())).collect();
+        set.push(documents::put(DocumentKind::Account, &record.name, &record, now));
         set.push(principal.audit(now, "account.password", &record.name, "by its owner"));
         self.change(turn, set, move |state| {
             state.end_sign_ins(&ended);
@@ -555,7 +556,7 @@ impl Accounts {
             recovery: codes.iter().map(|code| totp::recovery_digest(&name, code)).collect(),
         });
         let set = vec![
-            records::put(DocumentKind::Account, &name, &record, now),
+            documents::put(DocumentKind::Account, &name, &record, now),
             principal.audit(now, "account.second_factor", &name, "set up by its owner"),
         ];
         self.prepared().remove(&name);
@@ -580,7 +581,7 @@ impl Accounts {
         }
         let (now, name) = (self.now(), record.name.clone());
         let set = vec![
-            records::put(DocumentKind::Account, &name, &record, now),
+            documents::put(DocumentKind::Account, &name, &record, now),
             principal.audit(now, "account.second_factor", &name, "removed by its owner"),
         ];
         self.change(turn, set, move |state| drop(state.accounts.insert(name, record))).await?;
@@ -658,7 +659,7 @@ impl Accounts {
         };
         let detail = format!("token {id}, {:?}, {}", record.name, grants_words(&record.grants));
         let set = vec![
-            records::put(DocumentKind::Token, &digest.key(), &record, now),
+            documents::put(DocumentKind::Token, &digest.key(), &record, now),
             principal.audit(now, "token.add", &record.account, detail),
         ];
         let token = Token { record, used: Use::default(), has_ended: Default::default() };
@@ -689,7 +690,7 @@ impl Accounts {
         };
         let (digest, account) = found.ok_or(AccessError::NoSuchToken(id))?;
         let set = vec![
-            records::remove(DocumentKind::Token, &digest.key()),
+            documents::remove(DocumentKind::Token, &digest.key()),
             principal.audit(self.now(), "token.remove", &account, format!("token {id}")),
         ];
         Ok(self.change(turn, set, move |state| state.end_tokens(&[digest])).await?)

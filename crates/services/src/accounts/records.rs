@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use anyhow::Context;
 use buoy_api::{Grant, Secret};
-use buoy_store::{Change, DocumentChange, DocumentKind, DocumentRow, Reader};
+use buoy_store::{DocumentKind, Reader};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -84,18 +84,6 @@ impl SecretDigest {
     pub(crate) fn key(&self) -> String {
         hex::encode(&self.0)
     }
-}
-
-/// Saves a record under a key.
-pub(crate) fn put(kind: DocumentKind, key: &str, record: &impl Serialize, at: u64) -> Change<'static> {
-    // Plain records always have a JSON form.
-    let body = serde_json::to_vec(record).unwrap_or_default();
-    Change::Document(DocumentChange::Put(DocumentRow { kind, name: key.to_owned(), body, changed_at: at }))
-}
-
-/// Removes the record of a key.
-pub(crate) fn remove(kind: DocumentKind, key: &str) -> Change<'static> {
-    Change::Document(DocumentChange::Remove { kind, name: key.to_owned() })
 }
 
 /// All records of a kind, with their keys.

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use buoy_api as api;
 use buoy_fleet::campaign::{Campaign, Outbox, PlanError, Refused, Release, State};
-use buoy_store::{Change, ChangeSet, DocumentChange, DocumentKind};
+use buoy_fleet::filter::quoted;
+use buoy_store::{ChangeSet, DocumentKind};
 
 use super::state::document_name;
-use super::{carry_out, count, facts_change, forget_devices, last_id_change, matching, prepare, words};
+use super::{carry_out, count, facts_change, forget_devices, last_id_change, prepare, targets, words};
 use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
+use crate::documents;
 use crate::groups::{self, FilterFault};
 use crate::inventory::DeviceFilter;
 use crate::journal::NotSaved;
@@ -175,7 +177,7 @@ pub async fn preview(
     let release = release(app, &wanted.firmware, wanted.version.as_deref())?;
     let plan = words::plan(wanted, release);
     plan.check()?;
-    let target = selection(app, &plan.filter)?;
+    let (names, firsts) = targets(app, &plan).await?;
     let and = |also: &str| {
         let both = match plan.filter.trim() {
             "" => also.to_owned(),
@@ -183,23 +185,15 @@ pub async fn preview(
         };
         selection(app, &both)
     };
-    let version = plan.release.version.replace('\\', "\\\\").replace('"', "\\\"");
-    let have_it = count(app, and(&format!("firmware = \"{version}\""))?).await;
+    let version = quoted(&plan.release.version);
+    let have_it = count(app, and(&format!("firmware = {version}"))?).await;
     let offline = count(app, and("state not in (online, asleep)")?).await;
-    let names = app.inventory.matching(target).await;
     let open = app.read(|store| store.open_updates()).await.unwrap_or_default();
     let in_conflict =
         open.iter().filter(|update| names.binary_search_by(|name| (**name).cmp(&update.endpoint)).is_ok());
     let in_conflict = in_conflict.count() as u64;
     let examples = names.iter().take(EXAMPLES).map(ToString::to_string).collect();
     let devices = names.len() as u64;
-    let mut firsts = Vec::new();
-    for wave in &plan.waves {
-        firsts.push(match &wave.filter {
-            Some(filter) => matching(app, filter).await?,
-            None => Vec::new(),
-        });
-    }
     let bytes_per_device = app.firmware.get(&plan.release.digest).map_or(0, |image| image.row.size);
     let mut trial = Campaign::new(0, plan, "", app.now());
     trial.deal(names, &firsts);
@@ -364,8 +358,7 @@ pub async fn remove(app: &Arc<App>, principal: &Principal, id: u64) -> Result<()
         // The devices first: what is left of them would belong to nothing.
         forget_devices(&app, id).await?;
         let audit = principal.audit(app.now(), "campaign.remove", &id.to_string(), name);
-        let (kind, name) = (DocumentKind::Campaign, document_name(id));
-        let remove = Change::Document(DocumentChange::Remove { kind, name });
+        let remove = documents::remove(DocumentKind::Campaign, &document_name(id));
         app.journal.commit(vec![remove, audit]).await?;
         all.remove(&id);
         Ok(())

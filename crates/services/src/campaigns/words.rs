@@ -16,22 +16,13 @@ pub(super) fn described(campaign: &Campaign) -> api::Campaign {
         passed: place < facts.wave || facts.state == State::Done,
         counts: counts_of(counts),
     });
-    let mut total = api::CampaignCounts::default();
-    for counts in campaign.counts() {
-        total.waiting += counts.waiting;
-        total.updating += counts.updating;
-        total.confirmed += counts.confirmed;
-        total.had_it += counts.had_it;
-        total.failed += counts.failed;
-        total.skipped += counts.skipped;
-    }
     api::Campaign {
         id: facts.id,
         state: state(facts.state),
         reason: facts.reason.clone(),
         awaits_approval: campaign.awaits_approval(),
         plan: plan_words(&facts.plan),
-        counts: total,
+        counts: counts_of(&campaign.total()),
         waves: waves.collect(),
         failures: failures(campaign),
         author: facts.author.clone(),
@@ -44,6 +35,18 @@ pub(super) fn described(campaign: &Campaign) -> api::Campaign {
             .iter()
             .map(|event| api::CampaignEvent { at: event.at, text: event.text.clone() })
             .collect(),
+    }
+}
+
+/// The event of a campaign that has changed.
+pub(super) fn event(campaign: &Campaign) -> api::Event {
+    let facts = campaign.facts();
+    api::Event::Campaign {
+        id: facts.id,
+        name: facts.plan.name.clone(),
+        state: state(facts.state),
+        reason: facts.reason.clone(),
+        counts: counts_of(&campaign.total()),
     }
 }
 

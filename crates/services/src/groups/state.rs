@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use buoy_fleet::filter::{Filter, FilterError, GroupDefinition, GroupError};
+use buoy_fleet::filter::{Filter, FilterError, GroupDefinition, GroupError, quoted};
 use buoy_store::{DocumentKind, Reader, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -128,5 +128,5 @@ impl State {
 
 /// The filter of a group's members.
 pub(super) fn group_filter(name: &str) -> String {
-    format!("group = \"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+    format!("group = {}", quoted(name))
 }
