@@ -737,9 +737,17 @@ impl Campaign {
                 }
                 return;
             }
+            if self.may_still_stop() {
+                self.wait_because(format!(
+                    "wave {} waits for devices that are still updating: if they failed, the campaign would stop",
+                    self.facts.wave + 1
+                ));
+                return;
+            }
             let gate = self.facts.plan.waves[self.facts.wave].gate.clone();
             if self.facts.enough_since.is_none() {
                 (self.facts.enough_since, self.facts.is_healthy) = (Some(now), false);
+                self.facts.reason.clear();
                 self.is_changed = true;
             }
             let since = self.facts.enough_since.unwrap_or(now);
@@ -755,8 +763,7 @@ impl Campaign {
             }
             if gate.is_manual && !self.facts.is_approved {
                 let reason = format!("wave {} waits for a person's approval", self.facts.wave + 1);
-                if self.facts.reason != reason {
-                    self.facts.reason.clone_from(&reason);
+                if self.wait_because(reason.clone()) {
                     self.note(now, reason);
                 }
                 return;
@@ -767,6 +774,24 @@ impl Campaign {
             self.cursor = 0;
             (self.facts.enough_since, self.facts.is_healthy, self.facts.is_approved) = (None, false, false);
         }
+    }
+
+    /// Whether the stop rule would apply if all that are still updating failed. A wave of which many were quick to succeed does not open the next one
+    /// while those that crash have not come back yet.
+    fn may_still_stop(&self) -> bool {
+        let total = self.total();
+        let failed = total.failed.saturating_sub(self.facts.forgiven) + total.updating;
+        self.facts.plan.stop.reason(failed, total.confirmed).is_some()
+    }
+
+    /// Says what the open wave waits for; tells whether that is new.
+    fn wait_because(&mut self, reason: String) -> bool {
+        let is_new = self.facts.reason != reason;
+        if is_new {
+            self.facts.reason = reason;
+            self.is_changed = true;
+        }
+        is_new
     }
 
     fn confirmed_of_wave(&self, wave: usize) -> Vec<Arc<str>> {

@@ -51,6 +51,8 @@ struct Fleet {
     next_update: u64,
     starts: Vec<(u64, Arc<str>)>,
     outcome: Outcome,
+    /// How long the update of a device takes.
+    takes: Box<dyn Fn(&str) -> u64>,
     is_reachable: IsReachable,
     unhealthy: Vec<Arc<str>>,
 }
@@ -67,6 +69,7 @@ impl Fleet {
             next_update: 1,
             starts: Vec::new(),
             outcome: Box::new(outcome),
+            takes: Box::new(|_| 120_000),
             is_reachable: Box::new(|_, _| true),
             unhealthy: Vec::new(),
             campaign: Campaign::new(7, self::plan(), "ada", START),
@@ -96,7 +99,8 @@ impl Fleet {
             self.next_update += 1;
             self.starts.push((self.now, name.clone()));
             self.campaign.update_started(&name, update, &mut answers);
-            self.open.insert(update, (name, self.now + 120_000, None));
+            let ends_at = self.now + (self.takes)(&name);
+            self.open.insert(update, (name, ends_at, None));
         }
         if let Some(asked) = outbox.health {
             let sick = asked.into_iter().filter(|name| self.unhealthy.contains(name));
@@ -218,6 +222,36 @@ fn a_bad_release_stops_itself_and_a_mended_one_reaches_all() {
     fleet.run(5000);
     assert_eq!(fleet.state(), State::Done, "{:?} {:?}", fleet.total(), fleet.campaign.facts());
     assert_eq!(fleet.total().confirmed, 10_000);
+}
+
+/// A device that crashes takes longer than one that succeeds: it boots twice.
+#[test]
+fn a_wave_waits_for_devices_whose_failures_would_stop_the_campaign() {
+    for (is_bad, seconds) in [(true, 3600), (false, 3600), (true, 130)] {
+        let outcome = move |name: &str, _: &str| match is_bad && is_one_of(name, 40) {
+            true => rolled_back(),
+            false => End::Updated,
+        };
+        let mut hasty = plan();
+        // More than the first wave has.
+        hasty.stop.minimum = 150;
+        for wave in &mut hasty.waves {
+            wave.gate.soak = 0;
+        }
+        let mut fleet = Fleet::of(hasty, 10_000, outcome);
+        fleet.takes = Box::new(move |name| if is_one_of(name, 40) { seconds * 1000 } else { 60_000 });
+        fleet.run(300);
+        let facts = fleet.campaign.facts();
+        assert!(seconds < 3000 || facts.reason.contains("still updating"), "{is_bad} {facts:?}");
+        fleet.run(20_000);
+        let facts = fleet.campaign.facts();
+        if is_bad {
+            assert_eq!((facts.state, facts.wave), (State::Paused, 1), "{facts:?}");
+            assert!(facts.reason.contains("stopped itself"), "{}", facts.reason);
+        } else {
+            assert_eq!(facts.state, State::Done, "{facts:?}");
+        }
+    }
 }
 
 #[test]
