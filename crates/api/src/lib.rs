@@ -9,6 +9,7 @@ mod bootstrap;
 mod campaigns;
 pub mod client;
 mod credentials;
+mod jobs;
 mod records;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub use credentials::{
     AddCredential, Credential, CredentialKind, CredentialProof, CredentialPurpose, CredentialState, Imported,
     NewCredential, Secret,
 };
+pub use jobs::{Job, JobCounts, JobDevice, JobFailure, JobPreview, JobState, RetryJob, StartJob};
 pub use records::{
     ChangeDevice, ChangeGroupDevices, FilterMatch, Group, ImportDevices, ImportedDevice, ImportedDevices,
     LastValue, PutFilter, PutGroup, SavedFilter,
@@ -810,6 +812,17 @@ pub enum Event {
         reason: String,
         /// How many devices are where.
         counts: CampaignCounts,
+    },
+    /// A job changed.
+    Job {
+        /// Its id.
+        id: u64,
+        /// Its name.
+        name: String,
+        /// Where it is.
+        state: JobState,
+        /// How many devices are where.
+        counts: JobCounts,
     },
     /// Events were missed: the event in `Last-Event-ID` is not stored any more, or the reader was too slow.
     Missed {

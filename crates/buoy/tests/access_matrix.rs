@@ -38,6 +38,7 @@ fn table(ids: &Ids) -> Vec<Row> {
     let update =
         json!({"endpoint": "buoy-1", "firmware": ids.firmware, "version": "1.0.0", "delivery": "push"});
     let campaign = json!({"name": "x", "firmware": ids.firmware, "version": "1.0.0"});
+    let job = json!({"filter": "name = buoy-1", "request": {"read": {"path": "/3/0/0"}}});
     let psk = json!({"endpoint": "buoy-3", "proof": {"psk": {}}});
     let account = json!({"name": "dave", "password": PASSWORD, "grants": [{"role": "viewer"}]});
     let sign_in = json!({"name": "viewer", "password": PASSWORD});
@@ -108,6 +109,14 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("post", "/api/v1/campaigns/{id}/retry", Whole(Operator), None),
         ("post", "/api/v1/campaigns/{id}/abort", Whole(Operator), None),
         ("delete", "/api/v1/campaigns/{id}", Whole(Operator), None),
+        ("get", "/api/v1/jobs", Somewhere(Viewer), None),
+        ("post", "/api/v1/jobs", Somewhere(Operator), Some(job.clone())),
+        ("post", "/api/v1/jobs/preview", Somewhere(Operator), Some(job)),
+        ("get", "/api/v1/jobs/{id}", Whole(Viewer), None),
+        ("get", "/api/v1/jobs/{id}/devices", Whole(Viewer), None),
+        ("post", "/api/v1/jobs/{id}/cancel", Whole(Operator), None),
+        ("post", "/api/v1/jobs/{id}/retry", Whole(Operator), Some(json!({}))),
+        ("delete", "/api/v1/jobs/{id}", Whole(Operator), None),
         ("get", "/api/v1/firmware", Somewhere(Viewer), None),
         ("post", "/api/v1/firmware", Whole(Operator), Some(json!("octets"))),
         ("get", "/api/v1/firmware/{digest}", Somewhere(Viewer), None),
@@ -183,7 +192,7 @@ impl Ids {
             Some("updates") => &self.update,
             Some("credentials") => &self.credential,
             // The first that is made.
-            Some("campaigns") => "1",
+            Some("campaigns" | "jobs") => "1",
             _ => &self.token,
         };
         path.replace("device-counts", "device-counts?by=state")
@@ -283,6 +292,9 @@ fn start(workshop: &Workshop) -> (Server, Ids) {
     let credential = json!({"endpoint": "buoy-2", "proof": {"psk": {}}});
     let credential: Value =
         local.send_json(ureq::http::Method::POST, "/api/v1/credentials", &credential).unwrap();
+
+    let job = json!({"filter": "name = buoy-1", "request": {"read": {"path": "/3/0/0"}}});
+    local.send_json::<Value>(ureq::http::Method::POST, "/api/v1/jobs", &job).unwrap();
 
     let token = server.setup_token.clone().unwrap();
     let setup = Setup { token: Secret::new(token), name: "admin".into(), password: secret() };

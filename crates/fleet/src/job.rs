@@ -245,7 +245,7 @@ impl Job {
 
     /// The devices with an operation that has not ended, as far as it is known.
     pub fn under_way(&self) -> impl Iterator<Item = (&Arc<str>, u64)> {
-        self.devices.iter().filter_map(|(name, record)| Some((name, record.stage.operation()?)))
+        self.devices.iter().filter_map(|(name, record)| Some((name, record.open_operation()?)))
     }
 
     /// Ends it: devices that have not got the command don't get it, and what is queued for others is cancelled.
@@ -261,9 +261,7 @@ impl Job {
             let (name, record) = &self.devices[place];
             match record.stage {
                 Stage::Waiting => self.set(place, Stage::Cancelled, outbox),
-                Stage::Sent { operation } | Stage::Asleep { operation } => {
-                    outbox.cancels.push((name.clone(), operation));
-                }
+                Stage::Sent | Stage::Asleep => outbox.cancels.push((name.clone(), record.operation)),
                 _ => {}
             }
         }
@@ -316,7 +314,7 @@ impl Job {
         else {
             return;
         };
-        self.set(place, Stage::Sent { operation }, &mut Outbox::default());
+        self.set(place, Stage::Sent, &mut Outbox::default());
         self.devices[place].1 = DeviceRecord::sent(operation, self.devices[place].1.attempts);
     }
 
@@ -344,7 +342,7 @@ impl Job {
     pub fn asleep(&mut self, name: &str, operation: u64) {
         if let Some(place) = self.place_of(name, operation) {
             // After a restart it is told again.
-            self.set(place, Stage::Asleep { operation }, &mut Outbox::default());
+            self.set(place, Stage::Asleep, &mut Outbox::default());
         }
     }
 
@@ -450,7 +448,7 @@ impl Job {
     }
 
     fn place_of(&self, name: &str, operation: u64) -> Option<usize> {
-        self.place(name).filter(|place| self.devices[*place].1.stage.operation() == Some(operation))
+        self.place(name).filter(|place| self.devices[*place].1.open_operation() == Some(operation))
     }
 
     fn set(&mut self, place: usize, stage: Stage, outbox: &mut Outbox) {

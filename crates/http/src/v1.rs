@@ -11,6 +11,7 @@ mod events;
 mod firmware;
 mod groups;
 mod idempotency;
+mod jobs;
 mod json_words;
 mod openapi;
 mod operations;
@@ -79,6 +80,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/campaigns/{id}/resume", post(campaigns::resume))
         .route("/api/v1/campaigns/{id}/retry", post(campaigns::retry))
         .route("/api/v1/campaigns/{id}/abort", post(campaigns::abort))
+        .route("/api/v1/jobs", get(jobs::list).post(jobs::start))
+        .route("/api/v1/jobs/preview", post(jobs::preview))
+        .route("/api/v1/jobs/{id}", get(jobs::one).delete(jobs::remove))
+        .route("/api/v1/jobs/{id}/devices", get(jobs::devices))
+        .route("/api/v1/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/api/v1/jobs/{id}/retry", post(jobs::retry))
         .route("/api/v1/groups", get(groups::list))
         .route("/api/v1/groups/{name}", get(groups::one).put(groups::put).delete(groups::remove))
         .route("/api/v1/groups/{name}/devices", post(groups::change_devices))

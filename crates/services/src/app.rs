@@ -32,6 +32,7 @@ use crate::groups::state::Groups;
 use crate::hub::{Hub, Progress, Until};
 use crate::identity::Identity;
 use crate::inventory::Inventory;
+use crate::jobs::state::Jobs;
 use crate::journal::{JournalCounters, JournalHandle, NotSaved};
 use crate::listen::Addresses;
 
@@ -98,6 +99,8 @@ pub struct App {
     pub(crate) keys_in_use: crate::keys_in_use::KeysInUse,
     /// The campaigns.
     pub(crate) campaigns: Campaigns,
+    /// The jobs.
+    pub(crate) jobs: Jobs,
     /// The groups of devices, and the saved filters.
     pub(crate) groups: Groups,
     /// One edit of what is noted of devices at a time.

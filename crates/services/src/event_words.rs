@@ -40,7 +40,9 @@ impl EventWords {
                 return is_wanted.then(|| api::Event::FirmwareUpdate { update: described(update) });
             }
             // It belongs to no device.
-            AppEvent::Campaign(event) => return self.endpoint.is_none().then(|| (**event).clone()),
+            AppEvent::Campaign(event) | AppEvent::Job(event) => {
+                return self.endpoint.is_none().then(|| (**event).clone());
+            }
             AppEvent::Bootstrap(event) => {
                 let (endpoint, phase, detail) = bootstrap_words(event);
                 let endpoint = self.is_wanted(endpoint).then(|| endpoint.to_owned())?;
@@ -159,7 +161,7 @@ fn device_of(app: &App, event: &AppEvent) -> String {
             event => endpoint_of(event).unwrap_or_default().to_owned(),
         },
         AppEvent::Update(update) => update.endpoint().to_string(),
-        AppEvent::Campaign(_) => String::new(),
+        AppEvent::Campaign(_) | AppEvent::Job(_) => String::new(),
         AppEvent::Bootstrap(event) => bootstrap_words(event).0.to_owned(),
         AppEvent::Notice(notice) => notice.endpoint.to_string(),
     }

@@ -26,17 +26,32 @@ pub struct Hub {
     waiters: Arc<[Mutex<HashMap<OperationId, Waiter>>; STRIPES]>,
     events: EventLog,
     updates: mpsc::Sender<Arc<Event>>,
+    jobs: mpsc::UnboundedSender<(OperationId, Progress)>,
     interest: Arc<Interest>,
 }
 
-/// A caller that waits for an operation.
+/// Who waits for an operation.
 #[derive(Debug)]
-struct Waiter {
-    /// Taken when it has been used.
-    answer: Option<oneshot::Sender<Progress>>,
-    until: Until,
-    /// Whether the caller was referred to the event with the answer.
-    delayed: bool,
+enum Waiter {
+    /// A caller.
+    Caller {
+        /// Taken when it has been used.
+        answer: Option<oneshot::Sender<Progress>>,
+        until: Until,
+        /// Whether the caller was referred to the event with the answer.
+        delayed: bool,
+    },
+    /// The jobs.
+    Jobs,
+}
+
+/// What the shards tell the updates and the jobs.
+#[derive(Debug)]
+pub(crate) struct Receivers {
+    /// The events for the updates.
+    pub(crate) updates: mpsc::Receiver<Arc<Event>>,
+    /// The progress of the jobs' operations: there are never more of them than the jobs have under way.
+    pub(crate) jobs: mpsc::UnboundedReceiver<(OperationId, Progress)>,
 }
 
 /// How long a caller waits for an operation.
@@ -58,19 +73,25 @@ pub enum Progress {
 }
 
 impl Hub {
-    /// A hub, and the events for the updates.
-    pub fn new(clock: Clock) -> (Self, mpsc::Receiver<Arc<Event>>) {
+    /// A hub, and what it tells the updates and the jobs.
+    pub(crate) fn new(clock: Clock) -> (Self, Receivers) {
         let (updates, for_updates) = mpsc::channel(UPDATES_BEHIND);
-        let hub =
-            Self { waiters: Arc::default(), events: EventLog::new(clock), updates, interest: Arc::default() };
-        (hub, for_updates)
+        let (jobs, for_jobs) = mpsc::unbounded_channel();
+        let events = EventLog::new(clock);
+        let hub = Self { waiters: Arc::default(), events, updates, jobs, interest: Arc::default() };
+        (hub, Receivers { updates: for_updates, jobs: for_jobs })
     }
 
     /// Waits for an operation that is about to be submitted.
     pub fn expect(&self, id: OperationId, until: Until) -> oneshot::Receiver<Progress> {
         let (answer, receiver) = oneshot::channel();
-        self.waiters(id).insert(id, Waiter { answer: Some(answer), until, delayed: false });
+        self.waiters(id).insert(id, Waiter::Caller { answer: Some(answer), until, delayed: false });
         receiver
+    }
+
+    /// Has the jobs told of an operation that is about to be submitted.
+    pub(crate) fn expect_for_jobs(&self, id: OperationId) {
+        self.waiters(id).insert(id, Waiter::Jobs);
     }
 
     fn waiters(&self, id: OperationId) -> MutexGuard<'_, HashMap<OperationId, Waiter>> {
@@ -96,6 +117,11 @@ impl Hub {
     /// Publishes a change of a campaign.
     pub fn tell_campaign(&self, event: buoy_api::Event) {
         self.events.append(|| AppEvent::Campaign(Arc::new(event)));
+    }
+
+    /// Publishes a change of a job.
+    pub fn tell_job(&self, event: buoy_api::Event) {
+        self.events.append(|| AppEvent::Job(Arc::new(event)));
     }
 
     /// Publishes an event of the bootstrap port.
@@ -140,30 +166,47 @@ impl Hub {
 
     /// Returns whether the caller was referred to the event with the end.
     fn ended(&self, id: OperationId, outcome: &Result<Outcome, Failure>) -> bool {
-        let Some(waiter) = self.waiters(id).remove(&id) else { return false };
-        if let Some(answer) = waiter.answer {
-            // The caller may have gone.
-            let _ = answer.send(Progress::Ended(outcome.clone()));
+        match self.waiters(id).remove(&id) {
+            Some(Waiter::Caller { answer, delayed, .. }) => {
+                if let Some(answer) = answer {
+                    // The caller may have gone.
+                    let _ = answer.send(Progress::Ended(outcome.clone()));
+                }
+                delayed
+            }
+            Some(Waiter::Jobs) => {
+                // While the server stops there is no receiver.
+                let _ = self.jobs.send((id, Progress::Ended(outcome.clone())));
+                false
+            }
+            None => false,
         }
-        waiter.delayed
     }
 
     fn device_sleeps(&self, id: OperationId) {
-        let mut waiters = self.waiters(id);
-        let Some(waiter) = waiters.get_mut(&id).filter(|waiter| waiter.until == Until::EndOrSleep) else {
-            return;
-        };
-        waiter.delayed = true;
-        if let Some(answer) = waiter.answer.take() {
-            let _ = answer.send(Progress::Delayed);
+        match self.waiters(id).get_mut(&id) {
+            Some(Waiter::Caller { answer, until: Until::EndOrSleep, delayed }) => {
+                *delayed = true;
+                if let Some(answer) = answer.take() {
+                    let _ = answer.send(Progress::Delayed);
+                }
+            }
+            Some(Waiter::Jobs) => {
+                let _ = self.jobs.send((id, Progress::Delayed));
+            }
+            _ => {}
         }
     }
 
     /// Refers the caller to the event with the end. `false` if the operation has ended.
     pub fn delay(&self, id: OperationId) -> bool {
-        let mut waiters = self.waiters(id);
-        let waiter = waiters.get_mut(&id);
-        waiter.map(|waiter| waiter.delayed = true).is_some()
+        match self.waiters(id).get_mut(&id) {
+            Some(Waiter::Caller { delayed, .. }) => {
+                *delayed = true;
+                true
+            }
+            Some(Waiter::Jobs) | None => false,
+        }
     }
 }
 

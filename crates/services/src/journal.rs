@@ -26,9 +26,9 @@ use crate::inventory::LastValue;
 use crate::notice::{Notice, NoticeKind};
 use crate::quota::SampleQuota;
 
-/// The most jobs in one commit.
+/// The most entries in one commit.
 const MAX_GROUP: usize = 256;
-/// Appended rows are sorted when no job has arrived for this long,
+/// Appended rows are sorted when nothing has arrived for this long,
 const IDLE: Duration = Duration::from_millis(100);
 /// when this many of them wait,
 const MOST_UNSORTED: usize = 1 << 19;
@@ -47,7 +47,7 @@ const SLOW: Duration = Duration::from_secs(5);
 /// How often a caller that waits for a change checks whether the store fails.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-enum Job {
+enum Work {
     Shard(Outbox, Done),
     Commit(ChangeSet<'static>, oneshot::Sender<Result<(), Rejection>>),
     Stop,
@@ -56,7 +56,7 @@ enum Job {
 /// The handle of the journal. Cheap to clone.
 #[derive(Clone)]
 pub struct JournalHandle {
-    jobs: Sender<Job>,
+    work: Sender<Work>,
     health: Arc<Mutex<Health>>,
     counters: Arc<JournalCounters>,
 }
@@ -97,7 +97,7 @@ impl JournalHandle {
     /// Makes changes durable, all or none; returns when they are.
     pub async fn commit(&self, set: ChangeSet<'static>) -> Result<(), NotSaved> {
         let (done, wait) = oneshot::channel();
-        self.jobs.send(Job::Commit(set, done)).map_err(|_| NotSaved::Stopped)?;
+        self.work.send(Work::Commit(set, done)).map_err(|_| NotSaved::Stopped)?;
         wait.await.map_err(|_| NotSaved::Stopped)?.map_err(NotSaved::Rejected)
     }
 
@@ -105,7 +105,7 @@ impl JournalHandle {
     pub(crate) fn commit_later(&self, set: ChangeSet<'static>) -> Saving {
         let (done, wait) = oneshot::channel();
         // While the server stops there is no receiver.
-        let _ = self.jobs.send(Job::Commit(set, done));
+        let _ = self.work.send(Work::Commit(set, done));
         Saving(wait)
     }
 
@@ -141,9 +141,9 @@ impl JournalHandle {
         health.trouble.clone().or_else(slow)
     }
 
-    /// Ends the thread after the jobs that were sent before.
+    /// Ends the thread after what was sent before.
     pub fn stop(&self) {
-        let _ = self.jobs.send(Job::Stop);
+        let _ = self.work.send(Work::Stop);
     }
 }
 
@@ -191,7 +191,7 @@ impl std::error::Error for NotSaved {}
 impl Journal for JournalHandle {
     fn save(&mut self, outbox: Outbox, done: &Done) {
         // After the stop there is no receiver, and the outbox must not be sent, since it is not saved.
-        let _ = self.jobs.send(Job::Shard(outbox, done.clone()));
+        let _ = self.work.send(Work::Shard(outbox, done.clone()));
     }
 }
 
@@ -220,8 +220,8 @@ pub struct Parts {
 
 /// Starts the thread.
 pub fn start(parts: Parts, supervisor: &Supervisor) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
-    let (jobs, queue) = channel();
-    let handle = JournalHandle { jobs, health: Arc::default(), counters: Arc::default() };
+    let (work, queue) = channel();
+    let handle = JournalHandle { work, health: Arc::default(), counters: Arc::default() };
     let (health, counters) = (handle.health.clone(), handle.counters.clone());
     let quota = SampleQuota::default();
     let thread = Thread {
@@ -240,7 +240,7 @@ pub fn start(parts: Parts, supervisor: &Supervisor) -> std::io::Result<(JournalH
 
 struct Thread {
     parts: Parts,
-    queue: Receiver<Job>,
+    queue: Receiver<Work>,
     health: Arc<Mutex<Health>>,
     counters: Arc<JournalCounters>,
     quota: SampleQuota,
@@ -269,8 +269,8 @@ impl Thread {
         let mut last_slice = Instant::now();
         loop {
             let is_busy = match self.queue.recv_timeout(self.pause(due)) {
-                Ok(job) => {
-                    group.push(job);
+                Ok(work) => {
+                    group.push(work);
                     true
                 }
                 Err(RecvTimeoutError::Timeout) => false,
@@ -278,7 +278,7 @@ impl Thread {
             };
             if is_busy {
                 group.extend(self.queue.try_iter().take(MAX_GROUP - 1));
-                let stops = group.iter().any(|job| matches!(job, Job::Stop));
+                let stops = group.iter().any(|work| matches!(work, Work::Stop));
                 left.unsorted += self.commit_and_give_back(&mut group)?;
                 if stops {
                     return Ok(());
@@ -304,7 +304,7 @@ impl Thread {
         }
     }
 
-    /// How long the thread may sleep if no job comes.
+    /// How long the thread may sleep if nothing comes.
     fn pause(&self, due: Instant) -> Duration {
         match self.outage {
             Some(_) => RETRY,
@@ -342,15 +342,15 @@ impl Thread {
     }
 
     /// Makes a group durable and returns its outboxes. Returns the number of its changes.
-    fn commit_and_give_back(&mut self, group: &mut Vec<Job>) -> Result<usize, StoreError> {
+    fn commit_and_give_back(&mut self, group: &mut Vec<Work>) -> Result<usize, StoreError> {
         let now = self.parts.clock.date();
         let mut sets: Vec<ChangeSet<'_>> = Vec::with_capacity(group.len());
-        let of_shards: Vec<bool> = group.iter().map(|job| matches!(job, Job::Shard(..))).collect();
-        for job in group.iter_mut() {
-            sets.push(match job {
-                Job::Shard(outbox, _) => of_outbox(outbox, now, &mut self.quota, &mut self.parts),
-                Job::Commit(set, _) => std::mem::take(set),
-                Job::Stop => ChangeSet::new(),
+        let of_shards: Vec<bool> = group.iter().map(|work| matches!(work, Work::Shard(..))).collect();
+        for work in group.iter_mut() {
+            sets.push(match work {
+                Work::Shard(outbox, _) => of_outbox(outbox, now, &mut self.quota, &mut self.parts),
+                Work::Commit(set, _) => std::mem::take(set),
+                Work::Stop => ChangeSet::new(),
             });
         }
         let count = sets.iter().map(Vec::len).sum();
@@ -365,9 +365,9 @@ impl Thread {
         }
         drop(sets);
         let mut rejected = fates.rejected.into_iter().peekable();
-        for (place, job) in group.drain(..).enumerate() {
+        for (place, work) in group.drain(..).enumerate() {
             let rejection = rejected.next_if(|(rejected, _)| *rejected == place);
-            give_back(job, rejection.map_or(Ok(()), |(_, rejection)| Err(rejection)));
+            give_back(work, rejection.map_or(Ok(()), |(_, rejection)| Err(rejection)));
         }
         Ok(count)
     }
@@ -381,7 +381,7 @@ impl Thread {
 
     fn commit_until_it_holds(&mut self, sets: &[ChangeSet<'_>]) -> Result<Fates, StoreError> {
         let changes: usize = sets.iter().map(Vec::len).sum();
-        // A job without changes only waits for those before.
+        // Work without changes only waits for those before.
         if changes == 0 {
             return Ok(Fates::default());
         }
@@ -456,16 +456,16 @@ impl Thread {
     }
 }
 
-fn give_back(job: Job, fate: Result<(), Rejection>) {
-    match job {
-        Job::Shard(mut outbox, done) => {
+fn give_back(work: Work, fate: Result<(), Rejection>) {
+    match work {
+        Work::Shard(mut outbox, done) => {
             tell_saved(&mut outbox);
             done.saved(outbox);
         }
-        Job::Commit(_, done) => {
+        Work::Commit(_, done) => {
             // The caller may have gone.
             let _ = done.send(fate);
         }
-        Job::Stop => {}
+        Work::Stop => {}
     }
 }

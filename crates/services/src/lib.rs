@@ -34,6 +34,7 @@ pub mod hub;
 pub mod idempotency;
 pub mod identity;
 pub mod inventory;
+pub mod jobs;
 pub mod journal;
 pub mod keyfile;
 mod keys_in_use;

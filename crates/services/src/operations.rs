@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use buoy_api as api;
@@ -243,15 +243,15 @@ pub async fn start(
 ) -> Result<Started, OperationError> {
     app.permit(principal, Permission::Command, Of::Device(&command.endpoint)).await?;
     app.journal.check()?;
-    let id = OperationId(app.next_operation.fetch_add(1, Ordering::Relaxed));
+    let id = reserve(app);
     let StartOperation { endpoint, request, deadline, wait, kept, key } = command;
     let (until, patience) = match kept {
         Kept::Always => (Until::End, wait),
         Kept::ForQueueMode => (Until::EndOrSleep, wait + FOR_THE_ANSWER),
     };
     let (principal, models) = (principal.clone(), app.models.clone());
-    let order =
-        Order { id, endpoint, request, deadline, wait, kept, key: Mutex::new(key), principal, models };
+    let (key, companions) = (Mutex::new(key), Mutex::default());
+    let order = Order { id, endpoint, request, deadline, wait, kept, key, companions, principal, models };
     let order = Arc::new(order);
     for _ in 0..MOST_SHARDS_ASKED {
         let mut end = app.hub.expect(id, until);
@@ -277,6 +277,67 @@ pub async fn start(
             Ok(Err(OperationError::NoSuchDevice(_))) if app.endpoints.shard_of(&order.endpoint) != home => {}
             Ok(Err(error)) => return Err(error),
             Ok(Ok(accepted)) => return accepted.started(app, id, kept, progress, end).await,
+        }
+    }
+    Err(OperationError::NoSuchDevice(order.endpoint.clone()))
+}
+
+/// The id of an operation that is about to be started.
+pub(crate) fn reserve(app: &App) -> OperationId {
+    OperationId(app.next_operation.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What a job asks a device for.
+pub(crate) struct JobOrder {
+    /// The id that was reserved for it.
+    pub(crate) id: OperationId,
+    /// The device.
+    pub(crate) endpoint: String,
+    /// What.
+    pub(crate) request: api::Request,
+    /// When it is too late; milliseconds since the epoch.
+    pub(crate) deadline: u64,
+    /// How long a device that is awake is waited for; milliseconds.
+    pub(crate) patience: u64,
+    /// The job.
+    pub(crate) principal: Principal,
+    /// What is saved together with the operation.
+    pub(crate) companions: ChangeSet<'static>,
+}
+
+/// Starts an operation for a job, which hears of its end. It is durable when this returns.
+///
+/// # Errors
+/// [`OperationError`]
+pub(crate) async fn start_for_job(app: &Arc<App>, order: JobOrder) -> Result<(), OperationError> {
+    app.journal.check()?;
+    let JobOrder { id, endpoint, request, deadline, patience, principal, companions } = order;
+    let left = deadline.saturating_sub(app.now());
+    let is_asleep = app.registration(&endpoint).await.is_some_and(|it| it.queue_mode);
+    let deadline = Some(Duration::from_millis(if is_asleep { left } else { left.min(patience) }));
+    let (models, key, companions) = (app.models.clone(), Mutex::new(None), Mutex::new(companions));
+    let (wait, kept) = (Duration::ZERO, Kept::Always);
+    let order = Order { id, endpoint, request, deadline, wait, kept, key, companions, principal, models };
+    let order = Arc::new(order);
+    app.hub.expect_for_jobs(id);
+    let accepted = hand_over(app, &order).await;
+    if accepted.is_err() {
+        app.hub.forget(id);
+    }
+    Ok(accepted?.is_saved(app).await?)
+}
+
+/// Gives an order to the shard of its device, and to another one if the device has moved meanwhile.
+async fn hand_over(app: &Arc<App>, order: &Arc<Order>) -> Result<Accepted, OperationError> {
+    for _ in 0..MOST_SHARDS_ASKED {
+        let home = app.endpoints.shard_of(&order.endpoint);
+        let sent = order.clone();
+        let accepted = app.change(&order.endpoint, move |shard, now, outbox| sent.submit(shard, now, outbox));
+        match accepted.await {
+            None => return Err(NotSaved::Stopped.into()),
+            Some(Err(OperationError::NoSuchDevice(_))) if app.endpoints.shard_of(&order.endpoint) != home => {
+            }
+            Some(accepted) => return accepted,
         }
     }
     Err(OperationError::NoSuchDevice(order.endpoint.clone()))
@@ -359,6 +420,8 @@ struct Order {
     wait: Duration,
     kept: Kept,
     key: Mutex<Option<NewKey>>,
+    /// What else is saved together with it.
+    companions: Mutex<ChangeSet<'static>>,
     principal: Principal,
     models: Arc<Registry>,
 }
@@ -382,7 +445,7 @@ impl Order {
         let target = Target { models: DeviceModels::of(&self.models, &registration.objects), observations };
         let (request, intent) = target.request(&self.request).map_err(OperationError::Request)?;
         let is_read = matches!(request.code, Code::GET | Code::FETCH) && intent == Intent::Once;
-        let key = self.key.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let key = lock(&self.key).take();
         let (durability, patience) = match (self.kept, registration.queue_mode) {
             (Kept::ForQueueMode, false) => (Durability::Transient, self.wait),
             (_, queue_mode) => {
@@ -408,7 +471,7 @@ impl Order {
             answer: None,
             failure: None,
         };
-        let mut companions = ChangeSet::new();
+        let mut companions = std::mem::take(&mut *lock(&self.companions));
         if let Some(key) = &key {
             companions.push(Change::IdempotencyKey(key.row(self.id.0)));
         }
@@ -437,6 +500,10 @@ impl Order {
         });
         Ok(Accepted { record, registration, durability, saved })
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Operations, the newest first, below the id `after`. Answers are not in it. Of operations on devices that the principal may not read, nothing is

@@ -62,6 +62,12 @@ impl Principal {
         Self { name: format!("campaign {id} ({name})").into(), ..Self::server() }
     }
 
+    /// A job, which gives commands to devices by itself.
+    #[must_use]
+    pub(crate) fn job(id: u64, name: &str) -> Self {
+        Self { name: format!("job {id} ({name})").into(), ..Self::server() }
+    }
+
     /// Somebody with access to the data folder: `buoy admin`.
     #[must_use]
     pub fn console() -> Self {

@@ -37,6 +37,7 @@ use crate::groups::state::Groups;
 use crate::hub::Hub;
 use crate::identity::{self, Identity};
 use crate::inventory::{self, Inventory, Seed};
+use crate::jobs::state::Jobs;
 use crate::journal::{self, JournalHandle};
 use crate::keyfile::{self, Keys};
 use crate::keys_in_use::KeysInUse;
@@ -45,7 +46,7 @@ use crate::notices::Notices;
 use crate::refusals::Refusals;
 use crate::security::Security;
 use crate::store_place::StorePlace;
-use crate::{bootstrap, campaigns, updates};
+use crate::{bootstrap, campaigns, jobs, updates};
 
 /// The key files of a data folder: the key that encrypts its secrets, the server's own key and certificate, and those of its interface.
 pub const KEY_FILES: [&str; 5] = [
@@ -155,7 +156,7 @@ impl Bound {
         let failures = Failures::none();
         let supervisor = failures.supervisor();
         let clock = Clock::start();
-        let (hub, events) = Hub::new(clock);
+        let (hub, receivers) = Hub::new(clock);
         let (inventory, inbox) = Inventory::new();
         let (journal, journal_thread) =
             start_journal(&settings, writer, &models, clock, (&hub, &inventory), &supervisor)?;
@@ -241,15 +242,17 @@ impl Bound {
             downloads: Downloads::default(),
             keys_in_use: KeysInUse::default(),
             campaigns,
+            jobs: Jobs::load(reader)?,
             groups: Groups::load(reader)?,
             record_edits: Arc::default(),
             started_at: clock.now().as_millis(),
         });
         offer_firmware(&app, reader)?;
-        start_tasks(&app, reader, changed_credentials, commands, events)?;
+        start_tasks(&app, reader, changed_credentials, commands, receivers.updates)?;
         let inventory = inventory::thread::start(&app, inbox, seeds, settings.survey)?;
         // After the inventory, which tells it which devices there are.
         app.failures.spawn("the campaigns", campaigns::run(app.clone(), endings));
+        app.failures.spawn("the jobs", jobs::run(app.clone(), receivers.jobs));
         Ok(Running {
             app,
             shards,

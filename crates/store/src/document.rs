@@ -14,6 +14,10 @@ pub enum DocumentKind {
     Campaign,
     /// What a campaign knows of one device. By the campaign's id, a slash, and the endpoint name.
     CampaignDevice,
+    /// A job. By its id.
+    Job,
+    /// What a job knows of one device. By the job's id, a slash, and the endpoint name.
+    JobDevice,
     /// An account of a person. By its name.
     Account,
     /// An API token. By the SHA-256 of its secret.
@@ -30,6 +34,8 @@ impl DocumentKind {
         Self::Filter,
         Self::Campaign,
         Self::CampaignDevice,
+        Self::Job,
+        Self::JobDevice,
         Self::Account,
         Self::Token,
         Self::SignIn,
@@ -44,6 +50,8 @@ impl DocumentKind {
             Self::Filter => "filter",
             Self::Campaign => "campaign",
             Self::CampaignDevice => "campaign_device",
+            Self::Job => "job",
+            Self::JobDevice => "job_device",
             Self::Account => "account",
             Self::Token => "token",
             Self::SignIn => "sign_in",

@@ -4103,6 +4103,570 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The jobs, the newest first. With roles for groups, those that one made. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The whole list */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_Job"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Gives a command to all devices that a filter matches now and that one may command. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    "Idempotency-Key"?: string | null;
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["StartJob"];
+                };
+            };
+            responses: {
+                /** @description An earlier request with this Idempotency-Key made it */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Job"];
+                    };
+                };
+                /** @description It has begun; Location has its URL */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Job"];
+                    };
+                };
+                /** @description The filter, the command or a limit is invalid */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No device matches, another number of devices matches, there are too many jobs, or a request with this Idempotency-Key is in progress */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The Idempotency-Key was used for another request */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One job, with the reasons of its failures. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The job */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Job"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such job */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /** Removes a job that has ended. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is removed */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such job */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It has not ended */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a job: no more devices get its command. What was sent already they may still carry out. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The job as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Job"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such job */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It has ended */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The devices of a job, ordered by name. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The `next` of the page before. */
+                    after?: string;
+                    /** @description 1 to 1000; the default is 100. */
+                    limit?: number;
+                    /** @description Only devices in this stage: "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled". */
+                    stage?: string;
+                };
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A page */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_JobDevice"];
+                    };
+                };
+                /** @description A query parameter is invalid */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such job */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives the command again to devices on which the job failed, or which it did not reach. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["RetryJob"];
+                };
+            };
+            responses: {
+                /** @description The job as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Job"];
+                    };
+                };
+                /** @description The request is invalid */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such job */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No device failed, it is being cancelled, or the deadline has passed */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a job would do. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["StartJob"];
+                };
+            };
+            responses: {
+                /** @description What it would do */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobPreview"];
+                    };
+                };
+                /** @description The filter, the command or a limit is invalid */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -6351,6 +6915,20 @@ export interface components {
             /** @enum {string} */
             type: "campaign";
         } | {
+            /** @description How many devices are where. */
+            counts: components["schemas"]["JobCounts"];
+            /**
+             * Format: int64
+             * @description Its id.
+             */
+            id: number;
+            /** @description Its name. */
+            name: string;
+            /** @description Where it is. */
+            state: components["schemas"]["JobState"];
+            /** @enum {string} */
+            type: "job";
+        } | {
             /** @description Why, and what to do. */
             detail: string;
             /** @enum {string} */
@@ -6461,6 +7039,151 @@ export interface components {
             /** @description Devices of which all that was known. */
             unchanged: number;
         };
+        /** @description One command for many devices. */
+        Job: {
+            /** @description Who made it. */
+            author: string;
+            /**
+             * Format: int32
+             * @description The most devices that are waited for at a time.
+             */
+            concurrent: number;
+            /** @description How many devices are where. */
+            counts: components["schemas"]["JobCounts"];
+            /**
+             * Format: int64
+             * @description Milliseconds since the epoch.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description When devices are given up that were not reached; milliseconds since the epoch.
+             */
+            deadline: number;
+            /**
+             * Format: int64
+             * @description When it ended.
+             */
+            ended_at?: number | null;
+            /** @description Why it failed, the most frequent reason first. Not in lists. */
+            failures?: components["schemas"]["JobFailure"][];
+            /** @description The filter for which it was made. */
+            filter: string;
+            /**
+             * Format: int64
+             * @description Its id.
+             */
+            id: number;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description The most devices that get the command in a minute.
+             */
+            per_minute?: number | null;
+            /** @description The command. */
+            request: components["schemas"]["Request"];
+            /**
+             * Format: int32
+             * @description How often a device that did not answer is tried again.
+             */
+            retries: number;
+            /** @description Where it is. */
+            state: components["schemas"]["JobState"];
+        };
+        /** @description How many devices of a job are where. */
+        JobCounts: {
+            /**
+             * Format: int64
+             * @description Get it when they wake.
+             */
+            asleep: number;
+            /**
+             * Format: int64
+             * @description Were left out when the job was cancelled.
+             */
+            cancelled: number;
+            /**
+             * Format: int64
+             * @description Refused, or gave no answer.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Never got it.
+             */
+            not_reached: number;
+            /**
+             * Format: int64
+             * @description Have not answered yet.
+             */
+            sent: number;
+            /**
+             * Format: int64
+             * @description Did what they were asked for.
+             */
+            succeeded: number;
+            /**
+             * Format: int64
+             * @description Have not got the command.
+             */
+            waiting: number;
+        };
+        /** @description One device of a job. */
+        JobDevice: {
+            /**
+             * Format: int32
+             * @description How often it was given the command.
+             */
+            attempts: number;
+            /** @description What it answered, or why not. */
+            detail?: string;
+            /** @description The device. */
+            endpoint: string;
+            /**
+             * Format: int64
+             * @description The operation by which it was given the command last: it has what the device answered.
+             */
+            operation?: number | null;
+            /** @description "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled". */
+            stage: string;
+        };
+        /** @description A reason for which a job failed on devices. */
+        JobFailure: {
+            /**
+             * Format: int64
+             * @description On how many devices.
+             */
+            count: number;
+            /** @description One of them. */
+            example: string;
+            /** @description The reason. */
+            reason: string;
+        };
+        /** @description What a job would do. */
+        JobPreview: {
+            /** @description The command in words. */
+            command: string;
+            /**
+             * Format: int64
+             * @description The devices that it would have.
+             */
+            devices: number;
+            /** @description Some of them. */
+            examples: string[];
+            /** @description Whether "devices" has to repeat the number of devices. */
+            needs_count: boolean;
+            /**
+             * Format: int64
+             * @description Of these, how many are not registered: they get the command if they register before the deadline.
+             */
+            offline: number;
+        };
+        /**
+         * @description Where a job is.
+         * @enum {string}
+         */
+        JobState: "running" | "stopping" | "done" | "cancelled";
         /** @description The last value of a resource that a device reported. */
         LastValue: {
             /**
@@ -6941,6 +7664,87 @@ export interface components {
                 name: string;
                 /** @description The group that it is within. */
                 parent?: string | null;
+            }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Job: {
+            /** @description The entries. */
+            items: {
+                /** @description Who made it. */
+                author: string;
+                /**
+                 * Format: int32
+                 * @description The most devices that are waited for at a time.
+                 */
+                concurrent: number;
+                /** @description How many devices are where. */
+                counts: components["schemas"]["JobCounts"];
+                /**
+                 * Format: int64
+                 * @description Milliseconds since the epoch.
+                 */
+                created_at: number;
+                /**
+                 * Format: int64
+                 * @description When devices are given up that were not reached; milliseconds since the epoch.
+                 */
+                deadline: number;
+                /**
+                 * Format: int64
+                 * @description When it ended.
+                 */
+                ended_at?: number | null;
+                /** @description Why it failed, the most frequent reason first. Not in lists. */
+                failures?: components["schemas"]["JobFailure"][];
+                /** @description The filter for which it was made. */
+                filter: string;
+                /**
+                 * Format: int64
+                 * @description Its id.
+                 */
+                id: number;
+                /** @description Its name. */
+                name: string;
+                /**
+                 * Format: int32
+                 * @description The most devices that get the command in a minute.
+                 */
+                per_minute?: number | null;
+                /** @description The command. */
+                request: components["schemas"]["Request"];
+                /**
+                 * Format: int32
+                 * @description How often a device that did not answer is tried again.
+                 */
+                retries: number;
+                /** @description Where it is. */
+                state: components["schemas"]["JobState"];
+            }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_JobDevice: {
+            /** @description The entries. */
+            items: {
+                /**
+                 * Format: int32
+                 * @description How often it was given the command.
+                 */
+                attempts: number;
+                /** @description What it answered, or why not. */
+                detail?: string;
+                /** @description The device. */
+                endpoint: string;
+                /**
+                 * Format: int64
+                 * @description The operation by which it was given the command last: it has what the device answered.
+                 */
+                operation?: number | null;
+                /** @description "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled". */
+                stage: string;
             }[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */
             next?: string | null;
@@ -7433,6 +8237,14 @@ export interface components {
             /** @description Its version; by default the one that the image says. */
             version?: string | null;
         };
+        /** @description Tries devices again on which a job failed, or which it did not reach. */
+        RetryJob: {
+            /**
+             * Format: int64
+             * @description The new deadline; milliseconds since the epoch. By default in a day.
+             */
+            deadline?: number | null;
+        };
         /**
          * @description What somebody may do. Each role may do all that the roles before it may.
          * @enum {string}
@@ -7503,6 +8315,40 @@ export interface components {
             name: string;
             /** @description Its password. */
             password: components["schemas"]["Secret"];
+        };
+        /** @description A command for all devices that a filter matches now and that the principal may command. */
+        StartJob: {
+            /**
+             * Format: int32
+             * @description The most devices that are waited for at a time; those that sleep don't count.
+             */
+            concurrent?: number;
+            /**
+             * Format: int64
+             * @description When devices are given up that were not reached; milliseconds since the epoch. By default in a day.
+             */
+            deadline?: number | null;
+            /**
+             * Format: int64
+             * @description The number of devices that the caller expects: if it is another one, nothing is done. Needed for a factory reset and a Delete.
+             */
+            devices?: number | null;
+            /** @description Which devices: a filter. The empty one matches all. */
+            filter?: string;
+            /** @description Its name; by default the command in words. */
+            name?: string | null;
+            /**
+             * Format: int32
+             * @description The most devices that get the command in a minute.
+             */
+            per_minute?: number | null;
+            /** @description The command. */
+            request: components["schemas"]["Request"];
+            /**
+             * Format: int32
+             * @description How often a device that did not answer is tried again. An Execute, a Create and a Delete are never repeated by themselves.
+             */
+            retries?: number;
         };
         /** @description Starts an operation on a device. */
         StartOperation: {

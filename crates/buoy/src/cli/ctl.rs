@@ -16,6 +16,7 @@ mod events;
 mod exit;
 mod firmware;
 mod groups;
+mod jobs;
 mod operations;
 mod output;
 mod records;
@@ -124,6 +125,9 @@ enum Verb {
     Updates(firmware::List),
     /// Cancels a firmware update.
     CancelUpdate(firmware::Cancel),
+    /// Gives one command to many devices.
+    #[command(subcommand)]
+    Job(jobs::Verb),
     /// Brings one release to many devices, wave by wave.
     #[command(subcommand)]
     Campaign(campaigns::Verb),
@@ -187,6 +191,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Verb::Update(args) => firmware::start(&client, out, args),
         Verb::Updates(args) => firmware::list(&client, out, args),
         Verb::CancelUpdate(args) => firmware::cancel(&client, out, args),
+        Verb::Job(verb) => jobs::run(&client, out, verb),
         Verb::Campaign(verb) => campaigns::run(&client, out, verb),
         Verb::Bootstrap(verb) => bootstrap::run(&client, out, verb),
         Verb::Audit(args) => audit::list(&client, out, args),

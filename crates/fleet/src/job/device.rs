@@ -8,6 +8,9 @@ pub struct DeviceRecord {
     /// Where it is.
     #[serde(flatten)]
     pub stage: Stage,
+    /// The operation by which it was given the command last; 0 before that.
+    #[serde(default)]
+    pub operation: u64,
     /// How often it was given the command.
     #[serde(default)]
     pub attempts: u8,
@@ -19,7 +22,16 @@ pub struct DeviceRecord {
 impl DeviceRecord {
     /// It was given the command by this operation.
     pub(super) fn sent(operation: u64, attempts: u8) -> Self {
-        Self { stage: Stage::Sent { operation }, attempts, not_before: 0 }
+        Self { stage: Stage::Sent, operation, attempts, not_before: 0 }
+    }
+
+    /// Its operation, if that has not ended.
+    #[must_use]
+    pub const fn open_operation(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Sent | Stage::Asleep => Some(self.operation),
+            _ => None,
+        }
     }
 }
 
@@ -33,15 +45,9 @@ pub enum Stage {
     /// The command is on its way to its shard. What is saved is that it waits, until its operation is saved with it.
     Starting,
     /// It has an operation that has not ended.
-    Sent {
-        /// The operation.
-        operation: u64,
-    },
+    Sent,
     /// It sleeps, and gets the operation when it wakes.
-    Asleep {
-        /// The operation.
-        operation: u64,
-    },
+    Asleep,
     /// It did what it was asked for.
     Succeeded {
         /// What it answered, in short.
@@ -67,21 +73,12 @@ impl Stage {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Waiting | Self::Starting => "waiting",
-            Self::Sent { .. } => "sent",
-            Self::Asleep { .. } => "asleep",
+            Self::Sent => "sent",
+            Self::Asleep => "asleep",
             Self::Succeeded { .. } => "succeeded",
             Self::Failed { .. } => "failed",
             Self::NotReached { .. } => "not_reached",
             Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// The operation that has not ended.
-    #[must_use]
-    pub const fn operation(&self) -> Option<u64> {
-        match self {
-            Self::Sent { operation } | Self::Asleep { operation } => Some(*operation),
-            _ => None,
         }
     }
 }
@@ -145,8 +142,8 @@ impl Counts {
     fn of(&mut self, stage: &Stage) -> &mut u64 {
         match stage {
             Stage::Waiting => &mut self.waiting,
-            Stage::Starting | Stage::Sent { .. } => &mut self.sent,
-            Stage::Asleep { .. } => &mut self.asleep,
+            Stage::Starting | Stage::Sent => &mut self.sent,
+            Stage::Asleep => &mut self.asleep,
             Stage::Succeeded { .. } => &mut self.succeeded,
             Stage::Failed { .. } => &mut self.failed,
             Stage::NotReached { .. } => &mut self.not_reached,

@@ -8,7 +8,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, Respo
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, audit, bootstrap, campaigns, credentials, devices, events, firmware, groups, operations,
+    accounts, audit, bootstrap, campaigns, credentials, devices, events, firmware, groups, jobs, operations,
     sign_in, tokens, updates,
 };
 
@@ -97,6 +97,14 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         updates::start,
         updates::one,
         updates::cancel,
+        jobs::list,
+        jobs::start,
+        jobs::preview,
+        jobs::one,
+        jobs::remove,
+        jobs::devices,
+        jobs::cancel,
+        jobs::retry,
         campaigns::list,
         campaigns::add,
         campaigns::preview,

@@ -166,7 +166,7 @@ enum Stage {
 }
 
 /// Milliseconds since the epoch.
-fn moment(text: &str) -> Result<u64, String> {
+pub(super) fn moment(text: &str) -> Result<u64, String> {
     let at =
         text.parse::<jiff::Timestamp>().map_err(|_| "give a time as in 2026-12-01T22:00:00Z".to_owned())?;
     u64::try_from(at.as_millisecond()).map_err(|_| "that is before 1970".to_owned())

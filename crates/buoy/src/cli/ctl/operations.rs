@@ -40,12 +40,15 @@ pub(super) struct Read {
 }
 
 pub(super) fn read(client: &Client, out: Output, args: &Read) -> anyhow::Result<()> {
-    let format = args.format.clone();
-    let request = match args.paths.as_slice() {
+    let request = read_request(&args.paths, args.format.clone());
+    perform(client, out, &args.endpoint, request, &args.patience)
+}
+
+pub(super) fn read_request(paths: &[String], format: Option<String>) -> Request {
+    match paths {
         [path] => Request::Read { path: path.clone(), format },
         paths => Request::ReadComposite { paths: paths.to_vec(), path_format: None, format },
-    };
-    perform(client, out, &args.endpoint, request, &args.patience)
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -63,13 +66,16 @@ pub(super) struct Write {
 }
 
 pub(super) fn write(client: &Client, out: Output, args: &Write) -> anyhow::Result<()> {
-    let values = assignments(&args.values)?;
-    let format = args.format.clone();
-    let request = match values.as_slice() {
+    let request = write_request(&args.values, args.format.clone())?;
+    perform(client, out, &args.endpoint, request, &args.patience)
+}
+
+pub(super) fn write_request(texts: &[String], format: Option<String>) -> anyhow::Result<Request> {
+    let values = assignments(texts)?;
+    Ok(match values.as_slice() {
         [one] => Request::Write { path: one.path.clone(), values, mode: WriteMode::Update, format },
         _ => Request::WriteComposite { values, format },
-    };
-    perform(client, out, &args.endpoint, request, &args.patience)
+    })
 }
 
 fn assignments(texts: &[String]) -> anyhow::Result<Vec<PathValue>> {
@@ -169,13 +175,17 @@ pub(super) struct Attributes {
 }
 
 pub(super) fn attributes(client: &Client, out: Output, args: &Attributes) -> anyhow::Result<()> {
+    let request = attributes_request(&args.path, &args.attributes);
+    perform(client, out, &args.endpoint, request, &args.patience)
+}
+
+pub(super) fn attributes_request(path: &str, texts: &[String]) -> Request {
     let split = |text: &String| match text.split_once('=') {
         Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
         None => (text.clone(), None),
     };
-    let attributes: BTreeMap<_, _> = args.attributes.iter().map(split).collect();
-    let request = Request::WriteAttributes { path: args.path.clone(), attributes };
-    perform(client, out, &args.endpoint, request, &args.patience)
+    let attributes: BTreeMap<_, _> = texts.iter().map(split).collect();
+    Request::WriteAttributes { path: path.to_owned(), attributes }
 }
 
 #[derive(Debug, clap::Args)]
@@ -199,11 +209,7 @@ pub(super) struct Observe {
 }
 
 pub(super) fn observe(client: &Client, out: Output, args: &Observe) -> anyhow::Result<()> {
-    let format = args.format.clone();
-    let request = match args.paths.as_slice() {
-        [path] => Request::Observe { path: path.clone(), format },
-        paths => Request::ObserveComposite { paths: paths.to_vec(), path_format: None, format },
-    };
+    let request = observe_request(&args.paths, args.format.clone());
     begin_to_observe(client, out, args, request)?;
     let end = {
         let (client, endpoint, paths, keep) =
@@ -229,6 +235,13 @@ pub(super) fn observe(client: &Client, out: Output, args: &Observe) -> anyhow::R
     })?;
     end()?;
     failure.map_or(Ok(()), Err)
+}
+
+pub(super) fn observe_request(paths: &[String], format: Option<String>) -> Request {
+    match paths {
+        [path] => Request::Observe { path: path.clone(), format },
+        paths => Request::ObserveComposite { paths: paths.to_vec(), path_format: None, format },
+    }
 }
 
 /// Asks for an observation, and waits until the device has answered: as long as its operation goes on.
@@ -278,7 +291,7 @@ fn stop_observing(client: &Client, endpoint: &str, paths: &[String]) -> anyhow::
     check(&operation)
 }
 
-fn cancel_request(paths: &[String]) -> Request {
+pub(super) fn cancel_request(paths: &[String]) -> Request {
     match paths {
         [path] => Request::CancelObserve { path: path.clone() },
         paths => Request::CancelObserveComposite { paths: paths.to_vec(), path_format: None },

@@ -1,0 +1,79 @@
+//! All jobs, in memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use buoy_fleet::job::{DeviceRecord, Facts, Job};
+use buoy_server::OperationId;
+use buoy_store::{DocumentKind, Reader, StoreError};
+
+/// All jobs. Who changes one waits for his turn, and saves what changed before the next turn; who only looks never waits for the store.
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    all: Mutex<All>,
+    /// Held by who changes jobs.
+    pub(super) turn: tokio::sync::Mutex<()>,
+}
+
+/// All jobs, and what is looked up in them.
+#[derive(Debug, Default)]
+pub(super) struct All {
+    /// By their ids.
+    pub(super) jobs: BTreeMap<u64, Job>,
+    /// The job and the device of each operation that has not ended.
+    pub(super) operations: HashMap<OperationId, (u64, Arc<str>)>,
+    /// The highest id that was ever given.
+    pub(super) last_id: u64,
+}
+
+impl Jobs {
+    /// Those of the store.
+    pub(crate) fn load(reader: &dyn Reader) -> Result<Self, StoreError> {
+        let mut all = All::default();
+        let mut facts: BTreeMap<u64, Facts> = BTreeMap::new();
+        reader.documents(DocumentKind::Job, "", &mut |row| {
+            if row.name == LAST_ID {
+                all.last_id = serde_json::from_slice(&row.body).unwrap_or(0);
+                return;
+            }
+            match serde_json::from_slice::<Facts>(&row.body) {
+                Ok(read) => drop(facts.insert(read.id, read)),
+                Err(error) => tracing::error!(job = row.name, %error, "a job cannot be read"),
+            }
+        })?;
+        all.last_id = facts.keys().next_back().copied().unwrap_or(0).max(all.last_id);
+        for (id, facts) in facts {
+            let mut devices: Vec<(Arc<str>, DeviceRecord)> = Vec::new();
+            let prefix = device_prefix(id);
+            reader.documents(DocumentKind::JobDevice, &prefix, &mut |row| {
+                let name = row.name.get(prefix.len()..).unwrap_or_default();
+                match serde_json::from_slice(&row.body) {
+                    Ok(record) => devices.push((name.into(), record)),
+                    Err(error) => {
+                        tracing::error!(job = id, %error, "what a job knows of a device cannot be read")
+                    }
+                }
+            })?;
+            all.jobs.insert(id, Job::restore(facts, devices));
+        }
+        Ok(Self { all: Mutex::new(all), turn: tokio::sync::Mutex::default() })
+    }
+
+    /// All jobs; for a moment.
+    pub(super) fn all(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The name of the document that has the highest id that was ever given.
+pub(super) const LAST_ID: &str = "last id";
+
+/// The name of a job's document.
+pub(super) fn document_name(id: u64) -> String {
+    format!("{id:010}")
+}
+
+/// The beginning of the names of the documents of its devices.
+pub(super) fn device_prefix(id: u64) -> String {
+    format!("{id:010}/")
+}
