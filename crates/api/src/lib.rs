@@ -9,6 +9,7 @@ mod bootstrap;
 mod campaigns;
 pub mod client;
 mod credentials;
+mod desired;
 mod jobs;
 mod records;
 
@@ -33,6 +34,9 @@ pub use campaigns::{
 pub use credentials::{
     AddCredential, Credential, CredentialKind, CredentialProof, CredentialPurpose, CredentialState, Imported,
     NewCredential, Secret,
+};
+pub use desired::{
+    DesiredCondition, DesiredCounts, DesiredSetting, DesiredState, DeviceSetting, PutDesiredState,
 };
 pub use jobs::{Job, JobCounts, JobDevice, JobFailure, JobPreview, JobState, RetryJob, StartJob};
 pub use records::{

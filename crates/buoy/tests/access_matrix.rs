@@ -39,6 +39,7 @@ fn table(ids: &Ids) -> Vec<Row> {
         json!({"endpoint": "buoy-1", "firmware": ids.firmware, "version": "1.0.0", "delivery": "push"});
     let campaign = json!({"name": "x", "firmware": ids.firmware, "version": "1.0.0"});
     let job = json!({"filter": "name = buoy-1", "request": {"read": {"path": "/3/0/0"}}});
+    let desired = json!({"settings": [{"path": "/1/0/1", "value": 300}]});
     let psk = json!({"endpoint": "buoy-3", "proof": {"psk": {}}});
     let account = json!({"name": "dave", "password": PASSWORD, "grants": [{"role": "viewer"}]});
     let sign_in = json!({"name": "viewer", "password": PASSWORD});
@@ -109,6 +110,12 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("post", "/api/v1/campaigns/{id}/retry", Whole(Operator), None),
         ("post", "/api/v1/campaigns/{id}/abort", Whole(Operator), None),
         ("delete", "/api/v1/campaigns/{id}", Whole(Operator), None),
+        ("get", "/api/v1/desired-states", Whole(Viewer), None),
+        ("get", "/api/v1/desired-states/{name}", Whole(Viewer), None),
+        ("put", "/api/v1/desired-states/{name}", Whole(Operator), Some(desired)),
+        ("delete", "/api/v1/desired-states/{name}", Whole(Operator), None),
+        ("get", "/api/v1/devices/{endpoint}/desired-state", Device(Viewer), None),
+        ("post", "/api/v1/devices/{endpoint}/desired-state/retry", Device(Operator), None),
         ("get", "/api/v1/jobs", Somewhere(Viewer), None),
         ("post", "/api/v1/jobs", Somewhere(Operator), Some(job.clone())),
         ("post", "/api/v1/jobs/preview", Somewhere(Operator), Some(job)),

@@ -6,6 +6,7 @@ mod bootstrap;
 mod campaigns;
 mod conditional;
 mod credentials;
+mod desired;
 mod devices;
 mod events;
 mod firmware;
@@ -80,6 +81,10 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/campaigns/{id}/resume", post(campaigns::resume))
         .route("/api/v1/campaigns/{id}/retry", post(campaigns::retry))
         .route("/api/v1/campaigns/{id}/abort", post(campaigns::abort))
+        .route("/api/v1/desired-states", get(desired::list))
+        .route("/api/v1/desired-states/{name}", get(desired::one).put(desired::put).delete(desired::remove))
+        .route("/api/v1/devices/{endpoint}/desired-state", get(desired::of_device))
+        .route("/api/v1/devices/{endpoint}/desired-state/retry", post(desired::retry))
         .route("/api/v1/jobs", get(jobs::list).post(jobs::start))
         .route("/api/v1/jobs/preview", post(jobs::preview))
         .route("/api/v1/jobs/{id}", get(jobs::one).delete(jobs::remove))

@@ -24,6 +24,7 @@ use crate::bootstrap::Bootstrap;
 use crate::campaigns::state::Campaigns;
 use crate::changes::Companion;
 use crate::credentials::{ChangedCredentials, CredentialChange, Credentials};
+use crate::desired::state::Desired;
 use crate::downloads::Followed;
 use crate::event_log::EventLog;
 use crate::failures::Failures;
@@ -101,6 +102,8 @@ pub struct App {
     pub(crate) campaigns: Campaigns,
     /// The jobs.
     pub(crate) jobs: Jobs,
+    /// The desired states.
+    pub(crate) desired: Desired,
     /// The groups of devices, and the saved filters.
     pub(crate) groups: Groups,
     /// One edit of what is noted of devices at a time.

@@ -3,6 +3,7 @@
 //! `publish` runs in the threads of the shards. There an event without a receiver is dropped before it costs anything.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use buoy_fleet::interest::Interest;
@@ -18,6 +19,8 @@ use crate::notice::Notice;
 const STRIPES: usize = 16;
 /// Events that may wait for the updates.
 const UPDATES_BEHIND: usize = 1 << 16;
+/// Events that may wait for the desired states.
+const DESIRED_BEHIND: usize = 1 << 14;
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -27,6 +30,9 @@ pub struct Hub {
     events: EventLog,
     updates: mpsc::Sender<Arc<Event>>,
     jobs: mpsc::UnboundedSender<(OperationId, Progress)>,
+    desired: mpsc::Sender<Arc<Event>>,
+    /// Whether there is any desired state.
+    is_desired: Arc<AtomicBool>,
     interest: Arc<Interest>,
 }
 
@@ -52,6 +58,8 @@ pub(crate) struct Receivers {
     pub(crate) updates: mpsc::Receiver<Arc<Event>>,
     /// The progress of the jobs' operations: there are never more of them than the jobs have under way.
     pub(crate) jobs: mpsc::UnboundedReceiver<(OperationId, Progress)>,
+    /// The contacts of devices, for their desired states.
+    pub(crate) desired: mpsc::Receiver<Arc<Event>>,
 }
 
 /// How long a caller waits for an operation.
@@ -77,9 +85,17 @@ impl Hub {
     pub(crate) fn new(clock: Clock) -> (Self, Receivers) {
         let (updates, for_updates) = mpsc::channel(UPDATES_BEHIND);
         let (jobs, for_jobs) = mpsc::unbounded_channel();
-        let events = EventLog::new(clock);
-        let hub = Self { waiters: Arc::default(), events, updates, jobs, interest: Arc::default() };
-        (hub, Receivers { updates: for_updates, jobs: for_jobs })
+        let (desired, for_desired) = mpsc::channel(DESIRED_BEHIND);
+        let hub = Self {
+            waiters: Arc::default(),
+            events: EventLog::new(clock),
+            updates,
+            jobs,
+            desired,
+            is_desired: Arc::default(),
+            interest: Arc::default(),
+        };
+        (hub, Receivers { updates: for_updates, jobs: for_jobs, desired: for_desired })
     }
 
     /// Waits for an operation that is about to be submitted.
@@ -139,6 +155,11 @@ impl Hub {
         &self.interest
     }
 
+    /// Whether the contacts of devices are wanted for their desired states.
+    pub(crate) fn want_contacts(&self, is_wanted: bool) {
+        self.is_desired.store(is_wanted, Ordering::Relaxed);
+    }
+
     /// Delivers events.
     pub fn publish(&self, events: &mut Vec<Event>) {
         for event in events.drain(..) {
@@ -151,9 +172,14 @@ impl Hub {
                 _ => false,
             };
             let for_updates = of_updates(&event).is_some_and(|endpoint| self.interest.may_want(endpoint));
+            let for_desired = self.is_desired.load(Ordering::Relaxed) && of_updates(&event).is_some();
             let for_streams = self.events.has_readers();
-            if for_updates || for_streams {
+            if for_updates || for_desired || for_streams {
                 let event = Arc::new(event);
+                if for_desired {
+                    // What is missed is found by the sweep.
+                    let _ = self.desired.try_send(event.clone());
+                }
                 if for_updates {
                     // If the updates are that far behind, they read the state of their devices later; while the server stops there is no receiver.
                     let _ = self.updates.try_send(event.clone());

@@ -19,6 +19,7 @@ pub mod changes;
 pub mod coap_words;
 pub mod credentials;
 pub mod data_folder;
+pub mod desired;
 pub mod devices;
 mod documents;
 pub mod downloads;

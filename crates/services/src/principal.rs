@@ -68,6 +68,12 @@ impl Principal {
         Self { name: format!("job {id} ({name})").into(), ..Self::server() }
     }
 
+    /// What keeps devices in their desired state.
+    #[must_use]
+    pub(crate) fn desired_state() -> Self {
+        Self { name: "desired state".into(), ..Self::server() }
+    }
+
     /// Somebody with access to the data folder: `buoy admin`.
     #[must_use]
     pub fn console() -> Self {

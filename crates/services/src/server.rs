@@ -30,6 +30,7 @@ use crate::campaigns::state::Campaigns;
 use crate::changes;
 use crate::credentials::{ChangedCredentials, Credentials};
 use crate::data_folder::lock;
+use crate::desired::state::Desired;
 use crate::downloads::Downloads;
 use crate::failures::Failures;
 use crate::firmware::{self, Library};
@@ -46,7 +47,7 @@ use crate::notices::Notices;
 use crate::refusals::Refusals;
 use crate::security::Security;
 use crate::store_place::StorePlace;
-use crate::{bootstrap, campaigns, jobs, updates};
+use crate::{bootstrap, campaigns, desired, jobs, updates};
 
 /// The key files of a data folder: the key that encrypts its secrets, the server's own key and certificate, and those of its interface.
 pub const KEY_FILES: [&str; 5] = [
@@ -243,6 +244,7 @@ impl Bound {
             keys_in_use: KeysInUse::default(),
             campaigns,
             jobs: Jobs::load(reader)?,
+            desired: Desired::load(reader)?,
             groups: Groups::load(reader)?,
             record_edits: Arc::default(),
             started_at: clock.now().as_millis(),
@@ -253,6 +255,7 @@ impl Bound {
         // After the inventory, which tells it which devices there are.
         app.failures.spawn("the campaigns", campaigns::run(app.clone(), endings));
         app.failures.spawn("the jobs", jobs::run(app.clone(), receivers.jobs));
+        app.failures.spawn("the desired states", desired::run(app.clone(), receivers.desired));
         Ok(Running {
             app,
             shards,

@@ -18,6 +18,10 @@ pub enum DocumentKind {
     Job,
     /// What a job knows of one device. By the job's id, a slash, and the endpoint name.
     JobDevice,
+    /// A desired state. By its name.
+    Desired,
+    /// How far a device is from what is wanted of it. By its endpoint name.
+    DesiredDevice,
     /// An account of a person. By its name.
     Account,
     /// An API token. By the SHA-256 of its secret.
@@ -36,6 +40,8 @@ impl DocumentKind {
         Self::CampaignDevice,
         Self::Job,
         Self::JobDevice,
+        Self::Desired,
+        Self::DesiredDevice,
         Self::Account,
         Self::Token,
         Self::SignIn,
@@ -52,6 +58,8 @@ impl DocumentKind {
             Self::CampaignDevice => "campaign_device",
             Self::Job => "job",
             Self::JobDevice => "job_device",
+            Self::Desired => "desired",
+            Self::DesiredDevice => "desired_device",
             Self::Account => "account",
             Self::Token => "token",
             Self::SignIn => "sign_in",

@@ -2377,6 +2377,234 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/desired-states": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The desired states, by name. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The whole list */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_DesiredState"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/desired-states/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One desired state. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The desired state */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DesiredState"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is none with this name */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /** Makes a desired state, or replaces it. Its devices are asked at once, or when they can be reached. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PutDesiredState"];
+                };
+            };
+            responses: {
+                /** @description The desired state as it is now; its counts come later */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DesiredState"];
+                    };
+                };
+                /** @description The name, the filter or a setting is wrong */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There are too many */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Removes a desired state. Devices keep what they have. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is removed */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is none with this name */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/device-counts": {
         parameters: {
             query?: never;
@@ -2835,6 +3063,136 @@ export interface paths {
                 };
             };
         };
+        trace?: never;
+    };
+    "/api/v1/devices/{endpoint}/desired-state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is wanted of a device, from where that comes, and what is so. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    endpoint: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The whole list; empty if nothing is wanted of it */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_DeviceSetting"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{endpoint}/desired-state/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries again what was given up on a device. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    endpoint: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The settings as they are now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_DeviceSetting"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No desired state is for this device */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Nothing was given up */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/devices/{endpoint}/objects": {
@@ -6728,6 +7086,58 @@ export interface components {
          * @enum {string}
          */
         Delivery: "pull_coap" | "pull_http" | "pull_https" | "push";
+        /**
+         * @description Where a setting of a device is.
+         * @enum {string}
+         */
+        DesiredCondition: "in_sync" | "unknown" | "differs" | "given_up";
+        /** @description How far the devices of a desired state are. A device counts where its worst setting is. */
+        DesiredCounts: {
+            /**
+             * Format: int64
+             * @description Something was given up.
+             */
+            given_up: number;
+            /**
+             * Format: int64
+             * @description All settings are as wanted.
+             */
+            in_sync: number;
+            /**
+             * Format: int64
+             * @description Something is to be asked or written, when they can be reached.
+             */
+            pending: number;
+        };
+        /** @description What is wanted of one path: a value, or to be observed. */
+        DesiredSetting: {
+            /** @description The attributes of the observation, as in `{"pmin": "10"}`. */
+            attributes?: {
+                [key: string]: string;
+            };
+            /** @description That it is observed. Then there is no value. */
+            observe?: boolean;
+            /** @description The path, as in "/1/0/1". */
+            path: string;
+            /** @description The value. */
+            value?: unknown;
+        };
+        /** @description A desired state. */
+        DesiredState: {
+            /** @description How far its devices are. */
+            counts: components["schemas"]["DesiredCounts"];
+            /** @description Which devices. */
+            filter: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its priority.
+             */
+            priority: number;
+            /** @description What is wanted. */
+            settings: components["schemas"]["DesiredSetting"][];
+        };
         /** @description A device that is registered, or was. */
         Device: {
             /** @description The endpoint name. */
@@ -6788,6 +7198,29 @@ export interface components {
             id: number;
             /** @description The instances that the device has registered, or of which values are stored. */
             instances: number[];
+        };
+        /** @description What is wanted of one path of a device, and what is so. */
+        DeviceSetting: components["schemas"]["DesiredSetting"] & {
+            /** @description Where it is. */
+            condition: components["schemas"]["DesiredCondition"];
+            /** @description The desired state from which that comes. */
+            from: string;
+            /** @description Other desired states that name the path, and don't count for this device. */
+            overrides?: string[];
+            /** @description Why it was given up. */
+            reason?: string;
+            /** @description What the device reported last. */
+            reported?: unknown;
+            /**
+             * Format: int64
+             * @description When it did.
+             */
+            reported_at?: number | null;
+            /**
+             * Format: int64
+             * @description Since when; milliseconds since the epoch.
+             */
+            since: number;
         };
         /**
          * @description The state of a device.
@@ -7536,6 +7969,27 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a list. */
+        Page_DesiredState: {
+            /** @description The entries. */
+            items: {
+                /** @description How far its devices are. */
+                counts: components["schemas"]["DesiredCounts"];
+                /** @description Which devices. */
+                filter: string;
+                /** @description Its name. */
+                name: string;
+                /**
+                 * Format: int32
+                 * @description Its priority.
+                 */
+                priority: number;
+                /** @description What is wanted. */
+                settings: components["schemas"]["DesiredSetting"][];
+            }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
         Page_Device: {
             /** @description The entries. */
             items: {
@@ -7608,6 +8062,34 @@ export interface components {
                 /** @description The instances that the device has registered, or of which values are stored. */
                 instances: number[];
             }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_DeviceSetting: {
+            /** @description The entries. */
+            items: (components["schemas"]["DesiredSetting"] & {
+                /** @description Where it is. */
+                condition: components["schemas"]["DesiredCondition"];
+                /** @description The desired state from which that comes. */
+                from: string;
+                /** @description Other desired states that name the path, and don't count for this device. */
+                overrides?: string[];
+                /** @description Why it was given up. */
+                reason?: string;
+                /** @description What the device reported last. */
+                reported?: unknown;
+                /**
+                 * Format: int64
+                 * @description When it did.
+                 */
+                reported_at?: number | null;
+                /**
+                 * Format: int64
+                 * @description Since when; milliseconds since the epoch.
+                 */
+                since: number;
+            })[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */
             next?: string | null;
         };
@@ -8031,6 +8513,18 @@ export interface components {
             version?: string | null;
             /** @description The waves. The last takes all devices that the others leave. Without any there is one. */
             waves?: components["schemas"]["CampaignWave"][];
+        };
+        /** @description A desired state to make, or to replace. */
+        PutDesiredState: {
+            /** @description Which devices: a filter. The empty one matches all. */
+            filter?: string;
+            /**
+             * Format: int32
+             * @description Of two that name the same path, the higher one counts; of two equal ones, the one whose name comes first.
+             */
+            priority?: number;
+            /** @description What is wanted. */
+            settings: components["schemas"]["DesiredSetting"][];
         };
         /** @description A filter to save. */
         PutFilter: {

@@ -11,6 +11,7 @@ mod bootstrap;
 mod campaigns;
 mod contexts;
 mod credentials;
+mod desired;
 mod devices;
 mod events;
 mod exit;
@@ -125,6 +126,9 @@ enum Verb {
     Updates(firmware::List),
     /// Cancels a firmware update.
     CancelUpdate(firmware::Cancel),
+    /// Keeps values and observations of devices as they are wanted.
+    #[command(subcommand)]
+    Desired(desired::Verb),
     /// Gives one command to many devices.
     #[command(subcommand)]
     Job(jobs::Verb),
@@ -191,6 +195,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Verb::Update(args) => firmware::start(&client, out, args),
         Verb::Updates(args) => firmware::list(&client, out, args),
         Verb::CancelUpdate(args) => firmware::cancel(&client, out, args),
+        Verb::Desired(verb) => desired::run(&client, out, verb),
         Verb::Job(verb) => jobs::run(&client, out, verb),
         Verb::Campaign(verb) => campaigns::run(&client, out, verb),
         Verb::Bootstrap(verb) => bootstrap::run(&client, out, verb),

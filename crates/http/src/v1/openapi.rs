@@ -8,8 +8,8 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, Respo
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, audit, bootstrap, campaigns, credentials, devices, events, firmware, groups, jobs, operations,
-    sign_in, tokens, updates,
+    accounts, audit, bootstrap, campaigns, credentials, desired, devices, events, firmware, groups, jobs,
+    operations, sign_in, tokens, updates,
 };
 
 /// What goes for all operations: how to sign in, and the answers to who did not or may not.
@@ -97,6 +97,12 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         updates::start,
         updates::one,
         updates::cancel,
+        desired::list,
+        desired::one,
+        desired::put,
+        desired::remove,
+        desired::of_device,
+        desired::retry,
         jobs::list,
         jobs::start,
         jobs::preview,

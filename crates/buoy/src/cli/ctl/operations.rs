@@ -78,7 +78,7 @@ pub(super) fn write_request(texts: &[String], format: Option<String>) -> anyhow:
     })
 }
 
-fn assignments(texts: &[String]) -> anyhow::Result<Vec<PathValue>> {
+pub(super) fn assignments(texts: &[String]) -> anyhow::Result<Vec<PathValue>> {
     let split = |text: &String| -> anyhow::Result<PathValue> {
         let wrong = || format!("{text}: a value is given as PATH=VALUE, as in /3311/0/5850=true");
         let (path, value) = text.split_once('=').ok_or_else(|| NotDone::error(Exit::WrongUse, wrong()))?;

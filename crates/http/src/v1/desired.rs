@@ -1,0 +1,122 @@
+//! Desired state: values and observations that the server keeps devices at.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use buoy_api as api;
+use buoy_services::app::App;
+use buoy_services::desired::commands::{self, DesiredStateError};
+
+use super::{Answer, Author, JsonBody, Problem, Segments, not_saved};
+
+impl From<DesiredStateError> for Problem {
+    fn from(error: DesiredStateError) -> Self {
+        let detail = error.to_string();
+        match error {
+            DesiredStateError::Forbidden(_) => Self::forbidden(detail),
+            DesiredStateError::NoSuchState(_) | DesiredStateError::NoSuchDevice(_) => Self::not_found(detail),
+            DesiredStateError::TooMany | DesiredStateError::NothingGivenUp(_) => {
+                Self::new(StatusCode::CONFLICT, "Not now", detail)
+            }
+            DesiredStateError::Filter(fault) => fault.into(),
+            DesiredStateError::NotSaved(error) => not_saved(error),
+            _ => Self::bad_request(detail),
+        }
+    }
+}
+
+/// The desired states, by name.
+#[utoipa::path(
+    get, path = "/api/v1/desired-states", tag = "desired state",
+    responses((status = 200, description = "The whole list", body = api::Page<api::DesiredState>))
+)]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+) -> Answer<api::Page<api::DesiredState>> {
+    Ok(Json(api::Page { items: commands::list(&app, &principal).await?, next: None }))
+}
+
+/// One desired state.
+#[utoipa::path(
+    get, path = "/api/v1/desired-states/{name}", tag = "desired state", params(("name" = String, Path)),
+    responses(
+        (status = 200, description = "The desired state", body = api::DesiredState),
+        (status = 404, description = "There is none with this name", body = api::Problem),
+    )
+)]
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(name): Segments<String>,
+) -> Answer<api::DesiredState> {
+    Ok(Json(commands::one(&app, &principal, &name).await?))
+}
+
+/// Makes a desired state, or replaces it. Its devices are asked at once, or when they can be reached.
+#[utoipa::path(
+    put, path = "/api/v1/desired-states/{name}", tag = "desired state", params(("name" = String, Path)),
+    request_body = api::PutDesiredState,
+    responses(
+        (status = 200, description = "The desired state as it is now; its counts come later", body = api::DesiredState),
+        (status = 400, description = "The name, the filter or a setting is wrong", body = api::Problem),
+        (status = 409, description = "There are too many", body = api::Problem),
+    )
+)]
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(name): Segments<String>,
+    JsonBody(wanted): JsonBody<api::PutDesiredState>,
+) -> Answer<api::DesiredState> {
+    Ok(Json(commands::put(&app, &principal, &name, wanted).await?))
+}
+
+/// Removes a desired state. Devices keep what they have.
+#[utoipa::path(
+    delete, path = "/api/v1/desired-states/{name}", tag = "desired state", params(("name" = String, Path)),
+    responses(
+        (status = 204, description = "It is removed"),
+        (status = 404, description = "There is none with this name", body = api::Problem),
+    )
+)]
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(name): Segments<String>,
+) -> Result<StatusCode, Problem> {
+    commands::remove(&app, &principal, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is wanted of a device, from where that comes, and what is so.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{endpoint}/desired-state", tag = "desired state", params(("endpoint" = String, Path)),
+    responses((status = 200, description = "The whole list; empty if nothing is wanted of it", body = api::Page<api::DeviceSetting>))
+)]
+pub(super) async fn of_device(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(endpoint): Segments<String>,
+) -> Answer<api::Page<api::DeviceSetting>> {
+    Ok(Json(api::Page { items: commands::of_device(&app, &principal, &endpoint).await?, next: None }))
+}
+
+/// Tries again what was given up on a device.
+#[utoipa::path(
+    post, path = "/api/v1/devices/{endpoint}/desired-state/retry", tag = "desired state", params(("endpoint" = String, Path)),
+    responses(
+        (status = 200, description = "The settings as they are now", body = api::Page<api::DeviceSetting>),
+        (status = 404, description = "No desired state is for this device", body = api::Problem),
+        (status = 409, description = "Nothing was given up", body = api::Problem),
+    )
+)]
+pub(super) async fn retry(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(endpoint): Segments<String>,
+) -> Answer<api::Page<api::DeviceSetting>> {
+    Ok(Json(api::Page { items: commands::retry(&app, &principal, &endpoint).await?, next: None }))
+}
