@@ -86,3 +86,8 @@ mod safeguard;
 
 mod bytes;
 mod cbor;
+#[cfg_attr(
+    all(feature = "fast-p256", not(test)),
+    expect(dead_code, reason = "another crate verifies, and the tests hold one against the other")
+)]
+mod ecdsa;

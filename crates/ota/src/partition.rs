@@ -170,6 +170,7 @@ impl PartitionTable {
         bytes
     }
 
+    #[inline(never)]
     fn add(&mut self, index: usize, partition: Partition, flash_len: u32) -> Result<(), TableError> {
         let region = partition.region;
         let aligned = !partition.role.is_app() || region.offset().is_multiple_of(APP_ALIGNMENT);
@@ -313,6 +314,7 @@ impl core::fmt::Display for TableError {
 impl core::error::Error for TableError {}
 
 /// MD5 (RFC 1321), which the table's format asks for; a dependency for 3 KiB of input once per boot isn't worth it.
+#[inline(never)]
 fn md5(message: &[u8]) -> [u8; 16] {
     let mut state = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476];
     let mut blocks = message.chunks_exact(64);

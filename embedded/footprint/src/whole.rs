@@ -1,0 +1,228 @@
+//! A whole device: the engine, its objects, DTLS, and firmware updates where the shape has them. `cargo xtask embedded size` tells what takes how much.
+//!
+//! Each thing that stays in memory is a static with a name of its own.
+
+#[cfg(feature = "update")]
+use buoy_client::firmware::{FirmwareUpdate, Protocol, fetch::CoapFetch};
+use buoy_client::objects::{Device, LightControl, Temperature};
+use buoy_client::time::Instant;
+use buoy_client::{Client, ClientConfig, Object, Security, Server, ServerSlot};
+use buoy_dtls::config::{ClientConfig as Dtls, ClientCredentials, Psk};
+use buoy_dtls::tunnel::{News, Tunnel};
+use buoy_dtls::{Connection, Context, ExportKey, Reserve};
+use buoy_lwm2m::path::Path;
+
+use crate::outside::{Outside, pass};
+
+#[cfg(not(feature = "full"))]
+type Shape = buoy_client::Sensor;
+#[cfg(feature = "full")]
+type Shape = buoy_client::Chip;
+
+/// Servers, and the bootstrap server.
+const TUNNELS: usize = if cfg!(feature = "full") { 4 } else { 2 };
+
+/// The longest datagram.
+const DATAGRAM: usize = 1280;
+
+/// Memory for one value, which is made where it stays.
+macro_rules! memory {
+    ($name:ident: $type:ty = $value:expr) => {{
+        #[unsafe(no_mangle)]
+        static mut $name: core::mem::MaybeUninit<$type> = core::mem::MaybeUninit::uninit();
+        // SAFETY: once, and by nobody else.
+        unsafe { (*(&raw mut $name)).write($value) }
+    }};
+}
+
+/// Everything that a device does: bootstrap, registration, every operation, notifications, Send, saving and going on, sessions and updates.
+pub(crate) fn run() {
+    let buffer = memory!(DATAGRAM_IN: [u8; DATAGRAM] = [0; DATAGRAM]);
+    let answer = memory!(DATAGRAM_OUT: [u8; DATAGRAM] = [0; DATAGRAM]);
+    let Ok(config) = ClientConfig::new("buoy-1") else { return };
+    let client = memory!(CLIENT: Client<Outside, Shape> = Client::new(config, Outside));
+    let Some(psk) = Psk::new(b"buoy-1", b"0123456789abcdef") else { return };
+    let dtls = memory!(DTLS: Dtls = Dtls::new(ClientCredentials::Psk(psk)));
+    let tunnels = memory!(SESSIONS: [Tunnel; TUNNELS] = [const { Tunnel::new(is_confirmable) }; TUNNELS]);
+    for id in 1..TUNNELS as u16 {
+        let account = Security::psk("coaps://192.0.2.1", b"buoy-1", b"0123456789abcdef");
+        let Ok(account) = account else { return };
+        let account = Security { short_server_id: id, ..account };
+        if client.add_server(account, Server::new(id, 300)).is_err() {
+            return;
+        }
+    }
+    let Ok(bootstrap) = Security::psk("coaps://192.0.2.2", b"buoy-1", b"0123456789abcdef") else { return };
+    if client.set_bootstrap_server(bootstrap).is_err() {
+        return;
+    }
+    #[cfg(feature = "update")]
+    let Some(target) = update::target() else { return };
+    let objects = memory!(OBJECTS: Objects = Objects {
+        device: Device::new("Buoy", "Chip", "1", "1.0.0"),
+        light: LightControl::new(),
+        temperature: Temperature::new(20.0, None),
+        #[cfg(feature = "update")]
+        firmware: FirmwareUpdate::new(target, &[Protocol::Coap, Protocol::Coaps]),
+    });
+    #[cfg(feature = "update")]
+    let fetching = memory!(FETCH: Option<CoapFetch<Outside>> = None);
+    if client.restore(&mut objects.all(), &mut Outside).is_err() {
+        return;
+    }
+    client.start(Instant::ZERO, &mut objects.all());
+    loop {
+        let length = pass(buffer);
+        let now = Instant::from_millis(length as u64);
+        let from = ServerSlot(buffer[1]);
+        let Some(tunnel) = tunnels.get_mut(usize::from(from.0)) else { return };
+        let mut rng = Outside;
+        let mut context = Context::new(now, &mut rng);
+        tunnel.receive(dtls, &mut context, &mut buffer[..length], |message| {
+            #[cfg(feature = "update")]
+            if let Some(fetch) = fetching.as_mut().filter(|fetch| fetch.expects(message)) {
+                let mut context = client.context(now);
+                let length = fetch.handle_datagram(now, message, &mut objects.firmware, &mut context, answer);
+                pass(&mut answer[..length]);
+                return;
+            }
+            let length = client.handle_datagram(now, from, message, &mut objects.all(), answer);
+            pass(&mut answer[..length]);
+        });
+        let length = pass(answer);
+        tunnel.send(now, dtls, &mut Context::new(now, &mut rng), &answer[..length]);
+        tunnel.handle_timeout(now);
+        while let Some(news) = tunnel.poll_news() {
+            pass(&mut [u8::from(matches!(news, News::Failed(_)))]);
+        }
+        keep(tunnel);
+        while let Some(length) = tunnel.poll_transmit(buffer) {
+            pass(&mut buffer[..length]);
+        }
+        client.handle_timeout(now, &mut objects.all());
+        while let Some(transmit) = client.poll_transmit(now, &mut objects.all(), answer) {
+            let Some(tunnel) = tunnels.get_mut(usize::from(transmit.server.0)) else { return };
+            tunnel.send(now, dtls, &mut Context::new(now, &mut rng), &answer[..transmit.length]);
+        }
+        #[cfg(feature = "update")]
+        update::drive(now, client, &mut objects.firmware, fetching, answer);
+        if client.persist(&mut objects.all(), &mut Outside).is_err() {
+            return;
+        }
+        while let Some(event) = client.poll_event() {
+            pass(&mut [u8::from(matches!(event, buoy_client::Event::Reboot(_)))]);
+        }
+        objects.temperature.set(&mut client.context(now), 0, length as f64);
+        let sent = client.send(now, from, &[Path::ROOT], &mut objects.all());
+        pass(&mut [u8::from(sent.is_ok() && client.poll_timeout().is_some_and(|at| at <= now))]);
+    }
+}
+
+struct Objects {
+    device: Device,
+    light: LightControl<1>,
+    temperature: Temperature<1>,
+    #[cfg(feature = "update")]
+    firmware: update::Firmware,
+}
+
+impl Objects {
+    #[cfg(not(feature = "update"))]
+    fn all(&mut self) -> [&mut dyn Object; 3] {
+        let Self { device, light, temperature } = self;
+        [device, light, temperature]
+    }
+
+    #[cfg(feature = "update")]
+    fn all(&mut self) -> [&mut dyn Object; 4] {
+        let Self { device, light, temperature, firmware } = self;
+        [device, light, temperature, firmware]
+    }
+}
+
+/// Saves a session, and goes on with one that was saved.
+fn keep(tunnel: &mut Tunnel) {
+    let key = ExportKey::new([1; 32]);
+    if tunnel.save_is_due()
+        && let Some(session) = tunnel.session()
+        && let Some(mut export) = session.export(&key, b"x", Reserve::default(), &mut Outside)
+    {
+        pass(&mut export.bytes);
+        session.saved(export.reservation);
+    }
+    let mut saved = [0; 256];
+    pass(&mut saved);
+    if let Ok(session) = Connection::import(&key, b"x", &saved) {
+        *tunnel = Tunnel::with_session(session, is_confirmable);
+    }
+}
+
+fn is_confirmable(message: &[u8]) -> bool {
+    message.first().is_some_and(|first| first & 0x30 == 0)
+}
+
+/// Firmware updates: pulled and pushed, resumed, verified, tried and rolled back.
+#[cfg(feature = "update")]
+mod update {
+    use buoy_client::Client;
+    use buoy_client::firmware::FirmwareUpdate;
+    use buoy_client::firmware::fetch::CoapFetch;
+    use buoy_client::firmware::ota::OtaTarget;
+    use buoy_client::time::Instant;
+    use buoy_coap::block::BlockSize;
+    use buoy_ota::device::{Device, Identity};
+    use buoy_ota::image::ChipId;
+    use buoy_ota::partition::{PartitionTable, TABLE_LEN};
+    use buoy_ota::signature::{PublicKey, TrustStore};
+    use buoy_ota::slots::{Layout, Slot};
+
+    use super::{DATAGRAM, Shape};
+    use crate::outside::{Outside, pass};
+
+    pub(super) type Firmware = FirmwareUpdate<OtaTarget<'static, Outside>>;
+
+    /// The slots of the flash.
+    pub(super) fn target() -> Option<OtaTarget<'static, Outside>> {
+        let layout = memory!(LAYOUT: Layout = layout()?);
+        let trust = memory!(TRUST: TrustStore = TrustStore::new());
+        let mut key = [0; 128];
+        let length = pass(&mut key);
+        trust.trust(PublicKey::from_spki(&key[..length]).ok()?).ok()?;
+        let identity = memory!(IDENTITY: Identity = Identity::any(ChipId::ESP32_C3));
+        Some(OtaTarget::new(Outside, Device { layout, trust, identity }, Slot::Ota(0)))
+    }
+
+    #[inline(never)]
+    fn layout() -> Option<Layout> {
+        let mut table = [0; TABLE_LEN];
+        pass(&mut table);
+        Layout::from_table(&PartitionTable::parse(&table, 4 << 20).ok()?).ok()
+    }
+
+    /// Fetches what the object wants, and confirms what runs.
+    pub(super) fn drive(
+        now: Instant,
+        client: &mut Client<Outside, Shape>,
+        firmware: &mut Firmware,
+        fetching: &mut Option<CoapFetch<Outside>>,
+        answer: &mut [u8; DATAGRAM],
+    ) {
+        if fetching.is_none()
+            && let Some(download) = firmware.download()
+        {
+            *fetching = CoapFetch::new(&download, BlockSize::MAX, Outside).ok();
+        }
+        let mut context = client.context(now);
+        if let Some(fetch) = fetching {
+            while let Some(length) = fetch.poll_transmit(now, firmware, &mut context, answer) {
+                pass(&mut answer[..length]);
+            }
+            if fetch.is_done() {
+                *fetching = None;
+            }
+        }
+        if pass(answer) == 9 {
+            pass(&mut [u8::from(firmware.confirm(&mut context).is_ok())]);
+        }
+    }
+}
