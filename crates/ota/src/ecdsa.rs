@@ -5,6 +5,8 @@
 //! infinity go through the same steps. Without the feature `fast-p256` a device has this and nothing else; with it the crate `p256` verifies, and this
 //! is compiled for the tests, which hold one against the other.
 
+use crate::numbers::{self, add_to, is_less, subtract_from};
+
 /// A number of 256 bits as eight words, the least first.
 type Number = [u32; 8];
 
@@ -160,35 +162,8 @@ fn integer_from_der<'a>(der: &'a [u8], to: &mut [u8]) -> Option<&'a [u8]> {
 /// A number from bytes, the greatest first.
 fn number(bytes: &[u8]) -> Number {
     let mut number = ZERO;
-    for (word, bytes) in number.iter_mut().rev().zip(bytes.chunks_exact(4)) {
-        *word = bytes.iter().fold(0, |word, byte| word << 8 | u32::from(*byte));
-    }
+    numbers::read(&mut number, bytes);
     number
-}
-
-fn is_less(a: &Number, b: &Number) -> bool {
-    a.iter().rev().lt(b.iter().rev())
-}
-
-/// Takes `b` from `a`, modulo 2^256.
-fn subtract_from(a: &mut Number, b: &Number) {
-    let mut carry = 1_u64;
-    for (a, b) in a.iter_mut().zip(b) {
-        let sum = carry.wrapping_add(u64::from(*a)).wrapping_add(u64::from(!b));
-        *a = sum as u32;
-        carry = sum >> 32;
-    }
-}
-
-/// Adds `b` to `a`, modulo 2^256, and says whether that overflowed.
-fn add_to(a: &mut Number, b: &Number) -> bool {
-    let mut carry = 0_u64;
-    for (a, b) in a.iter_mut().zip(b) {
-        let sum = carry.wrapping_add(u64::from(*a)).wrapping_add(u64::from(*b));
-        *a = sum as u32;
-        carry = sum >> 32;
-    }
-    carry != 0
 }
 
 /// The bit of this weight.
@@ -198,33 +173,9 @@ fn bit(number: &Number, weight: u8) -> bool {
 
 impl Modulus {
     /// The product of two numbers below the modulus, divided by 2^256 (Montgomery).
-    #[inline(never)]
     fn multiply(&self, a: &Number, b: &Number) -> Number {
         let mut product = ZERO;
-        // What does not fit into the product: 0 or 1.
-        let mut top = 0_u64;
-        for word in a {
-            let mut carry = 0_u64;
-            for (place, other) in product.iter_mut().zip(b) {
-                carry = step(place, *word, *other, carry);
-            }
-            top = top.wrapping_add(carry);
-            let [least, ..] = product;
-            let factor = least.wrapping_mul(self.inverse);
-            let mut carry = 0;
-            for (place, other) in product.iter_mut().zip(&self.modulus) {
-                carry = step(place, factor, *other, carry);
-            }
-            top = top.wrapping_add(carry);
-            // The least word is 0 now. All others move by one place.
-            product.rotate_left(1);
-            let [.., greatest] = &mut product;
-            *greatest = top as u32;
-            top >>= 32;
-        }
-        if top != 0 || !is_less(&product, &self.modulus) {
-            subtract_from(&mut product, &self.modulus);
-        }
+        numbers::multiply(&mut product, a, b, &self.modulus, self.inverse);
         product
     }
 
@@ -258,15 +209,6 @@ impl Modulus {
         }
         power
     }
-}
-
-/// Adds `a * b + carry` to a word, and gives the carry.
-fn step(place: &mut u32, a: u32, b: u32, carry: u64) -> u64 {
-    // At most 2^64 - 1, since a carry is below 2^32.
-    let product = u64::from(a).wrapping_mul(u64::from(b));
-    let sum = product.wrapping_add(u64::from(*place)).wrapping_add(carry);
-    *place = sum as u32;
-    sum >> 32
 }
 
 impl Point {

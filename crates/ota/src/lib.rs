@@ -91,3 +91,6 @@ mod cbor;
     expect(dead_code, reason = "another crate verifies, and the tests hold one against the other")
 )]
 mod ecdsa;
+mod numbers;
+#[cfg(feature = "rsa4096")]
+mod rsa;

@@ -355,70 +355,7 @@ fn verify_ed25519(point: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<
 }
 
 #[cfg(feature = "rsa4096")]
-mod rsa4096 {
-    use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-    use crypto_bigint::{Odd, U64, U4096};
-
-    use super::{RSA_LEN, RsaModulus, SignatureError};
-    use crate::image::Digest;
-
-    /// DigestInfo of SHA-256 (RFC 8017, section 9.2, note 1).
-    const SHA256_INFO: [u8; 19] = [
-        0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
-        0x04, 0x20,
-    ];
-
-    /// Where the padding's `FF` end.
-    const PADDING_END: usize = RSA_LEN - 1 - SHA256_INFO.len() - 32;
-
-    /// Rebuilds the whole encoded message and compares it: parsing the padding is how Bleichenbacher's forgeries got through.
-    pub(super) fn verify(
-        modulus: &[u8; RSA_LEN],
-        digest: &Digest,
-        signature: &[u8; RSA_LEN],
-    ) -> Result<(), SignatureError> {
-        let modulus = modulus_of(modulus).ok_or(SignatureError::Mismatch)?;
-        let signature = U4096::from_be_slice(signature);
-        if signature >= *modulus.as_ref() {
-            return Err(SignatureError::Mismatch);
-        }
-        let parameters = FixedMontyParams::new_vartime(modulus);
-        let message =
-            FixedMontyForm::new(&signature, &parameters).pow_vartime(&U64::from_u32(65537)).retrieve();
-        let expected = U4096::from_be_slice(&encoded_message(digest));
-        (message == expected).then_some(()).ok_or(SignatureError::Mismatch)
-    }
-
-    pub(super) fn modulus(bytes: &[u8]) -> Option<RsaModulus> {
-        bytes.try_into().ok()
-    }
-
-    pub(super) fn bytes(modulus: &RsaModulus) -> &[u8] {
-        modulus
-    }
-
-    fn modulus_of(bytes: &[u8; RSA_LEN]) -> Option<Odd<U4096>> {
-        Odd::new(U4096::from_be_slice(bytes)).into_option()
-    }
-
-    /// `00 01 FF … FF 00 DigestInfo digest` (RFC 8017, section 9.2).
-    fn encoded_message(digest: &Digest) -> [u8; RSA_LEN] {
-        let mut message = [0xFF; RSA_LEN];
-        let tail = [0_u8].iter().chain(&SHA256_INFO).chain(&digest.0);
-        for (place, byte) in message.iter_mut().skip(PADDING_END).zip(tail) {
-            *place = *byte;
-        }
-        for (place, byte) in message.iter_mut().zip([0x00, 0x01]) {
-            *place = byte;
-        }
-        message
-    }
-
-    /// Whether a modulus can verify anything.
-    pub(super) fn is_sound(modulus: &[u8; RSA_LEN]) -> Option<bool> {
-        Some(modulus.first().is_some_and(|byte| byte & 0x80 != 0) && modulus_of(modulus).is_some())
-    }
-}
+use crate::rsa as rsa4096;
 
 /// There are no keys of this kind: the feature is off.
 #[cfg(not(feature = "rsa4096"))]
@@ -448,6 +385,7 @@ mod ed25519 {
     use super::SignatureError;
 
     /// Strict verification (RFC 8032 with the small-order checks): every verifier must agree on what is valid.
+    #[inline(never)]
     pub(super) fn verify(point: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         let signature =
             ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Malformed)?;

@@ -37,75 +37,85 @@ macro_rules! memory {
 
 /// Everything that a device does: bootstrap, registration, every operation, notifications, Send, saving and going on, sessions and updates.
 pub(crate) fn run() {
-    let buffer = memory!(DATAGRAM_IN: [u8; DATAGRAM] = [0; DATAGRAM]);
-    let answer = memory!(DATAGRAM_OUT: [u8; DATAGRAM] = [0; DATAGRAM]);
-    let Ok(config) = ClientConfig::new("buoy-1") else { return };
-    let client = memory!(CLIENT: Client<Outside, Shape> = Client::new(config, Outside));
-    let Some(psk) = Psk::new(b"buoy-1", b"0123456789abcdef") else { return };
-    let dtls = memory!(DTLS: Dtls = Dtls::new(ClientCredentials::Psk(psk)));
-    let tunnels = memory!(SESSIONS: [Tunnel; TUNNELS] = [const { Tunnel::new(is_confirmable) }; TUNNELS]);
-    for id in 1..TUNNELS as u16 {
-        let account = Security::psk("coaps://192.0.2.1", b"buoy-1", b"0123456789abcdef");
-        let Ok(account) = account else { return };
-        let account = Security { short_server_id: id, ..account };
-        if client.add_server(account, Server::new(id, 300)).is_err() {
-            return;
+    if let Some(mut device) = start() {
+        loop {
+            device.turn();
         }
     }
-    let Ok(bootstrap) = Security::psk("coaps://192.0.2.2", b"buoy-1", b"0123456789abcdef") else { return };
-    if client.set_bootstrap_server(bootstrap).is_err() {
-        return;
-    }
+}
+
+/// What stays in memory.
+struct Running {
+    client: &'static mut Client<Outside, Shape>,
+    dtls: &'static Dtls,
+    objects: &'static mut Objects,
+    tunnels: &'static mut [Tunnel; TUNNELS],
     #[cfg(feature = "update")]
-    let Some(target) = update::target() else { return };
-    let objects = memory!(OBJECTS: Objects = Objects {
-        device: Device::new("Buoy", "Chip", "1", "1.0.0"),
-        light: LightControl::new(),
-        temperature: Temperature::new(20.0, None),
+    fetching: &'static mut Option<CoapFetch<Outside>>,
+    incoming: &'static mut [u8; DATAGRAM],
+    outgoing: &'static mut [u8; DATAGRAM],
+}
+
+#[inline(never)]
+fn start() -> Option<Running> {
+    let running = Running {
+        client: client()?,
+        dtls: dtls()?,
+        objects: objects()?,
+        tunnels: memory!(SESSIONS: [Tunnel; TUNNELS] = [const { Tunnel::new(is_confirmable) }; TUNNELS]),
         #[cfg(feature = "update")]
-        firmware: FirmwareUpdate::new(target, &[Protocol::Coap, Protocol::Coaps]),
-    });
-    #[cfg(feature = "update")]
-    let fetching = memory!(FETCH: Option<CoapFetch<Outside>> = None);
-    if client.restore(&mut objects.all(), &mut Outside).is_err() {
-        return;
-    }
-    client.start(Instant::ZERO, &mut objects.all());
-    loop {
-        let length = pass(buffer);
+        fetching: memory!(FETCH: Option<CoapFetch<Outside>> = None),
+        incoming: memory!(DATAGRAM_IN: [u8; DATAGRAM] = [0; DATAGRAM]),
+        outgoing: memory!(DATAGRAM_OUT: [u8; DATAGRAM] = [0; DATAGRAM]),
+    };
+    running.client.restore(&mut running.objects.all(), &mut Outside).ok()?;
+    running.client.start(Instant::ZERO, &mut running.objects.all());
+    Some(running)
+}
+
+impl Running {
+    /// `cargo xtask embedded size` tells how deep the stack gets from here on.
+    #[unsafe(export_name = "whole_turn")]
+    #[inline(never)]
+    extern "C" fn turn(&mut self) {
+        let Self { client, dtls, objects, tunnels, incoming, outgoing, .. } = self;
+        #[cfg(feature = "update")]
+        let fetching = &mut *self.fetching;
+        let length = pass(*incoming);
         let now = Instant::from_millis(length as u64);
-        let from = ServerSlot(buffer[1]);
+        let from = ServerSlot(incoming[1]);
         let Some(tunnel) = tunnels.get_mut(usize::from(from.0)) else { return };
         let mut rng = Outside;
         let mut context = Context::new(now, &mut rng);
-        tunnel.receive(dtls, &mut context, &mut buffer[..length], |message| {
+        tunnel.receive(dtls, &mut context, &mut incoming[..length], |message| {
             #[cfg(feature = "update")]
             if let Some(fetch) = fetching.as_mut().filter(|fetch| fetch.expects(message)) {
                 let mut context = client.context(now);
-                let length = fetch.handle_datagram(now, message, &mut objects.firmware, &mut context, answer);
-                pass(&mut answer[..length]);
+                let firmware = &mut objects.firmware;
+                let length = fetch.handle_datagram(now, message, firmware, &mut context, *outgoing);
+                pass(&mut outgoing[..length]);
                 return;
             }
-            let length = client.handle_datagram(now, from, message, &mut objects.all(), answer);
-            pass(&mut answer[..length]);
+            let length = client.handle_datagram(now, from, message, &mut objects.all(), *outgoing);
+            pass(&mut outgoing[..length]);
         });
-        let length = pass(answer);
-        tunnel.send(now, dtls, &mut Context::new(now, &mut rng), &answer[..length]);
+        let length = pass(*outgoing);
+        tunnel.send(now, dtls, &mut Context::new(now, &mut rng), &outgoing[..length]);
         tunnel.handle_timeout(now);
         while let Some(news) = tunnel.poll_news() {
             pass(&mut [u8::from(matches!(news, News::Failed(_)))]);
         }
         keep(tunnel);
-        while let Some(length) = tunnel.poll_transmit(buffer) {
-            pass(&mut buffer[..length]);
+        while let Some(length) = tunnel.poll_transmit(*incoming) {
+            pass(&mut incoming[..length]);
         }
         client.handle_timeout(now, &mut objects.all());
-        while let Some(transmit) = client.poll_transmit(now, &mut objects.all(), answer) {
+        while let Some(transmit) = client.poll_transmit(now, &mut objects.all(), *outgoing) {
             let Some(tunnel) = tunnels.get_mut(usize::from(transmit.server.0)) else { return };
-            tunnel.send(now, dtls, &mut Context::new(now, &mut rng), &answer[..transmit.length]);
+            tunnel.send(now, dtls, &mut Context::new(now, &mut rng), &outgoing[..transmit.length]);
         }
         #[cfg(feature = "update")]
-        update::drive(now, client, &mut objects.firmware, fetching, answer);
+        update::drive(now, client, &mut objects.firmware, fetching, outgoing);
         if client.persist(&mut objects.all(), &mut Outside).is_err() {
             return;
         }
@@ -116,6 +126,39 @@ pub(crate) fn run() {
         let sent = client.send(now, from, &[Path::ROOT], &mut objects.all());
         pass(&mut [u8::from(sent.is_ok() && client.poll_timeout().is_some_and(|at| at <= now))]);
     }
+}
+
+/// The engine with its accounts. What only the start needs of the stack is given back before the loop.
+#[inline(never)]
+fn client() -> Option<&'static mut Client<Outside, Shape>> {
+    let client =
+        memory!(CLIENT: Client<Outside, Shape> = Client::new(ClientConfig::new("buoy-1").ok()?, Outside));
+    for id in 1..TUNNELS as u16 {
+        let account = Security::psk("coaps://192.0.2.1", b"buoy-1", b"0123456789abcdef").ok()?;
+        client.add_server(Security { short_server_id: id, ..account }, Server::new(id, 300)).ok()?;
+    }
+    let bootstrap = Security::psk("coaps://192.0.2.2", b"buoy-1", b"0123456789abcdef").ok()?;
+    client.set_bootstrap_server(bootstrap).ok()?;
+    Some(client)
+}
+
+#[inline(never)]
+fn dtls() -> Option<&'static Dtls> {
+    let psk = Psk::new(b"buoy-1", b"0123456789abcdef")?;
+    Some(memory!(DTLS: Dtls = Dtls::new(ClientCredentials::Psk(psk))))
+}
+
+#[inline(never)]
+fn objects() -> Option<&'static mut Objects> {
+    #[cfg(feature = "update")]
+    let target = update::target()?;
+    Some(memory!(OBJECTS: Objects = Objects {
+        device: Device::new("Buoy", "Chip", "1", "1.0.0"),
+        light: LightControl::new(),
+        temperature: Temperature::new(20.0, None),
+        #[cfg(feature = "update")]
+        firmware: FirmwareUpdate::new(target, &[Protocol::Coap, Protocol::Coaps]),
+    }))
 }
 
 struct Objects {
@@ -141,6 +184,7 @@ impl Objects {
 }
 
 /// Saves a session, and goes on with one that was saved.
+#[inline(never)]
 fn keep(tunnel: &mut Tunnel) {
     let key = ExportKey::new([1; 32]);
     if tunnel.save_is_due()
@@ -200,6 +244,7 @@ mod update {
     }
 
     /// Fetches what the object wants, and confirms what runs.
+    #[inline(never)]
     pub(super) fn drive(
         now: Instant,
         client: &mut Client<Outside, Shape>,

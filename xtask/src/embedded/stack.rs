@@ -9,8 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
-/// Where a program begins.
-const ENTRY: &str = "_start";
 /// What shared prologues take of the stack begins with this name, followed by the number of registers.
 const SAVE: &str = "__riscv_save_";
 /// A jump through a register is a call in place of a return if the frame was given back so few instructions before.
@@ -41,10 +39,12 @@ struct Depth {
 }
 
 impl Stacks {
-    pub(crate) fn of(program: &[u8]) -> Result<Self> {
+    /// The deepest path from the function of this name on.
+    pub(crate) fn of(program: &[u8], entry: &str) -> Result<Self> {
         let functions = functions(program)?;
-        let is_entry = |(_, function): &(&u64, &Function)| function.name == ENTRY;
-        let (entry, _) = functions.iter().find(is_entry).context("the program has no _start")?;
+        let is_entry = |(_, function): &(&u64, &Function)| function.name == entry;
+        let (entry, _) =
+            functions.iter().find(is_entry).with_context(|| format!("the program has no {entry}"))?;
         let mut depths = BTreeMap::new();
         for address in functions.keys() {
             depth(&functions, *address, None, &mut depths, &mut Vec::new())?;
