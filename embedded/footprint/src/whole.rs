@@ -238,9 +238,10 @@ mod update {
 
     #[inline(never)]
     fn layout() -> Option<Layout> {
-        let mut table = [0; TABLE_LEN];
-        pass(&mut table);
-        Layout::from_table(&PartitionTable::parse(&table, 4 << 20).ok()?).ok()
+        let (mut table, mut bytes) = (PartitionTable::EMPTY, [0; TABLE_LEN]);
+        pass(&mut bytes);
+        table.read(&bytes, 4 << 20).ok()?;
+        Layout::from_table(&table).ok()
     }
 
     /// Fetches what the object wants, and confirms what runs.

@@ -120,11 +120,20 @@ impl Weighed {
         };
         let file = program.build(toolchain)?;
         let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
-        Ok(Self { contents: Contents::of(&bytes)?, running: Stacks::of(&bytes, TURN)?, starting: Stacks::of(&bytes, START)? })
+        Ok(Self {
+            contents: Contents::of(&bytes)?,
+            running: Stacks::of(&bytes, TURN)?,
+            starting: Stacks::of(&bytes, START)?,
+        })
     }
 
     fn figures(&self) -> Figures {
-        Figures { flash: self.contents.flash, ram: self.contents.ram, stack: self.running.deepest, start: self.starting.deepest }
+        Figures {
+            flash: self.contents.flash,
+            ram: self.contents.ram,
+            stack: self.running.deepest,
+            start: self.starting.deepest,
+        }
     }
 
     fn line(&self, shape: &Shape) -> String {
@@ -147,7 +156,11 @@ impl Weighed {
             writeln!(report, "    {bytes:>7}  {name}")?;
         }
         for (when, stacks) in [("runs", running), ("starts", starting)] {
-            writeln!(report, "  the deepest stack while it {when}: {} bytes, by these frames", stacks.deepest)?;
+            writeln!(
+                report,
+                "  the deepest stack while it {when}: {} bytes, by these frames",
+                stacks.deepest
+            )?;
             for (name, bytes) in &stacks.path {
                 writeln!(report, "    {bytes:>7}  {}", shortened(name))?;
             }
