@@ -3,6 +3,8 @@
 mod build;
 mod machine;
 mod parties;
+pub(crate) mod size;
+mod stack;
 mod walk;
 
 use std::process::ExitCode;

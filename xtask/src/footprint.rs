@@ -3,19 +3,17 @@
 //! Each has limits, so that nobody makes it larger without noticing.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind, elf};
 
+use crate::chip::Program;
+use crate::embedded::size;
 use crate::no_std::{TARGET, Toolchain};
 use crate::outcome::Outcome;
 
-const PROGRAM: &str = "target/footprint/riscv32imac-unknown-none-elf/release/buoy-footprint";
-
-/// Calls are as short as the linker can make them. C compilers for this target ask for that unless told otherwise.
-const FLAGS: &str = "-C target-feature=+relax";
+const FOLDER: &str = "target/footprint";
 
 /// What is weighed, each by itself.
 const WEIGHED: [Weighed; 2] = [
@@ -70,14 +68,15 @@ pub(crate) fn step() -> Result<Outcome> {
     let (report, excesses) = weigh(&toolchain)?;
     let mut outcome = Outcome::default();
     outcome.check("what a device weighs", excesses.is_empty(), format!("{report}{excesses}"));
-    outcome.summary = "flash and RAM of a device within their limits".to_owned();
+    size::check(&toolchain, &mut outcome)?;
+    outcome.summary = "flash, RAM and stack of a device within their limits".to_owned();
     Ok(outcome)
 }
 
 /// A report, and what is too large.
 fn weigh(toolchain: &Toolchain) -> Result<(String, String)> {
     let without = Size::of_build(toolchain, "", &[])?;
-    let mut report = format!("for {TARGET} with opt-level \"z\" and {FLAGS}:\n");
+    let mut report = format!("for {TARGET} by the flags of embedded/.cargo/config.toml:\n");
     let mut excesses = String::new();
     for weighed in WEIGHED {
         let Weighed { feature, what, most_flash, in_line } = weighed;
@@ -108,29 +107,16 @@ struct Size {
 
 impl Size {
     fn of_build(toolchain: &Toolchain, features: &str, symbols: &[&str]) -> Result<Self> {
-        let arguments = [
-            "build",
-            "--release",
-            "--manifest-path",
-            "embedded/Cargo.toml",
-            "--package",
-            "buoy-footprint",
-            "--features",
+        let program = Program {
+            package: "buoy-footprint",
+            name: "buoy-footprint",
             features,
-        ];
-        let mut run = toolchain
-            .cargo(&arguments)
-            .args(&["--target", TARGET, "--target-dir", "target/footprint"])
-            .without_env(&["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"])
-            .env("CARGO_TARGET_RISCV32IMAC_UNKNOWN_NONE_ELF_RUSTFLAGS", FLAGS);
-        if let Some(linker) = linker() {
-            run = run.env("CARGO_TARGET_RISCV32IMAC_UNKNOWN_NONE_ELF_LINKER", &linker);
-        }
-        let finished = run.log(&format!("footprint-{features}")).finish()?;
-        if !finished.success {
-            bail!("the program cannot be built:\n{}", finished.output);
-        }
-        let bytes = std::fs::read(PROGRAM).with_context(|| PROGRAM.to_owned())?;
+            folder: FOLDER,
+            variables: &[],
+            flags: &[],
+        };
+        let program = program.build(toolchain)?;
+        let bytes = std::fs::read(&program).with_context(|| program.display().to_string())?;
         let file = object::File::parse(&*bytes)?;
         let mut flash: u64 = file.sections().filter(is_in_flash).map(|section| section.size()).sum();
         let mut in_line = Vec::new();
@@ -148,13 +134,6 @@ impl Size {
     }
 }
 
-/// How many bytes of flash a program takes.
-pub(crate) fn flash_of(program: &Path) -> Result<u64> {
-    let bytes = std::fs::read(program).with_context(|| program.display().to_string())?;
-    let file = object::File::parse(&*bytes)?;
-    Ok(file.sections().filter(is_in_flash).map(|section| section.size()).sum())
-}
-
 /// Whether a section is loaded from flash.
 fn is_in_flash<'a>(section: &impl ObjectSection<'a>) -> bool {
     let is_loaded = match section.flags() {
@@ -162,11 +141,4 @@ fn is_in_flash<'a>(section: &impl ObjectSection<'a>) -> bool {
         _ => false,
     };
     is_loaded && section.kind() != SectionKind::UninitializedData
-}
-
-/// The linker that comes with the toolchain in use, for one that brings none.
-pub(crate) fn linker() -> Option<String> {
-    let root = crate::command::Run::new("rustc", &["--print", "sysroot"]).finish().ok()?;
-    let linker = Path::new(root.output.trim()).join("lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld");
-    linker.exists().then(|| linker.display().to_string())
 }

@@ -1,6 +1,7 @@
 //! The project's own tasks. `cargo xtask help` says which.
 
 mod cargo_test;
+mod chip;
 mod circles;
 mod command;
 mod coverage_map;
@@ -35,6 +36,7 @@ cargo xtask TASK
   embedded       builds for bare targets; the same as `test no_std`
   embedded qemu [--kills N]
                  boot loader and application on an emulated board, in the hands of a server, through updates and N power cuts
+  embedded size  three devices as whole programs for a chip: flash by crate and function, RAM, the deepest stack
   bench [ARG…]   measures against peers, and writes docs/performance.md
   footprint      what DTLS and the device engine cost on a chip: flash and memory
   powercut       cuts the power of a simulated device: `powercut --hours 8`, and `--seed N` to repeat a finding
@@ -70,6 +72,7 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["layers"] => steps::run(&["layers"]),
         ["interop"] => steps::run(&["interop"]),
         ["embedded"] => steps::run(&["no_std"]),
+        ["embedded", "size"] => embedded::size::run(),
         ["embedded", "qemu", arguments @ ..] => embedded::qemu(arguments),
         ["bench", arguments @ ..] => bench(arguments),
         ["footprint"] => footprint::run(),

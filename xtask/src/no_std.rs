@@ -102,6 +102,16 @@ impl Toolchain {
     }
 }
 
+impl Toolchain {
+    /// What has `core` built for size, where it is built at all.
+    pub(crate) fn small_core(&self) -> &'static [&'static str] {
+        match self {
+            Self::Installed => &[],
+            Self::Debian | Self::Nightly => &["-Z", "build-std-features=optimize_for_size"],
+        }
+    }
+}
+
 fn has_target() -> Result<bool> {
     let printed = Run::new("rustc", &["--print", "target-libdir", "--target", TARGET]).finish()?;
     Ok(printed.success && Path::new(printed.output.trim()).exists())

@@ -23,12 +23,14 @@ pub(crate) use server::{
 };
 
 /// The accounts of a device: servers, and one bootstrap server.
+#[derive(Clone, Copy)]
 pub(crate) struct Accounts<S: Shape> {
     pub(crate) security: SecurityObject<S>,
     pub(crate) servers: ServerObject<S>,
 }
 
 impl<S: Shape> Accounts<S> {
+    #[inline(always)]
     pub(crate) fn new(version: LwM2mVersion) -> Self {
         Self {
             security: SecurityObject { bootstrap: None, instances: Array::repeat(None) },

@@ -117,10 +117,12 @@ impl<const N: usize> Capacity for UpTo<N> {
 pub(crate) struct Array<T: Copy, C: Capacity>(C::Array<T>);
 
 impl<T: Copy, C: Capacity> Array<T, C> {
+    #[inline(always)]
     pub(crate) fn repeat(element: T) -> Self {
         Self(C::repeat(element))
     }
 
+    #[inline(always)]
     pub(crate) fn from_fn(element: impl FnMut(usize) -> T) -> Self {
         Self(C::from_fn(element))
     }
@@ -174,10 +176,12 @@ mod memory {
         type Messages = Pool<N>;
         const ZEROES: [u8; N] = [0; N];
 
+        #[inline(always)]
         fn repeat<T: Copy>(element: T) -> [T; N] {
             [element; N]
         }
 
+        #[inline(always)]
         fn from_fn<T: Copy>(element: impl FnMut(usize) -> T) -> [T; N] {
             core::array::from_fn(element)
         }

@@ -306,9 +306,8 @@ impl<S: Shape> StagedAccounts<S> {
         }
     }
 
-    /// The configuration that [`StagedAccounts::check`] has passed, each server in the place that it had before.
-    pub(crate) fn settle(&self, before: &Accounts<S>) -> (Accounts<S>, AccessObject) {
-        let mut accounts = Accounts::new(self.version);
+    /// Fills empty accounts with the configuration that [`StagedAccounts::check`] has passed, each server in the place that it had before.
+    pub(crate) fn settle(&self, before: &Accounts<S>, accounts: &mut Accounts<S>, access: &mut AccessObject) {
         let bootstrap = self.security().find(|it| it.is_bootstrap);
         accounts.security.bootstrap = bootstrap.map(|it| Security { short_server_id: 0, ..it.security });
         // Those that have a place take it before the others look for one.
@@ -330,12 +329,12 @@ impl<S: Shape> StagedAccounts<S> {
                 }
             }
         }
-        (accounts, self.owned_access())
+        *access = self.access;
+        self.add_owners(access);
     }
 
     /// With several servers each one's account is its own, unless the bootstrap server has said whose it is.
-    fn owned_access(&self) -> AccessObject {
-        let mut access = self.access;
+    fn add_owners(&self, access: &mut AccessObject) {
         if self.servers.iter().flatten().count() > 1 {
             for server in self.servers.iter().flatten() {
                 let is_said = access.iter().any(|it| it.object == 1 && it.instance == server.instance);
@@ -344,7 +343,6 @@ impl<S: Shape> StagedAccounts<S> {
                 }
             }
         }
-        access
     }
 }
 

@@ -11,8 +11,11 @@
 //! A device without a factory image tries its slots on the first start. Such a device should be confirmed in production:
 //! an image that stays unconfirmed is not started again when its attempts are used up, even if there is no other.
 
+use core::fmt::{self, Write};
+
 use embedded_storage::nor_flash::NorFlash;
 
+use crate::bytes::write_number;
 use crate::device::{Device, admit_counter};
 use crate::flash::FlashFault;
 use crate::image::AppDescriptor;
@@ -128,6 +131,7 @@ enum By {
 }
 
 impl<F: NorFlash> Boot<'_, '_, F> {
+    #[inline(never)]
     fn choose(&mut self) -> Result<BootDecision, BootError> {
         let wanted = self.wanted();
         let first = match &wanted {
@@ -248,6 +252,7 @@ impl<F: NorFlash> Boot<'_, '_, F> {
         self.mark_otadata(wanted.sequence, cause);
     }
 
+    #[inline(never)]
     fn latest_confirmed(&mut self) -> Result<Option<AuthenticImage>, BootError> {
         let mut below = None;
         while let Some((slot, sequence, fingerprint)) = self.confirmed_below(below) {
@@ -272,6 +277,7 @@ impl<F: NorFlash> Boot<'_, '_, F> {
             .max_by_key(|(_, sequence, _)| *sequence)
     }
 
+    #[inline(never)]
     fn first_start_without_factory(&mut self) -> Result<Option<BootDecision>, BootError> {
         let layout = self.device.layout;
         if layout.slot(Slot::Factory).is_some() {
@@ -336,6 +342,7 @@ impl<F: NorFlash> Boot<'_, '_, F> {
         }
     }
 
+    #[inline(never)]
     fn bring_otadata_up_to_date(&mut self, decision: &BootDecision) {
         let Some(facts) = self.ledger.slot(decision.image.slot()).copied() else {
             return;
@@ -392,31 +399,66 @@ impl From<FlashFault> for BootError {
     }
 }
 
-impl core::fmt::Display for BootReason {
-    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl BootReason {
+    /// Says it as [`Display`](core::fmt::Display) does, without the machinery of `core::fmt`, which a boot loader has no room for.
+    ///
+    /// # Errors
+    /// `out` fails.
+    pub fn write_to(&self, out: &mut impl Write) -> fmt::Result {
         match self {
-            Self::Confirmed => write!(out, "confirmed"),
-            Self::Trial { attempt, of } => write!(out, "trial {attempt} of {}", of.0),
-            Self::RolledBack(given_up) => write!(out, "rolled back: {given_up}"),
-            Self::Factory => write!(out, "factory"),
-            Self::FellBackToFactory(Some(given_up)) => write!(out, "fell back to factory: {given_up}"),
-            Self::FellBackToFactory(None) => write!(out, "fell back to factory"),
-            Self::Fallback => write!(out, "fell back to an earlier confirmed image"),
+            Self::Confirmed => out.write_str("confirmed"),
+            Self::Trial { attempt, of } => {
+                out.write_str("trial ")?;
+                write_number(out, *attempt)?;
+                out.write_str(" of ")?;
+                write_number(out, of.0)
+            }
+            Self::RolledBack(given_up) => {
+                out.write_str("rolled back: ")?;
+                given_up.write_to(out)
+            }
+            Self::Factory => out.write_str("factory"),
+            Self::FellBackToFactory(given_up) => {
+                out.write_str("fell back to factory")?;
+                let Some(given_up) = given_up else { return Ok(()) };
+                out.write_str(": ")?;
+                given_up.write_to(out)
+            }
+            Self::Fallback => out.write_str("fell back to an earlier confirmed image"),
         }
     }
 }
 
-impl core::fmt::Display for GivenUp {
-    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self.version {
-            Some(version) => write!(out, "version {version} in {} was given up, {}", self.slot, self.cause),
-            None => write!(out, "the image in {} was given up, {}", self.slot, self.cause),
+impl GivenUp {
+    fn write_to(&self, out: &mut impl Write) -> fmt::Result {
+        match &self.version {
+            Some(version) => {
+                out.write_str("version ")?;
+                out.write_str(version.as_str())?;
+            }
+            None => out.write_str("the image")?,
         }
+        out.write_str(" in ")?;
+        self.slot.write_to(out)?;
+        out.write_str(" was given up, ")?;
+        out.write_str(self.cause.text())
     }
 }
 
-impl core::fmt::Display for BootError {
-    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Display for BootReason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(out)
+    }
+}
+
+impl fmt::Display for GivenUp {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(out)
+    }
+}
+
+impl fmt::Display for BootError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NothingToStart => write!(out, "no slot holds an image that may be started"),
             Self::Storage(fault) => fault.fmt(out),

@@ -44,9 +44,25 @@ pub(crate) fn text_field(field: &[u8]) -> Option<&str> {
     (!text.chars().any(char::is_control)).then_some(text)
 }
 
+/// Writes a number in decimal. The formatting of `core` takes a kilobyte, which a boot loader does without.
+pub(crate) fn write_number(out: &mut impl core::fmt::Write, number: u8) -> core::fmt::Result {
+    let digits = [number / 100, number / 10 % 10, number % 10];
+    let zeros = digits.iter().take(2).take_while(|digit| **digit == 0).count();
+    digits.iter().skip(zeros).try_for_each(|digit| out.write_char(char::from(b'0'.wrapping_add(*digit))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_written_as_core_writes_them() {
+        for number in 0..=u8::MAX {
+            let mut text = String::new();
+            write_number(&mut text, number).unwrap();
+            assert_eq!(text, number.to_string());
+        }
+    }
 
     #[test]
     fn the_crc_of_sequence_numbers_is_the_one_that_esp_idf_writes() {

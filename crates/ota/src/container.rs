@@ -163,6 +163,7 @@ impl<'a> Proof<'a> {
     ///
     /// # Errors
     /// [`ProofError`].
+    #[inline(never)]
     pub fn verify(&self, trust: &TrustStore, image: &ImageInfo) -> Result<Provenance, ProofError> {
         match self {
             Self::Detached(signature) => Ok(Provenance {

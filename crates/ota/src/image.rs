@@ -194,6 +194,7 @@ impl Scanner {
     ///
     /// # Errors
     /// [`ImageError::Truncated`] if the image is not complete.
+    #[inline(never)]
     pub fn finish(self) -> Result<ImageInfo, ImageError> {
         let Part::Trailer = self.part else {
             return Err(ImageError::Truncated);

@@ -154,6 +154,7 @@ impl Installer {
     ///
     /// # Errors
     /// [`InstallError`]; nothing has been written then.
+    #[inline(never)]
     pub fn begin<F: NorFlash>(
         flash: &mut F,
         device: &Device<'_>,
@@ -174,6 +175,7 @@ impl Installer {
     ///
     /// # Errors
     /// [`InstallError`].
+    #[inline(never)]
     pub fn resume<F: NorFlash>(
         flash: &mut F,
         device: &Device<'_>,
@@ -321,6 +323,7 @@ impl Installer {
         Ok(Journal::clear(flash, device.layout.journal())?)
     }
 
+    #[inline(never)]
     fn prepare(
         device: &Device<'_>,
         ledger: &Ledger,
@@ -633,6 +636,7 @@ impl Installer {
     }
 
     /// Takes up what is in the slot, as far as it is what the journal says.
+    #[inline(never)]
     fn reload<F: NorFlash>(
         &mut self,
         flash: &mut F,
@@ -671,6 +675,7 @@ impl Installer {
     }
 
     /// As [`Self::reload`], if the old image is still the one that the delta is made for.
+    #[inline(never)]
     fn reload_delta<F: NorFlash>(
         &mut self,
         flash: &mut F,
@@ -820,6 +825,7 @@ impl Installer {
         Ok(used)
     }
 
+    #[inline(never)]
     fn envelope_in_slot<F: NorFlash>(
         &self,
         flash: &mut F,
@@ -902,6 +908,7 @@ impl InstallError {
 const IMAGE_MAGIC: u8 = 0xE9;
 
 /// Judges what a proof says before the image is there; only a manifest says anything.
+#[inline(never)]
 fn judge_proof(
     device: &Device<'_>,
     ledger: &Ledger,

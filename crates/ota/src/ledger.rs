@@ -167,6 +167,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Only if the flash cannot be read.
+    #[inline(never)]
     pub fn load<F: NorFlash>(flash: &mut F, region: Region) -> Result<Self, FlashFault> {
         let first = read_generation(flash, region, 0)?;
         let second = read_generation(flash, region, 1)?;
@@ -253,10 +254,11 @@ impl Ledger {
             write_record(flash, self.region, sector, 0, &header_record(generation))?;
         }
         let mut index = 1_u32;
-        for fact in facts.snapshot() {
+        facts.snapshot(&mut |fact| {
             write_record(flash, self.region, sector, index, &fact.to_bytes())?;
             index = index.saturating_add(1);
-        }
+            Ok(())
+        })?;
         if on(Safeguard::LedgerHeaderComesLast) {
             write_record(flash, self.region, sector, 0, &header_record(generation))?;
         }
@@ -321,26 +323,27 @@ impl Facts {
         (facts.fingerprint == fingerprint).then_some(facts)
     }
 
-    /// Records that add up to these facts.
-    fn snapshot(&self) -> impl Iterator<Item = Fact> {
+    /// Hands out records that add up to these facts.
+    fn snapshot(&self, each: &mut dyn FnMut(Fact) -> Result<(), FlashFault>) -> Result<(), FlashFault> {
+        each(Fact::Floor(self.floor))?;
         let kept = if on(Safeguard::LedgerKeepsSlots) { OTA_SLOTS_MAX } else { 1 };
-        let slots = (0_u8..).zip(self.slots).take(kept).filter_map(|(slot, facts)| Some((slot, facts?)));
-        let per_slot = slots.flat_map(|(slot, facts)| {
+        for (slot, facts) in (0_u8..).zip(&self.slots).take(kept) {
+            let Some(facts) = facts else { continue };
             let fingerprint = facts.fingerprint;
-            let standing = match facts.standing {
-                Standing::Trial { attempts: 0, .. } => None,
+            each(Fact::Activated { slot, sequence: facts.sequence, fingerprint })?;
+            match facts.standing {
+                Standing::Trial { attempts: 0, .. } => {}
                 Standing::Trial { attempts: number, counter } => {
-                    Some(Fact::Attempt { slot, number, fingerprint, counter })
+                    each(Fact::Attempt { slot, number, fingerprint, counter })?;
                 }
-                Standing::Confirmed { counter } => Some(Fact::Confirmed { slot, fingerprint, counter }),
-                Standing::Rejected(cause) => Some(Fact::Rejected { slot, fingerprint, cause }),
-            };
-            let reported =
-                matches!(facts.reported, Reported::Yes).then_some(Fact::Reported { slot, fingerprint });
-            let activated = Fact::Activated { slot, sequence: facts.sequence, fingerprint };
-            [Some(activated), standing, reported].into_iter().flatten()
-        });
-        core::iter::once(Fact::Floor(self.floor)).chain(per_slot)
+                Standing::Confirmed { counter } => each(Fact::Confirmed { slot, fingerprint, counter })?,
+                Standing::Rejected(cause) => each(Fact::Rejected { slot, fingerprint, cause })?,
+            }
+            if matches!(facts.reported, Reported::Yes) {
+                each(Fact::Reported { slot, fingerprint })?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -367,17 +370,18 @@ impl Fact {
     pub fn to_bytes(self) -> [u8; RECORD] {
         const NONE: Fingerprint = Fingerprint([0; 16]);
         const ZERO: SecurityCounter = SecurityCounter(0);
-        let (kind, slot, number, sequence, counter, fingerprint) = match self {
+        let none = (0, ZERO);
+        let (kind, slot, number, (sequence, counter), fingerprint) = match &self {
             Self::Activated { slot, sequence, fingerprint } => {
-                (2, slot, 0, sequence.get(), ZERO, fingerprint)
+                (2, *slot, 0, (sequence.get(), ZERO), fingerprint)
             }
             Self::Attempt { slot, number, fingerprint, counter } => {
-                (3, slot, number, 0, counter, fingerprint)
+                (3, *slot, *number, (0, *counter), fingerprint)
             }
-            Self::Confirmed { slot, fingerprint, counter } => (4, slot, 0, 0, counter, fingerprint),
-            Self::Rejected { slot, fingerprint, cause } => (5, slot, cause.number(), 0, ZERO, fingerprint),
-            Self::Floor(counter) => (6, 0, 0, 0, counter, NONE),
-            Self::Reported { slot, fingerprint } => (7, slot, 0, 0, ZERO, fingerprint),
+            Self::Confirmed { slot, fingerprint, counter } => (4, *slot, 0, (0, *counter), fingerprint),
+            Self::Rejected { slot, fingerprint, cause } => (5, *slot, cause.number(), none, fingerprint),
+            Self::Floor(counter) => (6, 0, 0, (0, *counter), &NONE),
+            Self::Reported { slot, fingerprint } => (7, *slot, 0, none, fingerprint),
         };
         let mut record = [0; RECORD];
         let _fits = put(&mut record, 0, &[kind, slot, number])
@@ -490,14 +494,21 @@ impl core::fmt::Debug for Fingerprint {
     }
 }
 
-impl core::fmt::Display for Cause {
-    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        out.write_str(match self {
+impl Cause {
+    /// What it says of an image.
+    pub const fn text(self) -> &'static str {
+        match self {
             Self::NeverConfirmed => "it was never confirmed",
             Self::SelfTestFailed => "it failed its own test",
             Self::NotAuthentic => "it is damaged or not authentic",
             Self::CounterTooLow => "its security counter is below the device's",
             Self::NotForThisDevice => "it is not for this device",
-        })
+        }
+    }
+}
+
+impl core::fmt::Display for Cause {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str(self.text())
     }
 }

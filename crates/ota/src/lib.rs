@@ -86,3 +86,11 @@ mod safeguard;
 
 mod bytes;
 mod cbor;
+#[cfg_attr(
+    all(feature = "fast-p256", not(test)),
+    expect(dead_code, reason = "another crate verifies, and the tests hold one against the other")
+)]
+mod ecdsa;
+mod numbers;
+#[cfg(feature = "rsa4096")]
+mod rsa;

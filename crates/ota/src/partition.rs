@@ -95,19 +95,33 @@ impl PartitionTable {
     /// # Errors
     /// [`TableError`]; nothing of a bad table is used.
     pub fn parse(bytes: &[u8], flash_len: u32) -> Result<Self, TableError> {
-        let mut table = Self { entries: [None; ENTRIES_MAX] };
+        let mut table = Self::EMPTY;
+        table.read(bytes, flash_len)?;
+        Ok(table)
+    }
+
+    /// Without partitions, for [`Self::read`].
+    pub const EMPTY: Self = Self { entries: [None; ENTRIES_MAX] };
+
+    /// As [`Self::parse`], into a table that is there: one is 3 kB, which a chip has once on its stack and not twice.
+    ///
+    /// # Errors
+    /// [`TableError`]; the table has no use then.
+    #[inline(never)]
+    pub fn read(&mut self, bytes: &[u8], flash_len: u32) -> Result<(), TableError> {
+        *self = Self::EMPTY;
         for (index, entry) in bytes.chunks_exact(ENTRY).take(TABLE_LEN / ENTRY).enumerate() {
             if entry.iter().all(|byte| *byte == 0xFF) {
-                return Ok(table);
+                return Ok(());
             }
             if entry.starts_with(&MD5_MAGIC) {
                 let covered = bytes.get(..index.saturating_mul(ENTRY)).unwrap_or_default();
                 let digest = take::<16>(entry, 16).ok_or(TableError::Truncated)?;
                 (md5(covered) == digest).then_some(()).ok_or(TableError::DigestMismatch)?;
-                return Ok(table);
+                return Ok(());
             }
             let partition = Partition::parse(entry, index)?;
-            table.add(index, partition, flash_len)?;
+            self.add(index, partition, flash_len)?;
         }
         Err(TableError::Truncated)
     }
@@ -170,6 +184,7 @@ impl PartitionTable {
         bytes
     }
 
+    #[inline(never)]
     fn add(&mut self, index: usize, partition: Partition, flash_len: u32) -> Result<(), TableError> {
         let region = partition.region;
         let aligned = !partition.role.is_app() || region.offset().is_multiple_of(APP_ALIGNMENT);
@@ -313,6 +328,7 @@ impl core::fmt::Display for TableError {
 impl core::error::Error for TableError {}
 
 /// MD5 (RFC 1321), which the table's format asks for; a dependency for 3 KiB of input once per boot isn't worth it.
+#[inline(never)]
 fn md5(message: &[u8]) -> [u8; 16] {
     let mut state = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476];
     let mut blocks = message.chunks_exact(64);

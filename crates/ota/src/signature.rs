@@ -5,9 +5,9 @@
 //! manifest only, because it reads its message twice and a device cannot hold an image. A key is known by the SHA-256 of
 //! its SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7).
 
-use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use sha2::{Digest as _, Sha256};
 
+use crate::ecdsa;
 use crate::image::Digest;
 use crate::safeguard::{Safeguard, off};
 
@@ -42,15 +42,26 @@ enum Standing {
 
 /// A public key of one of the three kinds.
 #[derive(Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a store holds four; a box would need an allocator")]
+#[cfg_attr(
+    feature = "rsa4096",
+    expect(clippy::large_enum_variant, reason = "a store holds four; a box would need an allocator")
+)]
 pub enum PublicKey {
-    /// Modulus, big-endian; the exponent is 65537.
-    Rsa4096([u8; RSA_LEN]),
+    /// Modulus, big-endian; the exponent is 65537. Without the feature `rsa4096` there is no such key.
+    Rsa4096(RsaModulus),
     /// Point, uncompressed (SEC 1, section 2.3.3).
     P256([u8; 65]),
     /// Point (RFC 8032, section 5.1.2).
     Ed25519([u8; 32]),
 }
+
+/// The modulus of an RSA key.
+#[cfg(feature = "rsa4096")]
+pub type RsaModulus = [u8; RSA_LEN];
+
+/// The modulus of an RSA key, of which there is none without the feature `rsa4096`: neither its bytes nor code for it take memory.
+#[cfg(not(feature = "rsa4096"))]
+pub type RsaModulus = core::convert::Infallible;
 
 /// Which kind of key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +123,7 @@ impl TrustStore {
     ///
     /// # Errors
     /// [`KeyError::StoreFull`], or [`KeyError::Malformed`] for a key that could never verify.
+    #[inline(never)]
     pub fn trust(&mut self, key: PublicKey) -> Result<KeyId, KeyError> {
         key.check()?;
         let id = key.id();
@@ -179,10 +191,11 @@ impl PublicKey {
     ///
     /// # Errors
     /// [`KeyError`].
+    #[inline(never)]
     pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         let rsa = der.strip_prefix(&RSA_PREFIX).and_then(|rest| rest.strip_suffix(&RSA_SUFFIX));
         let key = if let Some(modulus) = rsa {
-            Self::Rsa4096(modulus.try_into().map_err(|_| KeyError::Unsupported)?)
+            Self::Rsa4096(rsa4096::modulus(modulus).ok_or(KeyError::Unsupported)?)
         } else if let Some(point) = der.strip_prefix(&P256_PREFIX) {
             Self::P256(point.try_into().map_err(|_| KeyError::Unsupported)?)
         } else if let Some(point) = der.strip_prefix(&ED25519_PREFIX) {
@@ -197,7 +210,7 @@ impl PublicKey {
     /// Writes the SubjectPublicKeyInfo piece by piece: prefix, key, suffix.
     pub fn spki(&self) -> [&[u8]; 3] {
         match self {
-            Self::Rsa4096(modulus) => [&RSA_PREFIX, modulus, &RSA_SUFFIX],
+            Self::Rsa4096(modulus) => [&RSA_PREFIX, rsa4096::bytes(modulus), &RSA_SUFFIX],
             Self::P256(point) => [&P256_PREFIX, point, &[]],
             Self::Ed25519(point) => [&ED25519_PREFIX, point, &[]],
         }
@@ -233,9 +246,7 @@ impl PublicKey {
                 rsa4096::verify(modulus, digest, bytes)
             }
             (Self::P256(point), DetachedSignature::EcdsaP256(der)) => {
-                let signature =
-                    p256::ecdsa::Signature::from_der(der).map_err(|_| SignatureError::Malformed)?;
-                verify_p256(point, digest, &signature)
+                verify_p256(point, digest, &ecdsa::from_der(der).ok_or(SignatureError::Malformed)?)
             }
             _ => Err(SignatureError::UnknownKey),
         }
@@ -252,8 +263,8 @@ impl PublicKey {
                 rsa4096::verify(modulus, &Digest::of(message), bytes)
             }
             Self::P256(point) => {
-                let parsed = p256::ecdsa::Signature::from_slice(signature);
-                verify_p256(point, &Digest::of(message), &parsed.map_err(|_| SignatureError::Malformed)?)
+                let signature = signature.try_into().map_err(|_| SignatureError::Malformed)?;
+                verify_p256(point, &Digest::of(message), signature)
             }
             Self::Ed25519(point) => verify_ed25519(point, message, signature),
         }
@@ -262,7 +273,7 @@ impl PublicKey {
     fn check(&self) -> Result<(), KeyError> {
         let sound = match self {
             Self::Rsa4096(modulus) => rsa4096::is_sound(modulus),
-            Self::P256(point) => Some(p256::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok()),
+            Self::P256(point) => Some(ecdsa::is_point(point)),
             Self::Ed25519(point) => ed25519::is_sound(point),
         };
         sound.ok_or(KeyError::Unsupported)?.then_some(()).ok_or(KeyError::Malformed)
@@ -311,14 +322,24 @@ const P256_PREFIX: [u8; 26] = [
 ];
 const ED25519_PREFIX: [u8; 12] = [0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-fn verify_p256(
-    point: &[u8; 65],
-    digest: &Digest,
-    signature: &p256::ecdsa::Signature,
-) -> Result<(), SignatureError> {
-    let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(|_| SignatureError::Mismatch)?;
-    key.verify_prehash(&digest.0, signature).map_err(|_| SignatureError::Mismatch)
+fn verify_p256(point: &[u8; 65], digest: &Digest, signature: &[u8; 64]) -> Result<(), SignatureError> {
+    is_by_p256(point, &digest.0, signature).then_some(()).ok_or(SignatureError::Mismatch)
 }
+
+#[cfg(feature = "fast-p256")]
+fn is_by_p256(point: &[u8; 65], digest: &[u8; 32], signature: &[u8; 64]) -> bool {
+    use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
+    use p256::ecdsa::{Signature, VerifyingKey};
+
+    let (Ok(key), Ok(signature)) = (VerifyingKey::from_sec1_bytes(point), Signature::from_slice(signature))
+    else {
+        return false;
+    };
+    key.verify_prehash(digest, &signature).is_ok()
+}
+
+#[cfg(not(feature = "fast-p256"))]
+use crate::ecdsa::verify as is_by_p256;
 
 fn verify_ed25519(point: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
     #[cfg(feature = "mutants")]
@@ -334,75 +355,28 @@ fn verify_ed25519(point: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<
 }
 
 #[cfg(feature = "rsa4096")]
-mod rsa4096 {
-    use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-    use crypto_bigint::{Odd, U64, U4096};
+use crate::rsa as rsa4096;
 
-    use super::{RSA_LEN, SignatureError};
-    use crate::image::Digest;
-
-    /// DigestInfo of SHA-256 (RFC 8017, section 9.2, note 1).
-    const SHA256_INFO: [u8; 19] = [
-        0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
-        0x04, 0x20,
-    ];
-
-    /// Where the padding's `FF` end.
-    const PADDING_END: usize = RSA_LEN - 1 - SHA256_INFO.len() - 32;
-
-    /// Rebuilds the whole encoded message and compares it: parsing the padding is how Bleichenbacher's forgeries got through.
-    pub(super) fn verify(
-        modulus: &[u8; RSA_LEN],
-        digest: &Digest,
-        signature: &[u8; RSA_LEN],
-    ) -> Result<(), SignatureError> {
-        let modulus = modulus_of(modulus).ok_or(SignatureError::Mismatch)?;
-        let signature = U4096::from_be_slice(signature);
-        if signature >= *modulus.as_ref() {
-            return Err(SignatureError::Mismatch);
-        }
-        let parameters = FixedMontyParams::new_vartime(modulus);
-        let message =
-            FixedMontyForm::new(&signature, &parameters).pow_vartime(&U64::from_u32(65537)).retrieve();
-        let expected = U4096::from_be_slice(&encoded_message(digest));
-        (message == expected).then_some(()).ok_or(SignatureError::Mismatch)
-    }
-
-    fn modulus_of(bytes: &[u8; RSA_LEN]) -> Option<Odd<U4096>> {
-        Odd::new(U4096::from_be_slice(bytes)).into_option()
-    }
-
-    /// `00 01 FF … FF 00 DigestInfo digest` (RFC 8017, section 9.2).
-    fn encoded_message(digest: &Digest) -> [u8; RSA_LEN] {
-        let mut message = [0xFF; RSA_LEN];
-        let tail = [0_u8].iter().chain(&SHA256_INFO).chain(&digest.0);
-        for (place, byte) in message.iter_mut().skip(PADDING_END).zip(tail) {
-            *place = *byte;
-        }
-        for (place, byte) in message.iter_mut().zip([0x00, 0x01]) {
-            *place = byte;
-        }
-        message
-    }
-
-    /// Whether a modulus can verify anything.
-    pub(super) fn is_sound(modulus: &[u8; RSA_LEN]) -> Option<bool> {
-        Some(modulus.first().is_some_and(|byte| byte & 0x80 != 0) && modulus_of(modulus).is_some())
-    }
-}
-
-/// Keys of this kind can't be trusted: the feature is off.
+/// There are no keys of this kind: the feature is off.
 #[cfg(not(feature = "rsa4096"))]
 mod rsa4096 {
-    use super::{RSA_LEN, SignatureError};
+    use super::{RSA_LEN, RsaModulus, SignatureError};
     use crate::image::Digest;
 
-    pub(super) fn verify(_: &[u8; RSA_LEN], _: &Digest, _: &[u8; RSA_LEN]) -> Result<(), SignatureError> {
-        Err(SignatureError::UnknownKey)
+    pub(super) fn modulus(_: &[u8]) -> Option<RsaModulus> {
+        None
     }
 
-    pub(super) fn is_sound(_: &[u8; RSA_LEN]) -> Option<bool> {
-        None
+    pub(super) fn bytes(modulus: &RsaModulus) -> &[u8] {
+        match *modulus {}
+    }
+
+    pub(super) fn verify(modulus: &RsaModulus, _: &Digest, _: &[u8; RSA_LEN]) -> Result<(), SignatureError> {
+        match *modulus {}
+    }
+
+    pub(super) fn is_sound(modulus: &RsaModulus) -> Option<bool> {
+        match *modulus {}
     }
 }
 
@@ -411,6 +385,7 @@ mod ed25519 {
     use super::SignatureError;
 
     /// Strict verification (RFC 8032 with the small-order checks): every verifier must agree on what is valid.
+    #[inline(never)]
     pub(super) fn verify(point: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         let signature =
             ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Malformed)?;

@@ -5,6 +5,7 @@
 
 use embedded_storage::nor_flash::NorFlash;
 
+use crate::bytes::write_number;
 use crate::container::{ENVELOPE_MAX, Envelope, EnvelopeError, ProofError, Provenance};
 use crate::flash::{FlashFault, RECORD, Region, SECTOR};
 use crate::image::{AppDescriptor, ImageError, ImageInfo, Scanner};
@@ -93,6 +94,7 @@ impl Layout {
     ///
     /// # Errors
     /// [`LayoutError`].
+    #[inline(never)]
     pub fn from_table(table: &PartitionTable) -> Result<Self, LayoutError> {
         let region = |role| table.find(role).map(|partition| partition.region);
         let state = region(Role::BuoyState).ok_or(LayoutError::NoState)?;
@@ -195,6 +197,7 @@ pub fn authenticate<F: NorFlash>(
 }
 
 /// Checks who says that an image is good that was read before.
+#[inline(never)]
 fn prove(
     envelope: &Envelope<'_>,
     place: SlotRegion,
@@ -312,12 +315,25 @@ impl From<ProofError> for SlotError {
     }
 }
 
+impl Slot {
+    /// Writes its name as [`Display`](core::fmt::Display) does, without the machinery of `core::fmt`.
+    ///
+    /// # Errors
+    /// `out` fails.
+    pub fn write_to(&self, out: &mut impl core::fmt::Write) -> core::fmt::Result {
+        match self {
+            Self::Factory => out.write_str("factory"),
+            Self::Ota(number) => {
+                out.write_str("ota_")?;
+                write_number(out, *number)
+            }
+        }
+    }
+}
+
 impl core::fmt::Display for Slot {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Factory => write!(out, "factory"),
-            Self::Ota(number) => write!(out, "ota_{number}"),
-        }
+        self.write_to(out)
     }
 }
 

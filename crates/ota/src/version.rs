@@ -29,6 +29,9 @@ pub struct Version(Name);
 pub struct SecurityCounter(pub u32);
 
 impl Name {
+    /// No text.
+    pub(crate) const EMPTY: Self = Self { bytes: [0; NAME_MAX] };
+
     /// Takes a text; `None` if it is longer than 32 bytes or holds a control character.
     pub fn new(text: &str) -> Option<Self> {
         let mut bytes = [0; NAME_MAX];
@@ -53,7 +56,7 @@ impl Version {
         Name::new(text).map(Self)
     }
 
-    pub(crate) fn from_name(name: Name) -> Self {
+    pub(crate) const fn from_name(name: Name) -> Self {
         Self(name)
     }
 

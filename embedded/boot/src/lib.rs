@@ -6,7 +6,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use buoy_ota::boot::{self, Attempts, BootDecision, BootError};
 use buoy_ota::device::{Device, Identity};
@@ -73,36 +73,8 @@ pub fn run<B: Board>(board: &mut B, trusted: &[&[u8]]) -> ! {
     match prepare(board, trusted) {
         Ok((entry, slot)) => board.start(entry, slot),
         Err(obstacle) => {
-            let console = board.console();
             // Nobody may listen.
-            let _ = match obstacle {
-                Obstacle::Key => {
-                    writeln!(console, "boot: nothing starts: a release key in the boot loader can't be used")
-                }
-                Obstacle::Flash => writeln!(console, "boot: nothing starts: the flash can't be read"),
-                Obstacle::Table => writeln!(console, "boot: nothing starts: the partition table is damaged"),
-                Obstacle::Layout => {
-                    writeln!(
-                        console,
-                        "boot: nothing starts: the partition table has no slots and state for updates"
-                    )
-                }
-                Obstacle::Boot(BootError::NothingToStart) => {
-                    writeln!(
-                        console,
-                        "boot: nothing starts: no slot holds an authentic image for this device"
-                    )
-                }
-                Obstacle::Boot(_) => {
-                    writeln!(console, "boot: nothing starts: the flash can't be read or written")
-                }
-                Obstacle::Segment(address) => {
-                    writeln!(
-                        console,
-                        "boot: nothing starts: the image has a segment at {address:#x}, where none may lie"
-                    )
-                }
-            };
+            let _ = obstacle.write_to(board.console());
             board.reset_later()
         }
     }
@@ -136,11 +108,44 @@ fn prepare<B: Board>(board: &mut B, trusted: &[&[u8]]) -> Result<(u32, Slot), Ob
 fn layout<B: Board>(board: &mut B) -> Result<Layout, Obstacle> {
     let mut bytes = [0; TABLE_LEN];
     board.flash().read(TABLE_OFFSET, &mut bytes).map_err(|_| Obstacle::Flash)?;
-    let table = PartitionTable::parse(&bytes, B::FLASH_LEN).map_err(|_| Obstacle::Table)?;
+    let mut table = PartitionTable::EMPTY;
+    table.read(&bytes, B::FLASH_LEN).map_err(|_| Obstacle::Table)?;
     Layout::from_table(&table).map_err(|_| Obstacle::Layout)
 }
 
-fn say(console: &mut impl Write, decision: &BootDecision) -> core::fmt::Result {
-    let version = decision.image.info().descriptor.version;
-    writeln!(console, "boot: starts version {version} in {}: {}", decision.slot(), decision.reason)
+fn say(console: &mut impl Write, decision: &BootDecision) -> fmt::Result {
+    console.write_str("boot: starts version ")?;
+    console.write_str(decision.image.info().descriptor.version.as_str())?;
+    console.write_str(" in ")?;
+    decision.slot().write_to(console)?;
+    console.write_str(": ")?;
+    decision.reason.write_to(console)?;
+    console.write_str("\n")
+}
+
+/// Numbers and texts are written without the formatting of `core`, which takes a tenth of the memory for a boot loader.
+impl Obstacle {
+    fn write_to(&self, console: &mut impl Write) -> fmt::Result {
+        console.write_str("boot: nothing starts: ")?;
+        console.write_str(match self {
+            Self::Key => "a release key in the boot loader can't be used",
+            Self::Flash => "the flash can't be read",
+            Self::Table => "the partition table is damaged",
+            Self::Layout => "the partition table has no slots and state for updates",
+            Self::Boot(BootError::NothingToStart) => "no slot holds an authentic image for this device",
+            Self::Boot(_) => "the flash can't be read or written",
+            Self::Segment(_) => "the image has a segment where none may lie: 0x",
+        })?;
+        if let Self::Segment(address) = self {
+            write_hexadecimal(console, *address)?;
+        }
+        console.write_str("\n")
+    }
+}
+
+fn write_hexadecimal(console: &mut impl Write, number: u32) -> fmt::Result {
+    (0..8).rev().try_for_each(|place| {
+        let digit = (number >> (4 * place)) as u8 & 0xF;
+        console.write_char(char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }))
+    })
 }

@@ -1,4 +1,5 @@
-//! A program for a chip that is never run: `cargo xtask footprint` builds it with a feature and without, and takes the difference.
+//! A program for a chip that is never run: `cargo xtask footprint` builds it with a feature and without, and takes the difference. With the feature
+//! `whole` it is all that a device has, for `cargo xtask embedded size`.
 //!
 //! What goes in and out passes through a register that the compiler knows nothing of, so nothing that a device needs is left out.
 #![no_std]
@@ -7,14 +8,18 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{read_volatile, write_volatile};
 
-/// A register of a device that doesn't exist.
-const REGISTER: *mut u8 = 0x6000_0000 as *mut u8;
+// What the compiler calls by the flags of `embedded/.cargo/config.toml`.
+use buoy_prologues as _;
 
-#[global_allocator]
-static ALLOCATOR: Outside = Outside;
+use outside::{Outside, REGISTER};
+
+mod outside;
+#[cfg(feature = "whole")]
+mod whole;
 
 /// An allocator that costs nothing here: it asks the register.
-struct Outside;
+#[global_allocator]
+static ALLOCATOR: Outside = Outside;
 
 // SAFETY: never run.
 unsafe impl GlobalAlloc for Outside {
@@ -34,37 +39,29 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// Puts bytes out, or takes them in.
-#[inline(never)]
-fn pass(bytes: &mut [u8]) -> usize {
-    for byte in &mut *bytes {
-        // SAFETY: never run.
-        unsafe {
-            write_volatile(REGISTER, *byte);
-            *byte = read_volatile(REGISTER);
-        }
-    }
-    bytes.first().copied().unwrap_or(0).into()
-}
-
 #[unsafe(no_mangle)]
 extern "C" fn _start() -> ! {
-    let mut buffer = [0; 1280];
-    pass(&mut buffer);
-    #[cfg(feature = "dtls")]
-    dtls::run(&mut buffer);
-    #[cfg(feature = "client")]
-    client::run(&mut buffer);
+    #[cfg(not(feature = "whole"))]
+    {
+        let mut buffer = [0; 1280];
+        outside::pass(&mut buffer);
+        #[cfg(feature = "dtls")]
+        dtls::run(&mut buffer);
+        #[cfg(feature = "client")]
+        client::run(&mut buffer);
+    }
+    #[cfg(feature = "whole")]
+    whole::run();
     loop {}
 }
 
-#[cfg(feature = "dtls")]
+#[cfg(all(feature = "dtls", not(feature = "whole")))]
 mod dtls {
     use buoy_dtls::config::{ClientConfig, ClientCredentials, Psk};
     use buoy_dtls::time::Instant;
     use buoy_dtls::{Client, Connection, Context, Datagram, Event, ExportKey, Reserve};
 
-    use super::{Chance, pass};
+    use super::outside::{Outside, pass};
 
     /// How much an established connection takes in line: the size of this symbol.
     #[used]
@@ -74,7 +71,7 @@ mod dtls {
     /// Everything that a device does: a handshake, records both ways, saving and going on.
     #[inline(never)]
     pub(super) fn run(buffer: &mut [u8; 1280]) {
-        let mut rng = Chance;
+        let mut rng = Outside;
         let Some(psk) = Psk::new(b"identity", b"0123456789abcdef") else { return };
         let config = ClientConfig::new(ClientCredentials::Psk(psk));
         let mut connection: Connection<Client> =
@@ -117,29 +114,29 @@ mod dtls {
     }
 }
 
-#[cfg(feature = "client")]
+#[cfg(all(feature = "client", not(feature = "whole")))]
 mod client {
     use buoy_client::objects::{Device, LightControl, Temperature, Time};
     use buoy_client::time::Instant;
-    use buoy_client::{Chip, Client, ClientConfig, Security, Sensor, Server, ServerSlot, Storage};
+    use buoy_client::{Chip, Client, ClientConfig, Security, Sensor, Server, ServerSlot};
 
-    use super::{Chance, pass};
+    use super::outside::{Outside, pass};
 
     /// How much an engine takes in line, whatever its objects are: the size of this symbol.
     #[used]
     #[unsafe(no_mangle)]
-    static SENSOR: [u8; size_of::<Client<Chance, Sensor>>()] = [0; size_of::<Client<Chance, Sensor>>()];
+    static SENSOR: [u8; size_of::<Client<Outside, Sensor>>()] = [0; size_of::<Client<Outside, Sensor>>()];
 
     /// How much one with more servers takes.
     #[used]
     #[unsafe(no_mangle)]
-    static CHIP: [u8; size_of::<Client<Chance, Chip>>()] = [0; size_of::<Client<Chance, Chip>>()];
+    static CHIP: [u8; size_of::<Client<Outside, Chip>>()] = [0; size_of::<Client<Outside, Chip>>()];
 
     /// Everything that a device does: bootstrap, registration, every operation, notifications, saving and going on.
     #[inline(never)]
     pub(super) fn run(buffer: &mut [u8; 1280]) {
         let Ok(config) = ClientConfig::new("buoy-1") else { return };
-        let mut client = Client::<Chance, Sensor>::new(config, Chance);
+        let mut client = Client::<Outside, Sensor>::new(config, Outside);
         let server = Security::psk("coaps://192.0.2.1", b"buoy-1", b"0123456789abcdef");
         let bootstrap = Security::none("coap://192.0.2.2");
         let (Ok(server), Ok(bootstrap)) = (server, bootstrap) else { return };
@@ -177,55 +174,4 @@ mod client {
             pass(&mut [u8::from(client.poll_timeout().is_some_and(|at| at <= now))]);
         }
     }
-
-    /// Records are in the register.
-    struct Outside;
-
-    impl Storage for Outside {
-        type Error = ();
-
-        fn load(&mut self, _: u16, record: &mut [u8]) -> Result<Option<usize>, ()> {
-            Ok(Some(pass(record)))
-        }
-
-        fn save(&mut self, _: u16, record: &[u8]) -> Result<(), ()> {
-            record.iter().for_each(|byte| {
-                pass(&mut [*byte]);
-            });
-            Ok(())
-        }
-
-        fn wipe(&mut self) -> Result<(), ()> {
-            Ok(())
-        }
-    }
 }
-
-/// Random numbers come from the register too.
-#[cfg(any(feature = "dtls", feature = "client"))]
-struct Chance;
-
-#[cfg(any(feature = "dtls", feature = "client"))]
-impl rand_core::TryRng for Chance {
-    type Error = core::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        let mut bytes = [0; 4];
-        pass(&mut bytes);
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        let mut bytes = [0; 8];
-        pass(&mut bytes);
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-        pass(bytes);
-        Ok(())
-    }
-}
-
-#[cfg(feature = "dtls")]
-impl rand_core::TryCryptoRng for Chance {}

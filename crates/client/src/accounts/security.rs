@@ -277,6 +277,7 @@ impl<S: Shape> Security<S> {
     }
 }
 
+#[derive(Clone, Copy)]
 pub(crate) struct SecurityObject<S: Shape> {
     pub(crate) bootstrap: Option<Security<S>>,
     pub(crate) instances: Array<Option<Security<S>>, S::Servers>,

@@ -95,6 +95,7 @@ impl Server {
     }
 }
 
+#[derive(Clone, Copy)]
 pub(crate) struct ServerObject<S: Shape> {
     pub(crate) instances: Array<Option<Server>, S::Servers>,
     /// One for each place of `instances`.

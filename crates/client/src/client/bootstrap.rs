@@ -415,28 +415,37 @@ impl<R: Rng, S: Shape> Client<R, S> {
         scratch: &mut [u8],
     ) -> Result<(), Refusal> {
         let clock = self.clock(now);
-        let mut staged = StagedAccounts::empty(self.config.version);
-        let log = self.read_staged(&mut staged)?;
-        staged.check()?;
-        let (accounts, access) = staged.settle(&self.accounts);
-        let log_length = log.len();
+        let (mut accounts, mut access) = (Accounts::new(self.config.version), AccessObject::new());
+        let log_length = self.settle(&mut accounts, &mut access)?;
+        self.body.truncate(self.bootstrap.kept);
+        let accounts_length = self.bootstrap.kept.saturating_sub(log_length);
+        let log = self.body.as_slice().get(accounts_length..).unwrap_or_default();
         write_journal(&accounts, &access, log, scratch).ok_or(refusal!(
             Code::NOT_ACCEPTABLE,
             "the configuration is larger than this device's memory for it"
         ))?;
-        self.body.truncate(self.bootstrap.kept);
-        let accounts_length = self.bootstrap.kept.saturating_sub(log_length);
-        let log = self.body.as_slice().get(accounts_length..).unwrap_or_default();
         let mut context = Context::new(clock, &mut self.effects);
         tree(&mut self.accounts, &mut self.access, objects).replay(&mut context, log, scratch)?;
         self.body.drop_front(accounts_length);
         self.bootstrap.kept = self.body.len();
         self.bootstrap.staging = Staging::Committing;
-        self.adopt(now, accounts, access);
+        self.adopt(now, &accounts, &access);
         Ok(())
     }
 
-    fn adopt(&mut self, now: Instant, accounts: Accounts<S>, access: AccessObject) {
+    /// Fills in the new accounts and access rights, and says how many bytes of the record are about other objects. What is needed to get there is off
+    /// the stack when those are written.
+    #[inline(never)]
+    fn settle(&self, accounts: &mut Accounts<S>, access: &mut AccessObject) -> Result<usize, Refusal> {
+        let mut staged = StagedAccounts::empty(self.config.version);
+        let log_length = self.read_staged(&mut staged)?.len();
+        staged.check()?;
+        staged.settle(&self.accounts, accounts, access);
+        Ok(log_length)
+    }
+
+    #[inline(never)]
+    fn adopt(&mut self, now: Instant, accounts: &Accounts<S>, access: &AccessObject) {
         for index in 0..S::Servers::MAX {
             let slot = ServerSlot(index as u8);
             self.drop_observations_of(slot);
@@ -455,8 +464,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
         }
         self.attributes = Array::repeat(None);
         self.transfer = None;
-        self.accounts = accounts;
-        self.access = access;
+        self.accounts = *accounts;
+        self.access = *access;
         [0, 1, 2].into_iter().for_each(|object| self.effects.persist(object));
         self.bootstrap.phase = Phase::Idle;
         self.bootstrap.failures = 0;

@@ -94,7 +94,7 @@ impl BlockCipherEncClosure for Run<'_> {
                 }
             }
             if chunks.peek().is_none() {
-                backend.encrypt_block_inplace(&mut mac);
+                encrypt_one(backend, &mut mac);
             } else {
                 counter = counter.wrapping_add(1);
                 stream = counter_block(self.nonce, counter);
@@ -115,7 +115,7 @@ fn authenticate_aad<B: BlockCipherEncBackend<BlockSize = U16>>(
     aad: &[u8],
 ) {
     if aad.is_empty() {
-        return backend.encrypt_block_inplace(stream);
+        return encrypt_one(backend, stream);
     }
     // Additional data is a record's or an export's header: far shorter than the 65,279 bytes that two bytes can say.
     let length = u16::try_from(aad.len()).unwrap_or(u16::MAX).to_be_bytes();
@@ -125,15 +125,29 @@ fn authenticate_aad<B: BlockCipherEncBackend<BlockSize = U16>>(
     encrypt_both(backend, mac, stream);
     for chunk in rest.chunks(16) {
         xor(mac, chunk);
-        backend.encrypt_block_inplace(mac);
+        encrypt_one(backend, mac);
     }
 }
 
+/// One block. Where two go at once, it goes with an empty one: code for single blocks would take 2 kB more.
 #[inline(always)]
+fn encrypt_one<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, block: &mut Block) {
+    if is_sliced::<B>() {
+        encrypt_both(backend, block, &mut Block::default());
+    } else {
+        backend.encrypt_block_inplace(block);
+    }
+}
+
+/// Bit-sliced software takes two blocks (32 bits) or four (64 bits) at once, and as long for one; instructions take more at once, and overlap anyway.
+const fn is_sliced<B: BlockCipherEncBackend<BlockSize = U16>>() -> bool {
+    matches!(B::ParBlocksSize::USIZE, 2..=4)
+}
+
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 fn encrypt_both<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, one: &mut Block, other: &mut Block) {
-    // Bit-sliced software takes two blocks (32 bits) or four (64 bits) at once, and as long for one; instructions take more
-    // at once, and overlap anyway.
-    if (2..=4).contains(&B::ParBlocksSize::USIZE) {
+    if is_sliced::<B>() {
         let mut pair: ParBlocks<B> = Array::from_fn(|at| match at {
             0 => *one,
             1 => *other,

@@ -29,6 +29,13 @@ pub fn wait(milliseconds: u64) {
     unsafe { core::arch::asm!("csrs mie, {0}", "wfi", in(reg) 1 << 7) };
 }
 
+/// Passes so many milliseconds, whatever happens meanwhile.
+pub fn pause(milliseconds: u64) {
+    // No division: that of 64 bits takes 400 bytes, and the boot loader has no other.
+    let end = ticks() + milliseconds * TICKS_PER_MILLISECOND;
+    while ticks() < end {}
+}
+
 fn ticks() -> u64 {
     loop {
         let high = TIME_HIGH.read();

@@ -17,6 +17,9 @@
 #[cfg(feature = "app")]
 extern crate alloc;
 
+// What the compiler calls by the flags of `embedded/.cargo/config.toml`.
+use buoy_prologues as _;
+
 pub mod clock;
 pub mod factory;
 pub mod flash;

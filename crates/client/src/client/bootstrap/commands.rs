@@ -66,13 +66,26 @@ impl<R: Rng, S: Shape> Client<R, S> {
             if self.take_block(now, &key, message, block, objects, besides)?.is_none() {
                 return Ok(Answer::of(Code::CONTINUE));
             }
-            let whole = self.body;
-            let request = parse(message, whole.as_slice().get(self.bootstrap.kept..).unwrap_or_default())?;
-            return self.carry_out_bootstrap(now, &request, objects, besides, body);
+            return self.carry_out_collected(now, message, objects, besides, body);
         }
         let answer = self.carry_out_bootstrap(now, &request, objects, besides, body)?;
         besides.block1 = block;
         Ok(answer)
+    }
+
+    /// A Write that came in blocks. Its bytes lie behind the configuration in the making, which grows while it is carried out.
+    #[inline(never)]
+    fn carry_out_collected(
+        &mut self,
+        now: Instant,
+        message: &Message<'_>,
+        objects: &mut [&mut dyn Object],
+        besides: &mut Besides,
+        body: &mut [u8],
+    ) -> Result<Answer, Refusal> {
+        let whole = self.body;
+        let request = parse(message, whole.as_slice().get(self.bootstrap.kept..).unwrap_or_default())?;
+        self.carry_out_bootstrap(now, &request, objects, besides, body)
     }
 
     fn carry_out_bootstrap(

@@ -48,7 +48,7 @@ struct Listing<'l, 'a, 'o, 'b, S: Shape> {
     links: LinkWriter<'b>,
 }
 
-impl<S: Shape> Listing<'_, '_, '_, '_, S> {
+impl<'l, S: Shape> Listing<'l, '_, '_, '_, S> {
     /// The path itself with what it inherits, and so many levels below it with what is set there.
     fn list(&mut self, path: Path, depth: u8) -> Result<(), LinkError> {
         let inherited = if path.level() >= Level::Resource {
@@ -60,46 +60,60 @@ impl<S: Shape> Listing<'_, '_, '_, '_, S> {
         self.children(path, depth)
     }
 
+    /// So many levels below the path. Each level has a function of its own, so that the need of the stack can be told.
     fn children(&mut self, path: Path, depth: u8) -> Result<(), LinkError> {
-        let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
-        let tree = self.tree;
-        let Some(object) = path.object_id().and_then(|id| tree.get(id)) else { return Ok(()) };
-        match path.ids() {
-            [_] => {
-                let mut instance = object.instance_after(None);
-                while let Some(id) = instance {
-                    self.child(path, id, depth)?;
-                    instance = object.instance_after(Some(id));
-                }
-                Ok(())
-            }
-            [_, instance] => {
-                let resources = object.definition().resources.iter();
-                let here = |id| object.has_resource(At { instance: *instance, resource: id });
-                for resource in resources.filter(|resource| here(resource.id)) {
-                    self.child(path, resource.id, depth)?;
-                }
-                Ok(())
-            }
-            [_, _, _] => {
-                let mut outcome = Ok(());
-                let clock = Default::default();
-                let mut each = |below: Path, _: Option<&buoy_lwm2m::value::Value<'_>>| {
-                    if below.level() == Level::ResourceInstance && outcome.is_ok() {
-                        outcome = self.link(below, &self.set_at(below));
-                    }
-                };
-                let _unread = tree.visit(&clock, Requester::OnlyServer, path, Missing::PassOver, &mut each);
-                outcome
-            }
+        match path.level() {
+            Level::Object => self.instances(path, depth),
+            Level::ObjectInstance => self.resources(path, depth),
+            Level::Resource => self.resource_instances(path, depth),
             _ => Ok(()),
         }
     }
 
-    fn child(&mut self, path: Path, id: u16, depth: u8) -> Result<(), LinkError> {
-        let Some(child) = path.child(id) else { return Ok(()) };
-        self.link(child, &self.set_at(child))?;
-        self.children(child, depth)
+    fn instances(&mut self, path: Path, depth: u8) -> Result<(), LinkError> {
+        let (Some(depth), Some(object)) = (depth.checked_sub(1), self.object(path)) else { return Ok(()) };
+        let mut instance = object.instance_after(None);
+        while let Some(id) = instance {
+            if let Some(child) = path.child(id) {
+                self.link(child, &self.set_at(child))?;
+                self.resources(child, depth)?;
+            }
+            instance = object.instance_after(Some(id));
+        }
+        Ok(())
+    }
+
+    fn resources(&mut self, path: Path, depth: u8) -> Result<(), LinkError> {
+        let (Some(depth), Some(object)) = (depth.checked_sub(1), self.object(path)) else { return Ok(()) };
+        let [_, instance] = path.ids() else { return Ok(()) };
+        let here = |id| object.has_resource(At { instance: *instance, resource: id });
+        for resource in object.definition().resources.iter().filter(|resource| here(resource.id)) {
+            if let Some(child) = path.child(resource.id) {
+                self.link(child, &self.set_at(child))?;
+                self.resource_instances(child, depth)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn resource_instances(&mut self, path: Path, depth: u8) -> Result<(), LinkError> {
+        if depth == 0 {
+            return Ok(());
+        }
+        let tree = self.tree;
+        let mut outcome = Ok(());
+        let clock = Default::default();
+        let mut each = |below: Path, _: Option<&buoy_lwm2m::value::Value<'_>>| {
+            if below.level() == Level::ResourceInstance && outcome.is_ok() {
+                outcome = self.link(below, &self.set_at(below));
+            }
+        };
+        let _unread = tree.visit(&clock, Requester::OnlyServer, path, Missing::PassOver, &mut each);
+        outcome
+    }
+
+    fn object(&self, path: Path) -> Option<&'l dyn Object> {
+        path.object_id().and_then(|id| self.tree.get(id))
     }
 
     fn set_at(&self, path: Path) -> Attributes {

@@ -15,6 +15,7 @@ use buoy_qemu_riscv32::{APPLICATION, CHIP, FLASH_LEN, clock, machine};
 static RELEASE_KEY: &[u8] = include_bytes!(env!("BUOY_RELEASE_KEY"));
 /// An image that gives no sign of life for so many seconds hangs.
 const PATIENCE: u32 = 6;
+/// A pause before another start, in milliseconds.
 const PAUSE: u64 = 1000;
 /// What the application is told of its slot, besides the numbers of those for updates.
 const FACTORY: usize = 0xFF;
@@ -102,8 +103,7 @@ impl Board for Virt {
     }
 
     fn reset_later(&mut self) -> ! {
-        let since = clock::milliseconds();
-        while clock::milliseconds() < since + PAUSE {}
+        clock::pause(PAUSE);
         machine::reset()
     }
 }
