@@ -406,6 +406,19 @@ impl Client {
         text.map_err(|error| ClientError::Unreadable(error.to_string()))
     }
 
+    /// The lines of a text, as they come; `each` returns `false` to end it.
+    pub fn lines(&self, path: &str, mut each: impl FnMut(&str) -> bool) -> Result<()> {
+        let response = self.request(&Call::json(Method::GET, path, &[]), "*/*", None)?;
+        let reader = BufReader::new(response.into_body().into_with_config().limit(u64::MAX).reader());
+        for line in reader.lines() {
+            let line = line.map_err(|error| ClientError::Unreadable(error.to_string()))?;
+            if !each(&line) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// A POST that is executed once, however often it is sent with this key.
     pub fn send_json_once<T: DeserializeOwned>(
         &self,

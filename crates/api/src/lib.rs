@@ -525,6 +525,9 @@ pub struct ResourceDefinition {
     /// The unit of its values, for example "Cel".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub units: Option<String>,
+    /// What its numbers mean, if each has a meaning of its own: "0" is "Idle".
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// An observation of a device.
@@ -656,6 +659,19 @@ pub struct Sample {
     /// In a summary: the largest value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<serde_json::Value>,
+}
+
+/// One value of one device, in an export of many.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceSample {
+    /// The device.
+    pub endpoint: String,
+    /// The path of the resource.
+    pub path: String,
+    /// The time of the value.
+    pub at: u64,
+    /// A number, text, or hexadecimal digits. Numbers that JSON doesn't have are text: "inf", "-inf", "NaN".
+    pub value: serde_json::Value,
 }
 
 /// An error (RFC 9457).

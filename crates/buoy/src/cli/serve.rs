@@ -209,11 +209,19 @@ struct File {
     log_format: Option<LogFormat>,
 }
 
-/// Runs the server until it is told to stop.
-pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+/// What the flags, the environment and the file say together.
+pub(super) struct Planned {
+    pub(super) settings: Settings,
+    pub(super) ports: HttpPorts,
+    log_format: LogFormat,
+    /// Whether the place of the state was named.
+    names_store: bool,
+}
+
+/// Reads the settings, and starts nothing.
+pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
     let file = read(args.config.as_deref())?;
-    // What a database says as it stops, it says to each connection.
-    logging::start(args.log_format.or(file.log_format).unwrap_or_default(), "info,tokio_postgres=warn");
+    let log_format = args.log_format.or(file.log_format).unwrap_or_default();
     let data = args.data.or(file.data).unwrap_or_else(|| "buoy-data".into());
     let store = args.store.or(file.store);
     let settings = Settings {
@@ -271,8 +279,16 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         files_tls: args.files_tls.or(file.files_tls),
         tls: args.tls_cert.or(file.tls_cert).zip(args.tls_key.or(file.tls_key)).or(own),
     };
+    Ok(Planned { settings, ports, log_format, names_store: store.is_some() })
+}
+
+/// Runs the server until it is told to stop.
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    let Planned { settings, ports, log_format, names_store } = plan(args)?;
+    // What a database says as it stops, it says to each connection.
+    logging::start(log_format, "info,tokio_postgres=warn");
     check(&settings)?;
-    if let (Some(_), StorePlace::Folder(folder)) = (&store, &settings.store)
+    if let (true, StorePlace::Folder(folder)) = (names_store, &settings.store)
         && *folder != settings.data
         && !folder.is_dir()
     {

@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     accounts, audit, bootstrap, campaigns, credentials, devices, events, firmware, groups, operations,
-    sign_in, tokens, updates,
+    series, sign_in, tokens, updates,
 };
 
 /// What goes for all operations: how to sign in, and the answers to who did not or may not.
@@ -77,6 +77,7 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         devices::observations,
         devices::series,
         devices::samples,
+        series::export,
         operations::list,
         operations::start,
         operations::one,
