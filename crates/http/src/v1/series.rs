@@ -37,6 +37,7 @@ pub(super) struct ExportQuery {
     /// Before this time.
     to: Option<String>,
     /// "jsonl", which is the default, or "csv".
+    #[param(inline)]
     format: Option<Format>,
 }
 
