@@ -361,7 +361,7 @@ impl Client {
         &self,
         endpoint: Option<&str>,
         types: Option<&str>,
-        mut each: impl FnMut(TimedEvent) -> bool,
+        each: impl FnMut(TimedEvent) -> bool,
     ) -> Result<()> {
         let mut query = String::from("/api/v1/events?");
         for (name, value) in [("endpoint", endpoint), ("types", types)] {
@@ -369,11 +369,16 @@ impl Client {
                 query += &format!("{name}={}&", encode(value));
             }
         }
+        self.events_of(&query, each)
+    }
+
+    /// The same with a query of the caller's.
+    pub fn events_of(&self, query: &str, mut each: impl FnMut(TimedEvent) -> bool) -> Result<()> {
         let mut last: Option<String> = None;
         let mut failures = 0;
         loop {
             let started = Instant::now();
-            let followed = self.follow_after(&query, last.clone(), |message| {
+            let followed = self.follow_after(query, last.clone(), |message| {
                 last = message.id.or(last.take());
                 // Unknown events of a newer server are ignored.
                 serde_json::from_str(message.data).map_or(true, &mut each)

@@ -696,6 +696,40 @@ impl Problem {
     pub const SECOND_FACTOR_NEEDED: &'static str = "Second factor needed";
 }
 
+/// A CoAP message of a device that is traced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TracedMessage {
+    /// When it came or went.
+    pub at: u64,
+    /// Whether it came from the device.
+    pub incoming: bool,
+    /// CON, NON, ACK or RST.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// For example "2.05"; "0.01" is a GET.
+    pub code: String,
+    /// The message id.
+    pub message_id: u16,
+    /// The token, in hexadecimal digits.
+    pub token: String,
+    /// The options, in the order of the message.
+    pub options: Vec<TracedOption>,
+    /// The payload, if there is one: text, or hexadecimal digits behind "0x".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+    /// The whole message, in hexadecimal digits.
+    pub bytes: String,
+}
+
+/// An option of a CoAP message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TracedOption {
+    /// For example "Uri-Path"; the number of one that is not known.
+    pub name: String,
+    /// Text, a number, or hexadecimal digits behind "0x".
+    pub value: String,
+}
+
 /// An event and its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TimedEvent {

@@ -24,6 +24,7 @@ mod signature_names;
 mod store;
 #[cfg(target_os = "linux")]
 mod swarm;
+mod top;
 
 use std::process::ExitCode;
 
@@ -64,6 +65,8 @@ enum Command {
     Ctl(ctl::Args),
     /// Signs in to a server by its address, and saves it as a context for `buoy ctl`.
     Login(ctl::LoginAt),
+    /// Shows what goes on at a server, live in the terminal.
+    Top(top::Args),
     /// Plays the whole story on one machine: server, devices, updates, roll-back.
     Demo(demo::Args),
     /// Runs a simulated device: the client engine as a process, with a flash in a file.
@@ -127,6 +130,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Ca(args) => ca::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::Login(args) => ctl::login_at(&args),
+        Command::Top(args) => top::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Device(args) => device::run(&args),
         Command::Completions { shell } => completions::print(shell),

@@ -129,6 +129,7 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("post", "/api/v1/bootstrap/claims/{endpoint}/accept", Whole(Admin), None),
         ("delete", "/api/v1/bootstrap/claims/{endpoint}", Whole(Admin), None),
         ("get", "/api/v1/events", Somewhere(Viewer), None),
+        ("get", "/api/v1/devices/{endpoint}/trace", Device(Viewer), None),
     ]
 }
 

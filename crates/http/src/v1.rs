@@ -17,6 +17,7 @@ mod operations;
 mod series;
 mod sign_in;
 mod tokens;
+mod trace;
 mod updates;
 
 use std::sync::Arc;
@@ -110,6 +111,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/series", get(series::export))
         // An event stream doesn't end, so it can't have an entity tag.
         .route("/api/v1/events", get(events::stream))
+        .route("/api/v1/devices/{endpoint}/trace", get(trace::stream))
 }
 
 type Answer<T> = Result<Json<T>, Problem>;

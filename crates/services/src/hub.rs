@@ -2,8 +2,9 @@
 //!
 //! `publish` runs in the threads of the shards. There an event without a receiver is dropped before it costs anything.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use buoy_fleet::interest::Interest;
 use buoy_fleet::update::Update;
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::event_log::{AppEvent, EventLog};
 use crate::notice::Notice;
+use crate::updates::stages::{ENDS, state_name};
 
 /// The number of locks for callers that wait for operations.
 const STRIPES: usize = 16;
@@ -27,6 +29,8 @@ pub struct Hub {
     events: EventLog,
     updates: mpsc::Sender<Arc<Event>>,
     interest: Arc<Interest>,
+    /// How many updates ended in each way.
+    outcomes: Arc<Mutex<BTreeMap<&'static str, u64>>>,
 }
 
 /// A caller that waits for an operation.
@@ -59,10 +63,15 @@ pub enum Progress {
 
 impl Hub {
     /// A hub, and the events for the updates.
-    pub fn new(clock: Clock) -> (Self, mpsc::Receiver<Arc<Event>>) {
+    pub fn new(clock: Clock, keep_events: Duration) -> (Self, mpsc::Receiver<Arc<Event>>) {
         let (updates, for_updates) = mpsc::channel(UPDATES_BEHIND);
-        let hub =
-            Self { waiters: Arc::default(), events: EventLog::new(clock), updates, interest: Arc::default() };
+        let hub = Self {
+            waiters: Arc::default(),
+            events: EventLog::new(clock, keep_events),
+            updates,
+            interest: Arc::default(),
+            outcomes: Arc::default(),
+        };
         (hub, for_updates)
     }
 
@@ -90,7 +99,17 @@ impl Hub {
 
     /// Publishes a change of a firmware update.
     pub fn tell_update(&self, update: &Update) {
+        if update.has_ended() {
+            *lock(&self.outcomes).entry(state_name(update.stage())).or_default() += 1;
+        }
         self.events.append(|| AppEvent::Update(Arc::new(update.clone())));
+    }
+
+    /// How many updates ended since the start, by how they ended.
+    #[must_use]
+    pub fn update_outcomes(&self) -> Vec<(&'static str, u64)> {
+        let outcomes = lock(&self.outcomes);
+        ENDS.into_iter().map(|end| (end, outcomes.get(end).copied().unwrap_or_default())).collect()
     }
 
     /// Publishes a change of a campaign.

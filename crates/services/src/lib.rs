@@ -57,5 +57,6 @@ pub mod request;
 mod security;
 pub mod server;
 pub mod store_place;
+pub mod traces;
 pub mod updates;
 pub mod values;

@@ -18,6 +18,7 @@ mod events;
 mod exit;
 mod firmware;
 mod groups;
+mod logs;
 mod names;
 mod naming;
 mod operations;
@@ -26,6 +27,7 @@ mod records;
 mod series;
 mod status;
 mod suggest;
+mod trace;
 mod watch;
 
 use std::time::Duration;
@@ -34,6 +36,7 @@ use buoy_api::client::Client;
 use clap::Subcommand;
 
 pub(super) use access::{LoginAt, login_at, new_password};
+pub(super) use events::words as event_words;
 pub(super) use exit::{EXIT_CODES, Exit};
 pub(super) use names::{Completed, names};
 use output::Output;
@@ -45,9 +48,10 @@ The exit codes: `buoy help exit-codes`.
 Where a PATH is asked for, names stand for numbers: firmware-update/state is /5/0/3. Values of devices are shown with control characters and \
 other characters that act on a terminal escaped; -o json is exact.";
 
+/// Which server is meant, and what it is reached with.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
-pub(crate) struct Args {
+#[group(skip)]
+pub(super) struct ServerArgs {
     /// The server [default: that of the context, or http://127.0.0.1:8080]
     #[arg(long, env = "BUOY_SERVER", value_name = "URL", global = true)]
     server: Option<String>,
@@ -60,6 +64,13 @@ pub(crate) struct Args {
     /// A server that `buoy ctl login` has saved, by its name [default: the last one]
     #[arg(long, env = "BUOY_CONTEXT", value_name = "NAME", global = true)]
     context: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    server: ServerArgs,
     /// The same as `-o json`.
     #[arg(long, global = true, conflicts_with = "format_of_answers")]
     json: bool,
@@ -172,19 +183,30 @@ enum Verb {
     Token(access::TokenVerb),
     /// Follows what happens, until Ctrl-C.
     Events(events::Args),
+    /// Shows what happened, as far as events are kept.
+    Logs(logs::Args),
+    /// Shows the CoAP messages of a device as they come and go, decrypted and decoded, until Ctrl-C.
+    Trace(trace::Args),
 }
 
 /// Does what the command line says.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let out = args.output();
     output::begin(out);
-    let place = contexts::Place::of(args)?;
+    let place = contexts::Place::of(&args.server)?;
     let client: Client = place.client()?;
     let done = match args.watch.map(Duration::from_secs) {
         Some(every) => watch::repeat(&args.verb, every, || perform(&place, &client, out, &args.verb)),
         None => perform(&place, &client, out, &args.verb),
     };
     done.map_err(|error| suggest::explained(&client, error))
+}
+
+impl ServerArgs {
+    /// A client of the server.
+    pub(super) fn client(&self) -> anyhow::Result<Client> {
+        contexts::Place::of(self)?.client()
+    }
 }
 
 impl Args {
@@ -236,5 +258,7 @@ fn perform(place: &contexts::Place, client: &Client, out: Output, verb: &Verb) -
         Verb::Account(verb) => access::accounts(place, client, out, verb),
         Verb::Token(verb) => access::tokens(place, client, out, verb),
         Verb::Events(args) => events::follow(client, out, args),
+        Verb::Logs(args) => logs::show(client, out, args),
+        Verb::Trace(args) => trace::follow(client, out, args),
     }
 }

@@ -99,6 +99,10 @@ pub(crate) struct Args {
     /// Seconds for which a device in queue mode is taken to listen after it was heard [default: 93]
     #[arg(long, env = "BUOY_AWAKE_TIME", value_name = "SECONDS")]
     awake_time: Option<u64>,
+    /// Seconds for which events are kept in memory for who reads them later; 0 keeps them only while somebody follows them, which costs
+    /// devices nothing [default: 0]
+    #[arg(long, env = "BUOY_KEEP_EVENTS", value_name = "SECONDS")]
+    keep_events: Option<u64>,
     /// Whether devices are asked what they are (object 3) when they first register and after an update: on, or off [default: on]
     #[arg(long, env = "BUOY_SURVEY", value_name = "on|off")]
     survey: Option<Survey>,
@@ -202,6 +206,7 @@ struct File {
     models: Option<PathBuf>,
     retention_days: Option<u32>,
     awake_time: Option<u64>,
+    keep_events: Option<u64>,
     survey: Option<Survey>,
     server_key: Option<PathBuf>,
     server_cert: Option<PathBuf>,
@@ -243,6 +248,7 @@ pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
         release_keys: if args.release_key.is_empty() { file.release_key } else { args.release_key },
         retention_days: args.retention_days.or(file.retention_days).unwrap_or(30),
         awake_time: Duration::from_secs(args.awake_time.or(file.awake_time).unwrap_or(93)),
+        keep_events: Duration::from_secs(args.keep_events.or(file.keep_events).unwrap_or(0)),
         survey: args.survey.or(file.survey) != Some(Survey::Off),
         identity: IdentityFiles {
             key: args.server_key.or(file.server_key),

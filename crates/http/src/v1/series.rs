@@ -115,7 +115,8 @@ fn source(app: &App, endpoints: Option<&str>, filter: Option<&str>) -> Result<So
     }
 }
 
-fn moment(name: &str, text: Option<&str>) -> Result<Option<u64>, Problem> {
+/// A time of a query.
+pub(super) fn moment(name: &str, text: Option<&str>) -> Result<Option<u64>, Problem> {
     let read = |text: &str| {
         moments::parse(text).ok_or_else(|| {
             let detail = format!(

@@ -9,7 +9,7 @@ use buoy_api::client::Client;
 use buoy_services::{certificates, private_file};
 use serde::{Deserialize, Serialize};
 
-use super::Args;
+use super::ServerArgs;
 use super::exit::{Exit, NotDone};
 use super::output::{Output, line, table};
 
@@ -151,7 +151,7 @@ impl Contexts {
 
 impl Place {
     /// A server that is named counts before that of a context. A context's token goes to no other server than its own.
-    pub(super) fn of(args: &Args) -> anyhow::Result<Self> {
+    pub(super) fn of(args: &ServerArgs) -> anyhow::Result<Self> {
         Self::chosen(args.server.clone(), args.token.clone(), args.context.clone(), args.ca.clone())
     }
 

@@ -54,6 +54,7 @@ const VERBS: &[(&str, &str)] = &[
     ("get_devices_endpoint_observations", "ctl device"),
     ("get_devices_endpoint_series", "ctl series"),
     ("get_devices_endpoint_series_path", "ctl series --step"),
+    ("get_devices_endpoint_trace", "ctl trace"),
     ("get_devices_endpoint_values", "ctl values"),
     ("get_events", "ctl events"),
     ("get_filters", "ctl filter list"),
