@@ -14,6 +14,7 @@ mod licence;
 mod lints;
 mod no_std;
 mod outcome;
+mod package;
 mod postgres;
 mod powercut;
 mod secrets;
@@ -39,6 +40,7 @@ cargo xtask TASK
   embedded size  three devices as whole programs for a chip: flash by crate and function, RAM, the deepest stack
   bench [ARG…]   measures against peers, and writes docs/performance.md
   footprint      what DTLS and the device engine cost on a chip: flash and memory
+  package deb    builds the Debian package: target/package/buoy_VERSION_ARCHITECTURE.deb
   powercut       cuts the power of a simulated device: `powercut --hours 8`, and `--seed N` to repeat a finding
   help           this text
 
@@ -76,6 +78,7 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["embedded", "qemu", arguments @ ..] => embedded::qemu(arguments),
         ["bench", arguments @ ..] => bench(arguments),
         ["footprint"] => footprint::run(),
+        ["package", "deb"] => package::deb(),
         ["powercut", arguments @ ..] => powercut::run(arguments),
         [task, ..] => bail!("there is no task `{task}`; `cargo xtask help` lists them"),
     }

@@ -361,7 +361,7 @@ impl Client {
         &self,
         endpoint: Option<&str>,
         types: Option<&str>,
-        mut each: impl FnMut(TimedEvent) -> bool,
+        each: impl FnMut(TimedEvent) -> bool,
     ) -> Result<()> {
         let mut query = String::from("/api/v1/events?");
         for (name, value) in [("endpoint", endpoint), ("types", types)] {
@@ -369,11 +369,16 @@ impl Client {
                 query += &format!("{name}={}&", encode(value));
             }
         }
+        self.events_of(&query, each)
+    }
+
+    /// The same with a query of the caller's.
+    pub fn events_of(&self, query: &str, mut each: impl FnMut(TimedEvent) -> bool) -> Result<()> {
         let mut last: Option<String> = None;
         let mut failures = 0;
         loop {
             let started = Instant::now();
-            let followed = self.follow_after(&query, last.clone(), |message| {
+            let followed = self.follow_after(query, last.clone(), |message| {
                 last = message.id.or(last.take());
                 // Unknown events of a newer server are ignored.
                 serde_json::from_str(message.data).map_or(true, &mut each)
@@ -404,6 +409,19 @@ impl Client {
         let mut response = self.run(Call::json(Method::GET, path, &[]))?;
         let text = response.body_mut().with_config().limit(MAX_ANSWER).read_to_string();
         text.map_err(|error| ClientError::Unreadable(error.to_string()))
+    }
+
+    /// The lines of a text, as they come; `each` returns `false` to end it.
+    pub fn lines(&self, path: &str, mut each: impl FnMut(&str) -> bool) -> Result<()> {
+        let response = self.request(&Call::json(Method::GET, path, &[]), "*/*", None)?;
+        let reader = BufReader::new(response.into_body().into_with_config().limit(u64::MAX).reader());
+        for line in reader.lines() {
+            let line = line.map_err(|error| ClientError::Unreadable(error.to_string()))?;
+            if !each(&line) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// A POST that is executed once, however often it is sent with this key.

@@ -531,6 +531,9 @@ pub struct ResourceDefinition {
     /// The unit of its values, for example "Cel".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub units: Option<String>,
+    /// What its numbers mean, if each has a meaning of its own: "0" is "Idle".
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// An observation of a device.
@@ -664,6 +667,19 @@ pub struct Sample {
     pub max: Option<serde_json::Value>,
 }
 
+/// One value of one device, in an export of many.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceSample {
+    /// The device.
+    pub endpoint: String,
+    /// The path of the resource.
+    pub path: String,
+    /// The time of the value.
+    pub at: u64,
+    /// A number, text, or hexadecimal digits. Numbers that JSON doesn't have are text: "inf", "-inf", "NaN".
+    pub value: serde_json::Value,
+}
+
 /// An error (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
@@ -684,6 +700,40 @@ impl Problem {
     pub const NO_SUCH_DEVICE: &'static str = "No such device";
     /// The title of the refusal that name and password are right and a code is needed.
     pub const SECOND_FACTOR_NEEDED: &'static str = "Second factor needed";
+}
+
+/// A CoAP message of a device that is traced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TracedMessage {
+    /// When it came or went.
+    pub at: u64,
+    /// Whether it came from the device.
+    pub incoming: bool,
+    /// CON, NON, ACK or RST.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// For example "2.05"; "0.01" is a GET.
+    pub code: String,
+    /// The message id.
+    pub message_id: u16,
+    /// The token, in hexadecimal digits.
+    pub token: String,
+    /// The options, in the order of the message.
+    pub options: Vec<TracedOption>,
+    /// The payload, if there is one: text, or hexadecimal digits behind "0x".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+    /// The whole message, in hexadecimal digits.
+    pub bytes: String,
+}
+
+/// An option of a CoAP message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TracedOption {
+    /// For example "Uri-Path"; the number of one that is not known.
+    pub name: String,
+    /// Text, a number, or hexadecimal digits behind "0x".
+    pub value: String,
 }
 
 /// An event and its time.

@@ -84,6 +84,9 @@ pub struct LastValue {
     /// Its unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub units: Option<String>,
+    /// What the number means, if its numbers have meanings of their own: 0 is "Idle".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// When it held.
     pub at: u64,
 }

@@ -1,29 +1,35 @@
 //! The command line: one module a subcommand.
 //!
-//! Exit codes: 0 done, 1 it failed and standard error says why, 2 the command line is wrong; `buoy ctl` has further ones (`ctl::exit`).
+//! The exit codes are in `ctl::exit`; `buoy help exit-codes` shows them.
 
 mod admin;
 mod audit;
 mod backup;
 mod ca;
+mod completions;
 mod ctl;
 mod demo;
 mod device;
+mod doctor;
 mod fw;
 mod keyfile;
 mod keys;
 mod logging;
+mod man;
+mod restore;
 mod serve;
+mod settings;
 mod signal;
 mod signature_names;
 mod store;
 #[cfg(target_os = "linux")]
 mod swarm;
+mod top;
 
 use std::process::ExitCode;
 
 use buoy_lwm2m::text::harmless;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 /// Manages small connected devices by LwM2M: server, firmware host, REST interface and simulator in one program.
 #[derive(Debug, Parser)]
@@ -43,6 +49,10 @@ enum Command {
     Admin(admin::Args),
     /// Copies all state of a server, which may be running, to a new folder.
     Backup(backup::Args),
+    /// Makes the data folder of a server from a backup, after it has checked that the backup is whole.
+    Restore(restore::Args),
+    /// Looks for what keeps a server from working well: settings, ports, addresses, clock, certificates, disk, store, limits.
+    Doctor(Box<doctor::Args>),
     /// Brings the schema of a server's database up to date; the server must not run. `buoy serve` does it too.
     Migrate(store::MigrateArgs),
     /// Moves the state of a server that does not run between its data folder and PostgreSQL.
@@ -53,6 +63,10 @@ enum Command {
     Ca(ca::Args),
     /// Manages the devices of a running server: list, read, write, observe, update.
     Ctl(ctl::Args),
+    /// Signs in to a server by its address, and saves it as a context for `buoy ctl`.
+    Login(ctl::LoginAt),
+    /// Shows what goes on at a server, live in the terminal.
+    Top(top::Args),
     /// Plays the whole story on one machine: server, devices, updates, roll-back.
     Demo(demo::Args),
     /// Runs a simulated device: the client engine as a process, with a flash in a file.
@@ -60,11 +74,19 @@ enum Command {
     /// Runs thousands of simulated devices against a server on this machine, and measures.
     #[cfg(target_os = "linux")]
     Swarm(Box<swarm::Args>),
-    /// Prints the completions of a shell.
+    /// Prints a script by which a shell completes commands, and the names of devices, groups and firmware.
+    #[command(after_help = completions::USE)]
     Completions {
         /// Which.
-        shell: clap_complete::Shell,
+        shell: completions::Shell,
     },
+    /// Writes the manual pages of all commands into a folder.
+    Man(man::Args),
+    /// Prints the reference of all settings of the server (Markdown).
+    Settings,
+    /// Shows the exit codes.
+    #[command(after_help = ctl::EXIT_CODES)]
+    ExitCodes,
     /// Prints the description of the REST interface `/api/v1` (OpenAPI).
     Openapi,
     /// Makes keys; signs, verifies and inspects firmware.
@@ -73,6 +95,7 @@ enum Command {
 
 /// Does what the command line says.
 pub(crate) fn run() -> ExitCode {
+    completions::answer();
     let command = Cli::parse().command;
     if !matches!(command, Command::Serve(_)) {
         end_with_the_reader();
@@ -82,6 +105,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Admin(_)
             | Command::Audit(_)
             | Command::Backup(_)
+            | Command::Restore(_)
             | Command::Migrate(_)
             | Command::MoveStore(_)
             | Command::Keyfile(_)
@@ -94,15 +118,25 @@ pub(crate) fn run() -> ExitCode {
         Command::Admin(args) => admin::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
+        Command::Doctor(args) => doctor::run(*args),
+        Command::Settings => {
+            print!("{}", settings::page());
+            Ok(())
+        }
         Command::Migrate(args) => store::migrate(&args),
         Command::MoveStore(args) => store::move_store(&args),
         Command::Keyfile(args) => keyfile::run(&args),
         Command::Ca(args) => ca::run(&args),
         Command::Ctl(args) => ctl::run(&args),
+        Command::Login(args) => ctl::login_at(&args),
+        Command::Top(args) => top::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Device(args) => device::run(&args),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "buoy", &mut std::io::stdout());
+        Command::Completions { shell } => completions::print(shell),
+        Command::Man(args) => man::run(&args),
+        Command::ExitCodes => {
+            println!("{}", ctl::EXIT_CODES);
             Ok(())
         }
         Command::Openapi => {
@@ -149,6 +183,8 @@ fn end_with_the_reader() {}
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]

@@ -232,6 +232,7 @@ mod tests {
             survey: false,
             identity: identity::Files::default(),
             release_keys: Vec::new(),
+            keep_events: Duration::ZERO,
         };
         let interface = SocketAddr::from(([127, 0, 0, 1], 0));
         let ports = HttpPorts {

@@ -75,6 +75,7 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("get", "/api/v1/devices/{endpoint}/observations", Device(Viewer), None),
         ("get", "/api/v1/devices/{endpoint}/series", Device(Viewer), None),
         ("get", "/api/v1/devices/{endpoint}/series/{path}", Device(Viewer), None),
+        ("get", "/api/v1/series", Device(Viewer), None),
         ("post", "/api/v1/devices", Whole(Operator), Some(json!({"devices": [{"endpoint": "buoy-6"}]}))),
         ("post", "/api/v1/devices/import", Whole(Operator), Some(json!("csv"))),
         ("patch", "/api/v1/devices/{endpoint}", Device(Operator), Some(json!({"add_tags": ["spare"]}))),
@@ -144,6 +145,7 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("post", "/api/v1/bootstrap/claims/{endpoint}/accept", Whole(Admin), None),
         ("delete", "/api/v1/bootstrap/claims/{endpoint}", Whole(Admin), None),
         ("get", "/api/v1/events", Somewhere(Viewer), None),
+        ("get", "/api/v1/devices/{endpoint}/trace", Device(Viewer), None),
     ]
 }
 
@@ -204,6 +206,7 @@ impl Ids {
         };
         path.replace("device-counts", "device-counts?by=state")
             .replace("device-matches", "device-matches?filter=tag%20%3D%20spare")
+            .replace("v1/series", "v1/series?path=/3303/0/5700&endpoints=buoy-1")
             .replace("{endpoint}", "buoy-1")
             .replace("{path}", "3303/0/5700")
             .replace("{digest}", &self.firmware)

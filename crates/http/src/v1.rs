@@ -16,8 +16,10 @@ mod jobs;
 mod json_words;
 mod openapi;
 mod operations;
+mod series;
 mod sign_in;
 mod tokens;
+mod trace;
 mod updates;
 
 use std::sync::Arc;
@@ -117,8 +119,11 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/bootstrap/claims/{endpoint}", delete(bootstrap::forget))
         .route("/api/v1/bootstrap/claims/{endpoint}/accept", post(bootstrap::accept))
         .layer(middleware::from_fn(conditional::answer))
-        // Outside of the layer: an event stream doesn't end, so it can't have an entity tag.
+        // Outside of the layer: it would hold the whole answer for its entity tag.
+        .route("/api/v1/series", get(series::export))
+        // An event stream doesn't end, so it can't have an entity tag.
         .route("/api/v1/events", get(events::stream))
+        .route("/api/v1/devices/{endpoint}/trace", get(trace::stream))
 }
 
 type Answer<T> = Result<Json<T>, Problem>;

@@ -6,6 +6,7 @@
 
 pub mod bootstrap;
 pub mod directory;
+pub mod handshake_failures;
 mod mailbox;
 pub mod secure;
 mod sessions;

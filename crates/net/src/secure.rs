@@ -26,6 +26,7 @@ use serde_bytes::Bytes;
 
 use crate::clock::calendar;
 use crate::directory::Endpoints;
+use crate::handshake_failures::HandshakeFailures;
 use crate::sessions::LastHeard;
 use crate::udp::{self, Arrival, Ways};
 
@@ -104,6 +105,8 @@ pub struct SecureParts {
     pub ticket_seed: [u8; 32],
     /// The sessions that were saved.
     pub sessions: Vec<(SessionId, Vec<u8>)>,
+    /// Counts the handshakes that fail.
+    pub failures: Arc<HandshakeFailures>,
 }
 
 impl std::fmt::Debug for SecureParts {
@@ -148,6 +151,7 @@ pub(crate) struct Secure {
     reservations: VecDeque<(SessionId, Reservation)>,
     happenings: Vec<Happening>,
     failures: FailureLog,
+    failure_counts: Arc<HandshakeFailures>,
     idle_search: IdleSearch,
     save_round: SaveRound,
 }
@@ -224,6 +228,7 @@ impl Secure {
             reservations: VecDeque::new(),
             happenings: Vec::new(),
             failures: FailureLog::default(),
+            failure_counts: parts.failures,
             idle_search: IdleSearch { due: now + LOOK_FOR_IDLE, next: 0 },
             save_round: SaveRound { began: now, next: 0 },
         };
@@ -606,6 +611,7 @@ impl Secure {
     fn ended(&mut self, now: Instant, handle: Handle, address: SocketAddr, reason: EndReason) {
         if self.open_at(handle).is_none() {
             if let EndReason::Failed(failure) = reason {
+                self.failure_counts.count(&failure);
                 self.failures.tell(now, address, &failure, &*self.identities);
             }
             return;

@@ -340,6 +340,12 @@ impl<D: Directory> Shard<D> {
         self.len() == 0
     }
 
+    /// How many operations wait for devices or are in progress.
+    #[must_use]
+    pub fn open_operations(&self) -> usize {
+        self.operations.len()
+    }
+
     /// The counters.
     #[must_use]
     pub fn counters(&self) -> Counters {

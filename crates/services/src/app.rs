@@ -108,6 +108,8 @@ pub struct App {
     pub(crate) groups: Groups,
     /// One edit of what is noted of devices at a time.
     pub(crate) record_edits: Arc<tokio::sync::Mutex<()>>,
+    /// How many DTLS handshakes failed, by reason.
+    pub(crate) handshake_failures: Arc<buoy_net::handshake_failures::HandshakeFailures>,
     /// When this run of the server started, which identifies it; milliseconds since the epoch.
     pub(crate) started_at: u64,
 }
@@ -214,6 +216,23 @@ impl App {
     #[must_use]
     pub fn journal_counters(&self) -> &JournalCounters {
         self.journal.counters()
+    }
+
+    /// How many DTLS handshakes failed since the start, by reason.
+    #[must_use]
+    pub fn handshake_failures(&self) -> Vec<(&'static str, u64)> {
+        self.handshake_failures.counts().collect()
+    }
+
+    /// How many firmware updates ended since the start, by how they ended.
+    #[must_use]
+    pub fn update_outcomes(&self) -> Vec<(&'static str, u64)> {
+        self.hub.update_outcomes()
+    }
+
+    /// The operations that wait for devices or are in progress, in each shard.
+    pub async fn open_operations(&self) -> Vec<usize> {
+        self.ask_all(ServerShard::open_operations).await
     }
 
     /// Checks that the server is ready.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use buoy_api as api;
-use buoy_lwm2m::model::ObjectModel;
+use buoy_lwm2m::model::{ObjectModel, ResourceModel};
 use buoy_lwm2m::path::{Path, PathError};
 use buoy_server::RegistrationView;
 use buoy_store::{Change, DeviceChange, DeviceDescription, DocumentKind, Sample, StoreError};
@@ -238,6 +238,7 @@ pub async fn last_values(
         api::LastValue {
             path: path.to_string(),
             name: resource.map(|resource| resource.name.to_string()),
+            label: resource.and_then(|resource| label(resource, &last.value)),
             value: match last.value {
                 Last::Number(number) => json_of_float(number),
                 Last::Text(text) => text.to_string().into(),
@@ -247,6 +248,13 @@ pub async fn last_values(
         }
     });
     Ok(described.collect())
+}
+
+/// What a whole number means by the definition of its resource.
+fn label(resource: &ResourceModel, value: &Last) -> Option<String> {
+    let Last::Number(number) = value else { return None };
+    let is_whole = number.fract() == 0.0;
+    is_whole.then(|| resource.labels.get(&(*number as i64)).cloned()).flatten()
 }
 
 /// The paths of a device that have values in the store.
@@ -312,7 +320,7 @@ pub async fn summaries(
     Ok(api::Page { items: items.collect(), next: None })
 }
 
-fn check_path(path: &str) -> Result<(), DeviceError> {
+pub(crate) fn check_path(path: &str) -> Result<(), DeviceError> {
     let parsed = path.parse::<Path>().map(drop);
     parsed.map_err(|error| DeviceError::Path { path: path.to_owned(), error })
 }

@@ -1,7 +1,8 @@
 //! The last events, for readers that follow them and for readers that reconnect.
 //!
 //! There is one copy of each event, in a log that is limited in number and bytes. A reader holds a number and no events, so a slow reader costs
-//! no memory, and gets [`Missed`] for events that it missed. If there is no reader, and none has left recently, no event is stored.
+//! no memory, and gets [`Missed`] for events that it missed. If there is no reader, and none has left recently, no event is stored, unless the
+//! operator wants them to be kept for a time.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,9 @@ use crate::notice::Notice;
 const MOST_EVENTS: usize = 8192;
 /// The most bytes in the log: one event can contain 64 kB from a device.
 const MOST_BYTES: usize = 16 << 20;
+/// The same if events are kept for a time.
+const MOST_EVENTS_KEPT: usize = 1 << 17;
+const MOST_BYTES_KEPT: usize = 64 << 20;
 /// The assumed size of an event besides its payload.
 const EVENT_BYTES: usize = 256;
 /// Events that a reader gets at once.
@@ -42,6 +46,8 @@ pub struct Numbered {
 pub struct Following<S> {
     /// The number of the last event before the stream.
     pub before: u64,
+    /// The number of the last event that there was when the stream began.
+    pub until: u64,
     /// The events.
     pub stream: S,
 }
@@ -96,6 +102,8 @@ pub struct EventLog {
     last: watch::Sender<u64>,
     /// Whether events are stored for a reader that has left.
     remembers: Arc<AtomicBool>,
+    /// How long events are kept though nobody reads; zero is not at all.
+    keep: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -106,11 +114,15 @@ struct Log {
     bytes: usize,
     /// When a reader last started or left.
     read_at: Option<Instant>,
+    /// From when on no event is missing; milliseconds since the epoch.
+    whole_since: u64,
 }
 
 impl EventLog {
-    pub(crate) fn new(clock: Clock) -> Self {
-        Self { log: Arc::default(), clock, last: watch::Sender::new(0), remembers: Arc::default() }
+    pub(crate) fn new(clock: Clock, keep: Duration) -> Self {
+        let log = Log { whole_since: clock.date(), ..Log::default() };
+        let log = Arc::new(Mutex::new(log));
+        Self { log, clock, last: watch::Sender::new(0), remembers: Arc::default(), keep }
     }
 
     /// Numbers an event, stores it, and wakes all readers; does nothing if there are none.
@@ -119,7 +131,7 @@ impl EventLog {
             return;
         }
         let mut log = self.lock();
-        log.append(self.clock.date(), event());
+        log.append(self.clock.date(), event(), self.keep);
         let last = log.last;
         drop(log);
         self.last.send_replace(last);
@@ -127,7 +139,7 @@ impl EventLog {
 
     /// Whether there is a reader, or one has left recently and may reconnect.
     pub(crate) fn has_readers(&self) -> bool {
-        if self.last.receiver_count() > 0 {
+        if self.last.receiver_count() > 0 || !self.keep.is_zero() {
             return true;
         }
         if !self.remembers.load(Ordering::Relaxed) {
@@ -150,19 +162,48 @@ impl EventLog {
         &self,
         after: Option<u64>,
     ) -> Following<impl Stream<Item = Result<Numbered, Missed>> + Send + use<>> {
+        self.follow_from(Start::After(after))
+    }
+
+    /// All stored events since a time (milliseconds since the epoch), and the events that follow. [`Missed`] comes first if events since then are
+    /// not stored.
+    pub fn follow_since(
+        &self,
+        since: u64,
+    ) -> Following<impl Stream<Item = Result<Numbered, Missed>> + Send + use<>> {
+        self.follow_from(Start::Since(since))
+    }
+
+    fn follow_from(
+        &self,
+        start: Start,
+    ) -> Following<impl Stream<Item = Result<Numbered, Missed>> + Send + use<>> {
+        let is_idle = !self.has_readers();
         let wake = self.last.subscribe();
         let mut log = self.lock();
         log.read_at = Some(Instant::now());
-        let (last, is_of_another_run) = match after {
-            Some(after) if after <= log.last => (after, false),
-            Some(_) => (log.last, true),
-            None => (log.last, false),
-        };
+        if is_idle {
+            log.whole_since = self.clock.date();
+        }
+        let (last, has_missed) = log.place(start);
+        let until = log.last;
         drop(log);
-        let first = is_of_another_run.then_some(Err(Missed));
+        let first = has_missed.then_some(Err(Missed));
         let reader = Reader { log: self.clone(), wake, last, taken: first.into_iter().collect() };
         let stream = stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) });
-        Following { before: last, stream }
+        Following { before: last, until, stream }
+    }
+
+    /// Readers that follow the events now.
+    #[must_use]
+    pub fn readers(&self) -> usize {
+        self.last.receiver_count()
+    }
+
+    /// Events that are stored.
+    #[must_use]
+    pub fn stored(&self) -> usize {
+        self.lock().kept.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
@@ -170,16 +211,49 @@ impl EventLog {
     }
 }
 
+/// Where a reader starts.
+#[derive(Clone, Copy)]
+enum Start {
+    /// After the event of this number, or with the next one.
+    After(Option<u64>),
+    /// At a time.
+    Since(u64),
+}
+
 impl Log {
-    fn append(&mut self, at: u64, event: AppEvent) {
+    /// After which number a reader starts, and whether it missed events before that.
+    fn place(&self, start: Start) -> (u64, bool) {
+        match start {
+            Start::After(Some(after)) if after <= self.last => (after, false),
+            Start::After(Some(_)) => (self.last, true),
+            Start::After(None) => (self.last, false),
+            Start::Since(since) => {
+                let first = self.kept.iter().find(|(event, _)| event.at >= since);
+                (first.map_or(self.last, |(event, _)| event.number - 1), since < self.whole_since)
+            }
+        }
+    }
+
+    fn append(&mut self, at: u64, event: AppEvent, keep: Duration) {
         let bytes = event.bytes();
         self.last += 1;
         self.bytes += bytes;
         self.kept.push_back((Numbered { number: self.last, at, event }, bytes));
-        while self.kept.len() > MOST_EVENTS || (self.bytes > MOST_BYTES && self.kept.len() > 1) {
-            let Some((_, bytes)) = self.kept.pop_front() else { return };
-            self.bytes -= bytes;
+        let (most, most_bytes) =
+            if keep.is_zero() { (MOST_EVENTS, MOST_BYTES) } else { (MOST_EVENTS_KEPT, MOST_BYTES_KEPT) };
+        while self.kept.len() > most || (self.bytes > most_bytes && self.kept.len() > 1) {
+            self.drop_first();
         }
+        let oldest = at.saturating_sub(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));
+        while !keep.is_zero() && self.kept.front().is_some_and(|(event, _)| event.at < oldest) {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        let Some((event, bytes)) = self.kept.pop_front() else { return };
+        self.bytes -= bytes;
+        self.whole_since = event.at + 1;
     }
 
     /// The number of the first stored event.
@@ -264,7 +338,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_comes_back_goes_on_where_it_was() {
-        let log = EventLog::new(Clock::start());
+        let log = EventLog::new(Clock::start(), Duration::ZERO);
         append(&log, 3);
         let mut first = Box::pin(log.follow(None).stream);
         append(&log, 3);
@@ -277,8 +351,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn events_are_kept_for_a_time_if_the_operator_wants_it() {
+        let log = EventLog::new(Clock::start(), Duration::from_secs(3600));
+        let began = log.lock().whole_since;
+        append(&log, 3);
+        let following = log.follow_since(began);
+        assert_eq!((following.before, following.until), (0, 3));
+        assert_eq!(numbers(&mut Box::pin(following.stream)), [1, 2, 3]);
+        assert_eq!(
+            numbers(&mut Box::pin(log.follow_since(began - 1).stream)),
+            [0, 1, 2, 3],
+            "it began later"
+        );
+        assert_eq!(numbers(&mut Box::pin(log.follow_since(u64::MAX).stream)), [0; 0]);
+        let mut log = Log::default();
+        let keep = Duration::from_secs(1);
+        [0, 500, 1600].into_iter().for_each(|at| log.append(at, report(1), keep));
+        assert_eq!((log.kept.len(), log.whole_since), (1, 501));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_kept_is_told_to_who_asks_since_a_time() {
+        let log = EventLog::new(Clock::start(), Duration::ZERO);
+        append(&log, 3);
+        let since = log.clock.date() - 1000;
+        assert_eq!(numbers(&mut Box::pin(log.follow_since(since).stream)), [0]);
+    }
+
+    #[tokio::test]
     async fn the_log_is_bounded_by_count_and_by_bytes_and_a_slow_reader_is_told() {
-        let log = EventLog::new(Clock::start());
+        let log = EventLog::new(Clock::start(), Duration::ZERO);
         let mut slow = Box::pin(log.follow(None).stream);
         append(&log, MOST_EVENTS + 5);
         let seen = numbers(&mut slow);

@@ -2,9 +2,10 @@
 //!
 //! `publish` runs in the threads of the shards. There an event without a receiver is dropped before it costs anything.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use buoy_fleet::interest::Interest;
 use buoy_fleet::update::Update;
@@ -14,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::event_log::{AppEvent, EventLog};
 use crate::notice::Notice;
+use crate::updates::stages::{ENDS, state_name};
 
 /// The number of locks for callers that wait for operations.
 const STRIPES: usize = 16;
@@ -34,6 +36,8 @@ pub struct Hub {
     /// Whether there is any desired state.
     is_desired: Arc<AtomicBool>,
     interest: Arc<Interest>,
+    /// How many updates ended in each way.
+    outcomes: Arc<Mutex<BTreeMap<&'static str, u64>>>,
 }
 
 /// Who waits for an operation.
@@ -82,18 +86,19 @@ pub enum Progress {
 
 impl Hub {
     /// A hub, and what it tells the updates and the jobs.
-    pub(crate) fn new(clock: Clock) -> (Self, Receivers) {
+    pub(crate) fn new(clock: Clock, keep_events: Duration) -> (Self, Receivers) {
         let (updates, for_updates) = mpsc::channel(UPDATES_BEHIND);
         let (jobs, for_jobs) = mpsc::unbounded_channel();
         let (desired, for_desired) = mpsc::channel(DESIRED_BEHIND);
         let hub = Self {
             waiters: Arc::default(),
-            events: EventLog::new(clock),
+            events: EventLog::new(clock, keep_events),
             updates,
             jobs,
             desired,
             is_desired: Arc::default(),
             interest: Arc::default(),
+            outcomes: Arc::default(),
         };
         (hub, Receivers { updates: for_updates, jobs: for_jobs, desired: for_desired })
     }
@@ -127,7 +132,17 @@ impl Hub {
 
     /// Publishes a change of a firmware update.
     pub fn tell_update(&self, update: &Update) {
+        if update.has_ended() {
+            *lock(&self.outcomes).entry(state_name(update.stage())).or_default() += 1;
+        }
         self.events.append(|| AppEvent::Update(Arc::new(update.clone())));
+    }
+
+    /// How many updates ended since the start, by how they ended.
+    #[must_use]
+    pub fn update_outcomes(&self) -> Vec<(&'static str, u64)> {
+        let outcomes = lock(&self.outcomes);
+        ENDS.into_iter().map(|end| (end, outcomes.get(end).copied().unwrap_or_default())).collect()
     }
 
     /// Publishes a change of a campaign.

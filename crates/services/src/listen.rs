@@ -190,6 +190,21 @@ impl FileScheme {
 }
 
 impl Addresses {
+    /// What devices are told if the ports are those that are asked for.
+    #[must_use]
+    pub fn planned(listen: &Listen) -> Self {
+        Self {
+            coap: listen.coap,
+            coaps: listen.coaps,
+            bootstrap: listen.bootstrap,
+            bootstraps: listen.bootstraps,
+            files: listen.files,
+            files_tls: listen.files_tls,
+            public_host: listen.public_host.clone(),
+            public_url: listen.public_url.clone(),
+        }
+    }
+
     /// The ports for a device that sent to the local address `local`: a port that is bound to all addresses gets this address instead of a
     /// guess.
     #[must_use]

@@ -78,5 +78,6 @@ fn resource(model: &ResourceModel) -> api::ResourceDefinition {
         value_type: model.value_type.map(|kind| type_name(kind).to_owned()),
         range: model.range.clone(),
         units: model.units.clone(),
+        labels: model.labels.iter().map(|(number, label)| (number.to_string(), label.clone())).collect(),
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use buoy_dtls::ExportKey;
 use buoy_dtls::config::ServerConfig;
+use buoy_net::handshake_failures::HandshakeFailures;
 use buoy_net::secure::{Identities, SecureParts};
 use buoy_net::udp::UdpSocket;
 use buoy_server::SessionId;
@@ -24,6 +25,7 @@ pub(super) struct Security {
     export_keys: Vec<ExportKey>,
     ticket_seed: Zeroizing<[u8; 32]>,
     credentials: Credentials,
+    failures: Arc<HandshakeFailures>,
 }
 
 impl Security {
@@ -38,6 +40,7 @@ impl Security {
             export_keys: keys.session_keys().into_iter().map(ExportKey::new).collect(),
             ticket_seed: keys.ticket_seed()?,
             credentials: credentials.clone(),
+            failures: Arc::default(),
         })
     }
 
@@ -60,7 +63,13 @@ impl Security {
             export_keys: self.export_keys.clone(),
             ticket_seed: *self.ticket_seed,
             sessions,
+            failures: self.failures.clone(),
         }
+    }
+
+    /// How many handshakes failed, at all ports.
+    pub(super) fn failures(&self) -> Arc<HandshakeFailures> {
+        self.failures.clone()
     }
 
     /// This server's data for the accounts of devices.

@@ -92,6 +92,8 @@ pub struct Settings {
     pub survey: bool,
     /// The operator's own keys and certificates.
     pub identity: identity::Files,
+    /// How long events are kept for who reads them later; with zero, as long as somebody reads them, and for some minutes after.
+    pub keep_events: Duration,
 }
 
 /// The first stage: the data folder is locked, and its store is open.
@@ -157,7 +159,7 @@ impl Bound {
         let failures = Failures::none();
         let supervisor = failures.supervisor();
         let clock = Clock::start();
-        let (hub, receivers) = Hub::new(clock);
+        let (hub, receivers) = Hub::new(clock, settings.keep_events);
         let (inventory, inbox) = Inventory::new();
         let (journal, journal_thread) =
             start_journal(&settings, writer, &models, clock, (&hub, &inventory), &supervisor)?;
@@ -247,6 +249,7 @@ impl Bound {
             desired: Desired::load(reader)?,
             groups: Groups::load(reader)?,
             record_edits: Arc::default(),
+            handshake_failures: security.failures(),
             started_at: clock.now().as_millis(),
         });
         offer_firmware(&app, reader)?;

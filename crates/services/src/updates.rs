@@ -4,6 +4,7 @@
 //! publishes events. So an update continues where it was after a restart of the server.
 
 pub mod commands;
+pub(crate) mod stages;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! `buoy ctl`: every call of the REST interface as a verb.
 //!
-//! Tables are for people; `--json` gives what the server said, one document or one line an event, for scripts. Standard output has values
+//! Tables are for people; `-o json` gives what the server said, one document or one line an event, for scripts. Standard output has values
 //! and lists alone; what else there is to say goes to standard error.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -10,6 +10,8 @@ mod audit;
 mod bootstrap;
 mod campaigns;
 mod contexts;
+#[cfg(test)]
+mod coverage;
 mod credentials;
 mod desired;
 mod devices;
@@ -18,33 +20,40 @@ mod exit;
 mod firmware;
 mod groups;
 mod jobs;
+mod logs;
+mod names;
+mod naming;
 mod operations;
 mod output;
 mod records;
+mod series;
+mod status;
+mod suggest;
+mod trace;
+mod watch;
+
+use std::time::Duration;
 
 use buoy_api::client::Client;
 use clap::Subcommand;
 
-pub(super) use access::new_password;
-pub(super) use exit::Exit;
+pub(super) use access::{LoginAt, login_at, new_password};
+pub(super) use events::words as event_words;
+pub(super) use exit::{EXIT_CODES, Exit};
+pub(super) use names::{Completed, names};
 use output::Output;
 
 /// Shown below the help.
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  it was done
-  1  the device or the server refused, or an update did not end well
-  2  the command line is wrong
-  3  the device has not answered: its operation is queued, or was given up
-  4  no device of this name is known
-  5  the server cannot be reached, or is no Buoy server
-  6  it needs a sign-in, or the token does not count
+const AFTER_HELP: &str = "\
+The exit codes: `buoy help exit-codes`.
 
-Values of devices are shown with control characters and other characters that act on a terminal escaped; --json is exact.";
+Where a PATH is asked for, names stand for numbers: firmware-update/state is /5/0/3. Values of devices are shown with control characters and \
+other characters that act on a terminal escaped; -o json is exact.";
 
+/// Which server is meant, and what it is reached with.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_CODES)]
-pub(crate) struct Args {
+#[group(skip)]
+pub(super) struct ServerArgs {
     /// The server [default: that of the context, or http://127.0.0.1:8080]
     #[arg(long, env = "BUOY_SERVER", value_name = "URL", global = true)]
     server: Option<String>,
@@ -57,15 +66,45 @@ pub(crate) struct Args {
     /// A server that `buoy ctl login` has saved, by its name [default: the last one]
     #[arg(long, env = "BUOY_CONTEXT", value_name = "NAME", global = true)]
     context: Option<String>,
-    /// Prints JSON instead of tables.
-    #[arg(long, global = true)]
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// The same as `-o json`.
+    #[arg(long, global = true, conflicts_with = "format_of_answers")]
     json: bool,
+    /// In which form answers are printed [default: table]
+    #[arg(
+        short = 'o',
+        long = "output",
+        id = "format_of_answers",
+        value_enum,
+        value_name = "FORM",
+        global = true
+    )]
+    output: Option<Output>,
+    /// Shows a list or a thing again and again, every 2 seconds or as often as is said, until Ctrl-C.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2",
+        value_parser = clap::value_parser!(u64).range(1..=86_400),
+        global = true
+    )]
+    watch: Option<u64>,
     #[command(subcommand)]
     verb: Verb,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Shows what the server is like: whether it is ready, its devices, and what is under way.
+    Status,
     /// Lists the devices that are registered or were, or counts them.
     Devices(devices::List),
     /// Shows one device: what is known of it, its registration, objects and observations.
@@ -88,8 +127,8 @@ enum Verb {
     Filter(groups::FilterVerb),
     /// Forgets a device that is not registered.
     Forget(devices::One),
-    /// Shows the values that a device reported over time.
-    Series(devices::Series),
+    /// Shows the values that devices reported over time.
+    Series(series::Args),
     /// Reads values; several paths are read at once (Read-Composite).
     Read(operations::Read),
     /// Writes values; several paths are written at once, all or none (Write-Composite).
@@ -159,54 +198,84 @@ enum Verb {
     Token(access::TokenVerb),
     /// Follows what happens, until Ctrl-C.
     Events(events::Args),
+    /// Shows what happened, as far as events are kept.
+    Logs(logs::Args),
+    /// Shows the CoAP messages of a device as they come and go, decrypted and decoded, until Ctrl-C.
+    Trace(trace::Args),
 }
 
 /// Does what the command line says.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let place = contexts::Place::of(args)?;
+    let out = args.output();
+    output::begin(out);
+    let place = contexts::Place::of(&args.server)?;
     let client: Client = place.client()?;
-    let out = if args.json { Output::Json } else { Output::Table };
-    match &args.verb {
-        Verb::Devices(args) => devices::list(&client, out, args),
-        Verb::Device(args) => devices::one(&client, out, args),
-        Verb::Objects(args) => devices::objects(&client, out, args),
-        Verb::Note(args) => records::note(&client, out, args),
-        Verb::Import(args) => records::import(&client, out, args),
-        Verb::Export(args) => records::export(&client, out, args),
-        Verb::Values(args) => devices::values(&client, out, args),
-        Verb::Group(verb) => groups::run(&client, out, verb),
-        Verb::Filter(verb) => groups::run_filter(&client, out, verb),
-        Verb::Forget(args) => devices::forget(&client, out, args),
-        Verb::Series(args) => devices::series(&client, out, args),
-        Verb::Read(args) => operations::read(&client, out, args),
-        Verb::Write(args) => operations::write(&client, out, args),
-        Verb::Execute(args) => operations::execute(&client, out, args),
-        Verb::Create(args) => operations::create(&client, out, args),
-        Verb::Delete(args) => operations::delete(&client, out, args),
-        Verb::Discover(args) => operations::discover(&client, out, args),
-        Verb::Attributes(args) => operations::attributes(&client, out, args),
-        Verb::Observe(args) => operations::observe(&client, out, args),
-        Verb::Unobserve(args) => operations::unobserve(&client, out, args),
-        Verb::Operations(args) => operations::list(&client, out, args),
-        Verb::Operation(args) => operations::one(&client, out, args),
-        Verb::Cancel(args) => operations::cancel(&client, out, args),
-        Verb::Credentials(verb) => credentials::run(&client, out, verb),
-        Verb::Firmware(verb) => firmware::library(&client, out, verb),
-        Verb::Update(args) => firmware::start(&client, out, args),
-        Verb::Updates(args) => firmware::list(&client, out, args),
-        Verb::CancelUpdate(args) => firmware::cancel(&client, out, args),
-        Verb::Desired(verb) => desired::run(&client, out, verb),
-        Verb::Job(verb) => jobs::run(&client, out, verb),
-        Verb::Campaign(verb) => campaigns::run(&client, out, verb),
-        Verb::Bootstrap(verb) => bootstrap::run(&client, out, verb),
-        Verb::Audit(args) => audit::list(&client, out, args),
-        Verb::Setup(args) => access::set_up(&place, &client, out, args),
-        Verb::Login(args) => access::login(&place, &client, out, args),
-        Verb::Logout => access::logout(&place, &client, out),
-        Verb::Whoami => access::whoami(&client, out),
+    let done = match args.watch.map(Duration::from_secs) {
+        Some(every) => watch::repeat(&args.verb, every, || perform(&place, &client, out, &args.verb)),
+        None => perform(&place, &client, out, &args.verb),
+    };
+    done.map_err(|error| suggest::explained(&client, error))
+}
+
+impl ServerArgs {
+    /// A client of the server.
+    pub(super) fn client(&self) -> anyhow::Result<Client> {
+        contexts::Place::of(self)?.client()
+    }
+}
+
+impl Args {
+    fn output(&self) -> Output {
+        let of_flag = if self.json { Output::Json } else { Output::Table };
+        self.output.unwrap_or(of_flag)
+    }
+}
+
+fn perform(place: &contexts::Place, client: &Client, out: Output, verb: &Verb) -> anyhow::Result<()> {
+    match verb {
+        Verb::Status => status::show(client, out),
+        Verb::Devices(args) => devices::list(client, out, args),
+        Verb::Device(args) => devices::one(client, out, args),
+        Verb::Objects(args) => devices::objects(client, out, args),
+        Verb::Note(args) => records::note(client, out, args),
+        Verb::Import(args) => records::import(client, out, args),
+        Verb::Export(args) => records::export(client, out, args),
+        Verb::Values(args) => devices::values(client, out, args),
+        Verb::Group(verb) => groups::run(client, out, verb),
+        Verb::Filter(verb) => groups::run_filter(client, out, verb),
+        Verb::Forget(args) => devices::forget(client, out, args),
+        Verb::Series(args) => series::show(client, out, args),
+        Verb::Read(args) => operations::read(client, out, args),
+        Verb::Write(args) => operations::write(client, out, args),
+        Verb::Execute(args) => operations::execute(client, out, args),
+        Verb::Create(args) => operations::create(client, out, args),
+        Verb::Delete(args) => operations::delete(client, out, args),
+        Verb::Discover(args) => operations::discover(client, out, args),
+        Verb::Attributes(args) => operations::attributes(client, out, args),
+        Verb::Observe(args) => operations::observe(client, out, args),
+        Verb::Unobserve(args) => operations::unobserve(client, out, args),
+        Verb::Operations(args) => operations::list(client, out, args),
+        Verb::Operation(args) => operations::one(client, out, args),
+        Verb::Cancel(args) => operations::cancel(client, out, args),
+        Verb::Credentials(verb) => credentials::run(client, out, verb),
+        Verb::Firmware(verb) => firmware::library(client, out, verb),
+        Verb::Update(args) => firmware::start(client, out, args),
+        Verb::Updates(args) => firmware::list(client, out, args),
+        Verb::CancelUpdate(args) => firmware::cancel(client, out, args),
+        Verb::Desired(verb) => desired::run(client, out, verb),
+        Verb::Job(verb) => jobs::run(client, out, verb),
+        Verb::Campaign(verb) => campaigns::run(client, out, verb),
+        Verb::Bootstrap(verb) => bootstrap::run(client, out, verb),
+        Verb::Audit(args) => audit::list(client, out, args),
+        Verb::Setup(args) => access::set_up(place, client, out, args),
+        Verb::Login(args) => access::login(place, client, out, args),
+        Verb::Logout => access::logout(place, client, out),
+        Verb::Whoami => access::whoami(client, out),
         Verb::Context(verb) => contexts::run(out, verb),
-        Verb::Account(verb) => access::accounts(&place, &client, out, verb),
-        Verb::Token(verb) => access::tokens(&place, &client, out, verb),
-        Verb::Events(args) => events::follow(&client, out, args),
+        Verb::Account(verb) => access::accounts(place, client, out, verb),
+        Verb::Token(verb) => access::tokens(place, client, out, verb),
+        Verb::Events(args) => events::follow(client, out, args),
+        Verb::Logs(args) => logs::show(client, out, args),
+        Verb::Trace(args) => trace::follow(client, out, args),
     }
 }

@@ -99,6 +99,10 @@ pub(crate) struct Args {
     /// Seconds for which a device in queue mode is taken to listen after it was heard [default: 93]
     #[arg(long, env = "BUOY_AWAKE_TIME", value_name = "SECONDS")]
     awake_time: Option<u64>,
+    /// Seconds for which events are kept in memory for who reads them later; 0 keeps them only while somebody follows them, which costs
+    /// devices nothing [default: 0]
+    #[arg(long, env = "BUOY_KEEP_EVENTS", value_name = "SECONDS")]
+    keep_events: Option<u64>,
     /// Whether devices are asked what they are (object 3) when they first register and after an update: on, or off [default: on]
     #[arg(long, env = "BUOY_SURVEY", value_name = "on|off")]
     survey: Option<Survey>,
@@ -202,6 +206,7 @@ struct File {
     models: Option<PathBuf>,
     retention_days: Option<u32>,
     awake_time: Option<u64>,
+    keep_events: Option<u64>,
     survey: Option<Survey>,
     server_key: Option<PathBuf>,
     server_cert: Option<PathBuf>,
@@ -209,11 +214,19 @@ struct File {
     log_format: Option<LogFormat>,
 }
 
-/// Runs the server until it is told to stop.
-pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+/// What the flags, the environment and the file say together.
+pub(super) struct Planned {
+    pub(super) settings: Settings,
+    pub(super) ports: HttpPorts,
+    log_format: LogFormat,
+    /// Whether the place of the state was named.
+    names_store: bool,
+}
+
+/// Reads the settings, and starts nothing.
+pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
     let file = read(args.config.as_deref())?;
-    // What a database says as it stops, it says to each connection.
-    logging::start(args.log_format.or(file.log_format).unwrap_or_default(), "info,tokio_postgres=warn");
+    let log_format = args.log_format.or(file.log_format).unwrap_or_default();
     let data = args.data.or(file.data).unwrap_or_else(|| "buoy-data".into());
     let store = args.store.or(file.store);
     let settings = Settings {
@@ -235,6 +248,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         release_keys: if args.release_key.is_empty() { file.release_key } else { args.release_key },
         retention_days: args.retention_days.or(file.retention_days).unwrap_or(30),
         awake_time: Duration::from_secs(args.awake_time.or(file.awake_time).unwrap_or(93)),
+        keep_events: Duration::from_secs(args.keep_events.or(file.keep_events).unwrap_or(0)),
         survey: args.survey.or(file.survey) != Some(Survey::Off),
         identity: IdentityFiles {
             key: args.server_key.or(file.server_key),
@@ -271,8 +285,16 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         files_tls: args.files_tls.or(file.files_tls),
         tls: args.tls_cert.or(file.tls_cert).zip(args.tls_key.or(file.tls_key)).or(own),
     };
+    Ok(Planned { settings, ports, log_format, names_store: store.is_some() })
+}
+
+/// Runs the server until it is told to stop.
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    let Planned { settings, ports, log_format, names_store } = plan(args)?;
+    // What a database says as it stops, it says to each connection.
+    logging::start(log_format, "info,tokio_postgres=warn");
     check(&settings)?;
-    if let (Some(_), StorePlace::Folder(folder)) = (&store, &settings.store)
+    if let (true, StorePlace::Folder(folder)) = (names_store, &settings.store)
         && *folder != settings.data
         && !folder.is_dir()
     {

@@ -17,6 +17,7 @@ use buoy_services::coap_words::{CoapWords, OptionValue, OptionWords};
 use buoy_services::event_words::{SignedOut, may_read};
 use buoy_services::happenings::{Happening, happening};
 use buoy_services::principal::Principal;
+use buoy_services::traces::Trace;
 use buoy_services::values::Entry;
 
 /// Leshan's event stream: of one device, with its CoAP messages, or of all.
@@ -49,25 +50,6 @@ pub(super) fn leshan_stream(
     let stream = stream.take_while(|told| std::future::ready(told.is_some()));
     let stream = stream.filter_map(|told| std::future::ready(told.flatten()));
     Sse::new(stream).keep_alive(KeepAlive::default())
-}
-
-/// The CoAP messages of a device are events as long as this lives.
-struct Trace {
-    app: Arc<App>,
-    endpoint: String,
-}
-
-impl Trace {
-    fn start(app: Arc<App>, endpoint: &str) -> Self {
-        app.trace(endpoint, true);
-        Self { app, endpoint: endpoint.to_owned() }
-    }
-}
-
-impl Drop for Trace {
-    fn drop(&mut self) {
-        self.app.trace(&self.endpoint, false);
-    }
 }
 
 /// An event in Leshan's words; `None` if nothing of it can be shown.

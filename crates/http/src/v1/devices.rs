@@ -115,7 +115,7 @@ pub(super) async fn counts(
     Ok(Json(api::Page { items, next: None }))
 }
 
-fn matching(app: &App, filter: Option<&str>) -> Result<Option<Matching>, Problem> {
+pub(super) fn matching(app: &App, filter: Option<&str>) -> Result<Option<Matching>, Problem> {
     filter.map_or(Ok(None), |filter| Ok(groups::selection(app, filter)?.matching))
 }
 

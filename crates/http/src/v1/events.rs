@@ -1,7 +1,7 @@
 //! `GET /api/v1/events`: server-sent events that a client can resume by `Last-Event-ID`.
 //!
 //! An event's id is the start time of this server and the event's number. While there is a reader, and for five minutes after, the last 8192
-//! events are stored. A client that reconnects later, or after a restart of the server, gets the event `missed`.
+//! events are stored; with `buoy serve --keep-events` all of some time, which `since` reads. A client that reconnects later, or after a restart of the server, gets the event `missed`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,13 +11,14 @@ use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{Event as SseEvent, KeepAlive};
 use buoy_api as api;
+use futures_util::FutureExt;
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{Author, Problem, Queries};
 use buoy_services::app::App;
-use buoy_services::event_log::{Missed, Numbered};
+use buoy_services::event_log::{Following, Missed, Numbered};
 use buoy_services::event_words::{EventWords, SignedOut, may_read, permit_events};
 use buoy_services::principal::Principal;
 
@@ -47,6 +48,11 @@ pub(super) struct EventQuery {
     endpoint: Option<String>,
     /// Only events of these types, separated by commas.
     types: Option<String>,
+    /// Begins with the events since this time, as far as they are stored: RFC 3339, or milliseconds since the epoch. `missed` comes first if some
+    /// are not.
+    since: Option<String>,
+    /// With `false` the stream ends with the last event that there is.
+    follow: Option<bool>,
 }
 
 /// Events from now on, or all events after the one in `Last-Event-ID`.
@@ -73,13 +79,25 @@ pub(super) async fn stream(
         None => None,
         Some(id) => Some(place(&app, id.to_str().unwrap_or_default())?),
     };
-    let following = app.events().follow(last);
-    // A reader without any event yet needs an id, too, so that it can resume from there.
-    let start = last.is_none().then(|| SseEvent::default().id(id_of(&app, following.before)));
-    let EventQuery { endpoint, types } = query;
+    let since = super::series::moment("since", query.since.as_deref())?;
+    let EventQuery { endpoint, types, since: _, follow } = query;
     permit_events(&app, &principal, endpoint.as_deref()).await?;
+    let (before, until, following) = match (last, since) {
+        (None, Some(since)) => {
+            let Following { before, until, stream } = app.events().follow_since(since);
+            (before, until, stream.boxed())
+        }
+        _ => {
+            let Following { before, until, stream } = app.events().follow(last);
+            (before, until, stream.boxed())
+        }
+    };
+    let following =
+        if follow == Some(false) { until_number(following, before, until).boxed() } else { following };
+    // A reader without any event yet needs an id, too, so that it can resume from there.
+    let start = last.is_none().then(|| SseEvent::default().id(id_of(&app, before)));
     let reader = Arc::new(Reader { words: EventWords::new(app.clone(), endpoint), app, principal, types });
-    let events = following.stream.then(move |event| {
+    let events = following.then(move |event| {
         let reader = reader.clone();
         async move {
             match event {
@@ -96,6 +114,24 @@ pub(super) async fn stream(
     let events = events.take_while(|told| std::future::ready(told.is_some()));
     let events = events.filter_map(|told| std::future::ready(told.flatten().map(Ok)));
     Ok(Sse::new(stream::iter(start.map(Ok)).chain(events)).keep_alive(KeepAlive::default()))
+}
+
+/// The events up to a number that there is. What was missed before is told, too.
+fn until_number(
+    events: impl Stream<Item = Result<Numbered, Missed>> + Send,
+    before: u64,
+    until: u64,
+) -> impl Stream<Item = Result<Numbered, Missed>> + Send {
+    let start = (Box::pin(events), before);
+    stream::unfold(start, move |(mut events, last)| async move {
+        let next = match last < until {
+            true => events.next().await?,
+            // Only that something was missed can come without waiting.
+            false => events.next().now_or_never().flatten().filter(Result::is_err)?,
+        };
+        let last = next.as_ref().map_or(last, |event| event.number);
+        Some((next, (events, last)))
+    })
 }
 
 /// The number in an event's id; for another run of the server, a number that is not stored any more.

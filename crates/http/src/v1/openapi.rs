@@ -9,8 +9,11 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     accounts, audit, bootstrap, campaigns, credentials, desired, devices, events, firmware, groups, jobs,
-    operations, sign_in, tokens, updates,
+    operations, series, sign_in, tokens, trace, updates,
 };
+
+/// The media type of problem documents (RFC 9457 section 3).
+const PROBLEM: &str = "application/problem+json";
 
 /// What goes for all operations: how to sign in, and the answers to who did not or may not.
 struct Access;
@@ -32,6 +35,7 @@ impl Modify for Access {
             let operations =
                 [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
             for operation in operations.into_iter().flatten() {
+                describe_refusals(operation);
                 if crate::arrival::OPEN.contains(&path.as_str()) {
                     continue;
                 }
@@ -48,10 +52,36 @@ impl Modify for Access {
     }
 }
 
+/// The answers that any operation can give, and the type of all problem documents.
+fn describe_refusals(operation: &mut utoipa::openapi::path::Operation) {
+    let has_body = operation.request_body.is_some();
+    let has_input = has_body || operation.parameters.as_ref().is_some_and(|all| !all.is_empty());
+    let answers = &mut operation.responses.responses;
+    for (status, description, is_possible) in [
+        ("400", "The request is not as this description has it", has_input),
+        ("413", "The body is too large", has_body),
+        ("415", "The body is of another type", has_body),
+        ("503", "The store fails, or the server is stopping", true),
+    ] {
+        if is_possible {
+            answers.entry(status.to_owned()).or_insert_with(|| problem(description));
+        }
+    }
+    for (status, answer) in answers.iter_mut() {
+        let is_refusal = status.starts_with(['4', '5']);
+        if let RefOr::T(answer) = answer
+            && is_refusal
+            && let Some(content) = answer.content.shift_remove("application/json")
+        {
+            answer.content.insert(PROBLEM.to_owned(), content);
+        }
+    }
+}
+
 fn problem(description: &str) -> RefOr<ApiResponse> {
     let schema = Ref::from_schema_name("Problem");
     let content = ContentBuilder::new().schema(Some(schema)).build();
-    ResponseBuilder::new().description(description).content("application/json", content).build().into()
+    ResponseBuilder::new().description(description).content(PROBLEM, content).build().into()
 }
 
 #[derive(OpenApi)]
@@ -77,6 +107,7 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         devices::observations,
         devices::series,
         devices::samples,
+        series::export,
         operations::list,
         operations::start,
         operations::one,
@@ -161,6 +192,7 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         bootstrap::accept,
         bootstrap::forget,
         events::stream,
+        trace::stream,
     )
 )]
 struct Description;

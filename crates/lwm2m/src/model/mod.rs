@@ -79,6 +79,8 @@ pub struct ResourceModel {
     pub range: Option<String>,
     /// The unit of its values: `%`, `Cel`.
     pub units: Option<String>,
+    /// What its numbers mean, if each has a meaning of its own: 0 is `Idle`.
+    pub labels: BTreeMap<i64, String>,
 }
 
 /// What a server may do with a resource.
@@ -129,6 +131,8 @@ impl Registry {
     ///   5700 mandatory                              # the shared one
     ///   5601 optional R single Float units=Cel: Min Measured Value
     ///   5605 optional E single -: Reset Min and Max Measured Values
+    ///   1 optional R single Integer range=0..1: State
+    ///   labels 1 0=Idle; 1=Measuring                # what the numbers of a resource mean
     /// object 3303 1.1 multiple optional: Temperature
     ///   like 1.0                                    # all of an earlier version; later lines add or replace
     ///   drop 5605
@@ -254,6 +258,21 @@ mod tests {
         {
             assert!(registry.select(object, None).is_some(), "/{object}");
         }
+    }
+
+    #[test]
+    fn numbers_that_mean_something_have_labels() {
+        let registry = Registry::standard();
+        let label = |path: Path, of, number: i64| {
+            registry.resource(path, of).and_then(|it| it.labels.get(&number).map(String::as_str))
+        };
+        assert_eq!(label(Path::resource(5, 0, 3), None, 0), Some("Idle"));
+        assert_eq!(
+            label(Path::resource(5, 0, 5), Some(version(1, 1)), 10),
+            Some("Firmware update cancelled")
+        );
+        assert_eq!(label(Path::resource(3, 0, 11), None, 0), Some("No error"));
+        assert_eq!(label(Path::resource(3, 0, 9), None, 0), None);
     }
 
     #[test]

@@ -64,6 +64,7 @@ impl Loader<'_> {
             Some("shared") => self.shared(&mut columns, name),
             Some("like") => self.like(&mut columns),
             Some("drop") => self.drop(&mut columns),
+            Some("labels") => self.labels(line),
             Some(id) => self.resource(id, &mut columns, name),
         }
     }
@@ -105,6 +106,21 @@ impl Loader<'_> {
         columns.end()?;
         let object = self.current.as_mut().ok_or(TextProblem::NoObject)?;
         object.resources.remove(&id).map(|_| ()).ok_or(TextProblem::BadColumn)
+    }
+
+    /// As in `labels 3 0=Idle; 1=Downloading`.
+    fn labels(&mut self, line: &str) -> Result<(), TextProblem> {
+        let rest = line.trim_start().strip_prefix("labels").unwrap_or_default().trim_start();
+        let (id, labels) = rest.split_once(' ').ok_or(TextProblem::ColumnMissing)?;
+        let id: u16 = id.parse().map_err(|_| TextProblem::BadColumn)?;
+        let object = self.current.as_mut().ok_or(TextProblem::NoObject)?;
+        let resource = object.resources.get_mut(&id).ok_or(TextProblem::BadColumn)?;
+        for label in labels.split(';') {
+            let (number, words) = label.split_once('=').ok_or(TextProblem::BadColumn)?;
+            let number = number.trim().parse().map_err(|_| TextProblem::BadColumn)?;
+            resource.labels.insert(number, String::from(words.trim()));
+        }
+        Ok(())
     }
 
     fn resource(
@@ -176,7 +192,18 @@ impl<'a> Columns<'a> {
                 _ => return Err(TextProblem::BadColumn),
             }
         }
-        Ok(ResourceModel { id, name, operations, multiple, mandatory: false, value_type, range, units })
+        let labels = BTreeMap::new();
+        Ok(ResourceModel {
+            id,
+            name,
+            operations,
+            multiple,
+            mandatory: false,
+            value_type,
+            range,
+            units,
+            labels,
+        })
     }
 
     fn end(&mut self) -> Result<(), TextProblem> {
@@ -225,6 +252,7 @@ mod tests {
             object 9000 1.0 multiple optional: Thing   # of all things
               5700 mandatory
               1 optional RW multiple String range=0..9 units=Cel: Name
+              labels 1 0=Not at all; -1=Less
             object 9000 1.1 multiple optional: Thing
               like 1.0
               drop 1
@@ -235,6 +263,7 @@ mod tests {
         let old = registry.get(9000, ObjectVersion { major: 1, minor: 0 }).unwrap();
         assert!(old.resources[&5700].mandatory);
         assert_eq!(old.resources[&1].range.as_deref(), Some("0..9"));
+        assert_eq!(old.resources[&1].labels.get(&-1).map(String::as_str), Some("Less"));
         let new = registry.get(9000, ObjectVersion { major: 1, minor: 1 }).unwrap();
         assert_eq!(new.resources.keys().copied().collect::<Vec<_>>(), [2, 5700]);
         assert!(!new.resources[&5700].mandatory);
@@ -251,6 +280,8 @@ mod tests {
             problem("object 1 1.0 single mandatory: X\nlike 0.9"),
             error(2, TextProblem::NoSuchVersion)
         );
+        let labels = "object 1 1.0 single mandatory: X\nlabels 1 0=Y";
+        assert_eq!(problem(labels), error(2, TextProblem::BadColumn));
         assert_eq!(
             problem("object 1 1.0 single mandatory: X\n1 optional Q single -: Y"),
             error(2, TextProblem::BadColumn)
@@ -259,7 +290,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_the_loader_panic(text in "((object|shared|like|drop|[0-9]| |:|\n|R|single|1.0|x)*)") {
+        fn no_text_makes_the_loader_panic(text in "((object|shared|like|drop|labels|=|;|[0-9]| |:|\n|R|single|1.0|x)*)") {
             let _ = problem(&text);
         }
     }

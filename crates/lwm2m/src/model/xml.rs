@@ -275,6 +275,7 @@ impl Builder {
             value_type,
             range: draft.filled("RangeEnumeration"),
             units: draft.filled("Units"),
+            labels: BTreeMap::new(),
         };
         self.resources.insert(id, resource);
         Ok(())

@@ -76,6 +76,7 @@ impl World {
             export_keys: vec![ExportKey::new([1; 32])],
             ticket_seed: [2; 32],
             sessions,
+            failures: Arc::default(),
         };
         let mut outbox = Outbox::default();
         let secure = Secure::new(0, parts, directory.clone(), now, &mut outbox).unwrap();

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buoy_api as api;
-use buoy_fleet::update::{self, End, Goal, Patience, Stage, Update};
+use buoy_fleet::update::{self, Goal, Patience, Update};
 use buoy_store::{KeyRow, Page, StoreError};
 
 use super::StartError;
+use super::stages::state_name;
 use crate::access::{Covered, Forbidden, Permission, Reach, Target};
 use crate::app::App;
 use crate::firmware;
@@ -223,25 +224,5 @@ fn detail(update: &Update) -> String {
     match update.reason() {
         Some(reason) => format!("{}; the device gives the reason: {reason}", update.stage()),
         None => update.stage().to_string(),
-    }
-}
-
-fn state_name(stage: &Stage) -> &'static str {
-    match stage {
-        Stage::Inspecting => "inspecting",
-        Stage::Ordering => "ordering",
-        Stage::Downloading => "downloading",
-        Stage::Executing => "executing",
-        Stage::Installing => "installing",
-        Stage::Deferred => "deferred",
-        Stage::Confirming => "confirming",
-        Stage::Ended(End::Updated) => "updated",
-        Stage::Ended(End::AlreadyRunning) => "already_running",
-        Stage::Ended(End::RolledBack { .. }) => "rolled_back",
-        Stage::Ended(End::UnexpectedVersion { .. }) => "unexpected_version",
-        Stage::Ended(End::Refused { .. }) => "refused",
-        Stage::Ended(End::Failed { .. }) => "failed",
-        Stage::Ended(End::TimedOut { .. }) => "timed_out",
-        Stage::Ended(End::Cancelled) => "cancelled",
     }
 }

@@ -38,6 +38,24 @@ pub(super) struct Login {
     saved: Saved,
 }
 
+/// `buoy login`: a server by its address.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct LoginAt {
+    /// The server, as in https://buoy.example.org; without a scheme it is HTTPS.
+    url: String,
+    /// The name of the account [default: it is asked for]
+    name: Option<String>,
+    /// Certificates that are trusted, as the server's own (PEM) [default: those of the system]
+    #[arg(long, env = "BUOY_CA", value_name = "FILE")]
+    ca: Option<std::path::PathBuf>,
+    /// The name under which the server is saved [default: that of the host]
+    #[arg(long = "as", id = "saved_as_name", value_name = "CONTEXT")]
+    saved_as: Option<String>,
+    /// Days for which the saved token counts.
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    days: u64,
+}
+
 #[derive(Debug, clap::Args)]
 struct Saved {
     /// The name under which the server is saved.
@@ -161,6 +179,20 @@ pub(super) fn set_up(place: &Place, _: &Client, out: Output, args: &Setup) -> an
 pub(super) fn login(place: &Place, _: &Client, out: Output, args: &Login) -> anyhow::Result<()> {
     let session = sign_in(place, &args.name)?;
     save(place, &session, out, &args.name, &args.saved)
+}
+
+/// Signs in to a server, and saves it as a context under the name of its host.
+pub(in crate::cli) fn login_at(args: &LoginAt) -> anyhow::Result<()> {
+    let place = Place::at(&args.url, args.ca.as_deref());
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => ask_openly("Account: ")?,
+    };
+    let host = place.server.split("://").nth(1).unwrap_or(&place.server);
+    let host = host.split('/').next().unwrap_or(host);
+    let saved = Saved { saved_as: args.saved_as.clone().unwrap_or_else(|| host.to_owned()), days: args.days };
+    let session = sign_in(&place, &name)?;
+    save(&place, &session, Output::Table, &name, &saved)
 }
 
 /// Saves a token in place of the sign-in, which ends.
@@ -394,6 +426,19 @@ pub(in crate::cli) fn ask(prompt: &str) -> anyhow::Result<Secret> {
         bail!("{prompt}the standard input has no line for it");
     }
     Ok(Secret::new(text))
+}
+
+/// Asks for a word that others may see.
+fn ask_openly(prompt: &str) -> anyhow::Result<String> {
+    if std::io::stdin().is_terminal() {
+        let _ = std::io::stderr().write_all(prompt.as_bytes());
+    }
+    let mut text = String::new();
+    std::io::stdin().lock().read_line(&mut text).context("the standard input cannot be read")?;
+    match text.trim() {
+        "" => bail!("{prompt}the standard input has no line for it"),
+        text => Ok(text.to_owned()),
+    }
 }
 
 fn account_path(name: &str) -> String {

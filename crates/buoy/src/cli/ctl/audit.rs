@@ -1,12 +1,15 @@
 //! The audit log.
 
-use buoy_api::AuditEntry;
 use buoy_api::client::{Client, encode};
+use buoy_api::{AuditChain, AuditEntry};
 
-use super::output::{Output, table, time};
+use super::output::{Output, pairs, plain, table, time};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Shows the end of the chain of hashes, with which a copy of the log is compared.
+    #[arg(long, conflicts_with_all = ["principal", "action", "target"])]
+    chain: bool,
     /// Only what this principal did.
     #[arg(long)]
     principal: Option<String>,
@@ -22,6 +25,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn list(client: &Client, out: Output, args: &Args) -> anyhow::Result<()> {
+    if args.chain {
+        let chain: AuditChain = client.get("/api/v1/audit/chain")?;
+        let words = serde_json::to_value(&chain)?;
+        return out.print(&chain, || {
+            let members = words.as_object().into_iter().flatten();
+            pairs(members.map(|(name, value)| (name.as_str(), plain(value))));
+        });
+    }
     let mut path = format!("/api/v1/audit?limit={}", args.limit);
     let filters = [("principal", &args.principal), ("action", &args.action), ("target", &args.target)];
     for (name, value) in filters {

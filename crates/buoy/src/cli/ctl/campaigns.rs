@@ -30,6 +30,8 @@ pub(super) enum Verb {
     Preview(Plan),
     /// Makes a campaign, as a draft; with --start it starts at once.
     Add(Add),
+    /// Changes the plan of a draft, as a whole.
+    Change(Change),
     /// Starts a draft, at its time if it has one.
     Start(One),
     /// Approves the start where two persons have to agree, or the gate of the open wave.
@@ -132,6 +134,20 @@ pub(super) struct Add {
     /// Starts it at once.
     #[arg(long)]
     start: bool,
+    /// Says what it would do, as `preview`, and makes none.
+    #[arg(long, conflicts_with = "start")]
+    dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Change {
+    /// The campaign's id.
+    id: u64,
+    #[command(flatten)]
+    plan: Plan,
+    /// Says what it would do, as `preview`, and changes nothing.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -245,7 +261,15 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
         Verb::List => list(client, out),
         Verb::Show(One { id }) => show(out, &client.get(&path(*id))?),
         Verb::Preview(plan) => preview(client, out, plan),
-        Verb::Add(Add { plan, start }) => {
+        Verb::Add(Add { plan, dry_run: true, .. }) | Verb::Change(Change { plan, dry_run: true, .. }) => {
+            preview(client, out, plan)
+        }
+        Verb::Change(Change { id, plan, dry_run: false }) => {
+            let plan = plan.read(client)?;
+            let changed: Campaign = client.send_json(Method::PUT, &path(*id), &plan)?;
+            out.print(&changed, || told(&changed))
+        }
+        Verb::Add(Add { plan, start, dry_run: false }) => {
             let plan = plan.read(client)?;
             let made: Campaign = client.send_json(Method::POST, "/api/v1/campaigns", &plan)?;
             let made = if *start { act(client, made.id, "start")? } else { made };
@@ -296,7 +320,7 @@ fn told(campaign: &Campaign) {
     line(summary(campaign));
 }
 
-fn summary(campaign: &Campaign) -> String {
+pub(super) fn summary(campaign: &Campaign) -> String {
     let CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped } = campaign.counts;
     let all = waiting + updating + confirmed + had_it + failed + skipped;
     let open = campaign.waves.iter().filter(|wave| wave.open).count();

@@ -9,7 +9,7 @@ use buoy_api::client::Client;
 use buoy_services::{certificates, private_file};
 use serde::{Deserialize, Serialize};
 
-use super::Args;
+use super::ServerArgs;
 use super::exit::{Exit, NotDone};
 use super::output::{Output, line, table};
 
@@ -38,6 +38,15 @@ pub(super) struct Context {
     pub(super) ca: Option<PathBuf>,
 }
 
+/// A context as it is listed: without its token.
+#[derive(Debug, Serialize)]
+struct Listed {
+    name: String,
+    server: String,
+    account: String,
+    current: bool,
+}
+
 /// The server of a command line, and what it is reached with.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -55,6 +64,7 @@ pub(super) enum Verb {
     /// Uses one from now on.
     Use(Name),
     /// Forgets one. Its token goes on counting at the server; `buoy ctl logout` removes both.
+    #[command(visible_alias = "remove")]
     Forget(Name),
 }
 
@@ -71,18 +81,18 @@ pub(super) fn run(out: Output, verb: &Verb) -> anyhow::Result<()> {
             let rows: Vec<_> = contexts
                 .contexts
                 .iter()
-                .map(|(name, context)| {
-                    let is_current = contexts.current.as_ref() == Some(name);
-                    (name.clone(), context.server.clone(), context.account.clone(), is_current)
+                .map(|(name, context)| Listed {
+                    name: name.clone(),
+                    server: context.server.clone(),
+                    account: context.account.clone(),
+                    current: contexts.current.as_ref() == Some(name),
                 })
                 .collect();
             out.print(&rows, || {
                 let mark = |is_current| if is_current { "*" } else { "" }.to_owned();
-                let rows = rows.iter().cloned();
-                table(
-                    &["", "NAME", "SERVER", "ACCOUNT"],
-                    rows.map(|(name, server, account, is_current)| [mark(is_current), name, server, account]),
-                );
+                let row =
+                    |it: &Listed| [mark(it.current), it.name.clone(), it.server.clone(), it.account.clone()];
+                table(&["", "NAME", "SERVER", "ACCOUNT"], rows.iter().map(row));
             })
         }
         Verb::Use(Name { name }) => {
@@ -140,33 +150,59 @@ impl Contexts {
 
 impl Place {
     /// A server that is named counts before that of a context. A context's token goes to no other server than its own.
-    pub(super) fn of(args: &Args) -> anyhow::Result<Self> {
-        let contexts = match (&args.server, &args.token, &args.context) {
+    pub(super) fn of(args: &ServerArgs) -> anyhow::Result<Self> {
+        Self::chosen(args.server.clone(), args.token.clone(), args.context.clone(), args.ca.clone())
+    }
+
+    fn chosen(
+        server: Option<String>,
+        token: Option<String>,
+        context: Option<String>,
+        ca: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        let contexts = match (&server, &token, &context) {
             // A script that says everything doesn't depend on a file.
             (Some(_), Some(_), None) => Contexts::default(),
             _ => Contexts::read()?,
         };
-        let context = match &args.context {
+        let context = match &context {
             Some(name) => Some((name, contexts.get(name)?)),
             None => {
                 let current = contexts.current.as_ref();
                 current.and_then(|name| Some((name, contexts.contexts.get(name)?)))
             }
         };
-        let server = args.server.clone().or_else(|| context.map(|(_, context)| context.server.clone()));
+        let server = server.or_else(|| context.map(|(_, context)| context.server.clone()));
         let server = server.unwrap_or_else(|| DEFAULT_SERVER.to_owned());
         if server.contains(char::is_whitespace) || server.is_empty() {
             let reason = format!("--server {server:?} is no address of a server, as in {DEFAULT_SERVER}");
             return Err(NotDone::error(Exit::WrongUse, reason));
         }
         let context = context.filter(|(_, context)| is_same(&context.server, &server));
-        let of_args = args.token.clone().filter(|token| !token.is_empty()).map(Secret::new);
+        let of_args = token.filter(|token| !token.is_empty()).map(Secret::new);
         Ok(Self {
             token: of_args.or_else(|| context.map(|(_, context)| context.token.clone())),
-            ca: args.ca.clone().or_else(|| context.and_then(|(_, context)| context.ca.clone())),
+            ca: ca.or_else(|| context.and_then(|(_, context)| context.ca.clone())),
             context: context.map(|(name, _)| name.clone()),
             server,
         })
+    }
+
+    /// A server by its address, without a sign-in.
+    pub(super) fn at(server: &str, ca: Option<&Path>) -> Self {
+        let server = if server.contains("://") { server.to_owned() } else { format!("https://{server}") };
+        Self { server, token: None, ca: ca.map(Path::to_owned), context: None }
+    }
+
+    /// The server of the environment or of the context that is used, as for a completion, which sees no flags.
+    pub(super) fn of_environment() -> anyhow::Result<Self> {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self::chosen(
+            set("BUOY_SERVER"),
+            set("BUOY_TOKEN"),
+            set("BUOY_CONTEXT"),
+            set("BUOY_CA").map(PathBuf::from),
+        )
     }
 
     /// A client of the server, with the token if there is one.

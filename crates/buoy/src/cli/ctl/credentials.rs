@@ -32,6 +32,11 @@ pub(super) enum Verb {
     Add(Add),
     /// Lists credentials, the newest first.
     List(List),
+    /// Shows one credential.
+    Show {
+        /// Its id.
+        id: u64,
+    },
     /// Adds the credentials of a CSV file, all or none; line 1 names the columns: endpoint,kind,identity,key,purpose.
     Import {
         /// The file; - is standard input.
@@ -159,6 +164,10 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
             show_new(out, &made)
         }
         Verb::List(args) => list(client, out, args),
+        Verb::Show { id } => {
+            let credential: Credential = client.get(&format!("/api/v1/credentials/{id}"))?;
+            out.print(&credential, || show(&credential))
+        }
         Verb::Import { file } => {
             let imported = client.import_credentials(&read(file)?)?;
             out.print(&imported, || {
@@ -334,22 +343,25 @@ fn fingerprint(path: &Path) -> anyhow::Result<String> {
 
 fn show_new(out: Output, made: &NewCredential) -> anyhow::Result<()> {
     out.print(made, || {
-        let one = &made.credential;
-        let (kind, known_by) = kind_and_identity(one);
-        pairs([
-            ("id", one.id.to_string()),
-            ("endpoint", one.endpoint.clone()),
-            ("purpose", purpose_name(one.purpose).into()),
-            ("kind", kind.into()),
-            ("known by", known_by),
-            ("state", state_name(one.state).into()),
-            ("made", time(one.created_at as i64)),
-        ]);
+        show(&made.credential);
         if let Some(key) = &made.key {
             pairs([("key", key.reveal().to_owned())]);
             note(format_args!("the key is told this once: put it into the device now"));
         }
     })
+}
+
+fn show(one: &Credential) {
+    let (kind, known_by) = kind_and_identity(one);
+    pairs([
+        ("id", one.id.to_string()),
+        ("endpoint", one.endpoint.clone()),
+        ("purpose", purpose_name(one.purpose).into()),
+        ("kind", kind.into()),
+        ("known by", known_by),
+        ("state", state_name(one.state).into()),
+        ("made", time(one.created_at as i64)),
+    ]);
 }
 
 fn kind_and_identity(one: &Credential) -> (&'static str, String) {

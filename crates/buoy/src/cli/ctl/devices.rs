@@ -1,11 +1,10 @@
 //! Devices and their values over time.
 
 use buoy_api::client::{Client, encode};
-use buoy_api::{Device, DeviceCount, DeviceObject, LastValue, Observation, Page, Sample};
-use serde_json::{Value, json};
+use buoy_api::{Device, DeviceCount, DeviceObject, LastValue, Observation, Page};
+use serde_json::json;
 
-use super::operations::check_known;
-use super::output::{Output, ago, line, note, pairs, plain, table, time};
+use super::output::{Output, ago, note, pairs, plain, table, time};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
@@ -177,10 +176,14 @@ pub(super) fn values(client: &Client, out: Output, args: &One) -> anyhow::Result
     let values = client.get::<Page<LastValue>>(&path)?.items;
     out.print(&values, || {
         let rows = values.iter().map(|value| {
-            let units = value.units.as_deref().unwrap_or_default();
-            let shown = format!("{} {units}", plain(&value.value));
+            let plain = plain(&value.value);
+            let shown = match (&value.label, &value.units) {
+                (Some(label), _) => format!("{label} ({plain})"),
+                (None, Some(units)) => format!("{plain} {units}"),
+                (None, None) => plain,
+            };
             let name = value.name.clone().unwrap_or_else(|| "-".into());
-            [value.path.clone(), name, shown.trim_end().to_owned(), time(value.at as i64)]
+            [value.path.clone(), name, shown, time(value.at as i64)]
         });
         table(&["PATH", "NAME", "VALUE", "AT"], rows);
     })
@@ -227,60 +230,4 @@ pub(super) fn forget(client: &Client, out: Output, args: &One) -> anyhow::Result
     out.print(&json!({"forgotten": args.endpoint}), || {
         note(format_args!("{} is forgotten", args.endpoint));
     })
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Series {
-    /// The device.
-    endpoint: String,
-    /// The resource, as in /3303/0/5700; without it, the paths of which there are values.
-    path: Option<String>,
-    /// From this time on, in milliseconds since the epoch.
-    #[arg(long)]
-    from: Option<u64>,
-    /// Up to this time.
-    #[arg(long)]
-    to: Option<u64>,
-    /// Least, mean and greatest of each so many seconds.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    step: Option<u64>,
-}
-
-pub(super) fn series(client: &Client, out: Output, args: &Series) -> anyhow::Result<()> {
-    let base = format!("/api/v1/devices/{}/series", encode(&args.endpoint));
-    let Some(path) = &args.path else {
-        let paths = client.get::<Page<String>>(&base)?.items;
-        if paths.is_empty() {
-            check_known(client, Some(&args.endpoint))?;
-        }
-        return out.print(&paths, || paths.iter().for_each(line));
-    };
-    let (from, to) = (args.from.unwrap_or(0), args.to.unwrap_or(i64::MAX as u64));
-    let range = format!("{base}/{}?from={from}&to={to}", path.trim_start_matches('/'));
-    let step = args.step.map(|step| format!("&step={}", step.saturating_mul(1000)));
-    let page = client.get::<Page<Sample>>(&format!("{range}{}", step.as_deref().unwrap_or("&limit=1000")))?;
-    if page.items.is_empty() {
-        check_known(client, Some(&args.endpoint))?;
-    }
-    out.print(&page, || {
-        match step {
-            Some(_) => table(&["FROM", "COUNT", "LEAST", "MEAN", "GREATEST"], page.items.iter().map(stretch)),
-            None => {
-                table(&["AT", "VALUE"], page.items.iter().map(|row| [time(row.at as i64), plain(&row.value)]))
-            }
-        }
-        if let Some(next) = &page.next {
-            note(format_args!("more: --from {next}"));
-        }
-    })
-}
-
-fn stretch(row: &Sample) -> [String; 5] {
-    let number = |value: Option<&Value>| match value {
-        Some(Value::Number(number)) => number.as_f64().map_or_else(String::new, |it| format!("{it:.3}")),
-        Some(other) => plain(other),
-        None => String::new(),
-    };
-    let count = row.count.unwrap_or_default().to_string();
-    [time(row.at as i64), count, number(row.min.as_ref()), number(Some(&row.value)), number(row.max.as_ref())]
 }

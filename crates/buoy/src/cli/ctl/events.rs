@@ -31,7 +31,8 @@ pub(super) fn follow(client: &Client, out: Output, args: &Args) -> anyhow::Resul
     failure.map_or(Ok(()), Err)
 }
 
-fn words(event: &Event) -> String {
+/// An event as a sentence.
+pub(in crate::cli) fn words(event: &Event) -> String {
     match event {
         Event::Registered { endpoint, registration } => {
             format!("{endpoint} registered from {}", registration.address)

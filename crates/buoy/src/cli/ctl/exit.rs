@@ -5,6 +5,19 @@ use std::process::ExitCode;
 
 use buoy_api::client::ClientError;
 
+/// The exit codes of all commands.
+pub(in crate::cli) const EXIT_CODES: &str = "\
+Exit codes:
+  0  it was done
+  1  it failed: standard error says why; with `buoy ctl`, the device or the server refused, or an update did not end well
+  2  the command line is wrong
+  3  the device has not answered: its operation is queued, or was given up
+  4  no device of this name is known
+  5  the server cannot be reached, or is no Buoy server
+  6  it needs a sign-in, or the token does not count
+
+3 to 6 are codes of `buoy ctl` and `buoy login`. `buoy doctor` ends with 1 if a check fails.";
+
 /// Why something was not done. The numbers are the exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -248,9 +248,9 @@ pub(super) fn start(client: &Client, out: Output, args: &Start) -> anyhow::Resul
 
 /// Shows stage and bytes until the update ends.
 fn follow(client: &Client, out: Output, update: &Update, size: u64) -> anyhow::Result<Update> {
-    let bar = match out {
-        Output::Table => ProgressBar::new(size),
-        Output::Json => ProgressBar::hidden(),
+    let bar = match out.is_for_people() {
+        true => ProgressBar::new(size),
+        false => ProgressBar::hidden(),
     };
     let style = "{elapsed_precise} [{bar:30}] {bytes}/{total_bytes} {msg}";
     bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
@@ -271,9 +271,9 @@ fn follow(client: &Client, out: Output, update: &Update, size: u64) -> anyhow::R
         unreachable = Duration::ZERO;
         for stage in now.history.iter().skip(told) {
             let text = format!("{}  {}", time(stage.at as i64), stage.detail);
-            match out {
+            match out.is_for_people() {
                 // Without a terminal there is no bar to print above.
-                Output::Table if bar.is_hidden() => line(text),
+                true if bar.is_hidden() => line(text),
                 _ => bar.println(harmless(&text).to_string()),
             }
         }
@@ -292,12 +292,19 @@ fn follow(client: &Client, out: Output, update: &Update, size: u64) -> anyhow::R
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
+    /// One update, with its stages.
+    #[arg(conflicts_with = "endpoint")]
+    id: Option<u64>,
     /// Only of this device.
     #[arg(long)]
     endpoint: Option<String>,
 }
 
 pub(super) fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<()> {
+    if let Some(id) = args.id {
+        let update = client.update(id)?;
+        return out.print(&update, || show_update(&update));
+    }
     let filter = args.endpoint.as_ref().map(|name| format!("&endpoint={}", encode(name))).unwrap_or_default();
     let all = client.get::<buoy_api::Page<Update>>(&format!("/api/v1/updates?limit=100{filter}"))?.items;
     if all.is_empty() {
@@ -316,6 +323,21 @@ pub(super) fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<
         });
         table(&["ID", "ENDPOINT", "VERSION", "STATE", "AGE", "DETAIL"], rows);
     })
+}
+
+fn show_update(update: &Update) {
+    let mut rows = vec![
+        ("update", update.id.to_string()),
+        ("endpoint", update.endpoint.clone()),
+        ("firmware", update.firmware.clone()),
+        ("version", update.version.clone()),
+        ("state", update.state.clone()),
+        ("detail", update.detail.clone()),
+    ];
+    rows.extend(update.old_version.clone().map(|version| ("version before", version)));
+    rows.extend(update.downloaded.map(|bytes| ("downloaded", format!("{bytes} bytes"))));
+    pairs(rows);
+    table(&["AT", "STAGE"], update.history.iter().map(|stage| [time(stage.at as i64), stage.detail.clone()]));
 }
 
 #[derive(Debug, clap::Args)]

@@ -55,6 +55,9 @@ pub(super) struct Set {
     /// The group that it is within.
     #[arg(long)]
     parent: Option<String>,
+    /// Says which devices the filter matches, and changes nothing.
+    #[arg(long, requires = "filter")]
+    dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,6 +78,9 @@ pub(super) struct Save {
     /// What it is for.
     #[arg(long, default_value = "")]
     description: String,
+    /// Says which devices the filter matches, and saves nothing.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,7 +93,8 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
     match verb {
         Verb::List => list(client, out),
         Verb::Show(Name { name }) => show(out, &client.get(&path(name))?),
-        Verb::Set(Set { name, description, filter, parent }) => {
+        Verb::Set(Set { filter: Some(filter), dry_run: true, .. }) => explain(client, out, filter),
+        Verb::Set(Set { name, description, filter, parent, dry_run: _ }) => {
             let wanted =
                 PutGroup { description: description.clone(), filter: filter.clone(), parent: parent.clone() };
             show(out, &client.send_json(Method::PUT, &path(name), &wanted)?)
@@ -154,7 +161,8 @@ pub(super) fn run_filter(client: &Client, out: Output, verb: &FilterVerb) -> any
                 table(&["NAME", "FILTER", "DESCRIPTION"], rows);
             })
         }
-        FilterVerb::Save(Save { name, filter, description }) => {
+        FilterVerb::Save(Save { filter, dry_run: true, .. }) => explain(client, out, filter),
+        FilterVerb::Save(Save { name, filter, description, dry_run: false }) => {
             let wanted = PutFilter { filter: filter.clone(), description: description.clone() };
             let path = format!("/api/v1/filters/{}", encode(name));
             let saved: SavedFilter = client.send_json(Method::PUT, &path, &wanted)?;
@@ -164,17 +172,19 @@ pub(super) fn run_filter(client: &Client, out: Output, verb: &FilterVerb) -> any
             client.call::<Value>(Method::DELETE, &format!("/api/v1/filters/{}", encode(name)), "", &[])?;
             out.print(&json!({"removed": name}), || note(format_args!("the filter {name} is removed")))
         }
-        FilterVerb::Explain(Explain { filter }) => {
-            let path = format!("/api/v1/device-matches?filter={}", encode(filter));
-            let found: FilterMatch = client.get(&path)?;
-            out.print(&found, || {
-                let FilterMatch { matches, of, examples } = &found;
-                let mut rows = vec![("matches", format!("{matches} of {of} devices"))];
-                if !examples.is_empty() {
-                    rows.push(("for example", examples.join(" ")));
-                }
-                pairs(rows);
-            })
-        }
+        FilterVerb::Explain(Explain { filter }) => explain(client, out, filter),
     }
+}
+
+fn explain(client: &Client, out: Output, filter: &str) -> anyhow::Result<()> {
+    let path = format!("/api/v1/device-matches?filter={}", encode(filter));
+    let found: FilterMatch = client.get(&path)?;
+    out.print(&found, || {
+        let FilterMatch { matches, of, examples } = &found;
+        let mut rows = vec![("matches", format!("{matches} of {of} devices"))];
+        if !examples.is_empty() {
+            rows.push(("for example", examples.join(" ")));
+        }
+        pairs(rows);
+    })
 }

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use super::campaigns::moment;
-use super::operations::{attributes_request, cancel_request, observe_request, read_request, write_request};
+use super::operations::{
+    assignments, attributes_request, cancel_request, observe_request, read_request, write_request,
+};
 use super::output::{Output, line, note, pairs, table, time};
 
 /// Between two looks at a job that is watched.
@@ -207,7 +209,7 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
             start(client, out, filter, read_request(paths, None), how)
         }
         Verb::Write(Values { filter, values, how }) => {
-            start(client, out, filter, write_request(values, None)?, how)
+            start(client, out, filter, write_request(assignments(values)?, None), how)
         }
         Verb::Execute(Execute { filter, path, arguments, how }) => {
             let request = Request::Execute { path: path.clone(), arguments: arguments.clone() };

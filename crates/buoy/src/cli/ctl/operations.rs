@@ -1,5 +1,7 @@
 //! Operations on devices.
 
+mod everything;
+
 use std::collections::BTreeMap;
 
 use std::time::Duration;
@@ -9,7 +11,8 @@ use buoy_api::{Event, Operation, OperationState, PathValue, Request, StartOperat
 use serde_json::Value;
 
 use super::exit::{Exit, NotDone};
-use super::output::{Output, ago, line, note, pairs, table, text, time, values};
+use super::naming::{self, Names};
+use super::output::{Output, ago, line, note, pairs, table, time};
 
 /// How often an operation is looked at that an observation waits for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -29,7 +32,7 @@ pub(super) struct Patience {
 pub(super) struct Read {
     /// The device.
     endpoint: String,
-    /// As in /3/0/9.
+    /// As in /3/0/9 or device/battery-level; / is everything that the device has.
     #[arg(required = true)]
     paths: Vec<String>,
     /// TEXT, OPAQUE, TLV, JSON, CBOR, SENML_JSON, SENML_CBOR or LWM2M_CBOR.
@@ -40,7 +43,11 @@ pub(super) struct Read {
 }
 
 pub(super) fn read(client: &Client, out: Output, args: &Read) -> anyhow::Result<()> {
-    let request = read_request(&args.paths, args.format.clone());
+    let paths = naming::paths(client, &args.endpoint, &args.paths)?;
+    if paths == ["/"] {
+        return everything::read(client, out, args);
+    }
+    let request = read_request(&paths, args.format.clone());
     perform(client, out, &args.endpoint, request, &args.patience)
 }
 
@@ -66,16 +73,19 @@ pub(super) struct Write {
 }
 
 pub(super) fn write(client: &Client, out: Output, args: &Write) -> anyhow::Result<()> {
-    let request = write_request(&args.values, args.format.clone())?;
+    let mut values = assignments(&args.values)?;
+    for value in &mut values {
+        value.path = naming::path(client, &args.endpoint, &value.path)?;
+    }
+    let request = write_request(values, args.format.clone());
     perform(client, out, &args.endpoint, request, &args.patience)
 }
 
-pub(super) fn write_request(texts: &[String], format: Option<String>) -> anyhow::Result<Request> {
-    let values = assignments(texts)?;
-    Ok(match values.as_slice() {
+pub(super) fn write_request(values: Vec<PathValue>, format: Option<String>) -> Request {
+    match values.as_slice() {
         [one] => Request::Write { path: one.path.clone(), values, mode: WriteMode::Update, format },
         _ => Request::WriteComposite { values, format },
-    })
+    }
 }
 
 pub(super) fn assignments(texts: &[String]) -> anyhow::Result<Vec<PathValue>> {
@@ -103,7 +113,8 @@ pub(super) struct Execute {
 }
 
 pub(super) fn execute(client: &Client, out: Output, args: &Execute) -> anyhow::Result<()> {
-    let request = Request::Execute { path: args.path.clone(), arguments: args.arguments.clone() };
+    let path = naming::path(client, &args.endpoint, &args.path)?;
+    let request = Request::Execute { path, arguments: args.arguments.clone() };
     perform(client, out, &args.endpoint, request, &args.patience)
 }
 
@@ -125,7 +136,7 @@ pub(super) struct Create {
 
 pub(super) fn create(client: &Client, out: Output, args: &Create) -> anyhow::Result<()> {
     let request = Request::Create {
-        path: args.object.clone(),
+        path: naming::path(client, &args.endpoint, &args.object)?,
         instance: args.instance,
         values: assignments(&args.values)?,
         format: None,
@@ -144,7 +155,8 @@ pub(super) struct Delete {
 }
 
 pub(super) fn delete(client: &Client, out: Output, args: &Delete) -> anyhow::Result<()> {
-    perform(client, out, &args.endpoint, Request::Delete { path: args.path.clone() }, &args.patience)
+    let path = naming::path(client, &args.endpoint, &args.path)?;
+    perform(client, out, &args.endpoint, Request::Delete { path }, &args.patience)
 }
 
 #[derive(Debug, clap::Args)]
@@ -158,7 +170,8 @@ pub(super) struct Discover {
 }
 
 pub(super) fn discover(client: &Client, out: Output, args: &Discover) -> anyhow::Result<()> {
-    perform(client, out, &args.endpoint, Request::Discover { path: args.path.clone() }, &args.patience)
+    let path = naming::path(client, &args.endpoint, &args.path)?;
+    perform(client, out, &args.endpoint, Request::Discover { path }, &args.patience)
 }
 
 #[derive(Debug, clap::Args)]
@@ -175,7 +188,8 @@ pub(super) struct Attributes {
 }
 
 pub(super) fn attributes(client: &Client, out: Output, args: &Attributes) -> anyhow::Result<()> {
-    let request = attributes_request(&args.path, &args.attributes);
+    let path = naming::path(client, &args.endpoint, &args.path)?;
+    let request = attributes_request(&path, &args.attributes);
     perform(client, out, &args.endpoint, request, &args.patience)
 }
 
@@ -209,24 +223,27 @@ pub(super) struct Observe {
 }
 
 pub(super) fn observe(client: &Client, out: Output, args: &Observe) -> anyhow::Result<()> {
-    let request = observe_request(&args.paths, args.format.clone());
+    let observed = naming::paths(client, &args.endpoint, &args.paths)?;
+    let request = observe_request(&observed, args.format.clone());
     begin_to_observe(client, out, args, request)?;
     let end = {
         let (client, endpoint, paths, keep) =
-            (client.clone(), args.endpoint.clone(), args.paths.clone(), args.keep);
+            (client.clone(), args.endpoint.clone(), observed.clone(), args.keep);
         move || if keep { Ok(()) } else { stop_observing(&client, &endpoint, &paths) }
     };
     end_by_interrupt(end.clone())?;
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut failure = None;
+    let names = if out.is_for_people() { Names::if_known(client, &args.endpoint) } else { Names::default() };
     client.events(Some(&args.endpoint), Some("notification"), |told| {
         let Event::Notification { paths, values, history, .. } = &told.event else { return true };
-        if *paths != args.paths {
+        if *paths != observed {
             return true;
         }
         let shown = |value: &PathValue| {
             let at = time(value.at.unwrap_or(told.at) as i64);
-            format!("{at}  {}  {}", value.path, text(value))
+            let name = names.name(&value.path).map(|name| format!(" {name}")).unwrap_or_default();
+            format!("{at}  {}{name}  {}", value.path, names.shown(value))
         };
         let lines = || history.iter().chain(values).map(shown).collect();
         failure = out.print_line(&told, lines).err();
@@ -259,7 +276,7 @@ fn begin_to_observe(client: &Client, out: Output, args: &Observe, request: Reque
         std::thread::sleep(LOOK_EVERY);
         operation = client.operation(operation.id)?;
     }
-    show(out, &operation)?;
+    show(client, out, &operation)?;
     check(&operation)
 }
 
@@ -310,7 +327,8 @@ pub(super) struct Unobserve {
 }
 
 pub(super) fn unobserve(client: &Client, out: Output, args: &Unobserve) -> anyhow::Result<()> {
-    let operation = start(client, &args.endpoint, cancel_request(&args.paths), &args.patience)?;
+    let paths = naming::paths(client, &args.endpoint, &args.paths)?;
+    let operation = start(client, &args.endpoint, cancel_request(&paths), &args.patience)?;
     out.print(&operation, || {
         // The device answers with the values once more, which nobody asked for.
         if operation.state == OperationState::Succeeded {
@@ -330,7 +348,7 @@ fn perform(
     patience: &Patience,
 ) -> anyhow::Result<()> {
     let operation = start(client, endpoint, request, patience)?;
-    show(out, &operation)?;
+    show(client, out, &operation)?;
     check_answered(&operation, patience)?;
     check(&operation)
 }
@@ -350,10 +368,10 @@ fn start(
 }
 
 /// Shows what a device answered.
-fn show(out: Output, operation: &Operation) -> anyhow::Result<()> {
+fn show(client: &Client, out: Output, operation: &Operation) -> anyhow::Result<()> {
     out.print(operation, || {
         if let Some(all) = &operation.values {
-            values(all);
+            show_values(client, &operation.endpoint, all);
             if !operation.history.is_empty() {
                 note(format_args!(
                     "{} earlier values came with it; --json has them",
@@ -375,6 +393,26 @@ fn show(out: Output, operation: &Operation) -> anyhow::Result<()> {
             line(format_args!("done ({})", operation.code.as_deref().unwrap_or("no code")));
         }
     })
+}
+
+/// Values by path; one value stands alone.
+fn show_values(client: &Client, endpoint: &str, values: &[PathValue]) {
+    let is_text = |value: &PathValue| value.value.is_string();
+    // A text is shown as it is, for which no name is needed.
+    let names = match values {
+        [one] if is_text(one) => Names::default(),
+        _ => Names::if_known(client, endpoint),
+    };
+    match values {
+        [one] => line(names.shown(one)),
+        _ => table_of(&names, values),
+    }
+}
+
+fn table_of(names: &Names, values: &[PathValue]) {
+    let name = |value: &PathValue| names.name(&value.path).unwrap_or("-").to_owned();
+    let rows = values.iter().map(|value| [value.path.clone(), name(value), names.shown(value)]);
+    table(&["PATH", "NAME", "VALUE"], rows);
 }
 
 /// An operation that has not ended has no answer yet.
@@ -455,7 +493,7 @@ pub(super) struct One {
 
 pub(super) fn one(client: &Client, out: Output, args: &One) -> anyhow::Result<()> {
     let operation = client.operation(args.id)?;
-    if out == Output::Table {
+    if out.is_for_people() {
         pairs([
             ("operation", operation.id.to_string()),
             ("endpoint", operation.endpoint.clone()),
@@ -466,8 +504,8 @@ pub(super) fn one(client: &Client, out: Output, args: &One) -> anyhow::Result<()
             ("deadline", time(operation.deadline as i64)),
         ]);
     }
-    show(out, &operation)?;
-    if let (Some(detail), Output::Table) = (&operation.detail, out) {
+    show(client, out, &operation)?;
+    if let Some(detail) = operation.detail.as_ref().filter(|_| out.is_for_people()) {
         line(detail);
     }
     Ok(())

@@ -5,29 +5,65 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place of this command that writes")]
 
+mod names;
+mod yaml;
+
 use std::fmt::Display;
+use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use buoy_api::PathValue;
 use buoy_lwm2m::text::{harmless, is_harmful};
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-/// For whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// In which form answers are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Output {
-    /// A person.
+    /// Tables that fit the terminal.
     Table,
-    /// A script.
+    /// Tables with the whole of each cell, however wide.
+    Wide,
+    /// JSON: one document, or one line an event.
     Json,
+    /// JSON, one line an entry.
+    Jsonl,
+    /// YAML.
+    Yaml,
+    /// Names or ids alone, one a line.
+    Name,
+    /// The columns of the table, separated by commas.
+    Csv,
+}
+
+/// The form of tables, which [`begin`] sets.
+static LAYOUT: OnceLock<Output> = OnceLock::new();
+
+/// Sets the form of the tables of this process.
+pub(super) fn begin(out: Output) {
+    // The command line is read once.
+    let _ = LAYOUT.set(out);
 }
 
 impl Output {
+    /// Whether a person reads it, who wants to know what goes on.
+    pub(super) fn is_for_people(self) -> bool {
+        matches!(self, Self::Table | Self::Wide)
+    }
+
     /// Prints a document for scripts, or what `table` makes for people.
     pub(super) fn print(self, document: &impl Serialize, table: impl FnOnce()) -> anyhow::Result<()> {
         match self {
             Self::Json => println!("{}", json(&serde_json::to_string_pretty(document)?)),
-            Self::Table => table(),
+            Self::Jsonl => {
+                for entry in names::entries(&serde_json::to_value(document)?) {
+                    println!("{}", json(&entry.to_string()));
+                }
+            }
+            Self::Yaml => print!("{}", yaml::document(&serde_json::to_value(document)?)),
+            Self::Name => names::of(&serde_json::to_value(document)?).iter().for_each(line),
+            Self::Table | Self::Wide | Self::Csv => table(),
         }
         Ok(())
     }
@@ -39,8 +75,10 @@ impl Output {
         lines: impl FnOnce() -> Vec<String>,
     ) -> anyhow::Result<()> {
         match self {
-            Self::Json => println!("{}", json(&serde_json::to_string(document)?)),
-            Self::Table => lines().iter().for_each(line),
+            Self::Json | Self::Jsonl => println!("{}", json(&serde_json::to_string(document)?)),
+            Self::Yaml => print!("---\n{}", yaml::document(&serde_json::to_value(document)?)),
+            Self::Name => names::of(&serde_json::to_value(document)?).iter().for_each(line),
+            Self::Table | Self::Wide | Self::Csv => lines().iter().for_each(line),
         }
         Ok(())
     }
@@ -71,14 +109,40 @@ pub(super) fn note(text: impl Display) {
     eprintln!("{}", harmless(&text.to_string()));
 }
 
-/// Prints rows below their headings.
+/// Prints rows below their headings: within the width of the terminal, if there is one.
 pub(super) fn table<R: IntoIterator<Item = String>>(headings: &[&str], rows: impl IntoIterator<Item = R>) {
+    let rows = rows.into_iter().map(|row| row.into_iter().collect::<Vec<_>>());
+    let layout = LAYOUT.get().copied().unwrap_or(Output::Table);
+    if layout == Output::Csv {
+        let headings = headings.iter().map(|heading| heading.to_lowercase().replace(' ', "_")).collect();
+        return csv(std::iter::once(headings).chain(rows));
+    }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(headings.iter().copied());
+    if let Some(width) = terminal_width().filter(|_| layout == Output::Table) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
     for row in rows {
-        table.add_row(row.into_iter().map(|cell| harmless(&cell).to_string()).collect::<Vec<_>>());
+        table.add_row(row.iter().map(|cell| harmless(cell).to_string()).collect::<Vec<_>>());
     }
     println!("{}", table.trim_fmt());
+}
+
+/// The columns of the terminal, if the standard output is one.
+fn terminal_width() -> Option<u16> {
+    if !std::io::stdout().is_terminal() {
+        return None;
+    }
+    let size = ratatui::crossterm::terminal::size().ok();
+    size.map(|(width, _)| width).filter(|width| *width > 0)
+}
+
+/// Begins a new picture of something that is watched: on a terminal in place of the one before.
+pub(super) fn new_picture() {
+    if std::io::stdout().is_terminal() {
+        // Cursor to the upper left corner, and the screen empty (ECMA-48).
+        print!("\u{1b}[H\u{1b}[2J");
+    }
 }
 
 /// Prints rows as CSV (RFC 4180). A cell that a spreadsheet would take for a formula gets an apostrophe in front.
@@ -91,7 +155,8 @@ pub(super) fn csv(rows: impl Iterator<Item = Vec<String>>) {
 
 fn cell(text: &str) -> String {
     let text = harmless(text).to_string();
-    let guard = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
+    let is_number = text.parse::<f64>().is_ok();
+    let guard = if text.starts_with(['=', '+', '-', '@']) && !is_number { "'" } else { "" };
     if text.contains([',', '"', '\n', ' ']) || !guard.is_empty() {
         format!("\"{guard}{}\"", text.replace('"', "\"\""))
     } else {
@@ -101,16 +166,11 @@ fn cell(text: &str) -> String {
 
 /// Prints names and what they name.
 pub(super) fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) {
+    if LAYOUT.get() == Some(&Output::Csv) {
+        return csv(pairs.into_iter().map(|(name, value)| vec![name.to_owned(), value]));
+    }
     for (name, value) in pairs {
         println!("{name:<14} {}", harmless(&value));
-    }
-}
-
-/// Prints values by path; one value stands alone.
-pub(super) fn values(values: &[PathValue]) {
-    match values {
-        [one] => line(text(one)),
-        _ => table(&["PATH", "VALUE"], values.iter().map(|value| [value.path.clone(), text(value)])),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use buoy_api::client::{Client, encode};
-use buoy_api::{ChangeDevice, Device, ImportedDevices};
+use buoy_api::{ChangeDevice, Device, ImportDevices, ImportedDevices};
 use ureq::http::Method;
 
 use super::output::{Output, csv, note as tell};
@@ -60,18 +60,33 @@ pub(super) fn note(client: &Client, out: Output, args: &Note) -> anyhow::Result<
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Import {
-    /// The file. Line 1 names the columns: endpoint, and any of tags, groups, notes and field.NAME.
+    /// The file. Line 1 names the columns: endpoint, and any of tags, groups, notes and field.NAME. A file whose name ends with .json
+    /// has a list of devices in the form of the interface.
     file: PathBuf,
 }
 
 pub(super) fn import(client: &Client, out: Output, args: &Import) -> anyhow::Result<()> {
     let bytes = std::fs::read(&args.file)
         .with_context(|| format!("the file {} cannot be read", args.file.display()))?;
-    let imported: ImportedDevices =
-        client.call(Method::POST, "/api/v1/devices/import", "text/csv", &bytes)?;
+    let imported: ImportedDevices = match args.file.extension().is_some_and(|it| it == "json") {
+        true => client.send_json(Method::POST, "/api/v1/devices", &of_json(&bytes, &args.file)?)?,
+        false => client.call(Method::POST, "/api/v1/devices/import", "text/csv", &bytes)?,
+    };
     out.print(&imported, || {
         let ImportedDevices { added, changed, unchanged } = imported;
         tell(format_args!("{added} devices are new, {changed} changed, {unchanged} were so already"));
+    })
+}
+
+/// A list of devices, or the same within `devices`.
+fn of_json(bytes: &[u8], file: &std::path::Path) -> anyhow::Result<ImportDevices> {
+    let all = serde_json::from_slice(bytes).map(|devices| ImportDevices { devices });
+    let all = all.or_else(|_| serde_json::from_slice(bytes));
+    all.with_context(|| {
+        format!(
+            "{} is no list of devices, as in [{{\"endpoint\": \"buoy-1\", \"tags\": [\"spare\"]}}]",
+            file.display()
+        )
     })
 }
 
@@ -85,7 +100,7 @@ pub(super) fn export(client: &Client, out: Output, args: &Export) -> anyhow::Res
     let filter = args.filter.as_ref().map(|filter| format!("&filter={}", encode(filter)));
     let path = format!("/api/v1/devices?limit=1000{}", filter.unwrap_or_default());
     let devices = client.all::<Device>(&path)?;
-    if out == Output::Json {
+    if !out.is_for_people() && out != Output::Csv {
         return out.print(&devices, || {});
     }
     let fields: std::collections::BTreeSet<&String> =

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Buoy's REST interface against its own description: schemathesis makes requests from the OpenAPI document, right ones and wrong ones, and
+looks whether each answer is one that the document has. An admin's token is used, and a device is registered.
+
+Usage: openapi.py PATH_OF_BUOY. Needs schemathesis (interop/requirements.txt). Ends with "N passed, N failed"; everything that it starts it
+ends.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import urllib.request
+
+# Requests for each operation and phase. More find more, and take longer.
+EXAMPLES = 20
+SEED = 20
+PATIENCE = 600
+PASSWORD = "correct horse battery"
+# What an answer has to be. Whether a request that fits the schema is granted depends on what there is, which the document cannot say.
+CHECKS = [
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+]
+# A stream does not end. The others would take the token away, or change the password that it was made with.
+LEFT_OUT = ["/api/v1/events", "/api/v1/sign-out", "/api/v1/setup", "/api/v1/tokens/{id}", "/api/v1/accounts/{name}"]
+
+
+def start(program, data):
+    """The server, its address and its one-time token."""
+    arguments = ["serve", "--coaps", "off", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", data]
+    server = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    setup = None
+    for line in server.stdout:
+        if found := re.match(r"Setup +(\S+)", line):
+            setup = found[1]
+        if found := re.match(r"REST +(\S+)", line):
+            return server, found[1], setup
+    raise SystemExit("the server ended before it was ready")
+
+
+def token(base, setup):
+    """The token of the first account."""
+
+    def post(path, body, headers):
+        headers = {"Content-Type": "application/json", **headers}
+        request = urllib.request.Request(base + path, json.dumps(body).encode(), headers, method="POST")
+        return urllib.request.urlopen(request, timeout=30)
+
+    with post("/api/v1/setup", {"token": setup, "name": "admin", "password": PASSWORD}, {}) as answer:
+        cookie = answer.headers["Set-Cookie"].split(";")[0]
+        csrf = json.load(answer)["csrf"]
+    headers = {"Cookie": cookie, "X-CSRF-Token": csrf}
+    with post("/api/v1/tokens", {"name": "schemathesis"}, headers) as answer:
+        return json.load(answer)["secret"]
+
+
+def main():
+    program = sys.argv[1]
+    schemathesis = pathlib.Path(sys.executable).with_name("schemathesis")
+    with tempfile.TemporaryDirectory() as folder:
+        server, base, setup = start(program, f"{folder}/data")
+        try:
+            secret = token(base, setup)
+            left_out = [part for path in LEFT_OUT for part in ("--exclude-path", path)]
+            command = [
+                str(schemathesis), "run", f"{base}/api/v1/openapi.json", *left_out,
+                "--header", f"Authorization: Bearer {secret}",
+                "--checks", ",".join(CHECKS), "--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES),
+                "--seed", str(SEED), "--continue-on-failure", "--request-timeout", "20",
+                "--suppress-health-check", "all", "--warnings", "off", "--no-color",
+            ]
+            run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=folder)
+            print(run.stdout, run.stderr)
+            alive = server.poll() is None
+        finally:
+            server.terminate()
+            server.wait(30)
+    failed = int(run.returncode != 0) + int(not alive)
+    print(f"{2 - failed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
