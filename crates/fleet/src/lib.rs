@@ -7,6 +7,7 @@
 
 pub mod campaign;
 pub mod filter;
+pub mod habit;
 pub mod interest;
 pub mod update;
 pub mod updates;

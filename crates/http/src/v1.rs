@@ -17,6 +17,7 @@ mod operations;
 mod sign_in;
 mod tokens;
 mod updates;
+mod why;
 
 use std::sync::Arc;
 
@@ -50,6 +51,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/devices/import", post(devices::import_csv))
         .route("/api/v1/devices/{endpoint}", get(devices::one).patch(devices::change).delete(devices::forget))
         .route("/api/v1/devices/{endpoint}/values", get(devices::values))
+        .route("/api/v1/devices/{endpoint}/why", get(why::why))
         .route("/api/v1/device-counts", get(devices::counts))
         .route("/api/v1/devices/{endpoint}/objects", get(devices::objects))
         .route("/api/v1/devices/{endpoint}/observations", get(devices::observations))

@@ -19,6 +19,7 @@ mod groups;
 mod operations;
 mod output;
 mod records;
+mod why;
 
 use buoy_api::client::Client;
 use clap::Subcommand;
@@ -68,6 +69,8 @@ enum Verb {
     Devices(devices::List),
     /// Shows one device: what is known of it, its registration, objects and observations.
     Device(devices::One),
+    /// Says what is wrong with a device, what shows it, and what to do next.
+    Why(why::Args),
     /// Shows the objects of a device, with the names, types and units of their resources.
     Objects(devices::Objects),
     /// Changes what is noted of a device: tags, groups, fields, notes.
@@ -161,6 +164,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.verb {
         Verb::Devices(args) => devices::list(&client, out, args),
         Verb::Device(args) => devices::one(&client, out, args),
+        Verb::Why(args) => why::why(&client, out, args),
         Verb::Objects(args) => devices::objects(&client, out, args),
         Verb::Note(args) => records::note(&client, out, args),
         Verb::Import(args) => records::import(&client, out, args),

@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     accounts, audit, bootstrap, campaigns, credentials, devices, events, firmware, groups, operations,
-    sign_in, tokens, updates,
+    sign_in, tokens, updates, why,
 };
 
 /// What goes for all operations: how to sign in, and the answers to who did not or may not.
@@ -72,6 +72,7 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         devices::import,
         devices::import_csv,
         devices::values,
+        why::why,
         devices::counts,
         devices::objects,
         devices::observations,

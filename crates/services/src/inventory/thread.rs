@@ -18,7 +18,7 @@ use super::survey::Survey;
 use super::{Change, Inbox, Message, Presence, object_ids};
 use crate::app::App;
 use crate::journal::Saving;
-use crate::values::DeviceModels;
+use crate::values::{DeviceModels, present, timed};
 
 /// How often it looks for rows to save and devices to query.
 const TICK: Duration = Duration::from_millis(500);
@@ -28,6 +28,8 @@ const SOON_AT_ONCE: usize = 1000;
 const SAVED_AT_ONCE: usize = 100;
 /// and devices that are checked to find those.
 const STEPS: usize = 20_000;
+/// Devices that are checked at a time for being overdue: each of a million within half a minute.
+const LOOKED_AT: usize = 20_000;
 /// How long to wait for a device's description.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a device that did not answer is not queried again; milliseconds.
@@ -48,8 +50,12 @@ pub(crate) fn start(
     app.failures.supervisor().spawn("inventory".into(), move || {
         let Saved { rows, profiles, values } = saved(&app).map_err(std::io::Error::other)?;
         let mut model = Model::start(rows, seeds);
+        model.started_at = u32::try_from(app.started_at / 1000).unwrap_or(u32::MAX);
         profiles.into_iter().for_each(|(name, profile)| model.set_profile(&name, Some(profile)));
         values.into_iter().for_each(|(name, path, value)| model.reported(&name, vec![(path, value)]));
+        for name in app.credentials.revoked() {
+            model.set_revoked(&name, true);
+        }
         let survey = asks.then(Survey::default);
         let thread = Thread { app, model, survey, cursor: None, last_list: None, saving: None };
         thread.run(&inbox);
@@ -123,6 +129,10 @@ impl Thread {
                     changes.into_iter().for_each(|change| self.apply(now, change));
                 }
                 Ok(Message::Updated(name, version)) => self.updated(&name, &version),
+                Ok(Message::Incidents(notices)) => {
+                    let now = self.app.now();
+                    notices.into_iter().for_each(|notice| self.model.enter(now, notice));
+                }
                 Ok(Message::Ask(question)) => question(&mut self.model),
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return self.save_at_stop(),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -130,6 +140,7 @@ impl Thread {
             // Also while there are always more messages.
             if Instant::now() >= next {
                 next = Instant::now() + TICK;
+                self.model.find_overdue(self.app.now(), LOOKED_AT);
                 self.save_slice();
                 self.take_answers();
                 self.ask_devices();
@@ -152,7 +163,16 @@ impl Thread {
                 }
             }
             Change::Heard { name, at } => self.model.heard(&name, at),
-            Change::Reported { name, values } => self.model.reported(&name, values),
+            Change::Visited { name, at } => self.model.visited(&name, at),
+            Change::HasNewHabit(name) => self.model.has_new_habit(&name),
+            Change::Reported { name, values } => {
+                self.model.visited(&name, now);
+                self.model.reported(&name, values);
+            }
+            Change::Answered { name, path, outcome } => {
+                let values = values_of(&self.app, path, now, &outcome);
+                self.model.reported(&name, values);
+            }
             Change::Described { name, resource, text } => self.model.described(&name, resource, &text),
         }
     }
@@ -253,6 +273,17 @@ impl Thread {
     fn save(&mut self, set: ChangeSet<'static>) {
         self.saving = Some(self.app.journal.commit_later(set));
     }
+}
+
+/// The values that a device answered.
+fn values_of(app: &App, path: Path, now: u64, outcome: &Outcome) -> Vec<(Path, LastValue)> {
+    let format = outcome.format.unwrap_or(ContentFormat::TEXT);
+    let entries = DeviceModels::of_any(&app.models).decode(format, path, &outcome.payload).unwrap_or_default();
+    let present = present(timed(entries, now));
+    let values = present.into_iter().filter_map(|entry| {
+        Some((entry.path, LastValue::of(now, &crate::changes::sample(entry.value?))?))
+    });
+    values.collect()
 }
 
 /// Records a device's description. Returns whether it could be decoded.
