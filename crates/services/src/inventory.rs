@@ -46,6 +46,8 @@ pub(crate) enum Message {
     Changes(Vec<Change>),
     /// An update has ended: the device runs this version now.
     Updated(Arc<str>, String),
+    /// An update has ended otherwise: what the device says of itself may tell why.
+    Doubted(Arc<str>),
     Incidents(Vec<Notice>),
     Ask(Box<dyn FnOnce(&mut Model) + Send>),
     Stop,
@@ -153,6 +155,11 @@ impl Inventory {
     /// Reports that a device was updated and runs this version now.
     pub(crate) fn updated(&self, name: &Arc<str>, version: &str) {
         self.send(Message::Updated(name.clone(), version.to_owned()));
+    }
+
+    /// Reports that a device went back to its old version.
+    pub(crate) fn rolled_back(&self, name: &Arc<str>) {
+        self.send(Message::Doubted(name.clone()));
     }
 
     /// Ends the thread after the messages that were sent before.

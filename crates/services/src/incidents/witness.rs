@@ -1,7 +1,6 @@
 //! Finds incidents in what shards and ports tell, and forwards them. Runs in their threads.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use buoy_dtls::Failure;
@@ -170,6 +169,8 @@ impl Limit {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     /// Knows buoy-1, whose PSK identity is id-1.

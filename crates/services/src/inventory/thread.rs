@@ -10,13 +10,16 @@ use buoy_lwm2m::operation::Downlink as Typed;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::OwnedValue;
 use buoy_server::{Downlink, Durability, Intent, ObjectList, Outcome};
-use buoy_store::{Change as StoreChange, ChangeSet, DeviceChange, DeviceRow, DocumentKind, StoreError};
+use buoy_store::{
+    Change as StoreChange, ChangeSet, DeviceChange, DeviceRow, DocumentKind, Sample, StoreError,
+};
 
 use super::model::{Model, Seed};
 use super::profile::{LastValue, Profile};
 use super::survey::Survey;
 use super::{Change, Inbox, Message, Presence, object_ids};
 use crate::app::App;
+use crate::changes::sample;
 use crate::journal::Saving;
 use crate::values::{DeviceModels, present, timed};
 
@@ -129,6 +132,7 @@ impl Thread {
                     changes.into_iter().for_each(|change| self.apply(now, change));
                 }
                 Ok(Message::Updated(name, version)) => self.updated(&name, &version),
+                Ok(Message::Doubted(name)) => self.look_again(&name),
                 Ok(Message::Incidents(notices)) => {
                     let now = self.app.now();
                     notices.into_iter().for_each(|notice| self.model.enter(now, notice));
@@ -209,6 +213,11 @@ impl Thread {
     fn updated(&mut self, name: &Arc<str>, version: &str) {
         self.model.described(name, FIRMWARE_VERSION, version);
         self.model.updated(name);
+        self.look_again(name);
+    }
+
+    /// Reads a device's description once more.
+    fn look_again(&mut self, name: &Arc<str>) {
         if let Some(survey) = &mut self.survey {
             survey.updated(&mut self.model, name, self.app.now());
         }
@@ -219,6 +228,10 @@ impl Thread {
         let Some(survey) = &mut self.survey else { return };
         let now = self.app.now();
         for (name, answer) in survey.answers() {
+            if survey.is_outdated(&name) {
+                survey.can_be_reached(&self.model, &name, now);
+                continue;
+            }
             let content = answer.as_ref().filter(|outcome| outcome.code == Code::CONTENT);
             let is_read = content.is_some_and(|content| read(&self.app, &mut self.model, &name, content));
             if is_read {
@@ -281,7 +294,12 @@ fn values_of(app: &App, path: Path, now: u64, outcome: &Outcome) -> Vec<(Path, L
     let entries = DeviceModels::of_any(&app.models).decode(format, path, &outcome.payload).unwrap_or_default();
     let present = present(timed(entries, now));
     let values = present.into_iter().filter_map(|entry| {
-        Some((entry.path, LastValue::of(now, &crate::changes::sample(entry.value?))?))
+        let value = match sample(entry.value?) {
+            // A text of a resource that has no definition, in a format without types.
+            Sample::Opaque(bytes) => Sample::Text(String::from_utf8(bytes).ok()?),
+            value => value,
+        };
+        Some((entry.path, LastValue::of(now, &value)?))
     });
     values.collect()
 }
