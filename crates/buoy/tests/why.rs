@@ -391,7 +391,9 @@ fn report_too_much(server: &Server) {
             _ => Answer::code(Code::NOT_FOUND),
         })
     });
-    server.says(&["observe", "talker", "/3303/0/5700", "--count", "1"]);
+    let request = Request::Observe { path: "/3303/0/5700".into(), format: None };
+    let observe = StartOperation { endpoint: "talker".into(), request, deadline: None, wait: Some(20) };
+    assert!(server.client().start_operation(&observe).unwrap().ended);
     // [{-2: "/3303/0/5700", 2: 1, 6: 0}, {2: 1, 6: -1}, …], times before now in seconds.
     let records = 150u8;
     let mut payload = vec![0x98, records, 0xa3, 0x21, 0x6c];
