@@ -100,7 +100,8 @@ impl Found {
     fn find(&mut self, server: &Server, device: &str, cause: &'static str) -> Finding {
         let mut finding = None;
         wait_until(&format!("{device}: {cause} in {:?}", why(server, device)), || {
-            finding = why(server, device).and_then(|why| why.findings.into_iter().find(|it| it.cause == cause));
+            finding =
+                why(server, device).and_then(|why| why.findings.into_iter().find(|it| it.cause == cause));
             finding.is_some()
         });
         let finding = finding.unwrap();
@@ -400,7 +401,13 @@ fn report_too_much(server: &Server) {
     payload.extend(b"/3303/0/5700\x02\x01\x06\x00");
     (1..records).for_each(|ago| payload.extend([0xa2, 0x02, 0x01, 0x06, 0x38, ago]));
     for number in 0..150 {
-        talker.notify("/3303/0/5700", 1000 + number, 10 + u32::from(number), ContentFormat::SENML_CBOR, &payload);
+        talker.notify(
+            "/3303/0/5700",
+            1000 + number,
+            10 + u32::from(number),
+            ContentFormat::SENML_CBOR,
+            &payload,
+        );
         // The socket of the server holds some of them.
         std::thread::sleep(Duration::from_millis(2));
     }

@@ -400,9 +400,13 @@ pub async fn forget(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Re
         None => Err(DeviceError::NoSuchDevice(endpoint.to_owned())),
         Some(state) if !state.is_registered() => {
             let remove_profile = documents::remove(DocumentKind::Device, endpoint);
+            let remove_habit = documents::remove(DocumentKind::Habit, endpoint);
             let remove = Change::Device(DeviceChange::Remove { endpoint: endpoint.to_owned() });
             let audit = principal.audit(app.now(), "device.forget", endpoint, "");
-            app.journal.commit_now(vec![remove, remove_profile, audit]).await.map_err(DeviceError::NotSaved)
+            app.journal
+                .commit_now(vec![remove, remove_profile, remove_habit, audit])
+                .await
+                .map_err(DeviceError::NotSaved)
         }
         Some(_) => Err(DeviceError::IsRegistered(endpoint.to_owned())),
     }
@@ -470,8 +474,7 @@ async fn registrations(app: &Arc<App>, records: &[DeviceRecord]) -> Vec<Option<R
 fn device_json(device: Device) -> api::Device {
     let Device { record, registration } = device;
     let is_overdue = record.state == api::DeviceState::Overdue;
-    let overdue_since =
-        record.overdue_after.map(|after| record.last_contact + after).filter(|_| is_overdue);
+    let overdue_since = record.overdue_after.map(|after| record.last_contact + after).filter(|_| is_overdue);
     let DeviceDescription { manufacturer, model, serial, firmware, hardware, software, read_at: _ } =
         record.description;
     let profile = record.profile.unwrap_or_default();

@@ -164,7 +164,13 @@ impl Default for Incidents {
 
 impl Incidents {
     /// Enters an incident of a device.
-    pub(crate) fn enter(&mut self, at: u64, device: &Arc<str>, address: Option<SocketAddr>, incident: Incident) {
+    pub(crate) fn enter(
+        &mut self,
+        at: u64,
+        device: &Arc<str>,
+        address: Option<SocketAddr>,
+        incident: Incident,
+    ) {
         self.devices.enter(device, |entries| add(entries, at, address, incident));
     }
 

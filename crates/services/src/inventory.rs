@@ -57,18 +57,42 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) enum Change {
     Present(Presence),
-    Left { name: Arc<str>, registration: RegistrationKey, last_contact: u64 },
-    Sleeps { name: Arc<str>, is_asleep: bool },
-    Described { name: Arc<str>, resource: u16, text: String },
+    Left {
+        name: Arc<str>,
+        registration: RegistrationKey,
+        last_contact: u64,
+    },
+    Sleeps {
+        name: Arc<str>,
+        is_asleep: bool,
+    },
+    Described {
+        name: Arc<str>,
+        resource: u16,
+        text: String,
+    },
     /// It was heard; told now and then.
-    Heard { name: Arc<str>, at: u64 },
+    Heard {
+        name: Arc<str>,
+        at: u64,
+    },
     /// It sent something by itself.
-    Visited { name: Arc<str>, at: u64 },
+    Visited {
+        name: Arc<str>,
+        at: u64,
+    },
     /// What was learned of when it comes does not hold any more.
     HasNewHabit(Arc<str>),
-    Reported { name: Arc<str>, values: Vec<(Path, LastValue)> },
+    Reported {
+        name: Arc<str>,
+        values: Vec<(Path, LastValue)>,
+    },
     /// It answered what it was asked about object 3.
-    Answered { name: Arc<str>, path: Path, outcome: Outcome },
+    Answered {
+        name: Arc<str>,
+        path: Path,
+        outcome: Outcome,
+    },
 }
 
 /// What went wrong with a device of late.

@@ -54,7 +54,10 @@ impl std::fmt::Display for WhyError {
         match self {
             Self::Forbidden(forbidden) => forbidden.fmt(f),
             Self::NoSuchDevice(endpoint) => {
-                write!(f, "no device named {endpoint} is known, and nobody has tried to come in under this name")
+                write!(
+                    f,
+                    "no device named {endpoint} is known, and nobody has tried to come in under this name"
+                )
             }
             Self::Store(error) => error.fmt(f),
         }
@@ -74,3 +77,6 @@ impl From<StoreError> for WhyError {
         Self::Store(error)
     }
 }
+
+#[cfg(test)]
+mod tests;

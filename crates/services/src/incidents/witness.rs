@@ -211,7 +211,10 @@ mod tests {
         assert_eq!(culprit(&Failure::CertificateNotAdmitted { name: "buoy-1".into() }), Some(device));
         let unknown = culprit(&Failure::UnknownPskIdentity((*b"id-7").into()));
         assert_eq!(unknown, Some(Culprit::Claims("id-7".into())));
-        assert_eq!(culprit(&Failure::UnknownPskIdentity((*b"\xff").into())), Some(Culprit::Claims("ff".into())));
+        assert_eq!(
+            culprit(&Failure::UnknownPskIdentity((*b"\xff").into())),
+            Some(Culprit::Claims("ff".into()))
+        );
         assert_eq!(culprit(&Failure::NoCommonCipherSuite), Some(Culprit::Nobody));
     }
 

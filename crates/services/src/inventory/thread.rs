@@ -20,6 +20,7 @@ use super::survey::Survey;
 use super::{Change, Inbox, Message, Presence, object_ids};
 use crate::app::App;
 use crate::changes::sample;
+use crate::documents;
 use crate::journal::Saving;
 use crate::values::{DeviceModels, present, timed};
 
@@ -51,11 +52,12 @@ pub(crate) fn start(
 ) -> std::io::Result<JoinHandle<()>> {
     let app = app.clone();
     app.failures.supervisor().spawn("inventory".into(), move || {
-        let Saved { rows, profiles, values } = saved(&app).map_err(std::io::Error::other)?;
+        let Saved { rows, profiles, habits, values } = saved(&app).map_err(std::io::Error::other)?;
         let mut model = Model::start(rows, seeds);
         model.started_at = u32::try_from(app.started_at / 1000).unwrap_or(u32::MAX);
         profiles.into_iter().for_each(|(name, profile)| model.set_profile(&name, Some(profile)));
         values.into_iter().for_each(|(name, path, value)| model.reported(&name, vec![(path, value)]));
+        habits.into_iter().for_each(|(name, bits)| model.restore_habit(&name, bits));
         for name in app.credentials.revoked() {
             model.set_revoked(&name, true);
         }
@@ -71,6 +73,7 @@ pub(crate) fn start(
 struct Saved {
     rows: Vec<DeviceRow>,
     profiles: Vec<(String, Arc<Profile>)>,
+    habits: Vec<(String, u64)>,
     values: Vec<(Arc<str>, Path, LastValue)>,
 }
 
@@ -83,6 +86,10 @@ fn saved(app: &App) -> Result<Saved, StoreError> {
         reader.documents(DocumentKind::Device, "", &mut |row| match serde_json::from_slice(&row.body) {
             Ok(profile) => saved.profiles.push((row.name, Arc::new(profile))),
             Err(_) => damaged += 1,
+        })?;
+        // A habit that can't be read is learned anew.
+        reader.documents(DocumentKind::Habit, "", &mut |row| {
+            saved.habits.extend(serde_json::from_slice(&row.body).ok().map(|bits| (row.name, bits)));
         })?;
         if damaged > 0 {
             tracing::error!(damaged, "what was noted of devices cannot be read");
@@ -157,7 +164,9 @@ impl Thread {
             Change::Present(presence) => self.present(now, presence),
             Change::Left { name, registration, last_contact } => {
                 if let Some(forgotten) = self.model.left(&name, registration, last_contact) {
-                    self.save(vec![StoreChange::Device(DeviceChange::Remove { endpoint: forgotten })]);
+                    let habit = documents::remove(DocumentKind::Habit, &forgotten);
+                    let device = StoreChange::Device(DeviceChange::Remove { endpoint: forgotten });
+                    self.save(vec![device, habit]);
                 }
             }
             Change::Sleeps { name, is_asleep } => {
@@ -265,7 +274,7 @@ impl Thread {
             rows = found;
         }
         if !rows.is_empty() {
-            self.save(rows.into_iter().map(|row| StoreChange::Device(DeviceChange::Put(row))).collect());
+            self.save_rows(rows);
         }
     }
 
@@ -279,8 +288,20 @@ impl Thread {
             if rows.is_empty() {
                 return;
             }
-            self.save(rows.into_iter().map(|row| StoreChange::Device(DeviceChange::Put(row))).collect());
+            self.save_rows(rows);
         }
+    }
+
+    /// Saves rows, with what was learned of when their devices come.
+    fn save_rows(&mut self, rows: Vec<DeviceRow>) {
+        let now = self.app.now();
+        let mut set = ChangeSet::new();
+        for row in rows {
+            let habit = self.model.habit(&row.endpoint);
+            set.extend(habit.map(|bits| documents::put(DocumentKind::Habit, &row.endpoint, &bits, now)));
+            set.push(StoreChange::Device(DeviceChange::Put(row)));
+        }
+        self.save(set);
     }
 
     fn save(&mut self, set: ChangeSet<'static>) {
@@ -291,7 +312,8 @@ impl Thread {
 /// The values that a device answered.
 fn values_of(app: &App, path: Path, now: u64, outcome: &Outcome) -> Vec<(Path, LastValue)> {
     let format = outcome.format.unwrap_or(ContentFormat::TEXT);
-    let entries = DeviceModels::of_any(&app.models).decode(format, path, &outcome.payload).unwrap_or_default();
+    let entries =
+        DeviceModels::of_any(&app.models).decode(format, path, &outcome.payload).unwrap_or_default();
     let present = present(timed(entries, now));
     let values = present.into_iter().filter_map(|entry| {
         let value = match sample(entry.value?) {

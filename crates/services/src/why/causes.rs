@@ -34,39 +34,107 @@ const fn cause(id: &'static str, title: &'static str, find: fn(&Evidence) -> Opt
 /// All causes, in the order in which they are looked for.
 pub const CAUSES: &[Cause] = &[
     cause("wrong_psk", "The device and the server have different keys for its identity", door::wrong_psk),
-    cause("unknown_identity", "The server has no key for the identity that the device shows", door::unknown_identity),
-    cause("certificate_expired", "The certificate of the device is not valid any more", door::certificate_expired),
-    cause("certificate_unknown_authority", "The certificate was issued by an authority that the server does not trust", door::certificate_unknown_authority),
+    cause(
+        "unknown_identity",
+        "The server has no key for the identity that the device shows",
+        door::unknown_identity,
+    ),
+    cause(
+        "certificate_expired",
+        "The certificate of the device is not valid any more",
+        door::certificate_expired,
+    ),
+    cause(
+        "certificate_unknown_authority",
+        "The certificate was issued by an authority that the server does not trust",
+        door::certificate_unknown_authority,
+    ),
     cause("certificate_wrong_purpose", "The certificate is not for clients", door::certificate_wrong_purpose),
-    cause("certificate_wrong_name", "The certificate is valid, and its name is not that of a device that may come in", door::certificate_wrong_name),
-    cause("name_of_another", "A device registers under a name for which it has no credentials", door::name_of_another),
+    cause(
+        "certificate_wrong_name",
+        "The certificate is valid, and its name is not that of a device that may come in",
+        door::certificate_wrong_name,
+    ),
+    cause(
+        "name_of_another",
+        "A device registers under a name for which it has no credentials",
+        door::name_of_another,
+    ),
     cause("needs_dtls", "The device registers without DTLS, and has credentials", door::needs_dtls),
     cause("credentials_revoked", "All credentials of the device are revoked", door::credentials_revoked),
-    cause("key_never_used", "A new key was made for the device, and the device still uses the old one", door::key_never_used),
+    cause(
+        "key_never_used",
+        "A new key was made for the device, and the device still uses the old one",
+        door::key_never_used,
+    ),
     cause("claim_waits", "The device asks to be bootstrapped, and waits for a person", door::claim_waits),
     cause("never_seen", "The device is expected, and was never heard of", contact::never_seen),
     cause("silent", "The device was not heard for longer than usual, or than its lifetime", contact::silent),
     cause("nat_forgets", "The address of the device changes: a NAT forgets it", contact::nat_forgets),
-    cause("lifetime_too_short", "The lifetime of the registration is shorter than the time between two contacts", contact::lifetime_too_short),
+    cause(
+        "lifetime_too_short",
+        "The lifetime of the registration is shorter than the time between two contacts",
+        contact::lifetime_too_short,
+    ),
     cause("reboots", "The device restarts by itself", contact::reboots),
-    cause("registers_again", "The device registers again and again in place of updating its registration", contact::registers_again),
+    cause(
+        "registers_again",
+        "The device registers again and again in place of updating its registration",
+        contact::registers_again,
+    ),
     cause("clock_wrong", "The clock of the device is wrong", contact::clock_wrong),
     cause("battery_low", "The battery of the device is nearly empty", contact::battery_low),
     cause("old_protocol", "The device speaks LwM2M 1.0", contact::old_protocol),
     cause("operations_wait", "Operations wait for the device, which has not come", work::operations_wait),
-    cause("access_refused", "The device refuses what it is asked for by its access control", work::access_refused),
-    cause("reports_not_kept", "The device reports more than it may, or what can't be read", work::reports_not_kept),
+    cause(
+        "access_refused",
+        "The device refuses what it is asked for by its access control",
+        work::access_refused,
+    ),
+    cause(
+        "reports_not_kept",
+        "The device reports more than it may, or what can't be read",
+        work::reports_not_kept,
+    ),
     cause("approval_waits", "A campaign waits for the approval of a person", work::approval_waits),
-    cause("no_firmware_object", "The device has no object 5, so its firmware can't be updated", firmware::no_firmware_object),
+    cause(
+        "no_firmware_object",
+        "The device has no object 5, so its firmware can't be updated",
+        firmware::no_firmware_object,
+    ),
     cause("no_room", "The device has no room for the image", firmware::no_room),
-    cause("package_unreachable", "The device can't get the package from the URI that it was given", firmware::package_unreachable),
+    cause(
+        "package_unreachable",
+        "The device can't get the package from the URI that it was given",
+        firmware::package_unreachable,
+    ),
     cause("download_stalled", "The download did not get on", firmware::download_stalled),
-    cause("signature_not_trusted", "The device does not trust the signature of the image", firmware::signature_not_trusted),
+    cause(
+        "signature_not_trusted",
+        "The device does not trust the signature of the image",
+        firmware::signature_not_trusted,
+    ),
     cause("wrong_chip", "The image is for another chip or another kind of device", firmware::wrong_chip),
-    cause("rolled_back_self_test", "The new firmware failed its self-test, and the device went back", firmware::rolled_back_self_test),
-    cause("rolled_back_watchdog", "The new firmware hung, and the device went back", firmware::rolled_back_watchdog),
-    cause("rolled_back_crash", "The new firmware crashed, and the device went back", firmware::rolled_back_crash),
-    cause("rolled_back", "The device went back to its old firmware, and does not say why", firmware::rolled_back_unexplained),
+    cause(
+        "rolled_back_self_test",
+        "The new firmware failed its self-test, and the device went back",
+        firmware::rolled_back_self_test,
+    ),
+    cause(
+        "rolled_back_watchdog",
+        "The new firmware hung, and the device went back",
+        firmware::rolled_back_watchdog,
+    ),
+    cause(
+        "rolled_back_crash",
+        "The new firmware crashed, and the device went back",
+        firmware::rolled_back_crash,
+    ),
+    cause(
+        "rolled_back",
+        "The device went back to its old firmware, and does not say why",
+        firmware::rolled_back_unexplained,
+    ),
     cause("server_restarted", "The server was restarted", server::server_restarted),
     cause("server_clock", "The clock of the server is or was wrong", server::server_clock),
 ];
@@ -144,18 +212,27 @@ fn of_incident(entry: &Entry) -> api::Evidence {
         Incident::NotKept(_) => EvidenceKind::Report,
     };
     let from = entry.address.map(|address| format!(" from {address}")).unwrap_or_default();
-    let often = if entry.count > 1 { format!(", {}", super::words::times(entry.count)) } else { String::new() };
+    let often =
+        if entry.count > 1 { format!(", {}", super::words::times(entry.count)) } else { String::new() };
     fact(kind, entry.last, format!("{}{from}{often}", incident_words(&entry.incident)))
 }
 
 fn incident_words(incident: &Incident) -> String {
     use super::words::quoted;
     match incident {
-        Incident::BadPsk(identity) => format!("handshake with a wrong key for the identity {}", quoted(identity)),
-        Incident::UnknownIdentity(identity) => format!("handshake with the unknown identity {}", quoted(identity)),
-        Incident::Certificate { name: Some(name), error } => format!("certificate of {} refused: {error}", quoted(name)),
+        Incident::BadPsk(identity) => {
+            format!("handshake with a wrong key for the identity {}", quoted(identity))
+        }
+        Incident::UnknownIdentity(identity) => {
+            format!("handshake with the unknown identity {}", quoted(identity))
+        }
+        Incident::Certificate { name: Some(name), error } => {
+            format!("certificate of {} refused: {error}", quoted(name))
+        }
         Incident::Certificate { name: None, error } => format!("certificate refused: {error}"),
-        Incident::CertificateName(Some(name)) => format!("valid certificate of {}, which no credential admits", quoted(name)),
+        Incident::CertificateName(Some(name)) => {
+            format!("valid certificate of {}, which no credential admits", quoted(name))
+        }
         Incident::CertificateName(None) => "valid certificate without a common name".to_owned(),
         Incident::Handshake(reason) => format!("handshake failed: {reason}"),
         Incident::Refused { code, reason, named: Some(named), .. } => {

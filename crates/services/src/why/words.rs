@@ -89,12 +89,19 @@ pub(super) fn looked_at(evidence: &Evidence) -> Vec<String> {
             Some(registration) => format!("its registration, from {}", registration.address),
             None => "registrations: it has none".to_owned(),
         },
-        counted(evidence.incidents.len(), "failed attempt or irregularity", "failed attempts and irregularities"),
+        counted(
+            evidence.incidents.len(),
+            "failed attempt or irregularity",
+            "failed attempts and irregularities",
+        ),
         counted(evidence.operations.len(), "operation", "operations"),
         counted(evidence.updates.len(), "firmware update", "firmware updates"),
         counted(evidence.values.len(), "last value", "last values"),
         counted(evidence.campaigns.len(), "open campaign", "open campaigns"),
-        format!("the server, which has run for {}", span(evidence.now.saturating_sub(evidence.server.started_at))),
+        format!(
+            "the server, which has run for {}",
+            span(evidence.now.saturating_sub(evidence.server.started_at))
+        ),
     ];
     looked.push(match &evidence.credentials {
         Some(credentials) => counted(credentials.len(), "credential", "credentials"),

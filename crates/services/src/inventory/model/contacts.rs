@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use buoy_api::DeviceState;
+use buoy_fleet::habit::Habit;
 
 use super::super::cohorts::Kind;
 use super::super::names::DeviceId;
@@ -53,6 +54,19 @@ impl Model {
         }
     }
 
+    /// What was learned of when a device comes, for a record.
+    pub(crate) fn habit(&self, name: &str) -> Option<u64> {
+        let (_, known) = self.find(name)?;
+        known.habit.interval().map(|_| known.habit.to_bits())
+    }
+
+    /// Continues with what was learned in the run before.
+    pub(crate) fn restore_habit(&mut self, name: &str, bits: u64) {
+        if let Some((_, known)) = self.find_mut(name) {
+            known.habit = Habit::from_bits(bits, known.last_contact);
+        }
+    }
+
     /// Looks at up to `steps` devices for registered ones that are overdue. The next call continues there.
     pub(crate) fn find_overdue(&mut self, now: u64, steps: usize) {
         let now = seconds(now);
@@ -67,7 +81,10 @@ impl Model {
             let is_late = known.overdue_at(self.started_at).is_some_and(|at| at <= now);
             let state = self.cohorts.kind(known.cohort).state;
             if is_late && matches!(state, DeviceState::Online | DeviceState::Asleep) {
-                self.change_kind(DeviceId::of_index(index), |was| Kind { state: DeviceState::Overdue, ..was });
+                self.change_kind(DeviceId::of_index(index), |was| Kind {
+                    state: DeviceState::Overdue,
+                    ..was
+                });
             }
         }
         self.looked_at = if end >= count { 0 } else { end };
@@ -171,6 +188,17 @@ mod tests {
         assert_eq!(state(&model), DeviceState::Revoked);
         model.set_revoked(&name, false);
         assert_eq!(state(&model), DeviceState::Offline);
+    }
+
+    #[test]
+    fn a_habit_outlasts_a_restart() {
+        let (model, last) = each_minute(false);
+        let saved = model.habit("a").unwrap();
+        let mut next = Model::default();
+        next.present(Seed { registered_at: START, last_contact: last, ..Seed::registered("a", &[3]) });
+        assert_eq!(next.record("a").unwrap().next_contact, None);
+        next.restore_habit("a", saved);
+        assert_eq!(next.record("a").unwrap().next_contact, model.record("a").unwrap().next_contact);
     }
 
     #[test]

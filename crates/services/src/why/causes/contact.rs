@@ -36,7 +36,9 @@ pub(super) fn never_seen(evidence: &Evidence) -> Option<Found> {
     }
     let tried = evidence.incidents.iter().max_by_key(|entry| entry.last);
     let sentence = match tried {
-        Some(entry) => format!("It has never registered; its last attempt was {}.", ago(evidence.now, entry.last)),
+        Some(entry) => {
+            format!("It has never registered; its last attempt was {}.", ago(evidence.now, entry.last))
+        }
         None => "It has never registered, and no attempt of it has reached the server.".to_owned(),
     };
     let next_step = match tried {
@@ -56,21 +58,31 @@ pub(super) fn silent(evidence: &Evidence) -> Option<Found> {
     let expired = evidence.open_incident(|incident| matches!(incident, Incident::Expired { .. }));
     let sentence = match (device.state, expired.map(|entry| &entry.incident)) {
         (DeviceState::Overdue, _) => {
-            let since = device.overdue_since.map(|at| ago(evidence.now, at)).unwrap_or_default();
+            let since =
+                device.overdue_since.map(|at| span(evidence.now.saturating_sub(at))).unwrap_or_default();
             let usual = device.next_contact.map(|at| at.saturating_sub(device.last_contact));
             let usual = usual.filter(|usual| *usual > 0).map(span).unwrap_or_else(|| "less".to_owned());
-            format!("It was last heard {heard}. It usually is silent for {usual}, so it is overdue since {since}.")
+            format!(
+                "It was last heard {heard}. It usually is silent for {usual}, so it is overdue for {since}."
+            )
         }
         (DeviceState::Offline, Some(Incident::Expired { lifetime })) => format!(
             "It was last heard {heard}. Its registration ended, because nothing came within its lifetime of {}.",
             span(u64::from(*lifetime) * 1000)
         ),
         (DeviceState::Offline, _) => {
-            format!("It is not registered: it was last heard {heard}, and has left or let its registration end.")
+            format!(
+                "It is not registered: it was last heard {heard}, and has left or let its registration end."
+            )
         }
         _ => return None,
     };
-    Some(Found::problem(sentence, next_step).by(last).by_all(expired.map(of_incident)).by_all(registration(evidence)))
+    Some(
+        Found::problem(sentence, next_step)
+            .by(last)
+            .by_all(expired.map(of_incident))
+            .by_all(registration(evidence)),
+    )
 }
 
 pub(super) fn nat_forgets(evidence: &Evidence) -> Option<Found> {
@@ -174,12 +186,14 @@ pub(super) fn clock_wrong(evidence: &Evidence) -> Option<Found> {
     }
     let by = span((off.abs() * 1000.0) as u64);
     let sentence = if told < 1_000_000_000.0 {
-        "Its clock was never set: it counts from 1970. Its times are wrong, and it can't check certificates.".to_owned()
+        "Its clock was never set: it counts from 1970. Its times are wrong, and it can't check certificates."
+            .to_owned()
     } else {
         format!("Its clock is {by} {}.", if off > 0.0 { "fast" } else { "slow" })
     };
     let next_step = "Set it: write the time to /3/0/13, and check from where the device gets it (NTP, its network, a battery for its clock).";
-    let said = fact(EvidenceKind::Value, at, format!("the device said {told} s since 1970, which is {by} off"));
+    let said =
+        fact(EvidenceKind::Value, at, format!("the device said {told} s since 1970, which is {by} off"));
     Some(Found::attention(sentence, next_step).by(linked(said, CURRENT_TIME, values_of(evidence))))
 }
 
@@ -199,7 +213,8 @@ pub(super) fn battery_low(evidence: &Evidence) -> Option<Found> {
 pub(super) fn old_protocol(evidence: &Evidence) -> Option<Found> {
     let registration = evidence.registration().filter(|registration| registration.lwm2m == "1.0")?;
     let sentence = "It speaks LwM2M 1.0: it can't read or write several paths at once, sends nothing unasked, and has no SenML.";
-    let next_step = "Nothing has to be done. If it can do more, its client may leave out lwm2m=1.1 in its Register.";
+    let next_step =
+        "Nothing has to be done. If it can do more, its client may leave out lwm2m=1.1 in its Register.";
     let said = fact(EvidenceKind::Registration, registration.registered_at, "registered with LwM2M 1.0");
     Some(Found::information(sentence, next_step).by(said))
 }

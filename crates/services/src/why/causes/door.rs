@@ -54,10 +54,13 @@ pub(super) fn certificate_expired(evidence: &Evidence) -> Option<Found> {
     let is_it = |error: &CertificateError| {
         matches!(
             error,
-            CertificateError::Expired(_) | CertificateError::NotYetValid(_) | CertificateError::AnchorExpired(_)
+            CertificateError::Expired(_)
+                | CertificateError::NotYetValid(_)
+                | CertificateError::AnchorExpired(_)
         )
     };
-    let next_step = "Issue a new certificate for the device. If its dates are right, check the clock of the server.";
+    let next_step =
+        "Issue a new certificate for the device. If its dates are right, check the clock of the server.";
     certificate(evidence, is_it, next_step)
 }
 
@@ -65,7 +68,9 @@ pub(super) fn certificate_unknown_authority(evidence: &Evidence) -> Option<Found
     let is_it = |error: &CertificateError| {
         matches!(
             error,
-            CertificateError::UnknownAuthority | CertificateError::BadSignature | CertificateError::NotAnAuthority
+            CertificateError::UnknownAuthority
+                | CertificateError::BadSignature
+                | CertificateError::NotAnAuthority
         )
     };
     let next_step = "Start the server with the authority that issued the certificate (--client-ca), or issue one by an authority that it trusts.";
@@ -74,8 +79,7 @@ pub(super) fn certificate_unknown_authority(evidence: &Evidence) -> Option<Found
 
 pub(super) fn certificate_wrong_purpose(evidence: &Evidence) -> Option<Found> {
     let is_it = |error: &CertificateError| *error == CertificateError::WrongPurpose;
-    let next_step =
-        "Issue a certificate with the purpose of client authentication (extendedKeyUsage = clientAuth), or without any purpose.";
+    let next_step = "Issue a certificate with the purpose of client authentication (extendedKeyUsage = clientAuth), or without any purpose.";
     certificate(evidence, is_it, next_step)
 }
 
@@ -124,12 +128,12 @@ pub(super) fn certificate_wrong_name(evidence: &Evidence) -> Option<Found> {
 }
 
 pub(super) fn name_of_another(evidence: &Evidence) -> Option<Found> {
-    let is_it = |incident: &Incident| {
-        matches!(incident, Incident::Refused { reason, proved: Some(_), .. } if reason.contains(OTHER_ENDPOINT))
-    };
+    let is_it = |incident: &Incident| matches!(incident, Incident::Refused { reason, proved: Some(_), .. } if reason.contains(OTHER_ENDPOINT));
     // Its own device may be there all the while.
     let entry = evidence.incident(is_it)?;
-    let Incident::Refused { named: Some(named), proved: Some(proved), .. } = &entry.incident else { return None };
+    let Incident::Refused { named: Some(named), proved: Some(proved), .. } = &entry.incident else {
+        return None;
+    };
     let sentence = format!(
         "A device with the credentials of {} tried {} to register as {}, the last time {}. Nobody registers under the name of another.",
         quoted(proved),
@@ -147,9 +151,7 @@ pub(super) fn name_of_another(evidence: &Evidence) -> Option<Found> {
 }
 
 pub(super) fn needs_dtls(evidence: &Evidence) -> Option<Found> {
-    let is_it = |incident: &Incident| {
-        matches!(incident, Incident::Refused { reason, proved: None, .. } if reason.contains(OVER_COAPS))
-    };
+    let is_it = |incident: &Incident| matches!(incident, Incident::Refused { reason, proved: None, .. } if reason.contains(OVER_COAPS));
     let entry = evidence.open_incident(is_it)?;
     let sentence = format!(
         "Somebody registered under this name without DTLS and was refused, the last time {}: the device has credentials, so its name \
@@ -167,13 +169,18 @@ pub(super) fn credentials_revoked(evidence: &Evidence) -> Option<Found> {
     let is_it = |incident: &Incident| matches!(incident, Incident::UnknownIdentity(_) | Incident::BadPsk(_));
     let attempt = evidence.open_incident(is_it);
     let (severity, tried) = match attempt {
-        Some(entry) => (Severity::Problem, format!(" It tried to come in {}.", ago(evidence.now, entry.last))),
+        Some(entry) => {
+            (Severity::Problem, format!(" It tried to come in {}.", ago(evidence.now, entry.last)))
+        }
         None => (Severity::Attention, String::new()),
     };
     let audit = evidence.audit.iter().flatten().find(|entry| entry.action == "credential.revoke");
     let by = audit.map(|entry| format!(" by {}", quoted(&entry.principal))).unwrap_or_default();
     let sentence = format!("All its credentials are revoked{by}, so it can't come in.{tried}");
-    let next_step = format!("If it is to come back, add a new credential (buoy ctl credentials add {}).", evidence.endpoint);
+    let next_step = format!(
+        "If it is to come back, add a new credential (buoy ctl credentials add {}).",
+        evidence.endpoint
+    );
     let entry = audit.map(|entry| {
         let said = fact(EvidenceKind::Audit, entry.at, format!("{} by {}", entry.action, entry.principal));
         linked(said, entry.id, format!("/api/v1/audit?target={}", evidence.endpoint))
@@ -214,7 +221,11 @@ pub(super) fn claim_waits(evidence: &Evidence) -> Option<Found> {
         ),
     };
     let asked = fact(EvidenceKind::Claim, claim.last_asked, format!("claim from {}", claim.address));
-    Some(Found::problem(sentence, next_step).by(linked(asked, &claim.endpoint, "/api/v1/bootstrap/claims".into())))
+    Some(Found::problem(sentence, next_step).by(linked(
+        asked,
+        &claim.endpoint,
+        "/api/v1/bootstrap/claims".into(),
+    )))
 }
 
 /// Whether the device has credentials, and all are revoked.
@@ -233,7 +244,11 @@ fn of_state(evidence: &Evidence, state: CredentialState) -> impl Iterator<Item =
 fn credentials(evidence: &Evidence) -> Vec<api::Evidence> {
     let described = evidence.credentials.iter().flatten().map(|row| {
         let detail = format!("{} credential, {}", row.kind.as_str(), row.state.as_str());
-        linked(fact(EvidenceKind::Credential, row.created_at, detail), row.id, format!("/api/v1/credentials/{}", row.id))
+        linked(
+            fact(EvidenceKind::Credential, row.created_at, detail),
+            row.id,
+            format!("/api/v1/credentials/{}", row.id),
+        )
     });
     described.collect()
 }

@@ -26,7 +26,8 @@ pub(super) fn no_firmware_object(evidence: &Evidence) -> Option<Found> {
         quoted(&update.goal().version)
     );
     let next_step = "Update it in another way, or give it a client with object 5. Leave it out of campaigns by `object = 5` in their filters.";
-    let objects = fact(EvidenceKind::Registration, registration.registered_at, registration.objects.join(" "));
+    let objects =
+        fact(EvidenceKind::Registration, registration.registered_at, registration.objects.join(" "));
     Some(Found::problem(sentence, next_step).by(objects).by(of_update(update)))
 }
 
@@ -53,7 +54,12 @@ pub(super) fn signature_not_trusted(evidence: &Evidence) -> Option<Found> {
 
 pub(super) fn wrong_chip(evidence: &Evidence) -> Option<Found> {
     let because = "the image is for another chip or project, or its security counter is too low";
-    refused(evidence, &[6], because, "Build the image for this device, and check the chip and the project in it: buoy fw show IMAGE.")
+    refused(
+        evidence,
+        &[6],
+        because,
+        "Build the image for this device, and check the chip and the project in it: buoy fw show IMAGE.",
+    )
 }
 
 /// An update that the device refused with one of some results.
@@ -82,14 +88,20 @@ pub(super) fn download_stalled(evidence: &Evidence) -> Option<Found> {
     };
     let sentence = match update.stage() {
         Stage::Ended(End::Refused { result: 4 }) => {
-            let words = update.reason().map(|reason| format!(" It says: {}.", quoted(reason))).unwrap_or_default();
+            let words =
+                update.reason().map(|reason| format!(" It says: {}.", quoted(reason))).unwrap_or_default();
             format!("It lost the connection while it downloaded {version} (result 4).{words}")
         }
         Stage::Ended(End::TimedOut { stage, .. }) if **stage == Stage::Downloading => {
             format!("It did not finish the download of {version} in the time that it had.")
         }
-        Stage::Downloading if evidence.now.saturating_sub(began(update)) > STALLED && is_slow(evidence, update) => {
-            format!("It downloads {version} since {}, and hardly gets on.{got}", span(evidence.now - began(update)))
+        Stage::Downloading
+            if evidence.now.saturating_sub(began(update)) > STALLED && is_slow(evidence, update) =>
+        {
+            format!(
+                "It downloads {version} since {}, and hardly gets on.{got}",
+                span(evidence.now - began(update))
+            )
         }
         _ => return None,
     };
@@ -112,7 +124,12 @@ pub(super) fn rolled_back_self_test(evidence: &Evidence) -> Option<Found> {
 
 pub(super) fn rolled_back_watchdog(evidence: &Evidence) -> Option<Found> {
     let next_step = "Look for what blocks the new firmware at its start. The old one runs; campaigns don't try this version again on it.";
-    rolled_back(evidence, RollBack::Watchdog, "the new firmware hung, and the watchdog reset the device", next_step)
+    rolled_back(
+        evidence,
+        RollBack::Watchdog,
+        "the new firmware hung, and the watchdog reset the device",
+        next_step,
+    )
 }
 
 pub(super) fn rolled_back_crash(evidence: &Evidence) -> Option<Found> {
@@ -140,7 +157,9 @@ fn rolled_back(evidence: &Evidence, wanted: RollBack, because: &str, next_step: 
     let Stage::Ended(End::RolledBack { running, .. }) = update.stage() else { return None };
     let ended = ended_at(update);
     let reset = evidence.text(RESET_REASON).filter(|(_, at)| at + SHORTLY >= ended);
-    let says = |text: Option<&str>, words: &[&str]| text.is_some_and(|text| words.iter().any(|word| text.contains(word)));
+    let says = |text: Option<&str>, words: &[&str]| {
+        text.is_some_and(|text| words.iter().any(|word| text.contains(word)))
+    };
     let reason = reset.map(|(reason, _)| reason);
     let why = if says(update.reason(), &["self-test"]) {
         RollBack::SelfTest
@@ -174,7 +193,8 @@ fn rolled_back(evidence: &Evidence, wanted: RollBack, because: &str, next_step: 
 }
 
 fn is_same(other: &Update, update: &Update) -> bool {
-    matches!(other.stage(), Stage::Ended(End::RolledBack { .. })) && other.goal().digest == update.goal().digest
+    matches!(other.stage(), Stage::Ended(End::RolledBack { .. }))
+        && other.goal().digest == update.goal().digest
 }
 
 fn began(update: &Update) -> u64 {
@@ -186,6 +206,10 @@ fn ended_at(update: &Update) -> u64 {
 }
 
 fn of_update(update: &Update) -> api::Evidence {
-    let said = fact(EvidenceKind::Update, ended_at(update), format!("update to {}: {}", update.goal().version, update.stage()));
+    let said = fact(
+        EvidenceKind::Update,
+        ended_at(update),
+        format!("update to {}: {}", update.goal().version, update.stage()),
+    );
     linked(said, update.id(), format!("/api/v1/updates/{}", update.id()))
 }

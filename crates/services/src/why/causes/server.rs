@@ -31,7 +31,11 @@ pub(super) fn server_restarted(evidence: &Evidence) -> Option<Found> {
     let next_step = "Nothing has to be done: registrations, sessions and queued operations go on. Repeat what was interrupted.";
     let started = fact(EvidenceKind::Server, started_at, "start of the server");
     let operation = interrupted.map(|operation| {
-        let said = fact(EvidenceKind::Operation, operation.changed_at, format!("{} was interrupted", operation.path));
+        let said = fact(
+            EvidenceKind::Operation,
+            operation.changed_at,
+            format!("{} was interrupted", operation.path),
+        );
         linked(said, operation.id, format!("/api/v1/operations/{}", operation.id))
     });
     Some(Found::information(sentence, next_step).by(started).by_all(operation))
@@ -55,7 +59,11 @@ pub(super) fn server_clock(evidence: &Evidence) -> Option<Found> {
             if set > 0 { "forward" } else { "back" },
             span(set.unsigned_abs())
         );
-        return Some(Found::attention(sentence, next_step).by(fact(EvidenceKind::Server, evidence.now, "the system's clock")));
+        return Some(Found::attention(sentence, next_step).by(fact(
+            EvidenceKind::Server,
+            evidence.now,
+            "the system's clock",
+        )));
     }
     None
 }

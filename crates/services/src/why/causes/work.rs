@@ -28,7 +28,8 @@ pub(super) fn operations_wait(evidence: &Evidence) -> Option<Found> {
     };
     let count = evidence.waiting().count();
     let next = expected.map(|at| format!(" It is expected {}.", ago(evidence.now, at))).unwrap_or_default();
-    let mut sentence = format!("{} since {}: {because}.{next}", waits(count), ago(evidence.now, oldest).replace(" ago", ""));
+    let mut sentence =
+        format!("{} since {}: {because}.{next}", waits(count), ago(evidence.now, oldest).replace(" ago", ""));
     if let Some(first) = sentence.get_mut(..1) {
         first.make_ascii_uppercase();
     }
@@ -40,15 +41,17 @@ pub(super) fn access_refused(evidence: &Evidence) -> Option<Found> {
     let is_refusal =
         |operation: &api::Operation| operation.code.as_deref().is_some_and(|code| NO_ACCESS.contains(&code));
     let refused = evidence.operations.iter().find(|operation| is_refusal(operation))?;
-    let worked_since = evidence.operations.iter().take_while(|operation| operation.id > refused.id).any(|operation| {
-        operation.state == OperationState::Succeeded
-            && (&operation.path, &operation.method) == (&refused.path, &refused.method)
-    });
+    let worked_since =
+        evidence.operations.iter().take_while(|operation| operation.id > refused.id).any(|operation| {
+            operation.state == OperationState::Succeeded
+                && (&operation.path, &operation.method) == (&refused.path, &refused.method)
+        });
     if worked_since {
         return None;
     }
     let code = refused.code.as_deref().unwrap_or_default();
-    let said = refused.detail.as_deref().map(|detail| format!(", and says {}", quoted(detail))).unwrap_or_default();
+    let said =
+        refused.detail.as_deref().map(|detail| format!(", and says {}", quoted(detail))).unwrap_or_default();
     let sentence = format!(
         "It refused {} {} {} with {code}{said}: its access control does not allow this server to do so.",
         refused.method,
@@ -67,7 +70,11 @@ pub(super) fn reports_not_kept(evidence: &Evidence) -> Option<Found> {
     if evidence.now.saturating_sub(entry.last) > DAY {
         return None;
     }
-    let sentence = format!("Values of it were not kept, the last time {}: {}.", ago(evidence.now, entry.last), reason.words());
+    let sentence = format!(
+        "Values of it were not kept, the last time {}: {}.",
+        ago(evidence.now, entry.last),
+        reason.words()
+    );
     let next_step = match reason {
         NotKept::TooManyValues => "Let it report less often: set pmin, or gt, lt and st by Write-Attributes.",
         NotKept::TooManySeries => "Let it report fewer paths: end observations of whole objects.",
