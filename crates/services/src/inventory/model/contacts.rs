@@ -126,9 +126,8 @@ mod tests {
         let mut model = Model::default();
         let seed = Seed { asleep, registered_at: START, last_contact: START, ..Seed::registered("a", &[3]) };
         model.present(seed);
-        let visits = (1..6).map(|turn| START + turn * 60_000);
-        visits.clone().for_each(|at| model.visited("a", at));
-        (model, visits.last().unwrap_or(START))
+        (1..6).for_each(|turn| model.visited("a", START + turn * 60_000));
+        (model, START + 5 * 60_000)
     }
 
     fn state(model: &Model) -> DeviceState {
