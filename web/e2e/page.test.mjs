@@ -243,8 +243,23 @@ test('an image is uploaded, rolled out, and counts when the device runs it; a ba
   await dialog.getByLabel('Image').selectOption({ label: /1\.2\.0/.source && (await dialog.getByRole('option', { name: /1\.2\.0/ }).innerText()) });
   await dialog.getByRole('button', { name: 'Update firmware' }).click();
   await dialog.getByRole('button', { name: 'Close' }).last().click();
-  await page.getByText('Why it is not on 1.2.0:').waitFor({ timeout: 60_000 });
-  await shown(page, 'the new image failed its self-test');
+  const why = page.getByRole('region', { name: 'Why' });
+  await why.getByText('It went back from "1.2.0" to "1.1.0"').waitFor({ timeout: 60_000 });
+  await shown(page, 'the new firmware failed its self-test');
+  await why.getByRole('link', { name: /update to 1\.2\.0/ }).click();
+  await page.waitForURL(/\/devices\/buoy-1\/firmware/);
+  await page.done();
+});
+
+test('a device page says why, with the evidence and the next step, and that nothing is wrong', async () => {
+  const page = await visit('/devices/buoy-1', { lenient: true });
+  await page.getByRole('region', { name: 'Why' }).waitFor();
+  await page.goto('/devices/north-000001');
+  await shown(page, 'Nothing is wrong with it as far as the server knows.');
+  // Of a device that only has a credential nothing else is known.
+  await page.goto(`/devices/${encodeURIComponent(hostile)}`);
+  await page.getByRole('region', { name: 'Why' }).getByText('It has never registered, and no attempt of it has reached the server.').waitFor();
+  await shown(page, 'Switch it on, and check that it has the address of this server');
   await page.done();
 });
 

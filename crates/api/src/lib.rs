@@ -12,6 +12,7 @@ mod credentials;
 mod desired;
 mod jobs;
 mod records;
+mod why;
 
 use std::collections::BTreeMap;
 
@@ -43,6 +44,8 @@ pub use records::{
     ChangeDevice, ChangeGroupDevices, FilterMatch, Group, ImportDevices, ImportedDevice, ImportedDevices,
     LastValue, PutFilter, PutGroup, SavedFilter,
 };
+
+pub use why::{Evidence, EvidenceKind, Finding, Severity, Why};
 
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -86,6 +89,12 @@ pub struct Device {
     pub first_contact: u64,
     /// When it last sent something; 0 if it never did.
     pub last_contact: u64,
+    /// When it is expected to be heard next, learned from its contacts; absent as long as that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_contact: Option<u64>,
+    /// Since when it is overdue: it was not heard for clearly longer than it usually is silent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overdue_since: Option<u64>,
     /// The manufacturer: /3/0/0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manufacturer: Option<String>,
@@ -129,15 +138,20 @@ pub enum DeviceState {
     Online,
     /// It is registered, and sleeps until its next message.
     Asleep,
+    /// It is registered, and was not heard for clearly longer than it usually is silent.
+    Overdue,
     /// It is not registered.
     Offline,
+    /// It is not registered, and all its credentials are revoked.
+    Revoked,
     /// It is expected, and has never registered.
     NeverSeen,
 }
 
 impl DeviceState {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Online, Self::Asleep, Self::Offline, Self::NeverSeen];
+    pub const ALL: [Self; 6] =
+        [Self::Online, Self::Asleep, Self::Overdue, Self::Offline, Self::Revoked, Self::NeverSeen];
 
     /// As it is written.
     #[must_use]
@@ -145,7 +159,9 @@ impl DeviceState {
         match self {
             Self::Online => "online",
             Self::Asleep => "asleep",
+            Self::Overdue => "overdue",
             Self::Offline => "offline",
+            Self::Revoked => "revoked",
             Self::NeverSeen => "never_seen",
         }
     }
@@ -153,7 +169,7 @@ impl DeviceState {
     /// Whether it is registered.
     #[must_use]
     pub const fn is_registered(self) -> bool {
-        matches!(self, Self::Online | Self::Asleep)
+        matches!(self, Self::Online | Self::Asleep | Self::Overdue)
     }
 }
 

@@ -80,6 +80,7 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("post", "/api/v1/devices/import", Whole(Operator), Some(json!("csv"))),
         ("patch", "/api/v1/devices/{endpoint}", Device(Operator), Some(json!({"add_tags": ["spare"]}))),
         ("get", "/api/v1/devices/{endpoint}/values", Device(Viewer), None),
+        ("get", "/api/v1/devices/{endpoint}/why", Device(Viewer), None),
         ("get", "/api/v1/device-matches", Whole(Viewer), None),
         ("get", "/api/v1/groups", Somewhere(Viewer), None),
         ("get", "/api/v1/groups/{name}", Device(Viewer), None),

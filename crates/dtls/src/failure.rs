@@ -72,6 +72,12 @@ pub enum Failure {
     /// The certificate is believed, and has no common name that can be read: it names no endpoint (LwM2M Transport 1.1 section 5.2.9.2).
     #[cfg(feature = "x509")]
     CertificateWithoutName,
+    /// The certificate is believed, and nobody of this name may come in by it.
+    #[cfg(feature = "x509")]
+    CertificateNotAdmitted {
+        /// The common name of the certificate.
+        name: Box<str>,
+    },
     /// The peer is who it says, but may not come in.
     PeerRefused,
     /// Our own configuration can't do what it promises: a key that is none, or no key at all.
@@ -124,6 +130,8 @@ impl Failure {
             Self::CertificateRefused { error, .. } => error.alert(),
             #[cfg(feature = "x509")]
             Self::CertificateWithoutName => Alert::BAD_CERTIFICATE,
+            #[cfg(feature = "x509")]
+            Self::CertificateNotAdmitted { .. } => Alert::ACCESS_DENIED,
             Self::PeerRefused => Alert::ACCESS_DENIED,
             Self::OwnCredentialsUnusable => Alert::INTERNAL_ERROR,
         })
@@ -186,6 +194,10 @@ impl fmt::Display for Failure {
             #[cfg(feature = "x509")]
             Self::CertificateWithoutName => {
                 f.write_str("the certificate has no common name that can be read, so it names no endpoint; issue one with CN=<endpoint name>")
+            }
+            #[cfg(feature = "x509")]
+            Self::CertificateNotAdmitted { name } => {
+                write!(f, "the certificate is valid, and no credential admits its name {}", Identity(name.as_bytes()))
             }
             Self::PeerRefused => f.write_str("the peer may not come in"),
             Self::OwnCredentialsUnusable => f.write_str("our own credentials can't be used"),

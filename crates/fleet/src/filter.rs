@@ -4,6 +4,7 @@
 //! model = "buoy-3" and firmware < 1.4.0 and battery < 30 and not seen for 2d
 //! group in (north, south) or tag = spare
 //! value(/3303/0/5700) > 25 and name ~ "b-*"
+//! overdue for 1d or next_contact in 2h
 //! ```
 //!
 //! A filter is parsed once, with a position in each error, and is typed: a field is compared with what it can be. [`Filter::holds`] derives
@@ -93,6 +94,8 @@ pub(crate) enum Operand {
     Time(u64),
     /// Milliseconds before now.
     Ago(u64),
+    /// Milliseconds after now.
+    Ahead(u64),
     Flag(bool),
 }
 

@@ -2,12 +2,13 @@
 //!
 //! [`filter`] says which devices are meant. [`campaign`] brings a release to many devices, wave by wave; [`job`] gives one command to many; [`desired`] keeps resources as operators want them. [`updates`] runs all open firmware updates of a server; [`interest`] says for which devices they may need events. [`update`] is the
 //! update of one device, from the first request to the confirmation after its reboot. [`verdict`] is the table that derives the end of an
-//! update from the device's answers.
+//! update from the device's answers. [`habit`] learns when a device comes.
 #![forbid(unsafe_code)]
 
 pub mod campaign;
 pub mod desired;
 pub mod filter;
+pub mod habit;
 pub mod interest;
 pub mod job;
 pub mod update;

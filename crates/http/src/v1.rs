@@ -21,6 +21,7 @@ mod sign_in;
 mod tokens;
 mod trace;
 mod updates;
+mod why;
 
 use std::sync::Arc;
 
@@ -54,6 +55,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/devices/import", post(devices::import_csv))
         .route("/api/v1/devices/{endpoint}", get(devices::one).patch(devices::change).delete(devices::forget))
         .route("/api/v1/devices/{endpoint}/values", get(devices::values))
+        .route("/api/v1/devices/{endpoint}/why", get(why::why))
         .route("/api/v1/device-counts", get(devices::counts))
         .route("/api/v1/devices/{endpoint}/objects", get(devices::objects))
         .route("/api/v1/devices/{endpoint}/observations", get(devices::observations))

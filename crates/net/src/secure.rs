@@ -63,6 +63,8 @@ pub trait Identities: Authority + Send + Sync {
     fn has(&self, endpoint: &str) -> bool;
     /// These credentials were shown in a handshake that is complete.
     fn used(&self, peer: &buoy_dtls::Peer);
+    /// A handshake has failed.
+    fn failed(&self, _address: SocketAddr, _failure: &Failure) {}
 }
 
 /// No credentials at all: nobody comes in, and each name is free.
@@ -612,6 +614,7 @@ impl Secure {
         if self.open_at(handle).is_none() {
             if let EndReason::Failed(failure) = reason {
                 self.failure_counts.count(&failure);
+                self.identities.failed(address, &failure);
                 self.failures.tell(now, address, &failure, &*self.identities);
             }
             return;

@@ -250,6 +250,17 @@ pub enum Event {
         code: Code,
         /// Why.
         reason: Cow<'static, str>,
+        /// The endpoint name in it, if it was a Register.
+        named: Option<Box<str>>,
+    },
+    /// A registered device goes on at another address, as behind a NAT that has forgotten it.
+    Moved {
+        /// The device.
+        endpoint: Arc<str>,
+        /// Where it was.
+        from: SocketAddr,
+        /// Where it is.
+        to: SocketAddr,
     },
 }
 

@@ -427,7 +427,7 @@ impl<D: Directory> Shard<D> {
             let length = writer.finish().unwrap_or(0);
             self.send_reply(now, peer, length, outbox);
         }
-        outbox.events.push(Event::Refused { peer, code, reason });
+        outbox.events.push(Event::Refused { peer, code, reason, named: None });
     }
 
     /// Writes the datagrams that are due. To be called after each batch of inputs.
@@ -547,7 +547,8 @@ impl<D: Directory> Shard<D> {
                 writer.payload(reason.as_bytes());
             }
         });
-        outbox.events.push(Event::Refused { peer, code, reason });
+        let named = named_in(&request.message).map(Into::into);
+        outbox.events.push(Event::Refused { peer, code, reason, named });
     }
 
     fn reply(
@@ -628,6 +629,13 @@ impl<D: Directory> Shard<D> {
 enum Direction {
     Incoming,
     Outgoing,
+}
+
+/// The endpoint name in a refused Register, for whoever looks for the reason. A name that no device may have is left out.
+fn named_in<'a>(message: &Message<'a>) -> Option<&'a str> {
+    let mut queries = message.values(OptionNumber::URI_QUERY);
+    let name = queries.find_map(|query| query.strip_prefix(b"ep="))?;
+    std::str::from_utf8(name).ok().filter(|name| crate::name::flaw(name).is_none())
 }
 
 /// The key of a new registration.

@@ -353,6 +353,7 @@ impl App {
         mut changed: ChangedCredentials,
     ) -> Result<(), std::convert::Infallible> {
         while let Some((endpoint, change)) = changed.recv().await {
+            self.inventory.set_revoked(&endpoint, self.credentials.is_revoked(&endpoint));
             self.credentials_changed(&endpoint, change);
         }
         Ok(())
@@ -457,6 +458,11 @@ impl App {
     /// The date: milliseconds since the epoch.
     pub fn now(&self) -> u64 {
         self.clock.date()
+    }
+
+    /// By how many milliseconds the system's calendar was set since the start; negative if backwards.
+    pub(crate) fn clock_was_set(&self) -> i64 {
+        self.now() as i64 - self.steady_now() as i64
     }
 
     /// The monotonic time, for time limits; milliseconds.

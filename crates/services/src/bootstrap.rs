@@ -307,13 +307,23 @@ impl Bootstrap {
         Ok(self.claims_locked().values().map(claim_json).collect())
     }
 
+    /// The claim of a device, for a service that has asked for the permission.
+    pub(crate) fn claim_of(&self, endpoint: &str) -> Option<api::BootstrapClaim> {
+        self.claims_locked().get(endpoint).map(claim_json)
+    }
+
     /// Whether a configuration matches a name: without one, accepting its claim has no effect.
     ///
     /// # Errors
     /// [`Forbidden`]
     pub fn has_config_for(&self, principal: &Principal, endpoint: &str) -> Result<bool, Forbidden> {
         principal.may(Permission::ManageBootstrap, Target::Server, &NoGroups)?;
-        Ok(self.config_for(endpoint).is_some())
+        Ok(self.fits(endpoint))
+    }
+
+    /// The same for a service that has asked for the permission.
+    pub(crate) fn fits(&self, endpoint: &str) -> bool {
+        self.config_for(endpoint).is_some()
     }
 
     /// Accepts the claim of a device, which may come later. Its next request is granted.

@@ -384,6 +384,49 @@ fn other_version(campaign: &Campaign, name: &str, record: &DeviceRecord) -> Opti
     (!is_same).then(|| version.to_owned())
 }
 
+/// A campaign, as far as it concerns one device.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OfDevice {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) awaits_approval: bool,
+    pub(crate) reason: String,
+    pub(crate) changed_at: u64,
+}
+
+/// The campaigns that have not ended and of which a device is a part, or will be if nothing changes.
+pub(crate) async fn of_device(app: &Arc<App>, endpoint: &str) -> Vec<OfDevice> {
+    let mut found = Vec::new();
+    let mut planned = Vec::new();
+    let all = app.campaigns.all.lock().await;
+    for campaign in all.values().filter(|campaign| !campaign.facts().state.has_ended()) {
+        let facts = campaign.facts();
+        let it = OfDevice {
+            id: facts.id,
+            name: facts.plan.name.clone(),
+            version: facts.plan.release.version.clone(),
+            awaits_approval: campaign.awaits_approval(),
+            reason: facts.reason.clone(),
+            changed_at: facts.events.last().map_or(0, |event| event.at),
+        };
+        match facts.state {
+            _ if campaign.device(endpoint).is_some() => found.push(it),
+            State::Scheduled => planned.push((facts.plan.filter.clone(), it)),
+            _ => {}
+        }
+    }
+    drop(all);
+    for (filter, it) in planned {
+        if let Ok(selection) = groups::selection(app, &filter)
+            && app.inventory.is_match(selection, endpoint).await
+        {
+            found.push(it);
+        }
+    }
+    found
+}
+
 fn tell(app: &App, campaign: &Campaign) {
     app.hub.tell_campaign(words::event(campaign));
 }

@@ -140,7 +140,7 @@ fn samples<'a>(
     }
 }
 
-fn sample(value: OwnedValue) -> Sample {
+pub(crate) fn sample(value: OwnedValue) -> Sample {
     match value {
         OwnedValue::String(text) | OwnedValue::CoreLink(text) => Sample::Text(text),
         OwnedValue::Integer(number) | OwnedValue::Time(number) => Sample::Integer(number),

@@ -312,6 +312,19 @@ impl Credentials {
         self.0.look(Book::len)
     }
 
+    /// Whether a device has credentials for the LwM2M server, and all are revoked.
+    pub(crate) fn is_revoked(&self, endpoint: &str) -> bool {
+        self.0.look(|book| book.is_revoked(Purpose::Lwm2m, endpoint))
+    }
+
+    /// The devices of which that is so.
+    pub(crate) fn revoked(&self) -> Vec<Arc<str>> {
+        self.0.look(|book| {
+            let some = book.with_revoked(Purpose::Lwm2m);
+            some.filter(|endpoint| book.is_revoked(Purpose::Lwm2m, endpoint)).cloned().collect()
+        })
+    }
+
     /// A keyed digest that distinguishes secrets of requests without revealing them.
     pub fn digest(&self, secret: &[u8]) -> anyhow::Result<[u8; 32]> {
         self.0.keys.digest(secret)

@@ -133,6 +133,12 @@ pub async fn described(
     Ok(device_json(device(record, registration)))
 }
 
+/// One device, for a service that has asked for the permission.
+pub(crate) async fn known(app: &Arc<App>, endpoint: &str) -> Option<api::Device> {
+    let record = app.inventory.device(endpoint).await?;
+    Some(device_json(device(record, app.registration(endpoint).await)))
+}
+
 /// The observations of a device.
 ///
 /// # Errors
@@ -402,9 +408,13 @@ pub async fn forget(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Re
         None => Err(DeviceError::NoSuchDevice(endpoint.to_owned())),
         Some(state) if !state.is_registered() => {
             let remove_profile = documents::remove(DocumentKind::Device, endpoint);
+            let remove_habit = documents::remove(DocumentKind::Habit, endpoint);
             let remove = Change::Device(DeviceChange::Remove { endpoint: endpoint.to_owned() });
             let audit = principal.audit(app.now(), "device.forget", endpoint, "");
-            app.journal.commit_now(vec![remove, remove_profile, audit]).await.map_err(DeviceError::NotSaved)
+            app.journal
+                .commit_now(vec![remove, remove_profile, remove_habit, audit])
+                .await
+                .map_err(DeviceError::NotSaved)
         }
         Some(_) => Err(DeviceError::IsRegistered(endpoint.to_owned())),
     }
@@ -414,8 +424,13 @@ pub async fn forget(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Re
 fn device(mut record: DeviceRecord, registration: Option<RegistrationView>) -> Device {
     match &registration {
         Some(registration) => {
+            // The registration knows better than the inventory when the device was last heard.
+            let is_overdue = record.state == api::DeviceState::Overdue
+                && registration.last_contact / 1000 <= record.last_contact / 1000;
             record.last_contact = registration.last_contact;
-            record.state = awake_or(registration.asleep);
+            if !is_overdue {
+                record.state = awake_or(registration.asleep);
+            }
         }
         None if record.state.is_registered() => record.state = api::DeviceState::Offline,
         None => {}
@@ -466,6 +481,8 @@ async fn registrations(app: &Arc<App>, records: &[DeviceRecord]) -> Vec<Option<R
 
 fn device_json(device: Device) -> api::Device {
     let Device { record, registration } = device;
+    let is_overdue = record.state == api::DeviceState::Overdue;
+    let overdue_since = record.overdue_after.map(|after| record.last_contact + after).filter(|_| is_overdue);
     let DeviceDescription { manufacturer, model, serial, firmware, hardware, software, read_at: _ } =
         record.description;
     let profile = record.profile.unwrap_or_default();
@@ -475,6 +492,8 @@ fn device_json(device: Device) -> api::Device {
         state: record.state,
         first_contact: record.first_contact,
         last_contact: record.last_contact,
+        next_contact: record.next_contact,
+        overdue_since,
         manufacturer,
         model,
         serial,

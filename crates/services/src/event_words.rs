@@ -56,7 +56,7 @@ impl EventWords {
                 });
             }
         };
-        if let Event::Refused { peer, code, reason } = &**event {
+        if let Event::Refused { peer, code, reason, .. } = &**event {
             let endpoint = refusals::name_of(&self.app.endpoints, *peer);
             let (address, code) = (peer.address.to_string(), code.to_string());
             let is_wanted = self.is_wanted(&endpoint);

@@ -11,18 +11,21 @@ mod profile;
 mod survey;
 pub(crate) mod thread;
 
+use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 
 use buoy_api::DeviceState;
+use buoy_coap::number::Code;
 use buoy_lwm2m::path::Path;
-use buoy_server::{Event, ObjectList, RegistrationKey, RegistrationNotice};
+use buoy_server::{Event, ObjectList, Outcome, RegistrationKey, RegistrationNotice};
 use tokio::sync::{Semaphore, oneshot};
 
 use self::model::Model;
 pub use self::model::{CountBy, DeviceFilter, DeviceRecord, Matching};
 pub(crate) use self::model::{Seed, awake_or};
 pub use self::profile::{Last, LastValue, Profile};
+use crate::incidents::{Entry, Notice};
 
 /// Questions that may look at each device and wait in the queue at a time.
 const SEARCHES: usize = 2;
@@ -43,6 +46,9 @@ pub(crate) enum Message {
     Changes(Vec<Change>),
     /// An update has ended: the device runs this version now.
     Updated(Arc<str>, String),
+    /// An update has ended otherwise: what the device says of itself may tell why.
+    Doubted(Arc<str>),
+    Incidents(Vec<Notice>),
     Ask(Box<dyn FnOnce(&mut Model) + Send>),
     Stop,
 }
@@ -51,11 +57,53 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) enum Change {
     Present(Presence),
-    Left { name: Arc<str>, registration: RegistrationKey, last_contact: u64 },
-    Sleeps { name: Arc<str>, is_asleep: bool },
-    Described { name: Arc<str>, resource: u16, text: String },
-    Heard { name: Arc<str>, at: u64 },
-    Reported { name: Arc<str>, values: Vec<(Path, LastValue)> },
+    Left {
+        name: Arc<str>,
+        registration: RegistrationKey,
+        last_contact: u64,
+    },
+    Sleeps {
+        name: Arc<str>,
+        is_asleep: bool,
+    },
+    Described {
+        name: Arc<str>,
+        resource: u16,
+        text: String,
+    },
+    /// It was heard; told now and then.
+    Heard {
+        name: Arc<str>,
+        at: u64,
+    },
+    /// It sent something by itself.
+    Visited {
+        name: Arc<str>,
+        at: u64,
+    },
+    /// What was learned of when it comes does not hold any more.
+    HasNewHabit(Arc<str>),
+    Reported {
+        name: Arc<str>,
+        values: Vec<(Path, LastValue)>,
+    },
+    /// It answered what it was asked about object 3.
+    Answered {
+        name: Arc<str>,
+        path: Path,
+        outcome: Outcome,
+    },
+}
+
+/// What went wrong with a device of late.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles {
+    /// It was the device.
+    pub(crate) own: Vec<Entry>,
+    /// It was somebody who gave its name, and proved nothing.
+    pub(crate) claimed: Vec<Entry>,
+    /// It was somebody at the address from which the device was last heard.
+    pub(crate) neighbours: Vec<Entry>,
 }
 
 /// The part of a registration that the inventory needs.
@@ -106,9 +154,36 @@ impl Inventory {
         })));
     }
 
+    /// Forwards what went wrong with devices.
+    pub(crate) fn incidents(&self, notices: Vec<Notice>) {
+        self.send(Message::Incidents(notices));
+    }
+
+    /// Records whether all credentials of a device are revoked.
+    pub(crate) fn set_revoked(&self, name: &Arc<str>, is_revoked: bool) {
+        let name = name.clone();
+        self.send(Message::Ask(Box::new(move |model| model.set_revoked(&name, is_revoked))));
+    }
+
+    /// What went wrong with a device: as itself; as somebody who gave its name; and as a stranger from the address from which it was last heard.
+    pub(crate) async fn troubles(&self, name: &str, ip: Option<IpAddr>) -> Troubles {
+        let name = name.to_owned();
+        self.ask(move |model| Troubles {
+            own: model.incidents.of(&name),
+            claimed: model.incidents.claiming(&name),
+            neighbours: ip.map(|ip| model.incidents.from(ip)).unwrap_or_default(),
+        })
+        .await
+    }
+
     /// Reports that a device was updated and runs this version now.
     pub(crate) fn updated(&self, name: &Arc<str>, version: &str) {
         self.send(Message::Updated(name.clone(), version.to_owned()));
+    }
+
+    /// Reports that a device went back to its old version.
+    pub(crate) fn rolled_back(&self, name: &Arc<str>) {
+        self.send(Message::Doubted(name.clone()));
     }
 
     /// Ends the thread after the messages that were sent before.
@@ -237,6 +312,12 @@ impl Change {
             Event::Updated { registration, changed } if changed.objects || changed.binding => {
                 Self::Present(Presence::of(registration, false, last))
             }
+            // Nothing has changed but the time.
+            Event::Updated { registration, .. } => {
+                Self::Visited { name: registration.endpoint.clone(), at: registration.last_contact }
+            }
+            // It has no reason to come before its next Update.
+            Event::ObservationEnded { endpoint, .. } => Self::HasNewHabit(endpoint.clone()),
             Event::Deregistered(notice) | Event::Expired(notice) => Self::Left {
                 name: notice.endpoint.clone(),
                 registration: notice.key,
@@ -244,6 +325,12 @@ impl Change {
             },
             Event::Awake(name) => Self::Sleeps { name: name.clone(), is_asleep: false },
             Event::Sleeping(name) => Self::Sleeps { name: name.clone(), is_asleep: true },
+            // What it is asked of itself is remembered, as what it reports unasked.
+            Event::OperationEnded { endpoint, path, outcome: Ok(outcome), .. }
+                if path.starts_with("/3/0") && outcome.code == Code::CONTENT =>
+            {
+                Self::Answered { name: endpoint.clone(), path: path.parse().ok()?, outcome: outcome.clone() }
+            }
             Event::Heard { endpoint, at } => Self::Heard { name: endpoint.clone(), at: *at },
             _ => return None,
         })

@@ -21,7 +21,7 @@ use buoy_server::{
     AnswerRecord, Body, Downlink, Durability, Failure, Intent, OperationId, OperationRecord, OperationState,
     Outbox, Outcome, RegistrationView, Submission,
 };
-use buoy_store::{Change, ChangeSet, OperationFilter, Page, StoreError};
+use buoy_store::{Change, ChangeSet, OperationFilter, OperationRow, Page, StoreError};
 use tokio::sync::oneshot;
 
 use crate::access::{Covered, Forbidden, Permission, Target as Of};
@@ -619,6 +619,11 @@ fn lwm2m_path(path: &str) -> Option<Path> {
     let segments: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let ids = segments.iter().rev().take_while(|segment| is_number(segment)).count();
     format!("/{}", segments[segments.len() - ids..].join("/")).parse().ok()
+}
+
+/// An operation of the store without what the device answered.
+pub(crate) fn summary_of(row: &OperationRow) -> Option<api::Operation> {
+    operation_record(row).map(|record| summary(&record))
 }
 
 fn summary(record: &OperationRecord) -> api::Operation {

@@ -19,7 +19,7 @@ impl Refusals {
     /// Logs the refusals among events.
     pub(super) fn tell(&mut self, events: &[Event]) {
         for event in events {
-            let Event::Refused { peer, code, reason } = event else { continue };
+            let Event::Refused { peer, code, reason, .. } = event else { continue };
             let left_out = |count| tracing::warn!(count, "further requests were refused");
             if self.limit.may_log(left_out) {
                 let endpoint = name_of(&self.endpoints, *peer);

@@ -1,9 +1,10 @@
 //! The parts of the DTLS ports: the server's identity, the devices' credentials, and the keys of sessions.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use buoy_dtls::ExportKey;
-use buoy_dtls::config::ServerConfig;
+use buoy_dtls::config::{Authority, PskKey, ServerConfig};
+use buoy_dtls::{ExportKey, Failure};
 use buoy_net::handshake_failures::HandshakeFailures;
 use buoy_net::secure::{Identities, SecureParts};
 use buoy_net::udp::UdpSocket;
@@ -14,6 +15,8 @@ use zeroize::Zeroizing;
 use crate::bootstrap::Own;
 use crate::credentials::{Credentials, Gate};
 use crate::identity::Identity;
+use crate::incidents::Doorkeeper;
+use crate::inventory::Inventory;
 use crate::keyfile::Keys;
 use crate::listen::Addresses;
 
@@ -26,10 +29,16 @@ pub(super) struct Security {
     ticket_seed: Zeroizing<[u8; 32]>,
     credentials: Credentials,
     failures: Arc<HandshakeFailures>,
+    inventory: Inventory,
 }
 
 impl Security {
-    pub(super) fn new(identity: &Identity, keys: &Keys, credentials: &Credentials) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        identity: &Identity,
+        keys: &Keys,
+        credentials: &Credentials,
+        inventory: &Inventory,
+    ) -> anyhow::Result<Self> {
         let mut config = ServerConfig::default();
         config.own_key = Some(identity.own.clone());
         config.client_anchors = identity.client_anchors.clone();
@@ -41,12 +50,14 @@ impl Security {
             ticket_seed: keys.ticket_seed()?,
             credentials: credentials.clone(),
             failures: Arc::default(),
+            inventory: inventory.clone(),
         })
     }
 
     /// The identities that are admitted at the ports of a server.
     pub(super) fn identities(&self, purpose: Purpose) -> Arc<dyn Identities> {
-        Arc::new(self.credentials.gate(purpose))
+        let doorkeeper = Mutex::new(Doorkeeper::new(self.inventory.clone()));
+        Arc::new(Port { gate: self.credentials.gate(purpose), doorkeeper })
     }
 
     /// The parts of a server's port. `sessions` are the saved sessions to restore.
@@ -83,16 +94,38 @@ impl Security {
     }
 }
 
-impl Identities for Gate {
+/// The identities of one port, and what becomes of its failed handshakes.
+struct Port {
+    gate: Gate,
+    /// Only one thread has the port.
+    doorkeeper: Mutex<Doorkeeper>,
+}
+
+impl Authority for Port {
+    fn psk(&self, identity: &[u8]) -> Option<PskKey> {
+        self.gate.psk(identity)
+    }
+
+    fn admits(&self, peer: &buoy_dtls::Peer) -> bool {
+        self.gate.admits(peer)
+    }
+}
+
+impl Identities for Port {
     fn endpoint_of(&self, peer: &buoy_dtls::Peer) -> Option<Arc<str>> {
-        Self::endpoint_of(self, peer)
+        self.gate.endpoint_of(peer)
     }
 
     fn has(&self, endpoint: &str) -> bool {
-        Self::has(self, endpoint)
+        self.gate.has(endpoint)
     }
 
     fn used(&self, peer: &buoy_dtls::Peer) {
-        Self::used(self, peer);
+        self.gate.used(peer);
+    }
+
+    fn failed(&self, address: SocketAddr, failure: &Failure) {
+        let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
+        doorkeeper.look(address, failure, self);
     }
 }

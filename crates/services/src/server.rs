@@ -37,6 +37,7 @@ use crate::firmware::{self, Library};
 use crate::groups::state::Groups;
 use crate::hub::Hub;
 use crate::identity::{self, Identity};
+use crate::incidents::Witness;
 use crate::inventory::{self, Inventory, Seed};
 use crate::jobs::state::Jobs;
 use crate::journal::{self, JournalHandle};
@@ -47,7 +48,7 @@ use crate::notices::Notices;
 use crate::refusals::Refusals;
 use crate::security::Security;
 use crate::store_place::StorePlace;
-use crate::{bootstrap, campaigns, desired, jobs, updates};
+use crate::{bootstrap, campaigns, desired, incidents, jobs, updates};
 
 /// The key files of a data folder: the key that encrypts its secrets, the server's own key and certificate, and those of its interface.
 pub const KEY_FILES: [&str; 5] = [
@@ -170,7 +171,7 @@ impl Bound {
         let (credentials, changed_credentials) =
             Credentials::load(reader, keys.clone(), journal.clone(), identity.unlisted(), clock)?;
         let accounts = Accounts::load(reader, journal.clone(), keys.sealer(), clock)?;
-        let security = Security::new(&identity, &keys, &credentials)?;
+        let security = Security::new(&identity, &keys, &credentials, &inventory)?;
         let bootstrap = bootstrap::Bootstrap::load(
             reader,
             bootstrap::Parts {
@@ -206,9 +207,11 @@ impl Bound {
                     let (hub, mut refusals) = (hub.clone(), Refusals::new(endpoints.clone()));
                     let mut notices = Notices::new(hub.clone());
                     let inventory = inventory.clone();
+                    let mut witness = Witness::new(endpoints.clone(), inventory.clone());
                     move |events| {
                         refusals.tell(events);
                         notices.publish_unreadable(events);
+                        witness.look(events);
                         inventory.follow(events);
                         hub.publish(events);
                     }
@@ -371,7 +374,13 @@ fn start_journal(
         models: models.clone(),
         clock,
         retention: Duration::from_secs(u64::from(settings.retention_days) * 24 * 60 * 60),
-        notify: Box::new(move |notice| notices.publish(notice)),
+        notify: Box::new({
+            let inventory = inventory.clone();
+            move |notice| {
+                inventory.incidents(vec![incidents::Notice::of_report(&notice)]);
+                notices.publish(notice);
+            }
+        }),
         describe: Box::new({
             let inventory = inventory.clone();
             move |name, resource, text| inventory.described(name, resource, text)

@@ -339,6 +339,9 @@ impl Driver {
             if *update.stage() == Stage::Ended(End::Updated) {
                 self.app.inventory.updated(update.endpoint(), &update.goal().version);
             }
+            if let Stage::Ended(End::RolledBack { .. }) = update.stage() {
+                self.app.inventory.rolled_back(update.endpoint());
+            }
             // The inventory knows it before a campaign asks.
             self.app.campaigns.tell_update(update);
             self.submitted.remove(&update.id());

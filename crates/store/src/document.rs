@@ -6,6 +6,8 @@
 pub enum DocumentKind {
     /// What operators note of a device: tags, fields, notes. By its endpoint name.
     Device,
+    /// When a device usually comes. By its endpoint name.
+    Habit,
     /// A group of devices. By its name.
     Group,
     /// A filter that was saved. By its name.
@@ -34,6 +36,7 @@ impl DocumentKind {
     /// All of them.
     pub const ALL: &[Self] = &[
         Self::Device,
+        Self::Habit,
         Self::Group,
         Self::Filter,
         Self::Campaign,
@@ -52,6 +55,7 @@ impl DocumentKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Device => "device",
+            Self::Habit => "habit",
             Self::Group => "group",
             Self::Filter => "filter",
             Self::Campaign => "campaign",

@@ -5,6 +5,9 @@ import { session } from './session.svelte';
 
 export type Schema = components['schemas'];
 export type Device = Schema['Device'];
+export type Why = Schema['Why'];
+export type Finding = Schema['Finding'];
+export type FindingEvidence = Schema['Evidence'];
 export type DeviceState = Schema['DeviceState'];
 export type DeviceObject = Schema['DeviceObject'];
 export type ResourceDefinition = Schema['ResourceDefinition'];

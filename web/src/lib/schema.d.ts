@@ -3522,6 +3522,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/{endpoint}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is wrong with a device, with what shows it and what to do next; and if nothing is, that. Names that only tried to come in are
+         *     explained, too.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    endpoint: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description What is wrong, the most severe first */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Why"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No device of this name is known, and nobody has tried it */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/import": {
         parameters: {
             query?: never;
@@ -7166,8 +7234,18 @@ export interface components {
             manufacturer?: string | null;
             /** @description The model number: /3/0/1. */
             model?: string | null;
+            /**
+             * Format: int64
+             * @description When it is expected to be heard next, learned from its contacts; absent as long as that is not known.
+             */
+            next_contact?: number | null;
             /** @description Free text. */
             notes?: string;
+            /**
+             * Format: int64
+             * @description Since when it is overdue: it was not heard for clearly longer than it usually is silent.
+             */
+            overdue_since?: number | null;
             registration?: components["schemas"]["Registration"] | null;
             /** @description The serial number: /3/0/2. */
             serial?: string | null;
@@ -7226,7 +7304,7 @@ export interface components {
          * @description The state of a device.
          * @enum {string}
          */
-        DeviceState: "online" | "asleep" | "offline" | "never_seen";
+        DeviceState: "online" | "asleep" | "overdue" | "offline" | "revoked" | "never_seen";
         /** @description An event of `/api/v1/events`. The name of the server-sent event is `type`. */
         Event: {
             /** @description The device. */
@@ -7367,6 +7445,27 @@ export interface components {
             /** @enum {string} */
             type: "missed";
         };
+        /** @description A fact that a finding is derived from. */
+        Evidence: {
+            /**
+             * Format: int64
+             * @description When it was so, the last time.
+             */
+            at?: number | null;
+            /** @description The fact. */
+            detail: string;
+            /** @description Its id, if it has one: that of an operation, an update, a campaign, a credential; the path of a value. */
+            id?: string | null;
+            /** @description What it is. */
+            kind: components["schemas"]["EvidenceKind"];
+            /** @description Where it is found in this interface. */
+            link?: string | null;
+        };
+        /**
+         * @description What a fact is.
+         * @enum {string}
+         */
+        EvidenceKind: "handshake" | "refusal" | "contact" | "registration" | "value" | "operation" | "update" | "campaign" | "credential" | "claim" | "report" | "server" | "audit";
         /** @description What a filter matches. */
         FilterMatch: {
             /** @description The first of them. */
@@ -7381,6 +7480,19 @@ export interface components {
              * @description Of how many.
              */
             of: number;
+        };
+        /** @description Something that is wrong with a device, or worth knowing. */
+        Finding: {
+            /** @description The cause, as a word that does not change, for example "wrong_psk". */
+            cause: string;
+            /** @description What it is derived from, the latest first. */
+            evidence: components["schemas"]["Evidence"][];
+            /** @description What to do next. */
+            next_step: string;
+            /** @description What is wrong, and why. */
+            sentence: string;
+            /** @description How bad it is. */
+            severity: components["schemas"]["Severity"];
         };
         /** @description A firmware image in the library. */
         Firmware: {
@@ -8019,8 +8131,18 @@ export interface components {
                 manufacturer?: string | null;
                 /** @description The model number: /3/0/1. */
                 model?: string | null;
+                /**
+                 * Format: int64
+                 * @description When it is expected to be heard next, learned from its contacts; absent as long as that is not known.
+                 */
+                next_contact?: number | null;
                 /** @description Free text. */
                 notes?: string;
+                /**
+                 * Format: int64
+                 * @description Since when it is overdue: it was not heard for clearly longer than it usually is silent.
+                 */
+                overdue_since?: number | null;
                 registration?: components["schemas"]["Registration"] | null;
                 /** @description The serial number: /3/0/2. */
                 serial?: string | null;
@@ -8798,6 +8920,11 @@ export interface components {
             provider?: string | null;
         };
         /**
+         * @description How bad a finding is.
+         * @enum {string}
+         */
+        Severity: "problem" | "attention" | "information";
+        /**
          * @description How a request is signed in.
          * @enum {string}
          */
@@ -8960,6 +9087,23 @@ export interface components {
             at: number;
             /** @description As [`Update::detail`]. */
             detail: string;
+        };
+        /** @description What is wrong with a device, derived from what the server has seen. */
+        Why: {
+            /**
+             * Format: int64
+             * @description When this was derived.
+             */
+            at: number;
+            /** @description The endpoint name. */
+            endpoint: string;
+            /** @description What is wrong, the most severe first. */
+            findings: components["schemas"]["Finding"][];
+            /** @description What was looked at: what is not listed here is not known. */
+            looked_at: string[];
+            state?: components["schemas"]["DeviceState"] | null;
+            /** @description The device in one sentence; without findings, that nothing is wrong. */
+            summary: string;
         };
         /**
          * @description What happens to values that a Write does not contain.

@@ -31,6 +31,7 @@ mod status;
 mod suggest;
 mod trace;
 mod watch;
+mod why;
 
 use std::time::Duration;
 
@@ -109,6 +110,8 @@ enum Verb {
     Devices(devices::List),
     /// Shows one device: what is known of it, its registration, objects and observations.
     Device(devices::One),
+    /// Says what is wrong with a device, what shows it, and what to do next.
+    Why(why::Args),
     /// Shows the objects of a device, with the names, types and units of their resources.
     Objects(devices::Objects),
     /// Changes what is noted of a device: tags, groups, fields, notes.
@@ -236,6 +239,7 @@ fn perform(place: &contexts::Place, client: &Client, out: Output, verb: &Verb) -
         Verb::Status => status::show(client, out),
         Verb::Devices(args) => devices::list(client, out, args),
         Verb::Device(args) => devices::one(client, out, args),
+        Verb::Why(args) => why::why(client, out, args),
         Verb::Objects(args) => devices::objects(client, out, args),
         Verb::Note(args) => records::note(client, out, args),
         Verb::Import(args) => records::import(client, out, args),

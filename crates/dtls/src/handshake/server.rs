@@ -735,7 +735,10 @@ fn refused(peer: &Peer) -> Failure {
         #[cfg(feature = "rpk")]
         Peer::RawPublicKey(key) => Failure::RawPublicKeyRefused(**key),
         #[cfg(feature = "x509")]
-        Peer::Certificate(facts) if facts.common_name().is_none() => Failure::CertificateWithoutName,
+        Peer::Certificate(facts) => match facts.common_name() {
+            Some(name) => Failure::CertificateNotAdmitted { name: name.into() },
+            None => Failure::CertificateWithoutName,
+        },
         _ => Failure::PeerRefused,
     }
 }

@@ -113,6 +113,9 @@ fn time_holds(check: &Check, time: u64, now: u64) -> bool {
     match check {
         Check::Compares(relation, Operand::Time(wanted)) => relation.holds(time.cmp(wanted)),
         Check::Compares(relation, Operand::Ago(ago)) => relation.holds(time.cmp(&now.saturating_sub(*ago))),
+        Check::Compares(relation, Operand::Ahead(ahead)) => {
+            relation.holds(time.cmp(&now.saturating_add(*ahead)))
+        }
         Check::IsSet => true,
         _ => false,
     }

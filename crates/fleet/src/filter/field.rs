@@ -5,7 +5,7 @@ use std::fmt;
 use buoy_lwm2m::path::Path;
 
 /// The words of the field `state`.
-pub const STATES: &[&str] = &["online", "asleep", "offline", "never_seen"];
+pub const STATES: &[&str] = &["online", "asleep", "overdue", "offline", "revoked", "never_seen"];
 
 /// A field of a device.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +31,10 @@ pub enum Field {
     FirstContact,
     /// When it last sent something.
     LastContact,
+    /// When it is expected next.
+    NextContact,
+    /// Since when it is later than usual.
+    OverdueSince,
     /// Whether it has ever authenticated.
     Proved,
     /// The objects of its registration.
@@ -78,6 +82,8 @@ const NAMES: &[(&str, Field)] = &[
     ("software", Field::Software),
     ("first_contact", Field::FirstContact),
     ("last_contact", Field::LastContact),
+    ("next_contact", Field::NextContact),
+    ("overdue_since", Field::OverdueSince),
     ("secure", Field::Proved),
     ("object", Field::Object),
     ("tag", Field::Tag),
@@ -107,7 +113,7 @@ impl Field {
             }
             Self::State => Kind::Word(STATES),
             Self::Firmware | Self::Hardware | Self::Software => Kind::Version,
-            Self::FirstContact | Self::LastContact => Kind::Time,
+            Self::FirstContact | Self::LastContact | Self::NextContact | Self::OverdueSince => Kind::Time,
             Self::Proved => Kind::Flag,
             Self::Object => Kind::Number,
             Self::Own(_) | Self::Value(_) => Kind::Any,
@@ -137,7 +143,7 @@ impl fmt::Display for Field {
 
 /// The name that is most like an unknown one, if one is like it.
 pub(super) fn nearest(unknown: &str) -> Option<&'static str> {
-    let others = ["value", "seen", "not"];
+    let others = ["value", "seen", "overdue", "not"];
     let all = Field::names().chain(others);
     let near = all.map(|name| (distance(unknown, name), name)).min()?;
     (near.0 <= 2 && near.0 < unknown.len()).then_some(near.1)

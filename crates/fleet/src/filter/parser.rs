@@ -110,6 +110,9 @@ impl Parser {
         if self.keyword("seen") {
             return self.seen();
         }
+        if self.keyword("overdue") {
+            return self.overdue();
+        }
         let (at, field) = self.field()?;
         if self.keyword("is") {
             let is_negated = self.keyword("not");
@@ -120,6 +123,9 @@ impl Parser {
         }
         let is_negated = self.keyword("not");
         if self.keyword("in") {
+            if field.kind() == Kind::Time && self.peek().kind != TokenKind::Open {
+                return Ok(negated_if(is_negated, self.within(field)?));
+            }
             return Ok(negated_if(is_negated, self.list(&field)?));
         }
         if is_negated {
@@ -148,17 +154,33 @@ impl Parser {
         if !self.keyword("for") && !self.keyword("within") {
             return Err(self.unexpected("\"within\" with a duration, as in \"seen within 2d\""));
         }
+        let check = Check::Compares(Relation::AtLeast, Operand::Ago(self.duration()?));
+        Ok(test(Field::LastContact, check))
+    }
+
+    /// `overdue`: it did not come as it usually does; `overdue for 1d`: since then at least.
+    fn overdue(&mut self) -> Result<Expression, FilterError> {
+        let ago = if self.keyword("for") { self.duration()? } else { 0 };
+        Ok(test(Field::OverdueSince, Check::Compares(Relation::AtMost, Operand::Ago(ago))))
+    }
+
+    /// `next_contact in 2h`: from now until then.
+    fn within(&mut self, field: Field) -> Result<Expression, FilterError> {
+        let ahead = Operand::Ahead(self.duration()?);
+        let from_now = test(field.clone(), Check::Compares(Relation::AtLeast, Operand::Ago(0)));
+        Ok(Expression::All(vec![from_now, test(field, Check::Compares(Relation::AtMost, ahead))]))
+    }
+
+    fn duration(&mut self) -> Result<u64, FilterError> {
         let at = self.peek().at;
         let TokenKind::Word(word) = self.take().kind else {
             self.next -= 1;
             return Err(self.unexpected("a duration, as in 30s, 5m, 2h, 2d or 1w"));
         };
-        let duration = duration(&word).ok_or_else(|| FilterError {
+        duration(&word).ok_or_else(|| FilterError {
             at,
             message: format!("{word:?} is no duration; write it as in 30s, 5m, 2h, 2d or 1w"),
-        })?;
-        let check = Check::Compares(Relation::AtLeast, Operand::Ago(duration));
-        Ok(test(Field::LastContact, check))
+        })
     }
 
     fn field(&mut self) -> Result<(usize, Field), FilterError> {

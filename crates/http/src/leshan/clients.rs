@@ -31,7 +31,7 @@ pub(super) async fn all(State(app): State<Arc<App>>, Author(principal): Author) 
         let (after, mut has_begun) = place?;
         let mut text = String::from(if after.is_none() { "[" } else { "" });
         let registered = DeviceFilter {
-            states: vec![DeviceState::Online, DeviceState::Asleep],
+            states: vec![DeviceState::Online, DeviceState::Asleep, DeviceState::Overdue],
             ..DeviceFilter::default()
         };
         let (devices, has_more) =

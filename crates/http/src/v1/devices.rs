@@ -122,7 +122,9 @@ pub(super) fn matching(app: &App, filter: Option<&str>) -> Result<Option<Matchin
 fn states(names: Option<&str>) -> Result<Vec<DeviceState>, Problem> {
     let state = |name: &str| {
         DeviceState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| {
-            Problem::bad_request(format!("state={name}: a device is online, asleep, offline or never_seen"))
+            Problem::bad_request(format!(
+                "state={name}: a device is online, asleep, overdue, offline, revoked or never_seen"
+            ))
         })
     };
     names.into_iter().flat_map(|names| names.split(',')).map(|name| state(name.trim())).collect()

@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     accounts, audit, bootstrap, campaigns, credentials, desired, devices, events, firmware, groups, jobs,
-    operations, series, sign_in, tokens, trace, updates,
+    operations, series, sign_in, tokens, trace, updates, why,
 };
 
 /// The media type of problem documents (RFC 9457 section 3).
@@ -102,6 +102,7 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         devices::import,
         devices::import_csv,
         devices::values,
+        why::why,
         devices::counts,
         devices::objects,
         devices::observations,

@@ -430,6 +430,11 @@ impl<D: Directory> Shard<D> {
         outbox: &mut Outbox,
     ) {
         let Some(registration) = self.registrations.get_mut(index) else { return };
+        let from = registration.peer.address;
+        if from != peer.address {
+            let endpoint = registration.endpoint.clone();
+            outbox.events.push(Event::Moved { endpoint, from, to: peer.address });
+        }
         if registration.peer == peer && registration.has_address {
             registration.peer.address = peer.address;
             return;

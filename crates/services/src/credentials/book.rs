@@ -158,6 +158,18 @@ impl Book {
         entries.filter(move |entry| entry.kind == kind && entry.identity() == identity)
     }
 
+    /// Whether a device has credentials for a server, and all are revoked.
+    pub(super) fn is_revoked(&self, purpose: Purpose, endpoint: &str) -> bool {
+        let mut all = self.of(purpose, endpoint).peekable();
+        all.peek().is_some() && all.all(|entry| !entry.is_good())
+    }
+
+    /// The devices that have a revoked credential for a server.
+    pub(super) fn with_revoked(&self, purpose: Purpose) -> impl Iterator<Item = &Arc<str>> {
+        let all = self.entries.iter().flatten();
+        all.filter(move |entry| entry.purpose == purpose && !entry.is_good()).map(|entry| &entry.endpoint)
+    }
+
     /// The key of a PSK identity.
     pub(super) fn psk(&self, purpose: Purpose, identity: &[u8]) -> Option<PskKey> {
         PskKey::new(self.good(purpose, CredentialKind::Psk, identity)?.secret())

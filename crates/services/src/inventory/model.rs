@@ -1,5 +1,6 @@
 //! The data of the inventory: all devices ordered by name, with their cohorts.
 
+mod contacts;
 mod search;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use buoy_api::DeviceState;
 use buoy_fleet::filter::Filter;
+use buoy_fleet::habit::Habit;
 use buoy_lwm2m::path::Path;
 use buoy_server::{RegistrationKey, Slab};
 use buoy_store::{DeviceDescription, DeviceRow};
@@ -15,6 +17,7 @@ use buoy_store::{DeviceDescription, DeviceRow};
 use super::cohorts::{CohortId, Cohorts, Kind};
 use super::names::{DeviceId, Names, Order};
 use super::profile::{LastValue, Profile};
+use crate::incidents::Incidents;
 
 /// The most lists of cohorts that are merged for a page. If more cohorts match, most devices do, and a walk through all devices is short.
 const MOST_MERGED: usize = 256;
@@ -64,6 +67,8 @@ struct Known {
     registration: u32,
     /// Seconds since the epoch; 0 if it never was in contact.
     last_contact: u32,
+    /// When it comes.
+    habit: Habit,
     flags: u8,
 }
 
@@ -75,6 +80,8 @@ const HAS_ROW: u8 = 2;
 const PROVED: u8 = 4;
 /// Its description has to be read.
 const WANTED: u8 = 8;
+/// All its credentials are revoked.
+const REVOKED: u8 = 16;
 
 impl Known {
     fn is(&self, flag: u8) -> bool {
@@ -176,6 +183,10 @@ pub struct DeviceRecord {
     pub first_contact: u64,
     /// Milliseconds since the epoch, 0 if it never was in contact; while it is registered, the value in its registration may be newer.
     pub last_contact: u64,
+    /// When it is expected next, if that is known; milliseconds since the epoch.
+    pub next_contact: Option<u64>,
+    /// After how long a silence it is overdue, if that is known; milliseconds.
+    pub overdue_after: Option<u64>,
     /// Whether it has ever authenticated.
     pub proved: bool,
     /// Its description.
@@ -198,6 +209,12 @@ pub(crate) struct Model {
     strangers: BTreeSet<(u32, Arc<str>)>,
     /// The devices whose row has to be saved soon: those that have left, of which there is no other record, and those that were updated.
     soon: VecDeque<Arc<str>>,
+    /// What went wrong with devices of late.
+    pub(super) incidents: Incidents,
+    /// Before this time nobody could be heard; seconds since the epoch.
+    pub(super) started_at: u32,
+    /// Where the search for overdue devices continues.
+    looked_at: usize,
 }
 
 impl Model {
@@ -287,7 +304,9 @@ impl Model {
     ) -> DeviceId {
         let id = self.names.add(name);
         let cohort = self.cohorts.join(&self.names, id, kind);
-        let known = Known { details: None, cohort, first_contact, registration, last_contact, flags };
+        let mut habit = Habit::default();
+        habit.visit(last_contact);
+        let known = Known { details: None, cohort, first_contact, registration, last_contact, habit, flags };
         match self.known.get_mut(id.index()) {
             Some(place) => *place = known,
             None => self.known.push(known),
@@ -311,11 +330,12 @@ impl Model {
         let Seed { name, registration, registered_at, last_contact, proved, asleep, objects } = seed;
         let Some(known) = self.known.get_mut(id.index()) else { return };
         let kind = self.cohorts.kind(known.cohort);
-        if kind.state == DeviceState::Offline && !known.is(PROVED) {
+        if is_away(kind.state) && !known.is(PROVED) {
             self.strangers.remove(&(known.last_contact, name));
         }
         known.registration = tag(registration);
         known.last_contact = known.last_contact.max(seconds(last_contact));
+        known.habit.visit(seconds(last_contact));
         if kind.state == DeviceState::NeverSeen {
             known.first_contact = seconds(registered_at);
             self.set(id, UNSAVED | WANTED, true);
@@ -350,9 +370,10 @@ impl Model {
         // What operators noted of a device outlasts all others.
         let is_noted = known.details.as_ref().is_some_and(|details| details.profile.is_some());
         let is_stranger = !known.is(PROVED) && !is_noted;
+        let state = if known.is(REVOKED) { DeviceState::Revoked } else { DeviceState::Offline };
         self.set(id, UNSAVED, true);
         self.soon.push_back(name.clone());
-        self.change_kind(id, |was| Kind { state: DeviceState::Offline, objects: Arc::from([]), ..was });
+        self.change_kind(id, |was| Kind { state, objects: Arc::from([]), ..was });
         if !is_stranger {
             return None;
         }
@@ -371,7 +392,9 @@ impl Model {
         let Some(id) = self.names.find(name) else { return };
         self.change_kind(id, |was| match was.state {
             // The registration ended meanwhile.
-            DeviceState::Offline | DeviceState::NeverSeen => was,
+            DeviceState::Offline | DeviceState::Revoked | DeviceState::NeverSeen => was,
+            // It is heard of before it is awake.
+            DeviceState::Overdue if is_asleep => was,
             _ => Kind { state: awake_or(is_asleep), ..was },
         });
     }
@@ -559,7 +582,8 @@ impl Model {
         let Some((id, known)) = self.find_mut(name) else { return };
         known.details = None;
         let (cohort, flags, last_contact) = (known.cohort, known.flags, known.last_contact);
-        if self.cohorts.kind(cohort).state == DeviceState::Offline
+        self.incidents.forget(name);
+        if is_away(self.cohorts.kind(cohort).state)
             && let Some(name) = self.names.name(id)
         {
             self.strangers.remove(&(last_contact, name.clone()));
@@ -601,6 +625,8 @@ impl Model {
             state: kind.state,
             first_contact: u64::from(known.first_contact) * 1000,
             last_contact: u64::from(known.last_contact) * 1000,
+            next_contact: known.habit.next_visit().map(|at| u64::from(at) * 1000),
+            overdue_after: known.habit.overdue_after().map(|seconds| u64::from(seconds) * 1000),
             proved: known.is(PROVED),
             description,
             profile: known.details.as_ref().and_then(|details| details.profile.clone()),
@@ -611,13 +637,6 @@ impl Model {
         let DeviceRecord { endpoint, first_contact, last_contact, proved, description, .. } =
             self.record_of(id)?;
         Some(DeviceRow { endpoint: endpoint.to_string(), first_contact, last_contact, proved, description })
-    }
-
-    /// Records when a registered device was last heard.
-    pub(crate) fn heard(&mut self, name: &str, at: u64) {
-        if let Some((_, known)) = self.find_mut(name) {
-            known.last_contact = known.last_contact.max(seconds(at));
-        }
     }
 
     /// What operators noted of a device; one that is not known is expected from now on. Without a profile, a device that was only expected is
@@ -700,6 +719,11 @@ impl Model {
         let members = Order::of_sorted(self.names.starting_at(Bound::Unbounded).filter(is_member));
         self.cohorts.list(cohort, members);
     }
+}
+
+/// Whether a device was registered, and is not.
+fn is_away(state: DeviceState) -> bool {
+    matches!(state, DeviceState::Offline | DeviceState::Revoked)
 }
 
 /// The state of a registered device.

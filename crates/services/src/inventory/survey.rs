@@ -29,6 +29,8 @@ pub(super) struct Survey {
     waiting: VecDeque<Arc<str>>,
     is_waiting: HashSet<Arc<str>>,
     asked: HashMap<Arc<str>, Asked>,
+    /// Devices that have changed while they were queried: their answer is outdated.
+    outdated: HashSet<Arc<str>>,
     /// The number of waiting devices that have never authenticated. They get half of the places, since anybody can register under any name.
     strangers: usize,
     /// Where the search for further devices continues.
@@ -57,7 +59,15 @@ impl Survey {
     pub(super) fn updated(&mut self, model: &mut Model, name: &Arc<str>, now: u64) {
         model.want(name);
         model.ask_after(name, 0);
+        if self.asked.contains_key(name) {
+            self.outdated.insert(name.clone());
+        }
         self.can_be_reached(model, name, now);
+    }
+
+    /// Whether a device has changed since it was queried for what it has just answered; then it is queried again.
+    pub(super) fn is_outdated(&mut self, name: &Arc<str>) -> bool {
+        self.outdated.remove(name)
     }
 
     /// Handles a device that can be reached.

@@ -10,15 +10,19 @@ use buoy_lwm2m::operation::Downlink as Typed;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::OwnedValue;
 use buoy_server::{Downlink, Durability, Intent, ObjectList, Outcome};
-use buoy_store::{Change as StoreChange, ChangeSet, DeviceChange, DeviceRow, DocumentKind, StoreError};
+use buoy_store::{
+    Change as StoreChange, ChangeSet, DeviceChange, DeviceRow, DocumentKind, Sample, StoreError,
+};
 
 use super::model::{Model, Seed};
 use super::profile::{LastValue, Profile};
 use super::survey::Survey;
 use super::{Change, Inbox, Message, Presence, object_ids};
 use crate::app::App;
+use crate::changes::sample;
+use crate::documents;
 use crate::journal::Saving;
-use crate::values::DeviceModels;
+use crate::values::{DeviceModels, present, timed};
 
 /// How often it looks for rows to save and devices to query.
 const TICK: Duration = Duration::from_millis(500);
@@ -28,6 +32,8 @@ const SOON_AT_ONCE: usize = 1000;
 const SAVED_AT_ONCE: usize = 100;
 /// and devices that are checked to find those.
 const STEPS: usize = 20_000;
+/// Devices that are checked at a time for being overdue: each of a million within half a minute.
+const LOOKED_AT: usize = 20_000;
 /// How long to wait for a device's description.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a device that did not answer is not queried again; milliseconds.
@@ -46,10 +52,15 @@ pub(crate) fn start(
 ) -> std::io::Result<JoinHandle<()>> {
     let app = app.clone();
     app.failures.supervisor().spawn("inventory".into(), move || {
-        let Saved { rows, profiles, values } = saved(&app).map_err(std::io::Error::other)?;
+        let Saved { rows, profiles, habits, values } = saved(&app).map_err(std::io::Error::other)?;
         let mut model = Model::start(rows, seeds);
+        model.started_at = u32::try_from(app.started_at / 1000).unwrap_or(u32::MAX);
         profiles.into_iter().for_each(|(name, profile)| model.set_profile(&name, Some(profile)));
         values.into_iter().for_each(|(name, path, value)| model.reported(&name, vec![(path, value)]));
+        habits.into_iter().for_each(|(name, bits)| model.restore_habit(&name, bits));
+        for name in app.credentials.revoked() {
+            model.set_revoked(&name, true);
+        }
         let survey = asks.then(Survey::default);
         let thread = Thread { app, model, survey, cursor: None, last_list: None, saving: None };
         thread.run(&inbox);
@@ -62,6 +73,7 @@ pub(crate) fn start(
 struct Saved {
     rows: Vec<DeviceRow>,
     profiles: Vec<(String, Arc<Profile>)>,
+    habits: Vec<(String, u64)>,
     values: Vec<(Arc<str>, Path, LastValue)>,
 }
 
@@ -74,6 +86,10 @@ fn saved(app: &App) -> Result<Saved, StoreError> {
         reader.documents(DocumentKind::Device, "", &mut |row| match serde_json::from_slice(&row.body) {
             Ok(profile) => saved.profiles.push((row.name, Arc::new(profile))),
             Err(_) => damaged += 1,
+        })?;
+        // A habit that can't be read is learned anew.
+        reader.documents(DocumentKind::Habit, "", &mut |row| {
+            saved.habits.extend(serde_json::from_slice(&row.body).ok().map(|bits| (row.name, bits)));
         })?;
         if damaged > 0 {
             tracing::error!(damaged, "what was noted of devices cannot be read");
@@ -123,6 +139,11 @@ impl Thread {
                     changes.into_iter().for_each(|change| self.apply(now, change));
                 }
                 Ok(Message::Updated(name, version)) => self.updated(&name, &version),
+                Ok(Message::Doubted(name)) => self.look_again(&name),
+                Ok(Message::Incidents(notices)) => {
+                    let now = self.app.now();
+                    notices.into_iter().for_each(|notice| self.model.enter(now, notice));
+                }
                 Ok(Message::Ask(question)) => question(&mut self.model),
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return self.save_at_stop(),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -130,6 +151,7 @@ impl Thread {
             // Also while there are always more messages.
             if Instant::now() >= next {
                 next = Instant::now() + TICK;
+                self.model.find_overdue(self.app.now(), LOOKED_AT);
                 self.save_slice();
                 self.take_answers();
                 self.ask_devices();
@@ -142,7 +164,9 @@ impl Thread {
             Change::Present(presence) => self.present(now, presence),
             Change::Left { name, registration, last_contact } => {
                 if let Some(forgotten) = self.model.left(&name, registration, last_contact) {
-                    self.save(vec![StoreChange::Device(DeviceChange::Remove { endpoint: forgotten })]);
+                    let habit = documents::remove(DocumentKind::Habit, &forgotten);
+                    let device = StoreChange::Device(DeviceChange::Remove { endpoint: forgotten });
+                    self.save(vec![device, habit]);
                 }
             }
             Change::Sleeps { name, is_asleep } => {
@@ -152,7 +176,16 @@ impl Thread {
                 }
             }
             Change::Heard { name, at } => self.model.heard(&name, at),
-            Change::Reported { name, values } => self.model.reported(&name, values),
+            Change::Visited { name, at } => self.model.visited(&name, at),
+            Change::HasNewHabit(name) => self.model.has_new_habit(&name),
+            Change::Reported { name, values } => {
+                self.model.visited(&name, now);
+                self.model.reported(&name, values);
+            }
+            Change::Answered { name, path, outcome } => {
+                let values = values_of(&self.app, path, now, &outcome);
+                self.model.reported(&name, values);
+            }
             Change::Described { name, resource, text } => self.model.described(&name, resource, &text),
         }
     }
@@ -189,6 +222,11 @@ impl Thread {
     fn updated(&mut self, name: &Arc<str>, version: &str) {
         self.model.described(name, FIRMWARE_VERSION, version);
         self.model.updated(name);
+        self.look_again(name);
+    }
+
+    /// Reads a device's description once more.
+    fn look_again(&mut self, name: &Arc<str>) {
         if let Some(survey) = &mut self.survey {
             survey.updated(&mut self.model, name, self.app.now());
         }
@@ -199,6 +237,10 @@ impl Thread {
         let Some(survey) = &mut self.survey else { return };
         let now = self.app.now();
         for (name, answer) in survey.answers() {
+            if survey.is_outdated(&name) {
+                survey.can_be_reached(&self.model, &name, now);
+                continue;
+            }
             let content = answer.as_ref().filter(|outcome| outcome.code == Code::CONTENT);
             let is_read = content.is_some_and(|content| read(&self.app, &mut self.model, &name, content));
             if is_read {
@@ -232,7 +274,7 @@ impl Thread {
             rows = found;
         }
         if !rows.is_empty() {
-            self.save(rows.into_iter().map(|row| StoreChange::Device(DeviceChange::Put(row))).collect());
+            self.save_rows(rows);
         }
     }
 
@@ -246,13 +288,42 @@ impl Thread {
             if rows.is_empty() {
                 return;
             }
-            self.save(rows.into_iter().map(|row| StoreChange::Device(DeviceChange::Put(row))).collect());
+            self.save_rows(rows);
         }
+    }
+
+    /// Saves rows, with what was learned of when their devices come.
+    fn save_rows(&mut self, rows: Vec<DeviceRow>) {
+        let now = self.app.now();
+        let mut set = ChangeSet::new();
+        for row in rows {
+            let habit = self.model.habit(&row.endpoint);
+            set.extend(habit.map(|bits| documents::put(DocumentKind::Habit, &row.endpoint, &bits, now)));
+            set.push(StoreChange::Device(DeviceChange::Put(row)));
+        }
+        self.save(set);
     }
 
     fn save(&mut self, set: ChangeSet<'static>) {
         self.saving = Some(self.app.journal.commit_later(set));
     }
+}
+
+/// The values that a device answered.
+fn values_of(app: &App, path: Path, now: u64, outcome: &Outcome) -> Vec<(Path, LastValue)> {
+    let format = outcome.format.unwrap_or(ContentFormat::TEXT);
+    let entries =
+        DeviceModels::of_any(&app.models).decode(format, path, &outcome.payload).unwrap_or_default();
+    let present = present(timed(entries, now));
+    let values = present.into_iter().filter_map(|entry| {
+        let value = match sample(entry.value?) {
+            // A text of a resource that has no definition, in a format without types.
+            Sample::Opaque(bytes) => Sample::Text(String::from_utf8(bytes).ok()?),
+            value => value,
+        };
+        Some((entry.path, LastValue::of(now, &value)?))
+    });
+    values.collect()
 }
 
 /// Records a device's description. Returns whether it could be decoded.

@@ -26,6 +26,7 @@ const VERBS: &[(&str, &str)] = &[
     ("put_desired_states_name", "ctl desired set"),
     ("delete_desired_states_name", "ctl desired remove"),
     ("get_devices_endpoint_desired_state", "ctl desired device"),
+    ("get_devices_endpoint_why", "ctl why"),
     ("post_devices_endpoint_desired_state_retry", "ctl desired retry"),
     ("get_jobs", "ctl job list"),
     ("post_jobs", "ctl job read"),

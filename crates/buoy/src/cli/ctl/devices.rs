@@ -37,7 +37,9 @@ pub(super) struct List {
 enum State {
     Online,
     Asleep,
+    Overdue,
     Offline,
+    Revoked,
     NeverSeen,
 }
 
@@ -127,6 +129,8 @@ pub(super) fn one(client: &Client, out: Output, args: &One) -> anyhow::Result<()
             ("first contact", contact(device.first_contact)),
             ("last contact", contact(device.last_contact)),
         ];
+        let learned = [("next contact", device.next_contact), ("overdue since", device.overdue_since)];
+        rows.extend(learned.into_iter().filter_map(|(name, at)| Some((name, time(at? as i64)))));
         let said = [
             ("manufacturer", &device.manufacturer),
             ("model", &device.model),

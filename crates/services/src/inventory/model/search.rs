@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use buoy_api::DeviceState;
 use buoy_fleet::filter::{Field, Seen, Subject};
 
 use super::super::cohorts::{Kind, Selection};
@@ -30,6 +31,7 @@ struct Candidate<'a> {
     name: &'a str,
     known: &'a Known,
     kind: &'a Kind,
+    started_at: u32,
 }
 
 impl Subject for Candidate<'_> {
@@ -43,6 +45,11 @@ impl Subject for Candidate<'_> {
             Field::Software => text_of(details.and_then(|details| details.software.as_deref())),
             Field::FirstContact => time_of(self.known.first_contact),
             Field::LastContact => time_of(self.known.last_contact),
+            Field::NextContact => self.known.habit.next_visit().map_or(Seen::Missing, time_of),
+            Field::OverdueSince => match self.known.overdue_at(self.started_at) {
+                Some(at) if is_missed(self.kind.state) => time_of(at),
+                _ => Seen::Missing,
+            },
             Field::Proved => Seen::Flag(self.known.is(PROVED)),
             Field::Tag => profile.map_or(Seen::Missing, |profile| Seen::Texts(&profile.tags)),
             Field::Group => profile.map_or(Seen::Missing, |profile| Seen::Texts(&profile.groups)),
@@ -60,6 +67,11 @@ impl Subject for Candidate<'_> {
             _ => self.kind.field(field),
         }
     }
+}
+
+/// Whether a device in this state may be overdue.
+fn is_missed(state: DeviceState) -> bool {
+    matches!(state, DeviceState::Overdue | DeviceState::Offline | DeviceState::Revoked)
 }
 
 fn text_of(text: Option<&str>) -> Seen<'_> {
@@ -135,7 +147,8 @@ impl Model {
         let (Some(name), Some(known)) = (self.names.name(id), self.known.get(id.index())) else {
             return false;
         };
-        let candidate = Candidate { name, known, kind: self.cohorts.kind(known.cohort) };
+        let kind = self.cohorts.kind(known.cohort);
+        let candidate = Candidate { name, known, kind, started_at: self.started_at };
         let matching = filter.matching.as_ref();
         matching.is_none_or(|it| it.filter.holds(&candidate, it.now) == Some(true))
     }
