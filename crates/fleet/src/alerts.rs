@@ -129,6 +129,8 @@ pub struct Change {
     pub at: u64,
     /// What is known.
     pub detail: String,
+    /// The rule, if it was removed: nobody else knows it any more.
+    pub rule: Option<Box<Rule>>,
 }
 
 /// What a call changed.
@@ -261,12 +263,16 @@ impl Alerts {
 
     /// Removes a rule; its alerts end.
     pub fn remove_rule(&mut self, now: u64, name: &str, outbox: &mut Outbox) {
+        let first = outbox.changes.len();
         for key in self.keys_of(name) {
             self.resolve(now, &key, "the rule was removed", outbox);
             self.forget(&key, outbox);
         }
-        self.rules.remove(name);
         self.counts.remove(name);
+        let Some(rule) = self.rules.remove(name) else { return };
+        for change in outbox.changes.iter_mut().skip(first) {
+            change.rule = Some(Box::new(rule.clone()));
+        }
     }
 
     fn keys_of(&self, rule: &str) -> Vec<Key> {
@@ -389,6 +395,26 @@ impl Alerts {
         }
     }
 
+    /// Adds an alert to the history that nobody could follow: the store could not be written.
+    pub fn note_past(&mut self, rule: &str, subject: &str, times: (u64, u64), detail: &str, outbox: &mut Outbox) {
+        let Some((name, rule)) = self.rules.get_key_value(rule) else { return };
+        let (name, severity, is_device) = (name.clone(), rule.severity, rule.is_of_devices());
+        self.end(
+            Ended {
+                id: 0,
+                rule: name,
+                severity,
+                subject: subject.into(),
+                is_device,
+                fired_at: times.0,
+                ended_at: times.1,
+                acknowledged: None,
+                detail: detail.to_owned(),
+            },
+            outbox,
+        );
+    }
+
     /// A person takes note of an alert that fires: it is not repeated.
     pub fn acknowledge(&mut self, key: &Key, note: Acknowledgement, outbox: &mut Outbox) -> bool {
         let Some(record) = self.entries.get_mut(key).filter(|record| record.fired_at.is_some()) else {
@@ -502,12 +528,15 @@ impl Alerts {
             fired_at,
             at: now,
             detail: record.detail.clone(),
+            rule: None,
         });
         outbox.saves.insert(key.clone(), Some(record.clone()));
         self.schedule(key);
     }
 
-    fn is_silenced(&self, now: u64, key: &Key, matches: Matches<'_>) -> bool {
+    /// Whether an alert is silenced now.
+    #[must_use]
+    pub fn is_silenced(&self, now: u64, key: &Key, matches: Matches<'_>) -> bool {
         let is_device = self.rules.get(&key.rule).is_some_and(Rule::is_of_devices);
         self.silences.values().any(|silence| {
             silence.is_active(now)
@@ -538,11 +567,11 @@ impl Alerts {
                 fired_at,
                 at: now,
                 detail: detail.clone(),
+                rule: None,
             });
         }
-        self.last_ended += 1;
         let ended = Ended {
-            id: self.last_ended,
+            id: 0,
             rule: key.rule.clone(),
             severity: rule.severity,
             subject: key.subject.clone(),
@@ -552,12 +581,18 @@ impl Alerts {
             acknowledged: record.acknowledged.take(),
             detail,
         };
+        outbox.saves.insert(key.clone(), Some(record.clone()));
+        self.end(ended, outbox);
+    }
+
+    fn end(&mut self, ended: Ended, outbox: &mut Outbox) {
+        self.last_ended += 1;
+        let ended = Ended { id: self.last_ended, ..ended };
         self.history.push_back(ended.clone());
         outbox.ended.push(ended);
         while self.history.len() > MOST_HISTORY {
             outbox.forgotten = self.history.pop_front().map(|ended| ended.id);
         }
-        outbox.saves.insert(key.clone(), Some(record.clone()));
     }
 
     fn forget(&mut self, key: &Key, outbox: &mut Outbox) {

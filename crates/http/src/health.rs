@@ -27,6 +27,15 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
     }
 }
 
+/// The alerts that fire, by rule.
+fn write_alerts(page: &mut String, app: &App) {
+    let _ = writeln!(page, "# HELP buoy_alerts_firing Alerts that fire.\n# TYPE buoy_alerts_firing gauge");
+    for (rule, severity, count) in app.firing_alerts() {
+        let rule = rule.replace('\\', "\\\\").replace('"', "\\\"");
+        let _ = writeln!(page, "buoy_alerts_firing{{rule=\"{rule}\",severity=\"{severity}\"}} {count}");
+    }
+}
+
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     let shards = app.counters().await;
     let mut page = String::new();
@@ -69,5 +78,6 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         "# HELP buoy_store_failing Whether the store cannot be written.\n# TYPE buoy_store_failing gauge"
     );
     let _ = writeln!(page, "buoy_store_failing {}", u8::from(app.check_store().is_err()));
+    write_alerts(&mut page, &app);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()
 }

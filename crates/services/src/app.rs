@@ -20,6 +20,7 @@ use buoy_store::{Reader, Store, StoreError};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::accounts::Accounts;
+use crate::alerts::state::Alerts;
 use crate::bootstrap::Bootstrap;
 use crate::campaigns::state::Campaigns;
 use crate::changes::Companion;
@@ -98,6 +99,8 @@ pub struct App {
     pub(crate) keys_in_use: crate::keys_in_use::KeysInUse,
     /// The campaigns.
     pub(crate) campaigns: Campaigns,
+    /// The alerts, and who is told of them.
+    pub(crate) alerts: Alerts,
     /// The groups of devices, and the saved filters.
     pub(crate) groups: Groups,
     /// One edit of what is noted of devices at a time.
@@ -202,6 +205,12 @@ impl App {
     /// Why not.
     pub fn check_store(&self) -> Result<(), NotSaved> {
         self.journal.check()
+    }
+
+    /// How many alerts of each rule fire.
+    #[must_use]
+    pub fn firing_alerts(&self) -> Vec<(Arc<str>, &'static str, usize)> {
+        self.alerts.firing()
     }
 
     /// What was committed since the start.

@@ -57,6 +57,8 @@ pub enum AppEvent {
     Update(Arc<Update>),
     /// A campaign changed.
     Campaign(Arc<buoy_api::Event>),
+    /// An alert changed.
+    Alert(Arc<buoy_api::Event>),
     /// An event of the bootstrap server.
     Bootstrap(Arc<BootstrapEvent>),
     /// A part of a device's reports was not saved.
@@ -73,7 +75,11 @@ impl AppEvent {
                 Event::OperationEnded { outcome: Ok(reply), .. } => reply.payload.len(),
                 _ => 0,
             },
-            Self::Update(_) | Self::Campaign(_) | Self::Bootstrap(_) | Self::Notice(_) => EVENT_BYTES,
+            Self::Update(_)
+            | Self::Campaign(_)
+            | Self::Alert(_)
+            | Self::Bootstrap(_)
+            | Self::Notice(_) => EVENT_BYTES,
         };
         EVENT_BYTES + payload
     }

@@ -6,6 +6,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod access;
+mod alerts;
 mod audit;
 mod bootstrap;
 mod campaigns;
@@ -18,6 +19,7 @@ mod firmware;
 mod groups;
 mod operations;
 mod output;
+mod receivers;
 mod records;
 
 use buoy_api::client::Client;
@@ -127,6 +129,9 @@ enum Verb {
     /// Brings one release to many devices, wave by wave.
     #[command(subcommand)]
     Campaign(campaigns::Verb),
+    /// What fires, by which rules, and who is told.
+    #[command(subcommand)]
+    Alert(alerts::Verb),
     /// With what the bootstrap server configures devices, and which of them wait for a yes.
     #[command(subcommand)]
     Bootstrap(bootstrap::Verb),
@@ -188,6 +193,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Verb::Updates(args) => firmware::list(&client, out, args),
         Verb::CancelUpdate(args) => firmware::cancel(&client, out, args),
         Verb::Campaign(verb) => campaigns::run(&client, out, verb),
+        Verb::Alert(verb) => alerts::run(&client, out, verb),
         Verb::Bootstrap(verb) => bootstrap::run(&client, out, verb),
         Verb::Audit(args) => audit::list(&client, out, args),
         Verb::Setup(args) => access::set_up(&place, &client, out, args),

@@ -351,7 +351,7 @@ fn a_hundred_thousand_devices_that_go_at_once_are_a_few_messages() {
 
 fn change(news: News, rule: &str, subject: &str) -> Change {
     let key = Key { rule: rule.into(), subject: subject.into() };
-    Change { key, is_device: true, news, fired_at: 0, at: 0, detail: String::new() }
+    Change { key, is_device: true, news, fired_at: 0, at: 0, detail: String::new(), rule: None }
 }
 
 struct Post {

@@ -21,7 +21,7 @@ use buoy_services::event_log::{Missed, Numbered};
 use buoy_services::event_words::{EventWords, SignedOut, may_read, permit_events};
 use buoy_services::principal::Principal;
 
-const TYPES: [&str; 15] = [
+const TYPES: [&str; 17] = [
     "registered",
     "updated",
     "deregistered",
@@ -36,6 +36,8 @@ const TYPES: [&str; 15] = [
     "bootstrap",
     "operation",
     "firmware_update",
+    "campaign",
+    "alert",
     "missed",
 ];
 
@@ -142,6 +144,8 @@ fn type_name(event: &api::Event) -> &'static str {
         api::Event::Bootstrap { .. } => "bootstrap",
         api::Event::Operation { .. } => "operation",
         api::Event::FirmwareUpdate { .. } => "firmware_update",
+        api::Event::Campaign { .. } => "campaign",
+        api::Event::Alert { .. } => "alert",
         _ => "missed",
     }
 }

@@ -8,7 +8,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, Respo
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, audit, bootstrap, campaigns, credentials, devices, events, firmware, groups, operations,
+    accounts, alerts, audit, bootstrap, campaigns, credentials, devices, events, firmware, groups, operations, receivers,
     sign_in, tokens, updates,
 };
 
@@ -111,6 +111,23 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         campaigns::resume,
         campaigns::retry,
         campaigns::abort,
+        alerts::list,
+        alerts::acknowledge,
+        alerts::rules,
+        alerts::put_defaults,
+        alerts::rule,
+        alerts::put_rule,
+        alerts::remove_rule,
+        alerts::silences,
+        alerts::add_silence,
+        alerts::remove_silence,
+        receivers::list,
+        receivers::one,
+        receivers::put,
+        receivers::remove,
+        receivers::test,
+        receivers::deliveries,
+        receivers::replay,
         groups::list,
         groups::one,
         groups::put,
@@ -147,7 +164,8 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         bootstrap::accept,
         bootstrap::forget,
         events::stream,
-    )
+    ),
+    components(schemas(buoy_api::AlertMessage))
 )]
 struct Description;
 

@@ -1,6 +1,7 @@
 //! The data of the inventory: all devices ordered by name, with their cohorts.
 
 mod search;
+mod watch;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -15,6 +16,7 @@ use buoy_store::{DeviceDescription, DeviceRow};
 use super::cohorts::{CohortId, Cohorts, Kind};
 use super::names::{DeviceId, Names, Order};
 use super::profile::{LastValue, Profile};
+pub(crate) use watch::{Bits, Sightings};
 
 /// The most lists of cohorts that are merged for a page. If more cohorts match, most devices do, and a walk through all devices is short.
 const MOST_MERGED: usize = 256;
@@ -198,6 +200,8 @@ pub(crate) struct Model {
     strangers: BTreeSet<(u32, Arc<str>)>,
     /// The devices whose row has to be saved soon: those that have left, of which there is no other record, and those that were updated.
     soon: VecDeque<Arc<str>>,
+    /// What alerts look for.
+    watch: watch::Watch,
 }
 
 impl Model {

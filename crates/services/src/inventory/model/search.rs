@@ -26,10 +26,10 @@ impl Subject for Kind {
 }
 
 /// One device.
-struct Candidate<'a> {
-    name: &'a str,
-    known: &'a Known,
-    kind: &'a Kind,
+pub(super) struct Candidate<'a> {
+    pub(super) name: &'a str,
+    pub(super) known: &'a Known,
+    pub(super) kind: &'a Kind,
 }
 
 impl Subject for Candidate<'_> {
