@@ -396,7 +396,14 @@ impl Alerts {
     }
 
     /// Adds an alert to the history that nobody could follow: the store could not be written.
-    pub fn note_past(&mut self, rule: &str, subject: &str, times: (u64, u64), detail: &str, outbox: &mut Outbox) {
+    pub fn note_past(
+        &mut self,
+        rule: &str,
+        subject: &str,
+        times: (u64, u64),
+        detail: &str,
+        outbox: &mut Outbox,
+    ) {
         let Some((name, rule)) = self.rules.get_key_value(rule) else { return };
         let (name, severity, is_device) = (name.clone(), rule.severity, rule.is_of_devices());
         self.end(

@@ -85,11 +85,17 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/alerts/acknowledge", post(alerts::acknowledge))
         .route("/api/v1/alert-rules", get(alerts::rules))
         .route("/api/v1/alert-rules/defaults", post(alerts::put_defaults))
-        .route("/api/v1/alert-rules/{name}", get(alerts::rule).put(alerts::put_rule).delete(alerts::remove_rule))
+        .route(
+            "/api/v1/alert-rules/{name}",
+            get(alerts::rule).put(alerts::put_rule).delete(alerts::remove_rule),
+        )
         .route("/api/v1/alert-silences", get(alerts::silences).post(alerts::add_silence))
         .route("/api/v1/alert-silences/{id}", delete(alerts::remove_silence))
         .route("/api/v1/alert-receivers", get(receivers::list))
-        .route("/api/v1/alert-receivers/{name}", get(receivers::one).put(receivers::put).delete(receivers::remove))
+        .route(
+            "/api/v1/alert-receivers/{name}",
+            get(receivers::one).put(receivers::put).delete(receivers::remove),
+        )
         .route("/api/v1/alert-receivers/{name}/test", post(receivers::test))
         .route("/api/v1/alert-deliveries", get(receivers::deliveries))
         .route("/api/v1/alert-deliveries/{id}/replay", post(receivers::replay))

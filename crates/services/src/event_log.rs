@@ -75,11 +75,9 @@ impl AppEvent {
                 Event::OperationEnded { outcome: Ok(reply), .. } => reply.payload.len(),
                 _ => 0,
             },
-            Self::Update(_)
-            | Self::Campaign(_)
-            | Self::Alert(_)
-            | Self::Bootstrap(_)
-            | Self::Notice(_) => EVENT_BYTES,
+            Self::Update(_) | Self::Campaign(_) | Self::Alert(_) | Self::Bootstrap(_) | Self::Notice(_) => {
+                EVENT_BYTES
+            }
         };
         EVENT_BYTES + payload
     }

@@ -21,8 +21,8 @@ use buoy_server::{Event, ObjectList, RegistrationKey, RegistrationNotice};
 use tokio::sync::{Semaphore, oneshot};
 
 use self::model::Model;
-pub use self::model::{CountBy, DeviceFilter, DeviceRecord, Matching};
 pub(crate) use self::model::{Bits, Seed, Sightings, awake_or};
+pub use self::model::{CountBy, DeviceFilter, DeviceRecord, Matching};
 pub use self::profile::{Last, LastValue, Profile};
 
 /// Questions that may look at each device and wait in the queue at a time.

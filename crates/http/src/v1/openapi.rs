@@ -8,8 +8,8 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, Respo
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, alerts, audit, bootstrap, campaigns, credentials, devices, events, firmware, groups, operations, receivers,
-    sign_in, tokens, updates,
+    accounts, alerts, audit, bootstrap, campaigns, credentials, devices, events, firmware, groups,
+    operations, receivers, sign_in, tokens, updates,
 };
 
 /// What goes for all operations: how to sign in, and the answers to who did not or may not.

@@ -75,7 +75,8 @@ fn free_space(_folder: &Path) -> Option<u64> {
 
 /// When the certificates end: of each file the one that ends first.
 fn ends(parts: &Parts) -> Vec<(PathBuf, u64)> {
-    let own = [identity::CERTIFICATE_FILE, identity::HTTPS_CERTIFICATE_FILE].map(|name| parts.data.join(name));
+    let own =
+        [identity::CERTIFICATE_FILE, identity::HTTPS_CERTIFICATE_FILE].map(|name| parts.data.join(name));
     let mut all: Vec<PathBuf> = own.into_iter().chain(parts.certificates.iter().cloned()).collect();
     all.sort();
     all.dedup();
@@ -120,8 +121,10 @@ mod tests {
         let made = certificates::self_signed(&subject, &key).unwrap();
         let path = folder.path().join(identity::CERTIFICATE_FILE);
         std::fs::write(&path, certificates::certificate_pem(&made).unwrap()).unwrap();
-        let parts = Parts { data: folder.path().to_owned(), certificates: vec![path.clone(), "gone.crt".into()] };
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+        let parts =
+            Parts { data: folder.path().to_owned(), certificates: vec![path.clone(), "gone.crt".into()] };
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
         let look = |condition, now| findings(&parts, &[rule(condition)], now);
         let of_days = |days, now| look(Condition::Certificate { days }, now);
         assert_eq!(of_days(30, now).len(), 1);

@@ -405,7 +405,9 @@ pub async fn add_silence(
         return Err(AlertError::Silence("a silence needs a comment that says why"));
     }
     if until <= now || until <= from || until - from > LONGEST_SILENCE {
-        return Err(AlertError::Silence("a silence ends after now and after its start, and lasts at most a year"));
+        return Err(AlertError::Silence(
+            "a silence ends after now and after its start, and lasts at most a year",
+        ));
     }
     let filter = filter.filter(|filter| !filter.trim().is_empty());
     if let Some(filter) = &filter {
@@ -603,7 +605,8 @@ pub async fn replay(app: &Arc<App>, principal: &Principal, id: u64) -> Result<()
         };
         core.receivers.keys().find(is_it).cloned().ok_or(AlertError::NoSuchDelivery(id))?
     };
-    let audit: Change<'static> = principal.audit(app.now(), "alert_delivery.replay", &id.to_string(), receiver);
+    let audit: Change<'static> =
+        principal.audit(app.now(), "alert_delivery.replay", &id.to_string(), receiver);
     edit(app, turn, vec![audit], move |app| {
         app.alerts.core().deliveries.replay(app.now(), id);
         ChangeSet::new()
@@ -617,7 +620,11 @@ fn is_dead(delivery: &buoy_fleet::alerts::deliveries::Delivery) -> bool {
 }
 
 fn check_comment(comment: &str) -> Result<(), AlertError> {
-    if comment.len() <= LONGEST_COMMENT { Ok(()) } else { Err(AlertError::Silence("a comment may have 1024 bytes")) }
+    if comment.len() <= LONGEST_COMMENT {
+        Ok(())
+    } else {
+        Err(AlertError::Silence("a comment may have 1024 bytes"))
+    }
 }
 
 /// Who says so: a person, whatever he signed in with.

@@ -46,7 +46,8 @@ impl Outage {
                 continue;
             }
             let receivers = core.receivers.values().filter(|receiver| saving::is_for(rule, receiver));
-            let telling = receivers.map(|receiver| tell(app, receiver.clone(), message(rule, receiver, since, now, &why)));
+            let telling = receivers
+                .map(|receiver| tell(app, receiver.clone(), message(rule, receiver, since, now, &why)));
             self.told.insert(rule.name.clone(), (now, telling.collect()));
         }
     }
@@ -115,7 +116,11 @@ fn tell(app: &Arc<App>, receiver: ReceiverRecord, message: Delivery) -> AbortHan
             match send::send(&app, &receiver, &message).await {
                 Attempt::Accepted => return,
                 Attempt::Refused(why) => {
-                    tracing::warn!(receiver = receiver.name, why, "a receiver refuses an alert about the store");
+                    tracing::warn!(
+                        receiver = receiver.name,
+                        why,
+                        "a receiver refuses an alert about the store"
+                    );
                     return;
                 }
                 Attempt::Failed { .. } => tokio::time::sleep(PAUSE).await,

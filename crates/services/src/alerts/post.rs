@@ -55,11 +55,21 @@ async fn deliver(app: Arc<App>, receiver: ReceiverRecord, delivery: Delivery) ->
     match &attempt {
         Attempt::Accepted => tracing::debug!(receiver = name, message = id, "a message was delivered"),
         Attempt::Failed { error, .. } if delivery.attempts == 1 => {
-            tracing::warn!(receiver = name, message = id, error, "a message was not accepted; it is tried again");
+            tracing::warn!(
+                receiver = name,
+                message = id,
+                error,
+                "a message was not accepted; it is tried again"
+            );
         }
         Attempt::Failed { .. } => {}
         Attempt::Refused(error) => {
-            tracing::warn!(receiver = name, message = id, error, "a message is given up; it can be sent again");
+            tracing::warn!(
+                receiver = name,
+                message = id,
+                error,
+                "a message is given up; it can be sent again"
+            );
         }
     }
     let _turn = app.alerts.edits.lock().await;

@@ -56,7 +56,10 @@ impl fmt::Display for ReceiverFault {
         match self {
             Self::Url(why) => f.write_str(why),
             Self::Secret => {
-                write!(f, "a secret has {SHORTEST_SECRET} to {LONGEST_TEXT} characters, of ASCII and without blanks")
+                write!(
+                    f,
+                    "a secret has {SHORTEST_SECRET} to {LONGEST_TEXT} characters, of ASCII and without blanks"
+                )
             }
             Self::Address(why) => f.write_str(why),
             Self::Addresses => write!(f, "\"to\" has 1 to {MOST_ADDRESSES} addresses"),
@@ -196,7 +199,8 @@ pub(super) fn mailbox(text: &str) -> Result<Mailbox, ReceiverFault> {
 
 /// The URL of a webhook.
 pub(super) fn http_url(url: &Secret) -> Result<Uri, ReceiverFault> {
-    let wrong = |why: &str| ReceiverFault::Url(format!("the URL {why}; write it as in https://example.org/alerts"));
+    let wrong =
+        |why: &str| ReceiverFault::Url(format!("the URL {why}; write it as in https://example.org/alerts"));
     if url.reveal().len() > LONGEST_TEXT {
         return Err(wrong("is too long"));
     }
@@ -217,7 +221,11 @@ pub(super) fn http_url(url: &Secret) -> Result<Uri, ReceiverFault> {
 /// A URL without its path, which may be a secret.
 fn shown(uri: &Uri) -> String {
     let path = if uri.path() == "/" && uri.query().is_none() { "/" } else { "/…" };
-    format!("{}://{}{path}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |it| it.as_str()))
+    format!(
+        "{}://{}{path}",
+        uri.scheme_str().unwrap_or_default(),
+        uri.authority().map_or("", |it| it.as_str())
+    )
 }
 
 /// Where mail is handed in.

@@ -6,9 +6,9 @@ use buoy_api::AlertTarget;
 use buoy_fleet::alerts::deliveries::{Attempt, Delivery};
 
 use super::mail::{self, Mail};
+use super::message;
 use super::receivers::{ReceiverRecord, http_url};
 use super::webhook::{self, Post};
-use super::message;
 use crate::app::App;
 
 /// Sends a message. It ends within a time, whatever the receiver does.

@@ -161,7 +161,9 @@ fn all<T: DeserializeOwned>(reader: &dyn Reader, kind: DocumentKind) -> Result<V
     let mut all = Vec::new();
     reader.documents(kind, "", &mut |row| match serde_json::from_slice(&row.body) {
         Ok(record) => all.push((row.name, record)),
-        Err(_) => tracing::error!(kind = kind.as_str(), name = row.name, "what is saved of alerts can't be read"),
+        Err(_) => {
+            tracing::error!(kind = kind.as_str(), name = row.name, "what is saved of alerts can't be read")
+        }
     })?;
     Ok(all)
 }

@@ -93,12 +93,15 @@ async fn exchange(
         let text = Limited::new(body, MOST_ANSWER).collect().await.map(|body| body.to_bytes());
         Ok(judge(parts.status, parts.headers.get(RETRY_AFTER), &text.unwrap_or_default()))
     };
-    // The connection ends with the answer: it is dropped, whatever the receiver does.
-    tokio::select! {
-        attempt = asked => attempt,
-        broken = connection => {
-            let why = broken.err().map_or_else(|| "the connection was closed".to_owned(), |it| it.to_string());
-            Err(Fault::Other(format!("HTTP: {why}")))
+    tokio::pin!(asked, connection);
+    // The connection is driven here, so it ends with this, whatever the receiver does.
+    let mut has_ended = false;
+    loop {
+        tokio::select! {
+            biased;
+            attempt = &mut asked => return attempt,
+            // What came before its end is read still.
+            _ = &mut connection, if !has_ended => has_ended = true,
         }
     }
 }
@@ -142,7 +145,9 @@ fn judge(status: StatusCode, retry_after: Option<&hyper::header::HeaderValue>, b
         text => format!("it answered {status}: {}", buoy_lwm2m::text::harmless(text)),
     };
     if status.is_redirection() {
-        return Attempt::Refused(format!("{error}; redirects are not followed, so give the URL that they lead to"));
+        return Attempt::Refused(format!(
+            "{error}; redirects are not followed, so give the URL that they lead to"
+        ));
     }
     let is_final = [400, 404, 405, 406, 410, 411, 413, 414, 415, 422].contains(&status.as_u16());
     if is_final {
@@ -175,7 +180,10 @@ fn client_config() -> Result<ClientConfig, String> {
     let found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        return Err("TLS: this machine has no authorities; install ca-certificates, or name a file in SSL_CERT_FILE".into());
+        return Err(
+            "TLS: this machine has no authorities; install ca-certificates, or name a file in SSL_CERT_FILE"
+                .into(),
+        );
     }
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -209,9 +217,9 @@ mod tests {
         }
         let retry = hyper::header::HeaderValue::from_static("120");
         let told = judge(StatusCode::SERVICE_UNAVAILABLE, Some(&retry), b"");
-        assert_eq!(told, Attempt::Failed {
-            error: "it answered 503 Service Unavailable".into(),
-            retry_after: Some(120)
-        });
+        assert_eq!(
+            told,
+            Attempt::Failed { error: "it answered 503 Service Unavailable".into(), retry_after: Some(120) }
+        );
     }
 }

@@ -231,12 +231,61 @@ pub(super) fn defaults() -> Vec<(Arc<str>, api::PutAlertRule)> {
     let filter = |text: &str| On::Filter { filter: text.to_owned() };
     let all = String::new;
     vec![
-        rule("offline", Level::Warning, 300, 60, filter("state = offline"), "The device was not heard for its lifetime, or it deregistered."),
-        rule("battery-low", Level::Warning, 60, 300, filter("battery < 15"), "The battery level that the device reported last (3/0/9) is below 15 %."),
-        rule("update-failed", Level::Warning, 0, 0, On::UpdateFailed { filter: all(), clears_after: 604_800 }, "A firmware update of the device did not end well. `buoy ctl updates` says how."),
-        rule("reboot-loop", Level::Warning, 0, 0, On::RebootLoop { filter: all(), times: 5, within: 600 }, "The device registers anew again and again: it restarts, or its network breaks."),
-        rule("disk-full", Level::Critical, 60, 60, On::Disk { free_percent: 10 }, "The disk of the data folder is nearly full. Without space the server acknowledges nothing."),
-        rule("store-away", Level::Critical, 10, 0, On::Store, "The store can't be written. The server acknowledges nothing until it can."),
-        rule("certificate-ends", Level::Warning, 0, 0, On::Certificate { days: 30 }, "A certificate ends within 30 days. Devices or people can't connect after that."),
+        rule(
+            "offline",
+            Level::Warning,
+            300,
+            60,
+            filter("state = offline"),
+            "The device was not heard for its lifetime, or it deregistered.",
+        ),
+        rule(
+            "battery-low",
+            Level::Warning,
+            60,
+            300,
+            filter("battery < 15"),
+            "The battery level that the device reported last (3/0/9) is below 15 %.",
+        ),
+        rule(
+            "update-failed",
+            Level::Warning,
+            0,
+            0,
+            On::UpdateFailed { filter: all(), clears_after: 604_800 },
+            "A firmware update of the device did not end well. `buoy ctl updates` says how.",
+        ),
+        rule(
+            "reboot-loop",
+            Level::Warning,
+            0,
+            0,
+            On::RebootLoop { filter: all(), times: 5, within: 600 },
+            "The device registers anew again and again: it restarts, or its network breaks.",
+        ),
+        rule(
+            "disk-full",
+            Level::Critical,
+            60,
+            60,
+            On::Disk { free_percent: 10 },
+            "The disk of the data folder is nearly full. Without space the server acknowledges nothing.",
+        ),
+        rule(
+            "store-away",
+            Level::Critical,
+            10,
+            0,
+            On::Store,
+            "The store can't be written. The server acknowledges nothing until it can.",
+        ),
+        rule(
+            "certificate-ends",
+            Level::Warning,
+            0,
+            0,
+            On::Certificate { days: 30 },
+            "A certificate ends within 30 days. Devices or people can't connect after that.",
+        ),
     ]
 }

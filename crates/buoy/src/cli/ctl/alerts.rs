@@ -228,7 +228,14 @@ fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<()> {
                 state += &format!(", seen by {}", by.by);
             }
             let since = format!("{} ago", ago(alert.since));
-            [alert.severity.name().to_owned(), alert.rule.clone(), subject, state, since, alert.detail.clone()]
+            [
+                alert.severity.name().to_owned(),
+                alert.rule.clone(),
+                subject,
+                state,
+                since,
+                alert.detail.clone(),
+            ]
         });
         table(&["SEVERITY", "RULE", "SUBJECT", "STATE", "SINCE", "DETAIL"], rows);
         if page.next.is_some() {
@@ -239,8 +246,7 @@ fn list(client: &Client, out: Output, args: &List) -> anyhow::Result<()> {
 
 fn acknowledge(client: &Client, out: Output, args: &Acknowledge) -> anyhow::Result<()> {
     let Acknowledge { rule, subject, comment } = args;
-    let wanted =
-        AcknowledgeAlerts { rule: rule.clone(), subject: subject.clone(), comment: comment.clone() };
+    let wanted = AcknowledgeAlerts { rule: rule.clone(), subject: subject.clone(), comment: comment.clone() };
     let done: AcknowledgedAlerts = client.send_json(Method::POST, "/api/v1/alerts/acknowledge", &wanted)?;
     out.print(&done, || note(format_args!("noted: {} alerts", done.acknowledged)))
 }
@@ -252,8 +258,7 @@ fn rules(client: &Client, out: Output, verb: &RuleVerb) -> anyhow::Result<()> {
             out.print(&rules, || print_rules(&rules))
         }
         RuleVerb::Add(AddRule { defaults: true, .. }) => {
-            let made: Page<AlertRule> =
-                client.call(Method::POST, "/api/v1/alert-rules/defaults", "", &[])?;
+            let made: Page<AlertRule> = client.call(Method::POST, "/api/v1/alert-rules/defaults", "", &[])?;
             out.print(&made.items, || print_rules(&made.items))
         }
         RuleVerb::Add(args) => {
@@ -306,7 +311,9 @@ pub(super) fn severity(text: &str) -> anyhow::Result<AlertSeverity> {
         "info" => AlertSeverity::Info,
         "warning" => AlertSeverity::Warning,
         "critical" => AlertSeverity::Critical,
-        other => return Err(wrong(format!("{other:?} is no severity; there are info, warning and critical"))),
+        other => {
+            return Err(wrong(format!("{other:?} is no severity; there are info, warning and critical")));
+        }
     })
 }
 

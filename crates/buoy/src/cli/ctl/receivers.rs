@@ -143,15 +143,18 @@ fn test(client: &Client, out: Output, name: &str) -> anyhow::Result<()> {
             note(format_args!("{name}: {}", tested.detail));
         }
     })?;
-    if tested.accepted { Ok(()) } else { Err(NotDone::error(Exit::Refused, format!("{name}: {}", tested.detail))) }
+    if tested.accepted {
+        Ok(())
+    } else {
+        Err(NotDone::error(Exit::Refused, format!("{name}: {}", tested.detail)))
+    }
 }
 
 fn print(receivers: &[AlertReceiver]) {
     let rows = receivers.iter().map(|receiver| {
-        let accepted = receiver.accepted_at.map_or_else(
-            || "-".to_owned(),
-            |at| time(i64::try_from(at).unwrap_or(i64::MAX)),
-        );
+        let accepted = receiver
+            .accepted_at
+            .map_or_else(|| "-".to_owned(), |at| time(i64::try_from(at).unwrap_or(i64::MAX)));
         [
             receiver.name.clone(),
             receiver.kind.clone(),

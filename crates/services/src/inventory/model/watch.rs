@@ -207,7 +207,10 @@ mod tests {
         model.forget("d-24999");
         (0..3).for_each(|_| model.look(1_000_000 + 3_700_000));
         let seen = sightings.take();
-        assert_eq!((seen.devices[&Arc::from("d-00001")], seen.devices[&Arc::from("d-24999")]), ((0, 4), (0, 5)));
+        assert_eq!(
+            (seen.devices[&Arc::from("d-00001")], seen.devices[&Arc::from("d-24999")]),
+            ((0, 4), (0, 5))
+        );
         model.booted(&last, 5);
         assert_eq!(sightings.take().boots[&last], [5]);
     }
