@@ -334,6 +334,1045 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alert-deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Messages to receivers, the newest first. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Only ids below this: `next` of the page before. */
+                    after?: number;
+                    /** @description 1 to 1000; 100 without it. */
+                    limit?: number;
+                    /** @description Only those to this receiver. */
+                    receiver?: string;
+                    /** @description Only those in this state: "waiting", "delivered" or "dead". */
+                    state?: "waiting" | "delivered" | "dead";
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A page */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_AlertDelivery"];
+                    };
+                };
+                /** @description A query parameter is invalid */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-deliveries/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a message again that was given up, under a new id. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It waits to be sent */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No such message was given up */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-receivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The receivers, by name. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The whole list */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_AlertReceiver"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-receivers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One receiver. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The receiver */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertReceiver"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such receiver */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /** Makes a receiver, or changes one. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PutAlertReceiver"];
+                };
+            };
+            responses: {
+                /** @description The receiver as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["NewAlertReceiver"];
+                    };
+                };
+                /** @description The name, the target or a number is wrong */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Removes a receiver, with the messages that wait for it. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is removed */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such receiver */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description A rule names it */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-receivers/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a test to a receiver at once, and says how that ended. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description How it ended */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertReceiverTest"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such receiver */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules, by name. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The whole list */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_AlertRule"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-rules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One rule. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The rule */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertRule"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such rule */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /** Makes a rule, or changes one. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PutAlertRule"];
+                };
+            };
+            responses: {
+                /** @description The rule as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertRule"];
+                    };
+                };
+                /** @description The name, the filter or a number is wrong */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such receiver */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Removes a rule. Its alerts end. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is removed */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such rule */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-rules/defaults": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes the rules that most fleets want, except those whose names are taken. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The rules that were made */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_AlertRule"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The silences, by id. One that is over stays in the list for a day. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The whole list */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_AlertSilence"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Silences alerts for a time: receivers are not told of them. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["AddAlertSilence"];
+                };
+            };
+            responses: {
+                /** @description The silence */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertSilence"];
+                    };
+                };
+                /** @description The filter or a time is wrong */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such rule */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-silences/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a silence. Receivers are told of what fires still. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is removed */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such silence */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alerts, the worst first, then the newest; those that are over with the newest first. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `next` of the page before. */
+                    after?: number;
+                    /** @description Only those of this device. */
+                    endpoint?: string;
+                    /** @description 1 to 1000; 100 without it. */
+                    limit?: number;
+                    /** @description Only those of this rule. */
+                    rule?: string;
+                    /** @description Only those that are at least so bad. */
+                    severity?: "info" | "warning" | "critical";
+                    /** @description Only those in this state: "pending", "firing", "flapping", or "resolved", which are those that are over. Without it, those that are not over. */
+                    state?: "pending" | "firing" | "flapping" | "resolved";
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A page. Alerts that begin or end meanwhile may be missing or twice */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_Alert"];
+                    };
+                };
+                /** @description A query parameter is invalid */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes note of alerts that fire: receivers are not told of them again. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["AcknowledgeAlerts"];
+                };
+            };
+            responses: {
+                /** @description How many */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AcknowledgedAlerts"];
+                    };
+                };
+                /** @description The comment is too long */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such rule, or no such alert fires */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -5544,6 +6583,23 @@ export interface components {
             /** @description Whether it signs in with a one-time code as well. */
             second_factor: boolean;
         };
+        /** @description Of which alerts somebody takes note. */
+        AcknowledgeAlerts: {
+            /** @description What there is to say. */
+            comment?: string;
+            /** @description Their rule. */
+            rule: string;
+            /** @description The device or the part of the server; all alerts of the rule that fire without it. */
+            subject?: string | null;
+        };
+        /** @description How many alerts somebody took note of. */
+        AcknowledgedAlerts: {
+            /**
+             * Format: int64
+             * @description So many.
+             */
+            acknowledged: number;
+        };
         /** @description Makes an account. */
         AddAccount: {
             /** @description What it may do. */
@@ -5552,6 +6608,25 @@ export interface components {
             name: string;
             /** @description Its password: 12 to 1024 bytes. */
             password: components["schemas"]["Secret"];
+        };
+        /** @description A new silence. */
+        AddAlertSilence: {
+            /** @description Why. */
+            comment: string;
+            /** @description Only alerts of devices that this filter matches. */
+            filter?: string | null;
+            /**
+             * Format: int64
+             * @description From when; from now on without it.
+             */
+            from?: number | null;
+            /** @description Only alerts of this rule. */
+            rule?: string | null;
+            /**
+             * Format: int64
+             * @description Until when.
+             */
+            until: number;
         };
         /** @description A credential to add. */
         AddCredential: {
@@ -5573,6 +6648,352 @@ export interface components {
             grants?: components["schemas"]["Grant"][] | null;
             /** @description Its name, for example that of the program. */
             name: string;
+        };
+        /** @description An alert. */
+        Alert: {
+            acknowledged?: components["schemas"]["AlertAcknowledgement"] | null;
+            /** @description What is known besides. */
+            detail?: string;
+            /**
+             * Format: int64
+             * @description When it was over.
+             */
+            ended_at?: number | null;
+            /** @description The device, if it is about one. */
+            endpoint?: string | null;
+            /** @description The part of the server, if it is about the server. */
+            part?: string | null;
+            /** @description Its rule. */
+            rule: string;
+            /** @description How bad it is. */
+            severity: components["schemas"]["AlertSeverity"];
+            /** @description Whether receivers are not told of it, since it is silenced. */
+            silenced?: boolean;
+            /**
+             * Format: int64
+             * @description Since when its condition holds, or for one that fires, since when it fires.
+             */
+            since: number;
+            /** @description Where it is. */
+            state: components["schemas"]["AlertState"];
+        };
+        /** @description A person took note of an alert. */
+        AlertAcknowledgement: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /** @description Who. */
+            by: string;
+            /** @description What that person wrote. */
+            comment?: string;
+        };
+        /** @description What a rule looks for. Times are in seconds. */
+        AlertCondition: {
+            /** @description In the filter language. */
+            filter: string;
+            /** @enum {string} */
+            kind: "filter";
+        } | {
+            /**
+             * Format: int64
+             * @description It is over after this time, too.
+             */
+            clears_after?: number;
+            /** @description Of which devices; of all if it is empty. */
+            filter?: string;
+            /** @enum {string} */
+            kind: "update_failed";
+        } | {
+            /** @description Of which devices; of all if it is empty. */
+            filter?: string;
+            /** @enum {string} */
+            kind: "reboot_loop";
+            /**
+             * Format: int32
+             * @description So many registrations, 2 to 32,
+             */
+            times?: number;
+            /**
+             * Format: int64
+             * @description within so many seconds.
+             */
+            within?: number;
+        } | {
+            /**
+             * Format: int32
+             * @description In percent.
+             */
+            free_percent?: number;
+            /** @enum {string} */
+            kind: "disk";
+        } | {
+            /** @enum {string} */
+            kind: "store";
+        } | {
+            /**
+             * Format: int32
+             * @description So many days before.
+             */
+            days?: number;
+            /** @enum {string} */
+            kind: "certificate";
+        };
+        /** @description A message to a receiver. */
+        AlertDelivery: {
+            /**
+             * Format: int32
+             * @description How often it was sent.
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description When it was made.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description When it was accepted, or given up.
+             */
+            ended_at?: number | null;
+            /** @description Why it was not accepted. */
+            error?: string;
+            /**
+             * Format: int64
+             * @description Alerts that fire,
+             */
+            firing: number;
+            /**
+             * Format: int64
+             * @description that flap,
+             */
+            flapping: number;
+            /**
+             * Format: int64
+             * @description Its id.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description When it is sent next.
+             */
+            next_attempt?: number | null;
+            /** @description To whom. */
+            receiver: string;
+            /**
+             * Format: int64
+             * @description and that are over.
+             */
+            resolved: number;
+            /** @description Of which rule. */
+            rule: string;
+            /** @description Where it is. */
+            state: components["schemas"]["AlertDeliveryState"];
+        };
+        /**
+         * @description Where a message is.
+         * @enum {string}
+         */
+        AlertDeliveryState: "waiting" | "delivered" | "dead";
+        /** @description A subject whose alert fires so often flaps: receivers are told that once. */
+        AlertFlapping: {
+            /**
+             * Format: int32
+             * @description So many times, 2 to 32,
+             */
+            times: number;
+            /**
+             * Format: int64
+             * @description within so many seconds. It flaps until nothing changes for as long.
+             */
+            within: number;
+        };
+        /** @description What a webhook gets. The header `Buoy-Signature` has the time and the signature. */
+        AlertMessage: {
+            /** @description The alerts, at most 100. */
+            alerts: components["schemas"]["AlertNews"][];
+            /** @description What the rule means. */
+            description: string;
+            /**
+             * Format: int64
+             * @description Alerts that fire,
+             */
+            firing: number;
+            /**
+             * Format: int64
+             * @description that flap,
+             */
+            flapping: number;
+            /**
+             * Format: int64
+             * @description The id of the message: the same if it is sent again.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description Alerts that are not in the list.
+             */
+            more: number;
+            /**
+             * Format: int64
+             * @description and that are over.
+             */
+            resolved: number;
+            /** @description The rule. */
+            rule: string;
+            /** @description How bad it is. */
+            severity: components["schemas"]["AlertSeverity"];
+            /** @description "alert", or "test". */
+            type: string;
+        };
+        /** @description A change of an alert. */
+        AlertNews: {
+            /**
+             * Format: int64
+             * @description When it changed.
+             */
+            at: number;
+            /** @description What is known besides. */
+            detail?: string;
+            /** @description The device, if it is about one. */
+            endpoint?: string | null;
+            /** @description The part of the server, if it is about the server. */
+            part?: string | null;
+            /**
+             * Format: int64
+             * @description Since when it fires.
+             */
+            since: number;
+            /** @description Where it is: "firing", "flapping" or "resolved". */
+            state: components["schemas"]["AlertState"];
+        };
+        /** @description A receiver. Secrets are not shown. */
+        AlertReceiver: {
+            /**
+             * Format: int64
+             * @description When a message was last accepted, since the server started.
+             */
+            accepted_at?: number | null;
+            /**
+             * Format: int64
+             * @description Messages that were given up.
+             */
+            dead: number;
+            /** @description Why the last attempt failed, if it did. */
+            error?: string;
+            /**
+             * Format: int64
+             * @description After how long a message that is not accepted is given up; seconds.
+             */
+            give_up_after: number;
+            /**
+             * Format: int64
+             * @description For how long a message waits for more alerts of its rule; seconds.
+             */
+            group_wait: number;
+            /** @description "webhook", "slack" or "email". */
+            kind: string;
+            /** @description Its name. */
+            name: string;
+            /** @description It is told of alerts that are at least so bad. */
+            severity: components["schemas"]["AlertSeverity"];
+            /** @description Where it is, without what is secret. */
+            target: string;
+            /**
+             * Format: int64
+             * @description Messages that wait.
+             */
+            waiting: number;
+        };
+        /** @description How the test of a receiver ended. */
+        AlertReceiverTest: {
+            /** @description Whether it accepted the message. */
+            accepted: boolean;
+            /** @description What it answered, or why it could not be reached. */
+            detail: string;
+        };
+        /** @description A rule, and how many alerts it has. */
+        AlertRule: components["schemas"]["PutAlertRule"] & {
+            /** @description Why its filter can't be used any more. */
+            fault?: string | null;
+            /**
+             * Format: int64
+             * @description Alerts that fire.
+             */
+            firing: number;
+            /** @description Whether there are more subjects than can be followed. */
+            is_full?: boolean;
+            /** @description Its name. */
+            name: string;
+        };
+        /**
+         * @description How bad it is.
+         * @enum {string}
+         */
+        AlertSeverity: "info" | "warning" | "critical";
+        /** @description A silence: receivers are not told of some alerts for a time. */
+        AlertSilence: {
+            /** @description Whether it counts now. */
+            active: boolean;
+            /** @description Who made it. */
+            author: string;
+            /** @description Why. */
+            comment: string;
+            /** @description Only alerts of devices that this filter matches. */
+            filter?: string | null;
+            /**
+             * Format: int64
+             * @description From when.
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description Its id.
+             */
+            id: number;
+            /** @description Only alerts of this rule. */
+            rule?: string | null;
+            /**
+             * Format: int64
+             * @description Until when.
+             */
+            until: number;
+        };
+        /**
+         * @description Where an alert is.
+         * @enum {string}
+         */
+        AlertState: "pending" | "firing" | "flapping" | "resolved";
+        /** @description Where a receiver is, and what it takes. */
+        AlertTarget: {
+            /** @enum {string} */
+            kind: "webhook";
+            /**
+             * @description With which messages are signed (HMAC-SHA256), at least 16 characters. Without it a receiver keeps the one that it has at this URL, or gets
+             *     a random one, which is shown once.
+             */
+            secret?: string | null;
+            /** @description `https://` or `http://`. It may hold secrets, and is shown without its path. */
+            url: string;
+        } | {
+            /** @enum {string} */
+            kind: "slack";
+            /** @description `https://` or `http://`. It is a secret, and is shown without its path. */
+            url: string;
+        } | {
+            /** @description From whom it comes. */
+            from: string;
+            /** @enum {string} */
+            kind: "email";
+            /** @description Its password. Without it a receiver keeps the one that it has for this server and this name. */
+            password?: string | null;
+            /** @description `smtps://HOST[:PORT]` is TLS from the start, `smtp://HOST[:PORT]` is STARTTLS, which is required; `smtp+plain://HOST[:PORT]` is without TLS. */
+            server: string;
+            /** @description To whom it goes. */
+            to: string[];
+            /** @description With which to sign in. */
+            user?: string | null;
         };
         /** @description The state of the audit log's hash chain. */
         AuditChain: {
@@ -6351,6 +7772,24 @@ export interface components {
             /** @enum {string} */
             type: "campaign";
         } | {
+            /**
+             * Format: int64
+             * @description How many alerts of this rule changed so at once, if they are too many for an event each.
+             */
+            count?: number | null;
+            /** @description The device, if it is about one. */
+            endpoint?: string | null;
+            /** @description The part of the server, if it is about the server. */
+            part?: string | null;
+            /** @description Its rule. */
+            rule: string;
+            /** @description How bad it is. */
+            severity: components["schemas"]["AlertSeverity"];
+            /** @description Where it is. */
+            state: components["schemas"]["AlertState"];
+            /** @enum {string} */
+            type: "alert";
+        } | {
             /** @description Why, and what to do. */
             detail: string;
             /** @enum {string} */
@@ -6505,6 +7944,11 @@ export interface components {
             /** @description Whether the account has a second factor. */
             second_factor?: boolean;
         };
+        /** @description A receiver that was set up. */
+        NewAlertReceiver: components["schemas"]["AlertReceiver"] & {
+            /** @description The secret of a webhook, if the server made it. It is not shown again. */
+            secret?: string | null;
+        };
         /** @description A credential that was made, and the secret if the server made that too. */
         NewCredential: components["schemas"]["Credential"] & {
             key?: components["schemas"]["Secret"] | null;
@@ -6616,6 +8060,190 @@ export interface components {
                 name: string;
                 /** @description Whether it signs in with a one-time code as well. */
                 second_factor: boolean;
+            }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Alert: {
+            /** @description The entries. */
+            items: {
+                acknowledged?: components["schemas"]["AlertAcknowledgement"] | null;
+                /** @description What is known besides. */
+                detail?: string;
+                /**
+                 * Format: int64
+                 * @description When it was over.
+                 */
+                ended_at?: number | null;
+                /** @description The device, if it is about one. */
+                endpoint?: string | null;
+                /** @description The part of the server, if it is about the server. */
+                part?: string | null;
+                /** @description Its rule. */
+                rule: string;
+                /** @description How bad it is. */
+                severity: components["schemas"]["AlertSeverity"];
+                /** @description Whether receivers are not told of it, since it is silenced. */
+                silenced?: boolean;
+                /**
+                 * Format: int64
+                 * @description Since when its condition holds, or for one that fires, since when it fires.
+                 */
+                since: number;
+                /** @description Where it is. */
+                state: components["schemas"]["AlertState"];
+            }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_AlertDelivery: {
+            /** @description The entries. */
+            items: {
+                /**
+                 * Format: int32
+                 * @description How often it was sent.
+                 */
+                attempts: number;
+                /**
+                 * Format: int64
+                 * @description When it was made.
+                 */
+                created_at: number;
+                /**
+                 * Format: int64
+                 * @description When it was accepted, or given up.
+                 */
+                ended_at?: number | null;
+                /** @description Why it was not accepted. */
+                error?: string;
+                /**
+                 * Format: int64
+                 * @description Alerts that fire,
+                 */
+                firing: number;
+                /**
+                 * Format: int64
+                 * @description that flap,
+                 */
+                flapping: number;
+                /**
+                 * Format: int64
+                 * @description Its id.
+                 */
+                id: number;
+                /**
+                 * Format: int64
+                 * @description When it is sent next.
+                 */
+                next_attempt?: number | null;
+                /** @description To whom. */
+                receiver: string;
+                /**
+                 * Format: int64
+                 * @description and that are over.
+                 */
+                resolved: number;
+                /** @description Of which rule. */
+                rule: string;
+                /** @description Where it is. */
+                state: components["schemas"]["AlertDeliveryState"];
+            }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_AlertReceiver: {
+            /** @description The entries. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description When a message was last accepted, since the server started.
+                 */
+                accepted_at?: number | null;
+                /**
+                 * Format: int64
+                 * @description Messages that were given up.
+                 */
+                dead: number;
+                /** @description Why the last attempt failed, if it did. */
+                error?: string;
+                /**
+                 * Format: int64
+                 * @description After how long a message that is not accepted is given up; seconds.
+                 */
+                give_up_after: number;
+                /**
+                 * Format: int64
+                 * @description For how long a message waits for more alerts of its rule; seconds.
+                 */
+                group_wait: number;
+                /** @description "webhook", "slack" or "email". */
+                kind: string;
+                /** @description Its name. */
+                name: string;
+                /** @description It is told of alerts that are at least so bad. */
+                severity: components["schemas"]["AlertSeverity"];
+                /** @description Where it is, without what is secret. */
+                target: string;
+                /**
+                 * Format: int64
+                 * @description Messages that wait.
+                 */
+                waiting: number;
+            }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_AlertRule: {
+            /** @description The entries. */
+            items: (components["schemas"]["PutAlertRule"] & {
+                /** @description Why its filter can't be used any more. */
+                fault?: string | null;
+                /**
+                 * Format: int64
+                 * @description Alerts that fire.
+                 */
+                firing: number;
+                /** @description Whether there are more subjects than can be followed. */
+                is_full?: boolean;
+                /** @description Its name. */
+                name: string;
+            })[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_AlertSilence: {
+            /** @description The entries. */
+            items: {
+                /** @description Whether it counts now. */
+                active: boolean;
+                /** @description Who made it. */
+                author: string;
+                /** @description Why. */
+                comment: string;
+                /** @description Only alerts of devices that this filter matches. */
+                filter?: string | null;
+                /**
+                 * Format: int64
+                 * @description From when.
+                 */
+                from: number;
+                /**
+                 * Format: int64
+                 * @description Its id.
+                 */
+                id: number;
+                /** @description Only alerts of this rule. */
+                rule?: string | null;
+                /**
+                 * Format: int64
+                 * @description Until when.
+                 */
+                until: number;
             }[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */
             next?: string | null;
@@ -7181,6 +8809,51 @@ export interface components {
             status: number;
             /** @description The kind of error. */
             title: string;
+        };
+        /** @description A receiver, as it is set up. Times are in seconds. */
+        PutAlertReceiver: {
+            /**
+             * Format: int64
+             * @description After how long a message that is not accepted is given up; 10 to 604800.
+             */
+            give_up_after?: number;
+            /**
+             * Format: int64
+             * @description For how long a message waits for more alerts of its rule; 0 to 3600.
+             */
+            group_wait?: number;
+            /** @description It is told of alerts that are at least so bad. */
+            severity?: components["schemas"]["AlertSeverity"];
+            /** @description Where it is. */
+            target: components["schemas"]["AlertTarget"];
+        };
+        /** @description A rule, as it is set up. Times are in seconds. */
+        PutAlertRule: {
+            /** @description What it looks for. */
+            condition: components["schemas"]["AlertCondition"];
+            /** @description What it means, and what to do. */
+            description?: string;
+            /** @description When a subject is said to flap. */
+            flapping?: components["schemas"]["AlertFlapping"];
+            /**
+             * Format: int64
+             * @description For how long the condition has to hold before the alert fires.
+             */
+            for?: number;
+            /** @description Who is told; all receivers if it is empty. */
+            receivers?: string[];
+            /**
+             * Format: int64
+             * @description After how long receivers are told again of an alert that nobody took note of; never without it.
+             */
+            repeat?: number | null;
+            /**
+             * Format: int64
+             * @description For how long the condition must not hold before the alert is over.
+             */
+            resolve_after?: number;
+            /** @description How bad it is. */
+            severity?: components["schemas"]["AlertSeverity"];
         };
         /** @description A campaign to make, or to change while it is a draft. */
         PutCampaign: {
