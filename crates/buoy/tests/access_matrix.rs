@@ -130,7 +130,12 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("delete", "/api/v1/bootstrap/claims/{endpoint}", Whole(Admin), None),
         ("get", "/api/v1/events", Somewhere(Viewer), None),
         ("get", "/api/v1/alerts", Somewhere(Viewer), None),
-        ("post", "/api/v1/alerts/acknowledge", Whole(Operator), Some(json!({"rule": "x", "subject": "buoy-1"}))),
+        (
+            "post",
+            "/api/v1/alerts/acknowledge",
+            Whole(Operator),
+            Some(json!({"rule": "x", "subject": "buoy-1"})),
+        ),
         ("get", "/api/v1/alert-rules", Whole(Viewer), None),
         ("post", "/api/v1/alert-rules/defaults", Whole(Operator), None),
         ("get", "/api/v1/alert-rules/{name}", Whole(Viewer), None),

@@ -348,3 +348,50 @@ fn secrets_of_receivers_are_sealed_and_outlast_a_new_key_file() {
     let expected = signature("a-secret-of-the-operator", time.strip_prefix("t=").unwrap(), &request.body);
     assert_eq!(tag, expected);
 }
+
+/// What can't be saved is told all the same: nobody else would say it.
+#[test]
+fn a_store_that_can_not_be_written_is_told_while_it_is_so() {
+    if !std::process::Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|it| it.success()) {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "unshare does not work here; run as root or allow user namespaces"
+        );
+        println!("skipped: run as root or allow user namespaces");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start_on_small_disk(&data, 4);
+    let hook = Receiver::start(Manner::Answers(503));
+    add_webhook(&server, "ops", &hook.url(), &[]);
+    add_rule(&server, "store", &["--store", "--for", "1s", "--severity", "critical"]);
+    add_rule(&server, "disk", &["--disk", "50", "--for", "1s"]);
+    let filler = server.disk(&data).join("filler");
+    // As much as fits.
+    let _ = std::fs::write(&filler, vec![0; 8 << 20]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut number = 0;
+    wait_until("the receiver is asked", || {
+        number += 1;
+        let name = format!("d-{number}");
+        socket.send_to(&register_request(&name, number, b"t"), &server.coap).unwrap();
+        !hook.requests().is_empty()
+    });
+    // The receiver is there again before the store is.
+    hook.behaves(Manner::Answers(200));
+    wait_until("the receiver accepts", || hook.requests().len() >= 2);
+    let told = hook.messages().pop().unwrap();
+    assert_eq!((told.rule.as_str(), told.firing), ("store", 1));
+    assert_eq!(told.alerts[0].part.as_deref(), Some("store"));
+    assert!(told.alerts[0].detail.contains("full"), "{told:?}");
+    let listed = server.says(&["alert", "list"]);
+    assert!(listed.contains("critical") && listed.contains("store"), "{listed}");
+
+    std::fs::remove_file(&filler).unwrap();
+    wait_until("the end is told", || {
+        hook.messages().iter().any(|message| message.rule == "store" && message.resolved == 1)
+    });
+    let over = alerts(&server, "state=resolved&rule=store");
+    assert!(over[0].detail.contains("could not be written for"), "{over:?}");
+}
