@@ -192,7 +192,7 @@ fn nothing_is_lost_if_the_server_is_killed_between_an_alert_and_its_delivery() {
     server = start(folder.path());
     wait_until("all is delivered", || deliveries(&server, "state=delivered").len() == 2);
     let told: Vec<_> = hook.messages();
-    assert_eq!(told.iter().filter(|message| message.id == before.id).last(), Some(&before));
+    assert_eq!(told.iter().rfind(|message| message.id == before.id), Some(&before));
     assert!(told.iter().any(|message| message.alerts[0].endpoint.as_deref() == Some("d-2")));
     // What fired before is not told again.
     let count = told.len();

@@ -30,7 +30,10 @@ const AUTHORITIES_AGE: Duration = Duration::from_secs(3600);
 
 /// The authorities of the system, read when they are needed first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Authorities(Arc<Mutex<Option<(Instant, Arc<ClientConfig>)>>>);
+pub(super) struct Authorities(Arc<Mutex<Option<Read>>>);
+
+/// When they were read, and with them.
+type Read = (Instant, Arc<ClientConfig>);
 
 /// A message for a URL.
 pub(super) struct Post<'a> {
@@ -170,7 +173,7 @@ impl Authorities {
         Ok(config)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Instant, Arc<ClientConfig>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Read>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -69,7 +69,7 @@ pub(super) enum RuleVerb {
     /// Lists the rules.
     List,
     /// Makes a rule, or changes one; with --defaults, makes those that most fleets want.
-    Add(AddRule),
+    Add(Box<AddRule>),
     /// Removes a rule. Its alerts end.
     Remove(Name),
 }
@@ -257,7 +257,7 @@ fn rules(client: &Client, out: Output, verb: &RuleVerb) -> anyhow::Result<()> {
             let rules = client.get::<Page<AlertRule>>("/api/v1/alert-rules")?.items;
             out.print(&rules, || print_rules(&rules))
         }
-        RuleVerb::Add(AddRule { defaults: true, .. }) => {
+        RuleVerb::Add(args) if args.defaults => {
             let made: Page<AlertRule> = client.call(Method::POST, "/api/v1/alert-rules/defaults", "", &[])?;
             out.print(&made.items, || print_rules(&made.items))
         }
