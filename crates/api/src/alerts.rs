@@ -333,6 +333,34 @@ pub enum AlertTarget {
         /// To whom it goes.
         to: Vec<String>,
     },
+    /// A topic of MQTT 5, to which an `AlertMessage` is published with quality of service 1.
+    Mqtt {
+        /// `mqtts://HOST[:PORT]` is TLS, `mqtt://HOST[:PORT]` is without.
+        server: String,
+        /// The topic.
+        topic: String,
+        /// With which to sign in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// Its password. Without it a receiver keeps the one that it has for this server and this name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        password: Option<Secret>,
+    },
+    /// A subject of NATS, to which an `AlertMessage` is published.
+    Nats {
+        /// `tls://HOST[:PORT]` is TLS, `nats://HOST[:PORT]` is without.
+        server: String,
+        /// The subject.
+        subject: String,
+        /// With which to sign in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// Its password. Without it a receiver keeps the one that it has for this server and this name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        password: Option<Secret>,
+    },
 }
 
 /// A receiver, as it is set up. Times are in seconds.
@@ -369,7 +397,7 @@ fn a_day() -> u64 {
 pub struct AlertReceiver {
     /// Its name.
     pub name: String,
-    /// "webhook", "slack" or "email".
+    /// "webhook", "slack", "email", "mqtt" or "nats".
     pub kind: String,
     /// Where it is, without what is secret.
     pub target: String,

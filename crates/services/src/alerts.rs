@@ -5,16 +5,20 @@
 //! receiver is told before. A receiver may be told twice, and is never not told, also after `kill -9`.
 
 mod address;
+mod broker;
 mod checks;
 pub mod commands;
 mod mail;
 mod message;
+mod mqtt;
+mod nats;
 mod outage;
 pub(crate) mod post;
 pub(crate) mod receivers;
 mod saving;
 mod send;
 pub(crate) mod state;
+mod tls;
 mod webhook;
 mod words;
 

@@ -6892,7 +6892,7 @@ export interface components {
              * @description For how long a message waits for more alerts of its rule; seconds.
              */
             group_wait: number;
-            /** @description "webhook", "slack" or "email". */
+            /** @description "webhook", "slack", "email", "mqtt" or "nats". */
             kind: string;
             /** @description Its name. */
             name: string;
@@ -6992,6 +6992,28 @@ export interface components {
             server: string;
             /** @description To whom it goes. */
             to: string[];
+            /** @description With which to sign in. */
+            user?: string | null;
+        } | {
+            /** @enum {string} */
+            kind: "mqtt";
+            /** @description Its password. Without it a receiver keeps the one that it has for this server and this name. */
+            password?: string | null;
+            /** @description `mqtts://HOST[:PORT]` is TLS, `mqtt://HOST[:PORT]` is without. */
+            server: string;
+            /** @description The topic. */
+            topic: string;
+            /** @description With which to sign in. */
+            user?: string | null;
+        } | {
+            /** @enum {string} */
+            kind: "nats";
+            /** @description Its password. Without it a receiver keeps the one that it has for this server and this name. */
+            password?: string | null;
+            /** @description `tls://HOST[:PORT]` is TLS, `nats://HOST[:PORT]` is without. */
+            server: string;
+            /** @description The subject. */
+            subject: string;
             /** @description With which to sign in. */
             user?: string | null;
         };
@@ -8179,7 +8201,7 @@ export interface components {
                  * @description For how long a message waits for more alerts of its rule; seconds.
                  */
                 group_wait: number;
-                /** @description "webhook", "slack" or "email". */
+                /** @description "webhook", "slack", "email", "mqtt" or "nats". */
                 kind: string;
                 /** @description Its name. */
                 name: string;

@@ -8,6 +8,7 @@ use hyper::Uri;
 use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 
+use super::broker::Broker;
 use crate::hex;
 use crate::keyfile::{OpenError, Sealer};
 
@@ -41,6 +42,10 @@ pub enum ReceiverFault {
     Url(String),
     /// A secret is too short, or too long.
     Secret,
+    /// A name or a password is too long.
+    SignIn,
+    /// A topic or a subject is wrong.
+    Topic,
     /// An address of mail is wrong.
     Address(String),
     /// There are too many addresses, or none.
@@ -60,6 +65,10 @@ impl fmt::Display for ReceiverFault {
                     f,
                     "a secret has {SHORTEST_SECRET} to {LONGEST_TEXT} characters, of ASCII and without blanks"
                 )
+            }
+            Self::SignIn => write!(f, "a name and a password may have {LONGEST_TEXT} bytes"),
+            Self::Topic => {
+                f.write_str("a topic or a subject has 1 to 255 bytes and no wildcard, and a subject no blank")
             }
             Self::Address(why) => f.write_str(why),
             Self::Addresses => write!(f, "\"to\" has 1 to {MOST_ADDRESSES} addresses"),
@@ -151,6 +160,18 @@ fn completed(
         ) if server == old && user == old_user => {
             Ok((AlertTarget::Email { server, user, password, from, to }, None))
         }
+        (
+            AlertTarget::Mqtt { server, topic, user, password: None },
+            Some(AlertTarget::Mqtt { server: old, user: old_user, password, .. }),
+        ) if server == old && user == old_user => {
+            Ok((AlertTarget::Mqtt { server, topic, user, password }, None))
+        }
+        (
+            AlertTarget::Nats { server, subject, user, password: None },
+            Some(AlertTarget::Nats { server: old, user: old_user, password, .. }),
+        ) if server == old && user == old_user => {
+            Ok((AlertTarget::Nats { server, subject, user, password }, None))
+        }
         (target, _) => Ok((target, None)),
     }
 }
@@ -169,10 +190,7 @@ fn check(target: &AlertTarget) -> Result<(&'static str, String), ReceiverFault> 
         AlertTarget::Slack { url } => Ok(("slack", shown(&http_url(url)?))),
         AlertTarget::Email { server, user, password, from, to } => {
             let server = MailServer::parse(server)?;
-            let is_long = |text: Option<&str>| text.is_some_and(|text| text.len() > LONGEST_TEXT);
-            if is_long(user.as_deref()) || is_long(password.as_ref().map(Secret::reveal)) {
-                return Err(ReceiverFault::Secret);
-            }
+            check_sign_in(user.as_deref(), password.as_ref())?;
             if !(1..=MOST_ADDRESSES).contains(&to.len()) {
                 return Err(ReceiverFault::Addresses);
             }
@@ -181,8 +199,36 @@ fn check(target: &AlertTarget) -> Result<(&'static str, String), ReceiverFault> 
             }
             Ok(("email", format!("{} by {}", to.join(", "), server.host)))
         }
+        AlertTarget::Mqtt { server, topic, user, password } => {
+            let server = Broker::mqtt(server)?;
+            check_sign_in(user.as_deref(), password.as_ref())?;
+            check_topic(topic, |character| !matches!(character, '+' | '#' | '\0'))?;
+            Ok(("mqtt", format!("{topic} at {}", server.host)))
+        }
+        AlertTarget::Nats { server, subject, user, password } => {
+            let server = Broker::nats(server)?;
+            check_sign_in(user.as_deref(), password.as_ref())?;
+            check_topic(subject, |character| {
+                character.is_ascii_graphic() && !matches!(character, '*' | '>')
+            })?;
+            Ok(("nats", format!("{subject} at {}", server.host)))
+        }
         _ => Err(ReceiverFault::Url("this kind of receiver is not known".into())),
     }
+}
+
+fn check_sign_in(user: Option<&str>, password: Option<&Secret>) -> Result<(), ReceiverFault> {
+    let is_long = |text: Option<&str>| text.is_some_and(|text| text.len() > LONGEST_TEXT);
+    let is_wrong = is_long(user) || is_long(password.map(Secret::reveal));
+    if is_wrong { Err(ReceiverFault::SignIn) } else { Ok(()) }
+}
+
+/// Checks a topic, or a subject: messages go to one, so it has no wildcard.
+fn check_topic(topic: &str, is_fine: impl Fn(char) -> bool) -> Result<(), ReceiverFault> {
+    let is_topic = (1..=255).contains(&topic.len())
+        && topic.chars().all(is_fine)
+        && buoy_lwm2m::text::is_harmless(topic);
+    if is_topic { Ok(()) } else { Err(ReceiverFault::Topic) }
 }
 
 /// An address of mail.

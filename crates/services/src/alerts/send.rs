@@ -6,13 +6,22 @@ use buoy_api::AlertTarget;
 use buoy_fleet::alerts::deliveries::{Attempt, Delivery};
 
 use super::mail::{self, Mail};
-use super::message;
 use super::receivers::{ReceiverRecord, http_url};
 use super::webhook::{self, Post};
+use super::{message, mqtt, nats};
 use crate::app::App;
 
 /// Sends a message. It ends within a time, whatever the receiver does.
 pub(super) async fn send(app: &Arc<App>, receiver: &ReceiverRecord, delivery: &Delivery) -> Attempt {
+    let (app, receiver, delivery) = (app.clone(), receiver.clone(), delivery.clone());
+    // A task of its own: what a receiver says must not end the server, not even if it makes a library panic.
+    let sent = tokio::spawn(async move { hand_over(&app, &receiver, &delivery).await });
+    let broken =
+        |error| Attempt::Failed { error: format!("it could not be sent: {error}"), retry_after: None };
+    sent.await.unwrap_or_else(broken)
+}
+
+async fn hand_over(app: &App, receiver: &ReceiverRecord, delivery: &Delivery) -> Attempt {
     let means = &app.alerts.means;
     let target = match receiver.open(&means.sealer) {
         Ok(target) => target,
@@ -31,6 +40,14 @@ pub(super) async fn send(app: &Arc<App>, receiver: &ReceiverRecord, delivery: &D
         AlertTarget::Email { server, user, password, from, to } => {
             let sign_in = user.as_deref().zip(password.as_ref());
             mail::send(&Mail { server, sign_in, from, to }, delivery, app.started_at, &means.allowed).await
+        }
+        AlertTarget::Mqtt { server, topic, user, password } => {
+            let sign_in = user.as_deref().zip(password.as_ref());
+            mqtt::publish(server, topic, sign_in, message::json(delivery), means).await
+        }
+        AlertTarget::Nats { server, subject, user, password } => {
+            let sign_in = user.as_deref().zip(password.as_ref());
+            nats::publish(server, subject, sign_in, message::json(delivery), means).await
         }
         _ => Attempt::Refused("this version can't send to this kind of receiver".into()),
     }

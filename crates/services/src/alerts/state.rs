@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use super::address::Network;
 use super::checks::Parts;
 use super::receivers::ReceiverRecord;
-use super::webhook::Authorities;
+use super::tls::Authorities;
 use crate::inventory::Sightings;
 use crate::keyfile::Sealer;
 

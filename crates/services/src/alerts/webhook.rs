@@ -1,7 +1,6 @@
 //! Posts a message to a URL: signed, within a time, to an address that is checked, and without following a redirect.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use buoy_api::Secret;
 use buoy_fleet::alerts::deliveries::Attempt;
@@ -13,27 +12,15 @@ use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use sha2::Sha256;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::address::{self, Network, NoConnection};
+use super::tls::Authorities;
 use crate::hex;
 
 /// How long a receiver may take, from the first packet to the end of its answer.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The most bytes of an answer that are read.
 const MOST_ANSWER: usize = 4096;
-/// How long the authorities that were read from the system are used.
-const AUTHORITIES_AGE: Duration = Duration::from_secs(3600);
-
-/// The authorities of the system, read when they are needed first.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Authorities(Arc<Mutex<Option<Read>>>);
-
-/// When they were read, and with them.
-type Read = (Instant, Arc<ClientConfig>);
 
 /// A message for a URL.
 pub(super) struct Post<'a> {
@@ -75,11 +62,8 @@ async fn send(post: Post<'_>, authorities: &Authorities, allowed: &[Network]) ->
     if !is_secure {
         return exchange(stream, post).await;
     }
-    let config = authorities.config().await.map_err(Fault::Other)?;
-    let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let name = ServerName::try_from(bare).map_err(|_| Fault::Other(format!("{host} is no name for TLS")))?;
-    let stream = TlsConnector::from(config).connect(name, stream).await;
-    exchange(stream.map_err(|error| Fault::Other(format!("TLS: {error}")))?, post).await
+    let stream = authorities.secure(host, stream).await.map_err(Fault::Other)?;
+    exchange(stream, post).await
 }
 
 async fn exchange(
@@ -158,39 +142,6 @@ fn judge(status: StatusCode, retry_after: Option<&hyper::header::HeaderValue>, b
     }
     let retry_after = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
     Attempt::Failed { error, retry_after }
-}
-
-impl Authorities {
-    async fn config(&self) -> Result<Arc<ClientConfig>, String> {
-        if let Some((read_at, config)) = &*self.lock()
-            && read_at.elapsed() < AUTHORITIES_AGE
-        {
-            return Ok(config.clone());
-        }
-        let read = tokio::task::spawn_blocking(client_config).await;
-        let config = Arc::new(read.map_err(|error| error.to_string())??);
-        *self.lock() = Some((Instant::now(), config.clone()));
-        Ok(config)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Read>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn client_config() -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        return Err(
-            "TLS: this machine has no authorities; install ca-certificates, or name a file in SSL_CERT_FILE"
-                .into(),
-        );
-    }
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    Ok(config.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth())
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(super) struct Add {
     /// Its name.
     name: String,
     /// Posts JSON, signed, to this URL.
-    #[arg(long, value_name = "URL", required_unless_present_any = ["slack", "email"])]
+    #[arg(long, value_name = "URL", required_unless_present_any = ["slack", "email", "mqtt", "nats"])]
     webhook: Option<String>,
     /// A file with the secret by which messages are signed [default: the one that it has, or one that the server makes and shows once]
     #[arg(long, value_name = "FILE", requires = "webhook")]
@@ -55,8 +55,17 @@ pub(super) struct Add {
     /// From whom mail comes.
     #[arg(long, value_name = "ADDRESS", requires = "email")]
     from: Option<String>,
-    /// The name with which to sign in to the mail server.
-    #[arg(long, value_name = "NAME", requires = "email")]
+    /// Publishes JSON to a topic of this broker of MQTT 5: mqtts://HOST (TLS), or mqtt://HOST (without)
+    #[arg(long, value_name = "URL", conflicts_with_all = ["webhook", "slack", "email", "nats"], requires = "topic")]
+    mqtt: Option<String>,
+    /// Publishes JSON to a subject of this server of NATS: tls://HOST (TLS), or nats://HOST (without)
+    #[arg(long, value_name = "URL", conflicts_with_all = ["webhook", "slack", "email"], requires = "topic")]
+    nats: Option<String>,
+    /// The topic of MQTT, or the subject of NATS.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["webhook", "slack", "email"])]
+    topic: Option<String>,
+    /// The name with which to sign in to the server of mail, MQTT or NATS.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["webhook", "slack"])]
     user: Option<String>,
     /// A file with the password for it [default: the one that the receiver has]
     #[arg(long, value_name = "FILE", requires = "user")]
@@ -117,13 +126,22 @@ fn target(args: &Add) -> anyhow::Result<AlertTarget> {
     if let Some(url) = &args.slack {
         return Ok(AlertTarget::Slack { url: secret(url) });
     }
+    let password = args.password_file.as_deref().map(read_secret).transpose()?;
+    if let (Some(server), Some(topic)) = (&args.mqtt, &args.topic) {
+        let (server, topic, user) = (server.clone(), topic.clone(), args.user.clone());
+        return Ok(AlertTarget::Mqtt { server, topic, user, password });
+    }
+    if let (Some(server), Some(subject)) = (&args.nats, &args.topic) {
+        let (server, subject, user) = (server.clone(), subject.clone(), args.user.clone());
+        return Ok(AlertTarget::Nats { server, subject, user, password });
+    }
     let (Some(server), Some(from)) = (&args.smtp, &args.from) else {
         return Err(NotDone::error(Exit::WrongUse, "mail needs --smtp and --from"));
     };
     Ok(AlertTarget::Email {
         server: server.clone(),
         user: args.user.clone(),
-        password: args.password_file.as_deref().map(read_secret).transpose()?,
+        password,
         from: from.clone(),
         to: args.email.clone(),
     })
