@@ -227,8 +227,8 @@ fn a_receiver_that_hangs_lies_or_redirects_delays_nobody_and_its_messages_can_be
     server.says(&["note", "d-1", "--untag", "hot"]);
     wait_until("the good one is told again", || good.messages().len() == 2);
     assert!(deliveries(&server, "receiver=hangs&state=delivered").is_empty());
-    wait_until("the redirect is given up", || {
-        !deliveries(&server, "receiver=redirects&state=dead").is_empty()
+    wait_until("both redirects are given up", || {
+        deliveries(&server, "receiver=redirects&state=dead").len() == 2
     });
     let dead = deliveries(&server, "receiver=redirects&state=dead");
     assert!(dead[0].error.contains("redirects are not followed"), "{dead:?}");

@@ -34,6 +34,8 @@ pub const MOST_HISTORY: usize = 5000;
 pub const AT_ONCE: usize = 1000;
 /// How often alerts that are silenced are looked at; milliseconds.
 const LOOK_AT_SILENCED: u64 = 5000;
+/// How long a silence that is over stays in the list; milliseconds.
+const SILENCE_SHOWN: u64 = 24 * 60 * 60 * 1000;
 /// Devices whose registrations are counted; those that registered last.
 const MOST_COUNTED: usize = 400_000;
 
@@ -144,6 +146,8 @@ pub struct Outbox {
     pub forgotten: Option<u64>,
     /// What to tell.
     pub changes: Vec<Change>,
+    /// Silences that have been over for long and are gone.
+    pub gone_silences: Vec<u64>,
     /// All conditions have to be looked at anew: there is room for subjects that could not be followed.
     pub look_again: bool,
 }
@@ -459,13 +463,11 @@ impl Alerts {
             for key in std::mem::take(&mut self.silenced) {
                 self.tell(now, &key, matches, outbox);
             }
-            let ended: Vec<u64> =
-                self.silences.values().filter(|it| it.until <= now).map(|it| it.id).collect();
-            // Those that are over stay in the list for a day.
-            for id in ended {
-                if self.silences.get(&id).is_some_and(|it| it.until + 86_400_000 <= now) {
-                    self.silences.remove(&id);
-                }
+            let is_gone = |it: &&Silence| it.until.saturating_add(SILENCE_SHOWN) <= now;
+            let gone: Vec<u64> = self.silences.values().filter(is_gone).map(|it| it.id).collect();
+            for id in gone {
+                self.silences.remove(&id);
+                outbox.gone_silences.push(id);
             }
         }
         self.due.first().is_some_and(|(at, _)| *at <= now)

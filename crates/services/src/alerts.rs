@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use buoy_fleet::alerts::{Condition, Key, Outbox, Rule};
 use buoy_fleet::filter::Filter;
-use buoy_fleet::update::End;
-use buoy_store::{Change, DocumentKind};
+use buoy_fleet::update::{End, Update};
+use buoy_store::{Change, DocumentKind, Page};
 
 pub use address::{Network, NoNetwork};
 pub(crate) use checks::Parts;
@@ -49,6 +49,10 @@ const TICK: Duration = Duration::from_millis(500);
 const GROUPS: u64 = 10_000;
 /// and at the server itself.
 const CHECKS: u64 = 15_000;
+/// Observations that are taken in at a time.
+const AT_ONCE: usize = 1000;
+/// How long ago an update may have ended that is looked at again after a start; milliseconds.
+const RECALLED: u64 = 600_000;
 /// Updates that ended, of one look.
 const MOST_ENDINGS: usize = 1000;
 
@@ -66,6 +70,7 @@ pub(crate) async fn run(app: Arc<App>, mut endings: Endings) -> Result<(), NotSa
 
 async fn follow(app: &Arc<App>, endings: &mut Endings) -> Result<(), NotSaved> {
     remove_orphans(app).await?;
+    recall_updates(app).await;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut watcher, mut outage, mut checked_at) = (Watcher::default(), Outage::default(), 0);
@@ -84,8 +89,13 @@ async fn follow(app: &Arc<App>, endings: &mut Endings) -> Result<(), NotSaved> {
         let _turn = app.alerts.edits.lock().await;
         let mut outbox = std::mem::take(&mut app.alerts.core().outbox);
         outage.end(app, &mut outbox);
-        for (key, holds, detail) in sighted.into_iter().chain(happened).chain(findings) {
-            app.alerts.core().alerts.observe(now, &key, holds, &detail, &mut outbox);
+        let observed: Vec<Observation> = sighted.into_iter().chain(happened).chain(findings).collect();
+        for some in observed.chunks(AT_ONCE) {
+            for (key, holds, detail) in some {
+                app.alerts.core().alerts.observe(now, key, *holds, detail, &mut outbox);
+            }
+            // A whole fleet may have changed.
+            tokio::task::yield_now().await;
         }
         watcher.count_boots(app, now, &mut outbox).await;
         watcher.compare(app, now, &mut outbox).await;
@@ -174,6 +184,18 @@ async fn look_at_server(app: &Arc<App>, now: u64) -> Vec<Observation> {
     let looked = tokio::task::spawn_blocking(move || checks::findings(&parts, &rules, now)).await;
     let findings = looked.unwrap_or_default();
     findings.into_iter().map(|found| (found.key, found.holds, found.detail)).collect()
+}
+
+/// Updates that ended just before the server was ended: the alert about one may not have been saved. What is known already changes nothing.
+async fn recall_updates(app: &Arc<App>) {
+    let since = app.now().saturating_sub(RECALLED);
+    let page = Page { before: u64::MAX, limit: MOST_ENDINGS };
+    let Ok(rows) = app.read(move |store| store.updates(None, page)).await else { return };
+    let ended_at = |update: &Update| update.history().last().map_or(0, |entry| entry.at);
+    let recent = rows.iter().filter_map(Update::restore).filter(|update| ended_at(update) >= since);
+    let recent: Vec<Update> = recent.collect();
+    // The oldest first.
+    recent.iter().rev().for_each(|update| app.alerts.tell_update(update));
 }
 
 /// Removes alerts whose rule was removed just before the server ended.

@@ -223,7 +223,7 @@ impl Bound {
         let (updates, commands) = updates::UpdatesHandle::new();
         let (campaigns, endings) = Campaigns::load(reader)?;
         let means = Means::new(keys.sealer(), settings.allow_receivers_in.clone(), watched_parts(&settings));
-        let (alerts, alert_endings) = Alerts::load(reader, means)?;
+        let (alerts, alert_endings) = Alerts::load(reader, means, clock.date())?;
         let app = Arc::new(App {
             shards: shards.iter().map(|(handle, _)| handle.clone()).collect(),
             endpoints,

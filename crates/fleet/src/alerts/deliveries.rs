@@ -141,11 +141,13 @@ pub enum Attempt {
 }
 
 impl Deliveries {
-    /// Those that were saved.
+    /// Those that were saved. New ids are above theirs, and above `now`, since those of messages that were delivered are forgotten: receivers tell
+    /// a second copy by its id.
     #[must_use]
-    pub fn restore(receivers: Vec<(Arc<str>, Settings)>, mut saved: Vec<Delivery>) -> Self {
+    pub fn restore(now: u64, receivers: Vec<(Arc<str>, Settings)>, mut saved: Vec<Delivery>) -> Self {
         saved.sort_by_key(|delivery| delivery.id);
-        let mut all = Self { last_id: saved.last().map_or(0, |last| last.id), ..Self::default() };
+        let last_id = saved.last().map_or(0, |last| last.id).max(now);
+        let mut all = Self { last_id, ..Self::default() };
         for (name, settings) in receivers {
             all.put_receiver(name, settings);
         }

@@ -30,12 +30,20 @@ struct World {
     saved: BTreeMap<Key, Record>,
     told: Vec<(News, String)>,
     looks_again: bool,
+    gone: Vec<u64>,
 }
 
 impl World {
     fn with(rules: Vec<Rule>) -> Self {
         let alerts = Alerts::restore(rules, Vec::new(), Vec::new(), Vec::new());
-        Self { alerts, now: 1_000_000, saved: BTreeMap::new(), told: Vec::new(), looks_again: false }
+        Self {
+            alerts,
+            now: 1_000_000,
+            saved: BTreeMap::new(),
+            told: Vec::new(),
+            looks_again: false,
+            gone: Vec::new(),
+        }
     }
 
     fn take(&mut self, outbox: Outbox) {
@@ -46,6 +54,7 @@ impl World {
             }
         }
         self.looks_again |= outbox.look_again;
+        self.gone.extend(outbox.gone_silences);
         self.told
             .extend(outbox.changes.into_iter().map(|change| (change.news, change.key.subject.to_string())));
     }
@@ -193,6 +202,12 @@ fn a_silence_holds_back_what_is_told_and_what_goes_on_after_it_is_told_then() {
     assert_eq!(world.told(), []);
     world.pass(2 * MINUTE);
     assert_eq!(world.told(), one(News::Firing, "north-1"));
+    // It is in the list for a day, and then gone.
+    assert_eq!((world.alerts.silences().count(), world.gone.len()), (1, 0));
+    world.pass(25 * 3600 * SECOND);
+    world.now += 3600 * SECOND;
+    world.advance();
+    assert_eq!((world.alerts.silences().count(), world.gone.as_slice()), (0, &[1][..]));
 }
 
 #[test]
@@ -310,7 +325,7 @@ fn a_hundred_thousand_devices_that_go_at_once_are_a_few_messages() {
     let rules = vec![rule("offline", Condition::Filter { filter: "state = offline".into() })];
     let mut world = World::with(rules);
     let settings = Settings { group_wait: 10, give_up_after: 3600 };
-    let mut deliveries = Deliveries::restore(vec![("pager".into(), settings)], Vec::new());
+    let mut deliveries = Deliveries::restore(0, vec![("pager".into(), settings)], Vec::new());
     let began = std::time::Instant::now();
     for number in 0..DEVICES {
         world.observe("offline", &format!("device-{number}"), true);
@@ -365,7 +380,7 @@ impl Post {
         let settings = Settings { group_wait: 10, give_up_after: 3600 };
         let receivers = vec![("a".into(), settings), ("b".into(), settings)];
         Self {
-            deliveries: Deliveries::restore(receivers, Vec::new()),
+            deliveries: Deliveries::restore(0, receivers, Vec::new()),
             saved: BTreeMap::new(),
             now: 1_000_000,
         }
@@ -428,6 +443,19 @@ fn a_message_is_tried_with_growing_pauses_until_it_is_accepted() {
 }
 
 #[test]
+fn ids_of_messages_are_not_used_twice_although_those_that_were_delivered_are_forgotten() {
+    let settings = Settings { group_wait: 0, give_up_after: 3600 };
+    let mut last = 0;
+    for run in [1000, 2000, 3000] {
+        let mut deliveries = Deliveries::restore(run, vec![("a".into(), settings)], Vec::new());
+        deliveries.add(run, "a", &rule("x", filter()), &change(News::Firing, "x", "d"));
+        let id = deliveries.next(run, "a").unwrap().id;
+        assert!(id > last, "{id} after {last}");
+        last = id;
+    }
+}
+
+#[test]
 fn a_message_that_is_never_accepted_is_given_up_and_can_be_sent_again() {
     let mut post = Post::new();
     post.add("a", &rule("x", filter()), "d");
@@ -445,7 +473,7 @@ fn a_message_that_is_never_accepted_is_given_up_and_can_be_sent_again() {
     post.save();
     let settings = Settings { group_wait: 10, give_up_after: 3600 };
     post.deliveries =
-        Deliveries::restore(vec![("a".into(), settings)], post.saved.values().cloned().collect());
+        Deliveries::restore(0, vec![("a".into(), settings)], post.saved.values().cloned().collect());
     post.now += 10 * SECOND;
     assert_eq!(&*post.attempt("a", Attempt::Accepted).unwrap().rule, "y");
     assert_eq!(&*post.attempt("a", Attempt::Accepted).unwrap().rule, "x");

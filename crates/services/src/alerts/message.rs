@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(subject(&many), "[buoy] info: offline 5000 firing");
         assert!(text(&many).ends_with("and 4980 more\n"), "{}", text(&many));
         let shown = text(&delivery(1, "a\nb"));
-        assert!(shown.contains("firing a\\nb, since 2026-11-23T20:41:14Z: <http"), "{shown}");
+        assert!(shown.contains("firing a\\u{a}b, since 2026-11-23T20:41:14Z: <http"), "{shown}");
         assert!(!shown.contains('\u{1b}'));
         let body = String::from_utf8(slack(&delivery(1, "d"))).unwrap();
         assert!(body.contains("&lt;http://evil.example|click&gt;"), "{body}");

@@ -21,7 +21,7 @@ const MOST_EVENTS: usize = 100;
 
 /// Saves what was changed, and then tells of it. The caller has the turn to edit.
 pub(super) async fn save(app: &Arc<App>, outbox: Outbox, outage: &mut Outage) -> Result<(), NotSaved> {
-    let Outbox { mut saves, ended, forgotten, changes, look_again } = outbox;
+    let Outbox { mut saves, ended, forgotten, changes, gone_silences, look_again } = outbox;
     app.alerts.core().has_other_rules |= look_again;
     let mut ended = by_key(ended, forgotten);
     for some in changes.chunks(AT_ONCE) {
@@ -45,6 +45,8 @@ pub(super) async fn save(app: &Arc<App>, outbox: Outbox, outage: &mut Outage) ->
         rest.extend(alert(app, &key, &mut saves));
     }
     rest.extend(ended.into_values().flatten().map(|it| over(app, &it)));
+    let silence = |id: u64| documents::remove(DocumentKind::AlertSilence, &document_name(id));
+    rest.extend(gone_silences.into_iter().map(silence));
     rest.extend(forget(&mut app.alerts.core(), forgotten));
     while !rest.is_empty() {
         let after = rest.split_off(rest.len().min(AT_ONCE));
@@ -154,7 +156,8 @@ fn publish(app: &App, changes: &[Change]) {
     }
     for ((rule, news), changes) in counts {
         let known = app.alerts.core().alerts.rule(&rule).map(|rule| rule.severity);
-        let severity = severity(known.unwrap_or_default());
+        let removed = || changes.first()?.rule.as_ref().map(|rule| rule.severity);
+        let severity = severity(known.or_else(removed).unwrap_or_default());
         let event = |endpoint, part, count| api::Event::Alert {
             rule: rule.to_string(),
             severity,

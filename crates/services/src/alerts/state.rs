@@ -88,7 +88,7 @@ pub(crate) type Endings = mpsc::UnboundedReceiver<UpdateEnded>;
 
 impl Alerts {
     /// Those of the store.
-    pub(crate) fn load(reader: &dyn Reader, means: Means) -> Result<(Self, Endings), StoreError> {
+    pub(crate) fn load(reader: &dyn Reader, means: Means, now: u64) -> Result<(Self, Endings), StoreError> {
         let rules: Vec<Rule> = all(reader, DocumentKind::AlertRule)?.into_iter().map(|(_, it)| it).collect();
         let silences: Vec<(String, Silence)> = all(reader, DocumentKind::AlertSilence)?;
         let receivers: BTreeMap<String, ReceiverRecord> =
@@ -114,7 +114,7 @@ impl Alerts {
                 records,
                 history.into_iter().map(|(_, it)| it).collect(),
             ),
-            deliveries: Deliveries::restore(queues, saved.into_iter().map(|(_, it)| it).collect()),
+            deliveries: Deliveries::restore(now, queues, saved.into_iter().map(|(_, it)| it).collect()),
             receivers,
             has_other_rules: true,
             orphans,
