@@ -46,7 +46,7 @@ class Mail:
 
 def sign_in(server, session, envelope, mechanism, data):
     good = LoginPassword(b"ops", b"correct horse")
-    return AuthResult(success=data == good)
+    return AuthResult(success=data == good, handled=False)
 
 
 async def main():

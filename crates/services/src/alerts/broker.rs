@@ -6,9 +6,9 @@ use buoy_fleet::alerts::deliveries::Attempt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::address::{self, NoConnection};
+use super::address::{self, Network, NoConnection};
 use super::receivers::ReceiverFault;
-use super::state::Means;
+use super::tls::Authorities;
 
 /// How long all of an exchange may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -70,8 +70,8 @@ impl Broker {
     }
 
     /// Connects to an address that is checked.
-    pub(super) async fn connect(&self, means: &Means) -> Result<TcpStream, Fault> {
-        let connected = address::connect(&self.host, self.port, &means.allowed).await;
+    pub(super) async fn connect(&self, allowed: &[Network]) -> Result<TcpStream, Fault> {
+        let connected = address::connect(&self.host, self.port, allowed).await;
         connected.map_err(|error| match error {
             NoConnection::Forbidden(_) => Fault::Refused(error.to_string()),
             NoConnection::Failed(why) => Fault::Failed(why),
@@ -79,11 +79,15 @@ impl Broker {
     }
 
     /// Makes a connection secure, if it is to be.
-    pub(super) async fn secure(&self, stream: TcpStream, means: &Means) -> Result<Box<dyn Stream>, Fault> {
+    pub(super) async fn secure(
+        &self,
+        stream: TcpStream,
+        authorities: &Authorities,
+    ) -> Result<Box<dyn Stream>, Fault> {
         if !self.is_secure {
             return Ok(Box::new(stream));
         }
-        let secured = means.authorities.secure(&self.host, stream).await;
+        let secured = authorities.secure(&self.host, stream).await;
         Ok(Box::new(secured.map_err(Fault::Failed)?))
     }
 }

@@ -41,8 +41,9 @@ async fn exchange(
     body: Vec<u8>,
     means: &Means,
 ) -> Result<(), Fault> {
-    let stream = broker.connect(means).await?;
-    let mut link = Link { stream: broker.secure(stream, means).await?, buffer: bytes::BytesMut::new() };
+    let stream = broker.connect(&means.allowed).await?;
+    let mut link =
+        Link { stream: broker.secure(stream, &means.authorities).await?, buffer: bytes::BytesMut::new() };
     let login = sign_in.map(|(user, password)| Login::new(user, password.reveal()));
     // The broker gives it a name.
     let connect = Connect { keep_alive: 30, client_id: String::new(), clean_start: true, properties: None };

@@ -37,7 +37,7 @@ async fn exchange(
     body: Vec<u8>,
     means: &Means,
 ) -> Result<(), Fault> {
-    let mut stream = broker.connect(means).await?;
+    let mut stream = broker.connect(&means.allowed).await?;
     // The server speaks first, and TLS begins after that.
     let greeting = {
         let mut reader = BufReader::with_capacity(1, &mut stream);
@@ -46,7 +46,7 @@ async fn exchange(
     if !matches!(Line::of(&greeting), Line::Info) {
         return Err(Fault::Failed("it is no NATS server".into()));
     }
-    let stream: Box<dyn Stream> = broker.secure(stream, means).await?;
+    let stream: Box<dyn Stream> = broker.secure(stream, &means.authorities).await?;
     let mut stream = BufReader::new(stream);
     let mut hello = json!({
         "verbose": false,
