@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod alerts;
 mod bootstrap;
 mod campaigns;
 pub mod client;
@@ -23,6 +24,12 @@ pub use access::{
     Account, AddAccount, AddToken, AuditChain, ChangeAccount, ChangePassword, ConfirmSecondFactor, Grant, Me,
     NewToken, RecoveryCodes, RemoveSecondFactor, Role, SecondFactor, Setup, SetupState, SignIn, SignedInBy,
     Token,
+};
+pub use alerts::{
+    AcknowledgeAlerts, AcknowledgedAlerts, AddAlertSilence, Alert, AlertAcknowledgement, AlertCondition,
+    AlertDelivery, AlertDeliveryState, AlertFlapping, AlertMessage, AlertNews, AlertReceiver,
+    AlertReceiverTest, AlertRule, AlertSeverity, AlertSilence, AlertState, AlertTarget, NewAlertReceiver,
+    PutAlertReceiver, PutAlertRule,
 };
 pub use bootstrap::{
     BootstrapAccount, BootstrapAcl, BootstrapClaim, BootstrapConfig, BootstrapCredentials, BootstrapServer,
@@ -893,6 +900,24 @@ pub enum Event {
         state: JobState,
         /// How many devices are where.
         counts: JobCounts,
+    },
+    /// An alert fires, flaps, or is over.
+    Alert {
+        /// Its rule.
+        rule: String,
+        /// How bad it is.
+        severity: AlertSeverity,
+        /// Where it is.
+        state: AlertState,
+        /// The device, if it is about one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint: Option<String>,
+        /// The part of the server, if it is about the server.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part: Option<String>,
+        /// How many alerts of this rule changed so at once, if they are too many for an event each.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
     },
     /// Events were missed: the event in `Last-Event-ID` is not stored any more, or the reader was too slow.
     Missed {

@@ -231,6 +231,8 @@ mod tests {
             awake_time: Duration::from_secs(93),
             survey: false,
             identity: identity::Files::default(),
+            allow_receivers_in: Vec::new(),
+            watched_certificates: Vec::new(),
             release_keys: Vec::new(),
             keep_events: Duration::ZERO,
         };

@@ -45,6 +45,7 @@ fn table(ids: &Ids) -> Vec<Row> {
     let sign_in = json!({"name": "viewer", "password": PASSWORD});
     let setup = json!({"token": "aaaa", "name": "mallory", "password": PASSWORD});
     let passwords = json!({"current": PASSWORD, "new": PASSWORD});
+    let receiver = json!({"target": {"kind": "webhook", "url": "https://example.org/"}});
     let config = json!({"pattern": "x-*", "servers": [{"uri": "coaps://127.0.0.1:5684"}]});
     vec![
         ("get", "/api/v1/openapi.json", Nothing(200), None),
@@ -147,6 +148,28 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("delete", "/api/v1/bootstrap/claims/{endpoint}", Whole(Admin), None),
         ("get", "/api/v1/events", Somewhere(Viewer), None),
         ("get", "/api/v1/devices/{endpoint}/trace", Device(Viewer), None),
+        ("get", "/api/v1/alerts", Somewhere(Viewer), None),
+        (
+            "post",
+            "/api/v1/alerts/acknowledge",
+            Whole(Operator),
+            Some(json!({"rule": "x", "subject": "buoy-1"})),
+        ),
+        ("get", "/api/v1/alert-rules", Whole(Viewer), None),
+        ("post", "/api/v1/alert-rules/defaults", Whole(Operator), None),
+        ("get", "/api/v1/alert-rules/{name}", Whole(Viewer), None),
+        ("put", "/api/v1/alert-rules/{name}", Whole(Operator), Some(json!({"condition": {"kind": "store"}}))),
+        ("delete", "/api/v1/alert-rules/{name}", Whole(Operator), None),
+        ("get", "/api/v1/alert-silences", Whole(Viewer), None),
+        ("post", "/api/v1/alert-silences", Whole(Operator), Some(json!({"until": 1, "comment": "x"}))),
+        ("delete", "/api/v1/alert-silences/{id}", Whole(Operator), None),
+        ("get", "/api/v1/alert-receivers", Whole(Viewer), None),
+        ("get", "/api/v1/alert-receivers/{name}", Whole(Viewer), None),
+        ("put", "/api/v1/alert-receivers/{name}", Whole(Admin), Some(receiver)),
+        ("post", "/api/v1/alert-receivers/{name}/test", Whole(Admin), None),
+        ("delete", "/api/v1/alert-receivers/{name}", Whole(Admin), None),
+        ("get", "/api/v1/alert-deliveries", Whole(Viewer), None),
+        ("post", "/api/v1/alert-deliveries/{id}/replay", Whole(Operator), None),
     ]
 }
 

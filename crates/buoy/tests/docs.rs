@@ -58,6 +58,7 @@ pages! {
     firmware_can_be_updated_as_the_guide_says: "docs/guide/src/firmware.md",
     a_board_can_be_ported_as_the_guide_says: "docs/guide/src/port-a-board.md",
     many_devices_are_handled_as_the_guide_says: "docs/guide/src/fleet.md",
+    alerts_reach_people_as_the_guide_says: "docs/guide/src/alerts.md",
     a_server_can_be_operated_as_the_guide_says: "docs/guide/src/operation.md",
     the_web_page_is_where_the_guide_says: "docs/guide/src/web.md",
     leshans_calls_work_as_the_guide_says: "docs/guide/src/leshan.md",

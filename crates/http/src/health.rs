@@ -107,6 +107,15 @@ async fn metrics(State(app): State<Arc<App>>, author: Option<Extension<Principal
     if let Some(Extension(principal)) = author {
         campaigns(&app, &principal, &mut page).await;
     }
+    labelled(
+        &mut page,
+        "alerts_firing",
+        "gauge",
+        "Alerts that fire, by rule.",
+        app.firing_alerts().into_iter().map(|(rule, severity, count)| {
+            (format!("rule=\"{}\",severity=\"{severity}\"", escaped(&rule)), count as u64)
+        }),
+    );
     let about = format!("version=\"{}\"", env!("CARGO_PKG_VERSION"));
     labelled(&mut page, "build_info", "gauge", "The program.", [(about, 1)]);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response()

@@ -1,6 +1,7 @@
 //! Buoy's own REST interface, `/api/v1`: lists in pages, errors as problem documents, long work as resources with a state.
 
 mod accounts;
+mod alerts;
 mod audit;
 mod bootstrap;
 mod campaigns;
@@ -16,6 +17,7 @@ mod jobs;
 mod json_words;
 mod openapi;
 mod operations;
+mod receivers;
 mod series;
 mod sign_in;
 mod tokens;
@@ -95,6 +97,24 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/jobs/{id}/devices", get(jobs::devices))
         .route("/api/v1/jobs/{id}/cancel", post(jobs::cancel))
         .route("/api/v1/jobs/{id}/retry", post(jobs::retry))
+        .route("/api/v1/alerts", get(alerts::list))
+        .route("/api/v1/alerts/acknowledge", post(alerts::acknowledge))
+        .route("/api/v1/alert-rules", get(alerts::rules))
+        .route("/api/v1/alert-rules/defaults", post(alerts::put_defaults))
+        .route(
+            "/api/v1/alert-rules/{name}",
+            get(alerts::rule).put(alerts::put_rule).delete(alerts::remove_rule),
+        )
+        .route("/api/v1/alert-silences", get(alerts::silences).post(alerts::add_silence))
+        .route("/api/v1/alert-silences/{id}", delete(alerts::remove_silence))
+        .route("/api/v1/alert-receivers", get(receivers::list))
+        .route(
+            "/api/v1/alert-receivers/{name}",
+            get(receivers::one).put(receivers::put).delete(receivers::remove),
+        )
+        .route("/api/v1/alert-receivers/{name}/test", post(receivers::test))
+        .route("/api/v1/alert-deliveries", get(receivers::deliveries))
+        .route("/api/v1/alert-deliveries/{id}/replay", post(receivers::replay))
         .route("/api/v1/groups", get(groups::list))
         .route("/api/v1/groups/{name}", get(groups::one).put(groups::put).delete(groups::remove))
         .route("/api/v1/groups/{name}/devices", post(groups::change_devices))

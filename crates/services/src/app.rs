@@ -20,6 +20,7 @@ use buoy_store::{Reader, Store, StoreError};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::accounts::Accounts;
+use crate::alerts::state::Alerts;
 use crate::bootstrap::Bootstrap;
 use crate::campaigns::state::Campaigns;
 use crate::changes::Companion;
@@ -104,6 +105,8 @@ pub struct App {
     pub(crate) jobs: Jobs,
     /// The desired states.
     pub(crate) desired: Desired,
+    /// The alerts, and who is told of them.
+    pub(crate) alerts: Alerts,
     /// The groups of devices, and the saved filters.
     pub(crate) groups: Groups,
     /// One edit of what is noted of devices at a time.
@@ -210,6 +213,12 @@ impl App {
     /// Why not.
     pub fn check_store(&self) -> Result<(), NotSaved> {
         self.journal.check()
+    }
+
+    /// How many alerts of each rule fire.
+    #[must_use]
+    pub fn firing_alerts(&self) -> Vec<(Arc<str>, &'static str, usize)> {
+        self.alerts.firing()
     }
 
     /// What was committed since the start.

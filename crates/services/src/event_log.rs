@@ -65,6 +65,8 @@ pub enum AppEvent {
     Campaign(Arc<buoy_api::Event>),
     /// A job changed.
     Job(Arc<buoy_api::Event>),
+    /// An alert changed.
+    Alert(Arc<buoy_api::Event>),
     /// An event of the bootstrap server.
     Bootstrap(Arc<BootstrapEvent>),
     /// A part of a device's reports was not saved.
@@ -81,9 +83,12 @@ impl AppEvent {
                 Event::OperationEnded { outcome: Ok(reply), .. } => reply.payload.len(),
                 _ => 0,
             },
-            Self::Update(_) | Self::Campaign(_) | Self::Job(_) | Self::Bootstrap(_) | Self::Notice(_) => {
-                EVENT_BYTES
-            }
+            Self::Update(_)
+            | Self::Campaign(_)
+            | Self::Job(_)
+            | Self::Alert(_)
+            | Self::Bootstrap(_)
+            | Self::Notice(_) => EVENT_BYTES,
         };
         EVENT_BYTES + payload
     }

@@ -43,6 +43,10 @@ impl EventWords {
             AppEvent::Campaign(event) | AppEvent::Job(event) => {
                 return self.endpoint.is_none().then(|| (**event).clone());
             }
+            AppEvent::Alert(event) => {
+                let is_wanted = self.endpoint.is_none() || device_of_alert(event) == self.endpoint.as_deref();
+                return is_wanted.then(|| (**event).clone());
+            }
             AppEvent::Bootstrap(event) => {
                 let (endpoint, phase, detail) = bootstrap_words(event);
                 let endpoint = self.is_wanted(endpoint).then(|| endpoint.to_owned())?;
@@ -162,8 +166,17 @@ fn device_of(app: &App, event: &AppEvent) -> String {
         },
         AppEvent::Update(update) => update.endpoint().to_string(),
         AppEvent::Campaign(_) | AppEvent::Job(_) => String::new(),
+        AppEvent::Alert(event) => device_of_alert(event).unwrap_or_default().to_owned(),
         AppEvent::Bootstrap(event) => bootstrap_words(event).0.to_owned(),
         AppEvent::Notice(notice) => notice.endpoint.to_string(),
+    }
+}
+
+/// The device of an alert, if it is about one.
+fn device_of_alert(event: &api::Event) -> Option<&str> {
+    match event {
+        api::Event::Alert { endpoint, .. } => endpoint.as_deref(),
+        _ => None,
     }
 }
 

@@ -95,7 +95,11 @@ pub fn happening<'a>(app: &'a App, event: &'a AppEvent, only: Option<&str>) -> O
         AppEvent::Delayed(event) => {
             return late_answer(app, event).filter(|(endpoint, _)| wanted(endpoint)).map(|(_, told)| told);
         }
-        AppEvent::Update(_) | AppEvent::Campaign(_) | AppEvent::Job(_) | AppEvent::Notice(_) => return None,
+        AppEvent::Update(_)
+        | AppEvent::Campaign(_)
+        | AppEvent::Job(_)
+        | AppEvent::Alert(_)
+        | AppEvent::Notice(_) => return None,
         AppEvent::Bootstrap(event) => {
             let (endpoint, phase, detail) = bootstrap_words(event);
             return wanted(endpoint).then_some(Happening::Bootstrap { endpoint, phase, detail });

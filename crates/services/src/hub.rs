@@ -155,6 +155,11 @@ impl Hub {
         self.events.append(|| AppEvent::Job(Arc::new(event)));
     }
 
+    /// Publishes a change of an alert.
+    pub fn tell_alert(&self, event: buoy_api::Event) {
+        self.events.append(|| AppEvent::Alert(Arc::new(event)));
+    }
+
     /// Publishes an event of the bootstrap port.
     pub fn publish_bootstrap(&self, event: BootstrapEvent) {
         self.events.append(|| AppEvent::Bootstrap(Arc::new(event)));

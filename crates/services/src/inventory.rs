@@ -17,13 +17,14 @@ use std::sync::{Arc, Weak};
 
 use buoy_api::DeviceState;
 use buoy_coap::number::Code;
+use buoy_fleet::filter::Filter;
 use buoy_lwm2m::path::Path;
 use buoy_server::{Event, ObjectList, Outcome, RegistrationKey, RegistrationNotice};
 use tokio::sync::{Semaphore, oneshot};
 
 use self::model::Model;
+pub(crate) use self::model::{Bits, Seed, Sightings, awake_or};
 pub use self::model::{CountBy, DeviceFilter, DeviceRecord, Matching};
-pub(crate) use self::model::{Seed, awake_or};
 pub use self::profile::{Last, LastValue, Profile};
 use crate::incidents::{Entry, Notice};
 
@@ -242,6 +243,30 @@ impl Inventory {
         self.ask(move |model| model.is_match(&filter, &name)).await
     }
 
+    /// Looks from now on which devices match some filters, and when devices register.
+    pub(crate) fn watch(
+        &self,
+        generation: u64,
+        filters: Vec<Filter>,
+        counts_boots: bool,
+        sightings: &Arc<Sightings>,
+    ) {
+        let sightings = sightings.clone();
+        self.send(Message::Ask(Box::new(move |model| {
+            model.watch(generation, filters, counts_boots, &sightings);
+        })));
+    }
+
+    /// Which of the filters of [`Inventory::watch`] match some devices.
+    pub(crate) async fn watched(&self, names: Vec<Arc<str>>, now: u64) -> Vec<Bits> {
+        self.search(move |model| model.watched(&names, now)).await
+    }
+
+    /// Whether each of some devices matches.
+    pub(crate) async fn are_matches(&self, filter: DeviceFilter, names: Vec<Arc<str>>) -> Vec<bool> {
+        self.search(move |model| model.are_matches(&filter, &names)).await
+    }
+
     /// The last values of a device, by path.
     pub async fn values(&self, name: &str) -> Vec<(Path, LastValue)> {
         let name = name.to_owned();
@@ -306,6 +331,21 @@ impl Inventory {
 }
 
 impl Change {
+    /// The device.
+    fn device(&self) -> &Arc<str> {
+        match self {
+            Self::Present(Presence { name, .. })
+            | Self::Left { name, .. }
+            | Self::Sleeps { name, .. }
+            | Self::Described { name, .. }
+            | Self::Heard { name, .. }
+            | Self::Visited { name, .. }
+            | Self::HasNewHabit(name)
+            | Self::Answered { name, .. }
+            | Self::Reported { name, .. } => name,
+        }
+    }
+
     fn of<'a>(event: &'a Event, last: &mut Option<&'a Weak<ObjectList>>) -> Option<Self> {
         Some(match event {
             Event::Registered { registration, .. } => Self::Present(Presence::of(registration, true, last)),

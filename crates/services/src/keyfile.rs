@@ -20,6 +20,7 @@ use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::accounts::records::{self, AccountRecord};
+use crate::alerts::receivers::{ReceiverRecord, name_of_receiver};
 use crate::data_folder::lock;
 use crate::documents;
 use crate::hex;
@@ -81,6 +82,7 @@ impl Keys {
         reader.each_credential(&mut |row| sealed |= !row.sealed.is_empty())?;
         let accounts = records::all::<AccountRecord>(reader, DocumentKind::Account)?;
         sealed |= accounts.iter().any(|(_, account)| account.second_factor.is_some());
+        reader.documents(DocumentKind::AlertReceiver, "", &mut |_| sealed = true)?;
         if sealed {
             bail!(
                 "{} is missing, and the database has secrets that it seals; bring the file back",
@@ -292,6 +294,12 @@ fn seal_again(store: &dyn Store, mut writer: Box<dyn Writer>, keys: &Keys) -> an
         let sealed = sealer.again(&records::name_of_second_factor(&name), &sealed);
         factor.sealed = hex::encode(&sealed.with_context(|| format!("the second factor of {name}"))?);
         set.push(documents::put(DocumentKind::Account, &name, &account, account.created_at));
+    }
+    for (name, mut receiver) in records::all::<ReceiverRecord>(&*reader, DocumentKind::AlertReceiver)? {
+        let sealed = hex::decode(&receiver.sealed).unwrap_or_default();
+        let sealed = sealer.again(&name_of_receiver(&name), &sealed);
+        receiver.sealed = hex::encode(&sealed.with_context(|| format!("the receiver {name}"))?);
+        set.push(documents::put(DocumentKind::AlertReceiver, &name, &receiver, receiver.created_at));
     }
     let sets = [set];
     let fates = writer.commit(&sets)?;

@@ -10,6 +10,7 @@ pub use buoy_store::StoreError;
 
 pub mod access;
 pub mod accounts;
+pub mod alerts;
 pub mod app;
 pub mod audit;
 pub mod bootstrap;

@@ -25,6 +25,8 @@ use buoy_store::{Page, Purpose, Reader, Store, StoreError, Writer};
 use tokio::sync::Semaphore;
 
 use crate::accounts::Accounts;
+use crate::alerts;
+use crate::alerts::state::{Alerts, Means};
 use crate::app::{App, MOST_READERS, MOST_READERS_OF_HISTORY};
 use crate::campaigns::state::Campaigns;
 use crate::changes;
@@ -95,6 +97,10 @@ pub struct Settings {
     pub identity: identity::Files,
     /// How long events are kept for who reads them later; with zero, as long as somebody reads them, and for some minutes after.
     pub keep_events: Duration,
+    /// Networks in which receivers of alerts may be, although they are not public.
+    pub allow_receivers_in: Vec<alerts::Network>,
+    /// Files with certificates of which alerts say that they end, besides those of `identity` and the data folder.
+    pub watched_certificates: Vec<PathBuf>,
 }
 
 /// The first stage: the data folder is locked, and its store is open.
@@ -223,6 +229,8 @@ impl Bound {
         let bootstrap_server = start_bootstrap(sockets.bootstrap, &security, &bootstrap, clock, &supervisor)?;
         let (updates, commands) = updates::UpdatesHandle::new();
         let (campaigns, endings) = Campaigns::load(reader)?;
+        let means = Means::new(keys.sealer(), settings.allow_receivers_in.clone(), watched_parts(&settings));
+        let (alerts, alert_endings) = Alerts::load(reader, means, clock.date())?;
         let app = Arc::new(App {
             shards: shards.iter().map(|(handle, _)| handle.clone()).collect(),
             endpoints,
@@ -250,6 +258,7 @@ impl Bound {
             campaigns,
             jobs: Jobs::load(reader)?,
             desired: Desired::load(reader)?,
+            alerts,
             groups: Groups::load(reader)?,
             record_edits: Arc::default(),
             handshake_failures: security.failures(),
@@ -262,6 +271,8 @@ impl Bound {
         app.failures.spawn("the campaigns", campaigns::run(app.clone(), endings));
         app.failures.spawn("the jobs", jobs::run(app.clone(), receivers.jobs));
         app.failures.spawn("the desired states", desired::run(app.clone(), receivers.desired));
+        app.failures.spawn("the alerts", alerts::run(app.clone(), alert_endings));
+        app.failures.spawn("the receivers of alerts", alerts::post::run(app.clone()));
         Ok(Running {
             app,
             shards,
@@ -327,6 +338,14 @@ fn open_store(settings: &Settings) -> anyhow::Result<(Arc<dyn Store>, Box<dyn Wr
         }
         std::thread::sleep(STORE_PAUSE);
     }
+}
+
+/// The parts of the server that alerts look at.
+fn watched_parts(settings: &Settings) -> alerts::Parts {
+    let identity::Files { certificate, client_authorities, .. } = &settings.identity;
+    let own = certificate.iter().chain(client_authorities).cloned();
+    let certificates = own.chain(settings.watched_certificates.iter().cloned()).collect();
+    alerts::Parts { data: settings.data.clone(), certificates }
 }
 
 async fn join(part: &str, thread: JoinHandle<()>) -> anyhow::Result<()> {

@@ -344,6 +344,7 @@ impl Driver {
             }
             // The inventory knows it before a campaign asks.
             self.app.campaigns.tell_update(update);
+            self.app.alerts.tell_update(update);
             self.submitted.remove(&update.id());
             self.app.forget_download(update.id());
             self.app.hub.interest().remove(update.endpoint());

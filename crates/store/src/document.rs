@@ -30,6 +30,18 @@ pub enum DocumentKind {
     Token,
     /// A sign-in. By the SHA-256 of its cookie.
     SignIn,
+    /// A rule of alerts. By its name.
+    AlertRule,
+    /// An alert that is pending, fires, or has fired lately. By the rule's name, a slash, and its subject.
+    Alert,
+    /// An alert that is over. By its id.
+    AlertEnded,
+    /// A silence. By its id.
+    AlertSilence,
+    /// A receiver of alerts. By its name.
+    AlertReceiver,
+    /// A message to a receiver. By its id.
+    AlertDelivery,
 }
 
 impl DocumentKind {
@@ -48,6 +60,12 @@ impl DocumentKind {
         Self::Account,
         Self::Token,
         Self::SignIn,
+        Self::AlertRule,
+        Self::Alert,
+        Self::AlertEnded,
+        Self::AlertSilence,
+        Self::AlertReceiver,
+        Self::AlertDelivery,
     ];
 
     /// The word in the table.
@@ -67,6 +85,12 @@ impl DocumentKind {
             Self::Account => "account",
             Self::Token => "token",
             Self::SignIn => "sign_in",
+            Self::AlertRule => "alert_rule",
+            Self::Alert => "alert",
+            Self::AlertEnded => "alert_ended",
+            Self::AlertSilence => "alert_silence",
+            Self::AlertReceiver => "alert_receiver",
+            Self::AlertDelivery => "alert_delivery",
         }
     }
 }

@@ -6,6 +6,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod access;
+mod alerts;
 mod audit;
 mod bootstrap;
 mod campaigns;
@@ -25,6 +26,7 @@ mod names;
 mod naming;
 mod operations;
 mod output;
+mod receivers;
 mod records;
 mod series;
 mod status;
@@ -177,6 +179,9 @@ enum Verb {
     /// Brings one release to many devices, wave by wave.
     #[command(subcommand)]
     Campaign(campaigns::Verb),
+    /// What fires, by which rules, and who is told.
+    #[command(subcommand)]
+    Alert(alerts::Verb),
     /// With what the bootstrap server configures devices, and which of them wait for a yes.
     #[command(subcommand)]
     Bootstrap(bootstrap::Verb),
@@ -268,6 +273,7 @@ fn perform(place: &contexts::Place, client: &Client, out: Output, verb: &Verb) -
         Verb::CancelUpdate(args) => firmware::cancel(client, out, args),
         Verb::Desired(verb) => desired::run(client, out, verb),
         Verb::Job(verb) => jobs::run(client, out, verb),
+        Verb::Alert(verb) => alerts::run(client, out, verb),
         Verb::Campaign(verb) => campaigns::run(client, out, verb),
         Verb::Bootstrap(verb) => bootstrap::run(client, out, verb),
         Verb::Audit(args) => audit::list(client, out, args),

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::logging::{self, LogFormat};
 use super::signal::Stop;
+use buoy_services::alerts::Network;
 use buoy_services::identity::Files as IdentityFiles;
 use buoy_services::listen::{ListedPort, Listen, PublicHost};
 use buoy_services::server::Settings;
@@ -87,6 +88,9 @@ pub(crate) struct Args {
     /// May be given several times.
     #[arg(long, env = "BUOY_RELEASE_KEY", value_name = "FILE")]
     release_key: Vec<PathBuf>,
+    /// A network in which receivers of alerts may be although it is private, as in 10.0.0.0/8 or 127.0.0.1. May be given several times.
+    #[arg(long, env = "BUOY_ALLOW_RECEIVERS_IN", value_name = "CIDR", value_delimiter = ',')]
+    allow_receivers_in: Vec<String>,
     /// Shards: threads that serve devices [default: one per core]
     #[arg(long, env = "BUOY_SHARDS", value_name = "N")]
     shards: Option<usize>,
@@ -197,6 +201,8 @@ struct File {
     leshan_on_loopback: bool,
     #[serde(default)]
     release_key: Vec<PathBuf>,
+    #[serde(default)]
+    allow_receivers_in: Vec<String>,
     files: Option<SocketAddr>,
     files_tls: Option<SocketAddr>,
     tls_cert: Option<PathBuf>,
@@ -229,7 +235,7 @@ pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
     let log_format = args.log_format.or(file.log_format).unwrap_or_default();
     let data = args.data.or(file.data).unwrap_or_else(|| "buoy-data".into());
     let store = args.store.or(file.store);
-    let settings = Settings {
+    let mut settings = Settings {
         store: StorePlace::named_or_in(store.as_deref(), &data),
         store_patience: Duration::from_secs(args.store_patience.or(file.store_patience).unwrap_or(60)),
         data,
@@ -255,6 +261,12 @@ pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
             certificate: args.server_cert.or(file.server_cert),
             client_authorities: args.client_ca.or(file.client_ca),
         },
+        allow_receivers_in: networks(if args.allow_receivers_in.is_empty() {
+            file.allow_receivers_in
+        } else {
+            args.allow_receivers_in
+        })?,
+        watched_certificates: Vec::new(),
     };
     let identity = &settings.identity;
     let own = identity.certificate.clone().zip(identity.key.clone());
@@ -285,6 +297,11 @@ pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
         files_tls: args.files_tls.or(file.files_tls),
         tls: args.tls_cert.or(file.tls_cert).zip(args.tls_key.or(file.tls_key)).or(own),
     };
+    let shown = [&ports.tls].into_iter().flatten().map(|(certificate, _)| certificate);
+    settings.watched_certificates = shown.cloned().collect();
+    if let Protection::Files(certificate, _) = &ports.protection {
+        settings.watched_certificates.push(certificate.clone());
+    }
     Ok(Planned { settings, ports, log_format, names_store: store.is_some() })
 }
 
@@ -346,6 +363,13 @@ fn announce(port: &ListedPort) {
         Some(caution) => tracing::warn!("{name} at {bound}: devices are told {told}; {caution}"),
         None => tracing::info!("{name} at {bound}: devices are told {told}"),
     }
+}
+
+fn networks(texts: Vec<String>) -> anyhow::Result<Vec<Network>> {
+    let network = |text: &String| {
+        text.parse().map_err(|error| anyhow::anyhow!("--allow-receivers-in {text:?} {error}"))
+    };
+    texts.iter().map(network).collect()
 }
 
 fn public_host(text: String) -> anyhow::Result<PublicHost> {

@@ -105,6 +105,7 @@ impl Server {
             --coaps off --coap 127.0.0.1:0 --http 127.0.0.1:0 --shards 1 --data \"$1\""
         );
         let mut command = Command::new("unshare");
+        command.env("BUOY_ALLOW_RECEIVERS_IN", "127.0.0.1");
         Self::spawn(command.args(["-rm", "sh", "-c", &script, env!("CARGO_BIN_EXE_buoy")]).arg(data))
     }
 

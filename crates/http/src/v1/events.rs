@@ -22,7 +22,7 @@ use buoy_services::event_log::{Following, Missed, Numbered};
 use buoy_services::event_words::{EventWords, SignedOut, may_read, permit_events};
 use buoy_services::principal::Principal;
 
-const TYPES: [&str; 15] = [
+const TYPES: [&str; 17] = [
     "registered",
     "updated",
     "deregistered",
@@ -37,6 +37,8 @@ const TYPES: [&str; 15] = [
     "bootstrap",
     "operation",
     "firmware_update",
+    "campaign",
+    "alert",
     "missed",
 ];
 
@@ -178,6 +180,8 @@ fn type_name(event: &api::Event) -> &'static str {
         api::Event::Bootstrap { .. } => "bootstrap",
         api::Event::Operation { .. } => "operation",
         api::Event::FirmwareUpdate { .. } => "firmware_update",
+        api::Event::Campaign { .. } => "campaign",
+        api::Event::Alert { .. } => "alert",
         _ => "missed",
     }
 }

@@ -8,8 +8,8 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, Respo
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, audit, bootstrap, campaigns, credentials, desired, devices, events, firmware, groups, jobs,
-    operations, series, sign_in, tokens, trace, updates, why,
+    accounts, alerts, audit, bootstrap, campaigns, credentials, desired, devices, events, firmware, groups,
+    jobs, operations, receivers, series, sign_in, tokens, trace, updates, why,
 };
 
 /// The media type of problem documents (RFC 9457 section 3).
@@ -157,6 +157,23 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         campaigns::resume,
         campaigns::retry,
         campaigns::abort,
+        alerts::list,
+        alerts::acknowledge,
+        alerts::rules,
+        alerts::put_defaults,
+        alerts::rule,
+        alerts::put_rule,
+        alerts::remove_rule,
+        alerts::silences,
+        alerts::add_silence,
+        alerts::remove_silence,
+        receivers::list,
+        receivers::one,
+        receivers::put,
+        receivers::remove,
+        receivers::test,
+        receivers::deliveries,
+        receivers::replay,
         groups::list,
         groups::one,
         groups::put,
@@ -194,7 +211,8 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         bootstrap::forget,
         events::stream,
         trace::stream,
-    )
+    ),
+    components(schemas(buoy_api::AlertMessage))
 )]
 struct Description;
 

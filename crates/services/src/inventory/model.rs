@@ -2,6 +2,7 @@
 
 mod contacts;
 mod search;
+mod watch;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -18,6 +19,7 @@ use super::cohorts::{CohortId, Cohorts, Kind};
 use super::names::{DeviceId, Names, Order};
 use super::profile::{LastValue, Profile};
 use crate::incidents::Incidents;
+pub(crate) use watch::{Bits, Sightings};
 
 /// The most lists of cohorts that are merged for a page. If more cohorts match, most devices do, and a walk through all devices is short.
 const MOST_MERGED: usize = 256;
@@ -215,6 +217,8 @@ pub(crate) struct Model {
     pub(super) started_at: u32,
     /// Where the search for overdue devices continues.
     looked_at: usize,
+    /// What alerts look for.
+    watch: watch::Watch,
 }
 
 impl Model {

@@ -155,11 +155,13 @@ impl Thread {
                 self.save_slice();
                 self.take_answers();
                 self.ask_devices();
+                self.model.look(self.app.now());
             }
         }
     }
 
     fn apply(&mut self, now: u64, change: Change) {
+        self.model.touch(change.device());
         match change {
             Change::Present(presence) => self.present(now, presence),
             Change::Left { name, registration, last_contact } => {
@@ -204,6 +206,9 @@ impl Thread {
             asleep: is_asleep,
             objects,
         });
+        if is_new {
+            self.model.booted(&name, now);
+        }
         if let Some(survey) = self.survey.as_mut().filter(|_| is_new) {
             survey.registered(&mut self.model, &name, now);
         }
@@ -222,6 +227,7 @@ impl Thread {
     fn updated(&mut self, name: &Arc<str>, version: &str) {
         self.model.described(name, FIRMWARE_VERSION, version);
         self.model.updated(name);
+        self.model.touch(name);
         self.look_again(name);
     }
 

@@ -56,6 +56,11 @@ pub(in crate::cli) fn words(event: &Event) -> String {
         }
         Event::Operation { id, endpoint, state } => format!("{endpoint} operation {id} {state}"),
         Event::FirmwareUpdate { update } => format!("{} firmware update: {}", update.endpoint, update.detail),
+        Event::Alert { rule, severity, state, endpoint, part, count } => {
+            let of_many = || format!("{} subjects", count.unwrap_or(0));
+            let subject = endpoint.clone().or_else(|| part.clone()).unwrap_or_else(of_many);
+            format!("{subject} alert {rule} ({}): {}", severity.name(), state.name())
+        }
         Event::Missed { detail } => detail.clone(),
         _ => "an event that this program doesn't know".into(),
     }

@@ -27,11 +27,11 @@ impl Subject for Kind {
 }
 
 /// One device.
-struct Candidate<'a> {
-    name: &'a str,
-    known: &'a Known,
-    kind: &'a Kind,
-    started_at: u32,
+pub(super) struct Candidate<'a> {
+    pub(super) name: &'a str,
+    pub(super) known: &'a Known,
+    pub(super) kind: &'a Kind,
+    pub(super) started_at: u32,
 }
 
 impl Subject for Candidate<'_> {
