@@ -18,9 +18,9 @@ use libfuzzer_sys::fuzz_target;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-const FLASH: u32 = 0x3_0000;
+const FLASH: u32 = 0x4_0000;
 
-#[derive(Arbitrary, Debug)]
+#[derive(Arbitrary, Debug, Default)]
 struct Input {
     /// How the package starts: the signed container, the bare image, or nothing.
     start: u8,
@@ -60,10 +60,15 @@ fn release() -> &'static Release {
             (Role::BuoyState, 0xB000, 0x5000, "buoy_state"),
             (Role::Ota(0), 0x1_0000, 0x3000, "ota_0"),
             (Role::Ota(1), 0x2_0000, 0x3000, "ota_1"),
+            (Role::Factory, 0x3_0000, 0x3000, "factory"),
         ];
         let row = |(role, offset, len, name)| Partition::new(role, offset, len, name).expect("a partition");
         let layout = PartitionTable::build(&rows.map(row), FLASH).map(|table| Layout::from_table(&table));
-        Release { image, manifest, container, trust, layout: layout.expect("a table").expect("a layout") }
+        let layout = layout.expect("a table").expect("a layout");
+        let release = Release { image, manifest, container, trust, layout };
+        // A target that begins no installation would find nothing.
+        assert!(install(&release, &Input::default(), &release.container, None), "the release is installed");
+        release
     })
 }
 
@@ -102,7 +107,7 @@ fn install(release: &Release, input: &Input, package: &[u8], proof: Option<Proof
         package_len: input.announces_length.then_some(package.len() as u32),
         proof,
     };
-    let Ok(mut installer) = Installer::begin(&mut flash, &device, Slot::Ota(0), &request) else {
+    let Ok(mut installer) = Installer::begin(&mut flash, &device, Slot::Factory, &request) else {
         return false;
     };
     for (number, (at, len)) in input.pieces.iter().take(32).enumerate() {
@@ -110,7 +115,7 @@ fn install(release: &Release, input: &Input, package: &[u8], proof: Option<Proof
         let end = (start + usize::from(*len)).min(package.len());
         let _ = installer.accept(&mut flash, &device, start as u32, &package[start..end]);
         if input.restart_after.is_some_and(|after| usize::from(after) == number) {
-            match Installer::resume(&mut flash, &device, Slot::Ota(0), &request) {
+            match Installer::resume(&mut flash, &device, Slot::Factory, &request) {
                 Ok(Some(resumed)) => installer = resumed,
                 _ => return false,
             }

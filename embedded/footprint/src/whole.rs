@@ -238,7 +238,7 @@ mod update {
 
     #[inline(never)]
     fn layout() -> Option<Layout> {
-        let (mut table, mut bytes) = (PartitionTable::EMPTY, [0; TABLE_LEN]);
+        let (mut table, mut bytes) = (PartitionTable::new(), [0; TABLE_LEN]);
         pass(&mut bytes);
         table.read(&bytes, 4 << 20).ok()?;
         Layout::from_table(&table).ok()
