@@ -69,7 +69,11 @@ fn release() -> &'static Release {
         let layout = PartitionTable::build(&rows.map(row), FLASH).map(|table| Layout::from_table(&table));
         let layout = layout.expect("a table").expect("a layout");
         let release = Release { old, new, manifest, delta, trust, layout };
-        let whole = Input { package: Package::Instructions(Vec::new()), pieces: vec![7; 40], restart_after: Some(20) };
+        let whole = Input {
+            package: Package::Instructions(Vec::new()),
+            pieces: vec![7; 40],
+            restart_after: Some(20),
+        };
         assert!(install(&release, &whole, &release.delta), "the release's own delta is installed");
         release
     })
