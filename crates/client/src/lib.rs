@@ -34,6 +34,7 @@ pub mod text;
 mod tree;
 
 pub use buoy_coap::time;
+pub use buoy_lwm2m::path::Path;
 
 pub use accounts::{Security, SecurityMode, Server, TlsSettings};
 pub use client::{

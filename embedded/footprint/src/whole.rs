@@ -6,11 +6,10 @@
 use buoy_client::firmware::{FirmwareUpdate, Protocol, fetch::CoapFetch};
 use buoy_client::objects::{Device, LightControl, Temperature};
 use buoy_client::time::Instant;
-use buoy_client::{Client, ClientConfig, Object, Security, Server, ServerSlot};
+use buoy_client::{Client, ClientConfig, Object, Path, Security, Server, ServerSlot};
 use buoy_dtls::config::{ClientConfig as Dtls, ClientCredentials, Psk};
 use buoy_dtls::tunnel::{News, Tunnel};
 use buoy_dtls::{Connection, Context, ExportKey, Reserve};
-use buoy_lwm2m::path::Path;
 
 use crate::outside::{Outside, pass};
 
