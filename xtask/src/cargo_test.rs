@@ -5,17 +5,25 @@
 
 use anyhow::Result;
 
-use crate::command::Run;
+use crate::command::{Finished, Run};
 use crate::outcome::Outcome;
 
 pub(crate) fn step() -> Result<Outcome> {
     let run = Run::cargo(&["test", "--workspace", "--all-features", "--no-fail-fast", "--", "--show-output"]);
     let finished = run.finish()?;
-    let mut outcome = read(&finished.output);
-    if !finished.success && outcome.failures.is_empty() {
-        outcome.fail("cargo test", finished.output);
+    let on_boards = on_boards()?;
+    let mut outcome = read(&format!("{}\n{}", finished.output, on_boards.output));
+    if !(finished.success && on_boards.success) && outcome.failures.is_empty() {
+        outcome.fail("cargo test", finished.output + &on_boards.output);
     }
     Ok(outcome)
+}
+
+/// The tests of the application for boards, which run here: its workspace is another one.
+fn on_boards() -> Result<Finished> {
+    let arguments = ["test", "--manifest-path", "embedded/Cargo.toml", "--locked", "--package", "buoy-app"];
+    let run = Run::cargo(&arguments).args(&["--target-dir", "target/embedded", "--no-fail-fast"]);
+    run.args(&["--", "--show-output"]).log("test-boards").finish()
 }
 
 /// Reads the output of one or more test programs.

@@ -93,6 +93,10 @@ impl Contents {
                 continue;
             }
             let name = format!("{:#}", rustc_demangle::demangle(symbol.name()?));
+            if name.starts_with(".L_MergedGlobals") {
+                // Variables that have names of their own.
+                continue;
+            }
             let list = if is_variable(&section) { &mut in_ram } else { &mut in_flash };
             list.push((name, symbol.size()));
         }

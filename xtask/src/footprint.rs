@@ -20,13 +20,13 @@ const WEIGHED: [Weighed; 2] = [
     Weighed {
         feature: "dtls",
         what: "a client with pre-shared keys",
-        most_flash: 56_000,
+        most_flash: 33_300,
         in_line: &[InLine { what: "an established connection", symbol: "CONNECTION", most: 256 }],
     },
     Weighed {
         feature: "client",
         what: "the engine of a device with objects 0 to 3, 3303, 3311 and 3333",
-        most_flash: 120_000,
+        most_flash: 115_300,
         in_line: &[
             InLine { what: "a device with one server (`Sensor`)", symbol: "SENSOR", most: 8_192 },
             InLine { what: "a device with three servers (`Chip`)", symbol: "CHIP", most: 15_000 },

@@ -31,7 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("ota", &[]),
     ("files", &[]),
-    ("embedded", &["client", "dtls", "ota", "coap", "answers", "app", "boot"]),
+    ("embedded", &["client", "dtls", "ota", "coap", "answers", "app", "boot", "prologues"]),
     // For tests: it pairs engines, and any crate's tests may use it.
     ("testkit", &["client", "server", "lwm2m", "coap", "dtls", "ota"]),
     // Measures from outside: sockets and messages are all it shares.

@@ -175,6 +175,7 @@ impl ClientConfig {
 
 impl<R: Rng, S: Shape> Client<R, S> {
     /// A device without server accounts, which does nothing until [`Client::start`].
+    #[inline(never)]
     pub fn new(config: ClientConfig, mut rng: R) -> Self {
         const {
             assert!(S::Servers::MAX <= u8::MAX as usize, "a server's slot is a byte");
@@ -211,6 +212,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     ///
     /// # Errors
     /// [`ConfigError::TooManyServers`], or [`ConfigError::AccountsTooLarge`]; nothing is changed then.
+    #[inline(never)]
     pub fn add_server(&mut self, security: Security<S>, server: Server) -> Result<ServerSlot, ConfigError> {
         let before = self.accounts.with_id(server.short_server_id);
         let slot = self.accounts.add(security, server).ok_or(ConfigError::TooManyServers)?;
@@ -228,6 +230,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     ///
     /// # Errors
     /// [`ConfigError::AccountsTooLarge`]; the account before stays.
+    #[inline(never)]
     pub fn set_bootstrap_server(&mut self, security: Security<S>) -> Result<(), ConfigError> {
         let before = self.accounts.security.bootstrap;
         self.accounts.set_bootstrap(security);
@@ -274,6 +277,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     /// # Errors
     /// The storage failed; or, with [`RecordError::Damaged`], the records of the accounts or of their access rights can't be used, and all
     /// others are restored.
+    #[inline(never)]
     pub fn restore<T: Storage>(
         &mut self,
         objects: &mut [&mut dyn Object],

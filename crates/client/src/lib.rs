@@ -11,7 +11,9 @@
 //!    neither has more.
 //!
 //! Features, all on by default and none of them needed on a chip: `json` (SenML JSON and the JSON of LwM2M 1.0), `lwm2m-cbor` (the CBOR of
-//! LwM2M 1.2), `words` (what a refusal says besides its code). TLV, SenML CBOR, CBOR, text and opaque are always there.
+//! LwM2M 1.2), `words` (what a refusal says besides its code), `ed25519` and `rsa4096` (these signatures of firmware), `fast-p256` (ECDSA by the crate
+//! `p256`, faster and larger). TLV, SenML CBOR, CBOR, text and opaque, and signatures by ECDSA P-256 are always there. What a device takes of flash also depends on
+//! flags that a library can't set: `embedded/.cargo/config.toml` of the repository has them.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used))]
@@ -32,6 +34,7 @@ pub mod text;
 mod tree;
 
 pub use buoy_coap::time;
+pub use buoy_lwm2m::path::Path;
 
 pub use accounts::{Security, SecurityMode, Server, TlsSettings};
 pub use client::{

@@ -30,8 +30,8 @@ use crate::version::SecurityCounter;
 /// The first bytes of a container.
 pub const MAGIC: [u8; 8] = *b"BUOYFW\x00\x01";
 
-/// Bytes of the longest envelope.
-pub const ENVELOPE_MAX: usize = 1056;
+/// Bytes of the longest envelope: 1056 with RSA-4096, else 480.
+pub const ENVELOPE_MAX: usize = (HEADER + SIGNED_MAX + CRC).next_multiple_of(RECORD);
 
 const HEADER: usize = 16;
 const CRC: usize = 4;

@@ -304,6 +304,19 @@ impl Installer {
         flash: &mut F,
         device: &Device<'_>,
     ) -> Result<VerifiedImage, InstallError> {
+        self.finish_here(flash, device)
+    }
+
+    /// As [`Self::finish`], for an installer that stays where it is: a chip has no room on its stack for a second one. Afterwards it has no use.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    #[inline(never)]
+    pub fn finish_here<F: NorFlash>(
+        &mut self,
+        flash: &mut F,
+        device: &Device<'_>,
+    ) -> Result<VerifiedImage, InstallError> {
         let outcome = self.complete(flash, device);
         match &outcome {
             Ok(_)

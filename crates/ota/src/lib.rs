@@ -50,6 +50,8 @@
 //! }
 //! ```
 //!
+//! Signatures are by ECDSA P-256, and by RSA-4096 and Ed25519 with the features `rsa4096` and `ed25519`. `fast-p256` verifies P-256 by the crate of that name; a chip does without.
+//!
 //! The crate depends on no network, clock or chip. The flash is an [`embedded_storage::nor_flash::NorFlash`], and the code for devices doesn't allocate.
 //! The feature `host` adds functions for releases on a developer's machine (keys, signing, building and inspecting images). The feature `simflash` adds
 //! a NOR flash in memory that can simulate power cuts.

@@ -35,7 +35,7 @@ use crate::version::{Name, SecurityCounter, Version};
 pub const PAYLOAD_MAX: usize = 320;
 
 /// Bytes of the longest signed manifest.
-pub const SIGNED_MAX: usize = 1024;
+pub const SIGNED_MAX: usize = if cfg!(feature = "rsa4096") { 1024 } else { 448 };
 
 /// Bytes of the longest byte string that a signature covers (RFC 9052, section 4.4).
 pub const TO_BE_SIGNED_MAX: usize = PAYLOAD_MAX + PROTECTED_MAX + 32;

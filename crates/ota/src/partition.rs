@@ -95,13 +95,16 @@ impl PartitionTable {
     /// # Errors
     /// [`TableError`]; nothing of a bad table is used.
     pub fn parse(bytes: &[u8], flash_len: u32) -> Result<Self, TableError> {
-        let mut table = Self::EMPTY;
+        let mut table = Self::new();
         table.read(bytes, flash_len)?;
         Ok(table)
     }
 
-    /// Without partitions, for [`Self::read`].
-    pub const EMPTY: Self = Self { entries: [None; ENTRIES_MAX] };
+    /// A table without partitions, for [`Self::read`].
+    #[expect(clippy::new_without_default, reason = "no device has such a table")]
+    pub fn new() -> Self {
+        Self { entries: [None; ENTRIES_MAX] }
+    }
 
     /// As [`Self::parse`], into a table that is there: one is 3 kB, which a chip has once on its stack and not twice.
     ///
@@ -109,7 +112,7 @@ impl PartitionTable {
     /// [`TableError`]; the table has no use then.
     #[inline(never)]
     pub fn read(&mut self, bytes: &[u8], flash_len: u32) -> Result<(), TableError> {
-        *self = Self::EMPTY;
+        self.entries.fill(None);
         for (index, entry) in bytes.chunks_exact(ENTRY).take(TABLE_LEN / ENTRY).enumerate() {
             if entry.iter().all(|byte| *byte == 0xFF) {
                 return Ok(());

@@ -180,6 +180,7 @@ impl SlotRegion {
 ///
 /// # Errors
 /// [`SlotError`].
+#[inline(never)]
 pub fn authenticate<F: NorFlash>(
     flash: &mut F,
     layout: &Layout,

@@ -108,7 +108,7 @@ fn prepare<B: Board>(board: &mut B, trusted: &[&[u8]]) -> Result<(u32, Slot), Ob
 fn layout<B: Board>(board: &mut B) -> Result<Layout, Obstacle> {
     let mut bytes = [0; TABLE_LEN];
     board.flash().read(TABLE_OFFSET, &mut bytes).map_err(|_| Obstacle::Flash)?;
-    let mut table = PartitionTable::EMPTY;
+    let mut table = PartitionTable::new();
     table.read(&bytes, B::FLASH_LEN).map_err(|_| Obstacle::Table)?;
     Layout::from_table(&table).map_err(|_| Obstacle::Layout)
 }

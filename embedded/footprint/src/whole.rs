@@ -6,11 +6,10 @@
 use buoy_client::firmware::{FirmwareUpdate, Protocol, fetch::CoapFetch};
 use buoy_client::objects::{Device, LightControl, Temperature};
 use buoy_client::time::Instant;
-use buoy_client::{Client, ClientConfig, Object, Security, Server, ServerSlot};
+use buoy_client::{Client, ClientConfig, Object, Path, Security, Server, ServerSlot};
 use buoy_dtls::config::{ClientConfig as Dtls, ClientCredentials, Psk};
 use buoy_dtls::tunnel::{News, Tunnel};
 use buoy_dtls::{Connection, Context, ExportKey, Reserve};
-use buoy_lwm2m::path::Path;
 
 use crate::outside::{Outside, pass};
 
@@ -238,7 +237,7 @@ mod update {
 
     #[inline(never)]
     fn layout() -> Option<Layout> {
-        let (mut table, mut bytes) = (PartitionTable::EMPTY, [0; TABLE_LEN]);
+        let (mut table, mut bytes) = (PartitionTable::new(), [0; TABLE_LEN]);
         pass(&mut bytes);
         table.read(&bytes, 4 << 20).ok()?;
         Layout::from_table(&table).ok()

@@ -9,7 +9,7 @@ use crate::text::{Bytes, Text};
 /// The longest URI of a file: an extension may be replaced by a longer one.
 pub const FILE_URI_MAX: usize = PACKAGE_URI_MAX + 10;
 /// The largest signature or manifest beside an image.
-pub(super) const SIGNATURE_MAX: usize = 1024;
+pub(super) const SIGNATURE_MAX: usize = buoy_ota::manifest::SIGNED_MAX;
 
 /// How packages can be fetched (5/0/8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -125,10 +125,13 @@ impl<F: NorFlash> FirmwareTarget for OtaTarget<'_, F> {
     }
 
     fn finish(&mut self) -> Result<(), UpdateResult> {
-        let Stage::Installing(installer) = core::mem::replace(&mut self.stage, Stage::Empty) else {
+        let Stage::Installing(installer) = &mut self.stage else {
+            self.stage = Stage::Empty;
             return Err(UpdateResult::UpdateFailed);
         };
-        match installer.finish(&mut self.flash, &self.device) {
+        let finished = installer.finish_here(&mut self.flash, &self.device);
+        self.stage = Stage::Empty;
+        match finished {
             Ok(image) => {
                 let descriptor = image.image().info().descriptor;
                 self.info = Some((descriptor.project, descriptor.version));
