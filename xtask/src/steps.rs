@@ -8,7 +8,8 @@ use anyhow::{Result, bail};
 
 use crate::outcome::Outcome;
 use crate::{
-    cargo_test, coverage_map, embedded, footprint, fuzz, interop, layers, lints, no_std, package, postgres, web,
+    cargo_test, coverage_map, embedded, footprint, fuzz, interop, layers, lints, no_std, package, postgres,
+    web,
 };
 
 struct Step {
@@ -35,7 +36,11 @@ const STEPS: &[Step] = &[
     Step { name: "test", about: "unit, contract, doc and integration tests", run: cargo_test::step },
     Step { name: "postgres", about: "the store and the program on PostgreSQL", run: postgres::step },
     Step { name: "web", about: "the web page: types, unit tests, and in Chromium", run: web::step },
-    Step { name: "package", about: "the Debian package is unpacked, and its program starts", run: package::step },
+    Step {
+        name: "package",
+        about: "the Debian package is unpacked, and its program starts",
+        run: package::step,
+    },
     Step { name: "no_std", about: "the no_std crates build for a bare target", run: no_std::step },
     Step { name: "footprint", about: "flash and RAM of a device within limits", run: footprint::step },
     Step { name: "qemu", about: "boot loader and application on an emulated board", run: embedded::step },

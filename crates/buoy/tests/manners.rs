@@ -28,7 +28,10 @@ fn answers_come_in_the_form_that_is_asked_for() {
     assert_eq!(status["ready"], "ready");
     assert!(server.fails(2, &["write", "buoy-1", "/3311/0/5850=true", "--watch"]).contains("--watch is for"));
     assert!(server.fails(2, &["devices", "-o", "xml"]).contains("json"));
-    assert_eq!(server.ctl(&["campaign", "add", "x", "--dry-run", "--firmware", "none"]).status.code(), Some(1));
+    assert_eq!(
+        server.ctl(&["campaign", "add", "x", "--dry-run", "--firmware", "none"]).status.code(),
+        Some(1)
+    );
     let explained = server.says(&["group", "set", "all", "--filter", "name ~ \"*\"", "--dry-run"]);
     assert!(explained.contains("1 of 1"), "{explained}");
     assert_eq!(server.says(&["group", "list", "-o", "json"]).trim(), "[]", "a dry run makes nothing");
@@ -51,7 +54,9 @@ fn names_stand_for_numbers_and_numbers_are_shown_with_what_they_mean() {
         assert!(all.contains(words), "{words}: {all}");
     }
     let all: Value = serde_json::from_str(&server.says(&["read", "buoy-1", "/", "-o", "json"])).unwrap();
-    assert!(all["values"].as_array().unwrap().contains(&json!({"path": "/5/0/3", "value": 0, "type": "integer"})));
+    assert!(
+        all["values"].as_array().unwrap().contains(&json!({"path": "/5/0/3", "value": 0, "type": "integer"}))
+    );
     let slip = server.fails(2, &["read", "buoy-1", "firmware-updat/state"]);
     assert!(slip.contains("did you mean firmware-update?"), "{slip}");
     let slip = server.fails(4, &["read", "bouy-1", "/3/0/3"]);
@@ -64,8 +69,7 @@ fn values_of_several_devices_are_exported() {
     let workshop = Workshop::new();
     let factory = workshop.release("1.0.0", "good");
     let server = Server::start(&workshop.path("data"));
-    let _devices =
-        ["buoy-1", "buoy-2"].map(|name| workshop.device(&server, name, &factory, &[]));
+    let _devices = ["buoy-1", "buoy-2"].map(|name| workshop.device(&server, name, &factory, &[]));
     for name in ["buoy-1", "buoy-2"] {
         let told = server.says(&["observe", name, "temperature/sensor-value", "--count", "2"]);
         assert!(told.contains("Sensor Value"), "{told}");
@@ -82,7 +86,8 @@ fn values_of_several_devices_are_exported() {
     let wrong = server.fails(2, &["series", "buoy-1", "/3303/0/5700", "--since", "yesterday"]);
     assert!(wrong.contains("2026-12-01T08:00:00Z"), "{wrong}");
 
-    let by_filter = "/api/v1/series?path=/3303/0/5700&filter=name%20~%20%22*-2%22&format=csv&from=2001-01-01T00:00:00Z";
+    let by_filter =
+        "/api/v1/series?path=/3303/0/5700&filter=name%20~%20%22*-2%22&format=csv&from=2001-01-01T00:00:00Z";
     let text = server.client().text(by_filter).unwrap();
     assert!(text.contains("buoy-2,") && !text.contains("buoy-1,"), "{text}");
     for (query, reason) in [
@@ -147,8 +152,16 @@ fn the_doctor_looks_at_a_server_that_runs_and_at_one_that_does_not() {
     };
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let (code, findings) =
-        examine(&["--coaps", "off", "--coap", &address, "--http", "127.0.0.1:0", "--public-host", "no.such.host.invalid"]);
+    let (code, findings) = examine(&[
+        "--coaps",
+        "off",
+        "--coap",
+        &address,
+        "--http",
+        "127.0.0.1:0",
+        "--public-host",
+        "no.such.host.invalid",
+    ]);
     assert_eq!(code, Some(1));
     let port = of(&findings, "CoAP");
     assert_eq!(port["result"], "failed");
@@ -173,7 +186,8 @@ fn the_doctor_looks_at_a_server_that_runs_and_at_one_that_does_not() {
 fn a_backup_is_restored_if_it_is_whole() {
     let workshop = Workshop::new();
     let image = workshop.release("1.0.0", "good");
-    let (data, backup, restored) = (workshop.path("data"), workshop.path("backup"), workshop.path("restored"));
+    let (data, backup, restored) =
+        (workshop.path("data"), workshop.path("backup"), workshop.path("restored"));
     let digest = {
         let server = Server::start(&data);
         server.says(&["credentials", "add", "buoy-9"]);

@@ -90,8 +90,20 @@ async fn metrics(State(app): State<Arc<App>>, author: Option<Extension<Principal
         app.update_outcomes().into_iter().map(|(outcome, count)| (format!("outcome=\"{outcome}\""), count)),
     );
     let (readers, stored) = (app.events().readers(), app.events().stored());
-    labelled(&mut page, "event_readers", "gauge", "Readers that follow events.", [(String::new(), readers as u64)]);
-    labelled(&mut page, "events_stored", "gauge", "Events that are stored for readers.", [(String::new(), stored as u64)]);
+    labelled(
+        &mut page,
+        "event_readers",
+        "gauge",
+        "Readers that follow events.",
+        [(String::new(), readers as u64)],
+    );
+    labelled(
+        &mut page,
+        "events_stored",
+        "gauge",
+        "Events that are stored for readers.",
+        [(String::new(), stored as u64)],
+    );
     if let Some(Extension(principal)) = author {
         campaigns(&app, &principal, &mut page).await;
     }

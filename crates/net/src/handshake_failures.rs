@@ -43,9 +43,9 @@ fn reason(failure: &Failure) -> &'static str {
         Failure::UnknownPskIdentity(_) => "unknown_identity",
         Failure::BadPsk(_) => "wrong_key",
         Failure::RawPublicKeyRefused(_) => "raw_public_key",
-        Failure::CertificateRefused { .. } | Failure::CertificateWithoutName | Failure::PeerSentNoCredentials => {
-            "certificate"
-        }
+        Failure::CertificateRefused { .. }
+        | Failure::CertificateWithoutName
+        | Failure::PeerSentNoCredentials => "certificate",
         Failure::NoCommonVersion
         | Failure::NoCommonCipherSuite
         | Failure::NoCommonGroup

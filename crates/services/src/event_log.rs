@@ -354,7 +354,11 @@ mod tests {
         let following = log.follow_since(began);
         assert_eq!((following.before, following.until), (0, 3));
         assert_eq!(numbers(&mut Box::pin(following.stream)), [1, 2, 3]);
-        assert_eq!(numbers(&mut Box::pin(log.follow_since(began - 1).stream)), [0, 1, 2, 3], "it began later");
+        assert_eq!(
+            numbers(&mut Box::pin(log.follow_since(began - 1).stream)),
+            [0, 1, 2, 3],
+            "it began later"
+        );
         assert_eq!(numbers(&mut Box::pin(log.follow_since(u64::MAX).stream)), [0; 0]);
         let mut log = Log::default();
         let keep = Duration::from_secs(1);

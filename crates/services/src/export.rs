@@ -90,7 +90,8 @@ impl Export {
             };
             let range = from..self.range.end;
             let (app, principal, path) = (&self.app, &self.principal, self.path.clone());
-            let page = devices::samples(app, principal, endpoint.clone(), path, range, VALUES_AT_ONCE).await?;
+            let page =
+                devices::samples(app, principal, endpoint.clone(), path, range, VALUES_AT_ONCE).await?;
             let next = page.next.and_then(|next| next.parse().ok());
             self.current = next.map(|next| (endpoint.clone(), next));
             if page.items.is_empty() {

@@ -75,7 +75,14 @@ pub(crate) struct Args {
     #[arg(long, global = true, conflicts_with = "format_of_answers")]
     json: bool,
     /// In which form answers are printed [default: table]
-    #[arg(short = 'o', long = "output", id = "format_of_answers", value_enum, value_name = "FORM", global = true)]
+    #[arg(
+        short = 'o',
+        long = "output",
+        id = "format_of_answers",
+        value_enum,
+        value_name = "FORM",
+        global = true
+    )]
     output: Option<Output>,
     /// Shows a list or a thing again and again, every 2 seconds or as often as is said, until Ctrl-C.
     #[arg(

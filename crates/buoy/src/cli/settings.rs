@@ -35,8 +35,10 @@ pub(super) fn page() -> String {
 fn row(arg: &Arg) -> String {
     let id = arg.get_id().to_string();
     let flag = arg.get_long().unwrap_or_default();
-    let value = arg.get_value_names().and_then(|names| names.first()).filter(|_| arg.get_action().takes_values());
-    let flag = value.map_or_else(|| format!("--{flag}"), |value| format!("--{flag} {}", value.replace('|', "\\|")));
+    let value =
+        arg.get_value_names().and_then(|names| names.first()).filter(|_| arg.get_action().takes_values());
+    let flag =
+        value.map_or_else(|| format!("--{flag}"), |value| format!("--{flag} {}", value.replace('|', "\\|")));
     let environment = arg.get_env().map(|name| name.to_string_lossy()).unwrap_or_default();
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let (meaning, default) = match help.rsplit_once(" [default: ") {

@@ -92,7 +92,8 @@ pub(super) async fn stream(
             (before, until, stream.boxed())
         }
     };
-    let following = if follow == Some(false) { until_number(following, before, until).boxed() } else { following };
+    let following =
+        if follow == Some(false) { until_number(following, before, until).boxed() } else { following };
     // A reader without any event yet needs an id, too, so that it can resume from there.
     let start = last.is_none().then(|| SseEvent::default().id(id_of(&app, before)));
     let reader = Arc::new(Reader { words: EventWords::new(app.clone(), endpoint), app, principal, types });
@@ -151,8 +152,8 @@ fn id_of(app: &App, number: u64) -> String {
 }
 
 fn missed(at: u64) -> SseEvent {
-    let why =
-        "events were missed, since the stream was broken for long or is read too slowly; read the lists anew";
+    let why = "events were missed, since the stream was broken for long, is read too slowly, or begins at a time from which on they are not \
+        kept; read the lists anew";
     sse(&api::TimedEvent { at, event: api::Event::Missed { detail: why.to_owned() } })
 }
 

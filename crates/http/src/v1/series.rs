@@ -102,8 +102,7 @@ fn source(app: &App, endpoints: Option<&str>, filter: Option<&str>) -> Result<So
         (Some(names), None) => {
             let names: Vec<_> = names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
             if names.is_empty() || names.len() > MOST_NAMED {
-                let detail =
-                    format!("endpoints has {} names, and must have 1 to {MOST_NAMED}", names.len());
+                let detail = format!("endpoints has {} names, and must have 1 to {MOST_NAMED}", names.len());
                 return Err(Problem::bad_request(detail));
             }
             Ok(Source::Named(names.into_iter().map(str::to_owned).collect()))
@@ -180,10 +179,7 @@ mod tests {
             at: 1_795_466_474_000,
             value,
         };
-        assert_eq!(
-            line(Format::Csv, &row(json!(-1.5))),
-            "\"a,b\",/3303/0/5700,2026-11-23T20:41:14Z,-1.5\n"
-        );
+        assert_eq!(line(Format::Csv, &row(json!(-1.5))), "\"a,b\",/3303/0/5700,2026-11-23T20:41:14Z,-1.5\n");
         assert!(line(Format::Csv, &row(json!("=1+1"))).ends_with(",\"'=1+1\"\n"));
         assert!(line(Format::Jsonl, &row(json!("x"))).ends_with("\"value\":\"x\"}\n"));
     }

@@ -267,7 +267,10 @@ mod tests {
             registry.resource(path, of).and_then(|it| it.labels.get(&number).map(String::as_str))
         };
         assert_eq!(label(Path::resource(5, 0, 3), None, 0), Some("Idle"));
-        assert_eq!(label(Path::resource(5, 0, 5), Some(version(1, 1)), 10), Some("Firmware update cancelled"));
+        assert_eq!(
+            label(Path::resource(5, 0, 5), Some(version(1, 1)), 10),
+            Some("Firmware update cancelled")
+        );
         assert_eq!(label(Path::resource(3, 0, 11), None, 0), Some("No error"));
         assert_eq!(label(Path::resource(3, 0, 9), None, 0), None);
     }

@@ -193,7 +193,17 @@ impl<'a> Columns<'a> {
             }
         }
         let labels = BTreeMap::new();
-        Ok(ResourceModel { id, name, operations, multiple, mandatory: false, value_type, range, units, labels })
+        Ok(ResourceModel {
+            id,
+            name,
+            operations,
+            multiple,
+            mandatory: false,
+            value_type,
+            range,
+            units,
+            labels,
+        })
     }
 
     fn end(&mut self) -> Result<(), TextProblem> {

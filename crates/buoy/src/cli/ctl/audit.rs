@@ -1,7 +1,7 @@
 //! The audit log.
 
-use buoy_api::{AuditChain, AuditEntry};
 use buoy_api::client::{Client, encode};
+use buoy_api::{AuditChain, AuditEntry};
 
 use super::output::{Output, pairs, plain, table, time};
 

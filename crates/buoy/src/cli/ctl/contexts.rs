@@ -90,9 +90,8 @@ pub(super) fn run(out: Output, verb: &Verb) -> anyhow::Result<()> {
                 .collect();
             out.print(&rows, || {
                 let mark = |is_current| if is_current { "*" } else { "" }.to_owned();
-                let row = |it: &Listed| {
-                    [mark(it.current), it.name.clone(), it.server.clone(), it.account.clone()]
-                };
+                let row =
+                    |it: &Listed| [mark(it.current), it.name.clone(), it.server.clone(), it.account.clone()];
                 table(&["", "NAME", "SERVER", "ACCOUNT"], rows.iter().map(row));
             })
         }
@@ -198,7 +197,12 @@ impl Place {
     /// The server of the environment or of the context that is used, as for a completion, which sees no flags.
     pub(super) fn of_environment() -> anyhow::Result<Self> {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self::chosen(set("BUOY_SERVER"), set("BUOY_TOKEN"), set("BUOY_CONTEXT"), set("BUOY_CA").map(PathBuf::from))
+        Self::chosen(
+            set("BUOY_SERVER"),
+            set("BUOY_TOKEN"),
+            set("BUOY_CONTEXT"),
+            set("BUOY_CA").map(PathBuf::from),
+        )
     }
 
     /// A client of the server, with the token if there is one.

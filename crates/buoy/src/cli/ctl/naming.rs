@@ -71,7 +71,9 @@ impl Names {
         let label = whole.and_then(|number| resource.labels.get(&number.to_string()));
         match (label, self.units(path)) {
             (Some(label), _) => format!("{label} ({shown})"),
-            (None, Some(units)) if resource.value_type.as_deref() != Some("time") => format!("{shown} {units}"),
+            (None, Some(units)) if resource.value_type.as_deref() != Some("time") => {
+                format!("{shown} {units}")
+            }
             _ => shown,
         }
     }
@@ -101,7 +103,9 @@ impl Names {
         }
         match words.next() {
             None => Ok(path),
-            Some(_) => Err(format!("{typed} has too many parts; a path has an object, an instance, a resource and a resource instance")),
+            Some(_) => Err(format!(
+                "{typed} has too many parts; a path has an object, an instance, a resource and a resource instance"
+            )),
         }
     }
 
@@ -139,7 +143,8 @@ pub(super) fn path(client: &Client, endpoint: &str, typed: &str) -> anyhow::Resu
 
 /// What begins with a slash and a digit is left to the server, which says what is wrong with it.
 fn is_in_numbers(path: &str) -> bool {
-    path == "/" || path.trim_start_matches('/').starts_with(|first: char| first.is_ascii_digit()) && !has_name(path)
+    path == "/"
+        || path.trim_start_matches('/').starts_with(|first: char| first.is_ascii_digit()) && !has_name(path)
 }
 
 fn has_name(path: &str) -> bool {
@@ -219,8 +224,18 @@ mod tests {
         };
         let objects = json!([
             object(1, "LwM2M Server", json!([0]), json!([resource(1, "Lifetime", json!({"units": "s"}))])),
-            object(5, "Firmware Update", json!([0]), json!([resource(3, "State", json!({"labels": {"0": "Idle"}}))])),
-            object(3303, "Temperature", json!([0, 1]), json!([resource(5700, "Sensor Value", json!({"units": "Cel"}))])),
+            object(
+                5,
+                "Firmware Update",
+                json!([0]),
+                json!([resource(3, "State", json!({"labels": {"0": "Idle"}}))])
+            ),
+            object(
+                3303,
+                "Temperature",
+                json!([0, 1]),
+                json!([resource(5700, "Sensor Value", json!({"units": "Cel"}))])
+            ),
         ]);
         Names { objects: serde_json::from_value(objects).unwrap() }
     }

@@ -83,7 +83,10 @@ fn of_json(bytes: &[u8], file: &std::path::Path) -> anyhow::Result<ImportDevices
     let all = serde_json::from_slice(bytes).map(|devices| ImportDevices { devices });
     let all = all.or_else(|_| serde_json::from_slice(bytes));
     all.with_context(|| {
-        format!("{} is no list of devices, as in [{{\"endpoint\": \"buoy-1\", \"tags\": [\"spare\"]}}]", file.display())
+        format!(
+            "{} is no list of devices, as in [{{\"endpoint\": \"buoy-1\", \"tags\": [\"spare\"]}}]",
+            file.display()
+        )
     })
 }
 

@@ -95,7 +95,9 @@ fn summary(client: &Client, out: Output, args: &Args, path: &str, step: u64) -> 
     if page.items.is_empty() {
         check_known(client, Some(&args.endpoint))?;
     }
-    out.print(&page, || table(&["FROM", "COUNT", "LEAST", "MEAN", "GREATEST"], page.items.iter().map(stretch)))
+    out.print(&page, || {
+        table(&["FROM", "COUNT", "LEAST", "MEAN", "GREATEST"], page.items.iter().map(stretch))
+    })
 }
 
 fn stretch(row: &Sample) -> [String; 5] {

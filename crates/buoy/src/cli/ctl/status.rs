@@ -31,11 +31,13 @@ pub(super) fn show(client: &Client, out: Output) -> anyhow::Result<()> {
     let is_ready = status.ready == "ready";
     out.print(&status, || {
         let counts = |counts: &[DeviceCount]| {
-            let words = counts.iter().map(|it| format!("{} {}", it.count, it.value.as_deref().unwrap_or("not told")));
+            let words =
+                counts.iter().map(|it| format!("{} {}", it.count, it.value.as_deref().unwrap_or("not told")));
             let words = words.collect::<Vec<_>>().join(", ");
             if words.is_empty() { "none".to_owned() } else { words }
         };
-        let many = |count: usize| if count < COUNTED { count.to_string() } else { format!("{COUNTED} or more") };
+        let many =
+            |count: usize| if count < COUNTED { count.to_string() } else { format!("{COUNTED} or more") };
         let mut rows = vec![
             ("server", status.server.clone()),
             ("state", status.ready.clone()),
@@ -44,7 +46,14 @@ pub(super) fn show(client: &Client, out: Output) -> anyhow::Result<()> {
             ("firmware", counts(&status.firmware)),
             ("operations", format!("{} under way", many(status.open_operations))),
             ("updates", format!("{} under way", many(status.open_updates))),
-            ("campaigns", if status.campaigns.is_empty() { "none under way".into() } else { status.campaigns.join("; ") }),
+            (
+                "campaigns",
+                if status.campaigns.is_empty() {
+                    "none under way".into()
+                } else {
+                    status.campaigns.join("; ")
+                },
+            ),
         ];
         if status.setup_needed {
             rows.push(("accounts", "none yet; `buoy ctl setup NAME` makes the first".into()));
@@ -77,8 +86,9 @@ fn read(client: &Client) -> anyhow::Result<Status> {
         Err(ClientError::Refused { status: 403, .. }) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    let is_under_way =
-        |it: &&Campaign| !matches!(it.state, CampaignState::Done | CampaignState::Aborted | CampaignState::Draft);
+    let is_under_way = |it: &&Campaign| {
+        !matches!(it.state, CampaignState::Done | CampaignState::Aborted | CampaignState::Draft)
+    };
     let campaigns = campaigns.iter().filter(is_under_way).map(super::campaigns::summary).collect();
     let operations = client.operations(None, Some(false), COUNTED)?.items.len();
     let updates = client.updates(None)?.items.iter().filter(|update| !update.ended).count();

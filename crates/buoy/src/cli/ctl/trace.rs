@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_message_is_a_line_with_what_it_asks_for() {
-        let option = |name: &str, value: &str| buoy_api::TracedOption { name: name.into(), value: value.into() };
+        let option =
+            |name: &str, value: &str| buoy_api::TracedOption { name: name.into(), value: value.into() };
         let message = TracedMessage {
             at: 1_795_466_474_000,
             incoming: false,

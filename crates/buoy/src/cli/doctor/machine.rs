@@ -21,7 +21,11 @@ fn clock() -> Finding {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     if now < EARLIEST {
         let detail = format!("the clock says {} s after 1970", now.as_secs());
-        return Finding::failed("clock", detail, "set it, as by `timedatectl set-ntp true`: certificates and histories need the time");
+        return Finding::failed(
+            "clock",
+            detail,
+            "set it, as by `timedatectl set-ntp true`: certificates and histories need the time",
+        );
     }
     let millis = u64::try_from(now.as_millis()).unwrap_or_default();
     Finding::ok("clock", buoy_services::moments::text(millis / 1000 * 1000))
@@ -94,7 +98,11 @@ fn dropped() -> Option<Finding> {
     let errors = receive_errors(&text)?;
     Some(if errors > 0 {
         let detail = format!("{errors} datagrams found no room in a buffer since the machine was started");
-        Finding::warning("UDP losses", detail, "enlarge net.core.rmem_max, and look whether the number goes on growing")
+        Finding::warning(
+            "UDP losses",
+            detail,
+            "enlarge net.core.rmem_max, and look whether the number goes on growing",
+        )
     } else {
         Finding::ok("UDP losses", "no datagram was lost for want of room")
     })

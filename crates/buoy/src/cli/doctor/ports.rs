@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
-use buoy_services::listen::{Addresses, Listen, ListedPort};
+use buoy_services::listen::{Addresses, ListedPort, Listen};
 use buoy_services::server::Settings;
 
 use super::Finding;
@@ -121,7 +121,11 @@ fn connects(name: &'static str, address: SocketAddr) -> Finding {
 /// A port on all addresses is asked on loopback.
 fn local(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1u16]) });
+        address.set_ip(if address.is_ipv4() {
+            [127, 0, 0, 1].into()
+        } else {
+            IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1u16])
+        });
     }
     address
 }
@@ -144,7 +148,11 @@ fn told(port: &ListedPort) -> Finding {
         }
     };
     if let Some(caution) = caution {
-        return Finding::warning(check, format!("{name}: {told}; {caution}"), "set --public-host to the name by which devices reach this machine");
+        return Finding::warning(
+            check,
+            format!("{name}: {told}; {caution}"),
+            "set --public-host to the name by which devices reach this machine",
+        );
     }
     // A socket can be bound to an address only if it is one of this machine.
     let is_own = resolved.iter().any(|it| UdpSocket::bind((it.ip(), 0)).is_ok());

@@ -38,12 +38,21 @@ fn folder(data: &Path) -> Finding {
     let shown = data.display();
     let metadata = match std::fs::metadata(data) {
         Ok(metadata) if metadata.is_dir() => metadata,
-        Ok(_) => return Finding::failed("data folder", format!("{shown} is no folder"), "name another by --data"),
+        Ok(_) => {
+            return Finding::failed("data folder", format!("{shown} is no folder"), "name another by --data");
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Finding::ok("data folder", format!("{shown} is not there, and is made at the first start"));
+            return Finding::ok(
+                "data folder",
+                format!("{shown} is not there, and is made at the first start"),
+            );
         }
         Err(error) => {
-            return Finding::failed("data folder", format!("{shown}: {error}"), "let the server's user read it");
+            return Finding::failed(
+                "data folder",
+                format!("{shown}: {error}"),
+                "let the server's user read it",
+            );
         }
     };
     #[cfg(unix)]
@@ -52,7 +61,11 @@ fn folder(data: &Path) -> Finding {
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             let hint = format!("it has keys in it: `chmod 700 {shown}`");
-            return Finding::warning("data folder", format!("{shown} can be read by others (mode {mode:o})"), hint);
+            return Finding::warning(
+                "data folder",
+                format!("{shown} can be read by others (mode {mode:o})"),
+                hint,
+            );
         }
         // SAFETY: it has no arguments, and cannot fail.
         let user = unsafe { libc::geteuid() };
@@ -101,7 +114,9 @@ fn store(settings: &Settings) -> Finding {
             let mut devices = 0_u64;
             match reader.devices(&mut |_| devices += 1) {
                 Ok(()) => Finding::ok("store", format!("{place} can be read; it knows {devices} devices")),
-                Err(error) => Finding::failed("store", format!("{place}: {error}"), "restore a backup: `buoy restore`"),
+                Err(error) => {
+                    Finding::failed("store", format!("{place}: {error}"), "restore a backup: `buoy restore`")
+                }
             }
         }
         Err(error) => {
@@ -138,11 +153,17 @@ fn certificate(check: &'static str, path: &PathBuf) -> Finding {
     let shown = path.display();
     let all = match read_certificates(path) {
         Ok(all) => all,
-        Err(error) => return Finding::failed(check, format!("{error:#}"), "name a file with certificates (PEM)"),
+        Err(error) => {
+            return Finding::failed(check, format!("{error:#}"), "name a file with certificates (PEM)");
+        }
     };
     let ends = all.iter().map(|it| it.tbs_certificate().validity().not_after.to_unix_duration());
     let Some(end) = ends.min() else {
-        return Finding::failed(check, format!("{shown} has no certificate"), "name a file with certificates (PEM)");
+        return Finding::failed(
+            check,
+            format!("{shown} has no certificate"),
+            "name a file with certificates (PEM)",
+        );
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let date = buoy_services::moments::text(end.as_secs().saturating_mul(1000));

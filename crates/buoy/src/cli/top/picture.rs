@@ -106,7 +106,8 @@ pub(super) fn follow(client: Client, every: Duration, news: Sender<News>) {
         loop {
             std::thread::sleep(every);
             let read = Picture::read(&client);
-            let new = read.map_or_else(|error| News::Trouble(error.to_string()), |new| News::Lists(Box::new(new)));
+            let new =
+                read.map_or_else(|error| News::Trouble(error.to_string()), |new| News::Lists(Box::new(new)));
             if news.send(new).is_err() {
                 return;
             }

@@ -134,13 +134,15 @@ mod tests {
 
     #[test]
     fn a_packet_has_the_lengths_and_sums_of_its_parts() {
-        let packet = packet("192.0.2.2:1000".parse().unwrap(), "192.0.2.1:5683".parse().unwrap(), &[0x40, 0, 1, 2, 3]);
+        let packet =
+            packet("192.0.2.2:1000".parse().unwrap(), "192.0.2.1:5683".parse().unwrap(), &[0x40, 0, 1, 2, 3]);
         assert_eq!(packet.len(), 33);
         assert_eq!(u16::from_be_bytes([packet[2], packet[3]]), 33);
         assert_eq!(checksum(&packet[..20]), 0, "a header with its sum adds up to nothing");
         let pseudo = [&packet[12..20], &[0, UDP, 0, 13], &packet[20..]].concat();
         assert_eq!(checksum(&pseudo), 0);
-        let packet = super::packet("[2001:db8::2]:1".parse().unwrap(), "[2001:db8::1]:5683".parse().unwrap(), &[1, 2]);
+        let packet =
+            super::packet("[2001:db8::2]:1".parse().unwrap(), "[2001:db8::1]:5683".parse().unwrap(), &[1, 2]);
         let pseudo = [&packet[8..40], &[0, 0, 0, 10, 0, 0, 0, UDP], &packet[40..]].concat();
         assert_eq!((packet.len(), checksum(&pseudo)), (50, 0));
     }
