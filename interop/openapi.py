@@ -27,8 +27,8 @@ CHECKS = [
     "response_headers_conformance",
     "response_schema_conformance",
 ]
-# A stream does not end. The others would take the token away, or change the password that it was made with.
-LEFT_OUT = ["/api/v1/events", "/api/v1/sign-out", "/api/v1/setup", "/api/v1/tokens/{id}", "/api/v1/accounts/{name}"]
+# Streams do not end. The others would take the token away, or change the password that it was made with.
+LEFT_OUT = ["/api/v1/events", "/api/v1/devices/{endpoint}/trace", "/api/v1/sign-out", "/api/v1/setup", "/api/v1/tokens/{id}", "/api/v1/accounts/{name}"]
 
 
 def start(program, data):
