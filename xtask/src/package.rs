@@ -100,7 +100,8 @@ fn build(program: &Path, compression: &str) -> Result<PathBuf> {
     );
     fs::write(tree.join("DEBIAN/control"), control)?;
     let package = folder.join(format!("buoy_{version}_{architecture}.deb"));
-    let arguments = ["--root-owner-group", compression, "--build", &tree.to_string_lossy(), &package.to_string_lossy()];
+    let arguments =
+        ["--root-owner-group", compression, "--build", &tree.to_string_lossy(), &package.to_string_lossy()];
     let built = Run::new("dpkg-deb", &arguments).finish()?;
     ensure!(built.success, "{}", built.output);
     Ok(package)
