@@ -7906,6 +7906,17 @@ export interface components {
             /** @enum {string} */
             type: "refused";
         } | {
+            /** @description `IP:PORT` */
+            address: string;
+            /** @description Why it failed. */
+            detail?: string;
+            /** @description The device, if it is known; of a handshake that failed, whose credentials were shown. */
+            endpoint: string;
+            /** @description "established", "ended" or "failed". */
+            state: string;
+            /** @enum {string} */
+            type: "dtls";
+        } | {
             /** @description The step, or why it failed. */
             detail: string;
             /** @description The device, if it has a name. */

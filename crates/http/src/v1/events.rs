@@ -22,7 +22,7 @@ use buoy_services::event_log::{Following, Missed, Numbered};
 use buoy_services::event_words::{EventWords, SignedOut, may_read, permit_events};
 use buoy_services::principal::Principal;
 
-const TYPES: [&str; 15] = [
+const TYPES: [&str; 16] = [
     "registered",
     "updated",
     "deregistered",
@@ -34,6 +34,7 @@ const TYPES: [&str; 15] = [
     "report_problem",
     "observation_ended",
     "refused",
+    "dtls",
     "bootstrap",
     "operation",
     "firmware_update",
@@ -175,6 +176,7 @@ fn type_name(event: &api::Event) -> &'static str {
         api::Event::ReportProblem { .. } => "report_problem",
         api::Event::ObservationEnded { .. } => "observation_ended",
         api::Event::Refused { .. } => "refused",
+        api::Event::Dtls { .. } => "dtls",
         api::Event::Bootstrap { .. } => "bootstrap",
         api::Event::Operation { .. } => "operation",
         api::Event::FirmwareUpdate { .. } => "firmware_update",
