@@ -10,6 +10,7 @@ use crate::outcome::Outcome;
 const PYTHON: &str = "interop/venv/bin/python";
 const REQUIREMENTS: &str = "interop/requirements.txt";
 const DTLS_REQUIREMENTS: &str = "interop/requirements-dtls.txt";
+const OPENAPI_REQUIREMENTS: &str = "interop/requirements-openapi.txt";
 /// libcoap's programs: without DTLS, and with each of the libraries that Debian builds it with.
 const LIBCOAP: &[&str] = &[
     "coap-client-notls",
@@ -56,6 +57,11 @@ const CHECKS: &[Check] = &[
         needs: &[Need::Buoy, Need::Openssl, Need::Leshan, Need::Python],
         command: &[PYTHON, "interop/scandium.py", "target/debug/buoy"],
     },
+    Check {
+        name: "Buoy's REST interface against its description, by schemathesis",
+        needs: &[Need::Buoy, Need::Schemathesis],
+        command: &[PYTHON, "interop/openapi.py", "target/debug/buoy"],
+    },
 ];
 
 struct Check {
@@ -73,6 +79,8 @@ enum Need {
     Python,
     /// tinydtls and mbed TLS in the virtual environment: wheels that not every machine can have.
     DtlsLibraries,
+    /// schemathesis in the virtual environment.
+    Schemathesis,
     /// Debian's libcoap3-bin.
     Libcoap,
     /// The command `openssl`.
@@ -128,6 +136,7 @@ impl Need {
         Ok(match self {
             Self::Leshan => prepare_leshan()?,
             Self::Python => prepare_python()?,
+            Self::Schemathesis => prepare_schemathesis()?,
             Self::DtlsLibraries => prepare_dtls_libraries()?,
             Self::Openssl if is_installed("openssl", "version") => Met::Yes,
             Self::Openssl => Met::Missing("OpenSSL 3.0; on Debian: apt-get install openssl"),
@@ -173,6 +182,19 @@ fn prepare_dtls_libraries() -> Result<Met> {
         Finished { .. } => {
             Met::Missing("what interop/requirements-dtls.txt names; see target/xtask/pip-dtls.log")
         }
+    })
+}
+
+fn prepare_schemathesis() -> Result<Met> {
+    if let unmet @ (Met::Missing(_) | Met::Failed(_)) = prepare_python()? {
+        return Ok(unmet);
+    }
+    let install = Run::new(PYTHON, &["-m", "pip", "install", "-q", "-r", OPENAPI_REQUIREMENTS]);
+    Ok(match install.log("pip-openapi").finish()? {
+        Finished { success: true, .. } => Met::Yes,
+        Finished { .. } => Met::Missing(
+            "what interop/requirements-openapi.txt names, from PyPI; see target/xtask/pip-openapi.log",
+        ),
     })
 }
 

@@ -853,6 +853,18 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A DTLS session with a device began or ended, or a handshake failed.
+    Dtls {
+        /// The device, if it is known; of a handshake that failed, whose credentials were shown.
+        endpoint: String,
+        /// `IP:PORT`
+        address: String,
+        /// "established", "ended" or "failed".
+        state: String,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        detail: String,
+    },
     /// An event of the bootstrap server.
     Bootstrap {
         /// The device, if it has a name.

@@ -62,7 +62,7 @@ enum Command {
     /// An authority for fleets that have none: makes keys and certificates for devices and servers.
     Ca(ca::Args),
     /// Manages the devices of a running server: list, read, write, observe, update.
-    Ctl(ctl::Args),
+    Ctl(Box<ctl::Args>),
     /// Signs in to a server by its address, and saves it as a context for `buoy ctl`.
     Login(ctl::LoginAt),
     /// Shows what goes on at a server, live in the terminal.

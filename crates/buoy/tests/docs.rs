@@ -32,7 +32,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// What a block may need that is not built here.
-const FOREIGN: [&str; 6] = ["anjay", "board", "esp-idf", "leshan", "mdbook", "zephyr"];
+const FOREIGN: [&str; 9] =
+    ["anjay", "board", "container", "debian", "esp-idf", "leshan", "mdbook", "server", "zephyr"];
 /// In the environment of the process that follows a page in its namespace: the flags by which that was made.
 const INSIDE: &str = "BUOY_DOCS_INSIDE";
 /// For a block, and for what a terminal is to show.
@@ -59,6 +60,9 @@ pages! {
     a_board_can_be_ported_as_the_guide_says: "docs/guide/src/port-a-board.md",
     many_devices_are_handled_as_the_guide_says: "docs/guide/src/fleet.md",
     alerts_reach_people_as_the_guide_says: "docs/guide/src/alerts.md",
+    the_command_line_behaves_as_the_guide_says: "docs/guide/src/command-line.md",
+    the_program_is_installed_as_the_guide_says: "docs/guide/src/install.md",
+    the_settings_are_those_of_the_program: "docs/guide/src/configuration.md",
     a_server_can_be_operated_as_the_guide_says: "docs/guide/src/operation.md",
     the_web_page_is_where_the_guide_says: "docs/guide/src/web.md",
     leshans_calls_work_as_the_guide_says: "docs/guide/src/leshan.md",

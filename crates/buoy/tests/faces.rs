@@ -646,7 +646,7 @@ fn a_device_finds_a_signature_under_the_names_that_people_give_it() {
 
     let (base, asked) = file_server(&[("firmware.bin", image.clone())]);
     server.says(&["write", "buoy-1", &format!("/5/0/1={base}/firmware.bin")]);
-    wait_until("the failure", || state("/5/0/5") == "5");
+    wait_until("the failure", || state("/5/0/5") == "Integrity check failed (5)");
     let mut asked = asked.lock().unwrap().clone();
     asked.dedup();
     let names = ["/firmware.bin", "/firmware.bin.sig", "/firmware.signature", "/firmware.sig"];
@@ -654,5 +654,5 @@ fn a_device_finds_a_signature_under_the_names_that_people_give_it() {
 
     let (base, _) = file_server(&[("firmware.bin", image), ("firmware.signature", signature)]);
     server.says(&["write", "buoy-1", &format!("/5/0/1={base}/firmware.bin")]);
-    wait_until("the package", || state("/5/0/3") == "2");
+    wait_until("the package", || state("/5/0/3") == "Downloaded (2)");
 }

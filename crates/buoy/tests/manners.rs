@@ -217,3 +217,37 @@ fn a_backup_is_restored_if_it_is_whole() {
     assert!(!damaged.status.success() && words(&damaged).contains("is damaged"), "{}", words(&damaged));
     assert!(!restored.exists());
 }
+
+#[test]
+fn a_server_is_signed_in_to_by_its_address_and_saved_as_a_context() {
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+
+    let workshop = Workshop::new();
+    let server = Server::start(&workshop.path("data"));
+    let file = workshop.path("contexts.json");
+    let run = |arguments: &[&str], typed: &str| {
+        let mut command = buoy();
+        command.args(arguments).env("BUOY_CONTEXTS", &file);
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let token = server.setup_token.clone().unwrap();
+    let setup = ["ctl", "--server", &server.http, "setup", "ada", "--setup-token", &token];
+    assert!(run(&setup, "correct horse battery\n").status.success());
+    let signed_in = run(&["login", &server.http, "--as", "field"], "ada\ncorrect horse battery\n");
+    assert!(signed_in.status.success(), "{}", words(&signed_in));
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let listed: Value =
+        serde_json::from_slice(&run(&["ctl", "context", "list", "-o", "json"], "").stdout).unwrap();
+    let field = listed.as_array().unwrap().iter().find(|it| it["name"] == "field").unwrap();
+    assert_eq!((&field["server"], &field["current"]), (&json!(server.http), &json!(true)));
+    assert!(field.get("token").is_none(), "{field}");
+    assert!(words(&run(&["ctl", "whoami"], "")).contains("ada"));
+    assert!(run(&["ctl", "context", "remove", "field"], "").status.success());
+    let wrong = run(&["login", &server.http, "ada"], "wrong\n");
+    assert_eq!(wrong.status.code(), Some(6), "{}", words(&wrong));
+}

@@ -100,6 +100,41 @@ fn an_operator_is_told_who_was_refused_and_why() {
 }
 
 #[test]
+fn sessions_and_handshakes_that_fail_are_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let server = start(folder.path(), &address);
+    add(&server, "buoy-1");
+    let client = server.client();
+    let told = std::thread::spawn(move || {
+        let mut states = Vec::new();
+        let seen = client.events(Some("buoy-1"), Some("dtls"), |event| {
+            if let buoy_api::Event::Dtls { state, detail, .. } = event.event
+                && !states.contains(&(state.clone(), detail.clone()))
+            {
+                states.push((state, detail));
+            }
+            states.len() < 2
+        });
+        seen.unwrap();
+        states
+    });
+    let mut fleet = Fleet::new(&address);
+    // Again, until somebody listens.
+    while !told.is_finished() {
+        assert!(fleet.connect(Fleet::psk("buoy-1", &KEY)).is_ok());
+        assert!(fleet.connect(Fleet::psk("buoy-1", &[9; 16])).is_err());
+    }
+    let mut states = told.join().unwrap();
+    states.sort();
+    assert_eq!(states[0].0, "established");
+    assert_eq!(states[1].0, "failed");
+    assert!(!states[1].1.is_empty());
+    let page = server.client().text("/metrics").unwrap();
+    assert!(!page.contains("reason=\"wrong_key\"} 0"), "{page}");
+}
+
+#[test]
 fn a_revoked_device_is_out_at_once_and_a_rotated_key_takes_over_at_its_first_use() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();

@@ -19,9 +19,10 @@ fn events_that_were_missed_are_read_afterwards_if_they_are_kept() {
     let logs = server.says(&["logs", "--types", "registered,operation"]);
     assert!(logs.contains("buoy-1 registered from") && logs.contains("succeeded"), "{logs}");
     let of_device = server.says(&["logs", "buoy-1", "--types", "registered", "-o", "jsonl"]);
-    let event: Value = serde_json::from_str(of_device.trim_end()).unwrap();
+    let event: Value = serde_json::from_str(of_device.lines().last().unwrap()).unwrap();
     assert_eq!((&event["type"], &event["endpoint"]), (&"registered".into(), &"buoy-1".into()));
-    assert_eq!(server.says(&["logs", "buoy-2", "--since", "1s", "--types", "registered"]), "");
+    let of_other = server.says(&["logs", "buoy-2", "--types", "registered"]);
+    assert!(!of_other.contains("registered"), "{of_other}");
     let early = server.says(&["logs", "--since", "2001-01-01T00:00:00Z", "--types", "missed,registered"]);
     assert!(early.lines().next().unwrap().contains("events were missed"), "{early}");
     let refused = server.client().text("/api/v1/events?since=noon").unwrap_err().to_string();
@@ -79,7 +80,7 @@ fn the_metrics_have_names_units_and_labels_by_the_conventions() {
     let workshop = Workshop::new();
     let factory = workshop.release("1.0.0", "good");
     let next = workshop.release("1.1.0", "good");
-    let server = Server::start_with(&workshop.path("data"), &["--coaps", "127.0.0.1:0"]);
+    let server = Server::start(&workshop.path("data"));
     let _device = workshop.device(&server, "buoy-1", &factory, &[]);
     server.says(&["firmware", "upload", next.to_str().unwrap()]);
     server.says(&["update", "buoy-1", "1.1.0.bin"]);

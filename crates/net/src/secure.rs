@@ -18,7 +18,7 @@ use buoy_dtls::resumption::TicketKeys;
 use buoy_dtls::{
     Connected, Context, Datagram, ExportKey, Failure, Reservation, Reserve, SealError, ServerEnvironment,
 };
-use buoy_server::{Change, Outbox, Peer, SessionId};
+use buoy_server::{Change, DtlsEvent, Outbox, Peer, SessionId};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
@@ -130,6 +130,8 @@ pub(crate) enum Happening {
     Void(SessionId, Arc<str>),
     /// A session of another shard is to end: its endpoint has too many.
     GivesWay(SessionId),
+    /// What an operator may want to see.
+    Told(Arc<str>, SocketAddr, DtlsEvent),
 }
 
 /// The sessions of one port.
@@ -570,6 +572,7 @@ impl Secure {
         // Asked again now that whoever revokes them finds the session: it is ended by him or here.
         if self.identities.endpoint_of(&connected.peer).as_ref() == Some(&endpoint) {
             self.happenings.push(Happening::Connected(session));
+            self.happenings.push(Happening::Told(endpoint, address, DtlsEvent::Established));
         } else {
             self.dtls.remove(handle);
         }
@@ -615,7 +618,11 @@ impl Secure {
             if let EndReason::Failed(failure) = reason {
                 self.failure_counts.count(&failure);
                 self.identities.failed(address, &failure);
-                self.failures.tell(now, address, &failure, &*self.identities);
+                if self.failures.tell(now, address, &failure, &*self.identities) {
+                    let endpoint = endpoint_of(&failure, &*self.identities).unwrap_or_default();
+                    let what = DtlsEvent::Failed(failure.to_string().into());
+                    self.happenings.push(Happening::Told(endpoint, address, what));
+                }
             }
             return;
         }
@@ -623,6 +630,7 @@ impl Secure {
         tracing::debug!(endpoint = %open.endpoint, ?reason, "DTLS session over");
         self.by_id.remove(&open.session);
         self.directory.close_session(open.session, &open.endpoint, address);
+        self.happenings.push(Happening::Told(open.endpoint.clone(), address, DtlsEvent::Ended));
         self.happenings.push(match open.is_void {
             true => Happening::Void(open.session, open.endpoint),
             false => Happening::Ended(open.session),
@@ -690,11 +698,18 @@ struct FailureLog {
 }
 
 impl FailureLog {
-    fn tell(&mut self, now: Instant, address: SocketAddr, failure: &Failure, identities: &dyn Identities) {
+    /// Returns whether it was told.
+    fn tell(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        failure: &Failure,
+        identities: &dyn Identities,
+    ) -> bool {
         self.tell_rest(now);
         if self.told >= LOGGED_PER_SECOND {
             self.untold += 1;
-            return;
+            return false;
         }
         self.told += 1;
         match endpoint_of(failure, identities) {
@@ -705,6 +720,7 @@ impl FailureLog {
             ),
             None => tracing::warn!(%address, "a DTLS handshake failed: {failure}"),
         }
+        true
     }
 
     fn tell_rest(&mut self, now: Instant) {

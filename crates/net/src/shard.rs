@@ -458,6 +458,9 @@ impl Thread {
                 Happening::Void(session, endpoint) => {
                     self.end_registration_at(session, endpoint, outbox);
                 }
+                Happening::Told(endpoint, address, what) => {
+                    outbox.events.push(Event::Dtls { endpoint, address, what });
+                }
                 Happening::GivesWay(session) => {
                     if let Some(shard) = shard_of(&self.shards, session.shard()) {
                         shard.end_session(session);

@@ -35,7 +35,7 @@ pub use operation::{
     AnswerRecord, Downlink, Durability, Failure, Intent, OperationId, OperationRecord, OperationState,
     Outcome, Reply, Submission,
 };
-pub use outbox::{Change, Companion, Event, Outbox, Report, ReportSource, UpdatedFields};
+pub use outbox::{Change, Companion, DtlsEvent, Event, Outbox, Report, ReportSource, UpdatedFields};
 pub use peer::{Peer, SessionId};
 pub use registration::{Attributes, RegistrationKey, RegistrationNotice, RegistrationView};
 pub use shard::{Counters, Directory, Shard, ShardConfig, Unclaimed};

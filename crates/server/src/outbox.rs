@@ -242,6 +242,15 @@ pub enum Event {
         /// Which one.
         session: SessionId,
     },
+    /// A DTLS session began or ended, or a handshake failed.
+    Dtls {
+        /// The endpoint that was proved, or whose credentials were shown; empty if that is not known.
+        endpoint: Arc<str>,
+        /// The address of the other end.
+        address: SocketAddr,
+        /// What happened.
+        what: DtlsEvent,
+    },
     /// A request was refused.
     Refused {
         /// Whose.
@@ -262,6 +271,17 @@ pub enum Event {
         /// Where it is.
         to: SocketAddr,
     },
+}
+
+/// What happened to DTLS with a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DtlsEvent {
+    /// A handshake succeeded.
+    Established,
+    /// A session ended.
+    Ended,
+    /// A handshake failed, with the reason in words.
+    Failed(Box<str>),
 }
 
 /// Which fields a registration update carried.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use buoy_api::{self as api, OperationState};
 use buoy_lwm2m::path::Path;
-use buoy_server::{BootstrapEvent, Event, Report, ReportSource};
+use buoy_server::{BootstrapEvent, DtlsEvent, Event, Report, ReportSource};
 
 use crate::access::{Forbidden, Permission, Reach, Target};
 use crate::app::App;
@@ -69,6 +69,19 @@ impl EventWords {
                 address,
                 code,
                 reason: reason.to_string(),
+            });
+        }
+        if let Event::Dtls { endpoint, address, what } = &**event {
+            let (state, detail) = match what {
+                DtlsEvent::Established => ("established", ""),
+                DtlsEvent::Ended => ("ended", ""),
+                DtlsEvent::Failed(reason) => ("failed", &**reason),
+            };
+            return self.is_wanted(endpoint).then(|| api::Event::Dtls {
+                endpoint: endpoint.to_string(),
+                address: address.to_string(),
+                state: state.to_owned(),
+                detail: detail.to_owned(),
             });
         }
         let endpoint = endpoint_of(event)?;
@@ -161,7 +174,7 @@ fn device_of(app: &App, event: &AppEvent) -> String {
     match event {
         AppEvent::Device(event) | AppEvent::Delayed(event) => match &**event {
             Event::Refused { peer, .. } => refusals::name_of(&app.endpoints, *peer),
-            Event::Traced { endpoint, .. } => endpoint.to_string(),
+            Event::Traced { endpoint, .. } | Event::Dtls { endpoint, .. } => endpoint.to_string(),
             event => endpoint_of(event).unwrap_or_default().to_owned(),
         },
         AppEvent::Update(update) => update.endpoint().to_string(),

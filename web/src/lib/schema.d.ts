@@ -3457,6 +3457,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/{endpoint}/trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The CoAP messages of a registered device from now on: what it sends, and what is sent to it, after decryption. They can have secrets in them,
+         *     as in a write.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    endpoint: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Server-sent events named `message`; the data of each is a TracedMessage */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/event-stream": components["schemas"]["TracedMessage"];
+                    };
+                };
+                /** @description The request is not as this description has it */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No device of this name is known */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The store fails, or the server is stopping */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{endpoint}/values": {
         parameters: {
             query?: never;
@@ -3670,6 +3756,13 @@ export interface paths {
                 query?: {
                     /** @description Only events of this device. */
                     endpoint?: string;
+                    /** @description With `false` the stream ends with the last event that there is. */
+                    follow?: boolean;
+                    /**
+                     * @description Begins with the events since this time, as far as they are stored: RFC 3339, or milliseconds since the epoch. `missed` comes first if some
+                     *     are not.
+                     */
+                    since?: string;
                     /** @description Only events of these types, separated by commas. */
                     types?: string;
                 };
@@ -7384,6 +7477,17 @@ export interface components {
             /** @enum {string} */
             type: "refused";
         } | {
+            /** @description `IP:PORT` */
+            address: string;
+            /** @description Why it failed. */
+            detail?: string;
+            /** @description The device, if it is known; of a handshake that failed, whose credentials were shown. */
+            endpoint: string;
+            /** @description "established", "ended" or "failed". */
+            state: string;
+            /** @enum {string} */
+            type: "dtls";
+        } | {
             /** @description The step, or why it failed. */
             detail: string;
             /** @description The device, if it has a name. */
@@ -9045,6 +9149,40 @@ export interface components {
             last_used_at?: number | null;
             /** @description Its name. */
             name: string;
+        };
+        /** @description A CoAP message of a device that is traced. */
+        TracedMessage: {
+            /**
+             * Format: int64
+             * @description When it came or went.
+             */
+            at: number;
+            /** @description The whole message, in hexadecimal digits. */
+            bytes: string;
+            /** @description For example "2.05"; "0.01" is a GET. */
+            code: string;
+            /** @description Whether it came from the device. */
+            incoming: boolean;
+            /**
+             * Format: int32
+             * @description The message id.
+             */
+            message_id: number;
+            /** @description The options, in the order of the message. */
+            options: components["schemas"]["TracedOption"][];
+            /** @description The payload, if there is one: text, or hexadecimal digits behind "0x". */
+            payload?: string | null;
+            /** @description The token, in hexadecimal digits. */
+            token: string;
+            /** @description CON, NON, ACK or RST. */
+            type: string;
+        };
+        /** @description An option of a CoAP message. */
+        TracedOption: {
+            /** @description For example "Uri-Path"; the number of one that is not known. */
+            name: string;
+            /** @description Text, a number, or hexadecimal digits behind "0x". */
+            value: string;
         };
         /** @description A firmware update of one device. */
         Update: {

@@ -22,7 +22,7 @@ use buoy_services::event_log::{Following, Missed, Numbered};
 use buoy_services::event_words::{EventWords, SignedOut, may_read, permit_events};
 use buoy_services::principal::Principal;
 
-const TYPES: [&str; 17] = [
+const TYPES: [&str; 19] = [
     "registered",
     "updated",
     "deregistered",
@@ -34,10 +34,12 @@ const TYPES: [&str; 17] = [
     "report_problem",
     "observation_ended",
     "refused",
+    "dtls",
     "bootstrap",
     "operation",
     "firmware_update",
     "campaign",
+    "job",
     "alert",
     "missed",
 ];
@@ -154,8 +156,8 @@ fn id_of(app: &App, number: u64) -> String {
 }
 
 fn missed(at: u64) -> SseEvent {
-    let why =
-        "events were missed, since the stream was broken for long or is read too slowly; read the lists anew";
+    let why = "events were missed, since the stream was broken for long, is read too slowly, or begins at a time from which on they are not \
+        kept; read the lists anew";
     sse(&api::TimedEvent { at, event: api::Event::Missed { detail: why.to_owned() } })
 }
 
@@ -177,10 +179,12 @@ fn type_name(event: &api::Event) -> &'static str {
         api::Event::ReportProblem { .. } => "report_problem",
         api::Event::ObservationEnded { .. } => "observation_ended",
         api::Event::Refused { .. } => "refused",
+        api::Event::Dtls { .. } => "dtls",
         api::Event::Bootstrap { .. } => "bootstrap",
         api::Event::Operation { .. } => "operation",
         api::Event::FirmwareUpdate { .. } => "firmware_update",
         api::Event::Campaign { .. } => "campaign",
+        api::Event::Job { .. } => "job",
         api::Event::Alert { .. } => "alert",
         _ => "missed",
     }

@@ -41,7 +41,7 @@ pub(super) struct Login {
 /// `buoy login`: a server by its address.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct LoginAt {
-    /// The server, as in https://buoy.example.org; without a scheme it is HTTPS.
+    /// The server, as in `https://buoy.example.org`; without a scheme it is HTTPS.
     url: String,
     /// The name of the account [default: it is asked for]
     name: Option<String>,

@@ -93,7 +93,9 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
         Verb::List => list(client, out),
         Verb::Show(Pattern { pattern }) => {
             let config: Value = client.get(&config_path(pattern))?;
-            Output::Json.print(&config, || {})
+            // It is for `put`, whoever reads it.
+            let out = if out.is_for_people() || out == Output::Csv { Output::Json } else { out };
+            out.print(&config, || {})
         }
         Verb::Add(add) => put(client, out, &add.config()),
         Verb::Put(from) => put(client, out, &from.read()?),

@@ -11,7 +11,7 @@ pub(super) struct Args {
     #[arg(long)]
     endpoint: Option<String>,
     /// Only of these types, separated by commas: registered, updated, deregistered, expired, awake, sleeping, notification, send,
-    /// report_problem, observation_ended, refused, bootstrap, operation, firmware_update.
+    /// report_problem, observation_ended, refused, dtls, bootstrap, operation, firmware_update.
     #[arg(long)]
     types: Option<String>,
     /// Ends after so many.
@@ -49,6 +49,14 @@ pub(in crate::cli) fn words(event: &Event) -> String {
         Event::Refused { endpoint, address, code, reason } => {
             let who = if endpoint.is_empty() { address } else { endpoint };
             format!("{who} was refused: {code}, {reason}")
+        }
+        Event::Dtls { endpoint, address, state, detail } => {
+            let who = if endpoint.is_empty() { "somebody" } else { endpoint };
+            match state.as_str() {
+                "established" => format!("{who} has a DTLS session, from {address}"),
+                "ended" => format!("a DTLS session of {who} ended, from {address}"),
+                _ => format!("a DTLS handshake of {who} failed, from {address}: {detail}"),
+            }
         }
         Event::Bootstrap { endpoint, phase, detail } => {
             let endpoint = if endpoint.is_empty() { "a device without name" } else { endpoint };

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use buoy_api::PathValue;
 use buoy_lwm2m::text::{harmless, is_harmful};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -121,6 +121,11 @@ pub(super) fn table<R: IntoIterator<Item = String>>(headings: &[&str], rows: imp
     table.load_style(presets::NOTHING).set_header(headings.iter().copied());
     if let Some(width) = terminal_width().filter(|_| layout == Output::Table) {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        table.set_constraints(headings.iter().map(|heading| {
+            // A heading is not broken in its midst: it is found by its words. A blank is on each side.
+            let words = heading.split(' ').map(str::len).max().unwrap_or_default();
+            ColumnConstraint::LowerBoundary(Width::Fixed(words as u16 + 2))
+        }));
     }
     for row in rows {
         table.add_row(row.iter().map(|cell| harmless(cell).to_string()).collect::<Vec<_>>());

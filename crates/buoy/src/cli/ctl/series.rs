@@ -144,9 +144,6 @@ fn samples(client: &Client, out: Output, args: &Args, path: &str) -> anyhow::Res
     let names = if out.is_for_people() { Names::if_known(client, &args.endpoint) } else { Names::default() };
     let page = Page { items: rows, next: None };
     out.print(&page, || {
-        if let Some(name) = names.name(path) {
-            note(format_args!("{path} {name}"));
-        }
         show_samples(&names, devices.len() > 1, &page.items);
         if is_cut {
             note(format_args!("there are more: narrow it by --since and --until, or take all by -o csv"));

@@ -8,9 +8,12 @@ use anyhow::Context;
 use buoy_api::TracedMessage;
 use buoy_api::client::{Client, encode};
 
+use super::events::words as event_words;
 use super::output::{Output, note, time};
 use pcap::Capture;
 
+/// The events that are shown between the messages.
+const EVENTS: &str = "dtls,registered,updated,deregistered,expired,awake,sleeping,refused,bootstrap";
 /// The letters of a payload that are shown.
 const SHOWN: usize = 120;
 
@@ -40,6 +43,7 @@ pub(super) fn follow(client: &Client, out: Output, args: &Args) -> anyhow::Resul
             Some(made.with_context(|| format!("{} cannot be written", path.display()))?)
         }
     };
+    show_events(client.clone(), out, args.endpoint.clone());
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut failure = None;
     let path = format!("/api/v1/devices/{}/trace", encode(&args.endpoint));
@@ -53,6 +57,19 @@ pub(super) fn follow(client: &Client, out: Output, args: &Args) -> anyhow::Resul
         left > 0 && failure.is_none()
     })?;
     failure.map_or(Ok(()), Err)
+}
+
+/// What happens besides messages, until the program ends: DTLS sessions, registrations, refusals.
+fn show_events(client: Client, out: Output, endpoint: String) {
+    std::thread::spawn(move || {
+        let followed = client.events(Some(&endpoint), Some(EVENTS), |told| {
+            let lines = || vec![format!("{}  · {}", time(told.at as i64), event_words(&told.event))];
+            out.print_line(&told, lines).is_ok()
+        });
+        if let Err(error) = followed {
+            note(format_args!("events are not shown any more: {error}"));
+        }
+    });
 }
 
 /// As in `→ CON GET 3/0/3  mid 4711 token 0a`: the arrow points to the device.

@@ -13,6 +13,8 @@ use crate::server::HttpPorts;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A confirmable message without a code, which a CoAP endpoint answers with a Reset (RFC 7252 section 4.3).
 const PING: [u8; 4] = [0x40, 0, 0x62, 0x75];
+/// A ClientHello without a cookie, which a server answers with a HelloVerifyRequest, and forgets (RFC 6347 section 4.2.1).
+const CLIENT_HELLO: [u8; 67] = client_hello();
 
 pub(super) fn check(settings: &Settings, ports: &HttpPorts, is_running: bool) -> Vec<Finding> {
     let Listen { coap, coaps, bootstrap, bootstraps, .. } = settings.listen;
@@ -34,7 +36,7 @@ pub(super) fn check(settings: &Settings, ports: &HttpPorts, is_running: bool) ->
         findings.push(if is_running { connects(name, address) } else { free_tcp(name, address) });
     }
     let listen = Listen { files: ports.files, files_tls: ports.files_tls, ..settings.listen.clone() };
-    findings.extend(Addresses::planned(&listen).listed().iter().map(told));
+    findings.extend(Addresses::planned(&listen).listed().iter().map(|port| told(port, is_running)));
     findings
 }
 
@@ -64,7 +66,7 @@ fn taken(name: &'static str, address: SocketAddr, error: &std::io::Error) -> Fin
 /// Asks the port itself.
 fn answers(name: &'static str, address: SocketAddr, is_secure: bool) -> Finding {
     let address = local(address);
-    let question: &[u8] = if is_secure { &client_hello() } else { &PING };
+    let question: &[u8] = if is_secure { &CLIENT_HELLO } else { &PING };
     match ask(address, question) {
         Ok(()) => Finding::ok(name, format!("{address} answers")),
         Err(error) => Finding::failed(
@@ -92,20 +94,6 @@ fn ask(address: SocketAddr, question: &[u8]) -> std::io::Result<()> {
     Err(last)
 }
 
-/// A ClientHello without a cookie, which a server answers with a HelloVerifyRequest, and forgets (RFC 6347 section 4.2.1).
-fn client_hello() -> [u8; 67] {
-    let mut hello = [0; 67];
-    // Handshake, DTLS 1.2, epoch 0, record 0, 54 bytes; ClientHello of 42 bytes, message 0, in one fragment.
-    hello[..13].copy_from_slice(&[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 54]);
-    hello[13..25].copy_from_slice(&[1, 0, 0, 42, 0, 0, 0, 0, 0, 0, 0, 42]);
-    // DTLS 1.2, 32 bytes that nobody needs to be random here, no session, no cookie.
-    hello[25..27].copy_from_slice(&[254, 253]);
-    hello[27..59].copy_from_slice(b"buoy doctor asks whether you are");
-    // TLS_PSK_WITH_AES_128_CCM_8, no compression.
-    hello[61..67].copy_from_slice(&[0, 2, 192, 168, 1, 0]);
-    hello
-}
-
 fn connects(name: &'static str, address: SocketAddr) -> Finding {
     let address = local(address);
     match TcpStream::connect_timeout(&address, PATIENCE) {
@@ -130,8 +118,17 @@ fn local(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
+/// What a CoAP server at this URI answers to.
+fn question(uri: &str) -> Option<&'static [u8]> {
+    match uri.split("://").next() {
+        Some("coap") => Some(&PING),
+        Some("coaps") => Some(&CLIENT_HELLO),
+        _ => None,
+    }
+}
+
 /// Whether what devices are told leads anywhere: a name has an address; of an address that is not of this machine nothing is known from here.
-fn told(port: &ListedPort) -> Finding {
+fn told(port: &ListedPort, is_running: bool) -> Finding {
     let check = "told devices";
     let ListedPort { name, told, caution, .. } = port;
     let host = told.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
@@ -154,6 +151,13 @@ fn told(port: &ListedPort) -> Finding {
             "set --public-host to the name by which devices reach this machine",
         );
     }
+    // Behind a router this shows that the port is forwarded, if the router lets a machine reach itself by its outer address.
+    if is_running
+        && let Some(question) = question(told)
+        && resolved.iter().any(|it| ask(*it, question).is_ok())
+    {
+        return Finding::ok(check, format!("{name}: {told} answers from here"));
+    }
     // A socket can be bound to an address only if it is one of this machine.
     let is_own = resolved.iter().any(|it| UdpSocket::bind((it.ip(), 0)).is_ok());
     if is_own {
@@ -165,6 +169,27 @@ fn told(port: &ListedPort) -> Finding {
         format!("{name}: {told} is {shown}, which is not an address of this machine"),
         "behind a router or in a container this is right if the port is forwarded; try it from outside: `buoy device --server …`",
     )
+}
+
+const fn client_hello() -> [u8; 67] {
+    // Handshake, DTLS 1.2, epoch 0, record 0, 54 bytes; ClientHello of 42 bytes, message 0, in one fragment; DTLS 1.2.
+    let head: [u8; 27] =
+        [22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 54, 1, 0, 0, 42, 0, 0, 0, 0, 0, 0, 0, 42, 254, 253];
+    // Nobody needs these to be random here.
+    let random = b"buoy doctor asks whether you are";
+    // No session, no cookie; TLS_PSK_WITH_AES_128_CCM_8; no compression.
+    let tail: [u8; 8] = [0, 0, 0, 2, 192, 168, 1, 0];
+    let mut hello = [0; 67];
+    let mut place = 0;
+    while place < hello.len() {
+        hello[place] = match place {
+            0..27 => head[place],
+            27..59 => random[place - 27],
+            _ => tail[place - 59],
+        };
+        place += 1;
+    }
+    hello
 }
 
 #[cfg(test)]

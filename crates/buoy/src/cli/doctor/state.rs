@@ -1,7 +1,7 @@
 //! The data folder, the store, and certificates.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use buoy_services::certificates::read_certificates;
@@ -92,6 +92,7 @@ fn disk(data: &Path) -> Option<Finding> {
     if unsafe { libc::statvfs(path.as_ptr(), &mut room) } != 0 {
         return None;
     }
+    #[allow(clippy::useless_conversion, reason = "on some systems they have 32 bits")]
     let free = u64::from(room.f_bavail).saturating_mul(u64::from(room.f_frsize));
     let detail = format!("{} MB are free", free >> 20);
     let hint = "make room, or move the data folder: without room nothing is acknowledged any more";
@@ -139,7 +140,7 @@ pub(super) fn certificates(settings: &Settings, ports: &HttpPorts) -> Vec<Findin
         Protection::SelfSigned(_) => own(HTTPS_CERTIFICATE_FILE),
         Protection::Plain => None,
     };
-    let files = ports.files_tls.and_then(|_| ports.tls.as_ref()).map(|(certificate, _)| certificate.clone());
+    let files = ports.files_tls.and(ports.tls.as_ref()).map(|(certificate, _)| certificate.clone());
     let named = [
         ("certificate", identity),
         ("HTTPS", interface),
@@ -149,7 +150,7 @@ pub(super) fn certificates(settings: &Settings, ports: &HttpPorts) -> Vec<Findin
     named.into_iter().filter_map(|(check, path)| Some(certificate(check, &path?))).collect()
 }
 
-fn certificate(check: &'static str, path: &PathBuf) -> Finding {
+fn certificate(check: &'static str, path: &Path) -> Finding {
     let shown = path.display();
     let all = match read_certificates(path) {
         Ok(all) => all,

@@ -52,7 +52,7 @@ fn heading(picture: &Picture) -> Paragraph<'static> {
 fn counts_of(title: &'static str, counts: &[DeviceCount]) -> Table<'static> {
     let all: u64 = counts.iter().map(|it| it.count).sum();
     let rows = counts.iter().map(|it| {
-        let share = if all == 0 { 0 } else { it.count * 20 / all };
+        let share = (it.count * 20).checked_div(all).unwrap_or_default();
         let bar = "█".repeat(usize::try_from(share).unwrap_or_default());
         Row::new([shown(it.value.as_deref().unwrap_or("not told")), it.count.to_string(), bar])
     });
