@@ -103,6 +103,8 @@ test('the list is filtered by what stands in the address, and scrolled through w
 });
 
 test('a filter is completed as it is typed, an error is shown in its place, and a good one is saved', async () => {
+  // The server asks devices what they are a few at a time; the page completes what it knows when it is opened.
+  await until('the model of buoy-1', async () => (await world.get('/api/v1/devices/buoy-1')).model);
   const page = await visit('/devices', { lenient: true });
   await page.getByText('247', { exact: true }).waitFor();
   const box = page.getByRole('combobox', { name: 'Filter' });
