@@ -68,6 +68,8 @@ pub(super) struct Acknowledge {
 pub(super) enum RuleVerb {
     /// Lists the rules.
     List,
+    /// Shows one rule.
+    Show(Name),
     /// Makes a rule, or changes one; with --defaults, makes those that most fleets want.
     Add(Box<AddRule>),
     /// Removes a rule. Its alerts end.
@@ -256,6 +258,10 @@ fn rules(client: &Client, out: Output, verb: &RuleVerb) -> anyhow::Result<()> {
         RuleVerb::List => {
             let rules = client.get::<Page<AlertRule>>("/api/v1/alert-rules")?.items;
             out.print(&rules, || print_rules(&rules))
+        }
+        RuleVerb::Show(Name { name }) => {
+            let rule: AlertRule = client.get(&format!("/api/v1/alert-rules/{}", encode(name)))?;
+            out.print(&rule, || print_rules(std::slice::from_ref(&rule)))
         }
         RuleVerb::Add(args) if args.defaults => {
             let made: Page<AlertRule> = client.call(Method::POST, "/api/v1/alert-rules/defaults", "", &[])?;

@@ -64,6 +64,14 @@ pub(in crate::cli) fn words(event: &Event) -> String {
         }
         Event::Operation { id, endpoint, state } => format!("{endpoint} operation {id} {state}"),
         Event::FirmwareUpdate { update } => format!("{} firmware update: {}", update.endpoint, update.detail),
+        Event::Campaign { id, name, state, reason, .. } => {
+            let state = serde_json::to_value(state).unwrap_or_default();
+            let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            format!("campaign {id} ({name}) is {}{because}", state.as_str().unwrap_or_default())
+        }
+        Event::Job { id, name, state, counts } => {
+            format!("job {id} ({name}) is {state}: {} of {} devices did it", counts.succeeded, counts.all())
+        }
         Event::Alert { rule, severity, state, endpoint, part, count } => {
             let of_many = || format!("{} subjects", count.unwrap_or(0));
             let subject = endpoint.clone().or_else(|| part.clone()).unwrap_or_else(of_many);

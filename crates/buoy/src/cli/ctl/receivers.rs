@@ -19,6 +19,8 @@ use super::output::{Output, line, note, table, time};
 pub(super) enum Verb {
     /// Lists the receivers.
     List,
+    /// Shows one receiver.
+    Show(Name),
     /// Makes a receiver, or changes one.
     Add(Box<Add>),
     /// Removes a receiver, with the messages that wait for it.
@@ -86,6 +88,10 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
         Verb::List => {
             let receivers = client.get::<Page<AlertReceiver>>("/api/v1/alert-receivers")?.items;
             out.print(&receivers, || print(&receivers))
+        }
+        Verb::Show(Name { name }) => {
+            let receiver: AlertReceiver = client.get(&path(name))?;
+            out.print(&receiver, || print(std::slice::from_ref(&receiver)))
         }
         Verb::Add(args) => add(client, out, args),
         Verb::Remove(Name { name }) => {
