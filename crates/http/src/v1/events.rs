@@ -186,7 +186,7 @@ fn type_name(event: &api::Event) -> &'static str {
         api::Event::Campaign { .. } => "campaign",
         api::Event::Job { .. } => "job",
         api::Event::Alert { .. } => "alert",
-        _ => "missed",
+        api::Event::Missed { .. } => "missed",
     }
 }
 
