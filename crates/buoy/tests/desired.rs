@@ -78,6 +78,11 @@ fn devices_are_kept_as_they_are_wanted() {
     let given_up = settings(&server, "swarm-000004");
     let reason = &given_up.iter().find(|it| it.wanted.path == "/3/0/0").unwrap().reason;
     assert!(reason.contains("4.05"), "{reason}");
+    let stuck = server.says(&["desired", "devices", "wrong", "--progress", "given_up"]);
+    let line = stuck.lines().nth(1).unwrap();
+    assert!(line.contains("swarm-000004") && line.contains("/3/0/0") && line.contains("4.05"), "{stuck}");
+    assert_eq!(server.says(&["desired", "devices", "wrong", "--progress", "in_sync"]).lines().count(), 1);
+    assert_eq!(server.says(&["desired", "devices", "all"]).lines().count(), 1 + DEVICES as usize);
     assert!(server.says(&["desired", "list"]).contains("wrong"));
     server.says(&["desired", "retry", "swarm-000004"]);
     wait_until("it is given up again", || counts(&server, "wrong").given_up == 1);

@@ -174,6 +174,38 @@ pub async fn remove(app: &Arc<App>, principal: &Principal, name: &str) -> Result
     Ok(app.commit_then(turn, vec![change, audit], then).await?)
 }
 
+/// The devices of a desired state that are so far, or all, ordered by name, after a given name.
+///
+/// # Errors
+/// [`DesiredStateError`]
+pub async fn devices(
+    app: &App,
+    principal: &Principal,
+    name: &str,
+    progress: Option<api::DesiredProgress>,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<api::Page<api::DesiredDevice>, DesiredStateError> {
+    app.permit(principal, Permission::Read, Target::Server).await?;
+    let all = app.desired.all();
+    if !all.states.contains_key(name) {
+        return Err(DesiredStateError::NoSuchState(name.to_owned()));
+    }
+    let mut found: Vec<_> = all
+        .devices
+        .iter()
+        .filter(|(_, tracked)| tracked.sources.iter().any(|source| **source == *name))
+        .filter(|(_, tracked)| progress.is_none_or(|wanted| wanted == progress_of(worst(tracked))))
+        .filter(|(endpoint, _)| after.is_none_or(|after| ***endpoint > *after))
+        .collect();
+    found.sort_unstable_by(|a, b| a.0.cmp(b.0));
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let items: Vec<_> = found.into_iter().map(|(endpoint, tracked)| device(endpoint, tracked)).collect();
+    let next = items.last().filter(|_| has_more).map(|last| last.endpoint.clone());
+    Ok(api::Page { items, next })
+}
+
 /// What is wanted of a device, from where that comes, and what is so.
 ///
 /// # Errors
@@ -232,10 +264,7 @@ fn settings_of(all: &All, tracked: &Tracked) -> Vec<api::DeviceSetting> {
             since: entry.since,
             reported: entry.reported.as_ref().map(|(json, _)| json_of(json)),
             reported_at: entry.reported.as_ref().map(|(_, at)| *at),
-            reason: match &entry.condition {
-                Condition::GivenUp { reason } => reason.clone(),
-                _ => String::new(),
-            },
+            reason: reason(&entry.condition),
         }
     };
     tracked.record.entries.iter().map(setting).collect()
@@ -258,18 +287,51 @@ const fn condition(condition: &Condition) -> api::DesiredCondition {
 fn counts(all: &All) -> BTreeMap<&str, api::DesiredCounts> {
     let mut counts = BTreeMap::<&str, api::DesiredCounts>::new();
     for tracked in all.devices.values() {
-        let worst = tracked.record.entries.values().map(|entry| condition(&entry.condition)).max();
+        let progress = progress_of(worst(tracked));
         for source in &tracked.sources {
             let Some((name, _)) = all.states.get_key_value(&**source) else { continue };
             let counts = counts.entry(name).or_default();
-            match worst {
-                None | Some(api::DesiredCondition::InSync) => counts.in_sync += 1,
-                Some(api::DesiredCondition::GivenUp) => counts.given_up += 1,
-                Some(_) => counts.pending += 1,
+            match progress {
+                api::DesiredProgress::InSync => counts.in_sync += 1,
+                api::DesiredProgress::Pending => counts.pending += 1,
+                api::DesiredProgress::GivenUp => counts.given_up += 1,
             }
         }
     }
     counts
+}
+
+/// The setting that is the farthest from what is wanted.
+fn worst(tracked: &Tracked) -> Option<(&String, &Entry)> {
+    tracked.record.entries.iter().max_by_key(|(_, entry)| condition(&entry.condition))
+}
+
+fn progress_of(worst: Option<(&String, &Entry)>) -> api::DesiredProgress {
+    match worst.map(|(_, entry)| condition(&entry.condition)) {
+        None | Some(api::DesiredCondition::InSync) => api::DesiredProgress::InSync,
+        Some(api::DesiredCondition::GivenUp) => api::DesiredProgress::GivenUp,
+        Some(_) => api::DesiredProgress::Pending,
+    }
+}
+
+fn device(endpoint: &str, tracked: &Tracked) -> api::DesiredDevice {
+    let worst = worst(tracked);
+    let progress = progress_of(worst);
+    let (path, reason) = match worst {
+        Some((path, entry)) if progress != api::DesiredProgress::InSync => {
+            (Some(path.clone()), reason(&entry.condition))
+        }
+        _ => (None, String::new()),
+    };
+    api::DesiredDevice { endpoint: endpoint.to_owned(), progress, path, reason }
+}
+
+/// Why a setting was given up.
+fn reason(condition: &Condition) -> String {
+    match condition {
+        Condition::GivenUp { reason } => reason.clone(),
+        _ => String::new(),
+    }
 }
 
 fn described(state: &DesiredState, counts: Option<api::DesiredCounts>) -> api::DesiredState {
