@@ -51,7 +51,7 @@ pub struct DesiredState {
     pub counts: DesiredCounts,
 }
 
-/// How far the devices of a desired state are. A device counts where its worst setting is.
+/// How far the devices of a desired state are. A device counts where the worst of the settings is that it has from this state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DesiredCounts {
     /// All settings are as wanted.
@@ -62,7 +62,7 @@ pub struct DesiredCounts {
     pub given_up: u64,
 }
 
-/// How far a device of a desired state is: where its worst setting is.
+/// How far a device of a desired state is: where the worst of the settings is that it has from this state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DesiredProgress {

@@ -36,7 +36,8 @@ export function placesOf(who: { may: (role: 'viewer' | 'operator' | 'admin') => 
   return places.filter(({ needs }) => !needs || (needs[0] === 'all' ? who.mayEverywhere(needs[1]) : who.may(needs[1])));
 }
 
-/** Whether a page is that of a place or under it. */
+/** Whether a page is that of a place or under it. Groups are a page of the devices. */
 export function isAt(href: string, path: string): boolean {
+  if (path === '/groups') return href === '/devices';
   return href === '/' ? path === '/' : path === href || path.startsWith(`${href}/`);
 }

@@ -7172,7 +7172,7 @@ export interface components {
          * @enum {string}
          */
         DesiredCondition: "in_sync" | "unknown" | "differs" | "given_up";
-        /** @description How far the devices of a desired state are. A device counts where its worst setting is. */
+        /** @description How far the devices of a desired state are. A device counts where the worst of the settings is that it has from this state. */
         DesiredCounts: {
             /**
              * Format: int64
@@ -7202,7 +7202,7 @@ export interface components {
             reason?: string;
         };
         /**
-         * @description How far a device of a desired state is: where its worst setting is.
+         * @description How far a device of a desired state is: where the worst of the settings is that it has from this state.
          * @enum {string}
          */
         DesiredProgress: "in_sync" | "pending" | "given_up";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use buoy_api as api;
-use buoy_fleet::desired::{Condition, DesiredError, DesiredState, Entry, Goal};
+use buoy_fleet::desired::{Condition, DesiredError, DesiredState, Entry, Goal, Wanted};
 use buoy_store::DocumentKind;
 
 use super::state::{All, Tracked};
@@ -191,17 +191,17 @@ pub async fn devices(
     if !all.states.contains_key(name) {
         return Err(DesiredStateError::NoSuchState(name.to_owned()));
     }
-    let mut found: Vec<_> = all
+    let mut items: Vec<_> = all
         .devices
         .iter()
         .filter(|(_, tracked)| tracked.sources.iter().any(|source| **source == *name))
-        .filter(|(_, tracked)| progress.is_none_or(|wanted| wanted == progress_of(worst(tracked))))
         .filter(|(endpoint, _)| after.is_none_or(|after| ***endpoint > *after))
+        .map(|(endpoint, tracked)| device(endpoint, worst(tracked, &all.wanted(&tracked.sources), name)))
+        .filter(|device| progress.is_none_or(|wanted| wanted == device.progress))
         .collect();
-    found.sort_unstable_by(|a, b| a.0.cmp(b.0));
-    let has_more = found.len() > limit;
-    found.truncate(limit);
-    let items: Vec<_> = found.into_iter().map(|(endpoint, tracked)| device(endpoint, tracked)).collect();
+    items.sort_unstable_by(|a, b| a.endpoint.cmp(&b.endpoint));
+    let has_more = items.len() > limit;
+    items.truncate(limit);
     let next = items.last().filter(|_| has_more).map(|last| last.endpoint.clone());
     Ok(api::Page { items, next })
 }
@@ -287,11 +287,11 @@ const fn condition(condition: &Condition) -> api::DesiredCondition {
 fn counts(all: &All) -> BTreeMap<&str, api::DesiredCounts> {
     let mut counts = BTreeMap::<&str, api::DesiredCounts>::new();
     for tracked in all.devices.values() {
-        let progress = progress_of(worst(tracked));
+        let wanted = all.wanted(&tracked.sources);
         for source in &tracked.sources {
             let Some((name, _)) = all.states.get_key_value(&**source) else { continue };
             let counts = counts.entry(name).or_default();
-            match progress {
+            match progress_of(worst(tracked, &wanted, name)) {
                 api::DesiredProgress::InSync => counts.in_sync += 1,
                 api::DesiredProgress::Pending => counts.pending += 1,
                 api::DesiredProgress::GivenUp => counts.given_up += 1,
@@ -301,9 +301,15 @@ fn counts(all: &All) -> BTreeMap<&str, api::DesiredCounts> {
     counts
 }
 
-/// The setting that is the farthest from what is wanted.
-fn worst(tracked: &Tracked) -> Option<(&String, &Entry)> {
-    tracked.record.entries.iter().max_by_key(|(_, entry)| condition(&entry.condition))
+/// Of the settings that a device has from a desired state, the one that is the farthest from what is wanted.
+fn worst<'a>(
+    tracked: &'a Tracked,
+    wanted: &BTreeMap<&str, Wanted<'_>>,
+    state: &str,
+) -> Option<(&'a String, &'a Entry)> {
+    let is_from = |path: &str| wanted.get(path).is_some_and(|wanted| wanted.from == state);
+    let own = tracked.record.entries.iter().filter(|(path, _)| is_from(path));
+    own.max_by_key(|(_, entry)| condition(&entry.condition))
 }
 
 fn progress_of(worst: Option<(&String, &Entry)>) -> api::DesiredProgress {
@@ -314,8 +320,7 @@ fn progress_of(worst: Option<(&String, &Entry)>) -> api::DesiredProgress {
     }
 }
 
-fn device(endpoint: &str, tracked: &Tracked) -> api::DesiredDevice {
-    let worst = worst(tracked);
+fn device(endpoint: &str, worst: Option<(&String, &Entry)>) -> api::DesiredDevice {
     let progress = progress_of(worst);
     let (path, reason) = match worst {
         Some((path, entry)) if progress != api::DesiredProgress::InSync => {
