@@ -90,10 +90,12 @@ test('the list is filtered by what stands in the address, and scrolled through w
   const page = await visit('/devices?prefix=north');
   await page.getByText('240 of 247').waitFor();
   const rows = page.locator('.rows');
-  await rows.evaluate((element) => element.scrollTo(0, 1e6));
-  await page.getByText('240 of 247').waitFor();
-  await rows.evaluate((element) => element.scrollTo(0, 1e6));
-  await page.getByRole('link', { name: 'north-000239' }).waitFor();
+  const last = page.getByRole('link', { name: 'north-000239' });
+  // The second page of the list arrives after the first scrolling.
+  await until('the last row', async () => {
+    await rows.evaluate((element) => element.scrollTo(0, 1e6));
+    return last.isVisible();
+  });
   assert.ok((await page.getByRole('row').count()) < 80);
   await page.getByRole('combobox', { name: 'Filter' }).fill('reef');
   await page.waitForURL(/prefix=reef/);
