@@ -90,10 +90,12 @@ test('the list is filtered by what stands in the address, and scrolled through w
   const page = await visit('/devices?prefix=north');
   await page.getByText('240 of 247').waitFor();
   const rows = page.locator('.rows');
-  await rows.evaluate((element) => element.scrollTo(0, 1e6));
-  await page.getByText('240 of 247').waitFor();
-  await rows.evaluate((element) => element.scrollTo(0, 1e6));
-  await page.getByRole('link', { name: 'north-000239' }).waitFor();
+  const last = page.getByRole('link', { name: 'north-000239' });
+  // The second page of the list arrives after the first scrolling.
+  await until('the last row', async () => {
+    await rows.evaluate((element) => element.scrollTo(0, 1e6));
+    return last.isVisible();
+  });
   assert.ok((await page.getByRole('row').count()) < 80);
   await page.getByRole('combobox', { name: 'Filter' }).fill('reef');
   await page.waitForURL(/prefix=reef/);
@@ -244,7 +246,8 @@ test('an image is uploaded, rolled out, and counts when the device runs it; a ba
   await page.getByRole('button', { name: 'Update firmware' }).first().click();
   await dialog.getByLabel('Image').selectOption({ label: /1\.2\.0/.source && (await dialog.getByRole('option', { name: /1\.2\.0/ }).innerText()) });
   await dialog.getByRole('button', { name: 'Update firmware' }).click();
-  await dialog.getByRole('button', { name: 'Close' }).last().click();
+  await page.getByText('Why it is not on 1.2.0:').waitFor({ timeout: 60_000 });
+  await shown(page, 'the new image failed its self-test');
   const why = page.getByRole('region', { name: 'Why' });
   await why.getByText('It went back from "1.2.0" to "1.1.0"').waitFor({ timeout: 60_000 });
   await shown(page, 'the new firmware failed its self-test');
@@ -322,21 +325,104 @@ test('hostile names are text, in lists, titles and addresses', async () => {
   await other.done();
 });
 
-test('one command goes to many devices, each with its own row', async () => {
+test('a command for selected devices is a job of the server, with a row of progress and a page', async () => {
   const page = await visit('/devices?prefix=north-00000');
   await page.getByRole('link', { name: 'north-000009' }).waitFor();
   await page.getByLabel('Select all that are loaded').check();
   await shown(page, '10 selected');
-  await page.getByRole('button', { name: 'Read a value' }).click();
+  await page.getByRole('button', { name: 'Command…' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('Path').fill('/3/0/1');
-  await dialog.getByRole('button', { name: 'Read a value' }).click();
-  await dialog.getByText('10 of 10 done').waitFor();
-  assert.equal(await dialog.getByRole('cell', { name: '"Swarm"' }).count(), 10);
-  await dialog.getByRole('button', { name: 'Close' }).last().click();
-  await page.getByRole('button', { name: 'Reboot' }).click();
-  assert.ok(await dialog.getByRole('button', { name: 'Reboot' }).isDisabled(), 'the number has to be typed');
+  await dialog.getByText('10 devices get it').waitFor();
+  await dialog.getByRole('button', { name: 'Read', exact: true }).click();
+  const row = page.getByRole('group', { name: 'Job Read /3/0/1' });
+  await row.getByText('10 of 10 done').waitFor();
+  await row.getByRole('link').click();
+  await page.waitForURL(/\/jobs\/\d+$/);
+  await page.getByText('✓done', { exact: true }).waitFor();
+  await page.getByRole('button', { name: /^did it/ }).click();
+  await page.waitForURL(/stage=succeeded/);
+  await page.getByRole('link', { name: 'north-000009' }).first().waitFor();
+  await page.getByRole('button', { name: 'Remove' }).click();
+  await dialog.getByRole('button', { name: 'Remove' }).click();
+  await page.waitForURL(/\/jobs$/);
+  await page.done();
+});
+
+test('what can’t be undone is started only when the number of devices is typed; all that match are selected beyond those that are loaded', async () => {
+  const page = await visit('/devices?prefix=north');
+  await page.getByText('240 of 247').waitFor();
+  await page.getByLabel('Select all that are loaded').check();
+  const whole = page.getByRole('button', { name: 'Select all 240 that match' });
+  if (await whole.isVisible()) await whole.click();
+  await page.getByRole('button', { name: 'Command…' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Command').selectOption('Factory reset');
+  await dialog.getByText('240 devices get it').waitFor();
+  const go = dialog.getByRole('button', { name: 'Factory reset' });
+  assert.ok(await go.isDisabled(), 'the number has to be typed');
+  await dialog.getByLabel(/^Type 240/).fill('24');
+  assert.ok(await go.isDisabled());
+  await dialog.getByLabel(/^Type 240/).fill('240');
+  assert.ok(await go.isEnabled());
   await page.keyboard.press('Escape');
+  await page.done();
+});
+
+test('a job that waits for a device is cancelled, and tried again', async () => {
+  const page = await visit('/jobs?new=1');
+  const dialog = page.getByRole('dialog');
+  await world.post('/api/v1/devices', { devices: [{ endpoint: 'expected-1' }] });
+  await dialog.getByRole('combobox', { name: 'Devices' }).fill('name = "expected-1"');
+  await dialog.getByLabel('Command').selectOption('Write');
+  await dialog.getByLabel('Path').fill('/1/0/1');
+  await dialog.getByLabel('Value').fill('300');
+  await dialog.getByText('1 device gets it').waitFor();
+  await dialog.getByRole('button', { name: 'Write' }).click();
+  await page.getByRole('heading', { name: 'Write /1/0/1' }).waitFor();
+  await page.getByRole('row', { name: /expected-1/ }).getByText('waiting').waitFor();
+  await page.getByRole('button', { name: 'Cancel the job' }).click();
+  await dialog.getByRole('button', { name: 'Cancel the job' }).click();
+  await page.getByText('–cancelled', { exact: true }).waitFor();
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByText('▶running', { exact: true }).waitFor();
+  await page.goto('/jobs');
+  await page.getByRole('link', { name: /^Write/ }).first().waitFor();
+  world.ctl('job', 'cancel', String((await world.get('/api/v1/jobs')).items[0].id));
+  await page.getByText('–cancelled', { exact: true }).first().waitFor();
+  await page.done();
+});
+
+test('a desired state is made, shown on its devices beside what they report, and says why not', async () => {
+  const page = await visit('/desired-states?new=1');
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill('lifetimes');
+  await dialog.getByRole('combobox', { name: 'Devices' }).fill('name ~ "north-00000*"');
+  await dialog.getByText('10 devices match of').waitFor();
+  await dialog.getByLabel('Path of setting 1').fill('/1/0/1');
+  await dialog.getByLabel('Value of setting 1').fill('350');
+  await dialog.getByRole('button', { name: 'Setting', exact: true }).click();
+  await dialog.getByLabel('Path of setting 2').fill('/3/0/0');
+  await dialog.getByLabel('Value of setting 2').fill('Nobody');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('link', { name: '10 devices of lifetimes given up' }).click({ timeout: 60_000 });
+  await page.waitForURL(/progress=given_up/);
+  await page.getByRole('button', { name: 'Retry north-000003' }).waitFor();
+  await page.getByRole('link', { name: 'north-000003' }).click();
+  await page.waitForURL(/north-000003\/desired/);
+  await page.getByRole('row', { name: /\/1\/0\/1/ }).getByText('in sync').waitFor({ timeout: 60_000 });
+  await page.getByText('Why not:').waitFor();
+  await page.getByRole('button', { name: 'Retry what was given up' }).click();
+  await shown(page, 'north-000003 is asked again.');
+  await page.getByRole('link', { name: 'lifetimes' }).first().click();
+  await page.getByRole('button', { name: 'Edit' }).click();
+  await dialog.getByRole('button', { name: 'Remove setting 2' }).click();
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('100 % in sync').waitFor({ timeout: 60_000 });
+  await page.getByRole('button', { name: 'Remove' }).click();
+  await dialog.getByRole('textbox').fill('lifetimes');
+  await dialog.getByRole('button', { name: 'Remove' }).click();
+  await shown(page, 'No desired state yet');
   await page.done();
 });
 
@@ -353,7 +439,7 @@ test('the list is exported as a table', async () => {
 test('on a phone nothing is wider than the screen, and each page is reached from the bottom bar', async () => {
   const page = await visit('/', { width: 360 });
   const bar = page.getByRole('navigation', { name: 'Pages' }).last();
-  for (const path of ['/', '/devices', '/devices/buoy-1', '/devices/buoy-1/history', '/devices/buoy-1/messages', '/firmware', '/onboarding', '/activity', '/settings']) {
+  for (const path of ['/', '/devices', '/devices/buoy-1', '/devices/buoy-1/history', '/devices/buoy-1/messages', '/jobs', '/jobs?new=1', '/desired-states', '/desired-states?new=1', '/firmware', '/onboarding', '/activity', '/settings']) {
     await page.goto(path);
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.waitForTimeout(300);
@@ -397,10 +483,11 @@ test('a campaign is planned with a preview, goes through its waves, and is done 
 
 for (const theme of ['light', 'dark']) {
   test(`no page has an accessibility fault (axe-core, ${theme})`, async () => {
+    await world.ctl('desired', 'set', 'axes', '--filter', 'name = buoy-1', '/1/0/1=300', '--observe', '/3303/0/5700');
     const page = await visit('/', { theme });
     const paths = [
       '/', '/devices', '/devices?prefix=nothing', '/devices/buoy-1', '/devices/buoy-1?object=3303', '/devices/buoy-1/history', '/devices/buoy-1/operations',
-      '/devices/buoy-1/firmware', '/devices/buoy-1/messages', '/devices/buoy-1/credentials', '/devices/buoy-1/notes', '/groups', '/campaigns', '/campaigns/new', '/campaigns/1', '/firmware', '/onboarding/credentials', '/onboarding/credentials?add=1',
+      '/devices/buoy-1/firmware', '/devices/buoy-1/messages', '/devices/buoy-1/credentials', '/devices/buoy-1/notes', '/devices/buoy-1/desired', '/groups', '/campaigns', '/campaigns/new', '/campaigns/1', '/jobs', '/jobs?new=1', '/jobs/2', '/desired-states', '/desired-states?new=1', '/desired-states/axes', '/firmware', '/onboarding/credentials', '/onboarding/credentials?add=1',
       '/onboarding/claims', '/onboarding/bootstrap', '/activity/operations', '/activity/audit', '/settings', '/nothing/here',
     ];
     const found = [];
@@ -435,7 +522,7 @@ test('a server that is killed and started again is noticed, and the page goes on
   await page.done();
 });
 
-test('the first account ends the trust in this machine; a viewer is refused in words; who signs out is out', async () => {
+test('the first account ends the trust in this machine; a viewer is offered only what it may do; who signs out is out', async () => {
   const page = await visit('/settings', { lenient: true });
   const dialog = page.getByRole('dialog');
   await page.getByRole('button', { name: 'Make the first account' }).click();
@@ -458,8 +545,17 @@ test('the first account ends the trust in this machine; a viewer is refused in w
   await signIn(page, 'eve', 'another long pass phrase 2');
   await page.getByRole('heading', { name: 'Account', exact: true }).waitFor();
   await page.goto('/devices/buoy-1?object=3311');
-  await page.getByRole('button', { name: 'Read /3311/0' }).click();
-  await shown(page, /viewer|may not|operator/);
+  await shown(page, 'This account reads.');
+  assert.ok(await page.getByRole('button', { name: 'Read /3311/0' }).isDisabled());
+  assert.equal(await page.getByRole('button', { name: 'Reboot' }).count(), 0);
+  assert.equal(await page.getByRole('link', { name: 'Credentials' }).count(), 0);
+  for (const path of ['/devices', '/campaigns', '/jobs', '/desired-states', '/groups', '/firmware']) {
+    await page.goto(path);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    await page.waitForTimeout(300);
+    assert.equal(await page.getByRole('main').getByRole('button', { name: /^(New|Add|Upload|Edit|Remove|Start|Make)/ }).count(), 0, path);
+  }
+  assert.equal(await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Onboarding' }).count(), 0);
   await page.done();
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { actions, gateWords, health, total, waveWords } from '../src/lib/campaigns';
+import { actions, campaignTold, gateWords, health, total, waveWords } from '../src/lib/campaigns';
 
 const counts = { waiting: 80, updating: 3, confirmed: 12, had_it: 2, failed: 3, skipped: 0 };
 
@@ -20,4 +20,10 @@ test('waves and gates are told in words', () => {
   expect(gateWords(gate)).toBe('95 % confirmed for 30 min and battery > 20 and a person says yes');
   expect(waveWords({ count: 5, gate }, false)).toBe('5 devices');
   expect(waveWords({ gate }, true)).toBe('all that are left');
+});
+
+test('a campaign that ended is done only if no device failed', () => {
+  expect(campaignTold('done', { ...counts, failed: 0 }).word).toBe('done');
+  expect(campaignTold('done', counts)).toMatchObject({ kind: 'warn', word: 'done in part' });
+  expect(campaignTold('done', { ...counts, confirmed: 0 })).toMatchObject({ kind: 'bad', word: 'failed' });
 });

@@ -51,7 +51,7 @@ pub struct DesiredState {
     pub counts: DesiredCounts,
 }
 
-/// How far the devices of a desired state are. A device counts where its worst setting is.
+/// How far the devices of a desired state are. A device counts where the worst of the settings is that it has from this state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DesiredCounts {
     /// All settings are as wanted.
@@ -60,6 +60,43 @@ pub struct DesiredCounts {
     pub pending: u64,
     /// Something was given up.
     pub given_up: u64,
+}
+
+/// How far a device of a desired state is: where the worst of the settings is that it has from this state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DesiredProgress {
+    /// All settings are as wanted.
+    InSync,
+    /// Something is to be asked or written, when it can be reached.
+    Pending,
+    /// Something was given up.
+    GivenUp,
+}
+
+impl std::fmt::Display for DesiredProgress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::InSync => "in sync",
+            Self::Pending => "pending",
+            Self::GivenUp => "given up",
+        })
+    }
+}
+
+/// One device of a desired state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DesiredDevice {
+    /// The device.
+    pub endpoint: String,
+    /// How far it is.
+    pub progress: DesiredProgress,
+    /// The path of the setting that is the farthest from it, if something is not as wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Why that was given up.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 /// Where a setting of a device is.

@@ -44,7 +44,8 @@ pub use credentials::{
     NewCredential, Secret,
 };
 pub use desired::{
-    DesiredCondition, DesiredCounts, DesiredSetting, DesiredState, DeviceSetting, PutDesiredState,
+    DesiredCondition, DesiredCounts, DesiredDevice, DesiredProgress, DesiredSetting, DesiredState,
+    DeviceSetting, PutDesiredState,
 };
 pub use jobs::{Job, JobCounts, JobDevice, JobFailure, JobPreview, JobState, RetryJob, StartJob};
 pub use records::{

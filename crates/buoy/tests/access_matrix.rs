@@ -117,6 +117,7 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("get", "/api/v1/desired-states/{name}", Whole(Viewer), None),
         ("put", "/api/v1/desired-states/{name}", Whole(Operator), Some(desired)),
         ("delete", "/api/v1/desired-states/{name}", Whole(Operator), None),
+        ("get", "/api/v1/desired-states/{name}/devices", Whole(Viewer), None),
         ("get", "/api/v1/devices/{endpoint}/desired-state", Device(Viewer), None),
         ("post", "/api/v1/devices/{endpoint}/desired-state/retry", Device(Operator), None),
         ("get", "/api/v1/jobs", Somewhere(Viewer), None),

@@ -36,6 +36,11 @@ fn settings(server: &Server, device: &str) -> Vec<DeviceSetting> {
     server.client().get::<Page<DeviceSetting>>(&path).unwrap().items
 }
 
+/// The lifetime that a device has.
+fn lifetime(server: &Server, device: &str) -> String {
+    String::from_utf8(server.ctl(&["read", device, "/1/0/1"]).stdout).unwrap()
+}
+
 fn operations(server: &Server) -> u64 {
     let newest = server.client().operations(None, None, 1).unwrap();
     newest.items.first().map_or(0, |operation| operation.id)
@@ -51,7 +56,7 @@ fn devices_are_kept_as_they_are_wanted() {
     let all = ["desired", "set", "all", "--filter", "all", "/1/0/1=700"];
     server.says(&[&all[..], &["--observe", "/3303/0/5700,pmin=5"]].concat());
     wait_until("all are in sync", || counts(&server, "all").in_sync == DEVICES);
-    assert_eq!(server.says(&["read", "swarm-000007", "/1/0/1"]), "700\n");
+    assert_eq!(lifetime(&server, "swarm-000007"), "700 s\n");
     let device = server.says(&["device", "swarm-000007"]);
     assert!(device.contains("/3303/0/5700"), "{device}");
 
@@ -66,7 +71,7 @@ fn devices_are_kept_as_they_are_wanted() {
         "10",
         "/1/0/1=650",
     ]);
-    wait_until("the device has it", || server.says(&["read", "swarm-000003", "/1/0/1"]) == "650\n");
+    wait_until("the device has it", || lifetime(&server, "swarm-000003") == "650 s\n");
     wait_until("it is in sync", || counts(&server, "near").in_sync == 1);
     let shown = server.says(&["desired", "device", "swarm-000003"]);
     let lifetime = shown.lines().find(|line| line.contains("/1/0/1")).unwrap().to_owned();
@@ -78,6 +83,11 @@ fn devices_are_kept_as_they_are_wanted() {
     let given_up = settings(&server, "swarm-000004");
     let reason = &given_up.iter().find(|it| it.wanted.path == "/3/0/0").unwrap().reason;
     assert!(reason.contains("4.05"), "{reason}");
+    let stuck = server.says(&["desired", "devices", "wrong", "--progress", "given_up"]);
+    let line = stuck.lines().nth(1).unwrap();
+    assert!(line.contains("swarm-000004") && line.contains("/3/0/0") && line.contains("4.05"), "{stuck}");
+    assert_eq!(server.says(&["desired", "devices", "wrong", "--progress", "in_sync"]).lines().count(), 1);
+    assert_eq!(server.says(&["desired", "devices", "all"]).lines().count(), 1 + DEVICES as usize);
     assert!(server.says(&["desired", "list"]).contains("wrong"));
     server.says(&["desired", "retry", "swarm-000004"]);
     wait_until("it is given up again", || counts(&server, "wrong").given_up == 1);
@@ -95,7 +105,7 @@ fn devices_are_kept_as_they_are_wanted() {
     // Devices that come back as they left the factory are made as they are wanted.
     drop(first);
     let _second = swarm(&server, DEVICES as usize);
-    wait_until("the last is right", || server.ctl(&["read", "swarm-000059", "/1/0/1"]).stdout == b"700\n");
+    wait_until("the last is right", || lifetime(&server, "swarm-000059") == "700 s\n");
     wait_until("all are in sync again", || counts(&server, "all").in_sync == DEVICES);
     let audit = server.says(&["audit", "--action", "desired_state"]);
     assert!(audit.contains("desired_state.put") && audit.contains("desired_state.retry"), "{audit}");

@@ -89,6 +89,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/campaigns/{id}/abort", post(campaigns::abort))
         .route("/api/v1/desired-states", get(desired::list))
         .route("/api/v1/desired-states/{name}", get(desired::one).put(desired::put).delete(desired::remove))
+        .route("/api/v1/desired-states/{name}/devices", get(desired::devices))
         .route("/api/v1/devices/{endpoint}/desired-state", get(desired::of_device))
         .route("/api/v1/devices/{endpoint}/desired-state/retry", post(desired::retry))
         .route("/api/v1/jobs", get(jobs::list).post(jobs::start))

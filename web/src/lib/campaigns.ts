@@ -6,9 +6,11 @@ export type Campaign = Schema['Campaign'];
 export type Counts = Schema['CampaignCounts'];
 export type Plan = Schema['PutCampaign'];
 
-export function campaignTold(state: Campaign['state']): Told {
+export function campaignTold(state: Campaign['state'], counts?: Counts): Told {
   switch (state) {
     case 'done':
+      // An end without the release is no good end.
+      if (counts && counts.failed > 0) return counts.confirmed === 0 ? { kind: 'bad', mark: '■', word: 'failed' } : { kind: 'warn', mark: '▲', word: 'done in part' };
       return { kind: 'good', mark: '✓', word: 'done' };
     case 'paused':
       return { kind: 'bad', mark: '■', word: 'paused' };

@@ -62,6 +62,11 @@ export function deviceLink(endpoint: string, tab = ''): string {
   return `/devices/${encodeURIComponent(endpoint)}${tab ? `/${tab}` : ''}`;
 }
 
+/** The address of a desired state. */
+export function desiredLink(name: string): string {
+  return `/desired-states/${encodeURIComponent(name)}`;
+}
+
 /** The address of the list of devices with a filter. */
 export function devicesLink(filter: Record<string, string>): string {
   return `/devices?${new URLSearchParams(filter)}`;

@@ -4616,6 +4616,87 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/desired-states/{name}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The devices of a desired state, ordered by name. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The `next` of the page before. */
+                    after?: string;
+                    /** @description 1 to 1000; the default is 100. */
+                    limit?: number;
+                    /** @description Only devices that are so far. */
+                    progress?: components["schemas"]["DesiredProgress"];
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A page */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_DesiredDevice"];
+                    };
+                };
+                /** @description A query parameter is invalid */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is none with this name */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/device-counts": {
         parameters: {
             query?: never;
@@ -10752,7 +10833,7 @@ export interface components {
          * @enum {string}
          */
         DesiredCondition: "in_sync" | "unknown" | "differs" | "given_up";
-        /** @description How far the devices of a desired state are. A device counts where its worst setting is. */
+        /** @description How far the devices of a desired state are. A device counts where the worst of the settings is that it has from this state. */
         DesiredCounts: {
             /**
              * Format: int64
@@ -10770,6 +10851,22 @@ export interface components {
              */
             pending: number;
         };
+        /** @description One device of a desired state. */
+        DesiredDevice: {
+            /** @description The device. */
+            endpoint: string;
+            /** @description The path of the setting that is the farthest from it, if something is not as wanted. */
+            path?: string | null;
+            /** @description How far it is. */
+            progress: components["schemas"]["DesiredProgress"];
+            /** @description Why that was given up. */
+            reason?: string;
+        };
+        /**
+         * @description How far a device of a desired state is: where the worst of the settings is that it has from this state.
+         * @enum {string}
+         */
+        DesiredProgress: "in_sync" | "pending" | "given_up";
         /** @description What is wanted of one path: a value, or to be observed. */
         DesiredSetting: {
             /** @description The attributes of the observation, as in `{"pmin": "10"}`. */
@@ -11903,6 +12000,22 @@ export interface components {
                 purpose: components["schemas"]["CredentialPurpose"];
                 /** @description The state. */
                 state: components["schemas"]["CredentialState"];
+            }[];
+            /** @description Pass it as `after` to get the next page; absent on the last one. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_DesiredDevice: {
+            /** @description The entries. */
+            items: {
+                /** @description The device. */
+                endpoint: string;
+                /** @description The path of the setting that is the farthest from it, if something is not as wanted. */
+                path?: string | null;
+                /** @description How far it is. */
+                progress: components["schemas"]["DesiredProgress"];
+                /** @description Why that was given up. */
+                reason?: string;
             }[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */
             next?: string | null;

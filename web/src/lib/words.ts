@@ -65,7 +65,7 @@ function plain(event: BuoyEvent): Line {
     case 'campaign':
       return { kind: event.state === 'paused' || event.state === 'aborted' ? 'bad' : 'none', word: 'Campaign', text: `${event.name}: ${event.state}${event.reason ? `, ${event.reason}` : ''}` };
     case 'job':
-      return { kind: 'none', word: 'Job', text: `${event.name}: ${event.state}, ${event.counts.succeeded} devices did it` };
+      return { kind: 'none', word: 'Job', text: `${event.name}: ${event.state}, ${counted(event.counts.succeeded, 'device')} did it` };
     default:
       return { kind: 'none', word: 'Missed', text: 'some events were missed' };
   }

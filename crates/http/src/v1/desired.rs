@@ -8,8 +8,10 @@ use axum::http::StatusCode;
 use buoy_api as api;
 use buoy_services::app::App;
 use buoy_services::desired::commands::{self, DesiredStateError};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::{Answer, Author, JsonBody, Problem, Segments, not_saved};
+use super::{Answer, Author, JsonBody, Problem, Queries, Segments, limit, not_saved};
 
 impl From<DesiredStateError> for Problem {
     fn from(error: DesiredStateError) -> Self {
@@ -89,6 +91,39 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, Problem> {
     commands::remove(&app, &principal, &name).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DesiredDeviceQuery {
+    /// Only devices that are so far.
+    progress: Option<api::DesiredProgress>,
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// 1 to 1000; the default is 100.
+    limit: Option<usize>,
+}
+
+/// The devices of a desired state, ordered by name.
+#[utoipa::path(
+    get, path = "/api/v1/desired-states/{name}/devices", tag = "desired state",
+    params(("name" = String, Path), DesiredDeviceQuery),
+    responses(
+        (status = 200, description = "A page", body = api::Page<api::DesiredDevice>),
+        (status = 400, description = "A query parameter is invalid", body = api::Problem),
+        (status = 404, description = "There is none with this name", body = api::Problem),
+    )
+)]
+pub(super) async fn devices(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(name): Segments<String>,
+    Queries(query): Queries<DesiredDeviceQuery>,
+) -> Answer<api::Page<api::DesiredDevice>> {
+    let DesiredDeviceQuery { progress, after, limit: asked } = query;
+    let limit = limit(asked)?;
+    Ok(Json(commands::devices(&app, &principal, &name, progress, after.as_deref(), limit).await?))
 }
 
 /// What is wanted of a device, from where that comes, and what is so.

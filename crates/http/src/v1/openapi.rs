@@ -133,6 +133,7 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         desired::one,
         desired::put,
         desired::remove,
+        desired::devices,
         desired::of_device,
         desired::retry,
         jobs::list,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use buoy_api as api;
-use buoy_fleet::desired::{Condition, DesiredError, DesiredState, Entry, Goal};
+use buoy_fleet::desired::{Condition, DesiredError, DesiredState, Entry, Goal, Wanted};
 use buoy_store::DocumentKind;
 
 use super::state::{All, Tracked};
@@ -174,6 +174,38 @@ pub async fn remove(app: &Arc<App>, principal: &Principal, name: &str) -> Result
     Ok(app.commit_then(turn, vec![change, audit], then).await?)
 }
 
+/// The devices of a desired state that are so far, or all, ordered by name, after a given name.
+///
+/// # Errors
+/// [`DesiredStateError`]
+pub async fn devices(
+    app: &App,
+    principal: &Principal,
+    name: &str,
+    progress: Option<api::DesiredProgress>,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<api::Page<api::DesiredDevice>, DesiredStateError> {
+    app.permit(principal, Permission::Read, Target::Server).await?;
+    let all = app.desired.all();
+    if !all.states.contains_key(name) {
+        return Err(DesiredStateError::NoSuchState(name.to_owned()));
+    }
+    let mut items: Vec<_> = all
+        .devices
+        .iter()
+        .filter(|(_, tracked)| tracked.sources.iter().any(|source| **source == *name))
+        .filter(|(endpoint, _)| after.is_none_or(|after| ***endpoint > *after))
+        .map(|(endpoint, tracked)| device(endpoint, worst(tracked, &all.wanted(&tracked.sources), name)))
+        .filter(|device| progress.is_none_or(|wanted| wanted == device.progress))
+        .collect();
+    items.sort_unstable_by(|a, b| a.endpoint.cmp(&b.endpoint));
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| has_more).map(|last| last.endpoint.clone());
+    Ok(api::Page { items, next })
+}
+
 /// What is wanted of a device, from where that comes, and what is so.
 ///
 /// # Errors
@@ -232,10 +264,7 @@ fn settings_of(all: &All, tracked: &Tracked) -> Vec<api::DeviceSetting> {
             since: entry.since,
             reported: entry.reported.as_ref().map(|(json, _)| json_of(json)),
             reported_at: entry.reported.as_ref().map(|(_, at)| *at),
-            reason: match &entry.condition {
-                Condition::GivenUp { reason } => reason.clone(),
-                _ => String::new(),
-            },
+            reason: reason(&entry.condition),
         }
     };
     tracked.record.entries.iter().map(setting).collect()
@@ -258,18 +287,56 @@ const fn condition(condition: &Condition) -> api::DesiredCondition {
 fn counts(all: &All) -> BTreeMap<&str, api::DesiredCounts> {
     let mut counts = BTreeMap::<&str, api::DesiredCounts>::new();
     for tracked in all.devices.values() {
-        let worst = tracked.record.entries.values().map(|entry| condition(&entry.condition)).max();
+        let wanted = all.wanted(&tracked.sources);
         for source in &tracked.sources {
             let Some((name, _)) = all.states.get_key_value(&**source) else { continue };
             let counts = counts.entry(name).or_default();
-            match worst {
-                None | Some(api::DesiredCondition::InSync) => counts.in_sync += 1,
-                Some(api::DesiredCondition::GivenUp) => counts.given_up += 1,
-                Some(_) => counts.pending += 1,
+            match progress_of(worst(tracked, &wanted, name)) {
+                api::DesiredProgress::InSync => counts.in_sync += 1,
+                api::DesiredProgress::Pending => counts.pending += 1,
+                api::DesiredProgress::GivenUp => counts.given_up += 1,
             }
         }
     }
     counts
+}
+
+/// Of the settings that a device has from a desired state, the one that is the farthest from what is wanted.
+fn worst<'a>(
+    tracked: &'a Tracked,
+    wanted: &BTreeMap<&str, Wanted<'_>>,
+    state: &str,
+) -> Option<(&'a String, &'a Entry)> {
+    let is_from = |path: &str| wanted.get(path).is_some_and(|wanted| wanted.from == state);
+    let own = tracked.record.entries.iter().filter(|(path, _)| is_from(path));
+    own.max_by_key(|(_, entry)| condition(&entry.condition))
+}
+
+fn progress_of(worst: Option<(&String, &Entry)>) -> api::DesiredProgress {
+    match worst.map(|(_, entry)| condition(&entry.condition)) {
+        None | Some(api::DesiredCondition::InSync) => api::DesiredProgress::InSync,
+        Some(api::DesiredCondition::GivenUp) => api::DesiredProgress::GivenUp,
+        Some(_) => api::DesiredProgress::Pending,
+    }
+}
+
+fn device(endpoint: &str, worst: Option<(&String, &Entry)>) -> api::DesiredDevice {
+    let progress = progress_of(worst);
+    let (path, reason) = match worst {
+        Some((path, entry)) if progress != api::DesiredProgress::InSync => {
+            (Some(path.clone()), reason(&entry.condition))
+        }
+        _ => (None, String::new()),
+    };
+    api::DesiredDevice { endpoint: endpoint.to_owned(), progress, path, reason }
+}
+
+/// Why a setting was given up.
+fn reason(condition: &Condition) -> String {
+    match condition {
+        Condition::GivenUp { reason } => reason.clone(),
+        _ => String::new(),
+    }
 }
 
 fn described(state: &DesiredState, counts: Option<api::DesiredCounts>) -> api::DesiredState {

@@ -40,6 +40,7 @@ const VERBS: &[(&str, &str)] = &[
     ("delete_bootstrap_configs_pattern", "ctl bootstrap remove"),
     ("get_desired_states", "ctl desired list"),
     ("get_desired_states_name", "ctl desired show"),
+    ("get_desired_states_name_devices", "ctl desired devices"),
     ("put_desired_states_name", "ctl desired set"),
     ("delete_desired_states_name", "ctl desired remove"),
     ("get_devices_endpoint_desired_state", "ctl desired device"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use buoy_api::client::{Client, encode};
-use buoy_api::{DesiredSetting, DesiredState, DeviceSetting, Page, PutDesiredState};
+use buoy_api::{DesiredDevice, DesiredSetting, DesiredState, DeviceSetting, Page, PutDesiredState};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use ureq::http::Method;
@@ -22,6 +22,8 @@ pub(super) enum Verb {
     Set(Set),
     /// Removes a desired state. Devices keep what they have.
     Remove(Name),
+    /// Lists the devices of a desired state, and how far each is.
+    Devices(Devices),
     /// Shows what is wanted of a device, from where that comes, and what is so.
     Device(Device),
     /// Tries again what was given up on a device.
@@ -32,6 +34,15 @@ pub(super) enum Verb {
 pub(super) struct Name {
     /// The name.
     name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Devices {
+    /// The name of the desired state.
+    name: String,
+    /// Only devices that are so far.
+    #[arg(long, value_parser = ["in_sync", "pending", "given_up"])]
+    progress: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -102,6 +113,7 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
             client.call::<Value>(Method::DELETE, &path(name), "", &[])?;
             out.print(&json!({"removed": name}), || note(format_args!("{name} is removed")))
         }
+        Verb::Devices(args) => devices(client, out, args),
         Verb::Device(Device { endpoint }) => {
             settings(out, client.get::<Page<DeviceSetting>>(&of_device(endpoint))?.items)
         }
@@ -160,6 +172,37 @@ fn show(out: Output, state: &DesiredState) -> anyhow::Result<()> {
             ("given up", state.counts.given_up.to_string()),
         ]);
         table(&["PATH", "WANTED"], state.settings.iter().map(|it| [it.path.clone(), goal(it)]));
+    })
+}
+
+fn devices(client: &Client, out: Output, args: &Devices) -> anyhow::Result<()> {
+    let mut all = Vec::new();
+    let mut after = None::<String>;
+    loop {
+        let mut url = format!("{}/devices?limit=1000", path(&args.name));
+        if let Some(progress) = &args.progress {
+            url += &format!("&progress={progress}");
+        }
+        if let Some(after) = &after {
+            url += &format!("&after={}", encode(after));
+        }
+        let page = client.get::<Page<DesiredDevice>>(&url)?;
+        all.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    out.print(&all, || {
+        let rows = all.iter().map(|it| {
+            [
+                it.endpoint.clone(),
+                it.progress.to_string(),
+                it.path.clone().unwrap_or_else(|| "-".to_owned()),
+                it.reason.clone(),
+            ]
+        });
+        table(&["ENDPOINT", "PROGRESS", "PATH", "REASON"], rows);
     })
 }
 
