@@ -9,8 +9,18 @@ use crate::command::Run;
 use crate::outcome::Outcome;
 
 /// Tests of the program that ask most of a store.
-const TESTS: [&str; 10] =
-    ["alerts", "crash", "desired", "faults", "jobs", "story", "ctl", "postgres", "postgres_away", "postgres_tls"];
+const TESTS: [&str; 10] = [
+    "alerts",
+    "crash",
+    "desired",
+    "faults",
+    "jobs",
+    "story",
+    "ctl",
+    "postgres",
+    "postgres_away",
+    "postgres_tls",
+];
 
 pub(crate) fn step() -> Result<Outcome> {
     if !is_installed() {

@@ -49,6 +49,9 @@ pub struct DesiredState {
     pub settings: Vec<DesiredSetting>,
     /// How far its devices are.
     pub counts: DesiredCounts,
+    /// Why its filter can't be used any more: it keeps the devices that it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// How far the devices of a desired state are. A device counts where the worst of the settings is that it has from this state.

@@ -938,3 +938,31 @@ pub enum Event {
         detail: String,
     },
 }
+
+impl Event {
+    /// Its type in the stream, as in the field "type".
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Registered { .. } => "registered",
+            Self::Updated { .. } => "updated",
+            Self::Deregistered { .. } => "deregistered",
+            Self::Expired { .. } => "expired",
+            Self::Awake { .. } => "awake",
+            Self::Sleeping { .. } => "sleeping",
+            Self::Notification { .. } => "notification",
+            Self::Send { .. } => "send",
+            Self::ReportProblem { .. } => "report_problem",
+            Self::ObservationEnded { .. } => "observation_ended",
+            Self::Refused { .. } => "refused",
+            Self::Dtls { .. } => "dtls",
+            Self::Bootstrap { .. } => "bootstrap",
+            Self::Operation { .. } => "operation",
+            Self::FirmwareUpdate { .. } => "firmware_update",
+            Self::Campaign { .. } => "campaign",
+            Self::Job { .. } => "job",
+            Self::Alert { .. } => "alert",
+            Self::Missed { .. } => "missed",
+        }
+    }
+}

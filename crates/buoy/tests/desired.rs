@@ -37,7 +37,7 @@ fn settings(server: &Server, device: &str) -> Vec<DeviceSetting> {
 }
 
 /// The lifetime that a device has.
-fn lifetime(server: &Server, device: &str) -> String {
+fn lifetime_of(server: &Server, device: &str) -> String {
     String::from_utf8(server.ctl(&["read", device, "/1/0/1"]).stdout).unwrap()
 }
 
@@ -56,7 +56,7 @@ fn devices_are_kept_as_they_are_wanted() {
     let all = ["desired", "set", "all", "--filter", "all", "/1/0/1=700"];
     server.says(&[&all[..], &["--observe", "/3303/0/5700,pmin=5"]].concat());
     wait_until("all are in sync", || counts(&server, "all").in_sync == DEVICES);
-    assert_eq!(lifetime(&server, "swarm-000007"), "700 s\n");
+    assert_eq!(lifetime_of(&server, "swarm-000007"), "700 s\n");
     let device = server.says(&["device", "swarm-000007"]);
     assert!(device.contains("/3303/0/5700"), "{device}");
 
@@ -71,7 +71,7 @@ fn devices_are_kept_as_they_are_wanted() {
         "10",
         "/1/0/1=650",
     ]);
-    wait_until("the device has it", || lifetime(&server, "swarm-000003") == "650 s\n");
+    wait_until("the device has it", || lifetime_of(&server, "swarm-000003") == "650 s\n");
     wait_until("it is in sync", || counts(&server, "near").in_sync == 1);
     let shown = server.says(&["desired", "device", "swarm-000003"]);
     let lifetime = shown.lines().find(|line| line.contains("/1/0/1")).unwrap().to_owned();
@@ -105,7 +105,7 @@ fn devices_are_kept_as_they_are_wanted() {
     // Devices that come back as they left the factory are made as they are wanted.
     drop(first);
     let _second = swarm(&server, DEVICES as usize);
-    wait_until("the last is right", || lifetime(&server, "swarm-000059") == "700 s\n");
+    wait_until("the last is right", || lifetime_of(&server, "swarm-000059") == "700 s\n");
     wait_until("all are in sync again", || counts(&server, "all").in_sync == DEVICES);
     let audit = server.says(&["audit", "--action", "desired_state"]);
     assert!(audit.contains("desired_state.put") && audit.contains("desired_state.retry"), "{audit}");

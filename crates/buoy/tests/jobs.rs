@@ -49,7 +49,7 @@ fn one_command_reaches_many_devices_and_says_what_became_of_it_on_each() {
     assert!(preview.contains("Read /3/0/3") && preview.contains("300"), "{preview}");
     assert_eq!(server.says(&["job", "list"]).lines().count(), 1);
 
-    let done = server.says(&["job", "read", "all", "/3/0/3", "--watch", "--concurrent", "50"]);
+    let done = server.says(&["job", "read", "all", "/3/0/3", "--wait", "--concurrent", "50"]);
     assert!(done.contains("300 of 300 devices did it"), "{done}");
     let devices = server.says(&["job", "devices", "1", "--stage", "succeeded"]);
     assert_eq!(devices.lines().count(), DEVICES + 1, "{devices}");
@@ -59,7 +59,7 @@ fn one_command_reaches_many_devices_and_says_what_became_of_it_on_each() {
     assert!(answer.contains("/3/0/3") && answer.contains("1.0.0"), "{answer}");
 
     // What no device has, each refuses.
-    let failed = server.refuses(&["job", "write", "name ~ \"swarm-00000*\"", "/3/0/0=x", "--watch"]);
+    let failed = server.refuses(&["job", "write", "name ~ \"swarm-00000*\"", "/3/0/0=x", "--wait"]);
     assert!(failed.contains("buoy ctl job show 2"), "{failed}");
     let shown = server.says(&["job", "show", "2"]);
     assert!(shown.contains("10 failed") && shown.contains("4.0"), "{shown}");

@@ -378,10 +378,11 @@ impl Job {
     }
 
     /// Nobody knows the operation: the server stopped before it was saved. So the device never got it.
-    pub fn gone(&mut self, name: &str, operation: u64, outbox: &mut Outbox) {
-        if let Some(place) = self.place_of(name, operation) {
-            self.set(place, Stage::Waiting, outbox);
-        }
+    pub fn gone(&mut self, now: u64, name: &str, operation: u64, outbox: &mut Outbox) {
+        let Some(place) = self.place_of(name, operation) else { return };
+        let is_stopping = self.facts.state == State::Stopping;
+        self.set(place, if is_stopping { Stage::Cancelled } else { Stage::Waiting }, outbox);
+        self.end_if_nothing_is_left(now, outbox);
     }
 
     /// Goes on: gives the command to devices that can be reached, gives up at the deadline, ends.

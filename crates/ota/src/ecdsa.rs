@@ -449,6 +449,29 @@ mod tests {
         }
     }
 
+    /// The field's prime is so close to 2^256 that random numbers don't get between the two.
+    #[test]
+    fn sums_and_differences_are_below_the_modulus() {
+        for modulus in [&FIELD, &ORDER] {
+            let number = |word: u32| [word, 0, 0, 0, 0, 0, 0, 0];
+            let from_top = |word: u32| {
+                let mut number = modulus.modulus;
+                subtract_from(&mut number, &[word, 0, 0, 0, 0, 0, 0, 0]);
+                number
+            };
+            for word in 1..=3 {
+                assert_eq!(modulus.add(&from_top(word), &number(word)), ZERO);
+                assert_eq!(modulus.add(&number(word), &from_top(word)), ZERO);
+                assert_eq!(modulus.add(&from_top(word), &number(word + 1)), number(1));
+                assert_eq!(modulus.add(&from_top(word), &from_top(1)), from_top(word + 1));
+                assert_eq!(modulus.subtract(&ZERO, &number(word)), from_top(word));
+                assert_eq!(modulus.subtract(&number(word), &from_top(1)), number(word + 1));
+                assert_eq!(modulus.subtract(&from_top(word), &from_top(word)), ZERO);
+                assert_eq!(modulus.subtract(&from_top(1), &from_top(word)), number(word - 1));
+            }
+        }
+    }
+
     #[test]
     fn what_is_not_on_the_curve_is_no_point() {
         let (_, point) = key([9; 32]).unwrap();

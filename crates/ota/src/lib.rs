@@ -96,3 +96,5 @@ mod ecdsa;
 mod numbers;
 #[cfg(feature = "rsa4096")]
 mod rsa;
+#[cfg(test)]
+mod vectors;

@@ -95,4 +95,52 @@ mod tests {
             assert_eq!(number.wrapping_mul(negative_inverse(number)), u32::MAX, "{number}");
         }
     }
+
+    const EDGES: [u32; 7] = [0, 1, 2, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFE, 0xFFFF_FFFF];
+
+    fn edges() -> impl Iterator<Item = u64> {
+        EDGES.iter().flat_map(|high| EDGES.map(|low| u64::from(*high) << 32 | u64::from(low)))
+    }
+
+    fn words(number: u64) -> [u32; 2] {
+        [number as u32, (number >> 32) as u32]
+    }
+
+    fn value(words: [u32; 2]) -> u64 {
+        u64::from(words[1]) << 32 | u64::from(words[0])
+    }
+
+    #[test]
+    fn carries_go_through_sums_and_differences() {
+        for a in edges() {
+            for b in edges() {
+                let (mut sum, mut difference) = (words(a), words(a));
+                assert_eq!(add_to(&mut sum, &words(b)), a.checked_add(b).is_none(), "{a:x} + {b:x}");
+                assert_eq!(value(sum), a.wrapping_add(b), "{a:x} + {b:x}");
+                subtract_from(&mut difference, &words(b));
+                assert_eq!(value(difference), a.wrapping_sub(b), "{a:x} - {b:x}");
+                assert_eq!(is_less(&words(a), &words(b)), a < b, "{a:x} < {b:x}");
+            }
+        }
+    }
+
+    /// The code is the same for 2, 8 and 128 words; for 2 the compiler's own numbers tell what is right.
+    #[test]
+    fn carries_go_through_products() {
+        for modulus in edges().filter(|modulus| modulus & 1 != 0) {
+            let inverse = negative_inverse(modulus as u32);
+            let below = || edges().chain([modulus >> 1, modulus - 1]).filter(|number| *number < modulus);
+            for a in below() {
+                for b in below() {
+                    let mut product = [0; 2];
+                    multiply(&mut product, &words(a), &words(b), &words(modulus), inverse);
+                    let product = u128::from(value(product));
+                    let modulus = u128::from(modulus);
+                    assert!(product < modulus, "{a:x} * {b:x} modulo {modulus:x}");
+                    let wanted = u128::from(a) * u128::from(b) % modulus;
+                    assert_eq!((product << 64) % modulus, wanted, "{a:x} * {b:x} modulo {modulus:x}");
+                }
+            }
+        }
+    }
 }

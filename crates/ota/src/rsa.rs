@@ -121,4 +121,47 @@ mod tests {
         assert!(verify(&modulus, &Digest([0; 32]), &modulus).is_err());
         assert!(verify(&modulus, &Digest([0; 32]), &[0xFF; RSA_LEN]).is_err());
     }
+
+    fn power_of_two(weight: usize) -> [u32; WORDS] {
+        core::array::from_fn(|at| if at == weight / 32 { 1 << (weight % 32) } else { 0 })
+    }
+
+    /// Modulo 2^4096 - 1 a power of two has the order 4096, and 65537 is 1 modulo that; modulo 2^4095 + 1 the order is 8190, and 65537 is 17.
+    #[test]
+    fn powers_are_right_for_the_least_and_the_greatest_modulus() {
+        let greatest = [u32::MAX; WORDS];
+        let mut least = power_of_two(4095);
+        least[0] = 1;
+        for weight in [0, 1, 31, 32, 63, 2048, 4063, 4064, 4094, 4095] {
+            let number = power_of_two(weight);
+            assert_eq!(power_65537(&number, &greatest), number, "2^{weight}");
+            if weight == 4095 {
+                continue;
+            }
+            let exponent = 17 * weight % 8190;
+            let mut wanted = power_of_two(exponent % 4095);
+            if exponent >= 4095 {
+                wanted = least;
+                subtract_from(&mut wanted, &power_of_two(exponent % 4095));
+            }
+            assert_eq!(power_65537(&number, &least), wanted, "2^{weight}");
+        }
+        for modulus in [greatest, least] {
+            let mut last = modulus;
+            subtract_from(&mut last, &power_of_two(0));
+            assert_eq!(power_65537(&last, &modulus), last);
+            assert_eq!(power_65537(&[0; WORDS], &modulus), [0; WORDS]);
+        }
+    }
+
+    #[test]
+    fn an_even_or_a_short_modulus_is_refused() {
+        let mut modulus = [0xFF; RSA_LEN];
+        assert_eq!(is_sound(&modulus), Some(true));
+        modulus[RSA_LEN - 1] = 0xFE;
+        assert_eq!(is_sound(&modulus), Some(false));
+        (modulus[0], modulus[RSA_LEN - 1]) = (0x7F, 0xFF);
+        assert_eq!(is_sound(&modulus), Some(false));
+        assert!(verify(&modulus, &Digest([0; 32]), &[0; RSA_LEN]).is_err());
+    }
 }

@@ -36,6 +36,7 @@ pub(crate) use checks::Parts;
 
 use outage::Outage;
 use state::{Endings, UpdateEnded};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::app::App;
 use crate::documents;
@@ -86,7 +87,7 @@ async fn follow(app: &Arc<App>, endings: &mut Endings) -> Result<(), NotSaved> {
         } else {
             Vec::new()
         };
-        let _turn = app.alerts.edits.lock().await;
+        let _turn = turn(app, &mut outage).await;
         let mut outbox = std::mem::take(&mut app.alerts.core().outbox);
         outage.end(app, &mut outbox);
         let observed: Vec<Observation> = sighted.into_iter().chain(happened).chain(findings).collect();
@@ -101,6 +102,16 @@ async fn follow(app: &Arc<App>, endings: &mut Endings) -> Result<(), NotSaved> {
         watcher.compare(app, now, &mut outbox).await;
         saving::save(app, outbox, &mut outage).await?;
         advance(app, &mut outage).await?;
+    }
+}
+
+/// The turn of this loop. Whoever has it may wait for the store: if that can't be written, receivers hear of it all the same.
+async fn turn(app: &Arc<App>, outage: &mut Outage) -> OwnedMutexGuard<()> {
+    loop {
+        match tokio::time::timeout(outage::LOOK, app.alerts.edits.clone().lock_owned()).await {
+            Ok(turn) => return turn,
+            Err(_) => outage.look(app),
+        }
     }
 }
 

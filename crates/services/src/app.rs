@@ -350,12 +350,6 @@ impl App {
         by_coap.await.into_iter().flatten().chain([by_http]).max()
     }
 
-    /// Starts or stops to publish the CoAP messages of a device.
-    pub fn trace(&self, endpoint: &str, on: bool) {
-        let name: Arc<str> = endpoint.into();
-        self.home(endpoint).run(move |shard, _, _| shard.trace(&name, on));
-    }
-
     /// Applies changes of credentials to sessions and registrations, until the server stops.
     pub(crate) async fn follow_credentials(
         self: Arc<Self>,

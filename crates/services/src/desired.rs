@@ -8,6 +8,7 @@ pub mod commands;
 pub(crate) mod state;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,19 +82,23 @@ async fn follow(app: &Arc<App>, contacts: &mut mpsc::Receiver<Arc<Event>>) -> Re
 
 /// The device of an event, if it is to be asked.
 fn is_met(all: &mut All, event: &Event, now: u64) -> Option<Arc<str>> {
-    let (name, registered_at, is_report) = match event {
-        Event::Registered { registration, .. } => {
-            (&registration.endpoint, Some(registration.registered_at), false)
+    let name = match event {
+        Event::Registered { registration, .. } | Event::Updated { registration, .. } => {
+            &registration.endpoint
         }
-        Event::Updated { registration, .. } => (&registration.endpoint, None, false),
-        Event::Reported(report) => (&report.endpoint, None, true),
+        Event::Reported(report) => &report.endpoint,
         _ => return None,
     };
     let tracked = all.devices.get_mut(name)?;
-    if let Some(registered_at) = registered_at {
-        tracked.record.registered(registered_at, now);
-    }
-    (is_report || tracked.record.next_at().is_some()).then(|| name.clone())
+    let is_due = match event {
+        Event::Reported(report) => tracked.record.wants_value_below(report.base()),
+        Event::Registered { registration, .. } => {
+            tracked.record.registered(registration.registered_at, now);
+            tracked.record.next_at().is_some()
+        }
+        _ => tracked.record.next_at().is_some(),
+    };
+    is_due.then(|| name.clone())
 }
 
 /// Asks all devices for which something is due.
@@ -124,13 +129,14 @@ fn meet(app: &Arc<App>, places: &Arc<Semaphore>, name: &Arc<str>) {
         all.busy += 1;
     }
     let (app, places, name) = (app.clone(), places.clone(), name.clone());
-    tokio::spawn(async move {
+    let failures = app.failures.clone();
+    failures.spawn("the desired states", async move {
         // It is never closed.
         let _place = places.acquire_owned().await;
         loop {
             asking::ask(&app, &name).await;
             if is_over(&app, &name) {
-                return;
+                return Ok::<_, Infallible>(());
             }
         }
     });
@@ -162,15 +168,14 @@ async fn sweep(app: &Arc<App>) -> Result<(), NotSaved> {
     app.hub.want_contacts(!filters.is_empty());
     let mut sources = HashMap::<Arc<str>, Vec<Arc<str>>>::new();
     for (name, filter) in &filters {
-        let selection = match groups::selection(app, filter) {
-            Ok(selection) => selection,
+        let devices = match groups::selection(app, filter) {
+            Ok(selection) => app.inventory.matching(selection).await,
             Err(error) => {
-                // A group that it names is gone. Nobody is asked for what can't be decided, and nothing is forgotten.
-                tracing::warn!(desired_state = %name, %error, "the filter of a desired state can't be used");
-                return Ok(());
+                tracing::warn!(desired_state = %name, %error, "the filter of a desired state can't be used; it keeps its devices");
+                app.desired.all().devices_of(name)
             }
         };
-        for device in app.inventory.matching(selection).await {
+        for device in devices {
             sources.entry(device).or_default().push(name.clone());
         }
     }

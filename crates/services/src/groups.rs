@@ -256,6 +256,11 @@ pub async fn remove(app: &Arc<App>, principal: &Principal, name: &str) -> Result
             return Err(in_use(saved));
         }
     }
+    for (state, filter) in app.desired.filters() {
+        if planned.resolve(&filter).is_err() {
+            return Err(in_use(&state));
+        }
+    }
     let direct = Filter::parse(&group_filter(name)).map_err(FilterFault::Text)?;
     let direct = Matching { filter: direct, now: app.now() };
     let members =

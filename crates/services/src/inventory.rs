@@ -320,8 +320,11 @@ impl Inventory {
                 let _ = answer.send(question(model));
             }
         })));
-        // If there is no answer, the server is stopping.
-        wait.await.unwrap_or_default()
+        match wait.await {
+            Ok(answer) => answer,
+            // The server is stopping. An empty answer would be taken for the truth.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     fn send(&self, message: Message) {

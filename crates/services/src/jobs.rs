@@ -116,7 +116,8 @@ async fn resume_all(app: &Arc<App>) -> Result<(), NotSaved> {
         for (name, operation) in under_way {
             // First, so that an end is not missed between the question and the answer.
             app.hub.expect_for_jobs(OperationId(operation));
-            let record = stored(app, operation).await;
+            // Ids are not given twice, but a record that is not its own says nothing of it.
+            let record = stored(app, operation).await.filter(|record| record.endpoint == name);
             let mut all = app.jobs.all();
             let is_open = record.as_ref().is_some_and(|it| !operations::state_of(it.state).has_ended());
             if is_open {
@@ -131,7 +132,7 @@ async fn resume_all(app: &Arc<App>) -> Result<(), NotSaved> {
                 Some(record) => {
                     job.ended(app.now(), &name, operation, words::end_of_record(&record), &mut outbox);
                 }
-                None => job.gone(&name, operation, &mut outbox),
+                None => job.gone(app.now(), &name, operation, &mut outbox),
             }
         }
         if let Some(job) = app.jobs.all().jobs.get(&id) {
@@ -221,8 +222,11 @@ async fn start_operations(app: &Arc<App>, id: u64, starts: &[Arc<str>]) -> Resul
             let Some(job) = all.jobs.get_mut(&id) else { continue };
             match result {
                 Ok(()) => job.started(name, operation.0),
-                Err(OperationError::NotSaved(error)) => return Err(error),
-                Err(error @ OperationError::NoSuchDevice(_)) => {
+                Err(OperationError::NotSaved(error @ (NotSaved::Stopped | NotSaved::Rejected(_)))) => {
+                    return Err(error);
+                }
+                // It can't be reached, or the store can't be written at the moment.
+                Err(error @ (OperationError::NoSuchDevice(_) | OperationError::NotSaved(_))) => {
                     job.not_started(app.now(), name, error.to_string(), false, &mut outbox);
                 }
                 Err(error) => job.not_started(app.now(), name, error.to_string(), true, &mut outbox),

@@ -305,7 +305,8 @@ pub(crate) struct JobOrder {
     pub(crate) companions: ChangeSet<'static>,
 }
 
-/// Starts an operation for a job, which hears of its end. It is durable when this returns.
+/// Starts an operation for a job, which hears of its end. It is durable when this returns, unless the store can't be written: then it is sent, and
+/// its end is heard, when it is durable.
 ///
 /// # Errors
 /// [`OperationError`]
@@ -324,7 +325,11 @@ pub(crate) async fn start_for_job(app: &Arc<App>, order: JobOrder) -> Result<(),
     if accepted.is_err() {
         app.hub.forget(id);
     }
-    Ok(accepted?.is_saved(app).await?)
+    match accepted?.is_saved(app).await {
+        // The device gets it as soon as the store can be written again.
+        Ok(()) | Err(NotSaved::Trouble(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Gives an order to the shard of its device, and to another one if the device has moved meanwhile.

@@ -231,6 +231,7 @@ impl Bound {
         let (campaigns, endings) = Campaigns::load(reader)?;
         let means = Means::new(keys.sealer(), settings.allow_receivers_in.clone(), watched_parts(&settings));
         let (alerts, alert_endings) = Alerts::load(reader, means, clock.date())?;
+        let jobs = Jobs::load(reader)?;
         let app = Arc::new(App {
             shards: shards.iter().map(|(handle, _)| handle.clone()).collect(),
             endpoints,
@@ -241,7 +242,7 @@ impl Bound {
             models,
             clock,
             firmware: Library::open(settings.data.join("firmware"), &settings.release_keys)?,
-            next_operation: AtomicU64::new(reader.last_operation()? + 1),
+            next_operation: AtomicU64::new(reader.last_operation()?.max(jobs.last_operation()) + 1),
             store,
             readers: Mutex::default(),
             reading: Arc::new(Semaphore::new(MOST_READERS)),
@@ -256,7 +257,7 @@ impl Bound {
             downloads: Downloads::default(),
             keys_in_use: KeysInUse::default(),
             campaigns,
-            jobs: Jobs::load(reader)?,
+            jobs,
             desired: Desired::load(reader)?,
             alerts,
             groups: Groups::load(reader)?,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use buoy_api as api;
+use buoy_net::shard::ShardHandle;
 use buoy_server::Event;
 
 use crate::app::App;
@@ -12,16 +13,23 @@ use crate::hex;
 
 /// The CoAP messages of a device are events as long as this lives.
 pub struct Trace {
-    app: Arc<App>,
     endpoint: String,
+    /// Where the device was when it began: there it has to end, wherever the device is then.
+    shard: ShardHandle,
 }
 
 impl Trace {
     /// Starts to publish the messages of a device.
     #[must_use]
-    pub fn start(app: Arc<App>, endpoint: &str) -> Self {
-        app.trace(endpoint, true);
-        Self { app, endpoint: endpoint.to_owned() }
+    pub fn start(app: &App, endpoint: &str) -> Self {
+        let trace = Self { endpoint: endpoint.to_owned(), shard: app.home(endpoint).clone() };
+        trace.switch(true);
+        trace
+    }
+
+    fn switch(&self, is_on: bool) {
+        let name: Arc<str> = self.endpoint.as_str().into();
+        self.shard.run(move |shard, _, _| shard.trace(&name, is_on));
     }
 
     /// The message of an event, if it is one of this device.
@@ -58,6 +66,6 @@ impl Trace {
 
 impl Drop for Trace {
     fn drop(&mut self) {
-        self.app.trace(&self.endpoint, false);
+        self.switch(false);
     }
 }

@@ -4657,7 +4657,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Problem"];
+                        "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
                 /** @description It needs a sign-in, or the token does not count */
@@ -4666,7 +4666,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Problem"];
+                        "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
                 /** @description The author may not do this */
@@ -4675,7 +4675,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Problem"];
+                        "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
                 /** @description There is none with this name */
@@ -4684,7 +4684,16 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Problem"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The store fails, or the server is stopping */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
             };
@@ -10884,6 +10893,8 @@ export interface components {
         DesiredState: {
             /** @description How far its devices are. */
             counts: components["schemas"]["DesiredCounts"];
+            /** @description Why its filter can't be used any more: it keeps the devices that it had. */
+            fault?: string | null;
             /** @description Which devices. */
             filter: string;
             /** @description Its name. */
@@ -12026,6 +12037,8 @@ export interface components {
             items: {
                 /** @description How far its devices are. */
                 counts: components["schemas"]["DesiredCounts"];
+                /** @description Why its filter can't be used any more: it keeps the devices that it had. */
+                fault?: string | null;
                 /** @description Which devices. */
                 filter: string;
                 /** @description Its name. */

@@ -190,21 +190,13 @@ impl Server {
 
     fn run(mut self, orders: &Receiver<Order>) {
         let mut buffer = [0; 2048];
-        loop {
-            while let Ok(order) = orders.try_recv() {
-                match order {
-                    Order::Psk(identity, key) => {
-                        self.keys.0.lock().unwrap().insert(identity.into_bytes(), key);
-                    }
-                    Order::Script(script) => self.script = script,
-                    Order::Ask(ask) => self.queue.push_back(ask),
-                    Order::File(path, bytes) => drop(self.files.insert(path, bytes)),
-                    Order::ForgetSessions => self.endpoint = fresh_endpoint(&mut self.rng),
-                    Order::Silence(silent) => self.is_silent = silent,
-                    Order::Stop => return,
-                }
+        while self.obey(orders) {
+            let received = self.socket.recv_from(&mut buffer);
+            // An order that was given before a device sent this counts for it.
+            if !self.obey(orders) {
+                return;
             }
-            if let Ok((length, from)) = self.socket.recv_from(&mut buffer)
+            if let Ok((length, from)) = received
                 && !self.is_silent
             {
                 self.note_number(&buffer[..length]);
@@ -217,6 +209,24 @@ impl Server {
             self.flush();
             self.ask_next();
         }
+    }
+
+    /// Returns whether it is to go on.
+    fn obey(&mut self, orders: &Receiver<Order>) -> bool {
+        while let Ok(order) = orders.try_recv() {
+            match order {
+                Order::Psk(identity, key) => {
+                    self.keys.0.lock().unwrap().insert(identity.into_bytes(), key);
+                }
+                Order::Script(script) => self.script = script,
+                Order::Ask(ask) => self.queue.push_back(ask),
+                Order::File(path, bytes) => drop(self.files.insert(path, bytes)),
+                Order::ForgetSessions => self.endpoint = fresh_endpoint(&mut self.rng),
+                Order::Silence(silent) => self.is_silent = silent,
+                Order::Stop => return false,
+            }
+        }
+        true
     }
 
     fn open(&mut self, from: SocketAddr, datagram: &mut [u8]) -> Vec<(Handle, Vec<u8>)> {

@@ -277,11 +277,11 @@ impl Deliveries {
         let Some((name, _)) = self.queues.get_key_value(receiver) else { return };
         let name = name.clone();
         let Some(queue) = self.queues.get_mut(&name) else { return };
-        queue.is_sending = false;
-        // The receiver may have been removed and made anew.
+        // The receiver may have been removed and made anew: then another message may be under way.
         if queue.waiting.front().is_none_or(|first| first.id != id) {
             return;
         }
+        queue.is_sending = false;
         self.changed.insert((name.clone(), id));
         match attempt {
             Attempt::Accepted => {

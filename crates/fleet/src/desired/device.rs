@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use buoy_lwm2m::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Goal, Wanted};
@@ -140,6 +141,13 @@ impl DeviceRecord {
         if entry.condition == Condition::InSync && !is_equal(&wanted, value) {
             entry.set(Condition::Unknown, now);
         }
+    }
+
+    /// Whether a value is wanted of the resource at a path, or of one below it.
+    #[must_use]
+    pub fn wants_value_below(&self, base: Path) -> bool {
+        let values = self.entries.iter().filter(|(_, entry)| matches!(entry.goal, Goal::Value(_)));
+        values.filter_map(|(path, _)| path.parse::<Path>().ok()).any(|path| path.starts_with(base))
     }
 
     /// What to ask next, if the device can be reached now.

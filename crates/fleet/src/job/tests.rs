@@ -104,7 +104,7 @@ impl Fleet {
         for (name, operation) in under_way {
             match self.open.contains_key(&operation) {
                 true => self.job.asleep(&name, operation),
-                false => self.job.gone(&name, operation, &mut outbox),
+                false => self.job.gone(self.now, &name, operation, &mut outbox),
             }
         }
         self.job.cancel_again(&mut outbox);
@@ -210,6 +210,21 @@ fn a_cancelled_job_gives_the_command_to_nobody_and_ends() {
     let counts = fleet.job.counts();
     assert_eq!((counts.succeeded, counts.cancelled, counts.open()), (done, 100 - done, 0));
     assert_eq!(fleet.facts.state, State::Cancelled);
+}
+
+#[test]
+fn a_job_that_was_being_cancelled_ends_after_a_restart_though_nobody_knows_its_operations() {
+    let mut fleet = Fleet::of(Plan { concurrent: 5, ..plan() }, 5);
+    fleet.is_asleep = |_| true;
+    fleet.run(1);
+    let mut outbox = Outbox::default();
+    fleet.job.cancel(fleet.now, &mut outbox).unwrap();
+    outbox.cancels.clear();
+    fleet.carry_out(outbox);
+    assert_eq!(fleet.facts.state, State::Stopping);
+    fleet.open.clear();
+    fleet.restart();
+    assert_eq!((fleet.facts.state, fleet.job.counts().cancelled), (State::Cancelled, 5));
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(super) fn leshan_stream(
     principal: Principal,
     endpoint: Option<String>,
 ) -> Sse<impl Stream<Item = Result<SseEvent, Infallible>>> {
-    let trace = endpoint.as_ref().map(|endpoint| Trace::start(app.clone(), endpoint));
+    let trace = endpoint.as_ref().map(|endpoint| Trace::start(&app, endpoint));
     let events = app.events().follow(None).stream;
     let shared = Arc::new((app, principal, endpoint, trace));
     let stream = events.then(move |event| {

@@ -163,31 +163,7 @@ fn missed(at: u64) -> SseEvent {
 
 fn sse(told: &api::TimedEvent) -> SseEvent {
     let data = serde_json::to_string(told).unwrap_or_default();
-    SseEvent::default().event(type_name(&told.event)).data(data)
-}
-
-fn type_name(event: &api::Event) -> &'static str {
-    match event {
-        api::Event::Registered { .. } => "registered",
-        api::Event::Updated { .. } => "updated",
-        api::Event::Deregistered { .. } => "deregistered",
-        api::Event::Expired { .. } => "expired",
-        api::Event::Awake { .. } => "awake",
-        api::Event::Sleeping { .. } => "sleeping",
-        api::Event::Notification { .. } => "notification",
-        api::Event::Send { .. } => "send",
-        api::Event::ReportProblem { .. } => "report_problem",
-        api::Event::ObservationEnded { .. } => "observation_ended",
-        api::Event::Refused { .. } => "refused",
-        api::Event::Dtls { .. } => "dtls",
-        api::Event::Bootstrap { .. } => "bootstrap",
-        api::Event::Operation { .. } => "operation",
-        api::Event::FirmwareUpdate { .. } => "firmware_update",
-        api::Event::Campaign { .. } => "campaign",
-        api::Event::Job { .. } => "job",
-        api::Event::Alert { .. } => "alert",
-        api::Event::Missed { .. } => "missed",
-    }
+    SseEvent::default().event(told.event.type_name()).data(data)
 }
 
 /// A reader of the stream.
@@ -201,7 +177,7 @@ struct Reader {
 impl Reader {
     fn tell(&self, numbered: &Numbered) -> Option<SseEvent> {
         let event = self.words.event(&numbered.event)?;
-        let name = type_name(&event);
+        let name = event.type_name();
         let is_wanted = |types: &str| types.split(',').any(|wanted| wanted.trim() == name);
         if !self.types.as_deref().is_none_or(is_wanted) {
             return None;

@@ -44,7 +44,7 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     Author(principal): Author,
 ) -> Answer<api::Page<api::Job>> {
-    Ok(Json(api::Page { items: commands::list(&app, &principal)?, next: None }))
+    Ok(Json(api::Page { items: commands::list(&app, &principal).await?, next: None }))
 }
 
 /// Gives a command to all devices that a filter matches now and that one may command.
@@ -67,7 +67,7 @@ pub(super) async fn start(
 ) -> Result<Response, Problem> {
     let key = key_of(&app, &headers, "job", &wanted).await?;
     if let Key::Known(id) = key {
-        return Ok(Json(commands::one(&app, &principal, id)?).into_response());
+        return Ok(Json(commands::one(&app, &principal, id).await?).into_response());
     }
     let job = commands::start(&app, &principal, wanted, key.into_new()).await?;
     let location = [(header::LOCATION, format!("/api/v1/jobs/{}", job.id))];
@@ -103,7 +103,7 @@ pub(super) async fn one(
     Author(principal): Author,
     Segments(id): Segments<u64>,
 ) -> Answer<api::Job> {
-    Ok(Json(commands::one(&app, &principal, id)?))
+    Ok(Json(commands::one(&app, &principal, id).await?))
 }
 
 /// Removes a job that has ended.
@@ -153,7 +153,7 @@ pub(super) async fn devices(
 ) -> Answer<api::Page<api::JobDevice>> {
     let JobDeviceQuery { stage, after, limit: asked } = query;
     let limit = limit(asked)?;
-    Ok(Json(commands::devices(&app, &principal, id, stage.as_deref(), after.as_deref(), limit)?))
+    Ok(Json(commands::devices(&app, &principal, id, stage.as_deref(), after.as_deref(), limit).await?))
 }
 
 /// Ends a job: no more devices get its command. What was sent already they may still carry out.

@@ -31,7 +31,7 @@ pub(super) async fn stream(
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Problem> {
     permit_events(&app, &principal, Some(&endpoint)).await?;
     devices::described(&app, &principal, &endpoint).await?;
-    let trace = Trace::start(app.clone(), &endpoint);
+    let trace = Trace::start(&app, &endpoint);
     let events = app.events().follow(None).stream;
     let shared = Arc::new((app, principal, trace));
     let messages = events.then(move |event| {

@@ -28,8 +28,8 @@ pub(super) struct Mail<'a> {
 }
 
 /// Sends a message.
-pub(super) async fn send(mail: &Mail<'_>, delivery: &Delivery, run: u64, allowed: &[Network]) -> Attempt {
-    let message = match letter(mail, delivery, run) {
+pub(super) async fn send(mail: &Mail<'_>, delivery: &Delivery, allowed: &[Network]) -> Attempt {
+    let message = match letter(mail, delivery) {
         Ok(message) => message,
         Err(fault) => return Attempt::Refused(fault.to_string()),
     };
@@ -98,10 +98,10 @@ fn judge(error: &lettre::transport::smtp::Error) -> Attempt {
     if error.is_permanent() && !is_sign_in { Attempt::Refused(why) } else { failed(why) }
 }
 
-fn letter(mail: &Mail<'_>, delivery: &Delivery, run: u64) -> Result<Message, ReceiverFault> {
+fn letter(mail: &Mail<'_>, delivery: &Delivery) -> Result<Message, ReceiverFault> {
     let from = mailbox(mail.from)?;
-    // The same for each attempt, so that what comes twice can be told.
-    let id = format!("<buoy-{run:x}-{}@{}>", delivery.id, from.email.domain());
+    // The same for each attempt, also after a restart, so that what comes twice can be told.
+    let id = format!("<buoy-{:x}-{}@{}>", delivery.created_at, delivery.id, from.email.domain());
     let mut letter = Message::builder()
         .from(from)
         .subject(message::subject(delivery))

@@ -17,7 +17,8 @@ pub(super) const TEST: &str = "";
 /// A message that tells of no alert: it shows that a receiver works.
 pub(super) fn test(receiver: &str, now: u64) -> Delivery {
     Delivery {
-        id: 0,
+        // It is in no list, and its id in no other message.
+        id: now,
         receiver: receiver.into(),
         rule: TEST.into(),
         description: format!("This is a test of the receiver {receiver}. No alert fires."),

@@ -89,7 +89,8 @@ fn message(rule: &Rule, receiver: &ReceiverRecord, since: u64, now: u64, why: &s
         detail: why.to_owned(),
     };
     Delivery {
-        id: 0,
+        // It is in no list, and its id in no other message.
+        id: now,
         receiver: receiver.name.as_str().into(),
         rule: rule.name.clone(),
         description: rule.description.clone(),

@@ -39,7 +39,7 @@ async fn hand_over(app: &App, receiver: &ReceiverRecord, delivery: &Delivery) ->
         AlertTarget::Slack { url } => post(url, None, message::slack(delivery)).await,
         AlertTarget::Email { server, user, password, from, to } => {
             let sign_in = user.as_deref().zip(password.as_ref());
-            mail::send(&Mail { server, sign_in, from, to }, delivery, app.started_at, &means.allowed).await
+            mail::send(&Mail { server, sign_in, from, to }, delivery, &means.allowed).await
         }
         AlertTarget::Mqtt { server, topic, user, password } => {
             let sign_in = user.as_deref().zip(password.as_ref());

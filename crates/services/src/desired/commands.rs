@@ -103,7 +103,7 @@ pub async fn list(app: &App, principal: &Principal) -> Result<Vec<api::DesiredSt
     app.permit(principal, Permission::Read, Target::Server).await?;
     let all = app.desired.all();
     let mut counts = counts(&all);
-    Ok(all.states.values().map(|state| described(state, counts.remove(&*state.name))).collect())
+    Ok(all.states.values().map(|state| described(app, state, counts.remove(&*state.name))).collect())
 }
 
 /// One desired state.
@@ -118,7 +118,7 @@ pub async fn one(
     app.permit(principal, Permission::Read, Target::Server).await?;
     let all = app.desired.all();
     let state = all.states.get(name).ok_or_else(|| DesiredStateError::NoSuchState(name.to_owned()))?;
-    Ok(described(state, counts(&all).remove(name)))
+    Ok(described(app, state, counts(&all).remove(name)))
 }
 
 /// Makes a desired state, or replaces it. It counts at once.
@@ -141,7 +141,7 @@ pub async fn put(
     let change = documents::put(DocumentKind::Desired, name, &state, app.now());
     let detail = format!("{} settings for {:?}", state.settings.len(), state.filter);
     let audit = principal.audit(app.now(), "desired_state.put", name, detail);
-    let told = described(&state, None);
+    let told = described(app, &state, None);
     let then = move |app: &App| {
         let mut all = app.desired.all();
         all.states.insert(state.name.clone(), state);
@@ -339,13 +339,14 @@ fn reason(condition: &Condition) -> String {
     }
 }
 
-fn described(state: &DesiredState, counts: Option<api::DesiredCounts>) -> api::DesiredState {
+fn described(app: &App, state: &DesiredState, counts: Option<api::DesiredCounts>) -> api::DesiredState {
     api::DesiredState {
         name: state.name.clone(),
         filter: state.filter.clone(),
         priority: state.priority,
         settings: state.settings.iter().map(|(path, goal)| setting(path, goal)).collect(),
         counts: counts.unwrap_or_default(),
+        fault: groups::selection(app, &state.filter).err().map(|fault| fault.to_string()),
     }
 }
 

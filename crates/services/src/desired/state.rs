@@ -76,6 +76,12 @@ impl Desired {
         })
     }
 
+    /// The desired states with their filters.
+    pub(crate) fn filters(&self) -> Vec<(String, String)> {
+        let all = self.all();
+        all.states.values().map(|state| (state.name.clone(), state.filter.clone())).collect()
+    }
+
     /// All of it; for a moment.
     pub(super) fn all(&self) -> MutexGuard<'_, All> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
@@ -83,6 +89,12 @@ impl Desired {
 }
 
 impl All {
+    /// The devices for which a desired state was found to be.
+    pub(super) fn devices_of(&self, name: &str) -> Vec<Arc<str>> {
+        let has = |tracked: &Tracked| tracked.sources.iter().any(|source| **source == *name);
+        self.devices.iter().filter(|(_, tracked)| has(tracked)).map(|(device, _)| device.clone()).collect()
+    }
+
     /// What is wanted of a device by some of the states.
     pub(super) fn wanted<'a>(&'a self, sources: &[Arc<str>]) -> BTreeMap<&'a str, Wanted<'a>> {
         desired::effective(sources.iter().filter_map(|name| self.states.get(&**name)))

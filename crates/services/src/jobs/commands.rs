@@ -8,7 +8,7 @@ use buoy_store::{Change, DocumentKind};
 
 use super::state::{All, document_name};
 use super::{carry_out, device_change, facts_change, forget_devices, last_id_change, save, tell, words};
-use crate::access::{Forbidden, Permission, Reach, Target};
+use crate::access::{Covered, Forbidden, Permission, Target};
 use crate::app::App;
 use crate::documents;
 use crate::groups::{self, FilterFault};
@@ -124,14 +124,14 @@ impl From<FilterFault> for JobError {
     }
 }
 
-/// The jobs that the principal may see, the newest first: all, or with roles for groups only his own.
+/// The jobs that the principal may see, the newest first: all, or with roles for groups those that he made and whose devices he may read.
 ///
 /// # Errors
 /// [`JobError::Forbidden`]
-pub fn list(app: &App, principal: &Principal) -> Result<Vec<api::Job>, JobError> {
-    let reach = app.permit_some(principal, Permission::Read)?;
+pub async fn list(app: &App, principal: &Principal) -> Result<Vec<api::Job>, JobError> {
+    let covered = app.covered(principal, Permission::Read).await?;
     let all = app.jobs.all();
-    let seen = all.jobs.values().rev().filter(|job| is_seen(reach, principal, job));
+    let seen = all.jobs.values().rev().filter(|job| is_seen(&covered, principal, job));
     Ok(seen.map(words::summary).collect())
 }
 
@@ -139,17 +139,16 @@ pub fn list(app: &App, principal: &Principal) -> Result<Vec<api::Job>, JobError>
 ///
 /// # Errors
 /// [`JobError`]
-pub fn one(app: &App, principal: &Principal, id: u64) -> Result<api::Job, JobError> {
-    let reach = app.permit_some(principal, Permission::Read)?;
-    let all = app.jobs.all();
-    seen(&all, reach, principal, id).map(words::described)
+pub async fn one(app: &App, principal: &Principal, id: u64) -> Result<api::Job, JobError> {
+    let covered = app.covered(principal, Permission::Read).await?;
+    seen(&app.jobs.all(), &covered, principal, id).map(words::described)
 }
 
 /// The devices of a job in one stage, or all, ordered by name, after a given name.
 ///
 /// # Errors
 /// [`JobError`]
-pub fn devices(
+pub async fn devices(
     app: &App,
     principal: &Principal,
     id: u64,
@@ -157,9 +156,9 @@ pub fn devices(
     after: Option<&str>,
     limit: usize,
 ) -> Result<api::Page<api::JobDevice>, JobError> {
-    let reach = app.permit_some(principal, Permission::Read)?;
+    let covered = app.covered(principal, Permission::Read).await?;
     let all = app.jobs.all();
-    let job = seen(&all, reach, principal, id)?;
+    let job = seen(&all, &covered, principal, id)?;
     let mut found: Vec<_> = job
         .devices()
         .iter()
@@ -174,14 +173,19 @@ pub fn devices(
     Ok(api::Page { items, next })
 }
 
-/// Who has a role for the whole server sees all jobs; others see those that they made.
-fn is_seen(reach: Reach, principal: &Principal, job: &Job) -> bool {
-    reach == Reach::Everything || job.facts().author == person(principal)
+/// Who has a role for the whole server sees all jobs; others see those that they made, as long as they may read all devices of them.
+fn is_seen(covered: &Covered, principal: &Principal, job: &Job) -> bool {
+    match covered {
+        Covered::All => true,
+        Covered::Some(_) => {
+            job.facts().author == person(principal) && job.devices().iter().all(|(name, _)| covered.has(name))
+        }
+    }
 }
 
-fn seen<'a>(all: &'a All, reach: Reach, principal: &Principal, id: u64) -> Result<&'a Job, JobError> {
+fn seen<'a>(all: &'a All, covered: &Covered, principal: &Principal, id: u64) -> Result<&'a Job, JobError> {
     let job = all.jobs.get(&id).ok_or(JobError::NoSuchJob(id))?;
-    if is_seen(reach, principal, job) {
+    if is_seen(covered, principal, job) {
         return Ok(job);
     }
     Err(Forbidden::new(principal.name(), Permission::Read, Target::Server).into())
@@ -353,17 +357,8 @@ async fn command(
 
 /// Whether a principal may command all devices of a job.
 async fn permit(app: &Arc<App>, principal: &Principal, id: u64) -> Result<(), JobError> {
-    let reach = app.permit_some(principal, Permission::Command)?;
-    seen(&app.jobs.all(), reach, principal, id)?;
     let covered = app.covered(principal, Permission::Command).await?;
-    let all = app.jobs.all();
-    let devices = all.jobs.get(&id).map_or(&[][..], Job::devices);
-    match devices.iter().find(|(name, _)| !covered.has(name)) {
-        Some((name, _)) => {
-            Err(Forbidden::new(principal.name(), Permission::Command, Target::Device(name)).into())
-        }
-        None => Ok(()),
-    }
+    seen(&app.jobs.all(), &covered, principal, id).map(drop)
 }
 
 /// Does something to its end, also if the caller goes.

@@ -59,6 +59,13 @@ impl Jobs {
         Ok(Self { all: Mutex::new(all), turn: tokio::sync::Mutex::default() })
     }
 
+    /// The highest id of an operation that a job knows. It may be higher than that of any saved operation: a read is saved at its end.
+    pub(crate) fn last_operation(&self) -> u64 {
+        let all = self.all();
+        let records = all.jobs.values().flat_map(|job| job.devices()).map(|(_, record)| record.operation);
+        records.max().unwrap_or(0)
+    }
+
     /// All jobs; for a moment.
     pub(super) fn all(&self) -> MutexGuard<'_, All> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)

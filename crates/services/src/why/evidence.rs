@@ -142,10 +142,14 @@ pub(super) async fn gather(
     let address = device.as_ref().and_then(|device| device.registration.as_ref());
     let address = address.and_then(|registration| registration.address.parse::<SocketAddr>().ok());
     let troubles = app.inventory.troubles(endpoint, address.map(|address| address.ip())).await;
+    // Of other devices it tells those alone who may see all.
+    let sees_others = app.permit(principal, Permission::Read, Target::Server).await.is_ok();
     let mut incidents = troubles.own;
     incidents.extend(troubles.claimed);
+    incidents.retain(|entry| sees_others || !names_another(&entry.incident));
     // Without a registration the address is that of the last incident.
     let neighbours = match address {
+        _ if !sees_others => Vec::new(),
         Some(_) => troubles.neighbours,
         None => match last_address(&incidents) {
             Some(ip) => app.inventory.troubles(endpoint, Some(ip)).await.neighbours,
@@ -161,7 +165,7 @@ pub(super) async fn gather(
         values: app.inventory.values(endpoint).await,
         claim: app.bootstrap.claim_of(endpoint).filter(|_| sees_credentials),
         has_config: app.bootstrap.fits(endpoint),
-        campaigns: campaigns::of_device(app, endpoint).await,
+        campaigns: if sees_others { campaigns::of_device(app, endpoint).await } else { Vec::new() },
         server: OfServer { started_at: app.started_at, ..stored.server },
         operations: stored.operations,
         updates: stored.updates,
@@ -176,6 +180,11 @@ pub(super) async fn gather(
         evidence.download = app.downloaded(id).await.zip(size);
     }
     Ok(evidence)
+}
+
+/// Whether an incident tells of another device, whose credentials were shown.
+fn names_another(incident: &Incident) -> bool {
+    matches!(incident, Incident::Refused { proved: Some(_), .. })
 }
 
 fn last_address(incidents: &[Entry]) -> Option<IpAddr> {

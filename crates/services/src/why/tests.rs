@@ -118,7 +118,7 @@ fn an_overdue_device_is_told_with_its_habit() {
     let [silent] = &found[..] else { panic!("{found:?}") };
     assert_eq!(
         silent.sentence,
-        "It was last heard 1 h 30 min ago. It usually is silent for 30 min, so it is overdue for 45 min."
+        "It was last heard 1 h 30 min ago. It usually is silent for 30 min, so it has been overdue for 45 min."
     );
     assert_eq!(summary(&overdue, &found), "Overdue, last heard 1 h 30 min ago. One thing needs a look.");
 }

@@ -50,6 +50,16 @@ pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", harmless(text))
 }
 
+/// A text of a device or of a stranger as one word of a shell command: whoever copies the command runs nothing else.
+pub(super) fn shell(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@%+=".contains(c);
+    let text = harmless(text).to_string();
+    if !text.is_empty() && text.chars().all(is_plain) && !text.starts_with('-') {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 /// The device in one sentence.
 pub(super) fn summary(evidence: &Evidence, findings: &[api::Finding]) -> String {
     let problems = findings.iter().filter(|finding| finding.severity != api::Severity::Information).count();
@@ -121,6 +131,16 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_is_copied_runs_nothing_that_a_stranger_wrote() {
+        assert_eq!(shell("buoy-1"), "buoy-1");
+        for hostile in ["x;id", "$(id)", "`id`", "a b", "x' ; id '", "-rf", "a\nb", ""] {
+            let word = shell(hostile);
+            assert!(word.starts_with('\'') && word.ends_with('\''), "{word}");
+        }
+        assert_eq!(shell("it's"), "'it'\\''s'");
+    }
 
     #[test]
     fn a_length_of_time_has_at_most_two_units() {

@@ -160,3 +160,24 @@ fn each_verb_of_the_table_is_there() {
         }
     }
 }
+
+/// A global argument is read wherever it stands: one of the same name in a verb is another one to the program, and the same to a person.
+#[test]
+fn no_verb_has_an_argument_with_the_name_of_a_global_one() {
+    fn check(command: &clap::Command, globals: &[String], wrong: &mut Vec<String>) {
+        for verb in command.get_subcommands() {
+            let own = verb.get_arguments().filter(|it| !it.is_global_set()).map(|it| it.get_id().as_str());
+            let taken = own.filter(|id| globals.iter().any(|global| global == id));
+            wrong.extend(taken.map(|id| format!("{} {id}", verb.get_name())));
+            check(verb, globals, wrong);
+        }
+    }
+    let program = crate::cli::Cli::command();
+    let mut wrong = Vec::new();
+    for command in program.get_subcommands() {
+        let globals = command.get_arguments().filter(|it| it.is_global_set());
+        let globals: Vec<_> = globals.map(|it| it.get_id().to_string()).collect();
+        check(command, &globals, &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}

@@ -171,6 +171,9 @@ fn show(out: Output, state: &DesiredState) -> anyhow::Result<()> {
             ("pending", state.counts.pending.to_string()),
             ("given up", state.counts.given_up.to_string()),
         ]);
+        if let Some(fault) = &state.fault {
+            note(format_args!("its filter can't be used any more: {fault}"));
+        }
         table(&["PATH", "WANTED"], state.settings.iter().map(|it| [it.path.clone(), goal(it)]));
     })
 }

@@ -94,9 +94,9 @@ pub(super) struct How {
     /// Says what the job would do, and makes none.
     #[arg(long)]
     dry_run: bool,
-    /// Shows how it goes, until it ends.
+    /// Waits for its end, and shows how it goes.
     #[arg(long)]
-    watch: bool,
+    wait: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -260,7 +260,7 @@ fn start(client: &Client, out: Output, filter: &str, request: Request, how: &How
         });
     }
     let job: Job = client.send_json(Method::POST, "/api/v1/jobs", &job)?;
-    if how.watch {
+    if how.wait {
         return watch(client, out, job.id);
     }
     out.print(&job, || {

@@ -63,7 +63,7 @@ pub(super) fn silent(evidence: &Evidence) -> Option<Found> {
             let usual = device.next_contact.map(|at| at.saturating_sub(device.last_contact));
             let usual = usual.filter(|usual| *usual > 0).map(span).unwrap_or_else(|| "less".to_owned());
             format!(
-                "It was last heard {heard}. It usually is silent for {usual}, so it is overdue for {since}."
+                "It was last heard {heard}. It usually is silent for {usual}, so it has been overdue for {since}."
             )
         }
         (DeviceState::Offline, Some(Incident::Expired { lifetime })) => format!(

@@ -5,12 +5,12 @@ use buoy_dtls::x509::CertificateError;
 use buoy_store::{CredentialRow, CredentialState};
 
 use super::super::evidence::Evidence;
-use super::super::words::{ago, quoted, times};
+use super::super::words::{ago, quoted, shell, times};
 use super::{Found, fact, linked, of_incident};
 use crate::incidents::{Entry, Incident};
 
 /// The part of a refusal by which it is known; see `buoy_server`.
-const OTHER_ENDPOINT: &str = "those of another endpoint";
+pub(in crate::why) const OTHER_ENDPOINT: &str = "those of another endpoint";
 const OVER_COAPS: &str = "over coaps";
 
 pub(super) fn wrong_psk(evidence: &Evidence) -> Option<Found> {
@@ -44,8 +44,8 @@ pub(super) fn unknown_identity(evidence: &Evidence) -> Option<Found> {
     let next_step = format!(
         "Add a credential with this identity (buoy ctl credentials add {} --identity {}), or correct the identity in the device. Identities are \
          compared byte by byte.",
-        evidence.endpoint,
-        quoted(identity),
+        shell(&evidence.endpoint),
+        shell(identity),
     );
     Some(Found::problem(sentence, next_step).by(of_incident(entry)).by_all(credentials(evidence)))
 }
@@ -113,7 +113,7 @@ pub(super) fn certificate_wrong_name(evidence: &Evidence) -> Option<Found> {
             format!(
                 "If this is the right name, add a credential for it (buoy ctl credentials add {} --x509). Else issue a certificate whose common \
                  name is the endpoint name.",
-                quoted(name)
+                shell(name)
             ),
         ),
         _ => (
@@ -179,7 +179,7 @@ pub(super) fn credentials_revoked(evidence: &Evidence) -> Option<Found> {
     let sentence = format!("All its credentials are revoked{by}, so it can't come in.{tried}");
     let next_step = format!(
         "If it is to come back, add a new credential (buoy ctl credentials add {}).",
-        evidence.endpoint
+        shell(&evidence.endpoint)
     );
     let entry = audit.map(|entry| {
         let said = fact(EvidenceKind::Audit, entry.at, format!("{} by {}", entry.action, entry.principal));
@@ -214,10 +214,12 @@ pub(super) fn claim_waits(evidence: &Evidence) -> Option<Found> {
         ago(evidence.now, claim.last_asked)
     );
     let next_step = match evidence.has_config {
-        true => format!("If it is yours, accept it: buoy ctl bootstrap accept {}.", evidence.endpoint),
+        true => {
+            format!("If it is yours, accept it: buoy ctl bootstrap accept {}.", shell(&evidence.endpoint))
+        }
         false => format!(
             "No bootstrap configuration is for this name: add one (buoy ctl bootstrap add), then accept it (buoy ctl bootstrap accept {}).",
-            evidence.endpoint
+            shell(&evidence.endpoint)
         ),
     };
     let asked = fact(EvidenceKind::Claim, claim.last_asked, format!("claim from {}", claim.address));

@@ -99,7 +99,7 @@ pub(super) fn download_stalled(evidence: &Evidence) -> Option<Found> {
             if evidence.now.saturating_sub(began(update)) > STALLED && is_slow(evidence, update) =>
         {
             format!(
-                "It downloads {version} since {}, and hardly gets on.{got}",
+                "It has been downloading {version} for {}, with little progress.{got}",
                 span(evidence.now - began(update))
             )
         }
