@@ -1,7 +1,7 @@
 //! Alerts: finds out which conditions of rules hold, makes what follows durable, and sends it to receivers.
 //!
 //! The thread of the inventory says which devices match the filters of rules; this task passes that to the engine twice a second, and commits what
-//! the engine changes together with the messages for receivers. [`post`] sends those. A change of an alert is in memory before it is saved, but no
+//! the engine changes together with the messages for receivers. `post` sends those. A change of an alert is in memory before it is saved, but no
 //! receiver is told before. A receiver may be told twice, and is never not told, also after `kill -9`.
 
 mod address;
