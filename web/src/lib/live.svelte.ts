@@ -134,5 +134,5 @@ export const live = new Live();
 /** The device that an event is about. */
 export function endpointOf(event: BuoyEvent): string | undefined {
   if (event.type === 'firmware_update') return event.update.endpoint;
-  return 'endpoint' in event ? event.endpoint : undefined;
+  return 'endpoint' in event ? (event.endpoint ?? undefined) : undefined;
 }
