@@ -426,6 +426,43 @@ test('a desired state is made, shown on its devices beside what they report, and
   await page.done();
 });
 
+test('a rule fires, a person takes note of it, and a silence, a receiver and its message are shown', async () => {
+  const page = await visit('/alerts');
+  await shown(page, 'Nothing fires');
+  await page.getByRole('link', { name: 'Rules', exact: true }).click();
+  await page.getByRole('button', { name: 'New rule' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill('north is there');
+  await dialog.getByLabel('Severity').selectOption('critical');
+  await dialog.getByRole('combobox', { name: 'Devices' }).fill('name ~ "north-00000*"');
+  await dialog.getByText('10 devices match of').waitFor();
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('link', { name: '10 alerts of north is there' }).click({ timeout: 60_000 });
+  await page.waitForURL(/rule=north/);
+  await page.getByText('■critical', { exact: true }).first().waitFor();
+  await page.getByRole('button', { name: 'Take note of north is there of north-000003' }).click();
+  await page.getByRole('row', { name: /north-000003/ }).getByText('noted by').waitFor();
+  await page.goto('/alerts/silences');
+  await page.getByRole('button', { name: 'New silence' }).click();
+  await dialog.getByLabel('Rule').selectOption('north is there');
+  await dialog.getByLabel('Why').fill('the works');
+  await dialog.getByRole('button', { name: 'Silence' }).click();
+  await page.getByRole('row', { name: /the works/ }).getByText('counts').waitFor();
+  await page.getByRole('button', { name: /^End/ }).click();
+  await dialog.getByRole('button', { name: 'End it' }).click();
+  await page.getByText('does not count').waitFor();
+  await page.goto('/alerts/receivers');
+  await shown(page, 'buoy ctl alert receiver add');
+  await page.goto('/alerts/messages');
+  await shown(page, 'No message yet');
+  await page.goto('/alerts/rules');
+  await page.getByRole('button', { name: 'Remove north is there' }).click();
+  await dialog.getByRole('button', { name: 'Remove' }).click();
+  await page.getByRole('button', { name: 'Add the usual rules' }).click();
+  await shown(page, 'Looks for');
+  await page.done();
+});
+
 test('the list is exported as a table', async () => {
   const page = await visit('/devices?prefix=reef');
   await page.getByRole('link', { name: 'reef-000001' }).waitFor();
@@ -488,7 +525,7 @@ for (const theme of ['light', 'dark']) {
     const paths = [
       '/', '/devices', '/devices?prefix=nothing', '/devices/buoy-1', '/devices/buoy-1?object=3303', '/devices/buoy-1/history', '/devices/buoy-1/operations',
       '/devices/buoy-1/firmware', '/devices/buoy-1/messages', '/devices/buoy-1/credentials', '/devices/buoy-1/notes', '/devices/buoy-1/desired', '/groups', '/campaigns', '/campaigns/new', '/campaigns/1', '/jobs', '/jobs?new=1', '/jobs/2', '/desired-states', '/desired-states?new=1', '/desired-states/axes', '/firmware', '/onboarding/credentials', '/onboarding/credentials?add=1',
-      '/onboarding/claims', '/onboarding/bootstrap', '/activity/operations', '/activity/audit', '/settings', '/nothing/here',
+      '/alerts', '/alerts/rules', '/alerts/silences', '/alerts/receivers', '/alerts/messages', '/onboarding/claims', '/onboarding/bootstrap', '/activity/operations', '/activity/audit', '/settings', '/nothing/here',
     ];
     const found = [];
     // As a script of the browser's tools it is not under the policy of the page.

@@ -27,6 +27,8 @@ const pages = {
   'campaign-new': '/campaigns/new',
   campaign: '/campaigns/1',
   jobs: '/jobs',
+  alerts: '/alerts',
+  'alert-rules': '/alerts/rules',
   'job-new': '/jobs?new=1',
   job: '/jobs/2',
   'desired-states': '/desired-states',

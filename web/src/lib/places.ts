@@ -1,4 +1,5 @@
 /** The pages of the rail, in its order, with their icons and keys, and with the role without which the server shows nothing of them. */
+import Bell from '@lucide/svelte/icons/bell';
 import Activity from '@lucide/svelte/icons/activity';
 import ChartColumnStacked from '@lucide/svelte/icons/chart-column-stacked';
 import House from '@lucide/svelte/icons/house';
@@ -25,6 +26,7 @@ export const places: Place[] = [
   { href: '/jobs', name: 'Jobs', key: 'j', icon: ListChecks },
   { href: '/desired-states', name: 'Desired state', key: 'e', icon: SlidersHorizontal, needs: ['all', 'viewer'] },
   { href: '/firmware', name: 'Firmware', key: 'f', icon: Package },
+  { href: '/alerts', name: 'Alerts', key: 'l', icon: Bell },
   { href: '/onboarding', name: 'Onboarding', key: 'n', icon: KeyRound, needs: ['some', 'operator'] },
   { href: '/activity', name: 'Activity', key: 'a', icon: Activity },
 ];

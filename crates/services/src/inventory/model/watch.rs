@@ -112,7 +112,7 @@ impl Model {
         if self.watch.filters.is_empty() {
             return;
         }
-        let steps = (MOST_TESTS / self.watch.filters.len()).clamp(2, MOST_DEVICES) / 2;
+        let steps = (MOST_TESTS / self.watch.filters.len()).clamp(1, MOST_DEVICES);
         let mut names: Vec<Arc<str>> = self.watch.touched.iter().take(steps).cloned().collect();
         for name in &names {
             self.watch.touched.remove(name);
