@@ -33,6 +33,15 @@ pub(crate) const HOW_TO_GET: &str = "rustup target add riscv32imac-unknown-none-
 /// By these a cargo and a rustup speak to the ones that they start.
 const OF_THE_OTHER_CARGO: [&str; 4] = ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTC", "RUSTDOC"];
 
+/// The bytes of flash that a program took when that was last looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Flash {
+    /// With a `core` that is built from source, for size.
+    pub(crate) with_small_core: u64,
+    /// With the one that rustup has.
+    pub(crate) with_ready_core: u64,
+}
+
 /// How to build for the target.
 pub(crate) enum Toolchain {
     /// The toolchain in use has the target.
@@ -103,6 +112,14 @@ impl Toolchain {
 }
 
 impl Toolchain {
+    /// The flash that was recorded with this toolchain: a `core` that comes ready is not built for size.
+    pub(crate) fn recorded(&self, flash: Flash) -> u64 {
+        match self {
+            Self::Installed => flash.with_ready_core,
+            Self::Debian | Self::Nightly => flash.with_small_core,
+        }
+    }
+
     /// What has `core` built for size, where it is built at all.
     pub(crate) fn small_core(&self) -> &'static [&'static str] {
         match self {
