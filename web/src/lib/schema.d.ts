@@ -10144,7 +10144,33 @@ export interface components {
             detail: string;
         };
         /** @description A rule, and how many alerts it has. */
-        AlertRule: components["schemas"]["PutAlertRule"] & {
+        AlertRule: {
+            /** @description What it looks for. */
+            condition: components["schemas"]["AlertCondition"];
+            /** @description What it means, and what to do. */
+            description?: string;
+            /** @description When a subject is said to flap. */
+            flapping?: components["schemas"]["AlertFlapping"];
+            /**
+             * Format: int64
+             * @description For how long the condition has to hold before the alert fires.
+             */
+            for?: number;
+            /** @description Who is told; all receivers if it is empty. */
+            receivers?: string[];
+            /**
+             * Format: int64
+             * @description After how long receivers are told again of an alert that nobody took note of; never without it.
+             */
+            repeat?: number | null;
+            /**
+             * Format: int64
+             * @description For how long the condition must not hold before the alert is over.
+             */
+            resolve_after?: number;
+            /** @description How bad it is. */
+            severity?: components["schemas"]["AlertSeverity"];
+        } & {
             /** @description Why its filter can't be used any more. */
             fault?: string | null;
             /**
@@ -10993,7 +11019,18 @@ export interface components {
             value: unknown;
         };
         /** @description What is wanted of one path of a device, and what is so. */
-        DeviceSetting: components["schemas"]["DesiredSetting"] & {
+        DeviceSetting: {
+            /** @description The attributes of the observation, as in `{"pmin": "10"}`. */
+            attributes?: {
+                [key: string]: string;
+            };
+            /** @description That it is observed. Then there is no value. */
+            observe?: boolean;
+            /** @description The path, as in "/1/0/1". */
+            path: string;
+            /** @description The value. */
+            value?: unknown;
+        } & {
             /** @description Where it is. */
             condition: components["schemas"]["DesiredCondition"];
             /** @description The desired state from which that comes. */
@@ -11774,7 +11811,33 @@ export interface components {
         /** @description A page of a list. */
         Page_AlertRule: {
             /** @description The entries. */
-            items: (components["schemas"]["PutAlertRule"] & {
+            items: ({
+                /** @description What it looks for. */
+                condition: components["schemas"]["AlertCondition"];
+                /** @description What it means, and what to do. */
+                description?: string;
+                /** @description When a subject is said to flap. */
+                flapping?: components["schemas"]["AlertFlapping"];
+                /**
+                 * Format: int64
+                 * @description For how long the condition has to hold before the alert fires.
+                 */
+                for?: number;
+                /** @description Who is told; all receivers if it is empty. */
+                receivers?: string[];
+                /**
+                 * Format: int64
+                 * @description After how long receivers are told again of an alert that nobody took note of; never without it.
+                 */
+                repeat?: number | null;
+                /**
+                 * Format: int64
+                 * @description For how long the condition must not hold before the alert is over.
+                 */
+                resolve_after?: number;
+                /** @description How bad it is. */
+                severity?: components["schemas"]["AlertSeverity"];
+            } & {
                 /** @description Why its filter can't be used any more. */
                 fault?: string | null;
                 /**
@@ -12143,7 +12206,18 @@ export interface components {
         /** @description A page of a list. */
         Page_DeviceSetting: {
             /** @description The entries. */
-            items: (components["schemas"]["DesiredSetting"] & {
+            items: ({
+                /** @description The attributes of the observation, as in `{"pmin": "10"}`. */
+                attributes?: {
+                    [key: string]: string;
+                };
+                /** @description That it is observed. Then there is no value. */
+                observe?: boolean;
+                /** @description The path, as in "/1/0/1". */
+                path: string;
+                /** @description The value. */
+                value?: unknown;
+            } & {
                 /** @description Where it is. */
                 condition: components["schemas"]["DesiredCondition"];
                 /** @description The desired state from which that comes. */

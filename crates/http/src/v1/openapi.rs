@@ -1,10 +1,13 @@
 //! The description of `/api/v1` (OpenAPI 3.1), made from the code. `crates/api/openapi.json` is a copy, which a test keeps up to date.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
+use utoipa::openapi::schema::{AdditionalProperties, ArrayItems};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, ResponseBuilder, Schema};
 use utoipa::{Modify, OpenApi};
 
 use super::{
@@ -52,6 +55,56 @@ impl Modify for Access {
     }
 }
 
+/// Types that are a part of others: each has fields that the other does not know, so neither can forbid those that are not its own.
+struct Parts;
+
+impl Modify for Parts {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let schemas = &mut document.components.get_or_insert_default().schemas;
+        let closed = |schema: &RefOr<Schema>| match schema {
+            RefOr::T(Schema::Object(object)) => match object.additional_properties.as_deref() {
+                Some(AdditionalProperties::FreeForm(false)) => {
+                    let mut open = object.clone();
+                    open.additional_properties = None;
+                    Some(RefOr::T(Schema::Object(open)))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let opened: BTreeMap<String, RefOr<Schema>> =
+            schemas.iter().filter_map(|(name, schema)| Some((name.clone(), closed(schema)?))).collect();
+        schemas.values_mut().for_each(|schema| open_parts(schema, &opened));
+    }
+}
+
+fn open_parts(schema: &mut RefOr<Schema>, opened: &BTreeMap<String, RefOr<Schema>>) {
+    let RefOr::T(schema) = schema else { return };
+    match schema {
+        Schema::Object(object) => object.properties.values_mut().for_each(|it| open_parts(it, opened)),
+        Schema::Array(array) => {
+            if let ArrayItems::RefOrSchema(items) = &mut array.items {
+                open_parts(items, opened);
+            }
+        }
+        Schema::AllOf(all) => {
+            for part in &mut all.items {
+                let open = match part {
+                    RefOr::Ref(to) => opened.get(to.ref_location.rsplit('/').next().unwrap_or_default()),
+                    RefOr::T(_) => None,
+                };
+                if let Some(open) = open {
+                    *part = open.clone();
+                }
+                open_parts(part, opened);
+            }
+        }
+        Schema::OneOf(one) => one.items.iter_mut().for_each(|it| open_parts(it, opened)),
+        Schema::AnyOf(any) => any.items.iter_mut().for_each(|it| open_parts(it, opened)),
+        _ => {}
+    }
+}
+
 /// The answers that any operation can give, and the type of all problem documents.
 fn describe_refusals(operation: &mut utoipa::openapi::path::Operation) {
     let has_body = operation.request_body.is_some();
@@ -86,7 +139,7 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
 
 #[derive(OpenApi)]
 #[openapi(
-    modifiers(&Access),
+    modifiers(&Access, &Parts),
     info(
         title = "Buoy",
         description = "Manages fleets of small connected devices by LwM2M. Times are milliseconds since the epoch. A list comes in \
