@@ -2,17 +2,19 @@
 #![cfg(target_os = "linux")]
 
 mod common;
+#[path = "common/trusted.rs"]
+mod trusted;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use buoy_api::AlertMessage;
-use common::{Server, buoy, store_flags, wait_until, words};
+use common::{Server, wait_until};
 use serde_json::{Value, json};
+use trusted::{certificate, start};
 
 struct Process(Child);
 
@@ -41,37 +43,6 @@ fn free_port() -> u16 {
 
 fn wait_for_port(port: u16) {
     wait_until("the broker listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-}
-
-/// A certificate for localhost that stands for itself.
-fn certificate(folder: &Path) {
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "2",
-        ])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "cert.pem"])
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", words(&made));
-}
-
-fn start(folder: &Path) -> Server {
-    let data = folder.join("data");
-    let mut command = buoy();
-    command.args(["serve", "--coaps", "off", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]);
-    command.arg(&data).args(store_flags(&data)).args(["--allow-receivers-in", "127.0.0.1,::1"]);
-    command.env("SSL_CERT_FILE", folder.join("cert.pem")).env_remove("SSL_CERT_DIR");
-    Server::spawn(&mut command)
 }
 
 /// Lets an alert fire, and returns what a subscriber of each receiver gets.

@@ -2,6 +2,8 @@
 #![cfg(target_os = "linux")]
 
 mod common;
+#[path = "common/trusted.rs"]
+mod trusted;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -10,8 +12,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use buoy_api::{AlertDelivery, Page};
-use common::{Server, buoy, store_flags, wait_until, words};
+use common::wait_until;
 use serde_json::{Value, json};
+use trusted::{certificate, start};
 
 struct MailServer {
     child: Child,
@@ -45,38 +48,6 @@ impl Drop for MailServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A certificate for localhost that stands for itself.
-fn certificate(folder: &Path) {
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "2",
-        ])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "cert.pem"])
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", words(&made));
-}
-
-fn start(folder: &Path) -> Server {
-    let data = folder.join("data");
-    let mut command = buoy();
-    command.args(["serve", "--coaps", "off", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]);
-    command.arg(&data).args(store_flags(&data)).args(["--allow-receivers-in", "127.0.0.1,::1"]);
-    // Its authorities, in place of the system's.
-    command.env("SSL_CERT_FILE", folder.join("cert.pem")).env_remove("SSL_CERT_DIR");
-    Server::spawn(&mut command)
 }
 
 fn has_aiosmtpd() -> bool {

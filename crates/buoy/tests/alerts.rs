@@ -7,10 +7,9 @@ mod receiver;
 
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Child, Stdio};
 
 use buoy_api::{Alert, AlertDelivery, AlertState, Page};
-use common::{Server, Workshop, buoy, register_request, wait_until};
+use common::{Server, Swarm, Workshop, buoy, register_request, wait_until};
 use receiver::{Manner, Receiver, signature};
 use serde_json::{Value, json};
 
@@ -146,23 +145,12 @@ fn many_devices_are_one_message_and_reboot_loops_and_failed_updates_are_found() 
     assert!(failed[0].detail.contains("update 1: rolled back"), "{failed:?}");
 }
 
-struct Swarm(Child);
-
-impl Drop for Swarm {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn swarm(server: &Server, devices: usize) -> Swarm {
-    let swarm = buoy()
-        .args(["swarm", "--server", &format!("coap://{}", server.coap), "--updates", "--lifetime", "600"])
-        .args(["--devices", &devices.to_string(), "--seconds", "900", "--crash", "100%", "--on", "2.0.0"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let swarm = Swarm(swarm.unwrap());
+    let swarm = Swarm::start(
+        server,
+        devices,
+        &["--updates", "--lifetime", "600", "--seconds", "900", "--crash", "100%", "--on", "2.0.0"],
+    );
     wait_until("all are registered", || server.devices().len() >= devices);
     swarm
 }

@@ -3,30 +3,14 @@
 
 mod common;
 
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use buoy_api::{Campaign, CampaignDevice, CampaignState, Device, Page};
-use common::{Server, Workshop, buoy, wait_until};
-
-struct Swarm(Child);
-
-impl Drop for Swarm {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use common::{Server, Swarm, Workshop, wait_until};
 
 fn swarm(server: &Server, devices: usize, more: &[&str]) -> Swarm {
-    let swarm = buoy()
-        .args(["swarm", "--server", &format!("coap://{}", server.coap), "--updates", "--lifetime", "600"])
-        .args(["--devices", &devices.to_string(), "--seconds", "900"])
-        .args(more)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let swarm = Swarm(swarm.unwrap());
+    let always = ["--updates", "--lifetime", "600", "--seconds", "900"];
+    let swarm = Swarm::start(server, devices, &[&always[..], more].concat());
     wait_until("all are registered", || {
         let counts = server.client().get::<serde_json::Value>("/api/v1/device-counts?by=state").unwrap();
         counts["items"][0]["count"].as_u64() == Some(devices as u64)

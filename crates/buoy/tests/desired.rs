@@ -3,28 +3,11 @@
 
 mod common;
 
-use std::process::{Child, Stdio};
-
 use buoy_api::{DesiredCounts, DesiredState, DeviceSetting, Page};
-use common::{Server, Workshop, buoy, wait_until};
-
-struct Swarm(Child);
-
-impl Drop for Swarm {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use common::{Server, Swarm, Workshop, wait_until};
 
 fn swarm(server: &Server, devices: usize) -> Swarm {
-    let swarm = buoy()
-        .args(["swarm", "--server", &format!("coap://{}", server.coap), "--lifetime", "600"])
-        .args(["--devices", &devices.to_string(), "--seconds", "600"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    Swarm(swarm.unwrap())
+    Swarm::start(server, devices, &["--lifetime", "600", "--seconds", "600"])
 }
 
 fn counts(server: &Server, name: &str) -> DesiredCounts {

@@ -3,30 +3,13 @@
 
 mod common;
 
-use std::process::{Child, Stdio};
-
 use buoy_api::{Job, JobState};
-use common::{Server, Workshop, buoy, wait_until};
+use common::{Server, Swarm, Workshop, wait_until};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-struct Swarm(Child);
-
-impl Drop for Swarm {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn swarm(server: &Server, devices: usize) -> Swarm {
-    let swarm = buoy()
-        .args(["swarm", "--server", &format!("coap://{}", server.coap), "--lifetime", "600"])
-        .args(["--devices", &devices.to_string(), "--seconds", "600"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let swarm = Swarm(swarm.unwrap());
+    let swarm = Swarm::start(server, devices, &["--lifetime", "600", "--seconds", "600"]);
     wait_until("all are registered", || {
         let counts = server.client().get::<Value>("/api/v1/device-counts?by=state").unwrap();
         counts["items"][0]["count"].as_u64() == Some(devices as u64)

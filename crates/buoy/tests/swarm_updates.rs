@@ -4,30 +4,14 @@
 mod common;
 
 use std::collections::HashMap;
-use std::process::{Child, Stdio};
 
 use buoy_api::{Delivery, StartUpdate};
-use common::{Server, Workshop, buoy, wait_until};
+use common::{Server, Swarm, Workshop, wait_until};
 
 const DEVICES: usize = 24;
 
-struct Swarm(Child);
-
-impl Drop for Swarm {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn swarm(server: &Server) -> Swarm {
-    let swarm = buoy()
-        .args(["swarm", "--server", &format!("coap://{}", server.coap), "--updates"])
-        .args(["--devices", &DEVICES.to_string(), "--seconds", "300"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    Swarm(swarm.unwrap())
+    Swarm::start(server, DEVICES, &["--updates", "--seconds", "300"])
 }
 
 #[test]

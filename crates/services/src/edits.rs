@@ -8,6 +8,13 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use crate::app::App;
 use crate::journal::NotSaved;
 
+/// Does something to its end, also if the caller goes.
+pub(crate) async fn to_the_end<T: Send + 'static, E: From<NotSaved> + Send + 'static>(
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, E> {
+    tokio::spawn(work).await.unwrap_or_else(|_| Err(NotSaved::Stopped.into()))
+}
+
 impl App {
     /// The turn of one edit, unless the store can't be written.
     pub(crate) async fn turn(&self, edits: &Arc<Mutex<()>>) -> Result<OwnedMutexGuard<()>, NotSaved> {

@@ -118,6 +118,11 @@ impl Principal {
         &self.name
     }
 
+    /// The person or program that it is, whatever it signed in with.
+    pub(crate) fn person(&self) -> String {
+        self.account().unwrap_or(self.name()).to_owned()
+    }
+
     /// The account, if it has one.
     #[must_use]
     pub fn account(&self) -> Option<&str> {

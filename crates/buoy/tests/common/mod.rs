@@ -314,3 +314,28 @@ pub(crate) fn register_request(name: &str, message_id: u16, token: &[u8]) -> Vec
     let length = writer.payload(b"</1/0>,</3/0>,</5/0>").finish().unwrap();
     buffer[..length].to_vec()
 }
+
+/// A swarm of simulated devices, which ends with this.
+pub(crate) struct Swarm(Child);
+
+impl Swarm {
+    /// Devices for the plain port of a server.
+    pub(crate) fn start(server: &Server, devices: usize, more: &[&str]) -> Self {
+        let swarm = buoy()
+            .args(["swarm", "--server", &format!("coap://{}", server.coap)])
+            .args(["--devices", &devices.to_string()])
+            .args(more)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(swarm.unwrap())
+    }
+}
+
+impl Drop for Swarm {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

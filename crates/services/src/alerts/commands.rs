@@ -206,7 +206,7 @@ pub async fn acknowledge(
         return Err(AlertError::NoSuchRule(rule));
     }
     let turn = app.turn(&app.alerts.edits).await?;
-    let note = Acknowledgement { by: person(principal), at: app.now(), comment: comment.clone() };
+    let note = Acknowledgement { by: principal.person(), at: app.now(), comment: comment.clone() };
     let keys: Vec<Key> = {
         let core = app.alerts.core();
         let is_meant = |key: &&Key| {
@@ -425,7 +425,7 @@ pub async fn add_silence(
         core.last_silence
     };
     let rule = rule.map(Arc::from);
-    let silence = Silence { id, rule, filter, from, until, author: person(principal), comment };
+    let silence = Silence { id, rule, filter, from, until, author: principal.person(), comment };
     let put = documents::put(DocumentKind::AlertSilence, &document_name(id), &silence, now);
     let audit = principal.audit(now, "alert_silence.add", &id.to_string(), silence.comment.clone());
     let told = words::silence(&silence, now);
@@ -456,9 +456,4 @@ fn check_comment(comment: &str) -> Result<(), AlertError> {
     } else {
         Err(AlertError::Silence("a comment may have 1024 bytes"))
     }
-}
-
-/// Who says so: a person, whatever he signed in with.
-fn person(principal: &Principal) -> String {
-    principal.account().unwrap_or(principal.name()).to_owned()
 }

@@ -12,6 +12,7 @@ use super::{carry_out, count, facts_change, forget_devices, last_id_change, prep
 use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
 use crate::documents;
+use crate::edits::to_the_end;
 use crate::groups::{self, FilterFault};
 use crate::inventory::DeviceFilter;
 use crate::journal::NotSaved;
@@ -229,7 +230,7 @@ pub async fn add(
         }
         let id = app.campaigns.next_id();
         let audit = principal.audit(app.now(), "campaign.add", &id.to_string(), plan.name.clone());
-        let campaign = Campaign::new(id, plan, &person(&principal), app.now());
+        let campaign = Campaign::new(id, plan, &principal.person(), app.now());
         app.journal
             .commit(vec![facts_change(&app, campaign.facts()), last_id_change(&app, id), audit])
             .await?;
@@ -252,7 +253,7 @@ pub async fn change(
 ) -> Result<api::Campaign, CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let plan = checked(app, wanted)?;
-    let who = person(principal);
+    let who = principal.person();
     command(app, principal, id, "campaign.change", move |campaign, now, _| {
         campaign.replace_plan(now, &who, plan)
     })
@@ -273,7 +274,7 @@ pub async fn start(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
             return Err(CampaignError::NoDevices);
         }
     }
-    let who = person(principal);
+    let who = principal.person();
     command(app, principal, id, "campaign.start", move |campaign, now, _| campaign.start(now, &who).map(drop))
         .await
 }
@@ -283,7 +284,7 @@ pub async fn start(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
 /// # Errors
 /// [`CampaignError`]
 pub async fn approve(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
-    let who = person(principal);
+    let who = principal.person();
     let approve = move |campaign: &mut Campaign, now, _: &mut Outbox| campaign.approve(now, &who).map(drop);
     command(app, principal, id, "campaign.approve", approve).await
 }
@@ -293,7 +294,7 @@ pub async fn approve(app: &Arc<App>, principal: &Principal, id: u64) -> Result<a
 /// # Errors
 /// [`CampaignError`]
 pub async fn pause(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
-    let who = person(principal);
+    let who = principal.person();
     command(app, principal, id, "campaign.pause", move |campaign, now, _| campaign.pause(now, &who)).await
 }
 
@@ -312,7 +313,7 @@ pub async fn resume(
         Some(digest) => Some(release(app, digest, how.version.as_deref())?),
         None => None,
     };
-    let who = person(principal);
+    let who = principal.person();
     let resume =
         move |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.resume(now, &who, release, outbox);
     command(app, principal, id, "campaign.resume", resume).await
@@ -323,7 +324,7 @@ pub async fn resume(
 /// # Errors
 /// [`CampaignError`]
 pub async fn retry(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
-    let who = person(principal);
+    let who = principal.person();
     let retry =
         move |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.retry(now, &who, outbox).map(drop);
     command(app, principal, id, "campaign.retry", retry).await
@@ -334,7 +335,7 @@ pub async fn retry(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
 /// # Errors
 /// [`CampaignError`]
 pub async fn abort(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
-    let who = person(principal);
+    let who = principal.person();
     let abort = move |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.abort(now, &who, outbox);
     command(app, principal, id, "campaign.abort", abort).await
 }
@@ -397,18 +398,6 @@ async fn command(
         Ok(words::described(campaign))
     })
     .await
-}
-
-/// Does something to its end, also if the caller goes.
-async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, CampaignError>> + Send + 'static,
-) -> Result<T, CampaignError> {
-    tokio::spawn(work).await.unwrap_or(Err(CampaignError::NotSaved(NotSaved::Stopped)))
-}
-
-/// Who says yes: a person, whatever he signed in with.
-fn person(principal: &Principal) -> String {
-    principal.account().unwrap_or(principal.name()).to_owned()
 }
 
 /// The plan of a request, if it can be followed.

@@ -11,6 +11,7 @@ use super::{carry_out, device_change, facts_change, forget_devices, last_id_chan
 use crate::access::{Covered, Forbidden, Permission, Target};
 use crate::app::App;
 use crate::documents;
+use crate::edits::to_the_end;
 use crate::groups::{self, FilterFault};
 use crate::idempotency::NewKey;
 use crate::journal::NotSaved;
@@ -178,7 +179,8 @@ fn is_seen(covered: &Covered, principal: &Principal, job: &Job) -> bool {
     match covered {
         Covered::All => true,
         Covered::Some(_) => {
-            job.facts().author == person(principal) && job.devices().iter().all(|(name, _)| covered.has(name))
+            job.facts().author == principal.person()
+                && job.devices().iter().all(|(name, _)| covered.has(name))
         }
     }
 }
@@ -249,7 +251,7 @@ pub async fn start(
             }
             all.last_id + 1
         };
-        let job = Job::new(id, plan, &person(&principal), app.now(), names);
+        let job = Job::new(id, plan, &principal.person(), app.now(), names);
         // The devices first: without its facts, what is saved of them belongs to nothing, and the next job of this id replaces it.
         for some in job.devices().chunks(AT_ONCE) {
             save(&app, some.iter().map(|(name, record)| device_change(&app, id, name, record)).collect())
@@ -359,18 +361,6 @@ async fn command(
 async fn permit(app: &Arc<App>, principal: &Principal, id: u64) -> Result<(), JobError> {
     let covered = app.covered(principal, Permission::Command).await?;
     seen(&app.jobs.all(), &covered, principal, id).map(drop)
-}
-
-/// Does something to its end, also if the caller goes.
-async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, JobError>> + Send + 'static,
-) -> Result<T, JobError> {
-    tokio::spawn(work).await.unwrap_or(Err(JobError::NotSaved(NotSaved::Stopped)))
-}
-
-/// Who it is, whatever he signed in with.
-fn person(principal: &Principal) -> String {
-    principal.account().unwrap_or(principal.name()).to_owned()
 }
 
 /// The devices that a filter matches and that the principal may command.
