@@ -1,4 +1,4 @@
-//! `cargo xtask bench against PROGRAM`: this build beside another one, as one of an earlier commit, in one run.
+//! `cargo xtask bench against PROGRAM [PART]`: this build beside another one, as one of an earlier commit, in one run.
 //!
 //! Both are measured in turn, several times each, and the typical value counts: the machine is not as fast at all times. What is compared is
 //! the processor's time that the server takes for an exchange, which says more than a rate where the load shares the machine.
@@ -29,15 +29,16 @@ type Values = Vec<(&'static str, f64)>;
 /// Measures a program.
 type Measure = fn(&Path) -> Result<Values>;
 
-/// Compares, and writes the table into the page.
-pub(crate) fn run(this: &Path, other: &Path, page: &Path) -> Result<()> {
+/// What is compared.
+const PARTS: [(&str, Measure); 4] =
+    [("register", registrations), ("talk", talk), ("handshakes", handshakes), ("memory", memory_and_start)];
+
+/// Compares, and writes the table into the page, unless it is of one part alone.
+pub(crate) fn run(this: &Path, other: &Path, part: Option<&str>, page: &Path) -> Result<()> {
     ensure!(other.exists(), "{} is not there", other.display());
-    let parts: [(&str, Measure); 4] = [
-        ("Register and Update", registrations),
-        ("reads and notifications", talk),
-        ("handshakes", handshakes),
-        ("memory and start", memory_and_start),
-    ];
+    let parts = PARTS.into_iter().filter(|(name, _)| part.is_none_or(|part| part == *name));
+    let names = PARTS.map(|(name, _)| name).join(", ");
+    ensure!(parts.clone().next().is_some(), "there is no such part; the parts are {names}");
     let mut text = table::machine();
     let _ = writeln!(text, "\n| | this build | the other | this to the other |\n|---|---:|---:|---:|");
     for (part, measure) in parts {
@@ -59,7 +60,7 @@ pub(crate) fn run(this: &Path, other: &Path, page: &Path) -> Result<()> {
             let _ = writeln!(text, "{row}");
         }
     }
-    table::put(page, "cargo xtask bench against", &text)
+    if part.is_some() { Ok(()) } else { table::put(page, "cargo xtask bench against", &text) }
 }
 
 fn micros(measured: &Measured) -> Result<f64> {
