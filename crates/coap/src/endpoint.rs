@@ -21,7 +21,8 @@ use rand_core::Rng;
 
 use crate::buffer::{Buffer, Messages};
 use crate::number::{Code, OptionNumber};
-use crate::table::{Cells, Slot, Table};
+use crate::recent::{Place, Places, Recent};
+use crate::table::{Cells, Table};
 use crate::time::Instant;
 use crate::wire::{self, Kind, Message, ParseError};
 use entries::State;
@@ -46,7 +47,7 @@ pub struct Endpoint<P, M: Messages, R, X, D> {
     parameters: Parameters,
     messages: M,
     exchanges: Table<Exchange<P, M::Kept>, X>,
-    seen: Table<Seen<P, R>, D>,
+    seen: Recent<Seen<P, R>, D>,
     hash_key: u64,
     order: u32,
 }
@@ -87,7 +88,7 @@ pub struct Request<'d, P> {
     pub peer: P,
     /// What is asked.
     pub message: Message<'d>,
-    slot: Option<Slot>,
+    place: Option<Place>,
 }
 
 /// What [`Endpoint::poll`] found to do.
@@ -117,7 +118,7 @@ where
     M: Messages,
     R: Buffer,
     X: Cells<Exchange<P, M::Kept>>,
-    D: Cells<Seen<P, R>>,
+    D: Places<Seen<P, R>>,
 {
     /// An endpoint that remembers as much as the three memories hold.
     pub fn new(parameters: Parameters, messages: M, exchanges: X, seen: D, rng: &mut impl Rng) -> Self {
@@ -125,7 +126,7 @@ where
             parameters,
             messages,
             exchanges: Table::new(exchanges),
-            seen: Table::new(seen),
+            seen: Recent::new(seen),
             hash_key: rng.next_u64(),
             order: 0,
         }

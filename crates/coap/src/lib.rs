@@ -15,6 +15,7 @@ pub mod buffer;
 pub mod endpoint;
 pub mod number;
 pub mod observe;
+pub mod recent;
 pub mod table;
 pub mod wire;
 

@@ -7,7 +7,8 @@ use super::mixer::Mixer;
 use super::{Endpoint, MessageIds, Received, Request, acknowledge, answered, is_processed, put};
 use crate::buffer::{Buffer, Messages};
 use crate::number::{Code, OptionNumber};
-use crate::table::{Cells, Slot};
+use crate::recent::{Place, Places};
+use crate::table::Cells;
 use crate::time::Instant;
 use crate::wire::{Header, Kind, Message, MessageWriter};
 
@@ -20,7 +21,7 @@ where
     M: Messages,
     R: Buffer,
     X: Cells<Exchange<P, M::Kept>>,
-    D: Cells<Seen<P, R>>,
+    D: Places<Seen<P, R>>,
 {
     /// Writes the reply to a request into `out` and says how many bytes are to be sent to the peer (none, where the request's
     /// No-Response option asks for silence). `ids` are the peer's; `write` sets code, options and payload.
@@ -84,7 +85,7 @@ where
     /// Forgets a request that somebody else will answer, so that its duplicates are handed out again too.
     pub fn disown(&mut self, request: &Request<'_, P>) {
         if self.seen_of(request).is_some() {
-            request.slot.and_then(|slot| self.seen.remove(slot));
+            request.place.and_then(|place| self.seen.remove(place));
         }
     }
 
@@ -95,11 +96,11 @@ where
         message: Message<'d>,
         out: &mut [u8],
     ) -> Received<'d, P> {
-        if let Some(slot) = self.find_seen(peer, &message) {
-            return self.answer_duplicate(slot, message, out);
+        if let Some(place) = self.find_seen(peer, &message) {
+            return self.answer_duplicate(place, message, out);
         }
-        let slot = self.remember(now, peer, &message, Answer::Pending);
-        let request = Request { peer, message, slot };
+        let place = self.remember(now, peer, &message, Answer::Pending);
+        let request = Request { peer, message, place };
         match message.check_critical(is_processed) {
             Ok(()) => Received::Request(request),
             Err(number) => self.refuse_option(&request, number, out),
@@ -129,8 +130,8 @@ where
         Received::Answered(length)
     }
 
-    fn answer_duplicate<'d>(&self, slot: Slot, message: Message<'d>, out: &mut [u8]) -> Received<'d, P> {
-        match self.seen.get(slot).map(|seen| &seen.answer) {
+    fn answer_duplicate<'d>(&self, place: Place, message: Message<'d>, out: &mut [u8]) -> Received<'d, P> {
+        match self.seen.get(place).map(|seen| &seen.answer) {
             Some(Answer::Replied(reply)) => answered(out, reply.bytes()),
             Some(Answer::Acknowledged) => answered(out, &acknowledge(message.message_id())),
             Some(Answer::Pending) | None => Received::Nothing,
@@ -139,7 +140,7 @@ where
 
     /// The earlier message of which this is a duplicate (RFC 7252 section 4.5). A duplicate has the same code and token as well: a device
     /// that starts anew may use ids again that it used shortly before, and what it asks then is not to be answered by what it was told.
-    pub(super) fn find_seen(&self, peer: P, message: &Message<'_>) -> Option<Slot> {
+    pub(super) fn find_seen(&self, peer: P, message: &Message<'_>) -> Option<Place> {
         let (message_id, mark) = (message.message_id(), self.mark(message));
         let is_same =
             |seen: &Seen<P, R>| seen.peer == peer && seen.message_id == message_id && seen.mark == mark;
@@ -158,7 +159,7 @@ where
         let is_same = |seen: &&mut Seen<P, R>| {
             seen.peer == request.peer && seen.message_id == request.message.message_id()
         };
-        self.seen.get_mut(request.slot?).filter(is_same)
+        self.seen.get_mut(request.place?).filter(is_same)
     }
 
     /// Remembers a message id for EXCHANGE_LIFETIME; the oldest gives way when the memory is full.
@@ -168,17 +169,11 @@ where
         peer: P,
         message: &Message<'_>,
         answer: Answer<R>,
-    ) -> Option<Slot> {
+    ) -> Option<Place> {
         let (message_id, mark) = (message.message_id(), self.mark(message));
-        while let Some((oldest, deadline)) = self.seen.earliest() {
-            if deadline > now && self.seen.len() < self.seen.capacity() {
-                break;
-            }
-            self.seen.remove(oldest);
-        }
         let hash = self.hash(&peer, message_id);
         let deadline = now.after(self.parameters.exchange_lifetime);
-        self.seen.insert(hash, deadline, Seen { peer, message_id, mark, answer }).ok()
+        self.seen.insert(now, hash, deadline, Seen { peer, message_id, mark, answer })
     }
 
     /// Keeps a reply for duplicates of its request. One that is too large is kept without its payload, or, where the

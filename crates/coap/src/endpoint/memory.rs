@@ -9,18 +9,19 @@ use super::{Endpoint, Parameters};
 use crate::buffer::{Buffer, Messages};
 #[cfg(feature = "alloc")]
 use crate::buffer::{Inline, OnHeap};
+use crate::recent;
 use crate::table::Cell;
 
 /// An endpoint in arrays: `N` exchanges with their messages in an `M`, and a memory of `S` message ids, each with the reply in an `R`.
 pub type FixedEndpoint<P, M, R, const N: usize, const S: usize> =
-    Endpoint<P, M, R, [Cell<Exchange<P, <M as Messages>::Kept>>; N], [Cell<Seen<P, R>>; S]>;
+    Endpoint<P, M, R, [Cell<Exchange<P, <M as Messages>::Kept>>; N], recent::Fixed<Seen<P, R>, S>>;
 
 impl<P: Copy + Eq + Hash, M: Messages + Default, R: Buffer, const N: usize, const S: usize>
     FixedEndpoint<P, M, R, N, S>
 {
     /// An endpoint that lies wholly in its owner.
     pub fn fixed(parameters: Parameters, rng: &mut impl Rng) -> Self {
-        Self::new(parameters, M::default(), [const { Cell::EMPTY }; N], [const { Cell::EMPTY }; S], rng)
+        Self::new(parameters, M::default(), [const { Cell::EMPTY }; N], recent::Fixed::EMPTY, rng)
     }
 }
 
@@ -38,7 +39,7 @@ pub type HeapEndpoint<P> = Endpoint<
     OnHeap<HEAP_MTU>,
     Inline<HEAP_REPLY>,
     alloc::boxed::Box<[Cell<Exchange<P, alloc::boxed::Box<[u8]>>>]>,
-    alloc::boxed::Box<[Cell<Seen<P, Inline<HEAP_REPLY>>>]>,
+    recent::OnHeap<Seen<P, Inline<HEAP_REPLY>>>,
 >;
 
 #[cfg(feature = "alloc")]
@@ -46,7 +47,6 @@ impl<P: Copy + Eq + Hash> HeapEndpoint<P> {
     /// An endpoint for so many exchanges under way, that remembers so many message ids.
     pub fn on_heap(parameters: Parameters, exchanges: usize, seen: usize, rng: &mut impl Rng) -> Self {
         let exchanges = (0..exchanges).map(|_| Cell::EMPTY).collect();
-        let seen = (0..seen).map(|_| Cell::EMPTY).collect();
-        Self::new(parameters, OnHeap, exchanges, seen, rng)
+        Self::new(parameters, OnHeap, exchanges, recent::OnHeap::of(seen), rng)
     }
 }

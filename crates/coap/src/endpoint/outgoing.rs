@@ -8,6 +8,7 @@ use super::entries::{Answer, Exchange, Purpose, Seen, State};
 use super::{Endpoint, Received, Token, acknowledge, answered, put};
 use crate::buffer::{Buffer, Messages};
 use crate::number::Code;
+use crate::recent::Places;
 use crate::table::{Cells, Slot};
 use crate::time::{Instant, millis_of};
 use crate::wire::{self, Header, Kind, Message, MessageWriter, WriteError};
@@ -70,7 +71,7 @@ where
     M: Messages,
     R: Buffer,
     X: Cells<Exchange<P, M::Kept>>,
-    D: Cells<Seen<P, R>>,
+    D: Places<Seen<P, R>>,
 {
     /// Takes a message for sending; it comes out of [`Endpoint::poll`] as soon as NSTART allows.
     ///
