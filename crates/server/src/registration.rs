@@ -242,11 +242,13 @@ impl Registration {
         }
     }
 
-    pub(crate) fn notice(&self, calendar: Calendar) -> RegistrationNotice {
+    /// `place` is where it is, or was.
+    pub(crate) fn notice(&self, place: u32, calendar: Calendar) -> RegistrationNotice {
         let Self { endpoint, key, .. } = self;
         RegistrationNotice {
             endpoint: endpoint.clone(),
             key: *key,
+            place,
             location: self.location().to_text(),
             address: self.peer.address,
             session: self.peer.session,
@@ -394,6 +396,8 @@ pub struct RegistrationNotice {
     pub endpoint: Arc<str>,
     /// The durable key.
     pub key: RegistrationKey,
+    /// Its place among the registrations of its shard: a small number. When it has ended, another registration gets it.
+    pub place: u32,
     location: [u8; LOCATION_LENGTH],
     /// The address from which the device last sent.
     pub address: SocketAddr,

@@ -51,6 +51,12 @@ impl Registrations {
         self.slots.iter().flatten()
     }
 
+    /// The registrations with their places.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (Index, &Registration)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(|(index, slot)| Some((Index(index as u32), slot.as_ref()?)))
+    }
+
     pub(crate) fn by_endpoint(&self, endpoint: &str) -> Option<Index> {
         let hash = self.hasher.hash_one(endpoint);
         self.by_endpoint.find(hash, |index| &*self.at(*index).endpoint == endpoint).copied().map(Index)

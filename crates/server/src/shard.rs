@@ -317,6 +317,18 @@ impl<D: Directory> Shard<D> {
         self.registrations.iter().map(|registration| registration.view(self.calendar))
     }
 
+    /// All registrations, in no order, with their places ([`RegistrationNotice::place`](crate::RegistrationNotice::place)).
+    pub fn registrations_with_places(&self) -> impl Iterator<Item = (u32, RegistrationView)> {
+        let places = self.registrations.places();
+        places.map(|(index, registration)| (index.0, registration.view(self.calendar)))
+    }
+
+    /// Its number among the shards.
+    #[must_use]
+    pub const fn number(&self) -> u8 {
+        self.number
+    }
+
     /// Sets the relation between the calendar and the time of this engine.
     pub fn set_calendar(&mut self, calendar: Calendar) {
         self.calendar = calendar;

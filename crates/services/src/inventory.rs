@@ -7,6 +7,7 @@
 mod cohorts;
 mod model;
 mod names;
+mod places;
 mod profile;
 mod survey;
 pub(crate) mod thread;
@@ -25,6 +26,7 @@ use tokio::sync::{Semaphore, oneshot};
 use self::model::Model;
 pub(crate) use self::model::{Bits, Seed, Sightings, awake_or};
 pub use self::model::{CountBy, DeviceFilter, DeviceRecord, Matching};
+pub(crate) use self::places::Place;
 pub use self::profile::{Last, LastValue, Profile};
 use crate::incidents::{Entry, Notice};
 
@@ -45,6 +47,8 @@ pub(crate) type Inbox = Receiver<Message>;
 /// A message to the thread.
 pub(crate) enum Message {
     Changes(Vec<Change>),
+    /// Registered devices of a shard sent something by themselves, and nothing has changed but the time.
+    Visits(Visits),
     /// An update has ended: the device runs this version now.
     Updated(Arc<str>, String),
     /// An update has ended otherwise: what the device says of itself may tell why.
@@ -77,11 +81,6 @@ pub(crate) enum Change {
         name: Arc<str>,
         at: u64,
     },
-    /// It sent something by itself.
-    Visited {
-        name: Arc<str>,
-        at: u64,
-    },
     /// What was learned of when it comes does not hold any more.
     HasNewHabit(Arc<str>),
     Reported {
@@ -92,8 +91,18 @@ pub(crate) enum Change {
     Answered {
         name: Arc<str>,
         path: Path,
-        outcome: Outcome,
+        outcome: Box<Outcome>,
     },
+}
+
+/// Which registered devices of a shard sent something by themselves. Updates are the most frequent events, so a device is named by its place
+/// alone: the thread then has no name to look up.
+#[derive(Debug)]
+pub(crate) struct Visits {
+    shard: u8,
+    /// Of the last one.
+    at: u64,
+    places: Vec<u32>,
 }
 
 /// What went wrong with a device of late.
@@ -112,6 +121,7 @@ pub(crate) struct Troubles {
 pub(crate) struct Presence {
     name: Arc<str>,
     registration: RegistrationKey,
+    place: Place,
     registered_at: u64,
     is_proved: bool,
     is_asleep: bool,
@@ -128,12 +138,24 @@ impl Inventory {
         (Self { thread: sender, searches: Arc::new(Semaphore::new(SEARCHES)) }, inbox)
     }
 
-    /// Forwards the events that concern the inventory. Runs in the shards' threads.
-    pub(crate) fn follow(&self, events: &[Event]) {
-        let mut last = None;
-        let changes: Vec<Change> = events.iter().filter_map(|event| Change::of(event, &mut last)).collect();
+    /// Forwards the events of a shard that concern the inventory. Runs in the shard's thread.
+    pub(crate) fn follow(&self, shard: u8, events: &[Event]) {
+        let (mut last, mut changes) = (None, Vec::new());
+        let mut visits = Visits { shard, at: 0, places: Vec::new() };
+        for event in events {
+            match event {
+                Event::Updated { registration, changed } if !changed.objects && !changed.binding => {
+                    visits.at = registration.last_contact;
+                    visits.places.push(registration.place);
+                }
+                _ => changes.extend(Change::of(shard, event, &mut last)),
+            }
+        }
         if !changes.is_empty() {
             self.send(Message::Changes(changes));
+        }
+        if !visits.places.is_empty() {
+            self.send(Message::Visits(visits));
         }
     }
 
@@ -342,22 +364,19 @@ impl Change {
             | Self::Sleeps { name, .. }
             | Self::Described { name, .. }
             | Self::Heard { name, .. }
-            | Self::Visited { name, .. }
             | Self::HasNewHabit(name)
             | Self::Answered { name, .. }
             | Self::Reported { name, .. } => name,
         }
     }
 
-    fn of<'a>(event: &'a Event, last: &mut Option<&'a Weak<ObjectList>>) -> Option<Self> {
+    fn of<'a>(shard: u8, event: &'a Event, last: &mut Option<&'a Weak<ObjectList>>) -> Option<Self> {
         Some(match event {
-            Event::Registered { registration, .. } => Self::Present(Presence::of(registration, true, last)),
-            Event::Updated { registration, changed } if changed.objects || changed.binding => {
-                Self::Present(Presence::of(registration, false, last))
+            Event::Registered { registration, .. } => {
+                Self::Present(Presence::of(shard, registration, true, last))
             }
-            // Nothing has changed but the time.
             Event::Updated { registration, .. } => {
-                Self::Visited { name: registration.endpoint.clone(), at: registration.last_contact }
+                Self::Present(Presence::of(shard, registration, false, last))
             }
             // It has no reason to come before its next Update.
             Event::ObservationEnded { endpoint, .. } => Self::HasNewHabit(endpoint.clone()),
@@ -372,7 +391,11 @@ impl Change {
             Event::OperationEnded { endpoint, path, outcome: Ok(outcome), .. }
                 if path.starts_with("/3/0") && outcome.code == Code::CONTENT =>
             {
-                Self::Answered { name: endpoint.clone(), path: path.parse().ok()?, outcome: outcome.clone() }
+                Self::Answered {
+                    name: endpoint.clone(),
+                    path: path.parse().ok()?,
+                    outcome: Box::new(outcome.clone()),
+                }
             }
             Event::Heard { endpoint, at } => Self::Heard { name: endpoint.clone(), at: *at },
             _ => return None,
@@ -381,12 +404,18 @@ impl Change {
 }
 
 impl Presence {
-    fn of<'a>(notice: &'a RegistrationNotice, is_new: bool, last: &mut Option<&'a Weak<ObjectList>>) -> Self {
+    fn of<'a>(
+        shard: u8,
+        notice: &'a RegistrationNotice,
+        is_new: bool,
+        last: &mut Option<&'a Weak<ObjectList>>,
+    ) -> Self {
         let is_same = last.is_some_and(|last| last.ptr_eq(&notice.objects));
         *last = Some(&notice.objects);
         Self {
             name: notice.endpoint.clone(),
             registration: notice.key,
+            place: Place { shard, index: notice.place },
             registered_at: notice.registered_at,
             is_proved: notice.session.is_some(),
             is_asleep: notice.asleep,

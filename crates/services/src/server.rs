@@ -40,7 +40,7 @@ use crate::groups::state::Groups;
 use crate::hub::Hub;
 use crate::identity::{self, Identity};
 use crate::incidents::Witness;
-use crate::inventory::{self, Inventory, Seed};
+use crate::inventory::{self, Inventory, Place, Seed};
 use crate::jobs::state::Jobs;
 use crate::journal::{self, JournalHandle};
 use crate::keyfile::{self, Keys};
@@ -194,36 +194,38 @@ impl Bound {
         let endpoints = Endpoints::new(security.identities(Purpose::Lwm2m));
         let engines = restore(reader, &endpoints, clock, &settings)?;
         let mut objects_of = ObjectIds::default();
-        let registrations = engines.iter().flat_map(|(engine, _)| engine.registrations());
-        let seeds = registrations.map(|registration| objects_of.seed(registration)).collect();
+        let seeds = engines.iter().flat_map(|(engine, _)| objects_of.seeds(engine)).collect();
         let shards = start_shards(
             reader,
             sockets.shards,
             engines,
             &security,
             &endpoints,
-            |(engine, outbox), plain, secure| Parts {
-                engine,
-                outbox,
-                plain,
-                secure,
-                directory: endpoints.clone(),
-                journal: Box::new(journal.clone()),
-                publish: Box::new({
-                    let (hub, mut refusals) = (hub.clone(), Refusals::new(endpoints.clone()));
-                    let mut notices = Notices::new(hub.clone());
-                    let inventory = inventory.clone();
-                    let mut witness = Witness::new(endpoints.clone(), inventory.clone());
-                    move |events| {
-                        refusals.tell(events);
-                        notices.publish_unreadable(events);
-                        witness.look(events);
-                        inventory.follow(events);
-                        hub.publish(events);
-                    }
-                }),
-                clock,
-                supervisor: supervisor.clone(),
+            |(engine, outbox), plain, secure| {
+                let shard = engine.number();
+                Parts {
+                    engine,
+                    outbox,
+                    plain,
+                    secure,
+                    directory: endpoints.clone(),
+                    journal: Box::new(journal.clone()),
+                    publish: Box::new({
+                        let (hub, mut refusals) = (hub.clone(), Refusals::new(endpoints.clone()));
+                        let mut notices = Notices::new(hub.clone());
+                        let inventory = inventory.clone();
+                        let mut witness = Witness::new(endpoints.clone(), inventory.clone());
+                        move |events| {
+                            refusals.tell(events);
+                            notices.publish_unreadable(events);
+                            witness.look(events);
+                            inventory.follow(shard, events);
+                            hub.publish(events);
+                        }
+                    }),
+                    clock,
+                    supervisor: supervisor.clone(),
+                }
             },
         )?;
         let bootstrap_server = start_bootstrap(sockets.bootstrap, &security, &bootstrap, clock, &supervisor)?;
@@ -361,6 +363,15 @@ async fn join(part: &str, thread: JoinHandle<()>) -> anyhow::Result<()> {
 struct ObjectIds(HashMap<*const ObjectList, (Arc<ObjectList>, Arc<[u16]>)>);
 
 impl ObjectIds {
+    /// What the inventory needs of the registrations of a shard.
+    fn seeds(&mut self, engine: &Shard<Endpoints>) -> Vec<Seed> {
+        let seed = |(index, registration)| Seed {
+            place: Some(Place { shard: engine.number(), index }),
+            ..self.seed(registration)
+        };
+        engine.registrations_with_places().map(seed).collect()
+    }
+
     /// The part of a registration that the inventory needs.
     fn seed(&mut self, registration: RegistrationView) -> Seed {
         let list = registration.objects;
@@ -371,6 +382,7 @@ impl ObjectIds {
         Seed {
             name: registration.endpoint,
             registration: registration.key,
+            place: None,
             registered_at: registration.registered_at,
             last_contact: registration.last_contact,
             proved: registration.session.is_some(),

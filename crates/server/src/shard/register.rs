@@ -471,9 +471,10 @@ impl<D: Directory> Shard<D> {
 
     fn announce(&mut self, index: Index, replaced: Option<RegistrationKey>, outbox: &mut Outbox) {
         if let Some(registration) = self.registrations.get(index) {
-            outbox
-                .events
-                .push(Event::Registered { registration: registration.notice(self.calendar), replaced });
+            outbox.events.push(Event::Registered {
+                registration: registration.notice(index.0, self.calendar),
+                replaced,
+            });
         }
     }
 
@@ -550,7 +551,9 @@ impl<D: Directory> Shard<D> {
             self.save(index, outbox);
         }
         if let Some(registration) = self.registrations.get(index) {
-            outbox.events.push(Event::Updated { registration: registration.notice(self.calendar), changed });
+            outbox
+                .events
+                .push(Event::Updated { registration: registration.notice(index.0, self.calendar), changed });
         }
         Ok(Answer::of(index, Code::CHANGED))
     }
@@ -586,7 +589,7 @@ impl<D: Directory> Shard<D> {
         if let Some(registration) = self.unregister(now, index, outbox) {
             self.counters.deregistered += 1;
             self.gone(now, &registration, outbox);
-            outbox.events.push(Event::Deregistered(registration.notice(self.calendar)));
+            outbox.events.push(Event::Deregistered(registration.notice(index.0, self.calendar)));
         }
         Ok(Answer { code: Code::DELETED, location: None, heard: None })
     }
@@ -714,7 +717,7 @@ impl<D: Directory> Shard<D> {
             } else if let Some(registration) = self.unregister(now, index, outbox) {
                 self.counters.expired += 1;
                 self.gone(now, &registration, outbox);
-                outbox.events.push(Event::Expired(registration.notice(self.calendar)));
+                outbox.events.push(Event::Expired(registration.notice(index.0, self.calendar)));
             }
         }
     }
@@ -724,7 +727,7 @@ impl<D: Directory> Shard<D> {
         let index = self.registrations.by_endpoint(endpoint)?;
         let registration = self.unregister(now, index, outbox)?;
         self.gone(now, &registration, outbox);
-        outbox.events.push(Event::Deregistered(registration.notice(self.calendar)));
+        outbox.events.push(Event::Deregistered(registration.notice(index.0, self.calendar)));
         Some(registration.view(self.calendar))
     }
 }

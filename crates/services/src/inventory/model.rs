@@ -17,6 +17,7 @@ use buoy_store::{DeviceDescription, DeviceRow};
 
 use super::cohorts::{CohortId, Cohorts, Kind};
 use super::names::{DeviceId, Names, Order};
+use super::places::{Place, Places};
 use super::profile::{LastValue, Profile};
 use crate::incidents::Incidents;
 pub(crate) use watch::{Bits, Sightings};
@@ -36,6 +37,8 @@ const MOST_VALUES: usize = 64;
 pub(crate) struct Seed {
     pub(crate) name: Arc<str>,
     pub(crate) registration: RegistrationKey,
+    /// `None` if nothing is told of it by its place.
+    pub(crate) place: Option<Place>,
     pub(crate) registered_at: u64,
     pub(crate) last_contact: u64,
     pub(crate) proved: bool,
@@ -49,6 +52,7 @@ impl Seed {
         Self {
             name: name.into(),
             registration: RegistrationKey(1),
+            place: None,
             registered_at: 1_000_000,
             last_contact: 1_000_000,
             proved: true,
@@ -84,6 +88,8 @@ const PROVED: u8 = 4;
 const WANTED: u8 = 8;
 /// All its credentials are revoked.
 const REVOKED: u8 = 16;
+/// It has changed since it was last looked at for alerts.
+const TOUCHED: u8 = 32;
 
 impl Known {
     fn is(&self, flag: u8) -> bool {
@@ -202,6 +208,8 @@ pub(crate) struct Model {
     names: Names,
     /// By the numbers of the names; of one that is gone nothing counts.
     known: Slab<Known>,
+    /// By the places of their registrations.
+    places: Places,
     cohorts: Cohorts,
     /// The number of devices whose row has to be saved.
     unsaved: usize,
@@ -247,12 +255,13 @@ impl Model {
 
     /// A registered device of which nothing was known.
     fn add_seed(&mut self, seed: Seed) {
-        let Seed { name, registration, registered_at, last_contact, proved, asleep, objects } = seed;
+        let Seed { name, registration, place, registered_at, last_contact, proved, asleep, objects } = seed;
         self.unsaved += 1;
         self.wanted += 1;
         let flags = UNSAVED | WANTED | if proved { PROVED } else { 0 };
         let contacts = Contacts { first: seconds(registered_at), last: seconds(last_contact) };
-        self.add(name, present(asleep, objects), contacts, tag(registration), flags);
+        let id = self.add(name, present(asleep, objects), contacts, tag(registration), flags);
+        self.is_at(place, id);
     }
 
     fn add_row(&mut self, row: DeviceRow, seed: Option<Seed>) {
@@ -260,6 +269,7 @@ impl Model {
             row.description;
         let is_proved = row.proved || seed.as_ref().is_some_and(|seed| seed.proved);
         let is_wanted = seed.is_some() && read_at.is_none();
+        let place = seed.as_ref().and_then(|seed| seed.place);
         let of_registration = seed.as_ref().map_or(0, |seed| seconds(seed.last_contact));
         let last_contact = seconds(row.last_contact).max(of_registration);
         let (name, of_seed, registration) = match seed {
@@ -292,6 +302,7 @@ impl Model {
         let flags = HAS_ROW | if is_proved { PROVED } else { 0 } | if is_wanted { WANTED } else { 0 };
         let contacts = Contacts { first: seconds(row.first_contact), last: last_contact };
         let id = self.add(name, kind, contacts, registration, flags);
+        self.is_at(place, id);
         if has_details && let Some(known) = self.known.get_mut(id.index()) {
             known.details = Some(Box::new(details));
         }
@@ -318,6 +329,17 @@ impl Model {
         id
     }
 
+    /// The device at a place, if it is this one: most devices that register again have the place that they had.
+    fn at(&self, place: Option<Place>, name: &str) -> Option<DeviceId> {
+        self.places.get(place?).filter(|id| self.names.name(*id).is_some_and(|it| **it == *name))
+    }
+
+    fn is_at(&mut self, place: Option<Place>, id: DeviceId) {
+        if let Some(place) = place {
+            self.places.set(place, Some(id));
+        }
+    }
+
     fn find(&self, name: &str) -> Option<(DeviceId, &Known)> {
         let id = self.names.find(name)?;
         Some((id, self.known.get(id.index())?))
@@ -330,8 +352,12 @@ impl Model {
 
     /// Handles a Register, or an Update with an object list.
     pub(crate) fn present(&mut self, seed: Seed) {
-        let Some(id) = self.names.find(&seed.name) else { return self.add_seed(seed) };
-        let Seed { name, registration, registered_at, last_contact, proved, asleep, objects } = seed;
+        let Some(id) = self.at(seed.place, &seed.name).or_else(|| self.names.find(&seed.name)) else {
+            return self.add_seed(seed);
+        };
+        self.is_at(seed.place, id);
+        let Seed { name, registration, place: _, registered_at, last_contact, proved, asleep, objects } =
+            seed;
         let Some(known) = self.known.get_mut(id.index()) else { return };
         let kind = self.cohorts.kind(known.cohort);
         if is_away(kind.state) && !known.is(PROVED) {

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::hash::BuildHasher;
+use std::num::NonZeroU32;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -16,15 +17,15 @@ const PART: usize = 512;
 
 /// The number of a device, valid until the device is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct DeviceId(u32);
+pub(super) struct DeviceId(NonZeroU32);
 
 impl DeviceId {
     pub(super) const fn of_index(index: usize) -> Self {
-        Self(index as u32)
+        Self(NonZeroU32::MIN.saturating_add(index as u32))
     }
 
     pub(super) const fn index(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
     }
 }
 
@@ -51,7 +52,7 @@ impl Names {
     pub(super) fn add(&mut self, name: Arc<str>) -> DeviceId {
         let id = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
-            DeviceId((self.slots.len() - 1) as u32)
+            DeviceId::of_index(self.slots.len() - 1)
         });
         let hash = self.hasher.hash_one(&*name);
         if let Some(slot) = self.slots.get_mut(id.index()) {

@@ -17,7 +17,7 @@ use buoy_store::{
 use super::model::{Model, Seed};
 use super::profile::{LastValue, Profile};
 use super::survey::Survey;
-use super::{Change, Inbox, Message, Presence, object_ids};
+use super::{Change, Inbox, Message, Place, Presence, Visits, object_ids};
 use crate::app::App;
 use crate::changes::sample;
 use crate::documents;
@@ -138,6 +138,11 @@ impl Thread {
                     let now = self.app.now();
                     changes.into_iter().for_each(|change| self.apply(now, change));
                 }
+                Ok(Message::Visits(Visits { shard, at, places })) => {
+                    for index in places {
+                        self.model.visited_from(Place { shard, index }, at);
+                    }
+                }
                 Ok(Message::Updated(name, version)) => self.updated(&name, &version),
                 Ok(Message::Doubted(name)) => self.look_again(&name),
                 Ok(Message::Incidents(notices)) => {
@@ -161,7 +166,14 @@ impl Thread {
     }
 
     fn apply(&mut self, now: u64, change: Change) {
-        self.model.touch(change.device());
+        let touched = self.model.is_watched().then(|| change.device().clone());
+        self.change(now, change);
+        if let Some(name) = touched {
+            self.model.touch_named(&name);
+        }
+    }
+
+    fn change(&mut self, now: u64, change: Change) {
         match change {
             Change::Present(presence) => self.present(now, presence),
             Change::Left { name, registration, last_contact } => {
@@ -178,7 +190,6 @@ impl Thread {
                 }
             }
             Change::Heard { name, at } => self.model.heard(&name, at),
-            Change::Visited { name, at } => self.model.visited(&name, at),
             Change::HasNewHabit(name) => self.model.has_new_habit(&name),
             Change::Reported { name, values } => {
                 self.model.visited(&name, now);
@@ -195,11 +206,12 @@ impl Thread {
     fn present(&mut self, now: u64, presence: Presence) {
         // If the list is gone already, a later event has the newer one.
         let Some(objects) = self.object_ids(presence.objects.as_ref()) else { return };
-        let Presence { name, registration, registered_at, is_proved, is_asleep, is_new, objects: _ } =
+        let Presence { name, registration, place, registered_at, is_proved, is_asleep, is_new, objects: _ } =
             presence;
         self.model.present(Seed {
             name: name.clone(),
             registration,
+            place: Some(place),
             registered_at,
             last_contact: now,
             proved: is_proved,
@@ -227,7 +239,7 @@ impl Thread {
     fn updated(&mut self, name: &Arc<str>, version: &str) {
         self.model.described(name, FIRMWARE_VERSION, version);
         self.model.updated(name);
-        self.model.touch(name);
+        self.model.touch_named(name);
         self.look_again(name);
     }
 

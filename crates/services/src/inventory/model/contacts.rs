@@ -7,6 +7,7 @@ use buoy_fleet::habit::Habit;
 
 use super::super::cohorts::Kind;
 use super::super::names::DeviceId;
+use super::super::places::Place;
 use super::{Known, Model, REVOKED, UNSAVED, is_away, seconds};
 use crate::incidents::{Culprit, Notice};
 
@@ -29,7 +30,20 @@ impl Model {
 
     /// Records that a registered device has sent something by itself.
     pub(crate) fn visited(&mut self, name: &str, at: u64) {
-        let Some(id) = self.names.find(name) else { return };
+        if let Some(id) = self.names.find(name) {
+            self.visited_by(id, at);
+        }
+    }
+
+    /// The same for the device at a place.
+    pub(crate) fn visited_from(&mut self, place: Place, at: u64) {
+        if let Some(id) = self.places.get(place) {
+            self.visited_by(id, at);
+            self.touch(id);
+        }
+    }
+
+    fn visited_by(&mut self, id: DeviceId, at: u64) {
         let Some(known) = self.known.get_mut(id.index()) else { return };
         known.last_contact = known.last_contact.max(seconds(at));
         known.habit.visit(seconds(at));

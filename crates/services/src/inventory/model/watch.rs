@@ -1,6 +1,6 @@
 //! Looks which devices match some filters, for alerts: at once those that changed, and all of them slowly, since some filters depend on the time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use buoy_fleet::filter::Filter;
 
 use super::super::names::DeviceId;
 use super::search::Candidate;
-use super::{DeviceFilter, Model};
+use super::{DeviceFilter, Model, TOUCHED};
 
 /// Filters that are tested in one look, at most so many for all devices together.
 const MOST_TESTS: usize = 200_000;
@@ -58,7 +58,8 @@ pub(super) struct Watch {
     counts_boots: bool,
     /// Devices that match something.
     matching: HashMap<Arc<str>, Bits>,
-    touched: HashSet<Arc<str>>,
+    /// Devices that have changed, once each.
+    touched: Vec<DeviceId>,
     /// Where the look at all devices goes on.
     cursor: Option<Arc<str>>,
     sightings: Arc<Sightings>,
@@ -74,6 +75,7 @@ impl Model {
         sightings: &Arc<Sightings>,
     ) {
         sightings.change(|seen| *seen = Seen { generation, ..Seen::default() });
+        self.take_touched(usize::MAX);
         self.watch = Watch { filters, counts_boots, sightings: sightings.clone(), ..Watch::default() };
     }
 
@@ -87,11 +89,37 @@ impl Model {
         names.iter().map(|name| self.is_match(filter, name)).collect()
     }
 
+    /// Whether anybody wants to know what changes.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.watch.filters.is_empty()
+    }
+
     /// A device has changed.
-    pub(crate) fn touch(&mut self, name: &Arc<str>) {
-        if !self.watch.filters.is_empty() && !self.watch.touched.contains(name) {
-            self.watch.touched.insert(name.clone());
+    pub(crate) fn touch_named(&mut self, name: &str) {
+        if let Some(id) = self.names.find(name) {
+            self.touch(id);
         }
+    }
+
+    /// The same for a device by its number.
+    pub(super) fn touch(&mut self, id: DeviceId) {
+        let is_watched = self.is_watched();
+        let Some(known) = self.known.get_mut(id.index()) else { return };
+        if is_watched && !known.is(TOUCHED) {
+            known.flags |= TOUCHED;
+            self.watch.touched.push(id);
+        }
+    }
+
+    /// Up to so many of the devices that have changed. One that was removed meanwhile has no name, or its number is another one's.
+    fn take_touched(&mut self, most: usize) -> Vec<Arc<str>> {
+        let ids = self.watch.touched.drain(..most.min(self.watch.touched.len()));
+        let (known, names) = (&mut self.known, &self.names);
+        let taken = ids.filter_map(|id| {
+            known.get_mut(id.index())?.flags &= !TOUCHED;
+            names.name(id).cloned()
+        });
+        taken.collect()
     }
 
     /// A device has registered.
@@ -113,10 +141,7 @@ impl Model {
             return;
         }
         let steps = (MOST_TESTS / self.watch.filters.len()).clamp(1, MOST_DEVICES);
-        let mut names: Vec<Arc<str>> = self.watch.touched.iter().take(steps).cloned().collect();
-        for name in &names {
-            self.watch.touched.remove(name);
-        }
+        let mut names = self.take_touched(steps);
         let cursor = self.watch.cursor.take();
         let start = cursor.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let touched = names.len();
@@ -189,7 +214,7 @@ mod tests {
         model.watch(7, looked_for, true, &sightings);
         let last: Arc<str> = "d-24998".into();
         model.sleeps(&last, true);
-        model.touch(&last);
+        model.touch_named(&last);
         model.look(2_000_000);
         let seen = sightings.take();
         assert_eq!((seen.generation, seen.is_complete), (7, false));
