@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use buoy_coap::time::Instant;
 use buoy_server::{Directory, SessionId};
 
+use crate::homes::Homes;
 use crate::secure::Identities;
 use crate::sessions::{EndpointSessions, LastHeard};
 
@@ -20,7 +21,7 @@ const STRIPES: usize = 64;
 /// Endpoints, their shards and their sessions. Cheap to clone; the clones are one.
 #[derive(Clone)]
 pub struct Endpoints {
-    homes: Striped<Arc<str>, u8>,
+    homes: Homes,
     sessions: Striped<Arc<str>, EndpointSessions>,
     proved: Striped<SessionId, Arc<str>>,
     /// Sessions without connection ID.
@@ -44,7 +45,7 @@ impl Endpoints {
     #[must_use]
     pub fn new(identities: Arc<dyn Identities>) -> Self {
         Self {
-            homes: Striped::default(),
+            homes: Homes::default(),
             sessions: Striped::default(),
             proved: Striped::default(),
             by_address: Striped::default(),
@@ -58,7 +59,7 @@ impl Endpoints {
     /// The shard of an endpoint.
     #[must_use]
     pub fn shard_of(&self, endpoint: &str) -> Option<u8> {
-        self.homes.with(endpoint, |stripe| stripe.get(endpoint).copied())
+        self.homes.get(endpoint)
     }
 
     /// The open sessions of an endpoint.
@@ -139,11 +140,11 @@ impl Endpoints {
 
 impl Directory for Endpoints {
     fn claim(&self, endpoint: &Arc<str>, shard: u8) -> u8 {
-        self.homes.with(&**endpoint, |stripe| *stripe.entry(endpoint.clone()).or_insert(shard))
+        self.homes.claim(endpoint, shard)
     }
 
     fn release(&self, endpoint: &str, shard: u8) {
-        self.homes.with(endpoint, |stripe| remove_if(stripe, endpoint, &shard));
+        self.homes.release(endpoint, shard);
     }
 
     fn home(&self, endpoint: &str) -> Option<u8> {

@@ -7,6 +7,7 @@
 pub mod bootstrap;
 pub mod directory;
 pub mod handshake_failures;
+mod homes;
 mod mailbox;
 pub mod secure;
 mod sessions;

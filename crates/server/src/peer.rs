@@ -6,6 +6,9 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
+/// Tells the hash of an address from that of a session with the same number.
+const IS_ADDRESS: u64 = 1 << 63;
+
 /// Where a datagram comes from or goes to.
 ///
 /// Two peers are equal if they have the same session, at any address, or if neither has a session and their addresses are equal.
@@ -43,7 +46,20 @@ impl Eq for Peer {}
 
 impl Hash for Peer {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
+        // One word for most peers: this is done for each datagram.
+        match self.key() {
+            Ok(session) => state.write_u64(session.number()),
+            Err(SocketAddr::V4(address)) => {
+                let ip = u64::from(address.ip().to_bits());
+                state.write_u64(IS_ADDRESS | ip << 16 | u64::from(address.port()));
+            }
+            Err(SocketAddr::V6(address)) => {
+                let bits = address.ip().to_bits();
+                state.write_u64((bits >> 64) as u64);
+                state.write_u64(bits as u64);
+                state.write_u16(address.port());
+            }
+        }
     }
 }
 

@@ -191,8 +191,8 @@ impl<D: Directory> Shard<D> {
 
     /// Whether a Register needs an Echo value before anything is stored for it, because too many registered devices have addresses that are not
     /// verified.
-    pub(super) fn must_prove_first(&self, origin: Origin, endpoint: &str) -> bool {
-        let old = self.registrations.by_endpoint(endpoint).and_then(|index| self.registrations.get(index));
+    pub(super) fn must_prove_first(&self, origin: Origin, known: Option<Index>) -> bool {
+        let old = known.and_then(|index| self.registrations.get(index));
         let is_known = old.is_some_and(|old| old.has_address && old.peer == origin.peer);
         !origin.is_proved && !is_known && self.unproved >= self.config.max_unproved
     }

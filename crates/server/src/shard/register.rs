@@ -286,18 +286,23 @@ impl<D: Directory> Shard<D> {
             Err(bad) => Err((bad.code(), bad.to_string().into())),
             Ok(Uplink::Register(register)) => match self.name_of(request.peer, &register) {
                 Err(refusal) => Err(refusal),
-                Ok(name) => match self.claimed_elsewhere(&name) {
-                    Some(shard) => return self.forward(now, shard, request, outbox),
-                    None if self.must_prove_first(origin, &name) => {
-                        self.release_if_unused(&name);
-                        return self.challenge(now, request, outbox);
+                Ok(name) => {
+                    let known = self.registrations.by_endpoint(&name);
+                    match self.claimed_elsewhere(&name, known) {
+                        Some(shard) => return self.forward(now, shard, request, outbox),
+                        None if self.must_prove_first(origin, known) => {
+                            self.release_if_unused(&name);
+                            return self.challenge(now, request, outbox);
+                        }
+                        None => {
+                            let result = self.register(now, origin, &name, known, &register, outbox);
+                            if result.is_err() {
+                                self.release_if_unused(&name);
+                            }
+                            result
+                        }
                     }
-                    None => {
-                        let result = self.register(now, origin, &name, &register, outbox);
-                        self.release_if_unused(&name);
-                        result
-                    }
-                },
+                }
             },
             Ok(Uplink::Update(update)) => self.update(now, origin, &update, outbox),
             Ok(Uplink::Deregister { location }) => self.deregister(now, request.peer, &location, outbox),
@@ -358,36 +363,35 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// The shard of an endpoint that is not here, if another shard has claimed it.
-    fn claimed_elsewhere(&self, endpoint: &Arc<str>) -> Option<u8> {
-        if self.registrations.by_endpoint(endpoint).is_some() {
+    /// The shard of an endpoint, if it is not here and another shard has claimed it.
+    fn claimed_elsewhere(&self, endpoint: &Arc<str>, known: Option<Index>) -> Option<u8> {
+        if known.is_some() {
             return None;
         }
         let shard = self.directory.claim(endpoint, self.number);
         (shard != self.number).then_some(shard)
     }
 
-    /// Register: the registration of a device that is already registered is replaced (section 6.2.1).
+    /// Register: the registration of a device that is already registered, at `place`, is replaced (section 6.2.1).
     fn register(
         &mut self,
         now: Instant,
         origin: Origin,
         endpoint: &Arc<str>,
+        place: Option<Index>,
         register: &operation::Register<'_>,
         outbox: &mut Outbox,
     ) -> Result<Answer, Refusal> {
         let peer = origin.peer;
         let objects = self.take_objects(register.objects)?;
         let attributes = self.take_attributes(register);
-        let old = self.registrations.by_endpoint(endpoint);
         let is_proved = |index| self.registrations.get(index).is_some_and(|old| old.peer.session.is_some());
-        if peer.session.is_none() && old.is_some_and(is_proved) {
+        if peer.session.is_none() && place.is_some_and(is_proved) {
             return Err(refusal(Code::FORBIDDEN, "this endpoint is registered over coaps"));
         }
-        if old.is_none() && self.registrations.len() >= self.config.max_registrations {
+        if place.is_none() && self.registrations.len() >= self.config.max_registrations {
             return Err(refusal(Code::SERVICE_UNAVAILABLE, "no further device is taken"));
         }
-        let place = old;
         if let Some(index) = place {
             self.detach(now, index);
         }
