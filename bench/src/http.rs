@@ -165,7 +165,17 @@ impl Connection {
         self.send("POST", path, "application/json", body.to_string().as_bytes())
     }
 
-    fn send(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Result<String> {
+    pub(crate) fn put(&mut self, path: &str, body: &serde_json::Value) -> Result<String> {
+        self.send("PUT", path, "application/json", body.to_string().as_bytes())
+    }
+
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<String> {
         let length = body.len();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: Buoy beside a bare UDP echo, Leshan's server with Scandium, and OpenSSL, in one run on one machine.
 //!
 //! Load generator and server share the machine, so ratios count, not figures. Everything stays on loopback, is bounded in count, and ends
-//! by itself. `abuse`, `million`, `updates` and `against PROGRAM [PART]` are further tasks, with tables of their own. A table goes to standard output and
+//! by itself. `abuse`, `million`, `operator`, `updates` and `against PROGRAM [PART]` are further tasks, with tables of their own. A table goes to standard output and
 //! into `docs/performance.md`.
 
 mod abuse;
@@ -12,6 +12,7 @@ mod firmware;
 mod http;
 mod measured;
 mod million;
+mod operator;
 mod peer;
 mod records;
 mod relay;
@@ -85,6 +86,9 @@ fn main() -> Result<()> {
     match &only[..] {
         [task] if task == "abuse" => return abuse::run(&buoy, page),
         [task] if task == "million" => return million::run(&buoy, page),
+        [task, part @ ..] if task == "operator" && part.len() < 2 => {
+            return operator::run(&buoy, part.first().map(String::as_str), page);
+        }
         [task] if task == "updates" => return updates::run(&buoy, page),
         [task, other, part @ ..] if task == "against" && part.len() < 2 => {
             return against::run(&buoy, Path::new(other), part.first().map(String::as_str), page);

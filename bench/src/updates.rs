@@ -27,7 +27,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 pub(crate) fn run(program: &Path, page: &Path) -> Result<()> {
     let folder = tempfile::tempdir_in("target")?;
     let server = Buoy::start(program, folder.path())?;
-    let _swarm = Swarm::start(program, &server)?;
+    let _swarm = Swarm::start(program, &server, DEVICES)?;
     println!("… {DEVICES} devices register");
     wait_for(|| Ok(http::registered_devices(server.http)? >= DEVICES))?;
     let mut text = table::machine();
@@ -67,13 +67,15 @@ pub(crate) fn run(program: &Path, page: &Path) -> Result<()> {
     table::put(page, "cargo xtask bench updates", &text)
 }
 
-struct Swarm(Child);
+/// A swarm whose devices take updates.
+pub(crate) struct Swarm(Child);
 
 impl Swarm {
-    fn start(program: &Path, server: &Buoy) -> Result<Self> {
+    /// So many of them, that renew their registrations once an hour.
+    pub(crate) fn start(program: &Path, server: &Buoy, devices: u64) -> Result<Self> {
         let swarm = Command::new(program)
             .args(["swarm", "--server", &format!("coap://{}", server.coap), "--updates", "--keep"])
-            .args(["--devices", &DEVICES.to_string(), "--lifetime", "3600", "--measure", "3600"])
+            .args(["--devices", &devices.to_string(), "--lifetime", "3600", "--measure", "3600"])
             .args(["--seconds", &LONGEST.as_secs().to_string()])
             .stdout(Stdio::null())
             .spawn();
@@ -105,7 +107,8 @@ impl Counters {
     }
 }
 
-fn image(program: &Path, folder: &Path, version: &str) -> Result<Vec<u8>> {
+/// An image that runs nowhere but in a swarm.
+pub(crate) fn image(program: &Path, folder: &Path, version: &str) -> Result<Vec<u8>> {
     let file = folder.join(format!("{version}.bin"));
     let made = Command::new(program)
         .args(["fw", "build", "--release", version, "--size", &PAYLOAD.to_string()])
@@ -143,7 +146,7 @@ fn running(server: &Buoy, version: &str) -> Result<u64> {
     Ok(ours.and_then(|count| count["count"].as_u64()).unwrap_or(0))
 }
 
-fn wait_for(is_so: impl Fn() -> Result<bool>) -> Result<()> {
+pub(crate) fn wait_for(is_so: impl Fn() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + LONGEST;
     while !is_so()? {
         ensure!(Instant::now() < deadline, "it takes longer than {} s", LONGEST.as_secs());
