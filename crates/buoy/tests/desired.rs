@@ -43,6 +43,22 @@ fn devices_are_kept_as_they_are_wanted() {
     let device = server.says(&["device", "swarm-000007"]);
     assert!(device.contains("/3303/0/5700"), "{device}");
 
+    // Right after a change no device is said to be in sync that has the old value.
+    for seconds in [701, 702, 703, 700] {
+        server.says(&[
+            "desired",
+            "set",
+            "all",
+            "--filter",
+            "all",
+            &format!("/1/0/1={seconds}"),
+            "--observe",
+            "/3303/0/5700,pmin=5",
+        ]);
+        wait_until("all are in sync again", || counts(&server, "all").in_sync == DEVICES);
+        assert_eq!(lifetime_of(&server, "swarm-000007"), format!("{seconds} s\n"));
+    }
+
     // What is nearer to a device counts, and says what it overrides.
     server.says(&[
         "desired",

@@ -196,7 +196,9 @@ pub async fn devices(
         .iter()
         .filter(|(_, tracked)| tracked.sources.iter().any(|source| **source == *name))
         .filter(|(endpoint, _)| after.is_none_or(|after| ***endpoint > *after))
-        .map(|(endpoint, tracked)| device(endpoint, worst(tracked, &all.wanted(&tracked.sources), name)))
+        .map(|(endpoint, tracked)| {
+            device(endpoint, all.is_current(tracked), worst(tracked, &all.wanted(&tracked.sources), name))
+        })
         .filter(|device| progress.is_none_or(|wanted| wanted == device.progress))
         .collect();
     items.sort_unstable_by(|a, b| a.endpoint.cmp(&b.endpoint));
@@ -291,7 +293,7 @@ fn counts(all: &All) -> BTreeMap<&str, api::DesiredCounts> {
         for source in &tracked.sources {
             let Some((name, _)) = all.states.get_key_value(&**source) else { continue };
             let counts = counts.entry(name).or_default();
-            match progress_of(worst(tracked, &wanted, name)) {
+            match progress_of(all.is_current(tracked), worst(tracked, &wanted, name)) {
                 api::DesiredProgress::InSync => counts.in_sync += 1,
                 api::DesiredProgress::Pending => counts.pending += 1,
                 api::DesiredProgress::GivenUp => counts.given_up += 1,
@@ -312,7 +314,11 @@ fn worst<'a>(
     own.max_by_key(|(_, entry)| condition(&entry.condition))
 }
 
-fn progress_of(worst: Option<(&String, &Entry)>) -> api::DesiredProgress {
+/// A device that was not compared with what is wanted now is not said to be in sync.
+fn progress_of(is_current: bool, worst: Option<(&String, &Entry)>) -> api::DesiredProgress {
+    if !is_current {
+        return api::DesiredProgress::Pending;
+    }
     match worst.map(|(_, entry)| condition(&entry.condition)) {
         None | Some(api::DesiredCondition::InSync) => api::DesiredProgress::InSync,
         Some(api::DesiredCondition::GivenUp) => api::DesiredProgress::GivenUp,
@@ -320,8 +326,8 @@ fn progress_of(worst: Option<(&String, &Entry)>) -> api::DesiredProgress {
     }
 }
 
-fn device(endpoint: &str, worst: Option<(&String, &Entry)>) -> api::DesiredDevice {
-    let progress = progress_of(worst);
+fn device(endpoint: &str, is_current: bool, worst: Option<(&String, &Entry)>) -> api::DesiredDevice {
+    let progress = progress_of(is_current, worst);
     let (path, reason) = match worst {
         Some((path, entry)) if progress != api::DesiredProgress::InSync => {
             (Some(path.clone()), reason(&entry.condition))

@@ -95,6 +95,11 @@ impl All {
         self.devices.iter().filter(|(_, tracked)| has(tracked)).map(|(device, _)| device.clone()).collect()
     }
 
+    /// Whether it was found out what is wanted of a device since the states changed last.
+    pub(super) fn is_current(&self, tracked: &Tracked) -> bool {
+        tracked.generation == self.generation
+    }
+
     /// What is wanted of a device by some of the states.
     pub(super) fn wanted<'a>(&'a self, sources: &[Arc<str>]) -> BTreeMap<&'a str, Wanted<'a>> {
         desired::effective(sources.iter().filter_map(|name| self.states.get(&**name)))
