@@ -158,8 +158,8 @@ async fn silenced(app: &Arc<App>, now: u64) -> HashMap<u64, HashSet<Arc<str>>> {
 async fn happened(app: &Arc<App>, endings: &mut Endings) -> Vec<Observation> {
     let is_failed = |rule: &&Rule| matches!(rule.condition, Condition::UpdateFailed { .. });
     let rules: Vec<Rule> = app.alerts.core().alerts.rules().filter(is_failed).cloned().collect();
-    let mut all = Vec::new();
-    for _ in 0..MOST_ENDINGS {
+    let (mut devices, mut ends) = (Vec::new(), Vec::new());
+    while ends.len() < MOST_ENDINGS {
         let Ok(UpdateEnded { id, endpoint, end }) = endings.try_recv() else { break };
         let (holds, detail) = match &end {
             End::Updated | End::AlreadyRunning => (false, String::new()),
@@ -167,33 +167,51 @@ async fn happened(app: &Arc<App>, endings: &mut Endings) -> Vec<Observation> {
             End::Cancelled => continue,
             end => (true, format!("update {id}: {end}")),
         };
-        for rule in &rules {
-            if !holds || is_about(app, rule, &endpoint).await {
-                let key = Key { rule: rule.name.clone(), subject: endpoint.clone() };
-                all.push((key, holds, detail.clone()));
+        devices.push(endpoint);
+        ends.push((holds, detail));
+    }
+    let mut all = Vec::new();
+    for rule in &rules {
+        let are_about = are_about(app, rule, &devices).await;
+        for ((device, (holds, detail)), is_about) in devices.iter().zip(&ends).zip(are_about) {
+            if !holds || is_about {
+                let key = Key { rule: rule.name.clone(), subject: device.clone() };
+                all.push((key, *holds, detail.clone()));
             }
         }
     }
     all
 }
 
-/// Whether a rule is about a device.
-async fn is_about(app: &Arc<App>, rule: &Rule, device: &str) -> bool {
-    match groups::selection(app, rule.filter().unwrap_or_default()) {
-        Ok(filter) => app.inventory.is_match(filter, device).await,
-        Err(_) => false,
+/// Whether a rule is about each of some devices.
+async fn are_about(app: &Arc<App>, rule: &Rule, devices: &[Arc<str>]) -> Vec<bool> {
+    let filter = rule.filter().unwrap_or_default();
+    if devices.is_empty() || filter.trim().is_empty() {
+        return vec![true; devices.len()];
+    }
+    match groups::selection(app, filter) {
+        Ok(filter) => app.inventory.are_matches(filter, devices.to_vec()).await,
+        Err(_) => vec![false; devices.len()],
     }
 }
 
 /// The disk, and the certificates.
 async fn look_at_server(app: &Arc<App>, now: u64) -> Vec<Observation> {
-    let rules: Vec<Rule> = {
+    let (rules, held): (Vec<Rule>, Vec<Key>) = {
         let core = app.alerts.core();
-        core.alerts.rules().filter(|rule| !rule.is_of_devices()).cloned().collect()
+        let of_files = core.alerts.open().filter(|(_, record, rule)| {
+            record.holds && matches!(rule.condition, Condition::Certificate { .. })
+        });
+        let held = of_files.map(|(key, ..)| key.clone()).collect();
+        (core.alerts.rules().filter(|rule| !rule.is_of_devices()).cloned().collect(), held)
     };
     let parts = app.alerts.means.parts.clone();
-    let looked = tokio::task::spawn_blocking(move || checks::findings(&parts, &rules, now)).await;
-    let findings = looked.unwrap_or_default();
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut findings = checks::findings(&parts, &rules, now);
+        findings.extend(held.into_iter().filter_map(|key| checks::gone(&parts, key)));
+        findings
+    });
+    let findings = looked.await.unwrap_or_default();
     findings.into_iter().map(|found| (found.key, found.holds, found.detail)).collect()
 }
 
@@ -298,17 +316,16 @@ impl Watcher {
     async fn count_boots(&mut self, app: &Arc<App>, now: u64, outbox: &mut Outbox) {
         let is_loop = |rule: &&Rule| matches!(rule.condition, Condition::RebootLoop { .. });
         let rules: Vec<Rule> = app.alerts.core().alerts.rules().filter(is_loop).cloned().collect();
-        for (device, times) in std::mem::take(&mut self.boots) {
-            let mut meant = Vec::new();
-            for rule in &rules {
-                if rule.filter().is_none_or(|filter| filter.trim().is_empty())
-                    || is_about(app, rule, &device).await
-                {
-                    meant.push(rule.name.clone());
-                }
+        let (names, times): (Vec<_>, Vec<_>) = std::mem::take(&mut self.boots).into_iter().unzip();
+        let mut meant: Vec<Vec<Arc<str>>> = vec![Vec::new(); names.len()];
+        for rule in &rules {
+            for (meant, is_about) in meant.iter_mut().zip(are_about(app, rule, &names).await) {
+                meant.extend(is_about.then(|| rule.name.clone()));
             }
+        }
+        for ((device, times), meant) in names.iter().zip(times).zip(meant) {
             let is_meant = |name: &str| meant.iter().any(|rule| **rule == *name);
-            app.alerts.core().alerts.booted(now, &device, times, is_meant, outbox);
+            app.alerts.core().alerts.booted(now, device, times, is_meant, outbox);
         }
     }
 

@@ -1,21 +1,30 @@
 //! Edits of what is in memory and in the store: they go on to their end, also if the caller goes.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use buoy_store::ChangeSet;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use crate::app::App;
 use crate::journal::NotSaved;
 
-/// Does something to its end, also if the caller goes.
-pub(crate) async fn to_the_end<T: Send + 'static, E: From<NotSaved> + Send + 'static>(
-    work: impl Future<Output = Result<T, E>> + Send + 'static,
-) -> Result<T, E> {
-    tokio::spawn(work).await.unwrap_or_else(|_| Err(NotSaved::Stopped.into()))
-}
-
 impl App {
+    /// Does something to its end, also if the caller goes. A panic in it ends the server: what is in memory may be half changed.
+    pub(crate) async fn to_the_end<T: Send + 'static, E: From<NotSaved> + Send + 'static>(
+        &self,
+        part: &'static str,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, E> {
+        let (answer, end) = oneshot::channel();
+        self.failures.spawn(part, async move {
+            // The caller may have gone.
+            let _ = answer.send(work.await);
+            Ok::<_, Infallible>(())
+        });
+        end.await.unwrap_or_else(|_| Err(NotSaved::Stopped.into()))
+    }
+
     /// The turn of one edit, unless the store can't be written.
     pub(crate) async fn turn(&self, edits: &Arc<Mutex<()>>) -> Result<OwnedMutexGuard<()>, NotSaved> {
         self.journal.unless_in_trouble(edits.clone().lock_owned()).await
@@ -31,13 +40,12 @@ impl App {
     ) -> Result<(), NotSaved> {
         self.journal.check()?;
         let app = self.clone();
-        let task = tokio::spawn(async move {
+        let work = self.to_the_end("an edit", async move {
             let _turn = turn;
             app.journal.commit(set).await?;
             then(&app);
-            Ok(())
+            Ok::<_, NotSaved>(())
         });
-        // A task that panicked has ended the server.
-        self.journal.unless_in_trouble(task).await?.unwrap_or(Err(NotSaved::Stopped))
+        self.journal.unless_in_trouble(work).await?
     }
 }

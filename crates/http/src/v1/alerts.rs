@@ -26,6 +26,9 @@ impl From<AlertError> for Problem {
             AlertError::InUse { .. } => Self::new(StatusCode::CONFLICT, "The receiver is in use", detail),
             AlertError::Filter(fault) => fault.into(),
             AlertError::NotSaved(error) => not_saved(error),
+            AlertError::NotSealed(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The receiver can't be sealed", detail)
+            }
             _ => Self::bad_request(detail),
         }
     }

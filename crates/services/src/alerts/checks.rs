@@ -73,14 +73,31 @@ fn free_space(_folder: &Path) -> Option<u64> {
     None
 }
 
+/// Finds that the alert about a certificate is over, because its file is not there or not looked at any more. Of a file that can't be read
+/// nothing is known.
+pub(super) fn gone(parts: &Parts, key: Key) -> Option<Finding> {
+    let path = Path::new(&*key.subject);
+    let is_gone = !files(parts).iter().any(|file| file == path) || path.try_exists().is_ok_and(|is| !is);
+    is_gone.then(|| Finding {
+        key,
+        holds: false,
+        detail: "the server does not use this file any more".into(),
+    })
+}
+
 /// When the certificates end: of each file the one that ends first.
 fn ends(parts: &Parts) -> Vec<(PathBuf, u64)> {
+    files(parts).into_iter().filter_map(|path| Some((path.clone(), first_end(&path)?))).collect()
+}
+
+/// The files that may have certificates.
+fn files(parts: &Parts) -> Vec<PathBuf> {
     let own =
         [identity::CERTIFICATE_FILE, identity::HTTPS_CERTIFICATE_FILE].map(|name| parts.data.join(name));
     let mut all: Vec<PathBuf> = own.into_iter().chain(parts.certificates.iter().cloned()).collect();
     all.sort();
     all.dedup();
-    all.into_iter().filter_map(|path| Some((path.clone(), first_end(&path)?))).collect()
+    all
 }
 
 fn first_end(path: &Path) -> Option<u64> {
@@ -131,6 +148,13 @@ mod tests {
         assert!(of_days(30, now)[0].holds && !of_days(10, now)[0].holds);
         assert_eq!(&*of_days(30, now)[0].key.subject, path.display().to_string());
         assert!(of_days(1, now + 25 * DAY)[0].detail.contains("ended 5 days ago"));
+        let key = of_days(30, now)[0].key.clone();
+        assert!(gone(&parts, key.clone()).is_none());
+        std::fs::write(&path, "no certificate").unwrap();
+        assert!(gone(&parts, key.clone()).is_none(), "nothing is known of it");
+        std::fs::remove_file(&path).unwrap();
+        assert!(!gone(&parts, key.clone()).unwrap().holds);
+        assert!(gone(&Parts::default(), key).is_some());
         if cfg!(unix) {
             let disk = look(Condition::Disk { free_percent: 1 }, now);
             assert!(disk.len() == 1 && disk[0].detail.contains("are free"), "{}", disk[0].detail);

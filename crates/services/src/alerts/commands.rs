@@ -9,6 +9,7 @@ use buoy_api as api;
 use buoy_fleet::alerts::{Acknowledgement, Key, MOST_RULES, MOST_SILENCES, Outbox, Rule, RuleError, Silence};
 use buoy_store::{ChangeSet, DocumentKind};
 
+use super::outage::Outage;
 use super::receivers::ReceiverFault;
 use super::state::{document_name, document_of};
 use super::{saving, words};
@@ -48,6 +49,8 @@ pub enum AlertError {
     Filter(FilterFault),
     /// A receiver can't be set up.
     Receiver(ReceiverFault),
+    /// The secrets of a receiver can't be sealed: the system failed.
+    NotSealed(anyhow::Error),
     /// A silence can't be made.
     Silence(&'static str),
     /// Rules name the receiver.
@@ -80,6 +83,7 @@ impl fmt::Display for AlertError {
             Self::Rule(error) => error.fmt(f),
             Self::Filter(fault) => fault.fmt(f),
             Self::Receiver(fault) => fault.fmt(f),
+            Self::NotSealed(error) => write!(f, "{error:#}"),
             Self::Silence(why) => f.write_str(why),
             Self::InUse { receiver, by } => {
                 write!(f, "the rule {by} names the receiver {receiver}; change the rule first")
@@ -118,7 +122,10 @@ impl From<FilterFault> for AlertError {
 
 impl From<ReceiverFault> for AlertError {
     fn from(fault: ReceiverFault) -> Self {
-        Self::Receiver(fault)
+        match fault {
+            ReceiverFault::Failed(error) => Self::NotSealed(error),
+            fault => Self::Receiver(fault),
+        }
     }
 }
 
@@ -248,16 +255,16 @@ async fn edit(
     change: impl FnOnce(&App) -> ChangeSet<'static> + Send + 'static,
 ) -> Result<(), AlertError> {
     app.journal.check()?;
-    let app = app.clone();
-    let task = tokio::spawn(async move {
+    let (host, app) = (app, app.clone());
+    host.to_the_end("the alerts", async move {
         let _turn = turn;
         let mut set = change(&app);
         set.extend(companions);
         let saved = saving::save_messages(&app, set).await;
         app.alerts.wake.notify_one();
-        saved
-    });
-    Ok(task.await.unwrap_or(Err(NotSaved::Stopped))?)
+        Ok(saved?)
+    })
+    .await
 }
 
 /// All rules, by name.
@@ -368,12 +375,21 @@ pub async fn remove_rule(app: &Arc<App>, principal: &Principal, name: &str) -> R
     let remove = documents::remove(DocumentKind::AlertRule, name);
     let audit = principal.audit(app.now(), "alert_rule.remove", name, "");
     let name = name.to_owned();
-    let then = move |app: &App| {
-        let core = &mut *app.alerts.core();
-        core.alerts.remove_rule(app.now(), &name, &mut core.outbox);
-        core.has_other_rules = true;
-    };
-    Ok(app.commit_then(turn, vec![remove, audit], then).await?)
+    app.journal.check()?;
+    let (host, app) = (app, app.clone());
+    let work = host.to_the_end("the alerts", async move {
+        let _turn = turn;
+        let mut outbox = Outbox::default();
+        {
+            let mut core = app.alerts.core();
+            core.alerts.remove_rule(app.now(), &name, &mut outbox);
+            core.has_other_rules = true;
+        }
+        // The rule goes last. If the server is killed before, its alerts fire again, and whoever hears that they are over hears of that, too.
+        saving::save(&app, outbox, &mut Outage::default()).await?;
+        app.journal.commit(vec![remove, audit]).await
+    });
+    Ok(host.journal.unless_in_trouble(work).await??)
 }
 
 /// All silences that count, or will, or did lately.

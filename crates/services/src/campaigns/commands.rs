@@ -12,7 +12,6 @@ use super::{carry_out, count, facts_change, forget_devices, last_id_change, prep
 use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
 use crate::documents;
-use crate::edits::to_the_end;
 use crate::groups::{self, FilterFault};
 use crate::inventory::DeviceFilter;
 use crate::journal::NotSaved;
@@ -222,8 +221,8 @@ pub async fn add(
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let plan = checked(app, wanted)?;
     app.journal.check()?;
-    let (app, principal) = (app.clone(), principal.clone());
-    to_the_end(async move {
+    let (host, app, principal) = (app, app.clone(), principal.clone());
+    host.to_the_end("the campaigns", async move {
         let mut all = app.campaigns.all.lock().await;
         if all.len() >= MOST {
             return Err(CampaignError::TooMany);
@@ -347,8 +346,8 @@ pub async fn abort(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
 pub async fn remove(app: &Arc<App>, principal: &Principal, id: u64) -> Result<(), CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     app.journal.check()?;
-    let (app, principal) = (app.clone(), principal.clone());
-    to_the_end(async move {
+    let (host, app, principal) = (app, app.clone(), principal.clone());
+    host.to_the_end("the campaigns", async move {
         let mut all = app.campaigns.all.lock().await;
         let campaign = all.get(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
         let state = campaign.facts().state;
@@ -377,8 +376,8 @@ async fn command(
 ) -> Result<api::Campaign, CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     app.journal.check()?;
-    let (app, principal) = (app.clone(), principal.clone());
-    to_the_end(async move {
+    let (host, app, principal) = (app, app.clone(), principal.clone());
+    host.to_the_end("the campaigns", async move {
         let mut all = app.campaigns.all.lock().await;
         let campaign = all.get_mut(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
         let mut outbox = Outbox::default();

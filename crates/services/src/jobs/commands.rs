@@ -11,7 +11,6 @@ use super::{carry_out, device_change, facts_change, forget_devices, last_id_chan
 use crate::access::{Covered, Forbidden, Permission, Target};
 use crate::app::App;
 use crate::documents;
-use crate::edits::to_the_end;
 use crate::groups::{self, FilterFault};
 use crate::idempotency::NewKey;
 use crate::journal::NotSaved;
@@ -240,8 +239,8 @@ pub async fn start(
         });
     }
     app.journal.check()?;
-    let (app, principal) = (app.clone(), principal.clone());
-    to_the_end(async move {
+    let (host, app, principal) = (app, app.clone(), principal.clone());
+    host.to_the_end("the jobs", async move {
         let _turn = app.jobs.turn.lock().await;
         let id = {
             let all = app.jobs.all();
@@ -307,8 +306,8 @@ pub async fn retry(
 pub async fn remove(app: &Arc<App>, principal: &Principal, id: u64) -> Result<(), JobError> {
     permit(app, principal, id).await?;
     app.journal.check()?;
-    let (app, principal) = (app.clone(), principal.clone());
-    to_the_end(async move {
+    let (host, app, principal) = (app, app.clone(), principal.clone());
+    host.to_the_end("the jobs", async move {
         let _turn = app.jobs.turn.lock().await;
         let (name, devices) = {
             let all = app.jobs.all();
@@ -339,8 +338,8 @@ async fn command(
 ) -> Result<api::Job, JobError> {
     permit(app, principal, id).await?;
     app.journal.check()?;
-    let (app, principal) = (app.clone(), principal.clone());
-    to_the_end(async move {
+    let (host, app, principal) = (app, app.clone(), principal.clone());
+    host.to_the_end("the jobs", async move {
         let _turn = app.jobs.turn.lock().await;
         let mut outbox = Outbox::default();
         let name = {
