@@ -142,6 +142,19 @@ impl State {
     }
 }
 
+/// Whether the update of a device may start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// It may.
+    Now,
+    /// The device can't be reached.
+    Unreachable,
+    /// Not before a time, in milliseconds since the epoch, and why.
+    At(u64, String),
+    /// The device is not to be updated, and why.
+    Never(String),
+}
+
 /// What is to be saved, and to be done when it is.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -661,24 +674,42 @@ impl Campaign {
             // It has to be enough again, and for as long.
             self.facts.enough_since = None;
         }
-        self.advance(now, &|_| false, outbox);
+        self.advance(now, &|_| Ready::Unreachable, outbox);
     }
 
     /// Goes on: starts updates of devices that can be reached, passes gates, ends.
-    pub fn advance(&mut self, now: u64, can_be_reached: &dyn Fn(&str) -> bool, outbox: &mut Outbox) {
+    pub fn advance(&mut self, now: u64, ready: &dyn Fn(&str) -> Ready, outbox: &mut Outbox) {
         if self.facts.state == State::Running {
             self.stop_if_too_many_failed(now);
         }
         if self.facts.state == State::Running {
             self.give_up_at_deadline(now, outbox);
             self.pass_gates(now, outbox);
-            self.start_some(now, can_be_reached, outbox);
+            self.start_some(now, ready, outbox);
             self.stop_if_wave_can_not_pass(now);
         }
         self.end_if_nothing_is_left(now, outbox);
         if std::mem::take(&mut self.is_changed) {
             outbox.facts = Some(self.facts.clone());
         }
+    }
+
+    /// When [`Campaign::advance`] has something to do if nothing happens to its devices until then.
+    #[must_use]
+    pub fn next_timeout(&self, now: u64) -> Option<u64> {
+        if self.facts.state != State::Running {
+            return None;
+        }
+        let soak = self.facts.plan.waves.get(self.facts.wave).map_or(0, |wave| wave.gate.soak);
+        let soaked = self.facts.enough_since.map(|since| since.saturating_add(soak.saturating_mul(1000)));
+        let waiting = self.devices.iter().filter(|device| {
+            device.record.stage == Stage::Waiting && device.record.wave <= self.facts.wave
+        });
+        let again = waiting.map(|device| device.record.not_before).filter(|at| *at > now).min();
+        let limit = self.facts.plan.per_minute.filter(|most| self.minute.1 >= *most);
+        let minute = limit.map(|_| self.minute.0.saturating_add(60_000));
+        let times = [soaked, again, minute, self.facts.plan.deadline];
+        times.into_iter().flatten().filter(|at| *at > now).min()
     }
 
     fn stop_if_too_many_failed(&mut self, now: u64) {
@@ -802,7 +833,7 @@ impl Campaign {
         self.devices.iter().filter(is_wanted).map(|device| device.name.clone()).collect()
     }
 
-    fn start_some(&mut self, now: u64, can_be_reached: &dyn Fn(&str) -> bool, outbox: &mut Outbox) {
+    fn start_some(&mut self, now: u64, ready: &dyn Fn(&str) -> Ready, outbox: &mut Outbox) {
         if self.minute.0 + 60_000 <= now {
             self.minute = (now, 0);
         }
@@ -819,13 +850,21 @@ impl Campaign {
             }
             let place = self.cursor % self.devices.len();
             self.cursor = place + 1;
-            let Device { name, record } = &self.devices[place];
-            let is_open = record.wave <= self.facts.wave;
-            if is_open && record.stage == Stage::Waiting && record.not_before <= now && can_be_reached(name) {
-                outbox.starts.push(name.clone());
-                self.set(place, Stage::Ordered, outbox);
-                self.minute.1 += 1;
-                room -= 1;
+            let Device { name, record } = &mut self.devices[place];
+            if record.wave > self.facts.wave || record.stage != Stage::Waiting || record.not_before > now {
+                continue;
+            }
+            match ready(name) {
+                Ready::Unreachable => {}
+                // It is asked for again after a restart, so it need not be saved.
+                Ready::At(at, reason) => (record.not_before, record.note) = (at, reason),
+                Ready::Never(reason) => self.set(place, Stage::Skipped { reason }, outbox),
+                Ready::Now => {
+                    outbox.starts.push(name.clone());
+                    self.set(place, Stage::Ordered, outbox);
+                    self.minute.1 += 1;
+                    room -= 1;
+                }
             }
         }
     }

@@ -124,7 +124,8 @@ impl Fleet {
             self.campaign.update_ended(self.now, &name, update, &end, &mut outbox);
         }
         let now = self.now;
-        self.campaign.advance(now, &|name| (self.is_reachable)(name, now), &mut outbox);
+        let ready = |name: &str| if (self.is_reachable)(name, now) { Ready::Now } else { Ready::Unreachable };
+        self.campaign.advance(now, &ready, &mut outbox);
         self.carry_out(outbox);
     }
 
