@@ -155,3 +155,41 @@ fn campaigns_are_commanded_by_persons_and_what_is_wrong_is_refused() {
     assert_eq!((had_it.counts.had_it, had_it.counts.confirmed), (20, 0));
     assert!(refused(&["--filter", "state = offline", "--start"]).contains("no device matches"));
 }
+
+#[test]
+fn a_rehearsal_says_where_a_campaign_would_stop_and_when_it_would_end() {
+    let workshop = Workshop::new();
+    let image = workshop.release("2.0.0", "good");
+    let server = Server::start(&workshop.path("data"));
+    server.says(&["firmware", "upload", image.to_str().unwrap()]);
+    let plan =
+        ["--firmware", "2.0.0.bin", "--waves", "1%,20%,100%", "--stop-rate", "2", "--stop-minimum", "50"];
+    server.says(&[&["campaign", "add", "all on 2"], &plan[..]].concat());
+
+    let good = server.says(&["campaign", "rehearse", "1", "--devices", "2000", "--sleep", "1d"]);
+    assert!(good.contains("the campaign would end"), "{good}");
+    assert!(good.contains("2000 of 2000 run the release"), "{good}");
+    let crash = ["--devices", "2000", "--crash", "5%", "--on", "2.0.0", "--slow", "64kbit"];
+    let bad = server.says(&[&["campaign", "rehearse", "1"], &crash[..]].concat());
+    assert!(bad.contains("the campaign would stop itself in wave 2"), "{bad}");
+    assert!(bad.contains("rolled_back"), "{bad}");
+    let offline = server.says(&["campaign", "rehearse", "1", "--devices", "500", "--offline", "3%"]);
+    assert!(
+        offline.contains("would not end") && offline.contains("give the campaign a deadline"),
+        "{offline}"
+    );
+    let report = server.says(&["campaign", "rehearse", "1", "--devices", "100", "--report"]);
+    assert!(report.contains("100 of 100 devices run the version (100.0 %)"), "{report}");
+
+    let stored = campaign(&server);
+    assert_eq!((stored.state, stored.counts.confirmed), (CampaignState::Draft, 0));
+    let file = workshop.path("plan.json");
+    std::fs::write(&file, serde_json::to_vec(&stored.plan).unwrap()).unwrap();
+    let of_file = server.says(&["campaign", "rehearse", file.to_str().unwrap(), "--devices", "100"]);
+    assert!(of_file.contains("the campaign would end"), "{of_file}");
+    let too_many = server.refuses(&["campaign", "rehearse", "1", "--devices", "100001"]);
+    assert!(too_many.contains("1 to 100000 devices"), "{too_many}");
+    let rate = server.ctl(&["campaign", "rehearse", "1", "--slow", "64"]);
+    assert!(String::from_utf8(rate.stderr).unwrap().contains("64kbit"));
+    assert!(server.refuses(&["campaign", "rehearse", "9"]).contains("there is no campaign 9"));
+}

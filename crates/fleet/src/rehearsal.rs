@@ -35,10 +35,17 @@ const QUIET_LOOKS: u32 = 64;
 const AUTHOR: &str = "the author";
 const SECOND: &str = "a second person";
 
+/// An update that ended: of which device, its number, how, and what the device ran before.
+type Ended = (Arc<str>, u64, End, Option<String>);
+
+/// When devices may be updated: `None` if they may at this time, else when they may.
+pub type Opening = Box<dyn Fn(u64) -> Option<u64> + Send>;
+
 /// A campaign that is played.
 #[derive(Debug)]
 pub struct Rehearsal {
     conditions: Conditions,
+    window: Window,
     campaign: Campaign,
     updates: Updates,
     devices: Vec<Device>,
@@ -50,13 +57,22 @@ pub struct Rehearsal {
     began: u64,
     tick_at: u64,
     quiet: u32,
-    ended: Vec<(Arc<str>, u64, End)>,
+    ended: Vec<Ended>,
     outbox: Outbox,
     waves: Vec<WaveTimes>,
     stopped: Option<(u64, String)>,
     bytes: u64,
     asked_persons: u64,
     verdict: Option<Verdict>,
+}
+
+/// The maintenance window of all devices, if there is one.
+struct Window(Option<Opening>);
+
+impl std::fmt::Debug for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Window").field(&self.0.is_some()).finish()
+    }
 }
 
 /// What happens to a simulated device, by its number.
@@ -75,9 +91,16 @@ enum Happening {
 }
 
 impl Rehearsal {
-    /// Plays `plan` from `now` on; milliseconds since the epoch. `shares` says for each wave that has a filter which part of the target it matches.
+    /// Plays `plan` from `now` on; milliseconds since the epoch. `shares` says for each wave that has a filter which part of the target it matches,
+    /// `window` when devices may be updated.
     #[must_use]
-    pub fn new(plan: Plan, conditions: Conditions, shares: &[Option<f64>], now: u64) -> Self {
+    pub fn new(
+        plan: Plan,
+        conditions: Conditions,
+        shares: &[Option<f64>],
+        window: Option<Opening>,
+        now: u64,
+    ) -> Self {
         let now = plan.start_at.unwrap_or(0).max(now);
         let devices: Vec<Device> =
             (0..conditions.devices).map(|number| Device::new(number, &conditions, &plan)).collect();
@@ -109,6 +132,7 @@ impl Rehearsal {
             .then(|| Verdict::NotStarted { reason: campaign.facts().reason.clone() });
         Self {
             conditions,
+            window: Window(window),
             campaign,
             updates,
             devices,
@@ -194,12 +218,19 @@ impl Rehearsal {
     /// What the server does once a second.
     fn tick(&mut self) {
         let mut outbox = campaign::Outbox::default();
-        for (name, update, end) in std::mem::take(&mut self.ended) {
+        for (name, update, end, before) in std::mem::take(&mut self.ended) {
+            if let Some(before) = before {
+                self.campaign.ran_before(&name, &before);
+            }
             self.campaign.update_ended(self.now, &name, update, &end, &mut outbox);
         }
         let (devices, by_name) = (&self.devices, &self.by_name);
+        let opens = self.window.0.as_ref().and_then(|window| window(self.now));
         let ready = |name: &str| match by_name.get(name).and_then(|place| devices.get(*place as usize)) {
-            Some(device) if !device.is_offline => Ready::Now,
+            Some(device) if !device.is_offline => match opens {
+                Some(at) => Ready::At(at, "its maintenance window is closed".to_owned()),
+                None => Ready::Now,
+            },
             _ => Ready::Unreachable,
         };
         self.campaign.advance(self.now, &ready, &mut outbox);
@@ -231,15 +262,15 @@ impl Rehearsal {
                 delivery,
             };
             for name in outbox.starts {
-                let patience = Patience::default();
-                let started =
-                    self.updates.start(self.now, &name, goal.clone(), patience, &mut self.outbox);
-                match started {
+                match self.start_update(&name, goal.clone()) {
                     Ok(id) => self.campaign.update_started(&name, id, &mut next),
-                    Err(open) => {
-                        let reason = format!("update {} of it is open", open.0);
-                        self.campaign.update_refused(self.now, &name, &reason, &mut next);
-                    }
+                    Err(reason) => self.campaign.update_refused(self.now, &name, &reason, &mut next),
+                }
+            }
+            for (name, version) in outbox.backs {
+                match self.start_update(&name, Goal { version, ..goal.clone() }) {
+                    Ok(id) => self.campaign.back_started(&name, id, &mut next),
+                    Err(reason) => self.campaign.back_refused(self.now, &name, &reason, &mut next),
                 }
             }
             if outbox.health.is_some() {
@@ -249,6 +280,11 @@ impl Rehearsal {
             self.carry_out_updates();
             outbox = next;
         }
+    }
+
+    fn start_update(&mut self, name: &Arc<str>, goal: Goal) -> Result<u64, String> {
+        let started = self.updates.start(self.now, name, goal, Patience::default(), &mut self.outbox);
+        started.map_err(|open| format!("update {} of it is open", open.0))
     }
 
     fn carry_out_updates(&mut self) {
@@ -267,7 +303,8 @@ impl Rehearsal {
             }
             for update in progress {
                 if let Stage::Ended(end) = update.stage() {
-                    self.ended.push((update.endpoint().clone(), update.id(), end.clone()));
+                    let before = update.old_version().map(str::to_owned);
+                    self.ended.push((update.endpoint().clone(), update.id(), end.clone(), before));
                 }
             }
         }
@@ -328,7 +365,7 @@ impl Rehearsal {
         let takes = self.conditions.transfer();
         let now = self.now;
         let device = &mut self.devices[place as usize];
-        let Some((_, _, action)) = device.pending.take_if(|(_, pending, _)| *pending == token) else {
+        let Some((update, _, action)) = device.pending.take_if(|(_, pending, _)| *pending == token) else {
             return;
         };
         device.stay_awake(now);
@@ -349,7 +386,11 @@ impl Rehearsal {
                 self.plan(now + takes, Happening::Pushed(place, number, token));
             }
             Action::Execute => {
-                let at = now + device.install(now, &self.conditions);
+                let release = &self.campaign.facts().plan.release.version;
+                let is_release =
+                    self.updates.get(update).is_none_or(|update| update.goal().version == *release);
+                let what = if is_release { Running::Release } else { Running::Before };
+                let at = now + device.install(now, what, &self.conditions);
                 self.plan(at, Happening::Rebooted(place));
                 self.answers(place, token, Answer::Done);
             }

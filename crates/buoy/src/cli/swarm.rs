@@ -11,8 +11,8 @@ use anyhow::{Context, bail};
 use buoy_sim::account::behind_scheme;
 use buoy_sim::swarm::{self, End, Flaw, Progress, SwarmSettings};
 
-pub(crate) use args::Args;
 use args::Command;
+pub(crate) use args::{Args, bits_per_second, percent, seconds};
 
 /// Runs the swarm to its end.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

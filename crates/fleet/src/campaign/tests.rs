@@ -31,6 +31,10 @@ fn plan() -> Plan {
         start_at: None,
         deadline: None,
         needs_approval: false,
+        window: None,
+        requires: crate::compatibility::Requirements::default(),
+        on_stop: crate::campaign::OnStop::Pause,
+        retry: Vec::new(),
     }
 }
 

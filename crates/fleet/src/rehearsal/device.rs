@@ -84,6 +84,8 @@ pub(super) struct Device {
     /// 5/0/5
     pub(super) result: i64,
     downloads: u32,
+    /// What it starts next.
+    installs: Running,
     /// The operation that waits for it: its update, its token, and what it is.
     pub(super) pending: Option<(u64, u64, Action)>,
 }
@@ -105,6 +107,7 @@ impl Device {
             state: state::IDLE,
             result: 0,
             downloads: 0,
+            installs: Running::Before,
             pending: None,
             name,
         }
@@ -157,17 +160,22 @@ impl Device {
     }
 
     /// Starts to install; says after which time it registers again.
-    pub(super) fn install(&mut self, now: u64, conditions: &Conditions) -> u64 {
-        self.state = state::UPDATING;
-        let takes = if self.crashes { REBOOT * (TRIALS + 1) } else { REBOOT };
+    pub(super) fn install(&mut self, now: u64, what: Running, conditions: &Conditions) -> u64 {
+        (self.state, self.installs) = (state::UPDATING, what);
+        let takes = if self.will_crash() { REBOOT * (TRIALS + 1) } else { REBOOT };
         self.awake_until = self.awake_until.max(now + takes + AWAKE);
         takes + conditions.round_trip()
+    }
+
+    /// Only on the release; what it ran before it can run again.
+    fn will_crash(&self) -> bool {
+        self.crashes && self.installs == Running::Release
     }
 
     pub(super) fn start_anew(&mut self, now: u64) {
         self.state = state::IDLE;
         (self.running, self.result) =
-            if self.crashes { (Running::Before, UPDATE_FAILED) } else { (Running::Release, UPDATED) };
+            if self.will_crash() { (Running::Before, UPDATE_FAILED) } else { (self.installs, UPDATED) };
         self.stay_awake(now);
     }
 }

@@ -25,6 +25,10 @@ fn plan() -> Plan {
         start_at: None,
         deadline: None,
         needs_approval: false,
+        window: None,
+        requires: crate::compatibility::Requirements::default(),
+        on_stop: crate::campaign::OnStop::Pause,
+        retry: Vec::new(),
     }
 }
 
@@ -45,7 +49,7 @@ fn conditions() -> Conditions {
 
 fn played(plan: Plan, conditions: Conditions) -> (Rehearsal, Outcome) {
     let shares = vec![None; plan.waves.len()];
-    let mut rehearsal = Rehearsal::new(plan, conditions, &shares, START);
+    let mut rehearsal = Rehearsal::new(plan, conditions, &shares, None, START);
     for _ in 0..10_000 {
         if rehearsal.advance(10_000) {
             let outcome = rehearsal.outcome();
@@ -131,7 +135,7 @@ fn persons_say_yes_at_once_and_are_counted() {
 fn a_wave_of_a_filter_has_its_share() {
     let mut plan = plan();
     plan.waves[0] = Wave { filter: Some("tag = canary".into()), percent: None, ..plan.waves[0].clone() };
-    let mut rehearsal = Rehearsal::new(plan, conditions(), &[Some(0.03), None, None], START);
+    let mut rehearsal = Rehearsal::new(plan, conditions(), &[Some(0.03), None, None], None, START);
     while !rehearsal.advance(10_000) {}
     assert_eq!(rehearsal.campaign().counts()[0].all(), 30);
 }
@@ -144,4 +148,37 @@ fn a_push_takes_its_time_too_and_a_rehearsal_is_the_same_each_time() {
     let (first, second) = (played(plan(), conditions()).1, played(plan(), conditions()).1);
     assert_eq!(first, second);
     assert_eq!(first.verdict, Verdict::Done, "{first:?}");
+}
+
+#[test]
+fn what_was_updated_goes_back_when_the_campaign_stops_itself_and_is_to_roll_back() {
+    let mut plan = Plan { on_stop: crate::campaign::OnStop::RollBack, ..plan() };
+    plan.waves[0].gate.success = 50.0;
+    let (rehearsal, outcome) = played(plan, Conditions { crash: 10.0, ..conditions() });
+    assert!(matches!(outcome.verdict, Verdict::Stopped { .. }), "{outcome:?}");
+    let campaign = rehearsal.campaign();
+    let (first, second) = (campaign.counts()[0], campaign.counts()[1]);
+    assert!(first.confirmed > 0 && first.put_back == 0, "only the open wave goes back: {first:?}");
+    assert_eq!((second.confirmed, second.updating), (0, 0));
+    assert!(second.put_back > 30, "{second:?}");
+    assert!(campaign.facts().events.last().unwrap().text.contains("run the version before again, 0 do not"));
+}
+
+#[test]
+fn updates_start_in_the_window_only() {
+    // One hour in a day.
+    let window = |now: u64| {
+        let day = now - now % DAY;
+        let open = day + 22 * HOUR;
+        (!(open..open + HOUR).contains(&now)).then_some(if now < open { open } else { open + DAY })
+    };
+    let shares = [None, None, None];
+    let mut rehearsal = Rehearsal::new(plan(), conditions(), &shares, Some(Box::new(window)), START);
+    while !rehearsal.advance(10_000) {}
+    assert_eq!(rehearsal.outcome().verdict, Verdict::Done);
+    for (name, record) in rehearsal.campaign().devices() {
+        let campaign::Stage::Confirmed { at } = record.stage else { panic!("{name}: {record:?}") };
+        let hour = at % DAY / HOUR;
+        assert!((22..=23).contains(&hour), "{name} at {hour}");
+    }
 }

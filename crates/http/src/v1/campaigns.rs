@@ -13,6 +13,7 @@ use utoipa::IntoParams;
 use super::{Answer, Author, JsonBody, Problem, Queries, Segments, limit, not_saved};
 use buoy_services::app::App;
 use buoy_services::campaigns::commands::{self, CampaignError};
+use buoy_services::campaigns::rehearsal;
 
 impl From<CampaignError> for Problem {
     fn from(error: CampaignError) -> Self {
@@ -20,7 +21,7 @@ impl From<CampaignError> for Problem {
         match error {
             CampaignError::Forbidden(_) => Self::forbidden(detail),
             CampaignError::NoSuchCampaign(_) | CampaignError::NoSuchFirmware(_) => Self::not_found(detail),
-            CampaignError::Refused(_) | CampaignError::NoDevices => {
+            CampaignError::Refused(_) | CampaignError::NoDevices | CampaignError::Rehearsing => {
                 Self::new(StatusCode::CONFLICT, "Not now", detail)
             }
             CampaignError::Filter(fault) => fault.into(),
@@ -75,6 +76,25 @@ pub(super) async fn preview(
     JsonBody(wanted): JsonBody<api::PutCampaign>,
 ) -> Answer<api::CampaignPreview> {
     Ok(Json(commands::preview(&app, &principal, wanted).await?))
+}
+
+/// Plays a campaign on simulated devices: when its waves would open and pass, where it would stop and why, how many bytes it takes, and when it would
+/// end. It changes nothing. One rehearsal is under way at a time.
+#[utoipa::path(
+    post, path = "/api/v1/campaigns/rehearse", tag = "campaigns", request_body = api::RehearseCampaign,
+    responses(
+        (status = 200, description = "What would happen", body = api::CampaignRehearsal),
+        (status = 400, description = "The plan can't be followed, or the devices can't be so", body = api::Problem),
+        (status = 404, description = "There is no such image", body = api::Problem),
+        (status = 409, description = "Another rehearsal is under way", body = api::Problem),
+    )
+)]
+pub(super) async fn rehearse(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    JsonBody(wanted): JsonBody<api::RehearseCampaign>,
+) -> Answer<api::CampaignRehearsal> {
+    Ok(Json(rehearsal::rehearse(&app, &principal, wanted).await?))
 }
 
 /// One campaign.

@@ -1,14 +1,19 @@
 //! An operator's commands on campaigns, with the types of `/api/v1`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use buoy_api as api;
-use buoy_fleet::campaign::{Campaign, Outbox, PlanError, Refused, Release, State};
+use buoy_fleet::campaign::{Campaign, Outbox, Plan, PlanError, Refused, Release, State};
+use buoy_fleet::compatibility::Verdict;
 use buoy_fleet::filter::quoted;
 use buoy_store::{ChangeSet, DocumentKind};
 
+use super::readiness::Judge;
 use super::state::document_name;
-use super::{carry_out, count, facts_change, forget_devices, last_id_change, prepare, targets, words};
+use super::{
+    AT_ONCE, carry_out, count, facts_change, forget_devices, last_id_change, plans, prepare, targets, words,
+};
 use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
 use crate::documents;
@@ -20,6 +25,8 @@ use crate::principal::Principal;
 
 /// The most campaigns.
 const MOST: usize = 1000;
+/// Reasons that a preview names.
+const REASONS: usize = 20;
 /// Devices that a preview names.
 const EXAMPLES: usize = 5;
 
@@ -45,6 +52,14 @@ pub enum CampaignError {
     Refused(Refused),
     /// There are too many campaigns.
     TooMany,
+    /// There is no such time zone.
+    Zone(String),
+    /// This is no time of day.
+    TimeOfDay(String),
+    /// The simulated devices of a rehearsal can't be so, and why.
+    Rehearsal(String),
+    /// A rehearsal is under way.
+    Rehearsing,
     /// It could not be saved.
     NotSaved(NotSaved),
 }
@@ -65,6 +80,10 @@ impl std::fmt::Display for CampaignError {
             }
             Self::Refused(refused) => refused.fmt(f),
             Self::TooMany => write!(f, "there are {MOST} campaigns; remove some that have ended"),
+            Self::Zone(name) => write!(f, "there is no time zone {name:?}; give a name as in Europe/Berlin"),
+            Self::TimeOfDay(text) => write!(f, "{text:?} is no time of day; give one as in 22:00"),
+            Self::Rehearsal(reason) => f.write_str(reason),
+            Self::Rehearsing => f.write_str("another rehearsal is under way; try again in a moment"),
             Self::NotSaved(error) => error.fmt(f),
         }
     }
@@ -130,11 +149,7 @@ pub async fn report(app: &Arc<App>, principal: &Principal, id: u64) -> Result<St
     app.permit(principal, Permission::Read, Target::Server).await?;
     let all = app.campaigns.all.lock().await;
     let campaign = all.get(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
-    let time = |at: u64| {
-        let at = jiff::Timestamp::from_millisecond(i64::try_from(at).unwrap_or(i64::MAX));
-        at.map_or_else(|_| "?".to_owned(), |at| format!("{at:.0}"))
-    };
-    Ok(words::report(campaign, time))
+    Ok(words::report(campaign, words::time))
 }
 
 /// The devices of a campaign in one stage, or all, ordered by name, after a given name.
@@ -176,7 +191,7 @@ pub async fn preview(
 ) -> Result<api::CampaignPreview, CampaignError> {
     app.permit(principal, Permission::Read, Target::Server).await?;
     let release = release(app, &wanted.firmware, wanted.version.as_deref())?;
-    let plan = words::plan(wanted, release);
+    let plan = plans::plan(wanted, release)?;
     plan.check()?;
     let (names, firsts) = targets(app, &plan).await?;
     let and = |also: &str| {
@@ -193,6 +208,7 @@ pub async fn preview(
     let in_conflict =
         open.iter().filter(|update| names.binary_search_by(|name| (**name).cmp(&update.endpoint)).is_ok());
     let in_conflict = in_conflict.count() as u64;
+    let Fit { incompatible, incompatible_because, unknown } = fit(app, &plan, &names).await;
     let examples = names.iter().take(EXAMPLES).map(ToString::to_string).collect();
     let devices = names.len() as u64;
     let bytes_per_device = app.firmware.get(&plan.release.digest).map_or(0, |image| image.row.size);
@@ -203,11 +219,51 @@ pub async fn preview(
         have_it,
         offline,
         in_conflict,
+        incompatible,
+        incompatible_because,
+        unknown,
         waves: trial.counts().iter().map(|counts| counts.all()).collect(),
         bytes_per_device,
-        bytes: bytes_per_device.saturating_mul(devices - have_it.min(devices)),
+        bytes: bytes_per_device.saturating_mul(devices.saturating_sub(have_it).saturating_sub(incompatible)),
         examples,
     })
+}
+
+/// How many devices the release is for.
+#[derive(Default)]
+struct Fit {
+    incompatible: u64,
+    incompatible_because: Vec<api::CampaignIncompatible>,
+    unknown: u64,
+}
+
+async fn fit(app: &Arc<App>, plan: &Plan, names: &[Arc<str>]) -> Fit {
+    let judge = Judge::of(app, plan);
+    if !judge.asks_for_facts() {
+        return Fit::default();
+    }
+    let (mut fit, mut reasons) = (Fit::default(), BTreeMap::<String, (u64, Arc<str>)>::new());
+    for some in names.chunks(AT_ONCE) {
+        let known = app.inventory.known(some.to_vec()).await;
+        for (name, known) in some.iter().zip(known) {
+            let verdict = judge.verdict(known.as_ref());
+            if let Some(reason) = verdict.refusal(plan.requires.unknown) {
+                reasons.entry(reason).or_insert_with(|| (0, name.clone())).0 += 1;
+            } else if matches!(verdict, Verdict::Unknown(_)) {
+                fit.unknown += 1;
+            }
+        }
+    }
+    fit.incompatible = reasons.values().map(|(count, _)| count).sum();
+    let because = reasons.into_iter().map(|(reason, (count, example))| api::CampaignIncompatible {
+        reason,
+        count,
+        example: example.to_string(),
+    });
+    fit.incompatible_because = because.collect();
+    fit.incompatible_because.sort_by_key(|it| std::cmp::Reverse(it.count));
+    fit.incompatible_because.truncate(REASONS);
+    fit
 }
 
 /// Makes a campaign: a draft, which does nothing.
@@ -401,9 +457,9 @@ async fn command(
 }
 
 /// The plan of a request, if it can be followed.
-fn checked(app: &App, wanted: api::PutCampaign) -> Result<buoy_fleet::campaign::Plan, CampaignError> {
+pub(super) fn checked(app: &App, wanted: api::PutCampaign) -> Result<Plan, CampaignError> {
     let release = release(app, &wanted.firmware, wanted.version.as_deref())?;
-    let plan = words::plan(wanted, release);
+    let plan = plans::plan(wanted, release)?;
     plan.check()?;
     selection(app, &plan.filter)?;
     for wave in &plan.waves {
