@@ -49,6 +49,133 @@ pub struct PutCampaign {
     /// Whether somebody else than its author has to agree to its start.
     #[serde(default)]
     pub needs_approval: bool,
+    /// When devices may be updated; always without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<CampaignWindow>,
+    /// What devices have to be for the release, besides what the image says itself.
+    #[serde(default)]
+    pub requires: CampaignRequirements,
+    /// What it does when it stops itself.
+    #[serde(default)]
+    pub on_stop: CampaignOnStop,
+    /// How often kinds of failures are tried again, in place of what `retries` says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retry: Vec<CampaignRetry>,
+}
+
+/// A maintenance window, in the time zone of each device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignWindow {
+    /// When it opens: a time of day as in 22:00.
+    pub from: String,
+    /// When it closes, on that day or on the next.
+    pub to: String,
+    /// The days on which it opens; every day if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub days: Vec<CampaignDay>,
+    /// The time zone of devices that do not tell theirs (3/0/15) and of which no field `timezone` is noted: a name of IANA as in Europe/Berlin.
+    #[serde(default = "utc")]
+    pub zone: String,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CampaignDay {
+    /// Monday
+    Mon,
+    /// Tuesday
+    Tue,
+    /// Wednesday
+    Wed,
+    /// Thursday
+    Thu,
+    /// Friday
+    Fri,
+    /// Saturday
+    Sat,
+    /// Sunday
+    Sun,
+}
+
+/// What devices have to be. The chip, the project, the hardware revisions and the security counter that the image says are looked at in any case; the server
+/// knows of a device its object 3 and the fields `chip`, `project` and `security_counter` that are noted of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CampaignRequirements {
+    /// The model is one of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// The hardware version is one of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hardware: Vec<String>,
+    /// The device runs at least this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_version: Option<String>,
+    /// What becomes of devices of which something is not known that is asked for.
+    pub unknown: CampaignUnknown,
+}
+
+/// What becomes of devices of which something is not known that is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CampaignUnknown {
+    /// They are updated: a device checks the image itself.
+    #[default]
+    Allow,
+    /// They are not.
+    Refuse,
+}
+
+/// What a campaign does when it stops itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CampaignOnStop {
+    /// It pauses.
+    #[default]
+    Pause,
+    /// It pauses, and puts the devices of the open wave that it has updated back on the version before.
+    RollBack,
+}
+
+/// How often a kind of failure is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignRetry {
+    /// The kind of failure.
+    pub failure: CampaignRetryKind,
+    /// How often; 0 is never.
+    pub times: u8,
+    /// After so many seconds.
+    #[serde(default = "one_minute")]
+    pub after: u64,
+}
+
+const fn one_minute() -> u64 {
+    60
+}
+
+/// A kind of failure that may be tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CampaignRetryKind {
+    /// The device went back to what it ran before.
+    RolledBack,
+    /// It says that it succeeded, and runs something else.
+    UnexpectedVersion,
+    /// It did not take the image.
+    Refused,
+    /// An operation failed.
+    Failed,
+    /// A stage took too long.
+    TimedOut,
+    /// Somebody cancelled its update.
+    Cancelled,
 }
 
 const fn default_concurrent() -> u32 {
@@ -154,6 +281,9 @@ pub struct Campaign {
     pub awaits_approval: bool,
     /// What was planned.
     pub plan: PutCampaign,
+    /// Changes when operators change it; to be given as `If-Match` with the next change.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision: String,
     /// How many devices are where.
     pub counts: CampaignCounts,
     /// The waves.
@@ -194,6 +324,10 @@ pub struct CampaignCounts {
     pub failed: u64,
     /// They are not tried.
     pub skipped: u64,
+    /// They run the version before again: the campaign stopped itself, and put them back.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub put_back: u64,
 }
 
 /// A wave, and how far it is.
@@ -210,7 +344,7 @@ pub struct CampaignWaveProgress {
 /// A kind of failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CampaignFailure {
-    /// Which: "rolled_back", "unexpected_version", "refused", "failed", "timed_out", "cancelled" or "unhealthy".
+    /// Which: "rolled_back", "unexpected_version", "refused", "failed", "timed_out", "cancelled", "unhealthy" or "not_put_back".
     pub kind: String,
     /// How many devices.
     pub count: u64,
@@ -234,7 +368,7 @@ pub struct CampaignDevice {
     pub endpoint: String,
     /// Its wave, from 1.
     pub wave: u64,
-    /// "waiting", "updating", "confirmed", "had_it", "failed" or "skipped".
+    /// "waiting", "updating", "confirmed", "had_it", "failed", "skipped", "going_back" or "put_back".
     pub stage: String,
     /// Its update, while it is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -260,6 +394,17 @@ pub struct CampaignPreview {
     pub offline: u64,
     /// Those that another update is under way of.
     pub in_conflict: u64,
+    /// Those that the release is not for: they are not updated.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub incompatible: u64,
+    /// Why, the most frequent reason first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incompatible_because: Vec<CampaignIncompatible>,
+    /// Those of which something is not known that is asked for, and that are updated all the same.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub unknown: u64,
     /// How many devices each wave would have.
     pub waves: Vec<u64>,
     /// The bytes of the image.
@@ -268,6 +413,17 @@ pub struct CampaignPreview {
     pub bytes: u64,
     /// Some of the devices.
     pub examples: Vec<String>,
+}
+
+/// Devices that a release is not for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CampaignIncompatible {
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// One of them.
+    pub example: String,
 }
 
 /// How a campaign goes on.

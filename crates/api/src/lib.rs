@@ -13,6 +13,7 @@ mod credentials;
 mod desired;
 mod jobs;
 mod records;
+mod rehearsals;
 mod why;
 
 use std::collections::BTreeMap;
@@ -36,8 +37,10 @@ pub use bootstrap::{
     BootstrapValue, BootstrapWrite,
 };
 pub use campaigns::{
-    Campaign, CampaignCounts, CampaignDevice, CampaignEvent, CampaignFailure, CampaignGate, CampaignPreview,
-    CampaignState, CampaignStop, CampaignWave, CampaignWaveProgress, PutCampaign, ResumeCampaign,
+    Campaign, CampaignCounts, CampaignDay, CampaignDevice, CampaignEvent, CampaignFailure, CampaignGate,
+    CampaignIncompatible, CampaignOnStop, CampaignPreview, CampaignRequirements, CampaignRetry,
+    CampaignRetryKind, CampaignState, CampaignStop, CampaignUnknown, CampaignWave, CampaignWaveProgress,
+    CampaignWindow, PutCampaign, ResumeCampaign,
 };
 pub use credentials::{
     AddCredential, Credential, CredentialKind, CredentialProof, CredentialPurpose, CredentialState, Imported,
@@ -51,6 +54,10 @@ pub use jobs::{Job, JobCounts, JobDevice, JobFailure, JobPreview, JobState, Retr
 pub use records::{
     ChangeDevice, ChangeGroupDevices, FilterMatch, Group, ImportDevices, ImportedDevice, ImportedDevices,
     LastValue, PutFilter, PutGroup, SavedFilter,
+};
+pub use rehearsals::{
+    CampaignRehearsal, RehearsalConditions, RehearsalMilestone, RehearsalVerdict, RehearseCampaign,
+    RehearsedWave,
 };
 
 pub use why::{Evidence, EvidenceKind, Finding, Severity, Why};

@@ -102,6 +102,12 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("get", "/api/v1/campaigns", Whole(Viewer), None),
         ("post", "/api/v1/campaigns", Whole(Operator), Some(campaign.clone())),
         ("post", "/api/v1/campaigns/preview", Whole(Viewer), Some(campaign.clone())),
+        (
+            "post",
+            "/api/v1/campaigns/rehearse",
+            Whole(Operator),
+            Some(json!({"plan": campaign, "conditions": {"devices": 2}})),
+        ),
         ("get", "/api/v1/campaigns/{id}", Whole(Viewer), None),
         ("put", "/api/v1/campaigns/{id}", Whole(Operator), Some(campaign)),
         ("get", "/api/v1/campaigns/{id}/devices", Whole(Viewer), None),

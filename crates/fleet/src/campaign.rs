@@ -10,6 +10,7 @@
 //! is not tried again unless a person says so. The engine has no clock and does no I/O: [`Campaign::advance`] is called now and then with
 //! the time, and [`Outbox`] says what to save and what to do after that.
 
+mod back;
 mod device;
 mod plan;
 
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use device::{Counts, DeviceRecord, Failure, Stage};
-pub use plan::{Gate, Plan, PlanError, Release, StopRule, Wave};
+pub use plan::{Gate, OnStop, Plan, PlanError, Release, RetryRule, StopRule, Wave, Window};
 
 use crate::update::End;
 
@@ -74,6 +75,9 @@ pub struct Facts {
     /// Failures that a person has seen and gone on from: the stop rule counts those beyond them.
     #[serde(default)]
     pub forgiven: u64,
+    /// It has stopped itself, and puts the updated devices of the open wave back on the version before.
+    #[serde(default)]
+    pub puts_back: bool,
     /// Who made it, or changed it last.
     pub author: String,
     /// Who said yes to its start.
@@ -142,6 +146,19 @@ impl State {
     }
 }
 
+/// Whether the update of a device may start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// It may.
+    Now,
+    /// The device can't be reached.
+    Unreachable,
+    /// Not before a time, in milliseconds since the epoch, and why.
+    At(u64, String),
+    /// The device is not to be updated, and why.
+    Never(String),
+}
+
 /// What is to be saved, and to be done when it is.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -151,6 +168,8 @@ pub struct Outbox {
     pub devices: Vec<(Arc<str>, DeviceRecord)>,
     /// Devices to update; each is answered by [`Campaign::update_started`] or [`Campaign::update_refused`].
     pub starts: Vec<Arc<str>>,
+    /// Devices to put back on a version; each is answered by [`Campaign::back_started`], [`Campaign::back_refused`] or [`Campaign::stays`].
+    pub backs: Vec<(Arc<str>, String)>,
     /// Updates to cancel.
     pub cancels: Vec<u64>,
     /// Devices whose health is asked for; answered by [`Campaign::health`].
@@ -161,8 +180,9 @@ impl Outbox {
     /// Whether there is nothing to save and nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { facts, devices, starts, cancels, health } = self;
-        facts.is_none() && devices.is_empty() && starts.is_empty() && cancels.is_empty() && health.is_none()
+        let Self { facts, devices, starts, backs, cancels, health } = self;
+        let orders_nothing = starts.is_empty() && backs.is_empty() && cancels.is_empty() && health.is_none();
+        facts.is_none() && devices.is_empty() && orders_nothing
     }
 }
 
@@ -213,6 +233,7 @@ impl Campaign {
             is_healthy: false,
             is_approved: false,
             forgiven: 0,
+            puts_back: false,
             author: author.to_owned(),
             approvals: Vec::new(),
             created_at: now,
@@ -273,7 +294,10 @@ impl Campaign {
     /// The devices of which an update is under way, or was ordered.
     pub fn under_way(&self) -> impl Iterator<Item = (&Arc<str>, &DeviceRecord)> {
         let all = self.devices.iter().filter(|device| {
-            matches!(device.record.stage, Stage::Ordered | Stage::Updating { .. } | Stage::Superseded)
+            matches!(
+                device.record.stage,
+                Stage::Ordered | Stage::Updating { .. } | Stage::Superseded | Stage::GoingBack { .. }
+            )
         });
         all.map(|device| (&device.name, &device.record))
     }
@@ -494,17 +518,23 @@ impl Campaign {
             self.facts.wave = 0;
             (self.facts.is_approved, self.facts.is_healthy) = (false, false);
             for place in 0..self.devices.len() {
-                let is_under_way =
-                    matches!(self.devices[place].record.stage, Stage::Ordered | Stage::Updating { .. });
-                // The update that is under way is of the release before.
-                let stage = if is_under_way { Stage::Superseded } else { Stage::Waiting };
-                if let Stage::Updating { update } = self.devices[place].record.stage {
-                    outbox.cancels.push(update);
-                }
-                self.devices[place].record.attempts = 0;
+                // The update that is under way is to another release.
+                let stage = match self.devices[place].record.stage {
+                    Stage::Updating { update } | Stage::GoingBack { update: Some(update), .. } => {
+                        outbox.cancels.push(update);
+                        Stage::Superseded
+                    }
+                    Stage::Ordered | Stage::Superseded | Stage::GoingBack { update: None, .. } => {
+                        Stage::Superseded
+                    }
+                    _ => Stage::Waiting,
+                };
+                let record = &mut self.devices[place].record;
+                (record.attempts, record.stays) = (0, false);
                 self.set(place, stage, outbox);
             }
         }
+        self.go_back_no_more(outbox);
         // What was a reason to pause is none any more: only what fails from now on counts.
         self.facts.enough_since = None;
         self.facts.state = State::Running;
@@ -587,11 +617,12 @@ impl Campaign {
     /// Nothing is known of the update of a device any more: it waits again.
     pub fn update_gone(&mut self, name: &str, outbox: &mut Outbox) {
         let Some(place) = self.place(name) else { return };
-        if matches!(
-            self.devices[place].record.stage,
-            Stage::Ordered | Stage::Updating { .. } | Stage::Superseded
-        ) {
-            self.set(place, Stage::Waiting, outbox);
+        match self.devices[place].record.stage {
+            Stage::Ordered | Stage::Updating { .. } | Stage::Superseded => {
+                self.set(place, Stage::Waiting, outbox);
+            }
+            Stage::GoingBack { at, .. } => self.set(place, Stage::Confirmed { at }, outbox),
+            _ => {}
         }
     }
 
@@ -605,6 +636,9 @@ impl Campaign {
     /// The update of a device ended: the device's own word.
     pub fn update_ended(&mut self, now: u64, name: &str, update: u64, end: &End, outbox: &mut Outbox) {
         let Some(place) = self.place(name) else { return };
+        if matches!(self.devices[place].record.stage, Stage::GoingBack { .. }) {
+            return self.back_ended(place, update, end, outbox);
+        }
         let record = &mut self.devices[place].record;
         match record.stage {
             Stage::Updating { update: known } if known == update => {}
@@ -628,13 +662,14 @@ impl Campaign {
             other => {
                 let failure = Failure::of(other);
                 let detail = crate::update::Stage::Ended(other.clone()).to_string();
-                if failure.may_pass() && attempts <= self.facts.plan.retries {
-                    let record = &mut self.devices[place].record;
-                    record.not_before = now + RETRY_AFTER * u64::from(attempts);
-                    record.note = detail;
-                    Stage::Waiting
-                } else {
-                    Stage::Failed { failure, detail }
+                match self.facts.plan.retry_of(failure, attempts) {
+                    Some(after) => {
+                        let record = &mut self.devices[place].record;
+                        record.not_before = now.saturating_add(after);
+                        record.note = detail;
+                        Stage::Waiting
+                    }
+                    None => Stage::Failed { failure, detail },
                 }
             }
         };
@@ -661,19 +696,22 @@ impl Campaign {
             // It has to be enough again, and for as long.
             self.facts.enough_since = None;
         }
-        self.advance(now, &|_| false, outbox);
+        self.advance(now, &|_| Ready::Unreachable, outbox);
     }
 
     /// Goes on: starts updates of devices that can be reached, passes gates, ends.
-    pub fn advance(&mut self, now: u64, can_be_reached: &dyn Fn(&str) -> bool, outbox: &mut Outbox) {
+    pub fn advance(&mut self, now: u64, ready: &dyn Fn(&str) -> Ready, outbox: &mut Outbox) {
         if self.facts.state == State::Running {
             self.stop_if_too_many_failed(now);
         }
         if self.facts.state == State::Running {
             self.give_up_at_deadline(now, outbox);
             self.pass_gates(now, outbox);
-            self.start_some(now, can_be_reached, outbox);
+            self.start_some(now, ready, outbox);
             self.stop_if_wave_can_not_pass(now);
+        }
+        if self.facts.state == State::Paused && self.facts.puts_back {
+            self.put_some_back(now, ready, outbox);
         }
         self.end_if_nothing_is_left(now, outbox);
         if std::mem::take(&mut self.is_changed) {
@@ -681,12 +719,31 @@ impl Campaign {
         }
     }
 
+    /// When [`Campaign::advance`] has something to do if nothing happens to its devices until then.
+    #[must_use]
+    pub fn next_timeout(&self, now: u64) -> Option<u64> {
+        if self.facts.state != State::Running {
+            return None;
+        }
+        let soak = self.facts.plan.waves.get(self.facts.wave).map_or(0, |wave| wave.gate.soak);
+        let soaked = self.facts.enough_since.map(|since| since.saturating_add(soak.saturating_mul(1000)));
+        let waiting = self
+            .devices
+            .iter()
+            .filter(|device| device.record.stage == Stage::Waiting && device.record.wave <= self.facts.wave);
+        let again = waiting.map(|device| device.record.not_before).filter(|at| *at > now).min();
+        let limit = self.facts.plan.per_minute.filter(|most| self.minute.1 >= *most);
+        let minute = limit.map(|_| self.minute.0.saturating_add(60_000));
+        let times = [soaked, again, minute, self.facts.plan.deadline];
+        times.into_iter().flatten().filter(|at| *at > now).min()
+    }
+
     fn stop_if_too_many_failed(&mut self, now: u64) {
         let total = self.total();
         let rule = &self.facts.plan.stop;
         let failed = total.failed.saturating_sub(self.facts.forgiven);
         if let Some(reason) = rule.reason(failed, total.confirmed) {
-            self.pause_because(now, reason);
+            self.stop_itself(now, reason);
         }
     }
 
@@ -705,7 +762,16 @@ impl Campaign {
             "stopped itself: wave {} can't pass, since {run_it} of its {of} devices run the release and {success} % have to",
             wave + 1
         );
+        self.stop_itself(now, reason);
+    }
+
+    fn stop_itself(&mut self, now: u64, reason: String) {
         self.pause_because(now, reason);
+        if self.facts.plan.on_stop == OnStop::RollBack {
+            self.facts.puts_back = true;
+            let wave = self.facts.wave + 1;
+            self.note(now, format!("puts the updated devices of wave {wave} back on the version before"));
+        }
     }
 
     /// How many devices are where, in all waves.
@@ -802,7 +868,24 @@ impl Campaign {
         self.devices.iter().filter(is_wanted).map(|device| device.name.clone()).collect()
     }
 
-    fn start_some(&mut self, now: u64, can_be_reached: &dyn Fn(&str) -> bool, outbox: &mut Outbox) {
+    /// Devices that [`Campaign::advance`] would ask for next, at most `most`: for who has to look something up before it knows whether they are [`Ready`].
+    #[must_use]
+    pub fn candidates(&self, now: u64, is_reachable: &dyn Fn(&str) -> bool, most: usize) -> Vec<Arc<str>> {
+        if self.facts.state != State::Running || self.devices.is_empty() {
+            return Vec::new();
+        }
+        let (behind, ahead) = self.devices.split_at(self.cursor % self.devices.len());
+        let is_next = |Device { name, record }: &&Device| {
+            record.wave <= self.facts.wave
+                && record.stage == Stage::Waiting
+                && record.not_before <= now
+                && is_reachable(name)
+        };
+        let looked_at = ahead.iter().chain(behind).take(LOOKS);
+        looked_at.filter(is_next).take(most).map(|device| device.name.clone()).collect()
+    }
+
+    fn start_some(&mut self, now: u64, ready: &dyn Fn(&str) -> Ready, outbox: &mut Outbox) {
         if self.minute.0 + 60_000 <= now {
             self.minute = (now, 0);
         }
@@ -819,13 +902,21 @@ impl Campaign {
             }
             let place = self.cursor % self.devices.len();
             self.cursor = place + 1;
-            let Device { name, record } = &self.devices[place];
-            let is_open = record.wave <= self.facts.wave;
-            if is_open && record.stage == Stage::Waiting && record.not_before <= now && can_be_reached(name) {
-                outbox.starts.push(name.clone());
-                self.set(place, Stage::Ordered, outbox);
-                self.minute.1 += 1;
-                room -= 1;
+            let Device { name, record } = &mut self.devices[place];
+            if record.wave > self.facts.wave || record.stage != Stage::Waiting || record.not_before > now {
+                continue;
+            }
+            match ready(name) {
+                Ready::Unreachable => {}
+                // It is asked for again after a restart, so it need not be saved.
+                Ready::At(at, reason) => (record.not_before, record.note) = (at, reason),
+                Ready::Never(reason) => self.set(place, Stage::Skipped { reason }, outbox),
+                Ready::Now => {
+                    outbox.starts.push(name.clone());
+                    self.set(place, Stage::Ordered, outbox);
+                    self.minute.1 += 1;
+                    room -= 1;
+                }
             }
         }
     }

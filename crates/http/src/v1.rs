@@ -78,6 +78,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/updates/{id}", delete(updates::cancel))
         .route("/api/v1/campaigns", get(campaigns::list).post(campaigns::add))
         .route("/api/v1/campaigns/preview", post(campaigns::preview))
+        .route("/api/v1/campaigns/rehearse", post(campaigns::rehearse))
         .route("/api/v1/campaigns/{id}", get(campaigns::one).put(campaigns::change).delete(campaigns::remove))
         .route("/api/v1/campaigns/{id}/devices", get(campaigns::devices))
         .route("/api/v1/campaigns/{id}/report", get(campaigns::report))

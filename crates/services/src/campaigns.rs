@@ -3,8 +3,13 @@
 //! All campaigns are in memory, behind one lock, which is held while what changed is committed: an order is given when it is saved, never
 //! before. A campaign finds after a restart what became of the updates that it had ordered, and goes on.
 
+mod back;
 pub mod commands;
+mod plans;
+mod readiness;
+pub mod rehearsal;
 pub(crate) mod state;
+mod window;
 mod words;
 
 use std::sync::Arc;
@@ -12,7 +17,7 @@ use std::time::Duration;
 
 use buoy_api as api;
 use buoy_fleet::campaign::{
-    Campaign, DeviceRecord as CampaignRecord, Facts, Outbox, Plan, Stage as CampaignStage, State,
+    Campaign, DeviceRecord as CampaignRecord, Facts, Outbox, Plan, Ready, Stage as CampaignStage, State,
 };
 use buoy_fleet::update::{Stage, Update, UpdateRecord};
 use buoy_fleet::version::Version;
@@ -68,6 +73,9 @@ async fn follow(app: &Arc<App>, endings: &mut Endings) -> Result<(), NotSaved> {
         for campaign in all.values_mut().filter(|campaign| !campaign.facts().state.has_ended()) {
             let (now, mut outbox) = (app.now(), Outbox::default());
             for it in &ended {
+                if let Some(before) = &it.before {
+                    campaign.ran_before(&it.endpoint, before);
+                }
                 campaign.update_ended(now, &it.endpoint, it.update, &it.end, &mut outbox);
             }
             if campaign.is_due(now) {
@@ -81,7 +89,14 @@ async fn follow(app: &Arc<App>, endings: &mut Endings) -> Result<(), NotSaved> {
                 grow(app, campaign, &mut outbox).await;
             }
             let before = (campaign.facts().state, campaign.facts().wave);
-            campaign.advance(now, &|name| app.endpoints.shard_of(name).is_some(), &mut outbox);
+            let looked_up = readiness::look_up(app, campaign, now).await;
+            let ready = |name: &str| match (app.endpoints.shard_of(name), &looked_up) {
+                (None, _) => Ready::Unreachable,
+                (Some(_), None) => Ready::Now,
+                // What was not looked up has its turn later.
+                (Some(_), Some(known)) => known.get(name).cloned().unwrap_or(Ready::Unreachable),
+            };
+            campaign.advance(now, &ready, &mut outbox);
             let audit = own_step(app, campaign, before);
             carry_out(app, campaign, outbox, audit.into_iter().collect()).await?;
         }
@@ -114,7 +129,8 @@ async fn resume_all(app: &Arc<App>) -> Result<(), NotSaved> {
         let mut outbox = Outbox::default();
         for (name, record) in under_way {
             let update = match record.stage {
-                CampaignStage::Updating { update } => update_by_id(app, update).await,
+                CampaignStage::Updating { update }
+                | CampaignStage::GoingBack { update: Some(update), .. } => update_by_id(app, update).await,
                 _ => last_update(app, &name).await.filter(|update| update.id() > record.last_update),
             };
             match (record.stage, update) {
@@ -125,7 +141,16 @@ async fn resume_all(app: &Arc<App>) -> Result<(), NotSaved> {
                     campaign.update_started(&name, update.id(), &mut outbox);
                     tell_if_ended(app, campaign, &name, &update, &mut outbox);
                 }
-                (CampaignStage::Updating { .. }, Some(update)) => {
+                (CampaignStage::GoingBack { update: None, version, .. }, Some(update))
+                    if back::is_back(&update, &version) =>
+                {
+                    campaign.back_started(&name, update.id(), &mut outbox);
+                    tell_if_ended(app, campaign, &name, &update, &mut outbox);
+                }
+                (
+                    CampaignStage::Updating { .. } | CampaignStage::GoingBack { update: Some(_), .. },
+                    Some(update),
+                ) => {
                     tell_if_ended(app, campaign, &name, &update, &mut outbox);
                 }
                 _ => campaign.update_gone(&name, &mut outbox),
@@ -139,6 +164,9 @@ async fn resume_all(app: &Arc<App>) -> Result<(), NotSaved> {
 
 fn tell_if_ended(app: &App, campaign: &mut Campaign, name: &str, update: &Update, outbox: &mut Outbox) {
     if let Stage::Ended(end) = update.stage() {
+        if let Some(before) = update.old_version() {
+            campaign.ran_before(name, before);
+        }
         campaign.update_ended(app.now(), name, update.id(), end, outbox);
     }
 }
@@ -250,7 +278,7 @@ async fn carry_out(
     mut companions: ChangeSet<'static>,
 ) -> Result<(), NotSaved> {
     loop {
-        let Outbox { facts, devices, starts, cancels, health } = outbox;
+        let Outbox { facts, devices, starts, backs, cancels, health } = outbox;
         let id = campaign.facts().id;
         let is_told = facts.is_some() || !devices.is_empty();
         // The facts come last: until they are saved, what was saved of the devices belongs to the state before.
@@ -274,6 +302,7 @@ async fn carry_out(
             join_all(some.iter().map(|update| app.updates.cancel(&author, *update))).await;
         }
         start_updates(app, campaign, &author, &starts, &mut next).await;
+        back::start(app, campaign, &author, &backs, &mut next).await;
         if let Some(asked) = health {
             match unhealthy(app, campaign, asked).await {
                 Ok(unhealthy) => campaign.health(app.now(), unhealthy, &mut next),
@@ -304,7 +333,7 @@ async fn start_updates(
                 endpoint: name.to_string(),
                 firmware: plan.release.digest.clone(),
                 version: Some(plan.release.version.clone()),
-                delivery: words::delivery(&plan.delivery),
+                delivery: plans::delivery(&plan.delivery),
                 install_timeout: None,
                 download_timeout: None,
             };

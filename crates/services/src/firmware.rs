@@ -44,6 +44,8 @@ pub struct Image {
     pub row: Arc<FirmwareRow>,
     /// Its bytes.
     pub body: Body,
+    /// The devices for which it is, as it says itself.
+    pub(crate) is_for: Arc<buoy_fleet::compatibility::Image>,
     /// Whether it is a container with its signature inside.
     carries_proof: bool,
     /// The image with its signature in one file, as long as it is pushed to devices.
@@ -140,9 +142,10 @@ impl Library {
         if digest_of(bytes.as_ref()) != row.digest {
             bail!("the image {} is damaged: its digest is another; upload it again", path.display());
         }
-        let carries_proof = inspect(bytes.as_ref()).proof.is_some();
+        let facts = inspect(bytes.as_ref());
+        let (carries_proof, is_for) = (facts.proof.is_some(), Arc::new(is_for(&facts)));
         let body = Body::new(bytes);
-        let image = Image { row: Arc::new(row), body, carries_proof, container: Arc::default() };
+        let image = Image { row: Arc::new(row), body, is_for, carries_proof, container: Arc::default() };
         self.insert(image.clone());
         Ok(image)
     }
@@ -254,6 +257,19 @@ fn checked_name(name: String) -> Result<String, AddError> {
         )));
     }
     Ok(name)
+}
+
+/// What an image says of the devices for which it is.
+fn is_for(facts: &host::Inspection) -> buoy_fleet::compatibility::Image {
+    let manifest = facts.proof.as_ref().and_then(|proof| proof.manifest.as_ref());
+    let hardware = manifest.map(|manifest| manifest.hardware);
+    buoy_fleet::compatibility::Image {
+        chip: facts.chip.clone(),
+        project: facts.project.clone(),
+        counter: facts.counter,
+        lowest_hardware: hardware.and_then(|range| range.lowest),
+        highest_hardware: hardware.and_then(|range| range.highest),
+    }
 }
 
 fn default_name(facts: &host::Inspection) -> String {

@@ -249,6 +249,17 @@ impl Inventory {
         self.ask(move |model| names.iter().map(|name| model.record(name)).collect()).await
     }
 
+    /// Some devices with their last values; `None` for those that are not known.
+    pub(crate) async fn known(
+        &self,
+        names: Vec<Arc<str>>,
+    ) -> Vec<Option<(DeviceRecord, Vec<(Path, LastValue)>)>> {
+        self.ask(move |model| {
+            names.iter().map(|name| Some((model.record(name)?, model.values(name)))).collect()
+        })
+        .await
+    }
+
     /// The names of all devices that match, in their order.
     pub async fn matching(&self, filter: DeviceFilter) -> Vec<Arc<str>> {
         self.search(move |model| model.matching(&filter)).await

@@ -11,8 +11,8 @@ use anyhow::{Context, bail};
 use buoy_sim::account::behind_scheme;
 use buoy_sim::swarm::{self, End, Flaw, Progress, SwarmSettings};
 
-pub(crate) use args::Args;
 use args::Command;
+pub(crate) use args::{Args, bits_per_second, percent, seconds};
 
 /// Runs the swarm to its end.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -69,6 +69,8 @@ impl Args {
             resume: self.resume,
             takes_updates: self.updates,
             flaw: self.crash.zip(self.on.clone()).map(|(percent, version)| Flaw { version, percent }),
+            offline: self.offline,
+            link: self.slow,
             end: if self.keep { End::Vanish } else { End::Deregister },
         })
     }

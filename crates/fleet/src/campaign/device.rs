@@ -23,11 +23,26 @@ pub struct DeviceRecord {
     /// Why it waits, in words, if there is something to say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+    /// What it ran before its update, as it said itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// It can't be put back on that version; the note says why.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stays: bool,
 }
 
 impl DeviceRecord {
     pub(super) fn waiting(wave: usize) -> Self {
-        Self { wave, stage: Stage::Waiting, attempts: 0, last_update: 0, not_before: 0, note: String::new() }
+        Self {
+            wave,
+            stage: Stage::Waiting,
+            attempts: 0,
+            last_update: 0,
+            not_before: 0,
+            note: String::new(),
+            before: None,
+            stays: false,
+        }
     }
 }
 
@@ -53,6 +68,20 @@ pub enum Stage {
     },
     /// It ran the release already.
     HadIt,
+    /// The campaign stopped itself, and an update to the version before is about to start, or under way.
+    GoingBack {
+        /// The update, when it has started.
+        update: Option<u64>,
+        /// The version before.
+        version: String,
+        /// When it had confirmed the release; milliseconds since the epoch.
+        at: u64,
+    },
+    /// It runs the version before again.
+    PutBack {
+        /// That version.
+        version: String,
+    },
     /// It does not run the release.
     Failed {
         /// The kind of failure.
@@ -85,6 +114,8 @@ pub enum Failure {
     Cancelled,
     /// It was updated, and did not stay healthy.
     Unhealthy,
+    /// It was to go back to the version before, and did not.
+    NotPutBack,
 }
 
 impl Failure {
@@ -116,6 +147,7 @@ impl Failure {
             Self::TimedOut => "timed_out",
             Self::Cancelled => "cancelled",
             Self::Unhealthy => "unhealthy",
+            Self::NotPutBack => "not_put_back",
         }
     }
 }
@@ -129,6 +161,8 @@ impl Stage {
             Self::Ordered | Self::Updating { .. } | Self::Superseded => "updating",
             Self::Confirmed { .. } => "confirmed",
             Self::HadIt => "had_it",
+            Self::GoingBack { .. } => "going_back",
+            Self::PutBack { .. } => "put_back",
             Self::Failed { .. } => "failed",
             Self::Skipped { .. } => "skipped",
         }
@@ -150,19 +184,30 @@ pub struct Counts {
     pub failed: u64,
     /// They are not tried.
     pub skipped: u64,
+    /// They run the version before again.
+    pub put_back: u64,
 }
 
 impl Counts {
     /// All devices.
     #[must_use]
     pub fn all(&self) -> u64 {
-        self.waiting + self.updating + self.confirmed + self.had_it + self.failed + self.skipped
+        self.waiting
+            + self.updating
+            + self.confirmed
+            + self.had_it
+            + self.failed
+            + self.skipped
+            + self.put_back
     }
 
     fn of(&mut self, stage: &Stage) -> &mut u64 {
         match stage {
             Stage::Waiting => &mut self.waiting,
-            Stage::Ordered | Stage::Updating { .. } | Stage::Superseded => &mut self.updating,
+            Stage::Ordered | Stage::Updating { .. } | Stage::Superseded | Stage::GoingBack { .. } => {
+                &mut self.updating
+            }
+            Stage::PutBack { .. } => &mut self.put_back,
             Stage::Confirmed { .. } => &mut self.confirmed,
             Stage::HadIt => &mut self.had_it,
             Stage::Failed { .. } => &mut self.failed,
@@ -186,5 +231,6 @@ impl Counts {
         self.had_it += other.had_it;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.put_back += other.put_back;
     }
 }

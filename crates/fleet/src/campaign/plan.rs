@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::device::Failure;
+use crate::compatibility::Requirements;
 use crate::filter::{Filter, FilterError};
 
 /// The most waves.
@@ -43,6 +45,54 @@ pub struct Plan {
     pub deadline: Option<u64>,
     /// Whether a second person has to agree.
     pub needs_approval: bool,
+    /// When devices may be updated; always without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// What devices have to be for the release.
+    #[serde(default)]
+    pub requires: Requirements,
+    /// What it does when it stops itself.
+    #[serde(default)]
+    pub on_stop: OnStop,
+    /// How often kinds of failures are tried again, in place of what `retries` says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retry: Vec<RetryRule>,
+}
+
+/// A maintenance window: it opens on some days at a time, and closes at a time of that day or of the next. The engine reckons with no time zones: who drives
+/// it says when the window of a device opens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Minutes after midnight.
+    pub from: u16,
+    /// Minutes after midnight; not after `from` if that is on the next day.
+    pub to: u16,
+    /// The days on which it opens: 0 is Monday. Every day if there are none.
+    pub days: Vec<u8>,
+    /// The time zone of devices that do not tell theirs: a name of IANA.
+    pub zone: String,
+}
+
+/// What a campaign does when it stops itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnStop {
+    /// It pauses.
+    #[default]
+    Pause,
+    /// It pauses, and puts the devices of the open wave that it has updated back on the version before.
+    RollBack,
+}
+
+/// How often a kind of failure is tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryRule {
+    /// The kind.
+    pub failure: Failure,
+    /// How often; 0 is never.
+    pub times: u8,
+    /// After how long; seconds.
+    pub after: u64,
 }
 
 /// What devices shall run.
@@ -134,6 +184,10 @@ pub enum PlanError {
     Failures,
     /// No update may be under way, or too many.
     Concurrent,
+    /// A time or a day of the window is none, or it has no length.
+    Window,
+    /// There are two rules to retry the same kind of failure, or one of a kind that is no end of an update.
+    Retry(Failure),
 }
 
 impl fmt::Display for PlanError {
@@ -150,6 +204,14 @@ impl fmt::Display for PlanError {
             Self::Failures => f.write_str("stop.failures has to be at least 1"),
             Self::Rate => f.write_str("stop.rate is above 0 and at most 100 (percent)"),
             Self::Concurrent => write!(f, "concurrent is 1 to {MOST_CONCURRENT}"),
+            Self::Window => f.write_str(
+                "a window has a begin and another end, from 00:00 to 23:59, and days from mon to sun",
+            ),
+            Self::Retry(failure) => write!(
+                f,
+                "retry: {} has to be a kind of failure of an update, and to be named once",
+                failure.name()
+            ),
         }
     }
 }
@@ -196,7 +258,36 @@ impl Plan {
         if self.stop.failures == Some(0) {
             return Err(PlanError::Failures);
         }
+        if self.window.as_ref().is_some_and(|window| !window.is_sound()) {
+            return Err(PlanError::Window);
+        }
+        for (place, rule) in self.retry.iter().enumerate() {
+            let is_named = self.retry.iter().take(place).any(|other| other.failure == rule.failure);
+            if is_named || matches!(rule.failure, Failure::Unhealthy | Failure::NotPutBack) {
+                return Err(PlanError::Retry(rule.failure));
+            }
+        }
         if (1..=MOST_CONCURRENT).contains(&self.concurrent) { Ok(()) } else { Err(PlanError::Concurrent) }
+    }
+}
+
+impl Plan {
+    /// How often a failure is tried again, and after how many milliseconds after the attempt of this number.
+    pub(super) fn retry_of(&self, failure: Failure, attempts: u8) -> Option<u64> {
+        let rule = self.retry.iter().find(|rule| rule.failure == failure);
+        let (times, after) = match rule {
+            Some(rule) => (rule.times, rule.after.saturating_mul(1000)),
+            None if failure.may_pass() => (self.retries, super::RETRY_AFTER * u64::from(attempts)),
+            None => (0, 0),
+        };
+        (attempts <= times).then_some(after)
+    }
+}
+
+impl Window {
+    fn is_sound(&self) -> bool {
+        const DAY: u16 = 24 * 60;
+        self.from < DAY && self.to < DAY && self.from != self.to && self.days.iter().all(|day| *day < 7)
     }
 }
 

@@ -200,6 +200,7 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         campaigns::list,
         campaigns::add,
         campaigns::preview,
+        campaigns::rehearse,
         campaigns::one,
         campaigns::change,
         campaigns::remove,

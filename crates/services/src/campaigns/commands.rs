@@ -1,24 +1,33 @@
 //! An operator's commands on campaigns, with the types of `/api/v1`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use buoy_api as api;
-use buoy_fleet::campaign::{Campaign, Outbox, PlanError, Refused, Release, State};
+use buoy_fleet::campaign::{Campaign, Outbox, Plan, PlanError, Refused, Release, State};
+use buoy_fleet::compatibility::Verdict;
 use buoy_fleet::filter::quoted;
-use buoy_store::{ChangeSet, DocumentKind};
+use buoy_store::{Change, ChangeSet, DocumentKind};
 
+use super::readiness::Judge;
 use super::state::document_name;
-use super::{carry_out, count, facts_change, forget_devices, last_id_change, prepare, targets, words};
+use super::{
+    AT_ONCE, carry_out, count, facts_change, forget_devices, last_id_change, plans, prepare, targets, words,
+};
 use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
 use crate::documents;
 use crate::groups::{self, FilterFault};
+use crate::idempotency::NewKey;
 use crate::inventory::DeviceFilter;
 use crate::journal::NotSaved;
 use crate::principal::Principal;
+use crate::revision::{Changed, Expected};
 
 /// The most campaigns.
 const MOST: usize = 1000;
+/// Reasons that a preview names.
+const REASONS: usize = 20;
 /// Devices that a preview names.
 const EXAMPLES: usize = 5;
 
@@ -40,10 +49,20 @@ pub enum CampaignError {
     Filter(FilterFault),
     /// No device matches.
     NoDevices,
+    /// Somebody else has changed the campaign.
+    Changed(Changed),
     /// The campaign does not take the command now.
     Refused(Refused),
     /// There are too many campaigns.
     TooMany,
+    /// There is no such time zone.
+    Zone(String),
+    /// This is no time of day.
+    TimeOfDay(String),
+    /// The simulated devices of a rehearsal can't be so, and why.
+    Rehearsal(String),
+    /// A rehearsal is under way.
+    Rehearsing,
     /// It could not be saved.
     NotSaved(NotSaved),
 }
@@ -62,8 +81,13 @@ impl std::fmt::Display for CampaignError {
             Self::NoDevices => {
                 f.write_str("no device matches the filter; look with `buoy ctl filter explain`")
             }
+            Self::Changed(changed) => changed.fmt(f),
             Self::Refused(refused) => refused.fmt(f),
             Self::TooMany => write!(f, "there are {MOST} campaigns; remove some that have ended"),
+            Self::Zone(name) => write!(f, "there is no time zone {name:?}; give a name as in Europe/Berlin"),
+            Self::TimeOfDay(text) => write!(f, "{text:?} is no time of day; give one as in 22:00"),
+            Self::Rehearsal(reason) => f.write_str(reason),
+            Self::Rehearsing => f.write_str("another rehearsal is under way; try again in a moment"),
             Self::NotSaved(error) => error.fmt(f),
         }
     }
@@ -80,6 +104,12 @@ impl From<Forbidden> for CampaignError {
 impl From<NotSaved> for CampaignError {
     fn from(error: NotSaved) -> Self {
         Self::NotSaved(error)
+    }
+}
+
+impl From<Changed> for CampaignError {
+    fn from(changed: Changed) -> Self {
+        Self::Changed(changed)
     }
 }
 
@@ -129,11 +159,7 @@ pub async fn report(app: &Arc<App>, principal: &Principal, id: u64) -> Result<St
     app.permit(principal, Permission::Read, Target::Server).await?;
     let all = app.campaigns.all.lock().await;
     let campaign = all.get(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
-    let time = |at: u64| {
-        let at = jiff::Timestamp::from_millisecond(i64::try_from(at).unwrap_or(i64::MAX));
-        at.map_or_else(|_| "?".to_owned(), |at| format!("{at:.0}"))
-    };
-    Ok(words::report(campaign, time))
+    Ok(words::report(campaign, words::time))
 }
 
 /// The devices of a campaign in one stage, or all, ordered by name, after a given name.
@@ -175,7 +201,7 @@ pub async fn preview(
 ) -> Result<api::CampaignPreview, CampaignError> {
     app.permit(principal, Permission::Read, Target::Server).await?;
     let release = release(app, &wanted.firmware, wanted.version.as_deref())?;
-    let plan = words::plan(wanted, release);
+    let plan = plans::plan(wanted, release)?;
     plan.check()?;
     let (names, firsts) = targets(app, &plan).await?;
     let and = |also: &str| {
@@ -192,6 +218,7 @@ pub async fn preview(
     let in_conflict =
         open.iter().filter(|update| names.binary_search_by(|name| (**name).cmp(&update.endpoint)).is_ok());
     let in_conflict = in_conflict.count() as u64;
+    let Fit { incompatible, incompatible_because, unknown } = fit(app, &plan, &names).await;
     let examples = names.iter().take(EXAMPLES).map(ToString::to_string).collect();
     let devices = names.len() as u64;
     let bytes_per_device = app.firmware.get(&plan.release.digest).map_or(0, |image| image.row.size);
@@ -202,11 +229,51 @@ pub async fn preview(
         have_it,
         offline,
         in_conflict,
+        incompatible,
+        incompatible_because,
+        unknown,
         waves: trial.counts().iter().map(|counts| counts.all()).collect(),
         bytes_per_device,
-        bytes: bytes_per_device.saturating_mul(devices - have_it.min(devices)),
+        bytes: bytes_per_device.saturating_mul(devices.saturating_sub(have_it).saturating_sub(incompatible)),
         examples,
     })
+}
+
+/// How many devices the release is for.
+#[derive(Default)]
+struct Fit {
+    incompatible: u64,
+    incompatible_because: Vec<api::CampaignIncompatible>,
+    unknown: u64,
+}
+
+async fn fit(app: &Arc<App>, plan: &Plan, names: &[Arc<str>]) -> Fit {
+    let judge = Judge::of(app, plan);
+    if !judge.asks_for_facts() {
+        return Fit::default();
+    }
+    let (mut fit, mut reasons) = (Fit::default(), BTreeMap::<String, (u64, Arc<str>)>::new());
+    for some in names.chunks(AT_ONCE) {
+        let known = app.inventory.known(some.to_vec()).await;
+        for (name, known) in some.iter().zip(known) {
+            let verdict = judge.verdict(known.as_ref());
+            if let Some(reason) = verdict.refusal(plan.requires.unknown) {
+                reasons.entry(reason).or_insert_with(|| (0, name.clone())).0 += 1;
+            } else if matches!(verdict, Verdict::Unknown(_)) {
+                fit.unknown += 1;
+            }
+        }
+    }
+    fit.incompatible = reasons.values().map(|(count, _)| count).sum();
+    let because = reasons.into_iter().map(|(reason, (count, example))| api::CampaignIncompatible {
+        reason,
+        count,
+        example: example.to_string(),
+    });
+    fit.incompatible_because = because.collect();
+    fit.incompatible_because.sort_by_key(|it| std::cmp::Reverse(it.count));
+    fit.incompatible_because.truncate(REASONS);
+    fit
 }
 
 /// Makes a campaign: a draft, which does nothing.
@@ -217,6 +284,7 @@ pub async fn add(
     app: &Arc<App>,
     principal: &Principal,
     wanted: api::PutCampaign,
+    key: Option<NewKey>,
 ) -> Result<api::Campaign, CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let plan = checked(app, wanted)?;
@@ -230,9 +298,9 @@ pub async fn add(
         let id = app.campaigns.next_id();
         let audit = principal.audit(app.now(), "campaign.add", &id.to_string(), plan.name.clone());
         let campaign = Campaign::new(id, plan, &principal.person(), app.now());
-        app.journal
-            .commit(vec![facts_change(&app, campaign.facts()), last_id_change(&app, id), audit])
-            .await?;
+        let mut set = vec![facts_change(&app, campaign.facts()), last_id_change(&app, id), audit];
+        set.extend(key.as_ref().map(|key| Change::IdempotencyKey(key.row(id))));
+        app.journal.commit(set).await?;
         let told = words::described(&campaign);
         all.insert(id, campaign);
         Ok(told)
@@ -249,11 +317,12 @@ pub async fn change(
     principal: &Principal,
     id: u64,
     wanted: api::PutCampaign,
+    expected: Expected,
 ) -> Result<api::Campaign, CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let plan = checked(app, wanted)?;
     let who = principal.person();
-    command(app, principal, id, "campaign.change", move |campaign, now, _| {
+    command(app, principal, id, expected, "campaign.change", move |campaign, now, _| {
         campaign.replace_plan(now, &who, plan)
     })
     .await
@@ -263,7 +332,12 @@ pub async fn change(
 ///
 /// # Errors
 /// [`CampaignError`]
-pub async fn start(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
+pub async fn start(
+    app: &Arc<App>,
+    principal: &Principal,
+    id: u64,
+    expected: Expected,
+) -> Result<api::Campaign, CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     {
         let all = app.campaigns.all.lock().await;
@@ -274,18 +348,25 @@ pub async fn start(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
         }
     }
     let who = principal.person();
-    command(app, principal, id, "campaign.start", move |campaign, now, _| campaign.start(now, &who).map(drop))
-        .await
+    command(app, principal, id, expected, "campaign.start", move |campaign, now, _| {
+        campaign.start(now, &who).map(drop)
+    })
+    .await
 }
 
 /// Approves the start of a campaign, or the gate of its open wave.
 ///
 /// # Errors
 /// [`CampaignError`]
-pub async fn approve(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
+pub async fn approve(
+    app: &Arc<App>,
+    principal: &Principal,
+    id: u64,
+    expected: Expected,
+) -> Result<api::Campaign, CampaignError> {
     let who = principal.person();
     let approve = move |campaign: &mut Campaign, now, _: &mut Outbox| campaign.approve(now, &who).map(drop);
-    command(app, principal, id, "campaign.approve", approve).await
+    command(app, principal, id, expected, "campaign.approve", approve).await
 }
 
 /// Starts no more updates.
@@ -294,7 +375,10 @@ pub async fn approve(app: &Arc<App>, principal: &Principal, id: u64) -> Result<a
 /// [`CampaignError`]
 pub async fn pause(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
     let who = principal.person();
-    command(app, principal, id, "campaign.pause", move |campaign, now, _| campaign.pause(now, &who)).await
+    command(app, principal, id, Expected::Any, "campaign.pause", move |campaign, now, _| {
+        campaign.pause(now, &who)
+    })
+    .await
 }
 
 /// Goes on; with another image from the first wave on, for all devices.
@@ -315,7 +399,7 @@ pub async fn resume(
     let who = principal.person();
     let resume =
         move |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.resume(now, &who, release, outbox);
-    command(app, principal, id, "campaign.resume", resume).await
+    command(app, principal, id, Expected::Any, "campaign.resume", resume).await
 }
 
 /// Tries the devices again that failed.
@@ -326,7 +410,7 @@ pub async fn retry(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
     let who = principal.person();
     let retry =
         move |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.retry(now, &who, outbox).map(drop);
-    command(app, principal, id, "campaign.retry", retry).await
+    command(app, principal, id, Expected::Any, "campaign.retry", retry).await
 }
 
 /// Ends a campaign.
@@ -336,20 +420,26 @@ pub async fn retry(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
 pub async fn abort(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
     let who = principal.person();
     let abort = move |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.abort(now, &who, outbox);
-    command(app, principal, id, "campaign.abort", abort).await
+    command(app, principal, id, Expected::Any, "campaign.abort", abort).await
 }
 
 /// Removes a campaign that is a draft, or has ended.
 ///
 /// # Errors
 /// [`CampaignError`]
-pub async fn remove(app: &Arc<App>, principal: &Principal, id: u64) -> Result<(), CampaignError> {
+pub async fn remove(
+    app: &Arc<App>,
+    principal: &Principal,
+    id: u64,
+    expected: Expected,
+) -> Result<(), CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     app.journal.check()?;
     let (host, app, principal) = (app, app.clone(), principal.clone());
     host.to_the_end("the campaigns", async move {
         let mut all = app.campaigns.all.lock().await;
         let campaign = all.get(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
+        expected.check(Some(&plans::revision(&campaign.facts().plan)))?;
         let state = campaign.facts().state;
         if !state.has_ended() && state != State::Draft {
             return Err(Refused::State(state).into());
@@ -371,6 +461,7 @@ async fn command(
     app: &Arc<App>,
     principal: &Principal,
     id: u64,
+    expected: Expected,
     action: &'static str,
     command: impl FnOnce(&mut Campaign, u64, &mut Outbox) -> Result<(), Refused> + Send + 'static,
 ) -> Result<api::Campaign, CampaignError> {
@@ -380,6 +471,7 @@ async fn command(
     host.to_the_end("the campaigns", async move {
         let mut all = app.campaigns.all.lock().await;
         let campaign = all.get_mut(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
+        expected.check(Some(&plans::revision(&campaign.facts().plan)))?;
         let mut outbox = Outbox::default();
         command(campaign, app.now(), &mut outbox)?;
         outbox.facts = Some(campaign.facts().clone());
@@ -400,9 +492,9 @@ async fn command(
 }
 
 /// The plan of a request, if it can be followed.
-fn checked(app: &App, wanted: api::PutCampaign) -> Result<buoy_fleet::campaign::Plan, CampaignError> {
+pub(super) fn checked(app: &App, wanted: api::PutCampaign) -> Result<Plan, CampaignError> {
     let release = release(app, &wanted.firmware, wanted.version.as_deref())?;
-    let plan = words::plan(wanted, release);
+    let plan = plans::plan(wanted, release)?;
     plan.check()?;
     selection(app, &plan.filter)?;
     for wave in &plan.waves {

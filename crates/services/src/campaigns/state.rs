@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use buoy_fleet::campaign::{Campaign, DeviceRecord, Facts};
 use buoy_fleet::update::{End, Stage, Update};
 use buoy_store::{DocumentKind, Reader, StoreError};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 
 /// All campaigns.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(crate) struct Campaigns {
     ended: mpsc::UnboundedSender<Ended>,
     /// The highest id that was ever given.
     last_id: AtomicU64,
+    /// The turn of a rehearsal: they are work for a processor.
+    pub(super) rehearsals: Semaphore,
 }
 
 /// An update that ended.
@@ -24,6 +26,8 @@ pub(crate) struct Ended {
     pub(super) endpoint: Arc<str>,
     pub(super) update: u64,
     pub(super) end: End,
+    /// What the device said that it ran before.
+    pub(super) before: Option<String>,
 }
 
 /// The updates that end.
@@ -60,7 +64,8 @@ impl Campaigns {
             all.insert(id, Campaign::restore(facts, devices));
         }
         let (ended, endings) = mpsc::unbounded_channel();
-        Ok((Self { all: Mutex::new(all), ended, last_id: AtomicU64::new(last_id) }, endings))
+        let (all, last_id) = (Mutex::new(all), AtomicU64::new(last_id));
+        Ok((Self { all, ended, last_id, rehearsals: Semaphore::new(1) }, endings))
     }
 
     /// The id of a new campaign. No id is given twice: the audit log speaks of them.
@@ -72,8 +77,9 @@ impl Campaigns {
     pub(crate) fn tell_update(&self, update: &Update) {
         if let Stage::Ended(end) = update.stage() {
             let (endpoint, end) = (update.endpoint().clone(), end.clone());
+            let before = update.old_version().map(str::to_owned);
             // While the server stops there is no receiver.
-            let _ = self.ended.send(Ended { endpoint, update: update.id(), end });
+            let _ = self.ended.send(Ended { endpoint, update: update.id(), end, before });
         }
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use buoy_api as api;
-use buoy_fleet::campaign::{
-    Campaign, Counts, DeviceRecord, Failure, Gate, Plan, Release, Stage, State, StopRule, Wave,
-};
+use buoy_fleet::campaign::{Campaign, Counts, DeviceRecord, Failure, Stage, State};
+
+use super::plans;
 
 /// A campaign.
 pub(super) fn described(campaign: &Campaign) -> api::Campaign {
@@ -21,7 +21,8 @@ pub(super) fn described(campaign: &Campaign) -> api::Campaign {
         state: state(facts.state),
         reason: facts.reason.clone(),
         awaits_approval: campaign.awaits_approval(),
-        plan: plan_words(&facts.plan),
+        revision: plans::revision(&facts.plan),
+        plan: plans::described(&facts.plan),
         counts: counts_of(&campaign.total()),
         waves: waves.collect(),
         failures: failures(campaign),
@@ -71,8 +72,8 @@ fn failures(campaign: &Campaign) -> Vec<api::CampaignFailure> {
 }
 
 fn counts_of(counts: &Counts) -> api::CampaignCounts {
-    let Counts { waiting, updating, confirmed, had_it, failed, skipped } = *counts;
-    api::CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped }
+    let Counts { waiting, updating, confirmed, had_it, failed, skipped, put_back } = *counts;
+    api::CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped, put_back }
 }
 
 fn state(state: State) -> api::CampaignState {
@@ -92,6 +93,8 @@ fn state(state: State) -> api::CampaignState {
 pub(super) fn device(endpoint: &str, record: &DeviceRecord) -> api::CampaignDevice {
     let (update, failure, detail) = match &record.stage {
         Stage::Updating { update } => (Some(*update), None, record.note.clone()),
+        Stage::GoingBack { update, version, .. } => (*update, None, format!("it goes back to {version}")),
+        Stage::PutBack { version } => (None, None, format!("it runs {version} again")),
         Stage::Failed { failure, detail } => (None, Some(failure.name().to_owned()), detail.clone()),
         Stage::Skipped { reason } => (None, None, reason.clone()),
         _ => (None, None, record.note.clone()),
@@ -107,101 +110,10 @@ pub(super) fn device(endpoint: &str, record: &DeviceRecord) -> api::CampaignDevi
     }
 }
 
-/// The plan of a request.
-pub(super) fn plan(wanted: api::PutCampaign, release: Release) -> Plan {
-    let api::PutCampaign {
-        name,
-        filter,
-        growing,
-        firmware: _,
-        version: _,
-        delivery,
-        waves,
-        stop,
-        concurrent,
-        per_minute,
-        retries,
-        start_at,
-        deadline,
-        needs_approval,
-    } = wanted;
-    let waves = if waves.is_empty() { vec![api::CampaignWave::default()] } else { waves };
-    let wave = |it: api::CampaignWave| Wave {
-        filter: it.filter,
-        count: it.count,
-        percent: it.percent,
-        gate: Gate {
-            success: it.gate.success,
-            soak: it.gate.soak,
-            healthy: it.gate.healthy,
-            is_manual: it.gate.manual,
-        },
-    };
-    Plan {
-        name,
-        filter,
-        is_growing: growing,
-        release,
-        delivery: delivery_word(delivery).to_owned(),
-        waves: waves.into_iter().map(wave).collect(),
-        stop: StopRule { failures: stop.failures, rate: stop.rate, minimum: stop.minimum },
-        concurrent,
-        per_minute,
-        retries,
-        start_at,
-        deadline,
-        needs_approval,
-    }
-}
-
-fn plan_words(plan: &Plan) -> api::PutCampaign {
-    let wave = |wave: &Wave| api::CampaignWave {
-        filter: wave.filter.clone(),
-        count: wave.count,
-        percent: wave.percent,
-        gate: api::CampaignGate {
-            success: wave.gate.success,
-            soak: wave.gate.soak,
-            healthy: wave.gate.healthy.clone(),
-            manual: wave.gate.is_manual,
-        },
-    };
-    let StopRule { failures, rate, minimum } = plan.stop.clone();
-    api::PutCampaign {
-        name: plan.name.clone(),
-        filter: plan.filter.clone(),
-        growing: plan.is_growing,
-        firmware: plan.release.digest.clone(),
-        version: Some(plan.release.version.clone()),
-        delivery: delivery(&plan.delivery),
-        waves: plan.waves.iter().map(wave).collect(),
-        stop: api::CampaignStop { failures, rate, minimum },
-        concurrent: plan.concurrent,
-        per_minute: plan.per_minute,
-        retries: plan.retries,
-        start_at: plan.start_at,
-        deadline: plan.deadline,
-        needs_approval: plan.needs_approval,
-    }
-}
-
-const DELIVERIES: [(api::Delivery, &str); 4] = [
-    (api::Delivery::PullCoap, "pull_coap"),
-    (api::Delivery::PullHttp, "pull_http"),
-    (api::Delivery::PullHttps, "pull_https"),
-    (api::Delivery::Push, "push"),
-];
-
-fn delivery_word(delivery: api::Delivery) -> &'static str {
-    DELIVERIES.iter().find(|(known, _)| *known == delivery).map_or("pull_coap", |(_, word)| word)
-}
-
-/// What a plan's word for it means.
-pub(super) fn delivery(word: &str) -> api::Delivery {
-    DELIVERIES
-        .iter()
-        .find(|(_, known)| *known == word)
-        .map_or_else(Default::default, |(delivery, _)| *delivery)
+/// A time as reports have it.
+pub(super) fn time(at: u64) -> String {
+    let at = jiff::Timestamp::from_millisecond(i64::try_from(at).unwrap_or(i64::MAX));
+    at.map_or_else(|_| "?".to_owned(), |at| format!("{at:.0}"))
 }
 
 /// A report that a person reads, in Markdown.
@@ -211,8 +123,13 @@ pub(super) fn report(campaign: &Campaign, time: impl Fn(u64) -> String) -> Strin
     let quoted = |text: &str| format!("`{}`", buoy_lwm2m::text::harmless(text).to_string().replace('`', "'"));
     let mut text = String::new();
     let counts = told.counts;
-    let all =
-        counts.waiting + counts.updating + counts.confirmed + counts.had_it + counts.failed + counts.skipped;
+    let all = counts.waiting
+        + counts.updating
+        + counts.confirmed
+        + counts.had_it
+        + counts.failed
+        + counts.skipped
+        + counts.put_back;
     let _ = writeln!(text, "# Campaign {}: {}\n", told.id, quoted(&told.plan.name));
     let version = told.plan.version.as_deref().unwrap_or_default();
     let _ = writeln!(text, "Version {} for the devices of {}.\n", quoted(version), quoted(&told.plan.filter));
@@ -229,15 +146,18 @@ pub(super) fn report(campaign: &Campaign, time: impl Fn(u64) -> String) -> Strin
     let run_it = counts.confirmed + counts.had_it;
     let percent = if all == 0 { 0.0 } else { run_it as f64 * 100.0 / all as f64 };
     let _ = writeln!(text, "\n**{run_it} of {all} devices run the version ({percent:.1} %).**\n");
-    let _ =
-        writeln!(text, "| wave | devices | updated | had it | under way | waiting | failed | not tried |");
-    let _ = writeln!(text, "|---|---|---|---|---|---|---|---|");
+    let _ = writeln!(
+        text,
+        "| wave | devices | updated | had it | under way | waiting | failed | not tried | put back |"
+    );
+    let _ = writeln!(text, "|---|---|---|---|---|---|---|---|---|");
     for (number, wave) in told.waves.iter().enumerate() {
-        let api::CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped } = wave.counts;
-        let devices = waiting + updating + confirmed + had_it + failed + skipped;
+        let api::CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped, put_back } =
+            wave.counts;
+        let devices = waiting + updating + confirmed + had_it + failed + skipped + put_back;
         let _ = writeln!(
             text,
-            "| {} | {devices} | {confirmed} | {had_it} | {updating} | {waiting} | {failed} | {skipped} |",
+            "| {} | {devices} | {confirmed} | {had_it} | {updating} | {waiting} | {failed} | {skipped} | {put_back} |",
             number + 1
         );
     }

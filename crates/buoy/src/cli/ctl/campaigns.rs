@@ -1,6 +1,9 @@
 //! Campaigns: one release for many devices, wave by wave.
 
-use std::path::PathBuf;
+mod rehearse;
+mod rules;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -28,6 +31,8 @@ pub(super) enum Verb {
     Show(One),
     /// Says what a campaign would do, and makes none.
     Preview(Plan),
+    /// Plays a campaign on simulated devices, and makes none.
+    Rehearse(rehearse::Args),
     /// Makes a campaign, as a draft; with --start it starts at once.
     Add(Add),
     /// Changes the plan of a draft, as a whole.
@@ -125,6 +130,8 @@ pub(super) struct Plan {
     /// The version that devices will report, if the image doesn't say it.
     #[arg(long, value_name = "VERSION")]
     expect: Option<String>,
+    #[command(flatten)]
+    more: rules::Rules,
 }
 
 #[derive(Debug, clap::Args)]
@@ -145,6 +152,9 @@ pub(super) struct Change {
     id: u64,
     #[command(flatten)]
     plan: Plan,
+    /// Only if nobody has changed it since it had this revision, which `show` prints.
+    #[arg(long)]
+    revision: Option<String>,
     /// Says what it would do, as `preview`, and changes nothing.
     #[arg(long)]
     dry_run: bool,
@@ -179,6 +189,8 @@ enum Stage {
     HadIt,
     Failed,
     Skipped,
+    GoingBack,
+    PutBack,
 }
 
 /// Milliseconds since the epoch.
@@ -188,13 +200,19 @@ pub(super) fn moment(text: &str) -> Result<u64, String> {
     u64::try_from(at.as_millisecond()).map_err(|_| "that is before 1970".to_owned())
 }
 
+/// The plan in a file. Its image may be named as in `--firmware`.
+fn of_file(client: &Client, file: &Path) -> anyhow::Result<PutCampaign> {
+    let text = std::fs::read(file).with_context(|| format!("the file {} cannot be read", file.display()))?;
+    let mut plan: PutCampaign = serde_json::from_slice(&text)
+        .with_context(|| format!("the file {} is no plan of a campaign", file.display()))?;
+    plan.firmware = find(client, &plan.firmware)?.digest;
+    Ok(plan)
+}
+
 impl Plan {
     fn read(&self, client: &Client) -> anyhow::Result<PutCampaign> {
         if let Some(file) = &self.file {
-            let text =
-                std::fs::read(file).with_context(|| format!("the file {} cannot be read", file.display()))?;
-            let mut plan: PutCampaign = serde_json::from_slice(&text)
-                .with_context(|| format!("the file {} is no plan of a campaign", file.display()))?;
+            let mut plan = of_file(client, file)?;
             if let Some(name) = &self.name {
                 plan.name.clone_from(name);
             }
@@ -252,6 +270,10 @@ impl Plan {
             start_at: self.start_at,
             deadline: self.deadline,
             needs_approval: self.needs_approval,
+            window: self.more.window(),
+            requires: self.more.requires(),
+            on_stop: self.more.on_stop(),
+            retry: self.more.retry.clone(),
         })
     }
 }
@@ -261,12 +283,14 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
         Verb::List => list(client, out),
         Verb::Show(One { id }) => show(out, &client.get(&path(*id))?),
         Verb::Preview(plan) => preview(client, out, plan),
+        Verb::Rehearse(args) => rehearse::run(client, out, args),
         Verb::Add(Add { plan, dry_run: true, .. }) | Verb::Change(Change { plan, dry_run: true, .. }) => {
             preview(client, out, plan)
         }
-        Verb::Change(Change { id, plan, dry_run: false }) => {
+        Verb::Change(Change { id, plan, revision, dry_run: false }) => {
             let plan = plan.read(client)?;
-            let changed: Campaign = client.send_json(Method::PUT, &path(*id), &plan)?;
+            let changed: Campaign =
+                client.send_json_if(revision.as_deref(), Method::PUT, &path(*id), &plan)?;
             out.print(&changed, || told(&changed))
         }
         Verb::Add(Add { plan, start, dry_run: false }) => {
@@ -321,8 +345,8 @@ fn told(campaign: &Campaign) {
 }
 
 pub(super) fn summary(campaign: &Campaign) -> String {
-    let CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped } = campaign.counts;
-    let all = waiting + updating + confirmed + had_it + failed + skipped;
+    let CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped, put_back } = campaign.counts;
+    let all = waiting + updating + confirmed + had_it + failed + skipped + put_back;
     let open = campaign.waves.iter().filter(|wave| wave.open).count();
     let mut text = format!(
         "campaign {} is {}: {} of {all} devices run it, {updating} under way, {waiting} wait, {failed} failed; wave {open} of {}",
@@ -346,13 +370,14 @@ fn list(client: &Client, out: Output) -> anyhow::Result<()> {
     let campaigns = client.get::<Page<Campaign>>("/api/v1/campaigns")?.items;
     out.print(&campaigns, || {
         let rows = campaigns.iter().map(|campaign| {
-            let CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped } = campaign.counts;
+            let CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped, put_back } =
+                campaign.counts;
             [
                 campaign.id.to_string(),
                 campaign.plan.name.clone(),
                 state(campaign.state),
                 campaign.plan.version.clone().unwrap_or_default(),
-                (waiting + updating + confirmed + had_it + failed + skipped).to_string(),
+                (waiting + updating + confirmed + had_it + failed + skipped + put_back).to_string(),
                 (confirmed + had_it).to_string(),
                 failed.to_string(),
                 campaign.reason.clone(),
@@ -370,6 +395,7 @@ fn show(out: Output, campaign: &Campaign) -> anyhow::Result<()> {
             ("state", state(campaign.state)),
             ("version", plan.version.clone().unwrap_or_default()),
             ("target", if plan.filter.is_empty() { "all devices".into() } else { plan.filter.clone() }),
+            ("revision", campaign.revision.clone()),
             ("made by", format!("{} at {}", campaign.author, time(campaign.created_at as i64))),
         ];
         if !campaign.reason.is_empty() {
@@ -377,7 +403,8 @@ fn show(out: Output, campaign: &Campaign) -> anyhow::Result<()> {
         }
         pairs(rows);
         let waves = campaign.waves.iter().enumerate().map(|(place, wave)| {
-            let CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped } = wave.counts;
+            let CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped, put_back } =
+                wave.counts;
             let is = if wave.passed {
                 "passed"
             } else if wave.open {
@@ -394,9 +421,13 @@ fn show(out: Output, campaign: &Campaign) -> anyhow::Result<()> {
                 had_it.to_string(),
                 failed.to_string(),
                 skipped.to_string(),
+                put_back.to_string(),
             ]
         });
-        table(&["WAVE", "IS", "WAIT", "UNDER WAY", "CONFIRMED", "HAD IT", "FAILED", "SKIPPED"], waves);
+        table(
+            &["WAVE", "IS", "WAIT", "UNDER WAY", "CONFIRMED", "HAD IT", "FAILED", "SKIPPED", "PUT BACK"],
+            waves,
+        );
         if !campaign.failures.is_empty() {
             let rows = campaign.failures.iter();
             let rows = rows.map(|it| [it.kind.clone(), it.count.to_string(), it.example.clone()]);
@@ -417,10 +448,17 @@ fn preview(client: &Client, out: Output, plan: &Plan) -> anyhow::Result<()> {
             ("have it", preview.have_it.to_string()),
             ("offline", preview.offline.to_string()),
             ("in conflict", preview.in_conflict.to_string()),
+            ("incompatible", preview.incompatible.to_string()),
+            ("not known whether", preview.unknown.to_string()),
             ("waves", waves.join(", ")),
             ("bytes", format!("{} for each device, {} in all", preview.bytes_per_device, preview.bytes)),
             ("for example", preview.examples.join(" ")),
         ]);
+        if !preview.incompatible_because.is_empty() {
+            let rows = preview.incompatible_because.iter();
+            let rows = rows.map(|it| [it.count.to_string(), it.reason.clone(), it.example.clone()]);
+            table(&["DEVICES", "NOT UPDATED SINCE", "FOR EXAMPLE"], rows);
+        }
     })
 }
 

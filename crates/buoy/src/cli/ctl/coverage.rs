@@ -57,6 +57,7 @@ const VERBS: &[(&str, &str)] = &[
     ("get_campaigns", "ctl campaign list"),
     ("post_campaigns", "ctl campaign add"),
     ("post_campaigns_preview", "ctl campaign preview"),
+    ("post_campaigns_rehearse", "ctl campaign rehearse"),
     ("get_campaigns_id", "ctl campaign show"),
     ("put_campaigns_id", "ctl campaign change"),
     ("delete_campaigns_id", "ctl campaign remove"),

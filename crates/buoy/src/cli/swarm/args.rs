@@ -41,6 +41,12 @@ pub(crate) struct Args {
     /// The version on which they crash.
     #[arg(long, value_name = "VERSION", requires = "crash")]
     pub(super) on: Option<String>,
+    /// Percent of the devices fall silent for good when they have registered.
+    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "0")]
+    pub(super) offline: f64,
+    /// What the link of each device carries in a second, both ways together, as in 64kbit or 2Mbit; no limit without it.
+    #[arg(long, value_name = "RATE", value_parser = bits_per_second)]
+    pub(super) slow: Option<u64>,
     /// Leaves the devices registered at the end.
     #[arg(long)]
     pub(super) keep: bool,
@@ -72,13 +78,53 @@ pub(super) enum Command {
 }
 
 /// `3` or `3%`.
-fn percent(text: &str) -> Result<f64, String> {
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>();
     number.ok().filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "give 0 to 100".to_owned())
+}
+
+/// `64kbit`, `2Mbit` or `9600bit`: bits in a second.
+pub(crate) fn bits_per_second(text: &str) -> Result<u64, String> {
+    let wrong = || "give a rate as in 9600bit, 64kbit or 2Mbit".to_owned();
+    let (number, factor) = [("kbit", 1000), ("Mbit", 1_000_000), ("bit", 1)]
+        .into_iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))
+        .ok_or_else(wrong)?;
+    let bits = number.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    bits.filter(|bits| *bits > 0).ok_or_else(wrong)
+}
+
+/// `90s`, `15m`, `2h` or `1d`, in seconds.
+pub(crate) fn seconds(text: &str) -> Result<u64, String> {
+    let wrong = || "give a duration as in 90s, 15m, 2h or 1d".to_owned();
+    let (number, factor) = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)]
+        .into_iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))
+        .ok_or_else(wrong)?;
+    number.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(wrong)
 }
 
 impl Names {
     pub(super) fn names(&self) -> buoy_sim::swarm::Names {
         buoy_sim::swarm::Names { devices: self.devices, prefix: self.prefix.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_and_durations_are_read_with_their_units_and_not_without() {
+        assert_eq!(bits_per_second("64kbit"), Ok(64_000));
+        assert_eq!(bits_per_second("9600bit"), Ok(9600));
+        assert_eq!(bits_per_second("2Mbit"), Ok(2_000_000));
+        assert_eq!(seconds("1d"), Ok(86_400));
+        for wrong in ["", "64", "kbit", "0bit", "-1bit", "99999999999999999999kbit"] {
+            assert!(bits_per_second(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["", "7", "d", "-1d", "99999999999999999999d"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -74,8 +74,10 @@ fn draw_campaigns(frame: &mut Frame<'_>, area: Rect, campaigns: &[&Campaign]) {
     frame.render_widget(block, area);
     let rows = Layout::vertical(campaigns.iter().map(|_| Constraint::Length(1))).split(inner);
     for (campaign, area) in campaigns.iter().zip(rows.iter()) {
-        let CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped } = campaign.counts;
-        let (done, all) = (confirmed + had_it, waiting + updating + confirmed + had_it + failed + skipped);
+        let CampaignCounts { waiting, updating, confirmed, had_it, failed, skipped, put_back } =
+            campaign.counts;
+        let (done, all) =
+            (confirmed + had_it, waiting + updating + confirmed + had_it + failed + skipped + put_back);
         let ratio = if all == 0 { 0.0 } else { done as f64 / all as f64 };
         let name = shown(&campaign.plan.name);
         let label = format!("{name}: {done} of {all}, {updating} under way, {failed} failed");
