@@ -20,8 +20,9 @@ use crate::random::Rng;
 const BEARER: u8 = 7;
 /// Kind of power source of object 3.
 const INTERNAL_BATTERY: u8 = 1;
-/// Between two values of what was measured before.
-const PAST_STEP: u64 = 30 * 60;
+/// Between two temperatures of what was measured before, and between two charges of the battery; seconds.
+const WARMTH_STEP: u64 = 30 * 60;
+const CHARGE_STEP: u64 = 2 * 60 * 60;
 /// Values in one message of the past: it has to fit a datagram.
 const PAST_VALUES: u64 = 16;
 const HOUR: f64 = 3600.0;
@@ -152,21 +153,22 @@ impl Life {
     /// The next message of what was measured before the device was switched on: values with their times, in SenML CBOR.
     pub(super) fn past(&mut self, buffer: &mut [u8]) -> Option<usize> {
         let born = seconds(self.born?) as u64;
-        let (first, end) = (self.told * PAST_VALUES, self.character.past * 3600 / PAST_STEP);
-        if first >= end {
-            return None;
-        }
+        let warmth = (self.character.past * 3600 / WARMTH_STEP).div_ceil(PAST_VALUES);
+        let charges = (self.character.past * 3600 / CHARGE_STEP).div_ceil(PAST_VALUES);
+        let (path, step, message) = match self.told {
+            told if told < warmth => (Path::resource(3303, 0, 5700), WARMTH_STEP, told),
+            told if told < warmth + charges => (Path::resource(3, 0, 9), CHARGE_STEP, told - warmth),
+            _ => return None,
+        };
+        let end = self.character.past * 3600 / step;
         let mut encoder = Encoder::new(ContentFormat::SENML_CBOR, Path::ROOT, buffer).ok()?;
-        for step in first..end.min(first + PAST_VALUES) {
-            let at = born - (end - step) * PAST_STEP;
-            let hours_before = (born - at) as f64 / HOUR;
-            let celsius = Value::Float(self.temperature(at as f64));
-            encoder.push(Path::resource(3303, 0, 5700), &celsius, Some(at as f64)).ok()?;
-            if step % 4 == 0 {
-                let (percent, per_hour) = self.character.battery;
-                let percent = (percent + hours_before * per_hour).min(100.0) as i64;
-                encoder.push(Path::resource(3, 0, 9), &Value::Integer(percent), Some(at as f64)).ok()?;
-            }
+        for number in (message * PAST_VALUES..end).take(PAST_VALUES as usize) {
+            let at = (born - (end - number) * step) as f64;
+            let value = match step {
+                WARMTH_STEP => Value::Float(self.temperature(at)),
+                _ => Value::Integer(self.charge((at - born as f64) / HOUR).into()),
+            };
+            encoder.push(path, &value, Some(at)).ok()?;
         }
         encoder.finish().ok()
     }
@@ -191,8 +193,12 @@ impl Life {
     }
 
     fn battery(&self, now: Instant) -> u8 {
+        self.charge(self.born.map_or(0.0, |born| (now - born).as_secs_f64() / HOUR))
+    }
+
+    /// Per cent, so many hours after the device was switched on.
+    fn charge(&self, hours: f64) -> u8 {
         let (percent, per_hour) = self.character.battery;
-        let hours = self.born.map_or(0.0, |born| (now - born).as_secs_f64() / HOUR);
         (percent - hours * per_hour).clamp(1.0, 100.0) as u8
     }
 }
@@ -247,18 +253,19 @@ mod tests {
         let born = 1_795_466_474;
         life.switch_on(Instant::from_millis(born * 1000));
         let mut buffer = [0; 512];
-        let mut times = Vec::new();
+        let (mut times, mut charges) = (Vec::new(), Vec::new());
         while let Some(length) = life.past(&mut buffer) {
-            for item in buoy_lwm2m::format::decode(ContentFormat::SENML_CBOR, Path::ROOT, &buffer[..length]).unwrap() {
+            let message = &buffer[..length];
+            for item in buoy_lwm2m::format::decode(ContentFormat::SENML_CBOR, Path::ROOT, message).unwrap() {
                 let item = item.unwrap();
-                if item.path == Path::resource(3303, 0, 5700) {
-                    times.push(item.time.unwrap().resolve(0.0) as u64);
-                }
+                let at = item.time.unwrap().resolve(0.0) as u64;
+                if item.path == Path::resource(3303, 0, 5700) { times.push(at) } else { charges.push(at) }
             }
             life.past_is_told();
         }
-        let steps: Vec<_> = (1..=48).rev().map(|step| born - step * PAST_STEP).collect();
-        assert_eq!(times, steps);
+        let steps = |count, step| (1..=count).rev().map(move |number| born - number * step);
+        assert!(times.into_iter().eq(steps(48, WARMTH_STEP)));
+        assert!(charges.into_iter().eq(steps(12, CHARGE_STEP)));
     }
 
     #[test]

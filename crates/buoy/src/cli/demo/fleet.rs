@@ -93,11 +93,11 @@ fn switch_on(cast: &Cast, client: &Client, inhabitants: &[Inhabitant]) -> anyhow
     Ok(())
 }
 
-/// Whether the server knows what the devices are. Those with flaky links may take longer.
+/// Whether the server knows what the devices are that campaigns start with. Those that sleep or have flaky links may take longer.
 fn are_known(client: &Client, inhabitants: &[Inhabitant]) -> anyhow::Result<Option<()>> {
     let known: Vec<Device> = client.all(&format!("/api/v1/devices?limit=500&filter={}", encode("model is set")))?;
     let is_known = |it: &&Inhabitant| known.iter().any(|device| device.endpoint == it.character.endpoint);
-    let sound = inhabitants.iter().filter(|it| it.character.loses == 0);
+    let sound = inhabitants.iter().filter(|it| it.character.loses == 0 && !it.character.sleeps);
     Ok((sound.clone().filter(is_known).count() == sound.count()).then_some(()))
 }
 
