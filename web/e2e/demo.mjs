@@ -54,7 +54,7 @@ export class Demo {
 
   /** The campaign whose name has this in it. */
   async campaign(words) {
-    return (await this.get('/api/v1/campaigns')).items.find((one) => one.name.includes(words));
+    return (await this.get('/api/v1/campaigns')).items.find((one) => one.plan.name.includes(words));
   }
 
   /** Ends it by Ctrl-C. Its exit code, and whether its folder is gone. */

@@ -43,15 +43,15 @@ function healthy() {
 /** A page that is there, and says neither that something failed nor that there is no such page. */
 async function arrived(page, path) {
   await page.getByRole('heading', { level: 1 }).waitFor();
-  await page.waitForTimeout(300);
-  assert.equal(await page.getByText('There is no page here').count(), 0, path);
+  await page.waitForTimeout(200);
+  assert.equal(await page.getByText('Nothing is here').count(), 0, path);
   assert.equal(await page.locator('[role=alert]').count(), 0, path);
   healthy();
 }
 
 test('the link of the demo signs in once, and leaves the address bar', async () => {
   await page.goto(demo.address);
-  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+  await page.getByRole('navigation', { name: 'Pages' }).waitFor();
   assert.equal(page.url(), `${demo.url}/`);
   const me = await page.evaluate(async () => (await fetch('/api/v1/me')).json());
   assert.deepEqual([me.account, me.by], ['operator', 'session']);
@@ -64,7 +64,7 @@ test('the link of the demo signs in once, and leaves the address bar', async () 
   // It was refused, and nobody is signed in.
   assert.ok(faults.splice(0).some((fault) => fault.startsWith('403')));
   await again.goto(demo.link());
-  await again.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+  await again.getByRole('navigation', { name: 'Pages' }).waitFor();
   await again.context().close();
   faults.splice(0);
 });
@@ -84,28 +84,33 @@ test('sixty devices of three models are there, with campaigns, alerts and desire
 });
 
 test('every place, every tab and what the pages link to can be opened', { timeout: 240_000 }, async () => {
+  await page.goto('/');
   const seen = new Set();
-  const next = ['/', '/devices', '/groups', '/campaigns', '/campaigns/new', '/jobs', '/desired-states', '/firmware', '/alerts', '/onboarding', '/activity', '/settings', '/devices/tide-05', '/devices/drifter-03', '/devices/weather-11', '/devices/tide-99'];
+  const next = ['/', '/devices', '/groups', '/campaigns', '/campaigns/new', '/jobs', '/desired-states', '/firmware', '/alerts', '/onboarding', '/activity', '/settings', '/devices/tide-05', '/devices/tide-99'];
   /** One of each kind of page is enough: `/devices/NAME/history`, and a filter, of whichever device. */
-  const kindOf = (path) => path.replace(/\/devices\/(?!tide-05|drifter-03|weather-11|tide-99)[^/?]+/, '/devices/*').replace(/=[^&]*/g, '=').replace(/\/[0-9a-f]{64}/, '/DIGEST').replace(/\/(jobs)\/\d+/, '/$1/*');
+  const kindOf = (path) => path.replace(/\/devices\/(?!tide-05|tide-99)[^/?]+/, '/devices/*').replace(/=[^&]*/g, '=').replace(/\/[0-9a-f]{64}/, '/DIGEST').replace(/\/(jobs)\/\d+/, '/$1/*');
   while (next.length > 0) {
     const path = next.shift();
     const kind = kindOf(path);
     if (seen.has(kind)) continue;
     seen.add(kind);
-    await page.goto(path);
+    // As a click on a link does.
+    await page.evaluate((path) => {
+      history.pushState(null, '', path);
+      dispatchEvent(new PopStateEvent('popstate'));
+    }, path);
     await arrived(page, path);
     const links = await page.locator('a[href^="/"]').evaluateAll((all) => all.map((link) => link.getAttribute('href')));
     next.push(...links.filter((href) => !/^\/(api|metrics)/.test(href) && !href.includes('#')));
   }
   console.log(`${seen.size} kinds of pages: ${[...seen].sort().join(' ')}`);
-  assert.ok(seen.size > 40, String(seen.size));
+  assert.ok(seen.size > 50, String(seen.size));
 });
 
 test('the campaign that stopped itself says why, and leads to the devices that failed', async () => {
   await page.goto('/campaigns');
   await page.getByRole('link', { name: /weather buoys/ }).click();
-  await page.getByText(/stopped itself: 3 devices failed/).first().waitFor();
+  await page.getByText(/stopped itself/).first().waitFor();
   await page.getByRole('link', { name: 'weather-02' }).first().click();
   await page.getByText(/It went back from/).first().waitFor();
   await arrived(page, page.url());
@@ -126,7 +131,7 @@ test('the prepared campaign is started, and its first devices run the release', 
 test('an alert is taken note of', async () => {
   await page.goto('/alerts?rule=update-failed');
   await page.getByRole('button', { name: /Take note of update-failed of tide-05/ }).click();
-  await page.getByText(/seen by operator/).first().waitFor();
+  await page.getByText(/noted by operator/).first().waitFor();
   await arrived(page, '/alerts');
 });
 

@@ -52,7 +52,7 @@ class Session {
     const response = await fetch('/api/v1/sign-in/link', { method: 'POST', headers, body: JSON.stringify({ token }) });
     const body = (await response.json()) as Me & Schema['Problem'];
     if (response.ok) this.me = body;
-    else this.linkFault = body.detail;
+    this.linkFault = response.ok ? undefined : body.detail;
     return response.ok;
   }
 

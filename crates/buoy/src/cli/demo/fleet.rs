@@ -171,12 +171,12 @@ fn start_campaigns(cast: &Cast, client: &Client) -> anyhow::Result<()> {
     };
     let gauges = make(&json!({
         "name": format!("{GOOD} for the tide gauges"), "filter": format!("model = \"{TIDE}\""), "firmware": good,
-        "waves": [{"count": 6, "gate": {"success": 80.0}}, {"percent": 100.0}], "stop": {"failures": 5}, "retries": 0,
+        "waves": [{"count": 6, "gate": {"success": 80.0}}, {"percent": 100.0}], "stop": {"rate": 20.0, "minimum": 10}, "retries": 0,
     }))?;
     start(&gauges)?;
     let buoys = make(&json!({
         "name": format!("{BAD} for the weather buoys"), "filter": format!("model = \"{WEATHER}\""), "firmware": bad,
-        "waves": [{"filter": "group = pilots"}, {"percent": 30.0}, {"percent": 100.0}], "stop": {"failures": 3}, "retries": 0,
+        "waves": [{"filter": "group = pilots"}, {"percent": 30.0}, {"percent": 100.0}], "stop": {"rate": 25.0, "minimum": 4}, "retries": 0,
     }))?;
     start(&buoys)?;
     make(&json!({
