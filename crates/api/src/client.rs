@@ -13,8 +13,8 @@ use ureq::{AsSendBody, Body, SendBody};
 
 use crate::{
     AddCredential, AddToken, Credential, CredentialProof, Device, Firmware, Imported, Me, NewCredential,
-    NewToken, Operation, Page, Problem, Secret, Setup, SignIn, SignInLink, StartOperation, StartUpdate, TimedEvent,
-    Update,
+    NewToken, Operation, Page, Problem, Secret, Setup, SignIn, SignInLink, StartOperation, StartUpdate,
+    TimedEvent, Update,
 };
 
 /// The time limit for a connection.

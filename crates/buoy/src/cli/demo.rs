@@ -160,7 +160,10 @@ fn launch_fleet(
 
 #[cfg(not(target_os = "linux"))]
 fn launch_fleet(_: &mut Screen, _: &Cast, _: &Client, args: &Args) -> anyhow::Result<Option<Noting>> {
-    ensure!(args.fleet.unwrap_or(0) == 0, "--fleet needs Linux: each device has a loopback address of its own");
+    ensure!(
+        args.fleet.unwrap_or(0) == 0,
+        "--fleet needs Linux: each device has a loopback address of its own"
+    );
     Ok(None)
 }
 

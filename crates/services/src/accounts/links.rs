@@ -77,7 +77,8 @@ impl Accounts {
         let now = self.now();
         let expires_at = now + LASTS;
         let turn = self.turn().await;
-        let set = vec![principal.audit(now, "account.sign_in_link", name, "for one sign-in within ten minutes")];
+        let set =
+            vec![principal.audit(now, "account.sign_in_link", name, "for one sign-in within ten minutes")];
         self.change(turn, set, |_| ()).await?;
         let link = Link { account: name.to_owned(), ends_at: expires_at };
         if !self.links().add(SecretDigest::of(&secret), link, now) {

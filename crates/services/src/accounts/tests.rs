@@ -349,7 +349,10 @@ async fn a_link_signs_in_once_and_ends_with_the_password() {
     };
 
     let link = accounts.make_sign_in_link(&alice, "alice").await.unwrap();
-    assert_eq!(link.address("http://[::1]:8080/"), format!("http://[::1]:8080/#sign-in={}", link.token.reveal()));
+    assert_eq!(
+        link.address("http://[::1]:8080/"),
+        format!("http://[::1]:8080/#sign-in={}", link.token.reveal())
+    );
     let session = by_link(&link.token).await.unwrap();
     let arrival = accounts.by_cookie(session.cookie.reveal(), ELSEWHERE).unwrap();
     assert_eq!(arrival.principal.by(), SignedInBy::Session);
@@ -358,7 +361,8 @@ async fn a_link_signs_in_once_and_ends_with_the_password() {
     }
 
     let link = accounts.make_sign_in_link(&alice, "alice").await.unwrap();
-    let change = ChangeAccount { password: Some(secret("another long password")), ..ChangeAccount::default() };
+    let change =
+        ChangeAccount { password: Some(secret("another long password")), ..ChangeAccount::default() };
     accounts.edit(&alice, "alice", change).await.unwrap();
     assert!(matches!(by_link(&link.token).await, Err(AccessError::Link(_))));
 

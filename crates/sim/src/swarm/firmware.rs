@@ -58,7 +58,11 @@ impl Firmware {
     }
 
     /// What is there after a reboot. A device that crashes on its new image has gone back to the old one meanwhile.
-    pub(super) fn rebooted(self: Box<Self>, settings: &SwarmSettings, crashes: impl Fn(&str) -> bool) -> Self {
+    pub(super) fn rebooted(
+        self: Box<Self>,
+        settings: &SwarmSettings,
+        crashes: impl Fn(&str) -> bool,
+    ) -> Self {
         let mut slot = self.object.target().clone();
         let before = slot.running.clone();
         slot.start();

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use buoy_client::objects::{ConnectivityMonitoring, Device, LightControl, Location, PowerSource, Temperature};
-use buoy_client::text::Text;
 use buoy_client::Context;
+use buoy_client::objects::{
+    ConnectivityMonitoring, Device, LightControl, Location, PowerSource, Temperature,
+};
+use buoy_client::text::Text;
 use buoy_coap::number::ContentFormat;
 use buoy_lwm2m::format::Encoder;
 use buoy_lwm2m::operation::Content;

@@ -244,7 +244,8 @@ impl Machine {
 
     /// Sends what was measured before the device was switched on, one message after the other.
     pub(super) fn tell_past(&mut self, now: Instant) {
-        let Some(life) = self.body.life.as_mut().filter(|_| self.state == State::Registered && !self.tells) else {
+        let Some(life) = self.body.life.as_mut().filter(|_| self.state == State::Registered && !self.tells)
+        else {
             return;
         };
         let mut buffer = [0; BLOCK];

@@ -13,9 +13,7 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use super::cast::Cast;
-use super::population::{
-    BAD, DRIFTER, GOOD, HARBOUR, Inhabitant, TIDE, WEATHER, WORKSHOP, inhabitants,
-};
+use super::population::{BAD, DRIFTER, GOOD, HARBOUR, Inhabitant, TIDE, WEATHER, WORKSHOP, inhabitants};
 use super::wait_for;
 
 /// Longer than any demo.
@@ -43,10 +41,12 @@ pub(super) fn take_note(client: &Client) -> anyhow::Result<()> {
     let rule = "battery-low";
     let subject = "drifter-03";
     wait_for("the alert of a weak battery", || {
-        let firing: Page<Alert> = client.get(&format!("/api/v1/alerts?state=firing&rule={rule}&limit=100"))?;
+        let firing: Page<Alert> =
+            client.get(&format!("/api/v1/alerts?state=firing&rule={rule}&limit=100"))?;
         Ok(firing.items.iter().any(|alert| alert.endpoint.as_deref() == Some(subject)).then_some(()))
     })?;
-    let note = json!({"rule": rule, "subject": subject, "comment": "A new battery goes out with the next boat."});
+    let note =
+        json!({"rule": rule, "subject": subject, "comment": "A new battery goes out with the next boat."});
     post(client, "alerts/acknowledge", &note)
 }
 
@@ -95,7 +95,8 @@ fn switch_on(cast: &Cast, client: &Client, inhabitants: &[Inhabitant]) -> anyhow
 
 /// Whether the server knows what the devices are that campaigns start with. Those that sleep or have flaky links may take longer.
 fn are_known(client: &Client, inhabitants: &[Inhabitant]) -> anyhow::Result<Option<()>> {
-    let known: Vec<Device> = client.all(&format!("/api/v1/devices?limit=500&filter={}", encode("model is set")))?;
+    let known: Vec<Device> =
+        client.all(&format!("/api/v1/devices?limit=500&filter={}", encode("model is set")))?;
     let is_known = |it: &&Inhabitant| known.iter().any(|device| device.endpoint == it.character.endpoint);
     let sound = inhabitants.iter().filter(|it| it.character.loses == 0 && !it.character.sleeps);
     Ok((sound.clone().filter(is_known).count() == sound.count()).then_some(()))
@@ -103,13 +104,22 @@ fn are_known(client: &Client, inhabitants: &[Inhabitant]) -> anyhow::Result<Opti
 
 fn set_up_groups(client: &Client) -> anyhow::Result<()> {
     let groups = [
-        ("coast", "All that can be reached by car.", "field.site != \"North Sea\" and field.site is set", None),
+        (
+            "coast",
+            "All that can be reached by car.",
+            "field.site != \"North Sea\" and field.site is set",
+            None,
+        ),
         ("harbours", "Gauges at quays.", &format!("tag = {HARBOUR}"), Some("coast")),
         ("north-sea", "All that drifts.", "field.site = \"North Sea\"", None),
         ("pilots", "They get a new release first.", "tag = pilot", None),
     ];
     for (name, description, filter, parent) in groups {
-        put(client, &format!("groups/{name}"), &json!({"description": description, "filter": filter, "parent": parent}))?;
+        put(
+            client,
+            &format!("groups/{name}"),
+            &json!({"description": description, "filter": filter, "parent": parent}),
+        )?;
     }
     for (name, filter) in [
         ("weak-batteries", "battery < 20"),
@@ -125,24 +135,49 @@ fn set_up_alerts(client: &Client) -> anyhow::Result<()> {
     client.call::<Value>(Method::POST, "/api/v1/alert-rules/defaults", "", &[])?;
     let rule = |name: &str, filter: &str, severity: &str, hold: u64, description: &str| {
         let condition = json!({"kind": "filter", "filter": filter});
-        let rule = json!({"condition": condition, "severity": severity, "for": hold, "description": description});
+        let rule =
+            json!({"condition": condition, "severity": severity, "for": hold, "description": description});
         put(client, &format!("alert-rules/{name}"), &rule)
     };
     // As the usual rules, but nobody wants to wait for minutes here.
-    rule("offline", "state = offline", "warning", 5, "The device was not heard for its lifetime, or it deregistered.")?;
+    rule(
+        "offline",
+        "state = offline",
+        "warning",
+        5,
+        "The device was not heard for its lifetime, or it deregistered.",
+    )?;
     rule("battery-low", "battery < 15", "warning", 5, "Put a new battery into it with the next trip.")?;
     let warm = "No water of these coasts is so warm: look whether the sensor lies dry.";
     rule("too-warm", "value(/3303/0/5700) > 28", "critical", 5, warm)?;
-    rule("weak-signal", "signal < -112", "info", 5, "Messages get lost. Turn the antenna, or move the device.")?;
+    rule(
+        "weak-signal",
+        "signal < -112",
+        "info",
+        5,
+        "Messages get lost. Turn the antenna, or move the device.",
+    )?;
     let until = now() + TWO_HOURS;
     let comment = "They are tested on the bench.";
-    post(client, "alert-silences", &json!({"filter": format!("tag = {WORKSHOP}"), "until": until, "comment": comment}))
+    post(
+        client,
+        "alert-silences",
+        &json!({"filter": format!("tag = {WORKSHOP}"), "until": until, "comment": comment}),
+    )
 }
 
 fn set_up_desired_states(client: &Client) -> anyhow::Result<()> {
-    let observe = |path: &str, pmin: &str| json!({"path": path, "observe": true, "attributes": {"pmin": pmin}});
+    let observe =
+        |path: &str, pmin: &str| json!({"path": path, "observe": true, "attributes": {"pmin": pmin}});
     let settings = [observe("/3303/0/5700", "5"), observe("/3/0/9", "30"), observe("/4/0/2", "30")];
     put(client, "desired-states/reports", &json!({"filter": FLEET, "settings": settings}))?;
+    // A device that reports is awake: those at sea shall sleep for most of the time.
+    let rarely = [observe("/3303/0/5700", "60")];
+    put(
+        client,
+        "desired-states/reports-at-sea",
+        &json!({"filter": "field.site = \"North Sea\"", "priority": 10, "settings": rarely}),
+    )?;
     let on = json!({"path": "/3311/0/5850", "value": true});
     let filter = format!("tag = {HARBOUR}");
     put(client, "desired-states/harbour-lights", &json!({"filter": filter, "priority": 10, "settings": [on]}))
