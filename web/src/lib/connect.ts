@@ -35,7 +35,8 @@ export function recipes(name: string, key: string, uri: string): Recipe[] {
 printf %s ${key} > ${name}.key
 buoy fw keygen release
 buoy fw build --release 1.0.0 fw-1.0.bin && buoy fw sign --key release.key.pem fw-1.0.bin
-buoy device --endpoint ${name} --server ${uri} --psk-key-file ${name}.key --flash ${name}.flash --trust release.pub.pem --factory fw-1.0.bin`,
+buoy device --endpoint ${name} --server ${uri} --psk-key-file ${name}.key \\
+    --flash ${name}.flash --trust release.pub.pem --factory fw-1.0.bin`,
     },
     {
       id: 'linux',
