@@ -43,7 +43,7 @@ function healthy() {
 /** A page that is there, and says neither that something failed nor that there is no such page. */
 async function arrived(page, path) {
   await page.getByRole('heading', { level: 1 }).waitFor();
-  await page.waitForTimeout(200);
+  await page.waitForTimeout(120);
   assert.equal(await page.getByText('Nothing is here').count(), 0, path);
   assert.equal(await page.locator('[role=alert]').count(), 0, path);
   healthy();
@@ -123,7 +123,7 @@ test('the prepared campaign is started, and its first devices run the release', 
   const dialog = page.getByRole('dialog');
   if (await dialog.isVisible().catch(() => false)) await dialog.getByRole('button', { name: 'Start' }).click();
   await until('its start', async () => (await demo.campaign('drifters')).state !== 'draft');
-  // They sleep for up to 40 s.
+  // They sleep for up to a minute.
   await until('a device that runs it', async () => (await demo.campaign('drifters')).counts.confirmed > 0, 150);
   await arrived(page, page.url());
 });

@@ -119,6 +119,16 @@ impl Life {
         }
     }
 
+    /// Between 0 and 1: devices that are switched on together don't measure in step.
+    pub(super) fn offset(&self) -> f64 {
+        self.own() % 10.0 / 10.0
+    }
+
+    /// A number that follows from its name.
+    fn own(&self) -> f64 {
+        self.character.endpoint.bytes().fold(0.0, |sum, byte| sum * 1.7 % 97.0 + f64::from(byte))
+    }
+
     /// How warm it is.
     pub(super) fn celsius(&self, now: Instant) -> f64 {
         self.temperature(seconds(now))
@@ -185,7 +195,7 @@ impl Life {
         use std::f64::consts::TAU;
         let (mean, swing) = self.character.day;
         let (_, east) = self.character.position;
-        let own = self.character.endpoint.bytes().fold(0.0, |sum, byte| sum * 1.7 % 97.0 + f64::from(byte));
+        let own = self.own();
         // The sun is at its highest four minutes earlier for each degree to the east.
         let hour = unix / HOUR + east / 15.0;
         let sun = ((hour - 9.0) / 24.0 * TAU).sin();

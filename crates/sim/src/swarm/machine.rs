@@ -175,6 +175,7 @@ impl Machine {
         self.next_measurement = now + self.measure_every;
         if let Some(life) = &mut self.body.life {
             life.switch_on(now);
+            self.next_measurement = now + self.measure_every.mul_f64(life.offset());
             self.body.temperature = Temperature::new(life.celsius(now), RANGE);
         }
         self.client.set_utc(now, (now.as_millis() / 1000) as i64);

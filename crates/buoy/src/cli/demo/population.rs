@@ -105,8 +105,9 @@ fn drifter(number: u32) -> Inhabitant {
     };
     let notes = (number == 3).then_some("Drifted off the shipping lane; fetch it when the weather allows.");
     let day = (8.5 + spread * 0.1, 0.9);
+    let lifetime = 36 + number % 5 * 7;
     let character =
-        Character { position, battery, day, sleeps: true, lifetime: 40, signal: -104, ..base.character };
+        Character { position, battery, day, sleeps: true, lifetime, signal: -104, ..base.character };
     Inhabitant { character, site: "North Sea", tags: vec!["open-sea"], notes }
 }
 
