@@ -15,6 +15,7 @@ mod lints;
 mod no_std;
 mod outcome;
 mod package;
+mod pictures;
 mod postgres;
 mod powercut;
 mod secrets;
@@ -40,6 +41,8 @@ cargo xtask TASK
   embedded size  three devices as whole programs for a chip: flash by crate and function, RAM, the deepest stack
   bench [ARG…]   measures against peers, and writes docs/performance.md
   footprint      what DTLS and the device engine cost on a chip: flash and memory
+  pictures [NAME…]
+                 makes the pictures of the guide from `buoy demo`, in Chromium
   package deb    builds the Debian package: target/package/buoy_VERSION_ARCHITECTURE.deb
   powercut       cuts the power of a simulated device: `powercut --hours 8`, and `--seed N` to repeat a finding
   help           this text
@@ -78,6 +81,7 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["embedded", "qemu", arguments @ ..] => embedded::qemu(arguments),
         ["bench", arguments @ ..] => bench(arguments),
         ["footprint"] => footprint::run(),
+        ["pictures", names @ ..] => pictures::run(names),
         ["package", "deb"] => package::deb(),
         ["powercut", arguments @ ..] => powercut::run(arguments),
         [task, ..] => bail!("there is no task `{task}`; `cargo xtask help` lists them"),

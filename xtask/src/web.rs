@@ -42,7 +42,7 @@ fn npm(script: &str) -> Run {
     Run::new("npm", &["--prefix", "web", "run", "--silent", script])
 }
 
-fn has_chromium() -> bool {
+pub(crate) fn has_chromium() -> bool {
     let named = std::env::var_os("CHROMIUM");
     named.is_some_and(|path| Path::new(&path).exists())
         || CHROMIUM.iter().any(|path| Path::new(path).exists())

@@ -189,6 +189,33 @@ pub struct NewToken {
     pub secret: Secret,
 }
 
+/// A link that signs a browser in once: the page with `#sign-in=TOKEN` behind its address. Browsers send that part to nobody.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SignInLink {
+    /// The account that it signs in to.
+    pub account: String,
+    /// What the page sends to `/api/v1/sign-in/link`. It is shown this once.
+    pub token: Secret,
+    /// When it stops to count.
+    pub expires_at: u64,
+}
+
+impl SignInLink {
+    /// The address to open, of a server at `base`.
+    #[must_use]
+    pub fn address(&self, base: &str) -> String {
+        format!("{}/#sign-in={}", base.trim_end_matches('/'), self.token.reveal())
+    }
+}
+
+/// Signs in by a link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignInByLink {
+    /// The token in the link.
+    pub token: Secret,
+}
+
 /// Whether the server has its first account, and how to make it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SetupState {

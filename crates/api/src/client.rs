@@ -13,8 +13,8 @@ use ureq::{AsSendBody, Body, SendBody};
 
 use crate::{
     AddCredential, AddToken, Credential, CredentialProof, Device, Firmware, Imported, Me, NewCredential,
-    NewToken, Operation, Page, Problem, Secret, Setup, SignIn, StartOperation, StartUpdate, TimedEvent,
-    Update,
+    NewToken, Operation, Page, Problem, Secret, Setup, SignIn, SignInLink, StartOperation, StartUpdate,
+    TimedEvent, Update,
 };
 
 /// The time limit for a connection.
@@ -206,6 +206,11 @@ impl Client {
     /// Makes a token of the account that has signed in.
     pub fn add_token(&self, request: &AddToken) -> Result<NewToken> {
         self.send_json(Method::POST, "/api/v1/tokens", request)
+    }
+
+    /// Makes a link that signs a browser in to an account, once.
+    pub fn make_sign_in_link(&self, account: &str) -> Result<SignInLink> {
+        self.call(Method::POST, &format!("/api/v1/accounts/{}/sign-in-link", encode(account)), "", &[])
     }
 
     fn session(&self, path: &str, body: &[u8]) -> Result<Self> {

@@ -23,8 +23,8 @@ use utoipa::ToSchema;
 
 pub use access::{
     Account, AddAccount, AddToken, AuditChain, ChangeAccount, ChangePassword, ConfirmSecondFactor, Grant, Me,
-    NewToken, RecoveryCodes, RemoveSecondFactor, Role, SecondFactor, Setup, SetupState, SignIn, SignedInBy,
-    Token,
+    NewToken, RecoveryCodes, RemoveSecondFactor, Role, SecondFactor, Setup, SetupState, SignIn, SignInByLink,
+    SignInLink, SignedInBy, Token,
 };
 pub use alerts::{
     AcknowledgeAlerts, AcknowledgedAlerts, AddAlertSilence, Alert, AlertAcknowledgement, AlertCondition,

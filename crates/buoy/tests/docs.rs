@@ -51,6 +51,7 @@ macro_rules! pages {
 
 pages! {
     the_readme_can_be_followed: "README.md",
+    the_tour_begins_as_the_guide_says: "docs/guide/src/tour.md",
     the_quick_start_can_be_followed: "docs/guide/src/quick-start.md",
     the_concepts_can_be_tried: "docs/guide/src/concepts.md",
     devices_can_be_connected_as_the_guide_says: "docs/guide/src/connect.md",

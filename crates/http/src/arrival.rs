@@ -20,10 +20,11 @@ pub(crate) const CSRF: &str = "x-csrf-token";
 const API: &str = "/api/";
 const V1: &str = "/api/v1/";
 /// Paths of `/api/v1` that need no sign-in: they make one, or are the same for everybody.
-pub(crate) const OPEN: [&str; 5] = [
+pub(crate) const OPEN: [&str; 6] = [
     "/api/v1/openapi.json",
     "/api/v1/setup",
     "/api/v1/sign-in",
+    "/api/v1/sign-in/link",
     "/api/v1/sign-in/provider",
     "/api/v1/sign-in/callback",
 ];

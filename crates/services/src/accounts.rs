@@ -6,6 +6,7 @@
 mod attempts;
 mod commands;
 mod fault;
+mod links;
 pub mod offline;
 mod password;
 pub(crate) mod records;
@@ -35,6 +36,7 @@ use crate::journal::{JournalHandle, NotSaved};
 use crate::keyfile::Sealer;
 use crate::principal::{Principal, Validity};
 use attempts::Attempts;
+use links::Links;
 use password::Passwords;
 use records::{AccountRecord, SecretDigest, SignInRecord, TokenRecord};
 
@@ -61,6 +63,7 @@ struct Shared {
     sealer: Sealer,
     passwords: Passwords,
     attempts: Mutex<Attempts>,
+    links: Mutex<Links>,
     /// Second factors that wait for their first code, by account.
     prepared: Mutex<HashMap<String, totp::Secret>>,
     clock: Clock,
@@ -162,6 +165,7 @@ impl Accounts {
             sealer,
             passwords,
             attempts: Mutex::default(),
+            links: Mutex::default(),
             prepared: Mutex::default(),
             clock,
             setup_token,
@@ -281,6 +285,10 @@ impl Accounts {
 
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
         self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn links(&self) -> MutexGuard<'_, Links> {
+        self.0.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn prepared(&self) -> MutexGuard<'_, HashMap<String, totp::Secret>> {

@@ -5,6 +5,7 @@
 
 mod firmware;
 mod keys;
+mod life;
 mod machine;
 mod measure;
 mod pace;
@@ -21,10 +22,12 @@ use buoy_time::clock::Clock;
 
 use crate::crowd::Crowd;
 use crate::random::{Rng, rng};
+use life::Life;
 use machine::{Machine, State};
 use measure::Measure;
 
 pub use keys::{Certify, Credential, KeyError, Keys, Proof, SharedKey};
+pub use life::{Character, Trouble};
 pub use report::{Figures, Report};
 pub use settings::{End, Flaw, MOST_DEVICES, Names, Progress, SwarmError, SwarmSettings};
 
@@ -69,7 +72,7 @@ struct Swarm<'a> {
 
 impl<'a> Swarm<'a> {
     fn new(settings: &'a SwarmSettings, progress: &'a dyn Fn(Progress)) -> Result<Self, SwarmError> {
-        let Names { devices, .. } = settings.names;
+        let devices = settings.devices();
         if !(1..=MOST_DEVICES).contains(&devices) {
             return Err(SwarmError::Devices(devices));
         }
@@ -80,8 +83,20 @@ impl<'a> Swarm<'a> {
             return Err(SwarmError::NotLoopback(settings.server));
         }
         let mut rng = rng()?;
-        let machine = |endpoint: String| Machine::new(settings, &endpoint, &mut rng);
-        let machines = settings.names.all().map(machine).collect::<Result<_, _>>()?;
+        let machines = match settings.characters.as_slice() {
+            [] => settings
+                .names
+                .all()
+                .map(|endpoint| Machine::new(settings, &endpoint, None, &mut rng))
+                .collect::<Result<_, _>>()?,
+            characters => (0..)
+                .zip(characters)
+                .map(|(number, it)| {
+                    let life = Life::new(it, &Crowd::address(number).to_string());
+                    Machine::new(settings, &it.endpoint, Some(life), &mut rng)
+                })
+                .collect::<Result<_, _>>()?,
+        };
         Ok(Self {
             settings,
             progress,
@@ -128,7 +143,7 @@ impl<'a> Swarm<'a> {
         *told = now;
         (self.progress)(Progress {
             registered: self.measure.registrations(),
-            devices: self.settings.names.devices,
+            devices: self.settings.devices(),
         });
     }
 
@@ -192,7 +207,9 @@ impl<'a> Swarm<'a> {
         let mut touched = Vec::new();
         for (to, _, datagram) in self.crowd.datagrams() {
             let number = Crowd::number(to);
-            if let Some(machine) = self.machines.get_mut(number as usize) {
+            if let Some(machine) = self.machines.get_mut(number as usize)
+                && !machine.loses(&mut self.rng)
+            {
                 machine.take(now, &mut self.rng, datagram, &mut self.measure);
                 touched.push(number);
             }
@@ -222,12 +239,13 @@ impl<'a> Swarm<'a> {
         let Self { crowd, machines, measure, settings, rng, .. } = self;
         let machine = &mut machines[number as usize];
         let from: Ipv4Addr = Crowd::address(number);
+        machine.tell_past(now);
         machine.prepare(now, rng, measure);
         let mut sent = usize::MAX;
         while sent > 0 {
             crowd.send(from, settings.server, |buffer| {
                 sent = machine.poll_transmit(now, buffer);
-                sent
+                if machine.loses(rng) { 0 } else { sent }
             });
         }
         let before = machine.state;

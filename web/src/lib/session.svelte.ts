@@ -11,6 +11,8 @@ class Session {
   me = $state.raw<Me | null>();
   setup = $state.raw<Schema['SetupState']>();
   error = $state.raw<unknown>();
+  /** Why the link that the page was opened by does not sign in. */
+  linkFault = $state.raw<string>();
 
   get csrf(): string | undefined {
     return this.me?.csrf ?? undefined;
@@ -28,6 +30,8 @@ class Session {
 
   async load(): Promise<void> {
     try {
+      const token = tokenOfLink();
+      if (token && (await this.#signInBy(token))) return;
       const response = await fetch('/api/v1/me', { cache: 'no-store' });
       if (response.ok) {
         this.me = (await response.json()) as Me;
@@ -43,12 +47,28 @@ class Session {
     }
   }
 
+  async #signInBy(token: string): Promise<boolean> {
+    const headers = { 'Content-Type': 'application/json' };
+    const response = await fetch('/api/v1/sign-in/link', { method: 'POST', headers, body: JSON.stringify({ token }) });
+    const body = (await response.json()) as Me & Schema['Problem'];
+    if (response.ok) this.me = body;
+    this.linkFault = response.ok ? undefined : body.detail;
+    return response.ok;
+  }
+
   /** The server takes the sign-in no more: it ended, or the account was disabled. */
   ended(): void {
     if (!this.me) return;
     this.me = null;
     void this.load();
   }
+}
+
+/** The one-time token of a link stands in the fragment, which browsers send to nobody; it leaves the address bar and the history at once. */
+function tokenOfLink(): string | undefined {
+  const token = /^#sign-in=([0-9a-z]+)$/.exec(location.hash)?.[1];
+  if (token) history.replaceState(null, '', location.pathname + location.search);
+  return token;
 }
 
 export const session = new Session();

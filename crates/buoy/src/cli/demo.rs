@@ -2,6 +2,11 @@
 //! the demo does, it does through the REST interface, and each step shows the `buoy ctl` line by which anybody can do the same.
 
 mod cast;
+#[cfg(target_os = "linux")]
+mod fleet;
+mod operator;
+#[cfg(target_os = "linux")]
+mod population;
 mod screen;
 mod slots;
 mod stage;
@@ -28,6 +33,9 @@ use stage::Stage;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Where `buoy ctl` looks for a server by itself.
 const USUAL_HTTP: &str = "http://127.0.0.1:8080";
+/// Devices beside those of the story.
+#[cfg(target_os = "linux")]
+const FLEET: u32 = 60;
 /// When power is cut in a download.
 const CUT_AT: u32 = 256 << 10;
 
@@ -40,6 +48,10 @@ pub(crate) struct Args {
     /// and is of no use without the demo's keys [default: a file that goes with the demo]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// How many devices live beside those of the story, on Linux: a fleet to click through. All that there is to see is there with 60 or more
+    /// [default: 60, with --once 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    fleet: Option<u32>,
 }
 
 /// Plays the story.
@@ -60,9 +72,13 @@ fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {
     }
     let ports = if args.once { Ports::Any } else { Ports::Usual };
     let cast = Cast::assemble(stage.clone(), args.store.as_deref(), ports)?;
-    let client = Client::new(&cast.http);
+    let client = operator::sign_up(&cast.http, cast.folder())?;
     let mut screen = Screen::of_terminal();
     introduce(&mut screen, &cast);
+    if !args.once {
+        show_link(&mut screen, &client)?;
+    }
+    let fleet = launch_fleet(&mut screen, &cast, &client, args)?;
     let flash = Arc::new(Flash::default());
     let mut story = Story { client: &client, cast: &cast, screen, steps: 0 };
     let told = tell(&mut story, &flash);
@@ -73,6 +89,7 @@ fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {
         cast.last_events().iter().for_each(|event| story.screen.detail(event));
     }
     let devices = told?;
+    fleet.into_iter().try_for_each(|noting| noting.join().unwrap_or(Ok(())))?;
 
     let Story { mut screen, steps, .. } = story;
     screen.gap();
@@ -82,7 +99,8 @@ fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {
     }
     if !args.once {
         stage.story_is_over();
-        propose(&mut screen, &cast.http);
+        propose(&mut screen);
+        show_link(&mut screen, &client)?;
         // A signal clears the stage, and ends the program.
         loop {
             std::thread::park();
@@ -98,15 +116,60 @@ fn introduce(screen: &mut Screen, cast: &Cast) {
     ));
     screen.line("Each step shows the command that does the same; to type it in another terminal, first:");
     screen.line(&format!("   $ cd {}", cast.folder().display()));
+    screen.line(&format!("   $ export BUOY_TOKEN=\"$(cat {})\"", operator::TOKEN_FILE));
     if cast.http != USUAL_HTTP {
         screen.line(&format!("   $ export BUOY_SERVER={}", cast.http));
     }
 }
 
-fn propose(screen: &mut Screen, http: &str) {
+fn show_link(screen: &mut Screen, client: &Client) -> anyhow::Result<()> {
+    let link = client.make_sign_in_link(operator::NAME)?;
+    screen.gap();
+    screen.line("The web page. This link signs in once, within ten minutes:");
+    screen.line(&format!("   {}", link.address(client.base())));
+    screen.line("Another one, or name and password:");
+    screen.command(&format!("buoy ctl account link {}", operator::NAME));
+    screen.line(&format!("   {}, and what is in {}", operator::NAME, operator::PASSWORD_FILE));
+    Ok(())
+}
+
+/// An operator who takes note of what happens in the fleet.
+type Noting = std::thread::JoinHandle<anyhow::Result<()>>;
+
+#[cfg(target_os = "linux")]
+fn launch_fleet(
+    screen: &mut Screen,
+    cast: &Cast,
+    client: &Client,
+    args: &Args,
+) -> anyhow::Result<Option<Noting>> {
+    let devices = args.fleet.unwrap_or(if args.once { 0 } else { FLEET });
+    if devices == 0 {
+        return Ok(None);
+    }
+    let started = Instant::now();
+    fleet::launch(cast, client, devices).context("the fleet could not be launched")?;
+    screen.gap();
+    screen.line(&format!(
+        "A fleet of {devices} devices of three models is there after {:.1} s. It has two campaigns under way, and one to start; the story has devices of its own.",
+        started.elapsed().as_secs_f64()
+    ));
+    let client = client.clone();
+    Ok((devices >= FLEET).then(|| std::thread::spawn(move || fleet::take_note(&client))))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn launch_fleet(_: &mut Screen, _: &Cast, _: &Client, args: &Args) -> anyhow::Result<Option<Noting>> {
+    ensure!(
+        args.fleet.unwrap_or(0) == 0,
+        "--fleet needs Linux: each device has a loopback address of its own"
+    );
+    Ok(None)
+}
+
+fn propose(screen: &mut Screen) {
     screen.gap();
     screen.line("Server and devices run on until Ctrl-C. What to try next, in another terminal:");
-    screen.line(&format!("   The web page: {}/", http));
     for (line, what) in NEXT {
         screen.gap();
         screen.line(&format!("   {what}"));
@@ -318,7 +381,8 @@ fn registration(client: &Client, endpoint: &str) -> anyhow::Result<Option<Regist
 /// The identities under which the devices are known now.
 fn minted(client: &Client) -> anyhow::Result<String> {
     let listed = client.all::<buoy_api::Credential>("/api/v1/credentials?purpose=lwm2m&limit=100")?;
-    let identities: Vec<_> = listed.into_iter().filter_map(|credential| credential.identity).collect();
+    let of_story = listed.into_iter().filter(|credential| credential.endpoint.starts_with("buoy-"));
+    let identities: Vec<_> = of_story.filter_map(|credential| credential.identity).collect();
     ensure!(identities.len() == 2, "each device should have one key of its own: {identities:?}");
     Ok(identities.join(", "))
 }
@@ -383,7 +447,7 @@ fn cut_power(
 
 fn campaign(act: &mut Act<'_, '_>) -> anyhow::Result<String> {
     // What runs 1.1.0 has said so after its update; of the sleeping device the version may not be known yet.
-    let (name, filter) = ("1.1.0 for all who are behind", "firmware != 1.1.0");
+    let (name, filter) = ("1.1.0 for all who are behind", "name ~ \"buoy-*\" and firmware != 1.1.0");
     act.command(&format!(
         "buoy ctl campaign add '{name}' --filter '{filter}' --firmware release-1.1.0.bin --start"
     ));

@@ -61,6 +61,7 @@ impl Args {
             server,
             keys: is_secured.then(|| self.keys.keys()).transpose()?,
             names: self.names.names(),
+            characters: Vec::new(),
             run: Duration::from_secs(self.seconds),
             window: self.window,
             lifetime: self.lifetime,

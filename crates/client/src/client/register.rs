@@ -57,16 +57,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         paths: &[Path],
         objects: &mut [&mut dyn Object],
     ) -> Result<(), SendRefused> {
-        let account = self.accounts.server(server).ok_or(SendRefused::NotRegistered)?;
-        if account.mute_send {
-            return Err(SendRefused::Muted);
-        }
-        if self.config.version == LwM2mVersion::V1_0 {
-            return Err(SendRefused::Version);
-        }
-        if !self.is_registered(server) {
-            return Err(SendRefused::NotRegistered);
-        }
+        self.may_send(server)?;
         let who = self.requester(server);
         let clock = self.clock(now);
         let format = ContentFormat::SENML_CBOR;
@@ -76,12 +67,38 @@ impl<R: Rng, S: Shape> Client<R, S> {
         let length =
             tree.encode(&clock, who, paths, reading, &mut body).map_err(|_| SendRefused::NothingThere)?;
         let payload = body.get(..length).unwrap_or_default();
-        if length > self.config.block_size.bytes() {
+        self.send_content(now, server, Content { format, payload })
+    }
+
+    /// Sends what the caller wrote, unasked: values that were measured while there was no connection, each with its time. Its end comes as an
+    /// event.
+    ///
+    /// # Errors
+    /// [`SendRefused`]
+    pub fn send_content(
+        &mut self,
+        now: Instant,
+        server: ServerSlot,
+        content: Content<'_>,
+    ) -> Result<(), SendRefused> {
+        self.may_send(server)?;
+        if content.payload.len() > self.config.block_size.bytes() {
             return Err(SendRefused::TooLarge);
         }
-        let uplink = Uplink::Send { content: Content { format, payload } };
+        let uplink = Uplink::Send { content };
         let sent = self.transmit(now, Exchange::Send(server), server, &uplink, None);
         if sent { Ok(()) } else { Err(SendRefused::Busy) }
+    }
+
+    fn may_send(&self, server: ServerSlot) -> Result<(), SendRefused> {
+        let account = self.accounts.server(server).ok_or(SendRefused::NotRegistered)?;
+        if account.mute_send {
+            return Err(SendRefused::Muted);
+        }
+        if self.config.version == LwM2mVersion::V1_0 {
+            return Err(SendRefused::Version);
+        }
+        if self.is_registered(server) { Ok(()) } else { Err(SendRefused::NotRegistered) }
     }
 
     pub(super) fn session_deadline(&self) -> Option<Instant> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use buoy_api as api;
 use buoy_services::accounts::{AccessError, TooMany};
@@ -29,6 +29,7 @@ impl From<AccessError> for Problem {
             AccessError::Busy => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "Too many sign-ins", detail).after(5)
             }
+            AccessError::Link(_) => Self::new(StatusCode::FORBIDDEN, "No link", detail),
             AccessError::NoSetup(_) => Self::new(StatusCode::FORBIDDEN, "No set-up", detail),
             AccessError::Exists(_) | AccessError::LastAdmin(_) | AccessError::SecondFactor(_) => {
                 Self::new(StatusCode::CONFLICT, "In the way", detail)
@@ -111,6 +112,26 @@ pub(super) async fn edit(
 ) -> Answer<api::Account> {
     check_store(&app)?;
     Ok(Json(app.accounts().edit(&principal, &name, request).await?))
+}
+
+/// Makes a link that signs a browser in to an account once, within ten minutes: the page with `#sign-in=TOKEN` behind its address.
+#[utoipa::path(
+    post, path = "/api/v1/accounts/{name}/sign-in-link", tag = "access", params(("name" = String, Path)),
+    responses(
+        (status = 201, description = "The link's token, which is shown this once", body = api::SignInLink),
+        (status = 404, description = "There is no account of this name", body = api::Problem),
+        (status = 409, description = "The account has a second factor, or an identity provider signs it in", body = api::Problem),
+        (status = 503, description = "The store can't be written now", body = api::Problem),
+    )
+)]
+pub(super) async fn make_sign_in_link(
+    State(app): State<Arc<App>>,
+    Author(principal): Author,
+    Segments(name): Segments<String>,
+) -> Result<Response, Problem> {
+    check_store(&app)?;
+    let link = app.accounts().make_sign_in_link(&principal, &name).await?;
+    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(link)).into_response())
 }
 
 /// Removes an account with its tokens; its sign-ins end.

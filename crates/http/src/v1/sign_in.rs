@@ -65,6 +65,28 @@ pub(super) async fn sign_in(
     signed_in(&app, &session)
 }
 
+/// Signs in by the one-time token of a link, which an admin made.
+#[utoipa::path(
+    post, path = "/api/v1/sign-in/link", tag = "access", request_body = api::SignInByLink,
+    responses(
+        (status = 200, description = "Set-Cookie has the sign-in", body = api::Me),
+        (status = 400, description = "The request is invalid", body = api::Problem),
+        (status = 401, description = "The account got a second factor since", body = api::Problem),
+        (status = 403, description = "The link was used, is too old, or is none", body = api::Problem),
+        (status = 429, description = "There were too many attempts; Retry-After has the seconds to wait", body = api::Problem),
+        (status = 503, description = "The store can't be written now", body = api::Problem),
+    )
+)]
+pub(super) async fn sign_in_by_link(
+    State(app): State<Arc<App>>,
+    Origin(origin): Origin,
+    JsonBody(request): JsonBody<api::SignInByLink>,
+) -> Result<Response, Problem> {
+    check_store(&app)?;
+    let session = app.accounts().sign_in_by_link(origin, &request).await?;
+    signed_in(&app, &session)
+}
+
 /// The answer to who signed in.
 pub(super) fn signed_in(app: &App, session: &SessionSecret) -> Result<Response, Problem> {
     let arrival = app.accounts().by_cookie(session.cookie.reveal(), None);

@@ -87,7 +87,7 @@ impl Accounts {
         let inserted = record.clone();
         self.change(turn, set, move |state| drop(state.accounts.insert(inserted.name.clone(), inserted)))
             .await?;
-        self.start_session(record, origin, None).await
+        self.start_session(record, origin, None, "").await
     }
 
     /// Signs in by name, password, and the code of the second factor if the account has one.
@@ -116,7 +116,7 @@ impl Accounts {
             // The attempt goes on counting until the code comes: a password is tried here like anywhere.
             return Err(AccessError::SecondFactorNeeded);
         }
-        let signed_in = self.start_session(record, origin, code.as_ref()).await;
+        let signed_in = self.start_session(record, origin, code.as_ref(), "").await;
         match &signed_in {
             Ok(_) => self.attempts().succeeded(attempt),
             Err(AccessError::WrongSignIn) => self.note_refusal(&name, origin, "wrong code"),
@@ -175,7 +175,7 @@ impl Accounts {
             state.accounts.insert(saved.name.clone(), saved);
         })
         .await?;
-        self.start_session(record, origin, None).await
+        self.start_session(record, origin, None, "").await
     }
 
     /// Ends the sign-in of a cookie.
@@ -192,12 +192,13 @@ impl Accounts {
         Ok(self.change(turn, set, move |state| state.end_sign_ins(&[digest])).await?)
     }
 
-    /// Checks the code and makes a session.
-    async fn start_session(
+    /// Checks the code and makes a session. The audit log gets `how`.
+    pub(super) async fn start_session(
         &self,
         record: AccountRecord,
         origin: Option<IpAddr>,
         code: Option<&Secret>,
+        how: &str,
     ) -> Result<SessionSecret, AccessError> {
         let turn = self.turn().await;
         let now = self.now();
@@ -222,7 +223,7 @@ impl Accounts {
         let mut set = vec![
             documents::put(DocumentKind::SignIn, &digest.key(), &session, now),
             documents::put(DocumentKind::Account, &name, &record, now),
-            author.audit(now, "account.sign_in", &name, ""),
+            author.audit(now, "account.sign_in", &name, how),
         ];
         set.extend(ended.iter().map(|digest| documents::remove(DocumentKind::SignIn, &digest.key())));
         self.change(turn, set, move |state| {
@@ -423,6 +424,7 @@ impl Accounts {
         set.push(documents::put(DocumentKind::Account, name, &record, now));
         set.push(principal.audit(now, "account.change", name, words.join("; ")));
         self.attempts().forget(name);
+        self.links().forget(name);
         let changed = described(&record);
         self.change(turn, set, move |state| {
             state.end_sign_ins(&ended);
@@ -458,6 +460,7 @@ impl Accounts {
         set.extend(sign_ins.iter().map(|digest| documents::remove(DocumentKind::SignIn, &digest.key())));
         set.extend(tokens.iter().map(|digest| documents::remove(DocumentKind::Token, &digest.key())));
         self.attempts().forget(name);
+        self.links().forget(name);
         self.prepared().remove(name);
         let name = name.to_owned();
         self.change(turn, set, move |state| {

@@ -24,6 +24,8 @@ pub enum AccessError {
     Busy,
     /// The one-time token of the first run is wrong, or an account exists already.
     NoSetup(&'static str),
+    /// A link that signs in does not count, or the account can have none.
+    Link(&'static str),
     /// The name of an account or a token can't be one.
     Name(&'static str),
     /// The password can't be one.
@@ -71,6 +73,7 @@ impl fmt::Display for AccessError {
             }
             Self::Busy => f.write_str("too many sign-ins are being checked; try again in a few seconds"),
             Self::NoSetup(reason)
+            | Self::Link(reason)
             | Self::Name(reason)
             | Self::Password(reason)
             | Self::Grants(reason)

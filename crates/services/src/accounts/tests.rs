@@ -336,3 +336,59 @@ async fn names_and_passwords_have_a_form() {
         assert!(matches!(accounts.add(&alice, request).await, Err(AccessError::Grants(_))));
     }
 }
+
+#[tokio::test]
+async fn a_link_signs_in_once_and_ends_with_the_password() {
+    let folder = Folder::new();
+    let accounts = folder.load();
+    let alice = first(&accounts).await;
+    let by_link = |token: &Secret| {
+        let request = api::SignInByLink { token: token.clone() };
+        let accounts = accounts.clone();
+        async move { accounts.sign_in_by_link(ELSEWHERE, &request).await }
+    };
+
+    let link = accounts.make_sign_in_link(&alice, "alice").await.unwrap();
+    assert_eq!(
+        link.address("http://[::1]:8080/"),
+        format!("http://[::1]:8080/#sign-in={}", link.token.reveal())
+    );
+    let session = by_link(&link.token).await.unwrap();
+    let arrival = accounts.by_cookie(session.cookie.reveal(), ELSEWHERE).unwrap();
+    assert_eq!(arrival.principal.by(), SignedInBy::Session);
+    for token in [&link.token, &secret("aaaa"), &secret("")] {
+        assert!(matches!(by_link(token).await, Err(AccessError::Link(_))));
+    }
+
+    let link = accounts.make_sign_in_link(&alice, "alice").await.unwrap();
+    let change =
+        ChangeAccount { password: Some(secret("another long password")), ..ChangeAccount::default() };
+    accounts.edit(&alice, "alice", change).await.unwrap();
+    assert!(matches!(by_link(&link.token).await, Err(AccessError::Link(_))));
+
+    let audit = folder.audit();
+    assert!(audit.iter().any(|line| line.contains("account.sign_in_link alice")), "{audit:?}");
+}
+
+#[tokio::test]
+async fn nobody_makes_a_link_for_who_may_do_more_or_has_a_second_factor() {
+    let folder = Folder::new();
+    let accounts = folder.load();
+    let alice = first(&accounts).await;
+    let bob = AddAccount { name: "bob".into(), password: secret(PASSWORD), grants: grants(&["operator"]) };
+    accounts.add(&alice, bob).await.unwrap();
+    let sign_in = SignIn { name: "bob".into(), password: secret(PASSWORD), code: None };
+    let bob = accounts.sign_in(HOME, sign_in).await.unwrap();
+    let bob = accounts.by_cookie(bob.cookie.reveal(), HOME).unwrap().principal;
+    for name in ["alice", "bob"] {
+        assert!(matches!(accounts.make_sign_in_link(&bob, name).await, Err(AccessError::Forbidden(_))));
+    }
+    assert!(matches!(accounts.make_sign_in_link(&alice, "carol").await, Err(AccessError::NoSuchAccount(_))));
+
+    let factor = accounts.prepare_second_factor(&bob).unwrap();
+    let bytes = data_encoding::BASE32_NOPAD.decode(factor.secret.reveal().as_bytes()).unwrap();
+    let shared = totp::Secret::from_bytes(zeroize::Zeroizing::new(bytes));
+    let confirm = ConfirmSecondFactor { code: secret(&shared.code_at(accounts.now())) };
+    accounts.confirm_second_factor(&bob, confirm).await.unwrap();
+    assert!(matches!(accounts.make_sign_in_link(&alice, "bob").await, Err(AccessError::SecondFactor(_))));
+}

@@ -21,7 +21,7 @@ use crate::random::Rng;
 /// How long a device takes to start anew.
 const REBOOT: Duration = Duration::from_secs(1);
 /// Bytes of a block that is fetched: with its options it fits a datagram.
-const BLOCK: usize = 512;
+pub(super) const BLOCK: usize = 512;
 /// The version before any update.
 pub(super) const FACTORY_VERSION: &str = "1.0.0";
 
@@ -58,16 +58,25 @@ impl Firmware {
     }
 
     /// What is there after a reboot. A device that crashes on its new image has gone back to the old one meanwhile.
-    pub(super) fn rebooted(self: Box<Self>, settings: &SwarmSettings, endpoint: &str) -> Self {
+    pub(super) fn rebooted(
+        self: Box<Self>,
+        settings: &SwarmSettings,
+        crashes: impl Fn(&str) -> bool,
+    ) -> Self {
         let mut slot = self.object.target().clone();
         let before = slot.running.clone();
         slot.start();
         let is_on_trial = slot.outcome == Some(Outcome::OnTrial);
-        if is_on_trial && settings.flaw.as_ref().is_some_and(|flaw| flaw.hits(&slot.running, endpoint)) {
+        if is_on_trial && crashes(&slot.running) {
             slot.running = before;
             slot.outcome = Some(Outcome::Failed(UpdateResult::UpdateFailed));
         }
         Self::with(slot, settings)
+    }
+
+    /// Whether the device has gone back to what it ran before.
+    pub(super) fn is_rolled_back(&self) -> bool {
+        matches!(self.object.target().outcome, Some(Outcome::Failed(_)))
     }
 
     /// The device has registered, which is all that it tests. Whether that ends an update.

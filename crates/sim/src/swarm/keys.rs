@@ -57,7 +57,7 @@ pub enum Proof {
     /// A certificate.
     X509 {
         /// Who signs it.
-        authority: Box<dyn Certify>,
+        authority: Box<dyn Certify + Send>,
         /// The server's certificate, and no other, in DER.
         server: Vec<u8>,
     },

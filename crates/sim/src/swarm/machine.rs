@@ -12,7 +12,8 @@ use buoy_dtls::Context;
 use buoy_time::Instant;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
 
-use super::firmware::{FACTORY_VERSION, Firmware};
+use super::firmware::{BLOCK, FACTORY_VERSION, Firmware};
+use super::life::{Life, Trouble, senml};
 use super::measure::Measure;
 use super::pace::Link;
 use super::settings::{SwarmError, SwarmSettings};
@@ -22,6 +23,10 @@ use crate::tunnel::{News as SessionNews, Tunnel, is_confirmable};
 /// The largest datagram of a device.
 pub(super) const MTU: usize = 720;
 const SERVER: ServerSlot = ServerSlot(0);
+/// What a temperature sensor can measure.
+const RANGE: Option<(f64, f64)> = Some((-40.0, 85.0));
+/// How long a device with a life of its own listens before it sleeps.
+const AWAKE: Duration = Duration::from_secs(4);
 
 /// The shape of a device of a swarm: they are many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +83,10 @@ pub(super) struct Machine {
     /// It falls silent when it has registered.
     falls_silent: bool,
     pub(super) state: State,
+    /// A Send of what was measured before is under way.
+    tells: bool,
+    /// It neither sends nor receives any more.
+    is_silent: bool,
     /// The timer that counts.
     pub(super) scheduled: Instant,
     pub(super) open: Open,
@@ -91,20 +100,35 @@ struct Body {
     time: Time,
     /// Of devices that take updates.
     firmware: Option<Box<Firmware>>,
+    /// Of devices that have a character.
+    life: Option<Box<Life>>,
 }
 
 impl Body {
     fn with_all<T>(&mut self, act: impl FnOnce(&mut [&mut dyn Object]) -> T) -> T {
-        let Self { device, light, temperature, time, firmware } = self;
-        match firmware {
-            Some(firmware) => act(&mut [device, light, temperature, time, firmware.object()]),
-            None => act(&mut [device, light, temperature, time]),
+        let Self { device, light, temperature, time, firmware, life } = self;
+        match (firmware, life) {
+            (Some(firmware), Some(life)) => {
+                let Life { monitoring, location, .. } = &mut **life;
+                act(&mut [device, light, temperature, time, firmware.object(), monitoring, location])
+            }
+            (None, Some(life)) => {
+                let Life { monitoring, location, .. } = &mut **life;
+                act(&mut [device, light, temperature, time, monitoring, location])
+            }
+            (Some(firmware), None) => act(&mut [device, light, temperature, time, firmware.object()]),
+            (None, None) => act(&mut [device, light, temperature, time]),
         }
     }
 }
 
 impl Machine {
-    pub(super) fn new(settings: &SwarmSettings, endpoint: &str, rng: &mut Rng) -> Result<Self, SwarmError> {
+    pub(super) fn new(
+        settings: &SwarmSettings,
+        endpoint: &str,
+        life: Option<Life>,
+        rng: &mut Rng,
+    ) -> Result<Self, SwarmError> {
         let way = match &settings.keys {
             Some(keys) => {
                 let refused = |error| SwarmError::Keys { endpoint: endpoint.to_owned(), error };
@@ -117,17 +141,26 @@ impl Machine {
         let refused = |error| SwarmError::Config { endpoint: endpoint.to_owned(), error };
         let mut config = ClientConfig::new(endpoint).map_err(refused)?;
         config.queue_mode = settings.queue_mode;
-        let client = engine(config, settings.lifetime, rng).map_err(refused)?;
+        let mut lifetime = settings.lifetime;
+        let mut device = device(&config, FACTORY_VERSION);
+        if let Some(life) = &life {
+            (config.queue_mode, lifetime) = (life.character.sleeps, life.character.lifetime);
+            config.awake = AWAKE;
+            device.set_queue_mode(config.queue_mode);
+            life.describe(Instant::ZERO, &mut device, "power on");
+        }
+        let client = engine(config, lifetime, rng).map_err(refused)?;
         Ok(Self {
             client,
             config,
-            lifetime: settings.lifetime,
+            lifetime,
             body: Body {
-                device: device(&config, FACTORY_VERSION),
+                device,
                 light: LightControl::new(),
-                temperature: Temperature::new(20.0, Some((-40.0, 85.0))),
+                temperature: Temperature::new(20.0, RANGE),
                 time: Time::new(),
                 firmware: settings.takes_updates.then(|| Box::new(Firmware::new(settings))),
+                life: life.map(Box::new),
             },
             measure_every: settings.measure_every.max(Duration::from_secs(1)),
             next_measurement: Instant::NEVER,
@@ -136,6 +169,8 @@ impl Machine {
             link: Link::new(settings.link),
             falls_silent: settings.falls_silent(endpoint),
             state: State::Idle,
+            tells: false,
+            is_silent: false,
             scheduled: Instant::NEVER,
             open: None,
         })
@@ -144,6 +179,11 @@ impl Machine {
     pub(super) fn start(&mut self, now: Instant) {
         self.state = State::Busy;
         self.next_measurement = now + self.measure_every;
+        if let Some(life) = &mut self.body.life {
+            life.switch_on(now);
+            self.next_measurement = now + self.measure_every.mul_f64(life.offset());
+            self.body.temperature = Temperature::new(life.celsius(now), RANGE);
+        }
         self.client.set_utc(now, (now.as_millis() / 1000) as i64);
         let client = &mut self.client;
         self.body.with_all(|all| client.start(now, all));
@@ -207,7 +247,30 @@ impl Machine {
                 self.body.with_all(|all| client.handle_datagram(now, SERVER, message, all, &mut out))
             }
         };
+        if let Some(life) = &self.body.life {
+            life.put_out(&mut self.body.light, &mut self.client.context(now));
+        }
         self.send(now, rng, &out[..length]);
+    }
+
+    /// Whether a datagram of this device, or for it, is lost on its way.
+    pub(super) fn loses(&self, rng: &mut Rng) -> bool {
+        self.is_silent || self.body.life.as_ref().is_some_and(|life| life.loses(rng))
+    }
+
+    /// Sends what was measured before the device was switched on, one message after the other.
+    pub(super) fn tell_past(&mut self, now: Instant) {
+        let Some(life) = self.body.life.as_mut().filter(|_| self.state == State::Registered && !self.tells)
+        else {
+            return;
+        };
+        let mut buffer = [0; BLOCK];
+        if let Some(length) = life.past(&mut buffer)
+            && self.client.send_content(now, SERVER, senml(&buffer[..length])).is_ok()
+        {
+            life.past_is_told();
+            self.tells = true;
+        }
     }
 
     /// Queues a message for [`Machine::poll_transmit`].
@@ -280,26 +343,44 @@ impl Machine {
         }
         if now >= self.next_measurement {
             self.next_measurement = now + self.measure_every;
-            self.celsius += 0.25;
-            let mut context = self.client.context(now);
-            self.body.temperature.set(&mut context, 0, self.celsius);
+            self.measure(now, rng);
+        }
+        if let Some(life) = &self.body.life {
+            self.is_silent = life.ends_at() <= now;
         }
         let client = &mut self.client;
         self.body.with_all(|all| client.handle_timeout(now, all));
+    }
+
+    fn measure(&mut self, now: Instant, rng: &mut Rng) {
+        let mut context = self.client.context(now);
+        let Body { device, temperature, life, .. } = &mut self.body;
+        if let Some(life) = life {
+            return life.measure(now, rng, &mut context, (device, temperature));
+        }
+        self.celsius += 0.25;
+        temperature.set(&mut context, 0, self.celsius);
     }
 
     /// All is forgotten but the session and what lies in the flash.
     fn reboot(&mut self, now: Instant, settings: &SwarmSettings, rng: &mut Rng) {
         let Ok(client) = engine(self.config, self.lifetime, rng) else { return };
         self.client = client;
-        self.body.firmware = self
-            .body
-            .firmware
-            .take()
-            .map(|firmware| Box::new(firmware.rebooted(settings, self.config.endpoint.as_str())));
-        let version = self.body.firmware.as_ref().map_or(FACTORY_VERSION, |firmware| firmware.version());
+        let endpoint = self.config.endpoint;
+        let trouble = self.body.life.as_ref().map(|life| &life.character.trouble);
+        let crashes = |version: &str| {
+            settings.flaw.as_ref().is_some_and(|flaw| flaw.hits(version, endpoint.as_str()))
+                || matches!(trouble, Some(Trouble::CrashesOn(bad)) if bad == version)
+        };
+        let firmware = self.body.firmware.take().map(|firmware| firmware.rebooted(settings, crashes));
+        let version = firmware.as_ref().map_or(FACTORY_VERSION, |firmware| firmware.version());
+        let crashed = firmware.as_ref().is_some_and(Firmware::is_rolled_back);
         self.body.device = device(&self.config, version);
-        self.open = None;
+        self.body.firmware = firmware.map(Box::new);
+        if let Some(life) = &self.body.life {
+            life.describe(now, &mut self.body.device, if crashed { "watchdog" } else { "reboot" });
+        }
+        (self.open, self.tells) = (None, false);
         self.start(now);
     }
 
@@ -324,6 +405,9 @@ impl Machine {
     /// What happened next. What concerns the firmware is done here.
     pub(super) fn poll_event(&mut self, now: Instant, server: SocketAddrV4, rng: &mut Rng) -> Option<News> {
         let event = self.client.poll_event()?;
+        if let Event::SendDone(..) | Event::SendFailed(_) = event {
+            self.tells = false;
+        }
         let Some(firmware) = &mut self.body.firmware else { return Some(News::Event(event)) };
         let mut context = self.client.context(now);
         match event {

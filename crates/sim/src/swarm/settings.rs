@@ -8,6 +8,7 @@ use std::time::Duration;
 use buoy_client::ConfigError;
 
 use super::keys::{KeyError, Keys};
+use super::life::Character;
 
 /// The most devices: as many loopback addresses as there are.
 pub const MOST_DEVICES: u32 = 1_000_000;
@@ -19,8 +20,10 @@ pub struct SwarmSettings {
     pub server: SocketAddrV4,
     /// How the devices prove themselves; without keys they speak plain CoAP.
     pub keys: Option<Keys>,
-    /// Who they are.
+    /// Who they are, unless they have characters.
     pub names: Names,
+    /// Devices with a life of their own, in place of `names`. They have their own lifetimes and sleep as they like.
+    pub characters: Vec<Character>,
     /// For how long they run once the last has started to register.
     pub run: Duration,
     /// Registrations that may be under way at once.
@@ -43,6 +46,16 @@ pub struct SwarmSettings {
     pub link: Option<u64>,
     /// Whether the devices stay registered at the end.
     pub end: End,
+}
+
+impl SwarmSettings {
+    /// How many devices there are.
+    pub(super) fn devices(&self) -> u32 {
+        match self.characters.len() {
+            0 => self.names.devices,
+            count => u32::try_from(count).unwrap_or(u32::MAX),
+        }
+    }
 }
 
 /// A version on which some devices crash: they go back to what they ran before.

@@ -78,6 +78,8 @@ pub(super) enum AccountVerb {
     Change(Change),
     /// Gives an account a new password, which is asked for.
     ResetPassword(Name),
+    /// Makes a link that opens the web page signed in to an account; once, and within ten minutes.
+    Link(Name),
     /// Removes an account with its tokens.
     Remove(Name),
     /// Changes the password of the own account.
@@ -295,6 +297,10 @@ pub(super) fn accounts(
             out.print(&account, || {
                 line(format_args!("{name} has a new password, and its sign-ins have ended"))
             })
+        }
+        AccountVerb::Link(Name { name }) => {
+            let link = client.make_sign_in_link(name)?;
+            out.print(&link, || line(link.address(client.base())))
         }
         AccountVerb::Remove(Name { name }) => {
             client.call::<Value>(Method::DELETE, &account_path(name), "", &[])?;

@@ -12,6 +12,7 @@ const VERBS: &[(&str, &str)] = &[
     ("get_accounts_name", "ctl account show"),
     ("put_accounts_name", "ctl account change"),
     ("delete_accounts_name", "ctl account remove"),
+    ("post_accounts_name_sign_in_link", "ctl account link"),
     ("get_alerts", "ctl alert list"),
     ("post_alerts_acknowledge", "ctl alert ack"),
     ("get_alert_rules", "ctl alert rule list"),
@@ -118,6 +119,8 @@ const VERBS: &[(&str, &str)] = &[
     ("get_setup", "ctl status"),
     ("post_setup", "ctl setup"),
     ("post_sign_in", "ctl login"),
+    // The page uses the link up.
+    ("post_sign_in_link", "ctl account link"),
     // The sign-in of `login` ends when its token is saved.
     ("post_sign_out", "ctl login"),
     ("get_tokens", "ctl token list"),
