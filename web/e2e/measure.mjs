@@ -1,5 +1,5 @@
 // Measures the page on a server with a long list of devices: node e2e/measure.mjs [DEVICES]
-import { open } from './browser.mjs';
+import { context as contextOf, open } from './browser.mjs';
 import { until, World } from './world.mjs';
 
 const devices = Number(process.argv[2] ?? 20_000);
@@ -35,7 +35,7 @@ async function firstLoad() {
   const paint = [];
   let size = 0;
   for (let round = 0; round < ROUNDS; round += 1) {
-    const context = await browser.newContext({ baseURL: world.url });
+    const context = await contextOf(browser, { baseURL: world.url });
     const page = await context.newPage();
     const session = await context.newCDPSession(page);
     await session.send('Network.enable');

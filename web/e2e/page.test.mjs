@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { open } from './browser.mjs';
+import { context as contextOf, open } from './browser.mjs';
 import { until, World } from './world.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -28,7 +28,7 @@ after(async () => {
 
 /** A page that fails its test for an error, a refused resource or a request to another host. */
 async function visit(path, { width = 1280, theme = 'light', lenient = false } = {}) {
-  const context = await browser.newContext({ viewport: { width, height: 800 }, colorScheme: theme, baseURL: world.url, acceptDownloads: true });
+  const context = await contextOf(browser, { viewport: { width, height: 800 }, colorScheme: theme, baseURL: world.url, acceptDownloads: true });
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   const faults = [];

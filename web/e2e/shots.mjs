@@ -1,7 +1,7 @@
 // Takes pictures of each page, light and dark, in several widths, and says which are too wide: node e2e/shots.mjs [WIDTH…]
 // Without BUOY_URL it starts a server with a fleet of its own, which also has the pages of a sign-in.
 import { mkdirSync } from 'node:fs';
-import { open } from './browser.mjs';
+import { context as contextOf, open } from './browser.mjs';
 import { fleet } from './fleet.mjs';
 
 const world = process.env.BUOY_URL ? undefined : await fleet();
@@ -62,7 +62,7 @@ try {
 async function take(some) {
   for (const width of widths.length > 0 ? widths : [360, 768, 1440, 2560]) {
     for (const theme of process.env.BUOY_THEME ? [process.env.BUOY_THEME] : ['light', 'dark']) {
-      const context = await browser.newContext({ viewport: { width, height: width < 700 ? 780 : 900 }, colorScheme: theme, baseURL: url });
+      const context = await contextOf(browser, { viewport: { width, height: width < 700 ? 780 : 900 }, colorScheme: theme, baseURL: url });
       const page = await context.newPage();
       page.on('pageerror', (error) => console.error(`${page.url()}: ${error.message}`));
       page.on('console', (message) => message.type() === 'error' && !message.text().includes('401') && console.error(`${page.url()}: ${message.text()}`));

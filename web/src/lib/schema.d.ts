@@ -10126,6 +10126,7 @@ export interface components {
             kind: string;
             /** @description Its name. */
             name: string;
+            settings?: components["schemas"]["AlertTarget"] | null;
             /** @description It is told of alerts that are at least so bad. */
             severity: components["schemas"]["AlertSeverity"];
             /** @description Where it is, without what is secret. */
@@ -11795,6 +11796,7 @@ export interface components {
                 kind: string;
                 /** @description Its name. */
                 name: string;
+                settings?: components["schemas"]["AlertTarget"] | null;
                 /** @description It is told of alerts that are at least so bad. */
                 severity: components["schemas"]["AlertSeverity"];
                 /** @description Where it is, without what is secret. */
@@ -12633,8 +12635,7 @@ export interface components {
             group_wait?: number;
             /** @description It is told of alerts that are at least so bad. */
             severity?: components["schemas"]["AlertSeverity"];
-            /** @description Where it is. */
-            target: components["schemas"]["AlertTarget"];
+            target?: components["schemas"]["AlertTarget"] | null;
         };
         /** @description A rule, as it is set up. Times are in seconds. */
         PutAlertRule: {
