@@ -9,10 +9,10 @@ export function place() {
   return places.find((path) => path && existsSync(path));
 }
 
-export function open() {
+export function open(more = []) {
   const executablePath = place();
   if (!executablePath) throw new Error('Chromium is missing: apt-get install chromium, or set CHROMIUM to its path');
-  const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+  const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...more];
   return chromium.launch({ executablePath, args });
 }
 

@@ -3,47 +3,21 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { context as contextOf, open } from './browser.mjs';
-import { until, World } from './world.mjs';
+import { test } from 'node:test';
+import { hostile, set, shown, signIn, visit } from './harness.mjs';
+import { until } from './world.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const hostile = `<img src=x onerror=alert(1)>"'&\u202e`;
 let world;
-let browser;
 
-before(async () => {
-  [world, browser] = await Promise.all([new World().start(), open()]);
+set(async (started) => {
+  world = started;
   world.release({ '1.0.0': 'good', '1.1.0': 'good', '1.2.0': 'fail-self-test' });
   // Those that sleep come first: the server reads what they are while they are awake.
   await world.swarm(6, 'reef', ['--queue']);
   await Promise.all([world.device('buoy-1', '1.0.0'), world.swarm(240, 'north')]);
   await world.post('/api/v1/credentials', { endpoint: hostile, proof: { psk: {} } });
-}, { timeout: 120_000 });
-
-after(async () => {
-  await browser?.close();
-  world?.stop();
 });
-
-/** A page that fails its test for an error, a refused resource or a request to another host. */
-async function visit(path, { width = 1280, theme = 'light', lenient = false } = {}) {
-  const context = await contextOf(browser, { viewport: { width, height: 800 }, colorScheme: theme, baseURL: world.url, acceptDownloads: true });
-  const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
-  const faults = [];
-  page.on('pageerror', (error) => faults.push(error.message));
-  page.on('console', (message) => message.type() === 'error' && !lenient && faults.push(message.text()));
-  page.on('request', (request) => !request.url().startsWith(world.url) && !/^(data|blob):/.test(request.url()) && faults.push(`request to ${request.url()}`));
-  await page.goto(path);
-  page.done = async () => {
-    await context.close();
-    assert.deepEqual(faults, []);
-  };
-  return page;
-}
-
-const shown = (page, text) => page.getByText(text).first().waitFor();
 
 test('the page comes packed, with a policy that allows no foreign or inline code', async () => {
   const response = await fetch(`${world.url}/devices/some`, { headers: { Accept: 'text/html', 'Accept-Encoding': 'br' } });
@@ -450,7 +424,7 @@ test('a rule fires, a person takes note of it, and a silence, a receiver and its
   await dialog.getByRole('button', { name: 'End it' }).click();
   await shown(page, 'Nothing is silenced.');
   await page.goto('/alerts/receivers');
-  await shown(page, 'buoy ctl alert receiver add');
+  await shown(page, 'Nobody is told when an alert fires.');
   await page.goto('/alerts/messages');
   await shown(page, 'No message yet');
   await page.goto('/alerts/rules');
@@ -593,9 +567,3 @@ test('the first account ends the trust in this machine; a viewer is offered only
   assert.equal(await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Onboarding' }).count(), 0);
   await page.done();
 });
-
-async function signIn(page, name, password) {
-  await page.getByLabel('Name').fill(name);
-  await page.getByLabel('Password').fill(password);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-}

@@ -22,7 +22,7 @@ export class World {
 
   /** Starts the server, at the same addresses each time. */
   async serve() {
-    const ports = ['--awake-time', '5', '--coap', this.coap, '--coaps', this.coaps, '--http', this.http, '--files', this.files];
+    const ports = ['--awake-time', '5', '--allow-receivers-in', '127.0.0.1', '--coap', this.coap, '--coaps', this.coaps, '--http', this.http, '--files', this.files];
     this.#server = this.run(['serve', '--data', 'data', ...ports]);
     await until('the server', async () => (await fetch(`${this.url}/readyz`).catch(() => undefined))?.ok);
   }

@@ -96,7 +96,10 @@ export function decodedOf(exchange: Exchange, of: 'request' | 'answer', definiti
 }
 
 function summary(decoded: Decoded, definitions: Definitions): string {
-  if (decoded.text) return decoded.text.length > 160 ? `${decoded.text.slice(0, 160)}…` : decoded.text;
+  if (decoded.text) {
+    const text = decoded.text.replaceAll('\n', ', ');
+    return text.length > 160 ? `${text.slice(0, 160)}…` : text;
+  }
   const shown = decoded.entries.slice(0, VALUES).map((entry) => {
     const definition = definitions(entry.path);
     const value = entryWords(entry, definition);
