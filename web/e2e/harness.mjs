@@ -31,7 +31,7 @@ export async function visit(path, { width = 1280, theme = 'light', lenient = fal
   const faults = [];
   page.on('pageerror', (error) => faults.push(error.message));
   page.on('dialog', (dialog) => faults.push(`a dialog of the browser: ${dialog.message()}`));
-  page.on('console', (message) => message.type() === 'error' && !lenient && faults.push(message.text()));
+  page.on('console', (message) => message.type() === 'error' && !lenient && faults.push(`${message.text()} ${message.location().url}`));
   page.on('request', (request) => !request.url().startsWith(world.url) && !/^(data|blob):/.test(request.url()) && faults.push(`request to ${request.url()}`));
   await page.goto(path);
   page.done = async () => {
