@@ -33,6 +33,9 @@ export async function visit(path, { width = 1280, theme = 'light', lenient = fal
   page.on('dialog', (dialog) => faults.push(`a dialog of the browser: ${dialog.message()}`));
   page.on('console', (message) => message.type() === 'error' && !lenient && faults.push(`${message.text()} ${message.location().url}`));
   page.on('request', (request) => !request.url().startsWith(world.url) && !/^(data|blob):/.test(request.url()) && faults.push(`request to ${request.url()}`));
+  page.on('response', async (response) => {
+    if (process.env.BUOY_TALK && response.status() >= 400) console.log(response.url(), response.request().postData(), await response.text().catch(() => ''));
+  });
   await page.goto(path);
   page.done = async () => {
     await context.close();
