@@ -45,7 +45,8 @@ test('the first page is under 250 kB, and shows its heading within a second', as
   const took = Date.now() - started;
   await shown(page, 'Live');
   await page.waitForTimeout(500);
-  assert.ok(size < 250_000, `${size} bytes`);
+  // The files of a folder are not packed.
+  if (!process.env.BUOY_PAGE) assert.ok(size < 250_000, `${size} bytes`);
   // Loose, since other work may take the processor meanwhile; the figure is printed.
   console.log(`first page: ${size} bytes, heading after ${took} ms`);
   assert.ok(took < 5000, `${took} ms`);
@@ -448,7 +449,7 @@ test('the list is exported as a table', async () => {
 test('on a phone nothing is wider than the screen, and each page is reached from the bottom bar', async () => {
   const page = await visit('/', { width: 360 });
   const bar = page.getByRole('navigation', { name: 'Pages' }).last();
-  for (const path of ['/', '/devices', '/devices/buoy-1', '/devices/buoy-1/history', '/devices/buoy-1/messages', '/jobs', '/jobs?new=1', '/desired-states', '/desired-states?new=1', '/firmware', '/onboarding', '/activity', '/settings']) {
+  for (const path of ['/', '/devices', '/devices/buoy-1', '/devices/buoy-1/history', '/devices/buoy-1/messages', '/jobs', '/jobs?new=1', '/desired-states', '/desired-states?new=1', '/firmware', '/onboarding', '/activity', '/activity/audit', '/alerts', '/alerts/rules', '/alerts/rules?new=1', '/alerts/receivers', '/alerts/receivers?new=1', '/alerts/silences?new=1', '/alerts/messages', '/devices/buoy-1/credentials', '/settings']) {
     await page.goto(path);
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.waitForTimeout(300);

@@ -11524,9 +11524,11 @@ export interface components {
             name?: string | null;
             /** @description The path of the resource. */
             path: string;
+            /** @description The type in its definition, for example "float". */
+            type?: string | null;
             /** @description Its unit. */
             units?: string | null;
-            /** @description The value. */
+            /** @description The value, as a read answers it: a time is in milliseconds since the epoch. */
             value: unknown;
         };
         /** @description A link in the answer to a Discover. */
@@ -12397,9 +12399,11 @@ export interface components {
                 name?: string | null;
                 /** @description The path of the resource. */
                 path: string;
+                /** @description The type in its definition, for example "float". */
+                type?: string | null;
                 /** @description Its unit. */
                 units?: string | null;
-                /** @description The value. */
+                /** @description The value, as a read answers it: a time is in milliseconds since the epoch. */
                 value: unknown;
             }[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */

@@ -64,7 +64,9 @@ pub enum ReceiverFault {
 impl fmt::Display for ReceiverFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoTarget => f.write_str("\"target\" is missing: a receiver that is not known yet needs one"),
+            Self::NoTarget => {
+                f.write_str("\"target\" is missing: a receiver that is not known yet needs one")
+            }
             Self::Url(why) => f.write_str(why),
             Self::Secret => {
                 write!(
