@@ -36,6 +36,12 @@ async function fill(world) {
   world.ctl('desired', 'set', 'lifetimes', '--filter', 'all', '/1/0/1=300');
   world.ctl('desired', 'set', 'north', '--filter', 'name ~ "north*"', '--priority', '10', '/1/0/1=320', '--observe', '/3303/0/5700,pmin=10');
   world.ctl('desired', 'set', 'makers', '--filter', 'name ~ "buoy*"', '/3/0/0=Nobody');
+  world.ctl('alert', 'rule', 'add', '--defaults');
+  world.ctl('alert', 'rule', 'add', 'reef-is-there', '--filter', 'name ~ "reef*"', '--severity', 'info', '--description', 'Devices of the reef are known');
+  world.ctl('alert', 'rule', 'add', 'cold', '--filter', 'name ~ "north-00000*"', '--severity', 'critical', '--description', 'The water is too cold for the turbine; switch the heating on');
+  await fetch(`${world.url}/api/v1/alert-receivers/on-call`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ target: { kind: 'webhook', url: 'http://127.0.0.1:9/hook' }, group_wait: 0 }) });
+  await fetch(`${world.url}/api/v1/alert-receivers/mail`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ target: { kind: 'email', server: 'smtps://mail.example.org', from: 'buoy@example.org', to: ['ops@example.org'] } }) });
+  await world.post('/api/v1/alert-silences', { rule: 'cold', filter: 'name = "north-000001"', until: Date.now() + 7_200_000, comment: 'The turbine is being repaired' });
   await until('an end', async () => (await world.get('/api/v1/campaigns')).items.some((one) => one.state === 'done' || one.state === 'paused'), 90).catch(() => {});
 }
 

@@ -3,47 +3,21 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { open } from './browser.mjs';
-import { until, World } from './world.mjs';
+import { test } from 'node:test';
+import { hostile, set, shown, signIn, visit } from './harness.mjs';
+import { until } from './world.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const hostile = `<img src=x onerror=alert(1)>"'&\u202e`;
 let world;
-let browser;
 
-before(async () => {
-  [world, browser] = await Promise.all([new World().start(), open()]);
+set(async (started) => {
+  world = started;
   world.release({ '1.0.0': 'good', '1.1.0': 'good', '1.2.0': 'fail-self-test' });
   // Those that sleep come first: the server reads what they are while they are awake.
   await world.swarm(6, 'reef', ['--queue']);
   await Promise.all([world.device('buoy-1', '1.0.0'), world.swarm(240, 'north')]);
   await world.post('/api/v1/credentials', { endpoint: hostile, proof: { psk: {} } });
-}, { timeout: 120_000 });
-
-after(async () => {
-  await browser?.close();
-  world?.stop();
 });
-
-/** A page that fails its test for an error, a refused resource or a request to another host. */
-async function visit(path, { width = 1280, theme = 'light', lenient = false } = {}) {
-  const context = await browser.newContext({ viewport: { width, height: 800 }, colorScheme: theme, baseURL: world.url, acceptDownloads: true });
-  const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
-  const faults = [];
-  page.on('pageerror', (error) => faults.push(error.message));
-  page.on('console', (message) => message.type() === 'error' && !lenient && faults.push(message.text()));
-  page.on('request', (request) => !request.url().startsWith(world.url) && !/^(data|blob):/.test(request.url()) && faults.push(`request to ${request.url()}`));
-  await page.goto(path);
-  page.done = async () => {
-    await context.close();
-    assert.deepEqual(faults, []);
-  };
-  return page;
-}
-
-const shown = (page, text) => page.getByText(text).first().waitFor();
 
 test('the page comes packed, with a policy that allows no foreign or inline code', async () => {
   const response = await fetch(`${world.url}/devices/some`, { headers: { Accept: 'text/html', 'Accept-Encoding': 'br' } });
@@ -71,7 +45,8 @@ test('the first page is under 250 kB, and shows its heading within a second', as
   const took = Date.now() - started;
   await shown(page, 'Live');
   await page.waitForTimeout(500);
-  assert.ok(size < 250_000, `${size} bytes`);
+  // The files of a folder are not packed.
+  if (!process.env.BUOY_PAGE) assert.ok(size < 250_000, `${size} bytes`);
   // Loose, since other work may take the processor meanwhile; the figure is printed.
   console.log(`first page: ${size} bytes, heading after ${took} ms`);
   assert.ok(took < 5000, `${took} ms`);
@@ -450,7 +425,7 @@ test('a rule fires, a person takes note of it, and a silence, a receiver and its
   await dialog.getByRole('button', { name: 'End it' }).click();
   await shown(page, 'Nothing is silenced.');
   await page.goto('/alerts/receivers');
-  await shown(page, 'buoy ctl alert receiver add');
+  await shown(page, 'Nobody is told when an alert fires.');
   await page.goto('/alerts/messages');
   await shown(page, 'No message yet');
   await page.goto('/alerts/rules');
@@ -474,7 +449,7 @@ test('the list is exported as a table', async () => {
 test('on a phone nothing is wider than the screen, and each page is reached from the bottom bar', async () => {
   const page = await visit('/', { width: 360 });
   const bar = page.getByRole('navigation', { name: 'Pages' }).last();
-  for (const path of ['/', '/devices', '/devices/buoy-1', '/devices/buoy-1/history', '/devices/buoy-1/messages', '/jobs', '/jobs?new=1', '/desired-states', '/desired-states?new=1', '/firmware', '/onboarding', '/activity', '/settings']) {
+  for (const path of ['/', '/devices', '/devices/buoy-1', '/devices/buoy-1/history', '/devices/buoy-1/messages', '/jobs', '/jobs?new=1', '/desired-states', '/desired-states?new=1', '/firmware', '/onboarding', '/activity', '/activity/audit', '/alerts', '/alerts/rules', '/alerts/rules?new=1', '/alerts/receivers', '/alerts/receivers?new=1', '/alerts/silences?new=1', '/alerts/messages', '/devices/buoy-1/credentials', '/settings']) {
     await page.goto(path);
     await page.getByRole('heading', { level: 1 }).waitFor();
     await page.waitForTimeout(300);
@@ -523,7 +498,7 @@ for (const theme of ['light', 'dark']) {
     const paths = [
       '/', '/devices', '/devices?prefix=nothing', '/devices/buoy-1', '/devices/buoy-1?object=3303', '/devices/buoy-1/history', '/devices/buoy-1/operations',
       '/devices/buoy-1/firmware', '/devices/buoy-1/messages', '/devices/buoy-1/credentials', '/devices/buoy-1/notes', '/devices/buoy-1/desired', '/groups', '/campaigns', '/campaigns/new', '/campaigns/1', '/jobs', '/jobs?new=1', '/jobs/2', '/desired-states', '/desired-states?new=1', '/desired-states/axes', '/firmware', '/onboarding/credentials', '/onboarding/credentials?add=1',
-      '/alerts', '/alerts/rules', '/alerts/silences', '/alerts/receivers', '/alerts/messages', '/onboarding/claims', '/onboarding/bootstrap', '/activity/operations', '/activity/audit', '/settings', '/nothing/here',
+      '/alerts', '/alerts/rules', '/alerts/rules?new=1', '/alerts/silences', '/alerts/silences?new=1', '/alerts/receivers', '/alerts/receivers?new=1', '/alerts/messages', '/onboarding/claims', '/onboarding/bootstrap', '/activity/operations', '/activity/audit', '/settings', '/nothing/here',
     ];
     const found = [];
     // As a script of the browser's tools it is not under the policy of the page.
@@ -593,9 +568,3 @@ test('the first account ends the trust in this machine; a viewer is offered only
   assert.equal(await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Onboarding' }).count(), 0);
   await page.done();
 });
-
-async function signIn(page, name, password) {
-  await page.getByLabel('Name').fill(name);
-  await page.getByLabel('Password').fill(password);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-}

@@ -1,7 +1,7 @@
 // Takes pictures of each page, light and dark, in several widths, and says which are too wide: node e2e/shots.mjs [WIDTH…]
 // Without BUOY_URL it starts a server with a fleet of its own, which also has the pages of a sign-in.
 import { mkdirSync } from 'node:fs';
-import { open } from './browser.mjs';
+import { context as contextOf, open } from './browser.mjs';
 import { fleet } from './fleet.mjs';
 
 const world = process.env.BUOY_URL ? undefined : await fleet();
@@ -29,6 +29,11 @@ const pages = {
   jobs: '/jobs',
   alerts: '/alerts',
   'alert-rules': '/alerts/rules',
+  'alert-rule-new': '/alerts/rules?new=1',
+  'alert-silences': '/alerts/silences',
+  'alert-receivers': '/alerts/receivers',
+  'alert-receiver-new': '/alerts/receivers?new=1',
+  'alert-messages': '/alerts/messages',
   'job-new': '/jobs?new=1',
   job: '/jobs/2',
   'desired-states': '/desired-states',
@@ -62,7 +67,7 @@ try {
 async function take(some) {
   for (const width of widths.length > 0 ? widths : [360, 768, 1440, 2560]) {
     for (const theme of process.env.BUOY_THEME ? [process.env.BUOY_THEME] : ['light', 'dark']) {
-      const context = await browser.newContext({ viewport: { width, height: width < 700 ? 780 : 900 }, colorScheme: theme, baseURL: url });
+      const context = await contextOf(browser, { viewport: { width, height: width < 700 ? 780 : 900 }, colorScheme: theme, baseURL: url });
       const page = await context.newPage();
       page.on('pageerror', (error) => console.error(`${page.url()}: ${error.message}`));
       page.on('console', (message) => message.type() === 'error' && !message.text().includes('401') && console.error(`${page.url()}: ${message.text()}`));

@@ -22,7 +22,7 @@ export class World {
 
   /** Starts the server, at the same addresses each time. */
   async serve() {
-    const ports = ['--awake-time', '5', '--coap', this.coap, '--coaps', this.coaps, '--http', this.http, '--files', this.files];
+    const ports = ['--awake-time', '5', '--allow-receivers-in', '127.0.0.1', '--coap', this.coap, '--coaps', this.coaps, '--http', this.http, '--files', this.files];
     this.#server = this.run(['serve', '--data', 'data', ...ports]);
     await until('the server', async () => (await fetch(`${this.url}/readyz`).catch(() => undefined))?.ok);
   }
@@ -84,12 +84,12 @@ export class World {
     return child;
   }
 
-  /** Starts many small devices without a flash. */
-  async swarm(devices, prefix, more = []) {
+  /** Starts many small devices without a flash, and waits until they are registered and the server has read what they are. */
+  async swarm(devices, prefix, more = [], { areRead = true } = {}) {
     const child = this.run(['swarm', '--server', `coap://${this.coap}`, '--devices', String(devices), '--prefix', prefix, '--seconds', '3600', '--lifetime', '300', ...more]);
     const count = async () => {
       const { items } = await this.get(`/api/v1/devices?limit=1000&prefix=${prefix}`);
-      return items.filter((device) => device.model).length;
+      return items.filter((device) => device.model || !areRead).length;
     };
     await until(`${devices} devices of ${prefix}`, async () => (await count()) === Math.min(devices, 1000));
     return child;

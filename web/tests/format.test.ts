@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ago, bytes, clock, counted, csv, duration, harmless, number, percent, resourceValue, unit } from '../src/lib/format';
+import { ago, bytes, clock, counted, csv, duration, exactDuration, harmless, number, parseDuration, percent, resourceValue, unit } from '../src/lib/format';
 
 describe('times', () => {
   test('a duration has at most two units, and the smaller one only while it matters', () => {
@@ -54,4 +54,10 @@ describe('foreign text', () => {
   test('a cell that a spreadsheet would run is text, and quotes are doubled', () => {
     expect(csv([['=1+1', 'a "b", c', -3, null], ['line\nbreak']])).toBe(`'=1+1,"a ""b"", c",-3,\r\n"line\nbreak"\r\n`);
   });
+});
+
+test('a length of time that is typed is read, and written so that it is read again', () => {
+  expect(['90 s', '5 min', '5m', '1 h 30 min', '2d', '1.5 h', '0'].map(parseDuration)).toEqual([90, 300, 300, 5400, 172_800, 5400, 0]);
+  expect(['', '5', 'soon', '5 weeks', '-1 s', 's'].map(parseDuration)).toEqual(Array(6).fill(undefined));
+  for (const seconds of [0, 1, 59, 61, 3600, 90_061, 604_800]) expect(parseDuration(exactDuration(seconds))).toBe(seconds);
 });

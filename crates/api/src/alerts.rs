@@ -367,8 +367,9 @@ pub enum AlertTarget {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PutAlertReceiver {
-    /// Where it is.
-    pub target: AlertTarget,
+    /// Where it is. Without it a receiver keeps the place and the secrets that it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<AlertTarget>,
     /// It is told of alerts that are at least so bad.
     #[serde(default = "least")]
     pub severity: AlertSeverity,
@@ -393,7 +394,7 @@ fn a_day() -> u64 {
 }
 
 /// A receiver. Secrets are not shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AlertReceiver {
     /// Its name.
     pub name: String,
@@ -401,6 +402,9 @@ pub struct AlertReceiver {
     pub kind: String,
     /// Where it is, without what is secret.
     pub target: String,
+    /// Its target without passwords, as it is set up again; absent if the whole address is a secret, as that of a webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<AlertTarget>,
     /// It is told of alerts that are at least so bad.
     pub severity: AlertSeverity,
     /// For how long a message waits for more alerts of its rule; seconds.

@@ -79,8 +79,11 @@ pub struct LastValue {
     /// Its name in the object definitions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The value.
+    /// The value, as a read answers it: a time is in milliseconds since the epoch.
     pub value: serde_json::Value,
+    /// The type in its definition, for example "float".
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub value_type: Option<String>,
     /// Its unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub units: Option<String>,

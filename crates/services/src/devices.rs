@@ -7,6 +7,7 @@ use std::sync::Arc;
 use buoy_api as api;
 use buoy_lwm2m::model::{ObjectModel, ResourceModel};
 use buoy_lwm2m::path::{Path, PathError};
+use buoy_lwm2m::value::ValueType;
 use buoy_server::RegistrationView;
 use buoy_store::{Change, DeviceChange, DeviceDescription, DocumentKind, Sample, StoreError};
 use tokio::sync::oneshot;
@@ -18,7 +19,7 @@ use crate::documents;
 use crate::hex;
 use crate::inventory::{CountBy, DeviceFilter, DeviceRecord, Last, awake_or};
 use crate::journal::NotSaved;
-use crate::path_values::json_of_float;
+use crate::path_values::{json_of_float, type_name};
 use crate::principal::Principal;
 use crate::registration_details::RegistrationDetails;
 use crate::values::DeviceModels;
@@ -245,15 +246,25 @@ pub async fn last_values(
             path: path.to_string(),
             name: resource.map(|resource| resource.name.to_string()),
             label: resource.and_then(|resource| label(resource, &last.value)),
-            value: match last.value {
-                Last::Number(number) => json_of_float(number),
-                Last::Text(text) => text.to_string().into(),
-            },
+            value: json_of_last(resource.and_then(|resource| resource.value_type), &last.value),
+            value_type: resource
+                .and_then(|resource| resource.value_type)
+                .map(|value_type| type_name(value_type).to_owned()),
             units: resource.and_then(|resource| resource.units.clone()).filter(|units| !units.is_empty()),
             at: last.at,
         }
     });
     Ok(described.collect())
+}
+
+/// The value as a read answers it: what is stored is a number for a time, in seconds, and for a boolean, too.
+fn json_of_last(value_type: Option<ValueType>, value: &Last) -> serde_json::Value {
+    match (value_type, value) {
+        (Some(ValueType::Time), Last::Number(seconds)) => ((*seconds * 1000.0) as i64).into(),
+        (Some(ValueType::Boolean), Last::Number(number)) => (*number != 0.0).into(),
+        (_, Last::Number(number)) => json_of_float(*number),
+        (_, Last::Text(text)) => text.to_string().into(),
+    }
 }
 
 /// What a whole number means by the definition of its resource.
@@ -520,5 +531,19 @@ pub(crate) fn registration_json(registration: &RegistrationView) -> api::Registr
         queue_mode: registration.queue_mode,
         registered_at: registration.registered_at,
         objects: registration.objects.paths().map(|path| path.to_string()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_value_is_told_as_a_read_answers_it() {
+        let told = |value_type, number| json_of_last(value_type, &Last::Number(number));
+        assert_eq!(told(Some(ValueType::Time), 1_795_466_474.0), 1_795_466_474_000_i64);
+        assert_eq!(told(Some(ValueType::Boolean), 1.0), true);
+        assert_eq!(told(Some(ValueType::Float), 17.5), 17.5);
+        assert_eq!(told(None, 1.0), 1.0);
     }
 }

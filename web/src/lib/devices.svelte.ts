@@ -59,6 +59,7 @@ export class DeviceList {
   #filter: Filter = {};
   #next: string | undefined;
   #turn = 0;
+  #reading: Promise<void> | undefined;
 
   /** Reads the list from its beginning. */
   async read(filter: Filter): Promise<void> {
@@ -67,13 +68,20 @@ export class DeviceList {
     this.#next = undefined;
     this.complete = false;
     this.busy = false;
-    await this.#page(FIRST_PAGE, true);
+    await this.#read(FIRST_PAGE, true);
   }
 
-  /** Reads the next page. */
+  /** Reads the next page, or waits for the one that is being read. */
   async more(): Promise<void> {
-    if (this.busy || this.complete || this.error) return;
-    await this.#page(PAGE, false);
+    if (this.complete || this.error) return;
+    await (this.#reading ?? this.#read(PAGE, false));
+  }
+
+  async #read(limit: number, isFirst: boolean): Promise<void> {
+    const reading = this.#page(limit, isFirst);
+    this.#reading = reading;
+    await reading;
+    if (this.#reading === reading) this.#reading = undefined;
   }
 
   async #page(limit: number, isFirst: boolean): Promise<void> {

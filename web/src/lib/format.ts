@@ -13,6 +13,31 @@ export function duration(seconds: number): string {
   return two(whole, DAY, 'd', HOUR, 'h', 14);
 }
 
+const UNITS_OF_TIME: [string, number][] = [['d', DAY], ['h', HOUR], ['min', MINUTE], ['s', 1]];
+
+/** A length of time with all its parts, as it is typed in a form: "1 h 30 min". */
+export function exactDuration(seconds: number): string {
+  let rest = Math.max(0, Math.round(seconds));
+  const parts = UNITS_OF_TIME.flatMap(([name, size]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return count > 0 ? [`${count} ${name}`] : [];
+  });
+  return parts.join(' ') || '0 s';
+}
+
+/** The seconds of a length of time that a person typed: "90 s", "1 h 30 min", "2d". A number alone has no meaning. */
+export function parseDuration(text: string): number | undefined {
+  const given = text.trim().toLowerCase();
+  if (given === '0') return 0;
+  if (!/^(\d+(\.\d+)?\s*(d|h|min|m|s)\s*)+$/.test(given)) return undefined;
+  let sum = 0;
+  for (const [, count, name] of given.matchAll(/(\d+(?:\.\d+)?)\s*(d|h|min|m|s)/g)) {
+    sum += Number(count) * (UNITS_OF_TIME.find(([unit]) => unit === (name === 'm' ? 'min' : name))?.[1] ?? 0);
+  }
+  return Math.round(sum);
+}
+
 /** The smaller unit is left out from `precise` on: nobody needs the seconds of 40 minutes. */
 function two(seconds: number, large: number, name: string, small: number, smaller: string, precise: number): string {
   const count = Math.floor(seconds / large);

@@ -57,6 +57,14 @@ function decode(segment: string): string {
 
 export const router = new Router();
 
+/** On a phone the tab that is open may lie beyond the edge of its row. */
+export function showTab(): void {
+  setTimeout(() => {
+    const tab = document.querySelector<HTMLElement>('.tabs [aria-current]');
+    if (tab?.parentElement) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - (tab.parentElement.clientWidth - tab.offsetWidth) / 2;
+  });
+}
+
 /** The address of a device's page. */
 export function deviceLink(endpoint: string, tab = ''): string {
   return `/devices/${encodeURIComponent(endpoint)}${tab ? `/${tab}` : ''}`;

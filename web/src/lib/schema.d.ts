@@ -10555,6 +10555,7 @@ export interface components {
             kind: string;
             /** @description Its name. */
             name: string;
+            settings?: components["schemas"]["AlertTarget"] | null;
             /** @description It is told of alerts that are at least so bad. */
             severity: components["schemas"]["AlertSeverity"];
             /** @description Where it is, without what is secret. */
@@ -12100,9 +12101,11 @@ export interface components {
             name?: string | null;
             /** @description The path of the resource. */
             path: string;
+            /** @description The type in its definition, for example "float". */
+            type?: string | null;
             /** @description Its unit. */
             units?: string | null;
-            /** @description The value. */
+            /** @description The value, as a read answers it: a time is in milliseconds since the epoch. */
             value: unknown;
         };
         /** @description A link in the answer to a Discover. */
@@ -12372,6 +12375,7 @@ export interface components {
                 kind: string;
                 /** @description Its name. */
                 name: string;
+                settings?: components["schemas"]["AlertTarget"] | null;
                 /** @description It is told of alerts that are at least so bad. */
                 severity: components["schemas"]["AlertSeverity"];
                 /** @description Where it is, without what is secret. */
@@ -12978,9 +12982,11 @@ export interface components {
                 name?: string | null;
                 /** @description The path of the resource. */
                 path: string;
+                /** @description The type in its definition, for example "float". */
+                type?: string | null;
                 /** @description Its unit. */
                 units?: string | null;
-                /** @description The value. */
+                /** @description The value, as a read answers it: a time is in milliseconds since the epoch. */
                 value: unknown;
             }[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */
@@ -13216,8 +13222,7 @@ export interface components {
             group_wait?: number;
             /** @description It is told of alerts that are at least so bad. */
             severity?: components["schemas"]["AlertSeverity"];
-            /** @description Where it is. */
-            target: components["schemas"]["AlertTarget"];
+            target?: components["schemas"]["AlertTarget"] | null;
         };
         /** @description A rule, as it is set up. Times are in seconds. */
         PutAlertRule: {

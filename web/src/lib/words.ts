@@ -51,6 +51,8 @@ function plain(event: BuoyEvent): Line {
       return { kind: 'none', word: 'Observe', text: 'an observation ended' };
     case 'refused':
       return { kind: 'bad', word: 'Refused', text: `${event.code} to ${event.address}: ${event.reason}` };
+    case 'dtls':
+      return dtls(event.state, event.address, event.detail ?? '');
     case 'bootstrap':
       return { kind: event.phase === 'failed' || event.phase === 'refused' ? 'bad' : 'in', word: 'Bootstrap', text: `${event.phase}: ${event.detail}` };
     case 'operation': {
@@ -66,7 +68,21 @@ function plain(event: BuoyEvent): Line {
       return { kind: event.state === 'paused' || event.state === 'aborted' ? 'bad' : 'none', word: 'Campaign', text: `${event.name}: ${event.state}${event.reason ? `, ${event.reason}` : ''}` };
     case 'job':
       return { kind: 'none', word: 'Job', text: `${event.name}: ${event.state}, ${counted(event.counts.succeeded, 'device')} did it` };
+    case 'alert':
+      return { kind: event.state === 'firing' || event.state === 'flapping' ? 'bad' : 'none', word: 'Alert', text: `${event.rule}: ${event.state}` };
     default:
       return { kind: 'none', word: 'Missed', text: 'some events were missed' };
+  }
+}
+
+/** A session in words. */
+function dtls(state: string, address: string, detail: string): Line {
+  switch (state) {
+    case 'established':
+      return { kind: 'in', word: 'DTLS', text: `a session with ${address} is established: both sides have proved who they are${detail ? `, ${detail}` : ''}` };
+    case 'ended':
+      return { kind: 'none', word: 'DTLS', text: `the session with ${address} ended${detail ? `: ${detail}` : ''}` };
+    default:
+      return { kind: 'bad', word: 'DTLS', text: `a handshake with ${address} failed${detail ? `: ${detail}` : ''}` };
   }
 }

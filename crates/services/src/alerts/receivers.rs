@@ -27,6 +27,9 @@ pub(crate) struct ReceiverRecord {
     pub(crate) kind: String,
     /// What is shown of its target.
     pub(crate) target: String,
+    /// The target without its secrets, if it can be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) settings: Option<AlertTarget>,
     pub(crate) severity: api::AlertSeverity,
     pub(crate) group_wait: u64,
     pub(crate) give_up_after: u64,
@@ -38,6 +41,8 @@ pub(crate) struct ReceiverRecord {
 /// Why a receiver can't be set up.
 #[derive(Debug)]
 pub enum ReceiverFault {
+    /// A new receiver has no target.
+    NoTarget,
     /// A URL is wrong.
     Url(String),
     /// A secret is too short, or too long.
@@ -59,6 +64,9 @@ pub enum ReceiverFault {
 impl fmt::Display for ReceiverFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoTarget => {
+                f.write_str("\"target\" is missing: a receiver that is not known yet needs one")
+            }
             Self::Url(why) => f.write_str(why),
             Self::Secret => {
                 write!(
@@ -97,6 +105,7 @@ impl ReceiverRecord {
             return Err(ReceiverFault::Range("give_up_after has to be 10 to 604800 seconds"));
         }
         let kept = before.and_then(|before| before.open(sealer).ok());
+        let target = target.or_else(|| kept.clone()).ok_or(ReceiverFault::NoTarget)?;
         let (target, made) = completed(target, kept)?;
         let (kind, shown) = check(&target)?;
         let plain = zeroize::Zeroizing::new(serde_json::to_vec(&target).unwrap_or_default());
@@ -105,6 +114,7 @@ impl ReceiverRecord {
             name: name.to_owned(),
             kind: kind.to_owned(),
             target: shown,
+            settings: without_secrets(&target),
             severity,
             group_wait,
             give_up_after,
@@ -122,7 +132,7 @@ impl ReceiverRecord {
     }
 
     /// The settings of its queue.
-    pub(super) fn settings(&self) -> buoy_fleet::alerts::deliveries::Settings {
+    pub(super) fn queue(&self) -> buoy_fleet::alerts::deliveries::Settings {
         buoy_fleet::alerts::deliveries::Settings {
             group_wait: self.group_wait,
             give_up_after: self.give_up_after,
@@ -133,6 +143,18 @@ impl ReceiverRecord {
 /// The name under which a receiver's target is sealed.
 pub(crate) fn name_of_receiver(name: &str) -> Vec<u8> {
     [b"alert receiver ", name.as_bytes()].concat()
+}
+
+/// A target as it may be shown, if more than its host may be.
+fn without_secrets(target: &AlertTarget) -> Option<AlertTarget> {
+    let mut shown = target.clone();
+    match &mut shown {
+        AlertTarget::Email { password, .. }
+        | AlertTarget::Mqtt { password, .. }
+        | AlertTarget::Nats { password, .. } => *password = None,
+        _ => return None,
+    }
+    Some(shown)
 }
 
 /// With the secrets that the receiver has at the same place, or a new one.
@@ -333,6 +355,19 @@ mod tests {
         assert!(of("https://exa mple.org").unwrap_err().contains("can't be read"));
         assert!(of("").is_err());
         assert_eq!(shown(&of("https://hooks.example.org/T0/secret").unwrap()), "https://hooks.example.org/…");
+    }
+
+    #[test]
+    fn what_is_shown_of_a_target_has_no_secret() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let mqtt = |password| AlertTarget::Mqtt {
+            server: "mqtts://broker.example.org".into(),
+            topic: "buoy/alerts".into(),
+            user: Some("buoy".into()),
+            password,
+        };
+        assert_eq!(without_secrets(&mqtt(Some(secret("hidden")))), Some(mqtt(None)));
+        assert_eq!(without_secrets(&AlertTarget::Slack { url: secret("https://example.org/T0") }), None);
     }
 
     #[test]

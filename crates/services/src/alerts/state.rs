@@ -104,7 +104,7 @@ impl Alerts {
                 _ => orphans.push(name),
             }
         }
-        let queues = receivers.values().map(|it| (Arc::from(it.name.as_str()), it.settings())).collect();
+        let queues = receivers.values().map(|it| (Arc::from(it.name.as_str()), it.queue())).collect();
         let core = Core {
             last_silence: silences.iter().map(|(_, it)| it.id).max().unwrap_or(0),
             first_ended: history.iter().map(|(_, it)| it.id).min().unwrap_or(1),

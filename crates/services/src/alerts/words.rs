@@ -180,6 +180,7 @@ pub(super) fn receiver(core: &Core, record: &ReceiverRecord) -> api::AlertReceiv
         name: record.name.clone(),
         kind: record.kind.clone(),
         target: record.target.clone(),
+        settings: record.settings.clone(),
         severity: record.severity,
         group_wait: record.group_wait,
         give_up_after: record.give_up_after,

@@ -180,7 +180,8 @@ pub(super) fn values(client: &Client, out: Output, args: &One) -> anyhow::Result
     let values = client.get::<Page<LastValue>>(&path)?.items;
     out.print(&values, || {
         let rows = values.iter().map(|value| {
-            let plain = plain(&value.value);
+            let at = value.value.as_i64().filter(|_| value.value_type.as_deref() == Some("time"));
+            let plain = at.map_or_else(|| plain(&value.value), time);
             let shown = match (&value.label, &value.units) {
                 (Some(label), _) => format!("{label} ({plain})"),
                 (None, Some(units)) => format!("{plain} {units}"),

@@ -39,8 +39,8 @@ pub(super) struct Name {
 pub(super) struct Add {
     /// Its name.
     name: String,
-    /// Posts JSON, signed, to this URL.
-    #[arg(long, value_name = "URL", required_unless_present_any = ["slack", "email", "mqtt", "nats"])]
+    /// Posts JSON, signed, to this URL. A receiver that is there keeps its place and its secrets if no place is given.
+    #[arg(long, value_name = "URL")]
     webhook: Option<String>,
     /// A file with the secret by which messages are signed [default: the one that it has, or one that the server makes and shows once]
     #[arg(long, value_name = "FILE", requires = "webhook")]
@@ -123,34 +123,37 @@ fn add(client: &Client, out: Output, args: &Add) -> anyhow::Result<()> {
     })
 }
 
-fn target(args: &Add) -> anyhow::Result<AlertTarget> {
+fn target(args: &Add) -> anyhow::Result<Option<AlertTarget>> {
     let secret = |text: &String| Secret::new(text.clone());
     if let Some(url) = &args.webhook {
         let secret_of = args.secret_file.as_deref().map(read_secret).transpose()?;
-        return Ok(AlertTarget::Webhook { url: secret(url), secret: secret_of });
+        return Ok(Some(AlertTarget::Webhook { url: secret(url), secret: secret_of }));
     }
     if let Some(url) = &args.slack {
-        return Ok(AlertTarget::Slack { url: secret(url) });
+        return Ok(Some(AlertTarget::Slack { url: secret(url) }));
     }
     let password = args.password_file.as_deref().map(read_secret).transpose()?;
     if let (Some(server), Some(topic)) = (&args.mqtt, &args.topic) {
         let (server, topic, user) = (server.clone(), topic.clone(), args.user.clone());
-        return Ok(AlertTarget::Mqtt { server, topic, user, password });
+        return Ok(Some(AlertTarget::Mqtt { server, topic, user, password }));
     }
     if let (Some(server), Some(subject)) = (&args.nats, &args.topic) {
         let (server, subject, user) = (server.clone(), subject.clone(), args.user.clone());
-        return Ok(AlertTarget::Nats { server, subject, user, password });
+        return Ok(Some(AlertTarget::Nats { server, subject, user, password }));
+    }
+    if args.email.is_empty() {
+        return Ok(None);
     }
     let (Some(server), Some(from)) = (&args.smtp, &args.from) else {
         return Err(NotDone::error(Exit::WrongUse, "mail needs --smtp and --from"));
     };
-    Ok(AlertTarget::Email {
+    Ok(Some(AlertTarget::Email {
         server: server.clone(),
         user: args.user.clone(),
         password,
         from: from.clone(),
         to: args.email.clone(),
-    })
+    }))
 }
 
 /// The text of a file, without the end of its last line. A secret on the command line would be seen by others.

@@ -67,7 +67,7 @@ pub async fn put_receiver(
     let audit = principal.audit(app.now(), "alert_receiver.put", name, detail);
     let then = move |app: &App| {
         let mut core = app.alerts.core();
-        core.deliveries.put_receiver(record.name.as_str().into(), record.settings());
+        core.deliveries.put_receiver(record.name.as_str().into(), record.queue());
         core.receivers.insert(record.name.clone(), record);
         app.alerts.wake.notify_one();
     };
