@@ -9,6 +9,7 @@ extern crate alloc;
 
 mod behaviour;
 mod board;
+mod check;
 mod device;
 mod download;
 mod firmware;
@@ -18,11 +19,14 @@ mod network;
 mod objects;
 pub mod retained;
 mod settings;
+pub mod setup;
 mod sntp;
 mod store;
 mod vault;
 
 pub use board::{Board, Image};
+pub use check::{Started, check};
 pub use buoy_ota::image::ChipId;
 pub use buoy_ota::slots::Slot;
 pub use device::run;
+pub use settings::setting;

@@ -3,6 +3,7 @@
 //! The same formats as the device's side reads, so that `buoy fw` and `openssl` can stand in for each other. Allocates
 //! and uses the system's random numbers; never part of a device's image.
 
+mod arrange;
 mod build;
 mod delta;
 mod inspect;
