@@ -31,7 +31,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("ota", &[]),
     ("files", &[]),
-    ("embedded", &["client", "dtls", "ota", "coap", "answers", "app", "boot", "prologues"]),
+    ("portal", &[]),
+    ("embedded", &["client", "dtls", "ota", "coap", "portal", "answers", "app", "boot", "prologues"]),
     // For tests: it pairs engines, and any crate's tests may use it.
     ("testkit", &["client", "server", "lwm2m", "coap", "dtls", "ota"]),
     // Measures from outside: sockets and messages are all it shares.
@@ -41,7 +42,7 @@ const EDGES: &[(&str, &[&str])] = &[
 
 /// Only tests may depend on this one.
 const TESTKIT: &str = "testkit";
-const WORKSPACES: [&str; 2] = ["Cargo.toml", "embedded/Cargo.toml"];
+const WORKSPACES: [&str; 3] = ["Cargo.toml", "embedded/Cargo.toml", "embedded/boards/esp32c3/Cargo.toml"];
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 pub(crate) fn step() -> Result<Outcome> {

@@ -36,9 +36,13 @@ cargo xtask TASK
   layers         which crate may depend on which, that no files import each other in a circle, and licences
   interop        other people's implementations against ours; the same as `test interop`
   embedded       builds for bare targets; the same as `test no_std`
-  embedded qemu [--kills N]
+  embedded qemu [--kills N] [--seed N]
                  boot loader and application on an emulated board, in the hands of a server, through updates and N power cuts
+  embedded esp32c3 [--release VERSION] [--emulated-ethernet]
+                 the application for the ESP32-C3: a signed image, the content of a new flash, and what takes the flash
   embedded size  three devices as whole programs for a chip: flash by crate and function, RAM, the deepest stack
+  embedded xtensa
+                 the engines' answers on the instruction set of the ESP32, in QEMU; needs Debian's compiler and tools
   bench [ARG…]   measures against peers, and writes docs/performance.md
   footprint      what DTLS and the device engine cost on a chip: flash and memory
   pictures [NAME…]
@@ -78,7 +82,9 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["interop"] => steps::run(&["interop"]),
         ["embedded"] => steps::run(&["no_std"]),
         ["embedded", "size"] => embedded::size::run(),
+        ["embedded", "esp32c3", arguments @ ..] => embedded::esp32c3::run(arguments),
         ["embedded", "qemu", arguments @ ..] => embedded::qemu(arguments),
+        ["embedded", "xtensa"] => embedded::xtensa::run(),
         ["bench", arguments @ ..] => bench(arguments),
         ["footprint"] => footprint::run(),
         ["pictures", names @ ..] => pictures::run(names),

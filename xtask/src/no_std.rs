@@ -72,18 +72,28 @@ pub(crate) fn step() -> Result<Outcome> {
 
 impl Toolchain {
     pub(crate) fn find() -> Result<Option<Self>> {
-        if has_target()? {
+        Self::find_for(TARGET)
+    }
+
+    /// How to build for another target.
+    pub(crate) fn find_for(target: &str) -> Result<Option<Self>> {
+        if has_target(target)? {
             return Ok(Some(Self::Installed));
         }
-        if DEBIAN.iter().all(|path| Path::new(path).exists()) {
+        if Self::Debian.is_there() {
             return Ok(Some(Self::Debian));
         }
-        let added = Run::new("rustup", &["target", "add", TARGET]).limit(PATIENCE).finish();
-        if added.is_ok_and(|added| added.success) && has_target()? {
+        let added = Run::new("rustup", &["target", "add", target]).limit(PATIENCE).finish();
+        if added.is_ok_and(|added| added.success) && has_target(target)? {
             return Ok(Some(Self::Installed));
         }
         let sources = sysroot("nightly").map(|root| Path::new(&root).join("lib/rustlib/src/rust/library"));
         Ok(sources.is_some_and(|sources| sources.exists()).then_some(Self::Nightly))
+    }
+
+    /// Whether it is installed, as far as it has a fixed place; the others are found by asking rustup.
+    pub(crate) fn is_there(&self) -> bool {
+        !matches!(self, Self::Debian) || DEBIAN.iter().all(|path| Path::new(path).exists())
     }
 
     fn name(&self) -> &'static str {
@@ -129,8 +139,8 @@ impl Toolchain {
     }
 }
 
-fn has_target() -> Result<bool> {
-    let printed = Run::new("rustc", &["--print", "target-libdir", "--target", TARGET]).finish()?;
+fn has_target(target: &str) -> Result<bool> {
+    let printed = Run::new("rustc", &["--print", "target-libdir", "--target", target]).finish()?;
     Ok(printed.success && Path::new(printed.output.trim()).exists())
 }
 

@@ -44,6 +44,11 @@ const STEPS: &[Step] = &[
     Step { name: "no_std", about: "the no_std crates build for a bare target", run: no_std::step },
     Step { name: "footprint", about: "flash and RAM of a device within limits", run: footprint::step },
     Step { name: "qemu", about: "boot loader and application on an emulated board", run: embedded::step },
+    Step {
+        name: "esp32c3",
+        about: "the application with Wi-Fi as an image for the ESP32-C3",
+        run: embedded::esp32c3::step,
+    },
     Step { name: "fuzz", about: "a short run of every fuzz target", run: fuzz::step },
     Step { name: "interop", about: "other people's implementations", run: interop::step },
 ];

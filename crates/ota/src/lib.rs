@@ -69,6 +69,7 @@ pub mod flash;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod image;
+pub mod in_app;
 pub mod installer;
 pub mod journal;
 pub mod ledger;

@@ -23,6 +23,10 @@ pub trait Board {
     const MODEL: &'static str;
     /// Seconds without [`Board::feed_watchdog`] after which the watchdog that the boot loader armed resets the chip.
     const PATIENCE: u32;
+    /// The network bearer of object 4: 41 is Ethernet, 21 a wireless LAN.
+    const BEARER: u8 = 41;
+    /// Whether [`Board::sleep`] switches it off.
+    const SLEEPS: bool = false;
 
     /// The flash.
     fn flash(&self) -> Self::Flash;
@@ -51,11 +55,37 @@ pub trait Board {
     /// Whether the watchdog has caused the last reset. Asked once.
     fn has_watchdog_bitten(&mut self) -> bool;
 
+    /// Why the chip was reset, if it was neither the program's wish nor the watchdog; for an operator. Asked once.
+    fn reset_cause(&mut self) -> Option<&'static str> {
+        None
+    }
+
     /// Gives the watchdog its sign of life.
     fn feed_watchdog(&mut self);
 
     /// Waits so long, or until there is something to do.
     fn wait(&mut self, milliseconds: u64);
+
+    /// Switches all off but what outlives a reset, and starts again after so long. Asked only if [`Board::SLEEPS`].
+    fn sleep(&mut self, milliseconds: u64) -> ! {
+        self.wait(milliseconds);
+        self.reset()
+    }
+
+    /// Whether somebody at the device asks it to forget everything, as by a button that is held.
+    fn wants_factory_reset(&mut self) -> bool {
+        false
+    }
+
+    /// The strength of the network's signal in dBm.
+    fn signal_strength(&mut self) -> Option<i16> {
+        None
+    }
+
+    /// The voltage of the battery in millivolts, and its level in per cent.
+    fn battery(&mut self) -> Option<(i32, u8)> {
+        None
+    }
 
     /// Sets the light, in per cent.
     fn set_light(&mut self, level: u8);

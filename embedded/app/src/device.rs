@@ -26,6 +26,7 @@ use crate::network::{MTU, Network};
 use crate::objects::Objects;
 use crate::retained::{self, End, LastRun};
 use crate::settings::Settings;
+use crate::setup;
 use crate::sntp::Sntp;
 use crate::store::Store;
 use crate::vault::Vault;
@@ -38,6 +39,10 @@ const MEASURE_EVERY: u64 = 1000;
 const TURN: u64 = 1;
 /// What was said last has so many milliseconds to leave before a reset.
 const FLUSH: u64 = 50;
+/// A start costs more than a shorter sleep saves, in milliseconds.
+const SHORTEST_SLEEP: u64 = 10_000;
+/// The clocks of chips that sleep drift; a day, in milliseconds.
+const LONGEST_SLEEP: u64 = 86_400_000;
 /// An hour, in milliseconds.
 const HOUR: u64 = 3_600_000;
 /// A download is told in steps of so many bytes.
@@ -69,7 +74,8 @@ pub(crate) struct Running<'b, B: Board> {
 /// Runs the device. It ends with a reset.
 pub fn run<B: Board>(board: &mut B, image: &Image<'_>) -> ! {
     let by_watchdog = board.has_watchdog_bitten();
-    let last = LastRun::read(board.retained(), by_watchdog);
+    let cause = board.reset_cause();
+    let last = LastRun::read(board.retained(), by_watchdog, cause);
     retained::begin(board.retained(), image.version());
     // Nobody may listen.
     let _ = writeln!(board.console(), "app: version {} in {}, after: {last}", image.version(), image.slot);
@@ -121,7 +127,10 @@ impl<'b, B: Board> Running<'b, B> {
         let mut store = nvs.and_then(|region| Store::new(board.flash(), region)).expect(NVS);
         let Ok(vault) = Vault::open(&mut store, &mut rng) else { panic!("the settings can't be read") };
         let endpoint = settings.endpoint;
-        let Ok(config) = ClientConfig::new(endpoint.as_str()) else { panic!("the endpoint name is empty") };
+        let Ok(mut config) = ClientConfig::new(endpoint.as_str()) else {
+            panic!("the endpoint name is empty")
+        };
+        config.queue_mode = settings.queue;
         let mut client = Client::new(config, ChaCha12Rng::from_rng(&mut rng));
         if let Some(account) = settings.server {
             let account = Security { short_server_id: SHORT_SERVER_ID, ..account };
@@ -133,7 +142,8 @@ impl<'b, B: Board> Running<'b, B> {
         }
         let version = image.version();
         let target = Target::new(board.flash(), device, image.slot, version, last);
-        let mut objects = Objects::new(endpoint.as_str(), B::MODEL, version, board.temperature(), target);
+        let mut objects =
+            Objects::new(endpoint.as_str(), B::MODEL, version, B::BEARER, board.temperature(), target);
         let mut reason = Text::<96>::EMPTY;
         let _ = write!(Clipped(&mut reason), "{last}");
         objects.device.reset_reason = Text::clipped(reason.as_str());
@@ -215,6 +225,15 @@ impl<'b, B: Board> Running<'b, B> {
             self.next_measurement = now.as_millis() + MEASURE_EVERY;
             let celsius = self.board.temperature();
             self.objects.measured(&mut self.client.context(now), celsius);
+            if let Some(dbm) = self.board.signal_strength() {
+                self.objects.monitoring.set_signal_strength(&mut self.client.context(now), dbm);
+            }
+            if let Some((millivolts, level)) = self.board.battery() {
+                self.objects.battery_is(&mut self.client.context(now), millivolts, level);
+            }
+        }
+        if self.board.wants_factory_reset() {
+            self.forget_everything();
         }
         if let Some(level) = self.objects.new_level() {
             self.board.set_light(level);
@@ -222,8 +241,24 @@ impl<'b, B: Board> Running<'b, B> {
         self.tell();
         self.network.poll(now.as_millis(), self.board.network());
         if !is_busy {
+            self.sleep_if_worth_it(now);
             self.board.wait(TURN);
         }
+    }
+
+    /// In queue mode the device is off while nothing is due, if the board can be. Sessions are saved, and the next run goes on with them.
+    fn sleep_if_worth_it(&mut self, now: Instant) {
+        if !B::SLEEPS || self.fetching.is_some() || self.trial_ends.is_some() {
+            return;
+        }
+        let Some(until) = self.client.sleep_until(now) else { return };
+        let milliseconds = until.as_millis().saturating_sub(now.as_millis()).min(LONGEST_SLEEP);
+        if milliseconds < SHORTEST_SLEEP || self.network.address().is_none() {
+            return;
+        }
+        let _ = writeln!(self.board.console(), "app: sleeps for {} s", milliseconds / 1000);
+        self.prepare_reset(End::Sleep);
+        self.board.sleep(milliseconds)
     }
 
     fn address_changed(&mut self, now: Instant) {
@@ -304,15 +339,7 @@ impl<'b, B: Board> Running<'b, B> {
                 let _ = writeln!(self.board.console(), "app: the registration failed: {failure:?}");
             }
             Event::Reboot(_) => self.restart(End::Reboot),
-            Event::FactoryReset => {
-                self.flush();
-                // What is still there is of no use without the rest: the next start wipes nothing that is whole.
-                while self.store.wipe().is_err() {
-                    self.board.wait(TURN);
-                }
-                retained::end(self.board.retained(), End::FactoryReset);
-                self.board.reset();
-            }
+            Event::FactoryReset => self.wipe(),
             Event::DownloadRequested => self.begin_download(now),
             Event::DownloadCancelled => self.end_download(),
             _ => {}
@@ -360,12 +387,35 @@ impl<'b, B: Board> Running<'b, B> {
     }
 
     fn restart(&mut self, why: End) -> ! {
+        self.prepare_reset(why);
+        self.board.reset()
+    }
+
+    fn prepare_reset(&mut self, why: End) {
         self.persist();
         self.flush();
         let (mut means, links) = self.means();
         links.iter_mut().for_each(|link| link.park(&mut means));
         retained::end(self.board.retained(), why);
+    }
+
+    /// A factory reset: the factory's settings hold again, or those that were made where the device stands.
+    fn wipe(&mut self) -> ! {
+        self.flush();
+        // What is still there is of no use without the rest: the next start wipes nothing that is whole.
+        while self.store.wipe().is_err() {
+            self.board.wait(TURN);
+        }
+        retained::end(self.board.retained(), End::FactoryReset);
         self.board.reset()
+    }
+
+    /// Somebody at the device asks for it: what was set up there is forgotten too.
+    fn forget_everything(&mut self) -> ! {
+        let _ = writeln!(self.board.console(), "app: forgets everything, as the button asks");
+        // Without the partition there is nothing to forget.
+        let _ = setup::clear(self.board.flash(), B::FLASH_LEN);
+        self.wipe()
     }
 
     /// Tells how a slot fills, and how an update ended that did not succeed.

@@ -2,7 +2,7 @@
 
 use buoy_client::firmware::{FirmwareUpdate, Protocol};
 use buoy_client::objects::{
-    ConnectivityMonitoring, ConnectivityStatistics, Device, LightControl, Temperature, Time,
+    ConnectivityMonitoring, ConnectivityStatistics, Device, LightControl, PowerSource, Temperature, Time,
 };
 use buoy_client::text::Text;
 use buoy_client::{Context, Object};
@@ -10,10 +10,11 @@ use embedded_storage::nor_flash::NorFlash;
 
 use crate::firmware::{Firmware, Target};
 
-/// Network bearer of object 4.
-const ETHERNET: u8 = 41;
 /// What firmware is fetched by.
 const PROTOCOLS: &[Protocol] = &[Protocol::Coap, Protocol::Coaps, Protocol::Http];
+
+/// The power source of object 3 that is an internal battery.
+const BATTERY: u8 = 1;
 
 /// All objects.
 pub(crate) struct Objects<F: NorFlash> {
@@ -28,14 +29,21 @@ pub(crate) struct Objects<F: NorFlash> {
 }
 
 impl<F: NorFlash> Objects<F> {
-    pub(crate) fn new(endpoint: &str, model: &str, version: &str, celsius: f64, target: Target<F>) -> Self {
+    pub(crate) fn new(
+        endpoint: &str,
+        model: &str,
+        version: &str,
+        bearer: u8,
+        celsius: f64,
+        target: Target<F>,
+    ) -> Self {
         Self {
             device: Device::new("Buoy", model, endpoint, version),
             firmware: FirmwareUpdate::new(target, PROTOCOLS),
             light: LightControl::new(),
             temperature: Temperature::new(celsius, Some((-40.0, 85.0))),
             time: Time::new(),
-            monitoring: ConnectivityMonitoring::new(ETHERNET, ""),
+            monitoring: ConnectivityMonitoring::new(bearer, ""),
             statistics: ConnectivityStatistics::new(),
             light_was: None,
         }
@@ -49,6 +57,16 @@ impl<F: NorFlash> Objects<F> {
 
     pub(crate) fn measured(&mut self, context: &mut Context<'_>, celsius: f64) {
         self.temperature.set(context, 0, celsius);
+    }
+
+    /// Millivolts and per cent.
+    pub(crate) fn battery_is(&mut self, context: &mut Context<'_>, millivolts: i32, level: u8) {
+        self.device.power = [
+            Some(PowerSource { kind: BATTERY, millivolts: Some(millivolts), milliamperes: None }),
+            None,
+            None,
+        ];
+        self.device.set_battery_level(context, level);
     }
 
     pub(crate) fn address_is(&mut self, address: &str) {

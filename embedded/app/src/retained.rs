@@ -37,6 +37,8 @@ pub enum End {
     NotRegistered = 6,
     /// An image on trial failed its self-test.
     SelfTest = 7,
+    /// It sleeps until something is due.
+    Sleep = 8,
 }
 
 /// What is known of the last run.
@@ -46,6 +48,8 @@ pub struct LastRun {
     pub end: Option<End>,
     /// Whether the watchdog ended it.
     pub by_watchdog: bool,
+    /// What else the chip knows of its reset.
+    pub cause: Option<&'static str>,
     version: Text<VERSION>,
     text: Text<TEXT>,
 }
@@ -53,11 +57,12 @@ pub struct LastRun {
 impl LastRun {
     /// Reads the record.
     #[must_use]
-    pub fn read(memory: &[u8], by_watchdog: bool) -> Self {
+    pub fn read(memory: &[u8], by_watchdog: bool, cause: Option<&'static str>) -> Self {
         let record = parse(memory);
         Self {
             end: record.map(|(end, ..)| end),
             by_watchdog: by_watchdog && record.is_some(),
+            cause,
             version: Text::clipped(record.map_or("", |(_, version, _)| version)),
             text: Text::clipped(record.map_or("", |(.., text)| text)),
         }
@@ -73,6 +78,10 @@ impl LastRun {
 impl fmt::Display for LastRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let version = if self.version.is_empty() { "the image" } else { self.version.as_str() };
+        match (self.end, self.cause) {
+            (None | Some(End::Running), Some(cause)) => return f.write_str(cause),
+            _ => {}
+        }
         match self.end {
             None => f.write_str("power on"),
             Some(End::Panic) => write!(f, "{version} crashed at {}", self.text.as_str()),
@@ -83,6 +92,7 @@ impl fmt::Display for LastRun {
             Some(End::FactoryReset) => f.write_str("factory reset"),
             Some(End::NotRegistered) => write!(f, "{version} could not register in its trial"),
             Some(End::SelfTest) => write!(f, "{version} failed its self-test"),
+            Some(End::Sleep) => f.write_str("woke up"),
         }
     }
 }
@@ -145,6 +155,7 @@ fn parse(memory: &[u8]) -> Option<(End, &str, &str)> {
         End::Fault,
         End::NotRegistered,
         End::SelfTest,
+        End::Sleep,
     ];
     let end = ends.into_iter().find(|known| *known as u8 == *end)?;
     let text_of = |bytes: &'_ [u8], len: &u8| bytes.get(..usize::from(*len)).map(<[u8]>::len);
@@ -184,17 +195,25 @@ mod tests {
     #[test]
     fn the_next_run_knows_how_the_last_one_ended() {
         let mut memory = [0; LEN];
-        assert_eq!(LastRun::read(&memory, false).to_string(), "power on");
-        assert_eq!(LastRun::read(&memory, true).to_string(), "power on");
+        assert_eq!(LastRun::read(&memory, false, None).to_string(), "power on");
+        assert_eq!(LastRun::read(&memory, true, None).to_string(), "power on");
         begin(&mut memory, "1.2.0");
-        assert_eq!(LastRun::read(&memory, false).to_string(), "reset");
-        assert_eq!(LastRun::read(&memory, true).to_string(), "watchdog: 1.2.0 gave no sign of life");
+        assert_eq!(LastRun::read(&memory, false, None).to_string(), "reset");
+        assert_eq!(LastRun::read(&memory, true, None).to_string(), "watchdog: 1.2.0 gave no sign of life");
         end_at(&mut memory, End::Panic, format_args!("device.rs:7: {}", "x".repeat(200)));
-        let last = LastRun::read(&memory, true).to_string();
+        let last = LastRun::read(&memory, true, None).to_string();
         assert!(last.starts_with("1.2.0 crashed at device.rs:7: xxx"), "{last}");
         end(&mut memory, End::Reboot);
-        assert_eq!(LastRun::read(&memory, false).to_string(), "reboot");
+        assert_eq!(LastRun::read(&memory, false, None).to_string(), "reboot");
+        begin(&mut memory, "1.2.0");
+        assert_eq!(LastRun::read(&memory, false, Some("brown-out")).to_string(), "brown-out");
+        end(&mut memory, End::Sleep);
+        assert_eq!(LastRun::read(&memory, false, None).to_string(), "woke up");
         memory[20] ^= 1;
-        assert_eq!(LastRun::read(&memory, false).to_string(), "power on", "a damaged record says nothing");
+        assert_eq!(
+            LastRun::read(&memory, false, None).to_string(),
+            "power on",
+            "a damaged record says nothing"
+        );
     }
 }

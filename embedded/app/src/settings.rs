@@ -9,11 +9,21 @@
 //! | `lifetime` | seconds of the registration at `server`; 300 |
 //! | `ntp` | address and port of a time server |
 //! | `trial` | seconds in which an image on trial has to register; 300 |
+//! | `queue` | 1 for queue mode: the device sleeps while nothing is due |
+//! | `wifi`, `wifi-password` | the network, for a board with a radio |
+//! | `joined` | 1 once the board has been in that network |
 
 use buoy_client::text::{Bytes, Text};
 use buoy_client::{Chip, ENDPOINT_MAX, Security, UpTo};
 
 use crate::network::Host;
+
+/// The value of a setting, in lines as [`crate::Board::factory_settings`] gives them.
+#[must_use]
+pub fn setting<'a>(lines: &'a [u8], name: &str) -> Option<&'a str> {
+    let mut lines = core::str::from_utf8(lines).ok()?.lines();
+    lines.find_map(|line| line.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+}
 
 /// The settings.
 #[derive(Clone, Debug)]
@@ -24,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) lifetime: u32,
     pub(crate) ntp: Option<(Text<64>, u16)>,
     pub(crate) trial: u32,
+    pub(crate) queue: bool,
 }
 
 impl Settings {
@@ -37,6 +48,7 @@ impl Settings {
             lifetime: 300,
             ntp: None,
             trial: 300,
+            queue: false,
         };
         let mut identity = "";
         let mut key = Bytes::<UpTo<64>>::EMPTY;
@@ -57,6 +69,12 @@ impl Settings {
                 "key" => digits(value).map(|it| key = it).is_some(),
                 "lifetime" => value.parse().map(|it| settings.lifetime = it).is_ok(),
                 "trial" => value.parse().map(|it| settings.trial = it).is_ok(),
+                "queue" => {
+                    settings.queue = value == "1";
+                    settings.queue || value == "0"
+                }
+                // The board has read them.
+                "wifi" | "wifi-password" | "joined" => true,
                 "ntp" => {
                     let host = Host::of_authority(value, 123);
                     settings.ntp = host.and_then(|host| Some((Text::new(host.name).ok()?, host.port)));
@@ -109,7 +127,7 @@ mod tests {
         );
         let (name, port) = settings.ntp.unwrap();
         assert_eq!((name.as_str(), port), ("192.0.2.2", 123));
-        for line in ["key=0", "key=xx", "nonsense", "lifetime=soon", "ntp=:", "colour=red"] {
+        for line in ["key=0", "key=xx", "nonsense", "lifetime=soon", "ntp=:", "queue=2", "colour=red"] {
             assert_eq!(Settings::parse(line.as_bytes()).1, Some(line));
         }
     }

@@ -24,6 +24,8 @@ pub(crate) enum Key {
     Session(u8),
     /// What seals the sessions.
     SessionKey,
+    /// Settings that were made where the device stands.
+    Setup,
 }
 
 impl Key {
@@ -35,6 +37,7 @@ impl Key {
             }
             Self::Session(slot) => [1, 0, slot],
             Self::SessionKey => [2, 0, 0],
+            Self::Setup => [3, 0, 0],
         }
     }
 }

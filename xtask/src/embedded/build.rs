@@ -67,8 +67,8 @@ pub(super) fn build(toolchain: &Toolchain) -> Result<Built> {
     fs::create_dir_all(FOLDER)?;
     done(Run::cargo(&["build", "--quiet"]).log("embedded-buoy"), "buoy")?;
     let buoy = fs::canonicalize(BUOY)?;
-    let key = keys(&buoy, "release")?;
-    keys(&buoy, "other")?;
+    let key = keys(&buoy, Path::new(FOLDER), "release")?;
+    keys(&buoy, Path::new(FOLDER), "other")?;
     // They are built apart, since features that one has would be the other's too.
     program(toolchain, "boot", "boot", &key)?;
     program(toolchain, "app", "app,behaviours", &key)?;
@@ -91,6 +91,13 @@ pub(super) fn build(toolchain: &Toolchain) -> Result<Built> {
 
 /// What the engines answer to fixed questions: on this machine, and the program that answers them on the board.
 pub(super) fn answers(toolchain: &Toolchain, key: &Path) -> Result<(String, PathBuf)> {
+    let here = here()?;
+    program(toolchain, "answers", "answers", key)?;
+    Ok((here, Path::new(PROGRAMS).join("answers")))
+}
+
+/// What the engines answer on this machine.
+pub(super) fn here() -> Result<String> {
     let arguments =
         ["run", "--quiet", "--manifest-path", "embedded/Cargo.toml", "--locked", "--example", "host"];
     let run = Run::cargo(&arguments).args(&["--package", "buoy-answers", "--target-dir", "target/embedded"]);
@@ -98,8 +105,7 @@ pub(super) fn answers(toolchain: &Toolchain, key: &Path) -> Result<(String, Path
     if !finished.success {
         bail!("the engines give no answers here:\n{}", finished.output);
     }
-    program(toolchain, "answers", "answers", key)?;
-    Ok((finished.output, Path::new(PROGRAMS).join("answers")))
+    Ok(finished.output)
 }
 
 /// A release is the same program under another name, which behaves as its image says.
@@ -130,8 +136,8 @@ fn sign(buoy: &Path, key: &str, version: &str, output: &Path) -> Result<()> {
 }
 
 /// The release key, the same one each time: a new one would have everything built again. Gives the public key in DER.
-fn keys(buoy: &Path, name: &str) -> Result<PathBuf> {
-    let prefix = Path::new(FOLDER).join(name);
+pub(super) fn keys(buoy: &Path, folder: &Path, name: &str) -> Result<PathBuf> {
+    let prefix = folder.join(name);
     let (public, der) = (prefix.with_extension("pub.pem"), prefix.with_extension("pub.der"));
     if !public.exists() {
         let arguments = ["fw", "keygen", "--kind", "p256", path(&prefix)?];
@@ -157,7 +163,7 @@ fn program(toolchain: &Toolchain, name: &str, features: &str, key: &Path) -> Res
     program.build(toolchain).map(drop)
 }
 
-fn done(run: Run, what: &str) -> Result<()> {
+pub(super) fn done(run: Run, what: &str) -> Result<()> {
     let finished = run.finish()?;
     if !finished.success {
         bail!("{what} can't be made:\n{}", finished.output);
@@ -165,6 +171,6 @@ fn done(run: Run, what: &str) -> Result<()> {
     Ok(())
 }
 
-fn path(path: &Path) -> Result<&str> {
+pub(super) fn path(path: &Path) -> Result<&str> {
     path.to_str().with_context(|| format!("{} is no text", path.display()))
 }

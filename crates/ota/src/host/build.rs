@@ -4,9 +4,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::container::{ENVELOPE_MAX, Envelope, EnvelopeError, Proof};
 use crate::flash::SECTOR;
+use crate::host::arrange::arrange;
 use crate::image::{ChipId, Segment};
 use crate::slots::SlotRegion;
 use crate::version::SecurityCounter;
+
+/// Where the app descriptor says how large the pages of the flash cache are.
+const MMU_PAGE: usize = 180;
 
 /// Builds app images that every check of the real ones passes; the code of those without a [`Program`] does nothing.
 #[derive(Debug, Clone)]
@@ -92,7 +96,8 @@ impl ImageBuilder {
         let segments = match &self.program {
             Some(program) => {
                 let own = program.segments.iter().map(|(address, bytes)| (*address, padded(bytes)));
-                [(program.descriptor_at, self.descriptor())].into_iter().chain(own).collect()
+                let all = [(program.descriptor_at, self.descriptor())].into_iter().chain(own).collect();
+                arrange(self.chip, all)
             }
             None => vec![(rom, self.descriptor()), (ram, padded(&self.payload))],
         };
@@ -147,6 +152,10 @@ impl ImageBuilder {
         descriptor.extend(fixed("Jan 1 2026", 16));
         descriptor.extend(fixed("buoy", 32));
         descriptor.resize(256, 0);
+        if let (Some(_), Some(page)) = (&self.program, descriptor.get_mut(MMU_PAGE)) {
+            // As a power of two.
+            *page = 16;
+        }
         descriptor
     }
 }

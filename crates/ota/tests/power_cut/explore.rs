@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Instant;
 
+use buoy_ota::boot::Attempts;
 use buoy_ota::simflash::{Cut, Logged, Moment, SimFlash};
 
 use crate::life::{Model, Violation, live, start};
@@ -65,8 +66,13 @@ pub(crate) fn explore(story: &Story, plan: &Plan) -> Result<Counts, Violation> {
         sessions: HashMap::new(),
         cuts: Vec::new(),
     };
+    let mut model = Model::new(story);
+    let attempts = u8::try_from(plan.cuts + 1).ok().and_then(Attempts::new).unwrap_or(Attempts::DEFAULT);
+    if attempts.get() > Attempts::DEFAULT.get() {
+        model.attempts = attempts;
+    }
     explorer
-        .recover(story.flash.clone(), Model::new(story), plan.cuts)
+        .recover(story.flash.clone(), model, plan.cuts)
         .map_err(|violation| format!("{}: {violation}, after {:?}", story.name, explorer.cuts))?;
     Ok(explorer.counts)
 }

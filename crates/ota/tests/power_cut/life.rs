@@ -48,6 +48,9 @@ pub(crate) struct Model {
     revoked: Vec<KeyId>,
     /// The setting that is stored, and one that may be.
     setting: (u8, u8),
+    /// How often an unconfirmed image may be started. With many cuts there are more attempts: each start counts, however short, and cuts alone
+    /// must not use up those of a good image.
+    pub(crate) attempts: Attempts,
     /// What the installer did wrong.
     harm: Option<&'static str>,
 }
@@ -76,6 +79,7 @@ impl Model {
             damaged: false,
             revoked: Vec::new(),
             setting: (0, 0),
+            attempts: Attempts::DEFAULT,
             harm: None,
         }
     }
@@ -126,7 +130,7 @@ impl Start<'_> {
         let mut trust = self.story.trust.clone();
         self.model.revoked.iter().for_each(|key| trust.revoke(*key));
         let device = self.story.device(&trust);
-        let decision = match decide(self.flash, &device, Attempts::DEFAULT) {
+        let decision = match decide(self.flash, &device, self.model.attempts) {
             _ if self.flash.lost_power() => return Ok(Next::Start),
             Ok(decision) => decision,
             Err(_) if matches!(self.step(), Some(Step::RunsNothing)) => {
@@ -173,7 +177,7 @@ impl Start<'_> {
         match decision.reason {
             BootReason::Trial { .. } => {
                 self.model.starts += 1;
-                let most = u32::from(Attempts::DEFAULT.get());
+                let most = u32::from(self.model.attempts.get());
                 if !self.model.activating {
                     return Err(format!("{version} is tried, which nobody has activated"));
                 }

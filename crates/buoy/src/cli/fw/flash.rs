@@ -16,12 +16,15 @@ pub(super) struct Flash {
     /// The image that the device leaves the factory with; its signature lies beside it.
     #[arg(long, value_name = "IMAGE")]
     factory: PathBuf,
-    /// The boot loader, an ELF file whose load addresses lie in the flash.
-    #[arg(long, value_name = "ELF")]
-    boot: PathBuf,
+    /// The boot loader, an ELF file whose load addresses lie in the flash. Without it there is none: other tools write ESP-IDF's.
+    #[arg(long, value_name = "ELF", requires = "base")]
+    boot: Option<PathBuf>,
     /// Where the processor sees the first byte of the flash.
-    #[arg(long, value_name = "ADDRESS", value_parser = number)]
-    base: u32,
+    #[arg(long, value_name = "ADDRESS", value_parser = number, requires = "boot")]
+    base: Option<u32>,
+    /// Leaves out so many bytes in front, for tools that write from there on.
+    #[arg(long, value_name = "BYTES", value_parser = number, default_value_t = 0, conflicts_with = "boot")]
+    skip: u32,
     /// Bytes of the flash.
     #[arg(long, value_name = "BYTES", value_parser = number)]
     size: u32,
@@ -69,13 +72,20 @@ impl Flash {
         };
         put(TABLE_OFFSET, &table.to_bytes(), Path::new("the partition table"))?;
         put(place.image.offset(), &contents, &self.factory)?;
-        let boot = read(&self.boot)?;
-        for (address, bytes) in loaded(&boot).with_context(|| self.boot.display().to_string())? {
-            let Some(offset) = address.checked_sub(self.base) else {
-                bail!("{} has bytes at {address:#x}, before the flash", self.boot.display());
-            };
-            put(offset, &bytes, &self.boot)?;
+        if let (Some(boot), Some(base)) = (&self.boot, self.base) {
+            for (address, bytes) in loaded(&read(boot)?).with_context(|| boot.display().to_string())? {
+                let Some(offset) = address.checked_sub(base) else {
+                    bail!("{} has bytes at {address:#x}, before the flash", boot.display());
+                };
+                put(offset, &bytes, boot)?;
+            }
         }
+        if self.skip > TABLE_OFFSET {
+            bail!(
+                "--skip leaves out what this makes: it is {TABLE_OFFSET:#x} at most, where the partition table is"
+            );
+        }
+        let flash = flash.split_off(self.skip as usize);
         fs::write(&self.output, flash).with_context(|| format!("{} cannot be written", self.output.display()))
     }
 }
