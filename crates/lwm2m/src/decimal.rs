@@ -411,7 +411,7 @@ mod tests {
         let decimal = Decimal::long(value.abs()).stripped();
         prop_assert_eq!(decimal, Decimal::shortest(value.abs()));
         let Decimal { digits, exponent } = decimal;
-        prop_assert_eq!(float(Natural::new(digits), exponent, Dropped::Nothing), value.abs());
+        prop_assert_eq!(float(&mut Natural::new(digits), exponent, Dropped::Nothing), value.abs());
         Ok(())
     }
 
