@@ -24,7 +24,7 @@ const WEIGHED: [Weighed; 2] = [
         in_line: &[InLine { what: "an established connection", symbol: "CONNECTION", most: 256 }],
     },
     Weighed {
-        feature: "client",
+        feature: "client,bootstrap",
         what: "the engine of a device with objects 0 to 3, 3303, 3311 and 3333",
         flash: Flash { with_small_core: 111_984, with_ready_core: 115_420 },
         in_line: &[
@@ -84,7 +84,7 @@ fn weigh(toolchain: &Toolchain) -> Result<(String, String)> {
         let symbols: Vec<&str> = in_line.iter().map(|in_line| in_line.symbol).collect();
         let with = Size::of_build(toolchain, feature, &symbols)?;
         let flash = with.flash - without.flash;
-        writeln!(report, "{feature}, {what}")?;
+        writeln!(report, "{feature}: {what}")?;
         writeln!(report, "  flash  {flash} bytes of code and constants (at most {most_flash})")?;
         if flash > most_flash {
             writeln!(excesses, "{feature} has {flash} bytes of flash, and may have {most_flash}")?;

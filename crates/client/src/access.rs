@@ -7,13 +7,14 @@ use buoy_coap::number::Code;
 use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
+use crate::features::ACCESS_CONTROL;
 use crate::object::{
     At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink, refusal,
 };
 use crate::record::{Record, RecordReader};
 
-/// Instances of object 2.
-pub const ACCESS_MAX: usize = 8;
+/// Instances of object 2; none without the feature `access-control`.
+pub const ACCESS_MAX: usize = if ACCESS_CONTROL { 8 } else { 0 };
 /// Entries of one access control list.
 const ENTRIES: usize = 4;
 /// The most bytes of the record of object 2: place, three ids, a count, and each entry's server and rights.
@@ -134,7 +135,7 @@ impl AccessObject {
 
     /// What `server` may do to an instance, or to an object as a whole (Create).
     pub(crate) fn rights(&self, server: u16, object: u16, instance: Option<u16>) -> Rights {
-        if object == ACCESS_CONTROL.id {
+        if object == DEFINITION.id {
             return self.rights_to_rights(server, instance);
         }
         let wanted = instance.unwrap_or(NONE);
@@ -174,6 +175,9 @@ impl AccessObject {
     pub(crate) fn make(&mut self, instance: u16) -> Result<&mut AccessControl, Refusal> {
         const NO_SUCH: Refusal =
             refusal!(Code::SERVICE_UNAVAILABLE, "this device has instances 0 to 7 of object 2");
+        if !ACCESS_CONTROL {
+            return Err(Refusal::NOT_FOUND);
+        }
         let place = self.instances.get_mut(usize::from(instance)).ok_or(NO_SUCH)?;
         Ok(place.get_or_insert(AccessControl::new(NONE, NONE, NONE)))
     }
@@ -223,7 +227,7 @@ impl AccessObject {
     }
 }
 
-static ACCESS_CONTROL: ObjectDefinition = ObjectDefinition::new(
+static DEFINITION: ObjectDefinition = ObjectDefinition::new(
     2,
     &[
         Resource::read(0, ValueType::Integer),
@@ -235,7 +239,7 @@ static ACCESS_CONTROL: ObjectDefinition = ObjectDefinition::new(
 
 impl Object for AccessObject {
     fn definition(&self) -> &'static ObjectDefinition {
-        &ACCESS_CONTROL
+        &DEFINITION
     }
 
     fn instance_after(&self, previous: Option<u16>) -> Option<u16> {
@@ -289,8 +293,8 @@ impl Object for AccessObject {
             (3, None) => access.owner = number,
             _ => return Err(Refusal::BAD_VALUE),
         }
-        context.changed(Path::resource(ACCESS_CONTROL.id, at.instance, at.resource));
-        context.persist(ACCESS_CONTROL.id);
+        context.changed(Path::resource(DEFINITION.id, at.instance, at.resource));
+        context.persist(DEFINITION.id);
         Ok(())
     }
 

@@ -33,7 +33,7 @@ impl<S: Shape> Accounts<S> {
     #[inline(always)]
     pub(crate) fn new(version: LwM2mVersion) -> Self {
         Self {
-            security: SecurityObject { bootstrap: None, instances: Array::repeat(None) },
+            security: SecurityObject::empty(),
             servers: ServerObject {
                 instances: Array::repeat(None),
                 wishes: Array::repeat(Wish::Nothing),
@@ -102,10 +102,11 @@ impl<S: Shape> Accounts<S> {
     }
 
     /// Sets the account of the bootstrap server, in place of the one before.
+    #[cfg(feature = "bootstrap")]
     pub(crate) fn set_bootstrap(&mut self, security: Security<S>) {
-        let known = self.security.bootstrap.take().map(|known| known.instance);
+        let known = self.security.bootstrap().map(|known| known.instance);
         let instance = known.or_else(|| self.security.free_instance()).unwrap_or(u16::MAX.saturating_sub(1));
-        self.security.bootstrap = Some(Security { short_server_id: 0, instance, ..security });
+        self.security.set_bootstrap(Some(Security { short_server_id: 0, instance, ..security }));
     }
 
     pub(crate) fn server(&self, slot: ServerSlot) -> Option<&Server> {

@@ -7,6 +7,8 @@ mod jitter;
 mod location;
 mod manage;
 mod observation;
+#[expect(unsafe_code, reason = "parts are written where they stay")]
+mod place;
 mod register;
 mod report;
 mod session;
@@ -24,9 +26,12 @@ use buoy_lwm2m::operation::LwM2mVersion;
 use buoy_lwm2m::path::Path;
 use rand_core::Rng;
 
-use crate::access::{AccessControl, AccessObject, RECORD_OF_ACCESS_MAX};
-use crate::accounts::{Accounts, RECORD_OF_SERVER_MAX, Security, Server};
+#[cfg(feature = "access-control")]
+use crate::access::AccessControl;
+use crate::access::AccessObject;
+use crate::accounts::{Accounts, Security, Server};
 use crate::effects::{Changed, Effects, Event, ServerSlot};
+use crate::features::{ACCESS_CONTROL, BOOTSTRAP};
 use crate::object::{Clock, Context, Object};
 use crate::shape::{Array, Body, Capacity as _, Chip, Outgoing, Shape};
 use crate::storage::Storage;
@@ -83,7 +88,7 @@ pub struct Client<R, S: Shape = Chip> {
 pub struct ClientConfig {
     /// The endpoint name; [`ClientConfig::new`] checks it.
     pub endpoint: Text<ENDPOINT_MAX>,
-    /// The version of LwM2M to register with.
+    /// The version of LwM2M to register with; 1.1 in place of 1.2 without the feature `lwm2m-1-2`.
     pub version: LwM2mVersion,
     /// Whether the device sleeps between exchanges.
     pub queue_mode: bool,
@@ -174,40 +179,6 @@ impl ClientConfig {
 }
 
 impl<R: Rng, S: Shape> Client<R, S> {
-    /// A device without server accounts, which does nothing until [`Client::start`].
-    #[inline(never)]
-    pub fn new(config: ClientConfig, mut rng: R) -> Self {
-        const {
-            assert!(S::Servers::MAX <= u8::MAX as usize, "a server's slot is a byte");
-            assert!(S::Servers::MAX * RECORD_OF_SERVER_MAX <= S::Body::MAX, "object 1 is one record");
-            assert!(RECORD_OF_ACCESS_MAX <= S::Body::MAX, "object 2 is one record");
-        };
-        // Room for the header, the token and the options of the longest message, a Register.
-        let block_size =
-            config.block_size.min(BlockSize::at_most(S::Outgoing::MAX.saturating_sub(200).max(16)));
-        let endpoint = FixedEndpoint::fixed(config.parameters, &mut rng);
-        Self {
-            config: ClientConfig { block_size, ..config },
-            endpoint,
-            accounts: Accounts::new(config.version),
-            access: AccessObject::new(),
-            sessions: Array::from_fn(|_| Session::new(MessageIds::random(&mut rng))),
-            observations: Array::repeat(None),
-            other_paths: OtherPaths::new(),
-            attributes: Array::repeat(None),
-            body: Bytes::EMPTY,
-            transfer: None,
-            bootstrap: Bootstrap::new(MessageIds::random(&mut rng)),
-            history: History::new(),
-            effects: Effects::new(),
-            link: Link::Up,
-            started: false,
-            objects_deadline: None,
-            observations_begun: 0,
-            rng,
-        }
-    }
-
     /// Adds a server account, or replaces that of the same short server id, and says where it is.
     ///
     /// # Errors
@@ -230,12 +201,13 @@ impl<R: Rng, S: Shape> Client<R, S> {
     ///
     /// # Errors
     /// [`ConfigError::AccountsTooLarge`]; the account before stays.
+    #[cfg(feature = "bootstrap")]
     #[inline(never)]
     pub fn set_bootstrap_server(&mut self, security: Security<S>) -> Result<(), ConfigError> {
-        let before = self.accounts.security.bootstrap;
+        let before = self.accounts.security.bootstrap().copied();
         self.accounts.set_bootstrap(security);
         if !self.accounts.fit() {
-            self.accounts.security.bootstrap = before;
+            self.accounts.security.set_bootstrap(before);
             return Err(ConfigError::AccountsTooLarge);
         }
         self.effects.persist(0);
@@ -245,13 +217,14 @@ impl<R: Rng, S: Shape> Client<R, S> {
     /// The account of the bootstrap server.
     #[must_use]
     pub fn bootstrap_server(&self) -> Option<&Security<S>> {
-        self.accounts.security.bootstrap.as_ref()
+        self.accounts.security.bootstrap()
     }
 
     /// Sets who may do what to an object instance. It only counts with several servers.
     ///
     /// # Errors
     /// [`ConfigError::TooManyAccessRights`]
+    #[cfg(feature = "access-control")]
     pub fn set_access(&mut self, access: AccessControl) -> Result<(), ConfigError> {
         self.effects.persist(2);
         if self.access.add(access) { Ok(()) } else { Err(ConfigError::TooManyAccessRights) }
@@ -318,6 +291,9 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     #[inline(never)]
     fn restore_access<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
+        if !ACCESS_CONTROL {
+            return Ok(());
+        }
         let mut record = Body::<S>::ZEROES;
         let Some(length) = storage.load(2, &mut record).map_err(RecordError::Storage)? else { return Ok(()) };
         let record = record.get(..length).unwrap_or_default();
@@ -394,7 +370,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         objects: &mut [&mut dyn Object],
         out: &mut [u8],
     ) -> usize {
-        let is_bootstrap = server == ServerSlot::BOOTSTRAP;
+        let is_bootstrap = BOOTSTRAP && server == ServerSlot::BOOTSTRAP;
         if !is_bootstrap && (self.accounts.server(server).is_none() || self.is_asleep_to(now, server)) {
             return 0;
         }
@@ -630,7 +606,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     /// Whether requests of this server are honoured without a look into object 2.
     fn requester(&self, server: ServerSlot) -> crate::tree::Requester {
         let id = self.accounts.server(server).map_or(0, |server| server.short_server_id);
-        if self.accounts.count() > 1 {
+        if ACCESS_CONTROL && self.accounts.count() > 1 {
             crate::tree::Requester::OneOfSeveral(id)
         } else {
             crate::tree::Requester::OnlyServer

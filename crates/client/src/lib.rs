@@ -15,7 +15,7 @@
 //! `p256`, faster and larger). TLV, SenML CBOR, CBOR, text and opaque, and signatures by ECDSA P-256 are always there. What a device takes of flash also depends on
 //! flags that a library can't set: `embedded/.cargo/config.toml` of the repository has them.
 #![cfg_attr(not(test), no_std)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used))]
 #![warn(clippy::std_instead_of_core)]
 
@@ -23,6 +23,7 @@ pub mod access;
 pub mod accounts;
 mod client;
 mod effects;
+mod features;
 pub mod firmware;
 pub mod object;
 pub mod objects;

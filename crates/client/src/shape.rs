@@ -114,6 +114,7 @@ impl<const N: usize> Capacity for UpTo<N> {
 
 /// An array as long as a capacity says.
 #[derive(Clone, Copy)]
+#[repr(transparent)]
 pub(crate) struct Array<T: Copy, C: Capacity>(C::Array<T>);
 
 impl<T: Copy, C: Capacity> Array<T, C> {

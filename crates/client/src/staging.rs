@@ -53,7 +53,7 @@ impl<S: Shape> StagedAccounts<S> {
     pub(crate) fn of(accounts: &Accounts<S>, access: &AccessObject) -> Self {
         let staged = |is_bootstrap| move |security: Security<S>| StagedSecurity { is_bootstrap, security };
         Self {
-            first: accounts.security.bootstrap.map(staged(true)),
+            first: accounts.security.bootstrap().copied().map(staged(true)),
             others: Array::from_fn(|index| accounts.security.instances.get(index)?.map(staged(false))),
             servers: accounts.servers.instances,
             access: *access,
@@ -309,7 +309,7 @@ impl<S: Shape> StagedAccounts<S> {
     /// Fills empty accounts with the configuration that [`StagedAccounts::check`] has passed, each server in the place that it had before.
     pub(crate) fn settle(&self, before: &Accounts<S>, accounts: &mut Accounts<S>, access: &mut AccessObject) {
         let bootstrap = self.security().find(|it| it.is_bootstrap);
-        accounts.security.bootstrap = bootstrap.map(|it| Security { short_server_id: 0, ..it.security });
+        accounts.security.set_bootstrap(bootstrap.map(|it| Security { short_server_id: 0, ..it.security }));
         // Those that have a place take it before the others look for one.
         for has_place in [true, false] {
             for server in self.servers.iter().flatten() {

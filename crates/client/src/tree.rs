@@ -4,7 +4,7 @@
 //! request means is for the modules that use it.
 
 use buoy_coap::number::{Code, ContentFormat};
-use buoy_lwm2m::format::{Encoder, FormatError, Item, created_instance, decode, is_supported};
+use buoy_lwm2m::format::{Encoder, FormatError, Item, decode, is_supported};
 use buoy_lwm2m::link::{LinkError, LinkWriter, ROOT_RESOURCE_TYPE};
 use buoy_lwm2m::operation::{Content, LwM2mVersion, ObjectVersion, WriteMode};
 use buoy_lwm2m::path::{Level, Path};
@@ -12,6 +12,7 @@ use buoy_lwm2m::value::Value;
 
 use crate::access::{AccessObject, Rights};
 use crate::accounts::Accounts;
+use crate::features::ACCESS_CONTROL;
 use crate::object::{
     At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition, Sink, refusal,
 };
@@ -52,7 +53,7 @@ impl<S: Shape> Tree<'_, '_, S> {
         match object {
             0 => Some(&self.accounts.security),
             1 => Some(&self.accounts.servers),
-            2 => Some(self.access),
+            2 if ACCESS_CONTROL => Some(self.access),
             _ => {
                 let mut objects = self.objects.iter();
                 let found = objects.find(|known| known.definition().id == object)?;
@@ -65,7 +66,7 @@ impl<S: Shape> Tree<'_, '_, S> {
         match object {
             0 => Some(&mut self.accounts.security),
             1 => Some(&mut self.accounts.servers),
-            2 => Some(self.access),
+            2 if ACCESS_CONTROL => Some(self.access),
             _ => {
                 for known in self.objects.iter_mut() {
                     if known.definition().id == object {
@@ -79,8 +80,8 @@ impl<S: Shape> Tree<'_, '_, S> {
 
     /// The first object, or the one behind `previous`.
     pub(crate) fn object_after(&self, previous: Option<u16>) -> Option<u16> {
-        let own = [0, 1, 2].into_iter();
-        let ids = own.chain(self.objects.iter().map(|object| object.definition().id));
+        let own: &[u16] = if ACCESS_CONTROL { &[0, 1, 2] } else { &[0, 1] };
+        let ids = own.iter().copied().chain(self.objects.iter().map(|object| object.definition().id));
         ids.filter(|id| previous.is_none_or(|previous| *id > previous)).min()
     }
 
@@ -93,6 +94,7 @@ impl<S: Shape> Tree<'_, '_, S> {
     pub(crate) fn rights(&self, who: Requester, object: u16, instance: Option<u16>) -> Rights {
         match who {
             Requester::OnlyServer => Rights::ALL,
+            Requester::OneOfSeveral(_) if !ACCESS_CONTROL => Rights::ALL,
             Requester::OneOfSeveral(server) => self.access.rights(server, object, instance),
         }
     }
@@ -270,8 +272,7 @@ impl<S: Shape> Tree<'_, '_, S> {
         let root = links.link("/")?.quoted("rt", ROOT_RESOURCE_TYPE)?;
         match version {
             LwM2mVersion::V1_0 => root.number("ct", ContentFormat::TLV.0)?,
-            _ if is_supported(ContentFormat::SENML_JSON) => root.quoted("ct", "60 110 112 11542")?,
-            _ => root.quoted("ct", "60 112 11542")?,
+            _ => root.quoted("ct", FORMATS)?,
         };
         let mut object = self.object_after(Some(SECURITY));
         while let Some(id) = object {
@@ -545,6 +546,14 @@ pub(crate) struct Reading {
     pub(crate) missing: Missing,
 }
 
+/// The formats that a device speaks of when it registers.
+const FORMATS: &str = match (is_supported(ContentFormat::SENML_JSON), is_supported(ContentFormat::TLV)) {
+    (true, true) => "60 110 112 11542",
+    (true, false) => "60 110 112",
+    (false, true) => "60 112 11542",
+    (false, false) => "60 112",
+};
+
 /// Whether Core defines the object itself (Core 1.2, appendix E, and OSCORE and COSE).
 const fn is_of_enabler(object: u16) -> bool {
     matches!(object, 0..=7 | 21 | 23)
@@ -561,8 +570,9 @@ fn asked_instance(object: u16, content: Content<'_>) -> Result<Asked, Refusal> {
     if content.payload.is_empty() {
         return Ok(Asked::Any);
     }
+    #[cfg(feature = "tlv")]
     if content.format == ContentFormat::TLV {
-        let asked = created_instance(content.payload).map_err(unwritable)?;
+        let asked = buoy_lwm2m::format::created_instance(content.payload).map_err(unwritable)?;
         return Ok(asked.map_or(Asked::Any, Asked::Instance));
     }
     let mut items = decode(content.format, Path::object(object), content.payload).map_err(unwritable)?;

@@ -57,9 +57,11 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
             count = count.saturating_add(1);
         }
     }
-    let magnitude = match (number.small(), dropped) {
+    // Where nothing is won by it, a second whole number would only take memory of the stack.
+    let short = if MULTIPLIES { number.small() } else { None };
+    let magnitude = match (short, dropped) {
         (Some(digits), Dropped::Nothing) => Decimal { digits, exponent }.to_f64(),
-        _ => float(number, exponent, dropped),
+        _ => float(&mut number, exponent, dropped),
     };
     Some(if negative { -magnitude } else { magnitude })
 }
@@ -89,7 +91,7 @@ impl Decimal {
             let power = power_of_ten(exponent.unsigned_abs());
             return if exponent < 0 { digits as f64 / power } else { digits as f64 * power };
         }
-        float(Natural::new(digits), exponent, Dropped::Nothing)
+        float(&mut Natural::new(digits), exponent, Dropped::Nothing)
     }
 
     /// The shortest number that is read as `value`, which is finite and not negative; of several the nearest.
@@ -167,7 +169,7 @@ fn in_tens(twos: i32) -> i32 {
 }
 
 /// `number` times ten to the power of `exponent`, rounded.
-fn float(mut number: Natural, exponent: i32, mut dropped: Dropped) -> f64 {
+fn float(number: &mut Natural, exponent: i32, mut dropped: Dropped) -> f64 {
     let magnitude = in_tens(number.bits()).saturating_add(exponent);
     if number.is_zero() || magnitude < ENDLESS.saturating_neg() {
         return 0.0;
@@ -217,6 +219,7 @@ impl Default for Natural {
 impl Natural {
     const LIMBS: usize = 88;
 
+    #[inline(always)]
     fn new(number: u64) -> Self {
         let mut natural = Self::default();
         for part in [(number >> 48) as u32, (number >> 24) as u32 & 0xff_ffff, number as u32 & 0xff_ffff] {
@@ -408,7 +411,7 @@ mod tests {
         let decimal = Decimal::long(value.abs()).stripped();
         prop_assert_eq!(decimal, Decimal::shortest(value.abs()));
         let Decimal { digits, exponent } = decimal;
-        prop_assert_eq!(float(Natural::new(digits), exponent, Dropped::Nothing), value.abs());
+        prop_assert_eq!(float(&mut Natural::new(digits), exponent, Dropped::Nothing), value.abs());
         Ok(())
     }
 

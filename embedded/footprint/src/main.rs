@@ -138,12 +138,16 @@ mod client {
         let Ok(config) = ClientConfig::new("buoy-1") else { return };
         let mut client = Client::<Outside, Sensor>::new(config, Outside);
         let server = Security::psk("coaps://192.0.2.1", b"buoy-1", b"0123456789abcdef");
-        let bootstrap = Security::none("coap://192.0.2.2");
-        let (Ok(server), Ok(bootstrap)) = (server, bootstrap) else { return };
-        if client.add_server(server, Server::new(1, 300)).is_err()
-            || client.set_bootstrap_server(bootstrap).is_err()
-        {
+        let Ok(server) = server else { return };
+        if client.add_server(server, Server::new(1, 300)).is_err() {
             return;
+        }
+        #[cfg(feature = "bootstrap")]
+        {
+            let Ok(bootstrap) = Security::none("coap://192.0.2.2") else { return };
+            if client.set_bootstrap_server(bootstrap).is_err() {
+                return;
+            }
         }
         let mut device = Device::new("Buoy", "Chip", "1", "1.0.0");
         let (mut light, mut time) = (LightControl::<1>::new(), Time::new());

@@ -2,6 +2,8 @@
 //!
 //! Each thing that stays in memory is a static with a name of its own.
 
+use core::mem::MaybeUninit;
+
 #[cfg(feature = "update")]
 use buoy_client::firmware::{FirmwareUpdate, Protocol, fetch::CoapFetch};
 use buoy_client::objects::{Device, LightControl, Temperature};
@@ -19,7 +21,8 @@ type Shape = buoy_client::Sensor;
 type Shape = buoy_client::Chip;
 
 /// Servers, and the bootstrap server.
-const TUNNELS: usize = if cfg!(feature = "full") { 4 } else { 2 };
+const TUNNELS: usize = SERVERS + cfg!(feature = "bootstrap") as usize;
+const SERVERS: usize = if cfg!(feature = "full") { 3 } else { 1 };
 
 /// The longest datagram.
 const DATAGRAM: usize = 1280;
@@ -130,13 +133,18 @@ impl Running {
 /// The engine with its accounts. What only the start needs of the stack is given back before the loop.
 #[inline(never)]
 fn client() -> Option<&'static mut Client<Outside, Shape>> {
-    let client =
-        memory!(CLIENT: Client<Outside, Shape> = Client::new(ClientConfig::new("buoy-1").ok()?, Outside));
-    for id in 1..TUNNELS as u16 {
+    #[unsafe(no_mangle)]
+    static mut CLIENT: MaybeUninit<Client<Outside, Shape>> = MaybeUninit::uninit();
+    // SAFETY: once, and by nobody else.
+    let place = unsafe { &mut *(&raw mut CLIENT) };
+    let client = Client::new_in(place, ClientConfig::new("buoy-1").ok()?, Outside);
+    for id in 1..=SERVERS as u16 {
         let account = Security::psk("coaps://192.0.2.1", b"buoy-1", b"0123456789abcdef").ok()?;
         client.add_server(Security { short_server_id: id, ..account }, Server::new(id, 300)).ok()?;
     }
+    #[cfg(feature = "bootstrap")]
     let bootstrap = Security::psk("coaps://192.0.2.2", b"buoy-1", b"0123456789abcdef").ok()?;
+    #[cfg(feature = "bootstrap")]
     client.set_bootstrap_server(bootstrap).ok()?;
     Some(client)
 }

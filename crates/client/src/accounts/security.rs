@@ -6,9 +6,10 @@ use buoy_coap::number::Code;
 use buoy_lwm2m::value::{Value, ValueType};
 
 use super::seconds;
+use crate::features::BOOTSTRAP;
 use crate::object::{At, Clock, Object, ObjectDefinition, Refusal, Sink, refusal};
 use crate::record::{Record, RecordReader};
-use crate::shape::{Array, Chip, Shape};
+use crate::shape::{Array, Chip, Shape, UpTo};
 use crate::text::{Bytes, Text, TooLong};
 
 /// The most bytes of a server's URI.
@@ -277,31 +278,50 @@ impl<S: Shape> Security<S> {
     }
 }
 
+/// The bootstrap server's account has a place in a device that knows bootstrap.
+type BootstrapPlaces = UpTo<{ BOOTSTRAP as usize }>;
+
 #[derive(Clone, Copy)]
 pub(crate) struct SecurityObject<S: Shape> {
-    pub(crate) bootstrap: Option<Security<S>>,
+    bootstrap: Array<Option<Security<S>>, BootstrapPlaces>,
     pub(crate) instances: Array<Option<Security<S>>, S::Servers>,
 }
 
 impl<S: Shape> SecurityObject<S> {
+    #[inline(always)]
+    pub(crate) fn empty() -> Self {
+        Self { bootstrap: Array::repeat(None), instances: Array::repeat(None) }
+    }
+
     /// Takes what [`SecurityObject::write`] wrote; `None`, and nothing is changed, if it cannot be read whole or holds no account.
     pub(crate) fn read_record(&mut self, record: &[u8]) -> Option<()> {
-        let (mut bootstrap, mut instances) = (None, Array::repeat(None));
+        let mut read = Self::empty();
         let mut reader = RecordReader(record);
         while let Some(index) = reader.byte() {
             let security = Security::load(u16::from(index), &mut reader)?;
             match index {
-                u8::MAX => bootstrap = Some(security),
-                _ => *instances.get_mut(usize::from(index))? = Some(security),
+                u8::MAX => read.set_bootstrap(Some(security)),
+                _ => *read.instances.get_mut(usize::from(index))? = Some(security),
             }
         }
-        let has_account = bootstrap.is_some() || instances.iter().any(Option::is_some);
-        *self = Self { bootstrap, instances };
-        has_account.then_some(())
+        *self = read;
+        self.ids().next().map(|_| ())
+    }
+
+    /// The account of the bootstrap server.
+    pub(crate) fn bootstrap(&self) -> Option<&Security<S>> {
+        self.bootstrap.first()?.as_ref()
+    }
+
+    /// Puts an account in the bootstrap server's place, if there is one.
+    pub(crate) fn set_bootstrap(&mut self, account: Option<Security<S>>) {
+        if let Some(place) = self.bootstrap.first_mut() {
+            *place = account;
+        }
     }
 
     fn ids(&self) -> impl Iterator<Item = u16> {
-        self.instances.iter().chain([&self.bootstrap]).flatten().map(|security| security.instance)
+        self.instances.iter().chain(self.bootstrap.iter()).flatten().map(|security| security.instance)
     }
 
     pub(super) fn free_instance(&self) -> Option<u16> {
@@ -314,7 +334,7 @@ impl<S: Shape> SecurityObject<S> {
             writer.byte(index as u8);
             security.save(index as u16, writer);
         }
-        if let Some(security) = &self.bootstrap {
+        if let Some(security) = self.bootstrap() {
             writer.byte(u8::MAX);
             security.save(u16::from(u8::MAX), writer);
         }

@@ -6,6 +6,7 @@ use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::{Value, ValueType};
 
 use super::{flag, seconds};
+use crate::features::BOOTSTRAP;
 use crate::object::{
     At, Clock, Context, Object, ObjectDefinition, Refusal, ResourceDefinition as Resource, Sink, refusal,
 };
@@ -185,7 +186,11 @@ impl<S: Shape> Object for ServerObject<S> {
     }
 
     fn has_resource(&self, at: At) -> bool {
-        at.resource != 13 || self.get(at.instance).is_ok_and(|server| server.priority.is_some())
+        match at.resource {
+            9 => BOOTSTRAP,
+            13 => self.get(at.instance).is_ok_and(|server| server.priority.is_some()),
+            _ => true,
+        }
     }
 
     fn read(&self, _: &Clock, at: At, sink: &mut Sink<'_>) -> Result<(), Refusal> {
@@ -239,7 +244,7 @@ impl<S: Shape> Object for ServerObject<S> {
         let wish = match at.resource {
             4 => Wish::Disable(disable_argument(arguments)?.unwrap_or(server.disable_timeout)),
             8 => Wish::Update,
-            9 => Wish::Bootstrap,
+            9 if BOOTSTRAP => Wish::Bootstrap,
             _ => return Err(Refusal::METHOD_NOT_ALLOWED),
         };
         let place = self

@@ -25,6 +25,7 @@ use super::{Client, Link, RecordError, earlier, tree};
 use crate::access::AccessObject;
 use crate::accounts::{Accounts, write_servers};
 use crate::effects::{BootstrapFailure, Event, ServerSlot};
+use crate::features::{BOOTSTRAP, VERSION_1_2};
 use crate::object::{Clock, Context, Object, Refusal, refusal};
 use crate::record::{Record, RecordReader};
 use crate::shape::{Array, Body, Capacity as _, Shape, UpTo};
@@ -39,6 +40,8 @@ const FIRST_PAUSE: u64 = 30;
 const LONGEST_PAUSE: u64 = 86_400;
 /// The record of a configuration that is being put in place. No object has this id.
 const JOURNAL: u16 = u16::MAX;
+/// The most bytes of Echo.
+const ECHO: usize = if BOOTSTRAP { 40 } else { 0 };
 /// The formats that every client of this library reads; SenML CBOR is the shortest.
 const PREFERRED: ContentFormat = ContentFormat::SENML_CBOR;
 
@@ -47,7 +50,7 @@ pub(crate) struct Bootstrap {
     reason: Reason,
     ids: MessageIds,
     /// What the bootstrap server wants to see again (RFC 9175, section 2.3).
-    echo: Bytes<UpTo<40>>,
+    echo: Bytes<UpTo<ECHO>>,
     failures: u32,
     staging: Staging,
     /// How many bytes of the client's memory for bodies are a configuration in the making.
@@ -116,22 +119,23 @@ impl Bootstrap {
     }
 
     pub(super) const fn kept(&self) -> usize {
-        self.kept
+        if BOOTSTRAP { self.kept } else { 0 }
     }
 
     /// Whether a bootstrap goes on. Registrations rest meanwhile, and servers are refused.
     pub(super) const fn is_active(&self) -> bool {
-        matches!(self.phase, Phase::Requesting | Phase::Fetching(_) | Phase::Open { .. })
+        BOOTSTRAP && matches!(self.phase, Phase::Requesting | Phase::Fetching(_) | Phase::Open { .. })
     }
 
     /// Whether requests of the bootstrap server make sense. The first may overtake the answer to the Bootstrap-Request.
     pub(super) const fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Requesting | Phase::Open { .. })
+        BOOTSTRAP && matches!(self.phase, Phase::Requesting | Phase::Open { .. })
     }
 }
 
 impl<R: Rng, S: Shape> Client<R, S> {
     /// Asks the bootstrap server for a configuration now. Its end comes as an event.
+    #[cfg(feature = "bootstrap")]
     pub fn request_bootstrap(&mut self, now: Instant, objects: &mut [&mut dyn Object]) {
         self.want_bootstrap(now, Reason::Asked);
         self.drive(now, objects);
@@ -144,7 +148,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     pub(super) fn want_bootstrap(&mut self, now: Instant, reason: Reason) {
-        let Some(account) = &self.accounts.security.bootstrap else { return };
+        let Some(account) = self.accounts.security.bootstrap() else { return };
         let is_planned = matches!(self.bootstrap.phase, Phase::Waiting { .. });
         if self.bootstrap.is_active() || (is_planned && reason != Reason::Asked) {
             return;
@@ -159,13 +163,16 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     /// A server that could not be reached is reached now.
     pub(super) fn bootstrap_is_superfluous(&mut self) {
-        let waits = matches!(self.bootstrap.phase, Phase::Waiting { .. });
+        let waits = BOOTSTRAP && matches!(self.bootstrap.phase, Phase::Waiting { .. });
         if waits && self.bootstrap.reason == Reason::Unreachable {
             self.bootstrap.phase = Phase::Idle;
         }
     }
 
     pub(super) fn bootstrap_deadline(&self) -> Option<Instant> {
+        if !BOOTSTRAP {
+            return None;
+        }
         let at = match self.bootstrap.phase {
             Phase::Waiting { until } if self.link == Link::Up => Some(until),
             Phase::Open { touched } => Some(touched.after_seconds(PATIENCE)),
@@ -175,6 +182,9 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     pub(super) fn drive_bootstrap(&mut self, now: Instant) {
+        if !BOOTSTRAP {
+            return;
+        }
         if self.bootstrap.expires.is_some_and(|at| at <= now) && !self.bootstrap.is_active() {
             self.expire_account();
         }
@@ -196,7 +206,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     /// Counts the time of the bootstrap server's account, once there is another to rely on (0/x/12).
     pub(super) fn limit_account(&mut self, now: Instant) {
-        let timeout = self.accounts.security.bootstrap.as_ref().map_or(0, |account| account.account_timeout);
+        let timeout = self.accounts.security.bootstrap().map_or(0, |account| account.account_timeout);
         let ends = timeout > 0 && self.accounts.count() > 0;
         self.bootstrap.expires = ends.then(|| now.after_seconds(timeout));
     }
@@ -204,13 +214,13 @@ impl<R: Rng, S: Shape> Client<R, S> {
     fn expire_account(&mut self) {
         self.bootstrap.expires = None;
         self.bootstrap.phase = Phase::Idle;
-        self.accounts.security.bootstrap = None;
+        self.accounts.security.set_bootstrap(None);
         self.effects.persist(0);
         self.effects.emit(Event::BootstrapAccountExpired);
     }
 
     fn begin_bootstrap(&mut self, now: Instant) {
-        if self.config.version >= LwM2mVersion::V1_2 {
+        if VERSION_1_2 && self.config.version >= LwM2mVersion::V1_2 {
             self.clear_staging(Staging::Pack);
             self.fetch_pack(now, Download::new(self.config.block_size));
         } else {
@@ -273,12 +283,15 @@ impl<R: Rng, S: Shape> Client<R, S> {
         message: &Message<'_>,
         objects: &mut [&mut dyn Object],
     ) {
+        if !BOOTSTRAP {
+            return;
+        }
         let show_echo = self.is_to_show_bootstrap_echo(message);
         match self.bootstrap.phase {
             Phase::Requesting if show_echo => self.send_bootstrap_request(now),
             Phase::Requesting => self.take_request_answer(now, message),
-            Phase::Fetching(download) if show_echo => self.fetch_pack(now, download),
-            Phase::Fetching(download) => self.take_pack(now, download, message, objects),
+            Phase::Fetching(download) if VERSION_1_2 && show_echo => self.fetch_pack(now, download),
+            Phase::Fetching(download) if VERSION_1_2 => self.take_pack(now, download, message, objects),
             _ => {}
         }
     }
@@ -486,13 +499,13 @@ impl<R: Rng, S: Shape> Client<R, S> {
     }
 
     pub(super) fn bootstrap_timed_out(&mut self, now: Instant) {
-        if matches!(self.bootstrap.phase, Phase::Requesting | Phase::Fetching(_)) {
+        if BOOTSTRAP && matches!(self.bootstrap.phase, Phase::Requesting | Phase::Fetching(_)) {
             self.fail_bootstrap(now, BootstrapFailure::ServerSilent);
         }
     }
 
     pub(super) fn bootstrap_reset(&mut self, now: Instant) {
-        if matches!(self.bootstrap.phase, Phase::Requesting | Phase::Fetching(_)) {
+        if BOOTSTRAP && matches!(self.bootstrap.phase, Phase::Requesting | Phase::Fetching(_)) {
             self.fail_bootstrap(now, BootstrapFailure::ServerSentNonsense);
         }
     }
@@ -513,7 +526,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     /// Saves a new configuration as one record, so that after a power cut there is all of it or nothing.
     #[inline(never)]
     pub(super) fn open_journal<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
-        if self.bootstrap.staging != Staging::Committing {
+        if !BOOTSTRAP || self.bootstrap.staging != Staging::Committing {
             return Ok(());
         }
         let mut record = Body::<S>::ZEROES;
@@ -525,7 +538,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
 
     /// Says that every record of the new configuration is in its place.
     pub(super) fn close_journal<T: Storage>(&mut self, storage: &mut T) -> Result<(), RecordError<T::Error>> {
-        if self.bootstrap.staging == Staging::Committing {
+        if BOOTSTRAP && self.bootstrap.staging == Staging::Committing {
             storage.save(JOURNAL, &[]).map_err(RecordError::Storage)?;
             self.clear_staging(Staging::Nothing);
         }
@@ -539,6 +552,9 @@ impl<R: Rng, S: Shape> Client<R, S> {
         objects: &mut [&mut dyn Object],
         storage: &mut T,
     ) -> Result<Journal, RecordError<T::Error>> {
+        if !BOOTSTRAP {
+            return Ok(Journal::Empty);
+        }
         let mut record = Body::<S>::ZEROES;
         let length = storage.load(JOURNAL, &mut record).map_err(RecordError::Storage)?.unwrap_or(0);
         if length == 0 {

@@ -24,6 +24,7 @@ use super::transfer::{Body1, Key, Sink, Transfer, value_head};
 use super::{Client, tree};
 use crate::access::Rights;
 use crate::effects::ServerSlot;
+use crate::features::COMPOSITE;
 use crate::object::{Context, Object, Operations, Piece, Refusal, refusal};
 use crate::shape::{Body, Capacity as _, Shape};
 use crate::tree::{Missing, Reading, Requester, Tree, at};
@@ -80,13 +81,24 @@ impl<R: Rng, S: Shape> Client<R, S> {
         };
         match is_last {
             Body1::Streamed => Ok(Answer::of(Code::CHANGED)),
-            Body1::Collected => {
-                let whole = self.body;
-                let payload = whole.as_slice().get(self.bootstrap.kept()..).unwrap_or_default();
-                let downlink = parse(message, payload)?;
-                self.carry_out(now, server, message, &downlink, objects, body)
-            }
+            Body1::Collected => self.carry_out_whole(now, server, message, objects, body),
         }
+    }
+
+    /// Its copy of the body is on no other path.
+    #[inline(never)]
+    fn carry_out_whole(
+        &mut self,
+        now: Instant,
+        server: ServerSlot,
+        message: &Message<'_>,
+        objects: &mut [&mut dyn Object],
+        body: &mut [u8],
+    ) -> Result<Answer, Refusal> {
+        let whole = self.body;
+        let payload = whole.as_slice().get(self.bootstrap.kept()..).unwrap_or_default();
+        let downlink = parse(message, payload)?;
+        self.carry_out(now, server, message, &downlink, objects, body)
     }
 
     /// Takes a block of a body that has been opened. When the body is whole, says what has become of it.
@@ -202,6 +214,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
         self.transfer = Some(Transfer { key, assembly, sink, touched: now });
     }
 
+    #[inline(never)]
     fn carry_out(
         &mut self,
         now: Instant,
@@ -222,7 +235,11 @@ impl<R: Rng, S: Shape> Client<R, S> {
             | Downlink::CancelObserve { accept, .. } => (None, accept),
             Downlink::ReadComposite { paths, accept }
             | Downlink::ObserveComposite { paths, accept, .. }
-            | Downlink::CancelObserveComposite { paths, accept } => (Some(paths), accept),
+            | Downlink::CancelObserveComposite { paths, accept }
+                if COMPOSITE =>
+            {
+                (Some(paths), accept)
+            }
             _ => return self.change(now, who, downlink, objects, body),
         };
         let (paths, reading) = match asked {
@@ -264,7 +281,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
                 tree.write(&mut context, who, path, mode, content, scratch)?;
                 Ok(Answer::of(Code::CHANGED))
             }
-            Downlink::WriteComposite { content } => {
+            Downlink::WriteComposite { content } if COMPOSITE => {
                 check_composite_format(content.format)?;
                 tree.check_items(who, Path::ROOT, content, scratch)?;
                 tree.write_items(&mut context, Path::ROOT, content, scratch)?;

@@ -9,9 +9,10 @@ use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::Value;
 
 use crate::effects::{Changed, ServerSlot};
+use crate::features::COMPOSITE;
 
 /// Paths of one Observe-Composite.
-pub(crate) const PATHS: usize = 8;
+pub(crate) const PATHS: usize = if COMPOSITE { 8 } else { 1 };
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Observation {
@@ -99,7 +100,7 @@ pub(crate) struct OtherPaths {
     paths: [Option<(u32, Path)>; OTHER_PATHS],
 }
 
-const OTHER_PATHS: usize = 16;
+const OTHER_PATHS: usize = if COMPOSITE { 16 } else { 0 };
 
 impl OtherPaths {
     pub(crate) const fn new() -> Self {

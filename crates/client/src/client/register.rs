@@ -50,6 +50,7 @@ impl<R: Rng, S: Shape> Client<R, S> {
     ///
     /// # Errors
     /// [`SendRefused`]
+    #[inline(never)]
     pub fn send(
         &mut self,
         now: Instant,

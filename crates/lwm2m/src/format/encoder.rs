@@ -6,7 +6,9 @@ use super::cbor::{self, Major, TimeTag};
 use super::lwm2m_cbor;
 use super::number::write_float;
 use super::senml_cbor::label;
-use super::{FormatError, Kind, tlv};
+#[cfg(feature = "tlv")]
+use super::tlv;
+use super::{FormatError, Kind};
 use crate::output::Output;
 use crate::path::{Level, Path};
 use crate::value::{Value, ValueType};
@@ -47,6 +49,10 @@ pub struct Encoder<'b> {
 }
 
 /// The item before.
+#[cfg_attr(
+    not(any(feature = "tlv", feature = "lwm2m-cbor")),
+    expect(dead_code, reason = "formats without containers have no order")
+)]
 #[derive(Clone, Copy)]
 struct Last {
     path: Path,
@@ -55,6 +61,7 @@ struct Last {
 
 enum Writer {
     Single(Single),
+    #[cfg(feature = "tlv")]
     Tlv(tlv::Writer),
     #[cfg(feature = "json")]
     Lwm2mJson(Naming),
@@ -87,6 +94,7 @@ impl<'b> Encoder<'b> {
             Kind::Text => Writer::Single(Single::Text),
             Kind::Opaque => Writer::Single(Single::Opaque),
             Kind::Cbor => Writer::Single(Single::Cbor),
+            #[cfg(feature = "tlv")]
             Kind::Tlv => Writer::Tlv(tlv::Writer::new(base)),
             #[cfg(feature = "json")]
             Kind::Lwm2mJson => Writer::Lwm2mJson(Naming::new(base)),
@@ -132,6 +140,7 @@ impl<'b> Encoder<'b> {
         match &mut self.writer {
             Writer::Single(_) if self.last.is_none() => return Err(FormatError::NotOneValue),
             Writer::Single(_) => {}
+            #[cfg(feature = "tlv")]
             Writer::Tlv(writer) => writer.finish(output)?,
             #[cfg(feature = "json")]
             Writer::Lwm2mJson(naming) => json::finish_lwm2m(naming, output)?,
@@ -169,6 +178,7 @@ impl<'b> Encoder<'b> {
         }
         match self.writer {
             Writer::Single(_) => self.check_single(path, value, time),
+            #[cfg(feature = "tlv")]
             Writer::Tlv(_) => self.check_ordered(path, time),
             #[cfg(feature = "lwm2m-cbor")]
             Writer::Lwm2mCbor(_) => self.check_ordered(path, time),
@@ -193,6 +203,7 @@ impl<'b> Encoder<'b> {
     }
 
     /// These formats have containers, and no place for times.
+    #[cfg(any(feature = "tlv", feature = "lwm2m-cbor"))]
     fn check_ordered(&self, path: Path, time: Option<f64>) -> Result<(), FormatError> {
         if time.is_some() {
             return Err(FormatError::UnsupportedTime);
@@ -209,7 +220,9 @@ impl<'b> Encoder<'b> {
         match (&mut self.writer, value) {
             (Writer::Single(single), Some(value)) => write_single(*single, value, self.format, output),
             (Writer::Single(_), None) => Err(FormatError::NotOneValue),
+            #[cfg(feature = "tlv")]
             (Writer::Tlv(writer), Some(value)) => writer.push(path, value, output),
+            #[cfg(feature = "tlv")]
             (Writer::Tlv(writer), None) => writer.push_empty(path, output),
             #[cfg(feature = "lwm2m-cbor")]
             (Writer::Lwm2mCbor(writer), Some(value)) => writer.push(path, value, output),

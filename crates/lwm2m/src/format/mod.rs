@@ -44,6 +44,7 @@ mod senml_cbor;
 #[cfg(feature = "json")]
 mod senml_json;
 mod text;
+#[cfg(feature = "tlv")]
 mod tlv;
 
 #[cfg(test)]
@@ -56,6 +57,7 @@ pub use moments::{Moment, moments};
 pub use paths::{Paths, decode_paths, encode_paths};
 pub use raw::{Integer, RawValue};
 pub use text::Text;
+#[cfg(feature = "tlv")]
 pub use tlv::created_instance;
 
 use record::Null;
@@ -101,7 +103,7 @@ impl Timestamp {
     }
 }
 
-/// Whether a payload may be encoded and decoded in `format`; those in JSON and the CBOR of LwM2M 1.2 are features of the crate.
+/// Whether a payload may be encoded and decoded in `format`; TLV, those in JSON and the CBOR of LwM2M 1.2 are features of the crate.
 #[must_use]
 pub const fn is_supported(format: ContentFormat) -> bool {
     Kind::of(format).is_some()
@@ -118,6 +120,7 @@ pub fn decode(format: ContentFormat, base: Path, payload: &[u8]) -> Result<Items
     let kind = Kind::of(format).ok_or(FormatError::UnsupportedFormat(format))?;
     kind.check(format, base)?;
     // An empty instance has no elements; a resource has its own, even if it has no instances.
+    #[cfg(feature = "tlv")]
     if kind == Kind::Tlv && payload.is_empty() && base.level() >= Level::Resource {
         return Err(FormatError::PeerSentTruncated);
     }
@@ -135,6 +138,7 @@ pub struct Items<'a> {
 enum Source<'a> {
     Ended,
     Single(RawValue<'a>),
+    #[cfg(feature = "tlv")]
     Tlv(tlv::Reader<'a>),
     #[cfg(feature = "json")]
     Lwm2mJson(lwm2m_json::Reader<'a>),
@@ -146,11 +150,16 @@ enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
+    #[cfg_attr(
+        not(any(feature = "tlv", feature = "json")),
+        expect(unused_variables, reason = "for formats whose paths are relative")
+    )]
     fn open(kind: Kind, base: Path, payload: &'a [u8]) -> Result<Self, FormatError> {
         Ok(match kind {
             Kind::Text => Self::Single(RawValue::PlainText(utf8(payload)?)),
             Kind::Opaque => Self::Single(RawValue::Opaque(payload)),
             Kind::Cbor => Self::Single(cbor::single_value(payload)?),
+            #[cfg(feature = "tlv")]
             Kind::Tlv => Self::Tlv(tlv::Reader::new(base, payload)),
             #[cfg(feature = "json")]
             Kind::Lwm2mJson => Self::Lwm2mJson(lwm2m_json::Reader::new(base, utf8(payload)?)?),
@@ -170,6 +179,7 @@ impl<'a> Source<'a> {
                 *self = Self::Ended;
                 Ok(Some(item))
             }
+            #[cfg(feature = "tlv")]
             Self::Tlv(reader) => reader.next_item(),
             #[cfg(feature = "json")]
             Self::Lwm2mJson(reader) => reader.next_item(),
@@ -213,6 +223,7 @@ enum Kind {
     Text,
     Opaque,
     Cbor,
+    #[cfg(feature = "tlv")]
     Tlv,
     #[cfg(feature = "json")]
     Lwm2mJson,
@@ -229,6 +240,7 @@ impl Kind {
             ContentFormat::TEXT => Self::Text,
             ContentFormat::OCTET_STREAM => Self::Opaque,
             ContentFormat::CBOR => Self::Cbor,
+            #[cfg(feature = "tlv")]
             ContentFormat::TLV => Self::Tlv,
             #[cfg(feature = "json")]
             ContentFormat::LWM2M_JSON => Self::Lwm2mJson,
@@ -248,6 +260,7 @@ impl Kind {
     fn check(self, format: ContentFormat, base: Path) -> Result<(), FormatError> {
         let reaches = match self {
             Self::Text | Self::Opaque | Self::Cbor => base.level() >= Level::Resource,
+            #[cfg(feature = "tlv")]
             Self::Tlv => base.level() >= Level::Object,
             _ => true,
         };

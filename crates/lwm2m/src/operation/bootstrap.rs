@@ -108,7 +108,8 @@ impl<'a> BootstrapDownlink<'a> {
         options: impl IntoIterator<Item = (OptionNumber, &'a [u8])>,
         payload: &'a [u8],
     ) -> Result<Self, BadRequest> {
-        let received = Received::collect(options)?;
+        let mut received = Received::default();
+        received.collect(options)?;
         if received.is_at("bs") {
             return if code == Code::POST { Ok(Self::Finish) } else { Err(BadRequest::MethodNotAllowed) };
         }

@@ -270,7 +270,8 @@ impl<'a> Downlink<'a> {
         options: impl IntoIterator<Item = (OptionNumber, &'a [u8])>,
         payload: &'a [u8],
     ) -> Result<Self, BadRequest> {
-        let received = Received::collect(options)?;
+        let mut received = Received::default();
+        received.collect(options)?;
         let path = received.path()?;
         let is_composite = matches!(code, Code::FETCH | Code::IPATCH);
         if is_composite != (path == Path::ROOT) {

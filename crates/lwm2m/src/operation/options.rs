@@ -134,16 +134,15 @@ pub(crate) struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
+    /// Sorts in the options of a message.
     pub(crate) fn collect(
+        &mut self,
         options: impl IntoIterator<Item = (OptionNumber, &'a [u8])>,
-    ) -> Result<Self, BadRequest> {
-        let mut received = Self::default();
-        for (number, value) in options {
-            received.take(number, value)?;
-        }
-        Ok(received)
+    ) -> Result<(), BadRequest> {
+        options.into_iter().try_for_each(|(number, value)| self.take(number, value))
     }
 
+    #[inline(never)]
     fn take(&mut self, number: OptionNumber, value: &'a [u8]) -> Result<(), BadRequest> {
         match number {
             OptionNumber::OBSERVE => self.observe = Some(uint(number, value)?),

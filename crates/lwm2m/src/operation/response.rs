@@ -108,7 +108,8 @@ impl<'a> Response<'a> {
         options: impl IntoIterator<Item = (OptionNumber, &'a [u8])>,
         payload: &'a [u8],
     ) -> Result<Self, BadResponse> {
-        let received = Received::collect(options).map_err(|_: BadRequest| BadResponse::PeerSentBadOption)?;
+        let mut received = Received::default();
+        received.collect(options).map_err(|_: BadRequest| BadResponse::PeerSentBadOption)?;
         let response = Self {
             code,
             observe: received.observe,

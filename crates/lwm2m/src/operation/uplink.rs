@@ -236,7 +236,8 @@ impl<'a> Uplink<'a> {
         options: impl IntoIterator<Item = (OptionNumber, &'a [u8])>,
         payload: &'a [u8],
     ) -> Result<Self, BadRequest> {
-        let received = Received::collect(options)?;
+        let mut received = Received::default();
+        received.collect(options)?;
         match received.segments.as_slice() {
             [b"rd", ..] => parse_registration(code, &received, payload),
             [b"dp"] if code == Code::POST => parse_send(&received, payload),
