@@ -83,6 +83,8 @@ fn switch_on(cast: &Cast, client: &Client, inhabitants: &[Inhabitant]) -> anyhow
         resume: false,
         takes_updates: true,
         flaw: None,
+        offline: 0.0,
+        link: None,
         end: End::Vanish,
     };
     std::thread::Builder::new().name("fleet".into()).spawn(move || {
