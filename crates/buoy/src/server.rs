@@ -232,6 +232,7 @@ mod tests {
             survey: false,
             identity: identity::Files::default(),
             allow_receivers_in: Vec::new(),
+            provider: None,
             watched_certificates: Vec::new(),
             release_keys: Vec::new(),
             keep_events: Duration::ZERO,

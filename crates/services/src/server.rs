@@ -47,6 +47,7 @@ use crate::keyfile::{self, Keys};
 use crate::keys_in_use::KeysInUse;
 use crate::listen::{self, Addresses, Listen, ShardSockets, Sockets};
 use crate::notices::Notices;
+use crate::provider::{Provider, ProviderSettings};
 use crate::refusals::Refusals;
 use crate::security::Security;
 use crate::store_place::StorePlace;
@@ -99,6 +100,8 @@ pub struct Settings {
     pub keep_events: Duration,
     /// Networks in which receivers of alerts may be, although they are not public.
     pub allow_receivers_in: Vec<alerts::Network>,
+    /// The identity provider that signs people in.
+    pub provider: Option<ProviderSettings>,
     /// Files with certificates of which alerts say that they end, besides those of `identity` and the data folder.
     pub watched_certificates: Vec<PathBuf>,
 }
@@ -232,6 +235,9 @@ impl Bound {
         let means = Means::new(keys.sealer(), settings.allow_receivers_in.clone(), watched_parts(&settings));
         let (alerts, alert_endings) = Alerts::load(reader, means, clock.date())?;
         let jobs = Jobs::load(reader)?;
+        let provider = settings.provider.clone().map(|provider| {
+            Provider::new(provider, accounts.clone(), settings.allow_receivers_in.clone(), clock)
+        });
         let app = Arc::new(App {
             shards: shards.iter().map(|(handle, _)| handle.clone()).collect(),
             endpoints,
@@ -248,6 +254,7 @@ impl Bound {
             reading: Arc::new(Semaphore::new(MOST_READERS)),
             reading_history: Arc::new(Semaphore::new(MOST_READERS_OF_HISTORY)),
             accounts,
+            provider: provider.transpose()?,
             credentials,
             identity,
             bootstrap,

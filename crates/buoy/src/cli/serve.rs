@@ -1,5 +1,7 @@
 //! `buoy serve`: settings from flags, environment and file, in this order.
 
+mod oidc;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use self::oidc::Oidc;
 use super::logging::{self, LogFormat};
 use super::signal::Stop;
 use buoy_services::alerts::Network;
@@ -91,6 +94,8 @@ pub(crate) struct Args {
     /// A network in which receivers of alerts may be although it is private, as in 10.0.0.0/8 or 127.0.0.1. May be given several times.
     #[arg(long, env = "BUOY_ALLOW_RECEIVERS_IN", value_name = "CIDR", value_delimiter = ',')]
     allow_receivers_in: Vec<String>,
+    #[command(flatten)]
+    oidc: Oidc,
     /// Shards: threads that serve devices [default: one per core]
     #[arg(long, env = "BUOY_SHARDS", value_name = "N")]
     shards: Option<usize>,
@@ -203,6 +208,16 @@ struct File {
     release_key: Vec<PathBuf>,
     #[serde(default)]
     allow_receivers_in: Vec<String>,
+    oidc_issuer: Option<String>,
+    oidc_client_id: Option<String>,
+    oidc_client_secret_file: Option<PathBuf>,
+    oidc_name: Option<String>,
+    #[serde(default)]
+    oidc_role: Vec<String>,
+    oidc_groups_claim: Option<String>,
+    oidc_name_claim: Option<String>,
+    oidc_scopes: Option<String>,
+    oidc_interface_url: Option<String>,
     files: Option<SocketAddr>,
     files_tls: Option<SocketAddr>,
     tls_cert: Option<PathBuf>,
@@ -220,6 +235,24 @@ struct File {
     log_format: Option<LogFormat>,
 }
 
+impl File {
+    /// What it says of OpenID Connect.
+    fn oidc(&mut self) -> Oidc {
+        Oidc {
+            oidc_issuer: self.oidc_issuer.take(),
+            oidc_client_id: self.oidc_client_id.take(),
+            oidc_client_secret_file: self.oidc_client_secret_file.take(),
+            oidc_client_secret: None,
+            oidc_name: self.oidc_name.take(),
+            oidc_role: std::mem::take(&mut self.oidc_role),
+            oidc_groups_claim: self.oidc_groups_claim.take(),
+            oidc_name_claim: self.oidc_name_claim.take(),
+            oidc_scopes: self.oidc_scopes.take(),
+            oidc_interface_url: self.oidc_interface_url.take(),
+        }
+    }
+}
+
 /// What the flags, the environment and the file say together.
 pub(super) struct Planned {
     pub(super) settings: Settings,
@@ -231,7 +264,8 @@ pub(super) struct Planned {
 
 /// Reads the settings, and starts nothing.
 pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
-    let file = read(args.config.as_deref())?;
+    let mut file = read(args.config.as_deref())?;
+    let oidc = args.oidc.or(file.oidc());
     let log_format = args.log_format.or(file.log_format).unwrap_or_default();
     let data = args.data.or(file.data).unwrap_or_else(|| "buoy-data".into());
     let store = args.store.or(file.store);
@@ -266,6 +300,7 @@ pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
         } else {
             args.allow_receivers_in
         })?,
+        provider: None,
         watched_certificates: Vec::new(),
     };
     let identity = &settings.identity;
@@ -286,6 +321,8 @@ pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
         }
         None => Protection::Plain,
     };
+    let is_secure = proxy == Proxy::InFront || !matches!(protection, Protection::Plain);
+    settings.provider = oidc.provider(if is_secure { "https" } else { "http" })?;
     let leshan =
         if args.leshan_on_loopback || file.leshan_on_loopback { Leshan::Open } else { Leshan::SignedIn };
     let ports = HttpPorts {

@@ -30,7 +30,10 @@ impl From<AccessError> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "Too many sign-ins", detail).after(5)
             }
             AccessError::NoSetup(_) => Self::new(StatusCode::FORBIDDEN, "No set-up", detail),
-            AccessError::Exists(_) | AccessError::LastAdmin(_) | AccessError::SecondFactor(_) => {
+            AccessError::Exists(_)
+            | AccessError::NotOfProvider(_)
+            | AccessError::LastAdmin(_)
+            | AccessError::SecondFactor(_) => {
                 Self::new(StatusCode::CONFLICT, "In the way", detail)
             }
             AccessError::Full(_) => Self::new(StatusCode::CONFLICT, "Full", detail),
