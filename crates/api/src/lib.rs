@@ -47,7 +47,7 @@ pub use desired::{
     DesiredCondition, DesiredCounts, DesiredDevice, DesiredProgress, DesiredSetting, DesiredState,
     DeviceSetting, PutDesiredState,
 };
-pub use jobs::{Job, JobCounts, JobDevice, JobFailure, JobPreview, JobState, RetryJob, StartJob};
+pub use jobs::{Job, JobCounts, JobDevice, JobFailure, JobPreview, JobState, JobUntil, RetryJob, StartJob};
 pub use records::{
     ChangeDevice, ChangeGroupDevices, FilterMatch, Group, ImportDevices, ImportedDevice, ImportedDevices,
     LastValue, PutFilter, PutGroup, SavedFilter,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use buoy_api::client::Client;
 use buoy_api::{Secret, Setup};
-use common::Server;
+use common::{Server, wait_until};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse battery";
@@ -205,9 +205,10 @@ fn a_person_signs_in_by_the_provider_with_the_roles_of_her_groups() {
     let mut early = Browser::default();
     let answer = early.get(&format!("{}/api/v1/sign-in/provider", server.http));
     refused(&early, &answer, 503, "can't be reached");
-    // It is not asked again at once.
-    std::thread::sleep(Duration::from_secs(3));
     let mut provider = Provider::start(port, &server, &[]);
+    // It is not asked again at once.
+    let uri = format!("{}/api/v1/sign-in/provider", server.http);
+    wait_until("the provider is asked again", || Browser::default().get(&uri).status == 303);
     let mut groups = json!({"carol": ["north-ops", "staff"], "dave": ["visitors"], "alice": ["staff"]});
     provider.set(&json!({ "groups": groups }));
 

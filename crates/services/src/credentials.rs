@@ -326,6 +326,19 @@ impl Credentials {
         })
     }
 
+    /// The number that the next credential gets.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.0.next_id.load(Ordering::Relaxed)
+    }
+
+    /// Whether a device uses a key for the LwM2M server that was made since this number was the next one.
+    pub(crate) fn uses_key_from(&self, endpoint: &str, from: u64) -> bool {
+        self.0.look(|book| {
+            let mut all = book.of(Purpose::Lwm2m, endpoint);
+            all.any(|entry| entry.id >= from && entry.state == CredentialState::Active)
+        })
+    }
+
     /// Records whether a device is out of service. Its credentials stay, and are refused meanwhile; its sessions end.
     pub(crate) fn set_retired(&self, endpoint: &str, is_retired: bool) {
         let endpoint: Arc<str> = endpoint.into();

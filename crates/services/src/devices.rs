@@ -444,9 +444,10 @@ pub async fn forget(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Re
             let remove_profile = documents::remove(DocumentKind::Device, endpoint);
             let remove_habit = documents::remove(DocumentKind::Habit, endpoint);
             let remove = Change::Device(DeviceChange::Remove { endpoint: endpoint.to_owned() });
+            let remove_values = documents::remove(DocumentKind::Values, endpoint);
             let audit = principal.audit(app.now(), "device.forget", endpoint, "");
             app.journal
-                .commit_now(vec![remove, remove_profile, remove_habit, audit])
+                .commit_now(vec![remove, remove_profile, remove_habit, remove_values, audit])
                 .await
                 .map_err(DeviceError::NotSaved)
         }

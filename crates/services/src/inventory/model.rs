@@ -86,6 +86,8 @@ const WANTED: u8 = 8;
 const REVOKED: u8 = 16;
 /// It is out of service.
 const RETIRED: u8 = 32;
+/// It has values that came by reads and are not saved.
+const TOLD: u8 = 64;
 
 impl Known {
     fn is(&self, flag: u8) -> bool {
@@ -704,6 +706,34 @@ impl Model {
         }
     }
 
+    /// Records values that a device was asked for. They are saved later.
+    pub(crate) fn was_told(&mut self, name: &str, values: Vec<(Path, LastValue)>) {
+        if values.is_empty() {
+            return;
+        }
+        self.reported(name, values);
+        if let Some(id) = self.names.find(name) {
+            self.set(id, TOLD, true);
+        }
+    }
+
+    /// Of the next devices of [`Model::was_told`] the values, which are saved now, and where to go on.
+    pub(crate) fn take_told(
+        &mut self,
+        from: Option<Arc<str>>,
+        steps: usize,
+        most: usize,
+    ) -> (Vec<Told>, Option<Arc<str>>) {
+        let (found, next) = self.sweep(from, steps, most, |known| known.is(TOLD));
+        let mut told = Vec::new();
+        for id in found {
+            self.set(id, TOLD, false);
+            let values = self.known.get(id.index()).and_then(|known| known.details.as_ref());
+            told.extend(self.names.name(id).cloned().zip(values.map(|details| details.values.clone())));
+        }
+        (told, next)
+    }
+
     /// The last values of a device.
     pub(crate) fn values(&self, name: &str) -> Vec<(Path, LastValue)> {
         let details = self.find(name).and_then(|(_, known)| known.details.as_ref());
@@ -759,6 +789,9 @@ impl Model {
         self.cohorts.list(cohort, members);
     }
 }
+
+/// A device with its last values.
+pub(crate) type Told = (Arc<str>, Vec<(Path, LastValue)>);
 
 /// Whether a device was registered, and is not.
 fn is_away(state: DeviceState) -> bool {

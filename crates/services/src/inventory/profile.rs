@@ -32,7 +32,7 @@ pub struct Profile {
 }
 
 /// The last value of a resource.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LastValue {
     /// Milliseconds since the epoch.
     pub at: u64,
@@ -41,7 +41,8 @@ pub struct LastValue {
 }
 
 /// A value that filters can compare.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Last {
     /// A number; booleans are 0 and 1.
     Number(f64),

@@ -38,6 +38,8 @@ const LOOKED_AT: usize = 20_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a device that did not answer is not queried again; milliseconds.
 const LEFT_ALONE: u64 = 60 * 60 * 1000;
+/// How often it begins to save values that came by reads: a device that is read each second costs a row in this time.
+const READS_SAVED: Duration = Duration::from_secs(60);
 /// The instance of object 3.
 const DEVICE: Path = Path::instance(3, 0);
 /// Its resource.
@@ -62,7 +64,8 @@ pub(crate) fn start(
             model.set_revoked(&name, true);
         }
         let survey = asks.then(Survey::default);
-        let thread = Thread { app, model, survey, cursor: None, last_list: None, saving: None };
+        let reads = Reads::default();
+        let thread = Thread { app, model, survey, cursor: None, reads, last_list: None, saving: None };
         thread.run(&inbox);
         Ok(())
     })
@@ -90,6 +93,12 @@ fn saved(app: &App) -> Result<Saved, StoreError> {
         // A habit that can't be read is learned anew.
         reader.documents(DocumentKind::Habit, "", &mut |row| {
             saved.habits.extend(serde_json::from_slice(&row.body).ok().map(|bits| (row.name, bits)));
+        })?;
+        reader.documents(DocumentKind::Values, "", &mut |row| {
+            let name: Arc<str> = row.name.into();
+            let values: Vec<(String, LastValue)> = serde_json::from_slice(&row.body).unwrap_or_default();
+            let read = values.into_iter().filter_map(|(path, last)| Some((path.parse().ok()?, last)));
+            saved.values.extend(read.map(|(path, last)| (name.clone(), path, last)));
         })?;
         if damaged > 0 {
             tracing::error!(damaged, "what was noted of devices cannot be read");
@@ -123,9 +132,23 @@ struct Thread {
     survey: Option<Survey>,
     /// Where the search for unsaved rows continues.
     cursor: Option<Arc<str>>,
+    /// The saving of values that came by reads.
+    reads: Reads,
     /// The list that was used last.
     last_list: Option<(Weak<ObjectList>, Arc<[u16]>)>,
     /// The commit of the rows that are being saved.
+    saving: Option<Saving>,
+}
+
+/// The saving of values that came by reads.
+#[derive(Default)]
+struct Reads {
+    /// When the last walk through the devices began.
+    began: Option<Instant>,
+    /// Whether it goes on.
+    goes_on: bool,
+    /// Where.
+    cursor: Option<Arc<str>>,
     saving: Option<Saving>,
 }
 
@@ -153,6 +176,7 @@ impl Thread {
                 next = Instant::now() + TICK;
                 self.model.find_overdue(self.app.now(), LOOKED_AT);
                 self.save_slice();
+                self.save_reads();
                 self.take_answers();
                 self.ask_devices();
                 self.model.look(self.app.now());
@@ -186,7 +210,7 @@ impl Thread {
             }
             Change::Answered { name, path, outcome } => {
                 let values = values_of(&self.app, path, now, &outcome);
-                self.model.reported(&name, values);
+                self.model.was_told(&name, values);
             }
             Change::Described { name, resource, text } => self.model.described(&name, resource, &text),
         }
@@ -284,8 +308,30 @@ impl Thread {
         }
     }
 
+    /// Saves values that came by reads, a slice at a time: those that are reported are in their series already.
+    fn save_reads(&mut self) {
+        let is_due = self.reads.began.is_none_or(|began| began.elapsed() >= READS_SAVED);
+        let is_busy = self.reads.saving.as_mut().is_some_and(|saving| !saving.has_ended());
+        if is_busy || !(self.reads.goes_on || is_due) {
+            return;
+        }
+        if !self.reads.goes_on {
+            self.reads.began = Some(Instant::now());
+        }
+        let (found, next) = self.model.take_told(self.reads.cursor.take(), STEPS, SAVED_AT_ONCE);
+        self.reads.goes_on = next.is_some();
+        self.reads.cursor = next;
+        if !found.is_empty() {
+            self.reads.saving = Some(self.app.journal.commit_later(told_changes(found, self.app.now())));
+        }
+    }
+
     /// Saves devices that have left and descriptions. Registered devices are restored from their registrations at the next start.
     fn save_at_stop(&mut self) {
+        let (told, _) = self.model.take_told(None, usize::MAX, usize::MAX);
+        for some in told.chunks(SOON_AT_ONCE) {
+            self.save(told_changes(some.to_vec(), self.app.now()));
+        }
         loop {
             let mut rows = self.model.take_soon(SOON_AT_ONCE);
             if rows.is_empty() {
@@ -313,6 +359,15 @@ impl Thread {
     fn save(&mut self, set: ChangeSet<'static>) {
         self.saving = Some(self.app.journal.commit_later(set));
     }
+}
+
+/// The values of some devices, to be saved.
+fn told_changes(all: Vec<(Arc<str>, Vec<(Path, LastValue)>)>, now: u64) -> ChangeSet<'static> {
+    let document = |(name, values): (Arc<str>, Vec<(Path, LastValue)>)| {
+        let values: Vec<_> = values.iter().map(|(path, last)| (path.to_string(), last)).collect();
+        documents::put(DocumentKind::Values, &name, &values, now)
+    };
+    all.into_iter().map(document).collect()
 }
 
 /// The values that a device answered.
