@@ -146,7 +146,6 @@ pub struct JobCounts {
     /// Get it when they wake.
     pub asleep: u64,
     /// Answered, and have not yet shown that they did it, by `until`.
-    #[serde(default)]
     pub confirming: u64,
     /// Did what they were asked for.
     pub succeeded: u64,

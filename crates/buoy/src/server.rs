@@ -230,6 +230,7 @@ mod tests {
             retention_days: 1,
             awake_time: Duration::from_secs(93),
             survey: false,
+            keep_reads: false,
             identity: identity::Files::default(),
             allow_receivers_in: Vec::new(),
             provider: None,

@@ -379,7 +379,7 @@ fn every_route_answers_each_author_as_the_table_says() {
             let turn = match (row.0, row.1) {
                 (_, "/api/v1/sign-out") => 3,
                 ("delete", _) => 2,
-                ("post", path) if path.ends_with("revoke") => 2,
+                ("post", path) if ["revoke", "retire", "bring-back"].iter().any(|end| path.ends_with(end)) => 2,
                 _ => 1,
             };
             rows.entry(turn).or_insert_with(Vec::new).push(row);

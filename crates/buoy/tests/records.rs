@@ -171,7 +171,7 @@ fn a_device_goes_out_of_service_comes_back_and_gives_its_record_to_another_board
     assert!(asks.contains("--confirm b-1"), "{asks}");
     assert!(server.refuses(&["merge", "b-1", "b-2", "--confirm", "b-2"]).contains("can't be undone"));
     assert!(server.refuses(&["merge", "b-1", "b-1", "--confirm", "b-1"]).contains("own place"));
-    assert!(server.refuses(&["merge", "b-1", "b-9", "--confirm", "b-1"]).contains("no device named b-9"));
+    assert!(server.fails(4, &["merge", "b-1", "b-9", "--confirm", "b-1"]).contains("no device named b-9"));
     server.says(&["merge", "b-1", "b-2", "--confirm", "b-1"]);
     let device = server.client().device("b-2").unwrap();
     assert_eq!((device.tags, device.groups), (vec!["new".into(), "red".into()], vec!["north".to_owned()]));
@@ -190,4 +190,41 @@ fn a_device_goes_out_of_service_comes_back_and_gives_its_record_to_another_board
     for action in ["device.retire", "device.bring_back", "device.merge", "credential.revoke"] {
         assert!(audit.contains(action), "{action} in {audit}");
     }
+}
+
+#[test]
+fn a_value_that_was_read_is_the_last_value_in_filters_and_after_a_restart() {
+    let workshop = Workshop::new();
+    let factory = workshop.release("1.0.0", "good");
+    let data = workshop.path("data");
+    let mut server = Server::start(&data);
+    let running = workshop.device(&server, "b-1", &factory, &[]);
+    wait_until("the device", || names(&server, "state = online") == ["b-1"]);
+    assert_eq!(names(&server, "value(/3303/0/5700) is set"), [""; 0]);
+    server.says(&["read", "b-1", "/3303"]);
+    wait_until("its value", || names(&server, "value(/3303/0/5700) > -100") == ["b-1"]);
+    let values = server.says(&["values", "b-1"]);
+    assert!(values.contains("/3303/0/5700"), "{values}");
+    server.says(&["write", "b-1", "/1/0/1=300"]);
+    server.says(&["read", "b-1", "/1/0/1"]);
+    wait_until("the lifetime", || names(&server, "value(/1/0/1) = 300") == ["b-1"]);
+    drop(running);
+    server.stop();
+    let server = Server::start(&data);
+    wait_until("its values", || {
+        names(&server, "value(/3303/0/5700) > -100 and value(/1/0/1) = 300") == ["b-1"]
+    });
+    let series = server.says(&["series", "b-1", "/1/0/1", "--json"]);
+    assert!(!series.contains("\"value\""), "a read is no series: {series}");
+
+    // If they are kept, what is read has a series.
+    let data = workshop.path("kept");
+    let server = Server::start_with(&data, &["--keep-reads", "on"]);
+    let _running = workshop.device(&server, "b-2", &factory, &[]);
+    wait_until("the device", || names(&server, "state = online") == ["b-2"]);
+    server.says(&["read", "b-2", "/1/0/1"]);
+    server.says(&["read", "b-2", "/1/0/1"]);
+    wait_until("two values", || {
+        server.says(&["series", "b-2", "/1/0/1", "--json"]).matches("\"value\"").count() == 2
+    });
 }

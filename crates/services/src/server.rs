@@ -94,6 +94,8 @@ pub struct Settings {
     pub awake_time: Duration,
     /// Whether the descriptions of devices (object 3) are read when they first register, and after an update.
     pub survey: bool,
+    /// Whether values that came by reads are kept in series, as those that devices report.
+    pub keep_reads: bool,
     /// The operator's own keys and certificates.
     pub identity: identity::Files,
     /// How long events are kept for who reads them later; with zero, as long as somebody reads them, and for some minutes after.
@@ -274,7 +276,8 @@ impl Bound {
         });
         offer_firmware(&app, reader)?;
         start_tasks(&app, reader, changed_credentials, commands, receivers.updates)?;
-        let inventory = inventory::thread::start(&app, inbox, seeds, settings.survey)?;
+        let habits = inventory::thread::Habits { asks: settings.survey, keeps_reads: settings.keep_reads };
+        let inventory = inventory::thread::start(&app, inbox, seeds, habits)?;
         // After the inventory, which tells it which devices there are.
         app.failures.spawn("the campaigns", campaigns::run(app.clone(), endings));
         app.failures.spawn("the jobs", jobs::run(app.clone(), receivers.jobs));

@@ -114,7 +114,10 @@ pub(crate) struct Args {
     keep_events: Option<u64>,
     /// Whether devices are asked what they are (object 3) when they first register and after an update: on, or off [default: on]
     #[arg(long, env = "BUOY_SURVEY", value_name = "on|off")]
-    survey: Option<Survey>,
+    survey: Option<Switch>,
+    /// Whether values that came by reads are kept in series, as those that devices report: on, or off [default: off]
+    #[arg(long, env = "BUOY_KEEP_READS", value_name = "on|off")]
+    keep_reads: Option<Switch>,
     /// The server's private key (PEM) [default: one of its own, in the data folder]
     #[arg(long, env = "BUOY_SERVER_KEY", value_name = "FILE", requires = "server_cert")]
     server_key: Option<PathBuf>,
@@ -129,10 +132,10 @@ pub(crate) struct Args {
     log_format: Option<LogFormat>,
 }
 
-/// Whether devices are asked what they are.
+/// Whether something is done: devices are asked what they are, or what was read is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
-enum Survey {
+enum Switch {
     On,
     Off,
 }
@@ -211,6 +214,7 @@ struct File {
     oidc_issuer: Option<String>,
     oidc_client_id: Option<String>,
     oidc_client_secret_file: Option<PathBuf>,
+    oidc_client_secret: Option<String>,
     oidc_name: Option<String>,
     #[serde(default)]
     oidc_role: Vec<String>,
@@ -228,7 +232,8 @@ struct File {
     retention_days: Option<u32>,
     awake_time: Option<u64>,
     keep_events: Option<u64>,
-    survey: Option<Survey>,
+    survey: Option<Switch>,
+    keep_reads: Option<Switch>,
     server_key: Option<PathBuf>,
     server_cert: Option<PathBuf>,
     client_ca: Option<PathBuf>,
@@ -242,7 +247,7 @@ impl File {
             oidc_issuer: self.oidc_issuer.take(),
             oidc_client_id: self.oidc_client_id.take(),
             oidc_client_secret_file: self.oidc_client_secret_file.take(),
-            oidc_client_secret: None,
+            oidc_client_secret: self.oidc_client_secret.take(),
             oidc_name: self.oidc_name.take(),
             oidc_role: std::mem::take(&mut self.oidc_role),
             oidc_groups_claim: self.oidc_groups_claim.take(),
@@ -289,7 +294,8 @@ pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
         retention_days: args.retention_days.or(file.retention_days).unwrap_or(30),
         awake_time: Duration::from_secs(args.awake_time.or(file.awake_time).unwrap_or(93)),
         keep_events: Duration::from_secs(args.keep_events.or(file.keep_events).unwrap_or(0)),
-        survey: args.survey.or(file.survey) != Some(Survey::Off),
+        survey: args.survey.or(file.survey) != Some(Switch::Off),
+        keep_reads: args.keep_reads.or(file.keep_reads) == Some(Switch::On),
         identity: IdentityFiles {
             key: args.server_key.or(file.server_key),
             certificate: args.server_cert.or(file.server_cert),

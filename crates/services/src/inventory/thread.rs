@@ -1,5 +1,6 @@
 //! The thread of the inventory.
 
+use std::borrow::Cow;
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -11,7 +12,7 @@ use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::OwnedValue;
 use buoy_server::{Downlink, Durability, Intent, ObjectList, Outcome};
 use buoy_store::{
-    Change as StoreChange, ChangeSet, DeviceChange, DeviceRow, DocumentKind, Sample, StoreError,
+    Change as StoreChange, ChangeSet, DeviceChange, DeviceRow, DocumentKind, NewSample, Sample, StoreError,
 };
 
 use super::model::{Model, Seed};
@@ -45,12 +46,24 @@ const DEVICE: Path = Path::instance(3, 0);
 /// Its resource.
 const FIRMWARE_VERSION: u16 = 3;
 
+/// Readings that wait to be saved: more are left out of their series.
+const MOST_READINGS: usize = 50_000;
+
+/// What the thread does of itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habits {
+    /// Whether devices are asked what they are.
+    pub(crate) asks: bool,
+    /// Whether values that came by reads are kept in series.
+    pub(crate) keeps_reads: bool,
+}
+
 /// Starts the thread. `seeds` are the devices that were registered when the server started.
 pub(crate) fn start(
     app: &Arc<App>,
     inbox: Inbox,
     seeds: Vec<Seed>,
-    asks: bool,
+    Habits { asks, keeps_reads }: Habits,
 ) -> std::io::Result<JoinHandle<()>> {
     let app = app.clone();
     app.failures.supervisor().spawn("inventory".into(), move || {
@@ -64,7 +77,7 @@ pub(crate) fn start(
             model.set_revoked(&name, true);
         }
         let survey = asks.then(Survey::default);
-        let reads = Reads::default();
+        let reads = Reads { readings: keeps_reads.then(Vec::new), ..Reads::default() };
         let thread = Thread { app, model, survey, cursor: None, reads, last_list: None, saving: None };
         thread.run(&inbox);
         Ok(())
@@ -150,6 +163,8 @@ struct Reads {
     /// Where.
     cursor: Option<Arc<str>>,
     saving: Option<Saving>,
+    /// What goes into series; `None` if nothing does.
+    readings: Option<Vec<StoreChange<'static>>>,
 }
 
 impl Thread {
@@ -176,6 +191,7 @@ impl Thread {
                 next = Instant::now() + TICK;
                 self.model.find_overdue(self.app.now(), LOOKED_AT);
                 self.save_slice();
+                self.save_readings();
                 self.save_reads();
                 self.take_answers();
                 self.ask_devices();
@@ -209,8 +225,10 @@ impl Thread {
                 self.model.reported(&name, values);
             }
             Change::Answered { name, path, outcome } => {
-                let values = values_of(&self.app, path, now, &outcome);
-                self.model.was_told(&name, values);
+                let samples = samples_of(&self.app, path, now, &outcome);
+                self.keep(&name, now, &samples);
+                let last = samples.iter().filter_map(|(path, value)| Some((*path, LastValue::of(now, value)?)));
+                self.model.was_told(&name, last.collect());
             }
             Change::Described { name, resource, text } => self.model.described(&name, resource, &text),
         }
@@ -308,6 +326,23 @@ impl Thread {
         }
     }
 
+    /// Notes values for their series, if they are kept there.
+    fn keep(&mut self, name: &str, now: u64, samples: &[(Path, Sample)]) {
+        let Some(readings) = &mut self.reads.readings else { return };
+        let room = MOST_READINGS.saturating_sub(readings.len());
+        readings.extend(samples.iter().take(room).map(|(path, value)| {
+            let endpoint = Cow::Owned(name.to_owned());
+            StoreChange::Sample(NewSample { endpoint, path: *path, at: now, value: value.clone() })
+        }));
+    }
+
+    /// Saves the values that were noted, in one commit.
+    fn save_readings(&mut self) {
+        let Some(readings) = self.reads.readings.as_mut().filter(|readings| !readings.is_empty()) else { return };
+        let set = std::mem::take(readings);
+        self.app.journal.commit_later(set);
+    }
+
     /// Saves values that came by reads, a slice at a time: those that are reported are in their series already.
     fn save_reads(&mut self) {
         let is_due = self.reads.began.is_none_or(|began| began.elapsed() >= READS_SAVED);
@@ -328,6 +363,7 @@ impl Thread {
 
     /// Saves devices that have left and descriptions. Registered devices are restored from their registrations at the next start.
     fn save_at_stop(&mut self) {
+        self.save_readings();
         let (told, _) = self.model.take_told(None, usize::MAX, usize::MAX);
         for some in told.chunks(SOON_AT_ONCE) {
             self.save(told_changes(some.to_vec(), self.app.now()));
@@ -371,7 +407,7 @@ fn told_changes(all: Vec<(Arc<str>, Vec<(Path, LastValue)>)>, now: u64) -> Chang
 }
 
 /// The values that a device answered.
-fn values_of(app: &App, path: Path, now: u64, outcome: &Outcome) -> Vec<(Path, LastValue)> {
+fn samples_of(app: &App, path: Path, now: u64, outcome: &Outcome) -> Vec<(Path, Sample)> {
     let format = outcome.format.unwrap_or(ContentFormat::TEXT);
     let entries =
         DeviceModels::of_any(&app.models).decode(format, path, &outcome.payload).unwrap_or_default();
@@ -382,7 +418,7 @@ fn values_of(app: &App, path: Path, now: u64, outcome: &Outcome) -> Vec<(Path, L
             Sample::Opaque(bytes) => Sample::Text(String::from_utf8(bytes).ok()?),
             value => value,
         };
-        Some((entry.path, LastValue::of(now, &value)?))
+        Some((entry.path, value))
     });
     values.collect()
 }

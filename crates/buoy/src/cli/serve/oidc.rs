@@ -21,13 +21,13 @@ pub(super) struct Oidc {
     /// A file with the client's secret; a public client has none
     #[arg(long, env = "BUOY_OIDC_CLIENT_SECRET_FILE", value_name = "FILE")]
     pub(super) oidc_client_secret_file: Option<PathBuf>,
-    /// The client's secret itself, for the environment: others can read the command line
+    /// The client's secret itself; better in the environment, since others can read the command line
     #[arg(long, env = "BUOY_OIDC_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub(super) oidc_client_secret: Option<String>,
     /// The provider's name on the page [default: the host of the issuer]
     #[arg(long, env = "BUOY_OIDC_NAME", value_name = "NAME")]
     pub(super) oidc_name: Option<String>,
-    /// What a group of the provider may do here, as in `staff=viewer` or `north-ops=operator@north`; the group * is everybody. May be given several times.
+    /// What a group of the provider may do here, as in `staff=viewer` or `north-ops=operator@north`; the group * is everybody. May be given several times; in the environment, with ; between.
     #[arg(long, env = "BUOY_OIDC_ROLE", value_name = "GROUP=ROLE", value_delimiter = ';')]
     pub(super) oidc_role: Vec<String>,
     /// The claim with a person's groups; in an object, as in `realm_access.roles` [default: groups]
@@ -51,7 +51,7 @@ impl Oidc {
             oidc_issuer: self.oidc_issuer.or(file.oidc_issuer),
             oidc_client_id: self.oidc_client_id.or(file.oidc_client_id),
             oidc_client_secret_file: self.oidc_client_secret_file.or(file.oidc_client_secret_file),
-            oidc_client_secret: self.oidc_client_secret,
+            oidc_client_secret: self.oidc_client_secret.or(file.oidc_client_secret),
             oidc_name: self.oidc_name.or(file.oidc_name),
             oidc_role: if self.oidc_role.is_empty() { file.oidc_role } else { self.oidc_role },
             oidc_groups_claim: self.oidc_groups_claim.or(file.oidc_groups_claim),
