@@ -117,7 +117,8 @@ struct Browser {
 
 impl Browser {
     fn ask(&mut self, method: &str, uri: &str, form: &str) -> Answer {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut request = ureq::http::Request::builder().method(method).uri(uri);
         request = request.header("Cookie", cookies.join("; "));
         if uri.contains(CALLBACK) {
@@ -127,7 +128,8 @@ impl Browser {
         if !form.is_empty() {
             request = request.header("Content-Type", "application/x-www-form-urlencoded");
         }
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().new_agent();
+        let agent =
+            ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().new_agent();
         let mut answer = agent.run(request.body(form.to_owned()).unwrap()).unwrap();
         for cookie in answer.headers().get_all("set-cookie") {
             let pair = cookie.to_str().unwrap().split(';').next().unwrap();
@@ -220,7 +222,10 @@ fn a_person_signs_in_by_the_provider_with_the_roles_of_her_groups() {
     assert_eq!((&me["name"], &me["by"]), (&json!("carol"), &json!("session")));
     assert_eq!(me["grants"], json!([{"role": "operator", "group": "north"}, {"role": "viewer"}]));
     let sign_out = me["provider_sign_out"].as_str().unwrap();
-    assert!(sign_out.starts_with(&format!("http://127.0.0.1:{port}/session/end?client_id=buoy")), "{sign_out}");
+    assert!(
+        sign_out.starts_with(&format!("http://127.0.0.1:{port}/session/end?client_id=buoy")),
+        "{sign_out}"
+    );
     // By the provider it ends the same day.
     let left = me["expires_at"].as_u64().unwrap().saturating_sub(me_now());
     assert!(left <= 12 * 3600 * 1000, "{left}");
@@ -298,7 +303,11 @@ fn an_answer_that_is_not_of_this_sign_in_or_a_token_that_is_wrong_signs_nobody_i
     let uri = browser.begin(&server);
     let (front, rest) = uri.split_once("nonce=").unwrap();
     let uri = format!("{front}nonce=0{}", &rest[1..]);
-    let uri = if uri.contains(&format!("nonce={}", &rest[..64])) { uri.replacen("nonce=0", "nonce=1", 1) } else { uri };
+    let uri = if uri.contains(&format!("nonce={}", &rest[..64])) {
+        uri.replacen("nonce=0", "nonce=1", 1)
+    } else {
+        uri
+    };
     let back = browser.sign_in_at(&uri, "carol");
     let answer = browser.get(&back);
     refused(&browser, &answer, 502, "another nonce");
@@ -351,7 +360,8 @@ fn without_a_provider_or_a_first_account_the_browser_is_told_so() {
     assert_eq!(answer.status, 404);
     assert!(answer.body.contains("--oidc-issuer"), "{}", answer.body);
     let folder = tempfile::tempdir().unwrap();
-    let flags = ["--oidc-issuer", "https://id.example.org", "--oidc-client-id", "buoy", "--oidc-role", "*=admin"];
+    let flags =
+        ["--oidc-issuer", "https://id.example.org", "--oidc-client-id", "buoy", "--oidc-role", "*=admin"];
     let server = Server::start_with(folder.path(), &flags);
     let answer = Browser::default().get(&format!("{}/api/v1/sign-in/provider", server.http));
     assert_eq!(answer.status, 403);

@@ -127,7 +127,16 @@ fn a_device_goes_out_of_service_comes_back_and_gives_its_record_to_another_board
     let running = workshop.device(&server, "b-1", &factory, &[]);
     wait_until("the device", || names(&server, "state = online") == ["b-1"]);
     server.says(&[
-        "note", "b-1", "--tag", "red", "--group", "north", "--field", "site=Kiel", "--notes", "At the pier",
+        "note",
+        "b-1",
+        "--tag",
+        "red",
+        "--group",
+        "north",
+        "--field",
+        "site=Kiel",
+        "--notes",
+        "At the pier",
     ]);
     server.says(&["observe", "b-1", "/3303/0/5700", "--count", "1"]);
     wait_until("a value", || names(&server, "value(/3303/0/5700) > -100") == ["b-1"]);

@@ -422,7 +422,8 @@ impl Job {
 
     /// A device has given the sign.
     pub fn confirmed(&mut self, now: u64, name: &str, sign: String, outbox: &mut Outbox) {
-        let is_open = |job: &Self, place: &usize| matches!(job.devices[*place].1.stage, Stage::Confirming { .. });
+        let is_open =
+            |job: &Self, place: &usize| matches!(job.devices[*place].1.stage, Stage::Confirming { .. });
         let Some(place) = self.place(name).filter(|place| is_open(self, place)) else { return };
         self.set(place, Stage::Succeeded { answer: sign }, outbox);
         self.end_if_nothing_is_left(now, outbox);

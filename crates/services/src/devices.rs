@@ -344,7 +344,10 @@ pub async fn summaries(
         .read_history(move |store| {
             let mut all = BTreeMap::new();
             for name in &names {
-                store.summary(name, &path, range.clone(), step)?.into_iter().for_each(|row| boards::join(&mut all, row));
+                store
+                    .summary(name, &path, range.clone(), step)?
+                    .into_iter()
+                    .for_each(|row| boards::join(&mut all, row));
             }
             Ok(all.into_values().collect::<Vec<_>>())
         })

@@ -46,7 +46,10 @@ impl std::fmt::Display for LifecycleError {
         match self {
             Self::Record(error) => error.fmt(f),
             Self::IsRetired(endpoint) => {
-                write!(f, "{endpoint} is out of service; bring it back first with `buoy ctl bring-back {endpoint}`")
+                write!(
+                    f,
+                    "{endpoint} is out of service; bring it back first with `buoy ctl bring-back {endpoint}`"
+                )
             }
             Self::IsInService(endpoint) => write!(f, "{endpoint} is in service"),
             Self::IsReplaced { endpoint, by } => {

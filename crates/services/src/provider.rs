@@ -228,7 +228,9 @@ impl Provider {
         let attempt = Attempt::resume(&self.0.keys, cookie, self.0.clock.date())?;
         let state = callback.state.as_deref().unwrap_or_default();
         if !attempt::is_same(&attempt.state, state) {
-            return Err(ProviderError::NotBegun("the state is not that of the sign-in that this browser began"));
+            return Err(ProviderError::NotBegun(
+                "the state is not that of the sign-in that this browser began",
+            ));
         }
         match &callback.issuer {
             Some(issuer) if *issuer != self.0.settings.issuer => {
@@ -241,7 +243,9 @@ impl Provider {
     fn code_of(&self, callback: Callback) -> Result<Secret, ProviderError> {
         if let Some(error) = callback.error {
             let words = [Some(error), callback.error_description].into_iter().flatten();
-            return Err(ProviderError::Refused(words.map(|text| harmless(&text)).collect::<Vec<_>>().join(": ")));
+            return Err(ProviderError::Refused(
+                words.map(|text| harmless(&text)).collect::<Vec<_>>().join(": "),
+            ));
         }
         callback.code.ok_or_else(|| wrong("its answer has neither a code nor an error").into())
     }
@@ -298,7 +302,9 @@ impl Provider {
         let mut basic = None;
         match &settings.client_secret {
             Some(secret) if metadata.takes_basic() => basic = Some((settings.client_id.as_str(), secret)),
-            Some(secret) => form.extend([("client_id", &*settings.client_id), ("client_secret", secret.reveal())]),
+            Some(secret) => {
+                form.extend([("client_id", &*settings.client_id), ("client_secret", secret.reveal())])
+            }
             None => form.push(("client_id", &settings.client_id)),
         }
         let body = fetch::form(&form);
@@ -390,7 +396,9 @@ impl fmt::Debug for Provider {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Away(reason) => write!(f, "the identity provider can't be reached: {reason}; try again later"),
+            Self::Away(reason) => {
+                write!(f, "the identity provider can't be reached: {reason}; try again later")
+            }
             Self::Wrong(reason) => {
                 write!(f, "what the identity provider says can't be believed: {reason}")
             }

@@ -92,7 +92,10 @@ impl std::fmt::Display for RecordFault {
                 write!(f, "the value of the field {name} has more than {LONGEST_VALUE} bytes")
             }
             Self::Notes => write!(f, "the notes have more than {LONGEST_NOTES} bytes"),
-            Self::TooMany => write!(f, "a device has at most {MOST} tags, {MOST} groups, {MOST} fields and {MOST} devices whose place it took"),
+            Self::TooMany => write!(
+                f,
+                "a device has at most {MOST} tags, {MOST} groups, {MOST} fields and {MOST} devices whose place it took"
+            ),
         }
     }
 }

@@ -11746,7 +11746,7 @@ export interface components {
              * Format: int64
              * @description Answered, and have not yet shown that they did it, by `until`.
              */
-            confirming?: number;
+            confirming: number;
             /**
              * Format: int64
              * @description Refused, or gave no answer.

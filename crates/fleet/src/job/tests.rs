@@ -279,7 +279,11 @@ fn a_device_that_is_to_be_confirmed_is_done_by_its_sign_and_not_by_its_answer() 
     let waiting = job.to_be_confirmed(9);
     assert_eq!(waiting[..2], [("a".into(), START + 3_000), ("b".into(), START)]);
     let mut again = Job::restore(job.facts().clone(), job.devices().to_vec());
-    assert_eq!(again.to_be_confirmed(1).len() + again.to_be_confirmed(9).len(), 4, "after a restart, and all in turn");
+    assert_eq!(
+        again.to_be_confirmed(1).len() + again.to_be_confirmed(9).len(),
+        4,
+        "after a restart, and all in turn"
+    );
     for name in ["a", "b", "c"] {
         job.confirmed(START + 70_000, name, "it registered".into(), &mut outbox);
     }

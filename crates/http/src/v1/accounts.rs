@@ -33,9 +33,7 @@ impl From<AccessError> for Problem {
             AccessError::Exists(_)
             | AccessError::NotOfProvider(_)
             | AccessError::LastAdmin(_)
-            | AccessError::SecondFactor(_) => {
-                Self::new(StatusCode::CONFLICT, "In the way", detail)
-            }
+            | AccessError::SecondFactor(_) => Self::new(StatusCode::CONFLICT, "In the way", detail),
             AccessError::Full(_) => Self::new(StatusCode::CONFLICT, "Full", detail),
             AccessError::NoSuchAccount(_) | AccessError::NoSuchToken(_) => Self::not_found(detail),
             AccessError::NotSaved(error) => not_saved(error),

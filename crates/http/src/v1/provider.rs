@@ -115,7 +115,8 @@ fn unescape(value: &str) -> Option<String> {
 
 fn redirect(location: &str, cookies: &[String]) -> Response {
     let Ok(location) = HeaderValue::from_str(location) else {
-        return Problem::new(StatusCode::BAD_GATEWAY, "Wrong provider", "its address is no URL").into_response();
+        return Problem::new(StatusCode::BAD_GATEWAY, "Wrong provider", "its address is no URL")
+            .into_response();
     };
     let mut response = StatusCode::SEE_OTHER.into_response();
     let fields = response.headers_mut();
@@ -163,7 +164,8 @@ fn kind(error: &ProviderError) -> (StatusCode, &'static str) {
 }
 
 fn page(detail: &str) -> String {
-    let escaped = detail.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let escaped =
+        detail.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
         <title>Not signed in - Buoy</title><h1>Not signed in</h1><p>{escaped}</p><p><a href=\"/\">Back to the sign-in</a></p></html>"

@@ -9,9 +9,7 @@ use subtle::ConstantTimeEq;
 use super::records::{
     AccountRecord, SecondFactorRecord, SecretDigest, SignInRecord, TokenRecord, name_of_second_factor,
 };
-use super::{
-    AccessError, Accounts, SignIn, State, TOKEN_PREFIX, Token, Use, csrf_of, password, totp,
-};
+use super::{AccessError, Accounts, SignIn, State, TOKEN_PREFIX, Token, Use, csrf_of, password, totp};
 use crate::access::{NoGroups, Permission, Target};
 use crate::documents;
 use crate::hex;

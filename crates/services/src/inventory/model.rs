@@ -414,10 +414,9 @@ impl Model {
         let Some(id) = self.names.find(name) else { return };
         self.change_kind(id, |was| match was.state {
             // The registration ended meanwhile.
-            DeviceState::Offline
-            | DeviceState::Revoked
-            | DeviceState::NeverSeen
-            | DeviceState::Retired => was,
+            DeviceState::Offline | DeviceState::Revoked | DeviceState::NeverSeen | DeviceState::Retired => {
+                was
+            }
             // It is heard of before it is awake.
             DeviceState::Overdue if is_asleep => was,
             _ => Kind { state: awake_or(is_asleep), ..was },

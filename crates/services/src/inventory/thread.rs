@@ -227,7 +227,8 @@ impl Thread {
             Change::Answered { name, path, outcome } => {
                 let samples = samples_of(&self.app, path, now, &outcome);
                 self.keep(&name, now, &samples);
-                let last = samples.iter().filter_map(|(path, value)| Some((*path, LastValue::of(now, value)?)));
+                let last =
+                    samples.iter().filter_map(|(path, value)| Some((*path, LastValue::of(now, value)?)));
                 self.model.was_told(&name, last.collect());
             }
             Change::Described { name, resource, text } => self.model.described(&name, resource, &text),
@@ -338,7 +339,9 @@ impl Thread {
 
     /// Saves the values that were noted, in one commit.
     fn save_readings(&mut self) {
-        let Some(readings) = self.reads.readings.as_mut().filter(|readings| !readings.is_empty()) else { return };
+        let Some(readings) = self.reads.readings.as_mut().filter(|readings| !readings.is_empty()) else {
+            return;
+        };
         let set = std::mem::take(readings);
         self.app.journal.commit_later(set);
     }

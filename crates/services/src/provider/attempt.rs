@@ -57,7 +57,9 @@ impl Attempt {
         }
         let began = seed.rsplit_once('.').and_then(|(_, at)| u64::from_str_radix(at, 16).ok());
         match began {
-            Some(began) if now < began.saturating_add(PATIENCE) => Ok(Self::of(keys, seed, cookie.to_owned())),
+            Some(began) if now < began.saturating_add(PATIENCE) => {
+                Ok(Self::of(keys, seed, cookie.to_owned()))
+            }
             _ => Err(ProviderError::NotBegun("this sign-in took longer than 10 minutes")),
         }
     }

@@ -79,7 +79,9 @@ impl Fetcher {
         let question = Question { method, uri: parsed, authorization, form };
         match tokio::time::timeout(PATIENCE, self.send(question)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Fault::Away(format!("{} gives no answer within {} s", harmless(uri), PATIENCE.as_secs()))),
+            Err(_) => {
+                Err(Fault::Away(format!("{} gives no answer within {} s", harmless(uri), PATIENCE.as_secs())))
+            }
         }
     }
 
@@ -174,7 +176,9 @@ fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                escaped.push(char::from(byte))
+            }
             _ => escaped.push_str(&format!("%{byte:02X}")),
         }
     }

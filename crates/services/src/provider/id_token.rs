@@ -97,8 +97,9 @@ fn usable(jwk: &Jwk, name: Option<&str>, algorithm: Algorithm) -> Option<Decodin
     let common = &jwk.common;
     let is_named = name.is_none() || common.key_id.as_deref() == name;
     let is_for_signing = matches!(common.public_key_use, None | Some(PublicKeyUse::Signature));
-    let is_for_algorithm =
-        common.key_algorithm.is_none_or(|told| told.to_string().parse::<Algorithm>().is_ok_and(|told| told == algorithm));
+    let is_for_algorithm = common
+        .key_algorithm
+        .is_none_or(|told| told.to_string().parse::<Algorithm>().is_ok_and(|told| told == algorithm));
     if !(is_named && is_for_signing && is_for_algorithm) {
         return None;
     }
@@ -138,7 +139,9 @@ fn check_audience(all: &Value, client: &str) -> Result<(), Refusal> {
         Some(Value::String(one)) if one == client => {}
         Some(Value::Array(several)) if several.iter().any(|one| one == client) => {
             if several.len() > 1 && authorized.is_none() {
-                return Err(Refusal::Claim("is for several audiences, and does not say who may use it (azp)"));
+                return Err(Refusal::Claim(
+                    "is for several audiences, and does not say who may use it (azp)",
+                ));
             }
         }
         _ => return Err(another),

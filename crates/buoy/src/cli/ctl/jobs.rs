@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::bail;
 use buoy_api::client::{Client, encode};
-use buoy_api::{Job, JobCounts, JobDevice, JobPreview, JobState, JobUntil, Page, Request, RetryJob, StartJob};
+use buoy_api::{
+    Job, JobCounts, JobDevice, JobPreview, JobState, JobUntil, Page, Request, RetryJob, StartJob,
+};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use ureq::http::Method;
@@ -297,7 +299,8 @@ fn path(id: u64) -> String {
 }
 
 fn summary(job: &Job) -> String {
-    let JobCounts { waiting, sent, asleep, confirming, succeeded, failed, not_reached, cancelled } = job.counts;
+    let JobCounts { waiting, sent, asleep, confirming, succeeded, failed, not_reached, cancelled } =
+        job.counts;
     let mut text =
         format!("job {} is {}: {succeeded} of {} devices did it", job.id, job.state, job.counts.all());
     let rest = [

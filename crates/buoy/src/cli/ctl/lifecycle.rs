@@ -58,7 +58,10 @@ pub(super) fn merge(client: &Client, out: Output, args: &Merge) -> anyhow::Resul
     let wanted = MergeDevice { into: args.new.clone(), confirm };
     let device: Device = client.send_json(Method::POST, &path, &wanted)?;
     out.print(&device, || {
-        note(format_args!("{} has the record of {}, whose credentials are revoked", device.endpoint, args.old));
+        note(format_args!(
+            "{} has the record of {}, whose credentials are revoked",
+            device.endpoint, args.old
+        ));
     })
 }
 
@@ -67,7 +70,9 @@ fn ask(args: &Merge) -> anyhow::Result<String> {
     if !std::io::stdin().is_terminal() {
         bail!("a merge can't be undone; repeat the name of the old device: --confirm {old}");
     }
-    note(format_args!("The record of {old} goes to {new}, and the credentials of {old} are revoked. This can't be undone."));
+    note(format_args!(
+        "The record of {old} goes to {new}, and the credentials of {old} are revoked. This can't be undone."
+    ));
     eprint!("The name of the old device again: ");
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).context("the standard input cannot be read")?;

@@ -70,12 +70,17 @@ impl Oidc {
             return Ok(None);
         };
         if !ProviderSettings::is_issuer(&issuer) {
-            bail!("--oidc-issuer {issuer:?} is no issuer; write it as in https://id.example.org, without a query. HTTP is for providers on this machine");
+            bail!(
+                "--oidc-issuer {issuer:?} is no issuer; write it as in https://id.example.org, without a query. HTTP is for providers on this machine"
+            );
         }
         let client_id = self.oidc_client_id.filter(|id| !id.is_empty());
-        let client_id = client_id.context("--oidc-issuer needs --oidc-client-id, the server's name at the provider")?;
+        let client_id =
+            client_id.context("--oidc-issuer needs --oidc-client-id, the server's name at the provider")?;
         if self.oidc_role.is_empty() {
-            bail!("--oidc-issuer needs --oidc-role: without it no group of the provider may do anything here");
+            bail!(
+                "--oidc-issuer needs --oidc-role: without it no group of the provider may do anything here"
+            );
         }
         let rule = |text: &String| {
             text.parse::<RoleRule>().map_err(|error| anyhow::anyhow!("--oidc-role {text:?} {error}"))
@@ -86,7 +91,13 @@ impl Oidc {
             name: self.oidc_name.unwrap_or(host),
             client_id,
             client_secret: secret(self.oidc_client_secret_file, self.oidc_client_secret)?,
-            scopes: self.oidc_scopes.as_deref().unwrap_or("profile email").split_whitespace().map(str::to_owned).collect(),
+            scopes: self
+                .oidc_scopes
+                .as_deref()
+                .unwrap_or("profile email")
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
             groups_claim: self.oidc_groups_claim.unwrap_or_else(|| "groups".to_owned()),
             name_claim: self.oidc_name_claim.unwrap_or_else(|| "preferred_username".to_owned()),
             roles: self.oidc_role.iter().map(rule).collect::<anyhow::Result<_>>()?,
@@ -106,7 +117,9 @@ fn secret(file: Option<PathBuf>, given: Option<String>) -> anyhow::Result<Option
                 true => std::fs::read_to_string(&path),
                 false => Err(std::io::Error::other("it is too long for a secret")),
             });
-            Some(read.with_context(|| format!("--oidc-client-secret-file {} cannot be read", path.display()))?)
+            Some(
+                read.with_context(|| format!("--oidc-client-secret-file {} cannot be read", path.display()))?,
+            )
         }
         (None, given) => given,
     };
