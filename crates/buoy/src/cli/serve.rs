@@ -214,7 +214,7 @@ struct File {
     oidc_issuer: Option<String>,
     oidc_client_id: Option<String>,
     oidc_client_secret_file: Option<PathBuf>,
-    oidc_client_secret: Option<String>,
+    oidc_client_secret: Option<buoy_api::Secret>,
     oidc_name: Option<String>,
     #[serde(default)]
     oidc_role: Vec<String>,

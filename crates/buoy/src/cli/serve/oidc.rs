@@ -22,8 +22,8 @@ pub(super) struct Oidc {
     #[arg(long, env = "BUOY_OIDC_CLIENT_SECRET_FILE", value_name = "FILE")]
     pub(super) oidc_client_secret_file: Option<PathBuf>,
     /// The client's secret itself; better in the environment, since others can read the command line
-    #[arg(long, env = "BUOY_OIDC_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true)]
-    pub(super) oidc_client_secret: Option<String>,
+    #[arg(long, env = "BUOY_OIDC_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true, value_parser = hidden)]
+    pub(super) oidc_client_secret: Option<Secret>,
     /// The provider's name on the page [default: the host of the issuer]
     #[arg(long, env = "BUOY_OIDC_NAME", value_name = "NAME")]
     pub(super) oidc_name: Option<String>,
@@ -108,8 +108,12 @@ impl Oidc {
     }
 }
 
-fn secret(file: Option<PathBuf>, given: Option<String>) -> anyhow::Result<Option<Secret>> {
-    let text = match (file, given) {
+fn hidden(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text.to_owned()))
+}
+
+fn secret(file: Option<PathBuf>, given: Option<Secret>) -> anyhow::Result<Option<Secret>> {
+    let secret = match (file, given) {
         (Some(_), Some(_)) => bail!("give --oidc-client-secret-file or BUOY_OIDC_CLIENT_SECRET, not both"),
         (Some(path), None) => {
             let size = std::fs::metadata(&path).map(|file| file.len());
@@ -117,15 +121,14 @@ fn secret(file: Option<PathBuf>, given: Option<String>) -> anyhow::Result<Option
                 true => std::fs::read_to_string(&path),
                 false => Err(std::io::Error::other("it is too long for a secret")),
             });
-            Some(
-                read.with_context(|| format!("--oidc-client-secret-file {} cannot be read", path.display()))?,
-            )
+            let read = read
+                .with_context(|| format!("--oidc-client-secret-file {} cannot be read", path.display()))?;
+            Some(Secret::new(read.trim().to_owned()))
         }
         (None, given) => given,
     };
-    let text = text.map(|text| text.trim().to_owned());
-    if text.as_deref() == Some("") {
+    if secret.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
         bail!("the client secret of OpenID Connect is empty; leave it out for a public client");
     }
-    Ok(text.map(Secret::new))
+    Ok(secret)
 }
