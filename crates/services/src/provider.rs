@@ -309,7 +309,7 @@ impl Provider {
         }
         let body = fetch::form(&form);
         let (status, answer) = self.0.fetcher.post(&metadata.token_endpoint, body, basic).await?;
-        Ok(answers::token(status, &answer)?)
+        answers::token(status, &answer)
     }
 
     /// Checks the ID token. A key that is not known may be new: then the keys are read once more.

@@ -742,7 +742,7 @@ impl Model {
     }
 
     fn set_retired(&mut self, id: DeviceId, is_retired: bool) {
-        if !self.known.get(id.index()).is_some_and(|known| known.is(RETIRED) != is_retired) {
+        if self.known.get(id.index()).is_none_or(|known| known.is(RETIRED) == is_retired) {
             return;
         }
         self.set(id, RETIRED, is_retired);

@@ -15,7 +15,7 @@ use buoy_store::{
     Change as StoreChange, ChangeSet, DeviceChange, DeviceRow, DocumentKind, NewSample, Sample, StoreError,
 };
 
-use super::model::{Model, Seed};
+use super::model::{Model, Seed, Told};
 use super::profile::{LastValue, Profile};
 use super::survey::Survey;
 use super::{Change, Inbox, Message, Presence, object_ids};
@@ -401,8 +401,8 @@ impl Thread {
 }
 
 /// The values of some devices, to be saved.
-fn told_changes(all: Vec<(Arc<str>, Vec<(Path, LastValue)>)>, now: u64) -> ChangeSet<'static> {
-    let document = |(name, values): (Arc<str>, Vec<(Path, LastValue)>)| {
+fn told_changes(all: Vec<Told>, now: u64) -> ChangeSet<'static> {
+    let document = |(name, values): Told| {
         let values: Vec<_> = values.iter().map(|(path, last)| (path.to_string(), last)).collect();
         documents::put(DocumentKind::Values, &name, &values, now)
     };

@@ -121,8 +121,8 @@ fn secret(file: Option<PathBuf>, given: Option<Secret>) -> anyhow::Result<Option
                 true => std::fs::read_to_string(&path),
                 false => Err(std::io::Error::other("it is too long for a secret")),
             });
-            let read = read
-                .with_context(|| format!("--oidc-client-secret-file {} cannot be read", path.display()))?;
+            let read =
+                read.with_context(|| format!("--oidc-client-secret-file {} cannot be read", path.display()))?;
             Some(Secret::new(read.trim().to_owned()))
         }
         (None, given) => given,
