@@ -2,14 +2,14 @@ import { expect, test } from 'vitest';
 import { requestOf } from '../src/lib/commands';
 import { commandWords, filterOfList, filterOfNames, filterOfText, jobActions, jobEnded, jobTold, jobTotal, valueOf } from '../src/lib/jobs';
 
-const counts = { waiting: 3, sent: 2, asleep: 1, succeeded: 10, failed: 2, not_reached: 1, cancelled: 0 };
+const counts = { waiting: 3, sent: 2, asleep: 1, confirming: 0, succeeded: 10, failed: 2, not_reached: 1, cancelled: 0 };
 
 test('a job counts all its devices, and those that have ended', () => {
   expect([jobTotal(counts), jobEnded(counts)]).toEqual([19, 13]);
 });
 
 test('a job that ended is done only if each device did it', () => {
-  const none = { waiting: 0, sent: 0, asleep: 0, succeeded: 0, failed: 0, not_reached: 0, cancelled: 0 };
+  const none = { waiting: 0, sent: 0, asleep: 0, confirming: 0, succeeded: 0, failed: 0, not_reached: 0, cancelled: 0 };
   expect(jobTold('done', { ...none, succeeded: 5 })).toMatchObject({ kind: 'good', word: 'done' });
   expect(jobTold('done', { ...none, succeeded: 5, failed: 1 })).toMatchObject({ kind: 'warn', word: 'done in part' });
   expect(jobTold('done', { ...none, not_reached: 1 })).toMatchObject({ kind: 'bad', word: 'failed' });

@@ -279,6 +279,9 @@ pub struct Me {
     /// Whether the account has a second factor.
     #[serde(default)]
     pub second_factor: bool,
+    /// Where a browser ends its sign-in at the identity provider, too; absent if it signed in otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_sign_out: Option<String>,
     /// For a sign-in by cookie: the value of the header `X-CSRF-Token` that each POST, PUT and DELETE needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csrf: Option<Secret>,

@@ -17,7 +17,10 @@ pub struct StartJob {
     pub filter: String,
     /// The command.
     pub request: Request,
-    /// The number of devices that the caller expects: if it is another one, nothing is done. Needed for a factory reset and a Delete.
+    /// When a device has done it.
+    #[serde(default, skip_serializing_if = "JobUntil::is_answered")]
+    pub until: JobUntil,
+    /// The number of devices that the caller expects: if it is another one, nothing is done. Needed for a factory reset, a wipe, a Delete and new keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices: Option<u64>,
     /// The most devices that are waited for at a time; those that sleep don't count.
@@ -32,6 +35,27 @@ pub struct StartJob {
     /// When devices are given up that were not reached; milliseconds since the epoch. By default in a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<u64>,
+}
+
+/// When a device has done what a job asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobUntil {
+    /// When it has answered.
+    #[default]
+    Answered,
+    /// When it has registered anew, as after a factory reset. Until the deadline it is "confirming"; then it has failed as "not confirmed".
+    Registered,
+    /// When it uses a key that the bootstrap server made for it after the job began. The key before it counts until then.
+    KeyUsed,
+}
+
+impl JobUntil {
+    /// Whether the answer is the end.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        *self == Self::Answered
+    }
 }
 
 const fn default_concurrent() -> u32 {
@@ -121,6 +145,8 @@ pub struct JobCounts {
     pub sent: u64,
     /// Get it when they wake.
     pub asleep: u64,
+    /// Answered, and have not yet shown that they did it, by `until`.
+    pub confirming: u64,
     /// Did what they were asked for.
     pub succeeded: u64,
     /// Refused, or gave no answer.
@@ -138,6 +164,7 @@ impl JobCounts {
         self.waiting
             + self.sent
             + self.asleep
+            + self.confirming
             + self.succeeded
             + self.failed
             + self.not_reached
@@ -161,7 +188,7 @@ pub struct JobFailure {
 pub struct JobDevice {
     /// The device.
     pub endpoint: String,
-    /// "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled".
+    /// "waiting", "sent", "asleep", "confirming", "succeeded", "failed", "not_reached" or "cancelled".
     pub stage: String,
     /// What it answered, or why not.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -50,7 +50,7 @@ pub use desired::{
     DesiredCondition, DesiredCounts, DesiredDevice, DesiredProgress, DesiredSetting, DesiredState,
     DeviceSetting, PutDesiredState,
 };
-pub use jobs::{Job, JobCounts, JobDevice, JobFailure, JobPreview, JobState, RetryJob, StartJob};
+pub use jobs::{Job, JobCounts, JobDevice, JobFailure, JobPreview, JobState, JobUntil, RetryJob, StartJob};
 pub use records::{
     ChangeDevice, ChangeGroupDevices, FilterMatch, Group, ImportDevices, ImportedDevice, ImportedDevices,
     LastValue, PutFilter, PutGroup, SavedFilter,
@@ -140,9 +140,28 @@ pub struct Device {
     /// Free text.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub notes: String,
+    /// Since when it is out of service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<u64>,
+    /// The device that took its place, and its record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
+    /// The devices whose place it took. Its series have their values, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<String>,
     /// Its registration, while it is registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
+}
+
+/// Gives the record of a device whose board was replaced to the device that took its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MergeDevice {
+    /// The device that took its place.
+    pub into: String,
+    /// The name of the device that was replaced, repeated: this can't be undone.
+    pub confirm: String,
 }
 
 /// The state of a device.
@@ -161,12 +180,21 @@ pub enum DeviceState {
     Revoked,
     /// It is expected, and has never registered.
     NeverSeen,
+    /// It is out of service: its record is kept, its credentials are refused, and filters match it only if they ask for the state.
+    Retired,
 }
 
 impl DeviceState {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Online, Self::Asleep, Self::Overdue, Self::Offline, Self::Revoked, Self::NeverSeen];
+    pub const ALL: [Self; 7] = [
+        Self::Online,
+        Self::Asleep,
+        Self::Overdue,
+        Self::Offline,
+        Self::Revoked,
+        Self::NeverSeen,
+        Self::Retired,
+    ];
 
     /// As it is written.
     #[must_use]
@@ -178,6 +206,7 @@ impl DeviceState {
             Self::Offline => "offline",
             Self::Revoked => "revoked",
             Self::NeverSeen => "never_seen",
+            Self::Retired => "retired",
         }
     }
 

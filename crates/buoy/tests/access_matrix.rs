@@ -83,6 +83,14 @@ fn table(ids: &Ids) -> Vec<Row> {
         ("post", "/api/v1/devices/import", Whole(Operator), Some(json!("csv"))),
         ("patch", "/api/v1/devices/{endpoint}", Device(Operator), Some(json!({"add_tags": ["spare"]}))),
         ("get", "/api/v1/devices/{endpoint}/values", Device(Viewer), None),
+        ("post", "/api/v1/devices/{endpoint}/retire", Device(Operator), None),
+        ("post", "/api/v1/devices/{endpoint}/bring-back", Device(Operator), None),
+        (
+            "post",
+            "/api/v1/devices/{endpoint}/merge",
+            Whole(Admin),
+            Some(json!({"into": "buoy-2", "confirm": "no"})),
+        ),
         ("get", "/api/v1/devices/{endpoint}/why", Device(Viewer), None),
         ("get", "/api/v1/device-matches", Whole(Viewer), None),
         ("get", "/api/v1/groups", Somewhere(Viewer), None),
@@ -384,7 +392,11 @@ fn every_route_answers_each_author_as_the_table_says() {
             let turn = match (row.0, row.1) {
                 (_, "/api/v1/sign-out") => 3,
                 ("delete", _) => 2,
-                ("post", path) if path.ends_with("revoke") => 2,
+                ("post", path)
+                    if ["revoke", "retire", "bring-back"].iter().any(|end| path.ends_with(end)) =>
+                {
+                    2
+                }
                 _ => 1,
             };
             rows.entry(turn).or_insert_with(Vec::new).push(row);

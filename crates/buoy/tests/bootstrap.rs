@@ -227,3 +227,44 @@ fn a_configuration_is_managed_by_verbs_by_file_and_in_leshans_dialect() {
     let () = client.call("DELETE".parse().unwrap(), "/api/bootstrap/buoy-7", "", &[]).unwrap();
     assert_eq!(client.get::<Value>("/api/bootstrap").unwrap().as_object().unwrap().len(), 1);
 }
+
+#[test]
+fn a_job_gives_devices_new_keys_and_another_wipes_them_and_both_wait_for_more_than_an_answer() {
+    let world = World::new();
+    world.server.says(&["credentials", "add", "buoy-1", "--purpose", "bootstrap", "--key", FACTORY_KEY]);
+    world.server.says(&["bootstrap", "add", "buoy-*", "--lifetime", "60"]);
+    let device = world.device("buoy-1", "BootstrapS", &["--psk-key", FACTORY_KEY]);
+    device.says("REGISTERED");
+    wait_until("buoy-1", || world.is_registered("buoy-1"));
+    let first = world.credentials("lwm2m");
+
+    let refused = world.server.refuses(&["job", "rotate-key", "all"]);
+    assert!(refused.contains("1 devices would get it: repeat the number"), "{refused}");
+    world.server.says(&["job", "rotate-key", "all", "--devices", "1"]);
+    let detail = |job: u32| world.server.says(&["job", "devices", &job.to_string()]);
+    wait_until("the new key is used", || detail(1).contains("it uses its new key"));
+    let now = world.credentials("lwm2m");
+    assert!(now.len() == 1 && now[0].id != first[0].id, "{now:?}");
+    assert!(world.server.says(&["job", "show", "1"]).contains("1 of 1 devices did it"));
+    device.says("REGISTERED");
+
+    // The wipe takes its accounts: it comes back by its factory key.
+    wait_until("it listens", || world.server.ctl(&["read", "buoy-1", "/3/0/0"]).status.success());
+    assert!(world.server.refuses(&["job", "wipe", "all", "--devices", "2"]).contains("nothing was done"));
+    world.server.says(&["job", "wipe", "all", "--devices", "1"]);
+    wait_until("it is back", || detail(2).contains("registered anew"));
+
+    // Out of service its key does not count, and it counts again when it is brought back.
+    wait_until("it listens", || world.server.ctl(&["read", "buoy-1", "/3/0/0"]).status.success());
+    world.server.says(&["retire", "buoy-1"]);
+    wait_until("it is out", || {
+        let device = world.server.client().device("buoy-1").unwrap();
+        device.registration.is_none() && device.state == buoy_api::DeviceState::Retired
+    });
+    let refused = world.server.refuses(&["job", "wipe", "all"]);
+    assert!(refused.contains("no device that you may command"), "{refused}");
+    world.server.says(&["bring-back", "buoy-1"]);
+    wait_until("it is back", || {
+        world.server.client().device("buoy-1").unwrap().registration.is_some_and(|it| it.secure)
+    });
+}

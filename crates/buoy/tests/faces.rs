@@ -376,7 +376,7 @@ fn an_error_of_the_interface_names_the_field_and_what_is_expected() {
             None,
             "",
             400,
-            "state=lost: a device is online, asleep, overdue, offline, revoked or never_seen",
+            "state=lost: a device is online, asleep, overdue, offline, revoked, never_seen or retired",
         ),
         ("GET", "/api/v1/device-counts?by=weight", None, "", 400, "counted by state, manufacturer"),
         ("DELETE", "/api/v1/devices/nosuch", None, "", 404, "no device named nosuch is known"),

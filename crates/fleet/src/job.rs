@@ -3,7 +3,8 @@
 //! 1. Its devices are fixed when it is made. A device gets the command when it can be reached, within the limits of the job.
 //! 2. The operation on a device decides how it ended there. A command that may have been carried out is not repeated unless a person says so.
 //! 3. A device that sleeps gets its operation when it wakes, and takes no place of another device meanwhile.
-//! 4. At its deadline the job gives up the devices that it has not reached.
+//! 4. Where an answer is not the end, as of a device that deletes its settings and restarts, the job waits for a further sign of the device.
+//! 5. At its deadline the job gives up the devices that it has not reached, and calls those that gave no such sign not confirmed.
 //!
 //! The engine has no clock and does no I/O: [`Job::advance`] is called now and then with the time, and [`Outbox`] says what to save and what
 //! to do after that. It does not know what the command is: that is text to it.
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use device::{Counts, DeviceRecord, End, Stage};
+pub use device::{ConfirmedBy, Counts, DeviceRecord, End, Stage};
 
 /// The most operations that a job has under way.
 pub const MOST_CONCURRENT: u32 = 10_000;
@@ -26,6 +27,8 @@ const MOST_NAME: usize = 128;
 pub const LONGEST: u64 = 90 * 24 * 60 * 60 * 1000;
 /// Devices that are looked at in one call.
 const LOOKS: usize = 5_000;
+/// How old an answer may be when it is told; milliseconds.
+const ANSWER_AGE: u64 = 2_000;
 /// A device that has not answered is tried again after this time; milliseconds.
 const RETRY_AFTER: u64 = 60_000;
 
@@ -48,6 +51,9 @@ pub struct Plan {
     pub retries: u8,
     /// When it gives up; milliseconds since the epoch.
     pub deadline: u64,
+    /// By what else than its answer a device shows that it did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_by: Option<ConfirmedBy>,
 }
 
 /// What is wrong with a plan.
@@ -192,6 +198,8 @@ pub struct Job {
     cursor: usize,
     /// Starts of the minute that began then.
     minute: (u64, u32),
+    /// Where the search for devices to be confirmed goes on.
+    confirming: usize,
 }
 
 impl Job {
@@ -208,7 +216,8 @@ impl Job {
     pub fn restore(facts: Facts, devices: impl IntoIterator<Item = (Arc<str>, DeviceRecord)>) -> Self {
         let (cursor, minute) = (0, (0, 0));
         let counts = Counts::default();
-        let mut job = Self { facts, devices: Vec::new(), by_name: HashMap::new(), counts, cursor, minute };
+        let (devices_of, by_name) = (Vec::new(), HashMap::new());
+        let mut job = Self { facts, devices: devices_of, by_name, counts, cursor, minute, confirming: 0 };
         for (name, record) in devices {
             job.counts.add(&record.stage);
             // There are never as many devices.
@@ -262,6 +271,9 @@ impl Job {
             match record.stage {
                 Stage::Waiting => self.set(place, Stage::Cancelled, outbox),
                 Stage::Sent | Stage::Asleep => outbox.cancels.push((name.clone(), record.operation)),
+                Stage::Confirming { .. } => {
+                    self.set(place, not_confirmed("the job was cancelled"), outbox);
+                }
                 _ => {}
             }
         }
@@ -315,13 +327,15 @@ impl Job {
             return;
         };
         self.set(place, Stage::Sent, &mut Outbox::default());
-        self.devices[place].1 = DeviceRecord::sent(operation, self.devices[place].1.attempts);
+        let record = &mut self.devices[place].1;
+        *record = DeviceRecord::sent(operation, record.attempts, record.sent_at);
     }
 
     /// How a device whose operation is about to start is to be saved with it.
     #[must_use]
     pub fn record_when_started(&self, name: &str, operation: u64) -> DeviceRecord {
-        DeviceRecord::sent(operation, self.device(name).map_or(0, |record| record.attempts))
+        let (attempts, at) = self.device(name).map_or((0, 0), |record| (record.attempts, record.sent_at));
+        DeviceRecord::sent(operation, attempts, at)
     }
 
     /// A device of [`Outbox::starts`] could not be given the command: for good, or it can't be reached at the moment.
@@ -350,8 +364,17 @@ impl Job {
     pub fn ended(&mut self, now: u64, name: &str, operation: u64, end: End, outbox: &mut Outbox) {
         let Some(place) = self.place_of(name, operation) else { return };
         let is_stopping = self.facts.state == State::Stopping;
+        let is_to_be_confirmed = self.facts.plan.confirmed_by.is_some() && !is_stopping;
         let record = &mut self.devices[place].1;
         let stage = match end {
+            // What comes after the answer counts; an answer may be a moment old.
+            End::Succeeded(_) if is_to_be_confirmed => {
+                Stage::Confirming { since: now.saturating_sub(ANSWER_AGE).max(record.sent_at) }
+            }
+            // A device that restarts at once may not answer.
+            End::NoAnswer(_) if is_to_be_confirmed && !self.facts.plan.is_repeatable => {
+                Stage::Confirming { since: record.sent_at }
+            }
             End::Succeeded(answer) => Stage::Succeeded { answer },
             End::Refused(reason) => Stage::Failed { reason },
             End::Cancelled => Stage::Cancelled,
@@ -374,6 +397,35 @@ impl Job {
             }
         };
         self.set(place, stage, outbox);
+        self.end_if_nothing_is_left(now, outbox);
+    }
+
+    /// Devices that are to be confirmed, with the time after which a sign counts: a part of them, and others at the next call.
+    pub fn to_be_confirmed(&mut self, most: usize) -> Vec<(Arc<str>, u64)> {
+        let mut found = Vec::new();
+        if self.counts.confirming == 0 {
+            return found;
+        }
+        for _ in 0..LOOKS.min(self.devices.len()) {
+            if found.len() == most {
+                break;
+            }
+            let place = self.confirming % self.devices.len();
+            self.confirming = place + 1;
+            let (name, record) = &self.devices[place];
+            if let Stage::Confirming { since } = record.stage {
+                found.push((name.clone(), since));
+            }
+        }
+        found
+    }
+
+    /// A device has given the sign.
+    pub fn confirmed(&mut self, now: u64, name: &str, sign: String, outbox: &mut Outbox) {
+        let is_open =
+            |job: &Self, place: &usize| matches!(job.devices[*place].1.stage, Stage::Confirming { .. });
+        let Some(place) = self.place(name).filter(|place| is_open(self, place)) else { return };
+        self.set(place, Stage::Succeeded { answer: sign }, outbox);
         self.end_if_nothing_is_left(now, outbox);
     }
 
@@ -402,6 +454,8 @@ impl Job {
             if self.devices[place].1.stage == Stage::Waiting {
                 let reason = "it could not be reached before the deadline".to_owned();
                 self.set(place, Stage::NotReached { reason }, outbox);
+            } else if matches!(self.devices[place].1.stage, Stage::Confirming { .. }) {
+                self.set(place, not_confirmed("there was no further sign before the deadline"), outbox);
             }
         }
     }
@@ -427,6 +481,7 @@ impl Job {
             if record.stage == Stage::Waiting && record.not_before <= now && can_be_reached(name) {
                 outbox.starts.push(name.clone());
                 record.attempts = record.attempts.saturating_add(1);
+                record.sent_at = now;
                 // It is saved with its operation.
                 self.set(place, Stage::Starting, &mut Outbox::default());
                 self.minute.1 += 1;
@@ -459,6 +514,11 @@ impl Job {
         record.stage = stage;
         outbox.devices.push((name.clone(), record.clone()));
     }
+}
+
+/// The device may have done it.
+fn not_confirmed(why: &str) -> Stage {
+    Stage::Failed { reason: format!("not confirmed, it may have been carried out: {why}") }
 }
 
 #[cfg(test)]

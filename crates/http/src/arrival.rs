@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use base64ct::{Base64, Encoding};
 use buoy_services::accounts::{Accounts, Arrival};
 use buoy_services::principal::Principal;
+use buoy_services::provider::CALLBACK;
 
 use crate::error::Problem;
 
@@ -219,15 +220,21 @@ fn presented(value: &str) -> Option<String> {
 
 /// The value of the cookie of a sign-in.
 pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let lists = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = lists.flat_map(|list| list.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    cookie_named(headers, COOKIE)
 }
 
-/// Whether a browser follows a link to the page itself, which is the same for everybody: links to it may stand anywhere.
+/// The value of a cookie.
+pub(crate) fn cookie_named<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
+    let lists = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = lists.flat_map(|list| list.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
+}
+
+/// Whether a browser follows a link to the page itself, which is the same for everybody: links to it may stand anywhere. The identity provider
+/// sends browsers back by such a link, which counts with the cookie of a sign-in that was begun here.
 fn is_visit(method: &Method, path: &str, headers: &HeaderMap) -> bool {
     let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
-    navigates && method.is_safe() && !path.starts_with(API)
+    navigates && method.is_safe() && (!path.starts_with(API) || path == CALLBACK)
 }
 
 /// Refuses what the page of another site had a browser send.
@@ -288,6 +295,7 @@ mod tests {
         let visit = map(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]);
         assert!(is_visit(&Method::GET, "/devices/buoy-1", &visit));
         assert!(!is_visit(&Method::GET, "/api/v1/devices", &visit));
+        assert!(is_visit(&Method::GET, CALLBACK, &visit) && !is_visit(&Method::POST, CALLBACK, &visit));
         assert!(!is_visit(&Method::POST, "/devices/buoy-1", &visit), "a form of another site");
         let image = map(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]);
         assert!(!is_visit(&Method::GET, "/devices/buoy-1", &image));

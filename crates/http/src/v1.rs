@@ -15,8 +15,10 @@ mod groups;
 mod idempotency;
 mod jobs;
 mod json_words;
+mod lifecycle;
 mod openapi;
 mod operations;
+mod provider;
 mod receivers;
 mod series;
 mod sign_in;
@@ -57,6 +59,9 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/devices/import", post(devices::import_csv))
         .route("/api/v1/devices/{endpoint}", get(devices::one).patch(devices::change).delete(devices::forget))
         .route("/api/v1/devices/{endpoint}/values", get(devices::values))
+        .route("/api/v1/devices/{endpoint}/retire", post(lifecycle::retire))
+        .route("/api/v1/devices/{endpoint}/bring-back", post(lifecycle::bring_back))
+        .route("/api/v1/devices/{endpoint}/merge", post(lifecycle::merge))
         .route("/api/v1/devices/{endpoint}/why", get(why::why))
         .route("/api/v1/device-counts", get(devices::counts))
         .route("/api/v1/devices/{endpoint}/objects", get(devices::objects))
@@ -145,6 +150,9 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v1/bootstrap/claims/{endpoint}", delete(bootstrap::forget))
         .route("/api/v1/bootstrap/claims/{endpoint}/accept", post(bootstrap::accept))
         .layer(middleware::from_fn(conditional::answer))
+        // For browsers, which are sent away by them: they have no entity tag, and are not in the document.
+        .route("/api/v1/sign-in/provider", get(provider::begin))
+        .route(buoy_services::provider::CALLBACK, get(provider::callback))
         // Outside of the layer: it would hold the whole answer for its entity tag.
         .route("/api/v1/series", get(series::export))
         // An event stream doesn't end, so it can't have an entity tag.

@@ -44,6 +44,8 @@ use records::{AccountRecord, SecretDigest, SignInRecord, TokenRecord};
 const IDLE: u64 = 12 * 60 * 60 * 1000;
 /// and in any case after this time.
 const LONGEST: u64 = 7 * 24 * 60 * 60 * 1000;
+/// One by the identity provider ends earlier, so that what changed there counts here the same day.
+const LONGEST_EXTERNAL: u64 = 12 * 60 * 60 * 1000;
 /// How often it is saved that a sign-in or a token was used.
 const SAVE_USE: u64 = 5 * 60 * 1000;
 /// Random bytes of the one-time token of the first run.
@@ -119,7 +121,7 @@ impl Use {
 
 impl SignIn {
     fn ends_at(&self) -> u64 {
-        (self.record.created_at + LONGEST).min(self.used.at() + IDLE)
+        self.record.latest_end().min(self.used.at() + IDLE)
     }
 }
 
@@ -230,7 +232,7 @@ impl Accounts {
             )]);
         }
         let powers = Powers::Granted(account.grants.as_slice().into());
-        let until = Some(sign_in.record.created_at + LONGEST);
+        let until = Some(sign_in.record.latest_end());
         let validity = Validity { has_ended: sign_in.has_ended.clone(), until };
         let name: Arc<str> = account.name.as_str().into();
         let principal =
@@ -242,6 +244,12 @@ impl Accounts {
     #[must_use]
     pub fn has_second_factor(&self, account: &str) -> bool {
         self.state().accounts.get(account).is_some_and(|account| account.second_factor.is_some())
+    }
+
+    /// Whether the identity provider signs an account in.
+    #[must_use]
+    pub fn is_external(&self, account: &str) -> bool {
+        self.state().accounts.get(account).is_some_and(|account| account.subject.is_some())
     }
 
     /// Takes the turn to change something. What is read under it stays so until the change.

@@ -4,7 +4,7 @@
 //! the engine changes together with the messages for receivers. `post` sends those. A change of an alert is in memory before it is saved, but no
 //! receiver is told before. A receiver may be told twice, and is never not told, also after `kill -9`.
 
-mod address;
+pub(crate) mod address;
 mod broker;
 mod checks;
 pub mod commands;
@@ -18,7 +18,7 @@ pub(crate) mod receivers;
 mod saving;
 mod send;
 pub(crate) mod state;
-mod tls;
+pub(crate) mod tls;
 mod webhook;
 mod words;
 

@@ -37,6 +37,7 @@ use crate::inventory::Inventory;
 use crate::jobs::state::Jobs;
 use crate::journal::{JournalCounters, JournalHandle, NotSaved};
 use crate::listen::Addresses;
+use crate::provider::Provider;
 
 /// How long an operation for a sleeping device waits.
 pub const SLEEPER_PATIENCE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -79,6 +80,8 @@ pub struct App {
     pub(crate) reading_history: Arc<Semaphore>,
     /// The accounts of people, and what programs sign in with.
     pub(crate) accounts: Accounts,
+    /// The identity provider that signs people in.
+    pub(crate) provider: Option<Provider>,
     /// The credentials of devices.
     pub(crate) credentials: Credentials,
     /// The server's key and certificates.
@@ -151,6 +154,12 @@ impl App {
     #[must_use]
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
+    }
+
+    /// The identity provider that signs people in, if one is set up.
+    #[must_use]
+    pub fn provider(&self) -> Option<&Provider> {
+        self.provider.as_ref()
     }
 
     /// The part of the server that has failed.

@@ -284,7 +284,8 @@ impl Credentials {
         clock: Clock,
     ) -> anyhow::Result<(Self, ChangedCredentials)> {
         let sealer = keys.sealer();
-        let (book, last) = loader::load(reader, &sealer)?;
+        let (mut book, last) = loader::load(reader, &sealer)?;
+        loader::retired(reader, |endpoint| book.set_retired(&endpoint.into(), true))?;
         let (used, first_uses) = mpsc::unbounded_channel();
         let (changed, changes) = mpsc::unbounded_channel();
         let credentials = Self(Arc::new(Shared {
@@ -323,6 +324,27 @@ impl Credentials {
             let some = book.with_revoked(Purpose::Lwm2m);
             some.filter(|endpoint| book.is_revoked(Purpose::Lwm2m, endpoint)).cloned().collect()
         })
+    }
+
+    /// The number that the next credential gets.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.0.next_id.load(Ordering::Relaxed)
+    }
+
+    /// Whether a device uses a key for the LwM2M server that was made since this number was the next one.
+    pub(crate) fn uses_key_from(&self, endpoint: &str, from: u64) -> bool {
+        self.0.look(|book| {
+            let mut all = book.of(Purpose::Lwm2m, endpoint);
+            all.any(|entry| entry.id >= from && entry.state == CredentialState::Active)
+        })
+    }
+
+    /// Records whether a device is out of service. Its credentials stay, and are refused meanwhile; its sessions end.
+    pub(crate) fn set_retired(&self, endpoint: &str, is_retired: bool) {
+        let endpoint: Arc<str> = endpoint.into();
+        self.0.book.write().unwrap_or_else(PoisonError::into_inner).set_retired(&endpoint, is_retired);
+        // While the server stops nobody receives this; at the next start the saved sessions are checked.
+        let _ = self.0.changed.send((endpoint, CredentialChange::Old { ends_sessions: is_retired }));
     }
 
     /// A keyed digest that distinguishes secrets of requests without revealing them.
@@ -525,6 +547,27 @@ impl Credentials {
         .await
     }
 
+    /// Revokes all credentials of a device, for all servers. They stay, without their secrets.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub(crate) async fn revoke_all(
+        &self,
+        principal: &Principal,
+        endpoint: &str,
+        now: u64,
+    ) -> Result<(), ChangeError> {
+        let endpoint = Arc::<str>::from(endpoint);
+        self.change(principal, now, move |book| {
+            let all = [Purpose::Lwm2m, Purpose::Bootstrap].into_iter();
+            let good = all.flat_map(|purpose| book.of(purpose, &endpoint)).filter(|entry| entry.is_good());
+            let states: Vec<_> =
+                good.map(|entry| (entry.endpoint.clone(), entry.id, CredentialState::Revoked)).collect();
+            Ok((Plan { states, ends_sessions: true, ..Plan::of("credential.revoke") }, ()))
+        })
+        .await
+    }
+
     /// Encrypts secrets and assigns ids, outside of the threads that serve requests.
     async fn prepare(
         &self,
@@ -648,9 +691,10 @@ impl Gate {
             .look(|book| book.admitting(self.purpose, peer, unlisted).map(|admitted| admitted.endpoint()))
     }
 
-    /// Whether a device has credentials, including revoked ones: then it is not admitted without.
+    /// Whether a device has credentials, including revoked ones, or is out of service: then it is not admitted without.
     pub fn has(&self, endpoint: &str) -> bool {
-        self.credentials.0.look(|book| book.of(self.purpose, endpoint).next().is_some())
+        let has = |book: &Book| book.is_retired(endpoint) || book.of(self.purpose, endpoint).next().is_some();
+        self.credentials.0.look(has)
     }
 
     /// To be called when a session connects. Doesn't block.

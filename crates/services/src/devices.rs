@@ -1,6 +1,6 @@
 //! The devices of the inventory, with the registrations of those that are registered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::access::{Covered, Forbidden, Permission, Target};
 use crate::app::App;
+use crate::boards;
 use crate::changes::Companion;
 use crate::documents;
 use crate::hex;
@@ -284,7 +285,17 @@ pub async fn series(
     endpoint: String,
 ) -> Result<Vec<String>, DeviceError> {
     app.permit(principal, Permission::Read, Target::Device(&endpoint)).await?;
-    Ok(app.read(move |store| store.series(&endpoint)).await?)
+    let names = boards::of(app, endpoint).await;
+    let paths = app.read(move |store| {
+        let mut paths = Vec::new();
+        for name in &names {
+            paths.extend(store.series(name)?);
+        }
+        paths.sort();
+        paths.dedup();
+        Ok(paths)
+    });
+    Ok(paths.await?)
 }
 
 /// The values of a resource over a range of time (milliseconds since the epoch), the oldest first.
@@ -301,7 +312,20 @@ pub async fn samples(
 ) -> Result<api::Page<api::Sample>, DeviceError> {
     app.permit(principal, Permission::Read, Target::Device(&endpoint)).await?;
     check_path(&path)?;
-    let mut rows = app.read_history(move |store| store.samples(&endpoint, &path, range, limit + 1)).await?;
+    let names = boards::of(app, endpoint).await;
+    let mut rows = app
+        .read_history(move |store| {
+            let mut rows = Vec::new();
+            for name in &names {
+                rows.extend(store.samples(name, &path, range.clone(), limit + 1)?);
+            }
+            if names.len() > 1 {
+                rows.sort_by_key(|(at, _)| *at);
+                rows.truncate(limit + 1);
+            }
+            Ok(rows)
+        })
+        .await?;
     // The next page starts with the first value that is not on this one.
     let next = (rows.len() > limit).then(|| rows.pop()).flatten().map(|(at, _)| at.to_string());
     let sample =
@@ -326,7 +350,19 @@ pub async fn summaries(
     if step == 0 {
         return Err(DeviceError::NoStep);
     }
-    let rows = app.read_history(move |store| store.summary(&endpoint, &path, range, step)).await?;
+    let names = boards::of(app, endpoint).await;
+    let rows = app
+        .read_history(move |store| {
+            let mut all = BTreeMap::new();
+            for name in &names {
+                store
+                    .summary(name, &path, range.clone(), step)?
+                    .into_iter()
+                    .for_each(|row| boards::join(&mut all, row));
+            }
+            Ok(all.into_values().collect::<Vec<_>>())
+        })
+        .await?;
     let items = rows.into_iter().map(|row| api::Sample {
         at: row.at,
         value: json_of_float(row.mean),
@@ -418,12 +454,14 @@ pub async fn forget(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Re
     match app.inventory.forget(endpoint).await {
         None => Err(DeviceError::NoSuchDevice(endpoint.to_owned())),
         Some(state) if !state.is_registered() => {
+            app.credentials.set_retired(endpoint, false);
             let remove_profile = documents::remove(DocumentKind::Device, endpoint);
             let remove_habit = documents::remove(DocumentKind::Habit, endpoint);
             let remove = Change::Device(DeviceChange::Remove { endpoint: endpoint.to_owned() });
+            let remove_values = documents::remove(DocumentKind::Values, endpoint);
             let audit = principal.audit(app.now(), "device.forget", endpoint, "");
             app.journal
-                .commit_now(vec![remove, remove_profile, remove_habit, audit])
+                .commit_now(vec![remove, remove_profile, remove_habit, remove_values, audit])
                 .await
                 .map_err(DeviceError::NotSaved)
         }
@@ -515,6 +553,9 @@ fn device_json(device: Device) -> api::Device {
         groups: texts(&profile.groups),
         fields: profile.fields.clone(),
         notes: profile.notes.clone(),
+        retired_at: profile.retired_at,
+        replaced_by: profile.replaced_by.as_deref().map(str::to_owned),
+        replaces: texts(&profile.replaces),
         registration: registration.as_ref().map(registration_json),
     }
 }

@@ -33,6 +33,9 @@ use crate::incidents::{Entry, Notice};
 /// Questions that may look at each device and wait in the queue at a time.
 const SEARCHES: usize = 2;
 
+/// The longest answer whose values are remembered, in bytes: a larger one is a file.
+const LONGEST_ANSWER: usize = 16 * 1024;
+
 /// The handle of the inventory. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Inventory {
@@ -87,7 +90,7 @@ pub(crate) enum Change {
         name: Arc<str>,
         values: Vec<(Path, LastValue)>,
     },
-    /// It answered what it was asked about object 3.
+    /// It answered what it was asked.
     Answered {
         name: Arc<str>,
         path: Path,
@@ -398,9 +401,9 @@ impl Change {
             },
             Event::Awake(name) => Self::Sleeps { name: name.clone(), is_asleep: false },
             Event::Sleeping(name) => Self::Sleeps { name: name.clone(), is_asleep: true },
-            // What it is asked of itself is remembered, as what it reports unasked.
+            // What it is asked is remembered, as what it reports unasked. It is read by the thread, not by the shard.
             Event::OperationEnded { endpoint, path, outcome: Ok(outcome), .. }
-                if path.starts_with("/3/0") && outcome.code == Code::CONTENT =>
+                if outcome.code == Code::CONTENT && outcome.payload.len() <= LONGEST_ANSWER =>
             {
                 Self::Answered {
                     name: endpoint.clone(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buoy_api as api;
-use buoy_fleet::job::{DeviceRecord, Facts, Outbox};
+use buoy_fleet::job::{ConfirmedBy, DeviceRecord, Facts, Outbox};
 use buoy_server::{OperationId, OperationRecord};
 use buoy_store::{Change, ChangeSet, DocumentKind};
 use futures_util::future::join_all;
@@ -30,6 +30,8 @@ use crate::principal::Principal;
 const TICK: Duration = Duration::from_secs(1);
 /// Records of devices in one commit, and ends of operations that are taken at once.
 const AT_ONCE: usize = 1000;
+/// Devices of a job of which it is looked at a time whether they are confirmed.
+const LOOKS: usize = 500;
 /// Operations that are started at a time.
 const STARTS: usize = 64;
 /// How long an operation goes on for a device that is awake.
@@ -68,7 +70,39 @@ async fn follow(app: &Arc<App>, news: &mut News) -> Result<(), NotSaved> {
             if let Some(job) = app.jobs.all().jobs.get_mut(&id) {
                 job.advance(app.now(), &|name| app.endpoints.shard_of(name).is_some(), &mut outbox);
             }
+            confirm(app, id, &mut outbox).await;
             carry_out(app, id, outbox, ChangeSet::new()).await?;
+        }
+    }
+}
+
+/// Looks whether devices have shown that they did what their job asks for.
+async fn confirm(app: &Arc<App>, id: u64, outbox: &mut Outbox) {
+    let (by, waiting) = {
+        let mut all = app.jobs.all();
+        let Some(job) = all.jobs.get_mut(&id) else { return };
+        let Some(by) = job.facts().plan.confirmed_by else { return };
+        (by, job.to_be_confirmed(LOOKS))
+    };
+    let looks = waiting.iter().map(|(name, since)| sign_of(app, by, name, *since));
+    let signs = join_all(looks).await;
+    let mut all = app.jobs.all();
+    let Some(job) = all.jobs.get_mut(&id) else { return };
+    for ((name, _), sign) in waiting.iter().zip(signs) {
+        if let Some(sign) = sign {
+            job.confirmed(app.now(), name, sign.to_owned(), outbox);
+        }
+    }
+}
+
+async fn sign_of(app: &Arc<App>, by: ConfirmedBy, name: &str, since: u64) -> Option<&'static str> {
+    match by {
+        ConfirmedBy::Registration => {
+            let registration = app.registration(name).await?;
+            (registration.registered_at >= since).then_some("it has restarted and registered anew")
+        }
+        ConfirmedBy::NewKey { from } => {
+            app.credentials.uses_key_from(name, from).then_some("it uses its new key")
         }
     }
 }

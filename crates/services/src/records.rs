@@ -71,7 +71,7 @@ pub enum RecordFault {
     Value(String),
     /// The notes are too long.
     Notes,
-    /// There are too many tags, groups or fields.
+    /// There are too many tags, groups, fields or devices whose place it took.
     TooMany,
 }
 
@@ -92,7 +92,10 @@ impl std::fmt::Display for RecordFault {
                 write!(f, "the value of the field {name} has more than {LONGEST_VALUE} bytes")
             }
             Self::Notes => write!(f, "the notes have more than {LONGEST_NOTES} bytes"),
-            Self::TooMany => write!(f, "a device has at most {MOST} tags, {MOST} groups and {MOST} fields"),
+            Self::TooMany => write!(
+                f,
+                "a device has at most {MOST} tags, {MOST} groups, {MOST} fields and {MOST} devices whose place it took"
+            ),
         }
     }
 }
@@ -275,8 +278,8 @@ fn note(profile: &mut Profile, device: api::ImportedDevice) {
 }
 
 fn check(profile: &Profile) -> Result<(), RecordFault> {
-    let Profile { tags, groups, fields, notes } = profile;
-    if tags.len() > MOST || groups.len() > MOST || fields.len() > MOST {
+    let Profile { tags, groups, fields, notes, replaces, .. } = profile;
+    if [tags.len(), groups.len(), fields.len(), replaces.len()].iter().any(|count| *count > MOST) {
         return Err(RecordFault::TooMany);
     }
     let is_tag = |tag: &str| {

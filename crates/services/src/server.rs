@@ -47,6 +47,7 @@ use crate::keyfile::{self, Keys};
 use crate::keys_in_use::KeysInUse;
 use crate::listen::{self, Addresses, Listen, ShardSockets, Sockets};
 use crate::notices::Notices;
+use crate::provider::{Provider, ProviderSettings};
 use crate::refusals::Refusals;
 use crate::security::Security;
 use crate::store_place::StorePlace;
@@ -93,12 +94,16 @@ pub struct Settings {
     pub awake_time: Duration,
     /// Whether the descriptions of devices (object 3) are read when they first register, and after an update.
     pub survey: bool,
+    /// Whether values that came by reads are kept in series, as those that devices report.
+    pub keep_reads: bool,
     /// The operator's own keys and certificates.
     pub identity: identity::Files,
     /// How long events are kept for who reads them later; with zero, as long as somebody reads them, and for some minutes after.
     pub keep_events: Duration,
     /// Networks in which receivers of alerts may be, although they are not public.
     pub allow_receivers_in: Vec<alerts::Network>,
+    /// The identity provider that signs people in.
+    pub provider: Option<ProviderSettings>,
     /// Files with certificates of which alerts say that they end, besides those of `identity` and the data folder.
     pub watched_certificates: Vec<PathBuf>,
 }
@@ -234,6 +239,9 @@ impl Bound {
         let means = Means::new(keys.sealer(), settings.allow_receivers_in.clone(), watched_parts(&settings));
         let (alerts, alert_endings) = Alerts::load(reader, means, clock.date())?;
         let jobs = Jobs::load(reader)?;
+        let provider = settings.provider.clone().map(|provider| {
+            Provider::new(provider, accounts.clone(), settings.allow_receivers_in.clone(), clock)
+        });
         let app = Arc::new(App {
             shards: shards.iter().map(|(handle, _)| handle.clone()).collect(),
             endpoints,
@@ -250,6 +258,7 @@ impl Bound {
             reading: Arc::new(Semaphore::new(MOST_READERS)),
             reading_history: Arc::new(Semaphore::new(MOST_READERS_OF_HISTORY)),
             accounts,
+            provider: provider.transpose()?,
             credentials,
             identity,
             bootstrap,
@@ -269,7 +278,8 @@ impl Bound {
         });
         offer_firmware(&app, reader)?;
         start_tasks(&app, reader, changed_credentials, commands, receivers.updates)?;
-        let inventory = inventory::thread::start(&app, inbox, seeds, settings.survey)?;
+        let habits = inventory::thread::Habits { asks: settings.survey, keeps_reads: settings.keep_reads };
+        let inventory = inventory::thread::start(&app, inbox, seeds, habits)?;
         // After the inventory, which tells it which devices there are.
         app.failures.spawn("the campaigns", campaigns::run(app.clone(), endings));
         app.failures.spawn("the jobs", jobs::run(app.clone(), receivers.jobs));

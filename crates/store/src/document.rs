@@ -8,6 +8,8 @@ pub enum DocumentKind {
     Device,
     /// When a device usually comes. By its endpoint name.
     Habit,
+    /// The last values of a device that came by reads. By its endpoint name.
+    Values,
     /// A group of devices. By its name.
     Group,
     /// A filter that was saved. By its name.
@@ -49,6 +51,7 @@ impl DocumentKind {
     pub const ALL: &[Self] = &[
         Self::Device,
         Self::Habit,
+        Self::Values,
         Self::Group,
         Self::Filter,
         Self::Campaign,
@@ -74,6 +77,7 @@ impl DocumentKind {
         match self {
             Self::Device => "device",
             Self::Habit => "habit",
+            Self::Values => "values",
             Self::Group => "group",
             Self::Filter => "filter",
             Self::Campaign => "campaign",

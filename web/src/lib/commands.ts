@@ -1,8 +1,8 @@
 /** The commands that a job can give, as the page offers them. */
-import type { DeviceRequest } from './api';
+import type { DeviceRequest, Schema } from './api';
 import { valueOf } from './jobs';
 
-export type CommandKind = 'read' | 'write' | 'observe' | 'cancel_observe' | 'execute' | 'reboot' | 'renew' | 'delete' | 'reset';
+export type CommandKind = 'read' | 'write' | 'observe' | 'cancel_observe' | 'execute' | 'reboot' | 'renew' | 'delete' | 'reset' | 'wipe' | 'rotate_key';
 
 interface Command {
   kind: CommandKind;
@@ -14,6 +14,8 @@ interface Command {
   words: string;
   /** Whether it changes devices, so that many of them are a reason to ask twice. */
   changes: boolean;
+  /** When a device has done it, if not when it has answered. */
+  until?: Schema['JobUntil'];
 }
 
 export const COMMANDS: Command[] = [
@@ -26,6 +28,8 @@ export const COMMANDS: Command[] = [
   { kind: 'execute', name: 'Execute', needs: ['path', 'arguments'], example: '/3/0/12', words: 'Each device runs the resource once; an Execute is never repeated by itself.', changes: true },
   { kind: 'delete', name: 'Delete an instance', needs: ['path'], example: '/3303/1', words: 'Each device deletes the object instance with all its values. It can’t be undone.', changes: true },
   { kind: 'reset', name: 'Factory reset', needs: [], example: '', words: 'Each device executes /3/0/5 and loses its settings, and with them perhaps the account of this server. It can’t be undone.', changes: true },
+  { kind: 'wipe', name: 'Wipe', needs: [], example: '', words: 'Each device executes /3/0/5, and is done when it has registered anew. It can’t be undone.', changes: true, until: 'registered' },
+  { kind: 'rotate_key', name: 'New keys', needs: [], example: '', words: 'Each device executes /1/0/9, gets a new key from the bootstrap server, and is done when it uses it. The old key counts until then.', changes: true, until: 'key_used' },
 ];
 
 /** The request of a command; none while something of it is missing. */
@@ -49,6 +53,9 @@ export function requestOf(kind: CommandKind, path: string, value: string, given:
       return { execute: { path: '/1/0/8' } };
     case 'delete':
       return { delete: { path: at } };
+    case 'rotate_key':
+      return { execute: { path: '/1/0/9' } };
+    case 'wipe':
     case 'reset':
       return { execute: { path: '/3/0/5' } };
   }

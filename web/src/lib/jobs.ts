@@ -30,6 +30,7 @@ export const JOB_STAGES = [
   { name: 'not_reached', word: 'not reached', colour: '--warn', kind: 'warn', mark: '▲' },
   { name: 'cancelled', word: 'left out', colour: '--c6', kind: 'none', mark: '–' },
   { name: 'sent', word: 'sent', colour: '--c1', kind: 'info', mark: '▶' },
+  { name: 'confirming', word: 'not confirmed yet', colour: '--c5', kind: 'info', mark: '◔' },
   { name: 'asleep', word: 'asleep', colour: '--c4', kind: 'info', mark: '☾' },
   { name: 'waiting', word: 'waiting', colour: '--line-strong', kind: 'none', mark: '…' },
 ] as const;

@@ -5283,6 +5283,98 @@ export interface paths {
         };
         trace?: never;
     };
+    "/api/v1/devices/{endpoint}/bring-back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Brings a device back that was taken out of service. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    endpoint: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The device as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Device"];
+                    };
+                };
+                /** @description The request is not as this description has it */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No device of this name is known */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is in service, or another device took its place */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The store fails, or the server is stopping */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{endpoint}/desired-state": {
         parameters: {
             query?: never;
@@ -5425,6 +5517,123 @@ export interface paths {
                 };
                 /** @description Nothing was given up */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The store fails, or the server is stopping */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{endpoint}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives the record of a device whose board was replaced to the device that took its place: tags, groups, fields, notes and history. The credentials
+         *     of the old board are revoked, and it is out of service. This can't be undone.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    endpoint: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["MergeDevice"];
+                };
+            };
+            responses: {
+                /** @description The device that has the record now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Device"];
+                    };
+                };
+                /** @description The name is not repeated, or both are the same device */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No device of this name is known */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It was merged before, or the other device is out of service */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The body is of another type */
+                415: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -5609,6 +5818,101 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{endpoint}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a device out of service. Its record is kept, its credentials are refused until it is brought back, and filters match it only if they ask
+         *     for its state.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    endpoint: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The device as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Device"];
+                    };
+                };
+                /** @description The request is not as this description has it */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No device of this name is known */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is out of service */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The store fails, or the server is stopping */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -7697,7 +8001,7 @@ export interface paths {
                     after?: string;
                     /** @description 1 to 1000; the default is 100. */
                     limit?: number;
-                    /** @description Only devices in this stage: "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled". */
+                    /** @description Only devices in this stage: "waiting", "sent", "asleep", "confirming", "succeeded", "failed", "not_reached" or "cancelled". */
                     stage?: string;
                 };
                 header?: never;
@@ -10974,6 +11278,15 @@ export interface components {
              */
             overdue_since?: number | null;
             registration?: components["schemas"]["Registration"] | null;
+            /** @description The device that took its place, and its record. */
+            replaced_by?: string | null;
+            /** @description The devices whose place it took. Its series have their values, too. */
+            replaces?: string[];
+            /**
+             * Format: int64
+             * @description Since when it is out of service.
+             */
+            retired_at?: number | null;
             /** @description The serial number: /3/0/2. */
             serial?: string | null;
             /** @description The software version: /3/0/19. */
@@ -11056,7 +11369,7 @@ export interface components {
          * @description The state of a device.
          * @enum {string}
          */
-        DeviceState: "online" | "asleep" | "overdue" | "offline" | "revoked" | "never_seen";
+        DeviceState: "online" | "asleep" | "overdue" | "offline" | "revoked" | "never_seen" | "retired";
         /** @description An event of `/api/v1/events`. The name of the server-sent event is `type`. */
         Event: {
             /** @description The device. */
@@ -11431,6 +11744,11 @@ export interface components {
             cancelled: number;
             /**
              * Format: int64
+             * @description Answered, and have not yet shown that they did it, by `until`.
+             */
+            confirming: number;
+            /**
+             * Format: int64
              * @description Refused, or gave no answer.
              */
             failed: number;
@@ -11471,7 +11789,7 @@ export interface components {
              * @description The operation by which it was given the command last: it has what the device answered.
              */
             operation?: number | null;
-            /** @description "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled". */
+            /** @description "waiting", "sent", "asleep", "confirming", "succeeded", "failed", "not_reached" or "cancelled". */
             stage: string;
         };
         /** @description A reason for which a job failed on devices. */
@@ -11510,6 +11828,11 @@ export interface components {
          * @enum {string}
          */
         JobState: "running" | "stopping" | "done" | "cancelled";
+        /**
+         * @description When a device has done what a job asks for.
+         * @enum {string}
+         */
+        JobUntil: "answered" | "registered" | "key_used";
         /** @description The last value of a resource that a device reported. */
         LastValue: {
             /**
@@ -11553,8 +11876,17 @@ export interface components {
             grants: components["schemas"]["Grant"][];
             /** @description The name in the audit log. */
             name: string;
+            /** @description Where a browser ends its sign-in at the identity provider, too; absent if it signed in otherwise. */
+            provider_sign_out?: string | null;
             /** @description Whether the account has a second factor. */
             second_factor?: boolean;
+        };
+        /** @description Gives the record of a device whose board was replaced to the device that took its place. */
+        MergeDevice: {
+            /** @description The name of the device that was replaced, repeated: this can't be undone. */
+            confirm: string;
+            /** @description The device that took its place. */
+            into: string;
         };
         /** @description A receiver that was set up. */
         NewAlertReceiver: components["schemas"]["AlertReceiver"] & {
@@ -12160,6 +12492,15 @@ export interface components {
                  */
                 overdue_since?: number | null;
                 registration?: components["schemas"]["Registration"] | null;
+                /** @description The device that took its place, and its record. */
+                replaced_by?: string | null;
+                /** @description The devices whose place it took. Its series have their values, too. */
+                replaces?: string[];
+                /**
+                 * Format: int64
+                 * @description Since when it is out of service.
+                 */
+                retired_at?: number | null;
                 /** @description The serial number: /3/0/2. */
                 serial?: string | null;
                 /** @description The software version: /3/0/19. */
@@ -12374,7 +12715,7 @@ export interface components {
                  * @description The operation by which it was given the command last: it has what the device answered.
                  */
                 operation?: number | null;
-                /** @description "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled". */
+                /** @description "waiting", "sent", "asleep", "confirming", "succeeded", "failed", "not_reached" or "cancelled". */
                 stage: string;
             }[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */
@@ -13029,7 +13370,7 @@ export interface components {
             deadline?: number | null;
             /**
              * Format: int64
-             * @description The number of devices that the caller expects: if it is another one, nothing is done. Needed for a factory reset and a Delete.
+             * @description The number of devices that the caller expects: if it is another one, nothing is done. Needed for a factory reset, a wipe, a Delete and new keys.
              */
             devices?: number | null;
             /** @description Which devices: a filter. The empty one matches all. */
@@ -13048,6 +13389,8 @@ export interface components {
              * @description How often a device that did not answer is tried again. An Execute, a Create and a Delete are never repeated by themselves.
              */
             retries?: number;
+            /** @description When a device has done it. */
+            until?: components["schemas"]["JobUntil"];
         };
         /** @description Starts an operation on a device. */
         StartOperation: {

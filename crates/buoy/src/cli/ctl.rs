@@ -21,6 +21,7 @@ mod exit;
 mod firmware;
 mod groups;
 mod jobs;
+mod lifecycle;
 mod logs;
 mod names;
 mod naming;
@@ -132,6 +133,12 @@ enum Verb {
     Filter(groups::FilterVerb),
     /// Forgets a device that is not registered.
     Forget(devices::One),
+    /// Takes devices out of service: their records are kept, their credentials are refused, and no filter matches them that does not ask for them.
+    Retire(lifecycle::Some),
+    /// Brings devices back that were taken out of service.
+    BringBack(lifecycle::Some),
+    /// Gives the record of a device whose board was replaced to the device that took its place, and revokes its credentials.
+    Merge(lifecycle::Merge),
     /// Shows the values that devices reported over time.
     Series(series::Args),
     /// Reads values; several paths are read at once (Read-Composite).
@@ -253,6 +260,9 @@ fn perform(place: &contexts::Place, client: &Client, out: Output, verb: &Verb) -
         Verb::Group(verb) => groups::run(client, out, verb),
         Verb::Filter(verb) => groups::run_filter(client, out, verb),
         Verb::Forget(args) => devices::forget(client, out, args),
+        Verb::Retire(args) => lifecycle::retire(client, out, args),
+        Verb::BringBack(args) => lifecycle::bring_back(client, out, args),
+        Verb::Merge(args) => lifecycle::merge(client, out, args),
         Verb::Series(args) => series::show(client, out, args),
         Verb::Read(args) => operations::read(client, out, args),
         Verb::Write(args) => operations::write(client, out, args),

@@ -1,5 +1,7 @@
 //! `buoy serve`: settings from flags, environment and file, in this order.
 
+mod oidc;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use self::oidc::Oidc;
 use super::logging::{self, LogFormat};
 use super::signal::Stop;
 use buoy_services::alerts::Network;
@@ -91,6 +94,8 @@ pub(crate) struct Args {
     /// A network in which receivers of alerts may be although it is private, as in 10.0.0.0/8 or 127.0.0.1. May be given several times.
     #[arg(long, env = "BUOY_ALLOW_RECEIVERS_IN", value_name = "CIDR", value_delimiter = ',')]
     allow_receivers_in: Vec<String>,
+    #[command(flatten)]
+    oidc: Oidc,
     /// Shards: threads that serve devices [default: one per core]
     #[arg(long, env = "BUOY_SHARDS", value_name = "N")]
     shards: Option<usize>,
@@ -109,7 +114,10 @@ pub(crate) struct Args {
     keep_events: Option<u64>,
     /// Whether devices are asked what they are (object 3) when they first register and after an update: on, or off [default: on]
     #[arg(long, env = "BUOY_SURVEY", value_name = "on|off")]
-    survey: Option<Survey>,
+    survey: Option<Switch>,
+    /// Whether values that came by reads are kept in series, as those that devices report: on, or off [default: off]
+    #[arg(long, env = "BUOY_KEEP_READS", value_name = "on|off")]
+    keep_reads: Option<Switch>,
     /// The server's private key (PEM) [default: one of its own, in the data folder]
     #[arg(long, env = "BUOY_SERVER_KEY", value_name = "FILE", requires = "server_cert")]
     server_key: Option<PathBuf>,
@@ -124,10 +132,10 @@ pub(crate) struct Args {
     log_format: Option<LogFormat>,
 }
 
-/// Whether devices are asked what they are.
+/// Whether something is done: devices are asked what they are, or what was read is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
-enum Survey {
+enum Switch {
     On,
     Off,
 }
@@ -203,6 +211,17 @@ struct File {
     release_key: Vec<PathBuf>,
     #[serde(default)]
     allow_receivers_in: Vec<String>,
+    oidc_issuer: Option<String>,
+    oidc_client_id: Option<String>,
+    oidc_client_secret_file: Option<PathBuf>,
+    oidc_client_secret: Option<buoy_api::Secret>,
+    oidc_name: Option<String>,
+    #[serde(default)]
+    oidc_role: Vec<String>,
+    oidc_groups_claim: Option<String>,
+    oidc_name_claim: Option<String>,
+    oidc_scopes: Option<String>,
+    oidc_interface_url: Option<String>,
     files: Option<SocketAddr>,
     files_tls: Option<SocketAddr>,
     tls_cert: Option<PathBuf>,
@@ -213,11 +232,30 @@ struct File {
     retention_days: Option<u32>,
     awake_time: Option<u64>,
     keep_events: Option<u64>,
-    survey: Option<Survey>,
+    survey: Option<Switch>,
+    keep_reads: Option<Switch>,
     server_key: Option<PathBuf>,
     server_cert: Option<PathBuf>,
     client_ca: Option<PathBuf>,
     log_format: Option<LogFormat>,
+}
+
+impl File {
+    /// What it says of OpenID Connect.
+    fn oidc(&mut self) -> Oidc {
+        Oidc {
+            oidc_issuer: self.oidc_issuer.take(),
+            oidc_client_id: self.oidc_client_id.take(),
+            oidc_client_secret_file: self.oidc_client_secret_file.take(),
+            oidc_client_secret: self.oidc_client_secret.take(),
+            oidc_name: self.oidc_name.take(),
+            oidc_role: std::mem::take(&mut self.oidc_role),
+            oidc_groups_claim: self.oidc_groups_claim.take(),
+            oidc_name_claim: self.oidc_name_claim.take(),
+            oidc_scopes: self.oidc_scopes.take(),
+            oidc_interface_url: self.oidc_interface_url.take(),
+        }
+    }
 }
 
 /// What the flags, the environment and the file say together.
@@ -231,7 +269,8 @@ pub(super) struct Planned {
 
 /// Reads the settings, and starts nothing.
 pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
-    let file = read(args.config.as_deref())?;
+    let mut file = read(args.config.as_deref())?;
+    let oidc = args.oidc.or(file.oidc());
     let log_format = args.log_format.or(file.log_format).unwrap_or_default();
     let data = args.data.or(file.data).unwrap_or_else(|| "buoy-data".into());
     let store = args.store.or(file.store);
@@ -255,7 +294,8 @@ pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
         retention_days: args.retention_days.or(file.retention_days).unwrap_or(30),
         awake_time: Duration::from_secs(args.awake_time.or(file.awake_time).unwrap_or(93)),
         keep_events: Duration::from_secs(args.keep_events.or(file.keep_events).unwrap_or(0)),
-        survey: args.survey.or(file.survey) != Some(Survey::Off),
+        survey: args.survey.or(file.survey) != Some(Switch::Off),
+        keep_reads: args.keep_reads.or(file.keep_reads) == Some(Switch::On),
         identity: IdentityFiles {
             key: args.server_key.or(file.server_key),
             certificate: args.server_cert.or(file.server_cert),
@@ -266,6 +306,7 @@ pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
         } else {
             args.allow_receivers_in
         })?,
+        provider: None,
         watched_certificates: Vec::new(),
     };
     let identity = &settings.identity;
@@ -286,6 +327,8 @@ pub(super) fn plan(args: Args) -> anyhow::Result<Planned> {
         }
         None => Protection::Plain,
     };
+    let is_secure = proxy == Proxy::InFront || !matches!(protection, Protection::Plain);
+    settings.provider = oidc.provider(if is_secure { "https" } else { "http" })?;
     let leshan =
         if args.leshan_on_loopback || file.leshan_on_loopback { Leshan::Open } else { Leshan::SignedIn };
     let ports = HttpPorts {

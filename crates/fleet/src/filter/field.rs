@@ -5,7 +5,7 @@ use std::fmt;
 use buoy_lwm2m::path::Path;
 
 /// The words of the field `state`.
-pub const STATES: &[&str] = &["online", "asleep", "overdue", "offline", "revoked", "never_seen"];
+pub const STATES: &[&str] = &["online", "asleep", "overdue", "offline", "revoked", "never_seen", "retired"];
 
 /// A field of a device.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -17,12 +17,15 @@ pub struct DeviceRecord {
     /// It is not tried before this time; milliseconds since the epoch.
     #[serde(default)]
     pub not_before: u64,
+    /// When it was given the command last; milliseconds since the epoch.
+    #[serde(default)]
+    pub sent_at: u64,
 }
 
 impl DeviceRecord {
     /// It was given the command by this operation.
-    pub(super) fn sent(operation: u64, attempts: u8) -> Self {
-        Self { stage: Stage::Sent, operation, attempts, not_before: 0 }
+    pub(super) fn sent(operation: u64, attempts: u8, sent_at: u64) -> Self {
+        Self { stage: Stage::Sent, operation, attempts, not_before: 0, sent_at }
     }
 
     /// Its operation, if that has not ended.
@@ -48,6 +51,11 @@ pub enum Stage {
     Sent,
     /// It sleeps, and gets the operation when it wakes.
     Asleep,
+    /// It answered, and has not yet shown that it did it.
+    Confirming {
+        /// A sign counts from then on; milliseconds since the epoch.
+        since: u64,
+    },
     /// It did what it was asked for.
     Succeeded {
         /// What it answered, in short.
@@ -75,12 +83,26 @@ impl Stage {
             Self::Waiting | Self::Starting => "waiting",
             Self::Sent => "sent",
             Self::Asleep => "asleep",
+            Self::Confirming { .. } => "confirming",
             Self::Succeeded { .. } => "succeeded",
             Self::Failed { .. } => "failed",
             Self::NotReached { .. } => "not_reached",
             Self::Cancelled => "cancelled",
         }
     }
+}
+
+/// By what else than its answer a device shows that it did what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ConfirmedBy {
+    /// It registers anew: it has restarted.
+    Registration,
+    /// It uses a key that was made for it meanwhile.
+    NewKey {
+        /// The number of the first key that was made after the job.
+        from: u64,
+    },
 }
 
 /// How an operation ended.
@@ -107,6 +129,8 @@ pub struct Counts {
     pub sent: u64,
     /// Get it when they wake.
     pub asleep: u64,
+    /// Answered, and have not yet shown that they did it.
+    pub confirming: u64,
     /// Did what they were asked for.
     pub succeeded: u64,
     /// Refused, or gave no answer.
@@ -127,7 +151,7 @@ impl Counts {
     /// Those for which the job has not ended.
     #[must_use]
     pub const fn open(&self) -> u64 {
-        self.waiting + self.sent + self.asleep
+        self.waiting + self.sent + self.asleep + self.confirming
     }
 
     pub(super) fn add(&mut self, stage: &Stage) {
@@ -144,6 +168,7 @@ impl Counts {
             Stage::Waiting => &mut self.waiting,
             Stage::Starting | Stage::Sent => &mut self.sent,
             Stage::Asleep => &mut self.asleep,
+            Stage::Confirming { .. } => &mut self.confirming,
             Stage::Succeeded { .. } => &mut self.succeeded,
             Stage::Failed { .. } => &mut self.failed,
             Stage::NotReached { .. } => &mut self.not_reached,

@@ -15,6 +15,7 @@ fn plan() -> Plan {
         per_minute: None,
         retries: 1,
         deadline: START + 24 * HOUR,
+        confirmed_by: None,
     }
 }
 
@@ -257,4 +258,38 @@ fn a_plan_that_can_not_be_followed_is_refused() {
     assert_eq!(Plan { per_minute: Some(0), ..plan() }.check(START), Err(PlanError::Limit));
     assert_eq!(Plan { deadline: START, ..plan() }.check(START), Err(PlanError::Deadline));
     assert_eq!(Plan { deadline: START + 91 * 24 * HOUR, ..plan() }.check(START), Err(PlanError::Deadline));
+}
+
+#[test]
+fn a_device_that_is_to_be_confirmed_is_done_by_its_sign_and_not_by_its_answer() {
+    let plan = Plan { is_repeatable: false, confirmed_by: Some(ConfirmedBy::Registration), ..plan() };
+    let names = ["a", "b", "c", "d"].map(Arc::from).to_vec();
+    let mut job = Job::new(1, plan, "ada", START, names);
+    let mut outbox = Outbox::default();
+    job.advance(START, &|_| true, &mut outbox);
+    for (number, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        job.started(name, number as u64 + 1);
+    }
+    // One answers, one restarts without an answer, one refuses, and one answers and is never seen again.
+    job.ended(START + 5_000, "a", 1, End::Succeeded("2.04".into()), &mut outbox);
+    job.ended(START + 60_000, "b", 2, End::NoAnswer("no answer".into()), &mut outbox);
+    job.ended(START + 5_000, "c", 3, End::Refused("4.05".into()), &mut outbox);
+    job.ended(START + 5_000, "d", 4, End::Succeeded("2.04".into()), &mut outbox);
+    assert_eq!((job.counts().confirming, job.counts().failed), (3, 1));
+    let waiting = job.to_be_confirmed(9);
+    assert_eq!(waiting[..2], [("a".into(), START + 3_000), ("b".into(), START)]);
+    let mut again = Job::restore(job.facts().clone(), job.devices().to_vec());
+    assert_eq!(
+        again.to_be_confirmed(1).len() + again.to_be_confirmed(9).len(),
+        4,
+        "after a restart, and all in turn"
+    );
+    for name in ["a", "b", "c"] {
+        job.confirmed(START + 70_000, name, "it registered".into(), &mut outbox);
+    }
+    assert_eq!((job.counts().succeeded, job.counts().failed), (2, 1), "a refusal is none");
+    job.advance(START + 24 * HOUR, &|_| true, &mut outbox);
+    let Stage::Failed { reason } = &job.device("d").unwrap().stage else { panic!() };
+    assert!(reason.starts_with("not confirmed"), "{reason}");
+    assert_eq!(job.facts().state, State::Done);
 }

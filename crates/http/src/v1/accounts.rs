@@ -31,9 +31,10 @@ impl From<AccessError> for Problem {
             }
             AccessError::Link(_) => Self::new(StatusCode::FORBIDDEN, "No link", detail),
             AccessError::NoSetup(_) => Self::new(StatusCode::FORBIDDEN, "No set-up", detail),
-            AccessError::Exists(_) | AccessError::LastAdmin(_) | AccessError::SecondFactor(_) => {
-                Self::new(StatusCode::CONFLICT, "In the way", detail)
-            }
+            AccessError::Exists(_)
+            | AccessError::NotOfProvider(_)
+            | AccessError::LastAdmin(_)
+            | AccessError::SecondFactor(_) => Self::new(StatusCode::CONFLICT, "In the way", detail),
             AccessError::Full(_) => Self::new(StatusCode::CONFLICT, "Full", detail),
             AccessError::NoSuchAccount(_) | AccessError::NoSuchToken(_) => Self::not_found(detail),
             AccessError::NotSaved(error) => not_saved(error),

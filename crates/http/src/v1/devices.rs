@@ -123,7 +123,7 @@ fn states(names: Option<&str>) -> Result<Vec<DeviceState>, Problem> {
     let state = |name: &str| {
         DeviceState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| {
             Problem::bad_request(format!(
-                "state={name}: a device is online, asleep, overdue, offline, revoked or never_seen"
+                "state={name}: a device is online, asleep, overdue, offline, revoked, never_seen or retired"
             ))
         })
     };

@@ -128,7 +128,7 @@ pub(super) async fn remove(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct JobDeviceQuery {
-    /// Only devices in this stage: "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled".
+    /// Only devices in this stage: "waiting", "sent", "asleep", "confirming", "succeeded", "failed", "not_reached" or "cancelled".
     stage: Option<String>,
     /// The `next` of the page before.
     after: Option<String>,

@@ -12,7 +12,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     accounts, alerts, audit, bootstrap, campaigns, credentials, desired, devices, events, firmware, groups,
-    jobs, operations, receivers, series, sign_in, tokens, trace, updates, why,
+    jobs, lifecycle, operations, receivers, series, sign_in, tokens, trace, updates, why,
 };
 
 /// The media type of problem documents (RFC 9457 section 3).
@@ -155,6 +155,9 @@ fn problem(description: &str) -> RefOr<ApiResponse> {
         devices::import,
         devices::import_csv,
         devices::values,
+        lifecycle::retire,
+        lifecycle::bring_back,
+        lifecycle::merge,
         why::why,
         devices::counts,
         devices::objects,

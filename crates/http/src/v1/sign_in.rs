@@ -10,6 +10,7 @@ use buoy_api as api;
 use buoy_services::accounts::{Arrival, SessionSecret};
 use buoy_services::app::App;
 use buoy_services::principal::Principal;
+use buoy_services::provider::Provider;
 
 use super::{Answer, Author, JsonBody, Problem, check_store};
 use crate::arrival::{COOKIE, Origin, cookie};
@@ -20,7 +21,8 @@ use crate::arrival::{COOKIE, Origin, cookie};
     responses((status = 200, description = "What a page needs to know before a sign-in", body = api::SetupState))
 )]
 pub(super) async fn setup_state(State(app): State<Arc<App>>) -> Json<api::SetupState> {
-    Json(api::SetupState { needed: app.accounts().is_empty(), provider: None })
+    let provider = app.provider().map(|provider| provider.name().to_owned());
+    Json(api::SetupState { needed: app.accounts().is_empty(), provider })
 }
 
 /// Makes the first account, an admin, by the one-time token that the server printed at its start; and signs in.
@@ -141,11 +143,14 @@ pub(super) async fn me(
 
 fn described(app: &App, principal: &Principal, csrf: Option<&str>) -> api::Me {
     let account = principal.account().map(str::to_owned);
+    let is_external = account.as_deref().is_some_and(|account| app.accounts().is_external(account));
+    let provider = app.provider().filter(|_| is_external && csrf.is_some());
     api::Me {
         name: principal.name().to_owned(),
         second_factor: account.as_deref().is_some_and(|account| app.accounts().has_second_factor(account)),
         account,
         by: principal.by(),
+        provider_sign_out: provider.and_then(Provider::sign_out_uri),
         grants: principal.grants(),
         csrf: csrf.map(|csrf| api::Secret::new(csrf.to_owned())),
         expires_at: principal.ends_at(),

@@ -9,9 +9,7 @@ use subtle::ConstantTimeEq;
 use super::records::{
     AccountRecord, SecondFactorRecord, SecretDigest, SignInRecord, TokenRecord, name_of_second_factor,
 };
-use super::{
-    AccessError, Accounts, LONGEST, SignIn, State, TOKEN_PREFIX, Token, Use, csrf_of, password, totp,
-};
+use super::{AccessError, Accounts, SignIn, State, TOKEN_PREFIX, Token, Use, csrf_of, password, totp};
 use crate::access::{NoGroups, Permission, Target};
 use crate::documents;
 use crate::hex;
@@ -136,33 +134,11 @@ impl Accounts {
         name: &str,
         grants: Vec<Grant>,
     ) -> Result<SessionSecret, AccessError> {
-        check_name(name)?;
         check_grants(&grants)?;
         let turn = self.turn().await;
         let now = self.now();
-        let known = self.state().accounts.get(name).cloned();
-        if known.is_none() && self.state().accounts.len() >= MOST_ACCOUNTS {
-            return Err(AccessError::Full("the server has as many accounts as it may have; remove some"));
-        }
-        let record = match known {
-            // A name at the provider must not open an account that was made here.
-            Some(known) if known.subject.as_deref() != Some(subject) => {
-                return Err(AccessError::Exists(name.to_owned()));
-            }
-            Some(known) if known.disabled => return Err(AccessError::WrongSignIn),
-            Some(known) => AccountRecord { grants, ..known },
-            None => AccountRecord {
-                name: name.to_owned(),
-                grants,
-                password_hash: None,
-                second_factor: None,
-                disabled: false,
-                subject: Some(subject.to_owned()),
-                created_at: now,
-                last_sign_in: None,
-                last_address: None,
-            },
-        };
+        let record = self.external_record(subject, name, grants, now)?;
+        let name = record.name.as_str();
         let words = record.grants.iter().map(Grant::to_string).collect::<Vec<_>>().join(", ");
         let author = Principal::granted(name, &record.grants).at(origin);
         let set = vec![
@@ -176,6 +152,43 @@ impl Accounts {
         })
         .await?;
         self.start_session(record, origin, None, "").await
+    }
+
+    /// The account of who comes from the identity provider. Its name there may change; the account keeps the name of its first sign-in.
+    fn external_record(
+        &self,
+        subject: &str,
+        name: &str,
+        grants: Vec<Grant>,
+        now: u64,
+    ) -> Result<AccountRecord, AccessError> {
+        let state = self.state();
+        let is_it = |account: &&AccountRecord| account.subject.as_deref() == Some(subject);
+        if let Some(known) = state.accounts.values().find(is_it) {
+            if known.disabled {
+                return Err(AccessError::WrongSignIn);
+            }
+            return Ok(AccountRecord { grants, ..known.clone() });
+        }
+        check_name(name)?;
+        // A name at the provider must not open an account that was made here, or that another person has.
+        if state.accounts.contains_key(name) {
+            return Err(AccessError::NotOfProvider(name.to_owned()));
+        }
+        if state.accounts.len() >= MOST_ACCOUNTS {
+            return Err(AccessError::Full("the server has as many accounts as it may have; remove some"));
+        }
+        Ok(AccountRecord {
+            name: name.to_owned(),
+            grants,
+            password_hash: None,
+            second_factor: None,
+            disabled: false,
+            subject: Some(subject.to_owned()),
+            created_at: now,
+            last_sign_in: None,
+            last_address: None,
+        })
     }
 
     /// Ends the sign-in of a cookie.
@@ -217,7 +230,9 @@ impl Accounts {
         record.last_address = origin;
         let secret = super::random_secret()?;
         let digest = SecretDigest::of(&secret);
-        let session = SignInRecord { account: name.clone(), created_at: now, seen_at: now };
+        let external = record.password_hash.is_none();
+        let session = SignInRecord { account: name.clone(), created_at: now, seen_at: now, external };
+        let expires_at = session.latest_end();
         let ended = self.sign_ins_to_end(&name, now);
         let author = Principal::granted(&name, &record.grants).at(origin);
         let mut set = vec![
@@ -234,7 +249,7 @@ impl Accounts {
         })
         .await?;
         let csrf = Secret::new(csrf_of(&secret));
-        Ok(SessionSecret { cookie: Secret::new(secret), csrf, expires_at: now + LONGEST, account: name })
+        Ok(SessionSecret { cookie: Secret::new(secret), csrf, expires_at, account: name })
     }
 
     /// Checks a one-time code or a recovery code, and notes that it is used.
@@ -282,7 +297,7 @@ impl Accounts {
     }
 
     /// A refused sign-in is in the audit log if the account exists: invented names would fill it.
-    fn note_refusal(&self, name: &str, origin: Option<IpAddr>, reason: &str) {
+    pub(crate) fn note_refusal(&self, name: &str, origin: Option<IpAddr>, reason: &str) {
         let now = self.now();
         if !self.state().accounts.contains_key(name) {
             tracing::info!("a sign-in to an account that is not there was refused");

@@ -36,6 +36,8 @@ pub enum AccessError {
     MoreThanOwn,
     /// There is an account of this name already.
     Exists(String),
+    /// There is an account of this name, and the identity provider does not sign it in.
+    NotOfProvider(String),
     /// There is no account of this name.
     NoSuchAccount(String),
     /// There is no token of this id.
@@ -83,6 +85,10 @@ impl fmt::Display for AccessError {
             | Self::Lifetime(reason) => f.write_str(reason),
             Self::MoreThanOwn => f.write_str("nobody can grant more than what he may do himself"),
             Self::Exists(name) => write!(f, "there is an account {name} already; choose another name"),
+            Self::NotOfProvider(name) => write!(
+                f,
+                "there is an account {name} already, which the identity provider does not sign in, or of another person; an admin can remove it, or have the provider tell another name"
+            ),
             Self::NoSuchAccount(name) => write!(f, "there is no account {name}"),
             Self::NoSuchToken(id) => write!(f, "there is no token {id} that you may see"),
             Self::LastAdmin(name) => write!(

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::{LONGEST, LONGEST_EXTERNAL};
 use crate::hex;
 
 /// An account.
@@ -66,6 +67,16 @@ pub(crate) struct SignInRecord {
     pub(crate) account: String,
     pub(crate) created_at: u64,
     pub(crate) seen_at: u64,
+    /// Whether the identity provider signed it in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) external: bool,
+}
+
+impl SignInRecord {
+    /// When it ends, however much it is used.
+    pub(crate) fn latest_end(&self) -> u64 {
+        self.created_at + if self.external { LONGEST_EXTERNAL } else { LONGEST }
+    }
 }
 
 /// What names a secret in memory and in the store. The secrets are 32 random bytes, so a fast hash protects them.

@@ -68,7 +68,7 @@ impl Network {
 
 /// Why there is no connection.
 #[derive(Debug)]
-pub(super) enum NoConnection {
+pub(crate) enum NoConnection {
     /// The server does not connect to this address.
     Forbidden(IpAddr),
     /// The name is not known, or nobody answers.
@@ -88,7 +88,7 @@ impl fmt::Display for NoConnection {
 }
 
 /// Connects to a host.
-pub(super) async fn connect(host: &str, port: u16, allowed: &[Network]) -> Result<TcpStream, NoConnection> {
+pub(crate) async fn connect(host: &str, port: u16, allowed: &[Network]) -> Result<TcpStream, NoConnection> {
     let mut failure = NoConnection::Failed(format!("{host} has no address"));
     for address in resolve(host, port, allowed).await? {
         match tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await {

@@ -15,14 +15,14 @@ const AUTHORITIES_AGE: Duration = Duration::from_secs(3600);
 
 /// The authorities of the system, read when they are needed first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Authorities(Arc<Mutex<Option<Read>>>);
+pub(crate) struct Authorities(Arc<Mutex<Option<Read>>>);
 
 /// When they were read, and with them.
 type Read = (Instant, Arc<ClientConfig>);
 
 impl Authorities {
     /// Makes a connection secure, with the host that has this name.
-    pub(super) async fn secure(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+    pub(crate) async fn secure(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
         let config = self.config().await?;
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(bare).map_err(|_| format!("{host} is no name for TLS"))?;

@@ -2,6 +2,7 @@
 //!
 //! One table of entries with two indexes of four bytes each, so that a million devices take under 200 MB.
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub(super) struct Book {
     by_identity: HashTable<u32>,
     by_endpoint: HashTable<u32>,
     hasher: RandomState,
+    /// Devices that are out of service.
+    retired: HashSet<Arc<str>>,
 }
 
 /// One credential.
@@ -172,7 +175,21 @@ impl Book {
 
     /// The key of a PSK identity.
     pub(super) fn psk(&self, purpose: Purpose, identity: &[u8]) -> Option<PskKey> {
-        PskKey::new(self.good(purpose, CredentialKind::Psk, identity)?.secret())
+        let entry = self.good(purpose, CredentialKind::Psk, identity)?;
+        if self.is_retired(&entry.endpoint) { None } else { PskKey::new(entry.secret()) }
+    }
+
+    /// Records whether a device is out of service: then none of its credentials counts.
+    pub(super) fn set_retired(&mut self, endpoint: &Arc<str>, is_retired: bool) {
+        if is_retired {
+            self.retired.insert(endpoint.clone());
+        } else {
+            self.retired.remove(endpoint);
+        }
+    }
+
+    pub(super) fn is_retired(&self, endpoint: &str) -> bool {
+        !self.retired.is_empty() && self.retired.contains(endpoint)
     }
 
     /// The credential that admits a peer, or the name of a device that needs none.
@@ -182,6 +199,11 @@ impl Book {
         peer: &Peer,
         unlisted: Unlisted,
     ) -> Option<Admitted<'_>> {
+        let admitted = self.listed(purpose, peer, unlisted)?;
+        (self.retired.is_empty() || !self.is_retired(&admitted.endpoint())).then_some(admitted)
+    }
+
+    fn listed(&self, purpose: Purpose, peer: &Peer, unlisted: Unlisted) -> Option<Admitted<'_>> {
         match peer {
             Peer::Psk(identity) => self.good(purpose, CredentialKind::Psk, identity).map(Admitted::By),
             Peer::RawPublicKey(key) => self.good(purpose, CredentialKind::Rpk, key.point()).map(Admitted::By),

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
-use buoy_store::{CredentialRow, Reader};
+use buoy_store::{CredentialRow, DocumentKind, Reader, StoreError};
 use zeroize::Zeroizing;
 
 use super::book::{Book, Entry};
@@ -47,6 +47,29 @@ pub(super) fn load(reader: &dyn Reader, sealer: &Sealer) -> anyhow::Result<(Book
     }
     Ok((loading.book.into_inner().unwrap_or_else(PoisonError::into_inner), last))
 }
+
+/// The devices that are out of service.
+///
+/// # Errors
+/// If the store fails.
+pub(super) fn retired(reader: &dyn Reader, mut each: impl FnMut(&str)) -> Result<(), StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Noted {
+        #[serde(default)]
+        retired_at: Option<u64>,
+    }
+    reader.documents(DocumentKind::Device, "", &mut |row| {
+        // Few are: the others are not parsed.
+        let is_told = row.body.windows(RETIRED.len()).any(|part| part == RETIRED);
+        let noted = is_told.then(|| serde_json::from_slice::<Noted>(&row.body).ok()).flatten();
+        if noted.is_some_and(|noted| noted.retired_at.is_some()) {
+            each(&row.name);
+        }
+    })
+}
+
+/// The name of the field in a document.
+const RETIRED: &[u8] = b"\"retired_at\"";
 
 /// What the threads share.
 struct Loading<'a> {

@@ -9,7 +9,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use buoy_api::DeviceState;
-use buoy_fleet::filter::Filter;
+use buoy_fleet::filter::{Field, Filter};
 use buoy_fleet::habit::Habit;
 use buoy_lwm2m::path::Path;
 use buoy_server::{RegistrationKey, Slab};
@@ -89,11 +89,26 @@ const WANTED: u8 = 8;
 /// All its credentials are revoked.
 const REVOKED: u8 = 16;
 /// It has changed since it was last looked at for alerts.
-const TOUCHED: u8 = 32;
+const TOUCHED: u8 = 128;
+/// It is out of service.
+const RETIRED: u8 = 32;
+/// It has values that came by reads and are not saved.
+const TOLD: u8 = 64;
 
 impl Known {
     fn is(&self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+
+    /// Its state while it is not registered.
+    fn away(&self) -> DeviceState {
+        if self.is(RETIRED) {
+            DeviceState::Retired
+        } else if self.is(REVOKED) {
+            DeviceState::Revoked
+        } else {
+            DeviceState::Offline
+        }
     }
 }
 
@@ -153,7 +168,10 @@ impl DeviceFilter {
         let same = |wanted: &Option<String>, has: &Option<Arc<str>>| {
             wanted.as_ref().is_none_or(|wanted| has.as_deref() == Some(wanted.as_str()))
         };
-        (self.states.is_empty() || self.states.contains(&kind.state))
+        // What is out of service counts only for who asks for it.
+        let is_in_question = kind.state != DeviceState::Retired
+            || self.matching.as_ref().is_some_and(|it| it.filter.uses(|field| *field == Field::State));
+        (self.states.is_empty() && is_in_question || self.states.contains(&kind.state))
             && same(&self.manufacturer, &kind.manufacturer)
             && same(&self.model, &kind.model)
             && same(&self.firmware, &kind.firmware)
@@ -400,7 +418,7 @@ impl Model {
         // What operators noted of a device outlasts all others.
         let is_noted = known.details.as_ref().is_some_and(|details| details.profile.is_some());
         let is_stranger = !known.is(PROVED) && !is_noted;
-        let state = if known.is(REVOKED) { DeviceState::Revoked } else { DeviceState::Offline };
+        let state = known.away();
         self.set(id, UNSAVED, true);
         self.soon.push_back(name.clone());
         self.change_kind(id, |was| Kind { state, objects: Arc::from([]), ..was });
@@ -422,7 +440,9 @@ impl Model {
         let Some(id) = self.names.find(name) else { return };
         self.change_kind(id, |was| match was.state {
             // The registration ended meanwhile.
-            DeviceState::Offline | DeviceState::Revoked | DeviceState::NeverSeen => was,
+            DeviceState::Offline | DeviceState::Revoked | DeviceState::NeverSeen | DeviceState::Retired => {
+                was
+            }
             // It is heard of before it is awake.
             DeviceState::Overdue if is_asleep => was,
             _ => Kind { state: awake_or(is_asleep), ..was },
@@ -686,10 +706,13 @@ impl Model {
         if !is_gone {
             self.strangers.remove(&(known.last_contact, name.into()));
         }
+        let is_retired = profile.as_ref().is_some_and(|profile| profile.retired_at.is_some());
         if !is_gone || known.details.is_some() {
             known.details.get_or_insert_default().profile = profile;
         }
-        if is_gone && self.cohorts.kind(known.cohort).state == DeviceState::NeverSeen {
+        self.set_retired(id, is_retired);
+        let state = self.known.get(id.index()).map(|known| self.cohorts.kind(known.cohort).state);
+        if is_gone && state == Some(DeviceState::NeverSeen) {
             self.forget(name);
         }
     }
@@ -708,12 +731,53 @@ impl Model {
         }
     }
 
+    /// Records values that a device was asked for. They are saved later.
+    pub(crate) fn was_told(&mut self, name: &str, values: Vec<(Path, LastValue)>) {
+        if values.is_empty() {
+            return;
+        }
+        self.reported(name, values);
+        if let Some(id) = self.names.find(name) {
+            self.set(id, TOLD, true);
+        }
+    }
+
+    /// Of the next devices of [`Model::was_told`] the values, which are saved now, and where to go on.
+    pub(crate) fn take_told(
+        &mut self,
+        from: Option<Arc<str>>,
+        steps: usize,
+        most: usize,
+    ) -> (Vec<Told>, Option<Arc<str>>) {
+        let (found, next) = self.sweep(from, steps, most, |known| known.is(TOLD));
+        let mut told = Vec::new();
+        for id in found {
+            self.set(id, TOLD, false);
+            let values = self.known.get(id.index()).and_then(|known| known.details.as_ref());
+            told.extend(self.names.name(id).cloned().zip(values.map(|details| details.values.clone())));
+        }
+        (told, next)
+    }
+
     /// The last values of a device.
     pub(crate) fn values(&self, name: &str) -> Vec<(Path, LastValue)> {
         let details = self.find(name).and_then(|(_, known)| known.details.as_ref());
         let mut values = details.map(|details| details.values.clone()).unwrap_or_default();
         values.sort_by_key(|(path, _)| *path);
         values
+    }
+
+    fn set_retired(&mut self, id: DeviceId, is_retired: bool) {
+        if self.known.get(id.index()).is_none_or(|known| known.is(RETIRED) == is_retired) {
+            return;
+        }
+        self.set(id, RETIRED, is_retired);
+        let Some(known) = self.known.get(id.index()) else { return };
+        let state = match known.away() {
+            DeviceState::Offline if known.last_contact == 0 => DeviceState::NeverSeen,
+            state => state,
+        };
+        self.change_kind(id, |was| if was.state.is_registered() { was } else { Kind { state, ..was } });
     }
 
     fn set(&mut self, id: DeviceId, flags: u8, on: bool) {
@@ -751,9 +815,12 @@ impl Model {
     }
 }
 
+/// A device with its last values.
+pub(crate) type Told = (Arc<str>, Vec<(Path, LastValue)>);
+
 /// Whether a device was registered, and is not.
 fn is_away(state: DeviceState) -> bool {
-    matches!(state, DeviceState::Offline | DeviceState::Revoked)
+    matches!(state, DeviceState::Offline | DeviceState::Revoked | DeviceState::Retired)
 }
 
 /// The state of a registered device.

@@ -20,10 +20,19 @@ pub struct Profile {
     pub fields: BTreeMap<String, String>,
     /// Free text.
     pub notes: String,
+    /// Since when it is out of service; milliseconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<u64>,
+    /// The device that took its place, and its record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<Box<str>>,
+    /// The devices whose place it took, the latest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<Box<str>>,
 }
 
 /// The last value of a resource.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LastValue {
     /// Milliseconds since the epoch.
     pub at: u64,
@@ -32,7 +41,8 @@ pub struct LastValue {
 }
 
 /// A value that filters can compare.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Last {
     /// A number; booleans are 0 and 1.
     Number(f64),

@@ -1,5 +1,6 @@
 //! The thread of the inventory.
 
+use std::borrow::Cow;
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -11,10 +12,10 @@ use buoy_lwm2m::path::Path;
 use buoy_lwm2m::value::OwnedValue;
 use buoy_server::{Downlink, Durability, Intent, ObjectList, Outcome};
 use buoy_store::{
-    Change as StoreChange, ChangeSet, DeviceChange, DeviceRow, DocumentKind, Sample, StoreError,
+    Change as StoreChange, ChangeSet, DeviceChange, DeviceRow, DocumentKind, NewSample, Sample, StoreError,
 };
 
-use super::model::{Model, Seed};
+use super::model::{Model, Seed, Told};
 use super::profile::{LastValue, Profile};
 use super::survey::Survey;
 use super::{Change, Inbox, Message, Place, Presence, Visits, object_ids};
@@ -38,17 +39,31 @@ const LOOKED_AT: usize = 20_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a device that did not answer is not queried again; milliseconds.
 const LEFT_ALONE: u64 = 60 * 60 * 1000;
+/// How often it begins to save values that came by reads: a device that is read each second costs a row in this time.
+const READS_SAVED: Duration = Duration::from_secs(60);
 /// The instance of object 3.
 const DEVICE: Path = Path::instance(3, 0);
 /// Its resource.
 const FIRMWARE_VERSION: u16 = 3;
+
+/// Readings that wait to be saved: more are left out of their series.
+const MOST_READINGS: usize = 50_000;
+
+/// What the thread does of itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habits {
+    /// Whether devices are asked what they are.
+    pub(crate) asks: bool,
+    /// Whether values that came by reads are kept in series.
+    pub(crate) keeps_reads: bool,
+}
 
 /// Starts the thread. `seeds` are the devices that were registered when the server started.
 pub(crate) fn start(
     app: &Arc<App>,
     inbox: Inbox,
     seeds: Vec<Seed>,
-    asks: bool,
+    Habits { asks, keeps_reads }: Habits,
 ) -> std::io::Result<JoinHandle<()>> {
     let app = app.clone();
     app.failures.supervisor().spawn("inventory".into(), move || {
@@ -62,7 +77,8 @@ pub(crate) fn start(
             model.set_revoked(&name, true);
         }
         let survey = asks.then(Survey::default);
-        let thread = Thread { app, model, survey, cursor: None, last_list: None, saving: None };
+        let reads = Reads { readings: keeps_reads.then(Vec::new), ..Reads::default() };
+        let thread = Thread { app, model, survey, cursor: None, reads, last_list: None, saving: None };
         thread.run(&inbox);
         Ok(())
     })
@@ -90,6 +106,12 @@ fn saved(app: &App) -> Result<Saved, StoreError> {
         // A habit that can't be read is learned anew.
         reader.documents(DocumentKind::Habit, "", &mut |row| {
             saved.habits.extend(serde_json::from_slice(&row.body).ok().map(|bits| (row.name, bits)));
+        })?;
+        reader.documents(DocumentKind::Values, "", &mut |row| {
+            let name: Arc<str> = row.name.into();
+            let values: Vec<(String, LastValue)> = serde_json::from_slice(&row.body).unwrap_or_default();
+            let read = values.into_iter().filter_map(|(path, last)| Some((path.parse().ok()?, last)));
+            saved.values.extend(read.map(|(path, last)| (name.clone(), path, last)));
         })?;
         if damaged > 0 {
             tracing::error!(damaged, "what was noted of devices cannot be read");
@@ -123,10 +145,26 @@ struct Thread {
     survey: Option<Survey>,
     /// Where the search for unsaved rows continues.
     cursor: Option<Arc<str>>,
+    /// The saving of values that came by reads.
+    reads: Reads,
     /// The list that was used last.
     last_list: Option<(Weak<ObjectList>, Arc<[u16]>)>,
     /// The commit of the rows that are being saved.
     saving: Option<Saving>,
+}
+
+/// The saving of values that came by reads.
+#[derive(Default)]
+struct Reads {
+    /// When the last walk through the devices began.
+    began: Option<Instant>,
+    /// Whether it goes on.
+    goes_on: bool,
+    /// Where.
+    cursor: Option<Arc<str>>,
+    saving: Option<Saving>,
+    /// What goes into series; `None` if nothing does.
+    readings: Option<Vec<StoreChange<'static>>>,
 }
 
 impl Thread {
@@ -158,6 +196,8 @@ impl Thread {
                 next = Instant::now() + TICK;
                 self.model.find_overdue(self.app.now(), LOOKED_AT);
                 self.save_slice();
+                self.save_readings();
+                self.save_reads();
                 self.take_answers();
                 self.ask_devices();
                 self.model.look(self.app.now());
@@ -196,8 +236,11 @@ impl Thread {
                 self.model.reported(&name, values);
             }
             Change::Answered { name, path, outcome } => {
-                let values = values_of(&self.app, path, now, &outcome);
-                self.model.reported(&name, values);
+                let samples = samples_of(&self.app, path, now, &outcome);
+                self.keep(&name, now, &samples);
+                let last =
+                    samples.iter().filter_map(|(path, value)| Some((*path, LastValue::of(now, value)?)));
+                self.model.was_told(&name, last.collect());
             }
             Change::Described { name, resource, text } => self.model.described(&name, resource, &text),
         }
@@ -296,8 +339,50 @@ impl Thread {
         }
     }
 
+    /// Notes values for their series, if they are kept there.
+    fn keep(&mut self, name: &str, now: u64, samples: &[(Path, Sample)]) {
+        let Some(readings) = &mut self.reads.readings else { return };
+        let room = MOST_READINGS.saturating_sub(readings.len());
+        readings.extend(samples.iter().take(room).map(|(path, value)| {
+            let endpoint = Cow::Owned(name.to_owned());
+            StoreChange::Sample(NewSample { endpoint, path: *path, at: now, value: value.clone() })
+        }));
+    }
+
+    /// Saves the values that were noted, in one commit.
+    fn save_readings(&mut self) {
+        let Some(readings) = self.reads.readings.as_mut().filter(|readings| !readings.is_empty()) else {
+            return;
+        };
+        let set = std::mem::take(readings);
+        self.app.journal.commit_later(set);
+    }
+
+    /// Saves values that came by reads, a slice at a time: those that are reported are in their series already.
+    fn save_reads(&mut self) {
+        let is_due = self.reads.began.is_none_or(|began| began.elapsed() >= READS_SAVED);
+        let is_busy = self.reads.saving.as_mut().is_some_and(|saving| !saving.has_ended());
+        if is_busy || !(self.reads.goes_on || is_due) {
+            return;
+        }
+        if !self.reads.goes_on {
+            self.reads.began = Some(Instant::now());
+        }
+        let (found, next) = self.model.take_told(self.reads.cursor.take(), STEPS, SAVED_AT_ONCE);
+        self.reads.goes_on = next.is_some();
+        self.reads.cursor = next;
+        if !found.is_empty() {
+            self.reads.saving = Some(self.app.journal.commit_later(told_changes(found, self.app.now())));
+        }
+    }
+
     /// Saves devices that have left and descriptions. Registered devices are restored from their registrations at the next start.
     fn save_at_stop(&mut self) {
+        self.save_readings();
+        let (told, _) = self.model.take_told(None, usize::MAX, usize::MAX);
+        for some in told.chunks(SOON_AT_ONCE) {
+            self.save(told_changes(some.to_vec(), self.app.now()));
+        }
         loop {
             let mut rows = self.model.take_soon(SOON_AT_ONCE);
             if rows.is_empty() {
@@ -327,8 +412,17 @@ impl Thread {
     }
 }
 
+/// The values of some devices, to be saved.
+fn told_changes(all: Vec<Told>, now: u64) -> ChangeSet<'static> {
+    let document = |(name, values): Told| {
+        let values: Vec<_> = values.iter().map(|(path, last)| (path.to_string(), last)).collect();
+        documents::put(DocumentKind::Values, &name, &values, now)
+    };
+    all.into_iter().map(document).collect()
+}
+
 /// The values that a device answered.
-fn values_of(app: &App, path: Path, now: u64, outcome: &Outcome) -> Vec<(Path, LastValue)> {
+fn samples_of(app: &App, path: Path, now: u64, outcome: &Outcome) -> Vec<(Path, Sample)> {
     let format = outcome.format.unwrap_or(ContentFormat::TEXT);
     let entries =
         DeviceModels::of_any(&app.models).decode(format, path, &outcome.payload).unwrap_or_default();
@@ -339,7 +433,7 @@ fn values_of(app: &App, path: Path, now: u64, outcome: &Outcome) -> Vec<(Path, L
             Sample::Opaque(bytes) => Sample::Text(String::from_utf8(bytes).ok()?),
             value => value,
         };
-        Some((entry.path, LastValue::of(now, &value)?))
+        Some((entry.path, value))
     });
     values.collect()
 }

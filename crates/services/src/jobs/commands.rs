@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use buoy_api as api;
-use buoy_fleet::job::{Job, Outbox, Plan, PlanError, Refused};
+use buoy_fleet::job::{ConfirmedBy, Job, Outbox, Plan, PlanError, Refused};
 use buoy_store::{Change, DocumentKind};
 
 use super::state::{All, document_name};
@@ -45,6 +45,8 @@ pub enum JobError {
     Filter(FilterFault),
     /// No device matches.
     NoDevices,
+    /// Devices get new keys from the bootstrap server, and none runs.
+    NoBootstrap,
     /// The caller expects another number of devices, or has named none for a command that needs it.
     Count {
         /// What he said.
@@ -70,6 +72,9 @@ impl std::fmt::Display for JobError {
             Self::Request(error) => error.fmt(f),
             Self::Plan(error) => error.fmt(f),
             Self::Filter(fault) => fault.fmt(f),
+            Self::NoBootstrap => f.write_str(
+                "devices get new keys from the bootstrap server, and none runs: start the server with --bootstraps, and add a configuration with `buoy ctl bootstrap add`",
+            ),
             Self::NoDevices => f.write_str(
                 "no device that you may command matches the filter; look with `buoy ctl filter explain`",
             ),
@@ -208,7 +213,7 @@ pub async fn preview(
         command: words::command(&wanted.request),
         devices: names.len() as u64,
         offline: offline as u64,
-        needs_count: words::is_destructive(&wanted.request),
+        needs_count: words::needs_count(&wanted),
         examples: names.iter().take(EXAMPLES).map(ToString::to_string).collect(),
     })
 }
@@ -231,7 +236,7 @@ pub async fn start(
         return Err(JobError::NoDevices);
     }
     let is_wrong = wanted.devices.is_some_and(|said| said != devices);
-    if is_wrong || (wanted.devices.is_none() && words::is_destructive(&wanted.request)) {
+    if is_wrong || (wanted.devices.is_none() && words::needs_count(&wanted)) {
         return Err(JobError::Count {
             said: wanted.devices,
             devices,
@@ -384,6 +389,12 @@ fn plan(app: &App, wanted: &api::StartJob) -> Result<Plan, JobError> {
         per_minute: wanted.per_minute,
         retries: wanted.retries,
         deadline: wanted.deadline.unwrap_or(now.saturating_add(DEFAULT_DEADLINE)),
+        confirmed_by: match wanted.until {
+            api::JobUntil::Answered => None,
+            api::JobUntil::Registered => Some(ConfirmedBy::Registration),
+            api::JobUntil::KeyUsed if app.bootstrap_server.is_none() => return Err(JobError::NoBootstrap),
+            api::JobUntil::KeyUsed => Some(ConfirmedBy::NewKey { from: app.credentials.next_id() }),
+        },
     };
     plan.check(now)?;
     Ok(plan)

@@ -132,8 +132,8 @@ pub(super) fn event(job: &Job) -> api::Event {
 }
 
 fn counts(counts: Counts) -> api::JobCounts {
-    let Counts { waiting, sent, asleep, succeeded, failed, not_reached, cancelled } = counts;
-    api::JobCounts { waiting, sent, asleep, succeeded, failed, not_reached, cancelled }
+    let Counts { waiting, sent, asleep, confirming, succeeded, failed, not_reached, cancelled } = counts;
+    api::JobCounts { waiting, sent, asleep, confirming, succeeded, failed, not_reached, cancelled }
 }
 
 const fn state(state: State) -> api::JobState {
@@ -183,11 +183,17 @@ pub(super) const fn is_repeatable(request: &api::Request) -> bool {
     )
 }
 
+/// Whether a caller has to say how many devices he means.
+pub(super) fn needs_count(wanted: &api::StartJob) -> bool {
+    is_destructive(&wanted.request) || !wanted.until.is_answered()
+}
+
 /// Whether what it does can't be undone from here.
-pub(super) fn is_destructive(request: &api::Request) -> bool {
+fn is_destructive(request: &api::Request) -> bool {
     match request {
         api::Request::Delete { .. } => true,
-        api::Request::Execute { path, .. } => path.trim_matches('/') == "3/0/5",
+        // Factory reset, and the Wipe of object 8.
+        api::Request::Execute { path, .. } => matches!(path.trim_matches('/'), "3/0/5" | "8/0/3"),
         _ => false,
     }
 }
@@ -198,7 +204,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_undone_is_known_however_its_path_is_written() {
-        for path in ["/3/0/5", "3/0/5", "/3/0/5/"] {
+        for path in ["/3/0/5", "3/0/5", "/3/0/5/", "/8/0/3"] {
             assert!(is_destructive(&api::Request::Execute { path: path.to_owned(), arguments: None }));
         }
         assert!(is_destructive(&api::Request::Delete { path: "/3303/1".to_owned() }));

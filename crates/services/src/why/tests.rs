@@ -32,6 +32,9 @@ fn device(state: DeviceState, heard: u64) -> api::Device {
         groups: Vec::new(),
         fields: Default::default(),
         notes: String::new(),
+        retired_at: None,
+        replaced_by: None,
+        replaces: Vec::new(),
         registration: state.is_registered().then(|| api::Registration {
             id: "1".into(),
             address: "192.0.2.1:5000".into(),

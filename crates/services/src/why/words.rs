@@ -88,6 +88,7 @@ fn standing(evidence: &Evidence) -> Option<String> {
         DeviceState::Overdue => format!("Overdue, last heard {heard}."),
         DeviceState::Offline => format!("Not registered, last heard {heard}{next}."),
         DeviceState::Revoked => format!("Its credentials are revoked; it was last heard {heard}."),
+        DeviceState::Retired => format!("Out of service; it was last heard {heard}."),
         DeviceState::NeverSeen => "Expected, and never heard of.".to_owned(),
     })
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::bail;
 use buoy_api::client::{Client, encode};
-use buoy_api::{Job, JobCounts, JobDevice, JobPreview, JobState, Page, Request, RetryJob, StartJob};
+use buoy_api::{
+    Job, JobCounts, JobDevice, JobPreview, JobState, JobUntil, Page, Request, RetryJob, StartJob,
+};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use ureq::http::Method;
@@ -52,6 +54,10 @@ pub(super) enum Verb {
     Reboot(Target),
     /// Resets devices to the state in which they left the factory (/3/0/5).
     FactoryReset(Target),
+    /// Deletes what devices have (/3/0/5), and waits until each has registered anew.
+    Wipe(Target),
+    /// Has devices get a new key from the bootstrap server (/1/0/9), and waits until each uses it. The old key counts until then.
+    RotateKey(Target),
     /// Has devices send an Update (/1/0/8).
     TriggerUpdate(Target),
 }
@@ -179,6 +185,7 @@ enum Stage {
     Waiting,
     Sent,
     Asleep,
+    Confirming,
     Succeeded,
     Failed,
     NotReached,
@@ -229,16 +236,34 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
         }
         Verb::Reboot(Target { filter, how }) => start(client, out, filter, execute("/3/0/4"), how),
         Verb::FactoryReset(Target { filter, how }) => start(client, out, filter, execute("/3/0/5"), how),
+        Verb::Wipe(Target { filter, how }) => {
+            start_until(client, out, filter, execute("/3/0/5"), how, JobUntil::Registered)
+        }
+        Verb::RotateKey(Target { filter, how }) => {
+            start_until(client, out, filter, execute("/1/0/9"), how, JobUntil::KeyUsed)
+        }
         Verb::TriggerUpdate(Target { filter, how }) => start(client, out, filter, execute("/1/0/8"), how),
     }
 }
 
 fn start(client: &Client, out: Output, filter: &str, request: Request, how: &How) -> anyhow::Result<()> {
+    start_until(client, out, filter, request, how, JobUntil::Answered)
+}
+
+fn start_until(
+    client: &Client,
+    out: Output,
+    filter: &str,
+    request: Request,
+    how: &How,
+    until: JobUntil,
+) -> anyhow::Result<()> {
     let job = StartJob {
         name: how.name.clone(),
         // A person has to say that he means all of them.
         filter: if filter == "all" { String::new() } else { filter.to_owned() },
         request,
+        until,
         devices: how.devices,
         concurrent: how.concurrent,
         per_minute: how.per_minute,
@@ -274,12 +299,14 @@ fn path(id: u64) -> String {
 }
 
 fn summary(job: &Job) -> String {
-    let JobCounts { waiting, sent, asleep, succeeded, failed, not_reached, cancelled } = job.counts;
+    let JobCounts { waiting, sent, asleep, confirming, succeeded, failed, not_reached, cancelled } =
+        job.counts;
     let mut text =
         format!("job {} is {}: {succeeded} of {} devices did it", job.id, job.state, job.counts.all());
     let rest = [
         (sent, "have not answered yet"),
         (asleep, "sleep"),
+        (confirming, "have answered and are not confirmed yet"),
         (waiting, "wait"),
         (failed, "failed"),
         (not_reached, "were not reached"),
@@ -295,14 +322,15 @@ fn list(client: &Client, out: Output) -> anyhow::Result<()> {
     let jobs = client.get::<Page<Job>>("/api/v1/jobs")?.items;
     out.print(&jobs, || {
         let rows = jobs.iter().map(|job| {
-            let JobCounts { waiting, sent, asleep, succeeded, failed, not_reached, .. } = job.counts;
+            let JobCounts { waiting, sent, asleep, confirming, succeeded, failed, not_reached, .. } =
+                job.counts;
             [
                 job.id.to_string(),
                 job.name.clone(),
                 job.state.to_string(),
                 job.counts.all().to_string(),
                 succeeded.to_string(),
-                (waiting + sent + asleep).to_string(),
+                (waiting + sent + asleep + confirming).to_string(),
                 (failed + not_reached).to_string(),
                 job.author.clone(),
                 time(job.created_at as i64),

@@ -108,7 +108,7 @@ impl Model {
     pub(crate) fn set_revoked(&mut self, name: &Arc<str>, is_revoked: bool) {
         let Some(id) = self.names.find(name) else { return };
         self.set(id, REVOKED, is_revoked);
-        let state = if is_revoked { DeviceState::Revoked } else { DeviceState::Offline };
+        let Some(state) = self.known.get(id.index()).map(Known::away) else { return };
         self.change_kind(id, |was| if is_away(was.state) { Kind { state, ..was } } else { was });
     }
 

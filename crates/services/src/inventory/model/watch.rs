@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use buoy_fleet::filter::Filter;
+use buoy_api::DeviceState;
+use buoy_fleet::filter::{Field, Filter};
 
 use super::super::names::DeviceId;
 use super::search::Candidate;
@@ -180,7 +181,12 @@ impl Model {
         let Some(id) = self.names.find(name) else { return 0 };
         let Some(candidate) = self.candidate(id) else { return 0 };
         let mut bits = 0;
+        let is_retired = candidate.kind.state == DeviceState::Retired;
         for (place, filter) in self.watch.filters.iter().enumerate() {
+            // What is out of service counts only for who asks for it.
+            if is_retired && !filter.uses(|field| *field == Field::State) {
+                continue;
+            }
             if filter.holds(&candidate, now) == Some(true) {
                 bits |= 1 << place;
             }
