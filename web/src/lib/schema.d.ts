@@ -2455,7 +2455,9 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "Idempotency-Key"?: string | null;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2465,6 +2467,15 @@ export interface paths {
                 };
             };
             responses: {
+                /** @description An earlier request with this Idempotency-Key made it */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Campaign"];
+                    };
+                };
                 /** @description The draft */
                 201: {
                     headers: {
@@ -2510,6 +2521,15 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
+                /** @description A request with this Idempotency-Key is in progress */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description The body is too large */
                 413: {
                     headers: {
@@ -2521,6 +2541,15 @@ export interface paths {
                 };
                 /** @description The body is of another type */
                 415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The Idempotency-Key was used for another request */
+                422: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -2624,7 +2653,9 @@ export interface paths {
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: number;
                 };
@@ -2690,6 +2721,15 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
+                /** @description If-Match is not its revision */
+                412: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description The body is too large */
                 413: {
                     headers: {
@@ -2724,7 +2764,9 @@ export interface paths {
         delete: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: number;
                 };
@@ -2777,6 +2819,15 @@ export interface paths {
                 };
                 /** @description It is under way */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description If-Match is not its revision */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -2905,7 +2956,9 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: number;
                 };
@@ -2960,6 +3013,15 @@ export interface paths {
                 };
                 /** @description Nothing waits for this approval */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description If-Match is not its revision */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -3468,7 +3530,9 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: number;
                 };
@@ -3523,6 +3587,15 @@ export interface paths {
                 };
                 /** @description It has started, or no device matches */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description If-Match is not its revision */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -3608,6 +3681,121 @@ export interface paths {
                 };
                 /** @description There is no such image */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The body is of another type */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The store fails, or the server is stopping */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/rehearse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Plays a campaign on simulated devices: when its waves would open and pass, where it would stop and why, how many bytes it takes, and when it would
+         *     end. It changes nothing. One rehearsal is under way at a time.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["RehearseCampaign"];
+                };
+            };
+            responses: {
+                /** @description What would happen */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CampaignRehearsal"];
+                    };
+                };
+                /** @description The plan can't be followed, or the devices can't be so */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such image */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Another rehearsal is under way */
+                409: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -4458,7 +4646,10 @@ export interface paths {
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                    "If-None-Match"?: string | null;
+                };
                 path: {
                     name: string;
                 };
@@ -4515,6 +4706,15 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
+                /** @description If-Match is not its revision */
+                412: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description The body is too large */
                 413: {
                     headers: {
@@ -4549,7 +4749,9 @@ export interface paths {
         delete: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                };
                 path: {
                     name: string;
                 };
@@ -4593,6 +4795,15 @@ export interface paths {
                 };
                 /** @description There is none with this name */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description If-Match is not its revision */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -5283,98 +5494,6 @@ export interface paths {
         };
         trace?: never;
     };
-    "/api/v1/devices/{endpoint}/bring-back": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Brings a device back that was taken out of service. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    endpoint: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The device as it is now */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Device"];
-                    };
-                };
-                /** @description The request is not as this description has it */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description It needs a sign-in, or the token does not count */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description The author may not do this */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description No device of this name is known */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description It is in service, or another device took its place */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description The store fails, or the server is stopping */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/devices/{endpoint}/desired-state": {
         parameters: {
             query?: never;
@@ -5517,123 +5636,6 @@ export interface paths {
                 };
                 /** @description Nothing was given up */
                 409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description The store fails, or the server is stopping */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/devices/{endpoint}/merge": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Gives the record of a device whose board was replaced to the device that took its place: tags, groups, fields, notes and history. The credentials
-         *     of the old board are revoked, and it is out of service. This can't be undone.
-         */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    endpoint: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["MergeDevice"];
-                };
-            };
-            responses: {
-                /** @description The device that has the record now */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Device"];
-                    };
-                };
-                /** @description The name is not repeated, or both are the same device */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description It needs a sign-in, or the token does not count */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description The author may not do this */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description No device of this name is known */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description It was merged before, or the other device is out of service */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description The body is too large */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description The body is of another type */
-                415: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -5818,101 +5820,6 @@ export interface paths {
         };
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/devices/{endpoint}/retire": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Takes a device out of service. Its record is kept, its credentials are refused until it is brought back, and filters match it only if they ask
-         *     for its state.
-         */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    endpoint: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The device as it is now */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Device"];
-                    };
-                };
-                /** @description The request is not as this description has it */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description It needs a sign-in, or the token does not count */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description The author may not do this */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description No device of this name is known */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description It is out of service */
-                409: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description The store fails, or the server is stopping */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
         delete?: never;
         options?: never;
         head?: never;
@@ -7295,7 +7202,10 @@ export interface paths {
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                    "If-None-Match"?: string | null;
+                };
                 path: {
                     name: string;
                 };
@@ -7352,6 +7262,15 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
+                /** @description If-Match is not its revision */
+                412: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description The body is too large */
                 413: {
                     headers: {
@@ -7386,7 +7305,9 @@ export interface paths {
         delete: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                };
                 path: {
                     name: string;
                 };
@@ -7439,6 +7360,15 @@ export interface paths {
                 };
                 /** @description Another group refers to it */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description If-Match is not its revision */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -8001,7 +7931,7 @@ export interface paths {
                     after?: string;
                     /** @description 1 to 1000; the default is 100. */
                     limit?: number;
-                    /** @description Only devices in this stage: "waiting", "sent", "asleep", "confirming", "succeeded", "failed", "not_reached" or "cancelled". */
+                    /** @description Only devices in this stage: "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled". */
                     stage?: string;
                 };
                 header?: never;
@@ -10846,6 +10776,8 @@ export interface components {
             plan: components["schemas"]["PutCampaign"];
             /** @description Why it is there, if there is something to say. */
             reason?: string;
+            /** @description Changes when operators change it; to be given as `If-Match` with the next change. */
+            revision?: string;
             /**
              * Format: int64
              * @description When it started.
@@ -10875,6 +10807,11 @@ export interface components {
             had_it: number;
             /**
              * Format: int64
+             * @description They run the version before again: the campaign stopped itself, and put them back.
+             */
+            put_back: number;
+            /**
+             * Format: int64
              * @description They are not tried.
              */
             skipped: number;
@@ -10889,6 +10826,21 @@ export interface components {
              */
             waiting: number;
         };
+        /**
+         * @description A day of the week.
+         * @enum {string}
+         */
+        CampaignDay: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+        /** @description For how long devices may put the installation off, if they have the resources 11 and 13 of object 5. */
+        CampaignDeferral: {
+            /**
+             * Format: int64
+             * @description Seconds, at most 30 days; 0 forbids it.
+             */
+            at_most: number;
+            /** @description How much it matters. */
+            severity?: components["schemas"]["CampaignSeverity"];
+        };
         /** @description What a campaign knows of one device. */
         CampaignDevice: {
             /**
@@ -10902,7 +10854,7 @@ export interface components {
             endpoint: string;
             /** @description The kind of failure. */
             failure?: string | null;
-            /** @description "waiting", "updating", "confirmed", "had_it", "failed" or "skipped". */
+            /** @description "waiting", "updating", "confirmed", "had_it", "failed", "skipped", "going_back" or "put_back". */
             stage: string;
             /**
              * Format: int64
@@ -10934,7 +10886,7 @@ export interface components {
             count: number;
             /** @description What happened to one of them, in words. */
             example: string;
-            /** @description Which: "rolled_back", "unexpected_version", "refused", "failed", "timed_out", "cancelled" or "unhealthy". */
+            /** @description Which: "rolled_back", "unexpected_version", "refused", "failed", "timed_out", "cancelled", "unhealthy" or "not_put_back". */
             kind: string;
         };
         /** @description What has to be so before the next wave opens. */
@@ -10962,6 +10914,23 @@ export interface components {
              */
             success: number;
         };
+        /** @description Devices that a release is not for. */
+        CampaignIncompatible: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description One of them. */
+            example: string;
+            /** @description Why. */
+            reason: string;
+        };
+        /**
+         * @description What a campaign does when it stops itself.
+         * @enum {string}
+         */
+        CampaignOnStop: "pause" | "roll_back";
         /** @description What a campaign would do. */
         CampaignPreview: {
             /**
@@ -10993,12 +10962,116 @@ export interface components {
             in_conflict: number;
             /**
              * Format: int64
+             * @description Those that the release is not for: they are not updated.
+             */
+            incompatible: number;
+            /** @description Why, the most frequent reason first. */
+            incompatible_because?: components["schemas"]["CampaignIncompatible"][];
+            /**
+             * Format: int64
              * @description Those that are not registered now.
              */
             offline: number;
+            /**
+             * Format: int64
+             * @description Those of which something is not known that is asked for, and that are updated all the same.
+             */
+            unknown: number;
             /** @description How many devices each wave would have. */
             waves: number[];
         };
+        /** @description What came out of a rehearsal. Times are those that the campaign would have if it started now, or at its time. */
+        CampaignRehearsal: {
+            /**
+             * Format: int64
+             * @description How often a person has to say yes. In the rehearsal that costs no time.
+             */
+            asked_persons: number;
+            /**
+             * Format: int64
+             * @description When it would start.
+             */
+            began: number;
+            /**
+             * Format: int64
+             * @description Bytes of images that devices would take.
+             */
+            bytes: number;
+            /** @description How many devices would be where. */
+            counts: components["schemas"]["CampaignCounts"];
+            /**
+             * Format: int64
+             * @description When it would end, or stop itself.
+             */
+            ended?: number | null;
+            /** @description What would happen, the oldest first. */
+            events: components["schemas"]["CampaignEvent"][];
+            /** @description The kinds of failures, the most frequent first. */
+            failures?: components["schemas"]["CampaignFailure"][];
+            /** @description When these parts of all devices would have confirmed the release. */
+            milestones: components["schemas"]["RehearsalMilestone"][];
+            /** @description What the rehearsal can't show. */
+            notes?: string[];
+            /** @description Why, if there is something to say. */
+            reason?: string;
+            /** @description The report of the campaign, in Markdown, as it would be at the end. */
+            report: string;
+            /** @description How it ended. */
+            verdict: components["schemas"]["RehearsalVerdict"];
+            /** @description Its waves. */
+            waves: components["schemas"]["RehearsedWave"][];
+        };
+        /**
+         * @description What devices have to be. The chip, the project, the hardware revisions and the security counter that the image says are looked at in any case; the server
+         *     knows of a device its object 3 and the fields `chip`, `project` and `security_counter` that are noted of it.
+         */
+        CampaignRequirements: {
+            /**
+             * @description The hardware version is one of these.
+             * @default []
+             */
+            hardware: string[];
+            /**
+             * @description The device runs at least this version.
+             * @default null
+             */
+            minimum_version: string | null;
+            /**
+             * @description The model is one of these.
+             * @default []
+             */
+            models: string[];
+            /**
+             * @description What becomes of devices of which something is not known that is asked for.
+             * @default allow
+             */
+            unknown: components["schemas"]["CampaignUnknown"];
+        };
+        /** @description How often a kind of failure is tried again. */
+        CampaignRetry: {
+            /**
+             * Format: int64
+             * @description After so many seconds.
+             */
+            after?: number;
+            /** @description The kind of failure. */
+            failure: components["schemas"]["CampaignRetryKind"];
+            /**
+             * Format: int32
+             * @description How often; 0 is never.
+             */
+            times: number;
+        };
+        /**
+         * @description A kind of failure that may be tried again.
+         * @enum {string}
+         */
+        CampaignRetryKind: "rolled_back" | "unexpected_version" | "refused" | "failed" | "timed_out" | "cancelled";
+        /**
+         * @description How much an update matters (5/0/11).
+         * @enum {string}
+         */
+        CampaignSeverity: "critical" | "mandatory" | "optional";
         /**
          * @description Where a campaign is.
          * @enum {string}
@@ -11025,6 +11098,11 @@ export interface components {
              */
             rate: number | null;
         };
+        /**
+         * @description What becomes of devices of which something is not known that is asked for.
+         * @enum {string}
+         */
+        CampaignUnknown: "allow" | "refuse";
         /** @description A part of the devices: by a filter, a number, or a part of all. */
         CampaignWave: {
             /**
@@ -11050,6 +11128,17 @@ export interface components {
             open: boolean;
             /** @description Whether its gate is passed. */
             passed: boolean;
+        };
+        /** @description A maintenance window, in the time zone of each device. */
+        CampaignWindow: {
+            /** @description The days on which it opens; every day if there are none. */
+            days?: components["schemas"]["CampaignDay"][];
+            /** @description When it opens: a time of day as in 22:00. */
+            from: string;
+            /** @description When it closes, on that day or on the next. */
+            to: string;
+            /** @description The time zone of devices that do not tell theirs (3/0/15) and of which no field `timezone` is noted: a name of IANA as in Europe/Berlin. */
+            zone?: string;
         };
         /** @description Changes an account. What is absent stays. */
         ChangeAccount: {
@@ -11234,6 +11323,8 @@ export interface components {
              * @description Its priority.
              */
             priority: number;
+            /** @description Changes when operators change it; to be given as `If-Match` with the next change. */
+            revision?: string;
             /** @description What is wanted. */
             settings: components["schemas"]["DesiredSetting"][];
         };
@@ -11278,15 +11369,6 @@ export interface components {
              */
             overdue_since?: number | null;
             registration?: components["schemas"]["Registration"] | null;
-            /** @description The device that took its place, and its record. */
-            replaced_by?: string | null;
-            /** @description The devices whose place it took. Its series have their values, too. */
-            replaces?: string[];
-            /**
-             * Format: int64
-             * @description Since when it is out of service.
-             */
-            retired_at?: number | null;
             /** @description The serial number: /3/0/2. */
             serial?: string | null;
             /** @description The software version: /3/0/19. */
@@ -11369,7 +11451,7 @@ export interface components {
          * @description The state of a device.
          * @enum {string}
          */
-        DeviceState: "online" | "asleep" | "overdue" | "offline" | "revoked" | "never_seen" | "retired";
+        DeviceState: "online" | "asleep" | "overdue" | "offline" | "revoked" | "never_seen";
         /** @description An event of `/api/v1/events`. The name of the server-sent event is `type`. */
         Event: {
             /** @description The device. */
@@ -11641,6 +11723,8 @@ export interface components {
             name: string;
             /** @description The group that it is within. */
             parent?: string | null;
+            /** @description Changes when operators change it; to be given as `If-Match` with the next change. */
+            revision?: string;
         };
         /** @description Devices that are expected, or of which something is to be noted. */
         ImportDevices: {
@@ -11744,11 +11828,6 @@ export interface components {
             cancelled: number;
             /**
              * Format: int64
-             * @description Answered, and have not yet shown that they did it, by `until`.
-             */
-            confirming: number;
-            /**
-             * Format: int64
              * @description Refused, or gave no answer.
              */
             failed: number;
@@ -11789,7 +11868,7 @@ export interface components {
              * @description The operation by which it was given the command last: it has what the device answered.
              */
             operation?: number | null;
-            /** @description "waiting", "sent", "asleep", "confirming", "succeeded", "failed", "not_reached" or "cancelled". */
+            /** @description "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled". */
             stage: string;
         };
         /** @description A reason for which a job failed on devices. */
@@ -11828,11 +11907,6 @@ export interface components {
          * @enum {string}
          */
         JobState: "running" | "stopping" | "done" | "cancelled";
-        /**
-         * @description When a device has done what a job asks for.
-         * @enum {string}
-         */
-        JobUntil: "answered" | "registered" | "key_used";
         /** @description The last value of a resource that a device reported. */
         LastValue: {
             /**
@@ -11876,17 +11950,8 @@ export interface components {
             grants: components["schemas"]["Grant"][];
             /** @description The name in the audit log. */
             name: string;
-            /** @description Where a browser ends its sign-in at the identity provider, too; absent if it signed in otherwise. */
-            provider_sign_out?: string | null;
             /** @description Whether the account has a second factor. */
             second_factor?: boolean;
-        };
-        /** @description Gives the record of a device whose board was replaced to the device that took its place. */
-        MergeDevice: {
-            /** @description The name of the device that was replaced, repeated: this can't be undone. */
-            confirm: string;
-            /** @description The device that took its place. */
-            into: string;
         };
         /** @description A receiver that was set up. */
         NewAlertReceiver: components["schemas"]["AlertReceiver"] & {
@@ -12334,6 +12399,8 @@ export interface components {
                 plan: components["schemas"]["PutCampaign"];
                 /** @description Why it is there, if there is something to say. */
                 reason?: string;
+                /** @description Changes when operators change it; to be given as `If-Match` with the next change. */
+                revision?: string;
                 /**
                  * Format: int64
                  * @description When it started.
@@ -12362,7 +12429,7 @@ export interface components {
                 endpoint: string;
                 /** @description The kind of failure. */
                 failure?: string | null;
-                /** @description "waiting", "updating", "confirmed", "had_it", "failed" or "skipped". */
+                /** @description "waiting", "updating", "confirmed", "had_it", "failed", "skipped", "going_back" or "put_back". */
                 stage: string;
                 /**
                  * Format: int64
@@ -12443,6 +12510,8 @@ export interface components {
                  * @description Its priority.
                  */
                 priority: number;
+                /** @description Changes when operators change it; to be given as `If-Match` with the next change. */
+                revision?: string;
                 /** @description What is wanted. */
                 settings: components["schemas"]["DesiredSetting"][];
             }[];
@@ -12492,15 +12561,6 @@ export interface components {
                  */
                 overdue_since?: number | null;
                 registration?: components["schemas"]["Registration"] | null;
-                /** @description The device that took its place, and its record. */
-                replaced_by?: string | null;
-                /** @description The devices whose place it took. Its series have their values, too. */
-                replaces?: string[];
-                /**
-                 * Format: int64
-                 * @description Since when it is out of service.
-                 */
-                retired_at?: number | null;
                 /** @description The serial number: /3/0/2. */
                 serial?: string | null;
                 /** @description The software version: /3/0/19. */
@@ -12636,6 +12696,8 @@ export interface components {
                 name: string;
                 /** @description The group that it is within. */
                 parent?: string | null;
+                /** @description Changes when operators change it; to be given as `If-Match` with the next change. */
+                revision?: string;
             }[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */
             next?: string | null;
@@ -12715,7 +12777,7 @@ export interface components {
                  * @description The operation by which it was given the command last: it has what the device answered.
                  */
                 operation?: number | null;
-                /** @description "waiting", "sent", "asleep", "confirming", "succeeded", "failed", "not_reached" or "cancelled". */
+                /** @description "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled". */
                 stage: string;
             }[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */
@@ -13017,6 +13079,7 @@ export interface components {
              * @description When devices that still wait are given up.
              */
             deadline?: number | null;
+            deferral?: components["schemas"]["CampaignDeferral"] | null;
             /** @description How the image gets to the devices. */
             delivery?: components["schemas"]["Delivery"];
             /** @description Which devices: a filter. The empty one matches all. */
@@ -13029,16 +13092,22 @@ export interface components {
             name: string;
             /** @description Whether somebody else than its author has to agree to its start. */
             needs_approval?: boolean;
+            /** @description What it does when it stops itself. */
+            on_stop?: components["schemas"]["CampaignOnStop"];
             /**
              * Format: int32
              * @description The most updates that start in a minute.
              */
             per_minute?: number | null;
+            /** @description What devices have to be for the release, besides what the image says itself. */
+            requires?: components["schemas"]["CampaignRequirements"];
             /**
              * Format: int32
              * @description How often a device whose update failed in a way that may pass is tried again.
              */
             retries?: number;
+            /** @description How often kinds of failures are tried again, in place of what `retries` says. */
+            retry?: components["schemas"]["CampaignRetry"][];
             /**
              * Format: int64
              * @description When it starts, at the earliest.
@@ -13050,6 +13119,7 @@ export interface components {
             version?: string | null;
             /** @description The waves. The last takes all devices that the others leave. Without any there is one. */
             waves?: components["schemas"]["CampaignWave"][];
+            window?: components["schemas"]["CampaignWindow"] | null;
         };
         /** @description A desired state to make, or to replace. */
         PutDesiredState: {
@@ -13110,6 +13180,96 @@ export interface components {
             registered_at: number;
             /** @description Whether the device uses DTLS, and so is authenticated. */
             secure: boolean;
+        };
+        /** @description The devices of a rehearsal, and what is wrong with them. Percentages are 0 to 100. */
+        RehearsalConditions: {
+            /**
+             * Format: double
+             * @description So many percent crash on a version and go back to their old image.
+             * @default 0
+             */
+            crash: number;
+            /**
+             * @description The version on which they crash; by default that of the campaign.
+             * @default null
+             */
+            crash_on: string | null;
+            /**
+             * Format: int32
+             * @description How many: 1 to 100,000.
+             * @default 10000
+             */
+            devices: number;
+            /**
+             * Format: double
+             * @description By so many percent of that a device may be late.
+             * @default 10
+             */
+            jitter: number;
+            /**
+             * Format: int64
+             * @description Bits in a second that the link of each device carries; 0 if the link is no limit.
+             * @default 0
+             */
+            link: number;
+            /**
+             * Format: double
+             * @description So many percent can't be reached at all.
+             * @default 0
+             */
+            offline: number;
+            /**
+             * Format: int64
+             * @description Another number has other devices crash, be offline, and wake at other times.
+             * @default 1
+             */
+            seed: number;
+            /**
+             * Format: int64
+             * @description Seconds between two wakes of a device; 0 if devices never sleep.
+             * @default 0
+             */
+            sleep: number;
+        };
+        /** @description A time at which a part of the devices had confirmed the release. */
+        RehearsalMilestone: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /**
+             * Format: int32
+             * @description The part, in percent of all devices.
+             */
+            percent: number;
+        };
+        /**
+         * @description How a rehearsal ended.
+         * @enum {string}
+         */
+        RehearsalVerdict: "done" | "stopped" | "without_end" | "not_started" | "unfinished";
+        /** @description A campaign to play on simulated devices. */
+        RehearseCampaign: {
+            /** @description The simulated devices. */
+            conditions?: components["schemas"]["RehearsalConditions"];
+            /** @description The campaign. */
+            plan: components["schemas"]["PutCampaign"];
+        };
+        /** @description A wave of a rehearsal. */
+        RehearsedWave: {
+            /** @description How many devices would be where. */
+            counts: components["schemas"]["CampaignCounts"];
+            /**
+             * Format: int64
+             * @description When its first devices could be updated.
+             */
+            opened?: number | null;
+            /**
+             * Format: int64
+             * @description When it passed its gate.
+             */
+            passed?: number | null;
         };
         /** @description Removes one's own second factor. */
         RemoveSecondFactor: {
@@ -13370,7 +13530,7 @@ export interface components {
             deadline?: number | null;
             /**
              * Format: int64
-             * @description The number of devices that the caller expects: if it is another one, nothing is done. Needed for a factory reset, a wipe, a Delete and new keys.
+             * @description The number of devices that the caller expects: if it is another one, nothing is done. Needed for a factory reset and a Delete.
              */
             devices?: number | null;
             /** @description Which devices: a filter. The empty one matches all. */
@@ -13389,8 +13549,6 @@ export interface components {
              * @description How often a device that did not answer is tried again. An Execute, a Create and a Delete are never repeated by themselves.
              */
             retries?: number;
-            /** @description When a device has done it. */
-            until?: components["schemas"]["JobUntil"];
         };
         /** @description Starts an operation on a device. */
         StartOperation: {
