@@ -497,7 +497,7 @@ for (const theme of ['light', 'dark']) {
     const page = await visit('/', { theme });
     const paths = [
       '/', '/devices', '/devices?prefix=nothing', '/devices/buoy-1', '/devices/buoy-1?object=3303', '/devices/buoy-1/history', '/devices/buoy-1/operations',
-      '/devices/buoy-1/firmware', '/devices/buoy-1/messages', '/devices/buoy-1/credentials', '/devices/buoy-1/notes', '/devices/buoy-1/desired', '/groups', '/campaigns', '/campaigns/new', '/campaigns/1', '/jobs', '/jobs?new=1', '/jobs/2', '/desired-states', '/desired-states?new=1', '/desired-states/axes', '/firmware', '/onboarding/credentials', '/onboarding/credentials?add=1',
+      '/devices/buoy-1/firmware', '/devices/buoy-1/messages', '/devices/buoy-1/credentials', '/devices/buoy-1/notes', '/devices/buoy-1/desired', '/groups', '/campaigns', '/campaigns/new', '/campaigns/1', '/jobs', '/jobs?new=1', '/jobs/2', '/desired-states', '/desired-states?new=1', '/desired-states/axes', '/firmware', '/onboarding/credentials', '/onboarding/credentials?add=1', '/onboarding/connect', '/onboarding/connect?device=buoy-1',
       '/alerts', '/alerts/rules', '/alerts/rules?new=1', '/alerts/silences', '/alerts/silences?new=1', '/alerts/receivers', '/alerts/receivers?new=1', '/alerts/messages', '/onboarding/claims', '/onboarding/bootstrap', '/activity/operations', '/activity/audit', '/settings', '/nothing/here',
     ];
     const found = [];

@@ -29,7 +29,7 @@ const pictures = [
   { name: 'rules', path: '/alerts/rules', height: 640 },
   { name: 'firmware', path: '/firmware', height: 700 },
   { name: 'onboarding', path: '/onboarding', height: 560 },
-  { name: 'audit', path: '/activity/audit', height: 560 },
+  { name: 'audit', path: '/activity/audit?principal=operator/demo', height: 560 },
   { name: 'palette', path: '/devices/tide-05', height: 560, act: (page) => palette(page, 'weather-0') },
 ];
 
@@ -46,6 +46,8 @@ try {
 
 /** What the pictures show takes a minute: the story, and campaigns that end and stop. */
 async function settled() {
+  // How full the disk of this machine is is no part of the pictures.
+  demo.ctl('alert', 'rule', 'remove', 'disk-full');
   await demo.says(/All 12 steps held/, 180);
   await until('the campaigns', async () => (await demo.campaign('weather')).state === 'paused', 120);
   await until('the device that rolled back', async () => (await demo.campaign('tide')).counts.failed > 0, 120);

@@ -97,7 +97,8 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     completions::answer();
     let command = Cli::parse().command;
-    if !matches!(command, Command::Serve(_)) {
+    // A demo has a server to end first.
+    if !matches!(command, Command::Serve(_) | Command::Demo(_)) {
         end_with_the_reader();
     }
     if matches!(

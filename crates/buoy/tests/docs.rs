@@ -78,13 +78,26 @@ fn each_page_is_followed_and_each_chapter_is_in_the_summary() {
     let summary = fs::read_to_string(folder.join("SUMMARY.md")).unwrap();
     for entry in fs::read_dir(folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        if name == "SUMMARY.md" {
+        if name == "SUMMARY.md" || !name.ends_with(".md") {
             continue;
         }
         assert!(summary.contains(&format!("({name})")), "SUMMARY.md has no {name}");
         there.insert(format!("docs/guide/src/{name}"));
     }
     assert_eq!(there, PAGES.iter().map(|page| (*page).to_owned()).collect());
+}
+
+#[test]
+fn pictures_are_small_and_each_is_shown() {
+    let pages: String =
+        PAGES.iter().map(|page| fs::read_to_string(repository().join(page)).unwrap()).collect();
+    for entry in fs::read_dir(repository().join("docs/guide/src/pictures")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let bytes = entry.metadata().unwrap().len();
+        assert!(bytes < 150_000, "{name} has {bytes} bytes; `cargo xtask pictures` makes it anew");
+        assert!(pages.contains(&format!("pictures/{name}")), "no page shows {name}");
+    }
 }
 
 #[test]
@@ -95,7 +108,7 @@ fn links_between_pages_lead_to_files() {
             assert!(path.parent().unwrap().join(&target).exists(), "{page} has a link to {target}");
             // The book has its own files only.
             assert!(
-                page == "README.md" || !target.contains('/'),
+                page == "README.md" || !target.contains('/') || target.starts_with("pictures/"),
                 "{page} has a link to {target}, outside of the book"
             );
         }

@@ -7,7 +7,6 @@ use buoy_api as api;
 use crate::access::{Forbidden, Permission, Target};
 use crate::app::App;
 use crate::credentials::ChangeError;
-use crate::edits::to_the_end;
 use crate::inventory::Profile;
 use crate::journal::NotSaved;
 use crate::principal::Principal;
@@ -105,8 +104,8 @@ pub async fn retire(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Re
     }
     let now = app.now();
     let audit = principal.audit(now, "device.retire", endpoint, "");
-    let (app, endpoint) = (app.clone(), endpoint.to_owned());
-    to_the_end(async move {
+    let (host, app, endpoint) = (app, app.clone(), endpoint.to_owned());
+    host.to_the_end("the devices", async move {
         let retire = move |_: usize, profile: &mut Profile| profile.retired_at = Some(now);
         records::edit(&app, vec![endpoint.clone()], vec![audit], retire).await?;
         app.credentials.set_retired(&endpoint, true);
@@ -129,8 +128,8 @@ pub async fn bring_back(app: &Arc<App>, principal: &Principal, endpoint: &str) -
         return Err(LifecycleError::IsReplaced { endpoint: endpoint.to_owned(), by: by.to_string() });
     }
     let audit = principal.audit(app.now(), "device.bring_back", endpoint, "");
-    let (app, endpoint) = (app.clone(), endpoint.to_owned());
-    to_the_end(async move {
+    let (host, app, endpoint) = (app, app.clone(), endpoint.to_owned());
+    host.to_the_end("the devices", async move {
         let bring_back = |_: usize, profile: &mut Profile| profile.retired_at = None;
         records::edit(&app, vec![endpoint.clone()], vec![audit], bring_back).await?;
         app.credentials.set_retired(&endpoint, false);
@@ -166,8 +165,8 @@ pub async fn merge(
     if known(app, &into).await?.retired_at.is_some() {
         return Err(LifecycleError::IsRetired(into));
     }
-    let (app, principal, old) = (app.clone(), principal.clone(), endpoint.to_owned());
-    to_the_end(async move {
+    let (host, app, principal, old) = (app, app.clone(), principal.clone(), endpoint.to_owned());
+    host.to_the_end("the devices", async move {
         let now = app.now();
         app.credentials.revoke_all(&principal, &old, now).await?;
         let audit = principal.audit(now, "device.merge", &old, format!("its record goes to {into}"));

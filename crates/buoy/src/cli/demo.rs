@@ -11,6 +11,7 @@ mod screen;
 mod slots;
 mod stage;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -57,10 +58,11 @@ pub(crate) struct Args {
 /// Plays the story.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let stage = Stage::set_up()?;
-    let played = play(args, &stage);
+    // A panic, as of a pipe that nobody reads any more, leaves nothing behind either.
+    let played = std::panic::catch_unwind(AssertUnwindSafe(|| play(args, &stage)));
     stage.leave_to_signal();
     stage.clear();
-    played
+    played.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {

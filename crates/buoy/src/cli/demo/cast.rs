@@ -60,6 +60,8 @@ impl Cast {
             .args(store.into_iter().flat_map(|store| ["--store", store]))
             // The story is not for an operator's own database.
             .env_remove("BUOY_STORE")
+            // The fleet's campaigns go by what devices say they are.
+            .env_remove("BUOY_SURVEY")
             // That it is on loopback is no surprise here.
             .env("RUST_LOG", "warn,buoy::cli::serve=error")
             .stdout(Stdio::piped())
