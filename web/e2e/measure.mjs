@@ -146,14 +146,18 @@ async function changing() {
   }, 120);
   for (const [name, path] of [['overview', '/'], ['list of devices', '/devices?prefix=live'], ['values of a device', '/devices/live-000007?object=3303'], ['history of a device', '/devices/live-000007/history']]) {
     const page = await newPage();
+    const session = await page.context().newCDPSession(page);
+    await session.send('Performance.enable');
+    await session.send('Network.enable');
+    let bytes = 0;
+    session.on('Network.dataReceived', ({ dataLength }) => (bytes += dataLength));
     await page.goto(path);
     await page.getByText('Live', { exact: true }).first().waitFor();
     await page.waitForTimeout(20_000);
-    const session = await page.context().newCDPSession(page);
-    await session.send('Performance.enable');
     const busy = async () => (await session.send('Performance.getMetrics')).metrics.find((one) => one.name === 'TaskDuration').value;
     const [before, work, at, events] = [await heap(page), await busy(), Date.now(), await seen()];
     const lags = [];
+    bytes = 0;
     const end = at + minutes * 60_000;
     while (Date.now() < end) {
       lags.push(await page.evaluate(lag));
@@ -162,7 +166,7 @@ async function changing() {
     const seconds = (Date.now() - at) / 1000;
     const after = await heap(page);
     const share = (100 * ((await busy()) - work)) / seconds;
-    console.log(`${name}: ${Math.round(((await seen()) - events) / seconds)} changes a second for ${seconds.toFixed(0)} s, thread busy ${share.toFixed(0)} %, longest wait of a timer ${Math.max(...lags).toFixed(0)} ms, memory ${before.toFixed(1)} MB before and ${after.toFixed(1)} MB after`);
+    console.log(`${name}: ${Math.round(((await seen()) - events) / seconds)} changes a second for ${seconds.toFixed(0)} s, ${Math.round(bytes / 1000 / seconds)} kB a second received, thread busy ${share.toFixed(0)} %, longest wait of a timer ${Math.max(...lags).toFixed(0)} ms, memory ${before.toFixed(1)} MB before and ${after.toFixed(1)} MB after`);
     await page.context().close();
   }
 }

@@ -229,9 +229,14 @@ export function payloadOfExchange(exchange: Exchange, of: 'request' | 'answer'):
   if (!first) return undefined;
   const name = of === 'request' ? 'Block1' : 'Block2';
   const parts = new Map<number, Uint8Array>();
-  for (const message of messages) parts.set(block(message, name)?.number ?? 0, payloadOf(message));
+  let [size, isPart] = [0, false];
+  for (const message of messages) {
+    const bytes = payloadOf(message);
+    parts.set(block(message, name)?.number ?? 0, bytes);
+    size += bytes.length;
+    if (size > MOST_BYTES) break;
+  }
   const all: number[] = [];
-  let isPart = false;
   for (let number = 0; number < parts.size && !isPart; number += 1) {
     const bytes = parts.get(number);
     if (!bytes || all.length + bytes.length > MOST_BYTES) isPart = true;

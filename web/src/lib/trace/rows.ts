@@ -43,6 +43,8 @@ export function rowOfEvent(event: BuoyEvent, number: number): Row | undefined {
 }
 
 const VALUES = 4;
+/** A longer transfer is an image and not a list of values: it is not put together again with each of its blocks. */
+const MOST_BLOCKS = 32;
 
 export function rowOfExchange(exchange: Exchange, definitions: Definitions): Row {
   const { answer } = exchange;
@@ -51,7 +53,7 @@ export function rowOfExchange(exchange: Exchange, definitions: Definitions): Row
   const notes = [];
   if (exchange.blocks > 1) notes.push(`${exchange.blocks} blocks of ${exchange.blockSize} bytes`);
   if (exchange.repetitions > 0) notes.push(exchange.repetitions === 1 ? 'one message sent again' : `${exchange.repetitions} messages sent again`);
-  const values = (['request', 'answer'] as const).map((of) => decodedOf(exchange, of, definitions)).find((one) => one && (one.entries.length > 0 || one.text));
+  const values = exchange.blocks > MOST_BLOCKS ? undefined : (['request', 'answer'] as const).map((of) => decodedOf(exchange, of, definitions)).find((one) => one && (one.entries.length > 0 || one.text));
   return {
     key: `x${exchange.id}`,
     at: exchange.at,
