@@ -118,10 +118,10 @@ impl Incoming {
 fn read(bytes: &[u8]) -> Arrived<'_> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut request = httparse::Request::new(&mut headers);
-    let head = match request.parse(bytes) {
-        Ok(httparse::Status::Complete(head)) if head <= HEAD => head,
-        Ok(httparse::Status::Partial) if bytes.len() <= HEAD => return Arrived::Part,
-        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Arrived::Refused(Status::HeadTooLarge),
+    let head = match request.parse(bytes.get(..HEAD).unwrap_or(bytes)) {
+        Ok(httparse::Status::Complete(head)) => head,
+        Ok(httparse::Status::Partial) if bytes.len() < HEAD => return Arrived::Part,
+        Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => return Arrived::Refused(Status::HeadTooLarge),
         Err(_) => return Arrived::Refused(Status::BadRequest),
     };
     let method = match request.method {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Instant;
 
+use buoy_ota::boot::Attempts;
 use buoy_ota::simflash::{Cut, Logged, Moment, SimFlash};
 
 use crate::life::{Model, Violation, live, start};
@@ -131,6 +132,7 @@ impl Explorer<'_> {
                     self.counts.nested += 1
                 }
                 self.cuts.push(cut);
+                model.attempts_may_be_gone |= self.cuts.len() >= usize::from(Attempts::DEFAULT.get());
                 start(self.story, &mut flash, &mut model)?;
                 flash.restore_power();
                 let state = state(&mut flash, &model);

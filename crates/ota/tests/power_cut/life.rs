@@ -48,6 +48,8 @@ pub(crate) struct Model {
     revoked: Vec<KeyId>,
     /// The setting that is stored, and one that may be.
     setting: (u8, u8),
+    /// Power cuts alone may have used up all attempts of a good image: each start counts, however short.
+    pub(crate) attempts_may_be_gone: bool,
     /// What the installer did wrong.
     harm: Option<&'static str>,
 }
@@ -76,6 +78,7 @@ impl Model {
             damaged: false,
             revoked: Vec::new(),
             setting: (0, 0),
+            attempts_may_be_gone: false,
             harm: None,
         }
     }
@@ -248,6 +251,11 @@ impl Start<'_> {
                 (UpdateOutcome::Succeeded { .. }, End::Confirmed) => running == release,
                 (UpdateOutcome::RolledBack { cause, .. }, End::RolledBack(expected)) => {
                     cause == expected && running != release
+                }
+                (UpdateOutcome::RolledBack { cause: Cause::NeverConfirmed, .. }, _)
+                    if self.model.attempts_may_be_gone =>
+                {
+                    running != release
                 }
                 (UpdateOutcome::OnTrial { .. }, End::NeverTried) => true,
                 // A cut came before the activation, and the image was downloaded anew.
