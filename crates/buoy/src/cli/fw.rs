@@ -56,6 +56,10 @@ enum Command {
         /// Signs a manifest that speaks of the image, in place of the image: it can say more. The only way of Ed25519 keys.
         #[arg(long)]
         manifest: bool,
+        /// Writes the image with the signature sector of Espressif's Secure Boot v2, to IMAGE.secure or --output. The key is RSA-3072. Sign it
+        /// before the signature for the devices is made.
+        #[arg(long, conflicts_with_all = ["container", "manifest"])]
+        secure_boot_v2: bool,
         #[command(flatten)]
         facts: Facts,
         /// The image.
@@ -258,8 +262,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Keygen { kind, prefix } => keygen(kind, &prefix),
         Command::Build(build) => build.run(),
         Command::Flash(flash) => flash.run(),
-        Command::Sign { key, output, container, manifest, facts, image } => {
+        Command::Sign { key, output, container, manifest, secure_boot_v2, facts, image } => {
             let text = Zeroizing::new(read_text(&key)?);
+            if secure_boot_v2 {
+                return secure_boot(&text, output, &image);
+            }
             let private = PrivateKey::from_pem(&text).with_context(|| format!("{}", key.display()))?;
             let bytes = read(&image)?;
             if bytes.is_empty() {
@@ -288,6 +295,15 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Delta { signature, output, old, new } => delta(&old, &new, signature.as_deref(), output),
         Command::Inspect { json, file } => inspect(&file, json),
     }
+}
+
+/// For the chip's own boot loader.
+fn secure_boot(key: &str, output: Option<PathBuf>, image: &Path) -> anyhow::Result<()> {
+    let signed = host::sign_secure_boot_v2(&read(image)?, key).with_context(|| image.display().to_string())?;
+    let output = output.unwrap_or_else(|| with_suffix(image, ".secure"));
+    write_new(&output, &signed, Access::Everybody)?;
+    println!("{}", output.display());
+    Ok(())
 }
 
 fn keygen(kind: KeyKind, prefix: &Path) -> anyhow::Result<()> {

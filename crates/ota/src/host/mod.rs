@@ -9,6 +9,7 @@ mod delta;
 mod inspect;
 mod keys;
 mod pem;
+mod secure_boot;
 mod sign;
 
 pub use build::{ImageBuilder, Program, slot_contents};
@@ -16,6 +17,7 @@ pub use delta::{apply_delta, delta, delta_header};
 pub use inspect::{Inspection, PackageKind, ProofSummary, SegmentSummary, inspect};
 pub use keys::{KeyFileError, PrivateKey, public_key_from_pem};
 pub use pem::rewrapped;
+pub use secure_boot::{SecureBootError, sign_secure_boot_v2};
 pub use sign::{
     ReleaseFacts, SignError, VerifyError, container, sign_detached, sign_manifest, unpacked, verify,
 };

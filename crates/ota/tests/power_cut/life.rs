@@ -10,6 +10,7 @@ use buoy_ota::container::Proof;
 use buoy_ota::device::Device;
 use buoy_ota::installer::{InstallError, Installer, Request, VerifiedImage};
 use buoy_ota::journal::Source;
+use buoy_ota::ledger::Cause;
 use buoy_ota::signature::{KeyId, TrustStore};
 use buoy_ota::simflash::SimFlash;
 use buoy_ota::slots::Slot;
