@@ -11,10 +11,10 @@ use crate::outcome::Outcome;
 pub(crate) fn step() -> Result<Outcome> {
     let run = Run::cargo(&["test", "--workspace", "--all-features", "--no-fail-fast", "--", "--show-output"]);
     let finished = run.finish()?;
-    let on_boards = on_boards()?;
-    let mut outcome = read(&format!("{}\n{}", finished.output, on_boards.output));
-    if !(finished.success && on_boards.success) && outcome.failures.is_empty() {
-        outcome.fail("cargo test", finished.output + &on_boards.output);
+    let (on_boards, small) = (on_boards()?, with_small_p256()?);
+    let mut outcome = read(&format!("{}\n{}\n{}", finished.output, on_boards.output, small.output));
+    if !(finished.success && on_boards.success && small.success) && outcome.failures.is_empty() {
+        outcome.fail("cargo test", finished.output + &on_boards.output + &small.output);
     }
     Ok(outcome)
 }
@@ -24,6 +24,14 @@ fn on_boards() -> Result<Finished> {
     let arguments = ["test", "--manifest-path", "embedded/Cargo.toml", "--locked", "--package", "buoy-app"];
     let run = Run::cargo(&arguments).args(&["--target-dir", "target/embedded", "--no-fail-fast"]);
     run.args(&["--", "--show-output"]).log("test-boards").finish()
+}
+
+/// Signatures and updates once more, verified by the code that a chip has in place of the crate `p256`.
+fn with_small_p256() -> Result<Finished> {
+    let features = "ed25519,host,mutants,rsa4096,simflash";
+    let arguments = ["test", "--package", "buoy-ota", "--no-default-features", "--features", features];
+    let tests = ["--lib", "--test", "openssl", "--test", "update", "--no-fail-fast", "--", "--show-output"];
+    Run::cargo(&arguments).args(&tests).log("test-small-p256").finish()
 }
 
 /// Reads the output of one or more test programs.
