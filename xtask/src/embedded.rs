@@ -7,6 +7,7 @@ mod parties;
 pub(crate) mod size;
 mod stack;
 mod walk;
+pub(crate) mod xtensa;
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};

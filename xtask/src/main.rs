@@ -40,6 +40,8 @@ cargo xtask TASK
   embedded esp32c3 [--release VERSION] [--emulated-ethernet]
                  the application for the ESP32-C3: a signed image, the content of a new flash, and what takes the flash
   embedded size  three devices as whole programs for a chip: flash by crate and function, RAM, the deepest stack
+  embedded xtensa
+                 the engines' answers on the instruction set of the ESP32, in QEMU; needs Debian's compiler and tools
   bench [ARG…]   measures against peers, and writes docs/performance.md
   footprint      what DTLS and the device engine cost on a chip: flash and memory
   package deb    builds the Debian package: target/package/buoy_VERSION_ARCHITECTURE.deb
@@ -79,6 +81,7 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["embedded", "size"] => embedded::size::run(),
         ["embedded", "esp32c3", arguments @ ..] => embedded::esp32c3::run(arguments),
         ["embedded", "qemu", arguments @ ..] => embedded::qemu(arguments),
+        ["embedded", "xtensa"] => embedded::xtensa::run(),
         ["bench", arguments @ ..] => bench(arguments),
         ["footprint"] => footprint::run(),
         ["package", "deb"] => package::deb(),

@@ -80,7 +80,7 @@ impl Toolchain {
         if has_target(target)? {
             return Ok(Some(Self::Installed));
         }
-        if DEBIAN.iter().all(|path| Path::new(path).exists()) {
+        if Self::Debian.is_there() {
             return Ok(Some(Self::Debian));
         }
         let added = Run::new("rustup", &["target", "add", target]).limit(PATIENCE).finish();
@@ -89,6 +89,11 @@ impl Toolchain {
         }
         let sources = sysroot("nightly").map(|root| Path::new(&root).join("lib/rustlib/src/rust/library"));
         Ok(sources.is_some_and(|sources| sources.exists()).then_some(Self::Nightly))
+    }
+
+    /// Whether it is installed, as far as it has a fixed place; the others are found by asking rustup.
+    pub(crate) fn is_there(&self) -> bool {
+        !matches!(self, Self::Debian) || DEBIAN.iter().all(|path| Path::new(path).exists())
     }
 
     fn name(&self) -> &'static str {

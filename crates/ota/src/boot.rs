@@ -26,7 +26,7 @@ use crate::slots::{AuthenticImage, Slot, SlotError, authenticate, claimed_descri
 use crate::version::{SecurityCounter, Version};
 
 /// How often an unconfirmed image may be started: 1 to 255.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Attempts(u8);
 
 /// The image to start, and why it is this one.

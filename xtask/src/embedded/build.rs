@@ -91,6 +91,13 @@ pub(super) fn build(toolchain: &Toolchain) -> Result<Built> {
 
 /// What the engines answer to fixed questions: on this machine, and the program that answers them on the board.
 pub(super) fn answers(toolchain: &Toolchain, key: &Path) -> Result<(String, PathBuf)> {
+    let here = here()?;
+    program(toolchain, "answers", "answers", key)?;
+    Ok((here, Path::new(PROGRAMS).join("answers")))
+}
+
+/// What the engines answer on this machine.
+pub(super) fn here() -> Result<String> {
     let arguments =
         ["run", "--quiet", "--manifest-path", "embedded/Cargo.toml", "--locked", "--example", "host"];
     let run = Run::cargo(&arguments).args(&["--package", "buoy-answers", "--target-dir", "target/embedded"]);
@@ -98,8 +105,7 @@ pub(super) fn answers(toolchain: &Toolchain, key: &Path) -> Result<(String, Path
     if !finished.success {
         bail!("the engines give no answers here:\n{}", finished.output);
     }
-    program(toolchain, "answers", "answers", key)?;
-    Ok((finished.output, Path::new(PROGRAMS).join("answers")))
+    Ok(finished.output)
 }
 
 /// A release is the same program under another name, which behaves as its image says.

@@ -66,8 +66,13 @@ pub(crate) fn explore(story: &Story, plan: &Plan) -> Result<Counts, Violation> {
         sessions: HashMap::new(),
         cuts: Vec::new(),
     };
+    let mut model = Model::new(story);
+    let attempts = u8::try_from(plan.cuts + 1).ok().and_then(Attempts::new).unwrap_or(Attempts::DEFAULT);
+    if attempts.get() > Attempts::DEFAULT.get() {
+        model.attempts = attempts;
+    }
     explorer
-        .recover(story.flash.clone(), Model::new(story), plan.cuts)
+        .recover(story.flash.clone(), model, plan.cuts)
         .map_err(|violation| format!("{}: {violation}, after {:?}", story.name, explorer.cuts))?;
     Ok(explorer.counts)
 }
@@ -132,7 +137,6 @@ impl Explorer<'_> {
                     self.counts.nested += 1
                 }
                 self.cuts.push(cut);
-                model.attempts_may_be_gone |= self.cuts.len() >= usize::from(Attempts::DEFAULT.get());
                 start(self.story, &mut flash, &mut model)?;
                 flash.restore_power();
                 let state = state(&mut flash, &model);

@@ -10,7 +10,6 @@ use buoy_ota::container::Proof;
 use buoy_ota::device::Device;
 use buoy_ota::installer::{InstallError, Installer, Request, VerifiedImage};
 use buoy_ota::journal::Source;
-use buoy_ota::ledger::Cause;
 use buoy_ota::signature::{KeyId, TrustStore};
 use buoy_ota::simflash::SimFlash;
 use buoy_ota::slots::Slot;
@@ -49,8 +48,9 @@ pub(crate) struct Model {
     revoked: Vec<KeyId>,
     /// The setting that is stored, and one that may be.
     setting: (u8, u8),
-    /// Power cuts alone may have used up all attempts of a good image: each start counts, however short.
-    pub(crate) attempts_may_be_gone: bool,
+    /// How often an unconfirmed image may be started. With many cuts there are more attempts: each start counts, however short, and cuts alone
+    /// must not use up those of a good image.
+    pub(crate) attempts: Attempts,
     /// What the installer did wrong.
     harm: Option<&'static str>,
 }
@@ -79,7 +79,7 @@ impl Model {
             damaged: false,
             revoked: Vec::new(),
             setting: (0, 0),
-            attempts_may_be_gone: false,
+            attempts: Attempts::DEFAULT,
             harm: None,
         }
     }
@@ -130,7 +130,7 @@ impl Start<'_> {
         let mut trust = self.story.trust.clone();
         self.model.revoked.iter().for_each(|key| trust.revoke(*key));
         let device = self.story.device(&trust);
-        let decision = match decide(self.flash, &device, Attempts::DEFAULT) {
+        let decision = match decide(self.flash, &device, self.model.attempts) {
             _ if self.flash.lost_power() => return Ok(Next::Start),
             Ok(decision) => decision,
             Err(_) if matches!(self.step(), Some(Step::RunsNothing)) => {
@@ -177,7 +177,7 @@ impl Start<'_> {
         match decision.reason {
             BootReason::Trial { .. } => {
                 self.model.starts += 1;
-                let most = u32::from(Attempts::DEFAULT.get());
+                let most = u32::from(self.model.attempts.get());
                 if !self.model.activating {
                     return Err(format!("{version} is tried, which nobody has activated"));
                 }
@@ -252,11 +252,6 @@ impl Start<'_> {
                 (UpdateOutcome::Succeeded { .. }, End::Confirmed) => running == release,
                 (UpdateOutcome::RolledBack { cause, .. }, End::RolledBack(expected)) => {
                     cause == expected && running != release
-                }
-                (UpdateOutcome::RolledBack { cause: Cause::NeverConfirmed, .. }, _)
-                    if self.model.attempts_may_be_gone =>
-                {
-                    running != release
                 }
                 (UpdateOutcome::OnTrial { .. }, End::NeverTried) => true,
                 // A cut came before the activation, and the image was downloaded anew.
