@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use arbitrary::Arbitrary;
 use buoy_ota::container::{Envelope, EnvelopeError, Proof};
 use buoy_ota::host::{
-    ImageBuilder, PrivateKey, ReleaseFacts, container, inspect, public_key_from_pem, sign_detached, sign_manifest,
+    ImageBuilder, PrivateKey, ReleaseFacts, container, inspect, public_key_from_pem, sign_detached,
+    sign_manifest,
 };
 use buoy_ota::image::Digest;
 use buoy_ota::manifest::{Manifest, SignedManifest};
@@ -100,7 +101,11 @@ fn read(good: &Good, bytes: &[u8]) {
     if let Ok(signed) = SignedManifest::decode(bytes) {
         assert!(signed.verify(&TrustStore::new()).is_err(), "nobody is trusted");
         if let Ok(authentic) = signed.verify(&good.trust) {
-            assert_eq!(authentic.manifest().digest, good.image, "what a trusted key signed speaks of the image");
+            assert_eq!(
+                authentic.manifest().digest,
+                good.image,
+                "what a trusted key signed speaks of the image"
+            );
         }
     }
     if let Ok(manifest) = Manifest::decode(bytes) {

@@ -21,7 +21,10 @@ struct Input {
 
 fuzz_target!(|input: Input| {
     let request = if input.is_form {
-        let head = format!("POST /save HTTP/1.1\r\nHost: 192.168.4.1\r\nContent-Length: {}\r\n\r\n", input.bytes.len());
+        let head = format!(
+            "POST /save HTTP/1.1\r\nHost: 192.168.4.1\r\nContent-Length: {}\r\n\r\n",
+            input.bytes.len()
+        );
         [head.as_bytes(), &input.bytes].concat()
     } else {
         input.bytes.clone()
@@ -35,7 +38,8 @@ fuzz_target!(|input: Input| {
         let mut lines = String::new();
         setup.write_lines(&mut lines).expect("a string takes all");
         assert!(lines.len() <= LINES && lines.lines().all(|line| line.contains('=')));
-        let names: Vec<_> = lines.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
+        let names: Vec<_> =
+            lines.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
         let known = ["endpoint", "server", "bootstrap", "identity", "key", "wifi", "wifi-password"];
         assert!(names.iter().all(|name| known.contains(name)), "a value made a line of its own: {lines:?}");
     }

@@ -9,7 +9,8 @@ use crate::command::Run;
 use crate::outcome::Outcome;
 
 /// Workspaces beside the main one.
-const OTHER_WORKSPACES: [&str; 3] = ["fuzz/Cargo.toml", "embedded/Cargo.toml", "bench/Cargo.toml"];
+const OTHER_WORKSPACES: [&str; 4] =
+    ["fuzz/Cargo.toml", "embedded/Cargo.toml", "embedded/boards/esp32c3/Cargo.toml", "bench/Cargo.toml"];
 
 pub(crate) fn fmt() -> Result<Outcome> {
     let mut outcome = Outcome::default();

@@ -57,6 +57,7 @@ pages! {
     access_can_be_set_up_as_the_guide_says: "docs/guide/src/access.md",
     security_can_be_set_up_as_the_guide_says: "docs/guide/src/security.md",
     firmware_can_be_updated_as_the_guide_says: "docs/guide/src/firmware.md",
+    an_esp32_is_set_up_as_the_guide_says: "docs/guide/src/esp32.md",
     a_board_can_be_ported_as_the_guide_says: "docs/guide/src/port-a-board.md",
     many_devices_are_handled_as_the_guide_says: "docs/guide/src/fleet.md",
     alerts_reach_people_as_the_guide_says: "docs/guide/src/alerts.md",

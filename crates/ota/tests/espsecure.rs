@@ -20,7 +20,8 @@ fn espsecure_verifies_what_is_signed_for_secure_boot_v2_and_nothing_else() {
     let folder = folder.path();
     assert!(run("openssl", &["genrsa", "-out", "key.pem", "3072"], folder).status.success());
     let key = std::fs::read_to_string(folder.join("key.pem")).unwrap();
-    let verify = ["-m", "espsecure", "verify-signature", "--version", "2", "--keyfile", "key.pem", "signed.bin"];
+    let verify =
+        ["-m", "espsecure", "verify-signature", "--version", "2", "--keyfile", "key.pem", "signed.bin"];
     for len in [1000, 5000] {
         let image = ImageBuilder::new("demo", "1.2.3").payload_len(len).build();
         let signed = sign_secure_boot_v2(&image, &key).unwrap();

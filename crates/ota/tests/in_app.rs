@@ -22,8 +22,12 @@ impl Loader {
         let region = world.layout.otadata();
         let mut otadata = OtaData::read(&mut world.flash, region).unwrap();
         if self.rolls_back {
-            while let Some((half, entry)) = otadata.selected().filter(|(_, it)| it.state == EntryState::PendingVerify) {
-                otadata.write(&mut world.flash, region, half, Entry { state: EntryState::Aborted, ..entry }).unwrap();
+            while let Some((half, entry)) =
+                otadata.selected().filter(|(_, it)| it.state == EntryState::PendingVerify)
+            {
+                otadata
+                    .write(&mut world.flash, region, half, Entry { state: EntryState::Aborted, ..entry })
+                    .unwrap();
             }
         }
         let Some((half, entry)) = otadata.selected() else { return Slot::Factory };

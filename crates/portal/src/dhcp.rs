@@ -105,9 +105,10 @@ impl Leases {
         ];
         let told = if kind == NAK { 2 } else { options.len() };
         let mut places = out.get_mut(FIXED..)?.iter_mut();
-        let fields = options.iter().take(told).flat_map(|(code, value)| {
-            [*code, value.len() as u8].into_iter().chain(value.iter().copied())
-        });
+        let fields = options
+            .iter()
+            .take(told)
+            .flat_map(|(code, value)| [*code, value.len() as u8].into_iter().chain(value.iter().copied()));
         for byte in COOKIE.into_iter().chain(fields).chain([255]) {
             *places.next()? = byte;
         }
@@ -165,7 +166,10 @@ mod tests {
         let mut leases = Leases::new([192, 168, 4, 1]);
         let mut out = [0; MESSAGE];
         let offer = leases.answer(&message(DISCOVER, 1, &[]), &mut out).unwrap();
-        assert_eq!((offer[0], &offer[4..8], &offer[16..20]), (REPLY, &[9, 9, 9, 1][..], &[192, 168, 4, 10][..]));
+        assert_eq!(
+            (offer[0], &offer[4..8], &offer[16..20]),
+            (REPLY, &[9, 9, 9, 1][..], &[192, 168, 4, 10][..])
+        );
         assert_eq!(&offer[240..246], &[53, 1, OFFER, 54, 4, 192]);
         let ask = message(ASK, 1, &[50, 4, 192, 168, 4, 10, 54, 4, 192, 168, 4, 1]);
         assert_eq!(leases.answer(&ask, &mut out).unwrap()[242], ACK);

@@ -104,7 +104,12 @@ mod tests {
         let mut pointer = whole;
         pointer[12] = 0xC0;
         assert_eq!(answer(&pointer, [0; 4], &mut out), None);
-        let long = [&query(1)[..12], &b"\x3fabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk".repeat(9), &[0, 0, 1, 0, 1]].concat();
+        let long = [
+            &query(1)[..12],
+            &b"\x3fabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk".repeat(9),
+            &[0, 0, 1, 0, 1],
+        ]
+        .concat();
         assert_eq!(answer(&long, [0; 4], &mut out), None);
     }
 }

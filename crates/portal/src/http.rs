@@ -121,7 +121,9 @@ fn read(bytes: &[u8]) -> Arrived<'_> {
     let head = match request.parse(bytes.get(..HEAD).unwrap_or(bytes)) {
         Ok(httparse::Status::Complete(head)) => head,
         Ok(httparse::Status::Partial) if bytes.len() < HEAD => return Arrived::Part,
-        Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => return Arrived::Refused(Status::HeadTooLarge),
+        Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+            return Arrived::Refused(Status::HeadTooLarge);
+        }
         Err(_) => return Arrived::Refused(Status::BadRequest),
     };
     let method = match request.method {
@@ -206,7 +208,10 @@ mod tests {
         assert_eq!(push("\x16\x03\x01\x02\0\x01\0\x01"), Some(Status::BadRequest), "TLS");
         assert_eq!(push("DELETE / HTTP/1.1\r\n\r\n"), Some(Status::MethodNotAllowed));
         assert_eq!(push("POST / HTTP/1.1\r\n\r\n"), Some(Status::LengthRequired));
-        assert_eq!(push("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"), Some(Status::LengthRequired));
+        assert_eq!(
+            push("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            Some(Status::LengthRequired)
+        );
         assert_eq!(push("POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"), Some(Status::BadRequest));
         let twice = "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n";
         assert_eq!(push(twice), Some(Status::BadRequest));

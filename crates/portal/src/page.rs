@@ -84,7 +84,9 @@ impl Reply {
             Self::NotSaved => {
                 head(out, "500 Internal Server Error")?;
                 begin(out)?;
-                out.write_str("<h1>Not saved</h1><p>The memory of the device failed. <a href=\"/\">Try again</a></p>")
+                out.write_str(
+                    "<h1>Not saved</h1><p>The memory of the device failed. <a href=\"/\">Try again</a></p>",
+                )
             }
             Self::Elsewhere => {
                 let [a, b, c, d] = shown.address;
@@ -191,7 +193,14 @@ mod tests {
 
     #[test]
     fn the_probes_of_phones_lead_to_the_form() {
-        for path in ["/generate_204", "/hotspot-detect.html", "/connecttest.txt", "/ncsi.txt", "/success.txt", "/favicon.ico"] {
+        for path in [
+            "/generate_204",
+            "/hotspot-detect.html",
+            "/connecttest.txt",
+            "/ncsi.txt",
+            "/success.txt",
+            "/favicon.ico",
+        ] {
             let said = answer(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes(), "n");
             assert!(said.starts_with("HTTP/1.1 302 Found\r\nLocation: http://192.168.4.1/\r\n"), "{path}");
         }
@@ -205,7 +214,11 @@ mod tests {
         let said = answer(&post("network=Harbour&server=192.0.2.1&endpoint=b"), "n");
         assert!(said.contains("<h1>Saved</h1>"), "{said}");
         let said = answer(&post("network=Harbour&server=192.0.2.1&endpoint="), "n");
-        assert!(said.starts_with("HTTP/1.1 422 ") && said.contains("“endpoint” must not be empty. Nothing was saved"), "{said}");
+        assert!(
+            said.starts_with("HTTP/1.1 422 ")
+                && said.contains("“endpoint” must not be empty. Nothing was saved"),
+            "{said}"
+        );
         let said = answer(&post(&format!("network={}", "x".repeat(2000))), "n");
         assert!(said.contains("“network” is too long"), "{said}");
         let long = "x".repeat(10_000);
@@ -215,7 +228,9 @@ mod tests {
     #[test]
     fn names_that_strangers_choose_are_no_html() {
         let said = answer(b"GET / HTTP/1.1\r\n\r\n", "\"><script>alert(1)</script>");
-        assert!(said.contains("&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;") && !said.contains("<script"));
+        assert!(
+            said.contains("&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;") && !said.contains("<script")
+        );
         assert!(answer(b"GET / HTTP/1.1\r\n\r\n", "a\u{202E}b\u{7}").contains("a\u{FFFD}b\u{FFFD}"));
         let said = answer(&post("network=%3Cb%3E&server=192.0.2.1&endpoint=b"), "n");
         assert!(said.contains("&lt;b&gt;"), "{said}");

@@ -122,7 +122,9 @@ impl fmt::Display for Why {
             Self::NotServer => "is an address such as coaps://lwm2m.example.org:5684",
             Self::KeyAndServer => "is needed for a coaps address, and has no use with a coap address",
             Self::NotName => "has letters, digits, and : - . _ alone",
-            Self::KeyLength => "has 8 to 64 bytes: 16 to 128 hexadecimal digits, or a claim code of 8 to 64 characters",
+            Self::KeyLength => {
+                "has 8 to 64 bytes: 16 to 128 hexadecimal digits, or a claim code of 8 to 64 characters"
+            }
         })
     }
 }
@@ -210,7 +212,8 @@ fn server(typed: &str, is_open: bool) -> Option<Text<128>> {
     let authority = uri.as_str().strip_prefix("coap://").or(uri.as_str().strip_prefix("coaps://"))?;
     let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "1"));
     let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let is_good = !host.is_empty() && host.bytes().all(is_host) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    let is_good =
+        !host.is_empty() && host.bytes().all(is_host) && port.parse::<u16>().is_ok_and(|port| port > 0);
     is_good.then_some(uri)
 }
 
@@ -244,17 +247,26 @@ mod tests {
             "endpoint=buoy-1\nbootstrap=coaps://buoy.example.org:5784\nidentity=buoy-1\nkey=000102030405060708090a0b0c0d0e0f\nwifi=Harbour\nwifi-password=sea breeze\n"
         );
         let open = "network=Open+Sea&choice=Other&server=192.0.2.1&endpoint=b&role=server";
-        assert_eq!(lines(open).unwrap(), "endpoint=b\nserver=coap://192.0.2.1\nwifi=Open Sea\nwifi-password=\n");
+        assert_eq!(
+            lines(open).unwrap(),
+            "endpoint=b\nserver=coap://192.0.2.1\nwifi=Open Sea\nwifi-password=\n"
+        );
         let claim = "network=n&server=h&endpoint=b&key=WAVE-7391";
-        assert!(lines(claim).unwrap().contains("key=574156452d37333931\n"), "a claim code is the bytes of its characters");
+        assert!(
+            lines(claim).unwrap().contains("key=574156452d37333931\n"),
+            "a claim code is the bytes of its characters"
+        );
     }
 
     #[test]
     fn a_mistake_is_told_with_its_field() {
-        let good = [("network", "n"), ("password", ""), ("server", "h"), ("endpoint", "b"), ("key", "12345678")];
+        let good =
+            [("network", "n"), ("password", ""), ("server", "h"), ("endpoint", "b"), ("key", "12345678")];
         let with = |name: &str, value: &str| {
             let fields = good.map(|(key, old)| format!("{key}={}", if key == name { value } else { old }));
-            Setup::from_form(Form(fields.join("&").as_bytes())).err().map(|mistake| (mistake.field, mistake.why))
+            Setup::from_form(Form(fields.join("&").as_bytes()))
+                .err()
+                .map(|mistake| (mistake.field, mistake.why))
         };
         assert_eq!(with("", ""), None);
         assert_eq!(with("network", ""), Some((Field::Network, Why::Missing)));
@@ -276,7 +288,12 @@ mod tests {
     fn the_longest_settings_have_room() {
         let form = format!(
             "network={}&password={}&server=coaps://{}&endpoint={}&identity={}&key={}",
-            "n".repeat(32), "p".repeat(63), "h".repeat(112), "e".repeat(64), "i".repeat(64), "ab".repeat(64)
+            "n".repeat(32),
+            "p".repeat(63),
+            "h".repeat(112),
+            "e".repeat(64),
+            "i".repeat(64),
+            "ab".repeat(64)
         );
         assert!(lines(&form).unwrap().len() <= LINES);
     }

@@ -51,7 +51,8 @@ pub fn check<F: NorFlash>(mut flash: F, started: &Started<'_>, console: &mut imp
 fn decide<F: NorFlash>(flash: &mut F, started: &Started<'_>) -> Result<(Slot, Verdict), &'static str> {
     let mut bytes = [0; TABLE_LEN];
     flash.read(TABLE_OFFSET, &mut bytes).map_err(|_| "the flash can't be read")?;
-    let table = PartitionTable::parse(&bytes, started.flash_len).map_err(|_| "the partition table is damaged")?;
+    let table =
+        PartitionTable::parse(&bytes, started.flash_len).map_err(|_| "the partition table is damaged")?;
     let layout =
         Layout::from_table(&table).map_err(|_| "the partition table has no slots and state for updates")?;
     let here = table.iter().find(|partition| partition.region.offset() == started.offset);

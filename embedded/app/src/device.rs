@@ -127,7 +127,9 @@ impl<'b, B: Board> Running<'b, B> {
         let mut store = nvs.and_then(|region| Store::new(board.flash(), region)).expect(NVS);
         let Ok(vault) = Vault::open(&mut store, &mut rng) else { panic!("the settings can't be read") };
         let endpoint = settings.endpoint;
-        let Ok(mut config) = ClientConfig::new(endpoint.as_str()) else { panic!("the endpoint name is empty") };
+        let Ok(mut config) = ClientConfig::new(endpoint.as_str()) else {
+            panic!("the endpoint name is empty")
+        };
         config.queue_mode = settings.queue;
         let mut client = Client::new(config, ChaCha12Rng::from_rng(&mut rng));
         if let Some(account) = settings.server {
@@ -140,7 +142,8 @@ impl<'b, B: Board> Running<'b, B> {
         }
         let version = image.version();
         let target = Target::new(board.flash(), device, image.slot, version, last);
-        let mut objects = Objects::new(endpoint.as_str(), B::MODEL, version, B::BEARER, board.temperature(), target);
+        let mut objects =
+            Objects::new(endpoint.as_str(), B::MODEL, version, B::BEARER, board.temperature(), target);
         let mut reason = Text::<96>::EMPTY;
         let _ = write!(Clipped(&mut reason), "{last}");
         objects.device.reset_reason = Text::clipped(reason.as_str());

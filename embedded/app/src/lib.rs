@@ -25,8 +25,8 @@ mod store;
 mod vault;
 
 pub use board::{Board, Image};
-pub use check::{Started, check};
 pub use buoy_ota::image::ChipId;
 pub use buoy_ota::slots::Slot;
+pub use check::{Started, check};
 pub use device::run;
 pub use settings::setting;

@@ -29,7 +29,14 @@ pub(crate) struct Objects<F: NorFlash> {
 }
 
 impl<F: NorFlash> Objects<F> {
-    pub(crate) fn new(endpoint: &str, model: &str, version: &str, bearer: u8, celsius: f64, target: Target<F>) -> Self {
+    pub(crate) fn new(
+        endpoint: &str,
+        model: &str,
+        version: &str,
+        bearer: u8,
+        celsius: f64,
+        target: Target<F>,
+    ) -> Self {
         Self {
             device: Device::new("Buoy", model, endpoint, version),
             firmware: FirmwareUpdate::new(target, PROTOCOLS),
@@ -54,7 +61,11 @@ impl<F: NorFlash> Objects<F> {
 
     /// Millivolts and per cent.
     pub(crate) fn battery_is(&mut self, context: &mut Context<'_>, millivolts: i32, level: u8) {
-        self.device.power = [Some(PowerSource { kind: BATTERY, millivolts: Some(millivolts), milliamperes: None }), None, None];
+        self.device.power = [
+            Some(PowerSource { kind: BATTERY, millivolts: Some(millivolts), milliamperes: None }),
+            None,
+            None,
+        ];
         self.device.set_battery_level(context, level);
     }
 

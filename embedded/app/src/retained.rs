@@ -210,6 +210,10 @@ mod tests {
         end(&mut memory, End::Sleep);
         assert_eq!(LastRun::read(&memory, false, None).to_string(), "woke up");
         memory[20] ^= 1;
-        assert_eq!(LastRun::read(&memory, false, None).to_string(), "power on", "a damaged record says nothing");
+        assert_eq!(
+            LastRun::read(&memory, false, None).to_string(),
+            "power on",
+            "a damaged record says nothing"
+        );
     }
 }

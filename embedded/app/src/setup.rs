@@ -22,7 +22,11 @@ pub struct SetupError;
 ///
 /// # Errors
 /// [`SetupError`].
-pub fn load<F: NorFlash>(flash: F, flash_len: u32, into: &mut [u8; LEN]) -> Result<Option<usize>, SetupError> {
+pub fn load<F: NorFlash>(
+    flash: F,
+    flash_len: u32,
+    into: &mut [u8; LEN],
+) -> Result<Option<usize>, SetupError> {
     open(flash, flash_len)?.get(Key::Setup, into).map_err(|_| SetupError)
 }
 

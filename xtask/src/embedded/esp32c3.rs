@@ -25,6 +25,8 @@ const CHIP: &str = "5";
 const MOST_BYTES: u64 = 1 << 20;
 /// What the size table shows.
 const CRATES: usize = 14;
+/// The minor version of Rust that esp-hal asks for.
+const EARLIEST: u32 = 95;
 const HOW_TO_GET: &str = "rustup target add riscv32imc-unknown-none-elf with Rust 1.95 or later, or on Debian: apt-get install rustc-web cargo-web rust-web-src lld-22";
 const USAGE: &str = "cargo xtask embedded esp32c3 [--release VERSION] [--emulated-ethernet]";
 const ESPTOOLS: [&str; 2] = ["interop/venv/bin/esptool", "esptool"];
@@ -43,14 +45,15 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     while let Some(argument) = arguments.next() {
         match *argument {
             "--release" => {
-                let version = arguments.next().with_context(|| format!("--release needs a version; {USAGE}"))?;
+                let version =
+                    arguments.next().with_context(|| format!("--release needs a version; {USAGE}"))?;
                 options.release = (*version).to_owned();
             }
             "--emulated-ethernet" => options.network = "emulated-ethernet",
             other => bail!("there is no option {other}; {USAGE}"),
         }
     }
-    let Some(toolchain) = Toolchain::find_for(TARGET)? else { bail!("{HOW_TO_GET}") };
+    let Some(toolchain) = toolchain()? else { bail!("{HOW_TO_GET}") };
     let made = make(&toolchain, &options)?;
     print!("{}", made.table);
     match check(&made.image)? {
@@ -67,7 +70,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
 }
 
 pub(crate) fn step() -> Result<Outcome> {
-    let Some(toolchain) = Toolchain::find_for(TARGET)? else {
+    let Some(toolchain) = toolchain()? else {
         return Ok(Outcome::skipped("the image for the ESP32-C3", HOW_TO_GET));
     };
     let options = Options { release: env!("CARGO_PKG_VERSION").to_owned(), network: "wifi" };
@@ -78,6 +81,22 @@ pub(crate) fn step() -> Result<Outcome> {
         None => outcome.skip("esptool on the image for the ESP32-C3", HOW_TO_GET_ESPTOOL),
     }
     Ok(outcome)
+}
+
+/// The toolchain in use if it has the target and is late enough, else Debian's.
+fn toolchain() -> Result<Option<Toolchain>> {
+    let found = Toolchain::find_for(TARGET)?;
+    if !matches!(found, Some(Toolchain::Installed)) || is_late_enough()? {
+        return Ok(found);
+    }
+    Ok(Some(Toolchain::Debian).filter(Toolchain::is_there))
+}
+
+/// Whether the compiler in use is one that esp-hal takes.
+fn is_late_enough() -> Result<bool> {
+    let printed = Run::new("rustc", &["--version"]).finish()?.output;
+    let minor = printed.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    Ok(minor.is_some_and(|minor| minor >= EARLIEST))
 }
 
 struct Made {

@@ -36,7 +36,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     let program = link(&assembly()?)?;
     let here = here()?;
     let arguments = ["-M", "sim", "-cpu", "dc233c", "-m", "128M", "-semihosting", "-nographic"];
-    let run = Run::new(QEMU, &arguments).args(&["-monitor", "none", "-serial", "none", "-kernel", path(&program)?]);
+    let run =
+        Run::new(QEMU, &arguments).args(&["-monitor", "none", "-serial", "none", "-kernel", path(&program)?]);
     let there = run.limit(LONGEST).log("embedded-xtensa").finish()?.output.replace('\r', "");
     if here.trim() != there.trim() || !here.ends_with("end\n") {
         bail!("the engines answer otherwise on Xtensa.\nHere:\n{here}\nThere:\n{there}");
@@ -89,7 +90,8 @@ fn link(assembly: &[PathBuf; 2]) -> Result<PathBuf> {
         objects.push(assemble(&source, &folder.join(format!("{index}.o")))?);
     }
     let script = format!("{BOARD}/sim.x");
-    let mut run = Run::new(LINKER, &["-z", "noexecstack", "--no-warn-rwx-segments", "--gc-sections", "-T", &script]);
+    let mut run =
+        Run::new(LINKER, &["-z", "noexecstack", "--no-warn-rwx-segments", "--gc-sections", "-T", &script]);
     for object in &objects {
         run = run.args(&[path(object)?]);
     }
@@ -116,7 +118,9 @@ fn with_literals_apart(assembly: &str, number: &mut u32) -> Result<String> {
             continue;
         }
         if let Some(literal) = line.strip_prefix("\t.literal ") {
-            literals.push(literal.split_once(", ").with_context(|| format!("a literal without a value: {line}"))?);
+            literals.push(
+                literal.split_once(", ").with_context(|| format!("a literal without a value: {line}"))?,
+            );
             continue;
         }
         if !(line.starts_with("\t.section\t.text.") && line.ends_with(",\"ax\",@progbits")) {

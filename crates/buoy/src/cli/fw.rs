@@ -299,7 +299,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 
 /// For the chip's own boot loader.
 fn secure_boot(key: &str, output: Option<PathBuf>, image: &Path) -> anyhow::Result<()> {
-    let signed = host::sign_secure_boot_v2(&read(image)?, key).with_context(|| image.display().to_string())?;
+    let signed =
+        host::sign_secure_boot_v2(&read(image)?, key).with_context(|| image.display().to_string())?;
     let output = output.unwrap_or_else(|| with_suffix(image, ".secure"));
     write_new(&output, &signed, Access::Everybody)?;
     println!("{}", output.display());

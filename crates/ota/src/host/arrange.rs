@@ -60,7 +60,9 @@ fn filler(gap: usize, loaded: &mut Vec<Part>) -> Part {
     }
     let Some((address, bytes)) = loaded.pop() else { return (NOWHERE, vec![0; room]) };
     // A rest that is too narrow for another header must not be left.
-    let most = if bytes.len() > room { room } else if room.saturating_sub(bytes.len()) < SEGMENT_HEADER && bytes.len() != room {
+    let most = if bytes.len() > room {
+        room
+    } else if room.saturating_sub(bytes.len()) < SEGMENT_HEADER && bytes.len() != room {
         bytes.len().saturating_sub(SEGMENT_HEADER)
     } else {
         bytes.len()
@@ -77,7 +79,9 @@ fn joined(parts: Vec<Part>) -> Vec<Part> {
     let mut joined: Vec<Part> = Vec::new();
     for (address, bytes) in parts {
         match joined.last_mut() {
-            Some((start, before)) if start.wrapping_add(before.len() as u32) == address => before.extend(bytes),
+            Some((start, before)) if start.wrapping_add(before.len() as u32) == address => {
+                before.extend(bytes)
+            }
             _ => joined.push((address, bytes)),
         }
     }
@@ -120,7 +124,13 @@ mod tests {
 
     #[test]
     fn code_and_constants_lie_in_the_flash_as_in_memory_and_ram_fills_the_gap() {
-        let arranged = check(&[(DESCRIPTOR, 256), (0x3C00_0120, 0x1_0000), (0x4038_0000, 0x8000), (0x4202_0020, 0x3_0000), (0x3FC8_9000, 0x2000)]);
+        let arranged = check(&[
+            (DESCRIPTOR, 256),
+            (0x3C00_0120, 0x1_0000),
+            (0x4038_0000, 0x8000),
+            (0x4202_0020, 0x3_0000),
+            (0x3FC8_9000, 0x2000),
+        ]);
         assert_eq!(arranged[0], (DESCRIPTOR, 0x1_0100), "the descriptor and the constants behind it are one");
         assert!(arranged.len() <= 6, "{arranged:x?}");
     }
@@ -129,12 +139,23 @@ mod tests {
     fn a_gap_of_any_width_is_filled() {
         for constants in (0..0x1_0100).step_by(0x1FFC) {
             for ram in [0, 4, 8, 12, 0x3FF8, 0x4_0000] {
-                check(&[(DESCRIPTOR, 256), (0x3C00_0120, constants), (0x4038_0000, ram), (0x4202_0020, 64), (0x3FC8_0000, 12)]);
+                check(&[
+                    (DESCRIPTOR, 256),
+                    (0x3C00_0120, constants),
+                    (0x4038_0000, ram),
+                    (0x4202_0020, 64),
+                    (0x3FC8_0000, 12),
+                ]);
             }
         }
         for rest in 0..40 {
             // The constants end so that the gap has just about the bytes of what goes to RAM.
-            check(&[(DESCRIPTOR, 256), (0x3C00_0120, 0x1_0000 - 0x100 - 0x1000 + 4 * rest), (0x4038_0000, 0x1000 - 32), (0x4202_0020, 64)]);
+            check(&[
+                (DESCRIPTOR, 256),
+                (0x3C00_0120, 0x1_0000 - 0x100 - 0x1000 + 4 * rest),
+                (0x4038_0000, 0x1000 - 32),
+                (0x4202_0020, 64),
+            ]);
         }
     }
 

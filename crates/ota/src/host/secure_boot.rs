@@ -64,7 +64,8 @@ pub fn sign_secure_boot_v2(image: &[u8], key_pem: &str) -> Result<Vec<u8>, Secur
     signed.resize(image.len().next_multiple_of(SECTOR as usize), 0xFF);
     let digest = Sha256::digest(&signed);
     let signature = key.pss_sign_prehash_with_rng::<Sha256, _>(&mut getrandom::SysRng, &digest);
-    let signature = signature.ok().filter(|signature| signature.len() == LEN).ok_or(SecureBootError::Failed)?;
+    let signature =
+        signature.ok().filter(|signature| signature.len() == LEN).ok_or(SecureBootError::Failed)?;
     let mut block = vec![0xE7, 2, 0, 0];
     block.extend(digest);
     block.extend(modulus.iter().rev());
@@ -121,16 +122,18 @@ fn square_of_radix(modulus: &[u8; LEN]) -> Vec<u8> {
 /// -n^-1 mod 2^32, by Newton's iteration: each step doubles the bits that are right.
 fn negative_inverse(modulus: &[u8; LEN]) -> u32 {
     let lowest = modulus.iter().rev().take(4).rev().fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
-    let inverse = (0..5).fold(lowest, |inverse, _| {
-        inverse.wrapping_mul(2_u32.wrapping_sub(lowest.wrapping_mul(inverse)))
-    });
+    let inverse = (0..5)
+        .fold(lowest, |inverse, _| inverse.wrapping_mul(2_u32.wrapping_sub(lowest.wrapping_mul(inverse))));
     inverse.wrapping_neg()
 }
 
 /// The standard CRC-32; that of otadata begins otherwise.
 fn crc32_of(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 },
+        )
     })
 }
 

@@ -39,7 +39,10 @@ mod running {
     #[must_use]
     pub fn milliseconds() -> u64 {
         critical_section::with(|section| {
-            TIMER.borrow_ref(section).as_ref().map_or(0, |timer| timer.now().duration_since_epoch().as_millis())
+            TIMER
+                .borrow_ref(section)
+                .as_ref()
+                .map_or(0, |timer| timer.now().duration_since_epoch().as_millis())
         })
     }
 

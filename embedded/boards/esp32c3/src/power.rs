@@ -63,7 +63,13 @@ pub fn has_watchdog_bitten() -> bool {
     use SocResetReason as Reason;
     matches!(
         reset_reason(Cpu::ProCpu),
-        Some(Reason::CoreRtcWdt | Reason::Cpu0RtcWdt | Reason::SysRtcWdt | Reason::CoreMwdt0 | Reason::CoreMwdt1)
+        Some(
+            Reason::CoreRtcWdt
+                | Reason::Cpu0RtcWdt
+                | Reason::SysRtcWdt
+                | Reason::CoreMwdt0
+                | Reason::CoreMwdt1
+        )
     )
 }
 

@@ -53,9 +53,8 @@ impl Station {
             AuthenticationMethodConfig::Wpa2Personal(Password::try_from(password).map_err(|_| RadioError)?)
         };
         let name = Ssid::try_from(network).map_err(|_| RadioError)?;
-        let config = Config::Station(
-            StationConfig::default().with_ssid(name).with_authentication(authentication),
-        );
+        let config =
+            Config::Station(StationConfig::default().with_ssid(name).with_authentication(authentication));
         let controller = ControllerConfig::default().with_initial_config(config);
         let mut controller = WifiController::new(radio, controller).map_err(|_| RadioError)?;
         // The device listens at every beacon, and sleeps between them.

@@ -86,7 +86,12 @@ impl Site {
     }
 
     /// One turn. Says whether settings were saved.
-    fn turn(&mut self, point: &mut AccessPoint, endpoint: &str, save: &mut impl FnMut(&Setup) -> bool) -> bool {
+    fn turn(
+        &mut self,
+        point: &mut AccessPoint,
+        endpoint: &str,
+        save: &mut impl FnMut(&Setup) -> bool,
+    ) -> bool {
         self.interface.poll(now(), point, &mut self.sockets);
         self.lend_addresses();
         self.answer_names();

@@ -81,7 +81,9 @@ impl Flash {
             }
         }
         if self.skip > TABLE_OFFSET {
-            bail!("--skip leaves out what this makes: it is {TABLE_OFFSET:#x} at most, where the partition table is");
+            bail!(
+                "--skip leaves out what this makes: it is {TABLE_OFFSET:#x} at most, where the partition table is"
+            );
         }
         let flash = flash.split_off(self.skip as usize);
         fs::write(&self.output, flash).with_context(|| format!("{} cannot be written", self.output.display()))

@@ -100,7 +100,8 @@ fn main() -> ! {
     // A flash without settings is one of a device that was never set up.
     let settings_len = setup::load(Flash, FLASH_LEN, &mut settings).ok().flatten().unwrap_or(0);
     #[cfg(feature = "wifi")]
-    let (power, network) = join(peripherals.WIFI, power, &mut button, settings.get(..settings_len).unwrap_or_default());
+    let (power, network) =
+        join(peripherals.WIFI, power, &mut button, settings.get(..settings_len).unwrap_or_default());
     #[cfg(feature = "emulated-ethernet")]
     let network = Network::start(hardware_address());
     let mut chip = Chip {
