@@ -34,6 +34,7 @@ pub struct Shown<'a> {
 
 /// What a request comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and nothing to box it with")]
 pub enum Reply {
     /// The form.
     Form(Option<Mistake>),

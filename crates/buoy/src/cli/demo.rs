@@ -1,11 +1,13 @@
 //! `buoy demo`: the whole story on one machine, narrated. The server is a process of this program, the devices run in this one; what
 //! the demo does, it does through the REST interface, and each step shows the `buoy ctl` line by which anybody can do the same.
 
+mod board;
 mod cast;
 mod screen;
 mod slots;
 mod stage;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,6 +42,12 @@ pub(crate) struct Args {
     /// and is of no use without the demo's keys [default: a file that goes with the demo]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// Plays with an emulated board in place of simulated devices. It needs QEMU, and what `cargo xtask embedded qemu` builds.
+    #[arg(long, value_enum, value_name = "BOARD")]
+    board: Option<board::BoardKind>,
+    /// Where that is.
+    #[arg(long, value_name = "FOLDER", default_value = "target/embedded/qemu", requires = "board")]
+    board_files: PathBuf,
 }
 
 /// Plays the story.
@@ -59,20 +67,25 @@ fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {
         empty.context("the demo plays on an empty database; make one with `createdb`, and name that")?;
     }
     let ports = if args.once { Ports::Any } else { Ports::Usual };
-    let cast = Cast::assemble(stage.clone(), args.store.as_deref(), ports)?;
+    let files = args.board.map(|_| board::Files::find(&args.board_files)).transpose()?;
+    let host = files.as_ref().map(|_| board::HOST);
+    let cast = Cast::assemble(stage.clone(), args.store.as_deref(), ports, host)?;
     let client = Client::new(&cast.http);
     let mut screen = Screen::of_terminal();
     introduce(&mut screen, &cast);
     let flash = Arc::new(Flash::default());
     let mut story = Story { client: &client, cast: &cast, screen, steps: 0 };
-    let told = tell(&mut story, &flash);
+    let told = match &files {
+        Some(files) => board::tell(&mut story, files).map(Players::Board),
+        None => tell(&mut story, &flash).map(Players::Simulated),
+    };
     if told.is_err() {
         stage.leave_to_signal();
         story.screen.gap();
         story.screen.line("   What the devices told last:");
         cast.last_events().iter().for_each(|event| story.screen.detail(event));
     }
-    let devices = told?;
+    let players = told?;
 
     let Story { mut screen, steps, .. } = story;
     screen.gap();
@@ -88,7 +101,20 @@ fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {
             std::thread::park();
         }
     }
-    devices.into_iter().try_for_each(Device::cut_power)
+    match players {
+        Players::Simulated(devices) => devices.into_iter().try_for_each(Device::cut_power),
+        Players::Board(machine) => {
+            // A power cut.
+            drop(machine);
+            Ok(())
+        }
+    }
+}
+
+/// Who has played, and runs on until the end of the demo.
+enum Players {
+    Simulated(Vec<Device>),
+    Board(board::Machine),
 }
 
 fn introduce(screen: &mut Screen, cast: &Cast) {
