@@ -320,6 +320,8 @@ impl buoy_app::Board for Chip {
     }
 
     fn sleep(&mut self, milliseconds: u64) -> ! {
+        #[cfg(feature = "wifi")]
+        self.network.stop();
         self.power.sleep(milliseconds)
     }
 
