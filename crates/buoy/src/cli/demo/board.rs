@@ -39,9 +39,6 @@ pub(super) struct Files(PathBuf);
 impl Files {
     /// Looks for them before anything is started.
     pub(super) fn find(folder: &Path) -> anyhow::Result<Self> {
-        let has_qemu =
-            Command::new(QEMU).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        ensure!(has_qemu.is_ok(), "there is no {QEMU}; on Debian: apt-get install qemu-system-misc");
         for name in ["flash.bin", "1.0.1.bin", "1.1.0.bin", "1.2.0.bin", "1.7.0.bin"] {
             ensure!(
                 folder.join(name).exists(),
@@ -49,6 +46,9 @@ impl Files {
                 folder.join(name).display()
             );
         }
+        let has_qemu =
+            Command::new(QEMU).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        ensure!(has_qemu.is_ok(), "there is no {QEMU}; on Debian: apt-get install qemu-system-misc");
         Ok(Self(folder.to_owned()))
     }
 }
