@@ -40,7 +40,8 @@ fuzz_target!(|input: Input| {
         assert!(lines.len() <= LINES && lines.lines().all(|line| line.contains('=')));
         let names: Vec<_> =
             lines.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
-        let known = ["endpoint", "server", "bootstrap", "identity", "key", "wifi", "wifi-password"];
+        let known =
+            ["endpoint", "server", "bootstrap", "identity", "key", "ntp", "queue", "wifi", "wifi-password"];
         assert!(names.iter().all(|name| known.contains(name)), "a value made a line of its own: {lines:?}");
     }
     let mut out = [0; dns::MESSAGE];

@@ -21,7 +21,7 @@ use crate::outcome::Outcome;
 const QEMU: &str = "qemu-system-riscv32";
 const HOW_TO_GET_QEMU: &str = "QEMU for riscv32; on Debian: apt-get install qemu-system-misc";
 /// How often the power is cut at random in `cargo xtask test`.
-const KILLS: u32 = 30;
+const KILLS: u32 = 28;
 
 /// Power cuts at random instants.
 pub(crate) struct Kills {

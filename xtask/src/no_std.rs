@@ -13,7 +13,7 @@ use crate::command::Run;
 use crate::outcome::Outcome;
 
 /// The crates that a device runs, and their features. One that is not written yet is left out.
-const BUILDS: [(&str, &str); 8] = [
+const BUILDS: [(&str, &str); 9] = [
     ("buoy-time", ""),
     ("buoy-coap", ""),
     // With pre-shared keys alone, and with everything but what needs an operating system.
@@ -24,6 +24,7 @@ const BUILDS: [(&str, &str); 8] = [
     ("buoy-ota", ""),
     ("buoy-ota", "ed25519,rsa4096"),
     ("buoy-client", ""),
+    ("buoy-portal", ""),
 ];
 pub(crate) const TARGET: &str = "riscv32imac-unknown-none-elf";
 /// rustup may have no way to its server, and not know it.

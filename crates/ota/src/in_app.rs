@@ -17,6 +17,7 @@ use crate::slots::Slot;
 
 /// What the application does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and a device has no allocator to box it with")]
 pub enum Verdict {
     /// It runs on: it is the image to run.
     Run(BootDecision),

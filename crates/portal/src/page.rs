@@ -34,6 +34,7 @@ pub struct Shown<'a> {
 
 /// What a request comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and nothing to box it with")]
 pub enum Reply {
     /// The form.
     Form(Option<Mistake>),
@@ -148,7 +149,10 @@ fn form(shown: &Shown<'_>, mistake: Option<Mistake>, out: &mut impl Write) -> fm
     out.write_str(
         "\"></label><label>Key or claim code<input name=key type=password maxlength=128 autocomplete=off></label>\
          <label>Identity of the key<input name=identity maxlength=64 autocapitalize=none></label>\
-         <small>Without an identity the endpoint name is used.</small><button>Save</button></form>",
+         <small>Without an identity the endpoint name is used.</small>\
+         <label>Time server<input name=time maxlength=64 autocapitalize=none value=\"pool.ntp.org\"></label>\
+         <label>Between its contacts the device<select name=sleeps><option value=0>listens</option><option value=1>sleeps, to save its battery</option></select></label>\
+         <button>Save</button></form>",
     )
 }
 

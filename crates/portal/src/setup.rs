@@ -29,6 +29,10 @@ pub struct Setup {
     pub identity: Text<64>,
     /// The key or claim code, as it was typed; none without security.
     pub key: Text<KEY_TEXT>,
+    /// Where the device asks for the time (SNTP); it may do without.
+    pub time: Text<64>,
+    /// Whether the device sleeps while nothing is due (queue mode).
+    pub sleeps: bool,
 }
 
 /// What a server is to a device.
@@ -64,6 +68,8 @@ pub enum Field {
     Identity,
     /// The key or claim code.
     Key,
+    /// The time server.
+    Time,
 }
 
 /// What is wrong with a field.
@@ -98,6 +104,7 @@ impl Field {
             Self::Endpoint => "endpoint",
             Self::Identity => "identity",
             Self::Key => "key",
+            Self::Time => "time",
         }
     }
 
@@ -119,7 +126,7 @@ impl fmt::Display for Why {
             Self::TooLong => "is too long",
             Self::NotText => "has characters that can't be used",
             Self::PasswordLength => "has 8 to 63 characters, or none for an open network",
-            Self::NotServer => "is an address such as coaps://lwm2m.example.org:5684",
+            Self::NotServer => "is an address such as lwm2m.example.org or 192.0.2.1:5684",
             Self::KeyAndServer => "is needed for a coaps address, and has no use with a coap address",
             Self::NotName => "has letters, digits, and : - . _ alone",
             Self::KeyLength => {
@@ -175,8 +182,13 @@ impl Setup {
         if !key.is_empty() && !(KEY_MIN..=KEY_MAX).contains(&key_bytes) {
             return Err(Field::Key.mistake(Why::KeyLength));
         }
+        let time: Text<64> = Field::Time.read(form)?;
+        if !time.is_empty() && !is_authority(time.as_str()) {
+            return Err(Field::Time.mistake(Why::NotServer));
+        }
+        let sleeps = form.field::<8>("sleeps").is_ok_and(|value| value.as_str() == "1");
         let identity = if identity.is_empty() { endpoint } else { identity };
-        Ok(Self { network, password, server, role, endpoint, identity, key })
+        Ok(Self { network, password, server, role, endpoint, identity, key, time, sleeps })
     }
 
     /// The settings as lines `name=value`.
@@ -196,6 +208,12 @@ impl Setup {
             }
             out.write_str("\n")?;
         }
+        if !self.time.is_empty() {
+            writeln!(out, "ntp={}", self.time.as_str())?;
+        }
+        if self.sleeps {
+            out.write_str("queue=1\n")?;
+        }
         writeln!(out, "wifi={}", network.as_str())?;
         writeln!(out, "wifi-password={}", password.as_str())
     }
@@ -210,11 +228,14 @@ fn server(typed: &str, is_open: bool) -> Option<Text<128>> {
     }
     uri.write_str(typed).ok()?;
     let authority = uri.as_str().strip_prefix("coap://").or(uri.as_str().strip_prefix("coaps://"))?;
-    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "1"));
+    is_authority(authority).then_some(uri)
+}
+
+/// A host, with or without a port.
+fn is_authority(text: &str) -> bool {
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, "1"));
     let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let is_good =
-        !host.is_empty() && host.bytes().all(is_host) && port.parse::<u16>().is_ok_and(|port| port > 0);
-    is_good.then_some(uri)
+    !host.is_empty() && host.bytes().all(is_host) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// The bytes of a key: of an even number of hexadecimal digits from 16 on what they say, of everything else the characters.
@@ -251,6 +272,8 @@ mod tests {
             lines(open).unwrap(),
             "endpoint=b\nserver=coap://192.0.2.1\nwifi=Open Sea\nwifi-password=\n"
         );
+        let sleeping = "network=n&server=h&endpoint=b&time=ntp.example.org&sleeps=1";
+        assert!(lines(sleeping).unwrap().contains("ntp=ntp.example.org\nqueue=1\n"));
         let claim = "network=n&server=h&endpoint=b&key=WAVE-7391";
         assert!(
             lines(claim).unwrap().contains("key=574156452d37333931\n"),
@@ -277,6 +300,8 @@ mod tests {
         assert_eq!(with("server", "h:70000"), Some((Field::Server, Why::NotServer)));
         assert_eq!(with("server", "<b>"), Some((Field::Server, Why::NotServer)));
         assert_eq!(with("server", "coap://h"), Some((Field::Key, Why::KeyAndServer)));
+        let time = Setup::from_form(Form(b"network=n&server=h&endpoint=b&time=%3Cb%3E")).unwrap_err();
+        assert_eq!((time.field, time.why), (Field::Time, Why::NotServer));
         assert_eq!(with("endpoint", "%3Cscript%3E"), Some((Field::Endpoint, Why::NotName)));
         assert_eq!(with("key", ""), None, "without a key the way is open");
         assert_eq!(with("key", "1234567"), Some((Field::Key, Why::KeyLength)));
@@ -287,13 +312,14 @@ mod tests {
     #[test]
     fn the_longest_settings_have_room() {
         let form = format!(
-            "network={}&password={}&server=coaps://{}&endpoint={}&identity={}&key={}",
+            "network={}&password={}&server=coaps://{}&endpoint={}&identity={}&key={}&time={}&sleeps=1",
             "n".repeat(32),
             "p".repeat(63),
             "h".repeat(112),
             "e".repeat(64),
             "i".repeat(64),
-            "ab".repeat(64)
+            "ab".repeat(64),
+            "t".repeat(64)
         );
         assert!(lines(&form).unwrap().len() <= LINES);
     }

@@ -166,7 +166,7 @@ fn program(toolchain: &Toolchain, name: &str, features: &str, key: &Path) -> Res
 pub(super) fn done(run: Run, what: &str) -> Result<()> {
     let finished = run.finish()?;
     if !finished.success {
-        bail!("{what} can't be made:\n{}", finished.output);
+        bail!("{what} failed:\n{}", finished.output);
     }
     Ok(())
 }

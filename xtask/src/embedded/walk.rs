@@ -10,6 +10,7 @@ use super::Kills;
 use super::build::{self, Built, FOLDER, FORGED, RELEASES};
 use super::machine::{self, Machine};
 use super::parties::{HOST, Server, TimeServer};
+use crate::command::Run;
 use crate::no_std::Toolchain;
 
 const ENDPOINT: &str = "buoy-qemu";
@@ -46,6 +47,11 @@ pub(super) fn run(toolchain: &Toolchain, kills: Kills) -> Result<String> {
     let outcome = walk.everything(kills);
     let lines = walk.machine.as_mut().map(Machine::last_lines).unwrap_or_default();
     outcome.with_context(|| format!("the board's last lines ({}):\n{lines}", walk.log.display()))?;
+    drop(walk.machine.take());
+    // The same board in the hands of `buoy demo`.
+    let arguments = ["demo", "--board", "qemu", "--once", "--board-files", FOLDER];
+    let buoy = built.buoy.to_str().context("a path is no text")?;
+    build::done(Run::new(buoy, &arguments).log("embedded-demo"), "buoy demo --board qemu")?;
     let (bytes, seconds, seed) = (built.boot_bytes, started.elapsed().as_secs(), walk.seed);
     Ok(format!(
         "boot loader {bytes} bytes; 5 bad releases given up; {}kills: {kills} of {kills} survived (seed {seed}), {} images started by then, in {seconds} s",

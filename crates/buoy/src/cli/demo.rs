@@ -1,6 +1,7 @@
 //! `buoy demo`: the whole story on one machine, narrated. The server is a process of this program, the devices run in this one; what
 //! the demo does, it does through the REST interface, and each step shows the `buoy ctl` line by which anybody can do the same.
 
+mod board;
 mod cast;
 #[cfg(target_os = "linux")]
 mod fleet;
@@ -12,6 +13,7 @@ mod slots;
 mod stage;
 
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,6 +55,12 @@ pub(crate) struct Args {
     /// [default: 60, with --once 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
     fleet: Option<u32>,
+    /// Plays with an emulated board in place of simulated devices. It needs QEMU, and what `cargo xtask embedded qemu` builds.
+    #[arg(long, value_enum, value_name = "BOARD")]
+    board: Option<board::BoardKind>,
+    /// Where that is.
+    #[arg(long, value_name = "FOLDER", default_value = "target/embedded/qemu", requires = "board")]
+    board_files: PathBuf,
 }
 
 /// Plays the story.
@@ -73,7 +81,9 @@ fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {
         empty.context("the demo plays on an empty database; make one with `createdb`, and name that")?;
     }
     let ports = if args.once { Ports::Any } else { Ports::Usual };
-    let cast = Cast::assemble(stage.clone(), args.store.as_deref(), ports)?;
+    let files = args.board.map(|_| board::Files::find(&args.board_files)).transpose()?;
+    let host = files.as_ref().map(|_| board::HOST);
+    let cast = Cast::assemble(stage.clone(), args.store.as_deref(), ports, host)?;
     let client = operator::sign_up(&cast.http, cast.folder())?;
     let mut screen = Screen::of_terminal();
     introduce(&mut screen, &cast);
@@ -83,14 +93,17 @@ fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {
     let fleet = launch_fleet(&mut screen, &cast, &client, args)?;
     let flash = Arc::new(Flash::default());
     let mut story = Story { client: &client, cast: &cast, screen, steps: 0 };
-    let told = tell(&mut story, &flash);
+    let told = match &files {
+        Some(files) => board::tell(&mut story, files).map(Players::Board),
+        None => tell(&mut story, &flash).map(Players::Simulated),
+    };
     if told.is_err() {
         stage.leave_to_signal();
         story.screen.gap();
         story.screen.line("   What the devices told last:");
         cast.last_events().iter().for_each(|event| story.screen.detail(event));
     }
-    let devices = told?;
+    let players = told?;
     fleet.into_iter().try_for_each(|noting| noting.join().unwrap_or(Ok(())))?;
 
     let Story { mut screen, steps, .. } = story;
@@ -108,7 +121,20 @@ fn play(args: &Args, stage: &Arc<Stage>) -> anyhow::Result<()> {
             std::thread::park();
         }
     }
-    devices.into_iter().try_for_each(Device::cut_power)
+    match players {
+        Players::Simulated(devices) => devices.into_iter().try_for_each(Device::cut_power),
+        Players::Board(machine) => {
+            // A power cut.
+            drop(machine);
+            Ok(())
+        }
+    }
+}
+
+/// Who has played, and runs on until the end of the demo.
+enum Players {
+    Simulated(Vec<Device>),
+    Board(board::Machine),
 }
 
 fn introduce(screen: &mut Screen, cast: &Cast) {

@@ -3,11 +3,11 @@
 use esp_hal::peripherals::{LPWR, RTC_TIMER};
 use esp_hal::ram;
 use esp_hal::rtc_cntl::sleep::{LowPower, RtcSleepConfig};
-use esp_hal::rtc_cntl::{Rtc, RwdtStage, SocResetReason, reset_reason};
+use esp_hal::rtc_cntl::{Rtc, RwdtStage, RwdtStageAction, SocResetReason, reset_reason};
 use esp_hal::system::Cpu;
 use esp_hal::time::{Duration, Instant};
 
-/// Seconds without a sign of life after which the watchdog of the RTC resets everything. The longest step is the check of a whole image.
+/// Seconds without a sign of life after which the watchdog of the RTC resets the chip. The longest step is the check of a whole image.
 pub const PATIENCE: u32 = 20;
 /// Bytes of the memory that outlives a reset and deep sleep.
 const RETAINED: usize = buoy_app::retained::LEN;
@@ -21,8 +21,9 @@ static mut MEMORY: [u8; RETAINED] = [0; RETAINED];
 /// Nobody else has them.
 #[must_use]
 pub unsafe fn retained() -> &'static mut [u8] {
+    let memory = &raw mut MEMORY;
     // SAFETY: the caller says so.
-    unsafe { &mut *(&raw mut MEMORY) }
+    unsafe { &mut *memory }
 }
 
 /// What switches the chip off and on.
@@ -38,6 +39,8 @@ impl Power {
         let mut rtc = Rtc::new(timer);
         rtc.rwdt.enable();
         rtc.rwdt.set_timeout(RwdtStage::Stage0, Duration::from_secs(PATIENCE.into()));
+        // A reset of the RTC itself might cost the record of this run.
+        rtc.rwdt.set_stage_action(RwdtStage::Stage0, RwdtStageAction::ResetCore);
         rtc.rwdt.feed();
         Self { rtc, low: LowPower::new(low) }
     }

@@ -38,7 +38,7 @@ pub struct RadioError;
 pub struct Station {
     interface: Interface,
     signal: Rc<Cell<Option<i8>>>,
-    keeping: Pin<Box<dyn Future<Output = ()>>>,
+    keeping: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
 impl Station {
@@ -60,14 +60,22 @@ impl Station {
         // The device listens at every beacon, and sleeps between them.
         controller.set_power_saving(PowerSaveMode::Minimum).map_err(|_| RadioError)?;
         let signal = Rc::new(Cell::new(None));
-        let keeping = Box::pin(keep_joined(controller, signal.clone()));
-        Ok(Self { interface: Interface::station(), signal, keeping })
+        let keeping: Pin<Box<dyn Future<Output = ()>>> = Box::pin(keep_joined(controller, signal.clone()));
+        Ok(Self { interface: Interface::station(), signal, keeping: Some(keeping) })
     }
 
     /// One step of the work in the background.
     pub fn step(&mut self) {
-        // It is asked in each turn, so nothing has to wake it.
-        let _ = self.keeping.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        if let Some(keeping) = &mut self.keeping {
+            // It is asked in each turn, so nothing has to wake it.
+            let _ = keeping.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+
+    /// Switches the radio off.
+    pub fn stop(&mut self) {
+        self.keeping = None;
+        self.signal.set(None);
     }
 
     /// The strength of the signal in dBm, while the station is in its network.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,7 +47,13 @@ pub(super) enum Ports {
 }
 
 impl Cast {
-    pub(super) fn assemble(stage: Arc<Stage>, store: Option<&str>, ports: Ports) -> anyhow::Result<Self> {
+    /// Starts the server. `public_host` is what devices are told, if they see this machine under another address.
+    pub(super) fn assemble(
+        stage: Arc<Stage>,
+        store: Option<&str>,
+        ports: Ports,
+        public_host: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let key = PrivateKey::generate(Algorithm::EcdsaP256)?;
         let (coaps, bootstraps, http) = match ports {
             Ports::Usual if are_free(USUAL) => USUAL,
@@ -57,6 +63,7 @@ impl Cast {
             .args(["serve", "--coaps", coaps, "--bootstraps", bootstraps, "--http", http])
             .args(["--awake-time", "2", "--store-patience", "0", "--data"])
             .arg(stage.folder().join("data"))
+            .args(public_host.into_iter().flat_map(|host| ["--public-host", host]))
             .args(store.into_iter().flat_map(|store| ["--store", store]))
             // The story is not for an operator's own database.
             .env_remove("BUOY_STORE")
@@ -86,6 +93,11 @@ impl Cast {
 
     pub(super) fn folder(&self) -> &Path {
         self.stage.folder()
+    }
+
+    /// Has a board switched off with the demo.
+    pub(super) fn watch_board(&self, board: Arc<Mutex<Child>>) {
+        self.stage.watch_board(board);
     }
 
     /// Writes an image and its signature (`NAME.sig`) into the folder. 1.2.0 crashes; 1.3.0 was changed after it was signed; 1.4.0 is large.

@@ -19,6 +19,8 @@ const ATTEMPTS: u32 = 20;
 pub(super) struct Stage {
     folder: PathBuf,
     server: Mutex<Option<Child>>,
+    /// Emulated boards; who plays them switches them off and on.
+    boards: Mutex<Vec<Arc<Mutex<Child>>>>,
     /// After the story Ctrl-C is no failure.
     is_over: AtomicBool,
     /// A signal has come: its thread clears the stage and ends the program.
@@ -32,6 +34,7 @@ impl Stage {
         let stage = Arc::new(Self {
             folder,
             server: Mutex::new(None),
+            boards: Mutex::default(),
             is_over: AtomicBool::new(false),
             is_interrupted: AtomicBool::new(false),
         });
@@ -48,6 +51,11 @@ impl Stage {
     /// The server is ended with the demo.
     pub(super) fn take_server(&self, server: Child) {
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
+    }
+
+    /// The board is switched off with the demo, however that ends.
+    pub(super) fn watch_board(&self, board: Arc<Mutex<Child>>) {
+        self.boards.lock().unwrap_or_else(PoisonError::into_inner).push(board);
     }
 
     pub(super) fn story_is_over(&self) {
@@ -68,6 +76,12 @@ impl Stage {
             // Whatever is gone already needs no end.
             let _ = server.kill();
             let _ = server.wait();
+        }
+        for board in self.boards.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
+            // As above.
+            let _ = board.kill();
+            let _ = board.wait();
         }
         for _ in 0..ATTEMPTS {
             if fs::remove_dir_all(&self.folder).is_ok() || !self.folder.exists() {

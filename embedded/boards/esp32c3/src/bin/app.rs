@@ -6,7 +6,7 @@ extern crate alloc;
 
 use core::fmt::Write as _;
 
-use buoy_app::{ChipId, Image, Slot, Started, check, retained as last_run, setting, setup};
+use buoy_app::{ChipId, Image, Slot, Started, check, retained as last_run, setup};
 #[cfg(feature = "emulated-ethernet")]
 use buoy_esp32::ethernet::Ethernet as Network;
 use buoy_esp32::flash::{self, Flash};
@@ -95,13 +95,13 @@ fn main() -> ! {
     let pin = Input::new(peripherals.GPIO9, input);
     #[cfg(feature = "esp32")]
     let pin = Input::new(peripherals.GPIO0, input);
-    let mut button = Button { pin, since: None };
+    let button = Button { pin, since: None };
     let mut settings = [0; setup::LEN];
     // A flash without settings is one of a device that was never set up.
     let settings_len = setup::load(Flash, FLASH_LEN, &mut settings).ok().flatten().unwrap_or(0);
     #[cfg(feature = "wifi")]
-    let (power, network) =
-        join(peripherals.WIFI, power, &mut button, settings.get(..settings_len).unwrap_or_default());
+    let (power, network, button) =
+        join(peripherals.WIFI, power, button, settings.get(..settings_len).unwrap_or_default());
     #[cfg(feature = "emulated-ethernet")]
     let network = Network::start(hardware_address());
     let mut chip = Chip {
@@ -135,15 +135,15 @@ fn hardware_address() -> [u8; 6] {
 #[cfg(feature = "wifi")]
 fn join(
     radio: esp_hal::peripherals::WIFI<'static>,
-    mut power: Power,
-    button: &mut Button,
+    power: Power,
+    button: Button,
     settings: &[u8],
-) -> (Power, Network) {
+) -> (Power, Network, Button) {
     let has_failed = INTERLUDE.take();
-    let network = setting(settings, "wifi").filter(|_| !has_failed);
-    let Some(network) = network else { set_up(radio, &mut power, button, has_failed) };
-    match Network::start(radio, network, setting(settings, "wifi-password").unwrap_or_default()) {
-        Ok(station) => (power, station),
+    let network = buoy_app::setting(settings, "wifi").filter(|_| !has_failed);
+    let Some(network) = network else { set_up(radio, power, button, has_failed) };
+    match Network::start(radio, network, buoy_app::setting(settings, "wifi-password").unwrap_or_default()) {
+        Ok(station) => (power, station, button),
         Err(_) => {
             let _ = writeln!(Printer, "board: these settings can't be those of a network: {network:?}");
             INTERLUDE.set();
@@ -156,8 +156,8 @@ fn join(
 #[cfg(feature = "wifi")]
 fn set_up(
     radio: esp_hal::peripherals::WIFI<'static>,
-    power: &mut Power,
-    button: &mut Button,
+    mut power: Power,
+    mut button: Button,
     is_interlude: bool,
 ) -> ! {
     use alloc::format;
@@ -230,7 +230,7 @@ impl Chip {
         /// So long a new network is tried, in milliseconds.
         const TRIED: u64 = 300_000;
         const JOINED: &[u8] = b"joined=1\n";
-        if setting(self.settings(), "joined").is_some() {
+        if buoy_app::setting(self.settings(), "joined").is_some() {
             return;
         }
         if self.network.signal().is_some() {
@@ -320,6 +320,8 @@ impl buoy_app::Board for Chip {
     }
 
     fn sleep(&mut self, milliseconds: u64) -> ! {
+        #[cfg(feature = "wifi")]
+        self.network.stop();
         self.power.sleep(milliseconds)
     }
 
