@@ -22,7 +22,7 @@ export function set(fill) {
   });
 }
 
-/** A page that fails its test for an error, a refused resource or a request to another host. */
+/** A page that fails its test for an error, a refused resource or a request to another host. With BUOY_TALK it prints what the server refused. */
 export async function visit(path, { width = 1280, theme = 'light', lenient = false } = {}) {
   const { world, browser } = stage;
   const context = await contextOf(browser, { viewport: { width, height: 800 }, colorScheme: theme, baseURL: world.url, acceptDownloads: true });
