@@ -178,7 +178,8 @@ impl Installer {
         request: &Request<'_>,
     ) -> Result<Self, InstallError> {
         let ledger = Ledger::load(flash, device.layout.ledger())?;
-        Self::prepare(device, &ledger, running, request)
+        let free = Self::free_place(device, &ledger, running, request)?;
+        Ok(Self::empty(running, free, request))
     }
 
     fn supply_requested<F: NorFlash>(
@@ -230,11 +231,11 @@ impl Installer {
         let Some(journal) = Journal::open(flash, device.layout.journal())? else {
             return Ok(None);
         };
-        let mut installer = Self::prepare(device, &ledger, running, request)?;
+        let free = Self::free_place(device, &ledger, running, request)?;
         let start = *journal.start();
         let other_size = request.package_len.is_some() && request.package_len != start.package_len;
         if (start.source != request.source && on(Safeguard::ResumeInsistsOnSource))
-            || start.slot != installer.number
+            || start.slot != free.0
             || other_size
         {
             return Ok(None);
@@ -246,6 +247,7 @@ impl Installer {
             Journal::clear(flash, device.layout.journal())?;
             return Ok(None);
         }
+        let mut installer = Self::empty(running, free, request);
         installer.package_len = start.package_len;
         installer.reload(flash, device, journal)?;
         Ok(Some(installer))
@@ -377,13 +379,13 @@ impl Installer {
         Ok(Journal::clear(flash, device.layout.journal())?)
     }
 
-    #[inline(never)]
-    fn prepare(
+    /// Where the download goes, if one may begin.
+    fn free_place(
         device: &Device<'_>,
         ledger: &Ledger,
         running: Slot,
         request: &Request<'_>,
-    ) -> Result<Self, InstallError> {
+    ) -> Result<(u8, SlotRegion), InstallError> {
         let on_trial =
             ledger.slot(running).is_none_or(|facts| !matches!(facts.standing, Standing::Confirmed { .. }));
         if running != Slot::Factory && on_trial && on(Safeguard::TrialInstallsNothing) {
@@ -398,7 +400,13 @@ impl Installer {
         if request.package_len.is_some_and(|len| len > most) {
             return Err(InstallError::PackageTooLarge { capacity });
         }
-        Ok(Self {
+        Ok((number, place))
+    }
+
+    /// Nothing has come yet. No `Result` is around it, which would be another copy on the stack.
+    #[inline(never)]
+    fn empty(running: Slot, (number, place): (u8, SlotRegion), request: &Request<'_>) -> Self {
+        Self {
             running,
             number,
             place,
@@ -411,7 +419,7 @@ impl Installer {
             staged_len: 0,
             judged: Judged::NotYet,
             delta: None,
-        })
+        }
     }
 
     fn supply_proof(
