@@ -48,7 +48,7 @@ struct Figures {
 const SHAPES: [Shape; 3] = [
     Shape {
         name: "client",
-        what: "one server, 8 observations; bootstrap, all operations, Send; TLV, SenML CBOR, CBOR, text; DTLS with a shared key and connection ID",
+        what: "one server, 8 observations; all operations, Send, queue mode; TLV, SenML CBOR, CBOR, text, opaque; DTLS with a shared key and connection ID",
         features: "whole",
         flash: Flash { with_small_core: 146_144, with_ready_core: 152_414 },
         memory: Memory { ram: 11_944, stack: 10_080, start: 16_096 },
@@ -62,7 +62,7 @@ const SHAPES: [Shape; 3] = [
     },
     Shape {
         name: "full",
-        what: "three servers, 16 observations, all formats, RSA-4096 and Ed25519 as well, words of refusals",
+        what: "three servers, 16 observations, bootstrap, access control, LwM2M 1.2, all formats, kept notifications, saved sessions, RSA-4096 and Ed25519 as well, words of refusals",
         features: "full",
         flash: Flash { with_small_core: 247_688, with_ready_core: 258_192 },
         memory: Memory { ram: 25_688, stack: 20_928, start: 31_056 },
