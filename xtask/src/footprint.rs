@@ -24,7 +24,7 @@ const WEIGHED: [Weighed; 2] = [
         in_line: &[InLine { what: "an established connection", symbol: "CONNECTION", most: 256 }],
     },
     Weighed {
-        feature: "client,bootstrap",
+        feature: "client,bootstrap,buoy-client/engine",
         what: "the engine of a device with objects 0 to 3, 3303, 3311 and 3333",
         flash: Flash { with_small_core: 111_984, with_ready_core: 115_420 },
         in_line: &[

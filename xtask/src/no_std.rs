@@ -13,17 +13,29 @@ use crate::command::Run;
 use crate::outcome::Outcome;
 
 /// The crates that a device runs, and their features. One that is not written yet is left out.
-const BUILDS: [(&str, &str); 9] = [
+const BUILDS: [(&str, &str); 19] = [
     ("buoy-time", ""),
     ("buoy-coap", ""),
     // With pre-shared keys alone, and with everything but what needs an operating system.
     ("buoy-dtls", ""),
     ("buoy-dtls", "gcm,server,x509"),
+    // Without any format that can go, and with each alone.
     ("buoy-lwm2m", ""),
+    ("buoy-lwm2m", "json"),
+    ("buoy-lwm2m", "lwm2m-cbor"),
+    ("buoy-lwm2m", "tlv"),
     // As in a boot loader, and with all kinds of signatures.
     ("buoy-ota", ""),
     ("buoy-ota", "ed25519,rsa4096"),
+    // The engine bare, whole, and with each of its parts alone.
     ("buoy-client", ""),
+    ("buoy-client", "access-control"),
+    ("buoy-client", "bootstrap"),
+    ("buoy-client", "bootstrap,lwm2m-1-2"),
+    ("buoy-client", "composite"),
+    ("buoy-client", "tls-settings"),
+    ("buoy-client", "words"),
+    ("buoy-client", "engine,json,lwm2m-cbor,words"),
     ("buoy-portal", ""),
 ];
 pub(crate) const TARGET: &str = "riscv32imac-unknown-none-elf";

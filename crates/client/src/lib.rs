@@ -10,10 +10,19 @@
 //! 3. after each of these, sends what [`Client::poll_transmit`] gives and does what [`Client::poll_event`] says, until
 //!    neither has more.
 //!
-//! Features, all on by default and none of them needed on a chip: `json` (SenML JSON and the JSON of LwM2M 1.0), `lwm2m-cbor` (the CBOR of
-//! LwM2M 1.2), `words` (what a refusal says besides its code), `ed25519` and `rsa4096` (these signatures of firmware), `fast-p256` (ECDSA by the crate
-//! `p256`, faster and larger). TLV, SenML CBOR, CBOR, text and opaque, and signatures by ECDSA P-256 are always there. What a device takes of flash also depends on
-//! flags that a library can't set: `embedded/.cargo/config.toml` of the repository has them.
+//! Features, all on by default; what is off takes neither flash nor memory:
+//!
+//! - `engine`, all of these: `bootstrap`, `access-control` (object 2, for devices with several servers; without it each may do everything),
+//!   `composite` (operations on several paths), `lwm2m-1-2` (without it a device registers with 1.1 at the most), `tls-settings` (resources 13 to 16 of
+//!   object 0), `tlv` (without which there is no LwM2M 1.0);
+//! - `json` (SenML JSON and the JSON of LwM2M 1.0) and `lwm2m-cbor` (the CBOR of LwM2M 1.2). SenML CBOR, CBOR, text and opaque are always there;
+//! - `words` (what a refusal says besides its code);
+//! - `ed25519` and `rsa4096` (these signatures of firmware) and `fast-p256` (ECDSA by the crate `p256`, faster and larger). Signatures by ECDSA
+//!   P-256 are always there.
+//!
+//! How long the memory for each thing is says the [`Shape`]: a device with `Kept = UpTo<0>` has no code for notifications that are kept while there is
+//! no network. What a device takes of flash also depends on flags that a library can't set: `embedded/.cargo/config.toml` of the repository has them. On a chip
+//! a client is made where it stays, by [`Client::new_in`].
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::unwrap_used))]

@@ -43,7 +43,8 @@ pub trait Shape: Copy + Debug + Default + Eq + 'static {
     /// blocks and for a configuration that a bootstrap server writes; others lie on the stack. A shape whose longest records of objects 1
     /// and 2 don't fit does not compile.
     type Body: Capacity;
-    /// Bytes of the values that are kept for notifications while there is no network, each with its path and time: about 25 for a number.
+    /// Bytes of the values that are kept for notifications while there is no network, each with its path and time: about 25 for a number. With
+    /// none, the last value is told when the network is back, whatever a server wishes (1/x/6).
     type Kept: Capacity;
     /// Bytes of an identity, a public key or a secret key; an account has three of them. A public key on P-256 has 91 bytes in DER, its
     /// secret key in PKCS#8 67, or 138 with the public key in it.

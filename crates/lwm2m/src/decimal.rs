@@ -91,7 +91,9 @@ impl Decimal {
             let power = power_of_ten(exponent.unsigned_abs());
             return if exponent < 0 { digits as f64 / power } else { digits as f64 * power };
         }
-        float(&mut Natural::new(digits), exponent, Dropped::Nothing)
+        let mut number = Natural::default();
+        number.set(digits);
+        float(&mut number, exponent, Dropped::Nothing)
     }
 
     /// The shortest number that is read as `value`, which is finite and not negative; of several the nearest.
@@ -124,10 +126,7 @@ impl Decimal {
         let mut exponent =
             highest.saturating_add(twos).saturating_mul(1233).wrapping_shr(12).saturating_sub(17);
         let digits = loop {
-            let mut number = Natural::new(mantissa);
-            let fives = exponent.saturating_neg();
-            let _behind = number.scale(fives, twos.saturating_add(fives));
-            match number.small() {
+            match scaled(mantissa, twos, exponent) {
                 Some(digits) if digits < 100_000_000_000_000_000 => exponent = exponent.saturating_sub(1),
                 Some(digits) if digits < 1_000_000_000_000_000_000 => break digits,
                 _ => exponent = exponent.saturating_add(1),
@@ -161,6 +160,17 @@ impl Decimal {
         }
         self
     }
+}
+
+/// `mantissa` times two to the power of `twos`, divided by ten to the power of `exponent`, if it is small.
+// Its whole number is off the stack when another one is made.
+#[inline(never)]
+fn scaled(mantissa: u64, twos: i32, exponent: i32) -> Option<u64> {
+    let mut number = Natural::default();
+    number.set(mantissa);
+    let fives = exponent.saturating_neg();
+    let _behind = number.scale(fives, twos.saturating_add(fives));
+    number.small()
 }
 
 /// About how many tens so many twos are.
@@ -219,13 +229,11 @@ impl Default for Natural {
 impl Natural {
     const LIMBS: usize = 88;
 
-    #[inline(always)]
-    fn new(number: u64) -> Self {
-        let mut natural = Self::default();
+    /// Sets a number that is 0.
+    fn set(&mut self, number: u64) {
         for part in [(number >> 48) as u32, (number >> 24) as u32 & 0xff_ffff, number as u32 & 0xff_ffff] {
-            natural.multiply_add(1 << 24, part);
+            self.multiply_add(1 << 24, part);
         }
-        natural
     }
 
     fn used(&self) -> &[u32] {
@@ -411,7 +419,9 @@ mod tests {
         let decimal = Decimal::long(value.abs()).stripped();
         prop_assert_eq!(decimal, Decimal::shortest(value.abs()));
         let Decimal { digits, exponent } = decimal;
-        prop_assert_eq!(float(&mut Natural::new(digits), exponent, Dropped::Nothing), value.abs());
+        let mut number = Natural::default();
+        number.set(digits);
+        prop_assert_eq!(float(&mut number, exponent, Dropped::Nothing), value.abs());
         Ok(())
     }
 

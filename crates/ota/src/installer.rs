@@ -154,19 +154,47 @@ impl Installer {
     ///
     /// # Errors
     /// [`InstallError`]; nothing has been written then.
-    #[inline(never)]
     pub fn begin<F: NorFlash>(
         flash: &mut F,
         device: &Device<'_>,
         running: Slot,
         request: &Request<'_>,
     ) -> Result<Self, InstallError> {
-        let ledger = Ledger::load(flash, device.layout.ledger())?;
-        let mut installer = Self::prepare(device, &ledger, running, request)?;
-        if let Some(proof) = request.proof {
-            installer.supply_proof(device, &ledger, proof)?;
-        }
+        let mut installer = Self::begin_unproved(flash, device, running, request)?;
+        installer.supply_requested(flash, device, request)?;
         Ok(installer)
+    }
+
+    /// The same, without a look at the proof of the request: a device whose proof comes with the package or after it has no verification on the
+    /// stack here.
+    ///
+    /// # Errors
+    /// As [`Installer::begin`].
+    #[inline(never)]
+    pub fn begin_unproved<F: NorFlash>(
+        flash: &mut F,
+        device: &Device<'_>,
+        running: Slot,
+        request: &Request<'_>,
+    ) -> Result<Self, InstallError> {
+        let ledger = Ledger::load(flash, device.layout.ledger())?;
+        let free = Self::free_place(device, &ledger, running, request)?;
+        Ok(Self::empty(running, free, request))
+    }
+
+    fn supply_requested<F: NorFlash>(
+        &mut self,
+        flash: &mut F,
+        device: &Device<'_>,
+        request: &Request<'_>,
+    ) -> Result<(), InstallError> {
+        match request.proof {
+            Some(proof) if self.proof.kept != Kept::InSlot => {
+                let ledger = Ledger::load(flash, device.layout.ledger())?;
+                self.supply_proof(device, &ledger, proof)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Goes on with the download that the journal knows, if it is of the same source; `None` if there is none.
@@ -175,8 +203,25 @@ impl Installer {
     ///
     /// # Errors
     /// [`InstallError`].
-    #[inline(never)]
     pub fn resume<F: NorFlash>(
+        flash: &mut F,
+        device: &Device<'_>,
+        running: Slot,
+        request: &Request<'_>,
+    ) -> Result<Option<Self>, InstallError> {
+        let mut resumed = Self::resume_unproved(flash, device, running, request)?;
+        if let Some(installer) = &mut resumed {
+            installer.supply_requested(flash, device, request)?;
+        }
+        Ok(resumed)
+    }
+
+    /// The same, without a look at the proof of the request.
+    ///
+    /// # Errors
+    /// As [`Installer::resume`].
+    #[inline(never)]
+    pub fn resume_unproved<F: NorFlash>(
         flash: &mut F,
         device: &Device<'_>,
         running: Slot,
@@ -186,11 +231,11 @@ impl Installer {
         let Some(journal) = Journal::open(flash, device.layout.journal())? else {
             return Ok(None);
         };
-        let mut installer = Self::prepare(device, &ledger, running, request)?;
+        let free = Self::free_place(device, &ledger, running, request)?;
         let start = *journal.start();
         let other_size = request.package_len.is_some() && request.package_len != start.package_len;
         if (start.source != request.source && on(Safeguard::ResumeInsistsOnSource))
-            || start.slot != installer.number
+            || start.slot != free.0
             || other_size
         {
             return Ok(None);
@@ -202,11 +247,9 @@ impl Installer {
             Journal::clear(flash, device.layout.journal())?;
             return Ok(None);
         }
+        let mut installer = Self::empty(running, free, request);
         installer.package_len = start.package_len;
         installer.reload(flash, device, journal)?;
-        if let (Some(proof), true) = (request.proof, installer.proof.kept != Kept::InSlot) {
-            installer.supply_proof(device, &ledger, proof)?;
-        }
         Ok(Some(installer))
     }
 
@@ -336,13 +379,13 @@ impl Installer {
         Ok(Journal::clear(flash, device.layout.journal())?)
     }
 
-    #[inline(never)]
-    fn prepare(
+    /// Where the download goes, if one may begin.
+    fn free_place(
         device: &Device<'_>,
         ledger: &Ledger,
         running: Slot,
         request: &Request<'_>,
-    ) -> Result<Self, InstallError> {
+    ) -> Result<(u8, SlotRegion), InstallError> {
         let on_trial =
             ledger.slot(running).is_none_or(|facts| !matches!(facts.standing, Standing::Confirmed { .. }));
         if running != Slot::Factory && on_trial && on(Safeguard::TrialInstallsNothing) {
@@ -357,7 +400,13 @@ impl Installer {
         if request.package_len.is_some_and(|len| len > most) {
             return Err(InstallError::PackageTooLarge { capacity });
         }
-        Ok(Self {
+        Ok((number, place))
+    }
+
+    /// Nothing has come yet. No `Result` is around it, which would be another copy on the stack.
+    #[inline(never)]
+    fn empty(running: Slot, (number, place): (u8, SlotRegion), request: &Request<'_>) -> Self {
+        Self {
             running,
             number,
             place,
@@ -370,7 +419,7 @@ impl Installer {
             staged_len: 0,
             judged: Judged::NotYet,
             delta: None,
-        })
+        }
     }
 
     fn supply_proof(
@@ -480,6 +529,7 @@ impl Installer {
     }
 
     /// Puts the held proof, if there is one, beside the image.
+    #[inline(never)]
     fn write_envelope<F: NorFlash>(&mut self, flash: &mut F, image_len: u32) -> Result<(), InstallError> {
         let Kept::Proof(len) = self.proof.kept else {
             return Ok(());
@@ -619,6 +669,7 @@ impl Installer {
         authenticate(flash, device.layout, device.trust, self.slot())
     }
 
+    #[inline(never)]
     fn note_whole<F: NorFlash>(&mut self, flash: &mut F) -> Result<(), InstallError> {
         let fingerprint = Fingerprint::of(&self.scanner.digest_so_far());
         let Stage::Image { received, journal, .. } = &mut self.stage else {
@@ -631,6 +682,7 @@ impl Installer {
         Ok(())
     }
 
+    #[inline(never)]
     fn admit<F: NorFlash>(
         &self,
         flash: &mut F,

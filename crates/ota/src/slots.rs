@@ -191,10 +191,16 @@ pub fn authenticate<F: NorFlash>(
     let mut buffer = [0; ENVELOPE_MAX];
     place.envelope.read(flash, 0, &mut buffer)?;
     let (envelope, _) = Envelope::parse(&buffer)?;
-    let mut scanner = Scanner::new();
-    scan(flash, place.image, envelope.image_len, &mut scanner)?;
-    let info = scanner.finish()?;
+    let info = examine(flash, place.image, envelope.image_len)?;
     prove(&envelope, place, trust, slot, info)
+}
+
+/// Reads an image. The scanner is off the stack when the proof is verified.
+#[inline(never)]
+fn examine<F: NorFlash>(flash: &mut F, region: Region, len: u32) -> Result<ImageInfo, SlotError> {
+    let mut scanner = Scanner::new();
+    scan(flash, region, len, &mut scanner)?;
+    Ok(scanner.finish()?)
 }
 
 /// Checks who says that an image is good that was read before.
@@ -230,6 +236,7 @@ pub(crate) fn authenticate_as_written<F: NorFlash>(
 }
 
 /// What the image in a slot calls itself, unchecked; `None` if there is none.
+#[inline(never)]
 pub fn claimed_descriptor<F: NorFlash>(flash: &mut F, layout: &Layout, slot: Slot) -> Option<AppDescriptor> {
     let place = layout.slot(slot)?;
     let mut scanner = Scanner::new();

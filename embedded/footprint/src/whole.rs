@@ -4,21 +4,40 @@
 
 use core::mem::MaybeUninit;
 
+#[cfg(not(feature = "full"))]
+use buoy_client::UpTo;
 #[cfg(feature = "update")]
 use buoy_client::firmware::{FirmwareUpdate, Protocol, fetch::CoapFetch};
 use buoy_client::objects::{Device, LightControl, Temperature};
 use buoy_client::time::Instant;
 use buoy_client::{Client, ClientConfig, Object, Path, Security, Server, ServerSlot};
+use buoy_dtls::Context;
 use buoy_dtls::config::{ClientConfig as Dtls, ClientCredentials, Psk};
 use buoy_dtls::tunnel::{News, Tunnel};
-use buoy_dtls::{Connection, Context, ExportKey, Reserve};
+#[cfg(feature = "saves")]
+use buoy_dtls::{Connection, ExportKey, Reserve};
 
 use crate::outside::{Outside, pass};
 
+/// As [`buoy_client::Sensor`], but without values that are kept while there is no network.
 #[cfg(not(feature = "full"))]
-type Shape = buoy_client::Sensor;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shape;
+
+#[cfg(not(feature = "full"))]
+impl buoy_client::Shape for Shape {
+    type Servers = UpTo<1>;
+    type Observations = UpTo<8>;
+    type Attributes = UpTo<4>;
+    type Outgoing = UpTo<1248>;
+    type Body = UpTo<1280>;
+    type Kept = UpTo<0>;
+    type Key = UpTo<32>;
+    type Location = UpTo<64>;
+}
+
 #[cfg(feature = "full")]
-type Shape = buoy_client::Chip;
+use buoy_client::Chip as Shape;
 
 /// Servers, and the bootstrap server.
 const TUNNELS: usize = SERVERS + cfg!(feature = "bootstrap") as usize;
@@ -107,6 +126,7 @@ impl Running {
         while let Some(news) = tunnel.poll_news() {
             pass(&mut [u8::from(matches!(news, News::Failed(_)))]);
         }
+        #[cfg(feature = "saves")]
         keep(tunnel);
         while let Some(length) = tunnel.poll_transmit(*incoming) {
             pass(&mut incoming[..length]);
@@ -191,6 +211,7 @@ impl Objects {
 }
 
 /// Saves a session, and goes on with one that was saved.
+#[cfg(feature = "saves")]
 #[inline(never)]
 fn keep(tunnel: &mut Tunnel) {
     let key = ExportKey::new([1; 32]);

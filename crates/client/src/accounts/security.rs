@@ -6,7 +6,7 @@ use buoy_coap::number::Code;
 use buoy_lwm2m::value::{Value, ValueType};
 
 use super::seconds;
-use crate::features::BOOTSTRAP;
+use crate::features::{BOOTSTRAP, TLS_SETTINGS};
 use crate::object::{At, Clock, Object, ObjectDefinition, Refusal, Sink, refusal};
 use crate::record::{Record, RecordReader};
 use crate::shape::{Array, Chip, Shape, UpTo};
@@ -14,10 +14,10 @@ use crate::text::{Bytes, Text, TooLong};
 
 /// The most bytes of a server's URI.
 pub const URI_MAX: usize = 128;
-/// The most bytes of a server's name for SNI.
-pub const SERVER_NAME_MAX: usize = 64;
-/// The most cipher suites that an account allows.
-pub const SUITES_MAX: usize = 4;
+/// The most bytes of a server's name for SNI; none without the feature `tls-settings`.
+pub const SERVER_NAME_MAX: usize = if TLS_SETTINGS { 64 } else { 0 };
+/// The most cipher suites that an account allows; none without the feature `tls-settings`.
+pub const SUITES_MAX: usize = if TLS_SETTINGS { 4 } else { 0 };
 
 /// How to reach a server, and what proves who is who: an instance of object 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,7 +170,7 @@ impl<S: Shape> Security<S> {
         let has_instance = self.instance != place;
         let has_times = self.hold_off != 0 || self.account_timeout != 0;
         writer.uint(u64::from(self.short_server_id));
-        let has_tls = self.tls != TlsSettings::DEFAULT;
+        let has_tls = TLS_SETTINGS && self.tls != TlsSettings::DEFAULT;
         let flags = u8::from(has_instance) << 7 | u8::from(has_times) << 6 | u8::from(has_tls) << 5;
         writer.byte(self.mode as u8 | flags);
         if has_instance {
@@ -198,7 +198,11 @@ impl<S: Shape> Security<S> {
         let instance = u16::try_from(number(has_instance)?).ok()?;
         let hold_off = u32::try_from(number(has_times)?).ok()?;
         let account_timeout = u32::try_from(number(has_times)?).ok()?;
-        let tls = if flags & 0x20 != 0 { TlsSettings::load(reader)? } else { TlsSettings::DEFAULT };
+        let tls = match flags & 0x20 {
+            0 => TlsSettings::DEFAULT,
+            _ if TLS_SETTINGS => TlsSettings::load(reader)?,
+            _ => return None,
+        };
         Some(Self {
             tls,
             short_server_id,
@@ -235,8 +239,8 @@ pub(crate) const fn security_value_type(resource: u16) -> Option<ValueType> {
         1 => ValueType::Boolean,
         2 | 10..=12 => ValueType::Integer,
         3..=5 => ValueType::Opaque,
-        13 | 15 | 16 => ValueType::UnsignedInteger,
-        14 => ValueType::String,
+        13 | 15 | 16 if TLS_SETTINGS => ValueType::UnsignedInteger,
+        14 if TLS_SETTINGS => ValueType::String,
         17 => ValueType::ObjectLink,
         _ => return None,
     })

@@ -8,7 +8,7 @@ use buoy_lwm2m::value::{ObjectLink, Value, seconds_of};
 
 use crate::object::Clock;
 use crate::record::{Record, RecordReader};
-use crate::shape::Shape;
+use crate::shape::{Capacity as _, Shape};
 use crate::text::Bytes;
 
 /// The most bytes of a text that is kept.
@@ -35,6 +35,9 @@ pub(crate) const fn has_times(format: ContentFormat) -> bool {
 }
 
 impl<S: Shape> History<S> {
+    /// Whether the device has memory for it at all; where it has none the code goes too.
+    pub(crate) const EXISTS: bool = S::Kept::MAX > 0;
+
     pub(crate) const fn new() -> Self {
         Self { values: Bytes::EMPTY }
     }
@@ -50,11 +53,13 @@ impl<S: Shape> History<S> {
     }
 
     pub(crate) fn has(&self, observation: u32) -> bool {
-        self.of(observation).next().is_some()
+        Self::EXISTS && self.of(observation).next().is_some()
     }
 
     pub(crate) fn forget(&mut self, observation: u32) {
-        self.forget_those(&|stored| stored.observation == observation);
+        if Self::EXISTS {
+            self.forget_those(&|stored| stored.observation == observation);
+        }
     }
 
     /// Makes room for one more notification of an observation that keeps `most` (`hqmax`), which is not 0. Values of one notification have

@@ -47,7 +47,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
         let mut body = Body::<S>::ZEROES;
         let message = &request.message;
         let mut besides = Besides::default();
-        let outcome = self.serve(now, request.peer, message, objects, &mut besides, &mut body);
+        let mut buffers = Buffers { body: &mut body, datagram: out };
+        let outcome = self.serve(now, request.peer, message, objects, &mut besides, &mut buffers);
         let largest = self.config.block_size;
         let Some(session) = self.sessions.get_mut(usize::from(request.peer.0)) else { return 0 };
         self.endpoint.reply(request, &mut session.ids, out, |writer| {
@@ -62,13 +63,13 @@ impl<R: Rng, S: Shape> Client<R, S> {
         message: &Message<'_>,
         objects: &mut [&mut dyn Object],
         besides: &mut Besides,
-        body: &mut [u8],
+        buffers: &mut Buffers<'_>,
     ) -> Result<Answer, Refusal> {
         refuse_proxying(message)?;
         let block = block_option(message, OptionNumber::BLOCK1).map_err(bad_block)?;
         let downlink = parse(message, message.payload())?;
         let Some(block) = block.filter(|block| block.more() || block.offset() > 0) else {
-            let answer = self.carry_out(now, server, message, &downlink, objects, body)?;
+            let answer = self.carry_out(now, server, message, &downlink, objects, buffers.body)?;
             besides.block1 = block;
             return Ok(answer);
         };
@@ -81,13 +82,28 @@ impl<R: Rng, S: Shape> Client<R, S> {
         };
         match is_last {
             Body1::Streamed => Ok(Answer::of(Code::CHANGED)),
-            Body1::Collected => self.carry_out_whole(now, server, message, objects, body),
+            Body1::Collected => self.carry_out_whole(now, server, message, objects, buffers),
         }
     }
 
-    /// Its copy of the body is on no other path.
-    #[inline(never)]
+    /// Carries out a request whose body came in blocks. The buffer of the datagram is free until the answer is written into it, so it takes what
+    /// is read while the memory for the answer has the body; only where it is smaller there is another one on the stack.
     fn carry_out_whole(
+        &mut self,
+        now: Instant,
+        server: ServerSlot,
+        message: &Message<'_>,
+        objects: &mut [&mut dyn Object],
+        buffers: &mut Buffers<'_>,
+    ) -> Result<Answer, Refusal> {
+        match buffers.datagram.get_mut(..S::Body::MAX) {
+            Some(read) => self.carry_out_from(now, server, message, objects, buffers.body, read),
+            None => self.carry_out_beside(now, server, message, objects, buffers.body),
+        }
+    }
+
+    #[inline(never)]
+    fn carry_out_beside(
         &mut self,
         now: Instant,
         server: ServerSlot,
@@ -95,10 +111,31 @@ impl<R: Rng, S: Shape> Client<R, S> {
         objects: &mut [&mut dyn Object],
         body: &mut [u8],
     ) -> Result<Answer, Refusal> {
-        let whole = self.body;
-        let payload = whole.as_slice().get(self.bootstrap.kept()..).unwrap_or_default();
+        let mut read = Body::<S>::ZEROES;
+        self.carry_out_from(now, server, message, objects, body, &mut read)
+    }
+
+    /// Moves the body that was collected to `body`, and what is read for it from `read` to `body` afterwards.
+    #[inline(never)]
+    fn carry_out_from(
+        &mut self,
+        now: Instant,
+        server: ServerSlot,
+        message: &Message<'_>,
+        objects: &mut [&mut dyn Object],
+        body: &mut [u8],
+        read: &mut [u8],
+    ) -> Result<Answer, Refusal> {
+        let collected = self.body.as_slice().get(self.bootstrap.kept()..).unwrap_or_default();
+        let payload = body.get_mut(..collected.len()).ok_or(Refusal::NO_ROOM)?;
+        payload.copy_from_slice(collected);
         let downlink = parse(message, payload)?;
-        self.carry_out(now, server, message, &downlink, objects, body)
+        let answer = self.carry_out(now, server, message, &downlink, objects, read)?;
+        let (from, to) = (read.get(..answer.length), body.get_mut(..answer.length));
+        if let (Some(from), Some(to)) = (from, to) {
+            to.copy_from_slice(from);
+        }
+        Ok(answer)
     }
 
     /// Takes a block of a body that has been opened. When the body is whole, says what has become of it.
@@ -323,6 +360,14 @@ impl<R: Rng, S: Shape> Client<R, S> {
         };
         Reading { format: accept.unwrap_or(usual), base: Path::ROOT, missing: Missing::PassOver }
     }
+}
+
+/// What a request has to itself.
+struct Buffers<'b> {
+    /// For the answer's payload.
+    body: &'b mut [u8],
+    /// For the answer as a datagram, which is written last.
+    datagram: &'b mut [u8],
 }
 
 pub(super) fn refuse_proxying(message: &Message<'_>) -> Result<(), Refusal> {

@@ -16,7 +16,7 @@ use buoy_lwm2m::path::Path;
 use rand_core::Rng;
 
 use super::exchange::{Exchange, Tag};
-use super::history::has_times;
+use super::history::{History, has_times};
 use super::manage::{effective, set_at, single_value};
 use super::observation::{Observation, Told};
 use super::register::BUSY;
@@ -149,7 +149,8 @@ impl<R: Rng, S: Shape> Client<R, S> {
     /// Whether what is due is kept for later.
     fn stores_for(&self, observation: &Observation) -> bool {
         let server = self.accounts.server(observation.server);
-        self.link == Link::Down
+        History::<S>::EXISTS
+            && self.link == Link::Down
             && has_times(observation.format)
             && self.timing(observation).attributes.hqmax != Some(0)
             && server.is_some_and(|server| server.store_notifications)

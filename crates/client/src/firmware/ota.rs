@@ -91,7 +91,7 @@ fn request<'a>(package: &Package<'_>) -> Request<'a> {
 impl<F: NorFlash> FirmwareTarget for OtaTarget<'_, F> {
     fn begin(&mut self, package: &Package<'_>) -> Result<(), UpdateResult> {
         self.error = None;
-        let begun = Installer::begin(&mut self.flash, &self.device, self.running, &request(package));
+        let begun = Installer::begin_unproved(&mut self.flash, &self.device, self.running, &request(package));
         match begun {
             Ok(installer) => {
                 self.stage = Stage::Installing(installer);
@@ -102,7 +102,8 @@ impl<F: NorFlash> FirmwareTarget for OtaTarget<'_, F> {
     }
 
     fn resume(&mut self, package: &Package<'_>) -> Option<u32> {
-        let resumed = Installer::resume(&mut self.flash, &self.device, self.running, &request(package));
+        let resumed =
+            Installer::resume_unproved(&mut self.flash, &self.device, self.running, &request(package));
         let installer = resumed.ok()??;
         let offset = installer.next_offset();
         self.stage = Stage::Installing(installer);
