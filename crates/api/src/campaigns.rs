@@ -281,6 +281,9 @@ pub struct Campaign {
     pub awaits_approval: bool,
     /// What was planned.
     pub plan: PutCampaign,
+    /// Changes when operators change it; to be given as `If-Match` with the next change.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision: String,
     /// How many devices are where.
     pub counts: CampaignCounts,
     /// The waves.

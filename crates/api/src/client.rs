@@ -448,6 +448,22 @@ impl Client {
         self.call(method, path, "application/json", &to_json(body)?)
     }
 
+    /// The same for a thing that is expected to have this revision still, if there is one.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with 412 if it has another.
+    pub fn send_json_if<T: DeserializeOwned>(
+        &self,
+        revision: Option<&str>,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
+        let header = revision.map(|revision| ("If-Match", format!("\"{revision}\"")));
+        let body = to_json(body)?;
+        read(self.run(Call { header, ..Call::json(method, path, &body) })?)
+    }
+
     /// Any call.
     pub fn call<T: DeserializeOwned>(
         &self,

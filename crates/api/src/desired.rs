@@ -52,6 +52,9 @@ pub struct DesiredState {
     /// Why its filter can't be used any more: it keeps the devices that it had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// Changes when operators change it; to be given as `If-Match` with the next change.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision: String,
 }
 
 /// How far the devices of a desired state are. A device counts where the worst of the settings is that it has from this state.

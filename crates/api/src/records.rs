@@ -107,6 +107,9 @@ pub struct Group {
     pub parent: Option<String>,
     /// How many devices it has.
     pub devices: u64,
+    /// Changes when operators change it; to be given as `If-Match` with the next change.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision: String,
 }
 
 /// What a group is to be.

@@ -193,3 +193,156 @@ fn a_rehearsal_says_where_a_campaign_would_stop_and_when_it_would_end() {
     assert!(String::from_utf8(rate.stderr).unwrap().contains("64kbit"));
     assert!(server.refuses(&["campaign", "rehearse", "9"]).contains("there is no campaign 9"));
 }
+
+/// Of which half crash on the release: the wave that was updated goes back, the rest was never tried.
+#[test]
+fn a_campaign_that_stops_itself_puts_its_wave_back_on_the_version_before() {
+    const DEVICES: usize = 40;
+    let workshop = Workshop::new();
+    let (first, second) = (workshop.release("1.0.0", "good"), workshop.release("2.0.0", "good"));
+    let data = workshop.path("data");
+    let mut server = Server::start(&data);
+    let _swarm = swarm(&server, DEVICES, &["--crash", "50%", "--on", "2.0.0"]);
+    for image in [&first, &second] {
+        server.says(&["firmware", "upload", image.to_str().unwrap()]);
+    }
+    let plan =
+        ["--firmware", "2.0.0.bin", "--waves", "20,100%", "--stop-failures", "3", "--on-stop", "roll-back"];
+    server.says(&[&["campaign", "add", "back", "--start"], &plan[..]].concat());
+    wait_for(&server, "it stops itself", |it| it.state == CampaignState::Paused);
+    // The way back goes on after a kill.
+    let coap = server.coap.clone();
+    server.kill();
+    server = Server::start_at(&coap, &data, &[]);
+    let is_back =
+        |it: &Campaign| it.events.iter().any(|event| event.text.contains("run the version before again"));
+    let back = wait_for(&server, "its wave is back", is_back);
+    assert!(back.reason.contains("stopped itself"), "{}", back.reason);
+    let wave = back.waves[0].counts;
+    assert!(wave.put_back > 0 && wave.failed >= 3, "{wave:?}");
+    assert_eq!((wave.confirmed, wave.put_back + wave.failed), (0, 20));
+    assert_eq!(back.waves[1].counts.waiting, 20);
+    let put_back: Page<CampaignDevice> =
+        server.client().get("/api/v1/campaigns/1/devices?stage=put_back&limit=1000").unwrap();
+    assert_eq!(put_back.items.len() as u64, wave.put_back);
+    for device in &put_back.items {
+        assert_eq!(server.says(&["read", &device.endpoint, "/3/0/3"]), "1.0.0\n");
+        let update: Page<buoy_api::Update> =
+            server.client().get(&format!("/api/v1/updates?endpoint={}&limit=1", device.endpoint)).unwrap();
+        assert_eq!((update.items[0].version.as_str(), update.items[0].state.as_str()), ("1.0.0", "updated"));
+    }
+    assert!(server.says(&["campaign", "report", "1"]).contains("put back"));
+}
+
+#[test]
+fn devices_are_updated_in_their_own_windows_and_only_if_the_release_is_for_them() {
+    let workshop = Workshop::new();
+    let image = workshop.release("2.0.0", "good");
+    let server = Server::start(&workshop.path("data"));
+    let _swarm = swarm(&server, 4, &[]);
+    server.says(&["firmware", "upload", image.to_str().unwrap()]);
+    // In six hours in UTC, and now where the clocks are six hours ahead.
+    let now = jiff::Timestamp::now().as_second();
+    let time = |minutes: i64| {
+        let minutes = (now / 60 + minutes).rem_euclid(24 * 60);
+        format!("{:02}:{:02}", minutes / 60, minutes % 60)
+    };
+    let window = format!("{}-{}", time(5 * 60), time(8 * 60));
+    server.says(&["note", "swarm-000000", "--field", "timezone=Etc/GMT-6"]);
+    server.says(&["note", "swarm-000001", "--field", "timezone=Etc/GMT-6", "--field", "project=lamp"]);
+    let plan = ["--firmware", "2.0.0.bin", "--window", &window, "--zone", "UTC"];
+    let preview = server.says(&[&["campaign", "preview", "x"], &plan[..]].concat());
+    assert!(preview.contains("incompatible       1"), "{preview}");
+    assert!(preview.contains("its project is lamp"), "{preview}");
+    server.says(&[&["campaign", "add", "x", "--start"], &plan[..]].concat());
+    let so_far = wait_for(&server, "the first is updated", |it| it.counts.confirmed == 1);
+    assert_eq!((so_far.counts.skipped, so_far.counts.waiting, so_far.counts.failed), (1, 2, 0), "{so_far:?}");
+    let device = |stage: &str| -> Vec<CampaignDevice> {
+        let path = format!("/api/v1/campaigns/1/devices?stage={stage}");
+        server.client().get::<Page<CampaignDevice>>(&path).unwrap().items
+    };
+    assert_eq!(device("confirmed")[0].endpoint, "swarm-000000");
+    let skipped = &device("skipped")[0];
+    assert!(skipped.endpoint == "swarm-000001" && skipped.detail.contains("incompatible"), "{skipped:?}");
+    for waiting in device("waiting") {
+        assert!(waiting.detail.contains("its maintenance window opens at"), "{waiting:?}");
+        assert!(waiting.detail.contains("UTC"), "{waiting:?}");
+    }
+    let wrong = |more: &[&str]| {
+        server.refuses(&[&["campaign", "add", "y", "--firmware", "2.0.0.bin"], more].concat())
+    };
+    assert!(wrong(&["--window", "22:00-05:00", "--zone", "Mars/Olympus"]).contains("no time zone"));
+    assert!(wrong(&["--window", "25:00-05:00"]).contains("\"25:00\" is no time of day"));
+    assert!(wrong(&["--window", "22:00-22:00"]).contains("another end"));
+    let refused = server.says(&["campaign", "preview", "z", "--firmware", "2.0.0.bin", "--refuse-unknown"]);
+    assert!(refused.contains("incompatible       4") && refused.contains("not known of it"), "{refused}");
+}
+
+#[test]
+fn two_operators_who_edit_the_same_thing_notice_it_and_a_repeated_request_makes_one_campaign() {
+    let workshop = Workshop::new();
+    let image = workshop.release("2.0.0", "good");
+    let server = Server::start(&workshop.path("data"));
+    server.says(&["firmware", "upload", image.to_str().unwrap()]);
+    let firmware: Page<serde_json::Value> = server.client().get("/api/v1/firmware").unwrap();
+    let plan = |name: &str| serde_json::json!({"name": name, "firmware": firmware.items[0]["digest"]});
+    let client = server.client();
+
+    let made = |plan| client.send_json_once::<Campaign>("key-1", "/api/v1/campaigns", &plan);
+    let (first, again) = (made(plan("a")).unwrap(), made(plan("a")).unwrap());
+    assert_eq!((first.id, again.id), (1, 1));
+    assert!(made(plan("b")).unwrap_err().to_string().contains("was used for another request"));
+
+    // Whatever has a revision: where it is, and two ways to change it.
+    let put = |path: &str, revision: Option<&str>, body: &serde_json::Value| {
+        let answer = client.send_json_if::<serde_json::Value>(revision, ureq::http::Method::PUT, path, body);
+        answer.map(|value| value["revision"].as_str().unwrap().to_owned()).map_err(|error| error.to_string())
+    };
+    let things = [
+        ("/api/v1/campaigns/1", plan("ada's"), plan("bob's")),
+        (
+            "/api/v1/groups/north",
+            serde_json::json!({"description": "ada's"}),
+            serde_json::json!({"description": "bob's"}),
+        ),
+        (
+            "/api/v1/desired-states/s",
+            serde_json::json!({"settings": [{"path": "/1/0/1", "value": 300}]}),
+            serde_json::json!({"settings": [{"path": "/1/0/1", "value": 600}]}),
+        ),
+    ];
+    for (path, ada, bob) in things {
+        let read = put(path, None, &ada).unwrap();
+        let of_ada = put(path, Some(&read), &bob).unwrap();
+        assert_ne!(read, of_ada, "{path}");
+        let refused = put(path, Some(&read), &ada).unwrap_err();
+        assert!(refused.contains("somebody else has changed it"), "{path}: {refused}");
+        put(path, Some(&of_ada), &ada).unwrap();
+        // The entity tag of the answer begins with the revision.
+        let url = format!("{}{path}", server.http);
+        let answer = ureq::get(&url).call().unwrap();
+        let tag = answer.headers()["etag"].to_str().unwrap().to_owned();
+        assert!(tag.starts_with(&format!("\"{read}-")), "{path}: {tag}");
+        let known = ureq::get(&url).header("If-None-Match", &tag).call().unwrap();
+        assert_eq!(known.status(), 304, "{path}");
+        let delete = |tag: &str| {
+            let request = ureq::delete(&url).header("If-Match", tag);
+            request.config().http_status_as_error(false).build().call().unwrap().status().as_u16()
+        };
+        assert_eq!(delete("\"000000000000\""), 412, "{path}");
+        assert_eq!(delete(&tag), 204, "{path}");
+    }
+    let create = |expected: u16| {
+        let request = ureq::put(&format!("{}/api/v1/groups/new", server.http)).header("If-None-Match", "*");
+        let request = request.header("Content-Type", "application/json");
+        let request = request.config().http_status_as_error(false).build();
+        assert_eq!(request.send("{}").unwrap().status().as_u16(), expected);
+    };
+    create(200);
+    create(412);
+    let shown = server.says(&["group", "show", "new"]);
+    let revision = shown.lines().find_map(|line| line.strip_prefix("revision")).unwrap().trim().to_owned();
+    server.says(&["group", "set", "new", "--description", "x", "--revision", &revision]);
+    let late = server.refuses(&["group", "set", "new", "--description", "y", "--revision", &revision]);
+    assert!(late.contains("somebody else has changed it"), "{late}");
+}

@@ -45,6 +45,11 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", detail)
     }
 
+    /// What was to be edited is not as the caller expects.
+    pub(crate) fn changed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "Changed meanwhile", detail)
+    }
+
     pub(crate) fn no_device(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, buoy_api::Problem::NO_SUCH_DEVICE, detail)
     }

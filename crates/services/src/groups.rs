@@ -19,6 +19,7 @@ use crate::inventory::{DeviceFilter, Matching, Profile};
 use crate::journal::NotSaved;
 use crate::principal::Principal;
 use crate::records::{self, RecordError};
+use crate::revision::{self, Changed, Expected};
 
 pub use self::state::FilterFault;
 
@@ -63,6 +64,8 @@ pub enum GroupsError {
     },
     /// What devices are in it could not be changed.
     Devices(RecordError),
+    /// Somebody else has changed the group.
+    Changed(Changed),
     /// It could not be saved.
     NotSaved(NotSaved),
 }
@@ -84,12 +87,19 @@ impl std::fmt::Display for GroupsError {
                 write!(f, "{by} refers to the group {group}; change or remove {by} first")
             }
             Self::Devices(error) => error.fmt(f),
+            Self::Changed(changed) => changed.fmt(f),
             Self::NotSaved(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for GroupsError {}
+
+impl From<Changed> for GroupsError {
+    fn from(changed: Changed) -> Self {
+        Self::Changed(changed)
+    }
+}
 
 impl From<Forbidden> for GroupsError {
     fn from(error: Forbidden) -> Self {
@@ -191,8 +201,9 @@ async fn described(app: &Arc<App>, name: String, record: GroupRecord) -> api::Gr
         Ok(filter) => app.inventory.count(filter).await as u64,
         Err(_) => 0,
     };
+    let revision = revision::of(&record);
     let GroupRecord { description, filter, parent } = record;
-    api::Group { name, description, filter, parent, devices }
+    api::Group { name, description, filter, parent, devices, revision }
 }
 
 /// Makes a group, or changes what it is.
@@ -204,6 +215,7 @@ pub async fn put(
     principal: &Principal,
     name: &str,
     wanted: api::PutGroup,
+    expected: &Expected,
 ) -> Result<api::Group, GroupsError> {
     // Whoever may change what is in a group may do with any device what roles for the group allow.
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
@@ -217,6 +229,7 @@ pub async fn put(
     let record = GroupRecord { description, filter, parent };
     let turn = app.turn(&app.groups.edits).await?;
     let mut planned = app.groups.read(State::clone);
+    expected.check(planned.groups.get(name).map(revision::of).as_deref())?;
     if let Some(parent) = record.parent.as_deref().filter(|parent| !planned.groups.contains_key(*parent)) {
         return Err(GroupsError::NoSuchGroup(parent.to_owned()));
     }
@@ -238,13 +251,19 @@ pub async fn put(
 ///
 /// # Errors
 /// [`GroupsError`]
-pub async fn remove(app: &Arc<App>, principal: &Principal, name: &str) -> Result<(), GroupsError> {
+pub async fn remove(
+    app: &Arc<App>,
+    principal: &Principal,
+    name: &str,
+    expected: &Expected,
+) -> Result<(), GroupsError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let turn = app.turn(&app.groups.edits).await?;
     let mut planned = app.groups.read(State::clone);
-    if planned.groups.remove(name).is_none() {
+    let Some(record) = planned.groups.remove(name) else {
         return Err(GroupsError::NoSuchGroup(name.to_owned()));
-    }
+    };
+    expected.check(Some(&revision::of(&record)))?;
     let in_use = |by: &String| GroupsError::InUse { group: name.to_owned(), by: by.clone() };
     for (other, record) in &planned.groups {
         if record.parent.as_deref() == Some(name) || planned.check_group(other).is_err() {

@@ -58,6 +58,7 @@ pub mod records;
 pub mod refusals;
 pub mod registration_details;
 pub mod request;
+pub mod revision;
 mod security;
 pub mod server;
 pub mod store_place;

@@ -7,6 +7,7 @@ mod firmware;
 mod keys;
 mod machine;
 mod measure;
+mod pace;
 mod report;
 mod settings;
 
@@ -225,7 +226,7 @@ impl<'a> Swarm<'a> {
         let mut sent = usize::MAX;
         while sent > 0 {
             crowd.send(from, settings.server, |buffer| {
-                sent = machine.poll_transmit(buffer);
+                sent = machine.poll_transmit(now, buffer);
                 sent
             });
         }

@@ -69,6 +69,8 @@ impl Args {
             resume: self.resume,
             takes_updates: self.updates,
             flaw: self.crash.zip(self.on.clone()).map(|(percent, version)| Flaw { version, percent }),
+            offline: self.offline,
+            link: self.slow,
             end: if self.keep { End::Vanish } else { End::Deregister },
         })
     }

@@ -1,3 +1,5 @@
+mod way_back;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -59,6 +61,10 @@ struct Fleet {
     takes: Box<dyn Fn(&str) -> u64>,
     is_reachable: IsReachable,
     unhealthy: Vec<Arc<str>>,
+    /// Whether the library has the image of before.
+    has_image_before: bool,
+    /// What is not ready, and why.
+    ready: Option<Ready>,
 }
 
 impl Fleet {
@@ -76,6 +82,8 @@ impl Fleet {
             takes: Box::new(|_| 120_000),
             is_reachable: Box::new(|_, _| true),
             unhealthy: Vec::new(),
+            has_image_before: true,
+            ready: None,
             campaign: Campaign::new(7, self::plan(), "ada", START),
         };
         if campaign.start(START, "ada").unwrap() {
@@ -106,6 +114,18 @@ impl Fleet {
             let ends_at = self.now + (self.takes)(&name);
             self.open.insert(update, (name, ends_at, None));
         }
+        for (name, version) in outbox.backs {
+            assert_eq!(version, "1.3.0");
+            if !self.has_image_before {
+                self.campaign.stays(&name, "there is no image of 1.3.0", &mut answers);
+                continue;
+            }
+            let update = self.next_update;
+            self.next_update += 1;
+            self.campaign.back_started(&name, update, &mut answers);
+            let ends_at = self.now + (self.takes)(&name);
+            self.open.insert(update, (name, ends_at, Some(End::Updated)));
+        }
         if let Some(asked) = outbox.health {
             let sick = asked.into_iter().filter(|name| self.unhealthy.contains(name));
             let sick = sick.map(|name| (name, "it is offline".to_owned())).collect();
@@ -125,10 +145,15 @@ impl Fleet {
             let (name, _, end) = self.open.remove(&update).unwrap();
             let end =
                 end.unwrap_or_else(|| (self.outcome)(&name, &self.campaign.facts().plan.release.version));
+            self.campaign.ran_before(&name, "1.3.0");
             self.campaign.update_ended(self.now, &name, update, &end, &mut outbox);
         }
         let now = self.now;
-        let ready = |name: &str| if (self.is_reachable)(name, now) { Ready::Now } else { Ready::Unreachable };
+        let ready = |name: &str| match (&self.ready, (self.is_reachable)(name, now)) {
+            (_, false) => Ready::Unreachable,
+            (Some(ready), true) => ready.clone(),
+            (None, true) => Ready::Now,
+        };
         self.campaign.advance(now, &ready, &mut outbox);
         self.carry_out(outbox);
     }
@@ -146,6 +171,9 @@ impl Fleet {
             match (stage, known) {
                 (Stage::Ordered, Some(id)) => self.campaign.update_started(&name, id, &mut outbox),
                 (Stage::Superseded, Some(id)) => outbox.cancels.push(id),
+                (Stage::GoingBack { update: None, .. }, Some(id)) => {
+                    self.campaign.back_started(&name, id, &mut outbox);
+                }
                 (_, None) => self.campaign.update_gone(&name, &mut outbox),
                 _ => {}
             }

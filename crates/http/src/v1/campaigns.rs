@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use buoy_api as api;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::conditional::{Condition, tagged};
+use super::idempotency::key_of;
 use super::{Answer, Author, JsonBody, Problem, Queries, Segments, limit, not_saved};
 use buoy_services::app::App;
 use buoy_services::campaigns::commands::{self, CampaignError};
 use buoy_services::campaigns::rehearsal;
+use buoy_services::idempotency::Key;
 
 impl From<CampaignError> for Problem {
     fn from(error: CampaignError) -> Self {
@@ -24,6 +27,7 @@ impl From<CampaignError> for Problem {
             CampaignError::Refused(_) | CampaignError::NoDevices | CampaignError::Rehearsing => {
                 Self::new(StatusCode::CONFLICT, "Not now", detail)
             }
+            CampaignError::Changed(_) => Self::changed(detail),
             CampaignError::Filter(fault) => fault.into(),
             CampaignError::NotSaved(error) => not_saved(error),
             _ => Self::bad_request(detail),
@@ -46,19 +50,29 @@ pub(super) async fn list(
 /// Makes a campaign: a draft, which does nothing until it is started.
 #[utoipa::path(
     post, path = "/api/v1/campaigns", tag = "campaigns", request_body = api::PutCampaign,
+    params(("Idempotency-Key" = Option<String>, Header)),
     responses(
+        (status = 200, description = "An earlier request with this Idempotency-Key made it", body = api::Campaign),
         (status = 201, description = "The draft", body = api::Campaign),
         (status = 400, description = "The plan can't be followed", body = api::Problem),
         (status = 404, description = "There is no such image", body = api::Problem),
+        (status = 409, description = "A request with this Idempotency-Key is in progress", body = api::Problem),
+        (status = 422, description = "The Idempotency-Key was used for another request", body = api::Problem),
     )
 )]
 pub(super) async fn add(
     State(app): State<Arc<App>>,
     Author(principal): Author,
+    headers: HeaderMap,
     JsonBody(wanted): JsonBody<api::PutCampaign>,
 ) -> Result<Response, Problem> {
-    let campaign = commands::add(&app, &principal, wanted).await?;
-    Ok((StatusCode::CREATED, Json(campaign)).into_response())
+    let key = key_of(&app, &headers, "campaign", &wanted).await?;
+    if let Key::Known(id) = key {
+        return Ok(Json(commands::one(&app, &principal, id).await?).into_response());
+    }
+    let campaign = commands::add(&app, &principal, wanted, key.into_new()).await?;
+    let revision = campaign.revision.clone();
+    Ok(tagged(StatusCode::CREATED, &revision, campaign))
 }
 
 /// What a campaign would do: how many devices, waves, and bytes.
@@ -109,44 +123,52 @@ pub(super) async fn one(
     State(app): State<Arc<App>>,
     Author(principal): Author,
     Segments(id): Segments<u64>,
-) -> Answer<api::Campaign> {
-    Ok(Json(commands::one(&app, &principal, id).await?))
+) -> Result<Response, Problem> {
+    let campaign = commands::one(&app, &principal, id).await?;
+    let revision = campaign.revision.clone();
+    Ok(tagged(StatusCode::OK, &revision, campaign))
 }
 
 /// Changes a campaign that has not started.
 #[utoipa::path(
-    put, path = "/api/v1/campaigns/{id}", tag = "campaigns", params(("id" = u64, Path)), request_body = api::PutCampaign,
+    put, path = "/api/v1/campaigns/{id}", tag = "campaigns", params(("id" = u64, Path), ("If-Match" = Option<String>, Header)), request_body = api::PutCampaign,
     responses(
         (status = 200, description = "The campaign as it is now", body = api::Campaign),
         (status = 400, description = "The plan can't be followed", body = api::Problem),
         (status = 404, description = "There is no such campaign, or no such image", body = api::Problem),
         (status = 409, description = "It has started", body = api::Problem),
+        (status = 412, description = "If-Match is not its revision", body = api::Problem),
     )
 )]
 pub(super) async fn change(
     State(app): State<Arc<App>>,
     Author(principal): Author,
     Segments(id): Segments<u64>,
+    Condition(expected): Condition,
     JsonBody(wanted): JsonBody<api::PutCampaign>,
-) -> Answer<api::Campaign> {
-    Ok(Json(commands::change(&app, &principal, id, wanted).await?))
+) -> Result<Response, Problem> {
+    let campaign = commands::change(&app, &principal, id, wanted, expected).await?;
+    let revision = campaign.revision.clone();
+    Ok(tagged(StatusCode::OK, &revision, campaign))
 }
 
 /// Removes a campaign that is a draft, or has ended.
 #[utoipa::path(
-    delete, path = "/api/v1/campaigns/{id}", tag = "campaigns", params(("id" = u64, Path)),
+    delete, path = "/api/v1/campaigns/{id}", tag = "campaigns", params(("id" = u64, Path), ("If-Match" = Option<String>, Header)),
     responses(
         (status = 204, description = "It is removed"),
         (status = 404, description = "There is no such campaign", body = api::Problem),
         (status = 409, description = "It is under way", body = api::Problem),
+        (status = 412, description = "If-Match is not its revision", body = api::Problem),
     )
 )]
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Author(principal): Author,
     Segments(id): Segments<u64>,
+    Condition(expected): Condition,
 ) -> Result<StatusCode, Problem> {
-    commands::remove(&app, &principal, id).await?;
+    commands::remove(&app, &principal, id, expected).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -201,36 +223,40 @@ pub(super) async fn report(
 
 /// Starts a campaign, at its time if it has one.
 #[utoipa::path(
-    post, path = "/api/v1/campaigns/{id}/start", tag = "campaigns", params(("id" = u64, Path)),
+    post, path = "/api/v1/campaigns/{id}/start", tag = "campaigns", params(("id" = u64, Path), ("If-Match" = Option<String>, Header)),
     responses(
         (status = 200, description = "The campaign as it is now", body = api::Campaign),
         (status = 404, description = "There is no such campaign", body = api::Problem),
         (status = 409, description = "It has started, or no device matches", body = api::Problem),
+        (status = 412, description = "If-Match is not its revision", body = api::Problem),
     )
 )]
 pub(super) async fn start(
     State(app): State<Arc<App>>,
     Author(principal): Author,
     Segments(id): Segments<u64>,
+    Condition(expected): Condition,
 ) -> Answer<api::Campaign> {
-    Ok(Json(commands::start(&app, &principal, id).await?))
+    Ok(Json(commands::start(&app, &principal, id, expected).await?))
 }
 
 /// Approves the start of a campaign, or the gate of its open wave.
 #[utoipa::path(
-    post, path = "/api/v1/campaigns/{id}/approve", tag = "campaigns", params(("id" = u64, Path)),
+    post, path = "/api/v1/campaigns/{id}/approve", tag = "campaigns", params(("id" = u64, Path), ("If-Match" = Option<String>, Header)),
     responses(
         (status = 200, description = "The campaign as it is now", body = api::Campaign),
         (status = 404, description = "There is no such campaign", body = api::Problem),
         (status = 409, description = "Nothing waits for this approval", body = api::Problem),
+        (status = 412, description = "If-Match is not its revision", body = api::Problem),
     )
 )]
 pub(super) async fn approve(
     State(app): State<Arc<App>>,
     Author(principal): Author,
     Segments(id): Segments<u64>,
+    Condition(expected): Condition,
 ) -> Answer<api::Campaign> {
-    Ok(Json(commands::approve(&app, &principal, id).await?))
+    Ok(Json(commands::approve(&app, &principal, id, expected).await?))
 }
 
 /// Starts no more updates until it is resumed. Those that are under way go on.

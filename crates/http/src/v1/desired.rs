@@ -5,12 +5,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use buoy_api as api;
 use buoy_services::app::App;
 use buoy_services::desired::commands::{self, DesiredStateError};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::conditional::{Condition, tagged};
 use super::{Answer, Author, JsonBody, Problem, Queries, Segments, limit, not_saved};
 
 impl From<DesiredStateError> for Problem {
@@ -22,6 +24,7 @@ impl From<DesiredStateError> for Problem {
             DesiredStateError::TooMany | DesiredStateError::NothingGivenUp(_) => {
                 Self::new(StatusCode::CONFLICT, "Not now", detail)
             }
+            DesiredStateError::Changed(_) => Self::changed(detail),
             DesiredStateError::Filter(fault) => fault.into(),
             DesiredStateError::NotSaved(error) => not_saved(error),
             _ => Self::bad_request(detail),
@@ -53,43 +56,52 @@ pub(super) async fn one(
     State(app): State<Arc<App>>,
     Author(principal): Author,
     Segments(name): Segments<String>,
-) -> Answer<api::DesiredState> {
-    Ok(Json(commands::one(&app, &principal, &name).await?))
+) -> Result<Response, Problem> {
+    let state = commands::one(&app, &principal, &name).await?;
+    let revision = state.revision.clone();
+    Ok(tagged(StatusCode::OK, &revision, state))
 }
 
 /// Makes a desired state, or replaces it. Its devices are asked at once, or when they can be reached.
 #[utoipa::path(
-    put, path = "/api/v1/desired-states/{name}", tag = "desired state", params(("name" = String, Path)),
+    put, path = "/api/v1/desired-states/{name}", tag = "desired state",
+    params(("name" = String, Path), ("If-Match" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)),
     request_body = api::PutDesiredState,
     responses(
         (status = 200, description = "The desired state as it is now; its counts come later", body = api::DesiredState),
         (status = 400, description = "The name, the filter or a setting is wrong", body = api::Problem),
         (status = 409, description = "There are too many", body = api::Problem),
+        (status = 412, description = "If-Match is not its revision", body = api::Problem),
     )
 )]
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     Author(principal): Author,
     Segments(name): Segments<String>,
+    Condition(expected): Condition,
     JsonBody(wanted): JsonBody<api::PutDesiredState>,
-) -> Answer<api::DesiredState> {
-    Ok(Json(commands::put(&app, &principal, &name, wanted).await?))
+) -> Result<Response, Problem> {
+    let state = commands::put(&app, &principal, &name, wanted, &expected).await?;
+    let revision = state.revision.clone();
+    Ok(tagged(StatusCode::OK, &revision, state))
 }
 
 /// Removes a desired state. Devices keep what they have.
 #[utoipa::path(
-    delete, path = "/api/v1/desired-states/{name}", tag = "desired state", params(("name" = String, Path)),
+    delete, path = "/api/v1/desired-states/{name}", tag = "desired state", params(("name" = String, Path), ("If-Match" = Option<String>, Header)),
     responses(
         (status = 204, description = "It is removed"),
         (status = 404, description = "There is none with this name", body = api::Problem),
+        (status = 412, description = "If-Match is not its revision", body = api::Problem),
     )
 )]
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Author(principal): Author,
     Segments(name): Segments<String>,
+    Condition(expected): Condition,
 ) -> Result<StatusCode, Problem> {
-    commands::remove(&app, &principal, &name).await?;
+    commands::remove(&app, &principal, &name, &expected).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use buoy_api as api;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::conditional::{Condition, tagged};
 use super::{Answer, Author, JsonBody, Problem, Queries, Segments, not_saved};
 use buoy_services::app::App;
 use buoy_services::groups::{self, FilterFault, GroupsError};
@@ -27,6 +29,7 @@ impl From<GroupsError> for Problem {
             GroupsError::Forbidden(_) => Self::forbidden(detail),
             GroupsError::NoSuchGroup(_) | GroupsError::NoSuchFilter(_) => Self::not_found(detail),
             GroupsError::InUse { .. } => Self::new(StatusCode::CONFLICT, "The group is in use", detail),
+            GroupsError::Changed(_) => Self::changed(detail),
             GroupsError::Filter(fault) => fault.into(),
             GroupsError::Devices(error) => error.into(),
             GroupsError::NotSaved(error) => not_saved(error),
@@ -71,43 +74,51 @@ pub(super) async fn one(
     State(app): State<Arc<App>>,
     Author(principal): Author,
     Segments(name): Segments<String>,
-) -> Answer<api::Group> {
-    Ok(Json(groups::one(&app, &principal, &name).await?))
+) -> Result<Response, Problem> {
+    let group = groups::one(&app, &principal, &name).await?;
+    let revision = group.revision.clone();
+    Ok(tagged(StatusCode::OK, &revision, group))
 }
 
 /// Makes a group, or changes what it is.
 #[utoipa::path(
-    put, path = "/api/v1/groups/{name}", tag = "groups", params(("name" = String, Path)), request_body = api::PutGroup,
+    put, path = "/api/v1/groups/{name}", tag = "groups", params(("name" = String, Path), ("If-Match" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)), request_body = api::PutGroup,
     responses(
         (status = 200, description = "The group as it is now", body = api::Group),
         (status = 400, description = "The name or the filter is wrong, or groups refer to each other in a circle", body = api::Problem),
         (status = 404, description = "There is no such parent", body = api::Problem),
+        (status = 412, description = "If-Match is not its revision", body = api::Problem),
     )
 )]
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     Author(principal): Author,
     Segments(name): Segments<String>,
+    Condition(expected): Condition,
     JsonBody(wanted): JsonBody<api::PutGroup>,
-) -> Answer<api::Group> {
-    Ok(Json(groups::put(&app, &principal, &name, wanted).await?))
+) -> Result<Response, Problem> {
+    let group = groups::put(&app, &principal, &name, wanted, &expected).await?;
+    let revision = group.revision.clone();
+    Ok(tagged(StatusCode::OK, &revision, group))
 }
 
 /// Removes a group. Its devices stay.
 #[utoipa::path(
-    delete, path = "/api/v1/groups/{name}", tag = "groups", params(("name" = String, Path)),
+    delete, path = "/api/v1/groups/{name}", tag = "groups", params(("name" = String, Path), ("If-Match" = Option<String>, Header)),
     responses(
         (status = 204, description = "It is removed"),
         (status = 404, description = "There is no such group", body = api::Problem),
         (status = 409, description = "Another group refers to it", body = api::Problem),
+        (status = 412, description = "If-Match is not its revision", body = api::Problem),
     )
 )]
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Author(principal): Author,
     Segments(name): Segments<String>,
+    Condition(expected): Condition,
 ) -> Result<StatusCode, Problem> {
-    groups::remove(&app, &principal, &name).await?;
+    groups::remove(&app, &principal, &name, &expected).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,7 +7,7 @@ use buoy_api as api;
 use buoy_fleet::campaign::{Campaign, Outbox, Plan, PlanError, Refused, Release, State};
 use buoy_fleet::compatibility::Verdict;
 use buoy_fleet::filter::quoted;
-use buoy_store::{ChangeSet, DocumentKind};
+use buoy_store::{Change, ChangeSet, DocumentKind};
 
 use super::readiness::Judge;
 use super::state::document_name;
@@ -19,9 +19,11 @@ use crate::app::App;
 use crate::documents;
 use crate::edits::to_the_end;
 use crate::groups::{self, FilterFault};
+use crate::idempotency::NewKey;
 use crate::inventory::DeviceFilter;
 use crate::journal::NotSaved;
 use crate::principal::Principal;
+use crate::revision::{Changed, Expected};
 
 /// The most campaigns.
 const MOST: usize = 1000;
@@ -48,6 +50,8 @@ pub enum CampaignError {
     Filter(FilterFault),
     /// No device matches.
     NoDevices,
+    /// Somebody else has changed the campaign.
+    Changed(Changed),
     /// The campaign does not take the command now.
     Refused(Refused),
     /// There are too many campaigns.
@@ -78,6 +82,7 @@ impl std::fmt::Display for CampaignError {
             Self::NoDevices => {
                 f.write_str("no device matches the filter; look with `buoy ctl filter explain`")
             }
+            Self::Changed(changed) => changed.fmt(f),
             Self::Refused(refused) => refused.fmt(f),
             Self::TooMany => write!(f, "there are {MOST} campaigns; remove some that have ended"),
             Self::Zone(name) => write!(f, "there is no time zone {name:?}; give a name as in Europe/Berlin"),
@@ -100,6 +105,12 @@ impl From<Forbidden> for CampaignError {
 impl From<NotSaved> for CampaignError {
     fn from(error: NotSaved) -> Self {
         Self::NotSaved(error)
+    }
+}
+
+impl From<Changed> for CampaignError {
+    fn from(changed: Changed) -> Self {
+        Self::Changed(changed)
     }
 }
 
@@ -274,6 +285,7 @@ pub async fn add(
     app: &Arc<App>,
     principal: &Principal,
     wanted: api::PutCampaign,
+    key: Option<NewKey>,
 ) -> Result<api::Campaign, CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let plan = checked(app, wanted)?;
@@ -287,9 +299,9 @@ pub async fn add(
         let id = app.campaigns.next_id();
         let audit = principal.audit(app.now(), "campaign.add", &id.to_string(), plan.name.clone());
         let campaign = Campaign::new(id, plan, &principal.person(), app.now());
-        app.journal
-            .commit(vec![facts_change(&app, campaign.facts()), last_id_change(&app, id), audit])
-            .await?;
+        let mut set = vec![facts_change(&app, campaign.facts()), last_id_change(&app, id), audit];
+        set.extend(key.as_ref().map(|key| Change::IdempotencyKey(key.row(id))));
+        app.journal.commit(set).await?;
         let told = words::described(&campaign);
         all.insert(id, campaign);
         Ok(told)
@@ -306,11 +318,12 @@ pub async fn change(
     principal: &Principal,
     id: u64,
     wanted: api::PutCampaign,
+    expected: Expected,
 ) -> Result<api::Campaign, CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let plan = checked(app, wanted)?;
     let who = principal.person();
-    command(app, principal, id, "campaign.change", move |campaign, now, _| {
+    command(app, principal, id, expected, "campaign.change", move |campaign, now, _| {
         campaign.replace_plan(now, &who, plan)
     })
     .await
@@ -320,7 +333,12 @@ pub async fn change(
 ///
 /// # Errors
 /// [`CampaignError`]
-pub async fn start(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
+pub async fn start(
+    app: &Arc<App>,
+    principal: &Principal,
+    id: u64,
+    expected: Expected,
+) -> Result<api::Campaign, CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     {
         let all = app.campaigns.all.lock().await;
@@ -331,18 +349,25 @@ pub async fn start(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
         }
     }
     let who = principal.person();
-    command(app, principal, id, "campaign.start", move |campaign, now, _| campaign.start(now, &who).map(drop))
-        .await
+    command(app, principal, id, expected, "campaign.start", move |campaign, now, _| {
+        campaign.start(now, &who).map(drop)
+    })
+    .await
 }
 
 /// Approves the start of a campaign, or the gate of its open wave.
 ///
 /// # Errors
 /// [`CampaignError`]
-pub async fn approve(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
+pub async fn approve(
+    app: &Arc<App>,
+    principal: &Principal,
+    id: u64,
+    expected: Expected,
+) -> Result<api::Campaign, CampaignError> {
     let who = principal.person();
     let approve = move |campaign: &mut Campaign, now, _: &mut Outbox| campaign.approve(now, &who).map(drop);
-    command(app, principal, id, "campaign.approve", approve).await
+    command(app, principal, id, expected, "campaign.approve", approve).await
 }
 
 /// Starts no more updates.
@@ -351,7 +376,10 @@ pub async fn approve(app: &Arc<App>, principal: &Principal, id: u64) -> Result<a
 /// [`CampaignError`]
 pub async fn pause(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
     let who = principal.person();
-    command(app, principal, id, "campaign.pause", move |campaign, now, _| campaign.pause(now, &who)).await
+    command(app, principal, id, Expected::Any, "campaign.pause", move |campaign, now, _| {
+        campaign.pause(now, &who)
+    })
+    .await
 }
 
 /// Goes on; with another image from the first wave on, for all devices.
@@ -372,7 +400,7 @@ pub async fn resume(
     let who = principal.person();
     let resume =
         move |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.resume(now, &who, release, outbox);
-    command(app, principal, id, "campaign.resume", resume).await
+    command(app, principal, id, Expected::Any, "campaign.resume", resume).await
 }
 
 /// Tries the devices again that failed.
@@ -383,7 +411,7 @@ pub async fn retry(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
     let who = principal.person();
     let retry =
         move |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.retry(now, &who, outbox).map(drop);
-    command(app, principal, id, "campaign.retry", retry).await
+    command(app, principal, id, Expected::Any, "campaign.retry", retry).await
 }
 
 /// Ends a campaign.
@@ -393,20 +421,26 @@ pub async fn retry(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api
 pub async fn abort(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
     let who = principal.person();
     let abort = move |campaign: &mut Campaign, now, outbox: &mut Outbox| campaign.abort(now, &who, outbox);
-    command(app, principal, id, "campaign.abort", abort).await
+    command(app, principal, id, Expected::Any, "campaign.abort", abort).await
 }
 
 /// Removes a campaign that is a draft, or has ended.
 ///
 /// # Errors
 /// [`CampaignError`]
-pub async fn remove(app: &Arc<App>, principal: &Principal, id: u64) -> Result<(), CampaignError> {
+pub async fn remove(
+    app: &Arc<App>,
+    principal: &Principal,
+    id: u64,
+    expected: Expected,
+) -> Result<(), CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     app.journal.check()?;
     let (app, principal) = (app.clone(), principal.clone());
     to_the_end(async move {
         let mut all = app.campaigns.all.lock().await;
         let campaign = all.get(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
+        expected.check(Some(&plans::revision(&campaign.facts().plan)))?;
         let state = campaign.facts().state;
         if !state.has_ended() && state != State::Draft {
             return Err(Refused::State(state).into());
@@ -428,6 +462,7 @@ async fn command(
     app: &Arc<App>,
     principal: &Principal,
     id: u64,
+    expected: Expected,
     action: &'static str,
     command: impl FnOnce(&mut Campaign, u64, &mut Outbox) -> Result<(), Refused> + Send + 'static,
 ) -> Result<api::Campaign, CampaignError> {
@@ -437,6 +472,7 @@ async fn command(
     to_the_end(async move {
         let mut all = app.campaigns.all.lock().await;
         let campaign = all.get_mut(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
+        expected.check(Some(&plans::revision(&campaign.facts().plan)))?;
         let mut outbox = Outbox::default();
         command(campaign, app.now(), &mut outbox)?;
         outbox.facts = Some(campaign.facts().clone());

@@ -6,6 +6,7 @@ use buoy_fleet::compatibility::{Requirements, Unknown};
 
 use super::commands::CampaignError;
 use super::window::zone;
+use crate::revision;
 
 /// The plan of a request.
 pub(super) fn plan(wanted: api::PutCampaign, release: Release) -> Result<Plan, CampaignError> {
@@ -63,6 +64,11 @@ pub(super) fn plan(wanted: api::PutCampaign, release: Release) -> Result<Plan, C
         },
         retry: retry.iter().map(retry_rule).collect(),
     })
+}
+
+/// What changes when operators change a plan.
+pub(super) fn revision(plan: &Plan) -> String {
+    revision::of(plan)
 }
 
 /// A plan in the form of the interface.

@@ -21,6 +21,7 @@ pub(super) fn described(campaign: &Campaign) -> api::Campaign {
         state: state(facts.state),
         reason: facts.reason.clone(),
         awaits_approval: campaign.awaits_approval(),
+        revision: plans::revision(&facts.plan),
         plan: plans::described(&facts.plan),
         counts: counts_of(&campaign.total()),
         waves: waves.collect(),

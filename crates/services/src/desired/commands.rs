@@ -16,6 +16,7 @@ use crate::groups::{self, FilterFault};
 use crate::journal::NotSaved;
 use crate::principal::Principal;
 use crate::request::{self, RequestError};
+use crate::revision::{self, Changed, Expected};
 use crate::values::DeviceModels;
 
 /// The most desired states.
@@ -45,6 +46,8 @@ pub enum DesiredStateError {
     NothingGivenUp(String),
     /// There are too many.
     TooMany,
+    /// Somebody else has changed the desired state.
+    Changed(Changed),
     /// It could not be saved.
     NotSaved(NotSaved),
 }
@@ -64,12 +67,19 @@ impl std::fmt::Display for DesiredStateError {
             Self::Filter(fault) => fault.fmt(f),
             Self::NothingGivenUp(endpoint) => write!(f, "nothing of {endpoint} was given up"),
             Self::TooMany => write!(f, "there are {MOST} desired states already"),
+            Self::Changed(changed) => changed.fmt(f),
             Self::NotSaved(error) => error.fmt(f),
         }
     }
 }
 
 impl std::error::Error for DesiredStateError {}
+
+impl From<Changed> for DesiredStateError {
+    fn from(changed: Changed) -> Self {
+        Self::Changed(changed)
+    }
+}
 
 impl From<Forbidden> for DesiredStateError {
     fn from(error: Forbidden) -> Self {
@@ -130,10 +140,13 @@ pub async fn put(
     principal: &Principal,
     name: &str,
     wanted: api::PutDesiredState,
+    expected: &Expected,
 ) -> Result<api::DesiredState, DesiredStateError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let state = checked(app, name, wanted)?;
     let turn = app.turn(&app.desired.edits).await?;
+    let current = app.desired.all().states.get(name).map(revision::of);
+    expected.check(current.as_deref())?;
     let is_new = !app.desired.all().states.contains_key(name);
     if is_new && app.desired.all().states.len() >= MOST {
         return Err(DesiredStateError::TooMany);
@@ -156,12 +169,18 @@ pub async fn put(
 ///
 /// # Errors
 /// [`DesiredStateError`]
-pub async fn remove(app: &Arc<App>, principal: &Principal, name: &str) -> Result<(), DesiredStateError> {
+pub async fn remove(
+    app: &Arc<App>,
+    principal: &Principal,
+    name: &str,
+    expected: &Expected,
+) -> Result<(), DesiredStateError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     let turn = app.turn(&app.desired.edits).await?;
-    if !app.desired.all().states.contains_key(name) {
+    let Some(current) = app.desired.all().states.get(name).map(revision::of) else {
         return Err(DesiredStateError::NoSuchState(name.to_owned()));
-    }
+    };
+    expected.check(Some(&current))?;
     let change = documents::remove(DocumentKind::Desired, name);
     let audit = principal.audit(app.now(), "desired_state.remove", name, String::new());
     let name = name.to_owned();
@@ -347,6 +366,7 @@ fn described(app: &App, state: &DesiredState, counts: Option<api::DesiredCounts>
         settings: state.settings.iter().map(|(path, goal)| setting(path, goal)).collect(),
         counts: counts.unwrap_or_default(),
         fault: groups::selection(app, &state.filter).err().map(|fault| fault.to_string()),
+        revision: revision::of(state),
     }
 }
 

@@ -14,6 +14,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng};
 
 use super::firmware::{FACTORY_VERSION, Firmware};
 use super::measure::Measure;
+use super::pace::Link;
 use super::settings::{SwarmError, SwarmSettings};
 use crate::random::Rng;
 use crate::tunnel::{News as SessionNews, Tunnel, is_confirmable};
@@ -73,6 +74,9 @@ pub(super) struct Machine {
     next_measurement: Instant,
     celsius: f64,
     way: Way,
+    link: Link,
+    /// It falls silent when it has registered.
+    falls_silent: bool,
     pub(super) state: State,
     /// The timer that counts.
     pub(super) scheduled: Instant,
@@ -129,6 +133,8 @@ impl Machine {
             next_measurement: Instant::NEVER,
             celsius: 20.0,
             way,
+            link: Link::new(settings.link),
+            falls_silent: settings.falls_silent(endpoint),
             state: State::Idle,
             scheduled: Instant::NEVER,
             open: None,
@@ -143,9 +149,14 @@ impl Machine {
         self.body.with_all(|all| client.start(now, all));
     }
 
+    /// Whether nothing more is heard of it.
+    fn is_silent(&self) -> bool {
+        self.falls_silent && self.state == State::Registered
+    }
+
     /// Whether there is something to take back.
     pub(super) fn deregister(&mut self, now: Instant) -> bool {
-        let was_registered = self.state == State::Registered;
+        let was_registered = self.state == State::Registered && !self.is_silent();
         if was_registered {
             self.state = State::Busy;
             let client = &mut self.client;
@@ -156,7 +167,7 @@ impl Machine {
 
     /// Forgets the session and sends an Update, if there is a registration.
     pub(super) fn resume(&mut self, now: Instant) -> bool {
-        let was_registered = self.state == State::Registered;
+        let was_registered = self.state == State::Registered && !self.is_silent();
         if let (Way::Secured(secured), true) = (&mut self.way, was_registered) {
             secured.tunnel.renew();
             self.state = State::Busy;
@@ -168,6 +179,10 @@ impl Machine {
 
     /// Takes a datagram from the server.
     pub(super) fn take(&mut self, now: Instant, rng: &mut Rng, datagram: &mut [u8], measure: &mut Measure) {
+        if self.is_silent() {
+            return;
+        }
+        self.link.carry(now, datagram.len());
         match &mut self.way {
             Way::Plain(_) => self.take_message(now, rng, datagram, measure),
             Way::Secured(secured) => {
@@ -252,6 +267,9 @@ impl Machine {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, settings: &SwarmSettings, rng: &mut Rng) {
+        if self.is_silent() {
+            return;
+        }
         if self.body.firmware.as_ref().is_some_and(|firmware| firmware.reboots_at <= now) {
             return self.reboot(now, settings, rng);
         }
@@ -286,14 +304,21 @@ impl Machine {
     }
 
     /// Writes the next datagram for the server; 0 if there is none.
-    pub(super) fn poll_transmit(&mut self, out: &mut [u8]) -> usize {
-        match &mut self.way {
+    pub(super) fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
+        if !self.link.is_free(now) {
+            return 0;
+        }
+        let length = match &mut self.way {
             Way::Plain(waiting) => waiting.pop_front().map_or(0, |message| {
                 out[..message.len()].copy_from_slice(&message);
                 message.len()
             }),
             Way::Secured(secured) => secured.tunnel.poll_transmit(out).unwrap_or(0),
+        };
+        if length > 0 {
+            self.link.carry(now, length);
         }
+        length
     }
 
     /// What happened next. What concerns the firmware is done here.
@@ -312,6 +337,9 @@ impl Machine {
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
+        if self.is_silent() {
+            return Instant::NEVER;
+        }
         let measurement =
             if self.state == State::Registered { self.next_measurement } else { Instant::NEVER };
         let handshake = match &self.way {
@@ -320,7 +348,7 @@ impl Machine {
         };
         let own = self.client.poll_timeout().into_iter().chain(handshake).min();
         let firmware = self.body.firmware.as_ref().map_or(Instant::NEVER, |it| it.next_deadline());
-        own.unwrap_or(Instant::NEVER).min(measurement).min(firmware)
+        own.unwrap_or(Instant::NEVER).min(measurement).min(firmware).min(self.link.next_deadline())
     }
 }
 

@@ -37,6 +37,10 @@ pub struct SwarmSettings {
     pub takes_updates: bool,
     /// A version on which some of the devices crash.
     pub flaw: Option<Flaw>,
+    /// So many of the devices, in percent, fall silent for good when they have registered.
+    pub offline: f64,
+    /// Bits in a second that the link of each device carries, both ways together; no limit without it.
+    pub link: Option<u64>,
     /// Whether the devices stay registered at the end.
     pub end: End,
 }
@@ -53,12 +57,23 @@ pub struct Flaw {
 impl Flaw {
     /// Whether a device crashes on the version that it has just started.
     pub(super) fn hits(&self, version: &str, endpoint: &str) -> bool {
-        // FNV-1a, whose high bits are mixed once more.
-        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        let hash = endpoint.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
-        let share = (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / (1u64 << 24) as f64;
-        self.version == version && share * 100.0 < self.percent
+        self.version == version && share("", endpoint) * 100.0 < self.percent
     }
+}
+
+impl SwarmSettings {
+    /// Whether a device falls silent when it has registered.
+    pub(super) fn falls_silent(&self, endpoint: &str) -> bool {
+        share("offline ", endpoint) * 100.0 < self.offline
+    }
+}
+
+/// A number from 0 to 1 that is always the same for the same device.
+fn share(of: &str, endpoint: &str) -> f64 {
+    // FNV-1a, whose high bits are mixed once more.
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = of.bytes().chain(endpoint.bytes()).fold(0xcbf2_9ce4_8422_2325, mix);
+    (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / (1u64 << 24) as f64
 }
 
 /// How a swarm ends.

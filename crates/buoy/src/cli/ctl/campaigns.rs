@@ -3,7 +3,7 @@
 mod rehearse;
 mod rules;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -152,6 +152,9 @@ pub(super) struct Change {
     id: u64,
     #[command(flatten)]
     plan: Plan,
+    /// Only if nobody has changed it since it had this revision, which `show` prints.
+    #[arg(long)]
+    revision: Option<String>,
     /// Says what it would do, as `preview`, and changes nothing.
     #[arg(long)]
     dry_run: bool,
@@ -197,13 +200,19 @@ pub(super) fn moment(text: &str) -> Result<u64, String> {
     u64::try_from(at.as_millisecond()).map_err(|_| "that is before 1970".to_owned())
 }
 
+/// The plan in a file. Its image may be named as in `--firmware`.
+fn of_file(client: &Client, file: &Path) -> anyhow::Result<PutCampaign> {
+    let text = std::fs::read(file).with_context(|| format!("the file {} cannot be read", file.display()))?;
+    let mut plan: PutCampaign = serde_json::from_slice(&text)
+        .with_context(|| format!("the file {} is no plan of a campaign", file.display()))?;
+    plan.firmware = find(client, &plan.firmware)?.digest;
+    Ok(plan)
+}
+
 impl Plan {
     fn read(&self, client: &Client) -> anyhow::Result<PutCampaign> {
         if let Some(file) = &self.file {
-            let text =
-                std::fs::read(file).with_context(|| format!("the file {} cannot be read", file.display()))?;
-            let mut plan: PutCampaign = serde_json::from_slice(&text)
-                .with_context(|| format!("the file {} is no plan of a campaign", file.display()))?;
+            let mut plan = of_file(client, file)?;
             if let Some(name) = &self.name {
                 plan.name.clone_from(name);
             }
@@ -278,9 +287,10 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
         Verb::Add(Add { plan, dry_run: true, .. }) | Verb::Change(Change { plan, dry_run: true, .. }) => {
             preview(client, out, plan)
         }
-        Verb::Change(Change { id, plan, dry_run: false }) => {
+        Verb::Change(Change { id, plan, revision, dry_run: false }) => {
             let plan = plan.read(client)?;
-            let changed: Campaign = client.send_json(Method::PUT, &path(*id), &plan)?;
+            let changed: Campaign =
+                client.send_json_if(revision.as_deref(), Method::PUT, &path(*id), &plan)?;
             out.print(&changed, || told(&changed))
         }
         Verb::Add(Add { plan, start, dry_run: false }) => {
@@ -385,6 +395,7 @@ fn show(out: Output, campaign: &Campaign) -> anyhow::Result<()> {
             ("state", state(campaign.state)),
             ("version", plan.version.clone().unwrap_or_default()),
             ("target", if plan.filter.is_empty() { "all devices".into() } else { plan.filter.clone() }),
+            ("revision", campaign.revision.clone()),
             ("made by", format!("{} at {}", campaign.author, time(campaign.created_at as i64))),
         ];
         if !campaign.reason.is_empty() {

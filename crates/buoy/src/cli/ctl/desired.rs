@@ -61,6 +61,9 @@ pub(super) struct Set {
     /// Of two that name the same path, the higher one counts.
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     priority: i32,
+    /// Only if nobody has changed it since it had this revision, which `show` prints.
+    #[arg(long)]
+    revision: Option<String>,
     /// What is to be observed, as in /3303/0/5700 or /3303/0/5700,pmin=10,pmax=60.
     #[arg(long, value_name = "PATH[,ATTRIBUTE=VALUE]…")]
     observe: Vec<String>,
@@ -101,7 +104,12 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
         Verb::List => list(client, out),
         Verb::Show(Name { name }) => show(out, &client.get(&path(name))?),
         Verb::Set(args) => {
-            let state: DesiredState = client.send_json(Method::PUT, &path(&args.name), &args.request()?)?;
+            let state: DesiredState = client.send_json_if(
+                args.revision.as_deref(),
+                Method::PUT,
+                &path(&args.name),
+                &args.request()?,
+            )?;
             out.print(&state, || {
                 note(format_args!(
                     "{} is wanted; `buoy ctl desired list` shows how far its devices are",
@@ -170,6 +178,7 @@ fn show(out: Output, state: &DesiredState) -> anyhow::Result<()> {
             ("in sync", state.counts.in_sync.to_string()),
             ("pending", state.counts.pending.to_string()),
             ("given up", state.counts.given_up.to_string()),
+            ("revision", state.revision.clone()),
         ]);
         if let Some(fault) = &state.fault {
             note(format_args!("its filter can't be used any more: {fault}"));

@@ -55,6 +55,9 @@ pub(super) struct Set {
     /// The group that it is within.
     #[arg(long)]
     parent: Option<String>,
+    /// Only if nobody has changed it since it had this revision, which `show` prints.
+    #[arg(long)]
+    revision: Option<String>,
     /// Says which devices the filter matches, and changes nothing.
     #[arg(long, requires = "filter")]
     dry_run: bool,
@@ -94,10 +97,10 @@ pub(super) fn run(client: &Client, out: Output, verb: &Verb) -> anyhow::Result<(
         Verb::List => list(client, out),
         Verb::Show(Name { name }) => show(out, &client.get(&path(name))?),
         Verb::Set(Set { filter: Some(filter), dry_run: true, .. }) => explain(client, out, filter),
-        Verb::Set(Set { name, description, filter, parent, dry_run: _ }) => {
+        Verb::Set(Set { name, description, filter, parent, revision, dry_run: _ }) => {
             let wanted =
                 PutGroup { description: description.clone(), filter: filter.clone(), parent: parent.clone() };
-            show(out, &client.send_json(Method::PUT, &path(name), &wanted)?)
+            show(out, &client.send_json_if(revision.as_deref(), Method::PUT, &path(name), &wanted)?)
         }
         Verb::Remove(Name { name }) => {
             client.call::<Value>(Method::DELETE, &path(name), "", &[])?;
@@ -146,6 +149,7 @@ fn show(out: Output, group: &Group) -> anyhow::Result<()> {
         if !group.description.is_empty() {
             rows.push(("description", group.description.clone()));
         }
+        rows.push(("revision", group.revision.clone()));
         pairs(rows);
     })
 }

@@ -41,6 +41,12 @@ pub(crate) struct Args {
     /// The version on which they crash.
     #[arg(long, value_name = "VERSION", requires = "crash")]
     pub(super) on: Option<String>,
+    /// Percent of the devices fall silent for good when they have registered.
+    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "0")]
+    pub(super) offline: f64,
+    /// What the link of each device carries in a second, both ways together, as in 64kbit or 2Mbit; no limit without it.
+    #[arg(long, value_name = "RATE", value_parser = bits_per_second)]
+    pub(super) slow: Option<u64>,
     /// Leaves the devices registered at the end.
     #[arg(long)]
     pub(super) keep: bool,

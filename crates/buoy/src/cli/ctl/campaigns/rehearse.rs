@@ -1,6 +1,7 @@
 //! `buoy ctl campaign rehearse`: a campaign on simulated devices.
 
-use anyhow::Context;
+use std::path::Path;
+
 use buoy_api::client::Client;
 use buoy_api::{
     Campaign, CampaignCounts, CampaignRehearsal, PutCampaign, RehearsalConditions, RehearsalVerdict,
@@ -9,12 +10,12 @@ use buoy_api::{
 use ureq::http::Method;
 
 use super::super::output::{Output, line, pairs, table, time};
-use super::path;
+use super::{of_file, path};
 use crate::cli::swarm::{bits_per_second, percent, seconds};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli::ctl) struct Args {
-    /// A file with the whole plan, as JSON in the form of the interface, or the id of a campaign.
+    /// The id of a campaign, or a file with the whole plan: JSON in the form of the interface, with the image as in `--firmware` of `campaign add`.
     #[arg(value_name = "FILE|ID")]
     plan: String,
     /// How many simulated devices.
@@ -72,8 +73,7 @@ fn plan(client: &Client, named: &str) -> anyhow::Result<PutCampaign> {
     if let Ok(id) = named.parse::<u64>() {
         return Ok(client.get::<Campaign>(&path(id))?.plan);
     }
-    let text = std::fs::read(named).with_context(|| format!("the file {named} cannot be read"))?;
-    serde_json::from_slice(&text).with_context(|| format!("the file {named} is no plan of a campaign"))
+    of_file(client, Path::new(named))
 }
 
 fn show(rehearsal: &CampaignRehearsal) {
