@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { actions, campaignTold, gateWords, health, total, waveWords } from '../src/lib/campaigns';
 
-const counts = { waiting: 80, updating: 3, confirmed: 12, had_it: 2, failed: 3, skipped: 0 };
+const counts = { waiting: 80, updating: 3, confirmed: 12, had_it: 2, failed: 3, skipped: 0, put_back: 0 };
 
 test('health counts those that have ended, and not those that had the release before', () => {
   expect(health(counts)).toEqual({ ended: 15, failed: 3, rate: 20 });

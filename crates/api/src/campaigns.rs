@@ -326,6 +326,7 @@ pub struct CampaignCounts {
     pub skipped: u64,
     /// They run the version before again: the campaign stopped itself, and put them back.
     #[serde(default)]
+    #[schema(required = true)]
     pub put_back: u64,
 }
 
@@ -395,12 +396,14 @@ pub struct CampaignPreview {
     pub in_conflict: u64,
     /// Those that the release is not for: they are not updated.
     #[serde(default)]
+    #[schema(required = true)]
     pub incompatible: u64,
     /// Why, the most frequent reason first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub incompatible_because: Vec<CampaignIncompatible>,
     /// Those of which something is not known that is asked for, and that are updated all the same.
     #[serde(default)]
+    #[schema(required = true)]
     pub unknown: u64,
     /// How many devices each wave would have.
     pub waves: Vec<u64>,

@@ -33,6 +33,7 @@ export const STAGES = [
   { name: 'had_it', word: 'had it already', colour: '--c3' },
   { name: 'updating', word: 'updating', colour: '--c1' },
   { name: 'failed', word: 'failed', colour: '--bad' },
+  { name: 'put_back', word: 'put back', colour: '--c4' },
   { name: 'skipped', word: 'not tried', colour: '--c6' },
   { name: 'waiting', word: 'waiting', colour: '--line-strong' },
 ] as const;

@@ -2455,7 +2455,9 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "Idempotency-Key"?: string | null;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2465,6 +2467,15 @@ export interface paths {
                 };
             };
             responses: {
+                /** @description An earlier request with this Idempotency-Key made it */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Campaign"];
+                    };
+                };
                 /** @description The draft */
                 201: {
                     headers: {
@@ -2510,6 +2521,15 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
+                /** @description A request with this Idempotency-Key is in progress */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description The body is too large */
                 413: {
                     headers: {
@@ -2521,6 +2541,15 @@ export interface paths {
                 };
                 /** @description The body is of another type */
                 415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The Idempotency-Key was used for another request */
+                422: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -2624,7 +2653,9 @@ export interface paths {
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: number;
                 };
@@ -2690,6 +2721,15 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
+                /** @description If-Match is not its revision */
+                412: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description The body is too large */
                 413: {
                     headers: {
@@ -2724,7 +2764,9 @@ export interface paths {
         delete: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: number;
                 };
@@ -2777,6 +2819,15 @@ export interface paths {
                 };
                 /** @description It is under way */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description If-Match is not its revision */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -2905,7 +2956,9 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: number;
                 };
@@ -2960,6 +3013,15 @@ export interface paths {
                 };
                 /** @description Nothing waits for this approval */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description If-Match is not its revision */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -3468,7 +3530,9 @@ export interface paths {
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                };
                 path: {
                     id: number;
                 };
@@ -3523,6 +3587,15 @@ export interface paths {
                 };
                 /** @description It has started, or no device matches */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description If-Match is not its revision */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -3608,6 +3681,121 @@ export interface paths {
                 };
                 /** @description There is no such image */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The body is of another type */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The store fails, or the server is stopping */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/campaigns/rehearse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Plays a campaign on simulated devices: when its waves would open and pass, where it would stop and why, how many bytes it takes, and when it would
+         *     end. It changes nothing. One rehearsal is under way at a time.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["RehearseCampaign"];
+                };
+            };
+            responses: {
+                /** @description What would happen */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CampaignRehearsal"];
+                    };
+                };
+                /** @description The plan can't be followed, or the devices can't be so */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such image */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Another rehearsal is under way */
+                409: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -4458,7 +4646,10 @@ export interface paths {
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                    "If-None-Match"?: string | null;
+                };
                 path: {
                     name: string;
                 };
@@ -4515,6 +4706,15 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
+                /** @description If-Match is not its revision */
+                412: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description The body is too large */
                 413: {
                     headers: {
@@ -4549,7 +4749,9 @@ export interface paths {
         delete: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                };
                 path: {
                     name: string;
                 };
@@ -4593,6 +4795,15 @@ export interface paths {
                 };
                 /** @description There is none with this name */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description If-Match is not its revision */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -6991,7 +7202,10 @@ export interface paths {
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                    "If-None-Match"?: string | null;
+                };
                 path: {
                     name: string;
                 };
@@ -7048,6 +7262,15 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
+                /** @description If-Match is not its revision */
+                412: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description The body is too large */
                 413: {
                     headers: {
@@ -7082,7 +7305,9 @@ export interface paths {
         delete: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "If-Match"?: string | null;
+                };
                 path: {
                     name: string;
                 };
@@ -7135,6 +7360,15 @@ export interface paths {
                 };
                 /** @description Another group refers to it */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description If-Match is not its revision */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -10542,6 +10776,8 @@ export interface components {
             plan: components["schemas"]["PutCampaign"];
             /** @description Why it is there, if there is something to say. */
             reason?: string;
+            /** @description Changes when operators change it; to be given as `If-Match` with the next change. */
+            revision?: string;
             /**
              * Format: int64
              * @description When it started.
@@ -10571,6 +10807,11 @@ export interface components {
             had_it: number;
             /**
              * Format: int64
+             * @description They run the version before again: the campaign stopped itself, and put them back.
+             */
+            put_back: number;
+            /**
+             * Format: int64
              * @description They are not tried.
              */
             skipped: number;
@@ -10585,6 +10826,11 @@ export interface components {
              */
             waiting: number;
         };
+        /**
+         * @description A day of the week.
+         * @enum {string}
+         */
+        CampaignDay: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
         /** @description What a campaign knows of one device. */
         CampaignDevice: {
             /**
@@ -10598,7 +10844,7 @@ export interface components {
             endpoint: string;
             /** @description The kind of failure. */
             failure?: string | null;
-            /** @description "waiting", "updating", "confirmed", "had_it", "failed" or "skipped". */
+            /** @description "waiting", "updating", "confirmed", "had_it", "failed", "skipped", "going_back" or "put_back". */
             stage: string;
             /**
              * Format: int64
@@ -10630,7 +10876,7 @@ export interface components {
             count: number;
             /** @description What happened to one of them, in words. */
             example: string;
-            /** @description Which: "rolled_back", "unexpected_version", "refused", "failed", "timed_out", "cancelled" or "unhealthy". */
+            /** @description Which: "rolled_back", "unexpected_version", "refused", "failed", "timed_out", "cancelled", "unhealthy" or "not_put_back". */
             kind: string;
         };
         /** @description What has to be so before the next wave opens. */
@@ -10658,6 +10904,23 @@ export interface components {
              */
             success: number;
         };
+        /** @description Devices that a release is not for. */
+        CampaignIncompatible: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /** @description One of them. */
+            example: string;
+            /** @description Why. */
+            reason: string;
+        };
+        /**
+         * @description What a campaign does when it stops itself.
+         * @enum {string}
+         */
+        CampaignOnStop: "pause" | "roll_back";
         /** @description What a campaign would do. */
         CampaignPreview: {
             /**
@@ -10689,12 +10952,111 @@ export interface components {
             in_conflict: number;
             /**
              * Format: int64
+             * @description Those that the release is not for: they are not updated.
+             */
+            incompatible: number;
+            /** @description Why, the most frequent reason first. */
+            incompatible_because?: components["schemas"]["CampaignIncompatible"][];
+            /**
+             * Format: int64
              * @description Those that are not registered now.
              */
             offline: number;
+            /**
+             * Format: int64
+             * @description Those of which something is not known that is asked for, and that are updated all the same.
+             */
+            unknown: number;
             /** @description How many devices each wave would have. */
             waves: number[];
         };
+        /** @description What came out of a rehearsal. Times are those that the campaign would have if it started now, or at its time. */
+        CampaignRehearsal: {
+            /**
+             * Format: int64
+             * @description How often a person has to say yes. In the rehearsal that costs no time.
+             */
+            asked_persons: number;
+            /**
+             * Format: int64
+             * @description When it would start.
+             */
+            began: number;
+            /**
+             * Format: int64
+             * @description Bytes of images that devices would take.
+             */
+            bytes: number;
+            /** @description How many devices would be where. */
+            counts: components["schemas"]["CampaignCounts"];
+            /**
+             * Format: int64
+             * @description When it would end, or stop itself.
+             */
+            ended?: number | null;
+            /** @description What would happen, the oldest first. */
+            events: components["schemas"]["CampaignEvent"][];
+            /** @description The kinds of failures, the most frequent first. */
+            failures?: components["schemas"]["CampaignFailure"][];
+            /** @description When these parts of all devices would have confirmed the release. */
+            milestones: components["schemas"]["RehearsalMilestone"][];
+            /** @description What the rehearsal can't show. */
+            notes?: string[];
+            /** @description Why, if there is something to say. */
+            reason?: string;
+            /** @description The report of the campaign, in Markdown, as it would be at the end. */
+            report: string;
+            /** @description How it ended. */
+            verdict: components["schemas"]["RehearsalVerdict"];
+            /** @description Its waves. */
+            waves: components["schemas"]["RehearsedWave"][];
+        };
+        /**
+         * @description What devices have to be. The chip, the project, the hardware revisions and the security counter that the image says are looked at in any case; the server
+         *     knows of a device its object 3 and the fields `chip`, `project` and `security_counter` that are noted of it.
+         */
+        CampaignRequirements: {
+            /**
+             * @description The hardware version is one of these.
+             * @default []
+             */
+            hardware: string[];
+            /**
+             * @description The device runs at least this version.
+             * @default null
+             */
+            minimum_version: string | null;
+            /**
+             * @description The model is one of these.
+             * @default []
+             */
+            models: string[];
+            /**
+             * @description What becomes of devices of which something is not known that is asked for.
+             * @default allow
+             */
+            unknown: components["schemas"]["CampaignUnknown"];
+        };
+        /** @description How often a kind of failure is tried again. */
+        CampaignRetry: {
+            /**
+             * Format: int64
+             * @description After so many seconds.
+             */
+            after?: number;
+            /** @description The kind of failure. */
+            failure: components["schemas"]["CampaignRetryKind"];
+            /**
+             * Format: int32
+             * @description How often; 0 is never.
+             */
+            times: number;
+        };
+        /**
+         * @description A kind of failure that may be tried again.
+         * @enum {string}
+         */
+        CampaignRetryKind: "rolled_back" | "unexpected_version" | "refused" | "failed" | "timed_out" | "cancelled";
         /**
          * @description Where a campaign is.
          * @enum {string}
@@ -10721,6 +11083,11 @@ export interface components {
              */
             rate: number | null;
         };
+        /**
+         * @description What becomes of devices of which something is not known that is asked for.
+         * @enum {string}
+         */
+        CampaignUnknown: "allow" | "refuse";
         /** @description A part of the devices: by a filter, a number, or a part of all. */
         CampaignWave: {
             /**
@@ -10746,6 +11113,17 @@ export interface components {
             open: boolean;
             /** @description Whether its gate is passed. */
             passed: boolean;
+        };
+        /** @description A maintenance window, in the time zone of each device. */
+        CampaignWindow: {
+            /** @description The days on which it opens; every day if there are none. */
+            days?: components["schemas"]["CampaignDay"][];
+            /** @description When it opens: a time of day as in 22:00. */
+            from: string;
+            /** @description When it closes, on that day or on the next. */
+            to: string;
+            /** @description The time zone of devices that do not tell theirs (3/0/15) and of which no field `timezone` is noted: a name of IANA as in Europe/Berlin. */
+            zone?: string;
         };
         /** @description Changes an account. What is absent stays. */
         ChangeAccount: {
@@ -10930,6 +11308,8 @@ export interface components {
              * @description Its priority.
              */
             priority: number;
+            /** @description Changes when operators change it; to be given as `If-Match` with the next change. */
+            revision?: string;
             /** @description What is wanted. */
             settings: components["schemas"]["DesiredSetting"][];
         };
@@ -11328,6 +11708,8 @@ export interface components {
             name: string;
             /** @description The group that it is within. */
             parent?: string | null;
+            /** @description Changes when operators change it; to be given as `If-Match` with the next change. */
+            revision?: string;
         };
         /** @description Devices that are expected, or of which something is to be noted. */
         ImportDevices: {
@@ -12002,6 +12384,8 @@ export interface components {
                 plan: components["schemas"]["PutCampaign"];
                 /** @description Why it is there, if there is something to say. */
                 reason?: string;
+                /** @description Changes when operators change it; to be given as `If-Match` with the next change. */
+                revision?: string;
                 /**
                  * Format: int64
                  * @description When it started.
@@ -12030,7 +12414,7 @@ export interface components {
                 endpoint: string;
                 /** @description The kind of failure. */
                 failure?: string | null;
-                /** @description "waiting", "updating", "confirmed", "had_it", "failed" or "skipped". */
+                /** @description "waiting", "updating", "confirmed", "had_it", "failed", "skipped", "going_back" or "put_back". */
                 stage: string;
                 /**
                  * Format: int64
@@ -12111,6 +12495,8 @@ export interface components {
                  * @description Its priority.
                  */
                 priority: number;
+                /** @description Changes when operators change it; to be given as `If-Match` with the next change. */
+                revision?: string;
                 /** @description What is wanted. */
                 settings: components["schemas"]["DesiredSetting"][];
             }[];
@@ -12295,6 +12681,8 @@ export interface components {
                 name: string;
                 /** @description The group that it is within. */
                 parent?: string | null;
+                /** @description Changes when operators change it; to be given as `If-Match` with the next change. */
+                revision?: string;
             }[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */
             next?: string | null;
@@ -12688,16 +13076,22 @@ export interface components {
             name: string;
             /** @description Whether somebody else than its author has to agree to its start. */
             needs_approval?: boolean;
+            /** @description What it does when it stops itself. */
+            on_stop?: components["schemas"]["CampaignOnStop"];
             /**
              * Format: int32
              * @description The most updates that start in a minute.
              */
             per_minute?: number | null;
+            /** @description What devices have to be for the release, besides what the image says itself. */
+            requires?: components["schemas"]["CampaignRequirements"];
             /**
              * Format: int32
              * @description How often a device whose update failed in a way that may pass is tried again.
              */
             retries?: number;
+            /** @description How often kinds of failures are tried again, in place of what `retries` says. */
+            retry?: components["schemas"]["CampaignRetry"][];
             /**
              * Format: int64
              * @description When it starts, at the earliest.
@@ -12709,6 +13103,7 @@ export interface components {
             version?: string | null;
             /** @description The waves. The last takes all devices that the others leave. Without any there is one. */
             waves?: components["schemas"]["CampaignWave"][];
+            window?: components["schemas"]["CampaignWindow"] | null;
         };
         /** @description A desired state to make, or to replace. */
         PutDesiredState: {
@@ -12769,6 +13164,96 @@ export interface components {
             registered_at: number;
             /** @description Whether the device uses DTLS, and so is authenticated. */
             secure: boolean;
+        };
+        /** @description The devices of a rehearsal, and what is wrong with them. Percentages are 0 to 100. */
+        RehearsalConditions: {
+            /**
+             * Format: double
+             * @description So many percent crash on a version and go back to their old image.
+             * @default 0
+             */
+            crash: number;
+            /**
+             * @description The version on which they crash; by default that of the campaign.
+             * @default null
+             */
+            crash_on: string | null;
+            /**
+             * Format: int32
+             * @description How many: 1 to 100,000.
+             * @default 10000
+             */
+            devices: number;
+            /**
+             * Format: double
+             * @description By so many percent of that a device may be late.
+             * @default 10
+             */
+            jitter: number;
+            /**
+             * Format: int64
+             * @description Bits in a second that the link of each device carries; 0 if the link is no limit.
+             * @default 0
+             */
+            link: number;
+            /**
+             * Format: double
+             * @description So many percent can't be reached at all.
+             * @default 0
+             */
+            offline: number;
+            /**
+             * Format: int64
+             * @description Another number has other devices crash, be offline, and wake at other times.
+             * @default 1
+             */
+            seed: number;
+            /**
+             * Format: int64
+             * @description Seconds between two wakes of a device; 0 if devices never sleep.
+             * @default 0
+             */
+            sleep: number;
+        };
+        /** @description A time at which a part of the devices had confirmed the release. */
+        RehearsalMilestone: {
+            /**
+             * Format: int64
+             * @description When.
+             */
+            at: number;
+            /**
+             * Format: int32
+             * @description The part, in percent of all devices.
+             */
+            percent: number;
+        };
+        /**
+         * @description How a rehearsal ended.
+         * @enum {string}
+         */
+        RehearsalVerdict: "done" | "stopped" | "without_end" | "not_started" | "unfinished";
+        /** @description A campaign to play on simulated devices. */
+        RehearseCampaign: {
+            /** @description The simulated devices. */
+            conditions?: components["schemas"]["RehearsalConditions"];
+            /** @description The campaign. */
+            plan: components["schemas"]["PutCampaign"];
+        };
+        /** @description A wave of a rehearsal. */
+        RehearsedWave: {
+            /** @description How many devices would be where. */
+            counts: components["schemas"]["CampaignCounts"];
+            /**
+             * Format: int64
+             * @description When its first devices could be updated.
+             */
+            opened?: number | null;
+            /**
+             * Format: int64
+             * @description When it passed its gate.
+             */
+            passed?: number | null;
         };
         /** @description Removes one's own second factor. */
         RemoveSecondFactor: {
