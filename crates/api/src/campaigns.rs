@@ -61,6 +61,33 @@ pub struct PutCampaign {
     /// How often kinds of failures are tried again, in place of what `retries` says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retry: Vec<CampaignRetry>,
+    /// For how long devices may put the installation off. Without it they are not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferral: Option<CampaignDeferral>,
+}
+
+/// For how long devices may put the installation off, if they have the resources 11 and 13 of object 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignDeferral {
+    /// How much it matters.
+    #[serde(default)]
+    pub severity: CampaignSeverity,
+    /// Seconds, at most 30 days; 0 forbids it.
+    pub at_most: u64,
+}
+
+/// How much an update matters (5/0/11).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CampaignSeverity {
+    /// It must not be put off.
+    Critical,
+    /// It has to be installed.
+    #[default]
+    Mandatory,
+    /// The device may choose.
+    Optional,
 }
 
 /// A maintenance window, in the time zone of each device.

@@ -37,10 +37,10 @@ pub use bootstrap::{
     BootstrapValue, BootstrapWrite,
 };
 pub use campaigns::{
-    Campaign, CampaignCounts, CampaignDay, CampaignDevice, CampaignEvent, CampaignFailure, CampaignGate,
-    CampaignIncompatible, CampaignOnStop, CampaignPreview, CampaignRequirements, CampaignRetry,
-    CampaignRetryKind, CampaignState, CampaignStop, CampaignUnknown, CampaignWave, CampaignWaveProgress,
-    CampaignWindow, PutCampaign, ResumeCampaign,
+    Campaign, CampaignCounts, CampaignDay, CampaignDeferral, CampaignDevice, CampaignEvent, CampaignFailure,
+    CampaignGate, CampaignIncompatible, CampaignOnStop, CampaignPreview, CampaignRequirements, CampaignRetry,
+    CampaignRetryKind, CampaignSeverity, CampaignState, CampaignStop, CampaignUnknown, CampaignWave,
+    CampaignWaveProgress, CampaignWindow, PutCampaign, ResumeCampaign,
 };
 pub use credentials::{
     AddCredential, Credential, CredentialKind, CredentialProof, CredentialPurpose, CredentialState, Imported,

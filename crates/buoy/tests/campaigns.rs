@@ -239,6 +239,27 @@ fn a_campaign_that_stops_itself_puts_its_wave_back_on_the_version_before() {
 }
 
 #[test]
+fn devices_are_told_for_how_long_they_may_put_the_installation_off() {
+    let workshop = Workshop::new();
+    let image = workshop.release("2.0.0", "good");
+    let server = Server::start(&workshop.path("data"));
+    let _swarm = swarm(&server, 1, &[]);
+    server.says(&["firmware", "upload", image.to_str().unwrap()]);
+    let plan = ["--firmware", "2.0.0.bin", "--defer", "2h", "--severity", "optional", "--start"];
+    server.says(&[&["campaign", "add", "later"], &plan[..]].concat());
+    let done = wait_for(&server, "it ends", |it| it.state == CampaignState::Done);
+    assert_eq!(done.counts.confirmed, 1);
+    let operations: Page<buoy_api::Operation> = server.client().get("/api/v1/operations?limit=1000").unwrap();
+    for path in ["/5/0/11", "/5/0/13"] {
+        let told = operations.items.iter().find(|it| it.path == path);
+        let told = told.unwrap_or_else(|| panic!("{path}: {operations:?}"));
+        assert_eq!(told.state, buoy_api::OperationState::Succeeded, "{path}");
+    }
+    let refused = server.refuses(&["campaign", "add", "x", "--firmware", "2.0.0.bin", "--defer", "31d"]);
+    assert!(refused.contains("a deferral is at most"), "{refused}");
+}
+
+#[test]
 fn devices_are_updated_in_their_own_windows_and_only_if_the_release_is_for_them() {
     let workshop = Workshop::new();
     let image = workshop.release("2.0.0", "good");

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use device::{Counts, DeviceRecord, Failure, Stage};
-pub use plan::{Gate, OnStop, Plan, PlanError, Release, RetryRule, StopRule, Wave, Window};
+pub use plan::{Deferral, Gate, OnStop, Plan, PlanError, Release, RetryRule, StopRule, Wave, Window};
 
 use crate::update::End;
 

@@ -5,6 +5,7 @@
 
 mod back;
 pub mod commands;
+mod deferral;
 mod plans;
 mod readiness;
 pub mod rehearsal;
@@ -334,10 +335,15 @@ async fn start_updates(
                 firmware: plan.release.digest.clone(),
                 version: Some(plan.release.version.clone()),
                 delivery: plans::delivery(&plan.delivery),
-                install_timeout: None,
+                install_timeout: deferral::install_timeout(plan.deferral),
                 download_timeout: None,
             };
-            updates::start(app, author, request, None)
+            async move {
+                if let Some(it) = plan.deferral {
+                    deferral::tell(app, author, name, it).await;
+                }
+                updates::start(app, author, request, None).await
+            }
         });
         for (name, started) in some.iter().zip(join_all(requests).await) {
             match started {

@@ -10831,6 +10831,16 @@ export interface components {
          * @enum {string}
          */
         CampaignDay: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+        /** @description For how long devices may put the installation off, if they have the resources 11 and 13 of object 5. */
+        CampaignDeferral: {
+            /**
+             * Format: int64
+             * @description Seconds, at most 30 days; 0 forbids it.
+             */
+            at_most: number;
+            /** @description How much it matters. */
+            severity?: components["schemas"]["CampaignSeverity"];
+        };
         /** @description What a campaign knows of one device. */
         CampaignDevice: {
             /**
@@ -11057,6 +11067,11 @@ export interface components {
          * @enum {string}
          */
         CampaignRetryKind: "rolled_back" | "unexpected_version" | "refused" | "failed" | "timed_out" | "cancelled";
+        /**
+         * @description How much an update matters (5/0/11).
+         * @enum {string}
+         */
+        CampaignSeverity: "critical" | "mandatory" | "optional";
         /**
          * @description Where a campaign is.
          * @enum {string}
@@ -13064,6 +13079,7 @@ export interface components {
              * @description When devices that still wait are given up.
              */
             deadline?: number | null;
+            deferral?: components["schemas"]["CampaignDeferral"] | null;
             /** @description How the image gets to the devices. */
             delivery?: components["schemas"]["Delivery"];
             /** @description Which devices: a filter. The empty one matches all. */

@@ -178,7 +178,7 @@ enum Verb {
     Job(jobs::Verb),
     /// Brings one release to many devices, wave by wave.
     #[command(subcommand)]
-    Campaign(campaigns::Verb),
+    Campaign(Box<campaigns::Verb>),
     /// What fires, by which rules, and who is told.
     #[command(subcommand)]
     Alert(alerts::Verb),

@@ -16,6 +16,9 @@ const MOST_WAVES: usize = 32;
 /// The most updates at a time.
 const MOST_CONCURRENT: u32 = 10_000;
 
+/// The longest time for which devices may put the installation off; seconds.
+const LONGEST_DEFERRAL: u64 = 30 * 24 * 3600;
+
 /// What a campaign is to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -57,6 +60,18 @@ pub struct Plan {
     /// How often kinds of failures are tried again, in place of what `retries` says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retry: Vec<RetryRule>,
+    /// For how long devices may put the installation off; they are not told without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferral: Option<Deferral>,
+}
+
+/// For how long devices may put the installation off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deferral {
+    /// 5/0/11: 0 is critical, 1 mandatory, 2 optional.
+    pub severity: u8,
+    /// 5/0/13, in seconds; 0 forbids it.
+    pub at_most: u64,
 }
 
 /// A maintenance window: it opens on some days at a time, and closes at a time of that day or of the next. The engine reckons with no time zones: who drives
@@ -186,6 +201,8 @@ pub enum PlanError {
     Concurrent,
     /// A time or a day of the window is none, or it has no length.
     Window,
+    /// Devices may put the installation off for longer than is allowed.
+    Deferral,
     /// There are two rules to retry the same kind of failure, or one of a kind that is no end of an update.
     Retry(Failure),
 }
@@ -207,6 +224,7 @@ impl fmt::Display for PlanError {
             Self::Window => f.write_str(
                 "a window has a begin and another end, from 00:00 to 23:59, and days from mon to sun",
             ),
+            Self::Deferral => write!(f, "a deferral is at most {LONGEST_DEFERRAL} seconds"),
             Self::Retry(failure) => write!(
                 f,
                 "retry: {} has to be a kind of failure of an update, and to be named once",
@@ -260,6 +278,9 @@ impl Plan {
         }
         if self.window.as_ref().is_some_and(|window| !window.is_sound()) {
             return Err(PlanError::Window);
+        }
+        if self.deferral.is_some_and(|it| it.severity > 2 || it.at_most > LONGEST_DEFERRAL) {
+            return Err(PlanError::Deferral);
         }
         for (place, rule) in self.retry.iter().enumerate() {
             let is_named = self.retry.iter().take(place).any(|other| other.failure == rule.failure);

@@ -29,6 +29,7 @@ fn plan() -> Plan {
         requires: crate::compatibility::Requirements::default(),
         on_stop: crate::campaign::OnStop::Pause,
         retry: Vec::new(),
+        deferral: None,
     }
 }
 

@@ -1,7 +1,9 @@
 //! The plan of a campaign: what the interface has, and what the engine follows.
 
 use buoy_api as api;
-use buoy_fleet::campaign::{Failure, Gate, OnStop, Plan, Release, RetryRule, StopRule, Wave, Window};
+use buoy_fleet::campaign::{
+    Deferral, Failure, Gate, OnStop, Plan, Release, RetryRule, StopRule, Wave, Window,
+};
 use buoy_fleet::compatibility::{Requirements, Unknown};
 
 use super::commands::CampaignError;
@@ -29,6 +31,7 @@ pub(super) fn plan(wanted: api::PutCampaign, release: Release) -> Result<Plan, C
         requires,
         on_stop,
         retry,
+        deferral,
     } = wanted;
     let waves = if waves.is_empty() { vec![api::CampaignWave::default()] } else { waves };
     let wave = |it: api::CampaignWave| Wave {
@@ -63,6 +66,7 @@ pub(super) fn plan(wanted: api::PutCampaign, release: Release) -> Result<Plan, C
             api::CampaignOnStop::RollBack => OnStop::RollBack,
         },
         retry: retry.iter().map(retry_rule).collect(),
+        deferral: deferral.map(|it| Deferral { severity: severity_code(it.severity), at_most: it.at_most }),
     })
 }
 
@@ -107,6 +111,9 @@ pub(super) fn described(plan: &Plan) -> api::PutCampaign {
             OnStop::RollBack => api::CampaignOnStop::RollBack,
         },
         retry: plan.retry.iter().filter_map(retry_words).collect(),
+        deferral: plan
+            .deferral
+            .map(|it| api::CampaignDeferral { severity: severity(it.severity), at_most: it.at_most }),
     }
 }
 
@@ -194,6 +201,19 @@ fn requirement_words(requires: &Requirements) -> api::CampaignRequirements {
             Unknown::Refuse => api::CampaignUnknown::Refuse,
         },
     }
+}
+
+const SEVERITIES: [api::CampaignSeverity; 3] =
+    [api::CampaignSeverity::Critical, api::CampaignSeverity::Mandatory, api::CampaignSeverity::Optional];
+
+/// As object 5 has it.
+fn severity_code(severity: api::CampaignSeverity) -> u8 {
+    let place = SEVERITIES.iter().position(|known| *known == severity);
+    place.and_then(|place| u8::try_from(place).ok()).unwrap_or(1)
+}
+
+fn severity(code: u8) -> api::CampaignSeverity {
+    SEVERITIES.get(usize::from(code)).copied().unwrap_or_default()
 }
 
 const KINDS: [(api::CampaignRetryKind, Failure); 6] = [

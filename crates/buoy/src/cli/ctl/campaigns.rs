@@ -274,6 +274,7 @@ impl Plan {
             requires: self.more.requires(),
             on_stop: self.more.on_stop(),
             retry: self.more.retry.clone(),
+            deferral: self.more.deferral(),
         })
     }
 }

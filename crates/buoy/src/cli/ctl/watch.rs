@@ -41,7 +41,7 @@ fn only_shows(verb: &Verb) -> bool {
         Verb::Group(verb) => matches!(verb, groups::Verb::List | groups::Verb::Show(_)),
         Verb::Filter(verb) => matches!(verb, groups::FilterVerb::List | groups::FilterVerb::Explain(_)),
         Verb::Campaign(verb) => {
-            matches!(verb, campaigns::Verb::List | campaigns::Verb::Show(_) | campaigns::Verb::Devices(_))
+            matches!(&**verb, campaigns::Verb::List | campaigns::Verb::Show(_) | campaigns::Verb::Devices(_))
         }
         _ => false,
     }

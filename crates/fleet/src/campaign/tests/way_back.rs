@@ -130,6 +130,8 @@ fn kinds_of_failures_are_tried_again_as_the_plan_says() {
     assert!(again[1] - again[0] >= 7_200_000, "{again:?}");
     let twice = Plan { retry: vec![rule(Failure::Failed, 1, 1), rule(Failure::Failed, 2, 1)], ..plan() };
     assert_eq!(twice.check(), Err(PlanError::Retry(Failure::Failed)));
+    let long = crate::campaign::Deferral { severity: 2, at_most: 31 * 24 * 3600 };
+    assert_eq!(Plan { deferral: Some(long), ..plan() }.check(), Err(PlanError::Deferral));
     let none = Plan { retry: vec![rule(Failure::Unhealthy, 1, 1)], ..plan() };
     assert_eq!(none.check(), Err(PlanError::Retry(Failure::Unhealthy)));
 }

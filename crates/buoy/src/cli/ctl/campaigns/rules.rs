@@ -1,7 +1,8 @@
 //! Flags of a campaign: when devices may be updated, which ones, and what happens when it goes wrong.
 
 use buoy_api::{
-    CampaignDay, CampaignOnStop, CampaignRequirements, CampaignRetry, CampaignUnknown, CampaignWindow,
+    CampaignDay, CampaignDeferral, CampaignOnStop, CampaignRequirements, CampaignRetry, CampaignSeverity,
+    CampaignUnknown, CampaignWindow,
 };
 
 use crate::cli::swarm::seconds;
@@ -35,6 +36,12 @@ pub(super) struct Rules {
     /// How often a kind of failure is tried again, and after how long, as in timed_out=3/1h; may be repeated.
     #[arg(long, value_name = "FAILURE=TIMES[/AFTER]", value_parser = rule)]
     pub(super) retry: Vec<CampaignRetry>,
+    /// Devices may put the installation off for so long, as in 2h or 1d, if they can.
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    defer: Option<u64>,
+    /// How much the update matters to devices that may put it off.
+    #[arg(long, value_name = "critical|mandatory|optional", value_parser = word::<CampaignSeverity>, default_value = "mandatory", requires = "defer")]
+    severity: CampaignSeverity,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -58,6 +65,10 @@ impl Rules {
             minimum_version: self.minimum_version.clone(),
             unknown: if self.refuse_unknown { CampaignUnknown::Refuse } else { CampaignUnknown::Allow },
         }
+    }
+
+    pub(super) fn deferral(&self) -> Option<CampaignDeferral> {
+        self.defer.map(|at_most| CampaignDeferral { severity: self.severity, at_most })
     }
 
     pub(super) fn on_stop(&self) -> CampaignOnStop {
