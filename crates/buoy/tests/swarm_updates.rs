@@ -56,3 +56,35 @@ fn devices_of_a_swarm_take_updates_by_push_and_by_pull_and_survive_a_kill_of_the
     wait_until("it ends", || server.client().update(again.id).unwrap().ended);
     assert_eq!(server.client().update(again.id).unwrap().state, "already_running");
 }
+
+#[test]
+fn a_slow_link_makes_an_update_long_and_a_device_that_fell_silent_does_not_answer() {
+    let workshop = Workshop::new();
+    let image = std::fs::read(workshop.release("2.0.0", "good")).unwrap();
+    let server = Server::start(&workshop.path("data"));
+    let flags = ["--updates", "--seconds", "300", "--slow", "200kbit", "--offline", "50%"];
+    let _swarm = Swarm::start(&server, DEVICES, &flags);
+    wait_until("all are registered", || server.devices().len() == DEVICES);
+    let firmware = server.client().upload_firmware(Some("2.0.0"), &image).unwrap();
+    let answers: Vec<String> = {
+        let mut devices: Vec<String> = server.devices().into_iter().collect();
+        devices.sort();
+        let answers = |name: &String| server.ctl(&["read", name, "/3/0/3", "--wait", "3"]).status.success();
+        devices.into_iter().take(8).filter(answers).collect()
+    };
+    assert!((1..8).contains(&answers.len()), "some of eight devices are silent: {answers:?}");
+    let began = std::time::Instant::now();
+    let update = server.client().start_update(&StartUpdate {
+        endpoint: answers[0].clone(),
+        firmware: firmware.digest,
+        delivery: Delivery::PullCoap,
+        version: None,
+        install_timeout: None,
+        download_timeout: None,
+    });
+    let id = update.unwrap().id;
+    wait_until("the update ends", || server.client().update(id).unwrap().ended);
+    assert_eq!(server.client().update(id).unwrap().state, "updated");
+    let least = std::time::Duration::from_millis(image.len() as u64 * 8 / 200);
+    assert!(began.elapsed() >= least, "{:?} for {} bytes", began.elapsed(), image.len());
+}
