@@ -9,6 +9,7 @@ use buoy_fleet::compatibility::Verdict;
 use buoy_fleet::filter::quoted;
 use buoy_store::{Change, ChangeSet, DocumentKind};
 
+use super::plans::WindowFault;
 use super::readiness::Judge;
 use super::state::document_name;
 use super::{
@@ -56,10 +57,8 @@ pub enum CampaignError {
     Refused(Refused),
     /// There are too many campaigns.
     TooMany,
-    /// There is no such time zone.
-    Zone(String),
-    /// This is no time of day.
-    TimeOfDay(String),
+    /// The maintenance window is wrong.
+    Window(WindowFault),
     /// The simulated devices of a rehearsal can't be so, and why.
     Rehearsal(String),
     /// A rehearsal is under way.
@@ -85,8 +84,7 @@ impl std::fmt::Display for CampaignError {
             Self::Changed(changed) => changed.fmt(f),
             Self::Refused(refused) => refused.fmt(f),
             Self::TooMany => write!(f, "there are {MOST} campaigns; remove some that have ended"),
-            Self::Zone(name) => write!(f, "there is no time zone {name:?}; give a name as in Europe/Berlin"),
-            Self::TimeOfDay(text) => write!(f, "{text:?} is no time of day; give one as in 22:00"),
+            Self::Window(fault) => fault.fmt(f),
             Self::Rehearsal(reason) => f.write_str(reason),
             Self::Rehearsing => f.write_str("another rehearsal is under way; try again in a moment"),
             Self::NotSaved(error) => error.fmt(f),
@@ -111,6 +109,12 @@ impl From<NotSaved> for CampaignError {
 impl From<Changed> for CampaignError {
     fn from(changed: Changed) -> Self {
         Self::Changed(changed)
+    }
+}
+
+impl From<WindowFault> for CampaignError {
+    fn from(fault: WindowFault) -> Self {
+        Self::Window(fault)
     }
 }
 

@@ -6,12 +6,31 @@ use buoy_fleet::campaign::{
 };
 use buoy_fleet::compatibility::{Requirements, Unknown};
 
-use super::commands::CampaignError;
 use super::window::zone;
 use crate::revision;
 
+/// What is wrong with a maintenance window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WindowFault {
+    /// There is no such time zone.
+    Zone(String),
+    /// This is no time of day.
+    TimeOfDay(String),
+}
+
+impl std::fmt::Display for WindowFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Zone(name) => write!(f, "there is no time zone {name:?}; give a name as in Europe/Berlin"),
+            Self::TimeOfDay(text) => write!(f, "{text:?} is no time of day; give one as in 22:00"),
+        }
+    }
+}
+
+impl std::error::Error for WindowFault {}
+
 /// The plan of a request.
-pub(super) fn plan(wanted: api::PutCampaign, release: Release) -> Result<Plan, CampaignError> {
+pub(super) fn plan(wanted: api::PutCampaign, release: Release) -> Result<Plan, WindowFault> {
     let api::PutCampaign {
         name,
         filter,
@@ -147,10 +166,10 @@ const DAYS: [api::CampaignDay; 7] = [
     api::CampaignDay::Sun,
 ];
 
-fn read_window(wanted: api::CampaignWindow) -> Result<Window, CampaignError> {
+fn read_window(wanted: api::CampaignWindow) -> Result<Window, WindowFault> {
     let api::CampaignWindow { from, to, days, zone: name } = wanted;
     if zone(&name).is_none() {
-        return Err(CampaignError::Zone(name));
+        return Err(WindowFault::Zone(name));
     }
     let number = |day: &api::CampaignDay| DAYS.iter().position(|known| known == day);
     let mut days: Vec<u8> = days.iter().filter_map(number).filter_map(|day| u8::try_from(day).ok()).collect();
@@ -160,8 +179,8 @@ fn read_window(wanted: api::CampaignWindow) -> Result<Window, CampaignError> {
 }
 
 /// `22:00`, in minutes after midnight.
-fn minutes(text: &str) -> Result<u16, CampaignError> {
-    let wrong = || CampaignError::TimeOfDay(text.to_owned());
+fn minutes(text: &str) -> Result<u16, WindowFault> {
+    let wrong = || WindowFault::TimeOfDay(text.to_owned());
     let (hour, minute) = text.split_once(':').ok_or_else(wrong)?;
     let number = |digits: &str, below: u16| {
         let is_number = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_digit());
