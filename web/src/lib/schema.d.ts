@@ -406,6 +406,98 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts/{name}/sign-in-link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a link that signs a browser in to an account once, within ten minutes: the page with `#sign-in=TOKEN` behind its address. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The link's token, which is shown this once */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SignInLink"];
+                    };
+                };
+                /** @description The request is not as this description has it */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no account of this name */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The account has a second factor, or an identity provider signs it in */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The store can't be written now */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alert-deliveries": {
         parameters: {
             query?: never;
@@ -5494,6 +5586,98 @@ export interface paths {
         };
         trace?: never;
     };
+    "/api/v1/devices/{endpoint}/bring-back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Brings a device back that was taken out of service. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    endpoint: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The device as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Device"];
+                    };
+                };
+                /** @description The request is not as this description has it */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No device of this name is known */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is in service, or another device took its place */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The store fails, or the server is stopping */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{endpoint}/desired-state": {
         parameters: {
             query?: never;
@@ -5636,6 +5820,123 @@ export interface paths {
                 };
                 /** @description Nothing was given up */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The store fails, or the server is stopping */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{endpoint}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives the record of a device whose board was replaced to the device that took its place: tags, groups, fields, notes and history. The credentials
+         *     of the old board are revoked, and it is out of service. This can't be undone.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    endpoint: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["MergeDevice"];
+                };
+            };
+            responses: {
+                /** @description The device that has the record now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Device"];
+                    };
+                };
+                /** @description The name is not repeated, or both are the same device */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No device of this name is known */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It was merged before, or the other device is out of service */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The body is of another type */
+                415: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -5820,6 +6121,101 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{endpoint}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a device out of service. Its record is kept, its credentials are refused until it is brought back, and filters match it only if they ask
+         *     for its state.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    endpoint: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The device as it is now */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Device"];
+                    };
+                };
+                /** @description The request is not as this description has it */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It needs a sign-in, or the token does not count */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The author may not do this */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No device of this name is known */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is out of service */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The store fails, or the server is stopping */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -7931,7 +8327,7 @@ export interface paths {
                     after?: string;
                     /** @description 1 to 1000; the default is 100. */
                     limit?: number;
-                    /** @description Only devices in this stage: "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled". */
+                    /** @description Only devices in this stage: "waiting", "sent", "asleep", "confirming", "succeeded", "failed", "not_reached" or "cancelled". */
                     stage?: string;
                 };
                 header?: never;
@@ -9374,6 +9770,109 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sign-in/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Signs in by the one-time token of a link, which an admin made. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["SignInByLink"];
+                };
+            };
+            responses: {
+                /** @description Set-Cookie has the sign-in */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Me"];
+                    };
+                };
+                /** @description The request is invalid */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The account got a second factor since */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The link was used, is too old, or is none */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The body is of another type */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There were too many attempts; Retry-After has the seconds to wait */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The store can't be written now */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sign-out": {
         parameters: {
             query?: never;
@@ -10360,6 +10859,7 @@ export interface components {
             kind: string;
             /** @description Its name. */
             name: string;
+            settings?: components["schemas"]["AlertTarget"] | null;
             /** @description It is told of alerts that are at least so bad. */
             severity: components["schemas"]["AlertSeverity"];
             /** @description Where it is, without what is secret. */
@@ -11369,6 +11869,15 @@ export interface components {
              */
             overdue_since?: number | null;
             registration?: components["schemas"]["Registration"] | null;
+            /** @description The device that took its place, and its record. */
+            replaced_by?: string | null;
+            /** @description The devices whose place it took. Its series have their values, too. */
+            replaces?: string[];
+            /**
+             * Format: int64
+             * @description Since when it is out of service.
+             */
+            retired_at?: number | null;
             /** @description The serial number: /3/0/2. */
             serial?: string | null;
             /** @description The software version: /3/0/19. */
@@ -11451,7 +11960,7 @@ export interface components {
          * @description The state of a device.
          * @enum {string}
          */
-        DeviceState: "online" | "asleep" | "overdue" | "offline" | "revoked" | "never_seen";
+        DeviceState: "online" | "asleep" | "overdue" | "offline" | "revoked" | "never_seen" | "retired";
         /** @description An event of `/api/v1/events`. The name of the server-sent event is `type`. */
         Event: {
             /** @description The device. */
@@ -11828,6 +12337,11 @@ export interface components {
             cancelled: number;
             /**
              * Format: int64
+             * @description Answered, and have not yet shown that they did it, by `until`.
+             */
+            confirming: number;
+            /**
+             * Format: int64
              * @description Refused, or gave no answer.
              */
             failed: number;
@@ -11868,7 +12382,7 @@ export interface components {
              * @description The operation by which it was given the command last: it has what the device answered.
              */
             operation?: number | null;
-            /** @description "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled". */
+            /** @description "waiting", "sent", "asleep", "confirming", "succeeded", "failed", "not_reached" or "cancelled". */
             stage: string;
         };
         /** @description A reason for which a job failed on devices. */
@@ -11907,6 +12421,11 @@ export interface components {
          * @enum {string}
          */
         JobState: "running" | "stopping" | "done" | "cancelled";
+        /**
+         * @description When a device has done what a job asks for.
+         * @enum {string}
+         */
+        JobUntil: "answered" | "registered" | "key_used";
         /** @description The last value of a resource that a device reported. */
         LastValue: {
             /**
@@ -11920,9 +12439,11 @@ export interface components {
             name?: string | null;
             /** @description The path of the resource. */
             path: string;
+            /** @description The type in its definition, for example "float". */
+            type?: string | null;
             /** @description Its unit. */
             units?: string | null;
-            /** @description The value. */
+            /** @description The value, as a read answers it: a time is in milliseconds since the epoch. */
             value: unknown;
         };
         /** @description A link in the answer to a Discover. */
@@ -11950,8 +12471,17 @@ export interface components {
             grants: components["schemas"]["Grant"][];
             /** @description The name in the audit log. */
             name: string;
+            /** @description Where a browser ends its sign-in at the identity provider, too; absent if it signed in otherwise. */
+            provider_sign_out?: string | null;
             /** @description Whether the account has a second factor. */
             second_factor?: boolean;
+        };
+        /** @description Gives the record of a device whose board was replaced to the device that took its place. */
+        MergeDevice: {
+            /** @description The name of the device that was replaced, repeated: this can't be undone. */
+            confirm: string;
+            /** @description The device that took its place. */
+            into: string;
         };
         /** @description A receiver that was set up. */
         NewAlertReceiver: components["schemas"]["AlertReceiver"] & {
@@ -12192,6 +12722,7 @@ export interface components {
                 kind: string;
                 /** @description Its name. */
                 name: string;
+                settings?: components["schemas"]["AlertTarget"] | null;
                 /** @description It is told of alerts that are at least so bad. */
                 severity: components["schemas"]["AlertSeverity"];
                 /** @description Where it is, without what is secret. */
@@ -12561,6 +13092,15 @@ export interface components {
                  */
                 overdue_since?: number | null;
                 registration?: components["schemas"]["Registration"] | null;
+                /** @description The device that took its place, and its record. */
+                replaced_by?: string | null;
+                /** @description The devices whose place it took. Its series have their values, too. */
+                replaces?: string[];
+                /**
+                 * Format: int64
+                 * @description Since when it is out of service.
+                 */
+                retired_at?: number | null;
                 /** @description The serial number: /3/0/2. */
                 serial?: string | null;
                 /** @description The software version: /3/0/19. */
@@ -12777,7 +13317,7 @@ export interface components {
                  * @description The operation by which it was given the command last: it has what the device answered.
                  */
                 operation?: number | null;
-                /** @description "waiting", "sent", "asleep", "succeeded", "failed", "not_reached" or "cancelled". */
+                /** @description "waiting", "sent", "asleep", "confirming", "succeeded", "failed", "not_reached" or "cancelled". */
                 stage: string;
             }[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */
@@ -12798,9 +13338,11 @@ export interface components {
                 name?: string | null;
                 /** @description The path of the resource. */
                 path: string;
+                /** @description The type in its definition, for example "float". */
+                type?: string | null;
                 /** @description Its unit. */
                 units?: string | null;
-                /** @description The value. */
+                /** @description The value, as a read answers it: a time is in milliseconds since the epoch. */
                 value: unknown;
             }[];
             /** @description Pass it as `after` to get the next page; absent on the last one. */
@@ -13036,8 +13578,7 @@ export interface components {
             group_wait?: number;
             /** @description It is told of alerts that are at least so bad. */
             severity?: components["schemas"]["AlertSeverity"];
-            /** @description Where it is. */
-            target: components["schemas"]["AlertTarget"];
+            target?: components["schemas"]["AlertTarget"] | null;
         };
         /** @description A rule, as it is set up. Times are in seconds. */
         PutAlertRule: {
@@ -13516,6 +14057,23 @@ export interface components {
             /** @description Its password. */
             password: components["schemas"]["Secret"];
         };
+        /** @description Signs in by a link. */
+        SignInByLink: {
+            /** @description The token in the link. */
+            token: components["schemas"]["Secret"];
+        };
+        /** @description A link that signs a browser in once: the page with `#sign-in=TOKEN` behind its address. Browsers send that part to nobody. */
+        SignInLink: {
+            /** @description The account that it signs in to. */
+            account: string;
+            /**
+             * Format: int64
+             * @description When it stops to count.
+             */
+            expires_at: number;
+            /** @description What the page sends to `/api/v1/sign-in/link`. It is shown this once. */
+            token: components["schemas"]["Secret"];
+        };
         /** @description A command for all devices that a filter matches now and that the principal may command. */
         StartJob: {
             /**
@@ -13530,7 +14088,7 @@ export interface components {
             deadline?: number | null;
             /**
              * Format: int64
-             * @description The number of devices that the caller expects: if it is another one, nothing is done. Needed for a factory reset and a Delete.
+             * @description The number of devices that the caller expects: if it is another one, nothing is done. Needed for a factory reset, a wipe, a Delete and new keys.
              */
             devices?: number | null;
             /** @description Which devices: a filter. The empty one matches all. */
@@ -13549,6 +14107,8 @@ export interface components {
              * @description How often a device that did not answer is tried again. An Execute, a Create and a Delete are never repeated by themselves.
              */
             retries?: number;
+            /** @description When a device has done it. */
+            until?: components["schemas"]["JobUntil"];
         };
         /** @description Starts an operation on a device. */
         StartOperation: {
