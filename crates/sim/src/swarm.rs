@@ -245,11 +245,7 @@ impl<'a> Swarm<'a> {
         while sent > 0 {
             crowd.send(from, settings.server, |buffer| {
                 sent = machine.poll_transmit(now, buffer);
-<<<<<<< HEAD
                 if machine.loses(rng) { 0 } else { sent }
-=======
-                sent
->>>>>>> camp
             });
         }
         let before = machine.state;
