@@ -305,7 +305,7 @@ impl Campaign {
     /// The updates that are under way, as far as their ids are known.
     fn open_updates(&self) -> impl Iterator<Item = u64> {
         self.devices.iter().filter_map(|device| match device.record.stage {
-            Stage::Updating { update } => Some(update),
+            Stage::Updating { update } | Stage::GoingBack { update: Some(update), .. } => Some(update),
             _ => None,
         })
     }
@@ -492,6 +492,7 @@ impl Campaign {
 
     /// The same for a reason that is no person's.
     pub fn pause_because(&mut self, now: u64, reason: String) {
+        self.asked_health = false;
         self.facts.state = State::Paused;
         self.facts.reason.clone_from(&reason);
         self.note(now, reason);
@@ -790,7 +791,11 @@ impl Campaign {
             return false;
         };
         let of = counts.all() - counts.skipped;
-        let needed = (of as f64 * wave.gate.success / 100.0).ceil() as u64;
+        let mut needed = (of as f64 * wave.gate.success / 100.0).ceil() as u64;
+        if wave.gate.success > 0.0 && counts.skipped > 0 {
+            // A wave whose devices were all left out shows nothing.
+            needed = needed.max(1);
+        }
         counts.confirmed + counts.had_it >= needed
     }
 

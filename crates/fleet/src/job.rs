@@ -360,31 +360,45 @@ impl Job {
         }
     }
 
-    /// An operation has ended.
-    pub fn ended(&mut self, now: u64, name: &str, operation: u64, end: End, outbox: &mut Outbox) {
+    /// An operation has ended, at a time that may be a while ago.
+    pub fn ended(
+        &mut self,
+        now: u64,
+        (name, operation): (&str, u64),
+        (at, end): (u64, End),
+        outbox: &mut Outbox,
+    ) {
         let Some(place) = self.place_of(name, operation) else { return };
         let is_stopping = self.facts.state == State::Stopping;
         let is_to_be_confirmed = self.facts.plan.confirmed_by.is_some() && !is_stopping;
+        let is_unsent = matches!(end, End::NotReached(_));
         let record = &mut self.devices[place].1;
         let stage = match end {
             // What comes after the answer counts; an answer may be a moment old.
             End::Succeeded(_) if is_to_be_confirmed => {
-                Stage::Confirming { since: now.saturating_sub(ANSWER_AGE).max(record.sent_at) }
+                Stage::Confirming { since: at.saturating_sub(ANSWER_AGE).max(record.sent_at) }
             }
-            // A device that restarts at once may not answer.
-            End::NoAnswer(_) if is_to_be_confirmed && !self.facts.plan.is_repeatable => {
+            // It may have restarted at once, without an answer: that it has registered ended the operation.
+            End::Left(_) if is_to_be_confirmed && !self.facts.plan.is_repeatable => {
                 Stage::Confirming { since: record.sent_at }
+            }
+            // Had it registered since the command was sent, the operation had ended by that.
+            End::NoAnswer(_) if is_to_be_confirmed && !self.facts.plan.is_repeatable => {
+                Stage::Confirming { since: at.saturating_sub(ANSWER_AGE).max(record.sent_at) }
             }
             End::Succeeded(answer) => Stage::Succeeded { answer },
             End::Refused(reason) => Stage::Failed { reason },
             End::Cancelled => Stage::Cancelled,
             _ if is_stopping => Stage::Cancelled,
-            End::NotReached(_) if now < self.facts.plan.deadline => {
+            End::NotReached(_) | End::Left(_)
+                if now < self.facts.plan.deadline && (is_unsent || self.facts.plan.is_repeatable) =>
+            {
                 record.attempts = record.attempts.saturating_sub(1);
                 record.not_before = now.saturating_add(RETRY_AFTER);
                 Stage::Waiting
             }
             End::NotReached(reason) => Stage::NotReached { reason },
+            End::Left(reason) if self.facts.plan.is_repeatable => Stage::NotReached { reason },
             End::NoAnswer(_)
                 if self.facts.plan.is_repeatable && record.attempts <= self.facts.plan.retries =>
             {
@@ -392,7 +406,7 @@ impl Job {
                 Stage::Waiting
             }
             End::NoAnswer(reason) if self.facts.plan.is_repeatable => Stage::Failed { reason },
-            End::NoAnswer(reason) => {
+            End::NoAnswer(reason) | End::Left(reason) => {
                 Stage::Failed { reason: format!("not confirmed, it may have been carried out: {reason}") }
             }
         };

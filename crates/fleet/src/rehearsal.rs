@@ -1,6 +1,6 @@
 //! A rehearsal: plays a campaign on simulated devices before it is run on real ones.
 //!
-//! The campaign and the updates are the engines that a server runs: [`Campaign`] and [`Updates`]. Only the devices are simulated ([`device`]): they sleep,
+//! The campaign and the updates are the engines that a server runs: [`Campaign`] and [`Updates`]. Only the devices are simulated (`device`): they sleep,
 //! some are offline, their links are slow, and some crash on the release. Time is virtual: what happens next happens at once, so that weeks take seconds.
 //!
 //! Nothing here has a clock or waits. [`Rehearsal::advance`] does a bounded piece of work; the caller decides how often it is called.

@@ -100,7 +100,7 @@ async fn follow(app: &Arc<App>, endings: &mut Endings) -> Result<(), NotSaved> {
         }
         watcher.count_boots(app, now, &mut outbox).await;
         watcher.compare(app, now, &mut outbox).await;
-        saving::save(app, outbox, &mut outage).await?;
+        saving::save(app, outbox, Some(&mut outage)).await?;
         advance(app, &mut outage).await?;
     }
 }
@@ -127,7 +127,7 @@ async fn advance(app: &Arc<App>, outage: &mut Outage) -> Result<(), NotSaved> {
             |silence: u64, name: &str| silenced.get(&silence).is_some_and(|names| names.contains(name));
         let mut outbox = Outbox::default();
         let has_more = app.alerts.core().alerts.advance(now, &matches, &mut outbox);
-        saving::save(app, outbox, outage).await?;
+        saving::save(app, outbox, Some(outage)).await?;
         if !has_more {
             return Ok(());
         }

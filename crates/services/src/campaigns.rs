@@ -122,7 +122,11 @@ async fn resume_all(app: &Arc<App>) -> Result<(), NotSaved> {
     for campaign in all.values_mut().filter(|campaign| !campaign.facts().state.has_ended()) {
         if campaign.facts().state == State::Preparing {
             // The filter may match others now.
-            forget_devices(app, campaign.facts().id).await?;
+            while let Err(error) = forget_devices(app, campaign.facts().id).await {
+                let NotSaved::Trouble(why) = error else { return Err(error) };
+                tracing::warn!(why, "what a campaign knew of its devices can't be read; trying again");
+                tokio::time::sleep(TICK).await;
+            }
             prepare(app, campaign).await?;
         }
         let under_way: Vec<_> =
@@ -339,10 +343,12 @@ async fn start_updates(
                 download_timeout: None,
             };
             async move {
-                if let Some(it) = plan.deferral {
+                let started = updates::start(app, author, request, None).await;
+                // Only then, since a start that is refused is tried again and again.
+                if let (Some(it), Ok(_)) = (plan.deferral, &started) {
                     deferral::tell(app, author, name, it).await;
                 }
-                updates::start(app, author, request, None).await
+                started
             }
         });
         for (name, started) in some.iter().zip(join_all(requests).await) {

@@ -138,7 +138,7 @@ pub fn selection(app: &App, text: &str) -> Result<DeviceFilter, FilterFault> {
 /// Whether a device belongs to a group, directly, by the group's filter, or by a group within it.
 pub async fn contains(app: &App, group: &str, endpoint: &str) -> bool {
     match selection(app, &group_filter(group)) {
-        Ok(filter) => app.inventory.is_match(filter, endpoint).await,
+        Ok(filter) => app.inventory.is_match(DeviceFilter { with_retired: true, ..filter }, endpoint).await,
         Err(_) => false,
     }
 }
@@ -146,7 +146,7 @@ pub async fn contains(app: &App, group: &str, endpoint: &str) -> bool {
 /// The names of the devices that belong to a group.
 pub(crate) async fn members(app: &App, group: &str) -> Vec<Arc<str>> {
     match selection(app, &group_filter(group)) {
-        Ok(filter) => app.inventory.matching(filter).await,
+        Ok(filter) => app.inventory.matching(DeviceFilter { with_retired: true, ..filter }).await,
         Err(_) => Vec::new(),
     }
 }

@@ -30,8 +30,9 @@ pub struct Hub {
     /// Striped by id, so that callers of different operations don't wait for each other.
     waiters: Arc<[Mutex<HashMap<OperationId, Waiter>>; STRIPES]>,
     events: EventLog,
+    clock: Clock,
     updates: mpsc::Sender<Arc<Event>>,
-    jobs: mpsc::UnboundedSender<(OperationId, Progress)>,
+    jobs: mpsc::UnboundedSender<ForJobs>,
     desired: mpsc::Sender<Arc<Event>>,
     /// Whether there is any desired state.
     is_desired: Arc<AtomicBool>,
@@ -55,13 +56,16 @@ enum Waiter {
     Jobs,
 }
 
+/// The progress of an operation of a job, and when that was; milliseconds since the epoch.
+pub(crate) type ForJobs = (OperationId, u64, Progress);
+
 /// What the shards tell the updates and the jobs.
 #[derive(Debug)]
 pub(crate) struct Receivers {
     /// The events for the updates.
     pub(crate) updates: mpsc::Receiver<Arc<Event>>,
     /// The progress of the jobs' operations: there are never more of them than the jobs have under way.
-    pub(crate) jobs: mpsc::UnboundedReceiver<(OperationId, Progress)>,
+    pub(crate) jobs: mpsc::UnboundedReceiver<ForJobs>,
     /// The contacts of devices, for their desired states.
     pub(crate) desired: mpsc::Receiver<Arc<Event>>,
 }
@@ -93,6 +97,7 @@ impl Hub {
         let hub = Self {
             waiters: Arc::default(),
             events: EventLog::new(clock, keep_events),
+            clock,
             updates,
             jobs,
             desired,
@@ -222,7 +227,7 @@ impl Hub {
             }
             Some(Waiter::Jobs) => {
                 // While the server stops there is no receiver.
-                let _ = self.jobs.send((id, Progress::Ended(outcome.clone())));
+                let _ = self.jobs.send((id, self.clock.date(), Progress::Ended(outcome.clone())));
                 false
             }
             None => false,
@@ -238,7 +243,7 @@ impl Hub {
                 }
             }
             Some(Waiter::Jobs) => {
-                let _ = self.jobs.send((id, Progress::Delayed));
+                let _ = self.jobs.send((id, self.clock.date(), Progress::Delayed));
             }
             _ => {}
         }

@@ -21,7 +21,7 @@ use self::state::{LAST_ID, device_prefix, document_name};
 use crate::app::App;
 use crate::changes::operation_record;
 use crate::documents;
-use crate::hub::Progress;
+use crate::hub::{ForJobs, Progress};
 use crate::journal::NotSaved;
 use crate::operations::{self, JobOrder, OperationError};
 use crate::principal::Principal;
@@ -38,7 +38,7 @@ const STARTS: usize = 64;
 const PATIENCE: u64 = 60_000;
 
 /// The progress of the jobs' operations.
-type News = mpsc::UnboundedReceiver<(OperationId, Progress)>;
+type News = mpsc::UnboundedReceiver<ForJobs>;
 
 /// Runs all jobs until the server stops.
 ///
@@ -114,18 +114,18 @@ fn open_jobs(app: &App) -> Vec<u64> {
 }
 
 /// Tells the jobs what became of their operations.
-async fn hear(app: &Arc<App>, heard: &mut Vec<(OperationId, Progress)>) -> Result<(), NotSaved> {
+async fn hear(app: &Arc<App>, heard: &mut Vec<ForJobs>) -> Result<(), NotSaved> {
     let mut outboxes = std::collections::BTreeMap::<u64, Outbox>::new();
     {
         let (mut all, now) = (app.jobs.all(), app.now());
-        for (operation, progress) in heard.drain(..) {
+        for (operation, at, progress) in heard.drain(..) {
             let Some((id, name)) = all.operations.get(&operation).cloned() else { continue };
             let Some(job) = all.jobs.get_mut(&id) else { continue };
             match progress {
                 Progress::Delayed => job.asleep(&name, operation.0),
                 Progress::Ended(result) => {
                     let end = words::end(result.as_ref());
-                    job.ended(now, &name, operation.0, end, outboxes.entry(id).or_default());
+                    job.ended(now, (&name, operation.0), (at, end), outboxes.entry(id).or_default());
                     all.operations.remove(&operation);
                 }
             }
@@ -164,7 +164,8 @@ async fn resume_all(app: &Arc<App>) -> Result<(), NotSaved> {
                 // It takes no place until it is known to be awake.
                 Some(_) if is_open => job.asleep(&name, operation),
                 Some(record) => {
-                    job.ended(app.now(), &name, operation, words::end_of_record(&record), &mut outbox);
+                    let ended = (record.changed_at, words::end_of_record(&record));
+                    job.ended(app.now(), (&name, operation), ended, &mut outbox);
                 }
                 None => job.gone(app.now(), &name, operation, &mut outbox),
             }

@@ -107,9 +107,7 @@ pub async fn retire(app: &Arc<App>, principal: &Principal, endpoint: &str) -> Re
     let (host, app, endpoint) = (app, app.clone(), endpoint.to_owned());
     host.to_the_end("the devices", async move {
         let retire = move |_: usize, profile: &mut Profile| profile.retired_at = Some(now);
-        records::edit(&app, vec![endpoint.clone()], vec![audit], retire).await?;
-        app.credentials.set_retired(&endpoint, true);
-        Ok(())
+        Ok(records::edit(&app, vec![endpoint], vec![audit], retire).await?)
     })
     .await
 }
@@ -131,9 +129,7 @@ pub async fn bring_back(app: &Arc<App>, principal: &Principal, endpoint: &str) -
     let (host, app, endpoint) = (app, app.clone(), endpoint.to_owned());
     host.to_the_end("the devices", async move {
         let bring_back = |_: usize, profile: &mut Profile| profile.retired_at = None;
-        records::edit(&app, vec![endpoint.clone()], vec![audit], bring_back).await?;
-        app.credentials.set_retired(&endpoint, false);
-        Ok(())
+        Ok(records::edit(&app, vec![endpoint], vec![audit], bring_back).await?)
     })
     .await
 }
@@ -159,16 +155,15 @@ pub async fn merge(
     if into == endpoint {
         return Err(LifecycleError::Same);
     }
-    if let Some(by) = &known(app, endpoint).await?.replaced_by {
-        return Err(LifecycleError::IsReplaced { endpoint: endpoint.to_owned(), by: by.to_string() });
-    }
-    if known(app, &into).await?.retired_at.is_some() {
-        return Err(LifecycleError::IsRetired(into));
-    }
     let (host, app, principal, old) = (app, app.clone(), principal.clone(), endpoint.to_owned());
     host.to_the_end("the devices", async move {
-        let now = app.now();
-        app.credentials.revoke_all(&principal, &old, now).await?;
+        let (turn, now) = (app.turn(&app.record_edits).await?, app.now());
+        if let Some(by) = &known(&app, &old).await?.replaced_by {
+            return Err(LifecycleError::IsReplaced { endpoint: old, by: by.to_string() });
+        }
+        if known(&app, &into).await?.retired_at.is_some() {
+            return Err(LifecycleError::IsRetired(into));
+        }
         let audit = principal.audit(now, "device.merge", &old, format!("its record goes to {into}"));
         // The old one is changed first: what it had is given to the new one.
         let given = Mutex::new(Profile::default());
@@ -183,9 +178,10 @@ pub async fn merge(
                 join(profile, std::mem::take(&mut given), &from);
             }
         };
-        records::edit(&app, vec![old.clone(), into], vec![audit], change).await?;
-        app.credentials.set_retired(&old, true);
-        Ok(())
+        let changed = records::changed(&app, vec![old.clone(), into], change).await?;
+        // When nothing is in the way any more: this can't be undone.
+        app.credentials.revoke_all(&principal, &old, now).await?;
+        Ok(records::save(&app, turn, changed, vec![audit]).await?)
     })
     .await
 }

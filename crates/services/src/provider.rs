@@ -191,20 +191,33 @@ impl Provider {
         self.check_accounts()?;
         let attempt = self.resume(cookie, &callback)?;
         let code = self.code_of(callback)?;
+        // One sign-in that was begun can be ended with any number of wrong codes, and the provider is asked about each.
+        self.0.accounts.counted(origin, self.exchange_and_check(origin, host, &attempt, code)).await
+    }
+
+    async fn exchange_and_check(
+        &self,
+        origin: Option<IpAddr>,
+        host: &str,
+        attempt: &Attempt,
+        code: Secret,
+    ) -> Result<SessionSecret, ProviderError> {
         let metadata = self.metadata().await?;
         let redirect = self.0.settings.redirect_uri(host).ok_or(ProviderError::Interface)?;
-        let answer = self.exchange(&metadata, &code, &attempt, &redirect).await?;
-        let claims = self.check(&metadata, answer.id_token.reveal(), &attempt).await?;
+        let answer = self.exchange(&metadata, &code, attempt, &redirect).await?;
+        let claims = self.check(&metadata, answer.id_token.reveal(), attempt).await?;
         let person = self.person(&metadata, claims, answer.access_token.as_ref()).await?;
         let accounts = &self.0.accounts;
         let settings = &self.0.settings;
         let grants = settings.grants(&person.groups);
+        let subject = format!("{} {}", settings.issuer, person.subject);
         if grants.is_empty() {
+            // Who had a role may have lost it.
+            accounts.lose_grants(origin, &subject).await?;
             accounts.note_refusal(&person.name, origin, "no group of it has a role");
             let groups = person.groups.into_iter().take(MOST_NAMED).collect();
             return Err(ProviderError::NoRole { name: person.name, groups });
         }
-        let subject = format!("{} {}", settings.issuer, person.subject);
         Ok(accounts.sign_in_external(origin, &subject, &person.name, grants).await?)
     }
 

@@ -142,6 +142,16 @@ pub(crate) async fn edit(
     change: impl Fn(usize, &mut Profile),
 ) -> Result<(), RecordError> {
     let turn = app.turn(&app.record_edits).await?;
+    let changed = changed(app, names, change).await?;
+    save(app, turn, changed, companions).await
+}
+
+/// What is noted of some devices, after a change. The caller has the turn to edit.
+pub(crate) async fn changed(
+    app: &Arc<App>,
+    names: Vec<String>,
+    change: impl Fn(usize, &mut Profile),
+) -> Result<BTreeMap<String, Profile>, RecordError> {
     let profiles = app.inventory.profiles(names.clone()).await;
     let mut changed: BTreeMap<String, Profile> = BTreeMap::new();
     for (place, (name, known)) in names.into_iter().zip(profiles).enumerate() {
@@ -150,10 +160,11 @@ pub(crate) async fn edit(
         change(place, profile);
         check(profile).map_err(|fault| RecordError::Wrong { endpoint: name, fault })?;
     }
-    save(app, turn, changed, companions).await
+    Ok(changed)
 }
 
-async fn save(
+/// Saves what is noted of devices. Whether they are out of service counts for their credentials from that moment on.
+pub(crate) async fn save(
     app: &Arc<App>,
     turn: OwnedMutexGuard<()>,
     profiles: BTreeMap<String, Profile>,
@@ -164,7 +175,14 @@ async fn save(
         set.push(documents::put(DocumentKind::Device, name, profile, app.now()));
     }
     let told: Vec<_> = profiles.into_iter().map(|(name, profile)| (name, Some(Arc::new(profile)))).collect();
-    Ok(app.commit_then(turn, set, move |app| app.inventory.set_profiles(told)).await?)
+    let then = move |app: &App| {
+        for (name, profile) in &told {
+            let is_retired = profile.as_ref().is_some_and(|profile| profile.retired_at.is_some());
+            app.credentials.set_retired(name, is_retired);
+        }
+        app.inventory.set_profiles(told);
+    };
+    Ok(app.commit_then(turn, set, then).await?)
 }
 
 /// Changes what is noted of one device.

@@ -59,7 +59,12 @@ impl Campaign {
         let mut is_any_left = false;
         for place in 0..self.devices.len() {
             let (name, record) = (&self.devices[place].name, &self.devices[place].record);
-            let Stage::Confirmed { at } = record.stage else { continue };
+            let at = match &record.stage {
+                Stage::Confirmed { at } => *at,
+                // It runs the release, and is not well with it.
+                Stage::Failed { failure: Failure::Unhealthy, .. } if record.before.is_some() => now,
+                _ => continue,
+            };
             if record.wave != self.facts.wave || record.stays {
                 continue;
             }
@@ -86,7 +91,9 @@ impl Campaign {
         let wave = self.facts.wave;
         let of_wave = || self.devices.iter().filter(|device| device.record.wave == wave);
         let back = of_wave().filter(|device| matches!(device.record.stage, Stage::PutBack { .. })).count();
-        let is_not = |stage: &Stage| matches!(stage, Stage::Failed { failure: Failure::NotPutBack, .. });
+        let is_not = |stage: &Stage| {
+            matches!(stage, Stage::Failed { failure: Failure::NotPutBack | Failure::Unhealthy, .. })
+        };
         let not = of_wave().filter(|device| device.record.stays || is_not(&device.record.stage)).count();
         self.facts.puts_back = false;
         let told = format!("{back} devices of wave {} run the version before again, {not} do not", wave + 1);

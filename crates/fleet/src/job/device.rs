@@ -114,6 +114,8 @@ pub enum End {
     Refused(String),
     /// The device was sent it, and did not answer.
     NoAnswer(String),
+    /// The device was sent it, and registered anew or left before it answered.
+    Left(String),
     /// The device was not sent it.
     NotReached(String),
     /// It was cancelled.

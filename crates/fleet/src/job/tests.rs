@@ -72,7 +72,7 @@ impl Fleet {
         let mut answers = Outbox::default();
         for (name, operation) in outbox.cancels {
             self.open.remove(&operation);
-            self.job.ended(self.now, &name, operation, End::Cancelled, &mut answers);
+            self.job.ended(self.now, (&name, operation), (self.now, End::Cancelled), &mut answers);
         }
         self.most_open = self.most_open.max(self.open.len());
         self.saved.extend(answers.devices);
@@ -87,7 +87,7 @@ impl Fleet {
         for operation in awake {
             let name = self.open.remove(&operation).unwrap();
             let end = (self.answer)(&name, self.given[&name]);
-            self.job.ended(self.now, &name, operation, end, &mut outbox);
+            self.job.ended(self.now, (&name, operation), (self.now, end), &mut outbox);
         }
         let now = self.now;
         self.job.advance(now, &|name| (self.is_reachable)(name, now), &mut outbox);
@@ -270,14 +270,22 @@ fn a_device_that_is_to_be_confirmed_is_done_by_its_sign_and_not_by_its_answer() 
     for (number, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
         job.started(name, number as u64 + 1);
     }
-    // One answers, one restarts without an answer, one refuses, and one answers and is never seen again.
-    job.ended(START + 5_000, "a", 1, End::Succeeded("2.04".into()), &mut outbox);
-    job.ended(START + 60_000, "b", 2, End::NoAnswer("no answer".into()), &mut outbox);
-    job.ended(START + 5_000, "c", 3, End::Refused("4.05".into()), &mut outbox);
-    job.ended(START + 5_000, "d", 4, End::Succeeded("2.04".into()), &mut outbox);
+    // One answers, which is heard late; one restarts without an answer; one refuses; and one does not answer, and is never seen again.
+    let ends = [
+        ("a", 1, 5_000, End::Succeeded("2.04".into())),
+        ("b", 2, 8_000, End::Left("it left".into())),
+        ("c", 3, 5_000, End::Refused("4.05".into())),
+        ("d", 4, 60_000, End::NoAnswer("no answer".into())),
+    ];
+    for (name, operation, at, end) in ends {
+        job.ended(START + 90_000, (name, operation), (START + at, end), &mut outbox);
+    }
     assert_eq!((job.counts().confirming, job.counts().failed), (3, 1));
-    let waiting = job.to_be_confirmed(9);
-    assert_eq!(waiting[..2], [("a".into(), START + 3_000), ("b".into(), START)]);
+    // It had not registered before it did not answer.
+    assert_eq!(
+        job.to_be_confirmed(9)[..3],
+        [("a".into(), START + 3_000), ("b".into(), START), ("d".into(), START + 58_000)]
+    );
     let mut again = Job::restore(job.facts().clone(), job.devices().to_vec());
     assert_eq!(
         again.to_be_confirmed(1).len() + again.to_be_confirmed(9).len(),
@@ -285,11 +293,26 @@ fn a_device_that_is_to_be_confirmed_is_done_by_its_sign_and_not_by_its_answer() 
         "after a restart, and all in turn"
     );
     for name in ["a", "b", "c"] {
-        job.confirmed(START + 70_000, name, "it registered".into(), &mut outbox);
+        job.confirmed(START + 95_000, name, "it registered".into(), &mut outbox);
     }
     assert_eq!((job.counts().succeeded, job.counts().failed), (2, 1), "a refusal is none");
     job.advance(START + 24 * HOUR, &|_| true, &mut outbox);
     let Stage::Failed { reason } = &job.device("d").unwrap().stage else { panic!() };
     assert!(reason.starts_with("not confirmed"), "{reason}");
     assert_eq!(job.facts().state, State::Done);
+}
+
+#[test]
+fn what_may_have_been_carried_out_is_not_given_again_to_a_device_that_left() {
+    for (end, is_again) in [(End::NotReached("away".into()), true), (End::Left("it left".into()), false)] {
+        let plan = Plan { is_repeatable: false, ..plan() };
+        let mut job = Job::new(1, plan, "ada", START, vec!["a".into()]);
+        let mut outbox = Outbox::default();
+        job.advance(START, &|_| true, &mut outbox);
+        job.started("a", 1);
+        job.ended(START + 5_000, ("a", 1), (START + 5_000, end), &mut outbox);
+        let mut outbox = Outbox::default();
+        job.advance(START + HOUR, &|_| true, &mut outbox);
+        assert_eq!(!outbox.starts.is_empty(), is_again);
+    }
 }

@@ -58,7 +58,16 @@ pub(super) async fn list(
     let DeviceQuery { after, limit: _, prefix, state, manufacturer, model, firmware, object, filter } = query;
     let states = states(state.as_deref())?;
     let matching = matching(&app, filter.as_deref())?;
-    let filter = DeviceFilter { prefix, states, manufacturer, model, firmware, object, matching };
+    let filter = DeviceFilter {
+        prefix,
+        states,
+        manufacturer,
+        model,
+        firmware,
+        object,
+        matching,
+        ..DeviceFilter::default()
+    };
     Ok(Json(devices::page(&app, &principal, filter, after, limit).await?))
 }
 
@@ -110,7 +119,8 @@ pub(super) async fn counts(
     };
     let states = states(state.as_deref())?;
     let matching = matching(&app, filter.as_deref())?;
-    let filter = DeviceFilter { prefix: None, states, manufacturer, model, firmware, object, matching };
+    let filter =
+        DeviceFilter { states, manufacturer, model, firmware, object, matching, ..DeviceFilter::default() };
     let items = devices::counts(&app, &principal, filter, by, MAX_LIMIT).await?;
     Ok(Json(api::Page { items, next: None }))
 }

@@ -501,7 +501,8 @@ impl<D: Directory> Shard<D> {
         }
     }
 
-    /// Handles the end of a registration: transient operations and the engine's own end, the others wait until the device registers again.
+    /// Handles the end of a registration: transient operations and the engine's own end, and those that the device may have carried out and that are not
+    /// repeated. The others wait until the device registers again.
     pub(super) fn end_operations_of(&mut self, now: Instant, endpoint: &str, outbox: &mut Outbox) {
         let ids: Vec<_> = self.operations.queues.get(endpoint).into_iter().flatten().copied().collect();
         for id in ids {
@@ -509,6 +510,10 @@ impl<D: Directory> Shard<D> {
             if operation.durability == Durability::Transient || id.0 & OWN != 0 {
                 self.end(now, id, Err(Failure::Deregistered), outbox);
             } else if let Progress::Sent { peer, .. } = operation.progress {
+                if !operation.transfer.request().is_idempotent() {
+                    self.end(now, id, Err(Failure::Deregistered), outbox);
+                    continue;
+                }
                 operation.progress = Progress::Waiting;
                 operation.transfer.restart();
                 self.coap.cancel(now, peer, id.0);

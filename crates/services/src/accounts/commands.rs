@@ -154,6 +154,48 @@ impl Accounts {
         self.start_session(record, origin, None, "").await
     }
 
+    /// Takes all grants from who has none at the identity provider any more, and ends its sign-ins; its tokens are good for nothing then.
+    ///
+    /// # Errors
+    /// [`AccessError`]
+    pub(crate) async fn lose_grants(&self, origin: Option<IpAddr>, subject: &str) -> Result<(), AccessError> {
+        let turn = self.turn().await;
+        let is_it = |account: &&AccountRecord| account.subject.as_deref() == Some(subject);
+        let Some(known) = self.state().accounts.values().find(is_it).cloned() else { return Ok(()) };
+        let record = AccountRecord { grants: Vec::new(), ..known };
+        let (now, name) = (self.now(), record.name.clone());
+        let ended = self.state().sign_ins_of(&name);
+        let mut set: ChangeSet<'static> =
+            ended.iter().map(|digest| documents::remove(DocumentKind::SignIn, &digest.key())).collect();
+        set.push(documents::put(DocumentKind::Account, &name, &record, now));
+        let author = Principal::granted(&name, &[]).at(origin);
+        set.push(author.audit(
+            now,
+            "account.external",
+            &name,
+            "no group at the identity provider has a role any more",
+        ));
+        self.change(turn, set, move |state| {
+            state.end_sign_ins(&ended);
+            state.end_streams(&record.name);
+            state.accounts.insert(record.name.clone(), record);
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Does what anybody may ask for. Each attempt counts for its address, as a wrong password does, until it has succeeded.
+    pub(crate) async fn counted<T, E: From<AccessError>>(
+        &self,
+        origin: Option<IpAddr>,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let attempt = self.attempts().begin(origin, None, self.now()).map_err(AccessError::from)?;
+        let done = work.await?;
+        self.attempts().succeeded(attempt);
+        Ok(done)
+    }
+
     /// The account of who comes from the identity provider. Its name there may change; the account keeps the name of its first sign-in.
     fn external_record(
         &self,
@@ -511,6 +553,7 @@ impl Accounts {
             ended.iter().map(|digest| documents::remove(DocumentKind::SignIn, &digest.key())).collect();
         set.push(documents::put(DocumentKind::Account, &record.name, &record, now));
         set.push(principal.audit(now, "account.password", &record.name, "by its owner"));
+        self.links().forget(&record.name);
         self.change(turn, set, move |state| {
             state.end_sign_ins(&ended);
             state.accounts.insert(record.name.clone(), record);

@@ -9,7 +9,6 @@ use buoy_api as api;
 use buoy_fleet::alerts::{Acknowledgement, Key, MOST_RULES, MOST_SILENCES, Outbox, Rule, RuleError, Silence};
 use buoy_store::{ChangeSet, DocumentKind};
 
-use super::outage::Outage;
 use super::receivers::ReceiverFault;
 use super::state::{document_name, document_of};
 use super::{saving, words};
@@ -256,15 +255,15 @@ async fn edit(
 ) -> Result<(), AlertError> {
     app.journal.check()?;
     let (host, app) = (app, app.clone());
-    host.to_the_end("the alerts", async move {
+    let work = host.to_the_end("the alerts", async move {
         let _turn = turn;
         let mut set = change(&app);
         set.extend(companions);
         let saved = saving::save_messages(&app, set).await;
         app.alerts.wake.notify_one();
-        Ok(saved?)
-    })
-    .await
+        saved
+    });
+    Ok(host.journal.unless_in_trouble(work).await??)
 }
 
 /// All rules, by name.
@@ -386,7 +385,7 @@ pub async fn remove_rule(app: &Arc<App>, principal: &Principal, name: &str) -> R
             core.has_other_rules = true;
         }
         // The rule goes last. If the server is killed before, its alerts fire again, and whoever hears that they are over hears of that, too.
-        saving::save(&app, outbox, &mut Outage::default()).await?;
+        saving::save(&app, outbox, None).await?;
         app.journal.commit(vec![remove, audit]).await
     });
     Ok(host.journal.unless_in_trouble(work).await??)

@@ -20,7 +20,13 @@ const AT_ONCE: usize = 1000;
 const MOST_EVENTS: usize = 100;
 
 /// Saves what was changed, and then tells of it. The caller has the turn to edit.
-pub(super) async fn save(app: &Arc<App>, outbox: Outbox, outage: &mut Outage) -> Result<(), NotSaved> {
+///
+/// `outage` is that of the loop, which looks after the alerts about the store; commands have none.
+pub(super) async fn save(
+    app: &Arc<App>,
+    outbox: Outbox,
+    mut outage: Option<&mut Outage>,
+) -> Result<(), NotSaved> {
     let Outbox { mut saves, ended, forgotten, changes, gone_silences, look_again } = outbox;
     app.alerts.core().has_other_rules |= look_again;
     let mut ended = by_key(ended, forgotten);
@@ -35,7 +41,7 @@ pub(super) async fn save(app: &Arc<App>, outbox: Outbox, outage: &mut Outage) ->
             }
             set
         };
-        commit(app, set, outage).await?;
+        commit(app, set, outage.as_deref_mut()).await?;
         publish(app, some);
         app.alerts.wake.notify_one();
     }
@@ -50,7 +56,7 @@ pub(super) async fn save(app: &Arc<App>, outbox: Outbox, outage: &mut Outage) ->
     rest.extend(forget(&mut app.alerts.core(), forgotten));
     while !rest.is_empty() {
         let after = rest.split_off(rest.len().min(AT_ONCE));
-        commit(app, std::mem::replace(&mut rest, after), outage).await?;
+        commit(app, std::mem::replace(&mut rest, after), outage.as_deref_mut()).await?;
     }
     Ok(())
 }
@@ -62,7 +68,11 @@ pub(super) async fn save_messages(app: &Arc<App>, mut set: ChangeSet<'static>) -
 }
 
 /// Commits, and looks after the alerts about the store while it can't be written.
-async fn commit(app: &Arc<App>, set: ChangeSet<'static>, outage: &mut Outage) -> Result<(), NotSaved> {
+async fn commit(
+    app: &Arc<App>,
+    set: ChangeSet<'static>,
+    mut outage: Option<&mut Outage>,
+) -> Result<(), NotSaved> {
     if set.is_empty() {
         return Ok(());
     }
@@ -71,7 +81,11 @@ async fn commit(app: &Arc<App>, set: ChangeSet<'static>, outage: &mut Outage) ->
     loop {
         tokio::select! {
             done = &mut committed => return done,
-            () = tokio::time::sleep(super::outage::LOOK) => outage.look(app),
+            () = tokio::time::sleep(super::outage::LOOK) => {
+                if let Some(outage) = &mut outage {
+                    outage.look(app);
+                }
+            }
         }
     }
 }

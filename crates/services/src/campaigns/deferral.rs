@@ -16,8 +16,8 @@ const MAXIMUM_DEFER_PERIOD: &str = "/5/0/13";
 /// The update asks the device right afterwards, so what waits for longer is of no use.
 const DEADLINE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Has a device told, before its update starts: operations of a device are carried out in their order. One that does not have the resources refuses them, and
-/// installs as soon as it can.
+/// Has a device told, as its update starts: operations of a device are carried out in their order, and the one to install comes after the download. A device that does
+/// not have the resources refuses them, and installs as soon as it can.
 pub(super) async fn tell(app: &Arc<App>, author: &Principal, endpoint: &str, deferral: Deferral) {
     let severity = u64::from(deferral.severity);
     for (path, value) in [(SEVERITY, severity), (MAXIMUM_DEFER_PERIOD, deferral.at_most)] {

@@ -142,6 +142,8 @@ pub struct DeviceFilter {
     pub firmware: Option<String>,
     /// An object of the registration.
     pub object: Option<u16>,
+    /// Also devices that are out of service.
+    pub with_retired: bool,
     /// What else has to hold.
     pub matching: Option<Matching>,
 }
@@ -169,7 +171,8 @@ impl DeviceFilter {
             wanted.as_ref().is_none_or(|wanted| has.as_deref() == Some(wanted.as_str()))
         };
         // What is out of service counts only for who asks for it.
-        let is_in_question = kind.state != DeviceState::Retired
+        let is_in_question = self.with_retired
+            || kind.state != DeviceState::Retired
             || self.matching.as_ref().is_some_and(|it| it.filter.uses(|field| *field == Field::State));
         (self.states.is_empty() && is_in_question || self.states.contains(&kind.state))
             && same(&self.manufacturer, &kind.manufacturer)
@@ -429,7 +432,7 @@ impl Model {
         if self.strangers.len() <= MOST_STRANGERS {
             return None;
         }
-        let (_, oldest) = self.strangers.first()?.clone();
+        let (_, oldest) = self.strangers.pop_first()?;
         let has_row = self.find(&oldest).is_some_and(|(_, known)| known.is(HAS_ROW));
         self.forget(&oldest);
         has_row.then(|| oldest.to_string())

@@ -219,8 +219,9 @@ impl Thread {
             Change::Left { name, registration, last_contact } => {
                 if let Some(forgotten) = self.model.left(&name, registration, last_contact) {
                     let habit = documents::remove(DocumentKind::Habit, &forgotten);
+                    let values = documents::remove(DocumentKind::Values, &forgotten);
                     let device = StoreChange::Device(DeviceChange::Remove { endpoint: forgotten });
-                    self.save(vec![device, habit]);
+                    self.save(vec![device, habit, values]);
                 }
             }
             Change::Sleeps { name, is_asleep } => {

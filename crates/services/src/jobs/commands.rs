@@ -255,8 +255,11 @@ pub async fn start(
             }
             all.last_id + 1
         };
+        // First, so that no other job ever has this id: what is saved of the devices would be taken for that one's.
+        save(&app, vec![last_id_change(&app, id)]).await?;
+        app.jobs.all().last_id = id;
         let job = Job::new(id, plan, &principal.person(), app.now(), names);
-        // The devices first: without its facts, what is saved of them belongs to nothing, and the next job of this id replaces it.
+        // The devices before the facts: without these, what is saved of them belongs to nothing.
         for some in job.devices().chunks(AT_ONCE) {
             save(&app, some.iter().map(|(name, record)| device_change(&app, id, name, record)).collect())
                 .await?;
@@ -264,14 +267,12 @@ pub async fn start(
         let detail =
             format!("{}: {devices} devices that match {:?}", job.facts().plan.name, job.facts().plan.filter);
         let audit = principal.audit(app.now(), "job.start", &id.to_string(), detail);
-        let mut set = vec![facts_change(&app, job.facts()), last_id_change(&app, id), audit];
+        let mut set = vec![facts_change(&app, job.facts()), audit];
         set.extend(key.as_ref().map(|key| Change::IdempotencyKey(key.row(id))));
         save(&app, set).await?;
         let told = words::described(&job);
         {
-            let mut all = app.jobs.all();
-            all.last_id = id;
-            all.jobs.insert(id, job);
+            app.jobs.all().jobs.insert(id, job);
         }
         tell(&app, id);
         Ok(told)

@@ -53,7 +53,8 @@ fn failed(failure: Failure) -> End {
     let words = failure.to_string();
     match failure {
         Failure::Cancelled => End::Cancelled,
-        Failure::NotRegistered | Failure::Deregistered | Failure::TooManyOperations => End::NotReached(words),
+        Failure::NotRegistered | Failure::Expired | Failure::TooManyOperations => End::NotReached(words),
+        Failure::Deregistered => End::Left(words),
         Failure::RequestTooLarge | Failure::NoSuchObservation | Failure::BadTransfer => End::Refused(words),
         _ => End::NoAnswer(words),
     }

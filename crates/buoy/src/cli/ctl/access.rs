@@ -435,7 +435,7 @@ pub(in crate::cli) fn ask(prompt: &str) -> anyhow::Result<Secret> {
 }
 
 /// Asks for a word that others may see.
-fn ask_openly(prompt: &str) -> anyhow::Result<String> {
+pub(super) fn ask_openly(prompt: &str) -> anyhow::Result<String> {
     if std::io::stdin().is_terminal() {
         let _ = std::io::stderr().write_all(prompt.as_bytes());
     }

@@ -1,8 +1,8 @@
 //! Devices that go out of service, come back, or give their place to another board.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use buoy_api::client::{Client, encode};
 use buoy_api::{Device, MergeDevice};
 use serde_json::json;
@@ -73,8 +73,5 @@ fn ask(args: &Merge) -> anyhow::Result<String> {
     note(format_args!(
         "The record of {old} goes to {new}, and the credentials of {old} are revoked. This can't be undone."
     ));
-    eprint!("The name of the old device again: ");
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).context("the standard input cannot be read")?;
-    Ok(line.trim().to_owned())
+    super::access::ask_openly("The name of the old device again: ")
 }

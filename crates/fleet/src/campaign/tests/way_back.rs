@@ -108,8 +108,31 @@ fn a_device_that_is_not_ready_waits_for_its_time_or_is_not_tried() {
     let mut fleet = Fleet::of(plan(), 100, |_, _| End::Updated);
     fleet.ready = Some(Ready::Never("incompatible: its chip is esp32".into()));
     fleet.run(1000);
-    assert_eq!((fleet.state(), fleet.total().skipped), (State::Done, 100));
+    // A wave in which no device runs the release shows nothing of it.
+    assert_eq!((fleet.state(), fleet.campaign.facts().wave), (State::Paused, 0));
+    assert!(
+        fleet.campaign.facts().reason.contains("0 of its 0 devices"),
+        "{}",
+        fleet.campaign.facts().reason
+    );
     assert!(fleet.starts.is_empty());
+}
+
+#[test]
+fn devices_that_are_not_well_with_the_release_go_back_too() {
+    let mut fleet = Fleet::of(Plan { on_stop: OnStop::RollBack, ..plan() }, 1000, |_, _| End::Updated);
+    let of_first = fleet.campaign.devices().filter(|(_, it)| it.wave == 0).map(|(name, _)| name.clone());
+    fleet.unhealthy =
+        of_first.enumerate().filter(|(number, _)| number % 2 == 0).map(|(_, name)| name).collect();
+    fleet.campaign.facts.plan.stop.minimum = 5;
+    fleet.run(2000);
+    for _ in 0..100 {
+        fleet.step();
+    }
+    let first = fleet.campaign.counts()[0];
+    assert_eq!((fleet.state(), first.put_back, first.confirmed + first.failed), (State::Paused, 10, 0));
+    let last = &fleet.campaign.facts().events.last().unwrap().text;
+    assert!(last.starts_with("10 devices of wave 1") && last.ends_with("0 do not"), "{last}");
 }
 
 #[test]

@@ -23,9 +23,15 @@ impl Model {
     /// Records when a registered device was last heard: it may have answered.
     pub(crate) fn heard(&mut self, name: &str, at: u64) {
         let Some(id) = self.names.find(name) else { return };
-        let Some(known) = self.known.get_mut(id.index()) else { return };
+        let Some(known) = self.registered(id) else { return };
         known.last_contact = known.last_contact.max(seconds(at));
         self.is_back(id);
+    }
+
+    /// The device, if it is registered as far as is known here: the last contact of one that is not is the key of a list.
+    fn registered(&mut self, id: DeviceId) -> Option<&mut Known> {
+        let known = self.known.get_mut(id.index())?;
+        (!is_away(self.cohorts.kind(known.cohort).state)).then_some(known)
     }
 
     /// Records that a registered device has sent something by itself.
@@ -44,7 +50,7 @@ impl Model {
     }
 
     fn visited_by(&mut self, id: DeviceId, at: u64) {
-        let Some(known) = self.known.get_mut(id.index()) else { return };
+        let Some(known) = self.registered(id) else { return };
         known.last_contact = known.last_contact.max(seconds(at));
         known.habit.visit(seconds(at));
         if known.habit.is_to_be_saved() {
