@@ -134,6 +134,18 @@ fn what_a_device_was_sent_before_it_restarted_is_sent_again_unless_it_was_an_exe
     world.submit(2, "buoy-1", request(Code::POST, &[], b""), Intent::Once, Durability::Patient);
     world.register(1002, "buoy-1", &[]);
     assert_eq!(world.outcome(2), Some(Err(Failure::Deregistered)));
+    // The same when the device leaves in between, and whatever waits longer.
+    for (id, is_again) in [(3, true), (4, false)] {
+        let location = world.register(1002, "buoy-1", &[]);
+        let asked = if is_again { read() } else { request(Code::POST, &[], b"") };
+        world.submit(id, "buoy-1", asked, Intent::Once, Durability::Durable);
+        world.deregister(1002, &location);
+        world.sent.clear();
+        world.register(1002, "buoy-1", &[]);
+        assert_eq!(world.sent.len(), 1 + usize::from(is_again), "the answer to the Register, and the read");
+        assert_eq!(world.outcome(id), (!is_again).then_some(Err(Failure::Deregistered)));
+        world.answer(1002, Code::CONTENT, &[], b"1");
+    }
 }
 
 #[test]

@@ -113,6 +113,12 @@ impl World {
         Message::parse(&answer).unwrap().code()
     }
 
+    pub(crate) fn deregister(&mut self, from: u16, location: &str) -> Code {
+        let options = [(OptionNumber::URI_PATH, &b"rd"[..]), (OptionNumber::URI_PATH, location.as_bytes())];
+        let answer = self.ask(from, Code::DELETE, &options, b"");
+        Message::parse(&answer).unwrap().code()
+    }
+
     pub(crate) fn submit(
         &mut self,
         id: u64,
