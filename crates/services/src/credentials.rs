@@ -333,6 +333,11 @@ impl Credentials {
         self.0.next_id.load(Ordering::Relaxed)
     }
 
+    /// New credentials have no lower id from now on: somebody waits for keys from this one on, and not each id that was given was saved.
+    pub(crate) fn go_on_from(&self, id: u64) {
+        self.0.next_id.fetch_max(id, Ordering::Relaxed);
+    }
+
     /// Whether a device uses a key for the LwM2M server that was made since this number was the next one.
     pub(crate) fn uses_key_from(&self, endpoint: &str, from: u64) -> bool {
         self.0.look(|book| {

@@ -239,6 +239,7 @@ impl Bound {
         let means = Means::new(keys.sealer(), settings.allow_receivers_in.clone(), watched_parts(&settings));
         let (alerts, alert_endings) = Alerts::load(reader, means, clock.date())?;
         let jobs = Jobs::load(reader)?;
+        credentials.go_on_from(jobs.first_new_credential());
         let provider = settings.provider.clone().map(|provider| {
             Provider::new(provider, accounts.clone(), settings.allow_receivers_in.clone(), clock)
         });

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use buoy_fleet::job::{DeviceRecord, Facts, Job};
+use buoy_fleet::job::{ConfirmedBy, DeviceRecord, Facts, Job};
 use buoy_server::OperationId;
 use buoy_store::{DocumentKind, Reader, StoreError};
 
@@ -64,6 +64,16 @@ impl Jobs {
         let all = self.all();
         let records = all.jobs.values().flat_map(|job| job.devices()).map(|(_, record)| record.operation);
         records.max().unwrap_or(0)
+    }
+
+    /// The id from which on new credentials count for a job that waits for such ones; 0 if none does.
+    pub(crate) fn first_new_credential(&self) -> u64 {
+        let all = self.all();
+        let first = |job: &Job| match job.facts().plan.confirmed_by {
+            Some(ConfirmedBy::NewKey { from }) => from,
+            _ => 0,
+        };
+        all.jobs.values().map(first).max().unwrap_or(0)
     }
 
     /// All jobs; for a moment.
