@@ -75,6 +75,8 @@ fn a_database_that_was_removed_takes_nothing_more() {
     }
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
+    // Its inventory has read the database then.
+    server.says(&["devices"]);
     std::fs::remove_file(folder.path().join("buoy.db")).unwrap();
     let said = server.refuses(&["credentials", "add", "buoy-1"]);
     assert!(said.contains("has been removed") && said.contains("backup"), "{said}");
