@@ -144,7 +144,7 @@ fn ask(server: SocketAddr, stopped: &AtomicBool) -> Result<Vec<(String, Measured
         let began = Instant::now();
         connection.call("GET", "/api/v1/device-counts?by=state")?;
         counts.record(began.elapsed());
-        if turn % 10 == 0 {
+        if turn.is_multiple_of(10) {
             members.record(joins(&mut connection, &endpoint(turn % DEVICES as usize))?);
         }
         turn += 1;
