@@ -440,7 +440,8 @@ pub(crate) struct OfDevice {
 pub(crate) async fn of_device(app: &Arc<App>, endpoint: &str) -> Vec<OfDevice> {
     let mut found = Vec::new();
     let mut planned = Vec::new();
-    let all = app.campaigns.all.lock().await;
+    // They are held while a store that can't be written is waited for: that is another cause.
+    let Ok(all) = app.journal.unless_in_trouble(app.campaigns.all.lock()).await else { return found };
     for campaign in all.values().filter(|campaign| !campaign.facts().state.has_ended()) {
         let facts = campaign.facts();
         let it = OfDevice {

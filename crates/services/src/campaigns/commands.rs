@@ -8,6 +8,7 @@ use buoy_fleet::campaign::{Campaign, Outbox, Plan, PlanError, Refused, Release, 
 use buoy_fleet::compatibility::Verdict;
 use buoy_fleet::filter::quoted;
 use buoy_store::{Change, ChangeSet, DocumentKind};
+use tokio::sync::MutexGuard;
 
 use super::plans::WindowFault;
 use super::readiness::Judge;
@@ -135,13 +136,18 @@ impl From<FilterFault> for CampaignError {
     }
 }
 
+/// All campaigns. What waits for a store that can't be written may hold them: then the caller does not wait as long.
+async fn held(app: &App) -> Result<MutexGuard<'_, BTreeMap<u64, Campaign>>, NotSaved> {
+    app.journal.unless_in_trouble(app.campaigns.all.lock()).await
+}
+
 /// All campaigns, the newest first.
 ///
 /// # Errors
 /// [`CampaignError::Forbidden`]
 pub async fn list(app: &Arc<App>, principal: &Principal) -> Result<Vec<api::Campaign>, CampaignError> {
     app.permit(principal, Permission::Read, Target::Server).await?;
-    let all = app.campaigns.all.lock().await;
+    let all = held(app).await?;
     Ok(all.values().rev().map(words::described).collect())
 }
 
@@ -151,7 +157,7 @@ pub async fn list(app: &Arc<App>, principal: &Principal) -> Result<Vec<api::Camp
 /// [`CampaignError`]
 pub async fn one(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::Campaign, CampaignError> {
     app.permit(principal, Permission::Read, Target::Server).await?;
-    let all = app.campaigns.all.lock().await;
+    let all = held(app).await?;
     all.get(&id).map(words::described).ok_or(CampaignError::NoSuchCampaign(id))
 }
 
@@ -161,7 +167,7 @@ pub async fn one(app: &Arc<App>, principal: &Principal, id: u64) -> Result<api::
 /// [`CampaignError`]
 pub async fn report(app: &Arc<App>, principal: &Principal, id: u64) -> Result<String, CampaignError> {
     app.permit(principal, Permission::Read, Target::Server).await?;
-    let all = app.campaigns.all.lock().await;
+    let all = held(app).await?;
     let campaign = all.get(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
     Ok(words::report(campaign, words::time))
 }
@@ -179,7 +185,7 @@ pub async fn devices(
     limit: usize,
 ) -> Result<api::Page<api::CampaignDevice>, CampaignError> {
     app.permit(principal, Permission::Read, Target::Server).await?;
-    let all = app.campaigns.all.lock().await;
+    let all = held(app).await?;
     let campaign = all.get(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
     let mut found: Vec<_> = campaign
         .devices()
@@ -294,7 +300,7 @@ pub async fn add(
     let plan = checked(app, wanted)?;
     app.journal.check()?;
     let (host, app, principal) = (app, app.clone(), principal.clone());
-    host.to_the_end("the campaigns", async move {
+    let work = host.to_the_end("the campaigns", async move {
         let mut all = app.campaigns.all.lock().await;
         if all.len() >= MOST {
             return Err(CampaignError::TooMany);
@@ -308,8 +314,8 @@ pub async fn add(
         let told = words::described(&campaign);
         all.insert(id, campaign);
         Ok(told)
-    })
-    .await
+    });
+    host.journal.unless_in_trouble(work).await?
 }
 
 /// Changes a campaign that has not started.
@@ -344,7 +350,7 @@ pub async fn start(
 ) -> Result<api::Campaign, CampaignError> {
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     {
-        let all = app.campaigns.all.lock().await;
+        let all = held(app).await?;
         let campaign = all.get(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
         let filter = selection(app, &campaign.facts().plan.filter)?;
         if !campaign.facts().plan.is_growing && app.inventory.count(filter).await == 0 {
@@ -440,7 +446,7 @@ pub async fn remove(
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     app.journal.check()?;
     let (host, app, principal) = (app, app.clone(), principal.clone());
-    host.to_the_end("the campaigns", async move {
+    let work = host.to_the_end("the campaigns", async move {
         let mut all = app.campaigns.all.lock().await;
         let campaign = all.get(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
         expected.check(Some(&plans::revision(&campaign.facts().plan)))?;
@@ -456,8 +462,8 @@ pub async fn remove(
         app.journal.commit(vec![remove, audit]).await?;
         all.remove(&id);
         Ok(())
-    })
-    .await
+    });
+    host.journal.unless_in_trouble(work).await?
 }
 
 /// Gives a command to a campaign: what it changes and the audit entry are one change.
@@ -472,7 +478,7 @@ async fn command(
     app.permit(principal, Permission::ManageFleet, Target::Server).await?;
     app.journal.check()?;
     let (host, app, principal) = (app, app.clone(), principal.clone());
-    host.to_the_end("the campaigns", async move {
+    let work = host.to_the_end("the campaigns", async move {
         let mut all = app.campaigns.all.lock().await;
         let campaign = all.get_mut(&id).ok_or(CampaignError::NoSuchCampaign(id))?;
         expected.check(Some(&plans::revision(&campaign.facts().plan)))?;
@@ -491,8 +497,8 @@ async fn command(
             prepare(&app, campaign).await?;
         }
         Ok(words::described(campaign))
-    })
-    .await
+    });
+    host.journal.unless_in_trouble(work).await?
 }
 
 /// The plan of a request, if it can be followed.
