@@ -153,6 +153,15 @@ impl Devices {
         self.at_rate(Exchange::Update, rate)
     }
 
+    /// The same as often as it takes to go on for so long.
+    pub(crate) fn update_at_for(&mut self, rate: f64, at_least: Duration) -> Result<Measured> {
+        let mut all = self.update_at(rate)?;
+        while all.elapsed < at_least {
+            all = all.and(&self.update_at(rate)?);
+        }
+        Ok(all)
+    }
+
     fn closed_loop(&mut self, exchange: Exchange, count: usize, window: usize) -> Result<Measured> {
         let mut measured = Measured::new();
         let started = Instant::now();

@@ -36,10 +36,10 @@ pub(crate) fn run(program: &Path, page: &Path) -> Result<()> {
     let full = devices.update(WINDOWS[1], 1)?;
     let half = full.rate() / 2.0;
     println!("  {:.0} a second; from here on half of that", full.rate());
-    let alone = for_minutes(&mut devices, half)?;
+    let alone = devices.update_at_for(half, AT_LEAST)?;
     println!("  alone: p99 {:.2} ms, longest {:.1} ms", alone.percentile(99.0), alone.percentile(100.0));
     let looking = Looking::start(server.http);
-    let watched = for_minutes(&mut devices, half)?;
+    let watched = devices.update_at_for(half, AT_LEAST)?;
     let (pages, counts) = looking.stop()?;
     println!(
         "  watched: p99 {:.2} ms, longest {:.1} ms",
@@ -84,15 +84,6 @@ pub(crate) fn run(program: &Path, page: &Path) -> Result<()> {
         start.as_secs_f64()
     );
     table::put(page, "cargo xtask bench million", &text)
-}
-
-/// Updates at a rate, for three minutes at least.
-fn for_minutes(devices: &mut Devices, rate: f64) -> Result<Measured> {
-    let mut all = devices.update_at(rate)?;
-    while all.elapsed < AT_LEAST {
-        all = all.and(&devices.update_at(rate)?);
-    }
-    Ok(all)
 }
 
 /// One who looks at the list and counts, until it is stopped.

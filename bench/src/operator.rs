@@ -82,13 +82,13 @@ fn lists(program: &Path, text: &mut String) -> Result<()> {
     let full = devices.update(WINDOWS[1], 1)?;
     let half = full.rate() / 2.0;
     println!("… {half:.0} Updates a second");
-    let alone = at_rate(&mut devices, half)?;
+    let alone = devices.update_at_for(half, AT_LEAST)?;
     let stop = Arc::new(AtomicBool::new(false));
     let asking = {
         let (stop, server) = (stop.clone(), server.http);
         std::thread::spawn(move || ask(server, &stop))
     };
-    let beside = at_rate(&mut devices, half);
+    let beside = devices.update_at_for(half, AT_LEAST);
     stop.store(true, Ordering::Relaxed);
     let asked = asking.join().map_err(|_| anyhow!("the thread that asks panicked"))??;
     let beside = beside?;
@@ -117,14 +117,6 @@ fn csv(first: u32, end: u32) -> Vec<u8> {
         let _ = writeln!(csv, "{name},{tag},{group},{},even", number.wrapping_mul(7919) % 5000);
     }
     csv.into_bytes()
-}
-
-fn at_rate(devices: &mut Devices, rate: f64) -> Result<Measured> {
-    let mut all = devices.update_at(rate)?;
-    while all.elapsed < AT_LEAST {
-        all = all.and(&devices.update_at(rate)?);
-    }
-    Ok(all)
 }
 
 /// Asks until it is stopped.

@@ -285,9 +285,7 @@ impl Credentials {
     ) -> anyhow::Result<(Self, ChangedCredentials)> {
         let sealer = keys.sealer();
         let (mut book, last) = loader::load(reader, &sealer)?;
-        loader::retired(reader, |endpoint| {
-            book.set_retired(&endpoint.into(), true);
-        })?;
+        loader::retired(reader, |endpoint| book.set_retired(&endpoint.into(), true))?;
         let (used, first_uses) = mpsc::unbounded_channel();
         let (changed, changes) = mpsc::unbounded_channel();
         let credentials = Self(Arc::new(Shared {
@@ -348,10 +346,12 @@ impl Credentials {
 
     /// Records whether a device is out of service. Its credentials stay, and are refused meanwhile; its sessions end.
     pub(crate) fn set_retired(&self, endpoint: &str, is_retired: bool) {
-        let endpoint: Arc<str> = endpoint.into();
-        if !self.0.book.write().unwrap_or_else(PoisonError::into_inner).set_retired(&endpoint, is_retired) {
+        // Nearly all records that are saved are as they were in this.
+        if self.0.book.read().unwrap_or_else(PoisonError::into_inner).is_retired(endpoint) == is_retired {
             return;
         }
+        let endpoint: Arc<str> = endpoint.into();
+        self.0.book.write().unwrap_or_else(PoisonError::into_inner).set_retired(&endpoint, is_retired);
         // While the server stops nobody receives this; at the next start the saved sessions are checked.
         let _ = self.0.changed.send((endpoint, CredentialChange::Old { ends_sessions: is_retired }));
     }

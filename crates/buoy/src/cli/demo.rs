@@ -373,29 +373,48 @@ impl Act<'_, '_> {
 
     /// Shows the stages of an update and how the slots fill, until it ends.
     fn follow(&mut self, id: u64, flash: &Flash) -> anyhow::Result<Update> {
+        self.follow_within(PATIENCE, id, |screen| screen.slots(flash.slots()))
+    }
+
+    /// Shows the stages of an update, and what else there is to see after each look, until it ends.
+    fn follow_within(
+        &mut self,
+        patience: Duration,
+        id: u64,
+        mut show: impl FnMut(&mut Screen),
+    ) -> anyhow::Result<Update> {
         let mut told = 0;
-        wait_for("the update", || {
+        wait_within(patience, "the update", || {
             let update = self.client.update(id)?;
             for stage in update.history.iter().skip(told) {
                 self.screen.detail(&stage.detail);
             }
             told = update.history.len();
-            self.screen.slots(flash.slots());
+            show(self.screen);
             Ok(update.ended.then_some(update))
         })
     }
 }
 
 /// Tries until there is an answer.
-fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
-    let deadline = Instant::now() + PATIENCE;
+fn wait_for<T>(what: &str, attempt: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+    wait_within(PATIENCE, what, attempt)
+}
+
+/// The same, for so long.
+fn wait_within<T>(
+    patience: Duration,
+    what: &str,
+    mut attempt: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let deadline = Instant::now() + patience;
     while Instant::now() < deadline {
         if let Some(value) = attempt()? {
             return Ok(value);
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    bail!("{what}: nothing after {} s", PATIENCE.as_secs())
+    bail!("{what}: nothing after {} s", patience.as_secs())
 }
 
 fn registration(client: &Client, endpoint: &str) -> anyhow::Result<Option<Registration>> {

@@ -179,9 +179,13 @@ impl Book {
         if self.is_retired(&entry.endpoint) { None } else { PskKey::new(entry.secret()) }
     }
 
-    /// Records whether a device is out of service: then none of its credentials counts. Returns whether it was otherwise before.
-    pub(super) fn set_retired(&mut self, endpoint: &Arc<str>, is_retired: bool) -> bool {
-        if is_retired { self.retired.insert(endpoint.clone()) } else { self.retired.remove(endpoint) }
+    /// Records whether a device is out of service: then none of its credentials counts.
+    pub(super) fn set_retired(&mut self, endpoint: &Arc<str>, is_retired: bool) {
+        if is_retired {
+            self.retired.insert(endpoint.clone());
+        } else {
+            self.retired.remove(endpoint);
+        }
     }
 
     pub(super) fn is_retired(&self, endpoint: &str) -> bool {

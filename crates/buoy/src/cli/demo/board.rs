@@ -10,19 +10,18 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use buoy_api::{Delivery, Firmware, Update};
 use serde_json::{Value, json};
 
 use super::cast::Cast;
-use super::{Act, Story, ended, read, registration, write};
+use super::{Act, Story, ended, read, registration, wait_within, write};
 
 /// The host as the board sees it.
 pub(super) const HOST: &str = "10.0.2.2";
 const ENDPOINT: &str = "buoy-qemu";
 const KEY: &str = "0f0e0d0c0b0a09080706050403020100";
 const QEMU: &str = "qemu-system-riscv32";
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// An image of 330 kB is downloaded in blocks, and a bad one is started three times.
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -68,7 +67,7 @@ pub(super) fn tell(story: &mut Story<'_>, files: &Files) -> anyhow::Result<Machi
         let line = machine.says("boot: starts")?;
         act.screen.detail(&line);
         act.command("buoy ctl devices");
-        let registration = wait_for("the registration", || registration(act.client, ENDPOINT))?;
+        let registration = wait_within(PATIENCE, "the registration", || registration(act.client, ENDPOINT))?;
         ensure!(registration.secure, "the board should speak over DTLS");
         let version = read(act.client, ENDPOINT, "3/0/3")?;
         ensure!(version == "1.0.0", "the board should run 1.0.0, and runs {version}");
@@ -144,26 +143,7 @@ fn update(act: &mut Act<'_, '_>, files: &Files, version: &str) -> anyhow::Result
 
 /// Shows the stages of an update until it ends.
 fn follow(act: &mut Act<'_, '_>, id: u64) -> anyhow::Result<Update> {
-    let mut told = 0;
-    wait_for("the update", || {
-        let update = act.client.update(id)?;
-        for stage in update.history.iter().skip(told) {
-            act.screen.detail(&stage.detail);
-        }
-        told = update.history.len();
-        Ok(update.ended.then_some(update))
-    })
-}
-
-fn wait_for<T>(what: &str, mut attempt: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
-        if let Some(value) = attempt()? {
-            return Ok(value);
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    bail!("{what}: nothing after {} s", PATIENCE.as_secs())
+    act.follow_within(PATIENCE, id, |_| ())
 }
 
 /// A board that is switched on. Its end is a power cut.
